@@ -1,0 +1,1 @@
+"""What is true: records, the facts told about them, and the only code that talks to MongoDB."""

@@ -1,0 +1,48 @@
+"""Apps as documents; their tokens are in tokens.py."""
+
+from datetime import datetime
+
+from pymongo.errors import DuplicateKeyError
+
+from storage import entities
+from storage.entities import Kind
+from storage.errors import Duplicate, shorten
+from storage.facts import AppCreated, AppFact
+from storage.records import App
+from storage.transactions import Reader, Transaction
+
+KIND = Kind("apps", App, noun="app")
+
+
+async def get(reader: Reader, app_id: str) -> App:
+    return await entities.get(reader, KIND, app_id, key="appId")
+
+
+async def find(reader: Reader, app_id: str) -> App | None:
+    return await entities.find(reader, KIND, {"_id": app_id})
+
+
+async def list_all(reader: Reader) -> list[App]:
+    """All apps in the order they were created, revoked ones included."""
+    return await entities.list_all(reader, KIND, {})
+
+
+async def insert(tx: Transaction, app: App) -> App:
+    """Create it. Raises Duplicate when an app of that id exists."""
+    try:
+        app = await entities.insert(tx, KIND, app)
+    except DuplicateKeyError:
+        raise Duplicate(f"There is an app {shorten(app.id)} already.", key="id") from None
+    tx.tell(AppCreated, app, app=app)
+    return app
+
+
+async def update(tx: Transaction, before: App, after: App, kind: type[AppFact]) -> App:
+    after = await entities.replace(tx, KIND, before, after)
+    tx.tell(kind, after, app=after)
+    return after
+
+
+async def note_use(reader: Reader, app_id: str, moment: datetime) -> None:
+    """Remember when the app was last heard of. No fact is told of it."""
+    await reader.collection(KIND.collection).update_one({"_id": app_id}, {"$max": {"lastUsedAt": moment}})

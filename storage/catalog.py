@@ -1,0 +1,64 @@
+"""The definitions of custom fields as one process knows them, so that no read and no write has to ask for them."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from storage.database import Database, to_record
+from storage.facts import CustomFieldRemoved, FieldFact
+from storage.records import FieldDefinition, FieldTarget
+
+
+class Catalog:
+    """The definitions as this process knows them: read once, then kept current by the facts about them."""
+
+    def __init__(self, database: Database) -> None:
+        self._definitions = database["custom_fields"]
+        self._by_id: dict[str, FieldDefinition] = {}
+        self._by_key: dict[FieldTarget, dict[str, FieldDefinition]] = {target: {} for target in FieldTarget}
+        self._gone: set[str] = set()
+        self._reading = asyncio.Lock()
+
+    def definitions(self, target: FieldTarget) -> Mapping[str, FieldDefinition]:
+        """The definitions of a target by key."""
+        return self._by_key[target]
+
+    @property
+    def by_id(self) -> Mapping[str, FieldDefinition]:
+        """The definitions of all targets by id."""
+        return self._by_id
+
+    async def refresh(self) -> None:
+        """Read all definitions anew."""
+        async with self._reading:
+            documents = await self._definitions.find({}).to_list(None)
+            current = [to_record(document, FieldDefinition) for document in documents]
+            self._by_id = {definition.id: definition for definition in current}
+            self._by_key = {target: {} for target in FieldTarget}
+            for definition in current:
+                self._by_key[definition.target][definition.key] = definition
+
+    async def learn(self, definition_ids: Iterable[str]) -> None:
+        """Make sure that those definitions are known, or known to be gone.
+
+        A document may hold the value of a field that another process defined a moment ago. Reading it as if the field
+        did not exist, and writing it back, would lose the value.
+        """
+        unknown = {one for one in definition_ids if one not in self._by_id and one not in self._gone}
+        if unknown:
+            await self.refresh()
+            self._gone.update(unknown - self._by_id.keys())
+
+    def hear(self, fact: FieldFact) -> None:
+        """Take in what a fact says, unless something newer is known."""
+        definition = fact.definition
+        if isinstance(fact, CustomFieldRemoved):
+            self._gone.add(definition.id)
+            self._by_id.pop(definition.id, None)
+            known = self._by_key[definition.target].get(definition.key)
+            if known is not None and known.id == definition.id:
+                del self._by_key[definition.target][definition.key]
+            return
+        known = self._by_id.get(definition.id)
+        if definition.id not in self._gone and (known is None or known.version < definition.version):
+            self._by_id[definition.id] = definition
+            self._by_key[definition.target][definition.key] = definition

@@ -1,0 +1,144 @@
+"""The connection to MongoDB: its client, collections and read views; writing is in transactions.py."""
+
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import msgspec
+from bson.codec_options import CodecOptions
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
+from pymongo import WriteConcern
+from pymongo.errors import CollectionInvalid, PyMongoError
+from pymongo.monitoring import CommandListener
+from pymongo.read_concern import ReadConcern
+from ulid import ULID
+
+from storage.errors import Unavailable
+
+Document: TypeAlias = dict[str, Any]
+Collection: TypeAlias = AsyncIOMotorCollection[Document]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+#: A primary that froze is given up after about three seconds; with the driver's defaults it takes 26.
+CONNECTION_OPTIONS: Mapping[str, Any] = {
+    "connectTimeoutMS": 2_000,
+    "heartbeatFrequencyMS": 1_000,
+    "serverMonitoringMode": "poll",
+    "serverSelectionTimeoutMS": 10_000,
+    "retryWrites": True,
+    "retryReads": True,
+    "tz_aware": True,
+    "tzinfo": UTC,
+    "appname": "switchboard",
+}
+
+COLLECTIONS = (
+    "apps",
+    "consumers",
+    "custom_fields",
+    "departments",
+    "idempotency",
+    "leases",
+    "log",
+    "messages",
+    "outbox",
+    "passwords",
+    "removals",
+    "roles",
+    "rooms",
+    "tokens",
+    "users",
+    "visitors",
+)
+
+
+class Database:
+    """One MongoDB database, in which everything Switchboard knows is kept.
+
+    Reads see what a majority of the replica set holds, so that nothing that was read can be undone by a failover;
+    writes are acknowledged by a majority.
+    """
+
+    def __init__(self, uri: str, name: str, *, listeners: tuple[CommandListener, ...] = ()) -> None:
+        self.client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
+            uri, **CONNECTION_OPTIONS, event_listeners=list(listeners)
+        )
+        database = self.client.get_database(
+            name,
+            codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
+            read_concern=ReadConcern("majority"),
+            write_concern=WriteConcern(w="majority"),
+        )
+        self._collections: dict[str, Collection] = {name: database[name] for name in COLLECTIONS}
+        self.raw = database
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all collections."""
+        return COLLECTIONS
+
+    async def create(self, name: str) -> None:
+        """Create an empty collection, unless another process was quicker."""
+        with contextlib.suppress(CollectionInvalid):
+            await self.raw.create_collection(name)
+
+    def __getitem__(self, name: str) -> Collection:
+        return self._collections[name]
+
+    async def ping(self) -> None:
+        """Raise Unavailable unless the primary answers."""
+        try:
+            await self.raw.command("ping")
+        except PyMongoError as error:
+            raise Unavailable("The database does not answer.", retryable=True) from error
+
+    def close(self) -> None:
+        self.client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def now() -> datetime:
+    """The present, to the millisecond, as MongoDB keeps it."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def new_id(moment: datetime) -> str:
+    """An id that sorts after those of earlier moments."""
+    return str(ULID.from_timestamp((moment - EPOCH) // MILLISECOND))
+
+
+def to_builtins(value: object) -> Any:
+    """The value as MongoDB can hold it: records become dicts with camelCase keys."""
+    return msgspec.to_builtins(value, builtin_types=(datetime,))
+
+
+def from_builtins(value: Any, kind: Any) -> Any:
+    """The value that to_builtins took; keys unknown to a record are left out."""
+    return msgspec.convert(value, kind, builtin_types=(datetime,))
+
+
+def to_document(record: msgspec.Struct, *, id_key: str = "_id") -> Document:
+    """The record with camelCase keys, its id under `id_key`."""
+    document: Document = to_builtins(record)
+    if id_key != "id":
+        document[id_key] = document.pop("id")
+    return document
+
+
+def to_record(document: Document, kind: Any) -> Any:
+    """The record that to_document made; keys unknown to the record are left out."""
+    if "_id" in document:
+        document["id"] = document.pop("_id")
+    return from_builtins(document, kind)

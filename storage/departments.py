@@ -1,0 +1,36 @@
+"""Departments: groups of agents, each with a routing method of its own."""
+
+from collections.abc import Iterable
+
+from storage import entities
+from storage.entities import Kind
+from storage.facts import DepartmentSaved
+from storage.records import Department
+from storage.transactions import Reader, Transaction
+
+KIND = Kind("departments", Department, noun="department")
+
+
+async def get(reader: Reader, department_id: str, *, key: str = "departmentId") -> Department:
+    return await entities.get(reader, KIND, department_id, key=key)
+
+
+async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Department]:
+    return await entities.get_many(reader, KIND, ids)
+
+
+async def list_all(reader: Reader) -> list[Department]:
+    """All departments, in the order they were created."""
+    return await entities.list_all(reader, KIND, {})
+
+
+async def insert(tx: Transaction, department: Department) -> Department:
+    department = await entities.insert(tx, KIND, department)
+    tx.tell(DepartmentSaved, department, department=department)
+    return department
+
+
+async def update(tx: Transaction, before: Department, after: Department) -> Department:
+    after = await entities.replace(tx, KIND, before, after)
+    tx.tell(DepartmentSaved, after, department=after)
+    return after

@@ -1,0 +1,70 @@
+"""Whether a MongoDB that somebody else runs will do; the one that Switchboard runs itself is in mongod.py."""
+
+import re
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+
+ANSWER_MS = 5_000
+#: MongoDB 6.0.
+OLDEST_WIRE_VERSION = 17
+UNAUTHORIZED = 13
+AUTHENTICATION_FAILED = 18
+
+
+class DeploymentError(Exception):
+    """The database cannot be used as things stand; the message is one line that says what to do about it."""
+
+
+def verify_deployment(uri: str, database: str, *, answer_ms: int = ANSWER_MS) -> None:
+    """Raise DeploymentError unless `uri` leads to a replica set or sharded cluster where `database` can be used."""
+    place = redact(uri)
+    try:
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            uri, serverSelectionTimeoutMS=answer_ms, connectTimeoutMS=answer_ms, socketTimeoutMS=answer_ms
+        )
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise DeploymentError(f"SWITCHBOARD_MONGODB_URI is not a MongoDB URI: {one_line(error)}") from None
+    with client:
+        try:
+            hello = client.admin.command("hello")
+            refuse_unfit(hello, place)
+            client[database].command("listCollections", nameOnly=True)
+        except ServerSelectionTimeoutError as error:
+            raise DeploymentError(
+                f"MongoDB at {place} did not answer within {answer_ms / 1000:g} s: {one_line(error)}. "
+                "Is it running, and does its replica set have a primary?"
+            ) from None
+        except OperationFailure as error:
+            if error.code not in (UNAUTHORIZED, AUTHENTICATION_FAILED):
+                raise DeploymentError(f"MongoDB at {place} cannot be used: {one_line(error)}") from None
+            raise DeploymentError(
+                f"MongoDB at {place} refuses this user: {one_line(error)}. Give SWITCHBOARD_MONGODB_URI a user and "
+                f"password with the role readWrite on the database {database}."
+            ) from None
+        except PyMongoError as error:
+            raise DeploymentError(f"MongoDB at {place} cannot be used: {one_line(error)}") from None
+
+
+def refuse_unfit(hello: dict[str, Any], place: str) -> None:
+    """Raise DeploymentError when what answered `hello` is no replica set or sharded cluster, or is too old."""
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise DeploymentError(
+            f"MongoDB at {place} is a standalone server, and Switchboard needs a replica set, for transactions and "
+            "change streams. One node is enough: start it with --replSet rs0 and run rs.initiate() in mongosh once; "
+            "or leave SWITCHBOARD_MONGODB_URI unset to use the embedded MongoDB."
+        )
+    if hello["maxWireVersion"] < OLDEST_WIRE_VERSION:
+        raise DeploymentError(f"MongoDB at {place} is older than version 6.0, the oldest that Switchboard works with.")
+
+
+def redact(uri: str) -> str:
+    """The hosts of a URI: what may be shown and logged of it."""
+    return re.sub(r"^mongodb(\+srv)?://([^/]*@)?", "", uri).split("/")[0].split("?")[0]
+
+
+def one_line(error: Exception) -> str:
+    """What the driver says, without the dump of its view of the topology that follows."""
+    text = re.split(r", Timeout: |, full error: | \(configured timeouts: ", str(error))[0]
+    return " ".join(text.split()).rstrip(".")

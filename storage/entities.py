@@ -1,0 +1,126 @@
+"""What all entities have in common: how they become documents, are found, inserted, and replaced by compare-and-set.
+
+A document is the record in camelCase. Custom fields are held twice, by definition id: under `fields` for reading and
+for unique indexes, and under `attrs` for finding (field_values.py).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from pymongo import ASCENDING
+
+from storage import field_values
+from storage.database import Document, to_document, to_record
+from storage.errors import NotFound
+from storage.records import Entity, FieldTarget
+from storage.transactions import Conflict, Reader, Transaction
+
+E = TypeVar("E", bound=Entity)
+
+
+class Kind(Generic[E]):
+    """How one kind of entity is kept."""
+
+    def __init__(
+        self,
+        collection: str,
+        record: type[E],
+        *,
+        noun: str,
+        target: FieldTarget | None = None,
+        derive: Callable[[E, Document], None] = lambda _, __: None,
+    ) -> None:
+        self.collection = collection
+        self.record = record
+        #: What messages call it.
+        self.noun = noun
+        #: The target of its custom fields, if it has any.
+        self.target = target
+        #: Adds to a document what the record does not have, computed from it for the sake of indexes.
+        self.derive = derive
+
+
+def encode(reader: Reader, kind: Kind[E], entity: E) -> Document:
+    document = to_document(entity)
+    kind.derive(entity, document)
+    if kind.target is not None:
+        values = document.pop("customFields")
+        document["fields"], document["attrs"] = field_values.encode(
+            values, reader.catalog.definitions(kind.target), field_values.contexts_of(entity)
+        )
+    return document
+
+
+async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document]) -> list[E]:
+    if kind.target is not None:
+        await reader.catalog.learn(one for document in documents for one in document["fields"])
+        for document in documents:
+            document["customFields"] = field_values.decode(document["fields"], reader.catalog.by_id)
+    return [to_record(document, kind.record) for document in documents]
+
+
+async def find(reader: Reader, kind: Kind[E], query: Document) -> E | None:
+    """The entity that matches, or None."""
+    document = await reader.collection(kind.collection).find_one(query, session=reader.session)
+    return None if document is None else (await decode(reader, kind, [document]))[0]
+
+
+async def get(reader: Reader, kind: Kind[E], entity_id: str, *, key: str) -> E:
+    """The entity with that id. Raises NotFound, naming the argument `key` that the id came in."""
+    entity = await find(reader, kind, {"_id": entity_id})
+    if entity is None:
+        raise NotFound(kind.noun, entity_id, key=key)
+    return entity
+
+
+async def get_many(reader: Reader, kind: Kind[E], ids: Iterable[str]) -> dict[str, E]:
+    """The entities with those ids, by id; those that do not exist are absent."""
+    found = await list_all(reader, kind, {"_id": {"$in": list(ids)}})
+    return {entity.id: entity for entity in found}
+
+
+async def list_all(
+    reader: Reader,
+    kind: Kind[E],
+    query: Document,
+    *,
+    sort: Sequence[tuple[str, int]] = (("_id", ASCENDING),),
+    limit: int = 0,
+) -> list[E]:
+    """The entities that match, up to `limit` of them if it is not 0; in the order of their creation by default."""
+    cursor = reader.collection(kind.collection).find(query, sort=list(sort), limit=limit, session=reader.session)
+    return await decode(reader, kind, await cursor.to_list(limit or None))
+
+
+async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1) -> E:
+    """Store a new entity about which `facts` facts are told in the same change. Raises DuplicateKeyError."""
+    entity = msgspec.structs.replace(entity, version=1, fact_count=facts)
+    session = await tx.writing()
+    await tx.collection(kind.collection).insert_one(encode(tx, kind, entity), session=session)
+    return entity
+
+
+async def replace(tx: Transaction, kind: Kind[E], before: E, after: E, *, facts: int = 1) -> E:
+    """Store what became of an entity, if it is still as it was before; else the change starts again (Conflict).
+
+    Raises DuplicateKeyError.
+    """
+    after = msgspec.structs.replace(after, version=before.version + 1, fact_count=before.fact_count + facts)
+    session = await tx.writing()
+    result = await tx.collection(kind.collection).replace_one(
+        {"_id": before.id, "version": before.version}, encode(tx, kind, after), session=session
+    )
+    if result.matched_count == 0:
+        raise Conflict
+    return after
+
+
+async def delete(tx: Transaction, kind: Kind[Any], entity: Entity) -> None:
+    """Remove an entity, if it is still as it was; else the change starts again (Conflict)."""
+    session = await tx.writing()
+    result = await tx.collection(kind.collection).delete_one(
+        {"_id": entity.id, "version": entity.version}, session=session
+    )
+    if result.deleted_count == 0:
+        raise Conflict

@@ -1,0 +1,282 @@
+"""What can happen, told in the past tense: one class per fact, each with everything that its readers may want to know.
+
+A fact is recorded if and only if the change it tells of is (transactions.py), and gets its sequence when it is appended
+to the log (log.py). It carries the room, users, ... as they were when it happened: reading it needs nothing else.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeAlias, get_args
+
+from storage.records import (
+    Actor,
+    App,
+    Department,
+    FieldDefinition,
+    FieldValue,
+    Message,
+    Record,
+    Role,
+    RoomSnapshot,
+    RoomStatus,
+    User,
+    Visitor,
+)
+
+
+class AssignmentCause(StrEnum):
+    ROUTED = "ROUTED"
+    TAKEN = "TAKEN"
+    ASSIGNED = "ASSIGNED"
+    TRANSFERRED = "TRANSFERRED"
+    UNASSIGNED = "UNASSIGNED"
+    AGENT_REMOVED = "AGENT_REMOVED"
+    CLOSED = "CLOSED"
+
+
+class Fact(Record, frozen=True, kw_only=True, tag_field="type"):
+    """Something that happened to one entity, its subject."""
+
+    #: The subject's id and the fact's number among those about it, joined by "-". Unique over the log.
+    id: str
+    occurred_at: datetime
+    actor: Actor
+    client_mutation_id: str | None = None
+    #: The place in the log: 1, 2, 3, ...; 0 until it is appended.
+    sequence: int = 0
+
+    @property
+    def subject_id(self) -> str:
+        """The id of the entity this fact is about; facts about one entity are in the log in the order they happened."""
+        return self.id.rpartition("-")[0]
+
+    @property
+    def subject_number(self) -> int:
+        """Which one of the facts about its subject this is, from 1."""
+        return int(self.id.rpartition("-")[2])
+
+
+# ---------------------------------------------------------------- rooms
+
+
+class RoomBefore(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """What a filter can see of a room, as it was before a fact; None for a room that was just started."""
+
+    status: RoomStatus
+    department_id: str | None = None
+    served_by_id: str | None = None
+    tags: tuple[str, ...] = ()
+    custom_fields: Mapping[str, FieldValue] = {}
+
+
+class RoomFact(Fact, frozen=True, kw_only=True):
+    """A fact about a room, with the room as it is after it."""
+
+    room: RoomSnapshot
+    before: RoomBefore | None = None
+
+
+class RoomStarted(RoomFact, frozen=True, tag="ROOM_STARTED"):
+    """A conversation began. Always the first fact about a room."""
+
+
+class AgentAssigned(RoomFact, frozen=True, kw_only=True, tag="AGENT_ASSIGNED"):
+    """An agent now serves the room: room.served_by."""
+
+    cause: AssignmentCause
+    previous_agent: User | None = None
+
+
+class AgentUnassigned(RoomFact, frozen=True, kw_only=True, tag="AGENT_UNASSIGNED"):
+    """An agent no longer serves the room: room.former."""
+
+    cause: AssignmentCause
+    next_agent: User | None = None
+
+
+class RoomQueued(RoomFact, frozen=True, tag="ROOM_QUEUED"):
+    """The room waits for an agent."""
+
+
+class RoomTransferred(RoomFact, frozen=True, kw_only=True, tag="ROOM_TRANSFERRED"):
+    """Somebody passed the room on, to an agent or to a department."""
+
+    from_agent: User | None = None
+    to_agent: User | None = None
+    from_department: Department | None = None
+    to_department: Department | None = None
+    comment: str | None = None
+
+
+class RoomHeld(RoomFact, frozen=True, kw_only=True, tag="ROOM_HELD"):
+    """The room was put on hold; its agent keeps it, and it does not count against the agent's limit."""
+
+    comment: str | None = None
+
+
+class RoomResumed(RoomFact, frozen=True, tag="ROOM_RESUMED"):
+    """The room is being served again."""
+
+
+class RoomUpdated(RoomFact, frozen=True, kw_only=True, tag="ROOM_UPDATED"):
+    """Subject, priority, tags or custom fields changed."""
+
+    #: "subject", "priority", "tags", "customFields.KEY"
+    changes: tuple[str, ...]
+    #: What the changed custom fields held before; those that held nothing are absent.
+    previous_custom_fields: Mapping[str, FieldValue] = {}
+
+
+class RoomClosed(RoomFact, frozen=True, kw_only=True, tag="ROOM_CLOSED"):
+    """The conversation ended. Always the last fact about a room."""
+
+    comment: str | None = None
+
+
+class MessageSent(RoomFact, frozen=True, kw_only=True, tag="MESSAGE_SENT"):
+    """Somebody said something. The only fact that leaves the room's revision as it is."""
+
+    message: Message
+
+
+# ---------------------------------------------------------------- people and configuration
+
+
+class UserFact(Fact, frozen=True, kw_only=True):
+    """A fact about a user, with the user as it is after it."""
+
+    user: User
+
+
+class UserCreated(UserFact, frozen=True, tag="USER_CREATED"):
+    """A user came to be."""
+
+
+class UserUpdated(UserFact, frozen=True, tag="USER_UPDATED"):
+    """A user's name, addresses, custom fields, password or activity changed."""
+
+
+class UserRolesChanged(UserFact, frozen=True, tag="USER_ROLES_CHANGED"):
+    """A user gained or lost roles."""
+
+
+class UserPresenceChanged(UserFact, frozen=True, tag="USER_PRESENCE_CHANGED"):
+    """A user came online, went away, ..."""
+
+
+class AgentAdded(UserFact, frozen=True, tag="AGENT_ADDED"):
+    """A user became an omnichannel agent."""
+
+
+class AgentUpdated(UserFact, frozen=True, tag="AGENT_UPDATED"):
+    """An agent's limit or departments changed."""
+
+
+class AgentRemoved(UserFact, frozen=True, tag="AGENT_REMOVED"):
+    """A user is no longer an omnichannel agent."""
+
+
+class AgentStatusChanged(UserFact, frozen=True, tag="AGENT_STATUS_CHANGED"):
+    """An agent became available or not available."""
+
+
+class VisitorSaved(Fact, frozen=True, kw_only=True, tag="VISITOR_SAVED"):
+    """A visitor came to be or changed."""
+
+    visitor: Visitor
+
+
+class DepartmentSaved(Fact, frozen=True, kw_only=True, tag="DEPARTMENT_SAVED"):
+    """A department came to be or changed."""
+
+    department: Department
+
+
+class RoleCreated(Fact, frozen=True, kw_only=True, tag="ROLE_CREATED"):
+    """A role came to be."""
+
+    role: Role
+
+
+class FieldFact(Fact, frozen=True, kw_only=True):
+    """A fact about a custom field's definition, with the definition as it is after it (or was before its removal)."""
+
+    definition: FieldDefinition
+
+
+class CustomFieldDefined(FieldFact, frozen=True, tag="CUSTOM_FIELD_DEFINED"):
+    """A custom field came to be."""
+
+
+class CustomFieldUpdated(FieldFact, frozen=True, tag="CUSTOM_FIELD_UPDATED"):
+    """A custom field's label or rules changed."""
+
+
+class CustomFieldRemoved(FieldFact, frozen=True, tag="CUSTOM_FIELD_REMOVED"):
+    """A custom field is gone, and all its values with it."""
+
+
+class AppFact(Fact, frozen=True, kw_only=True):
+    """A fact about an app; never with a token."""
+
+    app: App
+
+
+class AppCreated(AppFact, frozen=True, tag="APP_CREATED"):
+    """An app came to be."""
+
+
+class AppTokenRotated(AppFact, frozen=True, tag="APP_TOKEN_ROTATED"):
+    """An app got a new token."""
+
+
+class AppRevoked(AppFact, frozen=True, tag="APP_REVOKED"):
+    """An app can no longer do anything."""
+
+
+AnyRoomFact: TypeAlias = (
+    RoomStarted
+    | AgentAssigned
+    | AgentUnassigned
+    | RoomQueued
+    | RoomTransferred
+    | RoomHeld
+    | RoomResumed
+    | RoomUpdated
+    | RoomClosed
+    | MessageSent
+)
+AnyUserFact: TypeAlias = (
+    UserCreated
+    | UserUpdated
+    | UserRolesChanged
+    | UserPresenceChanged
+    | AgentAdded
+    | AgentUpdated
+    | AgentRemoved
+    | AgentStatusChanged
+)
+AnyFact: TypeAlias = (
+    AnyRoomFact
+    | AnyUserFact
+    | VisitorSaved
+    | DepartmentSaved
+    | RoleCreated
+    | CustomFieldDefined
+    | CustomFieldUpdated
+    | CustomFieldRemoved
+    | AppCreated
+    | AppTokenRotated
+    | AppRevoked
+)
+
+
+def tag_of(kind: type[Fact]) -> str:
+    """The name of a kind of fact in documents and in the API."""
+    return str(kind.__struct_config__.tag)
+
+
+#: Every kind of fact by its tag.
+FACTS: Mapping[str, type[Fact]] = MappingProxyType({tag_of(kind): kind for kind in get_args(AnyFact)})

@@ -1,0 +1,154 @@
+"""Reading the log from any position, and waiting for what comes next: one path for history and for live facts.
+
+Every process keeps one ring of recent facts, filled in order and without a gap. A reader holds a position and nothing
+else: it takes from the ring what it can, and from the log what the ring has let go of. A wake-up says only that the
+head moved.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from pymongo.errors import PyMongoError
+
+from storage.errors import CursorExpired
+from storage.facts import AnyFact
+from storage.log import Log
+from storage.positions import event_cursor
+
+logger = logging.getLogger(__name__)
+
+#: Facts in the ring: some ten megabytes, and a minute of a busy deployment.
+RING = 4_096
+#: Facts in one read of history, and how many such reads are kept for others who replay at the same time.
+CHUNK = 512
+CHUNKS_KEPT = 16
+#: How long a fact of another process can go unnoticed when the change stream is down.
+POLL_SECONDS = 0.5
+
+
+class Feed:
+    """The log as one process reads it, once for all its readers."""
+
+    def __init__(self, log: Log, *, ring: int = RING) -> None:
+        self._log = log
+        self._size = ring
+        self._ring: list[AnyFact] = []
+        #: The sequence of the newest fact that has been in the ring. The ring holds the facts right up to it.
+        self.head = 0
+        self._moved = asyncio.Event()
+        self._behind = asyncio.Event()
+        self._chunks: OrderedDict[int, asyncio.Task[list[AnyFact]]] = OrderedDict()
+        #: Called with every run of new facts, in order, as soon as this process knows them; must not block.
+        self.listeners: list[Callable[[Sequence[AnyFact]], None]] = []
+
+    async def open(self) -> None:
+        """Take up position at the head of the log."""
+        self.head = await self._log.head()
+
+    def offer(self, facts: Sequence[AnyFact]) -> None:
+        """Facts this process has just appended: they need not be read again when they follow what is here."""
+        if facts[0].sequence == self.head + 1:
+            self._extend(facts)
+        elif facts[-1].sequence > self.head:
+            self._behind.set()
+
+    async def read(self, after: int, limit: int = CHUNK) -> Sequence[AnyFact]:
+        """Up to `limit` facts that follow `after`, without a gap; none when there is nothing newer yet.
+
+        Raises CursorExpired when the next one is no longer kept.
+        """
+        if after >= self.head:
+            return ()
+        first_in_ring = self.head - len(self._ring) + 1
+        if after + 1 >= first_in_ring:
+            start = after + 1 - first_in_ring
+            return self._ring[start : start + limit]
+        number = after // CHUNK
+        chunk = await self._chunk(number) if (number + 1) * CHUNK < first_in_ring else None
+        facts: Sequence[AnyFact]
+        if chunk is None:
+            facts = await self._log.read(after, min(limit, CHUNK))
+        else:
+            facts = [fact for fact in chunk if fact.sequence > after][:limit]
+        if not facts or facts[0].sequence != after + 1:
+            raise CursorExpired(oldest_cursor=event_cursor(await self._log.oldest() - 1))
+        return facts
+
+    async def wait(self, after: int) -> None:
+        """Return when there is a fact after that position."""
+        while self.head <= after:
+            await self._moved.wait()
+
+    async def run(self) -> None:
+        """Keep up with the log until cancelled."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._behind.wait()
+                except TimeoutError:
+                    pass
+                self._behind.clear()
+                try:
+                    await self._catch_up()
+                except PyMongoError as error:
+                    logger.warning("The log could not be read, trying again: %s", error)
+                    await asyncio.sleep(POLL_SECONDS)
+        finally:
+            watching.cancel()
+
+    async def _catch_up(self) -> None:
+        while facts := await self._log.read(self.head, CHUNK):
+            # Facts of our own may have been offered in the meantime.
+            fresh = [fact for fact in facts if fact.sequence > self.head]
+            if fresh and fresh[0].sequence != self.head + 1:
+                # The log was trimmed past our position, which only happens to a process that slept for days.
+                self._ring.clear()
+                self.head = fresh[0].sequence - 1
+            if fresh:
+                self._extend(fresh)
+            if len(facts) < CHUNK:
+                return
+
+    async def _watch(self) -> None:
+        """Set the alarm when another process has appended. The driver resumes a stream once; this loop, always."""
+        while True:
+            try:
+                async with self._log.watch() as stream:
+                    async for change in stream:
+                        if change["documentKey"]["_id"] > self.head:
+                            self._behind.set()
+            except PyMongoError as error:
+                logger.info("The change stream broke; polling until it is back: %s", error)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _chunk(self, number: int) -> list[AnyFact]:
+        """The facts number * CHUNK + 1 to (number + 1) * CHUNK, read once for everybody who is replaying."""
+        task = self._chunks.get(number)
+        if task is None:
+            task = asyncio.create_task(self._read_chunk(number))
+            self._chunks[number] = task
+            while len(self._chunks) > CHUNKS_KEPT:
+                self._chunks.popitem(last=False)
+        try:
+            return await asyncio.shield(task)
+        except PyMongoError:
+            self._chunks.pop(number, None)
+            raise
+
+    async def _read_chunk(self, number: int) -> list[AnyFact]:
+        facts = await self._log.read(number * CHUNK, CHUNK)
+        return [fact for fact in facts if fact.sequence <= (number + 1) * CHUNK]
+
+    def _extend(self, facts: Sequence[AnyFact]) -> None:
+        self._ring.extend(facts)
+        if len(self._ring) > 2 * self._size:  # trimmed rarely, for a list loses its beginning slowly
+            del self._ring[: len(self._ring) - self._size]
+        self.head = facts[-1].sequence
+        for listener in self.listeners:
+            listener(facts)
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()

@@ -1,0 +1,32 @@
+"""First answers of mutations, so that sending one again changes nothing: written in the transaction of the change."""
+
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from storage.database import Document
+from storage.transactions import Conflict, Reader, Transaction
+
+#: How long a first answer is remembered; MongoDB forgets it within a minute after.
+KEPT_SECONDS = 24 * 60 * 60
+
+
+def _key(actor_id: str, client_mutation_id: str) -> Document:
+    return {"actor": actor_id, "mutation": client_mutation_id}
+
+
+async def find(reader: Reader, actor_id: str, client_mutation_id: str) -> tuple[str, Any] | None:
+    """The fingerprint of a mutation that was carried out, and its answer; None if there was none."""
+    document = await reader.collection("idempotency").find_one({"_id": _key(actor_id, client_mutation_id)})
+    return None if document is None else (document["fingerprint"], document["answer"])
+
+
+async def insert(tx: Transaction, actor_id: str, client_mutation_id: str, *, fingerprint: str, answer: object) -> None:
+    """Remember an answer. Starts the change again when another attempt was first, so that it finds its answer."""
+    try:
+        await tx.collection("idempotency").insert_one(
+            {"_id": _key(actor_id, client_mutation_id), "fingerprint": fingerprint, "answer": answer, "at": tx.now},
+            session=await tx.writing(),
+        )
+    except DuplicateKeyError:
+        raise Conflict from None

@@ -1,0 +1,94 @@
+"""Every index but those of unique custom fields (custom_fields.py). Explained in docs/reference/indexes.md."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from storage.database import Database
+from storage.idempotency import KEPT_SECONDS
+
+#: Any custom field by equality, set or range, alone or in a context, in the order of ids.
+_FIELDS = IndexModel(
+    [("attrs.k", ASCENDING), ("attrs.c", ASCENDING), ("attrs.v", ASCENDING), ("_id", ASCENDING)], name="fields"
+)
+
+
+def _index(name: str, *keys: str, unique: bool = False, **options: object) -> IndexModel:
+    """An index on these paths, ascending, or descending where a path begins with "-"."""
+    directions = [(key.lstrip("-"), DESCENDING if key.startswith("-") else ASCENDING) for key in keys]
+    return IndexModel(directions, name=name, unique=unique, **options)
+
+
+INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
+    {
+        "apps": (),
+        "consumers": (_index("owner", "ownerId", "name"),),
+        "custom_fields": (_index("key", "target", "key", unique=True),),
+        "departments": (),
+        # Forgets answers by itself once they are old enough.
+        "idempotency": (_index("age", "at", expireAfterSeconds=KEPT_SECONDS),),
+        "log": (
+            # Keeps a fact from entering the log twice.
+            _index("fact", "fact.id", unique=True),
+            _index("age", "appendedAt"),
+            _index("room", "fact.room.room.id", "_id", sparse=True),
+            _index("type", "fact.type", "_id"),
+        ),
+        "messages": (_index("room", "roomId", "_id"),),
+        "outbox": (_index("subject", "subject", "number", unique=True), _index("age", "at")),
+        "roles": (_index("name", "name", unique=True),),
+        "rooms": (
+            _FIELDS,
+            # The queue: per department, highest priority first, then longest waiting.
+            _index("queue", "status", "departmentId", "-priority", "queuedAt", "_id"),
+            _index("served", "servedById", "status", "_id"),
+            _index("visitor", "visitorId", "_id"),
+            _index("status", "status", "_id"),
+            _index("department", "departmentId", "_id"),
+            _index("priority", "priority", "_id"),
+            _index("tags", "tags", "_id"),
+            _index("external", "status", "externalUntil", sparse=True),
+        ),
+        "tokens": (_index("holder", "holderId", "createdAt"), _index("expiry", "expiresAt", expireAfterSeconds=0)),
+        "users": (
+            _FIELDS,
+            # Two indexes: the unique one cannot name the id beside the username, and lists go on after both.
+            _index("username", "usernameKey", unique=True),
+            _index("by_username", "usernameKey", "_id"),
+            _index("email", "emailKeys", "_id"),
+            _index("role", "roles", "_id"),
+            _index("department", "agent.departmentIds", "_id"),
+            # Whom routing chooses: the first of these.
+            _index(
+                "least_loaded",
+                "routable",
+                "agent.departmentIds",
+                "agent.openRoomCount",
+                "agent.lastAssignedAt",
+                "usernameKey",
+            ),
+            _index("round_robin", "routable", "agent.departmentIds", "agent.lastAssignedAt", "usernameKey"),
+            _index(
+                "least_loaded_anywhere",
+                "routable",
+                "agent.openRoomCount",
+                "agent.lastAssignedAt",
+                "usernameKey",
+            ),
+            _index("round_robin_anywhere", "routable", "agent.lastAssignedAt", "usernameKey"),
+            _index("agents", "agent.status", "_id", partialFilterExpression={"agent.status": {"$exists": True}}),
+        ),
+        "visitors": (_FIELDS, _index("token", "token", unique=True), _index("email", "emailKey", "_id", sparse=True)),
+    }
+)
+
+
+async def ensure(database: Database) -> None:
+    """Create the collections and indexes that are missing. A transaction cannot create them on the way."""
+    present = set(await database.raw.list_collection_names())
+    for name in database.names:
+        if name not in present:
+            await database.create(name)
+        if indexes := INDEXES.get(name):
+            await database[name].create_indexes(list(indexes))

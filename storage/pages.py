@@ -1,0 +1,120 @@
+"""Pages of long lists, by keyset: a page costs the same wherever it is, and inserts elsewhere do not shift it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from pymongo import ASCENDING, DESCENDING
+
+from storage import entities
+from storage.database import Collection, Document
+from storage.entities import Kind
+from storage.errors import InvalidCursor
+from storage.positions import page_cursor, page_values
+from storage.records import Entity
+from storage.transactions import Reader
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Entity)
+
+#: Beyond this many a total is not counted out: it would cost more than it tells.
+COUNT_LIMIT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A run of items of a list, each with the cursor that goes on after it."""
+
+    items: list[T]
+    cursors: list[str]
+    has_next: bool
+    has_previous: bool
+    #: Counts the whole list when called: exactly, or None when there are more than COUNT_LIMIT.
+    total: Callable[[], Awaitable[int | None]]
+    #: Where to go on when that is not after the last item.
+    end_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One way to sort a list: by a path of its documents, if any, then by id; both in the same direction."""
+
+    name: str
+    path: str | None = None
+    descending: bool = False
+
+    def reversed(self) -> "Order":
+        return replace(self, name=f"-{self.name}", descending=not self.descending)
+
+    @property
+    def sort(self) -> list[tuple[str, int]]:
+        direction = DESCENDING if self.descending else ASCENDING
+        paths = ["_id"] if self.path is None else [self.path, "_id"]
+        return [(path, direction) for path in paths]
+
+    def after(self, cursor: str) -> Document:
+        """The query for what comes after the cursor. Raises InvalidCursor."""
+        beyond = "$lt" if self.descending else "$gt"
+        if self.path is None:
+            (last,) = _texts(page_values(cursor, self.name, 1)[-1:])
+            return {"_id": {beyond: last}}
+        value, last = page_values(cursor, self.name, 2)
+        _texts([last])
+        if not isinstance(value, str | int) or (isinstance(value, int) and abs(value) >= 2**63):
+            raise InvalidCursor
+        return {"$or": [{self.path: {beyond: value}}, {self.path: value, "_id": {beyond: last}}]}
+
+    def cursor(self, document: Document) -> str:
+        values = [document["_id"]] if self.path is None else [document[self.path], document["_id"]]
+        return page_cursor(self.name, values)
+
+
+BY_CREATION = Order("created")
+
+
+def _texts(values: Sequence[object]) -> Sequence[object]:
+    if not all(isinstance(value, str) for value in values):
+        raise InvalidCursor
+    return values
+
+
+async def read(
+    reader: Reader, kind: Kind[E], query: Document, *, order: Order = BY_CREATION, first: int, after: str | None
+) -> Page[E]:
+    """Up to `first` of the entities that match, after the cursor. Raises InvalidCursor."""
+
+    async def decode(documents: list[Document]) -> list[E]:
+        return await entities.decode(reader, kind, documents)
+
+    return await read_documents(
+        reader.collection(kind.collection), query, decode=decode, order=order, first=first, after=after
+    )
+
+
+async def read_documents(
+    collection: Collection,
+    query: Document,
+    *,
+    decode: Callable[[list[Document]], Awaitable[list[T]]],
+    order: Order,
+    first: int,
+    after: str | None,
+) -> Page[T]:
+    """Up to `first` of the documents that match, after the cursor. Raises InvalidCursor."""
+    bounded = query if after is None else {"$and": [query, order.after(after)]}
+    documents = await collection.find(bounded, sort=order.sort, limit=first + 1).to_list(first + 1)
+    kept = documents[:first]
+    cursors = [order.cursor(document) for document in kept]
+    return Page(
+        items=await decode(kept),
+        cursors=cursors,
+        has_next=len(documents) > first,
+        has_previous=after is not None,
+        total=lambda: count(collection, query),
+    )
+
+
+async def count(collection: Collection, query: Document) -> int | None:
+    """How many documents match, or None when there are more than COUNT_LIMIT."""
+    counted = await collection.count_documents(query, limit=COUNT_LIMIT + 1)
+    return int(counted) if counted <= COUNT_LIMIT else None

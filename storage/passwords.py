@@ -1,0 +1,15 @@
+"""Hashes of passwords, kept apart from users so that no read of a user ever carries one."""
+
+from storage.transactions import Reader, Transaction
+
+
+async def find(reader: Reader, user_id: str) -> str | None:
+    """The hash of a user's password, if the user has one."""
+    document = await reader.collection("passwords").find_one({"_id": user_id})
+    return None if document is None else str(document["hash"])
+
+
+async def save(tx: Transaction, user_id: str, password_hash: str) -> None:
+    await tx.collection("passwords").update_one(
+        {"_id": user_id}, {"$set": {"hash": password_hash}}, upsert=True, session=await tx.writing()
+    )

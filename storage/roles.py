@@ -1,0 +1,57 @@
+"""Roles, known by name: the four built-in ones and those that were created."""
+
+from collections.abc import Iterable
+
+from pymongo.errors import DuplicateKeyError
+
+from storage import entities
+from storage.database import new_id
+from storage.entities import Kind
+from storage.errors import Duplicate, shorten
+from storage.facts import RoleCreated
+from storage.records import Role
+from storage.transactions import Reader, Transaction
+
+KIND = Kind("roles", Role, noun="role")
+
+ADMIN = "admin"
+MANAGER = "livechat-manager"
+AGENT = "livechat-agent"
+BOT = "bot"
+
+#: Names and descriptions of the roles that every deployment has.
+BUILT_IN = {
+    ADMIN: "May do everything.",
+    MANAGER: "Runs the conversations of its departments.",
+    AGENT: "Serves conversations; every omnichannel agent has it.",
+    BOT: "Is routable while offline, as programs that serve conversations are.",
+}
+
+
+async def list_all(reader: Reader) -> list[Role]:
+    """All roles in the order they were created, the built-in ones first."""
+    return await entities.list_all(reader, KIND, {})
+
+
+async def get_many(reader: Reader, names: Iterable[str]) -> dict[str, Role]:
+    """The roles with those names, by name; those that do not exist are absent."""
+    found = await entities.list_all(reader, KIND, {"name": {"$in": list(names)}})
+    return {role.name: role for role in found}
+
+
+async def insert(tx: Transaction, role: Role) -> Role:
+    """Create it. Raises Duplicate when the name is taken."""
+    try:
+        role = await entities.insert(tx, KIND, role)
+    except DuplicateKeyError:
+        raise Duplicate(f"There is a role {shorten(role.name)} already.", key="name") from None
+    tx.tell(RoleCreated, role, role=role)
+    return role
+
+
+async def ensure_built_in(tx: Transaction) -> None:
+    """Create those built-in roles that do not exist yet."""
+    present = await get_many(tx, BUILT_IN)
+    for name, description in BUILT_IN.items():
+        if name not in present:
+            await insert(tx, Role(id=new_id(tx.now), name=name, description=description, built_in=True))

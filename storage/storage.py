@@ -1,0 +1,58 @@
+"""The composition of storage: one database, and what each process keeps running beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
+
+from pymongo.monitoring import CommandListener
+
+from storage import indexes, roles
+from storage.catalog import Catalog
+from storage.database import Database
+from storage.facts import Fact, FieldFact
+from storage.feed import Feed
+from storage.log import Appender, Log
+from storage.transactions import Changes, Reader
+
+
+class Storage:
+    """What is true, and the ways to read it, to change it and to hear of changes."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.catalog = Catalog(database)
+        self.log = Log(database)
+        self.feed = Feed(self.log)
+        self.appender = Appender(database, self.feed.offer)
+        self.changes = Changes(database, self.catalog, self.appender)
+        #: Reads outside of any transaction.
+        self.reader = Reader(database, self.catalog)
+        self.feed.listeners.append(self._hear)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, uri: str, name: str, *, listeners: Sequence[CommandListener] = ()) -> AsyncIterator[Self]:
+        """Connect, create what is missing, and keep the log moving until the block is left."""
+        async with Database(uri, name, listeners=tuple(listeners)) as database:
+            storage = cls(database)
+            await indexes.ensure(database)
+            await storage.feed.open()
+            await storage.catalog.refresh()
+            tasks = [
+                asyncio.create_task(storage.appender.run(), name="append facts to the log"),
+                asyncio.create_task(storage.appender.run_sweeper(), name="sweep the outbox"),
+                asyncio.create_task(storage.feed.run(), name="follow the log"),
+            ]
+            try:
+                await storage.changes.run(roles.ensure_built_in)
+                yield storage
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _hear(self, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            if isinstance(fact, FieldFact):
+                self.catalog.hear(fact)

@@ -1,0 +1,53 @@
+"""Tokens of apps and of signed-in users: only their hashes are kept."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+from pymongo import ASCENDING
+
+from storage.database import Document, now, to_document, to_record
+from storage.records import Token
+from storage.transactions import Reader, Transaction
+
+
+def digest(token: str) -> str:
+    """What is kept of a token. Tokens are long and random, so that a plain hash is enough."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+async def find(reader: Reader, token: str) -> Token | None:
+    """What is known of a token that is valid now."""
+    document = await reader.collection("tokens").find_one({"_id": digest(token)})
+    if document is None:
+        return None
+    found: Token = to_record(document, Token)
+    return found if found.expires_at is None or found.expires_at > now() else None
+
+
+async def insert(tx: Transaction, token: Token) -> None:
+    await tx.collection("tokens").insert_one(to_document(token), session=await tx.writing())
+
+
+async def list_of(reader: Reader, holder_id: str) -> list[Token]:
+    """All tokens of an app or user, oldest first, those that have expired included until MongoDB drops them."""
+    query: Document = {"holderId": holder_id}
+    cursor = reader.collection("tokens").find(query, sort=[("createdAt", ASCENDING)], session=reader.session)
+    return [to_record(document, Token) for document in await cursor.to_list(None)]
+
+
+async def expire(tx: Transaction, holder_id: str, *, at: datetime) -> None:
+    """Let all tokens of an app or user end at that time, those that end sooner excepted."""
+    await tx.collection("tokens").update_many(
+        {"holderId": holder_id, "$or": [{"expiresAt": None}, {"expiresAt": {"$gt": at}}]},
+        {"$set": {"expiresAt": at}},
+        session=await tx.writing(),
+    )
+
+
+async def delete(tx: Transaction, holder_id: str, *, digests: Iterable[str] | None = None) -> None:
+    """End all tokens of an app or user at once, or those of them that are named."""
+    query: Document = {"holderId": holder_id}
+    if digests is not None:
+        query["_id"] = {"$in": list(digests)}
+    await tx.collection("tokens").delete_many(query, session=await tx.writing())

@@ -1,0 +1,249 @@
+"""How a change becomes true: read, decide, write and tell the facts, all of it or nothing.
+
+A change's body reads first and writes then. Reads before the first write see what a majority holds; every write names
+the version of what it read. The first write opens a MongoDB transaction, in which the facts go to the outbox beside the
+change they tell of. Whoever loses a race starts the body again, on fresh data, so that its second look finds the winner
+and says so.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
+
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo import WriteConcern
+from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from storage.catalog import Catalog
+from storage.database import Collection, Database, now, to_document
+from storage.errors import Unavailable
+from storage.facts import Fact
+from storage.log import Appender
+from storage.records import SYSTEM, Actor, Entity
+
+T = TypeVar("T")
+
+#: How long a change may go on losing races and meeting failovers before its caller is told. A failover of an ordinary
+#: replica set takes about twelve seconds.
+PATIENCE_SECONDS = 20.0
+FIRST_PAUSE_SECONDS = 0.002
+LONGEST_PAUSE_SECONDS = 0.2
+
+
+class Conflict(Exception):
+    """Somebody else changed what this change had read. The body is run again."""
+
+
+class Reader:
+    """What reading functions take first."""
+
+    def __init__(self, database: Database, catalog: Catalog) -> None:
+        self.database = database
+        self.catalog = catalog
+        #: None outside of transactions, and in one before its first write.
+        self.session: AsyncIOMotorClientSession | None = None
+
+    def collection(self, name: str) -> Collection:
+        return self.database[name]
+
+
+class Transaction(Reader):
+    """What writing functions take first: one attempt at a change, by one actor, at one time."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        turns: "Turns",
+        *,
+        actor: Actor,
+        client_mutation_id: str | None = None,
+    ) -> None:
+        super().__init__(database, catalog)
+        self._turns = turns
+        self._held = AsyncExitStack()
+        self._committed = False
+        self.now = now()
+        self.actor = actor
+        self.client_mutation_id = client_mutation_id
+        self.facts: list[Fact] = []
+
+    async def writing(self) -> AsyncIOMotorClientSession:
+        """The session to write with; the first call opens the transaction."""
+        if self.session is None:
+            session = await self.database.client.start_session()
+            session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=WriteConcern(w="majority"))
+            self.session = session
+        return self.session
+
+    def tell(self, kind: type[Fact], subject: Entity, *, number: int | None = None, **data: Any) -> None:
+        """Record a fact about the subject, as this change's actor; by default the newest one that it counts.
+
+        The facts about one subject are told in the order of their numbers.
+        """
+        self.facts.append(
+            kind(
+                id=f"{subject.id}-{number or subject.fact_count}",
+                occurred_at=self.now,
+                actor=data.pop("actor", self.actor),
+                client_mutation_id=self.client_mutation_id,
+                **data,
+            )
+        )
+
+    async def take_turn(self, name: str) -> None:
+        """Wait until no other change of this process holds `name`, and hold it to the end of this attempt.
+
+        Changes that take the same turns need not lose against each other at the database. To be taken in one order by
+        all: first a room, then one user.
+        """
+        await self._held.enter_async_context(self._turns.hold(name))
+
+    async def write_facts(self) -> None:
+        """Put the facts told so far into the outbox, inside the transaction."""
+        if not self.facts:
+            return
+        await self.collection("outbox").insert_many(
+            [
+                {
+                    "_id": fact.id,
+                    "subject": fact.subject_id,
+                    "number": fact.subject_number,
+                    "at": self.now,
+                    "fact": to_document(fact, id_key="id"),
+                }
+                for fact in self.facts
+            ],
+            session=await self.writing(),
+        )
+
+    async def commit(self, deadline: float) -> None:
+        """Make it true. While the database does not say how it went, ask again: committing twice commits once."""
+        while self.session is not None:
+            try:
+                await self.session.commit_transaction()
+                self._committed = True
+                return
+            except PyMongoError as error:
+                if not error.has_error_label("UnknownTransactionCommitResult"):
+                    raise
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Unavailable(
+                        "The database did not say whether the change took effect; "
+                        "send it again with the same clientMutationId to find out.",
+                        retryable=False,
+                    ) from error
+            await asyncio.sleep(FIRST_PAUSE_SECONDS)
+
+    async def close(self) -> None:
+        """Undo what was not committed. A database that cannot be told forgets the transaction by itself."""
+        if self.session is not None:
+            with contextlib.suppress(PyMongoError):
+                if not self._committed:
+                    await self.session.abort_transaction()
+                await self.session.end_session()
+        await self._held.aclose()
+
+
+class Turns:
+    """Who of this process is busy with what, so that others wait here and not at the database."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._counts: Counter[str] = Counter()
+
+    def count(self, name: str) -> int:
+        """How many hold `name` or wait for it."""
+        return self._counts[name]
+
+    @property
+    def busy(self) -> int:
+        """How many names are held."""
+        return len(self._locks)
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[None]:
+        self._counts[name] += 1
+        try:
+            async with self._locks.setdefault(name, asyncio.Lock()):
+                yield
+        finally:
+            self._counts[name] -= 1
+            if not self._counts[name]:
+                del self._counts[name], self._locks[name]
+
+
+class Changes:
+    """Runs changes, one attempt after the other, until one is true or refused."""
+
+    def __init__(self, database: Database, catalog: Catalog, appender: Appender) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._appender = appender
+        self.turns = Turns()
+
+    async def run(
+        self,
+        body: Callable[[Transaction], Awaitable[T]],
+        *,
+        actor: Actor = SYSTEM,
+        client_mutation_id: str | None = None,
+        turns: Sequence[str] = (),
+    ) -> tuple[T, Sequence[Fact]]:
+        """What `body` returned in the attempt that was committed, and the facts it told, which are in the log by then.
+
+        `turns` names what the change is likely to write: changes of this process that name the same take turns, so
+        that they need not lose against each other at the database. Raises whatever `body` raises, after undoing all of
+        it, and Unavailable when the database did not answer in time.
+        """
+        async with AsyncExitStack() as stack:
+            for turn in sorted(set(turns)):
+                await stack.enter_async_context(self.turns.hold(turn))
+            result, facts = await self._commit(body, actor, client_mutation_id)
+        await self._appender.append(facts)
+        return result, facts
+
+    async def _commit(
+        self, body: Callable[[Transaction], Awaitable[T]], actor: Actor, client_mutation_id: str | None
+    ) -> tuple[T, Sequence[Fact]]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE_SECONDS
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            tx = Transaction(
+                self._database, self._catalog, self.turns, actor=actor, client_mutation_id=client_mutation_id
+            )
+            try:
+                result = await body(tx)
+                await tx.write_facts()
+                await tx.commit(deadline)
+                return result, tx.facts
+            except Conflict as conflict:
+                if loop.time() > deadline:
+                    raise Unavailable("Too much is changing at once; try again.", retryable=True) from conflict
+            except PyMongoError as error:
+                if not passing(error):
+                    raise
+                if loop.time() > deadline:
+                    raise Unavailable(
+                        "The database did not answer in time; nothing was changed.", retryable=True
+                    ) from error
+            finally:
+                await tx.close()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, hides nothing
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def passing(error: PyMongoError) -> bool:
+    """Whether the same thing may go well in a moment: a write conflict, a failover, a broken connection."""
+    return (
+        isinstance(error, ConnectionFailure)
+        or error.timeout
+        or error.has_error_label("TransientTransactionError")
+        or error.has_error_label("RetryableWriteError")
+    )

@@ -1,0 +1,132 @@
+"""Users as documents, omnichannel agents among them: an agent is a user with a profile."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pymongo import ASCENDING
+from pymongo.errors import DuplicateKeyError
+
+from storage import custom_fields, entities, pages
+from storage.attributes import routable
+from storage.database import Document, from_builtins
+from storage.entities import Kind
+from storage.errors import UsernameTaken
+from storage.facts import UserFact
+from storage.filters import And, AttributeCondition, Expression, Operator
+from storage.pages import Order, Page
+from storage.queries import to_query
+from storage.records import Candidate, FieldDefinition, FieldTarget, User
+from storage.transactions import Reader, Transaction
+
+
+def _derive(user: User, document: Document) -> None:
+    document["usernameKey"] = user.username.casefold()
+    document["emailKeys"] = sorted({email.casefold() for email in user.emails})
+    if user.agent is not None:
+        document["routable"] = routable(user)
+
+
+KIND = Kind("users", User, noun="user", target=FieldTarget.USER, derive=_derive)
+BY_USERNAME = Order("username", "usernameKey")
+
+
+async def get(reader: Reader, user_id: str, *, key: str = "userId") -> User:
+    return await entities.get(reader, KIND, user_id, key=key)
+
+
+async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, User]:
+    return await entities.get_many(reader, KIND, ids)
+
+
+async def find(reader: Reader, user_id: str) -> User | None:
+    return await entities.find(reader, KIND, {"_id": user_id})
+
+
+async def find_by_username(reader: Reader, username: str) -> User | None:
+    return await entities.find(reader, KIND, {"usernameKey": username.casefold()})
+
+
+async def list_by_email(reader: Reader, email: str) -> list[User]:
+    """The users with that address, two at most: enough to know whether it is one's own."""
+    return await entities.list_all(reader, KIND, {"emailKeys": email.casefold()}, limit=2)
+
+
+async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> User | None:
+    """The user that holds that value of a unique field."""
+    return await entities.find(reader, KIND, custom_fields.holds(definition, value))
+
+
+async def read_page(
+    reader: Reader, where: Expression, *, order: Order = pages.BY_CREATION, first: int, after: str | None
+) -> Page[User]:
+    return await pages.read(reader, KIND, to_query(where, FieldTarget.USER), order=order, first=first, after=after)
+
+
+async def list_agents_of(reader: Reader, department_id: str, *, first: int, after: str | None) -> Page[User]:
+    """The agents of a department, in the order in which their users were created."""
+    where = And((AttributeCondition("department", Operator.EQ, department_id),))
+    return await read_page(reader, where, first=first, after=after)
+
+
+async def insert(tx: Transaction, user: User, *kinds: type[UserFact]) -> User:
+    """Create a user and tell facts of these kinds about it. Raises UsernameTaken or Duplicate."""
+    try:
+        user = await entities.insert(tx, KIND, user, facts=len(kinds))
+    except DuplicateKeyError as error:
+        raise _refusal(tx, user, error) from None
+    _tell(tx, user, kinds)
+    return user
+
+
+async def update(tx: Transaction, before: User, after: User, *kinds: type[UserFact]) -> User:
+    """Change a user and tell facts of these kinds about it. Raises UsernameTaken or Duplicate."""
+    try:
+        after = await entities.replace(tx, KIND, before, after, facts=len(kinds))
+    except DuplicateKeyError as error:
+        raise _refusal(tx, after, error) from None
+    _tell(tx, after, kinds)
+    return after
+
+
+def _tell(tx: Transaction, user: User, kinds: Sequence[type[UserFact]]) -> None:
+    for number, kind in enumerate(kinds, start=user.fact_count - len(kinds) + 1):
+        tx.tell(kind, user, number=number, user=user)
+
+
+def _refusal(tx: Transaction, user: User, error: DuplicateKeyError) -> Exception:
+    if "usernameKey" in (error.details or {}).get("keyPattern", {}):
+        return UsernameTaken(user.username)
+    return custom_fields.refusal(tx, "user", user.custom_fields, error)
+
+
+# ---------------------------------------------------------------- agents
+
+
+async def list_candidates(
+    reader: Reader, department_id: str | None, *, role: str | None = None, least_loaded: bool, limit: int
+) -> list[Candidate]:
+    """The first routable agents, of a department and with a role if given.
+
+    By rooms served (if `least_loaded`), then longest since assigned, then username.
+    """
+    query: Document = {"routable": True}
+    if department_id is not None:
+        query["agent.departmentIds"] = department_id
+    if role is not None:
+        query["roles"] = role
+    sort = [("agent.lastAssignedAt", ASCENDING), ("usernameKey", ASCENDING)]
+    if least_loaded:
+        sort.insert(0, ("agent.openRoomCount", ASCENDING))
+    cursor = reader.collection(KIND.collection).find(
+        query, {"agent": 1, "usernameKey": 1}, sort=sort, limit=limit, session=reader.session
+    )
+    return [
+        from_builtins({**document["agent"], "id": document["_id"], "usernameKey": document["usernameKey"]}, Candidate)
+        for document in await cursor.to_list(limit)
+    ]
+
+
+async def count_wrong(reader: Reader, right: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """The agents whose openRoomCount is not what `right` says (0 when absent): by id, what it is and should be."""
+    cursor = reader.collection(KIND.collection).find({"agent": {"$ne": None}}, {"agent.openRoomCount": 1})
+    held = {document["_id"]: int(document["agent"]["openRoomCount"]) async for document in cursor}
+    return {one: (count, right.get(one, 0)) for one, count in held.items() if count != right.get(one, 0)}

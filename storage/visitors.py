@@ -1,0 +1,70 @@
+"""Visitors, known by the token that the outside world chose for them."""
+
+from collections.abc import Iterable
+
+from pymongo.errors import DuplicateKeyError
+
+from storage import custom_fields, entities, pages
+from storage.database import Document
+from storage.entities import Kind
+from storage.facts import VisitorSaved
+from storage.filters import Expression
+from storage.pages import Page
+from storage.queries import to_query
+from storage.records import FieldDefinition, FieldTarget, Visitor
+from storage.transactions import Conflict, Reader, Transaction
+
+
+def _derive(visitor: Visitor, document: Document) -> None:
+    if visitor.email is not None:
+        document["emailKey"] = visitor.email.casefold()
+
+
+KIND = Kind("visitors", Visitor, noun="visitor", target=FieldTarget.VISITOR, derive=_derive)
+
+
+async def find(reader: Reader, visitor_id: str) -> Visitor | None:
+    return await entities.find(reader, KIND, {"_id": visitor_id})
+
+
+async def find_by_token(reader: Reader, token: str) -> Visitor | None:
+    return await entities.find(reader, KIND, {"token": token})
+
+
+async def list_by_email(reader: Reader, email: str) -> list[Visitor]:
+    """The visitors with that address, two at most: enough to know whether it is one's own."""
+    return await entities.list_all(reader, KIND, {"emailKey": email.casefold()}, limit=2)
+
+
+async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> Visitor | None:
+    """The visitor that holds that value of a unique field."""
+    return await entities.find(reader, KIND, custom_fields.holds(definition, value))
+
+
+async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Visitor]:
+    return await entities.get_many(reader, KIND, ids)
+
+
+async def read_page(reader: Reader, where: Expression, *, first: int, after: str | None) -> Page[Visitor]:
+    return await pages.read(reader, KIND, to_query(where, FieldTarget.VISITOR), first=first, after=after)
+
+
+async def insert(tx: Transaction, visitor: Visitor) -> Visitor:
+    """Store a new visitor. Raises Duplicate for a unique field; starts again when the token is there by now."""
+    try:
+        visitor = await entities.insert(tx, KIND, visitor)
+    except DuplicateKeyError as error:
+        if "token" in (error.details or {}).get("keyPattern", {}):
+            raise Conflict from None
+        raise custom_fields.refusal(tx, "visitor", visitor.custom_fields, error) from None
+    tx.tell(VisitorSaved, visitor, visitor=visitor)
+    return visitor
+
+
+async def update(tx: Transaction, before: Visitor, after: Visitor) -> Visitor:
+    try:
+        after = await entities.replace(tx, KIND, before, after)
+    except DuplicateKeyError as error:
+        raise custom_fields.refusal(tx, "visitor", after.custom_fields, error) from None
+    tx.tell(VisitorSaved, after, visitor=after)
+    return after
