@@ -1,0 +1,1 @@
+"""What it means: rules, permissions and routing. No GraphQL and no MongoDB here."""

@@ -1,0 +1,174 @@
+"""Who is calling and what they may do: scopes of apps, permissions of roles, and what of the rooms each may see."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from storage import apps, roles, tokens, users
+from storage.database import now
+from storage.errors import Forbidden, Invalid, Unauthenticated, shorten
+from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator, Or
+from storage.records import Actor, ActorType, RoomStatus, User
+from storage.storage import Storage
+
+ADMIN = "admin"
+
+#: Every scope an app can hold, and what it opens.
+SCOPES: Mapping[str, str] = MappingProxyType(
+    {
+        ADMIN: "everything",
+        "users:read": "users, agents, roles, departments",
+        "users:write": "create and change users",
+        "roles:write": "create roles, give and take them",
+        "agents:write": "make users agents and change what they serve",
+        "departments:write": "create and change departments",
+        "fields:write": "define custom fields",
+        "visitors:read": "visitors",
+        "visitors:write": "create and change visitors",
+        "rooms:read": "rooms",
+        "rooms:write": "start, change, hold and close rooms",
+        "rooms:assign": "decide who serves a room",
+        "messages:read": "messages",
+        "messages:write": "send messages",
+        "events:read": "the event log, subscriptions and consumers",
+        "apps:write": "create and revoke apps",
+    }
+)
+
+_SERVING = frozenset(
+    {
+        "users:read",
+        "visitors:read",
+        "visitors:write",
+        "rooms:read",
+        "rooms:write",
+        "rooms:assign",
+        "messages:read",
+        "messages:write",
+        "events:read",
+    }
+)
+#: What a signed-in user may do, by role. A manager sees the rooms of its departments, an agent those it serves and
+#: those that wait for somebody like it. Other roles open nothing by themselves.
+PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        roles.ADMIN: frozenset({ADMIN}),
+        roles.MANAGER: _SERVING | {"agents:write", "departments:write"},
+        roles.AGENT: _SERVING,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever a token stands for; ANONYMOUS when there was none."""
+
+    actor: Actor | None
+    scopes: frozenset[str] = frozenset()
+    #: The signed-in user, if it is one.
+    user: User | None = None
+    #: The hash of the token that was shown.
+    token_id: str | None = None
+    #: Why there is no actor.
+    problem: str = "This needs a token: send the header  Authorization: Bearer TOKEN."
+
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or ADMIN in self.scopes
+
+    @property
+    def identified(self) -> Actor:
+        """The actor. Raises Unauthenticated when there is none."""
+        if self.actor is None:
+            raise Unauthenticated(self.problem)
+        return self.actor
+
+    @property
+    def id(self) -> str:
+        """The id of the app or user. Raises Unauthenticated when there is none."""
+        return self.identified.id or ""
+
+
+ANONYMOUS = Caller(actor=None)
+
+
+async def authenticate(storage: Storage, token: str) -> Caller:
+    """The caller that a token stands for: with no actor, and the reason, when the token is not valid."""
+    known = await tokens.find(storage.reader, token)
+    if known is not None and known.holder_type is ActorType.APP:
+        app = await apps.find(storage.reader, known.holder_id)
+        if app is not None and app.active:
+            if app.last_used_at is None or (now() - app.last_used_at).total_seconds() > 60:
+                await apps.note_use(storage.reader, app.id, now())
+            actor = Actor(type=ActorType.APP, id=app.id, name=app.name)
+            return Caller(actor=actor, scopes=frozenset(app.scopes), token_id=known.id)
+    if known is not None and known.holder_type is ActorType.USER:
+        user = await users.find(storage.reader, known.holder_id)
+        if user is not None and user.active:
+            actor = Actor(type=ActorType.USER, id=user.id, name=user.username)
+            return Caller(actor=actor, scopes=scopes_of(user.roles), user=user, token_id=known.id)
+    return Caller(actor=None, problem="The token is not valid: it is unknown, has expired or was revoked.")
+
+
+def require(caller: Caller, scopes: Iterable[str]) -> None:
+    """Raise Unauthenticated without a valid token, and Forbidden when it lacks one of the scopes."""
+    _ = caller.identified
+    for scope in scopes:
+        if not caller.may(scope):
+            raise Forbidden(f"This needs the scope {scope}, which this token does not have.", scope=scope)
+
+
+def viewer(caller: Caller) -> Actor:
+    return caller.identified
+
+
+def signed_in(caller: Caller) -> User:
+    """The signed-in user. Raises Forbidden for an app."""
+    _ = caller.identified
+    if caller.user is None:
+        raise Forbidden("This is for signed-in users; an app's token does not sign anybody in.")
+    return caller.user
+
+
+# ---------------------------------------------------------------- what goes beyond the caller
+
+
+def scopes_of(role_names: Iterable[str]) -> frozenset[str]:
+    """What somebody with these roles may do."""
+    return frozenset[str]().union(*(PERMISSIONS.get(name, frozenset()) for name in role_names))
+
+
+def require_known(scopes: Iterable[str], *, key: str) -> None:
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise Invalid(f"There is no scope {shorten(scope)}; there are {', '.join(sorted(SCOPES))}.", key=key)
+
+
+def require_no_raise(caller: Caller, role_names: Iterable[str], *, what: str, strictly: bool = False) -> None:
+    """Raise Forbidden when somebody with these roles may do more than the caller.
+
+    What serving conversations needs does not count, since agents:write hands it out, unless `strictly`.
+    """
+    beyond = scopes_of(role_names) - caller.scopes - (frozenset() if strictly else _SERVING)
+    if beyond and not caller.may(ADMIN):
+        raise Forbidden(f"{what} would reach beyond what this token may do itself: {', '.join(sorted(beyond))}.")
+
+
+# ---------------------------------------------------------------- which rooms
+
+
+def visible_rooms(caller: Caller) -> Expression:
+    """What a room must be for the caller to see it. Apps and admins see all of them."""
+    user = caller.user
+    if user is None or caller.may(ADMIN):
+        return EVERYTHING
+    departments = () if user.agent is None else user.agent.department_ids
+    of_departments = Or(tuple(_room("department", one) for one in departments))
+    if roles.MANAGER in user.roles:
+        return Or((of_departments, _room("servedBy", user.id)))
+    no_department = AttributeCondition("department", Operator.EXISTS, False)
+    waiting = And((_room("status", RoomStatus.QUEUED.value), Or((of_departments, no_department))))
+    return Or((_room("servedBy", user.id), waiting))
+
+
+def _room(name: str, value: object) -> AttributeCondition:
+    return AttributeCondition(name, Operator.EQ, value)

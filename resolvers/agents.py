@@ -1,0 +1,306 @@
+"""Omnichannel agents: users that serve rooms, made so, changed, and made ordinary users again."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from resolvers import access, validation
+from resolvers.context import Context
+from resolvers.custom_fields import FieldRef, bind, resolve
+from resolvers.field_values import FieldAssignment
+from resolvers.operations import Change, mutation, query
+from resolvers.roles import check_granted
+from resolvers.serving import requeue_rooms_of, with_capacity_gained
+from resolvers.users import changed_user, new_user
+from storage import departments, users
+from storage import roles as stored_roles
+from storage.errors import Duplicate, NotAnAgent, NotFound, UsernameTaken, shorten
+from storage.facts import (
+    AgentAdded,
+    AgentRemoved,
+    AgentStatusChanged,
+    AgentUpdated,
+    UserCreated,
+    UserFact,
+    UserRolesChanged,
+    UserUpdated,
+)
+from storage.filters import And, AttributeCondition, Expression, Operator
+from storage.pages import Page
+from storage.records import AgentProfile, AgentStatus, FieldTarget, Record, User, UserType
+from storage.transactions import Conflict, Reader, Transaction
+
+
+class AgentAddition(Record, frozen=True, kw_only=False):
+    """An agent, and whether it became one just now."""
+
+    user: User
+    added: bool
+
+
+class AgentEnsured(Record, frozen=True, kw_only=False):
+    """An agent, and whether its user was created just now."""
+
+    user: User
+    created: bool
+
+
+@query("users:read")
+async def find_agent(context: Context, *, id: str) -> User | None:
+    user = await users.find(context.reader, id)
+    return user if user is not None and user.agent is not None else None
+
+
+@query("users:read")
+async def list_agents(
+    context: Context,
+    *,
+    where: Expression | None = None,
+    routable: bool | None = None,
+    first: int = 50,
+    after: str | None = None,
+) -> Page[User]:
+    """Agents that match, in the order in which their users were created."""
+    expression = await bind(context.reader, FieldTarget.USER, where)
+    parts = [expression, AttributeCondition("isAgent", Operator.EQ, True)]
+    if routable is not None:
+        parts.append(AttributeCondition("routable", Operator.EQ, routable))
+    return await users.read_page(context.reader, And(tuple(parts)), first=validation.page_size(first), after=after)
+
+
+async def list_agents_of(context: Context, department_id: str, *, first: int, after: str | None) -> Page[User]:
+    """The agents of a department that the caller was allowed to read."""
+    return await users.list_agents_of(context.reader, department_id, first=validation.page_size(first), after=after)
+
+
+# ---------------------------------------------------------------- changes
+
+
+@mutation("agents:write", turn="user_id")
+async def add_agent(
+    change: Change,
+    *,
+    user_id: str,
+    status: AgentStatus = AgentStatus.AVAILABLE,
+    max_rooms: int | None = None,
+    department_ids: Sequence[str] | None = None,
+) -> AgentAddition:
+    """Make a user an agent, which gives it the role livechat-agent too. One that is an agent stays as it is."""
+    before = await users.get(change.tx, user_id)
+    access.require_no_raise(change.caller, before.roles, what="Making this user an agent")
+    if before.agent is not None:
+        return AgentAddition(before, False)
+    profile = AgentProfile(
+        status=status,
+        max_rooms=_limit(max_rooms),
+        department_ids=await _departments(change.tx, department_ids),
+    )
+    after, facts = _become_agent(before, profile)
+    after = msgspec.structs.replace(after, updated_at=change.tx.now)
+    return AgentAddition(await users.update(change.tx, before, after, *facts), True)
+
+
+@mutation("agents:write", turn="user_id")
+async def remove_agent(change: Change, *, user_id: str) -> User:
+    """Make an agent an ordinary user, without the role livechat-agent; the rooms it serves go back to the queue."""
+    tx = change.tx
+    before = await _agent(tx, user_id, key="userId")
+    access.require_no_raise(change.caller, before.roles, what="Removing this agent")
+    await requeue_rooms_of(change, before, before)
+    rest = tuple(name for name in before.roles if name != stored_roles.AGENT)
+    after = msgspec.structs.replace(before, agent=None, roles=rest, updated_at=tx.now)
+    facts: tuple[type[UserFact], ...] = (AgentRemoved,) if rest == before.roles else (UserRolesChanged, AgentRemoved)
+    return await users.update(tx, before, after, *facts)
+
+
+@mutation(turn="agent_id")
+async def set_agent_status(change: Change, *, agent_id: str, status: AgentStatus) -> User:
+    """Available agents get rooms; others keep those they serve. Needs agents:write, but for agents of themselves."""
+    if change.caller.user is None or change.caller.user.id != agent_id:
+        access.require(change.caller, ("agents:write",))
+    before = await _agent(change.tx, agent_id, key="agentId")
+    if _profile(before).status is status:
+        return before
+    after = _with_profile(change.tx, before, status=status)
+    return await users.update(change.tx, before, with_capacity_gained(after), AgentStatusChanged)
+
+
+@mutation("agents:write", turn="agent_id")
+async def update_agent(
+    change: Change,
+    *,
+    agent_id: str,
+    max_rooms: int | UnsetType | None = UNSET,
+    department_ids: Sequence[str] | UnsetType | None = UNSET,
+) -> User:
+    """Change an agent's limit or departments. A lower limit takes no room away; it only keeps new ones from coming."""
+    before = await _agent(change.tx, agent_id, key="agentId")
+    after = await _changed(change.tx, before, max_rooms=max_rooms, department_ids=department_ids)
+    if after == before:
+        return before
+    after = msgspec.structs.replace(after, updated_at=change.tx.now)
+    return await users.update(change.tx, before, with_capacity_gained(after), AgentUpdated)
+
+
+@mutation("agents:write", "users:write")
+async def ensure_agent(
+    change: Change,
+    *,
+    by: FieldRef,
+    username: str,
+    name: str | UnsetType | None = UNSET,
+    emails: Sequence[str] | UnsetType | None = UNSET,
+    type: UserType = UserType.USER,
+    roles: Sequence[str] | UnsetType | None = UNSET,
+    custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
+    status: AgentStatus | UnsetType | None = UNSET,
+    max_rooms: int | UnsetType | None = UNSET,
+    department_ids: Sequence[str] | UnsetType | None = UNSET,
+) -> AgentEnsured:
+    """The agent whose unique field has that value: found, or created together with its user, in one step.
+
+    A user that is found is made an active agent if it is none, and updated with what is given; roles are added. However
+    many ask at once, one user is created. Raises UsernameTaken when the username is another user's.
+    """
+    tx = change.tx
+    definition, value = await resolve(tx, FieldTarget.USER, by)
+    before = await users.find_by_field(tx, definition, value)
+    if before is not None:
+        return AgentEnsured(
+            await _update_found(
+                change,
+                before,
+                username=username,
+                name=name,
+                emails=emails,
+                role_names=roles or (),
+                custom_fields=custom_fields,
+                status=status,
+                max_rooms=max_rooms,
+                department_ids=department_ids,
+            ),
+            False,
+        )
+    user = await new_user(
+        change,
+        username=username,
+        name=name or None,
+        emails=emails or (),
+        type=type,
+        roles=roles or (),
+        custom_fields=[FieldAssignment(by.key, by.value), *(custom_fields or ())],
+    )
+    profile = AgentProfile(
+        status=status or AgentStatus.AVAILABLE,
+        max_rooms=_limit(max_rooms or None),
+        department_ids=await _departments(tx, department_ids or None),
+    )
+    user, facts = _become_agent(user, profile)
+    created = tuple(fact for fact in facts if fact is not UserRolesChanged)
+    try:
+        return AgentEnsured(await users.insert(tx, user, UserCreated, *created), True)
+    except (Duplicate, UsernameTaken):
+        if await users.find_by_field(change.context.reader, definition, value) is not None:
+            raise Conflict from None  # somebody else was quicker: start again, and find what they made
+        raise
+
+
+async def _update_found(
+    change: Change,
+    before: User,
+    *,
+    username: str,
+    name: str | UnsetType | None,
+    emails: Sequence[str] | UnsetType | None,
+    role_names: Sequence[str],
+    custom_fields: Sequence[FieldAssignment] | UnsetType | None,
+    status: AgentStatus | UnsetType | None,
+    max_rooms: int | UnsetType | None,
+    department_ids: Sequence[str] | UnsetType | None,
+) -> User:
+    """What ensureAgent does to a user that is there already, with the facts that this takes and no others."""
+    tx = change.tx
+    user = await changed_user(change, before, username=username, name=name, emails=emails, custom_fields=custom_fields)
+    facts: list[type[UserFact]] = [] if user == before else [UserUpdated]
+    granted = set(before.roles) | set(await check_granted(change, role_names))
+    if granted != set(before.roles):
+        access.require_no_raise(change.caller, before.roles, what="Changing this user's roles")
+        user = msgspec.structs.replace(user, roles=tuple(sorted(granted)))
+        facts.append(UserRolesChanged)
+    if user.agent is None:
+        profile = AgentProfile(
+            status=status or AgentStatus.AVAILABLE,
+            max_rooms=_limit(max_rooms or None),
+            department_ids=await _departments(tx, department_ids or None),
+        )
+        user, told = _become_agent(user, profile)
+        facts.extend(fact for fact in told if fact not in facts)
+    else:
+        changed = await _changed(tx, user, max_rooms=max_rooms, department_ids=department_ids)
+        if changed != user:
+            facts.append(AgentUpdated)
+        if status and _profile(changed).status is not status:
+            changed = _with_profile(tx, changed, status=status)
+            facts.append(AgentStatusChanged)
+        user = changed
+    if not facts:
+        return before
+    user = msgspec.structs.replace(user, updated_at=tx.now)
+    return await users.update(tx, before, with_capacity_gained(user), *facts)
+
+
+# ---------------------------------------------------------------- profiles
+
+
+def _become_agent(user: User, profile: AgentProfile) -> tuple[User, tuple[type[UserFact], ...]]:
+    """The user as an agent, and the facts of how it became one."""
+    roles = tuple(sorted({*user.roles, stored_roles.AGENT}))
+    agent = msgspec.structs.replace(user, agent=profile, roles=roles)
+    return agent, (AgentAdded,) if roles == user.roles else (UserRolesChanged, AgentAdded)
+
+
+async def _agent(tx: Transaction, user_id: str, *, key: str) -> User:
+    user = await users.get(tx, user_id, key=key)
+    if user.agent is None:
+        raise NotAnAgent(f"The user {shorten(user.username)} is not an agent; call addAgent first.")
+    return user
+
+
+def _profile(user: User) -> AgentProfile:
+    assert user.agent is not None
+    return user.agent
+
+
+def _with_profile(tx: Transaction, user: User, **changes: object) -> User:
+    profile = msgspec.structs.replace(_profile(user), **changes)
+    return msgspec.structs.replace(user, agent=profile, updated_at=tx.now)
+
+
+async def _changed(
+    tx: Transaction,
+    user: User,
+    *,
+    max_rooms: int | UnsetType | None,
+    department_ids: Sequence[str] | UnsetType | None,
+) -> User:
+    profile = _profile(user)
+    if max_rooms is not UNSET:
+        profile = msgspec.structs.replace(profile, max_rooms=_limit(max_rooms))
+    if department_ids is not UNSET:
+        profile = msgspec.structs.replace(profile, department_ids=await _departments(tx, department_ids))
+    return msgspec.structs.replace(user, agent=profile)
+
+
+def _limit(max_rooms: int | None) -> int | None:
+    return None if max_rooms is None else validation.number(max_rooms, "maxRooms", least=0, most=100_000)
+
+
+async def _departments(reader: Reader, ids: Sequence[str] | None) -> tuple[str, ...]:
+    """The departments' ids, sorted. Raises NotFound for one that does not exist."""
+    wanted = validation.texts(ids, "departmentIds")
+    known = await departments.get_many(reader, wanted) if wanted else {}
+    for one in wanted:
+        if one not in known:
+            raise NotFound("department", one, key="departmentIds")
+    return tuple(sorted(wanted))

@@ -1,0 +1,146 @@
+"""Apps: outside programs, created with scopes and a token that is shown once."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+
+from resolvers import access, validation
+from resolvers.context import Context
+from resolvers.operations import Change, mutation, query
+from storage import apps, tokens
+from storage.database import new_id
+from storage.errors import Forbidden, Invalid
+from storage.facts import AppRevoked, AppTokenRotated
+from storage.records import ActorType, App, Record, Token
+from storage.storage import Storage
+from storage.transactions import Transaction
+
+DAY_SECONDS = 24 * 60 * 60
+#: The app that stands for whoever runs the deployment.
+ADMIN_APP_ID = "admin"
+
+
+class AppWithToken(Record, frozen=True, kw_only=False):
+    """An app and its token, which nobody can read again."""
+
+    app: App
+    token: str
+
+
+@query("apps:write")
+async def list_apps(context: Context) -> list[App]:
+    return await apps.list_all(context.reader)
+
+
+@mutation("apps:write", remembered=False)
+async def create_app(change: Change, *, name: str, scopes: Sequence[str]) -> AppWithToken:
+    """Create an app with scopes that the caller holds itself."""
+    tx = change.tx
+    wanted = validation.texts(scopes, "scopes", longest=64)
+    access.require_known(wanted, key="scopes")
+    for scope in wanted:
+        if not change.caller.may(scope):
+            raise Forbidden(f"This token cannot grant the scope {scope}, which it does not have.", scope=scope)
+    app = App(
+        id=new_id(tx.now),
+        name=validation.text(name, "name", longest=validation.NAME_CHARACTERS),
+        scopes=tuple(sorted(wanted)),
+        created_at=tx.now,
+    )
+    return await _create(tx, app, new_token("app"))
+
+
+@mutation("apps:write", turn="app_id", remembered=False)
+async def rotate_app_token(change: Change, *, app_id: str, overlap_seconds: int = 0) -> AppWithToken:
+    """Give an app a new token. The old ones end after `overlap_seconds`, and their subscriptions with them."""
+    tx = change.tx
+    validation.number(overlap_seconds, "overlapSeconds", least=0, most=7 * DAY_SECONDS)
+    app = await _manageable(change, app_id)
+    if not app.active:
+        raise Invalid("The app was revoked; create another one.", key="appId")
+    if overlap_seconds:
+        await tokens.expire(tx, app_id, at=tx.now + timedelta(seconds=overlap_seconds))
+    else:
+        await tokens.delete(tx, app_id)
+    token = new_token("app")
+    await _keep(tx, app, token)
+    return AppWithToken(await apps.update(tx, app, app, AppTokenRotated), token)
+
+
+@mutation("apps:write", turn="app_id")
+async def revoke_app(change: Change, *, app_id: str) -> App:
+    """End an app: its tokens are void and its subscriptions are closed at once."""
+    app = await _manageable(change, app_id)
+    if not app.active:
+        return app
+    await tokens.delete(change.tx, app_id)
+    return await apps.update(change.tx, app, msgspec.structs.replace(app, active=False), AppRevoked)
+
+
+async def _manageable(change: Change, app_id: str) -> App:
+    app = await apps.get(change.tx, app_id)
+    beyond = [scope for scope in app.scopes if not change.caller.may(scope)]
+    if beyond:
+        raise Forbidden(f"This app may do what this token may not: {', '.join(beyond)}.", scope=beyond[0])
+    return app
+
+
+async def _create(tx: Transaction, app: App, token: str) -> AppWithToken:
+    app = await apps.insert(tx, app)
+    await _keep(tx, app, token)
+    return AppWithToken(app, token)
+
+
+async def _keep(tx: Transaction, app: App, token: str) -> None:
+    record = Token(id=tokens.digest(token), holder_type=ActorType.APP, holder_id=app.id, created_at=tx.now)
+    await tokens.insert(tx, record)
+
+
+# ---------------------------------------------------------------- tokens
+
+
+def new_token(kind: str) -> str:
+    """A token that people and secret scanners recognise: sb_KIND_, 40 random characters and six that check them."""
+    body = secrets.token_hex(20)
+    return f"sb_{kind}_{body}{_checksum(kind, body)}"
+
+
+def is_well_formed(token: str) -> bool:
+    """Whether new_token may have made it; one that was mistyped is refused without asking the database."""
+    match token.split("_"):
+        case ["sb", kind, rest]:
+            return rest[-6:] == _checksum(kind, rest[:-6])
+    return False
+
+
+def _checksum(kind: str, body: str) -> str:
+    return hashlib.sha256(f"{kind}_{body}".encode("utf-8", "surrogatepass")).hexdigest()[:6]
+
+
+# ---------------------------------------------------------------- whoever runs the deployment
+
+
+async def ensure_admin(storage: Storage, given_token: str | None) -> str | None:
+    """See to it that there is an app with all scopes. Returns its token when it was made up just now, to be shown once.
+
+    `given_token`, if set, is the token of this deployment; one that was given before and is not any more is void.
+    """
+
+    async def ensure(tx: Transaction) -> str | None:
+        app = await apps.find(tx, ADMIN_APP_ID)
+        if app is None:
+            token = given_token or new_token("app")
+            app = App(id=ADMIN_APP_ID, name="admin", scopes=(access.ADMIN,), created_at=tx.now)
+            await _create(tx, app, token)
+            return None if given_token else token
+        if given_token and not any(one.id == tokens.digest(given_token) for one in await tokens.list_of(tx, app.id)):
+            await tokens.delete(tx, app.id)
+            await _keep(tx, app, given_token)
+            await apps.update(tx, app, app, AppTokenRotated)
+        return None
+
+    token, _ = await storage.changes.run(ensure)
+    return token

@@ -1,0 +1,136 @@
+"""Departments: created, changed, and given their agents."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from resolvers import validation
+from resolvers.context import Context
+from resolvers.operations import Change, mutation, query
+from resolvers.serving import with_capacity_gained
+from storage import departments, users
+from storage.database import new_id
+from storage.errors import Invalid, NotAnAgent, NotFound, shorten
+from storage.facts import AgentUpdated
+from storage.records import Department, RoutingMethod
+from storage.transactions import Transaction
+
+T = TypeVar("T")
+
+DAY_SECONDS = 24 * 60 * 60
+
+
+@query("users:read")
+async def list_departments(context: Context) -> list[Department]:
+    return await departments.list_all(context.reader)
+
+
+async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Department]:
+    """Departments by id, for fields of things that the caller was allowed to read."""
+    return await departments.get_many(context.reader, ids)
+
+
+@mutation("departments:write")
+async def create_department(
+    change: Change,
+    *,
+    name: str,
+    routing: RoutingMethod = RoutingMethod.LEAST_LOADED,
+    external_timeout_seconds: int | None = None,
+    fallback_routing: RoutingMethod | None = None,
+) -> Department:
+    department = Department(
+        id=new_id(change.tx.now),
+        name=validation.text(name, "name", longest=validation.NAME_CHARACTERS),
+        routing=routing,
+        external_timeout_seconds=_timeout(external_timeout_seconds),
+        fallback_routing=_fallback(fallback_routing),
+    )
+    return await departments.insert(change.tx, department)
+
+
+@mutation("departments:write", turn="department_id")
+async def update_department(
+    change: Change,
+    *,
+    department_id: str,
+    name: str | UnsetType | None = UNSET,
+    enabled: bool | UnsetType | None = UNSET,
+    routing: RoutingMethod | UnsetType | None = UNSET,
+    external_timeout_seconds: int | UnsetType | None = UNSET,
+    fallback_routing: RoutingMethod | UnsetType | None = UNSET,
+) -> Department:
+    """Change what is given. Rooms that wait already are routed by the new method; their time-outs stay as they were."""
+    before = await departments.get(change.tx, department_id)
+    changes: dict[str, object] = {}
+    if name is not UNSET:
+        changes["name"] = validation.text(_given(name, "name"), "name", longest=validation.NAME_CHARACTERS)
+    if enabled is not UNSET:
+        changes["enabled"] = _given(enabled, "enabled")
+    if routing is not UNSET:
+        changes["routing"] = _given(routing, "routing")
+    if external_timeout_seconds is not UNSET:
+        changes["external_timeout_seconds"] = _timeout(external_timeout_seconds)
+    if fallback_routing is not UNSET:
+        changes["fallback_routing"] = _fallback(fallback_routing)
+    after = msgspec.structs.replace(before, **changes)
+    return before if after == before else await departments.update(change.tx, before, after)
+
+
+@mutation("departments:write", turn="department_id")
+async def set_department_agents(
+    change: Change, *, department_id: str, add: Sequence[str] | None = None, remove: Sequence[str] | None = None
+) -> Department:
+    """Let agents serve a department, or no longer. All of them, or none if one is no agent."""
+    tx = change.tx
+    department = await departments.get(tx, department_id)
+    added = validation.texts(add, "add")
+    removed = validation.texts(remove, "remove")
+    if both := set(added) & set(removed):
+        raise Invalid(f"{shorten(min(both))} is both to be added and to be removed.", key="remove")
+    for key, ids in (("add", added), ("remove", removed)):
+        await _set_membership(tx, department_id, ids, member=key == "add", key=key)
+    return department
+
+
+async def _set_membership(
+    tx: Transaction, department_id: str, agent_ids: Sequence[str], *, member: bool, key: str
+) -> None:
+    found = await users.get_many(tx, agent_ids) if agent_ids else {}
+    for agent_id in agent_ids:
+        user = found.get(agent_id)
+        if user is None:
+            raise NotFound("user", agent_id, key=key)
+        if user.agent is None:
+            raise NotAnAgent(f"The user {shorten(user.username)} is not an agent; call addAgent first.")
+    # Nothing is written before everything has been checked, and always in the same order, so that two who do this at
+    # once do not wait for each other.
+    for agent_id in sorted(agent_ids):
+        user = found[agent_id]
+        assert user.agent is not None
+        ids = set(user.agent.department_ids) - {department_id} | ({department_id} if member else set())
+        if ids == set(user.agent.department_ids):
+            continue
+        profile = msgspec.structs.replace(user.agent, department_ids=tuple(sorted(ids)))
+        after = with_capacity_gained(msgspec.structs.replace(user, agent=profile, updated_at=tx.now))
+        await users.update(tx, user, after, AgentUpdated)
+
+
+def _given(value: T | UnsetType | None, key: str) -> T:
+    if value is None or value is UNSET:
+        raise Invalid(f"{key} cannot be null; leave it out to keep it as it is.", key=key)
+    return value
+
+
+def _timeout(seconds: int | None) -> int | None:
+    if seconds is None:
+        return None
+    return validation.number(seconds, "externalTimeoutSeconds", least=1, most=DAY_SECONDS)
+
+
+def _fallback(method: RoutingMethod | None) -> RoutingMethod | None:
+    if method is RoutingMethod.EXTERNAL:
+        raise Invalid("EXTERNAL cannot be its own fallback; take another method.", key="fallbackRouting")
+    return method

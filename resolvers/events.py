@@ -1,0 +1,241 @@
+"""Reading the log: pages of it, its head, and following it from a position for as long as somebody listens."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AsyncExitStack
+from typing import TypeAlias
+
+import msgspec
+
+from resolvers import access, validation
+from resolvers.access import Caller
+from resolvers.consumers import Lease, hold, starting_position
+from resolvers.context import Context
+from resolvers.custom_fields import bind
+from resolvers.operations import query
+from storage.facts import FACTS, AnyFact, Fact, RoomFact
+from storage.feed import Feed
+from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
+from storage.matching import predicate
+from storage.pages import COUNT_LIMIT, Page
+from storage.positions import event_cursor
+from storage.records import FieldTarget, Room
+
+Predicate: TypeAlias = Callable[[Fact], bool]
+
+#: Facts of one look at the log.
+BATCH = 256
+#: Facts that one page may look through in search of matches; what it did not find by then, the next page goes on from.
+SCANNED = 10_000
+
+#: What a token needs to hear of a kind of fact, by the first part of its tag.
+_READABLE_WITH = {
+    "MESSAGE": ("rooms:read", "messages:read"),
+    "VISITOR": ("visitors:read",),
+    "CUSTOM": (),
+    "APP": ("apps:write",),
+    "USER": ("users:read",),
+    "DEPARTMENT": ("users:read",),
+    "ROLE": ("users:read",),
+}
+
+
+def cursor_of(sequence: int) -> str:
+    """The cursor that goes on after the fact with this sequence."""
+    return event_cursor(sequence)
+
+
+@query("events:read")
+async def head_cursor(context: Context) -> str:
+    """The cursor of the newest fact: everything that comes after it has not happened yet."""
+    return event_cursor(await context.storage.log.head())
+
+
+# ---------------------------------------------------------------- pages
+
+
+@query("events:read")
+async def list_events(
+    context: Context,
+    *,
+    types: Iterable[str] | None = None,
+    where: Expression | None = None,
+    first: int = 50,
+    after: str | None = None,
+) -> Page[AnyFact]:
+    """Facts that the caller may read, oldest first.
+
+    A page looks through SCANNED facts at most; when it has not found `first` by then, its end cursor is ahead of its
+    last item, and the next page goes on from there.
+    """
+    size = validation.page_size(first)
+    position = 0 if after is None else await starting_position(context.storage, after)
+    wanted = readable_types(context.caller, types)
+    expression = None if where is None else await bind(context.reader, FieldTarget.ROOM, where)
+    return await _scan(context, wanted, expression, size, position, paged=after is not None)
+
+
+@query("events:read")
+async def room_events(context: Context, room_id: str, *, first: int = 50, after: str | None = None) -> Page[AnyFact]:
+    """Facts about a room that the caller was allowed to read, oldest first."""
+    size = validation.page_size(first)
+    position = 0 if after is None else await starting_position(context.storage, after)
+    wanted = readable_types(context.caller, None)
+    of_room = AttributeCondition("id", Operator.EQ, room_id)
+    return await _scan(context, wanted, of_room, size, position, paged=after is not None)
+
+
+async def _scan(
+    context: Context, wanted: frozenset[str], where: Expression | None, size: int, position: int, *, paged: bool
+) -> Page[AnyFact]:
+    log = context.storage.log
+    passes = compile_filter(context.caller, wanted, where)
+    mongo = log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
+    found: list[AnyFact] = []
+    scanned = 0
+    more = True
+    while more and len(found) <= size and scanned < SCANNED:
+        facts = await log.read(position, BATCH, query=mongo)
+        more = len(facts) == BATCH
+        scanned += len(facts)
+        found.extend(fact for fact in facts if passes(fact))
+        if facts:
+            position = facts[-1].sequence
+    items = found[:size]
+    complete = len(found) > size or not more
+
+    async def total() -> int | None:
+        counted, at = 0, 0
+        while batch := await log.read(at, BATCH, query=mongo):
+            counted += sum(passes(fact) for fact in batch)
+            at = batch[-1].sequence
+            if counted > COUNT_LIMIT:
+                return None
+        return counted
+
+    return Page(
+        items=items,
+        cursors=[event_cursor(fact.sequence) for fact in items],
+        has_next=len(found) > size or more,
+        has_previous=paged,
+        total=total,
+        end_cursor=None if complete else event_cursor(position),
+    )
+
+
+def _room_ids(where: Expression | None) -> list[str] | None:
+    """The rooms that alone can match, when the filter names them."""
+    match where:
+        case AttributeCondition(name="id", operator=Operator.EQ, value=value):
+            return [value]
+        case AttributeCondition(name="id", operator=Operator.IN, value=values):
+            return list(values)
+        case And(parts=parts):
+            return next((ids for ids in map(_room_ids, parts) if ids is not None), None)
+    return None
+
+
+# ---------------------------------------------------------------- following
+
+
+@query("events:read")
+async def subscribe(
+    context: Context,
+    *,
+    types: Iterable[str] | None = None,
+    where: Expression | None = None,
+    after: str | None = None,
+    consumer: str | None = None,
+) -> AsyncGenerator[AnyFact, None]:
+    """Every matching fact after the position, each once and in order, for as long as the caller listens.
+
+    The position is that of `after`, of what `consumer` acknowledged, or the head; it is fixed when this returns. Raises
+    CursorExpired, then or later, when what follows the position is no longer kept.
+    """
+    storage = context.storage
+    wanted = readable_types(context.caller, types)
+    expression = None if where is None else await bind(context.reader, FieldTarget.ROOM, where)
+    passes = compile_filter(context.caller, wanted, expression)
+    async with AsyncExitStack() as stack:
+        lease = None if consumer is None else await stack.enter_async_context(hold(context, consumer, after))
+        position = await starting_position(storage, after) if lease is None else lease.position
+        return _follow(storage.feed, position, passes, lease, stack.pop_all())
+
+
+@query("events:read", "messages:read")
+async def subscribe_messages(
+    context: Context, *, where: Expression | None = None, after: str | None = None
+) -> AsyncGenerator[AnyFact, None]:
+    """MessageSent facts, as `subscribe` gives them."""
+    return await subscribe(context, types=("MESSAGE_SENT",), where=where, after=after)
+
+
+async def _follow(
+    feed: Feed, position: int, passes: Predicate, lease: Lease | None, stack: AsyncExitStack
+) -> AsyncGenerator[AnyFact, None]:
+    async with stack:
+        while True:
+            await feed.wait(position)
+            for fact in await feed.read(position, BATCH):
+                if lease is not None:
+                    lease.require()
+                if passes(fact):
+                    yield fact
+                position = fact.sequence
+            await asyncio.sleep(0)  # whoever replays a long history lets others have their turn
+
+
+# ---------------------------------------------------------------- what passes
+
+
+def readable_types(caller: Caller, types: Iterable[str] | None) -> frozenset[str]:
+    """The tags of the facts asked for (None: all) whose subjects the caller may read."""
+    return frozenset(
+        tag for tag in (FACTS if types is None else types) if all(caller.may(scope) for scope in scopes_to_read(tag))
+    )
+
+
+def scopes_to_read(tag: str) -> tuple[str, ...]:
+    """The scopes that hearing of facts with this tag takes, beside events:read."""
+    first = tag.partition("_")[0]
+    if issubclass(FACTS[tag], RoomFact) and first != "MESSAGE":
+        return ("rooms:read",)
+    return ("users:read",) if first == "AGENT" else _READABLE_WITH[first]
+
+
+def compile_filter(caller: Caller, wanted: frozenset[str], where: Expression | None) -> Predicate:
+    """Whether a fact is one of the wanted types, about a room that matches and that the caller may see."""
+    kinds = tuple(FACTS[tag] for tag in wanted)
+    visible = access.visible_rooms(caller)
+    sees = None if visible == EVERYTHING else _on_room(visible)
+    matches = None if where is None else _on_room(where)
+
+    def passes(fact: Fact) -> bool:
+        if not isinstance(fact, kinds):
+            return False
+        if isinstance(fact, RoomFact):
+            return (sees is None or sees(fact)) and (matches is None or matches(fact))
+        return matches is None
+
+    return passes
+
+
+def _on_room(expression: Expression) -> Callable[[RoomFact], bool]:
+    """Whether the room matches as it is after a fact, or as it was before."""
+    test = predicate(expression, FieldTarget.ROOM)
+    return lambda fact: test(fact.room.room) or test(room_before(fact))
+
+
+def room_before(fact: RoomFact) -> Room:
+    """The room before a fact, as far as filters can see it; after it, for the fact that it began with."""
+    before = fact.before
+    if before is None:
+        return fact.room.room
+    return msgspec.structs.replace(
+        fact.room.room,
+        status=before.status,
+        department_id=before.department_id,
+        served_by_id=before.served_by_id,
+        tags=before.tags,
+        custom_fields=before.custom_fields,
+    )

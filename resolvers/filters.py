@@ -1,0 +1,151 @@
+"""From a filter as a client wrote it to one that can be evaluated: keys are looked up, values checked and converted."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from resolvers.field_values import MAX_TEXT_CHARACTERS, convert, describe, is_encodable, refusal, unknown
+from storage.attributes import ATTRIBUTES
+from storage.errors import Invalid, InvalidFieldValue, shorten
+from storage.filters import And, AttributeCondition, BoundCondition, Expression, FieldCondition, Not, Operator, Or
+from storage.records import FieldDefinition, FieldTarget, FieldType
+
+MAX_DEPTH = 10
+MAX_CONDITIONS = 200
+#: The longest list that `in` and `notIn` take.
+MAX_VALUES = 500
+
+_LISTS = frozenset({Operator.IN, Operator.NOT_IN})
+_EQUALITY = frozenset({Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN, Operator.EXISTS})
+_ORDER = frozenset({Operator.GT, Operator.GTE, Operator.LT, Operator.LTE})
+
+OPERATORS: Mapping[FieldType, frozenset[Operator]] = {
+    FieldType.TEXT: _EQUALITY | _ORDER | {Operator.CONTAINS, Operator.STARTS_WITH},
+    FieldType.NUMBER: _EQUALITY | _ORDER,
+    FieldType.BOOLEAN: _EQUALITY,
+    FieldType.DATETIME: _EQUALITY | _ORDER,
+    FieldType.SELECT: _EQUALITY,
+    FieldType.MULTI_SELECT: _EQUALITY | {Operator.CONTAINS},
+}
+
+
+def bind(expression: Expression, definitions: Mapping[str, FieldDefinition], target: FieldTarget) -> Expression:
+    """The expression with every FieldCondition bound to its definition; `definitions` are those of the target, by key.
+
+    Raises UnknownField, InvalidFieldValue, and Invalid for a filter or text beyond its limits.
+    """
+    conditions = _count(expression, depth=0)
+    if conditions > MAX_CONDITIONS:
+        raise Invalid(f"A filter has at most {MAX_CONDITIONS} conditions, not {conditions}.", key="where")
+    return _bind(expression, definitions, target)
+
+
+def _bind(expression: Expression, definitions: Mapping[str, FieldDefinition], target: FieldTarget) -> Expression:
+    match expression:
+        case And(parts=parts):
+            return And(tuple(_bind(part, definitions, target) for part in parts))
+        case Or(parts=parts):
+            return Or(tuple(_bind(part, definitions, target) for part in parts))
+        case Not(part=part):
+            return Not(_bind(part, definitions, target))
+        case AttributeCondition():
+            return _on_attribute(expression, target)
+        case FieldCondition():
+            return _on_field(expression, definitions)
+    return expression
+
+
+def _count(expression: Expression, *, depth: int, grouped: bool = True) -> int:
+    """How many conditions the expression has. Raises Invalid when and, or and not are nested too deep.
+
+    Filters are objects whose conditions all hold, so that they and the lists in `and`, `or` and `not` alternate: an And
+    directly inside of a group is a filter of that group, and is not counted as a level of its own.
+    """
+    match expression:
+        case And(parts=parts) if grouped:
+            return sum(_count(part, depth=depth, grouped=False) for part in parts)
+        case And(parts=parts) if not any(isinstance(part, And | Or | Not) for part in parts):
+            return len(parts)
+        case And(parts=parts) | Or(parts=parts):
+            inner = parts
+        case Not(part=part):
+            inner = (part,)
+        case _:
+            return 1
+    if depth == MAX_DEPTH:
+        raise Invalid(f"and, or and not are nested at most {MAX_DEPTH} deep.", key="where")
+    return sum(_count(part, depth=depth + 1) for part in inner)
+
+
+# ---------------------------------------------------------------- custom fields
+
+
+def _on_field(condition: FieldCondition, definitions: Mapping[str, FieldDefinition]) -> BoundCondition:
+    key, operator, value = condition.key, condition.operator, condition.value
+    subject = f"Filter on custom field {shorten(key)}, operator {operator.value}"
+    definition = definitions.get(key)
+    if definition is None:
+        raise unknown(key, definitions, subject=f"{subject}: ")
+    allowed = OPERATORS[definition.type]
+    if operator not in allowed:
+        names = ", ".join(sorted(one.value for one in allowed))
+        message = f"{subject}: a {definition.type.value} has the operators {names}; got {describe(value)}."
+        raise InvalidFieldValue(message, key=key, expected=f"one of the operators {names}")
+    return BoundCondition(definition, operator, _value(definition, operator, value, subject))
+
+
+def _value(definition: FieldDefinition, operator: Operator, value: object, subject: str) -> object:
+    if operator is Operator.EXISTS:
+        if not isinstance(value, bool):
+            raise refusal(definition, value, subject=subject, expected="BOOLEAN")
+        return value
+    if operator in _LISTS:
+        if not isinstance(value, list | tuple):
+            expected = f"a list of {definition.type.value}"
+            raise refusal(definition, value, subject=subject, expected=expected)
+        if len(value) > MAX_VALUES:
+            expected = f"a list of at most {MAX_VALUES}"
+            raise refusal(definition, value, subject=subject, expected=expected)
+        return tuple(_one(definition, one, subject) for one in value)
+    if operator is Operator.CONTAINS and definition.type is FieldType.MULTI_SELECT:
+        if not isinstance(value, str):
+            raise refusal(definition, value, subject=subject, expected="an option of the MULTI_SELECT")
+        (option,) = _one(definition, [value], subject)
+        return option
+    return _one(definition, value, subject)
+
+
+def _one(definition: FieldDefinition, value: object, subject: str) -> Any:
+    if value is None:
+        hint = " (null is no value: use the operator exists)"
+        raise refusal(definition, value, subject=subject, hint=hint)
+    held = convert(definition, value, subject=subject)
+    return tuple(held) if isinstance(held, list) else held
+
+
+# ---------------------------------------------------------------- attributes
+
+
+def _on_attribute(condition: AttributeCondition, target: FieldTarget) -> AttributeCondition:
+    name, operator, value = condition.name, condition.operator, condition.value
+    attribute = ATTRIBUTES[target].get(name)
+    if attribute is None or operator not in attribute.operators:
+        raise Invalid(f"A filter of {target.value.lower()}s has no {name} {operator.value}.", key=name)
+    if operator is Operator.IN:
+        if len(value) > MAX_VALUES:
+            raise Invalid(f"{name}: at most {MAX_VALUES} values, not {len(value)}.", key=name)
+        return AttributeCondition(name, operator, tuple(_plain(name, one) for one in value))
+    return AttributeCondition(name, operator, _plain(name, value))
+
+
+def _plain(name: str, value: object) -> object:
+    match value:
+        case None:
+            raise Invalid(f"{name}: null is no value; leave the condition out.", key=name)
+        case str() if len(value) > MAX_TEXT_CHARACTERS:
+            raise Invalid(f"{name}: at most {MAX_TEXT_CHARACTERS} characters, not {len(value)}.", key=name)
+        case str() if not is_encodable(value):
+            raise Invalid(f"{name}: no unpaired surrogates; {shorten(value)} has.", key=name)
+        case datetime():
+            return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    return value

@@ -1,0 +1,68 @@
+"""Messages: sent into open rooms and read back in order."""
+
+from collections.abc import Sequence
+
+from resolvers import access, validation
+from resolvers.context import Context
+from resolvers.operations import Change, mutation, query
+from resolvers.room_changes import RoomChange
+from storage import messages, rooms
+from storage.database import new_id
+from storage.errors import Forbidden, Invalid, NotFound, RoomClosed
+from storage.matching import matches
+from storage.pages import Page
+from storage.records import Actor, ActorType, Message, RoomSnapshot, RoomStatus
+
+
+@query("messages:read")
+async def list_messages(context: Context, room_id: str, *, first: int = 50, after: str | None = None) -> Page[Message]:
+    """Messages of a room that the caller was allowed to read, oldest first."""
+    return await messages.read_page(context.reader, room_id, first=validation.page_size(first), after=after)
+
+
+@query("messages:read")
+async def first_pages(context: Context, room_ids: Sequence[str], *, first: int = 50) -> dict[str, Page[Message]]:
+    """The first page of each of these rooms' messages, by room, in one round trip."""
+    return await messages.read_first_pages(context.reader, list(room_ids), first=validation.page_size(first))
+
+
+@mutation("messages:write", turn="room_id")
+async def send_message(
+    change: Change,
+    *,
+    room_id: str,
+    text: str,
+    as_user_id: str | None = None,
+    as_visitor_token: str | None = None,
+) -> Message:
+    """Say something in an open room. An app may speak as the room's agent or visitor, anybody else only for itself."""
+    validation.text(text, "text", longest=validation.MESSAGE_CHARACTERS)
+    tx = change.tx
+    snapshot = await rooms.get_snapshot(tx, room_id)
+    if not matches(access.visible_rooms(change.caller), snapshot.room):
+        raise NotFound("room", room_id, key="roomId")
+    if snapshot.room.status is RoomStatus.CLOSED:
+        raise RoomClosed("The room is closed; nothing can be said in it.")
+    sender = _sender(change, snapshot, as_user_id, as_visitor_token)
+    message = Message(id=new_id(tx.now), room_id=room_id, text=text, sender=sender, sent_at=tx.now)
+    room_change = RoomChange(tx, snapshot)
+    room_change.send(message)
+    await rooms.update(tx, snapshot.room, room_change.room, room_change.facts)
+    return await messages.insert(tx, message)
+
+
+def _sender(change: Change, snapshot: RoomSnapshot, user_id: str | None, visitor_token: str | None) -> Actor:
+    if user_id is None and visitor_token is None:
+        return change.actor
+    if change.actor.type is not ActorType.APP:
+        if user_id == change.actor.id:
+            return change.actor
+        raise Forbidden("Only an app may speak as somebody else.")
+    if visitor_token is not None:
+        if visitor_token != snapshot.visitor.token:
+            raise Invalid("This is not the token of the room's visitor.", key="as.visitorToken")
+        return Actor(type=ActorType.VISITOR, id=snapshot.visitor.id, name=snapshot.visitor.name)
+    agent = snapshot.served_by
+    if agent is None or agent.id != user_id:
+        raise Invalid("This is not the agent who serves the room.", key="as.userId")
+    return Actor(type=ActorType.USER, id=agent.id, name=agent.username)

@@ -1,0 +1,161 @@
+"""What all operations share: the scopes they declare, and, for mutations, that sending one again changes nothing."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
+
+import msgspec
+
+from resolvers import access, validation
+from resolvers.access import Caller
+from resolvers.context import Context
+from storage import idempotency
+from storage.database import from_builtins, to_builtins
+from storage.errors import IdempotencyMismatch
+from storage.facts import (
+    AgentAdded,
+    AgentStatusChanged,
+    AgentUnassigned,
+    AgentUpdated,
+    DepartmentSaved,
+    Fact,
+    RoomHeld,
+    RoomQueued,
+    RoomUpdated,
+    UserPresenceChanged,
+    UserRolesChanged,
+    UserUpdated,
+)
+from storage.records import SYSTEM, Actor
+from storage.transactions import Transaction
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Facts after which a waiting room may find somebody to serve it.
+QUEUE_MOVERS: tuple[type[Fact], ...] = (
+    AgentAdded,
+    AgentStatusChanged,
+    AgentUnassigned,
+    AgentUpdated,
+    DepartmentSaved,
+    RoomHeld,
+    RoomQueued,
+    RoomUpdated,
+    UserPresenceChanged,
+    UserRolesChanged,
+    UserUpdated,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the body of a mutation is given: the attempt to write in, and who is calling."""
+
+    tx: Transaction
+    context: Context
+
+    @property
+    def caller(self) -> Caller:
+        return self.context.caller
+
+    @property
+    def actor(self) -> Actor:
+        return self.context.caller.identified
+
+
+class Query(Generic[P, R]):
+    """A read that declares the scopes it needs, and refuses without them."""
+
+    def __init__(self, body: Callable[Concatenate[Context, P], Awaitable[R]], scopes: tuple[str, ...]) -> None:
+        self._body = body
+        self.scopes = scopes
+        self.__doc__ = body.__doc__
+
+    async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
+        access.require(context.caller, self.scopes)
+        return await self._body(context, *args, **kwargs)
+
+
+class Mutation(Generic[P, R]):
+    """A change that declares the scopes it needs, refuses without them, and takes effect once per clientMutationId."""
+
+    def __init__(
+        self,
+        body: Callable[Concatenate[Change, P], Awaitable[R]],
+        scopes: tuple[str, ...],
+        *,
+        turn: str | None,
+        remembered: bool,
+        open_to_all: bool,
+    ) -> None:
+        self._body = body
+        self._turn = turn
+        self._remembered = remembered
+        self._open_to_all = open_to_all
+        self.scopes = scopes
+        self.__doc__ = body.__doc__
+
+    async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
+        if not self._open_to_all:
+            access.require(context.caller, self.scopes)
+        mutation_id = context.client_mutation_id
+        if mutation_id is not None:
+            validation.text(mutation_id, "clientMutationId", longest=128)
+        remembered = mutation_id is not None and self._remembered
+        fingerprint = self._fingerprint(kwargs) if remembered else ""
+
+        async def attempt(tx: Transaction) -> R:
+            if remembered and mutation_id is not None:
+                first = await idempotency.find(tx, context.caller.id, mutation_id)
+                if first is not None:
+                    return self._first_answer(first, fingerprint)
+            result = await self._body(Change(tx, context), *args, **kwargs)
+            if remembered and mutation_id is not None:
+                await idempotency.insert(
+                    tx, context.caller.id, mutation_id, fingerprint=fingerprint, answer=to_builtins(result)
+                )
+            return result
+
+        turn = kwargs.get(self._turn) if self._turn else None
+        result, facts = await context.storage.changes.run(
+            attempt,
+            actor=context.caller.actor or SYSTEM,
+            client_mutation_id=mutation_id,
+            turns=(turn,) if isinstance(turn, str) else (),
+        )
+        if any(isinstance(fact, QUEUE_MOVERS) for fact in facts):
+            context.services.queue_moved()
+        return result
+
+    def _fingerprint(self, arguments: dict[str, Any]) -> str:
+        # A password is left out: what is kept must not help anybody to find it.
+        given = {name: value for name, value in arguments.items() if value is not msgspec.UNSET and name != "password"}
+        return hashlib.sha256(msgspec.json.encode([self._body.__name__, given], order="deterministic")).hexdigest()
+
+    def _first_answer(self, first: tuple[str, Any], fingerprint: str) -> R:
+        known, answer = first
+        if known != fingerprint:
+            raise IdempotencyMismatch(
+                "This clientMutationId was used for another mutation; take a new one for each, and the same only to "
+                "repeat exactly the same mutation."
+            )
+        kind = get_type_hints(self._body)["return"]
+        return from_builtins(answer, kind)  # type: ignore[no-any-return]
+
+
+def query(*scopes: str) -> Callable[[Callable[Concatenate[Context, P], Awaitable[R]]], Query[P, R]]:
+    """Declare the scopes of a read; none: any valid token."""
+    return lambda body: Query(body, scopes)
+
+
+def mutation(
+    *scopes: str, turn: str | None = None, remembered: bool = True, open_to_all: bool = False
+) -> Callable[[Callable[Concatenate[Change, P], Awaitable[R]]], Mutation[P, R]]:
+    """Declare the scopes of a change; none: any valid token, or nobody at all when it is `open_to_all`.
+
+    `turn`: the argument that names what is written, so that changes of the same thing take turns in this process.
+    `remembered`: whether the first answer is kept, which must not be when it holds a secret.
+    """
+    return lambda body: Mutation(body, scopes, turn=turn, remembered=remembered, open_to_all=open_to_all)

@@ -1,0 +1,208 @@
+"""The life of a room, step by step: what each step makes of it and which fact tells of it. No input and no output.
+
+    QUEUED --assigned--> ASSIGNED --held--> ON_HOLD --resumed--> ASSIGNED
+    ASSIGNED, ON_HOLD --unassigned--> QUEUED
+    any of them --closed--> CLOSED
+
+Which steps an operation takes, and whether it may, is decided in rooms.py; this keeps status, revision, times and
+snapshots consistent, whatever the sequence.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Self
+
+import msgspec
+
+from storage.facts import (
+    AgentAssigned,
+    AgentUnassigned,
+    AssignmentCause,
+    MessageSent,
+    RoomBefore,
+    RoomClosed,
+    RoomFact,
+    RoomHeld,
+    RoomQueued,
+    RoomResumed,
+    RoomStarted,
+    RoomTransferred,
+    RoomUpdated,
+)
+from storage.records import (
+    SYSTEM,
+    Actor,
+    Department,
+    FieldValue,
+    Message,
+    PassedOver,
+    Room,
+    RoomSnapshot,
+    RoomStatus,
+    User,
+)
+from storage.transactions import Transaction
+
+replace = msgspec.structs.replace
+
+
+class RoomChange:
+    """What becomes of one room in one change: the room as it was, as it is after the steps so far, and their facts."""
+
+    def __init__(self, tx: Transaction, snapshot: RoomSnapshot) -> None:
+        self._moment: datetime = tx.now
+        self._actor: Actor = tx.actor
+        self._client_mutation_id = tx.client_mutation_id
+        self.before = snapshot.room
+        self.now = snapshot
+        self.facts: list[RoomFact] = []
+        self._told: Room | None = snapshot.room
+
+    @classmethod
+    def start(cls, tx: Transaction, snapshot: RoomSnapshot) -> Self:
+        """Begin the life of a room that is not stored yet; its revision is 0 until the first step."""
+        change = cls(tx, snapshot)
+        change._told = None
+        change._step(RoomStarted)
+        return change
+
+    @property
+    def room(self) -> Room:
+        return self.now.room
+
+    # ------------------------------------------------------------ who serves it
+
+    def assign(self, agent: User, cause: AssignmentCause) -> None:
+        """`agent` is the user as it is with this room on it."""
+        previous = self.now.last_served_by
+        self._become(
+            served_by=agent,
+            former=None,
+            status=RoomStatus.ASSIGNED,
+            served_by_id=agent.id,
+            last_served_by_id=agent.id,
+            assigned_at=self._moment,
+            queued_at=None,
+            external_until=None,
+            passed_over=None,
+        )
+        actor = SYSTEM if cause is AssignmentCause.ROUTED else self._actor
+        self._step(AgentAssigned, cause=cause, previous_agent=previous, actor=actor)
+
+    def unassign(self, agent: User, cause: AssignmentCause, *, next_agent: User | None = None) -> None:
+        """`agent` is the user as it is without this room. The room waits, if nothing else follows."""
+        self._become(served_by=None, former=agent, status=RoomStatus.QUEUED, served_by_id=None, queued_at=self._moment)
+        self._step(AgentUnassigned, cause=cause, next_agent=next_agent)
+
+    def queue(self, *, external_until: datetime | None) -> None:
+        """Nobody is there to serve it. `external_until`: how long an outside decision is awaited, if at all."""
+        self._become(
+            status=RoomStatus.QUEUED, queued_at=self.room.queued_at or self._moment, external_until=external_until
+        )
+        self._step(RoomQueued, actor=SYSTEM)
+
+    def pass_over(self, agent: User) -> None:
+        """Let routing pass this agent over for the room until it gains capacity anew."""
+        assert agent.agent is not None
+        self._become(passed_over=PassedOver(agent_id=agent.id, capacity_epoch=agent.agent.capacity_epoch))
+
+    def transfer(
+        self,
+        *,
+        from_agent: User | None,
+        to_agent: User | None = None,
+        to_department: Department | None = None,
+        comment: str | None,
+    ) -> None:
+        from_department = self.now.department
+        if to_department is not None:
+            self._become(department=to_department, department_id=to_department.id)
+        self._step(
+            RoomTransferred,
+            from_agent=from_agent,
+            to_agent=to_agent,
+            from_department=from_department,
+            to_department=to_department,
+            comment=comment,
+        )
+
+    # ------------------------------------------------------------ everything else
+
+    def hold(self, agent: User, *, comment: str | None) -> None:
+        self._become(served_by=agent, status=RoomStatus.ON_HOLD)
+        self._step(RoomHeld, comment=comment)
+
+    def resume(self, agent: User) -> None:
+        self._become(served_by=agent, status=RoomStatus.ASSIGNED)
+        self._step(RoomResumed)
+
+    def update(self, **changes: Any) -> None:
+        """Change subject, priority, tags or custom_fields; nothing happens where nothing changes."""
+        before, after = self.room, replace(self.room, **changes)
+        names = [name for name in ("subject", "priority", "tags") if getattr(before, name) != getattr(after, name)]
+        keys = changed_keys(before.custom_fields, after.custom_fields)
+        if not names and not keys:
+            return
+        self._become(**changes)
+        self._step(
+            RoomUpdated,
+            changes=(*names, *(f"customFields.{key}" for key in keys)),
+            previous_custom_fields={key: before.custom_fields[key] for key in keys if key in before.custom_fields},
+        )
+
+    def close(self, *, comment: str | None, tags: tuple[str, ...], custom_fields: Mapping[str, FieldValue]) -> None:
+        self._become(
+            status=RoomStatus.CLOSED,
+            closed_at=self._moment,
+            close_comment=comment,
+            tags=tags,
+            custom_fields=custom_fields,
+            queued_at=None,
+            external_until=None,
+            passed_over=None,
+        )
+        self._step(RoomClosed, comment=comment)
+
+    def send(self, message: Message) -> None:
+        self._step(MessageSent, message=message)
+
+    # ------------------------------------------------------------ the steps themselves
+
+    def _become(self, **changes: Any) -> None:
+        """Change the room, and what the snapshot holds around it, ahead of the step that tells of it."""
+        around = {name: changes.pop(name) for name in ("department", "served_by", "former") if name in changes}
+        self.now = replace(self.now, room=replace(self.room, **changes), **around)
+
+    def _step(self, kind: type[RoomFact], *, actor: Actor | None = None, **data: Any) -> None:
+        """Tell what became of the room since the last fact about it."""
+        before = self._told
+        if kind is not MessageSent:
+            self._become(revision=self.room.revision + 1)
+        self.facts.append(
+            kind(
+                id=f"{self.room.id}-{self.before.fact_count + len(self.facts) + 1}",
+                occurred_at=self._moment,
+                actor=actor or self._actor,
+                client_mutation_id=self._client_mutation_id,
+                room=self.now,
+                before=None if before is None else _visible(before),
+                **data,
+            )
+        )
+        self._told = self.room
+
+
+def _visible(room: Room) -> RoomBefore:
+    """What filters can see of a room and facts can change."""
+    return RoomBefore(
+        status=room.status,
+        department_id=room.department_id,
+        served_by_id=room.served_by_id,
+        tags=room.tags,
+        custom_fields=dict(room.custom_fields),
+    )
+
+
+def changed_keys(before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> list[str]:
+    """The keys whose values differ, sorted."""
+    return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))

@@ -1,0 +1,364 @@
+"""Rooms: started, routed, assigned, moved, held, changed and closed. Each operation is one change, stored at once.
+
+Whoever assigns, takes, unassigns, transfers, ... reads the room, decides on what it read, and stores the result only if
+the room is still what it was; otherwise it decides again on what the room has become, and so finds the winner. A room
+and its agent's count change in the same transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import UNSET, UnsetType
+
+from resolvers import access, validation
+from resolvers.context import Context
+from resolvers.custom_fields import FieldRef, assign, bind, resolve
+from resolvers.field_values import FieldAssignment, FieldIncrement
+from resolvers.operations import Change, mutation, query
+from resolvers.queue import route
+from resolvers.room_changes import RoomChange
+from resolvers.routing import external_until
+from resolvers.serving import let_go, require_routable, resumed, take_on
+from storage import departments, pages, rooms, users, visitors
+from storage.database import new_id
+from storage.errors import (
+    DepartmentDisabled,
+    Invalid,
+    NotFound,
+    RoomAlreadyAssigned,
+    RoomClosed,
+    RoomNotAssigned,
+    RoomNotOnHold,
+    RoomOnHold,
+    StaleRevision,
+    shorten,
+)
+from storage.facts import AssignmentCause
+from storage.filters import And, Expression
+from storage.matching import matches
+from storage.pages import Page
+from storage.records import Department, FieldTarget, Room, RoomSnapshot, RoomStatus, User
+
+SERVED = frozenset({RoomStatus.ASSIGNED, RoomStatus.ON_HOLD})
+
+
+@query("rooms:read")
+async def find_room(context: Context, *, id: str | None = None, custom_field: FieldRef | None = None) -> Room | None:
+    """The room that the one given argument names, if the caller may see it."""
+    if id is not None:
+        room = await rooms.find(context.reader, id)
+    elif custom_field is not None:
+        definition, value = await resolve(context.reader, FieldTarget.ROOM, custom_field)
+        room = await rooms.find_by_field(context.reader, definition, value)
+    else:
+        raise Invalid("Name the room by id or customField.", key="by")
+    return room if room is not None and matches(access.visible_rooms(context.caller), room) else None
+
+
+@query("rooms:read")
+async def list_rooms(
+    context: Context,
+    *,
+    where: Expression | None = None,
+    order_by: tuple[str, bool] | None = None,
+    first: int = 50,
+    after: str | None = None,
+) -> Page[Room]:
+    """Rooms that match and that the caller may see, in the order they were started unless told otherwise:
+    (STARTED_AT or PRIORITY, descending)."""
+    expression = await bind(context.reader, FieldTarget.ROOM, where)
+    field, descending = order_by or ("STARTED_AT", False)
+    order = rooms.BY_PRIORITY if field == "PRIORITY" else pages.BY_CREATION
+    return await rooms.read_page(
+        context.reader,
+        And((expression, access.visible_rooms(context.caller))),
+        order=order.reversed() if descending else order,
+        first=validation.page_size(first),
+        after=after,
+    )
+
+
+async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Room]:
+    """Rooms by id, for fields of things that the caller was allowed to read."""
+    return await rooms.get_many(context.reader, ids)
+
+
+# ---------------------------------------------------------------- start and close
+
+
+@mutation("rooms:write")
+async def start_room(
+    change: Change,
+    *,
+    visitor_token: str,
+    department_id: str | None = None,
+    source: str = "api",
+    subject: str | None = None,
+    priority: int = 0,
+    tags: Sequence[str] | None = None,
+    custom_fields: Sequence[FieldAssignment] | None = None,
+) -> Room:
+    """Start a conversation and route it: RoomStarted, then AgentAssigned at once, or RoomQueued."""
+    tx = change.tx
+    visitor = await visitors.find_by_token(tx, visitor_token)
+    if visitor is None:
+        raise NotFound("visitor with the token", visitor_token, key="visitorToken")
+    department = None if department_id is None else await _open_department(change, department_id)
+    room = Room(
+        id=new_id(tx.now),
+        status=RoomStatus.QUEUED,
+        revision=0,
+        visitor_id=visitor.id,
+        department_id=department_id,
+        source=validation.text(source, "source", longest=64),
+        subject=validation.optional_text(subject, "subject"),
+        priority=validation.number(priority, "priority", least=-validation.MAX_INT, most=validation.MAX_INT),
+        tags=validation.texts(tags, "tags"),
+        custom_fields=await assign(tx, FieldTarget.ROOM, {}, custom_fields, creating=True),
+        started_at=tx.now,
+        queued_at=tx.now,
+    )
+    room_change = RoomChange.start(tx, RoomSnapshot(room=room, visitor=visitor, department=department))
+    if not await route(change, room_change):
+        room_change.queue(external_until=external_until(department, tx.now))
+    return await rooms.insert(tx, room_change.room, room_change.facts)
+
+
+@mutation("rooms:write", turn="room_id")
+async def close_room(
+    change: Change,
+    *,
+    room_id: str,
+    comment: str | None = None,
+    tags: Sequence[str] | None = None,
+    custom_fields: Sequence[FieldAssignment] | None = None,
+    if_revision: int | None = None,
+) -> Room:
+    """End the conversation, with its last tags and custom fields, which RoomClosed shows."""
+    room_change = await _open_room(change, room_id, if_revision)
+    room = room_change.room
+    fields = await assign(change.tx, FieldTarget.ROOM, room.custom_fields, custom_fields)
+    if room.status in SERVED:
+        await _release(change, room_change, AssignmentCause.CLOSED)
+    room_change.close(
+        comment=validation.optional_text(comment, "comment"),
+        tags=validation.texts([*room.tags, *(tags or ())], "tags"),
+        custom_fields=fields,
+    )
+    return await _store(change, room_change)
+
+
+# ---------------------------------------------------------------- who serves it
+
+
+@mutation("rooms:assign", turn="room_id")
+async def assign_agent(change: Change, *, room_id: str, agent_id: str, if_revision: int | None = None) -> Room:
+    """Give a waiting room to a routable agent of any department."""
+    room_change = await _waiting_room(change, room_id, if_revision)
+    agent = await _routable_agent(change, agent_id, key="agentId")
+    room_change.assign(await take_on(change.tx, agent), AssignmentCause.ASSIGNED)
+    return await _store(change, room_change)
+
+
+@mutation(turn="room_id")
+async def take_room(change: Change, *, room_id: str, if_revision: int | None = None) -> Room:
+    """Give a waiting room to the signed-in user, who has to be a routable agent."""
+    user = access.signed_in(change.caller)
+    room_change = await _waiting_room(change, room_id, if_revision)
+    agent = await _routable_agent(change, user.id, key="agentId")
+    room_change.assign(await take_on(change.tx, agent), AssignmentCause.TAKEN)
+    return await _store(change, room_change)
+
+
+@mutation("rooms:assign", turn="room_id")
+async def unassign_agent(
+    change: Change, *, room_id: str, comment: str | None = None, if_revision: int | None = None
+) -> Room:
+    """Put a room back into the queue, from where it is routed at once, though not to the same agent."""
+    validation.optional_text(comment, "comment")
+    room_change = await _open_room(change, room_id, if_revision)
+    if room_change.room.status not in SERVED:
+        raise RoomNotAssigned("Nobody serves the room, so nobody can be unassigned.")
+    released = await _release(change, room_change, AssignmentCause.UNASSIGNED)
+    room_change.pass_over(released)
+    if not await route(change, room_change):
+        room_change.queue(external_until=external_until(room_change.now.department, change.tx.now))
+    return await _store(change, room_change)
+
+
+@mutation("rooms:assign", turn="room_id")
+async def transfer_room(
+    change: Change,
+    *,
+    room_id: str,
+    to_agent_id: str | None = None,
+    to_department_id: str | None = None,
+    comment: str | None = None,
+    if_revision: int | None = None,
+) -> Room:
+    """Pass a room on, to a routable agent or to a department that routes it by its own rule."""
+    comment = validation.optional_text(comment, "comment")
+    room_change = await _open_room(change, room_id, if_revision)
+    if to_agent_id is not None:
+        await _transfer_to_agent(change, room_change, to_agent_id, comment)
+    elif to_department_id is not None:
+        await _transfer_to_department(change, room_change, to_department_id, comment)
+    else:
+        raise Invalid("Name an agent or a department to transfer to.", key="to")
+    return await _store(change, room_change)
+
+
+async def _transfer_to_agent(change: Change, room_change: RoomChange, agent_id: str, comment: str | None) -> None:
+    current = room_change.now.served_by
+    if current is not None and current.id == agent_id:
+        raise RoomAlreadyAssigned(agent_id=current.id, username=current.username)
+    agent = await _routable_agent(change, agent_id, key="to.agentId")
+    if current is not None:
+        await _release(change, room_change, AssignmentCause.TRANSFERRED, next_agent=agent)
+    room_change.transfer(from_agent=current, to_agent=agent, comment=comment)
+    room_change.assign(await take_on(change.tx, agent), AssignmentCause.TRANSFERRED)
+
+
+async def _transfer_to_department(
+    change: Change, room_change: RoomChange, department_id: str, comment: str | None
+) -> None:
+    department = await _open_department(change, department_id, key="to.departmentId")
+    current = room_change.now.served_by
+    if current is not None:
+        await _release(change, room_change, AssignmentCause.TRANSFERRED)
+    room_change.transfer(from_agent=current, to_department=department, comment=comment)
+    if not await route(change, room_change):
+        room_change.queue(external_until=external_until(department, change.tx.now))
+
+
+# ---------------------------------------------------------------- hold, resume, update
+
+
+@mutation("rooms:write", turn="room_id")
+async def hold_room(
+    change: Change, *, room_id: str, comment: str | None = None, if_revision: int | None = None
+) -> Room:
+    """Let a room rest with its agent, without counting against the agent's limit."""
+    comment = validation.optional_text(comment, "comment")
+    room_change = await _open_room(change, room_id, if_revision)
+    if room_change.room.status is RoomStatus.ON_HOLD:
+        raise RoomOnHold("The room is on hold already.")
+    if room_change.room.status is not RoomStatus.ASSIGNED:
+        raise RoomNotAssigned("Only a room that somebody serves can be held.")
+    agent = _server(room_change)
+    room_change.hold(await let_go(change.tx, agent, status=RoomStatus.ASSIGNED), comment=comment)
+    return await _store(change, room_change)
+
+
+@mutation("rooms:write", turn="room_id")
+async def resume_room(change: Change, *, room_id: str, if_revision: int | None = None) -> Room:
+    """Let the agent of a room on hold go on serving it, if its user is active and its limit allows."""
+    room_change = await _open_room(change, room_id, if_revision)
+    if room_change.room.status is not RoomStatus.ON_HOLD:
+        raise RoomNotOnHold("The room is not on hold.")
+    room_change.resume(await resumed(change.tx, _server(room_change)))
+    return await _store(change, room_change)
+
+
+@mutation("rooms:write", turn="room_id")
+async def update_room(
+    change: Change,
+    *,
+    room_id: str,
+    subject: str | UnsetType | None = UNSET,
+    priority: int | UnsetType | None = UNSET,
+    tags: Sequence[str] | UnsetType | None = UNSET,
+    custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
+    increment: Sequence[FieldIncrement] | UnsetType | None = UNSET,
+    if_revision: int | None = None,
+) -> Room:
+    """Change what is given; custom fields merge key by key. What stays the same makes no event."""
+    room_change = await _open_room(change, room_id, if_revision)
+    changes: dict[str, object] = {}
+    if subject is not UNSET:
+        changes["subject"] = validation.optional_text(subject, "subject")
+    if priority is not UNSET:
+        changes["priority"] = validation.number(
+            priority or 0, "priority", least=-validation.MAX_INT, most=validation.MAX_INT
+        )
+    if tags is not UNSET:
+        changes["tags"] = validation.texts(tags, "tags")
+    if custom_fields or increment:
+        changes["custom_fields"] = await assign(
+            change.tx,
+            FieldTarget.ROOM,
+            room_change.room.custom_fields,
+            custom_fields or (),
+            increments=increment or (),
+        )
+    room_change.update(**changes)
+    return await _store(change, room_change)
+
+
+# ---------------------------------------------------------------- what the operations have in common
+
+
+async def _open_room(change: Change, room_id: str, if_revision: int | None) -> RoomChange:
+    """The room that is to change. Raises NotFound, StaleRevision or RoomClosed."""
+    snapshot = await rooms.get_snapshot(change.tx, room_id)
+    room = snapshot.room
+    if not matches(access.visible_rooms(change.caller), room):
+        raise NotFound("room", room_id, key="roomId")
+    if if_revision is not None and if_revision != room.revision:
+        raise StaleRevision(if_revision, room.revision)
+    if room.status is RoomStatus.CLOSED:
+        raise RoomClosed("The room is closed; start another one.")
+    return RoomChange(change.tx, snapshot)
+
+
+async def _waiting_room(change: Change, room_id: str, if_revision: int | None) -> RoomChange:
+    """The room that is to be assigned. Raises RoomAlreadyAssigned, with the winner, or RoomOnHold."""
+    try:
+        room_change = await _open_room(change, room_id, if_revision)
+    except NotFound:
+        # A room that another agent took is out of this one's sight; who took it is no secret to one who tried.
+        snapshot = await rooms.get_snapshot(change.tx, room_id)
+        if change.caller.user is None or snapshot.served_by is None:
+            raise
+        room_change = RoomChange(change.tx, snapshot)
+    if room_change.room.status is RoomStatus.ON_HOLD:
+        raise RoomOnHold("The room is on hold with its agent; resume or unassign it first.")
+    agent = room_change.now.served_by
+    if agent is not None:
+        raise RoomAlreadyAssigned(agent_id=agent.id, username=agent.username)
+    return room_change
+
+
+async def _open_department(change: Change, department_id: str, *, key: str = "departmentId") -> Department:
+    department = await departments.get(change.tx, department_id, key=key)
+    if not department.enabled:
+        raise DepartmentDisabled(f"The department {shorten(department.name)} is disabled and takes no rooms.")
+    return department
+
+
+async def _routable_agent(change: Change, agent_id: str, *, key: str) -> User:
+    """The agent, held for this change. Raises NotFound, NotAnAgent or AgentNotRoutable."""
+    await change.tx.take_turn(agent_id)
+    agent = await users.get(change.tx, agent_id, key=key)
+    require_routable(agent)
+    return agent
+
+
+def _server(room_change: RoomChange) -> User:
+    agent = room_change.now.served_by
+    assert agent is not None, "a room that is ASSIGNED or ON_HOLD has an agent"
+    return agent
+
+
+async def _release(
+    change: Change, room_change: RoomChange, cause: AssignmentCause, *, next_agent: User | None = None
+) -> User:
+    """Take the room from its agent, and the agent as it is without it."""
+    released = await let_go(change.tx, _server(room_change), status=room_change.room.status)
+    room_change.unassign(released, cause, next_agent=next_agent)
+    return released
+
+
+async def _store(change: Change, room_change: RoomChange) -> Room:
+    if not room_change.facts:
+        return room_change.before
+    return await rooms.update(change.tx, room_change.before, room_change.room, room_change.facts)

@@ -1,0 +1,120 @@
+"""Agents and the rooms on them: taking a room on, letting it go, and what happens to the rooms of one who leaves."""
+
+import msgspec
+
+from resolvers.operations import Change
+from resolvers.room_changes import RoomChange
+from resolvers.routing import external_until
+from storage import rooms, users
+from storage.attributes import BOT_ROLE, routable
+from storage.errors import AgentNotRoutable, NotAnAgent, shorten
+from storage.facts import AssignmentCause
+from storage.records import AgentStatus, Presence, RoomStatus, User
+from storage.transactions import Transaction
+
+replace = msgspec.structs.replace
+
+
+def refusal(user: User) -> str | None:
+    """Why the agent is not routable: INACTIVE, NOT_AVAILABLE, OFFLINE or AT_CAPACITY; None when it is.
+
+    The negation of storage.attributes.routable, with a reason.
+    """
+    agent = user.agent
+    if agent is None or not user.active:
+        return "INACTIVE"
+    if agent.status is not AgentStatus.AVAILABLE:
+        return "NOT_AVAILABLE"
+    if user.presence is Presence.OFFLINE and BOT_ROLE not in user.roles:
+        return "OFFLINE"
+    return "AT_CAPACITY" if at_capacity(user) else None
+
+
+def at_capacity(user: User) -> bool:
+    agent = user.agent
+    return agent is not None and agent.max_rooms is not None and agent.open_room_count >= agent.max_rooms
+
+
+def require_routable(user: User) -> None:
+    """Raise NotAnAgent or AgentNotRoutable, with the reason, unless the user can take a room on."""
+    if user.agent is None:
+        raise NotAnAgent(f"The user {shorten(user.username)} is not an agent; call addAgent first.")
+    reason = refusal(user)
+    if reason is not None:
+        raise not_routable(user, reason=reason)
+
+
+def not_routable(user: User, *, reason: str) -> AgentNotRoutable:
+    return AgentNotRoutable(f"The agent {shorten(user.username)} cannot take a room: {_WORDS[reason]}", reason=reason)
+
+
+_WORDS = {
+    "INACTIVE": "its user is deactivated.",
+    "NOT_AVAILABLE": "its status is NOT_AVAILABLE.",
+    "OFFLINE": "it is OFFLINE and does not have the role bot.",
+    "AT_CAPACITY": "it serves as many rooms as its maxRooms allows.",
+}
+
+
+# ---------------------------------------------------------------- counts
+
+
+def with_room(user: User, tx: Transaction, *, assigned: bool = True) -> User:
+    """The agent with one room more, newly assigned or resumed."""
+    assert user.agent is not None
+    profile = replace(user.agent, open_room_count=user.agent.open_room_count + 1)
+    return replace(user, agent=replace(profile, last_assigned_at=tx.now) if assigned else profile)
+
+
+def without_room(user: User) -> User:
+    """The agent with one room less, and so with capacity gained."""
+    assert user.agent is not None
+    return with_capacity_gained(
+        replace(user, agent=replace(user.agent, open_room_count=user.agent.open_room_count - 1))
+    )
+
+
+def with_capacity_gained(user: User) -> User:
+    """The user after a change that may let it take rooms on: what was taken from it before may come again."""
+    if user.agent is None or not routable(user):
+        return user
+    return replace(user, agent=replace(user.agent, capacity_epoch=user.agent.capacity_epoch + 1))
+
+
+async def take_on(tx: Transaction, agent: User) -> User:
+    """Store that the agent has one room more. Starts again when the agent has changed meanwhile."""
+    return await users.update(tx, agent, with_room(agent, tx))
+
+
+async def resumed(tx: Transaction, agent: User) -> User:
+    """Store that a room on hold counts again. Raises AgentNotRoutable for an agent that is INACTIVE or AT_CAPACITY."""
+    reason = refusal(agent)
+    if reason == "INACTIVE" or at_capacity(agent):
+        raise not_routable(agent, reason="INACTIVE" if reason == "INACTIVE" else "AT_CAPACITY")
+    return await users.update(tx, agent, with_room(agent, tx, assigned=False))
+
+
+async def let_go(tx: Transaction, agent: User, *, status: RoomStatus) -> User:
+    """Store that the agent no longer serves a room that was ASSIGNED or ON_HOLD; the latter did not count."""
+    if status is RoomStatus.ON_HOLD:
+        return agent
+    return await users.update(tx, agent, without_room(agent))
+
+
+# ---------------------------------------------------------------- those who leave
+
+
+async def requeue_rooms_of(change: Change, agent: User, after: User) -> User:
+    """Put every room the agent serves back into the queue, and return `after` without them; it is not stored here."""
+    if agent.agent is None:
+        return after
+    served = await rooms.list_served(change.tx, agent.id)
+    if after.agent is not None:
+        after = replace(after, agent=replace(after.agent, open_room_count=0))
+    for room in served:
+        snapshot = await rooms.get_snapshot(change.tx, room.id)
+        room_change = RoomChange(change.tx, snapshot)
+        room_change.unassign(after, AssignmentCause.AGENT_REMOVED)
+        room_change.queue(external_until=external_until(snapshot.department, change.tx.now))
+        await rooms.update(change.tx, snapshot.room, room_change.room, room_change.facts)
+    return after

@@ -1,0 +1,53 @@
+"""Sessions: users sign in with a password and get a token for some hours."""
+
+from datetime import datetime, timedelta
+
+from resolvers import access, passwords
+from resolvers.apps import new_token
+from resolvers.operations import Change, mutation
+from storage import tokens, users
+from storage.errors import Unauthenticated
+from storage.records import ActorType, Record, Token, User
+
+SESSION_HOURS = 12
+
+
+class Session(Record, frozen=True, kw_only=False):
+    """A token that nobody can read again, and until when it is whose."""
+
+    token: str
+    expires_at: datetime
+    user: User
+
+
+@mutation(remembered=False, open_to_all=True)
+async def login(change: Change, *, username: str, password: str) -> Session:
+    """Sign in. Says only that username or password are wrong, and takes as long whichever it is."""
+    tx = change.tx
+    user = await users.find_by_username(tx, username)
+    right = await passwords.verify(tx, None if user is None else user.id, password)
+    if user is None or not right or not user.active:
+        raise Unauthenticated("Username or password is wrong.")
+    token = new_token("session")
+    expires_at = tx.now + timedelta(hours=SESSION_HOURS)
+    await tokens.insert(
+        tx,
+        Token(
+            id=tokens.digest(token),
+            holder_type=ActorType.USER,
+            holder_id=user.id,
+            created_at=tx.now,
+            expires_at=expires_at,
+        ),
+    )
+    return Session(token, expires_at, user)
+
+
+@mutation()
+async def logout(change: Change) -> bool:
+    """End the session whose token was sent."""
+    user = access.signed_in(change.caller)
+    token_id = change.caller.token_id
+    assert token_id is not None, "a signed-in caller came with a token"
+    await tokens.delete(change.tx, user.id, digests=[token_id])
+    return True

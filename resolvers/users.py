@@ -1,0 +1,206 @@
+"""Users: created and changed by programs, found by whatever names them, made active and inactive."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from resolvers import access, passwords, validation
+from resolvers.context import Context
+from resolvers.custom_fields import FieldRef, assign, bind, resolve
+from resolvers.field_values import FieldAssignment
+from resolvers.operations import Change, mutation, query
+from resolvers.roles import check_granted
+from resolvers.serving import requeue_rooms_of, with_capacity_gained
+from storage import pages, tokens, users
+from storage.database import new_id
+from storage.errors import Invalid
+from storage.facts import UserCreated, UserPresenceChanged, UserUpdated
+from storage.filters import Expression
+from storage.pages import Page
+from storage.records import FieldTarget, Presence, User, UserType
+
+
+@query("users:read")
+async def find_user(
+    context: Context,
+    *,
+    id: str | None = None,
+    username: str | None = None,
+    email: str | None = None,
+    custom_field: FieldRef | None = None,
+) -> User | None:
+    """The user that the one given argument names. Raises Invalid when several users share the email."""
+    reader = context.reader
+    if id is not None:
+        return await users.find(reader, id)
+    if username is not None:
+        return await users.find_by_username(reader, username)
+    if email is not None:
+        found = await users.list_by_email(reader, email)
+        if len(found) > 1:
+            raise Invalid("Several users share this email; name the user otherwise.", key="email")
+        return found[0] if found else None
+    if custom_field is not None:
+        definition, value = await resolve(reader, FieldTarget.USER, custom_field)
+        return await users.find_by_field(reader, definition, value)
+    raise Invalid("Name the user by id, username, email or customField.", key="by")
+
+
+@query("users:read")
+async def list_users(
+    context: Context,
+    *,
+    where: Expression | None = None,
+    order_by: tuple[str, bool] | None = None,
+    first: int = 50,
+    after: str | None = None,
+) -> Page[User]:
+    """Users that match, in the order of their creation unless told otherwise: (CREATED_AT or USERNAME, descending)."""
+    expression = await bind(context.reader, FieldTarget.USER, where)
+    field, descending = order_by or ("CREATED_AT", False)
+    order = users.BY_USERNAME if field == "USERNAME" else pages.BY_CREATION
+    return await users.read_page(
+        context.reader,
+        expression,
+        order=order.reversed() if descending else order,
+        first=validation.page_size(first),
+        after=after,
+    )
+
+
+async def get_many(context: Context, ids: Iterable[str]) -> dict[str, User]:
+    """Users by id, for fields of things that the caller was allowed to read."""
+    return await users.get_many(context.reader, ids)
+
+
+# ---------------------------------------------------------------- changes
+
+
+@mutation("users:write")
+async def create_user(
+    change: Change,
+    *,
+    username: str,
+    name: str | None = None,
+    emails: Sequence[str] | None = None,
+    type: UserType = UserType.USER,
+    password: str | None = None,
+    roles: Sequence[str] | None = None,
+    custom_fields: Sequence[FieldAssignment] | None = None,
+) -> User:
+    """Create a user. Giving roles needs roles:write too."""
+    user = await new_user(
+        change, username=username, name=name, emails=emails, type=type, roles=roles, custom_fields=custom_fields
+    )
+    user = await users.insert(change.tx, user, UserCreated)
+    if password is not None:
+        await passwords.save(change.tx, user.id, password)
+    return user
+
+
+async def new_user(
+    change: Change,
+    *,
+    username: str,
+    name: str | None,
+    emails: Sequence[str] | None,
+    type: UserType,
+    roles: Sequence[str] | None,
+    custom_fields: Sequence[FieldAssignment] | None,
+) -> User:
+    """A user as it is to be created: checked, but not stored."""
+    tx = change.tx
+    return User(
+        id=new_id(tx.now),
+        username=validation.username(username),
+        name=validation.optional_text(name, "name", longest=validation.NAME_CHARACTERS),
+        emails=validation.emails(emails),
+        type=type,
+        roles=await check_granted(change, roles),
+        custom_fields=await assign(tx, FieldTarget.USER, {}, custom_fields, creating=True),
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+
+
+@mutation("users:write", turn="user_id")
+async def update_user(
+    change: Change,
+    *,
+    user_id: str,
+    username: str | UnsetType | None = UNSET,
+    name: str | UnsetType | None = UNSET,
+    emails: Sequence[str] | UnsetType | None = UNSET,
+    password: str | UnsetType | None = UNSET,
+    custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
+) -> User:
+    """Change what is given; custom fields merge key by key. A new password ends the user's sessions."""
+    tx = change.tx
+    before = await users.get(tx, user_id)
+    after = await changed_user(change, before, username=username, name=name, emails=emails, custom_fields=custom_fields)
+    new_password = password if isinstance(password, str) else None
+    if password is None:
+        raise Invalid("A password cannot be taken away; deactivate the user instead.", key="password")
+    if new_password is not None:
+        access.require_no_raise(change.caller, before.roles, what="Changing this user's password", strictly=True)
+        await passwords.save(tx, user_id, new_password)
+        await tokens.delete(tx, user_id)
+    if after == before and new_password is None:
+        return before
+    return await users.update(tx, before, msgspec.structs.replace(after, updated_at=tx.now), UserUpdated)
+
+
+async def changed_user(
+    change: Change,
+    before: User,
+    *,
+    username: str | UnsetType | None = UNSET,
+    name: str | UnsetType | None = UNSET,
+    emails: Sequence[str] | UnsetType | None = UNSET,
+    custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
+) -> User:
+    """What a user becomes: checked, but not stored."""
+    after = before
+    if username is None:
+        raise Invalid("A user always has a username; leave the argument out to keep it.", key="username")
+    if username is not UNSET:
+        after = msgspec.structs.replace(after, username=validation.username(username))
+    if name is not UNSET:
+        known_as = validation.optional_text(name, "name", longest=validation.NAME_CHARACTERS)
+        after = msgspec.structs.replace(after, name=known_as)
+    if emails is not UNSET:
+        after = msgspec.structs.replace(after, emails=validation.emails(emails))
+    if custom_fields is not UNSET:
+        fields = await assign(change.tx, FieldTarget.USER, before.custom_fields, custom_fields)
+        after = msgspec.structs.replace(after, custom_fields=fields)
+    return after
+
+
+@mutation("users:write", turn="user_id")
+async def set_user_active(change: Change, *, user_id: str, active: bool) -> User:
+    """Deactivate or reactivate. A deactivated user's sessions end, and the rooms it serves go back to the queue."""
+    tx = change.tx
+    before = await users.get(tx, user_id)
+    access.require_no_raise(change.caller, before.roles, what="Changing this user's activity")
+    if before.active == active:
+        return before
+    after = msgspec.structs.replace(before, active=active, updated_at=tx.now)
+    if active:
+        return await users.update(tx, before, with_capacity_gained(after), UserUpdated)
+    after = await requeue_rooms_of(change, before, after)
+    await tokens.delete(tx, user_id)
+    return await users.update(tx, before, after, UserUpdated)
+
+
+@mutation(turn="user_id")
+async def set_presence(change: Change, *, user_id: str, presence: Presence) -> User:
+    """Say whether a user is there. Needs users:write, but for signed-in users who speak of themselves."""
+    tx = change.tx
+    if change.caller.user is None or change.caller.user.id != user_id:
+        access.require(change.caller, ("users:write",))
+    before = await users.get(tx, user_id)
+    if before.presence is presence:
+        return before
+    after = msgspec.structs.replace(before, presence=presence, updated_at=tx.now)
+    return await users.update(tx, before, with_capacity_gained(after), UserPresenceChanged)

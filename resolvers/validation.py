@@ -1,0 +1,81 @@
+"""Checks of plain values on their way in: texts, names, addresses and numbers, each with a bound."""
+
+import re
+from collections.abc import Sequence
+
+from storage.errors import Invalid, shorten
+
+NAME_CHARACTERS = 128
+TEXT_CHARACTERS = 1_000
+MESSAGE_CHARACTERS = 20_000
+LIST_ITEMS = 100
+#: What GraphQL's Int holds.
+MAX_INT = 2**31 - 1
+PAGE = 200
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_USERNAME = re.compile(r"[^\s\x00-\x1f\x7f]+")
+
+
+def text(value: str, key: str, *, longest: int = TEXT_CHARACTERS, shortest: int = 1) -> str:
+    """The text, if it has between `shortest` and `longest` characters and every one can be stored."""
+    if not shortest <= len(value) <= longest:
+        got = "is empty" if not value else f"has {len(value)}"
+        raise Invalid(f"{key} must have {shortest} to {longest} characters; this one {got}.", key=key)
+    if shortest and not value.strip():
+        raise Invalid(f"{key} must not be blank.", key=key)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Invalid(f"{key} holds half of a surrogate pair, which is no character.", key=key) from None
+    return value
+
+
+def optional_text(value: str | None, key: str, *, longest: int = TEXT_CHARACTERS) -> str | None:
+    """The text as `text` takes it, but it may be empty or None."""
+    return None if value is None else text(value, key, longest=longest, shortest=0)
+
+
+def username(value: str, key: str = "username") -> str:
+    """1 to 64 characters without white space."""
+    text(value, key, longest=64)
+    if not _USERNAME.fullmatch(value):
+        raise Invalid(f"{key} must not hold white space or control characters: {shorten(value)}.", key=key)
+    return value
+
+
+def emails(values: Sequence[str] | None, key: str = "emails") -> tuple[str, ...]:
+    """Up to ten addresses, each given once."""
+    values = values or ()
+    if len(values) > 10:
+        raise Invalid(f"{key} takes up to 10 addresses; these are {len(values)}.", key=key)
+    for value in values:
+        email(value, key)
+    if len({value.casefold() for value in values}) < len(values):
+        raise Invalid(f"{key} names an address twice.", key=key)
+    return tuple(values)
+
+
+def email(value: str, key: str = "email") -> str:
+    text(value, key, longest=254)
+    if not _EMAIL.fullmatch(value):
+        raise Invalid(f"{key} must look like name@example.org; {shorten(value)} does not.", key=key)
+    return value
+
+
+def number(value: int, key: str, *, least: int, most: int = MAX_INT) -> int:
+    if not least <= value <= most:
+        raise Invalid(f"{key} must be {least} to {most}; it is {value}.", key=key)
+    return value
+
+
+def page_size(first: int) -> int:
+    return number(first, "first", least=1, most=PAGE)
+
+
+def texts(values: Sequence[str] | None, key: str, *, longest: int = NAME_CHARACTERS) -> tuple[str, ...]:
+    """The texts without repetition, in the order given; up to LIST_ITEMS of them."""
+    values = values or ()
+    if len(values) > LIST_ITEMS:
+        raise Invalid(f"{key} takes up to {LIST_ITEMS} values; these are {len(values)}.", key=key)
+    return tuple(dict.fromkeys(text(value, key, longest=longest) for value in values))

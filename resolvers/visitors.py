@@ -1,0 +1,87 @@
+"""Visitors: saved by token, found by whatever names them."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from resolvers import validation
+from resolvers.context import Context
+from resolvers.custom_fields import FieldRef, assign, bind, resolve
+from resolvers.field_values import FieldAssignment
+from resolvers.operations import Change, mutation, query
+from storage import visitors
+from storage.database import new_id
+from storage.errors import Invalid
+from storage.filters import Expression
+from storage.pages import Page
+from storage.records import FieldTarget, Visitor
+
+
+@query("visitors:read")
+async def find_visitor(
+    context: Context,
+    *,
+    id: str | None = None,
+    token: str | None = None,
+    email: str | None = None,
+    custom_field: FieldRef | None = None,
+) -> Visitor | None:
+    """The visitor that the one given argument names. Raises Invalid when several share the email."""
+    reader = context.reader
+    if id is not None:
+        return await visitors.find(reader, id)
+    if token is not None:
+        return await visitors.find_by_token(reader, token)
+    if email is not None:
+        found = await visitors.list_by_email(reader, email)
+        if len(found) > 1:
+            raise Invalid("Several visitors share this email; name the visitor otherwise.", key="email")
+        return found[0] if found else None
+    if custom_field is not None:
+        definition, value = await resolve(reader, FieldTarget.VISITOR, custom_field)
+        return await visitors.find_by_field(reader, definition, value)
+    raise Invalid("Name the visitor by id, token, email or customField.", key="by")
+
+
+@query("visitors:read")
+async def list_visitors(
+    context: Context, *, where: Expression | None = None, first: int = 50, after: str | None = None
+) -> Page[Visitor]:
+    """Visitors that match, in the order of their creation."""
+    expression = await bind(context.reader, FieldTarget.VISITOR, where)
+    return await visitors.read_page(context.reader, expression, first=validation.page_size(first), after=after)
+
+
+async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Visitor]:
+    """Visitors by id, for fields of things that the caller was allowed to read."""
+    return await visitors.get_many(context.reader, ids)
+
+
+@mutation("visitors:write", turn="token")
+async def save_visitor(
+    change: Change,
+    *,
+    token: str,
+    name: str | UnsetType | None = UNSET,
+    email: str | UnsetType | None = UNSET,
+    phone: str | UnsetType | None = UNSET,
+    custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
+) -> Visitor:
+    """Create the visitor with that token, or change what is given of it; custom fields merge key by key."""
+    tx = change.tx
+    validation.text(token, "token", longest=validation.NAME_CHARACTERS)
+    before = await visitors.find_by_token(tx, token)
+    after = before or Visitor(id=new_id(tx.now), token=token, created_at=tx.now)
+    if name is not UNSET:
+        known_as = validation.optional_text(name, "name", longest=validation.NAME_CHARACTERS)
+        after = msgspec.structs.replace(after, name=known_as)
+    if email is not UNSET:
+        after = msgspec.structs.replace(after, email=None if email is None else validation.email(email))
+    if phone is not UNSET:
+        after = msgspec.structs.replace(after, phone=validation.optional_text(phone, "phone", longest=64))
+    fields = await assign(tx, FieldTarget.VISITOR, after.custom_fields, custom_fields or (), creating=before is None)
+    after = msgspec.structs.replace(after, custom_fields=fields)
+    if before is None:
+        return await visitors.insert(tx, after)
+    return before if after == before else await visitors.update(tx, before, after)
