@@ -1,0 +1,45 @@
+"""Who does things: apps, users, visitors and the system itself."""
+
+from typing import Self
+
+import strawberry
+
+from resolvers import access
+from schema.context import Info
+from schema.fields import api_type, describe_enum, query_field
+from storage import records
+
+describe_enum(
+    records.ActorType,
+    "The kinds of those who can cause something.",
+    APP="A program with a token of its own.",
+    USER="A person or bot who has signed in.",
+    VISITOR="Somebody who talks to you from outside.",
+    SYSTEM="Switchboard itself: routing, and what happens by the passing of time.",
+)
+
+
+@api_type
+class Actor:
+    """Who did something, with the name they had when they did it."""
+
+    type: records.ActorType
+    """What kind of actor it is, and so what `id` is the id of."""
+    id: strawberry.ID | None
+    """The id of the app, user or visitor; null for the system."""
+    name: str | None
+    """The app's name, the user's username or the visitor's name at that time; null for the system and the nameless."""
+
+    @classmethod
+    def of(cls, actor: records.Actor) -> Self:
+        return cls(type=actor.type, id=None if actor.id is None else strawberry.ID(actor.id), name=actor.name)
+
+
+@api_type
+class ActorQueries:
+    """Who is asking."""
+
+    @query_field(access.viewer)
+    async def viewer(self, info: Info) -> Actor:
+        """Whom your token stands for. The simplest way to see whether a token is still good."""
+        return Actor.of(access.viewer(info.context.reading.caller))

@@ -1,0 +1,130 @@
+"""Agents: the type, which is a view of a user with an agent profile, and how agents are found."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+import strawberry
+
+from resolvers import agents
+from schema import departments, rooms, users
+from schema.connections import DEFAULT_FIRST, After, Connection, First, size
+from schema.context import Info
+from schema.fields import api_type, describe_enum, field, later, query_field
+from schema.filters import RoomFilter, UserFilter, expression_of
+from schema.loaders import PageOf
+from schema.references import DepartmentRef, RoomRef, UserRef
+from storage import records
+from storage.attributes import routable
+
+describe_enum(
+    records.AgentStatus,
+    "Whether an agent takes new rooms. What it serves already it goes on serving either way.",
+    AVAILABLE="Takes new rooms.",
+    NOT_AVAILABLE="Takes none.",
+)
+
+#: Somebody who was an agent and no longer is: still named by the rooms served.
+FORMER = records.AgentProfile(status=records.AgentStatus.NOT_AVAILABLE)
+
+
+@api_type
+class Agent:
+    """A user as an omnichannel agent: one who serves rooms."""
+
+    id: strawberry.ID
+    """Its identity, the same as its user's."""
+    status: records.AgentStatus
+    """Whether it takes new rooms."""
+    max_rooms: int | None
+    """How many rooms it may have ASSIGNED at once; never exceeded. No limit when null."""
+    open_room_count: int
+    """How many rooms it has ASSIGNED. Rooms ON_HOLD do not count."""
+    routable: bool
+    """Whether it can be given a room now: its user is active, it is AVAILABLE and below `maxRooms`, and its user is not
+    OFFLINE or has the role `bot`."""
+    last_assigned_at: datetime | None
+    """When it was last given a room; null when it never was."""
+    record: strawberry.Private[records.User]
+    profile: strawberry.Private[records.AgentProfile]
+
+    @classmethod
+    def of(cls, record: records.User) -> Self:
+        profile = record.agent or FORMER
+        return cls(
+            id=strawberry.ID(record.id),
+            status=profile.status,
+            max_rooms=profile.max_rooms,
+            open_room_count=profile.open_room_count,
+            routable=routable(record),
+            last_assigned_at=profile.last_assigned_at,
+            record=record,
+            profile=profile,
+        )
+
+    @field
+    def user(self) -> UserRef:
+        """The user that it is."""
+        return users.User.of(self.record)
+
+    @field
+    def departments(self, info: Info) -> list[DepartmentRef]:
+        """The departments it works in, in the order in which they came to be."""
+        return later(self._departments(info)) if self.profile.department_ids else []
+
+    async def _departments(self, info: Info) -> list[DepartmentRef]:
+        found = await info.context.loaders.departments.load_many(sorted(self.profile.department_ids))
+        return [departments.Department.of(record) for record in found]
+
+    @field
+    async def rooms(
+        self,
+        info: Info,
+        first: First = DEFAULT_FIRST,
+        after: After = None,
+        where: Annotated[
+            RoomFilter | None,
+            strawberry.argument(description="Only rooms of which this holds; all of its own when null."),
+        ] = None,
+    ) -> Connection[RoomRef]:
+        """The rooms it serves now, ASSIGNED and ON_HOLD, oldest first. Needs the scope `rooms:read`."""
+        page = await info.context.loaders.rooms_of_agents.load(
+            PageOf(self.id, size(first), after, expression_of(where))
+        )
+        return Connection.of(page, rooms.Room.of)
+
+
+@api_type
+class AgentQueries:
+    """Reading agents."""
+
+    @query_field(agents.find_agent)
+    async def agent(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The agent's id, which is its user's.")],
+    ) -> Agent | None:
+        """One agent; null when there is no such user, or when the user is no agent."""
+        user = await agents.find_agent(info.context.reading, id=id)
+        return None if user is None else Agent.of(user)
+
+    @query_field(agents.list_agents)
+    async def agents(
+        self,
+        info: Info,
+        where: Annotated[
+            UserFilter | None, strawberry.argument(description="Only agents whose user this holds of; all when null.")
+        ] = None,
+        routable: Annotated[
+            bool | None,
+            strawberry.argument(
+                description="Only those who can be given a room now (true), or cannot (false); all when null."
+            ),
+        ] = None,
+        first: First = DEFAULT_FIRST,
+        after: After = None,
+    ) -> Connection[Agent]:
+        """The omnichannel agents of which the filter holds, in the order in which their users were created."""
+        page = await agents.list_agents(
+            info.context.reading, where=expression_of(where), routable=routable, first=size(first), after=after
+        )
+        return Connection.of(page, Agent.of)

@@ -1,0 +1,106 @@
+"""Consumers: named positions in the event log that the server keeps for a reader."""
+
+from datetime import datetime
+from typing import Self
+
+from resolvers import consumers
+from schema.context import Info
+from schema.fields import api_input, api_type, mutation_field, query_field
+from schema.mutations import Input, MutationInput, MutationPayload
+from schema.scalars import Cursor, Long
+
+
+@api_type
+class Consumer:
+    """A named position in the event log. It belongs to whoever first subscribed with it; others may use the same
+    name."""
+
+    name: str
+    """What it is called."""
+    acked_cursor: Cursor
+    """The last event that was acknowledged: its next subscription goes on after it."""
+    lag: Long
+    """How many events the log has after that one, of all types and rooms."""
+    connected: bool
+    """Whether a subscription reads for it now. There can be one at a time (`CONSUMER_BUSY`)."""
+    last_seen_at: datetime | None
+    """When it last subscribed, acknowledged or showed a sign of life."""
+
+    @classmethod
+    def of(cls, status: consumers.ConsumerStatus) -> Self:
+        return cls(
+            name=status.name,
+            acked_cursor=Cursor(status.acked_cursor),
+            lag=Long(status.lag),
+            connected=status.connected,
+            last_seen_at=status.last_seen_at,
+        )
+
+
+@api_type
+class ConsumerQueries:
+    """Reading consumers."""
+
+    @query_field(consumers.list_consumers)
+    async def consumers(self, info: Info) -> list[Consumer]:
+        """Your own consumers, in the order of their names."""
+        return [Consumer.of(status) for status in await consumers.list_consumers(info.context.reading)]
+
+
+# ---------------------------------------------------------------- mutations
+
+
+@api_input
+class AckEventsInput(MutationInput):
+    """How far a consumer has come."""
+
+    consumer: str
+    """The name of the consumer; `NOT_FOUND` when you have none of that name."""
+    cursor: Cursor
+    """The cursor of the last event that was dealt with; `INVALID_CURSOR` when it is no event's."""
+
+
+@api_input
+class RemoveConsumerInput(MutationInput):
+    """A consumer that is no longer needed."""
+
+    consumer: str
+    """The name of the consumer; `NOT_FOUND` when you have none of that name."""
+
+
+@api_type
+class AckEventsPayload(MutationPayload):
+    """The consumer where it is now."""
+
+    consumer: Consumer
+    """The consumer, with what is acknowledged."""
+
+
+@api_type
+class RemoveConsumerPayload(MutationPayload):
+    """The consumer that is gone."""
+
+    removed_name: str
+    """What it was called."""
+
+
+@api_type
+class ConsumerMutations:
+    """Changing consumers."""
+
+    @mutation_field(consumers.ack_events)
+    async def ack_events(self, info: Info, input: Input[AckEventsInput]) -> AckEventsPayload | None:
+        """Says that a consumer has dealt with an event and all before it: its next subscription goes on after that one.
+
+        A position never moves back: an older cursor than the acknowledged one changes nothing.
+        """
+        status = await consumers.ack_events(
+            info.context.mutation(input.client_mutation_id), consumer=input.consumer, cursor=input.cursor
+        )
+        return AckEventsPayload(consumer=Consumer.of(status), client_mutation_id=input.client_mutation_id)
+
+    @mutation_field(consumers.remove_consumer)
+    async def remove_consumer(self, info: Info, input: Input[RemoveConsumerInput]) -> RemoveConsumerPayload | None:
+        """Forgets a consumer and its position, also to start it anew somewhere else. Its subscription, if any, ends."""
+        name = await consumers.remove_consumer(info.context.mutation(input.client_mutation_id), consumer=input.consumer)
+        return RemoveConsumerPayload(removed_name=name, client_mutation_id=input.client_mutation_id)

@@ -1,0 +1,53 @@
+"""What one GraphQL operation is given as `info.context`; what resolvers are given is resolvers.context.Context."""
+
+from typing import TypeAlias
+
+import strawberry
+
+from resolvers import events
+from resolvers.context import Context
+from schema.loaders import Loaders
+from storage.errors import SwitchboardError
+
+
+class RequestContext:
+    """The caller's context and what was read on the caller's behalf. One for each operation, also on a shared
+    socket."""
+
+    def __init__(self, reading: Context) -> None:
+        #: What resolvers that read are given.
+        self.reading = reading
+        self.loaders = Loaders(reading)
+        self._head: str | SwitchboardError | None = None
+
+    def mutation(self, client_mutation_id: str | None) -> Context:
+        """What a resolver that changes something is given. Whatever was read before may be out of date after it."""
+        self.forget()
+        return self.reading.mutation(client_mutation_id)
+
+    def forget(self) -> None:
+        """Read anew from here on."""
+        self.loaders = Loaders(self.reading)
+
+    async def read_head(self) -> None:
+        """Note where the log ends, before anything else of the operation is read: what is read after shows at least
+        that.
+
+        Whether the caller may know it is for the field that asks to say.
+        """
+        try:
+            self._head = await events.head_cursor(self.reading)
+        except SwitchboardError as refusal:
+            self._head = refusal
+
+    async def head(self) -> str:
+        """The end of the log as it was when the operation began."""
+        if self._head is None:
+            await self.read_head()
+        if isinstance(self._head, SwitchboardError):
+            raise self._head
+        assert self._head is not None
+        return self._head
+
+
+Info: TypeAlias = strawberry.Info[RequestContext, None]

@@ -1,0 +1,106 @@
+"""What clients learn of errors: the one place where refusals become GraphQL errors with a code, whatever the
+transport."""
+
+import logging
+import re
+import secrets
+
+from graphql import GraphQLError, GraphQLSyntaxError
+from graphql.language import FieldNode
+from strawberry.exceptions import MissingQueryError, StrawberryInputCoercionError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+
+from storage.errors import SwitchboardError
+
+logger = logging.getLogger(__name__)
+
+PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
+VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+INVALID_INPUT = "INVALID_INPUT"
+TOO_COMPLEX = "QUERY_TOO_COMPLEX"
+INTERNAL = "INTERNAL"
+
+#: How graphql-core begins to say that a variable does not fit; what follows the path may repeat the value.
+_BAD_VARIABLE = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([^:]*))?:")
+_FOUND = re.compile(r",? found:? .*$", re.DOTALL)
+
+
+def present(errors: list[GraphQLError]) -> None:
+    """Turn what execution raised into what clients may see, in place: a code, the data beside it, and nothing from
+    inside."""
+    for error in errors:
+        if "code" not in (error.extensions or {}):
+            error.message, error.extensions = _told(error)
+
+
+def from_exception(exception: Exception) -> GraphQLError:
+    """What clients see of an exception that no field raised: an unknown operation name, a refused connection, ..."""
+    error = exception if isinstance(exception, GraphQLError) else GraphQLError(str(exception), original_error=exception)
+    present([error])
+    return error
+
+
+def invalid_document(errors: list[GraphQLError]) -> list[GraphQLError]:
+    """Mark what validation says of a document."""
+    for error in errors:
+        error.extensions = {"code": VALIDATION_FAILED}
+    return errors
+
+
+def _told(error: GraphQLError) -> tuple[str, dict[str, object]]:
+    cause = _cause(error)
+    match cause:
+        case SwitchboardError():
+            logger.info("%s at %s", cause.code, _place(error))
+            return cause.message, {"code": cause.code, **cause.data}
+        case GraphQLSyntaxError():
+            return error.message, {"code": PARSE_FAILED}
+        case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():
+            return _about_operation(cause), {"code": VALIDATION_FAILED}
+        case RecursionError():
+            return "The operation is nested too deeply.", {"code": TOO_COMPLEX}
+        case GraphQLError() if _is_about_input(error, cause):
+            return _FOUND.sub(".", error.message), {"code": INVALID_INPUT, "key": _key(error)}
+        case _:
+            error_id = secrets.token_hex(8)
+            logger.error("%s %s at %s", INTERNAL, error_id, _place(error), exc_info=cause)
+            return f"Something went wrong inside; it is logged as {error_id}.", {"code": INTERNAL, "errorId": error_id}
+
+
+def _about_operation(cause: Exception) -> str:
+    match cause:
+        case CannotGetOperationTypeError():
+            return str(cause.as_http_error_reason())
+        case InvalidOperationTypeError(operation_type=kind):
+            return f"A {kind.value} cannot be sent this way."
+        case _:
+            return "There is no query."
+
+
+def _cause(error: GraphQLError) -> Exception:
+    """What was raised first. graphql-core wraps it once where it was caught, and again where it got its path."""
+    cause: Exception = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
+def _is_about_input(error: GraphQLError, cause: GraphQLError) -> bool:
+    """Whether a value that the client sent is at fault, and not one that a resolver answered."""
+    if error.path is None or isinstance(cause, StrawberryInputCoercionError):
+        return True
+    return any(not isinstance(node, FieldNode) for node in cause.nodes or ())
+
+
+def _key(error: GraphQLError) -> str:
+    """The innermost name that the error is about: of an input field, or else of the variable."""
+    match = _BAD_VARIABLE.match(error.message)
+    if match is None:
+        return "variables"
+    variable, path = match.groups()
+    names = re.findall(r"[A-Za-z_]\w*", path or "")
+    return names[-1] if names else variable
+
+
+def _place(error: GraphQLError) -> str:
+    return ".".join(str(part) for part in error.path or ()) or "the operation"

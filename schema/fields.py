@@ -1,0 +1,226 @@
+"""The decorators that types, inputs, enums and operations are declared with; what is declared stands in the nouns'
+files.
+
+Docstrings are the API's documentation: a class's becomes the description of its type, the string after an attribute
+that of the field, a method's that of the field it resolves. They are written for API users.
+"""
+
+import ast
+import inspect
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from enum import EnumMeta
+from functools import cache
+from typing import Any, TypeVar, cast, dataclass_transform
+
+import msgspec
+import strawberry
+from strawberry.schema_directive import Location
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
+from strawberry.types.field import StrawberryField
+
+Class = TypeVar("Class", bound=type)
+Enumeration = TypeVar("Enumeration", bound=EnumMeta)
+Method = TypeVar("Method", bound=Callable[..., Any])
+Value = TypeVar("Value")
+
+#: Fields that many types have in common, in the order in which they follow a type's own.
+SHARED = ("custom_fields", "custom_field", "if_revision", "client_mutation_id")
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION],
+    name="requires",
+    description="The token must have all of these scopes. With none named, any valid token will do.",
+)
+class Requires:
+    scopes: list[str]
+
+
+# ---------------------------------------------------------------- types, inputs, enums
+
+
+@dataclass_transform(kw_only_default=True)
+def api_type(cls: Class) -> Class:
+    """An object type of the API, described by its docstrings."""
+    return _described(strawberry.type(cls, description=_docs(cls).get("")))
+
+
+@dataclass_transform(kw_only_default=True)
+def api_interface(cls: Class) -> Class:
+    """An interface of the API, described by its docstrings."""
+    return _described(strawberry.interface(cls, description=_docs(cls).get("")))
+
+
+@dataclass_transform(kw_only_default=True)
+def api_input(cls: Class) -> Class:
+    """An input of the API, described by its docstrings; fields with a default may be left out."""
+    return _described(strawberry.input(cls, description=_docs(cls).get("")))
+
+
+@dataclass_transform(kw_only_default=True)
+def api_choice(cls: Class) -> Class:
+    """An input of which exactly one field is given (@oneOf)."""
+    return _described(strawberry.input(cls, description=_docs(cls).get(""), one_of=True))
+
+
+def api_enum(cls: Enumeration) -> Enumeration:
+    """An enum of the API, described by its docstrings."""
+    docs = _docs(cls)
+    return describe_enum(cls, docs[""], **{name: doc for name, doc in docs.items() if name})
+
+
+def describe_enum(cls: Enumeration, description: str, **values: str) -> Enumeration:
+    """Puts an enum of a lower layer into the API under its own name; describes it and each of its values."""
+    # Strawberry declares an enum by itself when a field of it is declared first, and there can be one declaration only.
+    if not has_enum_definition(cls):
+        strawberry.enum(cls)
+    definition = cast(StrawberryEnumDefinition, cls.__strawberry_definition__)  # type: ignore[attr-defined]
+    definition.description = description
+    for value in definition.values:
+        value.description = values.pop(value.name)
+    if values:
+        raise ValueError(f"{cls.__name__} has no {', '.join(values)}")
+    return cls
+
+
+# ---------------------------------------------------------------- fields and operations
+
+
+def field(method: Method) -> Method:
+    """A field that a method resolves."""
+    return _declared(strawberry.field(resolver=method, description=inspect.getdoc(method)), method)
+
+
+def query_field(operation: object) -> Callable[[Method], Method]:
+    """A root query, which needs the scopes that this operation of the resolvers declares."""
+
+    def declare(method: Method) -> Method:
+        description = _with_scopes(method, _scopes(operation))
+        directives = [_requires(operation)]
+        return _declared(strawberry.field(resolver=method, description=description, directives=directives), method)
+
+    return declare
+
+
+def mutation_field(operation: object, *, anonymous: bool = False) -> Callable[[Method], Method]:
+    """A mutation, which needs the scopes that this operation of the resolvers declares, or no token when anonymous."""
+
+    def declare(method: Method) -> Method:
+        description = _with_scopes(method, None if anonymous else _scopes(operation))
+        directives = [] if anonymous else [_requires(operation)]
+        return _declared(strawberry.mutation(resolver=method, description=description, directives=directives), method)
+
+    return declare
+
+
+def subscription_field(operation: object) -> Callable[[Method], Method]:
+    """A subscription, which needs the scopes that this operation of the resolvers declares."""
+
+    def declare(method: Method) -> Method:
+        description = _with_scopes(method, _scopes(operation))
+        directives = [_requires(operation)]
+        return _declared(
+            strawberry.subscription(resolver=method, description=description, directives=directives), method
+        )
+
+    return declare
+
+
+def _declared(declared: Any, method: Method) -> Method:
+    """The field in the method's place, typed as the method."""
+    # As with fields of inputs: the method's own default is used where an argument is left out.
+    for argument in cast(StrawberryField, declared).arguments:
+        if argument.default is None:
+            argument.default = strawberry.UNSET
+    return cast(Method, declared)
+
+
+def later(value: Awaitable[Value]) -> Value:
+    """What a plain method answers when it has to wait: typed as the result, since the executor awaits what it gets."""
+    return cast(Value, value)
+
+
+def given(value: Value) -> Value | msgspec.UnsetType:
+    """The value of an input field whose absence means something else than null, as resolvers expect it."""
+    return msgspec.UNSET if value is strawberry.UNSET else value
+
+
+def chosen(value: Value | None) -> Value | None:
+    """The value of one field of a choice, None when it is not the one that was given."""
+    return None if value is strawberry.UNSET else value
+
+
+# ---------------------------------------------------------------- reading docstrings
+
+
+def _described(cls: Class) -> Class:
+    """Gives the class's own fields their descriptions, and the fields it shares with others their place at the end."""
+    definition = cast(StrawberryObjectDefinition, cls.__strawberry_definition__)  # type: ignore[attr-defined]
+    docs = {name: text for base in reversed(cls.__mro__) for name, text in _docs(base).items()}
+    for field in definition.fields:
+        if field.python_name in docs:
+            field.description = docs[field.python_name]
+        # A default of null is none: to leave a field out and to give null are two things in the API's documents.
+        if field.default_value is None:
+            field.default_value = strawberry.UNSET
+    definition.fields.sort(key=lambda field: SHARED.index(field.python_name) if field.python_name in SHARED else -1)
+    return cls
+
+
+def _docs(cls: type) -> Mapping[str, str]:
+    """What the source of one of our classes says; of others it may not be there."""
+    ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return _module_docs(cls.__module__).get(cls.__qualname__, {}) if ours else {}
+
+
+@cache
+def _module_docs(module: str) -> Mapping[str, Mapping[str, str]]:
+    """By class and then by attribute, what the module's source says of them; "" is the class itself.
+
+    Read from the source because Python keeps no docstrings of attributes; a whole module at once because
+    inspect.getsource of each class would parse the file again and again.
+    """
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: _class_docs(node) for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def _class_docs(node: ast.ClassDef) -> Mapping[str, str]:
+    docs = {"": ast.get_docstring(node) or ""}
+    for statement, following in zip(node.body, node.body[1:], strict=False):
+        match statement, following:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                docs[name] = inspect.cleandoc(text)
+            case _:
+                pass
+    return docs
+
+
+# ---------------------------------------------------------------- scopes
+
+
+def _scopes(operation: object) -> tuple[str, ...]:
+    """What the operation declares; one that declares nothing is content with any valid token."""
+    scopes: tuple[str, ...] = getattr(operation, "scopes", ())
+    return scopes
+
+
+def _requires(operation: object) -> Requires:
+    return Requires(scopes=list(_scopes(operation)))
+
+
+def _with_scopes(method: Callable[..., object], scopes: tuple[str, ...] | None) -> str:
+    match scopes:
+        case None:
+            needs = "Needs no token."
+        case ():
+            needs = "Needs a valid token, with any scopes."
+        case (scope,):
+            needs = f"Needs the scope `{scope}`."
+        case _:
+            needs = f"Needs the scopes {' and '.join(f'`{scope}`' for scope in scopes)}."
+    return f"{inspect.getdoc(method)}\n\n{needs}"

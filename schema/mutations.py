@@ -1,0 +1,49 @@
+"""What all mutations have in common; the mutations themselves are with their nouns."""
+
+from typing import Annotated, TypeVar
+
+import strawberry
+
+from schema.fields import api_input, api_type
+
+T = TypeVar("T")
+
+Input = Annotated[T, strawberry.argument(description="What to do, and to what: see the fields of the input.")]
+
+
+@api_input
+class MutationInput:
+    """What every mutation takes."""
+
+    client_mutation_id: str | None = None
+    """A name of your choice for this change, to make sending it again safe.
+
+    It comes back on the payload and on every event the change causes, those of routing included. The same caller
+    sending the same name again within 24 hours, with the same operation and arguments, gets the first answer and
+    changes nothing; with other arguments it is `IDEMPOTENCY_MISMATCH`. Refusals are not remembered. Operations that
+    hand out a secret (login, createApp, rotateAppToken) only repeat it."""
+
+
+@api_type
+class MutationPayload:
+    """What every mutation answers."""
+
+    client_mutation_id: str | None
+    """The name that the input gave to this change, if any."""
+
+
+@api_input
+class RoomMutationInput(MutationInput):
+    """What every change of a room takes."""
+
+    room_id: strawberry.ID
+    """The room; `NOT_FOUND` when there is none."""
+
+
+@api_input
+class RevisionedRoomInput(RoomMutationInput):
+    """What every change of a room takes that can insist on what the room was."""
+
+    if_revision: int | None = None
+    """Go on only while the room's `revision` is this one; otherwise `STALE_REVISION`, with the current `revision`.
+    Whatever it is when null."""

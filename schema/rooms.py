@@ -1,0 +1,218 @@
+"""Rooms: the type, as it is now or as it was at an event, and how rooms are found."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+import strawberry
+
+from resolvers import rooms
+from schema import agents, departments, events, messages, visitors
+from schema.connections import DEFAULT_FIRST, After, Connection, First, size
+from schema.context import Info
+from schema.custom_fields import CustomFieldRef, HasCustomFields, ref_of
+from schema.fields import api_choice, api_enum, api_input, api_type, chosen, describe_enum, field, later, query_field
+from schema.filters import RoomFilter, expression_of
+from schema.loaders import PageOf
+from schema.orders import OrderDirection, descending
+from schema.references import AgentRef, DepartmentRef, EventRef, MessageRef, VisitorRef
+from storage import records
+
+describe_enum(
+    records.RoomStatus,
+    "Where a room is in its life.",
+    QUEUED="It waits for an agent.",
+    ASSIGNED="An agent serves it.",
+    ON_HOLD="An agent keeps it without serving it; it does not count against the agent's limit.",
+    CLOSED="It is over. Nothing changes it any more.",
+)
+
+
+@api_type
+class Room(HasCustomFields):
+    """A conversation between a visitor and whoever serves it.
+
+    In an event it is the room as it was just after the event, with its visitor, department and agents as they were
+    then; only its messages and events are read anew.
+    """
+
+    id: strawberry.ID
+    """Its identity. Stays the same for life."""
+    status: records.RoomStatus
+    """Whether it waits, is served, is on hold or is over."""
+    revision: int
+    """How often it has changed: 1 at start, and one more with each of its events but `MessageSent`. See
+    `ifRevision`."""
+    source: str
+    """Where it came from: `api`, `widget`, `email`, `sms`, or an app's own word."""
+    subject: str | None
+    """What it is about."""
+    tags: list[str]
+    """Its tags without repetition, in the order in which they were added."""
+    priority: int
+    """How urgent it is: of the rooms that wait, the highest is served first, then the one that waits longest. 0 by
+    default."""
+    started_at: datetime
+    """When it started."""
+    assigned_at: datetime | None
+    """When it last got an agent; null while none has served it."""
+    closed_at: datetime | None
+    """When it was closed; null until then."""
+    close_comment: str | None
+    """What was said on closing it."""
+    record: strawberry.Private[records.Room]
+    snapshot: strawberry.Private[records.RoomSnapshot | None] = None
+
+    @classmethod
+    def of(cls, record: records.Room, snapshot: records.RoomSnapshot | None = None) -> Self:
+        return cls(
+            id=strawberry.ID(record.id),
+            status=record.status,
+            revision=record.revision,
+            source=record.source,
+            subject=record.subject,
+            tags=list(record.tags),
+            priority=record.priority,
+            started_at=record.started_at,
+            assigned_at=record.assigned_at,
+            closed_at=record.closed_at,
+            close_comment=record.close_comment,
+            field_values=record.custom_fields,
+            record=record,
+            snapshot=snapshot,
+        )
+
+    @classmethod
+    def at(cls, snapshot: records.RoomSnapshot) -> Self:
+        """The room of an event, with everybody around it, as they were then."""
+        return cls.of(snapshot.room, snapshot)
+
+    @field
+    def visitor(self, info: Info) -> VisitorRef:
+        """Who started it."""
+        if self.snapshot is not None:
+            return visitors.Visitor.of(self.snapshot.visitor)
+        return later(_visitor(info, self.record.visitor_id))
+
+    @field
+    def department(self, info: Info) -> DepartmentRef | None:
+        """The department it belongs to; null when it belongs to none."""
+        if self.snapshot is not None:
+            department = self.snapshot.department
+            return None if department is None else departments.Department.of(department)
+        return None if self.record.department_id is None else later(_department(info, self.record.department_id))
+
+    @field
+    def served_by(self, info: Info) -> AgentRef | None:
+        """Who serves it, while it is ASSIGNED or ON_HOLD; null otherwise."""
+        if self.snapshot is not None:
+            return None if self.snapshot.served_by is None else agents.Agent.of(self.snapshot.served_by)
+        return None if self.record.served_by_id is None else later(_agent(info, self.record.served_by_id))
+
+    @field
+    def last_served_by(self, info: Info) -> AgentRef | None:
+        """Who served it most recently, whoever serves it now included; stays when it is queued again or closed.
+
+        Somebody who is no agent any more is shown as one without departments, rooms and a limit, and NOT_AVAILABLE.
+        """
+        if self.snapshot is not None:
+            user = self.snapshot.last_served_by
+            return None if user is None else agents.Agent.of(user)
+        return None if self.record.last_served_by_id is None else later(_agent(info, self.record.last_served_by_id))
+
+    @field
+    async def messages(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[MessageRef]:
+        """What was said in it, oldest first. Needs the scope `messages:read`."""
+        page = await info.context.loaders.messages_of_rooms.load(PageOf(self.id, size(first), after))
+        return Connection.of(page, lambda record: messages.Message.of(record, room=self))
+
+    @field
+    async def events(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[EventRef]:
+        """What happened to it, oldest first, as far back as events are kept. Needs the scope `events:read`."""
+        page = await info.context.loaders.events_of_rooms.load(PageOf(self.id, size(first), after))
+        return Connection.of(page, events.of)
+
+
+async def _visitor(info: Info, visitor_id: str) -> "visitors.Visitor":
+    return visitors.Visitor.of(await info.context.loaders.visitors.load(visitor_id))
+
+
+async def _department(info: Info, department_id: str) -> "departments.Department":
+    return departments.Department.of(await info.context.loaders.departments.load(department_id))
+
+
+async def _agent(info: Info, user_id: str) -> "agents.Agent":
+    return agents.Agent.of(await info.context.loaders.users.load(user_id))
+
+
+# ---------------------------------------------------------------- finding rooms
+
+
+@api_choice
+class RoomBy:
+    """One way to name a room."""
+
+    id: strawberry.ID | None = strawberry.UNSET
+    """By identity."""
+    custom_field: CustomFieldRef | None = strawberry.UNSET
+    """By the value of a unique custom field, such as the number of a case in an outside system."""
+
+
+@api_enum
+class RoomOrderField(StrEnum):
+    """What rooms can be sorted by. Rooms that are equal in it follow each other in the order in which they started."""
+
+    STARTED_AT = "STARTED_AT"
+    """When the room started."""
+    PRIORITY = "PRIORITY"
+    """How urgent the room is."""
+
+
+@api_input
+class RoomOrder:
+    """How to sort rooms."""
+
+    field: RoomOrderField
+    """What to sort by."""
+    direction: OrderDirection = OrderDirection.ASC
+    """Which end comes first."""
+
+
+@api_type
+class RoomQueries:
+    """Reading rooms."""
+
+    @query_field(rooms.find_room)
+    async def room(
+        self, info: Info, by: Annotated[RoomBy, strawberry.argument(description="Which room.")]
+    ) -> Room | None:
+        """One room; null when there is none that you may see."""
+        room = await rooms.find_room(info.context.reading, id=chosen(by.id), custom_field=ref_of(by.custom_field))
+        return None if room is None else Room.of(room)
+
+    @query_field(rooms.list_rooms)
+    async def rooms(
+        self,
+        info: Info,
+        where: Annotated[
+            RoomFilter | None, strawberry.argument(description="Only rooms of which this holds; all when null.")
+        ] = None,
+        order_by: Annotated[
+            RoomOrder | None, strawberry.argument(description="How to sort; those that started first when null.")
+        ] = None,
+        first: First = DEFAULT_FIRST,
+        after: After = None,
+    ) -> Connection[Room]:
+        """The rooms of which the filter holds and that you may see.
+
+        Apps and admins see every room; a manager those of its departments; an agent those it serves and those that wait
+        for somebody like it.
+        """
+        page = await rooms.list_rooms(
+            info.context.reading,
+            where=expression_of(where),
+            order_by=None if order_by is None else (order_by.field, descending(order_by.direction)),
+            first=size(first),
+            after=after,
+        )
+        return Connection.of(page, Room.of)

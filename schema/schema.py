@@ -1,0 +1,105 @@
+"""The schema: its roots put together from the nouns, and how its documents are parsed, validated and executed."""
+
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from schema.actors import ActorQueries
+from schema.agent_mutations import AgentMutations
+from schema.agents import AgentQueries
+from schema.apps import AppMutations, AppQueries
+from schema.consumers import ConsumerMutations, ConsumerQueries
+from schema.context import RequestContext
+from schema.custom_field_mutations import CustomFieldMutations
+from schema.custom_fields import CustomFieldQueries
+from schema.departments import DepartmentMutations, DepartmentQueries
+from schema.documents import Documents
+from schema.errors import present
+from schema.events import EVENT_TYPES
+from schema.fields import api_type
+from schema.log import LogQueries
+from schema.messages import MessageMutations
+from schema.roles import RoleMutations, RoleQueries
+from schema.room_mutations import RoomMutations
+from schema.rooms import RoomQueries
+from schema.scalars import SCALARS
+from schema.sessions import SessionMutations
+from schema.subscriptions import Subscription
+from schema.user_mutations import UserMutations
+from schema.users import UserQueries
+from schema.visitors import VisitorMutations, VisitorQueries
+
+
+@api_type
+class Query(
+    ActorQueries,
+    UserQueries,
+    AgentQueries,
+    RoleQueries,
+    DepartmentQueries,
+    VisitorQueries,
+    RoomQueries,
+    CustomFieldQueries,
+    LogQueries,
+    ConsumerQueries,
+    AppQueries,
+):
+    """What can be read. Nothing here changes anything."""
+
+
+@api_type
+class Mutation(
+    CustomFieldMutations,
+    UserMutations,
+    RoleMutations,
+    AgentMutations,
+    DepartmentMutations,
+    VisitorMutations,
+    RoomMutations,
+    MessageMutations,
+    ConsumerMutations,
+    AppMutations,
+    SessionMutations,
+):
+    """What can be changed.
+
+    A mutation takes effect as a whole, with the events it causes, or not at all: one that is refused changes nothing
+    and records nothing, and its field is null beside an error with a code. Several in one operation are done one
+    after the other, each by itself. In updates null clears and leaving out leaves. `clientMutationId` makes sending
+    one again safe.
+    """
+
+
+class Schema(strawberry.Schema):
+    """Strawberry's schema, with our errors, and with the log's end read first where it is asked for."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        present(errors)
+
+    async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
+        await _read_head_first(query, kwargs.get("context_value"))
+        return await super().execute(query, *args, **kwargs)
+
+    async def stream(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
+        await _read_head_first(query, kwargs.get("context_value"))
+        return await super().stream(query, *args, **kwargs)
+
+
+async def _read_head_first(query: str | None, context: object) -> None:
+    # GraphQL has one way only to write a name, so a text without it does not ask for the field. One with it may not
+    # either; then the log's end is read for nothing.
+    if query is not None and "eventCursor" in query and isinstance(context, RequestContext):
+        await context.read_head()
+
+
+schema = Schema(
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=[*EVENT_TYPES],
+    config=StrawberryConfig(scalar_map=SCALARS),
+    extensions=[Documents],
+)

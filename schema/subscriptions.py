@@ -1,0 +1,111 @@
+"""Subscriptions: the event log, from a position on and then as it grows."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, TypeVar
+
+import strawberry
+
+from resolvers import events
+from schema.context import Info
+from schema.event_types import Event, EventType
+from schema.events import of
+from schema.fields import api_type, subscription_field
+from schema.filters import RoomFilter, optional
+from schema.log import AfterEvent, Types, Where, tags
+from schema.room_events import AgentAssigned, AgentUnassigned, MessageSent, RoomClosed, RoomStarted
+from schema.scalars import Cursor
+from storage.facts import AnyFact
+
+Delivered = TypeVar("Delivered", bound=Event)
+
+
+@api_type
+class Subscription:
+    """Events as they happen.
+
+    Without `after` a subscription starts with the next event. With it, every matching event since then comes first,
+    each once and in order, and the new ones follow without a seam. A subscription passes no event about something
+    that its token may not read.
+    """
+
+    @subscription_field(events.subscribe)
+    async def room_started(
+        self, info: Info, where: Where = None, after: AfterEvent = None
+    ) -> AsyncGenerator[RoomStarted, None]:
+        """Conversations that begin, before routing looks for an agent: the moment to decide who should serve them."""
+        return _deliver(info, RoomStarted, await _subscribe(info, [EventType.ROOM_STARTED], where, after))
+
+    @subscription_field(events.subscribe)
+    async def agent_assigned(
+        self, info: Info, where: Where = None, after: AfterEvent = None
+    ) -> AsyncGenerator[AgentAssigned, None]:
+        """Rooms that get an agent, by whatever cause."""
+        return _deliver(info, AgentAssigned, await _subscribe(info, [EventType.AGENT_ASSIGNED], where, after))
+
+    @subscription_field(events.subscribe)
+    async def agent_unassigned(
+        self, info: Info, where: Where = None, after: AfterEvent = None
+    ) -> AsyncGenerator[AgentUnassigned, None]:
+        """Rooms that lose their agent, by whatever cause; on closing too."""
+        return _deliver(info, AgentUnassigned, await _subscribe(info, [EventType.AGENT_UNASSIGNED], where, after))
+
+    @subscription_field(events.subscribe)
+    async def room_closed(
+        self, info: Info, where: Where = None, after: AfterEvent = None
+    ) -> AsyncGenerator[RoomClosed, None]:
+        """Conversations that end."""
+        return _deliver(info, RoomClosed, await _subscribe(info, [EventType.ROOM_CLOSED], where, after))
+
+    @subscription_field(events.subscribe_messages)
+    async def message_sent(
+        self, info: Info, where: Where = None, after: AfterEvent = None
+    ) -> AsyncGenerator[MessageSent, None]:
+        """What is said in rooms."""
+        source = await events.subscribe_messages(info.context.reading, where=optional(where), after=after)
+        return _deliver(info, MessageSent, source)
+
+    @subscription_field(events.subscribe)
+    async def events(
+        self,
+        info: Info,
+        types: Types = None,
+        where: Where = None,
+        after: AfterEvent = None,
+        consumer: Annotated[
+            str | None,
+            strawberry.argument(
+                description=(
+                    "A name under which the server keeps your position. The first subscription with it starts at "
+                    "`after`, or now; later ones go on after what was last acknowledged with ackEvents, and refuse "
+                    "`after` (`INVALID_INPUT`). One connection at a time: `CONSUMER_BUSY` for a second one."
+                )
+            ),
+        ] = None,
+    ) -> AsyncGenerator[Event, None]:
+        """Everything that happens, or what is asked for of it."""
+        return _deliver(info, Event, await _subscribe(info, types, where, after, consumer))
+
+
+async def _subscribe(
+    info: Info,
+    types: list[EventType] | None,
+    where: RoomFilter | None,
+    after: Cursor | None,
+    consumer: str | None = None,
+) -> AsyncGenerator[AnyFact, None]:
+    return await events.subscribe(
+        info.context.reading, types=tags(types), where=optional(where), after=after, consumer=consumer
+    )
+
+
+async def _deliver(
+    info: Info, kind: type[Delivered], source: AsyncGenerator[AnyFact, None]
+) -> AsyncGenerator[Delivered, None]:
+    """The facts as events. Whoever stops listening ends the source at once, and so gives back what it holds."""
+    async with aclosing(source) as facts:
+        async for fact in facts:
+            event = of(fact)
+            assert isinstance(event, kind)
+            info.context.forget()  # what is read beside one event is read anew for the next
+            yield event

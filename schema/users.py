@@ -1,0 +1,166 @@
+"""Users: the type, and how users are found; what changes them is in user_mutations.py."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+import strawberry
+
+from resolvers import users
+from schema import agents
+from schema.connections import DEFAULT_FIRST, After, Connection, First, size
+from schema.context import Info
+from schema.custom_fields import CustomFieldRef, HasCustomFields, ref_of
+from schema.fields import api_choice, api_enum, api_input, api_type, chosen, describe_enum, field, query_field
+from schema.filters import UserFilter, expression_of
+from schema.orders import OrderDirection, descending
+from schema.references import AgentRef
+from schema.roles import Role
+from storage import records
+
+describe_enum(
+    records.UserType,
+    "What kind of somebody a user is. It decides nothing by itself; roles do.",
+    USER="A person.",
+    BOT="A program that talks like a person.",
+    APP="The user side of an app.",
+)
+describe_enum(
+    records.Presence,
+    "Whether a user is there. Only OFFLINE matters to routing, and not to users with the role `bot`.",
+    ONLINE="There.",
+    AWAY="There, but not at the keyboard.",
+    BUSY="There, but occupied.",
+    OFFLINE="Not there. What every user is until its presence is set.",
+)
+
+
+@api_type
+class User(HasCustomFields):
+    """A person, bot or app that can hold roles and custom fields, and be made an omnichannel agent."""
+
+    id: strawberry.ID
+    """Its identity. Stays the same for life."""
+    username: str
+    """The name to sign in and be found with; unique, compared without case."""
+    name: str | None
+    """The name to show to people."""
+    emails: list[str]
+    """The email addresses, in the order given. Several users may share one."""
+    type: records.UserType
+    """Whether it is a person, a bot or an app."""
+    active: bool
+    """Whether it can sign in and serve rooms."""
+    presence: records.Presence
+    """Whether it is there; OFFLINE until set."""
+    created_at: datetime
+    """When it was created."""
+    updated_at: datetime
+    """When it last changed."""
+    record: strawberry.Private[records.User]
+
+    @classmethod
+    def of(cls, record: records.User) -> Self:
+        return cls(
+            id=strawberry.ID(record.id),
+            username=record.username,
+            name=record.name,
+            emails=list(record.emails),
+            type=record.type,
+            active=record.active,
+            presence=record.presence,
+            created_at=record.created_at,
+            updated_at=record.updated_at,
+            field_values=record.custom_fields,
+            record=record,
+        )
+
+    @field
+    def roles(self) -> list[Role]:
+        """The roles it holds, in the order of their names."""
+        return [Role.named(name) for name in self.record.roles]
+
+    @field
+    def agent(self) -> AgentRef | None:
+        """What it is as an omnichannel agent; null when it is none."""
+        return None if self.record.agent is None else agents.Agent.of(self.record)
+
+
+# ---------------------------------------------------------------- finding users
+
+
+@api_choice
+class UserBy:
+    """One way to name a user."""
+
+    id: strawberry.ID | None = strawberry.UNSET
+    """By identity."""
+    username: str | None = strawberry.UNSET
+    """By username, without case."""
+    email: str | None = strawberry.UNSET
+    """By one of its email addresses, without case; `INVALID_INPUT` when several users have it."""
+    custom_field: CustomFieldRef | None = strawberry.UNSET
+    """By the value of a unique custom field, such as the id that an outside system knows the user by."""
+
+
+@api_enum
+class UserOrderField(StrEnum):
+    """What users can be sorted by. Users that are equal in it follow each other in the order of creation."""
+
+    CREATED_AT = "CREATED_AT"
+    """When the user was created."""
+    USERNAME = "USERNAME"
+    """The username, without case."""
+
+
+@api_input
+class UserOrder:
+    """How to sort users."""
+
+    field: UserOrderField
+    """What to sort by."""
+    direction: OrderDirection = OrderDirection.ASC
+    """Which end comes first."""
+
+
+Where = Annotated[UserFilter | None, strawberry.argument(description="Only users of which this holds; all when null.")]
+
+
+@api_type
+class UserQueries:
+    """Reading users."""
+
+    @query_field(users.find_user)
+    async def user(
+        self, info: Info, by: Annotated[UserBy, strawberry.argument(description="Which user.")]
+    ) -> User | None:
+        """One user; null when there is none."""
+        user = await users.find_user(
+            info.context.reading,
+            id=chosen(by.id),
+            username=chosen(by.username),
+            email=chosen(by.email),
+            custom_field=ref_of(by.custom_field),
+        )
+        return None if user is None else User.of(user)
+
+    @query_field(users.list_users)
+    async def users(
+        self,
+        info: Info,
+        where: Where = None,
+        order_by: Annotated[
+            UserOrder | None, strawberry.argument(description="How to sort; oldest first when null.")
+        ] = None,
+        first: First = DEFAULT_FIRST,
+        after: After = None,
+    ) -> Connection[User]:
+        """The users of which the filter holds, agents and inactive ones included."""
+        page = await users.list_users(
+            info.context.reading,
+            where=expression_of(where),
+            order_by=None if order_by is None else (order_by.field, descending(order_by.direction)),
+            first=size(first),
+            after=after,
+        )
+        return Connection.of(page, User.of)

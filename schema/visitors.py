@@ -1,0 +1,143 @@
+"""Visitors: the type, how visitors are found, and how they are saved."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+import strawberry
+
+from resolvers import visitors
+from schema.connections import DEFAULT_FIRST, After, Connection, First, size
+from schema.context import Info
+from schema.custom_fields import CustomFieldInput, CustomFieldRef, HasCustomFields, assignments, ref_of
+from schema.fields import api_choice, api_input, api_type, chosen, given, mutation_field, query_field
+from schema.filters import VisitorFilter, expression_of
+from schema.mutations import Input, MutationInput, MutationPayload
+from storage import records
+
+
+@api_type
+class Visitor(HasCustomFields):
+    """Somebody who starts conversations, known by a token that your side chose."""
+
+    id: strawberry.ID
+    """Its identity. Stays the same for life."""
+    token: str
+    """What your side knows the visitor by; unique."""
+    name: str | None
+    """The name, if it is known."""
+    email: str | None
+    """The email address, if it is known."""
+    phone: str | None
+    """The phone number, if it is known, as it was given."""
+    created_at: datetime
+    """When the visitor was first saved."""
+
+    @classmethod
+    def of(cls, record: records.Visitor) -> Self:
+        return cls(
+            id=strawberry.ID(record.id),
+            token=record.token,
+            name=record.name,
+            email=record.email,
+            phone=record.phone,
+            created_at=record.created_at,
+            field_values=record.custom_fields,
+        )
+
+
+@api_choice
+class VisitorBy:
+    """One way to name a visitor."""
+
+    id: strawberry.ID | None = strawberry.UNSET
+    """By identity."""
+    token: str | None = strawberry.UNSET
+    """By token."""
+    email: str | None = strawberry.UNSET
+    """By email address, without case; `INVALID_INPUT` when several visitors have it."""
+    custom_field: CustomFieldRef | None = strawberry.UNSET
+    """By the value of a unique custom field."""
+
+
+@api_type
+class VisitorQueries:
+    """Reading visitors."""
+
+    @query_field(visitors.find_visitor)
+    async def visitor(
+        self, info: Info, by: Annotated[VisitorBy, strawberry.argument(description="Which visitor.")]
+    ) -> Visitor | None:
+        """One visitor; null when there is none."""
+        visitor = await visitors.find_visitor(
+            info.context.reading,
+            id=chosen(by.id),
+            token=chosen(by.token),
+            email=chosen(by.email),
+            custom_field=ref_of(by.custom_field),
+        )
+        return None if visitor is None else Visitor.of(visitor)
+
+    @query_field(visitors.list_visitors)
+    async def visitors(
+        self,
+        info: Info,
+        where: Annotated[
+            VisitorFilter | None, strawberry.argument(description="Only visitors of which this holds; all when null.")
+        ] = None,
+        first: First = DEFAULT_FIRST,
+        after: After = None,
+    ) -> Connection[Visitor]:
+        """The visitors of which the filter holds, in the order in which they were first saved."""
+        page = await visitors.list_visitors(
+            info.context.reading, where=expression_of(where), first=size(first), after=after
+        )
+        return Connection.of(page, Visitor.of)
+
+
+# ---------------------------------------------------------------- mutations
+
+
+@api_input
+class SaveVisitorInput(MutationInput):
+    """What is known of a visitor. What is left out stays as it is."""
+
+    token: str
+    """What your side knows the visitor by. A token that is new makes a new visitor."""
+    name: str | None = strawberry.UNSET
+    """The name; null takes it away."""
+    email: str | None = strawberry.UNSET
+    """The email address; null takes it away."""
+    phone: str | None = strawberry.UNSET
+    """The phone number; null takes it away."""
+    custom_fields: list[CustomFieldInput] | None = None
+    """Values of custom fields. They merge with what the visitor holds, key by key. `FIELD_REQUIRED` when a new visitor
+    lacks a required one."""
+
+
+@api_type
+class SaveVisitorPayload(MutationPayload):
+    """The visitor that was saved."""
+
+    visitor: Visitor
+    """The visitor as it is now."""
+
+
+@api_type
+class VisitorMutations:
+    """Changing visitors."""
+
+    @mutation_field(visitors.save_visitor)
+    async def save_visitor(self, info: Info, input: Input[SaveVisitorInput]) -> SaveVisitorPayload | None:
+        """Creates the visitor with this token, or updates it, in one step: however many do so at once, there is one.
+
+        Recorded as `VisitorSaved`, unless nothing changed.
+        """
+        visitor = await visitors.save_visitor(
+            info.context.mutation(input.client_mutation_id),
+            token=input.token,
+            name=given(input.name),
+            email=given(input.email),
+            phone=given(input.phone),
+            custom_fields=assignments(input.custom_fields),
+        )
+        return SaveVisitorPayload(visitor=Visitor.of(visitor), client_mutation_id=input.client_mutation_id)

@@ -1,0 +1,1 @@
+"""How bytes arrive: the web application, the command line and the settings."""

@@ -1,0 +1,69 @@
+"""The web application: which address leads where, and what its process has for all requests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from resolvers import apps
+from resolvers.context import Routing, Services
+from resolvers.services import open_services
+from schema.schema import schema
+from server.graphql import GraphQL
+from server.settings import Settings
+from storage.errors import Unavailable
+from storage.storage import Storage
+
+READY_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Services, str | None]]:
+    """What a process serves from, and the admin token when it was made up just now."""
+    async with Storage.open(uri, settings.database) as storage:
+        admin_token = await apps.ensure_admin(storage, settings.admin_token)
+        routing = Routing(settings.routing, settings.route_bots_first)
+        retention = timedelta(days=settings.event_retention_days)
+        async with open_services(storage, routing=routing, retention=retention) as services:
+            yield services, admin_token
+
+
+def create_app(opened: Services) -> Starlette:
+    """The application over services that are open already, and are closed by whoever opened them."""
+    graphql = GraphQL(schema, opened)
+    app = Starlette(
+        routes=[
+            Route("/", home),
+            Route("/graphql", graphql),
+            WebSocketRoute("/graphql", graphql),
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+        ]
+    )
+    app.state.services = opened
+    return app
+
+
+async def home(request: Request) -> Response:
+    return RedirectResponse("/graphql")
+
+
+async def live(request: Request) -> Response:
+    """That this process answers at all."""
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """That it can serve: MongoDB answers."""
+    opened: Services = request.app.state.services
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await opened.storage.database.ping()
+    except (Unavailable, TimeoutError):
+        return JSONResponse({"status": "unavailable", "reason": "MongoDB does not answer"}, status_code=503)
+    return JSONResponse({"status": "ok"})

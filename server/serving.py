@@ -1,0 +1,178 @@
+"""Running the server: its MongoDB, socket and signals, and what it says when it is ready; the command is in cli.py."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from server.settings import Settings
+from storage.deployments import redact, verify_deployment
+from storage.mongod import EmbeddedMongod, running_uri
+
+#: How long requests that are under way, and websockets, have to end after SIGTERM.
+DRAIN_SECONDS = 10
+MAX_MESSAGE_BYTES = 1024 * 1024
+
+
+class ServingError(Exception):
+    """The server cannot start as things stand; the message is one line that says what to do about it."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn that leaves signals alone, and tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # The original raises them again after the shutdown, which would end the process before its mongod is.
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, and end the embedded MongoDB then.
+
+    Raises ServingError and DeploymentError when it cannot begin.
+    """
+    started = time.monotonic()
+    log_to_stderr(settings)
+    with (
+        bind(settings.host, settings.port) as bound,
+        deployment(settings) as uri,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(serve_on(bound, uri, settings, started))
+
+
+async def serve_on(bound: socket.socket, uri: str, settings: Settings, started: float) -> None:
+    # Here, because it takes as long as a mongod takes to start, and commands that serve nothing need none of it.
+    from server.app import create_app, start_services
+
+    async with start_services(uri, settings) as (services, admin_token):
+
+        def announce() -> None:
+            print(banner(settings, bound, started, admin_token), flush=True)
+
+        await run_app(create_app(services), bound, settings, announce)
+
+
+@contextlib.contextmanager
+def deployment(settings: Settings, *, share: bool = False) -> Iterator[str]:
+    """The URI of the MongoDB that the settings ask for, which runs for as long as the block lasts.
+
+    With `share`, the embedded MongoDB of a server that runs now is used when there is one.
+    Raises DeploymentError.
+    """
+    if settings.mongodb_uri is not None:
+        verify_deployment(settings.mongodb_uri, settings.database)
+        yield settings.mongodb_uri
+        return
+    folder = settings.data_dir / "mongodb"
+    uri = running_uri(folder) if share else None
+    if uri is not None:
+        yield uri
+        return
+    with EmbeddedMongod(folder, cache_gb=settings.mongod_cache_gb) as mongod:
+        yield mongod.uri
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that nobody else listens on, itself not yet listening."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ServingError(f"SWITCHBOARD_HOST {host} is no address of this machine: {error.strerror}.") from None
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise cannot_listen(host, port, error) from None
+    return bound
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> ServingError:
+    if error.errno == errno.EADDRINUSE:
+        return ServingError(
+            f"Port {port} of {host} is in use: stop what listens there, or choose another port with --port or "
+            "SWITCHBOARD_PORT."
+        )
+    return ServingError(f"Cannot listen on port {port} of {host}: {error.strerror}.")
+
+
+def make_config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+async def run_app(app: ASGIApp, bound: socket.socket, settings: Settings, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then let what is under way come to its end; a second SIGINT does not wait."""
+    server = Server(make_config(app), on_ready)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, server.handle_exit, number, None)
+    try:
+        await server.serve(sockets=[bound])
+    except OSError as error:
+        raise cannot_listen(settings.host, settings.port, error) from None
+
+
+def banner(settings: Settings, bound: socket.socket, started: float, admin_token: str | None) -> str:
+    """What a person wants to know when the server has become ready."""
+    port = bound.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    place = f"{host}:{port}"
+    uri = settings.mongodb_uri
+    mongodb = f"embedded, its data under {settings.data_dir.resolve()}" if uri is None else redact(uri)
+    lines = [
+        f"Switchboard is ready after {time.monotonic() - started:.1f} s.",
+        "",
+        f"  GraphiQL     http://{place}/graphql   (open it in a browser)",
+        f"  GraphQL      http://{place}/graphql",
+        f"  Websocket    ws://{place}/graphql   (graphql-transport-ws)",
+        f"  MongoDB      {mongodb}",
+    ]
+    if admin_token is not None:
+        lines += [
+            "",
+            f"  Admin token  {admin_token}",
+            "               It is shown this once: keep it. Every request brings it, as  Authorization: Bearer TOKEN",
+        ]
+    return "\n".join([*lines, "", "Ctrl-C stops it."])
+
+
+def log_to_stderr(settings: Settings) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for chatty in ("pymongo", "asyncio", "uvicorn"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))

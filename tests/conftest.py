@@ -1,0 +1,59 @@
+"""What the tests stand on: one real mongod for the whole run, a database for each test that asks, a server on it."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from server.settings import Settings
+from storage.mongod import EmbeddedMongod
+
+if TYPE_CHECKING:
+    from resolvers.context import Services
+
+ADMIN_TOKEN = "the-admin-token-of-the-tests"
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
+    with EmbeddedMongod(tmp_path_factory.mktemp("mongod")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(mongod: EmbeddedMongod) -> str:
+    return mongod.uri
+
+
+@pytest.fixture
+def database_name() -> str:
+    """A database that nobody used before; it goes when the run's mongod does."""
+    return f"test-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+async def services(mongodb_uri: str, database_name: str) -> "AsyncIterator[Services]":
+    """What a server process has, on a database of its own, where ADMIN_TOKEN may do everything."""
+    # Imported here because it brings the whole schema, which tests of storage can do without.
+    from server.app import start_services
+
+    async with start_services(mongodb_uri, Settings(database=database_name, admin_token=ADMIN_TOKEN)) as (opened, _):
+        yield opened
+
+
+@pytest.fixture
+async def url(services: "Services") -> AsyncIterator[str]:
+    """Where a server over `services` answers GraphQL, by HTTP and, with ws:, by websocket."""
+    from server.app import create_app
+    from server.serving import Server, bind, make_config
+
+    ready = asyncio.Event()
+    server = Server(make_config(create_app(services)), ready.set)
+    with bind("127.0.0.1", 0) as bound:
+        running = asyncio.create_task(server.serve(sockets=[bound]))
+        await ready.wait()
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/graphql"
+        server.should_exit = True
+        await running

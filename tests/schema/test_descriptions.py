@@ -1,0 +1,69 @@
+"""Everything that a client can see of the schema says what it is."""
+
+from collections.abc import Iterator
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    build_schema,
+    is_introspection_type,
+    is_specified_directive,
+    is_specified_scalar_type,
+)
+
+from schema.schema import schema
+
+
+def _described(api: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
+    for type_ in api.type_map.values():
+        if not is_introspection_type(type_) and not is_specified_scalar_type(type_):
+            yield type_.name, type_.description
+            yield from _parts(type_)
+    for directive in api.directives:
+        if not is_specified_directive(directive):
+            yield f"@{directive.name}", directive.description
+
+
+def _parts(type_: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
+    if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
+        for name, field in type_.fields.items():
+            yield f"{type_.name}.{name}", field.description
+            for argument_name, argument in field.args.items():
+                yield f"{type_.name}.{name}({argument_name})", argument.description
+    elif isinstance(type_, GraphQLInputObjectType):
+        for name, input_field in type_.fields.items():
+            yield f"{type_.name}.{name}", input_field.description
+    elif isinstance(type_, GraphQLEnumType):
+        for name, value in type_.values.items():
+            yield f"{type_.name}.{name}", value.description
+
+
+def test_everything_has_a_description_that_is_a_sentence() -> None:
+    descriptions = dict(_described(build_schema(schema.as_str())))
+
+    undescribed = [
+        name for name, text in descriptions.items() if not text or text[0].islower() or text[-1] not in ".:;"
+    ]
+
+    assert len(descriptions) > 900
+    assert undescribed == []
+
+
+def test_every_root_field_declares_its_scopes_but_login() -> None:
+    api = build_schema(schema.as_str())
+
+    roots = [api.query_type, api.mutation_type, api.subscription_type]
+    undeclared = [
+        name
+        for root in roots
+        if root is not None
+        for name, field in root.fields.items()
+        if field.ast_node is None
+        or [directive.name.value for directive in field.ast_node.directives or ()] != ["requires"]
+    ]
+
+    assert undeclared == ["login"]

@@ -1,0 +1,201 @@
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from server.cli import COMMANDS
+from storage.nodes import find_binary, free_port
+from tests.processes import mongods_on
+
+ROOT = Path(__file__).parents[2]
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's, without its settings of Switchboard, and with those given."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
+    return own | {f"SWITCHBOARD_{name}": value for name, value in settings.items()}
+
+
+def switchboard(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    command = [sys.executable, "-m", "server.cli", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(**settings), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts servers on the folder `data` under tmp_path, with a process group of their own as a shell gives one."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**settings: str) -> subprocess.Popen[str]:
+        given = environment(**{"DATA_DIR": str(tmp_path / "data"), "PORT": "0"} | settings)
+        command = [sys.executable, "-m", "server.cli", "serve"]
+        pipe = subprocess.PIPE
+        server = subprocess.Popen(
+            command, cwd=ROOT, env=given, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        if server.poll() is None:
+            server.kill()
+        server.communicate()
+    for pid in mongods_on(tmp_path):
+        os.kill(pid, signal.SIGKILL)
+
+
+def wait_until_ready(server: subprocess.Popen[str]) -> str:
+    """What the server printed up to its last line about being ready."""
+    assert server.stdout is not None
+    printed = ""
+    for line in server.stdout:
+        printed += line
+        if line.startswith("Ctrl-C"):
+            return printed
+    raise AssertionError(f"It ended instead: {printed}{server.communicate()[1]}")
+
+
+def url_in(printed: str) -> str:
+    found = re.search(r"GraphQL +(http://\S+)", printed)
+    assert found is not None
+    return found.group(1)
+
+
+def one_line(text: str) -> str:
+    """The only line of a text."""
+    (line,) = text.splitlines()
+    return line
+
+
+# ---------------------------------------------------------------- serve
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_server_and_mongod_without_complaint(start: Start, tmp_path: Path, number: signal.Signals) -> None:
+    server = start()
+    url = url_in(wait_until_ready(server))
+    assert httpx.post(url, json={"query": "{ __typename }"}).json() == {"data": {"__typename": "Query"}}
+    assert httpx.get(url.replace("/graphql", "/health/ready")).json() == {"status": "ok"}
+
+    os.killpg(server.pid, number)
+    _, errors = server.communicate(timeout=30)
+
+    assert (server.returncode, errors) == (0, "")
+    assert mongods_on(tmp_path) == []
+
+
+def test_next_server_takes_over_what_a_killed_one_left(start: Start, tmp_path: Path) -> None:
+    first = start()
+    wait_until_ready(first)
+    left_over = mongods_on(tmp_path)
+    first.kill()
+    first.wait()
+
+    second = start()
+    wait_until_ready(second)
+
+    assert len(left_over) == 1
+    assert mongods_on(tmp_path) == left_over
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(timeout=30) == 0
+    assert mongods_on(tmp_path) == []
+
+
+def test_second_server_on_a_folder_is_refused_in_one_line(start: Start, tmp_path: Path) -> None:
+    first = start()
+    url = url_in(wait_until_ready(first))
+
+    second = start()
+    _, errors = second.communicate(timeout=30)
+
+    assert second.returncode == 1
+    assert one_line(errors) == (
+        f"switchboard: The data folder {tmp_path}/data/mongodb is in use by another Switchboard (process {first.pid}): "
+        "stop that one, or set SWITCHBOARD_DATA_DIR to another folder."
+    )
+    assert httpx.get(url.replace("/graphql", "/health/ready")).status_code == 200
+
+
+def test_port_in_use_is_refused_in_one_line_and_starts_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        refused = switchboard("serve", "--port", str(port), DATA_DIR=str(tmp_path / "data"))
+
+    assert refused.returncode == 1
+    assert one_line(refused.stderr) == (
+        f"switchboard: Port {port} of 127.0.0.1 is in use: stop what listens there, or choose another port with --port "
+        "or SWITCHBOARD_PORT."
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_standalone_mongodb_is_refused_in_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    port = free_port()
+    command = [str(find_binary()), "--dbpath", str(tmp_path), "--port", str(port), "--bind_ip", "127.0.0.1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as standalone:
+        try:
+            refused = switchboard("serve", PORT="0", MONGODB_URI=f"mongodb://127.0.0.1:{port}")
+        finally:
+            standalone.terminate()
+
+    assert refused.returncode == 1
+    assert one_line(refused.stderr) == (
+        f"switchboard: MongoDB at 127.0.0.1:{port} is a standalone server, and Switchboard needs a replica set, for "
+        "transactions and change streams. One node is enough: start it with --replSet rs0 and run rs.initiate() in "
+        "mongosh once; or leave SWITCHBOARD_MONGODB_URI unset to use the embedded MongoDB."
+    )
+
+
+def test_wrong_setting_is_refused_in_one_line() -> None:
+    refused = switchboard("serve", ROUTING="FASTEST")
+
+    assert refused.returncode == 1
+    assert one_line(refused.stderr) == (
+        'switchboard: SWITCHBOARD_ROUTING must be one of LEAST_LOADED, ROUND_ROBIN, MANUAL, EXTERNAL, not "FASTEST".'
+    )
+
+
+def test_option_is_named_as_it_was_given() -> None:
+    refused = switchboard("serve", "--port", "x")
+
+    assert one_line(refused.stderr) == 'switchboard: --port must be a whole number from 0 to 65535, not "x".'
+
+
+def test_misspelt_setting_is_warned_of() -> None:
+    refused = switchboard("mongod", PROT="9000", MONGODB_URI="mongodb://elsewhere")
+
+    assert refused.stderr.splitlines() == [
+        "switchboard: warning: there is no setting SWITCHBOARD_PROT; is SWITCHBOARD_PORT meant?",
+        "switchboard: SWITCHBOARD_MONGODB_URI is set, so there is no embedded MongoDB to run.",
+    ]
+
+
+# ---------------------------------------------------------------- help
+
+
+def test_help_names_every_command() -> None:
+    shown = switchboard("--help")
+
+    assert shown.returncode == 0
+    assert set(re.findall(r"^    (\S+)", shown.stdout, re.MULTILINE)) >= {command.name for command in COMMANDS}
+
+
+def test_without_a_command_help_is_shown_and_the_exit_code_says_so() -> None:
+    shown = switchboard()
+
+    assert shown.returncode == 2
+    assert shown.stdout == switchboard("--help").stdout

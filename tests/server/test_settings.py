@@ -1,0 +1,97 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from server.settings import LogLevel, SettingError, Settings, catalogue, read_settings, unknown_variables
+from storage.records import RoutingMethod
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
+
+
+def test_without_variables_every_setting_has_its_default() -> None:
+    assert read_settings({"PATH": "/bin"}) == Settings(
+        host="127.0.0.1",
+        port=8000,
+        data_dir=Path("data"),
+        mongodb_uri=None,
+        database="switchboard",
+        admin_token=None,
+        routing=RoutingMethod.LEAST_LOADED,
+        route_bots_first=False,
+        event_retention_days=7.0,
+        log_level=LogLevel.INFO,
+        mongod_cache_gb=0.5,
+    )
+
+
+def test_variables_are_read() -> None:
+    settings = read_settings(
+        {
+            "SWITCHBOARD_PORT": " 9000 ",
+            "SWITCHBOARD_ROUTING": "round_robin",
+            "SWITCHBOARD_ROUTE_BOTS_FIRST": "on",
+            "SWITCHBOARD_DATA_DIR": "/srv/data",
+            "SWITCHBOARD_HOST": "",
+        }
+    )
+
+    assert settings == dataclasses.replace(
+        Settings(),
+        port=9000,
+        routing=RoutingMethod.ROUND_ROBIN,
+        route_bots_first=True,
+        data_dir=Path("/srv/data"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("PORT", "eighty", 'SWITCHBOARD_PORT must be a whole number from 0 to 65535, not "eighty".'),
+        ("PORT", "70000", 'SWITCHBOARD_PORT must be a whole number from 0 to 65535, not "70000".'),
+        (
+            "ROUTING",
+            "FASTEST",
+            'SWITCHBOARD_ROUTING must be one of LEAST_LOADED, ROUND_ROBIN, MANUAL, EXTERNAL, not "FASTEST".',
+        ),
+        ("ROUTE_BOTS_FIRST", "maybe", 'SWITCHBOARD_ROUTE_BOTS_FIRST must be on or off, not "maybe".'),
+        (
+            "EVENT_RETENTION_DAYS",
+            "nan",
+            'SWITCHBOARD_EVENT_RETENTION_DAYS must be a number from 0.01 to 3650, not "nan".',
+        ),
+        ("LOG_LEVEL", "loud\n", 'SWITCHBOARD_LOG_LEVEL must be one of debug, info, warning, error, not "loud".'),
+        ("DATABASE", "a.b", 'SWITCHBOARD_DATABASE must be 1 to 63 letters, digits, - and _, not "a.b".'),
+        (
+            "MONGODB_URI",
+            "http://me:secret@host",
+            "SWITCHBOARD_MONGODB_URI must be a URI that begins with mongodb:// or mongodb+srv://.",
+        ),
+        (
+            "ADMIN_TOKEN",
+            "short",
+            "SWITCHBOARD_ADMIN_TOKEN must be 8 to 256 printable ASCII characters without spaces.",
+        ),
+    ],
+)
+def test_wrong_value_is_one_line_naming_variable_and_what_is_allowed(variable: str, value: str, message: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        read_settings({f"SWITCHBOARD_{variable}": value})
+
+    assert str(caught.value) == message
+
+
+def test_variables_that_are_no_settings_are_found() -> None:
+    environment = {"SWITCHBOARD_PROT": "1", "SWITCHBOARD_PORT": "1", "SWITCHBOARD_HOTS": "1", "HOME": "/"}
+
+    assert unknown_variables(environment) == ["SWITCHBOARD_HOTS", "SWITCHBOARD_PROT"]
+
+
+def test_reference_page_lists_every_setting_as_it_is() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+
+    assert rows == [
+        f"| `{entry.variable}` | {f'`{entry.default}`' if entry.default else ''} | {entry.expected} | {entry.meaning} |"
+        for entry in catalogue()
+    ]

@@ -1,0 +1,219 @@
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from tests.conftest import ADMIN_TOKEN
+
+PROTOCOL = Subprotocol("graphql-transport-ws")
+
+
+@asynccontextmanager
+async def connected(url: str, init: object = None) -> AsyncIterator[ClientConnection]:
+    """A websocket on which connection_init was sent, with that payload, and acknowledged."""
+    async with connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
+        await send(socket, type="connection_init", payload=init)
+        assert await receive(socket) == {"type": "connection_ack"}
+        yield socket
+
+
+async def send(socket: ClientConnection, **message: object) -> None:
+    await socket.send(json.dumps(message))
+
+
+async def receive(socket: ClientConnection) -> Any:
+    return json.loads(await socket.recv())
+
+
+async def close_of(socket: ClientConnection) -> tuple[int, str]:
+    """How the server closes the socket, once it has nothing more to say."""
+    async for _ in socket:
+        pass
+    assert socket.close_code is not None
+    return socket.close_code, socket.close_reason or ""
+
+
+async def test_operation_is_answered_and_completed(url: str) -> None:
+    async with connected(url) as socket:
+        await send(socket, id="1", type="subscribe", payload={"query": "{ __typename }"})
+
+        assert await receive(socket) == {"id": "1", "type": "next", "payload": {"data": {"__typename": "Query"}}}
+        assert await receive(socket) == {"id": "1", "type": "complete"}
+
+
+async def test_ping_is_answered_with_pong(url: str) -> None:
+    async with connected(url) as socket:
+        await send(socket, type="ping", payload=None)
+
+        assert await receive(socket) == {"type": "pong"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"authorization": f"Bearer {ADMIN_TOKEN}"},
+        {"AUTHORIZATION": f"bearer {ADMIN_TOKEN}"},
+        {"headers": {"Authorization": f"Bearer {ADMIN_TOKEN}"}},
+    ],
+)
+async def test_token_of_connection_init_counts_for_every_operation(url: str, payload: dict[str, object]) -> None:
+    async with connected(url, payload) as socket:
+        await send(socket, id="1", type="subscribe", payload={"query": "{ viewer { type } }"})
+
+        assert await receive(socket) == {"id": "1", "type": "next", "payload": {"data": {"viewer": {"type": "APP"}}}}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{"authorization": "Bearer never-given-out"}, {"authorization": "Basic bWU6c2VjcmV0"}, {"authorization": 1}],
+)
+async def test_token_that_is_not_valid_closes_with_4403(url: str, payload: dict[str, object]) -> None:
+    async with connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
+        await send(socket, type="connection_init", payload=payload)
+
+        assert await close_of(socket) == (4403, "Forbidden")
+
+
+async def test_without_a_token_operations_answer_that_themselves(url: str) -> None:
+    async with connected(url) as socket:
+        await send(socket, id="1", type="subscribe", payload={"query": "{ viewer { type } }"})
+
+        answer = await receive(socket)
+        assert answer["type"] == "next"
+        assert [error["extensions"]["code"] for error in answer["payload"]["errors"]] == ["UNAUTHENTICATED"]
+
+
+@pytest.mark.parametrize(
+    ("query", "operation_name", "code"),
+    [
+        ("{", None, "GRAPHQL_PARSE_FAILED"),
+        ("{ nothing }", None, "GRAPHQL_VALIDATION_FAILED"),
+        ("query A { __typename }", "B", "GRAPHQL_VALIDATION_FAILED"),
+    ],
+)
+async def test_operation_that_cannot_begin_is_an_error_and_the_socket_goes_on(
+    url: str, query: str, operation_name: str | None, code: str
+) -> None:
+    async with connected(url) as socket:
+        await send(socket, id="1", type="subscribe", payload={"query": query, "operationName": operation_name})
+        refused = await receive(socket)
+        await send(socket, id="1", type="subscribe", payload={"query": "{ __typename }"})
+        answered = await receive(socket)
+
+    assert (refused["id"], refused["type"]) == ("1", "error")
+    assert [error["extensions"]["code"] for error in refused["payload"]] == [code]
+    assert answered["payload"] == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("{", "WebSocket message must be valid JSON"),
+        (b"{}", "WebSocket message type must be text"),
+        ("[]", "A message must be a JSON object"),
+        ("null", "A message must be a JSON object"),
+        ("{}", "Unknown message type"),
+        ('{"type": ["ping"]}', "Unknown message type"),
+        ('{"type": "start"}', "Unknown message type"),
+        ('{"type": "ping", "payload": 1}', "payload must be an object or null"),
+        ('{"type": "subscribe", "payload": {"query": "{ __typename }"}}', "id must be a string"),
+        ('{"type": "subscribe", "id": 1, "payload": {"query": "{ __typename }"}}', "id must be a string"),
+        ('{"type": "subscribe", "id": "1", "payload": null}', "payload must be an object"),
+        ('{"type": "subscribe", "id": "1", "payload": {}}', "query must be a string"),
+        (
+            '{"type": "subscribe", "id": "1", "payload": {"query": "", "variables": []}}',
+            "variables must be an object or null",
+        ),
+        ('{"type": "complete"}', "id must be a string"),
+    ],
+)
+async def test_malformed_message_closes_with_4400(url: str, message: str | bytes, reason: str) -> None:
+    async with connected(url) as socket:
+        await socket.send(message)
+
+        assert await close_of(socket) == (4400, reason)
+
+
+async def test_subscribe_before_connection_init_closes_with_4401(url: str) -> None:
+    async with connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
+        await send(socket, id="1", type="subscribe", payload={"query": "{ __typename }"})
+
+        assert await close_of(socket) == (4401, "Unauthorized")
+
+
+async def test_second_connection_init_closes_with_4429(url: str) -> None:
+    async with connected(url) as socket:
+        await send(socket, type="connection_init")
+
+        assert await close_of(socket) == (4429, "Too many initialisation requests")
+
+
+@pytest.mark.parametrize("protocols", [[], [Subprotocol("graphql-ws")]])
+async def test_other_protocols_are_refused_with_4406(url: str, protocols: list[Subprotocol]) -> None:
+    async with connect(url.replace("http", "ws", 1), subprotocols=protocols or None) as socket:
+        assert (await close_of(socket))[0] == 4406
+
+
+# ---------------------------------------------------------------- tokens that end
+
+
+async def execute(url: str, query: str, **variables: object) -> Any:
+    """What a mutation of the admin's answers."""
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {ADMIN_TOKEN}"}) as client:
+        body = (await client.post(url, json={"query": query, "variables": variables})).json()
+    assert "errors" not in body, body
+    return body["data"]
+
+
+CREATE = 'mutation { createApp(input: {name: "watcher", scopes: ["events:read", "rooms:read"]}) { token app { id } } }'
+
+
+async def test_revoked_app_is_closed_with_4403_at_once(url: str) -> None:
+    created = (await execute(url, CREATE))["createApp"]
+    async with (
+        connected(url, {"authorization": f"Bearer {created['token']}"}) as revoked,
+        connected(url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as other,
+    ):
+        await send(revoked, id="1", type="subscribe", payload={"query": "subscription { roomStarted { id } }"})
+
+        await execute(
+            url, "mutation($id: ID!) { revokeApp(input: {appId: $id}) { app { active } } }", id=created["app"]["id"]
+        )
+
+        assert await close_of(revoked) == (4403, "Forbidden")
+        await send(other, type="ping")
+        assert await receive(other) == {"type": "pong"}
+
+
+async def test_rotated_token_is_closed_when_its_overlap_is_over(url: str) -> None:
+    created = (await execute(url, CREATE))["createApp"]
+    async with connected(url, {"authorization": f"Bearer {created['token']}"}) as old:
+        await execute(
+            url,
+            "mutation($id: ID!) { rotateAppToken(input: {appId: $id, overlapSeconds: 1}) { token } }",
+            id=created["app"]["id"],
+        )
+        await send(old, type="ping")
+        assert await receive(old) == {"type": "pong"}
+
+        assert await close_of(old) == (4403, "Forbidden")
+
+
+async def test_user_who_is_deactivated_is_closed_with_4403(url: str) -> None:
+    user = 'createUser(input: {username: "ann", password: "correct horse battery"}) { user { id } }'
+    user_id = (await execute(url, f"mutation {{ {user} }}"))["createUser"]["user"]["id"]
+    login = 'login(input: {username: "ann", password: "correct horse battery"}) { token }'
+    token = (await execute(url, f"mutation {{ {login} }}"))["login"]["token"]
+    async with connected(url, {"authorization": f"Bearer {token}"}) as socket:
+        await execute(
+            url,
+            "mutation($id: ID!) { setUserActive(input: {userId: $id, active: false}) { user { active } } }",
+            id=user_id,
+        )
+
+        assert await close_of(socket) == (4403, "Forbidden")
