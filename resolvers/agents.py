@@ -114,11 +114,9 @@ async def remove_agent(change: Change, *, user_id: str) -> User:
     return await users.update(tx, before, after, *facts)
 
 
-@mutation(turn="agent_id")
+@mutation("agents:write", turn="agent_id", unless_of="agent_id")
 async def set_agent_status(change: Change, *, agent_id: str, status: AgentStatus) -> User:
-    """Available agents get rooms; others keep those they serve. Needs agents:write, but for agents of themselves."""
-    if change.caller.user is None or change.caller.user.id != agent_id:
-        access.require(change.caller, ("agents:write",))
+    """Available agents get rooms; others keep those they serve. Signed-in agents may say it of themselves."""
     before = await _agent(change.tx, agent_id, key="agentId")
     if _profile(before).status is status:
         return before

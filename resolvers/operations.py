@@ -89,17 +89,19 @@ class Mutation(Generic[P, R]):
         turn: str | None,
         remembered: bool,
         open_to_all: bool,
+        unless_of: str | None,
     ) -> None:
         self._body = body
         self._turn = turn
         self._remembered = remembered
         self._open_to_all = open_to_all
+        self._unless_of = unless_of
         self.scopes = scopes
         self.__doc__ = body.__doc__
 
     async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
         if not self._open_to_all:
-            access.require(context.caller, self.scopes)
+            access.require(context.caller, () if self._concerns_caller(context.caller, kwargs) else self.scopes)
         mutation_id = context.client_mutation_id
         if mutation_id is not None:
             validation.text(mutation_id, "clientMutationId", longest=128)
@@ -129,6 +131,9 @@ class Mutation(Generic[P, R]):
             context.services.queue_moved()
         return result
 
+    def _concerns_caller(self, caller: Caller, arguments: dict[str, Any]) -> bool:
+        return self._unless_of is not None and caller.user is not None and caller.user.id == arguments[self._unless_of]
+
     def _fingerprint(self, arguments: dict[str, Any]) -> str:
         # A password is left out: what is kept must not help anybody to find it.
         given = {name: value for name, value in arguments.items() if value is not msgspec.UNSET and name != "password"}
@@ -151,11 +156,18 @@ def query(*scopes: str) -> Callable[[Callable[Concatenate[Context, P], Awaitable
 
 
 def mutation(
-    *scopes: str, turn: str | None = None, remembered: bool = True, open_to_all: bool = False
+    *scopes: str,
+    turn: str | None = None,
+    remembered: bool = True,
+    open_to_all: bool = False,
+    unless_of: str | None = None,
 ) -> Callable[[Callable[Concatenate[Change, P], Awaitable[R]]], Mutation[P, R]]:
     """Declare the scopes of a change; none: any valid token, or nobody at all when it is `open_to_all`.
 
     `turn`: the argument that names what is written, so that changes of the same thing take turns in this process.
+    `unless_of`: the argument that names a user; signed-in users need no scope to speak of themselves.
     `remembered`: whether the first answer is kept, which must not be when it holds a secret.
     """
-    return lambda body: Mutation(body, scopes, turn=turn, remembered=remembered, open_to_all=open_to_all)
+    return lambda body: Mutation(
+        body, scopes, turn=turn, remembered=remembered, open_to_all=open_to_all, unless_of=unless_of
+    )
