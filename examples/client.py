@@ -1,0 +1,112 @@
+"""A small client of a GraphQL API like Switchboard's: operations over HTTP, subscriptions over one websocket.
+
+It is here to be read and copied. Whoever writes something larger takes a GraphQL client of their choice: the protocols
+are GraphQL over HTTP and graphql-transport-ws.
+"""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+JSON = dict[str, Any]
+
+
+class Refused(Exception):
+    """The API refused an operation. `code` is for programs, the message for people."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        self.code = str(error.get("extensions", {}).get("code", "UNKNOWN"))
+        super().__init__(f"{self.code}: {error['message']}")
+
+
+class Api:
+    """The operations of one GraphQL document, run over HTTP on behalf of one token."""
+
+    def __init__(self, http: httpx.AsyncClient, url: str, token: str, document: str) -> None:
+        self._http = http
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._document = document
+
+    async def run(self, operation: str, **variables: object) -> JSON:
+        """The data that the operation of that name answers. Raises Refused."""
+        body = {"query": self._document, "operationName": operation, "variables": variables}
+        response = await self._http.post(self._url, json=body, headers=self._headers)
+        answer: JSON = response.json()
+        if errors := answer.get("errors"):
+            raise Refused(errors[0])
+        data: JSON = answer["data"]
+        return data
+
+    async def change(self, operation: str, **given: object) -> JSON:
+        """The payload of a mutation, whose input these are."""
+        (payload,) = (await self.run(operation, input=given)).values()
+        return dict(payload)
+
+
+class Socket:
+    """One websocket, on which any number of subscriptions run."""
+
+    def __init__(self, connection: ClientConnection, document: str) -> None:
+        self._connection = connection
+        self._document = document
+        self._handlers: dict[str, Callable[[JSON], None]] = {}
+        self._numbers = itertools.count(1)
+        self._pongs = asyncio.Event()
+
+    async def subscribe(self, operation: str, hear: Callable[[JSON], None], **variables: object) -> None:
+        """Call `hear` with the data of each event, in order, from the moment that the variables name."""
+        number = str(next(self._numbers))
+        self._handlers[number] = hear
+        payload = {"query": self._document, "operationName": operation, "variables": variables}
+        await self._send({"id": number, "type": "subscribe", "payload": payload})
+
+    async def round_trip(self) -> None:
+        """Return when the server has answered a ping: what it had sent before then has been heard."""
+        self._pongs.clear()
+        await self._send({"type": "ping"})
+        await self._pongs.wait()
+
+    async def run(self) -> None:
+        """Hear until cancelled. Raises Refused when the server ends a subscription with an error."""
+        async for text in self._connection:
+            message: JSON = json.loads(text)
+            match message["type"]:
+                case "next":
+                    if errors := message["payload"].get("errors"):
+                        raise Refused(errors[0])
+                    self._handlers[message["id"]](message["payload"]["data"])
+                case "error":
+                    raise Refused(message["payload"][0])
+                case "complete":
+                    raise Refused({"message": "the server ended a subscription"})
+                case "ping":
+                    await self._send({"type": "pong"})
+                case "pong":
+                    self._pongs.set()
+        raise ConnectionError("the server closed the websocket")
+
+    async def _send(self, message: JSON) -> None:
+        await self._connection.send(json.dumps(message))
+
+
+@asynccontextmanager
+async def open_socket(url: str, token: str, document: str) -> AsyncIterator[Socket]:
+    """A websocket to the API at this http address, which the server has accepted the token on.
+
+    Raises ConnectionClosed, with code 4403, when it has not.
+    """
+    address = url.replace("http", "ws", 1)
+    async with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as connection:
+        hello = {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}
+        await connection.send(json.dumps(hello))
+        while json.loads(await connection.recv())["type"] != "connection_ack":
+            pass
+        yield Socket(connection, document)

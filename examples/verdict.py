@@ -1,0 +1,82 @@
+"""What external_routing.py should hear, and what is different about what it heard."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from examples.client import JSON
+
+#: Every event of the room: those of types that nobody subscribed to count in the revisions too.
+HISTORY = (
+    (1, "ROOM_STARTED"),
+    (2, "ROOM_QUEUED"),
+    (3, "AGENT_ASSIGNED"),
+    (4, "AGENT_UNASSIGNED"),
+    (5, "ROOM_TRANSFERRED"),
+    (6, "AGENT_ASSIGNED"),
+    (7, "AGENT_UNASSIGNED"),
+    (8, "ROOM_CLOSED"),
+)
+
+
+def sentence(kind: str, event: JSON) -> str:
+    """An event as people like to read it."""
+    match kind:
+        case "roomStarted":
+            return f"{event['room']['visitor']['name']}, {event['room']['customField']}, served by nobody yet"
+        case "agentAssigned":
+            return f"{_name(event['agent'])}, before: {_name(event['previousAgent'])} ({event['cause']})"
+        case "agentUnassigned":
+            return f"{_name(event['agent'])}, next: {_name(event['nextAgent'])} ({event['cause']})"
+        case _:
+            return f"by {event['actor']['name']}: “{event['comment']}”"
+
+
+def _name(agent: JSON | None) -> str:
+    return "nobody" if agent is None else str(agent["user"]["name"])
+
+
+def facts_of(kind: str, event: JSON) -> tuple[object, ...]:
+    """Everything of an event that can be known beforehand."""
+    return (
+        kind,
+        event["roomRevision"],
+        event["room"]["customField"],
+        event.get("cause"),
+        _external_id(event.get("agent")),
+        _external_id(event.get("previousAgent") or event.get("nextAgent")),
+        _external_id(event["room"]["servedBy"]),
+        event["actor"]["name"],
+        event["clientMutationId"],
+    )
+
+
+def _external_id(agent: JSON | None) -> str | None:
+    return None if agent is None else str(agent["user"]["customField"])
+
+
+def differences(heard: Sequence[tuple[str, JSON]], history: Sequence[JSON], case: str, one: str, two: str) -> list[str]:
+    """What is wrong with what was heard of the case, which went from agent `one` to agent `two`, and with the log."""
+    expected = [
+        ("roomStarted", 1, case, None, None, None, None, "website", "start"),
+        ("agentAssigned", 3, case, "ASSIGNED", one, None, one, "case-router", "assign"),
+        ("agentUnassigned", 4, case, "TRANSFERRED", one, two, None, "case-router", "transfer"),
+        ("agentAssigned", 6, case, "TRANSFERRED", two, one, two, "case-router", "transfer"),
+        ("agentUnassigned", 7, case, "CLOSED", two, None, None, "case-router", "close"),
+        ("roomClosed", 8, case, None, None, None, None, "case-router", "close"),
+    ]
+    in_order = sorted(heard, key=lambda told: int(told[1]["sequence"]))
+    found = [facts_of(kind, event) for kind, event in in_order]
+    problems = [f"missing: {facts}" for facts in expected if facts not in found]
+    problems += [f"unexpected: {facts}" for facts in found if facts not in expected]
+    problems += [f"heard {found.count(facts)} times: {facts}" for facts in expected if found.count(facts) > 1]
+    if not problems and found != expected:
+        problems.append(f"out of order: {found}")
+    for subscription in sorted({kind for kind, _ in heard}):
+        sequences = [event["sequence"] for kind, event in heard if kind == subscription]
+        problems += [
+            f"{subscription}: #{later} came after #{sooner}" for sooner, later in pairwise(sequences) if later <= sooner
+        ]
+    logged = [(event["roomRevision"], event["type"]) for event in history]
+    if logged != list(HISTORY):
+        problems.append(f"the log holds {logged} and not {list(HISTORY)}")
+    return problems
