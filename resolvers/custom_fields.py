@@ -197,15 +197,18 @@ async def bind(reader: Reader, target: FieldTarget, where: Expression | None) ->
     return filters.bind(where, definitions, target)
 
 
-def _keys(expression: Expression) -> list[str]:
-    match expression:
-        case And(parts=parts) | Or(parts=parts):
-            return [key for part in parts for key in _keys(part)]
-        case Not(part=part):
-            return _keys(part)
-        case FieldCondition(key=key):
-            return [key]
-    return []
+def _keys(expression: Expression) -> set[str]:
+    keys: set[str] = set()
+    unseen = [expression]
+    while unseen:
+        match unseen.pop():
+            case And(parts=parts) | Or(parts=parts):
+                unseen.extend(parts)
+            case Not(part=part):
+                unseen.append(part)
+            case FieldCondition(key=key):
+                keys.add(key)
+    return keys
 
 
 async def resolve(reader: Reader, target: FieldTarget, ref: FieldRef) -> tuple[FieldDefinition, FieldValue]:

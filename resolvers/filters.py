@@ -15,6 +15,15 @@ MAX_CONDITIONS = 200
 #: The longest list that `in` and `notIn` take.
 MAX_VALUES = 500
 
+#: What clients call the attributes that have another name inside.
+_ARGUMENTS = {
+    "id": "ids",
+    "role": "hasRoles",
+    "department": "departmentId",
+    "servedBy": "servedById",
+    "visitor": "visitorId",
+    "tag": "hasTags",
+}
 _LISTS = frozenset({Operator.IN, Operator.NOT_IN})
 _EQUALITY = frozenset({Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN, Operator.EXISTS})
 _ORDER = frozenset({Operator.GT, Operator.GTE, Operator.LT, Operator.LTE})
@@ -128,24 +137,27 @@ def _one(definition: FieldDefinition, value: object, subject: str) -> Any:
 
 def _on_attribute(condition: AttributeCondition, target: FieldTarget) -> AttributeCondition:
     name, operator, value = condition.name, condition.operator, condition.value
+    key = _ARGUMENTS.get(name, name)
     attribute = ATTRIBUTES[target].get(name)
     if attribute is None or operator not in attribute.operators:
-        raise Invalid(f"A filter of {target.value.lower()}s has no {name} {operator.value}.", key=name)
-    if operator is Operator.IN:
-        if len(value) > MAX_VALUES:
-            raise Invalid(f"{name}: at most {MAX_VALUES} values, not {len(value)}.", key=name)
-        return AttributeCondition(name, operator, tuple(_plain(name, one) for one in value))
-    return AttributeCondition(name, operator, _plain(name, value))
+        raise Invalid(f"A filter of {target.value.lower()}s has no {name} {operator.value}.", key=key)
+    if operator is not Operator.IN:
+        return AttributeCondition(name, operator, _plain(value, key=key))
+    if not isinstance(value, list | tuple):
+        raise Invalid(f"{key}: expected a list, got {describe(value)}.", key=key)
+    if len(value) > MAX_VALUES:
+        raise Invalid(f"{key}: at most {MAX_VALUES} values, not {len(value)}.", key=key)
+    return AttributeCondition(name, operator, tuple(_plain(one, key=key) for one in value))
 
 
-def _plain(name: str, value: object) -> object:
+def _plain(value: object, *, key: str) -> object:
     match value:
         case None:
-            raise Invalid(f"{name}: null is no value; leave the condition out.", key=name)
+            raise Invalid(f"{key}: null is no value; leave the condition out.", key=key)
         case str() if len(value) > MAX_TEXT_CHARACTERS:
-            raise Invalid(f"{name}: at most {MAX_TEXT_CHARACTERS} characters, not {len(value)}.", key=name)
+            raise Invalid(f"{key}: at most {MAX_TEXT_CHARACTERS} characters, not {len(value)}.", key=key)
         case str() if not is_encodable(value):
-            raise Invalid(f"{name}: no unpaired surrogates; {shorten(value)} has.", key=name)
+            raise Invalid(f"{key}: expected text without unpaired surrogates, got {describe(value)}.", key=key)
         case datetime():
             return value.replace(microsecond=value.microsecond // 1000 * 1000)
     return value

@@ -107,6 +107,8 @@ _ROOM = {
     "status": Attribute("status", _CHOICE, lambda room: room.status, choices=tuple(RoomStatus), context="s:"),
     "department": Attribute("departmentId", _LINK, lambda room: room.department_id, context="d:"),
     "servedBy": Attribute("servedById", _LINK, lambda room: room.served_by_id),
+    # Not for clients: decides who sees a room that is over.
+    "lastServedBy": Attribute("lastServedById", _CHOICE, lambda room: room.last_served_by_id),
     "visitor": Attribute("visitorId", _CHOICE, lambda room: room.visitor_id),
     "source": Attribute("source", _STRING, lambda room: room.source),
     "tag": Attribute("tags", _CHOICE, lambda room: room.tags, many=True),

@@ -171,10 +171,11 @@ Condition: TypeAlias = BoundCondition | AttributeCondition
 
 def field_conditions(definition: FieldDefinition, held: Sequence[Any]) -> st.SearchStrategy[Condition]:
     """Conditions on a field, about values that records hold and others."""
-    values = sampled([one.custom_fields[definition.key] for one in held if definition.key in one.custom_fields])
-    values |= VALUES[definition.type]
-    parts = options if definition.type is FieldType.MULTI_SELECT else sliced(values)
+    present = [one.custom_fields[definition.key] for one in held if definition.key in one.custom_fields]
+    values = sampled(present) | VALUES[definition.type]
+    parts = sliced(values)
     if definition.type is FieldType.MULTI_SELECT:
+        parts = sampled([option for value in present for option in value]) | options
         values = values.map(tuple)
     return st.sampled_from(OPERATORS[definition.type]).flatmap(
         lambda operator: st.builds(
