@@ -23,9 +23,9 @@ class AddAgentInput(MutationInput):
     status: records.AgentStatus = records.AgentStatus.AVAILABLE
     """Whether it takes new rooms at once."""
     max_rooms: int | None = None
-    """How many rooms it may have ASSIGNED at once; no limit when null."""
+    """How many rooms it may have ASSIGNED at once, from 0 to 100,000; no limit when null."""
     department_ids: list[strawberry.ID] | None = None
-    """The departments it will work in; `NOT_FOUND` when one does not exist."""
+    """The departments it will work in, up to 100; `NOT_FOUND` when one does not exist."""
 
 
 @api_input

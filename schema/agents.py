@@ -72,8 +72,9 @@ class Agent:
         return later(self._departments(info)) if self.profile.department_ids else []
 
     async def _departments(self, info: Info) -> list[DepartmentRef]:
-        found = await info.context.loaders.departments.load_many(sorted(self.profile.department_ids))
-        return [departments.Department.of(record) for record in found]
+        ids = sorted(self.profile.department_ids)  # the order of ids is the order of creation
+        found = await info.context.loaders.departments.load_many(ids)
+        return [departments.Department.of(department) for department in found]
 
     @field
     async def rooms(

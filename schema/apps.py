@@ -59,7 +59,7 @@ class CreateAppInput(MutationInput):
     """An app that does not exist yet."""
 
     name: str
-    """What to call it."""
+    """What to call it: 1 to 128 characters."""
     scopes: list[str]
     """What its token will open. Scopes that you do not hold yourself are `FORBIDDEN`; unknown ones `INVALID_INPUT`."""
 
@@ -71,7 +71,8 @@ class RotateAppTokenInput(MutationInput):
     app_id: strawberry.ID
     """The app; `NOT_FOUND` when there is none."""
     overlap_seconds: int = 0
-    """For how many seconds the old token goes on working beside the new one, so that a running app need not drop."""
+    """For how many seconds, up to 604,800 (a week), the old token goes on working beside the new one, so that a running
+    app need not drop."""
 
 
 @api_input

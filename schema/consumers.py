@@ -57,7 +57,7 @@ class AckEventsInput(MutationInput):
     consumer: str
     """The name of the consumer; `NOT_FOUND` when you have none of that name."""
     cursor: Cursor
-    """The cursor of the last event that was dealt with; `INVALID_CURSOR` when it is no event's."""
+    """The cursor of the last event that was dealt with; `INVALID_CURSOR` when it is no event's, or of none yet."""
 
 
 @api_input
@@ -101,6 +101,9 @@ class ConsumerMutations:
 
     @mutation_field(consumers.remove_consumer)
     async def remove_consumer(self, info: Info, input: Input[RemoveConsumerInput]) -> RemoveConsumerPayload | None:
-        """Forgets a consumer and its position, also to start it anew somewhere else. Its subscription, if any, ends."""
+        """Forgets a consumer and its position, also to start it anew somewhere else.
+
+        `CONSUMER_BUSY` while a subscription reads for it.
+        """
         name = await consumers.remove_consumer(info.context.mutation(input.client_mutation_id), consumer=input.consumer)
         return RemoveConsumerPayload(removed_name=name, client_mutation_id=input.client_mutation_id)

@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 import strawberry
+from graphql import FieldNode
 
 from resolvers import events
 from resolvers.context import Context
@@ -51,3 +52,12 @@ class RequestContext:
 
 
 Info: TypeAlias = strawberry.Info[RequestContext, None]
+
+
+def asks_only_for(info: Info, name: str) -> bool:
+    """Whether of the field's value nothing but this field is asked for, as far as that is plain to see."""
+    return all(
+        isinstance(selection, FieldNode) and selection.name.value in (name, "__typename")
+        for node in info._raw_info.field_nodes
+        for selection in (node.selection_set.selections if node.selection_set else ())
+    )

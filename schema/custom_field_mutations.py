@@ -22,15 +22,17 @@ class DefineCustomFieldInput(MutationInput):
     type: records.FieldType
     """What kind of value it will hold."""
     label: str | None = None
-    """What to call it in front of people; the key when null."""
+    """What to call it in front of people, in up to 200 characters; the key when null."""
     required: bool = False
     """Whether everything of the target must hold a value: refused while some does not."""
     unique: bool = False
     """Whether no two of the target may hold the same value."""
     options: list[str] | None = None
-    """What a SELECT or MULTI_SELECT may hold; needed for these, `INVALID_INPUT` for others."""
+    """What a SELECT or MULTI_SELECT may hold: 1 to 200 texts of up to 128 characters. Needed for these types,
+    `INVALID_INPUT` for others."""
     pattern: str | None = None
-    """An expression in RE2 syntax that the whole of a TEXT must match; `INVALID_INPUT` for other types."""
+    """An expression in RE2 syntax, of up to 512 characters, that the whole of a TEXT must match; `INVALID_INPUT` for
+    other types."""
 
 
 @api_input

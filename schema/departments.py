@@ -81,11 +81,12 @@ class CreateDepartmentInput(MutationInput):
     """A department that does not exist yet."""
 
     name: str
-    """What to call it."""
+    """What to call it: 1 to 128 characters."""
     routing: records.RoutingMethod = records.RoutingMethod.LEAST_LOADED
     """How its rooms will get their agents."""
     external_timeout_seconds: int | None = None
-    """EXTERNAL: for how many seconds a room waits for an app to decide before `fallbackRouting` takes over."""
+    """EXTERNAL: for how many seconds, 1 to 86,400, a room waits for an app to decide before `fallbackRouting` takes
+    over."""
     fallback_routing: records.RoutingMethod | None = None
     """EXTERNAL: how a room gets its agent when no app decided in time. EXTERNAL itself is `INVALID_INPUT`."""
 

@@ -10,6 +10,7 @@ from graphql.language import FieldNode
 from strawberry.exceptions import MissingQueryError, StrawberryInputCoercionError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
+from storage.database import unavailable
 from storage.errors import SwitchboardError
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def invalid_document(errors: list[GraphQLError]) -> list[GraphQLError]:
 
 def _told(error: GraphQLError) -> tuple[str, dict[str, object]]:
     cause = _cause(error)
+    cause = unavailable(cause) or cause
     match cause:
         case SwitchboardError():
             logger.info("%s at %s", cause.code, _place(error))

@@ -160,6 +160,7 @@ def _of_room(fact: facts.AnyRoomFact) -> Event:
                 agent=_agent(fact.room.former),
                 next_agent=_agent_or_none(fact.next_agent),
                 cause=fact.cause,
+                comment=fact.comment,
                 **_common_of_rooms(fact),
             )
         case facts.RoomQueued():

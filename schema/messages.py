@@ -71,10 +71,10 @@ class SendMessageInput(MutationInput):
     room_id: strawberry.ID
     """The room: `NOT_FOUND` when there is none that you may see, `ROOM_CLOSED` when it is over."""
     text: str
-    """What to say."""
+    """What to say: 1 to 20,000 characters."""
     as_: MessageSenderInput | None = strawberry.field(name="as", default=None)
     """Whose words they are: the caller's own when null. Apps may speak as the agent who serves the room or as its
-    visitor; anybody else is `FORBIDDEN`."""
+    visitor, but for no other (`INVALID_INPUT`); others only for themselves (`FORBIDDEN`)."""
 
 
 @api_type

@@ -16,7 +16,7 @@ class MutationInput:
     """What every mutation takes."""
 
     client_mutation_id: str | None = None
-    """A name of your choice for this change, to make sending it again safe.
+    """A name of your choice for this change, of 1 to 128 characters, to make sending it again safe.
 
     It comes back on the payload and on every event the change causes, those of routing included. The same caller
     sending the same name again within 24 hours, with the same operation and arguments, gets the first answer and

@@ -6,7 +6,7 @@ import strawberry
 
 from resolvers import roles
 from schema.context import Info
-from schema.fields import api_input, api_type, field, later, mutation_field, query_field
+from schema.fields import api_input, api_type, mutation_field, query_field
 from schema.mutations import Input, MutationInput, MutationPayload
 from storage import records
 
@@ -15,42 +15,25 @@ from storage import records
 class Role:
     """A named set of permissions, which users hold by its name."""
 
+    id: strawberry.ID
+    """Its identity. Stays the same for life."""
     name: str
     """What it is called; unique."""
-    record: strawberry.Private[records.Role | None]
+    description: str | None
+    """What it is for, in words for people."""
+    built_in: bool
+    """Whether it came with Switchboard, like `admin`, `livechat-manager`, `livechat-agent` and `bot`."""
 
     @classmethod
     def of(cls, record: records.Role) -> Self:
-        return cls(name=record.name, record=record)
+        return cls(
+            id=strawberry.ID(record.id), name=record.name, description=record.description, built_in=record.built_in
+        )
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """A role of which no more than the name is known yet; what else is asked for is read then."""
-        return cls(name=name, record=None)
-
-    @field
-    def id(self, info: Info) -> strawberry.ID:
-        """Its identity. Stays the same for life."""
-        return strawberry.ID(self.record.id) if self.record else later(self._id(info))
-
-    @field
-    def description(self, info: Info) -> str | None:
-        """What it is for, in words for people."""
-        return self.record.description if self.record else later(self._description(info))
-
-    @field
-    def built_in(self, info: Info) -> bool:
-        """Whether it came with Switchboard, like `admin`, `livechat-manager`, `livechat-agent` and `bot`."""
-        return self.record.built_in if self.record else later(self._built_in(info))
-
-    async def _id(self, info: Info) -> strawberry.ID:
-        return strawberry.ID((await info.context.loaders.roles.load(self.name)).id)
-
-    async def _description(self, info: Info) -> str | None:
-        return (await info.context.loaders.roles.load(self.name)).description
-
-    async def _built_in(self, info: Info) -> bool:
-        return (await info.context.loaders.roles.load(self.name)).built_in
+        """For those who ask for nothing but the name, which users know themselves: nothing needs to be read for it."""
+        return cls(id=strawberry.ID(""), name=name, description=None, built_in=False)
 
 
 @api_type
@@ -68,9 +51,9 @@ class CreateRoleInput(MutationInput):
     """A role that does not exist yet."""
 
     name: str
-    """What to call it. `DUPLICATE_VALUE` when there is a role of that name."""
+    """What to call it: 1 to 64 characters. `DUPLICATE_VALUE` when there is a role of that name."""
     description: str | None = None
-    """What it is for, in words for people."""
+    """What it is for, in words for people: up to 1,000 characters."""
 
 
 @api_type

@@ -47,6 +47,8 @@ class AgentUnassigned(RoomEvent):
     """Who will serve it, when it was transferred to an agent."""
     cause: facts.AssignmentCause
     """Why the agent lost it."""
+    comment: str | None
+    """What whoever took the room from the agent had to say: the comment of `unassignAgent`."""
 
 
 @api_type

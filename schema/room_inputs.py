@@ -29,13 +29,13 @@ class StartRoomInput(MutationInput):
     """The department it is for, and whose rule finds an agent: `NOT_FOUND` when there is none, `DEPARTMENT_DISABLED`
     when it takes no new rooms. For any agent when null."""
     source: str = "api"
-    """Where it came from: `api`, `widget`, `email`, `sms`, or a word of your own."""
+    """Where it came from: `api`, `widget`, `email`, `sms`, or a word of your own, of up to 64 characters."""
     subject: str | None = None
-    """What it is about."""
+    """What it is about: up to 1,000 characters."""
     priority: int = 0
     """How urgent it is; higher is served first."""
     tags: list[str] | None = None
-    """Tags to start with."""
+    """Tags to start with: up to 100, each of 1 to 128 characters."""
     custom_fields: list[CustomFieldInput] | None = None
     """Values of custom fields, in `RoomStarted` already. `FIELD_REQUIRED` when a required one is missing."""
 
@@ -59,7 +59,7 @@ class UnassignAgentInput(RoomChangeInput):
     """A room that its agent will no longer serve."""
 
     comment: str | None = None
-    """Why, for those who read it later."""
+    """Why, in up to 1,000 characters. No event carries it."""
 
 
 @api_choice
@@ -79,7 +79,7 @@ class TransferRoomInput(RoomChangeInput):
     to: TransferTarget
     """To an agent or to a department."""
     comment: str | None = None
-    """What whoever gets it should know."""
+    """What whoever gets it should know, in up to 1,000 characters."""
 
 
 @api_input
@@ -87,7 +87,7 @@ class HoldRoomInput(RoomChangeInput):
     """A room to put on hold."""
 
     comment: str | None = None
-    """Why, for those who read it later."""
+    """Why, for those who read it later, in up to 1,000 characters."""
 
 
 @api_input
@@ -117,9 +117,9 @@ class CloseRoomInput(RoomChangeInput):
     """A conversation that ends."""
 
     comment: str | None = None
-    """What there is to say at the end."""
+    """What there is to say at the end, in up to 1,000 characters."""
     tags: list[str] | None = None
-    """Tags to add to those the room has."""
+    """Tags to add to those the room has, up to 100 in all."""
     custom_fields: list[CustomFieldInput] | None = None
     """Values to change on the way out; `RoomClosed` carries them."""
 

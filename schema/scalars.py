@@ -88,8 +88,8 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="DateTime",
         description=(
             "A point in time, to the millisecond: RFC 3339, always answered in UTC with `Z`, such as "
-            "`2030-01-31T09:30:00Z` or `2030-01-31T09:30:00.250Z`. Three digits of fraction are written, or none when they "
-            "would be zeros. What you send may have another offset, and is converted; finer digits are cut off."
+            "`2030-01-31T09:30:00Z` or `2030-01-31T09:30:00.250Z`. Three digits of fraction are written, or none when "
+            "they would be zeros. What you send may have another offset, and is converted; finer digits are cut off."
         ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=format_time,
@@ -113,9 +113,9 @@ SCALARS: dict[object, ScalarDefinition] = {
     FieldValue: strawberry.scalar(
         name="FieldValue",
         description=(
-            "What a custom field holds: a String (TEXT, SELECT, and DATETIME in the form of `DateTime`), an Int or Float "
-            "(NUMBER), a Boolean (BOOLEAN), or a list of Strings (MULTI_SELECT). The field's definition decides which; a "
-            "value that does not fit it is `INVALID_FIELD_VALUE`."
+            "What a custom field holds: a String (TEXT, SELECT, and DATETIME in the form of `DateTime`), an Int or "
+            "Float (NUMBER), a Boolean (BOOLEAN), or a list of Strings (MULTI_SELECT). The field's definition decides "
+            "which; a value that does not fit it is `INVALID_FIELD_VALUE`."
         ),
         serialize=format_field_value,
         parse_value=parse_field_value,

@@ -1,11 +1,13 @@
 """The schema: its roots put together from the nouns, and how its documents are parsed, validated and executed."""
 
+from functools import partial
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
+from strawberry.types.graphql import OperationType
 
 from schema.actors import ActorQueries
 from schema.agent_mutations import AgentMutations
@@ -16,9 +18,10 @@ from schema.context import RequestContext
 from schema.custom_field_mutations import CustomFieldMutations
 from schema.custom_fields import CustomFieldQueries
 from schema.departments import DepartmentMutations, DepartmentQueries
-from schema.documents import Documents
+from schema.documents import Documents, Library
 from schema.errors import present
 from schema.events import EVENT_TYPES
+from schema.execution import Executor, prepare
 from schema.fields import api_type
 from schema.log import LogQueries
 from schema.messages import MessageMutations
@@ -81,6 +84,9 @@ class Schema(strawberry.Schema):
 
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
         await _read_head_first(query, kwargs.get("context_value"))
+        # One answer is not what a subscription asks for; those who can take more call `stream`.
+        allowed = kwargs.get("allowed_operation_types") or OperationType
+        kwargs["allowed_operation_types"] = set(allowed) - {OperationType.SUBSCRIPTION}
         return await super().execute(query, *args, **kwargs)
 
     async def stream(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
@@ -95,11 +101,22 @@ async def _read_head_first(query: str | None, context: object) -> None:
         await context.read_head()
 
 
+def _hand_choices_over(api: GraphQLSchema) -> None:
+    """Lets graphql-core see to it that one field of a choice is given: it says of which, as Strawberry does not."""
+    for choice in api.type_map.values():
+        if isinstance(choice, GraphQLInputObjectType):
+            choice.is_one_of = choice.extensions["strawberry-definition"].is_one_of
+            choice.out_type = GraphQLInputObjectType.out_type  # type: ignore[method-assign]  # Strawberry's own check
+
+
 schema = Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
     types=[*EVENT_TYPES],
     config=StrawberryConfig(scalar_map=SCALARS),
-    extensions=[Documents],
+    extensions=[partial(Documents, Library())],
+    execution_context_class=Executor,
 )
+_hand_choices_over(schema._schema)
+prepare(schema._schema)

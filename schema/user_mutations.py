@@ -16,15 +16,17 @@ class CreateUserInput(MutationInput):
     """A user that does not exist yet."""
 
     username: str
-    """The name to sign in and be found with; `USERNAME_TAKEN` when another user has it, in whatever case."""
+    """The name to sign in and be found with: 1 to 64 characters without white space. `USERNAME_TAKEN` when another
+    user has it, in whatever case."""
     name: str | None = None
-    """The name to show to people."""
+    """The name to show to people, of up to 128 characters."""
     emails: list[str] | None = None
-    """Email addresses, in the order in which to keep them."""
+    """Up to 10 email addresses, in the order in which to keep them."""
     type: records.UserType = records.UserType.USER
     """Whether it is a person, a bot or an app."""
     password: str | None = None
-    """The password to sign in with; without one the user cannot. Kept as an argon2id hash, and never shown again."""
+    """The password to sign in with, of 8 to 256 characters; without one the user cannot. Kept as an argon2id hash, and
+    never shown again."""
     roles: list[str] | None = None
     """Roles to hold from the start, by name; `UNKNOWN_ROLE` when one does not exist. Needs the scope `roles:write`
     too."""

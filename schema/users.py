@@ -9,9 +9,9 @@ import strawberry
 from resolvers import users
 from schema import agents
 from schema.connections import DEFAULT_FIRST, After, Connection, First, size
-from schema.context import Info
+from schema.context import Info, asks_only_for
 from schema.custom_fields import CustomFieldRef, HasCustomFields, ref_of
-from schema.fields import api_choice, api_enum, api_input, api_type, chosen, describe_enum, field, query_field
+from schema.fields import api_choice, api_enum, api_input, api_type, chosen, describe_enum, field, later, query_field
 from schema.filters import UserFilter, expression_of
 from schema.orders import OrderDirection, descending
 from schema.references import AgentRef
@@ -76,9 +76,14 @@ class User(HasCustomFields):
         )
 
     @field
-    def roles(self) -> list[Role]:
+    def roles(self, info: Info) -> list[Role]:
         """The roles it holds, in the order of their names."""
-        return [Role.named(name) for name in self.record.roles]
+        if not self.record.roles or asks_only_for(info, "name"):
+            return [Role.named(name) for name in self.record.roles]
+        return later(self._roles(info))
+
+    async def _roles(self, info: Info) -> list[Role]:
+        return [Role.of(role) for role in await info.context.loaders.roles.load_many(self.record.roles)]
 
     @field
     def agent(self) -> AgentRef | None:

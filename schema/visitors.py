@@ -102,13 +102,13 @@ class SaveVisitorInput(MutationInput):
     """What is known of a visitor. What is left out stays as it is."""
 
     token: str
-    """What your side knows the visitor by. A token that is new makes a new visitor."""
+    """What your side knows the visitor by: 1 to 128 characters. A token that is new makes a new visitor."""
     name: str | None = strawberry.UNSET
-    """The name; null takes it away."""
+    """The name, of up to 128 characters; null takes it away."""
     email: str | None = strawberry.UNSET
     """The email address; null takes it away."""
     phone: str | None = strawberry.UNSET
-    """The phone number; null takes it away."""
+    """The phone number, of up to 64 characters; null takes it away."""
     custom_fields: list[CustomFieldInput] | None = None
     """Values of custom fields. They merge with what the visitor holds, key by key. `FIELD_REQUIRED` when a new visitor
     lacks a required one."""
