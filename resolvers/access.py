@@ -1,9 +1,11 @@
 """Who is calling and what they may do: scopes of apps, permissions of roles, and what of the rooms each may see."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 
+from resolvers.tokens import is_mistyped
 from storage import apps, roles, tokens, users
 from storage.database import now
 from storage.errors import Forbidden, Invalid, Unauthenticated, shorten
@@ -12,6 +14,8 @@ from storage.records import Actor, ActorType, RoomStatus, User
 from storage.storage import Storage
 
 ADMIN = "admin"
+#: How exactly it is known when an app was last heard of.
+USE_SECONDS = 60
 
 #: Every scope an app can hold, and what it opens.
 SCOPES: Mapping[str, str] = MappingProxyType(
@@ -48,8 +52,8 @@ _SERVING = frozenset(
         "events:read",
     }
 )
-#: What a signed-in user may do, by role. A manager sees the rooms of its departments, an agent those it serves and
-#: those that wait for somebody like it. Other roles open nothing by themselves.
+#: What a signed-in user may do, by role. A manager sees the rooms of its departments, an agent those it serves, those
+#: closed ones that it served, and those that wait for somebody like it. Other roles open nothing by themselves.
 PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         roles.ADMIN: frozenset({ADMIN}),
@@ -67,8 +71,9 @@ class Caller:
     scopes: frozenset[str] = frozenset()
     #: The signed-in user, if it is one.
     user: User | None = None
-    #: The hash of the token that was shown.
+    #: The hash of the token that was shown, and when it ends by itself.
     token_id: str | None = None
+    expires_at: datetime | None = None
     #: Why there is no actor.
     problem: str = "This needs a token: send the header  Authorization: Bearer TOKEN."
 
@@ -89,24 +94,45 @@ class Caller:
 
 
 ANONYMOUS = Caller(actor=None)
+#: Whoever shows a token that is not valid.
+NOBODY = Caller(actor=None, problem="The token is not valid: it is unknown, has expired or was revoked.")
 
 
-async def authenticate(storage: Storage, token: str) -> Caller:
-    """The caller that a token stands for: with no actor, and the reason, when the token is not valid."""
-    known = await tokens.find(storage.reader, token)
+async def authenticate(storage: Storage, token: str, *, made_up: Collection[str] = ()) -> Caller:
+    """The caller that a token stands for: with no actor, and the reason, when the token is not valid.
+
+    Raises Unavailable when the database does not answer.
+    """
+    token_id = recognise(token, made_up=made_up)
+    return NOBODY if token_id is None else await caller_of(storage, token_id)
+
+
+def recognise(token: str, *, made_up: Collection[str] = ()) -> str | None:
+    """The id of a token, its hash; None when it was mistyped, for which nobody needs to ask the database.
+
+    Those among `made_up` were not made by us, and cannot be told to be mistyped.
+    """
+    token_id = tokens.digest(token)
+    return None if is_mistyped(token) and token_id not in made_up else token_id
+
+
+async def caller_of(storage: Storage, token_id: str) -> Caller:
+    """The caller that the token of this id stands for now, as authenticate() finds it."""
+    known = await tokens.find(storage.reader, token_id)
     if known is not None and known.holder_type is ActorType.APP:
         app = await apps.find(storage.reader, known.holder_id)
         if app is not None and app.active:
-            if app.last_used_at is None or (now() - app.last_used_at).total_seconds() > 60:
-                await apps.note_use(storage.reader, app.id, now())
+            moment = now()
+            if app.last_used_at is None or (moment - app.last_used_at).total_seconds() > USE_SECONDS:
+                await apps.note_use(storage.reader, app.id, moment)
             actor = Actor(type=ActorType.APP, id=app.id, name=app.name)
-            return Caller(actor=actor, scopes=frozenset(app.scopes), token_id=known.id)
+            return Caller(actor, frozenset(app.scopes), token_id=token_id, expires_at=known.expires_at)
     if known is not None and known.holder_type is ActorType.USER:
         user = await users.find(storage.reader, known.holder_id)
         if user is not None and user.active:
             actor = Actor(type=ActorType.USER, id=user.id, name=user.username)
-            return Caller(actor=actor, scopes=scopes_of(user.roles), user=user, token_id=known.id)
-    return Caller(actor=None, problem="The token is not valid: it is unknown, has expired or was revoked.")
+            return Caller(actor, scopes_of(user.roles), user, token_id, known.expires_at)
+    return NOBODY
 
 
 def require(caller: Caller, scopes: Iterable[str]) -> None:
@@ -153,7 +179,7 @@ def require_no_raise(caller: Caller, role_names: Iterable[str], *, what: str, st
         raise Forbidden(f"{what} would reach beyond what this token may do itself: {', '.join(sorted(beyond))}.")
 
 
-# ---------------------------------------------------------------- which rooms
+# ---------------------------------------------------------------- which rooms and departments
 
 
 def visible_rooms(caller: Caller) -> Expression:
@@ -161,13 +187,35 @@ def visible_rooms(caller: Caller) -> Expression:
     user = caller.user
     if user is None or caller.may(ADMIN):
         return EVERYTHING
-    departments = () if user.agent is None else user.agent.department_ids
+    departments = _departments_of(user)
     of_departments = Or(tuple(_room("department", one) for one in departments))
+    closed = _room("status", RoomStatus.CLOSED.value)
+    own = Or((_room("servedBy", user.id), And((closed, _room("lastServedBy", user.id)))))
     if roles.MANAGER in user.roles:
-        return Or((of_departments, _room("servedBy", user.id)))
+        return Or((of_departments, own))
     no_department = AttributeCondition("department", Operator.EXISTS, False)
     waiting = And((_room("status", RoomStatus.QUEUED.value), Or((of_departments, no_department))))
-    return Or((_room("servedBy", user.id), waiting))
+    return Or((own, waiting))
+
+
+def require_managed(caller: Caller, department_ids: Iterable[str]) -> None:
+    """Raise Forbidden when a signed-in user who is no admin would decide about departments of others.
+
+    Whoever could join any department would see all of their rooms.
+    """
+    if caller.user is None or caller.may(ADMIN):
+        return
+    if not set(department_ids) <= set(_departments_of(caller.user)):
+        raise Forbidden("This is for those who manage the department: you decide about your own departments only.")
+
+
+def permissions_of(caller: Caller) -> tuple[frozenset[str], Expression]:
+    """All that decides what the caller may do and see: as long as it is the same, so is what was begun."""
+    return caller.scopes, visible_rooms(caller)
+
+
+def _departments_of(user: User) -> tuple[str, ...]:
+    return () if user.agent is None else user.agent.department_ids
 
 
 def _room(name: str, value: object) -> AttributeCondition:

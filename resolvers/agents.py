@@ -29,7 +29,7 @@ from storage.facts import (
 from storage.filters import And, AttributeCondition, Expression, Operator
 from storage.pages import Page
 from storage.records import AgentProfile, AgentStatus, FieldTarget, Record, User, UserType
-from storage.transactions import Conflict, Reader, Transaction
+from storage.transactions import Conflict, Transaction
 
 
 class AgentAddition(Record, frozen=True, kw_only=False):
@@ -69,8 +69,9 @@ async def list_agents(
     return await users.read_page(context.reader, And(tuple(parts)), first=validation.page_size(first), after=after)
 
 
+@query("users:read")
 async def list_agents_of(context: Context, department_id: str, *, first: int, after: str | None) -> Page[User]:
-    """The agents of a department that the caller was allowed to read."""
+    """The agents of a department."""
     return await users.list_agents_of(context.reader, department_id, first=validation.page_size(first), after=after)
 
 
@@ -94,7 +95,7 @@ async def add_agent(
     profile = AgentProfile(
         status=status,
         max_rooms=_limit(max_rooms),
-        department_ids=await _departments(change.tx, department_ids),
+        department_ids=await _departments(change, department_ids),
     )
     after, facts = _become_agent(before, profile)
     after = msgspec.structs.replace(after, updated_at=change.tx.now)
@@ -107,6 +108,7 @@ async def remove_agent(change: Change, *, user_id: str) -> User:
     tx = change.tx
     before = await _agent(tx, user_id, key="userId")
     access.require_no_raise(change.caller, before.roles, what="Removing this agent")
+    access.require_managed(change.caller, _profile(before).department_ids)
     await requeue_rooms_of(change, before, before)
     rest = tuple(name for name in before.roles if name != stored_roles.AGENT)
     after = msgspec.structs.replace(before, agent=None, roles=rest, updated_at=tx.now)
@@ -134,7 +136,7 @@ async def update_agent(
 ) -> User:
     """Change an agent's limit or departments. A lower limit takes no room away; it only keeps new ones from coming."""
     before = await _agent(change.tx, agent_id, key="agentId")
-    after = await _changed(change.tx, before, max_rooms=max_rooms, department_ids=department_ids)
+    after = await _changed(change, before, max_rooms=max_rooms, department_ids=department_ids)
     if after == before:
         return before
     after = msgspec.structs.replace(after, updated_at=change.tx.now)
@@ -192,7 +194,7 @@ async def ensure_agent(
     profile = AgentProfile(
         status=status or AgentStatus.AVAILABLE,
         max_rooms=_limit(max_rooms or None),
-        department_ids=await _departments(tx, department_ids or None),
+        department_ids=await _departments(change, department_ids or None),
     )
     user, facts = _become_agent(user, profile)
     created = tuple(fact for fact in facts if fact is not UserRolesChanged)
@@ -227,15 +229,16 @@ async def _update_found(
         user = msgspec.structs.replace(user, roles=tuple(sorted(granted)))
         facts.append(UserRolesChanged)
     if user.agent is None:
+        access.require_no_raise(change.caller, before.roles, what="Making this user an agent")
         profile = AgentProfile(
             status=status or AgentStatus.AVAILABLE,
             max_rooms=_limit(max_rooms or None),
-            department_ids=await _departments(tx, department_ids or None),
+            department_ids=await _departments(change, department_ids or None),
         )
         user, told = _become_agent(user, profile)
         facts.extend(fact for fact in told if fact not in facts)
     else:
-        changed = await _changed(tx, user, max_rooms=max_rooms, department_ids=department_ids)
+        changed = await _changed(change, user, max_rooms=max_rooms, department_ids=department_ids)
         if changed != user:
             facts.append(AgentUpdated)
         if status and _profile(changed).status is not status:
@@ -276,7 +279,7 @@ def _with_profile(tx: Transaction, user: User, **changes: object) -> User:
 
 
 async def _changed(
-    tx: Transaction,
+    change: Change,
     user: User,
     *,
     max_rooms: int | UnsetType | None,
@@ -286,7 +289,8 @@ async def _changed(
     if max_rooms is not UNSET:
         profile = msgspec.structs.replace(profile, max_rooms=_limit(max_rooms))
     if department_ids is not UNSET:
-        profile = msgspec.structs.replace(profile, department_ids=await _departments(tx, department_ids))
+        ids = await _departments(change, department_ids, held=profile.department_ids)
+        profile = msgspec.structs.replace(profile, department_ids=ids)
     return msgspec.structs.replace(user, agent=profile)
 
 
@@ -294,10 +298,12 @@ def _limit(max_rooms: int | None) -> int | None:
     return None if max_rooms is None else validation.number(max_rooms, "maxRooms", least=0, most=100_000)
 
 
-async def _departments(reader: Reader, ids: Sequence[str] | None) -> tuple[str, ...]:
-    """The departments' ids, sorted. Raises NotFound for one that does not exist."""
+async def _departments(change: Change, ids: Sequence[str] | None, *, held: Sequence[str] = ()) -> tuple[str, ...]:
+    """The departments' ids, sorted. Raises NotFound for one that does not exist, and Forbidden when the caller may not
+    decide about one that comes or goes."""
     wanted = validation.texts(ids, "departmentIds")
-    known = await departments.get_many(reader, wanted) if wanted else {}
+    access.require_managed(change.caller, set(wanted) ^ set(held))
+    known = await departments.get_many(change.tx, wanted) if wanted else {}
     for one in wanted:
         if one not in known:
             raise NotFound("department", one, key="departmentIds")

@@ -1,7 +1,5 @@
 """Apps: outside programs, created with scopes and a token that is shown once."""
 
-import hashlib
-import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -10,6 +8,7 @@ import msgspec
 from resolvers import access, validation
 from resolvers.context import Context
 from resolvers.operations import Change, mutation, query
+from resolvers.tokens import APP, new_token
 from storage import apps, tokens
 from storage.database import new_id
 from storage.errors import Forbidden, Invalid
@@ -50,7 +49,7 @@ async def create_app(change: Change, *, name: str, scopes: Sequence[str]) -> App
         scopes=tuple(sorted(wanted)),
         created_at=tx.now,
     )
-    return await _create(tx, app, new_token("app"))
+    return await _create(tx, app, new_token(APP))
 
 
 @mutation("apps:write", turn="app_id", remembered=False)
@@ -65,7 +64,7 @@ async def rotate_app_token(change: Change, *, app_id: str, overlap_seconds: int 
         await tokens.expire(tx, app_id, at=tx.now + timedelta(seconds=overlap_seconds))
     else:
         await tokens.delete(tx, app_id)
-    token = new_token("app")
+    token = new_token(APP)
     await _keep(tx, app, token)
     return AppWithToken(await apps.update(tx, app, app, AppTokenRotated), token)
 
@@ -74,6 +73,8 @@ async def rotate_app_token(change: Change, *, app_id: str, overlap_seconds: int 
 async def revoke_app(change: Change, *, app_id: str) -> App:
     """End an app: its tokens are void and its subscriptions are closed at once."""
     app = await _manageable(change, app_id)
+    if app_id == ADMIN_APP_ID:
+        raise Invalid("The admin app is the way back in and stays; give it a new token instead.", key="appId")
     if not app.active:
         return app
     await tokens.delete(change.tx, app_id)
@@ -99,27 +100,6 @@ async def _keep(tx: Transaction, app: App, token: str) -> None:
     await tokens.insert(tx, record)
 
 
-# ---------------------------------------------------------------- tokens
-
-
-def new_token(kind: str) -> str:
-    """A token that people and secret scanners recognise: sb_KIND_, 40 random characters and six that check them."""
-    body = secrets.token_hex(20)
-    return f"sb_{kind}_{body}{_checksum(kind, body)}"
-
-
-def is_well_formed(token: str) -> bool:
-    """Whether new_token may have made it; one that was mistyped is refused without asking the database."""
-    match token.split("_"):
-        case ["sb", kind, rest]:
-            return rest[-6:] == _checksum(kind, rest[:-6])
-    return False
-
-
-def _checksum(kind: str, body: str) -> str:
-    return hashlib.sha256(f"{kind}_{body}".encode("utf-8", "surrogatepass")).hexdigest()[:6]
-
-
 # ---------------------------------------------------------------- whoever runs the deployment
 
 
@@ -132,11 +112,11 @@ async def ensure_admin(storage: Storage, given_token: str | None) -> str | None:
     async def ensure(tx: Transaction) -> str | None:
         app = await apps.find(tx, ADMIN_APP_ID)
         if app is None:
-            token = given_token or new_token("app")
+            token = given_token or new_token(APP)
             app = App(id=ADMIN_APP_ID, name="admin", scopes=(access.ADMIN,), created_at=tx.now)
             await _create(tx, app, token)
             return None if given_token else token
-        if given_token and not any(one.id == tokens.digest(given_token) for one in await tokens.list_of(tx, app.id)):
+        if given_token and not await _is_kept(tx, app, given_token):
             await tokens.delete(tx, app.id)
             await _keep(tx, app, given_token)
             await apps.update(tx, app, app, AppTokenRotated)
@@ -144,3 +124,9 @@ async def ensure_admin(storage: Storage, given_token: str | None) -> str | None:
 
     token, _ = await storage.changes.run(ensure)
     return token
+
+
+async def _is_kept(tx: Transaction, app: App, token: str) -> bool:
+    """Whether it is a token of the app, and will be until it is revoked."""
+    kept = await tokens.list_of(tx, app.id)
+    return any(one.id == tokens.digest(token) and one.expires_at is None for one in kept)

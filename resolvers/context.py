@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from resolvers.access import ANONYMOUS, Caller
+from resolvers.sign_ins import SignIns
 from storage.catalog import Catalog
 from storage.records import RoutingMethod
 from storage.storage import Storage
@@ -24,6 +25,9 @@ class Services:
 
     storage: Storage
     routing: Routing = Routing()
+    sign_ins: SignIns = field(default_factory=SignIns)
+    #: The hashes of tokens that people made up, which have no checksum.
+    made_up_tokens: frozenset[str] = frozenset()
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def listen(self, listener: Callable[[], None]) -> None:
@@ -43,6 +47,8 @@ class Context:
     services: Services
     caller: Caller = ANONYMOUS
     client_mutation_id: str | None = None
+    #: Where the operation came from; "" when it came from inside.
+    address: str = ""
 
     @property
     def storage(self) -> Storage:

@@ -6,7 +6,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from resolvers import validation
+from resolvers import access, validation
 from resolvers.context import Context
 from resolvers.operations import Change, mutation, query
 from resolvers.serving import with_capacity_gained
@@ -64,6 +64,7 @@ async def update_department(
 ) -> Department:
     """Change what is given. Rooms that wait already are routed by the new method; their time-outs stay as they were."""
     before = await departments.get(change.tx, department_id)
+    access.require_managed(change.caller, (department_id,))
     changes: dict[str, object] = {}
     if name is not UNSET:
         changes["name"] = validation.text(_given(name, "name"), "name", longest=validation.NAME_CHARACTERS)
@@ -86,6 +87,7 @@ async def set_department_agents(
     """Let agents serve a department, or no longer. All of them, or none if one is no agent."""
     tx = change.tx
     department = await departments.get(tx, department_id)
+    access.require_managed(change.caller, (department_id,))
     added = validation.texts(add, "add")
     removed = validation.texts(remove, "remove")
     if both := set(added) & set(removed):

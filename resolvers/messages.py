@@ -9,6 +9,7 @@ from resolvers.room_changes import RoomChange
 from storage import messages, rooms
 from storage.database import new_id
 from storage.errors import Forbidden, Invalid, NotFound, RoomClosed
+from storage.filters import EVERYTHING
 from storage.matching import matches
 from storage.pages import Page
 from storage.records import Actor, ActorType, Message, RoomSnapshot, RoomStatus
@@ -16,14 +17,40 @@ from storage.records import Actor, ActorType, Message, RoomSnapshot, RoomStatus
 
 @query("messages:read")
 async def list_messages(context: Context, room_id: str, *, first: int = 50, after: str | None = None) -> Page[Message]:
-    """Messages of a room that the caller was allowed to read, oldest first."""
-    return await messages.read_page(context.reader, room_id, first=validation.page_size(first), after=after)
+    """Messages of a room, oldest first; none of a room that the caller may not see."""
+    size = validation.page_size(first)
+    if not await _seen(context, (room_id,)):
+        return _NONE
+    return await messages.read_page(context.reader, room_id, first=size, after=after)
 
 
 @query("messages:read")
 async def first_pages(context: Context, room_ids: Sequence[str], *, first: int = 50) -> dict[str, Page[Message]]:
-    """The first page of each of these rooms' messages, by room, in one round trip."""
-    return await messages.read_first_pages(context.reader, list(room_ids), first=validation.page_size(first))
+    """The first page of each of these rooms' messages, by room, in one round trip; none of rooms that the caller may
+    not see."""
+    size = validation.page_size(first)
+    seen = await _seen(context, room_ids)
+    pages = await messages.read_first_pages(context.reader, seen, first=size) if seen else {}
+    return {room_id: pages.get(room_id, _NONE) for room_id in room_ids}
+
+
+async def _seen(context: Context, room_ids: Sequence[str]) -> list[str]:
+    """Those of the rooms that the caller may see now.
+
+    An event shows a room to everybody who saw it then; what was said in it since may not be for them.
+    """
+    visible = access.visible_rooms(context.caller)
+    if visible == EVERYTHING:
+        return list(room_ids)
+    found = await rooms.get_many(context.reader, room_ids)
+    return [room_id for room_id in room_ids if room_id in found and matches(visible, found[room_id])]
+
+
+async def _no_messages() -> int:
+    return 0
+
+
+_NONE: Page[Message] = Page(items=[], cursors=[], has_next=False, has_previous=False, total=_no_messages)
 
 
 @mutation("messages:write", turn="room_id")

@@ -1,6 +1,9 @@
 """Passwords: hashed with Argon2id, off the event loop, since one hash takes tens of milliseconds of a core."""
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -9,8 +12,12 @@ from storage import passwords
 from storage.errors import Invalid
 from storage.transactions import Reader, Transaction
 
+T = TypeVar("T")
+
 #: The library's defaults are those of RFC 9106 for ordinary machines: 64 MiB, 3 passes, 4 lanes.
 _HASHER = PasswordHasher()
+#: Two at a time, so that a wave of people who sign in takes neither all memory nor all cores.
+_THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="passwords")
 SHORTEST = 8
 #: More says nothing more, and hashing it would be work for an attacker to hand out.
 LONGEST = 256
@@ -20,20 +27,33 @@ async def save(tx: Transaction, user_id: str, password: str) -> None:
     """Keep the hash. Raises Invalid for a password that is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise Invalid(f"password must have {SHORTEST} to {LONGEST} characters.", key="password")
-    await passwords.save(tx, user_id, await asyncio.to_thread(_HASHER.hash, password))
+    await passwords.save(tx, user_id, await _in_thread(lambda: _HASHER.hash(password.encode("utf-8", "surrogatepass"))))
 
 
-async def verify(reader: Reader, user_id: str | None, password: str) -> bool:
-    """Whether it is the user's password. Takes as long when there is no such user, so that nobody can find out."""
+async def verify(reader: Reader, user_id: str | None, password: str) -> str | None:
+    """The hash that was kept, when it is of this password, which is the user's then; None otherwise.
+
+    Takes as long when there is no such user, so that nobody can find out.
+    """
     kept = None if user_id is None else await passwords.find(reader, user_id)
-    right = await asyncio.to_thread(_matches, kept or _NOBODY, password[: LONGEST + 1])
-    return right and kept is not None
+    given = password[: LONGEST + 1].encode("utf-8", "surrogatepass")
+    right = await _in_thread(lambda: _matches(kept or _NOBODY, given))
+    return kept if right else None
 
 
-def _matches(kept: str, password: str) -> bool:
+async def require_unchanged(tx: Transaction, user_id: str, password_hash: str) -> None:
+    """See to it that this change does not come true beside one of the password, whichever is quicker."""
+    await passwords.hold(tx, user_id, password_hash)
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+
+
+def _matches(kept: str, password: bytes) -> bool:
     try:
         return _HASHER.verify(kept, password)
-    except (VerificationError, InvalidHashError, UnicodeEncodeError):
+    except (VerificationError, InvalidHashError):
         return False
 
 

@@ -22,10 +22,14 @@ BUSY_PAUSE_SECONDS = 0.05
 
 @asynccontextmanager
 async def open_services(
-    storage: Storage, *, routing: Routing | None = None, retention: timedelta = timedelta(days=7)
+    storage: Storage,
+    *,
+    routing: Routing | None = None,
+    retention: timedelta = timedelta(days=7),
+    made_up_tokens: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Services]:
     """What operations need, with the queue served and the data kept in order until the block is left."""
-    services = Services(storage=storage, routing=routing or Routing())
+    services = Services(storage=storage, routing=routing or Routing(), made_up_tokens=made_up_tokens)
     queue = Queue(services)
     services.listen(queue.moved)
     tasks = [

@@ -3,8 +3,8 @@
 from datetime import datetime, timedelta
 
 from resolvers import access, passwords
-from resolvers.apps import new_token
 from resolvers.operations import Change, mutation
+from resolvers.tokens import SESSION, new_token
 from storage import tokens, users
 from storage.errors import Unauthenticated
 from storage.records import ActorType, Record, Token, User
@@ -20,15 +20,17 @@ class Session(Record, frozen=True, kw_only=False):
     user: User
 
 
-@mutation(remembered=False, open_to_all=True)
+@mutation(turn="username", remembered=False, open_to_all=True)
 async def login(change: Change, *, username: str, password: str) -> Session:
     """Sign in. Says only that username or password are wrong, and takes as long whichever it is."""
     tx = change.tx
-    user = await users.find_by_username(tx, username)
-    right = await passwords.verify(tx, None if user is None else user.id, password)
-    if user is None or not right or not user.active:
-        raise Unauthenticated("Username or password is wrong.")
-    token = new_token("session")
+    with change.context.services.sign_ins.attempt(username, change.context.address):
+        user = await users.find_by_username(tx, username)
+        right = await passwords.verify(tx, None if user is None else user.id, password)
+        if user is None or not right or not user.active:
+            raise Unauthenticated("Username or password is wrong.")
+    await passwords.require_unchanged(tx, user.id, right)
+    token = new_token(SESSION)
     expires_at = tx.now + timedelta(hours=SESSION_HOURS)
     await tokens.insert(
         tx,

@@ -186,10 +186,11 @@ async def set_user_active(change: Change, *, user_id: str, active: bool) -> User
     if before.active == active:
         return before
     after = msgspec.structs.replace(before, active=active, updated_at=tx.now)
+    # On reactivating too: somebody may have signed in just while the user was deactivated.
+    await tokens.delete(tx, user_id)
     if active:
         return await users.update(tx, before, with_capacity_gained(after), UserUpdated)
     after = await requeue_rooms_of(change, before, after)
-    await tokens.delete(tx, user_id)
     return await users.update(tx, before, after, UserUpdated)
 
 

@@ -22,15 +22,13 @@ from strawberry.schema import BaseSchema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-from resolvers.access import ANONYMOUS, Caller, authenticate
+from resolvers.access import ANONYMOUS, Caller, authenticate, recognise
 from resolvers.context import Context, Services
 from schema.context import RequestContext
 from schema.errors import INTERNAL, from_exception
-from server.revocations import Revocations
+from server.grants import Grants
 from server.tokens import token_in_header
 from server.websockets import Connection, Socket
-from storage import tokens
-from storage.database import now
 from storage.errors import Invalid, Unauthenticated
 
 CONNECTION_INIT_WAIT = timedelta(seconds=10)
@@ -62,7 +60,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
             max_subscriptions_per_connection=MAX_OPERATIONS_PER_CONNECTION,
         )
         self.services = services
-        self.revocations = Revocations(services.storage.feed)
+        self.grants = Grants(services.storage)
         self._graphiql = GRAPHIQL.read_text(encoding="utf-8")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,25 +79,27 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
 
     async def identify(self, token: str | None) -> Caller:
         """Who shows this token; somebody with no actor when it is not valid, and so are those who show none."""
-        return ANONYMOUS if token is None else await authenticate(self.services.storage, token)
+        if token is None:
+            return ANONYMOUS
+        return await authenticate(self.services.storage, token, made_up=self.services.made_up_tokens)
 
-    async def expires_in(self, token: str) -> float | None:
-        """In how many seconds a token ends, if it ends by itself and is valid now."""
-        known = await tokens.find(self.services.storage.reader, token)
-        return None if known is None or known.expires_at is None else (known.expires_at - now()).total_seconds()
+    def recognise(self, token: str) -> str | None:
+        """The id of a token; None when it was mistyped."""
+        return recognise(token, made_up=self.services.made_up_tokens)
 
-    def context_of(self, caller: Caller) -> RequestContext:
-        """What one operation of this caller runs with."""
-        return RequestContext(Context(self.services, caller))
+    def context_of(self, caller: Caller, address: str) -> RequestContext:
+        """What one operation of this caller, who is at that address, runs with."""
+        return RequestContext(Context(self.services, caller, address=address))
 
     async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> RequestContext:
+        address = request.client.host if request.client else ""
         if isinstance(request, WebSocket):  # who it is, is known when connection_init has been received
-            return self.context_of(ANONYMOUS)
+            return self.context_of(ANONYMOUS, address)
         try:
             caller = await self.identify(token_in_header(request.headers.get("authorization", "")))
         except Unauthenticated as error:
             caller = Caller(actor=None, problem=error.message)
-        return self.context_of(caller)
+        return self.context_of(caller, address)
 
     # ---------------------------------------------------------------- requests
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLError
@@ -14,12 +15,14 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import Connec
 from resolvers.access import ANONYMOUS, Caller
 from schema.context import RequestContext
 from server.tokens import token_in_payload
-from storage.errors import Unauthenticated, Unavailable
+from storage.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from server.graphql import GraphQL
 
 FORBIDDEN = 4403
+#: How long somebody who connects waits for a database that does not answer.
+PATIENCE_SECONDS = 10
 #: What may stand under a key of a message, beside nothing at all.
 SHAPES: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "connection_init": {"payload": (dict, type(None))},
@@ -52,14 +55,16 @@ class Socket(ASGIWebSocketAdapter):
 class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
     """One websocket and the operations on it."""
 
-    #: Whose token came with connection_init.
-    caller: Caller = ANONYMOUS
-    _token: str | None = None
-    _expiry: asyncio.TimerHandle | None = None
+    #: The token that came with connection_init, once it was found to be valid.
+    _token_id: str | None = None
 
     @property
     def endpoint(self) -> "GraphQL":
         return cast("GraphQL", self.view)
+
+    @property
+    def caller(self) -> Caller:
+        return ANONYMOUS if self._token_id is None else self.endpoint.grants.caller(self._token_id)
 
     async def handle_message(self, message: Message) -> None:
         problem = malformed(message)
@@ -70,51 +75,44 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         payload = cast(dict[str, object], message.get("payload") or {})
-        if not self.connection_init_received:
-            try:
-                self._token = token_in_payload(payload)
-            except Unauthenticated:
-                await self.websocket.close(FORBIDDEN, "Forbidden")
-                return
-            if not await self.identify():
-                return
+        if not self.connection_init_received and not await self._admit(payload):
+            return
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
 
-    async def identify(self) -> bool:
-        """See whose the token is. When it is nobody's, or nobody can say, the socket is closed and this is false."""
-        if self._token is None:
-            return True
+    async def _admit(self, payload: Mapping[str, object]) -> bool:
+        """Whether there is no token, or a valid one, with which the socket ends; otherwise it is closed."""
         try:
-            caller = await self.endpoint.identify(self._token)
-            expires_in = await self.endpoint.expires_in(self._token)
-        except Unavailable:
-            await self.websocket.close(WS_1013_TRY_AGAIN_LATER, "The database does not answer")
-            return False
-        if caller.actor is None:
+            token = token_in_payload(payload)
+        except Unauthenticated:
             await self.websocket.close(FORBIDDEN, "Forbidden")
             return False
-        self.endpoint.revocations.add(caller.id, self)
-        if self._expiry is not None:
-            self._expiry.cancel()
-        if expires_in is not None:
-            loop = asyncio.get_running_loop()
-            self._expiry = loop.call_later(expires_in, self.endpoint.revocations.check, self)
-        self.caller = caller
-        return True
+        if token is None:
+            return True
+        token_id = self.endpoint.recognise(token)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                if token_id is not None and (await self.endpoint.grants.hold(token_id, self)).actor is not None:
+                    self._token_id = token_id
+                    return True
+        except TimeoutError:
+            await self.websocket.close(WS_1013_TRY_AGAIN_LATER, "The database does not answer")
+            return False
+        await self.websocket.close(FORBIDDEN, "Forbidden")
+        return False
 
-    async def check_token(self) -> None:
-        await self.identify()
+    async def end(self, reason: str) -> None:
+        """Close it because the token allows it no longer."""
+        with suppress(Exception):  # whatever it is, the socket is gone
+            await self.websocket.close(FORBIDDEN, reason)
 
     async def shutdown(self) -> None:
-        if self._expiry is not None:
-            self._expiry.cancel()
-        if self.caller.actor is not None:
-            self.endpoint.revocations.remove(self.caller.id, self)
+        if self._token_id is not None:
+            self.endpoint.grants.release(self._token_id, self)
         await super().shutdown()
 
     async def run_operation(self, operation: Operation[RequestContext, None]) -> None:
         # The base class has one context for all operations, and takes it up before it first waits for anything.
-        self.context = self.endpoint.context_of(self.caller)
+        self.context = self.endpoint.context_of(self.caller, self.context.reading.address)
         await super().run_operation(operation)
 
     @staticmethod

@@ -43,6 +43,8 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             # The queue: per department, highest priority first, then longest waiting.
             _index("queue", "status", "departmentId", "-priority", "queuedAt", "_id"),
             _index("served", "servedById", "status", "_id"),
+            # The closed rooms that an agent served.
+            _index("last_served", "lastServedById", "status", "_id"),
             _index("visitor", "visitorId", "_id"),
             _index("status", "status", "_id"),
             _index("department", "departmentId", "_id"),

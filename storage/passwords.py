@@ -1,6 +1,6 @@
 """Hashes of passwords, kept apart from users so that no read of a user ever carries one."""
 
-from storage.transactions import Reader, Transaction
+from storage.transactions import Conflict, Reader, Transaction
 
 
 async def find(reader: Reader, user_id: str) -> str | None:
@@ -13,3 +13,12 @@ async def save(tx: Transaction, user_id: str, password_hash: str) -> None:
     await tx.collection("passwords").update_one(
         {"_id": user_id}, {"$set": {"hash": password_hash}}, upsert=True, session=await tx.writing()
     )
+
+
+async def hold(tx: Transaction, user_id: str, password_hash: str) -> None:
+    """Let no other change replace this hash before this one is over. Raises Conflict when one has."""
+    held = await tx.collection("passwords").update_one(
+        {"_id": user_id, "hash": password_hash}, {"$set": {"usedAt": tx.now}}, session=await tx.writing()
+    )
+    if not held.matched_count:
+        raise Conflict

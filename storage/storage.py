@@ -10,6 +10,7 @@ from pymongo.monitoring import CommandListener
 from storage import indexes, roles
 from storage.catalog import Catalog
 from storage.database import Database
+from storage.endings import Endings
 from storage.facts import Fact, FieldFact
 from storage.feed import Feed
 from storage.log import Appender, Log
@@ -24,6 +25,7 @@ class Storage:
         self.catalog = Catalog(database)
         self.log = Log(database)
         self.feed = Feed(self.log)
+        self.endings = Endings(database)
         self.appender = Appender(database, self.feed.offer)
         self.changes = Changes(database, self.catalog, self.appender)
         #: Reads outside of any transaction.
@@ -43,6 +45,7 @@ class Storage:
                 asyncio.create_task(storage.appender.run(), name="append facts to the log"),
                 asyncio.create_task(storage.appender.run_sweeper(), name="sweep the outbox"),
                 asyncio.create_task(storage.feed.run(), name="follow the log"),
+                asyncio.create_task(storage.endings.run(), name="hear of tokens that end"),
             ]
             try:
                 await storage.changes.run(roles.ensure_built_in)

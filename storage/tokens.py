@@ -1,24 +1,29 @@
-"""Tokens of apps and of signed-in users: only their hashes are kept."""
+"""Tokens of apps and of signed-in users: only their hashes are kept. Hearing of their end is in endings.py."""
 
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 
 from pymongo import ASCENDING
+from pymongo.errors import PyMongoError
 
 from storage.database import Document, now, to_document, to_record
+from storage.errors import Unavailable
 from storage.records import Token
 from storage.transactions import Reader, Transaction
 
 
 def digest(token: str) -> str:
-    """What is kept of a token. Tokens are long and random, so that a plain hash is enough."""
+    """What is kept of a token, and its id. Tokens are long and random, so that a plain hash is enough."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-async def find(reader: Reader, token: str) -> Token | None:
-    """What is known of a token that is valid now."""
-    document = await reader.collection("tokens").find_one({"_id": digest(token)})
+async def find(reader: Reader, token_id: str) -> Token | None:
+    """What is known of a token that is valid now. Raises Unavailable when the database does not answer."""
+    try:
+        document = await reader.collection("tokens").find_one({"_id": token_id})
+    except PyMongoError as error:
+        raise Unavailable("The database does not answer.", retryable=True) from error
     if document is None:
         return None
     found: Token = to_record(document, Token)

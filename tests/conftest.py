@@ -2,7 +2,10 @@
 
 import asyncio
 import secrets
+import signal
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +21,8 @@ ADMIN_TOKEN = "the-admin-token-of-the-tests"
 
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
+    # A run that is told to end (by `timeout`, by a CI runner) ends as with Ctrl-C, and its mongod with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with EmbeddedMongod(tmp_path_factory.mktemp("mongod")) as running:
         yield running
 
@@ -34,7 +39,7 @@ def database_name() -> str:
 
 
 @pytest.fixture
-async def services(mongodb_uri: str, database_name: str) -> "AsyncIterator[Services]":
+async def services(mongodb_uri: str, database_name: str) -> AsyncIterator["Services"]:
     """What a server process has, on a database of its own, where ADMIN_TOKEN may do everything."""
     # Imported here because it brings the whole schema, which tests of storage can do without.
     from server.app import start_services
@@ -46,6 +51,48 @@ async def services(mongodb_uri: str, database_name: str) -> "AsyncIterator[Servi
 @pytest.fixture
 async def url(services: "Services") -> AsyncIterator[str]:
     """Where a server over `services` answers GraphQL, by HTTP and, with ws:, by websocket."""
+    async with served(services) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def shared_url(mongodb_uri: str) -> Iterator[str]:
+    """Like `url`, of one server for all tests that do not mind what others leave in its database; faster."""
+    with served_in_thread(mongodb_uri) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def shared_elsewhere_url(mongodb_uri: str, shared_url: str) -> Iterator[str]:
+    """A second server over the database of `shared_url`."""
+    with served_in_thread(mongodb_uri) as address:
+        yield address
+
+
+@contextmanager
+def served_in_thread(mongodb_uri: str) -> Iterator[str]:
+    from server.app import start_services
+
+    address: Future[str] = Future()
+    enough = asyncio.Event()
+
+    async def serve() -> None:
+        settings = Settings(database="test-shared", admin_token=ADMIN_TOKEN)
+        async with start_services(mongodb_uri, settings) as (opened, _), served(opened) as shared:
+            address.set_result(shared)
+            await enough.wait()
+
+    with asyncio.Runner() as runner, ThreadPoolExecutor() as threads:
+        running = threads.submit(runner.run, serve())
+        running.add_done_callback(lambda _: address.cancel())
+        yield address.result()
+        runner.get_loop().call_soon_threadsafe(enough.set)
+        running.result()
+
+
+@asynccontextmanager
+async def served(services: "Services") -> AsyncIterator[str]:
+    """The address of a server over these services, which serves until the block is left."""
     from server.app import create_app
     from server.serving import Server, bind, make_config
 

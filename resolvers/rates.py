@@ -1,0 +1,54 @@
+"""How often something may be done: buckets that refill, kept in the memory of one process."""
+
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+#: Keys that are remembered; those seen longest ago are forgotten first, which is in their favour.
+KEPT = 100_000
+
+
+class Rates:
+    """Allows each key `amount` at once, and `amount` in every `seconds` in the long run; with 0, everything."""
+
+    def __init__(
+        self, amount: float, *, seconds: float, kept: int = KEPT, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._amount = amount
+        self._seconds = seconds
+        self._kept = kept
+        self._clock = clock
+        #: When the bucket of a key will be full again; until then each second is worth amount / seconds.
+        self._full_at: OrderedDict[Hashable, float] = OrderedDict()
+
+    def take(self, key: Hashable) -> float:
+        """Take one. 0 when there was one; otherwise in how many seconds there will be, and nothing is taken."""
+        if not self._amount:
+            return 0.0
+        now = self._clock()
+        full_at = max(self._full_at.get(key, now), now) + self._seconds / self._amount
+        wait = full_at - now - self._seconds
+        if wait > 1e-9:
+            return wait
+        self._full_at[key] = full_at
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > self._kept:
+            self._full_at.popitem(last=False)
+        return 0.0
+
+    def give_back(self, key: Hashable) -> None:
+        """Undo a take."""
+        if key in self._full_at:
+            self._full_at[key] -= self._seconds / self._amount
+
+
+def network(address: str) -> str:
+    """What stands for an address: itself, or for IPv6 the /64 network, all of which one customer has."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv6Address):
+        return str(known.ipv4_mapped or ipaddress.ip_network((known, 64), strict=False))
+    return address

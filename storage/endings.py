@@ -1,0 +1,61 @@
+"""Hearing of tokens that end or are cut short, in whichever process: what follows from it is for those who listen.
+
+Facts do not tell of every end: a logout makes none. So the tokens themselves are watched.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from storage.database import Collection, Database
+
+logger = logging.getLogger(__name__)
+
+#: How long an end can go unnoticed when the change stream is down.
+POLL_SECONDS = 1.0
+_ENDINGS: Sequence[Mapping[str, Any]] = (
+    {"$match": {"operationType": {"$in": ["delete", "update", "replace", "invalidate"]}}},
+    {"$project": {"documentKey": 1}},
+)
+
+
+class Endings:
+    """Which tokens may have ended, told to the listeners of one process."""
+
+    def __init__(self, database: Database) -> None:
+        self._tokens: Collection = database["tokens"]
+        #: Called with the id of a token that may have ended, or with None when any may have; must not block.
+        self.listeners: list[Callable[[str | None], None]] = []
+
+    async def run(self) -> None:
+        """Listen until cancelled. The driver resumes a stream once; this loop, always."""
+        while True:
+            try:
+                await self._listen()
+            except PyMongoError as error:
+                logger.info("The change stream of tokens broke; polling until it is back: %s", error)
+            self._tell(None)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _listen(self) -> None:
+        async with self._tokens.watch(list(_ENDINGS), max_await_time_ms=1_000) as stream:
+            change = await stream.try_next()  # opens the stream
+            self._tell(None)  # what happened before it was open, it does not say
+            while stream.alive:
+                if change is not None:
+                    self._tell(_token_id(change))
+                change = await stream.try_next()
+
+    def _tell(self, token_id: str | None) -> None:
+        for listener in self.listeners:
+            listener(token_id)
+
+
+def _token_id(change: dict[str, Any]) -> str | None:
+    with suppress(KeyError):
+        return str(change["documentKey"]["_id"])
+    return None
