@@ -1,101 +1,43 @@
-"""Rooms that wait and the agents they go to: claiming an agent for a room, serving the queue when capacity appears."""
+"""Serving rooms that wait, whenever capacity may have appeared; claiming for a room on its way in is in claims.py."""
 
 import asyncio
 import logging
-from enum import Enum, auto
+from collections.abc import Sequence
 
+from resolvers.claims import SPARE_CANDIDATES, Sources, list_tiers, works_in
 from resolvers.context import Context, Services
-from resolvers.operations import Change
 from resolvers.room_changes import RoomChange
-from resolvers.routing import AUTOMATIC, choose, fallback_of, method_for, passes_over
-from resolvers.serving import take_on
+from resolvers.routing import method_for, plan
+from resolvers.serving import with_room
 from storage import departments, rooms, users
-from storage.attributes import BOT_ROLE, routable
+from storage.attributes import routable
 from storage.database import now
 from storage.errors import SwitchboardError
 from storage.facts import AssignmentCause
-from storage.records import Candidate, Department, Room, RoomStatus, RoutingMethod, User
-from storage.transactions import Conflict, Transaction
+from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
+from storage.transactions import Transaction
 
 logger = logging.getLogger(__name__)
 
-#: Agents looked at beyond those that changes of this process are busy with.
-SPARE_CANDIDATES = 4
-#: Rooms of one look at the queue.
+#: Rooms that are assigned in one transaction: as many as keep others waiting for some 50 ms.
 BATCH = 50
 #: How long a room can wait beside a free agent when the process that should have served it died.
 PATROL_SECONDS = 1.0
+#: Looks at the queue in a row from which nothing comes before others have their turn.
+FRUITLESS_LOOKS = 3
 
-
-async def route(change: Change, room_change: RoomChange, *, queue_first: bool = True) -> bool:
-    """Assign the room to the agent that its routing method chooses, and whether there was one.
-
-    With `queue_first`, rooms that wait in the same pool already, and that this agent could serve, come before it.
-    """
-    snapshot = room_change.now
-    defaults = change.context.services.routing
-    method = method_for(snapshot.room, snapshot.department, default=defaults.method, moment=change.tx.now)
-    agent = await _claim(change, snapshot.room, method)
-    if agent is None or (queue_first and await _others_wait(change.tx, snapshot.room, agent)):
-        return False
-    room_change.assign(await take_on(change.tx, agent), AssignmentCause.ROUTED)
-    return True
-
-
-async def _claim(change: Change, room: Room, method: RoutingMethod) -> User | None:
-    """The agent to serve the room, held for this change; None when nobody is routable or the method not automatic."""
-    if method not in AUTOMATIC:
-        return None
-    turns = change.context.storage.changes.turns
-    candidates = await _candidates(change, method, room.department_id)
-    usable = [candidate for candidate in candidates if not passes_over(room, candidate)]
-    chosen = choose(usable, method, claims=turns.count)
-    if chosen is None:
-        return None
-    await change.tx.take_turn(chosen.id)
-    agent = await users.find(change.tx, chosen.id)
-    if agent is None or not routable(agent):
-        raise Conflict  # somebody else was quicker; look again
-    return agent
-
-
-async def _candidates(change: Change, method: RoutingMethod, pool: str | None) -> list[Candidate]:
-    """Routable agents, the ones to choose from first; bots alone if there are any and bots come first."""
-    least_loaded = method is RoutingMethod.LEAST_LOADED
-    limit = SPARE_CANDIDATES + change.context.storage.changes.turns.busy
-    if change.context.services.routing.bots_first:
-        bots = await users.list_candidates(change.tx, pool, role=BOT_ROLE, least_loaded=least_loaded, limit=limit)
-        if bots:
-            return bots
-    return await users.list_candidates(change.tx, pool, least_loaded=least_loaded, limit=limit)
-
-
-async def _others_wait(tx: Transaction, room: Room, agent: User) -> bool:
-    waiting = await rooms.list_waiting(tx, [room.department_id], limit=BATCH)
-    return any(other.id != room.id and not passes_over(other, Candidate.of(agent)) for other in waiting)
-
-
-# ---------------------------------------------------------------- serving the queue
-
-
-class Outcome(Enum):
-    SERVED = auto()
-    #: Not waiting any more.
-    GONE = auto()
-    #: Nobody in the pool can take a room.
-    NOBODY = auto()
-    #: Somebody could, but not this room.
-    PASSED_OVER = auto()
+Pair = tuple[WaitingRoom, Candidate]
 
 
 class Queue:
-    """Serves waiting rooms whenever something may have changed for them: highest priority first, then longest waiting.
+    """Serves waiting rooms: highest priority first, then longest waiting, over all departments that an agent serves.
 
     Several processes may serve the same queue: assignments are compare-and-set, so that the worst is work done twice.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._storage = services.storage
         self._moved = asyncio.Event()
 
     def moved(self) -> None:
@@ -121,54 +63,77 @@ class Queue:
 
     async def serve(self) -> float:
         """Assign every waiting room that somebody can serve now; the seconds until an outside decision is overdue."""
-        storage = self._services.storage
-        everywhere = await departments.list_all(storage.reader)
-        automatic = self._automatic_pools(everywhere)
-        overdue = {one.id for one in everywhere if _falls_back(one)}
-        exhausted: set[str | None] = set()
+        reader = self._storage.reader
+        if not await rooms.any_waiting(reader):
+            return PATROL_SECONDS
+        moment = now()
+        everywhere = {one.id: one for one in await departments.list_all(reader)}
+        sources = Sources.of(everywhere.values(), default=self._services.routing.method, moment=moment)
         passed_over: list[str] = []
-        while automatic - exhausted or overdue - exhausted:
+        fruitless = 0
+        while fruitless < FRUITLESS_LOOKS and (pools := await users.list_pools(reader)):
+            open_to = sources.within(pools)
             waiting = await rooms.list_waiting(
-                storage.reader,
-                automatic - exhausted,
-                overdue_pools=overdue - exhausted,
-                moment=now(),
-                excluding=passed_over,
-                limit=BATCH,
+                reader, open_to.automatic, overdue=open_to.overdue, excluding=passed_over, limit=BATCH
             )
             if not waiting:
                 break
-            for room in waiting:
-                if room.department_id in exhausted:
+            pairs, alone = await self._plan(waiting, everywhere)
+            passed_over += alone
+            served = await self._assign(pairs) if pairs else 0
+            fruitless = 0 if served or alone else fruitless + 1
+        next_overdue = await rooms.next_external_until(reader, after=moment)
+        return PATROL_SECONDS if next_overdue is None else max(0.0, (next_overdue - now()).total_seconds())
+
+    async def _plan(
+        self, waiting: Sequence[WaitingRoom], everywhere: dict[str, Department]
+    ) -> tuple[list[Pair], list[str]]:
+        """Whom each room is to get, and the rooms that pass over everybody there is."""
+        default = self._services.routing.method
+        moment = now()
+
+        def method_of(room: WaitingRoom) -> RoutingMethod:
+            department = None if room.department_id is None else everywhere[room.department_id]
+            return method_for(room, department, default=default, moment=moment)
+
+        # All rooms of one department that routing serves now have the same method: its own, or its fall-back.
+        methods = {room.department_id: method_of(room) for room in waiting}
+        context, reader = Context(self._services), self._storage.reader
+        limit = len(waiting) + SPARE_CANDIDATES
+        found = await asyncio.gather(
+            *(list_tiers(reader, context, pool, method, limit=limit) for pool, method in methods.items())
+        )
+        planned = plan(waiting, dict(zip(methods, found, strict=True)), lambda room: methods[room.department_id])
+        pairs = [(room, chosen) for room, chosen in planned if chosen is not None]
+        alone = [room.id for room, chosen in planned if chosen is None and room.passed_over is not None]
+        return pairs, alone
+
+    async def _assign(self, pairs: Sequence[Pair]) -> int:
+        """Assign all of these rooms that still wait to those agents that still can, and how many those were."""
+
+        async def attempt(tx: Transaction) -> int:
+            # In order, because others who do the same at the same time would otherwise wait for each other.
+            for agent_id in sorted({candidate.id for _, candidate in pairs}):
+                await tx.take_turn(agent_id)
+            snapshots = await rooms.get_snapshots(tx, [room.id for room, _ in pairs])
+            before = await users.get_many(tx, {candidate.id for _, candidate in pairs})
+            agents = dict(before)
+            changes: list[RoomChange] = []
+            for room, candidate in pairs:
+                snapshot, agent = snapshots.get(room.id), agents.get(candidate.id)
+                if snapshot is None or snapshot.room.queued_at is None or WaitingRoom.of(snapshot.room) != room:
                     continue
-                outcome = await self._assign(room.id)
-                if outcome is Outcome.NOBODY:
-                    exhausted.add(room.department_id)
-                elif outcome is Outcome.PASSED_OVER:
-                    passed_over.append(room.id)
-        next_overdue = await rooms.next_external_until(storage.reader, after=now())
-        return PATROL_SECONDS if next_overdue is None else (next_overdue - now()).total_seconds()
+                if agent is None or not routable(agent) or not works_in(agent, room.department_id):
+                    continue
+                room_change = RoomChange(tx, snapshot)
+                agents[agent.id] = with_room(agent, tx)
+                room_change.assign(agents[agent.id], AssignmentCause.ROUTED)
+                changes.append(room_change)
+            await users.update_many(
+                tx, [(before[one], agents[one]) for one in agents if agents[one] is not before[one]]
+            )
+            await rooms.update_many(tx, [(one.before, one.room, one.facts) for one in changes])
+            return len(changes)
 
-    def _automatic_pools(self, everywhere: list[Department]) -> set[str | None]:
-        pools: set[str | None] = {one.id for one in everywhere if one.routing in AUTOMATIC}
-        return pools | {None} if self._services.routing.method in AUTOMATIC else pools
-
-    async def _assign(self, room_id: str) -> Outcome:
-        context = Context(self._services)
-
-        async def attempt(tx: Transaction) -> Outcome:
-            snapshot = await rooms.get_snapshot(tx, room_id)
-            if snapshot.room.status is not RoomStatus.QUEUED:
-                return Outcome.GONE
-            room_change = RoomChange(tx, snapshot)
-            if not await route(Change(tx, context), room_change, queue_first=False):
-                return Outcome.NOBODY if snapshot.room.passed_over is None else Outcome.PASSED_OVER
-            await rooms.update(tx, snapshot.room, room_change.room, room_change.facts)
-            return Outcome.SERVED
-
-        outcome, _ = await self._services.storage.changes.run(attempt, turns=(room_id,))
-        return outcome
-
-
-def _falls_back(department: Department) -> bool:
-    return department.routing is RoutingMethod.EXTERNAL and fallback_of(department) in AUTOMATIC
+        served, _ = await self._storage.changes.run(attempt)
+        return served

@@ -89,10 +89,12 @@ class RoomChange:
         actor = SYSTEM if cause is AssignmentCause.ROUTED else self._actor
         self._step(AgentAssigned, cause=cause, previous_agent=previous, actor=actor)
 
-    def unassign(self, agent: User, cause: AssignmentCause, *, next_agent: User | None = None) -> None:
+    def unassign(
+        self, agent: User, cause: AssignmentCause, *, next_agent: User | None = None, comment: str | None = None
+    ) -> None:
         """`agent` is the user as it is without this room. The room waits, if nothing else follows."""
         self._become(served_by=None, former=agent, status=RoomStatus.QUEUED, served_by_id=None, queued_at=self._moment)
-        self._step(AgentUnassigned, cause=cause, next_agent=next_agent)
+        self._step(AgentUnassigned, cause=cause, next_agent=next_agent, comment=comment)
 
     def queue(self, *, external_until: datetime | None) -> None:
         """Nobody is there to serve it. `external_until`: how long an outside decision is awaited, if at all."""
@@ -102,7 +104,10 @@ class RoomChange:
         self._step(RoomQueued, actor=SYSTEM)
 
     def pass_over(self, agent: User) -> None:
-        """Let routing pass this agent over for the room until it gains capacity anew."""
+        """Let automatic routing pass this agent over for the room until it gains capacity anew.
+
+        Otherwise the queue would undo at once what unassigning has done.
+        """
         assert agent.agent is not None
         self._become(passed_over=PassedOver(agent_id=agent.id, capacity_epoch=agent.agent.capacity_epoch))
 
@@ -116,7 +121,10 @@ class RoomChange:
     ) -> None:
         from_department = self.now.department
         if to_department is not None:
-            self._become(department=to_department, department_id=to_department.id)
+            # What was awaited or passed over in the department it comes from is nothing to the one it goes to.
+            self._become(
+                department=to_department, department_id=to_department.id, external_until=None, passed_over=None
+            )
         self._step(
             RoomTransferred,
             from_agent=from_agent,

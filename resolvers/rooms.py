@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from msgspec import UNSET, UnsetType
 
 from resolvers import access, validation
+from resolvers.claims import is_routed, route
 from resolvers.context import Context
 from resolvers.custom_fields import FieldRef, assign, bind, resolve
 from resolvers.field_values import FieldAssignment, FieldIncrement
 from resolvers.operations import Change, mutation, query
-from resolvers.queue import route
 from resolvers.room_changes import RoomChange
 from resolvers.routing import external_until
 from resolvers.serving import let_go, require_routable, resumed, take_on
@@ -174,12 +174,13 @@ async def unassign_agent(
     change: Change, *, room_id: str, comment: str | None = None, if_revision: int | None = None
 ) -> Room:
     """Put a room back into the queue, from where it is routed at once, though not to the same agent."""
-    validation.optional_text(comment, "comment")
+    comment = validation.optional_text(comment, "comment")
     room_change = await _open_room(change, room_id, if_revision)
     if room_change.room.status not in SERVED:
         raise RoomNotAssigned("Nobody serves the room, so nobody can be unassigned.")
-    released = await _release(change, room_change, AssignmentCause.UNASSIGNED)
-    room_change.pass_over(released)
+    released = await _release(change, room_change, AssignmentCause.UNASSIGNED, comment=comment)
+    if is_routed(change, room_change):
+        room_change.pass_over(released)
     if not await route(change, room_change):
         room_change.queue(external_until=external_until(room_change.now.department, change.tx.now))
     return await _store(change, room_change)
@@ -311,7 +312,7 @@ async def _open_room(change: Change, room_id: str, if_revision: int | None) -> R
 
 
 async def _waiting_room(change: Change, room_id: str, if_revision: int | None) -> RoomChange:
-    """The room that is to be assigned. Raises RoomAlreadyAssigned, with the winner, or RoomOnHold."""
+    """The room that is to be assigned. Raises RoomAlreadyAssigned, with whoever serves it or keeps it on hold."""
     try:
         room_change = await _open_room(change, room_id, if_revision)
     except NotFound:
@@ -320,8 +321,6 @@ async def _waiting_room(change: Change, room_id: str, if_revision: int | None) -
         if change.caller.user is None or snapshot.served_by is None:
             raise
         room_change = RoomChange(change.tx, snapshot)
-    if room_change.room.status is RoomStatus.ON_HOLD:
-        raise RoomOnHold("The room is on hold with its agent; resume or unassign it first.")
     agent = room_change.now.served_by
     if agent is not None:
         raise RoomAlreadyAssigned(agent_id=agent.id, username=agent.username)
@@ -350,11 +349,16 @@ def _server(room_change: RoomChange) -> User:
 
 
 async def _release(
-    change: Change, room_change: RoomChange, cause: AssignmentCause, *, next_agent: User | None = None
+    change: Change,
+    room_change: RoomChange,
+    cause: AssignmentCause,
+    *,
+    next_agent: User | None = None,
+    comment: str | None = None,
 ) -> User:
     """Take the room from its agent, and the agent as it is without it."""
     released = await let_go(change.tx, _server(room_change), status=room_change.room.status)
-    room_change.unassign(released, cause, next_agent=next_agent)
+    room_change.unassign(released, cause, next_agent=next_agent, comment=comment)
     return released
 
 

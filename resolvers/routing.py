@@ -1,21 +1,24 @@
-"""Choosing who serves a room: a pure decision. Claiming the chosen agent, and the queue, are in queue.py."""
+"""Choosing who serves a room: pure decisions. What is done about them is in claims.py and queue.py."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from storage.records import Candidate, Department, Room, RoutingMethod
+from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
 
 AUTOMATIC = frozenset({RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN})
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def method_for(room: Room, department: Department | None, *, default: RoutingMethod, moment: datetime) -> RoutingMethod:
+def method_for(
+    room: WaitingRoom, department: Department | None, *, default: RoutingMethod, moment: datetime
+) -> RoutingMethod:
     """How the room is routed at that moment. `default` is for rooms without a department."""
     if department is None:
         return default
-    timed_out = room.external_until is not None and room.external_until <= moment
-    if department.routing is RoutingMethod.EXTERNAL and timed_out:
-        return fallback_of(department)
+    if department.routing is RoutingMethod.EXTERNAL:
+        until = overdue_at(room, department)
+        return fallback_of(department) if until is not None and until <= moment else RoutingMethod.EXTERNAL
     return department.routing
 
 
@@ -33,7 +36,15 @@ def external_until(department: Department | None, moment: datetime) -> datetime 
     return moment + timedelta(seconds=department.external_timeout_seconds)
 
 
-def passes_over(room: Room, candidate: Candidate) -> bool:
+def overdue_at(room: WaitingRoom, department: Department) -> datetime | None:
+    """When a room of an EXTERNAL department has waited long enough; None: never.
+
+    A room that waited before the department became EXTERNAL has no time of its own: it counts from its first moment.
+    """
+    return room.external_until or external_until(department, room.queued_at)
+
+
+def passes_over(room: WaitingRoom, candidate: Candidate) -> bool:
     """Whether the room was just taken from this agent, which has not gained capacity since."""
     taken = room.passed_over
     return taken is not None and taken.agent_id == candidate.id and taken.capacity_epoch == candidate.capacity_epoch
@@ -57,3 +68,37 @@ def choose(
 
     free = [one for one in candidates if one.max_rooms is None or load(one) < one.max_rooms]
     return min(free, key=key, default=None)
+
+
+def choose_for(
+    room: WaitingRoom,
+    tiers: Sequence[Sequence[Candidate]],
+    method: RoutingMethod,
+    *,
+    claims: Callable[[str], int] = lambda _: 0,
+) -> Candidate | None:
+    """The agent for this room, of the first tier that has one whom it does not pass over."""
+    for tier in tiers:
+        chosen = choose([one for one in tier if not passes_over(room, one)], method, claims=claims)
+        if chosen is not None:
+            return chosen
+    return None
+
+
+def plan(
+    waiting: Sequence[WaitingRoom],
+    tiers: Mapping[str | None, Sequence[Sequence[Candidate]]],
+    method_of: Callable[[WaitingRoom], RoutingMethod],
+) -> list[tuple[WaitingRoom, Candidate | None]]:
+    """Whom each waiting room gets, in the order in which they wait, if each choice counts for the next; None: nobody.
+
+    `tiers` are the routable agents of each department (None: of all), those who come first before the others.
+    """
+    claims: Counter[str] = Counter()
+    planned: list[tuple[WaitingRoom, Candidate | None]] = []
+    for room in waiting:
+        chosen = choose_for(room, tiers.get(room.department_id, ()), method_of(room), claims=claims.__getitem__)
+        if chosen is not None:
+            claims[chosen.id] += 1
+        planned.append((room, chosen))
+    return planned

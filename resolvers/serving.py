@@ -10,7 +10,7 @@ from storage.attributes import BOT_ROLE, routable
 from storage.errors import AgentNotRoutable, NotAnAgent, shorten
 from storage.facts import AssignmentCause
 from storage.records import AgentStatus, Presence, RoomStatus, User
-from storage.transactions import Transaction
+from storage.transactions import Conflict, Transaction
 
 replace = msgspec.structs.replace
 
@@ -61,17 +61,19 @@ _WORDS = {
 
 def with_room(user: User, tx: Transaction, *, assigned: bool = True) -> User:
     """The agent with one room more, newly assigned or resumed."""
+    user = _with_count(user, +1)
     assert user.agent is not None
-    profile = replace(user.agent, open_room_count=user.agent.open_room_count + 1)
-    return replace(user, agent=replace(profile, last_assigned_at=tx.now) if assigned else profile)
+    return replace(user, agent=replace(user.agent, last_assigned_at=tx.now)) if assigned else user
 
 
 def without_room(user: User) -> User:
     """The agent with one room less, and so with capacity gained."""
+    return with_capacity_gained(_with_count(user, -1))
+
+
+def _with_count(user: User, by: int) -> User:
     assert user.agent is not None
-    return with_capacity_gained(
-        replace(user, agent=replace(user.agent, open_room_count=user.agent.open_room_count - 1))
-    )
+    return replace(user, agent=replace(user.agent, open_room_count=user.agent.open_room_count + by))
 
 
 def with_capacity_gained(user: User) -> User:
@@ -106,15 +108,21 @@ async def let_go(tx: Transaction, agent: User, *, status: RoomStatus) -> User:
 
 async def requeue_rooms_of(change: Change, agent: User, after: User) -> User:
     """Put every room the agent serves back into the queue, and return `after` without them; it is not stored here."""
+    tx = change.tx
     if agent.agent is None:
         return after
-    served = await rooms.list_served(change.tx, agent.id)
-    if after.agent is not None:
-        after = replace(after, agent=replace(after.agent, open_room_count=0))
+    served = await rooms.list_served(tx, agent.id)
+    snapshots = await rooms.get_snapshots(tx, [room.id for room in served])
+    changes: list[RoomChange] = []
     for room in served:
-        snapshot = await rooms.get_snapshot(change.tx, room.id)
-        room_change = RoomChange(change.tx, snapshot)
+        snapshot = snapshots.get(room.id)
+        if snapshot is None or snapshot.room.served_by_id != agent.id:
+            raise Conflict  # it went its own way just now
+        if snapshot.room.status is RoomStatus.ASSIGNED:
+            after = _with_count(after, -1)
+        room_change = RoomChange(tx, snapshot)
         room_change.unassign(after, AssignmentCause.AGENT_REMOVED)
-        room_change.queue(external_until=external_until(snapshot.department, change.tx.now))
-        await rooms.update(change.tx, snapshot.room, room_change.room, room_change.facts)
+        room_change.queue(external_until=external_until(snapshot.department, tx.now))
+        changes.append(room_change)
+    await rooms.update_many(tx, [(one.before, one.room, one.facts) for one in changes])
     return after

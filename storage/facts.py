@@ -94,6 +94,7 @@ class AgentUnassigned(RoomFact, frozen=True, kw_only=True, tag="AGENT_UNASSIGNED
 
     cause: AssignmentCause
     next_agent: User | None = None
+    comment: str | None = None
 
 
 class RoomQueued(RoomFact, frozen=True, tag="ROOM_QUEUED"):

@@ -280,6 +280,35 @@ class Message(Record, frozen=True, kw_only=True):
     sent_at: datetime
 
 
+class WaitingRoom(Record, frozen=True, kw_only=True):
+    """What routing needs to know of a room that waits, and compares such rooms by."""
+
+    id: str
+    department_id: str | None
+    priority: int
+    queued_at: datetime
+    external_until: datetime | None = None
+    passed_over: PassedOver | None = None
+
+    @classmethod
+    def of(cls, room: Room) -> "WaitingRoom":
+        """A room with status QUEUED as routing sees it."""
+        assert room.queued_at is not None
+        return cls(
+            id=room.id,
+            department_id=room.department_id,
+            priority=room.priority,
+            queued_at=room.queued_at,
+            external_until=room.external_until,
+            passed_over=room.passed_over,
+        )
+
+    @property
+    def place(self) -> tuple[int, datetime, str]:
+        """Where it stands in the queue, the least first: highest priority, then longest waiting."""
+        return (-self.priority, self.queued_at, self.id)
+
+
 class RoomSnapshot(Record, frozen=True, kw_only=True):
     """A room with everybody around it, as they all were at one moment."""
 

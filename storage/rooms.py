@@ -1,26 +1,31 @@
 """Rooms as documents: read with everybody around them, written together with the facts of what became of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from storage import custom_fields, departments, entities, pages, users, visitors
-from storage.database import Document
+from storage.database import Document, to_record
 from storage.entities import Kind
 from storage.errors import NotFound
 from storage.facts import RoomFact
 from storage.filters import Expression
 from storage.pages import Order, Page
 from storage.queries import to_query
-from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus
+from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus, WaitingRoom
 from storage.transactions import Reader, Transaction
 
 KIND = Kind("rooms", Room, noun="room", target=FieldTarget.ROOM)
 BY_PRIORITY = Order("priority", "priority")
 #: Highest priority first, then longest waiting.
 WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
+_QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
+#: What a WaitingRoom is made of.
+_WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "passedOver")
 
 
 async def find(reader: Reader, room_id: str) -> Room | None:
@@ -42,17 +47,29 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Room]:
 
 async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:
     """A room with everybody around it. One round trip, whoever is around. Raises NotFound."""
+    snapshot = (await get_snapshots(reader, [room_id])).get(room_id)
+    if snapshot is None:
+        raise NotFound("room", room_id, key="roomId")
+    return snapshot
+
+
+async def get_snapshots(reader: Reader, ids: Sequence[str]) -> dict[str, RoomSnapshot]:
+    """Rooms with everybody around them, by id; those that do not exist are absent. One round trip."""
+    if not ids:
+        return {}
     pipeline = [
-        {"$match": {"_id": room_id}},
+        {"$match": {"_id": {"$in": list(ids)}}},
         _joined("visitors", "visitorId", "visitor"),
         _joined("departments", "departmentId", "department"),
         _joined("users", "servedById", "servedBy"),
         _joined("users", "lastServedById", "former"),
     ]
-    found = await reader.collection("rooms").aggregate(pipeline, session=reader.session).to_list(1)
-    if not found:
-        raise NotFound("room", room_id, key="roomId")
-    document = found[0]
+    found = await reader.collection(KIND.collection).aggregate(pipeline, session=reader.session).to_list(None)
+    snapshots = [await _snapshot(reader, document) for document in found]
+    return {snapshot.room.id: snapshot for snapshot in snapshots}
+
+
+async def _snapshot(reader: Reader, document: Document) -> RoomSnapshot:
     around = {name: document.pop(name) for name in ("visitor", "department", "servedBy", "former")}
     (room,) = await entities.decode(reader, KIND, [document])
     (visitor,) = await entities.decode(reader, visitors.KIND, around["visitor"])
@@ -84,42 +101,58 @@ async def list_served(reader: Reader, agent_id: str) -> list[Room]:
     return await entities.list_all(reader, KIND, {"servedById": agent_id, "status": status})
 
 
+# ---------------------------------------------------------------- those that wait
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """The rooms of a department that have waited long enough for an outside decision."""
+
+    department_id: str
+    moment: datetime
+    #: Rooms without a time of their own have when they wait since then; None: they wait for ever.
+    waiting_since: datetime | None
+
+
+async def any_waiting(reader: Reader, pools: Iterable[str | None] | None = None) -> bool:
+    """Whether any room is QUEUED, in these departments (None: without department) if they are given."""
+    query = {**_QUEUED} if pools is None else {**_QUEUED, "departmentId": {"$in": list(pools)}}
+    return await reader.collection(KIND.collection).find_one(query, {"_id": 1}, session=reader.session) is not None
+
+
 async def list_waiting(
     reader: Reader,
     pools: Iterable[str | None],
     *,
-    overdue_pools: Iterable[str | None] = (),
-    moment: datetime | None = None,
+    overdue: Sequence[Overdue] = (),
     excluding: Sequence[str] = (),
     limit: int,
-) -> list[Room]:
-    """The rooms that wait in these departments (None: without department), who is served next first.
-
-    Of `overdue_pools`, those that have waited for an outside decision until `moment`.
-    """
-    choices: list[Document] = [{"status": RoomStatus.QUEUED.value, "departmentId": {"$in": list(pools)}}]
-    if overdue := list(overdue_pools):
-        choices.append(
-            {
-                "status": RoomStatus.QUEUED.value,
-                "departmentId": {"$in": overdue},
-                "externalUntil": {"$ne": None, "$lte": moment},
-            }
-        )
+) -> list[WaitingRoom]:
+    """The rooms that wait in these departments (None: without department) and those overdue, in WAITING_ORDER."""
+    choices: list[Document] = [{**_QUEUED, "departmentId": {"$in": list(pools)}}]
+    for one in overdue:
+        rooms = {**_QUEUED, "departmentId": one.department_id}
+        choices.append({**rooms, "externalUntil": {"$lte": one.moment}})
+        if one.waiting_since is not None:
+            choices.append({**rooms, "externalUntil": None, "queuedAt": {"$lte": one.waiting_since}})
     query: Document = choices[0] if len(choices) == 1 else {"$or": choices}
     if excluding:
         query = {"$and": [query, {"_id": {"$nin": list(excluding)}}]}
-    return await entities.list_all(reader, KIND, query, sort=WAITING_ORDER, limit=limit)
+    found = reader.collection(KIND.collection).find(
+        query, _WAITING, sort=WAITING_ORDER, limit=limit, session=reader.session
+    )
+    return [to_record(document, WaitingRoom) for document in await found.to_list(limit)]
 
 
 async def next_external_until(reader: Reader, *, after: datetime) -> datetime | None:
     """When the next outside decision will be overdue."""
-    document = await reader.collection("rooms").find_one(
-        {"status": RoomStatus.QUEUED.value, "externalUntil": {"$gt": after}},
-        {"externalUntil": 1},
-        sort=[("externalUntil", ASCENDING)],
+    document = await reader.collection(KIND.collection).find_one(
+        {**_QUEUED, "externalUntil": {"$gt": after}}, {"externalUntil": 1}, sort=[("externalUntil", ASCENDING)]
     )
     return None if document is None else document["externalUntil"]
+
+
+# ---------------------------------------------------------------- counts
 
 
 async def count_assigned(reader: Reader) -> dict[str, int]:
@@ -132,6 +165,9 @@ async def count_assigned(reader: Reader) -> dict[str, int]:
         session=reader.session,
     )
     return {group["_id"]: int(group["count"]) async for group in groups}
+
+
+# ---------------------------------------------------------------- writing
 
 
 async def insert(tx: Transaction, room: Room, facts: Sequence[RoomFact]) -> Room:
@@ -152,3 +188,10 @@ async def update(tx: Transaction, before: Room, after: Room, facts: Sequence[Roo
         raise custom_fields.refusal(tx, "room", after.custom_fields, error) from None
     tx.facts.extend(facts)
     return after
+
+
+async def update_many(tx: Transaction, changes: Sequence[tuple[Room, Room, Sequence[RoomFact]]]) -> None:
+    """Store what became of several rooms, none of whose unique fields change, each (before, after, facts)."""
+    await entities.replace_many(tx, KIND, [(before, after, len(facts)) for before, after, facts in changes])
+    for _, _, facts in changes:
+        tx.facts.extend(facts)

@@ -125,6 +125,20 @@ async def list_candidates(
     ]
 
 
+async def list_pools(reader: Reader) -> set[str | None]:
+    """The departments with at least one routable agent, and None if there is any."""
+    groups = reader.collection(KIND.collection).aggregate(
+        [{"$match": {"routable": True}}, {"$group": {"_id": "$agent.departmentIds"}}]
+    )
+    found = [group["_id"] for group in await groups.to_list(None)]
+    return {None, *(one for ids in found for one in ids)} if found else set()
+
+
+async def update_many(tx: Transaction, changes: Sequence[tuple[User, User]]) -> None:
+    """Change several users in ways that facts about rooms tell of, each (before, after)."""
+    await entities.replace_many(tx, KIND, [(before, after, 0) for before, after in changes])
+
+
 async def count_wrong(reader: Reader, right: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """The agents whose openRoomCount is not what `right` says (0 when absent): by id, what it is and should be."""
     cursor = reader.collection(KIND.collection).find({"agent": {"$ne": None}}, {"agent.openRoomCount": 1})

@@ -1,0 +1,53 @@
+"""What tests of resolvers share."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from resolvers.context import Routing, Services
+from tests.conftest import ADMIN_TOKEN
+from tests.resolvers.worlds import World
+
+#: What a world begins without; the built-in roles and the log stay, in which a world looks at its own part alone.
+EMPTIED = (
+    "custom_fields",
+    "departments",
+    "idempotency",
+    "messages",
+    "passwords",
+    "rooms",
+    "tokens",
+    "users",
+    "visitors",
+)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_services(mongodb_uri: str) -> AsyncIterator[Services]:
+    """Services of one database for all worlds, one after the other: a database for each takes longer than the test."""
+    from server.app import start_services
+    from server.settings import Settings
+
+    async with start_services(mongodb_uri, Settings(database="test-worlds", admin_token=ADMIN_TOKEN)) as (opened, _):
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(shared_services: Services) -> World:
+    """A deployment where nothing has happened yet but that a visitor with the token "v" came."""
+    database = shared_services.storage.database
+    for name in EMPTIED:
+        await database[name].delete_many({})
+    await shared_services.storage.catalog.refresh()
+    shared_services.routing = Routing()
+    world = World(shared_services)
+    await world.visitor()
+    return world
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use a world run on the loop that its services run on."""
+    for item in items:
+        if "world" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

@@ -1,0 +1,532 @@
+"""Every legal move of a room, on a real database, with its events in the order that the contract states.
+
+What is refused is in test_rooms_refuse.py, what the queue does in test_queue.py.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from resolvers import agents, rooms, users
+from resolvers.custom_fields import define_custom_field
+from resolvers.field_values import FieldAssignment, FieldIncrement
+from storage.errors import AgentNotRoutable
+from storage.facts import AgentUnassigned, RoomClosed, RoomTransferred, RoomUpdated
+from storage.records import AgentStatus, FieldTarget, FieldType, Presence, RoomStatus, RoutingMethod
+from tests.resolvers.worlds import APP, World
+
+LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN
+MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
+
+
+async def define(world: World, key: str, type: FieldType) -> None:
+    await define_custom_field(world.context, target=FieldTarget.ROOM, key=key, type=type)
+
+
+# ---------------------------------------------------------------- start
+
+
+async def test_a_new_room_is_assigned_at_once(world: World) -> None:
+    anna = await world.agent("anna")
+
+    room = await world.start(source="widget", subject="S", priority=3, tags=["a", "b", "a"])
+
+    assert (room.status, room.served_by_id, room.revision) == (RoomStatus.ASSIGNED, anna.id, 2)
+    assert (room.source, room.subject, room.priority, room.tags) == ("widget", "S", 3, ("a", "b"))
+    assert await world.room(room) == room
+    assert await world.story(room) == ["ROOM_STARTED", "AGENT_ASSIGNED ROUTED anna (-)"]
+    profile = await world.profile(anna)
+    assert (profile.open_room_count, profile.last_assigned_at) == (1, room.assigned_at)
+
+
+async def test_a_new_room_waits_when_nobody_is_there(world: World) -> None:
+    room = await world.start()
+
+    assert (room.status, room.served_by_id, room.revision) == (RoomStatus.QUEUED, None, 2)
+    assert await world.story(room) == ["ROOM_STARTED", "ROOM_QUEUED"]
+
+
+@pytest.mark.parametrize("method", [MANUAL, EXTERNAL])
+async def test_a_new_room_waits_when_others_decide_who_serves_it(world: World, method: RoutingMethod) -> None:
+    department = await world.department("D", method)
+    await world.agent("anna", departments=[department])
+
+    room = await world.start(department)
+    await world.settle()
+
+    assert (await world.room(room)).status is RoomStatus.QUEUED
+    assert await world.story(room) == ["ROOM_STARTED", "ROOM_QUEUED"]
+
+
+async def test_a_room_of_a_department_goes_to_its_agents_only(world: World) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    await world.agent("anna")
+    bert = await world.agent("bert", departments=[sales])
+    await world.assigned(bert)
+
+    room = await world.start(sales)
+
+    assert room.served_by_id == bert.id
+
+
+async def test_a_room_without_department_goes_to_anybody(world: World) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    anna = await world.agent("anna", departments=[sales])
+
+    room = await world.start()
+
+    assert room.served_by_id == anna.id
+
+
+async def test_least_loaded_counts_rooms_and_round_robin_turns(world: World) -> None:
+    least, turns = await world.department("Least", LEAST_LOADED), await world.department("Turns", ROUND_ROBIN)
+    anna = await world.agent("anna", departments=[least, turns])
+    await world.agent("bert", departments=[least, turns])
+    await world.assigned(anna)
+    await world.assigned(anna)
+
+    by_load = [await world.served_by(await world.start(least)) for _ in range(3)]
+    by_turn = [await world.served_by(await world.start(turns)) for _ in range(4)]
+
+    assert by_load[:2] == ["bert", "bert"]
+    assert by_turn in (["anna", "bert", "anna", "bert"], ["bert", "anna", "bert", "anna"])
+
+
+async def test_bots_come_first_when_told_so_until_they_are_busy(world: World) -> None:
+    world.routing(bots_first=True)
+    await world.agent("anna")
+    await world.agent("robot", presence=Presence.OFFLINE, roles=["bot"], max_rooms=2)
+
+    served = [await world.served_by(await world.start()) for _ in range(3)]
+
+    assert served == ["robot", "robot", "anna"]
+
+
+async def test_bots_do_not_come_first_unless_told_so(world: World) -> None:
+    await world.agent("anna")
+    await world.agent("robot", presence=Presence.OFFLINE, roles=["bot"])
+
+    assert await world.served_by(await world.start()) == "anna"
+
+
+@pytest.mark.parametrize(
+    ("presence", "roles", "status", "served"),
+    [
+        (Presence.ONLINE, [], AgentStatus.AVAILABLE, True),
+        (Presence.AWAY, [], AgentStatus.AVAILABLE, True),
+        (Presence.BUSY, [], AgentStatus.AVAILABLE, True),
+        (Presence.OFFLINE, [], AgentStatus.AVAILABLE, False),
+        (Presence.OFFLINE, ["bot"], AgentStatus.AVAILABLE, True),
+        (Presence.ONLINE, [], AgentStatus.NOT_AVAILABLE, False),
+        (Presence.OFFLINE, ["bot"], AgentStatus.NOT_AVAILABLE, False),
+    ],
+)
+async def test_only_routable_agents_get_rooms(
+    world: World, presence: Presence, roles: list[str], status: AgentStatus, served: bool
+) -> None:
+    await world.agent("anna", presence=presence, roles=roles, status=status)
+
+    room = await world.start()
+
+    assert (room.status is RoomStatus.ASSIGNED) is served
+
+
+# ---------------------------------------------------------------- assign and take
+
+
+async def test_an_app_assigns_a_waiting_room_to_an_agent_of_any_department(world: World) -> None:
+    sales = await world.department("Sales", MANUAL)
+    room, anna = await world.start(sales), await world.agent("anna")
+
+    assigned = await rooms.assign_agent(world.context, room_id=room.id, agent_id=anna.id, if_revision=room.revision)
+
+    assert (assigned.status, assigned.served_by_id) == (RoomStatus.ASSIGNED, anna.id)
+    assert (await world.story(room))[2:] == ["AGENT_ASSIGNED ASSIGNED anna (-)"]
+    assert (await world.facts_of(room))[-1].actor == APP
+    assert (await world.profile(anna)).open_room_count == 1
+
+
+async def test_a_signed_in_agent_takes_a_waiting_room(world: World) -> None:
+    sales = await world.department("Sales", MANUAL)
+    anna = await world.agent("anna", departments=[sales])
+    room = await world.start(sales)
+
+    await rooms.take_room(world.signed_in(anna), room_id=room.id)
+
+    assert (await world.story(room))[2:] == ["AGENT_ASSIGNED TAKEN anna (-)"]
+    assert (await world.facts_of(room))[-1].actor.id == anna.id
+
+
+# ---------------------------------------------------------------- unassign
+
+
+async def test_an_unassigned_room_goes_to_another_agent_at_once(world: World) -> None:
+    anna, bert = await world.agent("anna"), await world.agent("bert")
+    room = await world.start()
+
+    after = await rooms.unassign_agent(world.context, room_id=room.id)
+
+    assert after.served_by_id == bert.id
+    assert (await world.story(room))[2:] == [
+        "AGENT_UNASSIGNED UNASSIGNED anna (-)",
+        "AGENT_ASSIGNED ROUTED bert (anna)",
+    ]
+    assert (await world.profile(anna)).open_room_count == 0
+    assert (await world.profile(bert)).open_room_count == 1
+
+
+async def test_unassigning_passes_the_same_agent_over_in_the_routing_that_follows(world: World) -> None:
+    await world.agent("anna")
+    room = await world.start()
+
+    after = await rooms.unassign_agent(world.context, room_id=room.id)
+    await world.settle()
+
+    assert after.status is RoomStatus.QUEUED
+    assert await world.served_by(room) is None
+    assert (await world.story(room))[2:] == ["AGENT_UNASSIGNED UNASSIGNED anna (-)", "ROOM_QUEUED"]
+
+
+async def test_other_rooms_still_go_to_the_agent_that_one_passes_over(world: World) -> None:
+    await world.agent("anna")
+    room = await world.start()
+    await rooms.unassign_agent(world.context, room_id=room.id)
+
+    other = await world.start()
+
+    assert await world.served_by(other) == "anna"
+    assert await world.served_by(room) is None
+
+
+async def test_the_same_agent_gets_the_room_again_when_it_gains_capacity_anew(world: World) -> None:
+    anna = await world.agent("anna")
+    room = await world.start()
+    await rooms.unassign_agent(world.context, room_id=room.id)
+
+    await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.NOT_AVAILABLE)
+    await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.AVAILABLE)
+    await world.settle()
+
+    assert (await world.story(room))[4:] == ["AGENT_ASSIGNED ROUTED anna (anna)"]
+
+
+async def test_an_agent_removed_and_added_again_has_gained_capacity(world: World) -> None:
+    anna = await world.agent("anna", status=AgentStatus.NOT_AVAILABLE)
+    await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.AVAILABLE)
+    room = await world.start()
+    await rooms.unassign_agent(world.context, room_id=room.id)
+
+    await agents.remove_agent(world.context, user_id=anna.id)
+    await agents.add_agent(world.context, user_id=anna.id)
+    await world.settle()
+
+    assert await world.served_by(room) == "anna"
+
+
+async def test_the_agent_is_offered_the_room_again_when_it_is_transferred(world: World) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    await world.agent("anna", departments=[sales])
+    room = await world.start()
+    await rooms.unassign_agent(world.context, room_id=room.id)
+
+    await rooms.transfer_room(world.context, room_id=room.id, to_department_id=sales.id)
+
+    assert await world.served_by(room) == "anna"
+
+
+async def test_a_room_on_hold_can_be_unassigned_and_counts_for_nobody(world: World) -> None:
+    anna = await world.agent("anna")
+    room = await world.held(anna)
+
+    after = await rooms.unassign_agent(world.context, room_id=room.id, comment="enough")
+
+    assert after.status is RoomStatus.QUEUED
+    assert (await world.story(room))[-2:] == ["AGENT_UNASSIGNED UNASSIGNED anna (-)", "ROOM_QUEUED"]
+    assert (await world.profile(anna)).open_room_count == 0
+
+
+# ---------------------------------------------------------------- transfer
+
+
+async def test_a_room_is_transferred_to_an_agent(world: World) -> None:
+    anna, bert = await world.agent("anna"), await world.agent("bert")
+    room = await world.assigned(anna)
+
+    after = await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=bert.id, comment="yours")
+
+    assert (after.served_by_id, after.revision) == (bert.id, room.revision + 3)
+    assert (await world.story(room))[3:] == [
+        "AGENT_UNASSIGNED TRANSFERRED anna (bert)",
+        "ROOM_TRANSFERRED anna/Manual to bert/-",
+        "AGENT_ASSIGNED TRANSFERRED bert (anna)",
+    ]
+    told = (await world.facts_of(room))[-2]
+    assert isinstance(told, RoomTransferred)
+    assert told.comment == "yours"
+    assert (await world.profile(anna)).open_room_count == 0
+    assert (await world.profile(bert)).open_room_count == 1
+
+
+async def test_a_waiting_room_is_transferred_to_an_agent(world: World) -> None:
+    room, anna = await world.waiting(), await world.agent("anna")
+
+    await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=anna.id)
+
+    assert (await world.story(room))[2:] == [
+        "ROOM_TRANSFERRED -/Manual to anna/-",
+        "AGENT_ASSIGNED TRANSFERRED anna (-)",
+    ]
+
+
+async def test_a_room_on_hold_is_transferred_to_an_agent_and_counts_again(world: World) -> None:
+    anna, bert = await world.agent("anna"), await world.agent("bert")
+    room = await world.held(anna)
+
+    after = await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=bert.id)
+
+    assert after.status is RoomStatus.ASSIGNED
+    assert (await world.profile(anna)).open_room_count == 0
+    assert (await world.profile(bert)).open_room_count == 1
+
+
+async def test_a_room_is_transferred_to_a_department_that_routes_it_by_its_own_rule(world: World) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    anna = await world.agent("anna")
+    await world.agent("bert", departments=[sales])
+    room = await world.assigned(anna)
+
+    after = await rooms.transfer_room(world.context, room_id=room.id, to_department_id=sales.id)
+
+    assert after.department_id == sales.id
+    assert (await world.story(room))[3:] == [
+        "AGENT_UNASSIGNED TRANSFERRED anna (-)",
+        "ROOM_TRANSFERRED anna/Manual to -/Sales",
+        "AGENT_ASSIGNED ROUTED bert (anna)",
+    ]
+
+
+async def test_a_room_transferred_to_a_department_where_nobody_is_waits_there(world: World) -> None:
+    sales = await world.department("Sales", MANUAL)
+    room = await world.assigned(await world.agent("anna"))
+
+    after = await rooms.transfer_room(world.context, room_id=room.id, to_department_id=sales.id)
+
+    assert (after.status, after.department_id) == (RoomStatus.QUEUED, sales.id)
+    assert (await world.story(room))[-2:] == ["ROOM_TRANSFERRED anna/Manual to -/Sales", "ROOM_QUEUED"]
+
+
+async def test_a_room_transferred_to_an_external_department_is_decided_about_anew(world: World) -> None:
+    first = await world.department("First", EXTERNAL, external_timeout_seconds=1, fallback_routing=MANUAL)
+    second = await world.department("Second", EXTERNAL, external_timeout_seconds=60)
+    await world.agent("anna", departments=[second])
+    room = await world.start(first)
+    until = room.external_until
+    assert until is not None
+
+    after = await rooms.transfer_room(world.context, room_id=room.id, to_department_id=second.id)
+
+    assert after.status is RoomStatus.QUEUED
+    assert after.external_until is not None
+    assert after.external_until - until > timedelta(seconds=50)
+
+
+# ---------------------------------------------------------------- hold and resume
+
+
+async def test_a_room_on_hold_makes_place_for_another(world: World) -> None:
+    anna = await world.agent("anna", max_rooms=1)
+    first, second = await world.start(), await world.start()
+
+    held = await rooms.hold_room(world.context, room_id=first.id, comment="a moment")
+    await world.settle()
+
+    assert (held.status, held.served_by_id) == (RoomStatus.ON_HOLD, anna.id)
+    assert (await world.story(first))[2:] == ["ROOM_HELD"]
+    assert await world.served_by(second) == "anna"
+    assert (await world.profile(anna)).open_room_count == 1
+
+
+async def test_a_room_is_resumed_and_counts_again(world: World) -> None:
+    anna = await world.agent("anna", max_rooms=1)
+    room = await world.held(anna)
+
+    resumed = await rooms.resume_room(world.context, room_id=room.id)
+
+    assert resumed.status is RoomStatus.ASSIGNED
+    assert (await world.story(room))[-1] == "ROOM_RESUMED"
+    assert (await world.profile(anna)).open_room_count == 1
+
+
+async def test_an_agent_at_its_limit_resumes_nothing(world: World) -> None:
+    anna = await world.agent("anna", max_rooms=1)
+    room = await world.held(anna)
+    await world.assigned(anna)
+    head = await world.head()
+
+    with pytest.raises(AgentNotRoutable) as refusal:
+        await rooms.resume_room(world.context, room_id=room.id)
+
+    assert refusal.value.data == {"reason": "AT_CAPACITY"}
+    assert await world.room(room) == room
+    assert await world.head() == head
+
+
+@pytest.mark.parametrize("leaves", ["OFFLINE", "NOT_AVAILABLE"])
+async def test_an_agent_that_takes_no_new_rooms_still_resumes_its_own(world: World, leaves: str) -> None:
+    anna = await world.agent("anna")
+    room = await world.held(anna)
+    if leaves == "OFFLINE":
+        await users.set_presence(world.context, user_id=anna.id, presence=Presence.OFFLINE)
+    else:
+        await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.NOT_AVAILABLE)
+
+    resumed = await rooms.resume_room(world.context, room_id=room.id)
+
+    assert resumed.status is RoomStatus.ASSIGNED
+
+
+# ---------------------------------------------------------------- update
+
+
+async def test_an_update_changes_what_is_given_and_increments_atomically(world: World) -> None:
+    await define(world, "note", FieldType.TEXT)
+    await define(world, "count", FieldType.NUMBER)
+    room = await world.start(custom_fields=[FieldAssignment("note", "n"), FieldAssignment("count", 1)], tags=["a"])
+
+    after = await rooms.update_room(
+        world.context,
+        room_id=room.id,
+        subject="S",
+        priority=2,
+        custom_fields=[FieldAssignment("note", None)],
+        increment=[FieldIncrement("count", 2)],
+    )
+
+    assert (after.subject, after.priority, after.tags, after.custom_fields) == ("S", 2, ("a",), {"count": 3})
+    told = (await world.facts_of(room))[-1]
+    assert isinstance(told, RoomUpdated)
+    assert told.changes == ("subject", "priority", "customFields.count", "customFields.note")
+    assert told.previous_custom_fields == {"count": 1, "note": "n"}
+
+
+async def test_an_update_clears_what_is_null(world: World) -> None:
+    room = await world.start(subject="S", priority=2, tags=["a"])
+
+    after = await rooms.update_room(world.context, room_id=room.id, subject=None, priority=None, tags=None)
+
+    assert (after.subject, after.priority, after.tags) == (None, 0, ())
+
+
+async def test_an_update_that_changes_nothing_leaves_no_trace(world: World) -> None:
+    room = await world.start(subject="S")
+    head = await world.head()
+
+    after = await rooms.update_room(world.context, room_id=room.id, subject="S", if_revision=room.revision)
+
+    assert after == room
+    assert await world.head() == head
+
+
+# ---------------------------------------------------------------- close
+
+
+async def test_a_closed_room_takes_its_comment_tags_and_fields_with_it(world: World) -> None:
+    await define(world, "rating", FieldType.NUMBER)
+    anna = await world.agent("anna")
+    room = await world.start(tags=["a"])
+
+    closed = await rooms.close_room(
+        world.context,
+        room_id=room.id,
+        comment="done",
+        tags=["b", "a"],
+        custom_fields=[FieldAssignment("rating", 5)],
+        if_revision=room.revision,
+    )
+
+    assert (closed.status, closed.tags, closed.custom_fields) == (RoomStatus.CLOSED, ("a", "b"), {"rating": 5})
+    assert (await world.story(room))[2:] == ["AGENT_UNASSIGNED CLOSED anna (-)", "ROOM_CLOSED"]
+    told = (await world.facts_of(room))[-1]
+    assert isinstance(told, RoomClosed)
+    assert (told.room.room.tags, told.room.room.custom_fields, told.comment) == (("a", "b"), {"rating": 5}, "done")
+    assert (closed.served_by_id, closed.last_served_by_id) == (None, anna.id)
+    assert (await world.profile(anna)).open_room_count == 0
+
+
+async def test_a_waiting_room_is_closed_without_an_unassignment(world: World) -> None:
+    room = await world.closed()
+
+    assert await world.story(room) == ["ROOM_STARTED", "ROOM_QUEUED", "ROOM_CLOSED"]
+
+
+async def test_a_room_on_hold_is_closed_and_its_agent_unassigned(world: World) -> None:
+    anna = await world.agent("anna")
+    room = await world.held(anna)
+
+    await rooms.close_room(world.context, room_id=room.id)
+
+    assert (await world.story(room))[-2:] == ["AGENT_UNASSIGNED CLOSED anna (-)", "ROOM_CLOSED"]
+    assert (await world.profile(anna)).open_room_count == 0
+
+
+# ---------------------------------------------------------------- agents who leave
+
+
+async def test_an_agent_that_is_not_available_keeps_its_rooms_and_gets_no_new_ones(world: World) -> None:
+    anna = await world.agent("anna")
+    room = await world.start()
+
+    await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.NOT_AVAILABLE)
+
+    assert await world.served_by(room) == "anna"
+    assert (await world.start()).status is RoomStatus.QUEUED
+
+
+async def test_an_agent_that_goes_offline_keeps_its_rooms_and_gets_no_new_ones(world: World) -> None:
+    anna = await world.agent("anna")
+    room = await world.start()
+
+    await users.set_presence(world.context, user_id=anna.id, presence=Presence.OFFLINE)
+
+    assert await world.served_by(room) == "anna"
+    assert (await world.start()).status is RoomStatus.QUEUED
+
+
+@pytest.mark.parametrize("way", ["removeAgent", "setUserActive"])
+async def test_the_rooms_of_an_agent_that_leaves_for_good_go_back_to_the_queue(world: World, way: str) -> None:
+    anna = await world.agent("anna")
+    served, held = await world.assigned(anna), await world.held(anna)
+    also_served = await world.assigned(anna)
+
+    if way == "removeAgent":
+        left = await agents.remove_agent(world.context, user_id=anna.id)
+    else:
+        left = await users.set_user_active(world.context, user_id=anna.id, active=False)
+
+    for room in (served, held, also_served):
+        assert (await world.story(room))[-2:] == ["AGENT_UNASSIGNED AGENT_REMOVED anna (-)", "ROOM_QUEUED"]
+        assert (await world.room(room)).last_served_by_id == anna.id
+    unassigned = [fact.room.former for fact in await world.facts() if isinstance(fact, AgentUnassigned)]
+    counts = [user.agent.open_room_count for user in unassigned if user is not None and user.agent is not None]
+    assert counts == [1, 1, 0]
+    assert (
+        (left.agent is None) if way == "removeAgent" else (left.agent is not None and left.agent.open_room_count == 0)
+    )
+    assert (await world.facts())[-1].__struct_config__.tag == (
+        "AGENT_REMOVED" if way == "removeAgent" else "USER_UPDATED"
+    )
+
+
+async def test_the_rooms_of_an_agent_that_leaves_go_to_the_others(world: World) -> None:
+    anna = await world.agent("anna")
+    room = await world.start()
+    await world.agent("bert")
+
+    await agents.remove_agent(world.context, user_id=anna.id)
+    await world.settle()
+
+    assert (await world.story(room))[2:] == [
+        "AGENT_UNASSIGNED AGENT_REMOVED anna (-)",
+        "ROOM_QUEUED",
+        "AGENT_ASSIGNED ROUTED bert (anna)",
+    ]
