@@ -1,0 +1,124 @@
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from examples.verdict import HISTORY, differences
+
+ONE, TWO = "E-1", "E-2"
+
+Heard = list[tuple[str, dict[str, Any]]]
+
+
+def agent(external_id: str | None) -> dict[str, Any] | None:
+    return None if external_id is None else {"user": {"customField": external_id, "name": external_id}}
+
+
+def event(
+    sequence: int, revision: int, by: str, mutation: str, served_by: str | None, **data: object
+) -> dict[str, Any]:
+    return {
+        "sequence": sequence,
+        "roomRevision": revision,
+        "clientMutationId": mutation,
+        "actor": {"name": by},
+        "room": {"customField": "CASE-1", "servedBy": agent(served_by)},
+    } | data
+
+
+@pytest.fixture
+def heard() -> Heard:
+    """What the app hears when all goes well."""
+    transfer = {"cause": "TRANSFERRED"}
+    return [
+        ("roomStarted", event(10, 1, "website", "start", None)),
+        (
+            "agentAssigned",
+            event(17, 3, "case-router", "assign", ONE, cause="ASSIGNED", agent=agent(ONE), previousAgent=None),
+        ),
+        (
+            "agentUnassigned",
+            event(20, 4, "case-router", "transfer", None, agent=agent(ONE), nextAgent=agent(TWO), **transfer),
+        ),
+        (
+            "agentAssigned",
+            event(22, 6, "case-router", "transfer", TWO, agent=agent(TWO), previousAgent=agent(ONE), **transfer),
+        ),
+        (
+            "agentUnassigned",
+            event(23, 7, "case-router", "close", None, cause="CLOSED", agent=agent(TWO), nextAgent=None),
+        ),
+        ("roomClosed", event(24, 8, "case-router", "close", None)),
+    ]
+
+
+@pytest.fixture
+def history() -> list[dict[str, Any]]:
+    return [{"roomRevision": revision, "type": kind} for revision, kind in HISTORY]
+
+
+def verdict(heard: Heard, history: list[dict[str, Any]]) -> list[str]:
+    """The first word of each problem."""
+    return [problem.split(" ")[0] for problem in differences(heard, history, "CASE-1", ONE, TWO)]
+
+
+def test_nothing_is_wrong_when_all_went_well(heard: Heard, history: list[dict[str, Any]]) -> None:
+    assert differences(heard, history, "CASE-1", ONE, TWO) == []
+
+
+def test_order_between_subscriptions_is_read_from_the_sequence(heard: Heard, history: list[dict[str, Any]]) -> None:
+    heard[2], heard[3] = heard[3], heard[2]
+
+    assert differences(heard, history, "CASE-1", ONE, TWO) == []
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_lost_event_is_noticed(heard: Heard, history: list[dict[str, Any]], index: int) -> None:
+    del heard[index]
+
+    assert verdict(heard, history) == ["missing:"]
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_doubled_event_is_noticed(heard: Heard, history: list[dict[str, Any]], index: int) -> None:
+    kind, told = heard[index]
+    heard.append((kind, deepcopy(told)))
+
+    assert verdict(heard, history) == ["heard", f"{kind}:"]
+
+
+def test_assigned_before_unassigned_is_noticed(heard: Heard, history: list[dict[str, Any]]) -> None:
+    heard[2][1]["sequence"], heard[3][1]["sequence"] = 22, 20
+
+    assert verdict(heard, history) == ["out"]
+
+
+def test_disorder_within_a_subscription_is_noticed(heard: Heard, history: list[dict[str, Any]]) -> None:
+    heard[1], heard[3] = heard[3], heard[1]
+
+    assert verdict(heard, history) == ["agentAssigned:"]
+
+
+@pytest.mark.parametrize(
+    ("index", "path", "value"),
+    [
+        (3, "cause", "ROUTED"),
+        (3, "previousAgent", None),
+        (2, "nextAgent", None),
+        (1, "agent", agent(TWO)),
+        (4, "clientMutationId", None),
+        (5, "roomRevision", 9),
+    ],
+)
+def test_wrong_detail_is_noticed(
+    heard: Heard, history: list[dict[str, Any]], index: int, path: str, value: object
+) -> None:
+    heard[index][1][path] = value
+
+    assert verdict(heard, history) == ["missing:", "unexpected:"]
+
+
+def test_hole_in_the_log_is_noticed(heard: Heard, history: list[dict[str, Any]]) -> None:
+    del history[4]
+
+    assert verdict(heard, history) == ["the"]
