@@ -1,0 +1,237 @@
+"""What `switchboard` can be asked to do, one Command each: its help, its arguments, and the work."""
+
+import argparse
+import asyncio
+import difflib
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from resolvers import access
+from server import demo
+from server.operators import create_app
+from server.serving import ServingError, deployment, serve
+from server.settings import Settings, variable
+
+OK = 0
+
+
+class CommandError(Exception):
+    """The command cannot do what was asked; the message is one line that says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One word after `switchboard`."""
+
+    name: str
+    summary: str
+    #: What --help says: what it does and when one wants it, then examples.
+    description: str
+    examples: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    #: Does it, and returns the exit code.
+    run: Callable[[argparse.Namespace, Settings], int]
+
+
+def add_setting(parser: argparse.ArgumentParser, name: str, metavar: str, meaning: str) -> None:
+    parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=f"{meaning} [{variable(name)}]")
+
+
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    add_setting(parser, "data_dir", "FOLDER", "where the embedded MongoDB keeps its data; ./data by default")
+
+
+# ---------------------------------------------------------------- serve
+
+
+def configure_serve(parser: argparse.ArgumentParser) -> None:
+    add_setting(parser, "host", "HOST", "the address to listen on; 127.0.0.1 by default")
+    add_setting(parser, "port", "PORT", "the port to listen on; 8000 by default, 0 for a free one")
+    add_data_dir(parser)
+
+
+def run_serve(given: argparse.Namespace, settings: Settings) -> int:
+    try:
+        serve(settings)
+    except ServingError as error:
+        raise CommandError(str(error)) from None
+    except KeyboardInterrupt:
+        pass
+    return OK
+
+
+# ---------------------------------------------------------------- mongod
+
+
+def run_mongod(given: argparse.Namespace, settings: Settings) -> int:
+    if settings.mongodb_uri is not None:
+        raise CommandError("SWITCHBOARD_MONGODB_URI is set, so there is no embedded MongoDB to run.")
+    try:
+        with deployment(settings) as uri:
+            print(uri, flush=True)
+            signal.pause()
+    except KeyboardInterrupt:
+        pass
+    return OK
+
+
+# ---------------------------------------------------------------- create-app
+
+
+def configure_create_app(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="what people call the app")
+    parser.add_argument("--scopes", metavar="A,B,...", required=True, help="what it may do, separated by commas")
+    add_data_dir(parser)
+
+
+def run_create_app(given: argparse.Namespace, settings: Settings) -> int:
+    scopes = [scope.strip() for scope in given.scopes.split(",") if scope.strip()]
+    with deployment(settings, share=True) as uri:
+        created = asyncio.run(create_app(uri, settings.database, name=given.name, scopes=scopes))
+    print(
+        f"The app {created.app.name} may {', '.join(created.app.scopes)}. Its token is shown this once:",
+        file=sys.stderr,
+    )
+    print(created.token)
+    return OK
+
+
+# ---------------------------------------------------------------- demo
+
+
+def configure_demo(parser: argparse.ArgumentParser) -> None:
+    add_setting(parser, "host", "HOST", "where the server is; 127.0.0.1 by default")
+    add_setting(parser, "port", "PORT", "its port; 8000 by default")
+    add_data_dir(parser)
+
+
+def run_demo(given: argparse.Namespace, settings: Settings) -> int:
+    try:
+        demo.require_program()
+        if demo.answers(settings):
+            return demo.play(settings)
+        place = demo.url_of(demo.address(settings), "")
+        print(f"No Switchboard answers at {place}: starting one for the demo, on a temporary folder.\n", flush=True)
+        return demo.play_alone()
+    except demo.DemoError as error:
+        raise CommandError(str(error)) from None
+
+
+# ---------------------------------------------------------------- export-schema
+
+
+def configure_export_schema(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is not up to date")
+
+
+def run_export_schema(given: argparse.Namespace, settings: Settings) -> int:
+    from schema import schema as module
+
+    path = Path(module.__file__).with_name("schema.graphql")
+    # Without the blanks that stand in the empty lines of indented descriptions.
+    wanted = "".join(f"{line.rstrip()}\n" for line in module.schema.as_str().rstrip().splitlines())
+    present = path.read_text(encoding="utf-8") if path.exists() else ""
+    if not given.check:
+        path.write_text(wanted, encoding="utf-8")
+        print(f"{path} is {'as it was' if present == wanted else 'written'}.")
+        return OK
+    if present == wanted:
+        return OK
+    changes = difflib.unified_diff(present.splitlines(), wanted.splitlines(), "in the file", "in the code", lineterm="")
+    for line in list(changes)[:40]:
+        print(line, file=sys.stderr)
+    raise CommandError(f"{path} is not up to date: run  make schema  and commit it.")
+
+
+COMMANDS = (
+    Command(
+        name="serve",
+        summary="serve the API, with a MongoDB of its own unless told of one",
+        description="""
+            Serves the GraphQL API over HTTP and websocket until Ctrl-C or SIGTERM. Without SWITCHBOARD_MONGODB_URI it
+            starts an embedded MongoDB, a private one-node replica set with its data under ./data, and ends it with
+            itself. The first start on an empty database makes an admin token and prints it, once; set
+            SWITCHBOARD_ADMIN_TOKEN to choose it yourself.
+
+            All settings are environment variables, listed in docs/reference/settings.md; the options below win over
+            those that they name.
+        """,
+        examples="""
+            switchboard serve
+            switchboard serve --port 9000 --data-dir /srv/switchboard
+            SWITCHBOARD_MONGODB_URI='mongodb://db1,db2,db3/?replicaSet=rs0' switchboard serve --host 0.0.0.0
+        """,
+        configure=configure_serve,
+        run=run_serve,
+    ),
+    Command(
+        name="mongod",
+        summary="run the embedded MongoDB alone, to look into the data",
+        description="""
+            Starts the embedded MongoDB without the server, prints its URI, and ends it on Ctrl-C. For mongosh, for
+            backups with mongodump, and for other tools. While a server runs on the same data folder this is refused:
+            its MongoDB is running already.
+        """,
+        examples="""
+            switchboard mongod
+            switchboard mongod --data-dir /srv/switchboard
+        """,
+        configure=add_data_dir,
+        run=run_mongod,
+    ),
+    Command(
+        name="create-app",
+        summary="create an app and print its token",
+        description=f"""
+            Creates an app, an outside program with a token of its own, and prints that token, this once. It works
+            beside a running server, with the MongoDB that the settings name or the embedded one. The message goes to
+            stderr and the token to stdout, so that scripts can keep it.
+
+            The scopes are {", ".join(access.SCOPES)}.
+        """,
+        examples="""
+            switchboard create-app dashboard --scopes rooms:read,users:read,events:read
+            TOKEN=$(switchboard create-app crm --scopes rooms:assign,users:write,agents:write)
+        """,
+        configure=configure_create_app,
+        run=run_create_app,
+    ),
+    Command(
+        name="demo",
+        summary="watch an outside program decide who serves a conversation",
+        description="""
+            Plays the journey that Switchboard was made for, as an outside program over HTTP and websocket: an app
+            hears of a conversation, asks its external system who must serve it, makes that person an agent, assigns,
+            moves and closes the conversation, and checks every event. Fails when one of them is not as it should be.
+
+            It plays against the server at SWITCHBOARD_HOST and SWITCHBOARD_PORT, with SWITCHBOARD_ADMIN_TOKEN or an
+            app of its own in that server's database. Without a server there it starts one on a temporary folder and
+            ends it afterwards. It can be repeated; what it leaves behind is a closed conversation and two agents who
+            are not available.
+        """,
+        examples="""
+            switchboard demo
+            SWITCHBOARD_ADMIN_TOKEN=... switchboard demo --host switchboard.example --port 8000
+        """,
+        configure=configure_demo,
+        run=run_demo,
+    ),
+    Command(
+        name="export-schema",
+        summary="write schema/schema.graphql from the code",
+        description="""
+            Writes the schema that the code declares to schema/schema.graphql, which is committed, so that reviews see
+            what changes for clients and editors can complete. With --check it writes nothing, shows how the file
+            differs, and fails if it does.
+        """,
+        examples="""
+            switchboard export-schema
+            switchboard export-schema --check
+        """,
+        configure=configure_export_schema,
+        run=run_export_schema,
+    ),
+)
