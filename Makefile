@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Touched when the virtual environment holds exactly what requirements.lock and pyproject.toml ask for.
 INSTALLED := $(VENV)/.installed
-CODE := server schema resolvers storage tests examples benchmarks
+CODE := server schema resolvers storage tests $(patsubst %/,%,$(sort $(dir $(wildcard examples/*.py benchmarks/*.py))))
 
 help: ## List the targets.
 	@echo "usage: make TARGET"

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +12,8 @@ from websockets.typing import Subprotocol
 
 from tests.conftest import ADMIN_TOKEN
 
+#: A server that says nothing for so long never will.
+PATIENCE_SECONDS = 10
 PROTOCOL = Subprotocol("graphql-transport-ws")
 
 
@@ -28,14 +31,16 @@ async def send(socket: ClientConnection, **message: object) -> None:
 
 
 async def receive(socket: ClientConnection) -> Any:
-    return json.loads(await socket.recv())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return json.loads(await socket.recv())
 
 
 async def close_of(socket: ClientConnection) -> tuple[int, str]:
     """How the server closes the socket, once it has nothing more to say."""
-    with suppress(ConnectionClosed):
-        async for _ in socket:
-            pass
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with suppress(ConnectionClosed):
+            async for _ in socket:
+                pass
     assert socket.close_code is not None
     return socket.close_code, socket.close_reason or ""
 
