@@ -7,15 +7,20 @@ from graphql import FieldNode
 
 from resolvers import events
 from resolvers.context import Context
+from schema.limits import Limits
 from schema.loaders import Loaders
 from storage.errors import SwitchboardError
+
+WITHIN = Limits()
 
 
 class RequestContext:
     """The caller's context and what was read on the caller's behalf. One for each operation, also on a shared
     socket."""
 
-    def __init__(self, reading: Context) -> None:
+    def __init__(self, reading: Context, limits: Limits = WITHIN) -> None:
+        #: How much the operation's document may hold.
+        self.limits = limits
         #: What resolvers that read are given.
         self.reading = reading
         self.loaders = Loaders(reading)

@@ -1,15 +1,17 @@
 """Documents that were parsed and validated before, kept for those who send the same text again."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
+from typing import Any
 
 from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     parse,
     specified_rules,
@@ -17,24 +19,65 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
+from schema import limits
+from schema.context import RequestContext
 from schema.errors import invalid_document
+from schema.limits import Limits
+from storage.errors import QueryTooComplex
 
 #: How many characters of documents are kept in all, and in one: a parsed document takes some 150 bytes for each.
 KEPT_CHARACTERS = 400_000
 LONGEST_KEPT_CHARACTERS = 20_000
+#: Of one document. Each costs time to find and to write.
+MOST_ERRORS = 20
+#: For how many combinations of page sizes it is remembered that a document is within its limits.
+KEPT_SIZES = 32
 
 
 class Document:
     """What a text says, and, once asked for, what is wrong with it."""
 
-    def __init__(self, text: str, schema: GraphQLSchema) -> None:
-        self.node: DocumentNode = parse(text)
+    def __init__(self, text: str, schema: GraphQLSchema, limits: Limits) -> None:
+        self.node: DocumentNode = parse_within(text, limits)
+        self.limits = limits
+        self._sizes: set[tuple[object, ...]] = set()
+        self._size_variables: frozenset[str] | None = None
         self.has_one_operation = sum(isinstance(node, OperationDefinitionNode) for node in self.node.definitions) == 1
         self._schema = schema
 
+    def check(self, variables: Mapping[str, Any]) -> None:
+        """Raise QueryTooComplex when it is beyond its limits with these variables."""
+        key = None
+        if self._size_variables is not None:
+            key = tuple((name in variables, _size(variables.get(name))) for name in self._size_variables)
+            if key in self._sizes:
+                return
+        self._size_variables = limits.check(self._schema, self.node, self.limits, variables)
+        if key is not None and len(self._sizes) < KEPT_SIZES:
+            self._sizes.add(key)
+
     @cached_property
     def errors(self) -> list[GraphQLError]:
-        return invalid_document(validate(self._schema, self.node, specified_rules))
+        rules = specified_rules if self.limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
+        # Where the schema is not to be read, it is not to be guessed either.
+        hide = not self.limits.introspection
+        return invalid_document(validate(self._schema, self.node, rules, max_errors=MOST_ERRORS, hide_suggestions=hide))
+
+
+def parse_within(text: str, limits: Limits) -> DocumentNode:
+    """Raises QueryTooComplex for a text that is too long, and what the parser raises."""
+    if len(text) > limits.characters:
+        raise QueryTooComplex(f"The document has {len(text)} characters; {limits.characters} are the most.")
+    try:
+        return parse(text, max_tokens=limits.tokens)
+    except GraphQLSyntaxError as error:
+        if "Parsing aborted" in error.description:
+            raise QueryTooComplex(error.description.removesuffix(" Parsing aborted.")) from None
+        raise
+
+
+def _size(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 class Library:
@@ -47,13 +90,13 @@ class Library:
         self._documents: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
 
-    def get(self, text: str, schema: GraphQLSchema) -> Document:
-        """The document. Raises what the parser raises."""
+    def get(self, text: str, schema: GraphQLSchema, limits: Limits) -> Document:
+        """The document. Raises QueryTooComplex, and what the parser raises."""
         known = self._documents.get(text)
-        if known is not None:
+        if known is not None and known.limits is limits:
             self._documents.move_to_end(text)
             return known
-        document = Document(text, schema)
+        document = Document(text, schema, limits)
         if len(text) <= LONGEST_KEPT_CHARACTERS:
             self._documents[text] = document
             self._characters += len(text)
@@ -75,13 +118,15 @@ class Documents(SchemaExtension):
         if context.query is not None:
             # A text that cannot be parsed is parsed once more where errors are caught, and they are told there.
             with suppress(GraphQLSyntaxError, RecursionError):
-                self._document = self._library.get(context.query, context.schema._schema)
+                limits = context.context.limits if isinstance(context.context, RequestContext) else Limits()
+                self._document = self._library.get(context.query, context.schema._schema, limits)
                 context.graphql_document = self._document.node
         yield
 
     def on_validate(self) -> Iterator[None]:
         document, context = self._document, self.execution_context
         if document is not None:
+            document.check(context.variables or {})
             context.pre_execution_errors = list(document.errors)
             if not (document.has_one_operation or document.errors or context._provided_operation_name):
                 several = GraphQLError("The document has several operations: name the one that is meant.")

@@ -112,7 +112,7 @@ async def test_deep_nesting_is_refused() -> None:
     text = await _execute("{ a" * 5_000 + "}" * 5_000)
 
     assert [told["code"] for told in _told(variable)] == ["INVALID_INPUT"]
-    assert [told["code"] for told in _told(text)] == ["GRAPHQL_PARSE_FAILED"]
+    assert [told["code"] for told in _told(text)] == ["QUERY_TOO_COMPLEX"]
 
 
 async def test_what_was_refused_does_not_log_what_was_sent(caplog: pytest.LogCaptureFixture) -> None:

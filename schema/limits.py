@@ -1,0 +1,245 @@
+"""How much one document may ask for, found out before it is validated and executed.
+
+One pass over the syntax tree, in which every fragment is measured once, however often it is spread: what a document
+weighs can grow exponentially with its length, what it takes to weigh it grows with its length alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    is_introspection_type,
+    is_list_type,
+)
+
+from storage.errors import QueryTooComplex
+
+POINTS = "points of complexity"
+#: How many entries of a list that is not read in pages are reckoned with: roles, departments, ...
+LIST_ENTRIES = 2
+#: The same of the lists of introspection, which are longer, but the same for everybody.
+INTROSPECTION_ENTRIES = 4
+#: What a page holds, when a document does not say how much, and at most.
+PAGE_ENTRIES, MOST_PAGE_ENTRIES = 50, 200
+#: Response names given more than once in one selection, in a whole document: validation compares all with all.
+REPETITIONS = 50
+#: Fragments in a document, spreads in one selection, and operations in a document, for the same reason: validation
+#: looks at each pair of fragments that are spread side by side, and at all fragments for each operation.
+FRAGMENTS = 100
+SPREADS = 40
+OPERATIONS = 50
+HINTS = MappingProxyType(
+    {
+        POINTS: " Ask for smaller pages or fewer fields: each field is one point, as often as the pages and lists "
+        "around it may repeat it."
+    }
+)
+#: Counting stops here: the weight of a nested document has hundreds of digits.
+ENDLESS = 10**12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one document may hold; each is refused with QUERY_TOO_COMPLEX beyond."""
+
+    characters: int = 100_000
+    tokens: int = 5_000
+    depth: int = 20
+    aliases: int = 100
+    directives: int = 50
+    root_fields: int = 50
+    complexity: int = 100_000
+    introspection: bool = True
+
+
+@dataclass(slots=True)
+class Weight:
+    """What a selection holds, fragments included."""
+
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    fields: int = 0
+    complexity: int = 0
+
+    def add(self, other: "Weight") -> None:
+        self.depth = max(self.depth, other.depth)
+        self.aliases = min(self.aliases + other.aliases, ENDLESS)
+        self.directives = min(self.directives + other.directives, ENDLESS)
+        self.fields = min(self.fields + other.fields, ENDLESS)
+        self.complexity = min(self.complexity + other.complexity, ENDLESS)
+
+
+def check(
+    schema: GraphQLSchema, document: DocumentNode, limits: Limits, variables: Mapping[str, Any]
+) -> frozenset[str]:
+    """Raise QueryTooComplex when an operation of the document holds more than it may.
+
+    Returns the names of the variables that it depends on.
+    """
+    scale = _Scale(schema, document, variables)
+    require("fragments", len(scale.fragments), FRAGMENTS)
+    require("operations", len(scale.operations), OPERATIONS)
+    for operation in scale.operations:
+        weight = scale.weigh_operation(operation)
+        require("levels of nesting", weight.depth, limits.depth)
+        require("aliases", weight.aliases, limits.aliases)
+        require("directives", weight.directives, limits.directives)
+        require("root fields", weight.fields, limits.root_fields)
+        require(POINTS, weight.complexity, limits.complexity)
+    require("fields of the same name side by side", scale.repetitions, REPETITIONS)
+    require("fragments side by side", scale.spreads, SPREADS)
+    return frozenset(scale.used)
+
+
+def require(noun: str, held: int, limit: int) -> None:
+    if held > limit:
+        shown = "far more" if held >= ENDLESS else str(held)
+        raise QueryTooComplex(f"The operation has {shown} {noun}; {limit} is the most.{HINTS.get(noun, '')}")
+
+
+@dataclass(slots=True)
+class _Scale:
+    """Weighs the selections of one document, with the values of its variables."""
+
+    schema: GraphQLSchema
+    document: DocumentNode
+    variables: Mapping[str, Any]
+    fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
+    operations: list[OperationDefinitionNode] = field(default_factory=list)
+    weighed: dict[str, Weight] = field(default_factory=dict)
+    #: The variables that say how much a page holds.
+    used: set[str] = field(default_factory=set)
+    #: How often a response name was given again in the same selection, and the most fragments spread in one.
+    repetitions: int = 0
+    spreads: int = 0
+
+    def __post_init__(self) -> None:
+        for node in self.document.definitions:
+            if isinstance(node, FragmentDefinitionNode):
+                self.fragments[node.name.value] = node
+            elif isinstance(node, OperationDefinitionNode):
+                self.operations.append(node)
+
+    def weigh_operation(self, operation: OperationDefinitionNode) -> Weight:
+        weight = Weight(directives=len(operation.directives or ()))
+        try:
+            weight.add(self._selection(operation.selection_set, self.schema.get_root_type(operation.operation)))
+        except RecursionError:
+            raise QueryTooComplex("The operation is nested too deeply.") from None
+        return weight
+
+    def _selection(self, selection: SelectionSetNode, parent: Any, seen: set[str] | None = None) -> Weight:
+        """`seen`: the response names of the selection that an inline fragment stands in."""
+        names: set[str] = set() if seen is None else seen
+        total = Weight()
+        spread: set[str] = set()
+        for node in selection.selections:
+            match node:
+                case FieldNode():
+                    name = (node.alias or node.name).value
+                    self.repetitions += name in names
+                    names.add(name)
+                    total.add(self._field(node, parent))
+                case InlineFragmentNode():
+                    condition = node.type_condition
+                    type_ = parent if condition is None else self.schema.type_map.get(condition.name.value)
+                    total.add(self._selection(node.selection_set, type_, names))
+                case FragmentSpreadNode():
+                    spread.add(node.name.value)
+                    total.add(self._fragment(node.name.value))
+            total.directives += len(node.directives or ())
+        self.spreads = max(self.spreads, len(spread))
+        return total
+
+    def _fragment(self, name: str) -> Weight:
+        known = self.weighed.get(name)
+        if known is None:
+            self.weighed[name] = Weight()  # one that spreads itself is refused by validation
+            fragment = self.fragments.get(name)
+            if fragment is None:
+                return self.weighed[name]
+            type_ = self.schema.type_map.get(fragment.type_condition.name.value)
+            known = self._selection(fragment.selection_set, type_)
+            known.directives += len(fragment.directives or ())
+            self.weighed[name] = known
+        return known
+
+    def _field(self, node: FieldNode, parent: Any) -> Weight:
+        definition = self._definition(node, parent)
+        inner = Weight()
+        entries = 1
+        if node.selection_set is not None:
+            type_ = None if definition is None else get_named_type(definition.type)
+            inner = self._selection(node.selection_set, type_)
+            entries = self._entries(node, definition)
+        return Weight(
+            depth=inner.depth + 1,
+            aliases=inner.aliases + (node.alias is not None),
+            directives=inner.directives,
+            fields=1,
+            complexity=min(1 + entries * inner.complexity, ENDLESS),
+        )
+
+    def _definition(self, node: FieldNode, parent: Any) -> GraphQLField | None:
+        if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType):
+            return None
+        return self.schema.get_field(parent, node.name.value)
+
+    def _entries(self, node: FieldNode, definition: GraphQLField | None) -> int:
+        """How often what is selected in a field may be answered."""
+        if definition is None:
+            return 1
+        if "first" in definition.args:
+            return self._page_entries(node)
+        type_ = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
+        if not is_list_type(type_) or node.name.value in ("nodes", "edges"):  # as many as the page around them
+            return 1
+        return INTROSPECTION_ENTRIES if is_introspection_type(get_named_type(type_)) else LIST_ENTRIES
+
+    def _page_entries(self, node: FieldNode) -> int:
+        for argument in node.arguments or ():
+            if argument.name.value == "first":
+                value: Any = None
+                if isinstance(argument.value, IntValueNode):
+                    value = _whole(argument.value.value)
+                elif isinstance(argument.value, VariableNode):
+                    value = self._variable(argument.value.name.value)
+                if isinstance(value, int) and not isinstance(value, bool):
+                    return min(max(value, 1), MOST_PAGE_ENTRIES)
+        return PAGE_ENTRIES
+
+    def _variable(self, name: str) -> Any:
+        self.used.add(name)
+        if name in self.variables:
+            return self.variables[name]
+        defaults = [
+            definition.default_value
+            for operation in self.operations
+            for definition in operation.variable_definitions or ()
+            if definition.variable.name.value == name
+        ]
+        # Operations may differ in their defaults: the largest counts.
+        return max((_whole(one.value) for one in defaults if isinstance(one, IntValueNode)), default=None)
+
+
+def _whole(digits: str) -> int:
+    """What is written, as far as it matters: reading a number of many digits takes long."""
+    return int(digits) if len(digits) < 10 else (-1 if digits.startswith("-") else MOST_PAGE_ENTRIES)

@@ -1,0 +1,175 @@
+"""Every operation declares the scopes it needs, or that it is open, and refuses without them."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, cast
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLUnionType,
+    get_named_type,
+    is_required_argument,
+    is_required_input_field,
+)
+from strawberry.types import ExecutionResult
+
+from resolvers import access
+from resolvers.access import ANONYMOUS, NOBODY, Caller
+from resolvers.context import Context
+from schema.context import RequestContext
+from schema.fields import Requires
+from schema.schema import schema
+from storage.records import Actor, ActorType
+
+APP = Actor(type=ActorType.APP, id="app", name="app")
+
+#: What the contract says. Without a token: these and no others.
+OPEN = {"Mutation.login"}
+#: With any valid token.
+ANY_TOKEN = {"Query.viewer", "Query.customFieldDefinitions", "Mutation.takeRoom", "Mutation.logout"}
+SIGNED_IN_ONLY = {"Mutation.takeRoom", "Mutation.logout"}
+SCOPES: Mapping[str, str] = {
+    "users:read": "Query: user users agent agents roles departments",
+    "users:write": "Mutation: createUser updateUser setUserActive setPresence ensureAgent",
+    "roles:write": "Mutation: createRole addRoles removeRoles",
+    "agents:write": "Mutation: addAgent removeAgent setAgentStatus updateAgent ensureAgent",
+    "departments:write": "Mutation: createDepartment updateDepartment setDepartmentAgents",
+    "fields:write": "Mutation: defineCustomField updateCustomField removeCustomField",
+    "visitors:read": "Query: visitor visitors",
+    "visitors:write": "Mutation: saveVisitor",
+    "rooms:read": "Query: room rooms",
+    "rooms:write": "Mutation: startRoom updateRoom closeRoom holdRoom resumeRoom",
+    "rooms:assign": "Mutation: assignAgent unassignAgent transferRoom",
+    "messages:read": "Subscription: messageSent",
+    "messages:write": "Mutation: sendMessage",
+    "events:read": "Query: events eventCursor consumers; Mutation: ackEvents removeConsumer; "
+    "Subscription: roomStarted agentAssigned agentUnassigned roomClosed messageSent events",
+    "apps:write": "Query: apps; Mutation: createApp rotateAppToken revokeApp",
+}
+
+
+def fields() -> Iterator[tuple[str, str, GraphQLField]]:
+    """Every root field, with the name of its root."""
+    api = schema._schema
+    for root in (api.query_type, api.mutation_type, api.subscription_type):
+        assert root is not None
+        for name, field in root.fields.items():
+            yield root.name, name, field
+
+
+def declared(field: GraphQLField) -> tuple[str, ...] | None:
+    """The scopes in the SDL; None when it is open to all."""
+    directives = field.extensions["strawberry-definition"].directives
+    found = [directive for directive in directives if isinstance(directive, Requires)]
+    return tuple(found[0].scopes) if found else None
+
+
+FIELDS = [(root, name) for root, name, _ in fields()]
+SCOPED = [(root, name, scope) for root, name, field in fields() for scope in declared(field) or ()]
+
+
+def test_every_field_declares_what_the_contract_says() -> None:
+    found: dict[str, set[str]] = {scope: set() for scope in SCOPES}
+    for root, name, field in fields():
+        for scope in declared(field) or ():
+            found[scope].add(f"{root}.{name}")
+
+    expected = {
+        scope: {
+            f"{root.strip()}.{name}"
+            for part in text.split(";")
+            for root, names in [part.split(":")]
+            for name in names.split()
+        }
+        for scope, text in SCOPES.items()
+    }
+    assert {scope: names & expected[scope] for scope, names in found.items()} == expected
+    assert {f"{root}.{name}" for root, name, field in fields() if declared(field) is None} == OPEN
+    assert {f"{root}.{name}" for root, name, field in fields() if declared(field) == ()} >= ANY_TOKEN
+
+
+def test_scopes_of_the_contract_are_all_there_are() -> None:
+    assert set(access.SCOPES) == {*SCOPES, access.ADMIN}
+
+
+@pytest.mark.parametrize(("root", "name"), FIELDS)
+async def test_without_a_token_everything_but_what_is_open_is_unauthenticated(root: str, name: str) -> None:
+    expected = "INTERNAL" if f"{root}.{name}" in OPEN else "UNAUTHENTICATED"  # without services login gets no further
+
+    for caller in (ANONYMOUS, NOBODY):
+        assert [error["extensions"]["code"] for error in await refusals(root, name, caller)] == [expected]
+
+
+@pytest.mark.parametrize(("root", "name", "scope"), SCOPED)
+async def test_without_a_scope_it_needs_a_field_is_forbidden(root: str, name: str, scope: str) -> None:
+    others = frozenset(access.SCOPES) - {scope, access.ADMIN}
+
+    (error,) = await refusals(root, name, Caller(APP, others))
+
+    assert error["extensions"] == {"code": "FORBIDDEN", "scope": scope}
+
+
+@pytest.mark.parametrize(("root", "name"), [place.split(".") for place in sorted(SIGNED_IN_ONLY)])
+async def test_what_only_a_signed_in_user_can_mean_is_forbidden_to_apps(services: Any, root: str, name: str) -> None:
+    context = RequestContext(Context(services, Caller(APP, frozenset({access.ADMIN}))))
+
+    (error,) = await refusals(root, name, context=context)
+
+    assert error["extensions"] == {"code": "FORBIDDEN"}
+
+
+# ---------------------------------------------------------------- asking
+
+
+async def refusals(
+    root: str, name: str, caller: Caller = ANONYMOUS, *, context: RequestContext | None = None
+) -> list[dict[str, Any]]:
+    """The errors of asking for one root field alone, without anything that could answer it."""
+    root_type = cast(GraphQLObjectType, schema._schema.type_map[root])
+    text = f"{root.lower()} {{ {call(name, root_type.fields[name])} }}"
+    context = context or RequestContext(Context(services=None, caller=caller))  # type: ignore[arg-type]
+    if root == "Subscription":
+        result = await anext(
+            aiter(cast(AsyncIterator[ExecutionResult], await schema.subscribe(text, context_value=context)))
+        )
+    else:
+        result = cast(ExecutionResult, await schema.execute(text, context_value=context))
+    return [cast(dict[str, Any], error.formatted) for error in result.errors or []]
+
+
+def call(name: str, field: GraphQLField) -> str:
+    required = {key: argument.type for key, argument in field.args.items() if is_required_argument(argument)}
+    arguments = ", ".join(f"{key}: {value(type_)}" for key, type_ in required.items())
+    return f"{name}{f'({arguments})' if arguments else ''}{selection(field.type)}"
+
+
+def selection(type_: GraphQLOutputType) -> str:
+    composite = isinstance(get_named_type(type_), GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType)
+    return " { __typename }" if composite else ""
+
+
+def value(type_: GraphQLInputType) -> str:
+    """Any value of this type, as small as can be."""
+    match type_:
+        case GraphQLNonNull(of_type=inner):
+            return value(inner)
+        case GraphQLList():
+            return "[]"
+        case GraphQLEnumType():
+            return str(next(iter(type_.values)))
+        case GraphQLInputObjectType(is_one_of=True):
+            key, one = next(iter(type_.fields.items()))
+            return f"{{{key}: {value(one.type)}}}"
+        case GraphQLInputObjectType():
+            required = {key: one.type for key, one in type_.fields.items() if is_required_input_field(one)}
+            return "{" + ", ".join(f"{key}: {value(inner)}" for key, inner in required.items()) + "}"
+    texts = {"Int": "1", "Long": "1", "Float": "1.5", "Boolean": "true"}
+    return texts.get(get_named_type(type_).name, '"x"')
