@@ -11,11 +11,11 @@ from resolvers.operations import Change, mutation, query
 from resolvers.tokens import APP, new_token
 from storage import apps, tokens
 from storage.database import new_id
-from storage.errors import Forbidden, Invalid
+from storage.errors import Duplicate, Forbidden, Invalid
 from storage.facts import AppRevoked, AppTokenRotated
 from storage.records import ActorType, App, Record, Token
 from storage.storage import Storage
-from storage.transactions import Transaction
+from storage.transactions import Conflict, Transaction
 
 DAY_SECONDS = 24 * 60 * 60
 #: The app that stands for whoever runs the deployment.
@@ -114,7 +114,10 @@ async def ensure_admin(storage: Storage, given_token: str | None) -> str | None:
         if app is None:
             token = given_token or new_token(APP)
             app = App(id=ADMIN_APP_ID, name="admin", scopes=(access.ADMIN,), created_at=tx.now)
-            await _create(tx, app, token)
+            try:
+                await _create(tx, app, token)
+            except Duplicate:
+                raise Conflict from None  # another process starts on the same database, and was quicker
             return None if given_token else token
         if given_token and not await _is_kept(tx, app, given_token):
             await tokens.delete(tx, app.id)

@@ -10,7 +10,7 @@ from storage.entities import Kind
 from storage.errors import Duplicate, shorten
 from storage.facts import RoleCreated
 from storage.records import Role
-from storage.transactions import Reader, Transaction
+from storage.transactions import Conflict, Reader, Transaction
 
 KIND = Kind("roles", Role, noun="role")
 
@@ -54,4 +54,7 @@ async def ensure_built_in(tx: Transaction) -> None:
     present = await get_many(tx, BUILT_IN)
     for name, description in BUILT_IN.items():
         if name not in present:
-            await insert(tx, Role(id=new_id(tx.now), name=name, description=description, built_in=True))
+            try:
+                await insert(tx, Role(id=new_id(tx.now), name=name, description=description, built_in=True))
+            except Duplicate:
+                raise Conflict from None  # another process starts on the same database: see what is left to do

@@ -1,0 +1,77 @@
+"""A client of the API over HTTP, as an outside program has it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import httpx
+
+from tests.processes import ADMIN_TOKEN
+
+ROOM = "room { id status revision servedBy { id } }"
+
+
+class Refused(Exception):
+    """The API answered with an error: its extensions."""
+
+    def __init__(self, extensions: Mapping[str, Any]) -> None:
+        super().__init__(str(extensions))
+        self.extensions = extensions
+
+
+class Client:
+    """Sends each operation to the next of several servers, as a load balancer would."""
+
+    def __init__(self, urls: Sequence[str], token: str = ADMIN_TOKEN) -> None:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        self._http = httpx.AsyncClient(limits=limits, timeout=60, headers={"authorization": f"Bearer {token}"})
+        self._urls = list(urls)
+        self._turn = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def send(self, query: str, *, at: int | None = None, bearer: str | None = None, **variables: Any) -> Any:
+        """The data of the answer. Raises Refused; `at` names a server."""
+        if at is None:
+            self._turn += 1
+            at = self._turn
+        headers = {} if bearer is None else {"authorization": f"Bearer {bearer}"}
+        body = {"query": query, "variables": variables}
+        answer = (await self._http.post(self._urls[at % len(self._urls)], json=body, headers=headers)).json()
+        if "errors" in answer:
+            raise Refused(answer["errors"][0].get("extensions", answer["errors"][0]))
+        return answer["data"]
+
+    async def mutate(
+        self, name: str, selection: str, /, *, at: int | None = None, bearer: str | None = None, **given: Any
+    ) -> Any:
+        """What a mutation answers: its payload."""
+        kind = f"{name[0].upper()}{name[1:]}Input!"
+        query = f"mutation ($input: {kind}) {{ {name}(input: $input) {{ {selection} }} }}"
+        return (await self.send(query, at=at, bearer=bearer, input=given))[name]
+
+    # ---------------------------------------------------------------- things to begin with
+
+    async def agent(self, username: str, *, max_rooms: int | None = None, **given: Any) -> str:
+        """The id of a new agent that is there."""
+        user = await self.mutate("createUser", "user { id }", username=username, **given)
+        user_id: str = user["user"]["id"]
+        await self.mutate("setPresence", "user { id }", userId=user_id, presence="ONLINE")
+        await self.mutate("addAgent", "added", userId=user_id, maxRooms=max_rooms)
+        return user_id
+
+    async def visitor(self, token: str) -> str:
+        await self.mutate("saveVisitor", "visitor { id }", token=token)
+        return token
+
+    async def start(self, visitor: str, **given: Any) -> Any:
+        return (await self.mutate("startRoom", ROOM, visitorToken=visitor, **given))["room"]
+
+
+async def gather(*calls: Any) -> list[Any]:
+    """The results or exceptions of all calls, which are made at once."""
+    return await asyncio.gather(*calls, return_exceptions=True)
