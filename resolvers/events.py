@@ -9,7 +9,7 @@ import msgspec
 
 from resolvers import access, validation
 from resolvers.access import Caller
-from resolvers.consumers import Lease, hold, starting_position
+from resolvers.consumers import Lease, hold, reached_position, require_kept, starting_position
 from resolvers.context import Context
 from resolvers.custom_fields import bind
 from resolvers.operations import query
@@ -69,7 +69,7 @@ async def list_events(
     last item, and the next page goes on from there.
     """
     size = validation.page_size(first)
-    position = 0 if after is None else await starting_position(context.storage, after)
+    position = 0 if after is None else await reached_position(context.storage, after)
     wanted = readable_types(context.caller, types)
     expression = None if where is None else await bind(context.reader, FieldTarget.ROOM, where)
     return await _scan(context, wanted, expression, size, position, paged=after is not None)
@@ -79,7 +79,7 @@ async def list_events(
 async def room_events(context: Context, room_id: str, *, first: int = 50, after: str | None = None) -> Page[AnyFact]:
     """Facts about a room that the caller was allowed to read, oldest first."""
     size = validation.page_size(first)
-    position = 0 if after is None else await starting_position(context.storage, after)
+    position = 0 if after is None else await reached_position(context.storage, after)
     wanted = readable_types(context.caller, None)
     of_room = AttributeCondition("id", Operator.EQ, room_id)
     return await _scan(context, wanted, of_room, size, position, paged=after is not None)
@@ -94,13 +94,17 @@ async def _scan(
     found: list[AnyFact] = []
     scanned = 0
     more = True
+    start = position if paged else None
     while more and len(found) <= size and scanned < SCANNED:
         facts = await log.read(position, BATCH, query=mongo)
         more = len(facts) == BATCH
         scanned += len(facts)
         found.extend(fact for fact in facts if passes(fact))
         if facts:
+            start = facts[0].sequence - 1 if start is None else start
             position = facts[-1].sequence
+    if start is not None:
+        await require_kept(context.storage, start)  # now: or facts may have been forgotten between two looks
     items = found[:size]
     complete = len(found) > size or not more
 
@@ -175,14 +179,27 @@ async def _follow(
 ) -> AsyncGenerator[AnyFact, None]:
     async with stack:
         while True:
-            await feed.wait(position)
+            await (feed.wait(position) if lease is None else _wait_holding(feed, position, lease))
             for fact in await feed.read(position, BATCH):
                 if lease is not None:
-                    lease.require()
+                    await lease.held()
                 if passes(fact):
                     yield fact
                 position = fact.sequence
             await asyncio.sleep(0)  # whoever replays a long history lets others have their turn
+
+
+async def _wait_holding(feed: Feed, position: int, lease: Lease) -> None:
+    """Wait for a fact after the position, but not longer than the lease is held."""
+    if feed.head > position:
+        return
+    waiting = [asyncio.ensure_future(feed.wait(position)), asyncio.ensure_future(lease.lost())]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
+    await lease.held()
 
 
 # ---------------------------------------------------------------- what passes

@@ -1,17 +1,24 @@
 """Consumers: positions in the log that are kept here, each held by one connection at a time."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pymongo import ASCENDING, ReturnDocument
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from storage.database import Document, now, to_record
-from storage.errors import ConsumerBusy, NotFound, shorten
+from storage.database import Document, to_record
+from storage.errors import NotFound, Unavailable
 from storage.records import Consumer
-from storage.transactions import Reader
+from storage.transactions import Reader, Transaction
 
 #: A connection that has not said for this long that it lives has lost its consumer to whoever asks next.
 LEASE_SECONDS = 15.0
+
+# Leases go by the clock of the database, so that those of the processes need not agree.
+_HELD: Document = {"$gt": ["$leasedUntil", "$$NOW"]}
+_LEASE: Document = {
+    "leasedUntil": {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": int(LEASE_SECONDS * 1000)}},
+    "lastSeenAt": "$$NOW",
+}
 
 
 def _id(owner_id: str, name: str) -> Document:
@@ -34,41 +41,47 @@ async def find(reader: Reader, owner_id: str, name: str) -> Consumer | None:
     return None if document is None else _decode(document)
 
 
-async def take(reader: Reader, owner_id: str, name: str, *, connection_id: str, start: int) -> Consumer:
-    """Hold the consumer for a connection; a new one starts at `start`. Raises ConsumerBusy while another holds it."""
-    moment = now()
-    free: Document = {"$or": [{"leasedUntil": None}, {"leasedUntil": {"$lte": moment}}]}
-    lease = {
-        "connectionId": connection_id,
-        "leasedUntil": moment + timedelta(seconds=LEASE_SECONDS),
-        "lastSeenAt": moment,
-    }
+async def create(reader: Reader, owner_id: str, name: str, *, start: int) -> bool:
+    """Make it, to begin after `start`; False when there is one of that name."""
     try:
-        document = await reader.collection("consumers").find_one_and_update(
-            {"_id": _id(owner_id, name), **free},
-            {"$set": lease, "$setOnInsert": {"ownerId": owner_id, "name": name, "acked": start}},
+        result = await reader.collection("consumers").update_one(
+            {"_id": _id(owner_id, name)},
+            {"$setOnInsert": {"ownerId": owner_id, "name": name, "acked": start}},
             upsert=True,
-            return_document=ReturnDocument.AFTER,
         )
     except DuplicateKeyError:
-        raise ConsumerBusy(f"The consumer {shorten(name)} is being read by another connection.") from None
-    return _decode(document)
+        return False
+    return result.upserted_id is not None
+
+
+async def take(reader: Reader, owner_id: str, name: str, *, connection_id: str, process_id: str) -> Consumer | None:
+    """Hold the consumer for a connection, for LEASE_SECONDS; None while another holds it, or when it is gone."""
+    document: Document | None = await reader.collection("consumers").find_one_and_update(
+        {"_id": _id(owner_id, name), "$expr": {"$not": _HELD}},
+        [{"$set": {"connectionId": connection_id, "processId": process_id, **_LEASE}}],
+        return_document=ReturnDocument.AFTER,
+    )
+    return None if document is None else _decode(document)
 
 
 async def renew(reader: Reader, owner_id: str, name: str, *, connection_id: str) -> bool:
-    """Go on holding it; False when it is another's by now, or gone."""
-    moment = now()
-    result = await reader.collection("consumers").update_one(
-        {"_id": _id(owner_id, name), "connectionId": connection_id},
-        {"$set": {"leasedUntil": moment + timedelta(seconds=LEASE_SECONDS), "lastSeenAt": moment}},
-    )
+    """Go on holding it for LEASE_SECONDS more; False when it is another's by now, or gone.
+
+    Raises Unavailable when the database does not answer.
+    """
+    try:
+        result = await reader.collection("consumers").update_one(
+            {"_id": _id(owner_id, name), "connectionId": connection_id}, [{"$set": _LEASE}]
+        )
+    except PyMongoError as error:
+        raise Unavailable("The database does not answer.", retryable=True) from error
     return bool(result.matched_count)
 
 
 async def release(reader: Reader, owner_id: str, name: str, *, connection_id: str) -> None:
     await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name), "connectionId": connection_id},
-        {"$set": {"connectionId": None, "leasedUntil": None, "lastSeenAt": now()}},
+        [{"$set": {"connectionId": None, "processId": None, "leasedUntil": None, "lastSeenAt": "$$NOW"}}],
     )
 
 
@@ -76,7 +89,7 @@ async def acknowledge(reader: Reader, owner_id: str, name: str, sequence: int) -
     """Move the position on, never back. Raises NotFound."""
     document = await reader.collection("consumers").find_one_and_update(
         {"_id": _id(owner_id, name)},
-        {"$max": {"acked": sequence}, "$set": {"lastSeenAt": now()}},
+        [{"$set": {"acked": {"$max": ["$acked", sequence]}, "lastSeenAt": "$$NOW"}}],
         return_document=ReturnDocument.AFTER,
     )
     if document is None:
@@ -84,11 +97,12 @@ async def acknowledge(reader: Reader, owner_id: str, name: str, sequence: int) -
     return _decode(document)
 
 
-async def delete(reader: Reader, owner_id: str, name: str) -> None:
-    """Forget it and its position. Raises NotFound."""
-    result = await reader.collection("consumers").delete_one({"_id": _id(owner_id, name)})
-    if not result.deleted_count:
-        raise NotFound("consumer", name, key="consumer")
+async def delete(tx: Transaction, owner_id: str, name: str) -> bool:
+    """Forget it and its position, unless a connection holds it; whether it is gone now."""
+    result = await tx.collection("consumers").delete_one(
+        {"_id": _id(owner_id, name), "$expr": {"$not": _HELD}}, session=await tx.writing()
+    )
+    return bool(result.deleted_count)
 
 
 def is_held(consumer: Consumer, moment: datetime) -> bool:

@@ -1,6 +1,5 @@
 """The connection to MongoDB: its client, collections and read views; writing is in transactions.py."""
 
-import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -10,7 +9,7 @@ import msgspec
 from bson.codec_options import CodecOptions
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import WriteConcern
-from pymongo.errors import CollectionInvalid, PyMongoError
+from pymongo.errors import CollectionInvalid, ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
 from ulid import ULID
@@ -22,6 +21,7 @@ Collection: TypeAlias = AsyncIOMotorCollection[Document]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+NAMESPACE_EXISTS = 48
 
 #: A primary that froze is given up after about three seconds; with the driver's defaults it takes 26.
 CONNECTION_OPTIONS: Mapping[str, Any] = {
@@ -47,6 +47,7 @@ COLLECTIONS = (
     "messages",
     "outbox",
     "passwords",
+    "processes",
     "removals",
     "roles",
     "rooms",
@@ -83,8 +84,13 @@ class Database:
 
     async def create(self, name: str) -> None:
         """Create an empty collection, unless another process was quicker."""
-        with contextlib.suppress(CollectionInvalid):
+        try:
             await self.raw.create_collection(name)
+        except CollectionInvalid:
+            pass
+        except OperationFailure as error:
+            if error.code != NAMESPACE_EXISTS:
+                raise
 
     def __getitem__(self, name: str) -> Collection:
         return self._collections[name]
@@ -106,6 +112,23 @@ class Database:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def unavailable(error: BaseException) -> Unavailable | None:
+    """What to tell of an error of the driver that somebody met while reading, if it is one that may pass."""
+    if isinstance(error, PyMongoError) and passing(error):
+        return Unavailable("The database did not answer in time; try again.", retryable=True)
+    return None
+
+
+def passing(error: PyMongoError) -> bool:
+    """Whether the same thing may go well in a moment: a write conflict, a failover, a broken connection."""
+    return (
+        isinstance(error, ConnectionFailure)
+        or error.timeout
+        or error.has_error_label("TransientTransactionError")
+        or error.has_error_label("RetryableWriteError")
+    )
 
 
 def now() -> datetime:

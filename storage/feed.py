@@ -8,7 +8,7 @@ head moved.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from pymongo.errors import PyMongoError
 
@@ -37,11 +37,15 @@ class Feed:
         self._ring: list[AnyFact] = []
         #: The sequence of the newest fact that has been in the ring. The ring holds the facts right up to it.
         self.head = 0
+        #: Whether other processes' facts are heard of at once, and not only by polling.
+        self.watching = False
         self._moved = asyncio.Event()
         self._behind = asyncio.Event()
         self._chunks: OrderedDict[int, asyncio.Task[list[AnyFact]]] = OrderedDict()
         #: Called with every run of new facts, in order, as soon as this process knows them; must not block.
         self.listeners: list[Callable[[Sequence[AnyFact]], None]] = []
+        #: Awaited when facts are gone that this process never saw, so that what listeners know may be out of date.
+        self.on_gap: Callable[[], Awaitable[None]] | None = None
 
     async def open(self) -> None:
         """Take up position at the head of the log."""
@@ -57,24 +61,30 @@ class Feed:
     async def read(self, after: int, limit: int = CHUNK) -> Sequence[AnyFact]:
         """Up to `limit` facts that follow `after`, without a gap; none when there is nothing newer yet.
 
-        Raises CursorExpired when the next one is no longer kept.
+        Goes on asking while the database does not answer. Raises CursorExpired when the next fact is no longer kept.
         """
-        if after >= self.head:
-            return ()
-        first_in_ring = self.head - len(self._ring) + 1
-        if after + 1 >= first_in_ring:
-            start = after + 1 - first_in_ring
-            return self._ring[start : start + limit]
+        while True:
+            if after >= self.head:
+                return ()
+            first_in_ring = self.head - len(self._ring) + 1
+            if after + 1 >= first_in_ring:
+                start = after + 1 - first_in_ring
+                return self._ring[start : start + limit]
+            try:
+                facts = await self._history(after, limit, first_in_ring)
+                if not facts:
+                    raise CursorExpired(oldest_cursor=event_cursor(await self._log.oldest() - 1))
+            except PyMongoError as error:
+                logger.warning("History could not be read, trying again: %s", error)
+                await asyncio.sleep(POLL_SECONDS)
+            else:
+                return facts
+
+    async def _history(self, after: int, limit: int, first_in_ring: int) -> Sequence[AnyFact]:
         number = after // CHUNK
-        chunk = await self._chunk(number) if (number + 1) * CHUNK < first_in_ring else None
-        facts: Sequence[AnyFact]
-        if chunk is None:
-            facts = await self._log.read(after, min(limit, CHUNK))
-        else:
-            facts = [fact for fact in chunk if fact.sequence > after][:limit]
-        if not facts or facts[0].sequence != after + 1:
-            raise CursorExpired(oldest_cursor=event_cursor(await self._log.oldest() - 1))
-        return facts
+        if (number + 1) * CHUNK >= first_in_ring:
+            return following(await self._log.read(after, min(limit, CHUNK)), after)
+        return following([fact for fact in await self._chunk(number) if fact.sequence > after], after)[:limit]
 
     async def wait(self, after: int) -> None:
         """Return when there is a fact after that position."""
@@ -83,7 +93,7 @@ class Feed:
 
     async def run(self) -> None:
         """Keep up with the log until cancelled."""
-        watching = asyncio.create_task(self._watch())
+        watching = asyncio.create_task(self._watch(), name="watch the log")
         try:
             while True:
                 try:
@@ -97,6 +107,10 @@ class Feed:
                 except PyMongoError as error:
                     logger.warning("The log could not be read, trying again: %s", error)
                     await asyncio.sleep(POLL_SECONDS)
+                except Exception:
+                    # A fact of a kind that only newer processes know, for one. It is waited for, not skipped.
+                    logger.exception("The log could not be followed, trying again.")
+                    await asyncio.sleep(POLL_SECONDS)
         finally:
             watching.cancel()
 
@@ -106,10 +120,13 @@ class Feed:
             fresh = [fact for fact in facts if fact.sequence > self.head]
             if fresh and fresh[0].sequence != self.head + 1:
                 # The log was trimmed past our position, which only happens to a process that slept for days.
+                logger.warning("This process missed the facts %d to %d.", self.head + 1, fresh[0].sequence - 1)
+                if self.on_gap is not None:
+                    await self.on_gap()
                 self._ring.clear()
                 self.head = fresh[0].sequence - 1
             if fresh:
-                self._extend(fresh)
+                self._extend(following(fresh, self.head))
             if len(facts) < CHUNK:
                 return
 
@@ -118,30 +135,39 @@ class Feed:
         while True:
             try:
                 async with self._log.watch() as stream:
-                    async for change in stream:
-                        if change["documentKey"]["_id"] > self.head:
+                    change = await stream.try_next()  # opens the stream
+                    self.watching = True
+                    self._behind.set()  # for what was appended while nobody watched
+                    while stream.alive:
+                        if change is not None and change["documentKey"]["_id"] > self.head:
                             self._behind.set()
+                        change = await stream.try_next()
             except PyMongoError as error:
                 logger.info("The change stream broke; polling until it is back: %s", error)
+            except Exception:
+                logger.exception("The change stream broke; polling until it is back.")
+            self.watching = False
             await asyncio.sleep(POLL_SECONDS)
 
     async def _chunk(self, number: int) -> list[AnyFact]:
         """The facts number * CHUNK + 1 to (number + 1) * CHUNK, read once for everybody who is replaying."""
         task = self._chunks.get(number)
         if task is None:
-            task = asyncio.create_task(self._read_chunk(number))
-            self._chunks[number] = task
+            task = self._chunks[number] = asyncio.create_task(self._read_chunk(number))
+            task.add_done_callback(lambda ended: self._forget_failed(number, ended))
             while len(self._chunks) > CHUNKS_KEPT:
                 self._chunks.popitem(last=False)
-        try:
-            return await asyncio.shield(task)
-        except PyMongoError:
-            self._chunks.pop(number, None)
-            raise
+        else:
+            self._chunks.move_to_end(number)
+        return await asyncio.shield(task)
 
     async def _read_chunk(self, number: int) -> list[AnyFact]:
         facts = await self._log.read(number * CHUNK, CHUNK)
         return [fact for fact in facts if fact.sequence <= (number + 1) * CHUNK]
+
+    def _forget_failed(self, number: int, ended: "asyncio.Task[list[AnyFact]]") -> None:
+        if (ended.cancelled() or ended.exception() is not None) and self._chunks.get(number) is ended:
+            del self._chunks[number]
 
     def _extend(self, facts: Sequence[AnyFact]) -> None:
         self._ring.extend(facts)
@@ -149,6 +175,19 @@ class Feed:
             del self._ring[: len(self._ring) - self._size]
         self.head = facts[-1].sequence
         for listener in self.listeners:
-            listener(facts)
+            try:
+                listener(facts)
+            except Exception:
+                logger.exception("Somebody could not hear the facts %d to %d.", facts[0].sequence, self.head)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+
+def following(facts: Sequence[AnyFact], after: int) -> Sequence[AnyFact]:
+    """Those of the facts that follow `after` without a gap.
+
+    A read that meets the trimming of the log on its way can lack facts at its beginning or in its midst.
+    """
+    if facts and facts[0].sequence == after + 1 and facts[-1].sequence == after + len(facts):
+        return facts
+    return [fact for index, fact in enumerate(facts) if fact.sequence == after + 1 + index]

@@ -8,6 +8,7 @@ twice.
 
 import asyncio
 import logging
+import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from typing import Any, cast
 import msgspec
 from pymongo import ASCENDING, DESCENDING, WriteConcern
 from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from storage.database import Database, Document, now, to_document, to_record
 from storage.facts import AnyFact, Fact
@@ -31,6 +33,8 @@ ABANDONED_SECONDS = 2.0
 SWEEP_SECONDS = 1.0
 #: Subjects whose last appended number is remembered, so that the outbox need not be asked what else waits for them.
 REMEMBERED_SUBJECTS = 50_000
+#: Facts forgotten in one go.
+TRIM_BATCH = 5_000
 DUPLICATE_KEY = 11_000
 
 
@@ -39,6 +43,7 @@ class Log:
 
     def __init__(self, database: Database) -> None:
         self._log = database["log"]
+        self._outbox = database["outbox"]
 
     async def head(self) -> int:
         """The sequence of the newest fact; 0 when there is none."""
@@ -49,6 +54,11 @@ class Log:
         """The sequence of the oldest fact that is kept; 1 when there is none."""
         oldest = await self._log.find_one({}, {"_id": 1}, sort=[("_id", ASCENDING)])
         return 1 if oldest is None else int(oldest["_id"])
+
+    async def holds(self, sequence: int) -> bool:
+        """Whether there is a fact with this sequence now, whatever was known before: slow, for those in doubt."""
+        exactly = self._log.with_options(read_concern=ReadConcern("linearizable"))
+        return await exactly.find_one({"_id": sequence}, {"_id": 1}) is not None
 
     async def read(self, after: int, limit: int, *, query: Document | None = None) -> list[AnyFact]:
         """Up to `limit` facts with a sequence above `after`, oldest first; those that match `query`, if given."""
@@ -69,20 +79,27 @@ class Log:
         """Forget facts that were appended before then, and how many those were. The newest one always stays.
 
         It stays because the log's end is read from it: numbers go on after it, also when nothing happens for weeks.
+        While facts as old as those wait in the outbox nothing is forgotten: they may be in the log already, left over
+        by a process that died right after appending them, and only their being there keeps them from entering twice.
         """
+        if await self._outbox.find_one({"at": {"$lt": before}}, {"_id": 1}) is not None:
+            return 0
         newest_old = await self._log.find_one(
             {"appendedAt": {"$lt": before}}, {"_id": 1}, sort=[("appendedAt", DESCENDING)]
         )
         if newest_old is None:
             return 0
-        last_to_go = min(int(newest_old["_id"]), await self.head() - 1)
-        return int((await self._log.delete_many({"_id": {"$lte": last_to_go}})).deleted_count)
+        first, last_to_go = await self.oldest(), min(int(newest_old["_id"]), await self.head() - 1)
+        forgotten = 0
+        # From the old end, a little at a time: what is left never has a hole, whenever this process dies.
+        for last in [*range(first + TRIM_BATCH - 1, last_to_go, TRIM_BATCH), last_to_go]:
+            forgotten += (await self._log.delete_many({"_id": {"$lte": last}})).deleted_count
+        return forgotten
 
     def watch(self) -> Any:
-        """A change stream whose documents name the sequences that were appended, and nothing else of them."""
-        return self._log.watch(
-            [{"$match": {"operationType": "insert"}}, {"$project": {"documentKey": 1}}], max_await_time_ms=1_000
-        )
+        """A change stream whose documents name the sequence of the last fact of every append, and nothing else."""
+        last_ones = {"$match": {"operationType": "insert", "fullDocument.last": True}}
+        return self._log.watch([last_ones, {"$project": {"documentKey": 1}}], max_await_time_ms=1_000)
 
 
 def decode(document: Document) -> AnyFact:
@@ -98,6 +115,7 @@ class Appender:
     def __init__(self, database: Database, published: Callable[[Sequence[AnyFact]], None]) -> None:
         self._log = database["log"]
         self._outbox = database["outbox"]
+        self._outbox_now = self._outbox.with_options(read_concern=ReadConcern("local"))
         self._published = published
         self._waiting: list[tuple[Sequence[Fact], asyncio.Future[None]]] = []
         self._arrived = asyncio.Event()
@@ -150,6 +168,8 @@ class Appender:
                 older_than_seconds = ABANDONED_SECONDS
             except PyMongoError as error:
                 logger.warning("The outbox could not be swept: %s", error)
+            except Exception:
+                logger.exception("The outbox could not be swept.")
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _append_until_done(self, facts: Sequence[Fact]) -> None:
@@ -160,7 +180,10 @@ class Appender:
                 return
             except PyMongoError as error:
                 logger.warning("The log could not be written, trying again: %s", error)
-                self._end = None
+            except Exception:
+                # Giving up would leave a hole in the life of their subjects, and stop the log for everybody.
+                logger.exception("The log could not be written, trying again.")
+            self._end = None
             await asyncio.sleep(pause)
             pause = min(pause * 2, 1.0)
 
@@ -174,10 +197,13 @@ class Appender:
         for fact in facts:
             by_subject.setdefault(fact.subject_id, {})[fact.subject_number] = fact
         own = {subject: len(known) for subject, known in by_subject.items()}
-        uncertain = [subject for subject, known in by_subject.items() if not self._follows(subject, known)]
+        uncertain = {subject: max(known) for subject, known in by_subject.items() if not self._follows(subject, known)}
         if uncertain:
-            async for document in self._outbox.find({"subject": {"$in": uncertain}}):
-                by_subject[document["subject"]].setdefault(int(document["number"]), _waiting(document))
+            # What a majority holds may be older, on a primary that was elected just now, than what this process knows
+            # to be true. What came before a true fact is true itself; what came after it may not be, and is left.
+            async for document in self._outbox_now.find({"subject": {"$in": list(uncertain)}}):
+                if document["number"] < uncertain[document["subject"]]:
+                    by_subject[document["subject"]].setdefault(int(document["number"]), _waiting(document))
         queues = {subject: deque(known[number] for number in sorted(known)) for subject, known in by_subject.items()}
         result: list[Fact] = []
         for fact in facts:
@@ -194,28 +220,32 @@ class Appender:
 
     async def _append(self, facts: list[Fact]) -> None:
         everything = facts
+        lost_races = 0
         while facts:
             if self._end is None:
                 self._end = await self._read_end()
             first = self._end + 1
             moment = now()
-            documents = [
+            documents: list[Document] = [
                 {"_id": first + index, "appendedAt": moment, "fact": to_document(fact, id_key="id")}
                 for index, fact in enumerate(facts)
             ]
+            documents[-1]["last"] = True  # who watches the log needs to be woken once
             try:
                 await self._log.insert_many(documents, ordered=True)
             except BulkWriteError as error:
-                failure = error.details["writeErrors"][0]
-                if failure["code"] != DUPLICATE_KEY or error.details.get("writeConcernErrors"):
+                failures = error.details["writeErrors"]
+                if not failures or failures[0]["code"] != DUPLICATE_KEY or error.details.get("writeConcernErrors"):
                     raise
-                inserted = int(failure["index"])
+                # Another process took the place, or appended the fact itself. Where it did is not certain until a
+                # majority holds it: only then may it be taken out of the outbox.
+                inserted = int(failures[0]["index"])
                 self._publish(first, facts[:inserted])
-                if "fact.id" in failure["keyPattern"]:  # another process appended it: it is where it belongs
-                    facts = facts[inserted + 1 :]
-                else:  # another process took the place
-                    self._end = None
-                    facts = await self._missing(facts[inserted:])
+                self._end = None
+                facts = await self._missing(facts[inserted:])
+                if not inserted:
+                    lost_races += 1
+                    await asyncio.sleep(random.uniform(0, min(lost_races, 10)) / 1000)  # noqa: S311 - spreads retries
             else:
                 self._publish(first, facts)
                 facts = []
@@ -252,6 +282,11 @@ class Appender:
         task = asyncio.create_task(delete())
         self._tidying.add(task)
         task.add_done_callback(self._tidying.discard)
+
+    async def tidied(self) -> None:
+        """Return when everything that was appended has been taken out of the outbox, as far as it can be."""
+        while self._tidying:
+            await asyncio.wait(self._tidying)
 
 
 def _waiting(document: Document) -> Fact:

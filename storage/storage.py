@@ -14,6 +14,7 @@ from storage.endings import Endings
 from storage.facts import Fact, FieldFact
 from storage.feed import Feed
 from storage.log import Appender, Log
+from storage.processes import Process
 from storage.transactions import Changes, Reader
 
 
@@ -27,10 +28,12 @@ class Storage:
         self.feed = Feed(self.log)
         self.endings = Endings(database)
         self.appender = Appender(database, self.feed.offer)
-        self.changes = Changes(database, self.catalog, self.appender)
+        self.process = Process(database)
+        self.changes = Changes(database, self.catalog, self.appender, self.process)
         #: Reads outside of any transaction.
         self.reader = Reader(database, self.catalog)
         self.feed.listeners.append(self._hear)
+        self.feed.on_gap = self.catalog.refresh
 
     @classmethod
     @asynccontextmanager
@@ -42,6 +45,7 @@ class Storage:
             await storage.feed.open()
             await storage.catalog.refresh()
             tasks = [
+                asyncio.create_task(storage.process.run(), name="say that this process lives"),
                 asyncio.create_task(storage.appender.run(), name="append facts to the log"),
                 asyncio.create_task(storage.appender.run_sweeper(), name="sweep the outbox"),
                 asyncio.create_task(storage.feed.run(), name="follow the log"),
@@ -51,9 +55,12 @@ class Storage:
                 await storage.changes.run(roles.ensure_built_in)
                 yield storage
             finally:
+                await storage.changes.drain()
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                await storage.appender.tidied()
+                await storage.process.leave()
 
     def _hear(self, facts: Sequence[Fact]) -> None:
         for fact in facts:

@@ -16,14 +16,15 @@ from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import WriteConcern
-from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from storage.catalog import Catalog
-from storage.database import Collection, Database, now, to_document
+from storage.database import Collection, Database, now, passing, to_document
 from storage.errors import Unavailable
-from storage.facts import Fact
+from storage.facts import Fact, FieldFact
 from storage.log import Appender
+from storage.processes import Process
 from storage.records import SYSTEM, Actor, Entity
 
 T = TypeVar("T")
@@ -31,6 +32,8 @@ T = TypeVar("T")
 #: How long a change may go on losing races and meeting failovers before its caller is told. A failover of an ordinary
 #: replica set takes about twelve seconds.
 PATIENCE_SECONDS = 20.0
+#: How long changes under way have to end when the process does; the database undoes those that do not make it.
+DRAIN_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.002
 LONGEST_PAUSE_SECONDS = 0.2
 
@@ -60,14 +63,15 @@ class Transaction(Reader):
         database: Database,
         catalog: Catalog,
         turns: "Turns",
+        process: Process,
         *,
         actor: Actor,
         client_mutation_id: str | None = None,
     ) -> None:
         super().__init__(database, catalog)
         self._turns = turns
+        self._process = process
         self._held = AsyncExitStack()
-        self._committed = False
         self.now = now()
         self.actor = actor
         self.client_mutation_id = client_mutation_id
@@ -76,9 +80,11 @@ class Transaction(Reader):
     async def writing(self) -> AsyncIOMotorClientSession:
         """The session to write with; the first call opens the transaction."""
         if self.session is None:
-            session = await self.database.client.start_session()
-            session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=WriteConcern(w="majority"))
-            self.session = session
+            self.session = await self.database.client.start_session()
+            await self._process.uses(self.session)
+            self.session.start_transaction(
+                read_concern=ReadConcern("snapshot"), write_concern=WriteConcern(w="majority")
+            )
         return self.session
 
     def tell(self, kind: type[Fact], subject: Entity, *, number: int | None = None, **data: Any) -> None:
@@ -127,7 +133,6 @@ class Transaction(Reader):
         while self.session is not None:
             try:
                 await self.session.commit_transaction()
-                self._committed = True
                 return
             except PyMongoError as error:
                 if not error.has_error_label("UnknownTransactionCommitResult"):
@@ -143,10 +148,10 @@ class Transaction(Reader):
     async def close(self) -> None:
         """Undo what was not committed. A database that cannot be told forgets the transaction by itself."""
         if self.session is not None:
-            with contextlib.suppress(PyMongoError):
-                if not self._committed:
+            if self.session.in_transaction:  # type: ignore[truthy-function] # a property, whatever the stubs say
+                with contextlib.suppress(PyMongoError):
                     await self.session.abort_transaction()
-                await self.session.end_session()
+            await self.session.end_session()
         await self._held.aclose()
 
 
@@ -181,10 +186,12 @@ class Turns:
 class Changes:
     """Runs changes, one attempt after the other, until one is true or refused."""
 
-    def __init__(self, database: Database, catalog: Catalog, appender: Appender) -> None:
+    def __init__(self, database: Database, catalog: Catalog, appender: Appender, process: Process) -> None:
         self._database = database
         self._catalog = catalog
         self._appender = appender
+        self._process = process
+        self._running: set[asyncio.Task[Any]] = set()
         self.turns = Turns()
 
     async def run(
@@ -200,12 +207,40 @@ class Changes:
         `turns` names what the change is likely to write: changes of this process that name the same take turns, so
         that they need not lose against each other at the database. Raises whatever `body` raises, after undoing all of
         it, and Unavailable when the database did not answer in time.
+
+        A change that was begun is brought to its end even if the caller is cancelled: whoever asked for it may have
+        gone away, but a commit under way can neither be called back nor be left without its facts.
         """
+        running = asyncio.create_task(self._run(body, actor, client_mutation_id, turns))
+        self._running.add(running)
+        running.add_done_callback(self._ended)
+        return await asyncio.shield(running)
+
+    async def drain(self) -> None:
+        """Return when all changes that were begun have come to their end, or have had DRAIN_SECONDS for it."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+
+    def _ended(self, running: asyncio.Task[Any]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # whoever was cancelled will not ask for it
+
+    async def _run(
+        self,
+        body: Callable[[Transaction], Awaitable[T]],
+        actor: Actor,
+        client_mutation_id: str | None,
+        turns: Sequence[str],
+    ) -> tuple[T, Sequence[Fact]]:
         async with AsyncExitStack() as stack:
             for turn in sorted(set(turns)):
                 await stack.enter_async_context(self.turns.hold(turn))
             result, facts = await self._commit(body, actor, client_mutation_id)
         await self._appender.append(facts)
+        for fact in facts:
+            if isinstance(fact, FieldFact):  # known here before the caller is answered, whenever the feed gets to it
+                self._catalog.hear(fact)
         return result, facts
 
     async def _commit(
@@ -216,7 +251,12 @@ class Changes:
         pause = FIRST_PAUSE_SECONDS
         while True:
             tx = Transaction(
-                self._database, self._catalog, self.turns, actor=actor, client_mutation_id=client_mutation_id
+                self._database,
+                self._catalog,
+                self.turns,
+                self._process,
+                actor=actor,
+                client_mutation_id=client_mutation_id,
             )
             try:
                 result = await body(tx)
@@ -237,13 +277,3 @@ class Changes:
                 await tx.close()
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, hides nothing
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-
-
-def passing(error: PyMongoError) -> bool:
-    """Whether the same thing may go well in a moment: a write conflict, a failover, a broken connection."""
-    return (
-        isinstance(error, ConnectionFailure)
-        or error.timeout
-        or error.has_error_label("TransientTransactionError")
-        or error.has_error_label("RetryableWriteError")
-    )

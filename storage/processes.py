@@ -1,0 +1,106 @@
+"""The processes of a database: each says that it lives, and what a dead one left open is closed by the others.
+
+A process that is killed in the middle of a transaction leaves it open, and MongoDB keeps what it wrote locked for a
+minute: nobody else could change those rooms and agents. So every process names the sessions it writes with, and counts
+up a number as long as it lives. Whoever sees the number stand still ends the sessions, which is harmless when the
+process was only slow: its changes start again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+
+from bson import Binary
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo import WriteConcern
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from storage.database import Database, Document
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 1.0
+#: So many looks in a row at a number that stands still, one every BEAT_SECONDS, and its process is taken for dead.
+PATIENT_LOOKS = 4
+#: Sessions named at once; a driver has as many as it writes at the same time, and new ones after each failover.
+SESSIONS_NAMED = 2_000
+
+
+class Process:
+    """This process, as the others know it."""
+
+    def __init__(self, database: Database) -> None:
+        self.id = secrets.token_hex(8)
+        self._database = database
+        # Nothing here needs to survive a failover: what is lost is said again, or MongoDB's own time-out sees to it.
+        self._processes = database["processes"].with_options(
+            read_concern=ReadConcern("local"), write_concern=WriteConcern(w=1)
+        )
+        self._named: dict[bytes, Binary] = {}
+        #: Of every other process: its number, and how often it was seen to stand still.
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    async def uses(self, session: AsyncIOMotorClientSession) -> None:
+        """Name the session as one of this process, before it is written with."""
+        session_id: Binary = session.session_id["id"]  # type: ignore[index] # a property, whatever the stubs say
+        key = bytes(session_id)
+        if key in self._named:
+            return
+        self._named[key] = session_id
+        while len(self._named) > SESSIONS_NAMED:
+            del self._named[next(iter(self._named))]
+        named = {"$push": {"sessions": {"$each": [session_id], "$slice": -SESSIONS_NAMED}}}
+        try:
+            await self._processes.update_one({"_id": self.id}, named, upsert=True)
+        except BaseException:
+            self._named.pop(key, None)
+            raise
+
+    async def run(self) -> None:
+        """Say that this process lives, and close what the dead left open, until cancelled."""
+        while True:
+            try:
+                await self.beat()
+                await self.bury()
+            except PyMongoError as error:
+                # Nobody could beat while the database was away, so that standing still meant nothing.
+                self._seen.clear()
+                logger.info("The database does not know that this process lives: %s", error)
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def beat(self) -> None:
+        """Say that this process lives."""
+        result = await self._processes.update_one({"_id": self.id}, {"$inc": {"beats": 1}})
+        if not result.matched_count:  # the first time, or after others took it for dead
+            await self._processes.update_one(
+                {"_id": self.id}, {"$set": {"beats": 1, "sessions": list(self._named.values())}}, upsert=True
+            )
+
+    async def bury(self) -> None:
+        """Look at all others, and close what those left open whose number has stood still for PATIENT_LOOKS looks."""
+        seen: dict[str, tuple[int, int]] = {}
+        async for other in self._processes.find({"_id": {"$ne": self.id}}):
+            beats = int(other.get("beats", 0))
+            before, still = self._seen.get(other["_id"], (-1, 0))
+            still = still + 1 if beats == before else 0
+            if still < PATIENT_LOOKS:
+                seen[other["_id"]] = (beats, still)
+            else:
+                await self._close(other)
+        self._seen = seen
+
+    async def leave(self) -> None:
+        """Say that this process ends, and has nothing open."""
+        with contextlib.suppress(PyMongoError):
+            await self._processes.delete_one({"_id": self.id})
+
+    async def _close(self, dead: Document) -> None:
+        logger.info("The process %s has died; closing what it left open.", dead["_id"])
+        if sessions := dead.get("sessions"):
+            await self._database.client.admin.command("killSessions", [{"id": one} for one in sessions])
+        await self._database["consumers"].update_many(
+            {"processId": dead["_id"]}, {"$set": {"connectionId": None, "leasedUntil": None, "processId": None}}
+        )
+        await self._processes.delete_one({"_id": dead["_id"]})

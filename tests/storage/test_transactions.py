@@ -1,0 +1,241 @@
+"""Promise 1 of the log: a change and its facts are true together or not at all, whoever dies or loses a race."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo.errors import AutoReconnect, PyMongoError
+
+from storage import processes, visitors
+from storage.errors import Refused, Unavailable
+from storage.records import SYSTEM, Visitor
+from storage.storage import Storage
+from storage.transactions import Transaction
+from tests.storage.changes import names, opened, outbox_is_empty, put, read_all, save, tokens
+
+
+async def find(storage: Storage, token: str) -> Visitor | None:
+    return await visitors.find_by_token(storage.reader, token)
+
+
+def lost_answer() -> PyMongoError:
+    """What the driver raises when the connection breaks before the answer to a commit comes."""
+    error = AutoReconnect("connection closed")
+    error._add_error_label("UnknownTransactionCommitResult")
+    return error
+
+
+async def test_facts_are_in_the_log_when_a_change_has_returned(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+
+        visitor, facts = await storage.changes.run(lambda tx: put(tx, "one", "Ada"))
+
+        assert await find(storage, "one") == visitor
+        found = await read_all(storage, after=head)
+        assert [(fact.sequence, fact.id) for fact in found] == [(head + 1, facts[0].id)]
+        assert await outbox_is_empty(storage)
+
+
+async def test_change_that_lost_a_race_starts_again_and_sees_the_winner(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=2) as (here, elsewhere):
+        await save(here, "one", "before")
+        head = await here.log.head()
+        seen: list[str | None] = []
+
+        async def slow(tx: Transaction) -> None:
+            known = await visitors.find_by_token(tx, "one")
+            assert known is not None
+            seen.append(known.name)
+            if len(seen) == 1:
+                await save(elsewhere, "one", "winner")
+            await visitors.update(tx, known, msgspec.structs.replace(known, name=f"after {known.name}"))
+
+        await here.changes.run(slow)
+
+        assert seen == ["before", "winner"]
+        assert names(await read_all(here, after=head)) == ["winner", "after winner"]
+
+
+async def test_refused_change_writes_nothing_and_tells_nothing(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+
+        async def refused(tx: Transaction) -> None:
+            await put(tx, "one", None)
+            await tx.write_facts()
+            raise Refused("not as things stand")
+
+        with pytest.raises(Refused):
+            await storage.changes.run(refused)
+
+        assert await find(storage, "one") is None
+        assert await storage.database["outbox"].count_documents({}) == 0
+        await storage.appender.sweep(older_than_seconds=0)
+        assert await storage.log.head() == head
+
+
+async def test_change_whose_caller_goes_away_is_brought_to_its_end(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        begun = asyncio.Event()
+
+        async def slow(tx: Transaction) -> None:
+            await put(tx, "one", None)
+            begun.set()
+
+        caller = asyncio.create_task(storage.changes.run(slow))
+        await begun.wait()
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        await storage.changes.drain()
+
+        assert caller.cancelled()
+        assert await find(storage, "one") is not None
+        assert tokens(await read_all(storage, after=head)) == ["one"]
+
+
+async def test_commit_whose_answer_was_lost_is_asked_for_again_and_takes_effect_once(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = AsyncIOMotorClientSession.commit_transaction
+    lost = [lost_answer(), lost_answer()]
+
+    async def unheard(session: AsyncIOMotorClientSession) -> None:
+        await commit(session)
+        if lost:
+            raise lost.pop()
+
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr(AsyncIOMotorClientSession, "commit_transaction", unheard)
+
+        await save(storage, "one", "Ada")
+
+        assert lost == []
+        assert names(await read_all(storage, after=head)) == ["Ada"]
+
+
+async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unheard(session: AsyncIOMotorClientSession) -> None:
+        raise lost_answer()
+
+    monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        monkeypatch.setattr(AsyncIOMotorClientSession, "commit_transaction", unheard)
+
+        with pytest.raises(Unavailable) as told:
+            await save(storage, "one")
+
+        assert told.value.data == {"retryable": False}
+
+
+async def test_change_that_the_database_never_answers_is_said_not_to_have_happened(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(tx: Transaction) -> None:
+        raise AutoReconnect("no primary")
+
+    monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        with pytest.raises(Unavailable) as told:
+            await storage.changes.run(away)
+
+        assert told.value.data == {"retryable": True}
+
+
+async def test_change_goes_on_after_the_primary_was_away(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        attempts = 0
+
+        async def interrupted(tx: Transaction) -> None:
+            nonlocal attempts
+            attempts += 1
+            await put(tx, "one", f"attempt {attempts}")
+            if attempts < 3:
+                raise AutoReconnect("the primary is gone")
+
+        await storage.changes.run(interrupted)
+
+        assert names(await read_all(storage, after=head)) == ["attempt 3"]
+
+
+# ---------------------------------------------------------------- processes that die in the middle
+
+
+async def hang(tx: Transaction) -> None:
+    """Write, and get no further: what a process has open that is killed now."""
+    await put(tx, "one", "half a change")
+    await asyncio.Event().wait()
+
+
+async def test_what_a_killed_process_had_open_is_closed_by_the_others(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)  # nobody beats or looks but when told to
+    async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
+        await save(living, "one", "whole")
+        running = asyncio.create_task(dying.changes._commit(hang, SYSTEM, None))
+        await _wrote(dying)
+
+        for _ in range(processes.PATIENT_LOOKS + 1):
+            await living.process.beat()
+            await living.process.bury()
+
+        async with asyncio.timeout(5):
+            await save(living, "one", "after")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert await living.database["processes"].count_documents({"_id": dying.process.id}) == 0
+
+
+async def test_process_that_beats_is_not_taken_for_dead(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
+    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
+        await save(slow, "one")
+
+        for _ in range(3 * processes.PATIENT_LOOKS):
+            await slow.process.beat()
+            await other.process.bury()
+
+        known: Any = await other.database["processes"].find_one({"_id": slow.process.id})
+        assert known["sessions"]
+
+
+async def test_process_that_was_taken_for_dead_names_its_sessions_again(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
+    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
+        await save(slow, "one")
+        before: Any = await other.database["processes"].find_one({"_id": slow.process.id})
+        for _ in range(processes.PATIENT_LOOKS + 1):
+            await other.process.bury()
+
+        await slow.process.beat()
+
+        after: Any = await other.database["processes"].find_one({"_id": slow.process.id})
+        assert set(after["sessions"]) == set(before["sessions"])
+        assert (await save(slow, "one", "again")).name == "again"
+
+
+async def _wrote(storage: Storage) -> None:
+    """Wait until the process has written something in a transaction that it has not committed."""
+    command = {"aggregate": 1, "pipeline": [{"$currentOp": {"idleSessions": True}}], "cursor": {}}
+    async with asyncio.timeout(5):
+        while True:
+            answer = await storage.database.client.admin.command(command)
+            if any(_is_open(one) for one in answer["cursor"]["firstBatch"]):
+                return
+            await asyncio.sleep(0.01)
+
+
+def _is_open(operation: dict[str, Any]) -> bool:
+    return operation.get("type") == "idleSession" and "transaction" in operation
