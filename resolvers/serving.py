@@ -119,7 +119,7 @@ async def requeue_rooms_of(change: Change, agent: User, after: User) -> User:
         if snapshot is None or snapshot.room.served_by_id != agent.id:
             raise Conflict  # it went its own way just now
         if snapshot.room.status is RoomStatus.ASSIGNED:
-            after = _with_count(after, -1)
+            after = _with_count(replace(after, version=agent.version + 1), -1)
         room_change = RoomChange(tx, snapshot)
         room_change.unassign(after, AssignmentCause.AGENT_REMOVED)
         room_change.queue(external_until=external_until(snapshot.department, tx.now))

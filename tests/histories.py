@@ -20,9 +20,12 @@ from storage.facts import (
 from storage.records import RoomStatus, User
 
 
-def verify_history(facts: Sequence[AnyFact]) -> None:
-    """Facts are numbered densely, and those of each room tell a whole and legal life; all of the log is needed."""
-    assert [fact.sequence for fact in facts] == list(range(1, len(facts) + 1))
+def verify_history(facts: Sequence[AnyFact], *, first: int = 1) -> None:
+    """Facts are numbered densely from `first` on, and those of each room tell a whole and legal life.
+
+    All facts about every room that they tell of are needed.
+    """
+    assert [fact.sequence for fact in facts] == list(range(first, first + len(facts)))
     rooms: dict[str, list[RoomFact]] = {}
     for fact in facts:
         if isinstance(fact, RoomFact):

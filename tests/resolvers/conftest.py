@@ -36,12 +36,16 @@ async def shared_services(mongodb_uri: str) -> AsyncIterator[Services]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(shared_services: Services) -> World:
     """A deployment where nothing has happened yet but that a visitor with the token "v" came."""
-    database = shared_services.storage.database
+    return await empty_world(shared_services)
+
+
+async def empty_world(services: Services) -> World:
+    """The deployment of these services, emptied: but for the built-in roles, and a visitor with the token "v"."""
     for name in EMPTIED:
-        await database[name].delete_many({})
-    await shared_services.storage.catalog.refresh()
-    shared_services.routing = Routing()
-    world = World(shared_services)
+        await services.storage.database[name].delete_many({})
+    await services.storage.catalog.refresh()
+    services.routing = Routing()
+    world = World(services)
     await world.visitor()
     return world
 

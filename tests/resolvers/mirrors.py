@@ -26,6 +26,7 @@ class Mirror:
 
     def __init__(self, known: dict[str, dict[str, Any]]) -> None:
         self.known = known
+        self._versions: dict[str, int] = {}
 
     @classmethod
     async def read(cls, context: Context) -> "Mirror":
@@ -70,7 +71,11 @@ class Mirror:
                 assert_never(fact)
 
     def _know(self, collection: str, entity: Any) -> None:
-        self.known[collection][entity.id] = plain(entity)
+        # Facts about one thing come in order, but an agent is also told of by facts about several rooms, which do not.
+        version = getattr(entity, "version", 0) if collection == "users" else 0
+        if version >= self._versions.get(entity.id, 0):
+            self._versions[entity.id] = version
+            self.known[collection][entity.id] = plain(entity)
 
     def _remove_field(self, definition: records.FieldDefinition) -> None:
         del self.known["custom_fields"][definition.id]

@@ -113,6 +113,9 @@ class World:
     async def user(self, user: User) -> User:
         return await stored_users.get(self.context.reader, user.id)
 
+    async def user_by_id(self, user_id: str) -> User:
+        return await stored_users.get(self.context.reader, user_id)
+
     async def profile(self, user: User) -> AgentProfile:
         profile = (await self.user(user)).agent
         assert profile is not None

@@ -1,0 +1,302 @@
+"""Whatever happens, alone or at once: nobody has too many rooms, nobody waits beside a free agent, facts tell it all.
+
+Runs for some seconds; with SOAK_STEPS=10000 for as many steps.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from resolvers import agents, departments, messages, roles, rooms, users
+from resolvers.routing import AUTOMATIC, passes_over
+from server.app import start_services
+from server.settings import Settings
+from storage import departments as stored_departments
+from storage import rooms as stored_rooms
+from storage.errors import SwitchboardError
+from storage.records import (
+    AgentStatus,
+    Candidate,
+    Department,
+    Presence,
+    Room,
+    RoomStatus,
+    RoutingMethod,
+    User,
+    WaitingRoom,
+)
+from storage.transactions import Reader
+from tests.histories import verify_history
+from tests.resolvers.conftest import empty_world
+from tests.resolvers.mirrors import Mirror
+from tests.resolvers.worlds import World
+
+STEPS_OF_ONE_RUN = 40
+STEPS = int(os.environ.get("SOAK_STEPS", "400"))
+AGENTS, DEPARTMENTS = 4, 3
+#: Whom the numbers of a step choose: the subject, somebody or something beside it, and a value.
+Act = Callable[["Deployment", int, int, int], Awaitable[Any]]
+
+
+class Deployment:
+    """The people and departments of one run, who do not change in number, and its rooms."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.agents: list[str] = []
+        self.departments: list[str] = []
+        self.rooms: list[str] = []
+
+    async def begin(self) -> None:
+        for number in range(DEPARTMENTS):
+            made = await self.world.department(f"D{number}", list(RoutingMethod)[number % 2])
+            self.departments.append(made.id)
+        for number in range(AGENTS):
+            made_agent = await self.world.agent(f"agent{number}", max_rooms=number)
+            self.agents.append(made_agent.id)
+        await departments.set_department_agents(
+            self.world.context, department_id=self.departments[0], add=self.agents[:3]
+        )
+        await departments.set_department_agents(
+            self.world.context, department_id=self.departments[1], add=self.agents[1:]
+        )
+
+    def agent(self, number: int) -> str:
+        return self.agents[number % AGENTS]
+
+    def department(self, number: int) -> str:
+        return self.departments[number % DEPARTMENTS]
+
+    def room(self, number: int) -> str:
+        """One of the last few rooms, so that things happen to rooms that live."""
+        recent = self.rooms[-8:]
+        return recent[number % len(recent)] if recent else "none"
+
+    async def start(self, number: int, priority: int) -> None:
+        department_id = [None, *self.departments][number % (DEPARTMENTS + 1)]
+        room = await rooms.start_room(
+            self.world.context, visitor_token="v", department_id=department_id, priority=priority % 3
+        )
+        self.rooms.append(room.id)
+
+
+def signed_in(d: Deployment, user: User) -> Any:
+    return d.world.signed_in(user, "admin")
+
+
+async def take(d: Deployment, room: int, agent: int) -> None:
+    user = await d.world.user_by_id(d.agent(agent))
+    await rooms.take_room(signed_in(d, user), room_id=d.room(room))
+
+
+ROOM_ACTS: dict[str, Act] = {
+    "startRoom": lambda d, i, j, k: d.start(i, k),
+    "assignAgent": lambda d, i, j, k: rooms.assign_agent(d.world.context, room_id=d.room(i), agent_id=d.agent(j)),
+    "takeRoom": lambda d, i, j, k: take(d, i, j),
+    "unassignAgent": lambda d, i, j, k: rooms.unassign_agent(d.world.context, room_id=d.room(i)),
+    "transferRoom to an agent": lambda d, i, j, k: rooms.transfer_room(
+        d.world.context, room_id=d.room(i), to_agent_id=d.agent(j)
+    ),
+    "transferRoom to a department": lambda d, i, j, k: rooms.transfer_room(
+        d.world.context, room_id=d.room(i), to_department_id=d.department(j)
+    ),
+    "holdRoom": lambda d, i, j, k: rooms.hold_room(d.world.context, room_id=d.room(i)),
+    "resumeRoom": lambda d, i, j, k: rooms.resume_room(d.world.context, room_id=d.room(i)),
+    "updateRoom": lambda d, i, j, k: rooms.update_room(d.world.context, room_id=d.room(i), priority=k % 3),
+    "closeRoom": lambda d, i, j, k: rooms.close_room(d.world.context, room_id=d.room(i)),
+    "sendMessage": lambda d, i, j, k: messages.send_message(d.world.context, room_id=d.room(i), text="hi"),
+}
+OTHER_ACTS: dict[str, Act] = {
+    "setAgentStatus": lambda d, i, j, k: agents.set_agent_status(
+        d.world.context, agent_id=d.agent(i), status=list(AgentStatus)[k % 2]
+    ),
+    "setPresence": lambda d, i, j, k: users.set_presence(
+        d.world.context, user_id=d.agent(i), presence=list(Presence)[k % 4]
+    ),
+    "setUserActive": lambda d, i, j, k: users.set_user_active(d.world.context, user_id=d.agent(i), active=k % 3 > 0),
+    "updateAgent": lambda d, i, j, k: agents.update_agent(
+        d.world.context, agent_id=d.agent(i), max_rooms=[None, 0, 1, 2, 3][k % 5]
+    ),
+    "addAgent": lambda d, i, j, k: agents.add_agent(
+        d.world.context, user_id=d.agent(i), max_rooms=k % 3, department_ids=[d.department(j)]
+    ),
+    "removeAgent": lambda d, i, j, k: agents.remove_agent(d.world.context, user_id=d.agent(i)),
+    "addRoles": lambda d, i, j, k: roles.add_roles(d.world.context, user_id=d.agent(i), roles=["bot"]),
+    "removeRoles": lambda d, i, j, k: roles.remove_roles(d.world.context, user_id=d.agent(i), roles=["bot"]),
+    "setDepartmentAgents": lambda d, i, j, k: departments.set_department_agents(
+        d.world.context, department_id=d.department(i), **{["add", "remove"][k % 2]: [d.agent(j)]}
+    ),
+    "updateDepartment": lambda d, i, j, k: departments.update_department(
+        d.world.context,
+        department_id=d.department(i),
+        routing=list(RoutingMethod)[k % 4],
+        enabled=j % 4 > 0,
+        external_timeout_seconds=3_600,
+    ),
+}
+ACTS = ROOM_ACTS | OTHER_ACTS
+# Rooms are what most of it is about.
+NAMES = st.sampled_from([*ROOM_ACTS, *ROOM_ACTS, "startRoom", "startRoom", *OTHER_ACTS])
+NUMBERS = st.integers(0, 11)
+STEP = st.tuples(NAMES, NUMBERS, NUMBERS, NUMBERS)
+
+
+# ---------------------------------------------------------------- what is expected
+
+
+def routable(user: User) -> bool:
+    agent = user.agent
+    if agent is None or not user.active or agent.status is AgentStatus.NOT_AVAILABLE:
+        return False
+    if user.presence is Presence.OFFLINE and "bot" not in user.roles:
+        return False
+    return agent.max_rooms is None or agent.open_room_count < agent.max_rooms
+
+
+def expected_code(name: str, room: Room | None, agent: User, department: Department) -> str | None:
+    """How the contract says that a move of a room is refused; None: it is not."""
+    if room is None:
+        return "NOT_FOUND"
+    if room.status is RoomStatus.CLOSED:
+        return "ROOM_CLOSED"
+    served = room.served_by_id is not None
+    if name in ("assignAgent", "takeRoom") and served:
+        return "ROOM_ALREADY_ASSIGNED"
+    if name == "transferRoom to an agent" and room.served_by_id == agent.id:
+        return "ROOM_ALREADY_ASSIGNED"
+    if name in ("assignAgent", "takeRoom", "transferRoom to an agent") and not routable(agent):
+        return "NOT_AN_AGENT" if agent.agent is None else "AGENT_NOT_ROUTABLE"
+    if name == "transferRoom to a department" and not department.enabled:
+        return "DEPARTMENT_DISABLED"
+    if name == "unassignAgent" and not served:
+        return "ROOM_NOT_ASSIGNED"
+    if name == "holdRoom" and room.status is not RoomStatus.ASSIGNED:
+        return "ROOM_ON_HOLD" if served else "ROOM_NOT_ASSIGNED"
+    if name == "resumeRoom" and room.status is not RoomStatus.ON_HOLD:
+        return "ROOM_NOT_ON_HOLD"
+    return None
+
+
+async def code_of(act: Awaitable[Any]) -> str | None:
+    """How the act is refused; None: it is not."""
+    try:
+        await act
+    except SwitchboardError as refusal:
+        return refusal.code
+    return None
+
+
+# ---------------------------------------------------------------- the machine
+
+
+class Machine(RuleBasedStateMachine):
+    """One run. `runner` and `world` are set by the test."""
+
+    runner: asyncio.Runner
+    shared: World
+
+    @initialize()
+    def begin(self) -> None:
+        self.runner.run(self._begin())
+
+    async def _begin(self) -> None:
+        self.deployment = Deployment(await empty_world(self.shared.services))
+        await self.deployment.begin()
+        self.mirror = await Mirror.read(self.shared.context)
+        self.heard = await self.shared.head()
+
+    @rule(step=STEP)
+    def one(self, step: tuple[str, int, int, int]) -> None:
+        """One thing happens, and is refused exactly when the contract says so."""
+        self.runner.run(self._one(*step))
+
+    @rule(steps=st.lists(STEP, min_size=2, max_size=8))
+    def several(self, steps: list[tuple[str, int, int, int]]) -> None:
+        """Several things happen at once; what is refused, is refused with a code."""
+        self.runner.run(self._several(steps))
+
+    async def _one(self, name: str, i: int, j: int, k: int) -> None:
+        d, world = self.deployment, self.deployment.world
+        expected = None
+        if name in ROOM_ACTS and name != "startRoom":
+            room = await stored_rooms.find(world.context.reader, d.room(i))
+            agent = await world.user_by_id(d.agent(j))
+            department = await stored_departments.get(world.context.reader, d.department(j))
+            expected = expected_code(name, room, agent, department)
+        code = await code_of(ACTS[name](d, i, j, k))
+        if name == "resumeRoom" and expected is None:
+            assert code in (None, "AGENT_NOT_ROUTABLE")
+        elif name in ROOM_ACTS and name != "startRoom":
+            assert code == expected
+        await self._verify()
+
+    async def _several(self, steps: list[tuple[str, int, int, int]]) -> None:
+        acts = [ACTS[name](self.deployment, i, j, k) for name, i, j, k in steps]
+        for answer in await asyncio.gather(*acts, return_exceptions=True):
+            if isinstance(answer, BaseException) and not isinstance(answer, SwitchboardError):
+                raise answer
+        await self._verify()
+
+    async def _verify(self) -> None:
+        world = self.deployment.world
+        await world.settle()
+        facts = await world.facts()
+        for fact in facts:
+            if fact.sequence > self.heard:
+                self.mirror.hear(fact)
+                self.heard = fact.sequence
+        known = await Mirror.read(world.context)
+        assert self.mirror.known == known.known
+        verify_history(facts, first=facts[0].sequence)
+        await verify_counts(world.context.reader, known.known["users"].values())
+        verify_queue(known.known)
+
+
+async def verify_counts(reader: Reader, everybody: Any) -> None:
+    """Every agent's openRoomCount is the number of its ASSIGNED rooms."""
+    held = {user.id: user.agent.open_room_count for user in everybody if user.agent and user.agent.open_room_count}
+    assert held == await stored_rooms.count_assigned(reader)
+
+
+def verify_queue(known: dict[str, dict[str, Any]]) -> None:
+    """Nobody waits for routing beside an agent whom routing could give the room to."""
+    for room in known["rooms"].values():
+        if room.status is not RoomStatus.QUEUED:
+            continue
+        department = known["departments"].get(room.department_id)
+        if department is not None and department.routing not in AUTOMATIC:
+            continue
+        for user in known["users"].values():
+            works_there = department is None or (user.agent and department.id in user.agent.department_ids)
+            if routable(user) and works_there:
+                assert passes_over(WaitingRoom.of(room), Candidate.of(user)), (room, user)
+
+
+@pytest.fixture
+def machine(mongodb_uri: str) -> Iterator[type[Machine]]:
+    with ExitStack() as stack:
+        runner = stack.enter_context(asyncio.Runner())
+        opening = start_services(mongodb_uri, Settings(database="test-stateful"))
+        services, _ = runner.run(opening.__aenter__())
+        stack.callback(lambda: runner.run(opening.__aexit__(None, None, None)))
+        yield type("Machine", (Machine,), {"runner": runner, "shared": World(services)})
+
+
+def test_rooms_agents_and_departments_hold_together(machine: type[Machine]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=max(1, STEPS // STEPS_OF_ONE_RUN),
+            stateful_step_count=STEPS_OF_ONE_RUN,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
