@@ -8,14 +8,14 @@ from msgspec import UNSET, UnsetType
 from resolvers import access, validation
 from resolvers.context import Context
 from resolvers.custom_fields import FieldRef, bind, resolve
-from resolvers.field_values import FieldAssignment
+from resolvers.field_values import FieldAssignment, convert
 from resolvers.operations import Change, mutation, query
 from resolvers.roles import check_granted
 from resolvers.serving import requeue_rooms_of, with_capacity_gained
 from resolvers.users import changed_user, new_user
 from storage import departments, users
 from storage import roles as stored_roles
-from storage.errors import Duplicate, NotAnAgent, NotFound, UsernameTaken, shorten
+from storage.errors import Duplicate, Invalid, NotAnAgent, NotFound, UsernameTaken, shorten
 from storage.facts import (
     AgentAdded,
     AgentRemoved,
@@ -28,7 +28,16 @@ from storage.facts import (
 )
 from storage.filters import And, AttributeCondition, Expression, Operator
 from storage.pages import Page
-from storage.records import AgentProfile, AgentStatus, FieldTarget, Record, User, UserType
+from storage.records import (
+    AgentProfile,
+    AgentStatus,
+    FieldDefinition,
+    FieldTarget,
+    FieldValue,
+    Record,
+    User,
+    UserType,
+)
 from storage.transactions import Conflict, Transaction
 
 
@@ -160,11 +169,13 @@ async def ensure_agent(
 ) -> AgentEnsured:
     """The agent whose unique field has that value: found, or created together with its user, in one step.
 
-    A user that is found is made an active agent if it is none, and updated with what is given; roles are added. However
-    many ask at once, one user is created. Raises UsernameTaken when the username is another user's.
+    A user that is found is made an agent if it is none, and updated with what is given; roles are added, and its type
+    stays. However many ask at once, one user is created. Raises UsernameTaken when the username is another user's.
     """
     tx = change.tx
     definition, value = await resolve(tx, FieldTarget.USER, by)
+    custom_fields = _beside(definition, value, custom_fields or ())
+    await tx.take_turn(f"{definition.id}={value}")
     before = await users.find_by_field(tx, definition, value)
     if before is not None:
         return AgentEnsured(
@@ -185,25 +196,49 @@ async def ensure_agent(
     user = await new_user(
         change,
         username=username,
-        name=name or None,
+        name=None if name is UNSET else name,
         emails=emails or (),
         type=type,
         roles=roles or (),
-        custom_fields=[FieldAssignment(by.key, by.value), *(custom_fields or ())],
+        custom_fields=[FieldAssignment(by.key, by.value), *custom_fields],
     )
-    profile = AgentProfile(
-        status=status or AgentStatus.AVAILABLE,
-        max_rooms=_limit(max_rooms or None),
-        department_ids=await _departments(change, department_ids or None),
-    )
+    profile = await _new_profile(change, status=status, max_rooms=max_rooms, department_ids=department_ids)
     user, facts = _become_agent(user, profile)
     created = tuple(fact for fact in facts if fact is not UserRolesChanged)
     try:
         return AgentEnsured(await users.insert(tx, user, UserCreated, *created), True)
     except (Duplicate, UsernameTaken):
-        if await users.find_by_field(change.context.reader, definition, value) is not None:
+        if await users.is_held(change.context.reader, definition, value):
             raise Conflict from None  # somebody else was quicker: start again, and find what they made
         raise
+
+
+def _beside(
+    definition: FieldDefinition, value: FieldValue, assignments: Sequence[FieldAssignment]
+) -> list[FieldAssignment]:
+    """The other fields to write. Raises Invalid when the one that names the user is to be something else too."""
+    subject = f"Custom field {shorten(definition.key)}"
+    for one in assignments:
+        if one.key == definition.key and (
+            one.value is None or convert(definition, one.value, subject=subject) != value
+        ):
+            raise Invalid(f"{subject} names the agent, so it cannot be given another value.", key=definition.key)
+    return [one for one in assignments if one.key != definition.key]
+
+
+async def _new_profile(
+    change: Change,
+    *,
+    status: AgentStatus | UnsetType | None,
+    max_rooms: int | UnsetType | None,
+    department_ids: Sequence[str] | UnsetType | None,
+) -> AgentProfile:
+    """The profile of somebody who becomes an agent; what is not given is as addAgent has it."""
+    return AgentProfile(
+        status=status or AgentStatus.AVAILABLE,
+        max_rooms=None if max_rooms is UNSET else _limit(max_rooms),
+        department_ids=await _departments(change, department_ids or None),
+    )
 
 
 async def _update_found(
@@ -230,11 +265,7 @@ async def _update_found(
         facts.append(UserRolesChanged)
     if user.agent is None:
         access.require_no_raise(change.caller, before.roles, what="Making this user an agent")
-        profile = AgentProfile(
-            status=status or AgentStatus.AVAILABLE,
-            max_rooms=_limit(max_rooms or None),
-            department_ids=await _departments(change, department_ids or None),
-        )
+        profile = await _new_profile(change, status=status, max_rooms=max_rooms, department_ids=department_ids)
         user, told = _become_agent(user, profile)
         facts.extend(fact for fact in told if fact not in facts)
     else:
@@ -257,6 +288,8 @@ async def _update_found(
 def _become_agent(user: User, profile: AgentProfile) -> tuple[User, tuple[type[UserFact], ...]]:
     """The user as an agent, and the facts of how it became one."""
     roles = tuple(sorted({*user.roles, stored_roles.AGENT}))
+    # An epoch goes up at most once a version, so that this one is above all that the user had as an agent before.
+    profile = msgspec.structs.replace(profile, capacity_epoch=user.version + 1)
     agent = msgspec.structs.replace(user, agent=profile, roles=roles)
     return agent, (AgentAdded,) if roles == user.roles else (UserRolesChanged, AgentAdded)
 

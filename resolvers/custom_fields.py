@@ -10,15 +10,20 @@ from resolvers.context import Context
 from resolvers.field_definitions import check_definition
 from resolvers.field_values import FieldAssignment, FieldIncrement
 from resolvers.operations import Change, mutation, query
-from storage import custom_fields
+from storage import custom_fields, removals
 from storage.database import new_id
 from storage.errors import Duplicate, FieldRequired, Invalid, InvalidFieldValue, shorten, some_of
 from storage.filters import And, Expression, FieldCondition, Not, Or
 from storage.records import FieldDefinition, FieldTarget, FieldType, FieldValue, Record
-from storage.transactions import Reader
+from storage.removals import Removal
+from storage.transactions import Conflict, Reader
 
 #: How many offenders a refusal names.
 OFFENDERS = 5
+#: Of one target. Every process knows all definitions, and every entity may hold a value of each.
+MAX_DEFINITIONS = 500
+#: Of one target: each has an index of its own, of which MongoDB takes 64 in all.
+MAX_UNIQUE = 32
 
 
 class FieldRef(Record, frozen=True, kw_only=False):
@@ -60,6 +65,10 @@ async def define_custom_field(
         pattern=pattern,
     )
     check_definition(definition)
+    if await custom_fields.count(tx, target) >= MAX_DEFINITIONS:
+        raise Invalid(f"{_holders(definition)} take up to {MAX_DEFINITIONS} custom fields.", key="key")
+    if unique:
+        await _refuse_too_many(tx, definition)
     if required:
         await _refuse_missing(tx, definition)
     # The index comes first: from the moment the field is known, MongoDB keeps it unique. An index left behind by a
@@ -99,11 +108,20 @@ async def update_custom_field(
     if set(before.options) - set(after.options) or (after.pattern and after.pattern != before.pattern):
         await _refuse_misfits(tx, after)
     if after.unique and not before.unique:
+        await _refuse_too_many(tx, after)
         await _refuse_duplicates(tx, after)
+        if await removals.awaits_index(tx, id):
+            raise Conflict  # it was unique a moment ago, and the index of then has to go first
         await custom_fields.create_unique_index(tx, after)
     if before.unique and not after.unique:
-        await custom_fields.drop_unique_index(tx, after)
+        await removals.insert_index(tx, after)  # dropped once this is true
     return await custom_fields.update(tx, before, after)
+
+
+@query()
+async def list_removals(context: Context) -> list[Removal]:
+    """The fields that were removed of late, and how far their values are gone; longest removed first."""
+    return await removals.list_all(context.reader)
 
 
 @mutation("fields:write", turn="id")
@@ -112,6 +130,11 @@ async def remove_custom_field(change: Change, *, id: str) -> FieldDefinition:
     definition = await custom_fields.get(change.tx, id)
     await custom_fields.delete(change.tx, definition)
     return definition
+
+
+async def _refuse_too_many(reader: Reader, definition: FieldDefinition) -> None:
+    if await custom_fields.count(reader, definition.target, unique=True) >= MAX_UNIQUE:
+        raise Invalid(f"{_holders(definition)} take up to {MAX_UNIQUE} unique custom fields.", key="unique")
 
 
 async def _refuse_missing(reader: Reader, definition: FieldDefinition) -> None:

@@ -12,7 +12,7 @@ from resolvers.access import Caller
 from resolvers.context import Context
 from storage import idempotency
 from storage.database import from_builtins, to_builtins
-from storage.errors import IdempotencyMismatch
+from storage.errors import IdempotencyMismatch, SwitchboardError
 from storage.facts import (
     AgentAdded,
     AgentStatusChanged,
@@ -27,7 +27,7 @@ from storage.facts import (
     UserUpdated,
 )
 from storage.records import SYSTEM, Actor
-from storage.transactions import Transaction
+from storage.transactions import Conflict, Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -111,7 +111,13 @@ class Mutation(Generic[P, R]):
                 first = await idempotency.find(tx, context.caller.id, mutation_id)
                 if first is not None:
                     return self._first_answer(first, fingerprint)
-            result = await self._body(Change(tx, context), *args, **kwargs)
+            try:
+                result = await self._body(Change(tx, context), *args, **kwargs)
+            except SwitchboardError:
+                # What refuses may be what the same mutation, sent twice at once, has just done: its answer counts.
+                if remembered and mutation_id and await idempotency.is_known(tx, context.caller.id, mutation_id):
+                    raise Conflict from None
+                raise
             if remembered and mutation_id is not None:
                 await idempotency.insert(
                     tx, context.caller.id, mutation_id, fingerprint=fingerprint, answer=to_builtins(result)

@@ -1,15 +1,18 @@
 """The composition of a process: its storage, and the work that goes on beside its operations."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from resolvers.context import Routing, Services
 from resolvers.queue import Queue
+from resolvers.sign_ins import SignIns
 from storage import leases, maintenance
+from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -18,6 +21,8 @@ logger = logging.getLogger(__name__)
 MAINTENANCE_SECONDS = 60.0
 #: Work found is gone on with after this pause, which leaves the database to everybody else.
 BUSY_PAUSE_SECONDS = 0.05
+#: How long others leave the work to whoever does it, without a sign of life.
+LEASE_SECONDS = 10.0
 
 
 @asynccontextmanager
@@ -26,10 +31,16 @@ async def open_services(
     *,
     routing: Routing | None = None,
     retention: timedelta = timedelta(days=7),
+    sign_ins: SignIns | None = None,
     made_up_tokens: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Services]:
     """What operations need, with the queue served and the data kept in order until the block is left."""
-    services = Services(storage=storage, routing=routing or Routing(), made_up_tokens=made_up_tokens)
+    services = Services(
+        storage=storage,
+        routing=routing or Routing(),
+        sign_ins=sign_ins or SignIns(),
+        made_up_tokens=made_up_tokens,
+    )
     queue = Queue(services)
     services.listen(queue.moved)
     tasks = [
@@ -45,15 +56,32 @@ async def open_services(
 
 
 async def _maintain(storage: Storage, retention: timedelta) -> None:
-    """Forget old facts and free the values of removed fields, in one process at a time."""
+    """Forget old facts and tidy up after custom fields, now and when one changed, in one process at a time."""
     holder = secrets.token_hex(8)
-    while True:
-        pause = MAINTENANCE_SECONDS
-        try:
-            if await leases.hold(storage.database, "maintenance", holder=holder, seconds=2 * MAINTENANCE_SECONDS):
-                await maintenance.trim_log(storage.log, keep=retention)
-                if await maintenance.purge_removed_fields(storage.reader):
-                    pause = BUSY_PAUSE_SECONDS
-        except Exception:
-            logger.exception("Maintenance failed, trying again later.")
-        await asyncio.sleep(pause)
+    changed = asyncio.Event()
+
+    def hear(facts: Sequence[Fact]) -> None:
+        if any(isinstance(fact, CustomFieldUpdated | CustomFieldRemoved) for fact in facts):
+            changed.set()
+
+    storage.feed.listeners.append(hear)
+    try:
+        while True:
+            changed.clear()
+            pause = MAINTENANCE_SECONDS
+            try:
+                if await leases.hold(storage.database, "maintenance", holder=holder, seconds=LEASE_SECONDS):
+                    await maintenance.tend_unique_fields(storage.reader)
+                    await maintenance.trim_log(storage.log, keep=retention)
+                    if await maintenance.purge_removed_fields(storage.reader):
+                        pause = BUSY_PAUSE_SECONDS
+                    else:
+                        await maintenance.forget_removals(storage.reader)
+            except Exception:
+                logger.exception("Maintenance failed, trying again later.")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), pause)
+    finally:
+        storage.feed.listeners.remove(hear)
+        with contextlib.suppress(Exception):
+            await leases.release(storage.database, "maintenance", holder=holder)

@@ -17,6 +17,10 @@ class Catalog:
         self._by_key: dict[FieldTarget, dict[str, FieldDefinition]] = {target: {} for target in FieldTarget}
         self._gone: set[str] = set()
         self._reading = asyncio.Lock()
+        #: What was heard while the definitions were being read, which may be newer than what that read saw.
+        self._heard: list[FieldFact] = []
+        #: Grows whenever what is known changes. Values that were checked at one number are not written at another.
+        self.revision = 0
 
     def definitions(self, target: FieldTarget) -> Mapping[str, FieldDefinition]:
         """The definitions of a target by key."""
@@ -30,12 +34,12 @@ class Catalog:
     async def refresh(self) -> None:
         """Read all definitions anew."""
         async with self._reading:
+            self._heard.clear()
             documents = await self._definitions.find({}).to_list(None)
-            current = [to_record(document, FieldDefinition) for document in documents]
-            self._by_id = {definition.id: definition for definition in current}
-            self._by_key = {target: {} for target in FieldTarget}
-            for definition in current:
-                self._by_key[definition.target][definition.key] = definition
+            current: list[FieldDefinition] = [to_record(document, FieldDefinition) for document in documents]
+            self._know({one.id: one for one in current if one.id not in self._gone})
+            for fact in self._heard:
+                self._take_in(fact)
 
     async def learn(self, definition_ids: Iterable[str]) -> None:
         """Make sure that those definitions are known, or known to be gone.
@@ -50,15 +54,26 @@ class Catalog:
 
     def hear(self, fact: FieldFact) -> None:
         """Take in what a fact says, unless something newer is known."""
+        if self._reading.locked():
+            self._heard.append(fact)
+        self._take_in(fact)
+
+    def _take_in(self, fact: FieldFact) -> None:
         definition = fact.definition
         if isinstance(fact, CustomFieldRemoved):
             self._gone.add(definition.id)
-            self._by_id.pop(definition.id, None)
-            known = self._by_key[definition.target].get(definition.key)
-            if known is not None and known.id == definition.id:
-                del self._by_key[definition.target][definition.key]
+            self._know({one: known for one, known in self._by_id.items() if one != definition.id})
             return
-        known = self._by_id.get(definition.id)
-        if definition.id not in self._gone and (known is None or known.version < definition.version):
-            self._by_id[definition.id] = definition
+        held = self._by_id.get(definition.id)
+        if definition.id not in self._gone and (held is None or held.version < definition.version):
+            self._know({**self._by_id, definition.id: definition})
+
+    def _know(self, by_id: dict[str, FieldDefinition]) -> None:
+        if by_id == self._by_id:
+            return
+        self._by_id = by_id
+        self._by_key = {target: {} for target in FieldTarget}
+        # A removal may be heard after the definition that took over its key: the later one of the two has it.
+        for definition in sorted(by_id.values(), key=lambda one: one.id):
             self._by_key[definition.target][definition.key] = definition
+        self.revision += 1

@@ -1,4 +1,7 @@
-"""Definitions of custom fields: stored, removed with their values, and kept unique by an index of their own."""
+"""Definitions of custom fields: stored, removed with their values, and kept unique by an index of their own.
+
+What removed ones leave to be tidied up is in removals.py.
+"""
 
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
@@ -7,14 +10,14 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from storage import entities
+from storage import entities, removals
 from storage.database import Collection, Document
 from storage.entities import Kind
 from storage.errors import Duplicate, shorten
 from storage.facts import CustomFieldDefined, CustomFieldRemoved, CustomFieldUpdated
 from storage.field_values import ANY, option_key
 from storage.records import FieldDefinition, FieldTarget
-from storage.transactions import Reader, Transaction
+from storage.transactions import Conflict, Reader, Transaction
 
 KIND = Kind("custom_fields", FieldDefinition, noun="custom field definition")
 
@@ -57,9 +60,14 @@ async def update(tx: Transaction, before: FieldDefinition, after: FieldDefinitio
 async def delete(tx: Transaction, definition: FieldDefinition) -> None:
     """Remove the definition. Its values are out of reach from then on, since documents hold them by definition id."""
     await entities.delete(tx, KIND, definition)
-    removal = {"_id": definition.id, "target": definition.target.value, "key": definition.key, "purged": 0}
-    await tx.collection("removals").insert_one(removal, session=await tx.writing())
+    await removals.insert(tx, definition)
     tx.tell(CustomFieldRemoved, definition, number=definition.fact_count + 1, definition=definition)
+
+
+async def count(reader: Reader, target: FieldTarget, *, unique: bool | None = None) -> int:
+    """How many definitions a target has, or how many of them are unique."""
+    query: Document = {"target": target.value} if unique is None else {"target": target.value, "unique": unique}
+    return int(await reader.collection(KIND.collection).count_documents(query))
 
 
 # ---------------------------------------------------------------- values
@@ -92,11 +100,7 @@ async def create_unique_index(reader: Reader, definition: FieldDefinition) -> No
         ) from None
 
 
-async def drop_unique_index(reader: Reader, definition: FieldDefinition) -> None:
-    await _drop_index(reader, definition.target, definition.id)
-
-
-async def _drop_index(reader: Reader, target: FieldTarget, definition_id: str) -> None:
+async def drop_unique_index(reader: Reader, target: FieldTarget, definition_id: str) -> None:
     try:
         await _holder(reader, target).drop_index(unique_index(definition_id))
     except OperationFailure as error:
@@ -136,36 +140,30 @@ async def iterate_values(reader: Reader, definition: FieldDefinition) -> AsyncIt
         yield document["_id"], document["fields"][definition.id]
 
 
-async def list_removed(reader: Reader) -> list[tuple[FieldTarget, str]]:
-    """The removed definitions whose values still take up room: target and id, longest removed first."""
-    documents = await reader.collection("removals").find({}, sort=[("_id", ASCENDING)]).to_list(None)
-    return [(FieldTarget(document["target"]), document["_id"]) for document in documents]
+async def count_held(reader: Reader, target: FieldTarget, definition_id: str) -> int:
+    """How many documents hold a value of a definition, which may be removed already."""
+    return int(await _holder(reader, target).count_documents(_having(definition_id)))
 
 
 async def purge(reader: Reader, target: FieldTarget, definition_id: str, *, limit: int) -> int:
     """Take the values of a removed definition out of up to `limit` documents, and how many those were."""
     holder = _holder(reader, target)
-    path = f"fields.{definition_id}"
-    # Found by the index on attrs: every document with a value has an entry there.
-    having = {"attrs": {"$elemMatch": {"k": definition_id, "c": ANY}}}
-    ids = [document["_id"] async for document in holder.find(having, {"_id": 1}, limit=limit)]
+    ids = [document["_id"] async for document in holder.find(_having(definition_id), {"_id": 1}, limit=limit)]
     if ids:
         await holder.update_many(
             {"_id": {"$in": ids}},
             {
-                "$unset": {path: ""},
+                "$unset": {f"fields.{definition_id}": ""},
                 "$pull": {"attrs": {"k": {"$in": [definition_id, option_key(definition_id)]}}},
                 "$inc": {"version": 1},
             },
         )
-        await reader.collection("removals").update_one({"_id": definition_id}, {"$inc": {"purged": len(ids)}})
     return len(ids)
 
 
-async def forget_removed(reader: Reader, target: FieldTarget, definition_id: str) -> None:
-    """There is nothing left of a removed definition but its index, which goes too."""
-    await _drop_index(reader, target, definition_id)
-    await reader.collection("removals").delete_one({"_id": definition_id})
+def _having(definition_id: str) -> Document:
+    # Found by the index on attrs: every document with a value has an entry there.
+    return {"attrs": {"$elemMatch": {"k": definition_id, "c": ANY}}}
 
 
 def holds(definition: FieldDefinition, value: object) -> Document:
@@ -176,8 +174,10 @@ def holds(definition: FieldDefinition, value: object) -> Document:
 def refusal(reader: Reader, noun: str, held: Mapping[str, object], error: DuplicateKeyError) -> Exception:
     """What to raise when a unique index refused a document; the error itself when it was not a custom field's."""
     path = next(iter((error.details or {}).get("keyPattern", {})), "")
-    definition = reader.catalog.by_id.get(path.removeprefix("fields."))
-    if definition is None:
+    if not path.startswith("fields."):
         return error
+    definition = reader.catalog.by_id.get(path.removeprefix("fields."))
+    if definition is None or not definition.unique:
+        return Conflict()  # the field is gone or no longer unique, and its index about to go
     value = shorten(held.get(definition.key, ""))
     return Duplicate(f"Another {noun} holds {definition.key} {value} already; it is unique.", key=definition.key)

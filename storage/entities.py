@@ -52,6 +52,13 @@ def encode(reader: Reader, kind: Kind[E], entity: E) -> Document:
     return document
 
 
+def _to_write(tx: Transaction, kind: Kind[E], entity: E) -> Document:
+    """The document to store. Starts the change again when definitions changed under it (Conflict)."""
+    if kind.target is not None:
+        tx.require_current_definitions()
+    return encode(tx, kind, entity)
+
+
 async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document]) -> list[E]:
     if kind.target is not None:
         await reader.catalog.learn(one for document in documents for one in document["fields"])
@@ -97,7 +104,7 @@ async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1) -
     """Store a new entity about which `facts` facts are told in the same change. Raises DuplicateKeyError."""
     entity = msgspec.structs.replace(entity, version=1, fact_count=facts)
     session = await tx.writing()
-    await tx.collection(kind.collection).insert_one(encode(tx, kind, entity), session=session)
+    await tx.collection(kind.collection).insert_one(_to_write(tx, kind, entity), session=session)
     return entity
 
 
@@ -109,7 +116,7 @@ async def replace(tx: Transaction, kind: Kind[E], before: E, after: E, *, facts:
     after = msgspec.structs.replace(after, version=before.version + 1, fact_count=before.fact_count + facts)
     session = await tx.writing()
     result = await tx.collection(kind.collection).replace_one(
-        {"_id": before.id, "version": before.version}, encode(tx, kind, after), session=session
+        {"_id": before.id, "version": before.version}, _to_write(tx, kind, after), session=session
     )
     if result.matched_count == 0:
         raise Conflict
@@ -128,7 +135,7 @@ async def replace_many(tx: Transaction, kind: Kind[E], changes: Sequence[tuple[E
         for before, after, facts in changes
     ]
     writes = [
-        ReplaceOne({"_id": before.id, "version": before.version}, encode(tx, kind, result))
+        ReplaceOne({"_id": before.id, "version": before.version}, _to_write(tx, kind, result))
         for (before, _, _), result in zip(changes, results, strict=True)
     ]
     session = await tx.writing()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
 
 from storage.database import Document
 from storage.transactions import Conflict, Reader, Transaction
@@ -19,6 +20,12 @@ async def find(reader: Reader, actor_id: str, client_mutation_id: str) -> tuple[
     """The fingerprint of a mutation that was carried out, and its answer; None if there was none."""
     document = await reader.collection("idempotency").find_one({"_id": _key(actor_id, client_mutation_id)})
     return None if document is None else (document["fingerprint"], document["answer"])
+
+
+async def is_known(reader: Reader, actor_id: str, client_mutation_id: str) -> bool:
+    """Whether that mutation was carried out by now, be it known to a majority already or not."""
+    present = reader.collection("idempotency").with_options(read_concern=ReadConcern("local"))
+    return await present.find_one({"_id": _key(actor_id, client_mutation_id)}, {"_id": 1}) is not None
 
 
 async def insert(tx: Transaction, actor_id: str, client_mutation_id: str, *, fingerprint: str, answer: object) -> None:

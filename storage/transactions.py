@@ -76,6 +76,15 @@ class Transaction(Reader):
         self.actor = actor
         self.client_mutation_id = client_mutation_id
         self.facts: list[Fact] = []
+        self._catalog_revision = catalog.revision
+
+    def require_current_definitions(self) -> None:
+        """Raise Conflict when definitions of custom fields changed since this attempt began.
+
+        What it read is held by the keys of then, and what it checked was checked against the rules of then.
+        """
+        if self.catalog.revision != self._catalog_revision:
+            raise Conflict
 
     async def writing(self) -> AsyncIOMotorClientSession:
         """The session to write with; the first call opens the transaction."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
 
 from storage import custom_fields, entities, pages
 from storage.attributes import routable
@@ -53,6 +54,12 @@ async def list_by_email(reader: Reader, email: str) -> list[User]:
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> User | None:
     """The user that holds that value of a unique field."""
     return await entities.find(reader, KIND, custom_fields.holds(definition, value))
+
+
+async def is_held(reader: Reader, definition: FieldDefinition, value: object) -> bool:
+    """Whether a user holds that value of a unique field by now, be it known to a majority already or not."""
+    present = reader.collection(KIND.collection).with_options(read_concern=ReadConcern("local"))
+    return await present.find_one(custom_fields.holds(definition, value), {"_id": 1}) is not None
 
 
 async def read_page(
