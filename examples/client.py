@@ -75,7 +75,7 @@ class Socket:
         await self._pongs.wait()
 
     async def run(self) -> None:
-        """Hear until cancelled. Raises Refused when the server ends a subscription with an error."""
+        """Hear until cancelled. Raises Refused when a subscription failed, and ConnectionError when it was cut off."""
         async for text in self._connection:
             message: JSON = json.loads(text)
             match message["type"]:
@@ -86,7 +86,7 @@ class Socket:
                 case "error":
                     raise Refused(message["payload"][0])
                 case "complete":
-                    raise Refused({"message": "the server ended a subscription"})
+                    raise ConnectionError("the server ended a subscription")
                 case "ping":
                     await self._send({"type": "pong"})
                 case "pong":

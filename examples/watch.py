@@ -1,0 +1,109 @@
+"""Watch everything that happens, one line for each event, and miss nothing: not even while the server restarts.
+
+    SWITCHBOARD_ADMIN_TOKEN=... python -m examples.watch      SWITCHBOARD_HOST and _PORT say where
+
+The program keeps the cursor of the last event it has shown. When the connection breaks it connects again and subscribes
+after that cursor, so that what happened meanwhile comes first. Ctrl-C ends it.
+"""
+
+import asyncio
+import os
+import random
+import sys
+from pathlib import Path
+
+import httpx
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from examples.client import JSON, Api, Refused, open_socket
+
+DOCUMENT = Path(__file__).with_suffix(".graphql").read_text(encoding="utf-8")
+PAUSE_SECONDS = 1.0
+#: The close code of a token that is not valid, for which trying again is of no use.
+FORBIDDEN = 4403
+
+
+async def watch(url: str, token: str) -> None:
+    """Show events until cancelled. Raises Refused or ConnectionClosed when the token may not."""
+    cursor: str | None = None
+    connected = True  # so that the first failure is told
+
+    def hear(data: JSON) -> None:
+        nonlocal cursor
+        print(line(data["events"]), flush=True)
+        cursor = data["events"]["cursor"]
+
+    while True:
+        try:
+            if cursor is None:
+                async with httpx.AsyncClient() as http:
+                    cursor = (await Api(http, url, token, DOCUMENT).run("Now"))["eventCursor"]
+            async with open_socket(url, token, DOCUMENT) as socket:
+                await socket.subscribe("Watch", hear, after=cursor)
+                print(f"Watching {url}", file=sys.stderr)
+                connected = True
+                await socket.run()
+        except (OSError, httpx.TransportError, WebSocketException, Refused) as error:
+            if not passing(error):
+                raise
+            if connected:
+                print(f"{url} does not answer; trying again until it does", file=sys.stderr)
+            connected = False
+        await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
+
+
+def passing(error: Exception) -> bool:
+    """Whether it is worth while to try again."""
+    match error:
+        case Refused(code=code):
+            return code == "UNAVAILABLE"
+        case ConnectionClosed(rcvd=close) if close is not None:
+            return bool(close.code != FORBIDDEN)
+    return True
+
+
+def line(event: JSON) -> str:
+    """One event as one line."""
+    actor = event["actor"]["name"] or event["actor"]["type"].lower()
+    return f"#{event['sequence']:<5} {event['occurredAt'][11:19]}  {event['type']:<22} {subject(event)}  by {actor}"
+
+
+def subject(event: JSON) -> str:
+    """What the event is about."""
+    match event:
+        case {"message": {"text": text}, "room": {"id": room_id}}:
+            return f"…{room_id[-4:]}: “{text}”"
+        case {"room": room}:
+            server = "" if room["servedBy"] is None else f", {room['servedBy']['user']['username']}"
+            return f"…{room['id'][-4:]} {room['visitor']['name'] or 'a visitor'}: {room['status']}{server}"
+        case {"user": {"username": name}} | {"definition": {"key": name}}:
+            return str(name)
+        case (
+            {"visitor": {"name": name}}
+            | {"department": {"name": name}}
+            | {"role": {"name": name}}
+            | {"app": {"name": name}}
+        ):
+            return str(name or "a visitor")
+    return ""
+
+
+def main() -> int:
+    host = os.environ.get("SWITCHBOARD_HOST") or "127.0.0.1"
+    port = os.environ.get("SWITCHBOARD_PORT") or "8000"
+    token = os.environ.get("SWITCHBOARD_ADMIN_TOKEN")
+    if not token:
+        print("Set SWITCHBOARD_ADMIN_TOKEN to a token with the scope events:read.", file=sys.stderr)
+        return 2
+    try:
+        asyncio.run(watch(f"http://{host}:{port}/graphql", token))
+    except (Refused, ConnectionClosed) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
