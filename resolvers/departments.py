@@ -29,7 +29,7 @@ async def list_departments(context: Context) -> list[Department]:
 
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Department]:
     """Departments by id, for fields of things that the caller was allowed to read."""
-    return await departments.get_many(context.reader, ids)
+    return await context.storage.directory.departments(ids)
 
 
 @mutation("departments:write")

@@ -23,7 +23,7 @@ async def list_roles(context: Context) -> list[Role]:
 
 async def get_many(context: Context, names: Iterable[str]) -> dict[str, Role]:
     """Roles by name, for fields of users that the caller was allowed to read."""
-    return await stored_roles.get_many(context.reader, names)
+    return await context.storage.directory.roles(names)
 
 
 @mutation("roles:write")
