@@ -19,7 +19,8 @@ class Directory:
         self._roles: dict[str, Role] = {}
         self._departments: dict[str, Department] = {}
 
-    async def open(self) -> None:
+    async def refresh(self) -> None:
+        """Read all of them anew."""
         for role in await roles.list_all(self._reader):
             self._roles[role.name] = role
         for department in await departments.list_all(self._reader):

@@ -10,6 +10,7 @@ from pymongo.monitoring import CommandListener
 from storage import indexes, roles
 from storage.catalog import Catalog
 from storage.database import Database
+from storage.directory import Directory
 from storage.endings import Endings
 from storage.facts import Fact, FieldFact
 from storage.feed import Feed
@@ -32,8 +33,9 @@ class Storage:
         self.changes = Changes(database, self.catalog, self.appender, self.process)
         #: Reads outside of any transaction.
         self.reader = Reader(database, self.catalog)
+        self.directory = Directory(self.reader)
         self.feed.listeners.append(self._hear)
-        self.feed.on_gap = self.catalog.refresh
+        self.feed.on_gap = self._refresh
 
     @classmethod
     @asynccontextmanager
@@ -43,7 +45,7 @@ class Storage:
             storage = cls(database)
             await indexes.ensure(database)
             await storage.feed.open()
-            await storage.catalog.refresh()
+            await storage._refresh()
             tasks = [
                 asyncio.create_task(storage.process.run(), name="say that this process lives"),
                 asyncio.create_task(storage.appender.run(), name="append facts to the log"),
@@ -62,7 +64,13 @@ class Storage:
                 await storage.appender.tidied()
                 await storage.process.leave()
 
+    async def _refresh(self) -> None:
+        """Read anew what is otherwise kept current by facts."""
+        await self.catalog.refresh()
+        await self.directory.refresh()
+
     def _hear(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
             if isinstance(fact, FieldFact):
                 self.catalog.hear(fact)
+            self.directory.hear(fact)
