@@ -1,0 +1,217 @@
+"""Servers and primaries are killed under load, again and again, and nothing that was promised is broken.
+
+The short form is part of every run of the tests; `make soak` makes each storm as long as SOAK_SECONDS says.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from storage.database import Database
+from storage.facts import AnyFact, MessageSent, RoomFact, tag_of
+from storage.log import Log
+from storage.mongod import EmbeddedMongod
+from storage.nodes import find_binary
+from tests.faults.storms import Follower, Load, Servers, Told, counted, running_servers
+from tests.histories import verify_history
+
+STORM_SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
+#: How long everything may take to come to rest once the storm is over.
+REST_SECONDS = 60
+#: What every mutation that took effect has told, beside what the queue made of it.
+TELLS = {
+    "startRoom": {"ROOM_STARTED": 1},
+    "sendMessage": {"MESSAGE_SENT": 1},
+    "updateRoom": {"ROOM_UPDATED": 1},
+    "unassignAgent": {"AGENT_UNASSIGNED": 1},
+    "closeRoom": {"ROOM_CLOSED": 1},
+}
+STARTS_AND_CLOSES = ("ROOM_STARTED", "ROOM_CLOSED")
+
+Report = Callable[[str], None]
+
+
+@pytest.fixture
+def report(pytestconfig: pytest.Config) -> Report:
+    """Shows a line of figures, also when the test passes."""
+    terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    assert terminal is not None
+    return lambda line: terminal.write_line(f"\n  {line}")
+
+
+async def test_servers_are_killed_under_load(mongodb_uri: str, database_name: str, report: Report) -> None:
+    chance = random.Random()
+    with running_servers(mongodb_uri, database_name, count=2) as servers:
+
+        async def kill(until: float) -> int:
+            kills = 0
+            while time.monotonic() < until:
+                await asyncio.sleep(chance.uniform(0.2, 1.5))
+                await asyncio.to_thread(servers.kill_and_restart, chance.randrange(2))
+                kills += 1
+            return kills
+
+        await survive(servers, mongodb_uri, database_name, chance, kill, report, "servers killed")
+
+
+async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -> None:
+    chance = random.Random()
+    replica_set = EmbeddedMongod(tmp_path, nodes=3, cache_gb=0.25, election_timeout_ms=1_000, heartbeat_ms=300)
+    with replica_set as mongod, running_servers(mongod.uri, "storm", count=2) as servers:
+
+        def kill_primary() -> None:
+            primary = next(node for node in mongod.nodes if node.is_primary())
+            primary.signal(signal.SIGKILL)
+            primary.wait_until_gone()
+            wait_until(lambda: any(node.is_primary() for node in mongod.nodes if node is not primary))
+            primary.launch(find_binary())
+            wait_until(lambda: all(node.is_settled() for node in mongod.nodes))
+
+        async def kill(until: float) -> int:
+            kills = 0
+            while time.monotonic() < until:
+                await asyncio.sleep(chance.uniform(0.5, 3))
+                await asyncio.to_thread(kill_primary)
+                kills += 1
+            return kills
+
+        await survive(servers, mongod.uri, "storm", chance, kill, report, "primaries killed")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + REST_SECONDS
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+# ---------------------------------------------------------------- a storm, and what is left after it
+
+
+async def survive(
+    servers: Servers,
+    uri: str,
+    database_name: str,
+    chance: random.Random,
+    kill: Callable[[float], Awaitable[int]],
+    report: Report,
+    what: str,
+) -> None:
+    """Let the storm blow, wait until everything has come to rest, and check every promise."""
+    load = Load(servers.urls, chance)
+    await load.prepare()
+    followers = [
+        Follower(servers.urls, chance),
+        Follower(servers.urls, chance),
+        Follower(servers.urls, chance, types=STARTS_AND_CLOSES),
+        Follower(servers.urls, chance, consumer="router"),
+    ]
+    async with following(followers, chance):
+        until = time.monotonic() + STORM_SECONDS
+        kills, _ = await asyncio.gather(kill(until), load.run(until))
+        async with Database(uri, database_name) as database:
+            facts = await at_rest(database)
+            expected = {one: told_to(follower, facts) for one, follower in enumerate(followers)}
+            await until_seen(followers, expected)
+            lost, doubled = compare(load.told, facts)
+            report(
+                f"{what}: {kills}; subscribers cut: {sum(one.cuts for one in followers)}; mutations: {len(load.told)} "
+                f"({load.repeated} sent again); facts: {len(facts)}; lost: {len(lost)}; doubled: {len(doubled)}; "
+                f"hung: {load.hung}; longest pause: {load.longest_seconds:.1f} s"
+            )
+            assert kills > 0
+            assert counted(load.told)["startRoom"] > 0
+            assert (lost, doubled, load.hung) == ([], [], 0)
+            verify_history(facts)
+            await verify_documents(database, facts)
+    for one, follower in enumerate(followers):
+        assert follower.wrong == []
+        assert follower.seen == expected[one]
+
+
+@asynccontextmanager
+async def following(followers: Sequence[Follower], chance: random.Random) -> AsyncIterator[None]:
+    """Subscribers that are cut off at random for as long as the block lasts."""
+
+    async def cut() -> None:
+        while True:
+            await asyncio.sleep(chance.uniform(0.1, 1))
+            chance.choice(followers).cut()
+
+    tasks = [asyncio.create_task(one.run()) for one in followers]
+    tasks.append(asyncio.create_task(cut()))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def at_rest(database: Database) -> list[AnyFact]:
+    """The whole log, once nothing is added to it any more."""
+    log = Log(database)
+    head = -1
+    async with asyncio.timeout(REST_SECONDS):
+        while head != (head := await log.head()) or await database["outbox"].find_one({}):  # noqa: ASYNC110
+            await asyncio.sleep(1.5)  # the queue is looked at every second
+    return await log.read(0, 1_000_000)
+
+
+def told_to(follower: Follower, facts: Sequence[AnyFact]) -> list[tuple[int, str]]:
+    """What the follower must have seen, in this order."""
+    return [
+        (fact.sequence, fact.id) for fact in facts if follower.types is None or tag_of(type(fact)) in follower.types
+    ]
+
+
+async def until_seen(followers: Sequence[Follower], expected: dict[int, list[tuple[int, str]]]) -> None:
+    """Return when every follower has seen the last fact that it must, or has had its time."""
+    until = time.monotonic() + REST_SECONDS
+    while any(follower.seen[-1:] != expected[one][-1:] for one, follower in enumerate(followers)):
+        if time.monotonic() > until:
+            return
+        await asyncio.sleep(0.05)
+
+
+def compare(told: dict[str, Told], facts: Sequence[AnyFact]) -> tuple[list[str], list[str]]:
+    """The mutations that took effect without all of their facts, and those with too many or none to have."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for fact in facts:
+        if fact.client_mutation_id is not None:
+            found[fact.client_mutation_id][tag_of(type(fact))] += 1
+    lost, doubled = [], []
+    for mutation_id, one in told.items():
+        wanted = {} if one.refusal else TELLS[one.name]
+        has = found[mutation_id]
+        if any(has[tag] < count for tag, count in wanted.items()):
+            lost.append(mutation_id)
+        if (one.refusal and has) or any(has[tag] > count for tag, count in wanted.items()):
+            doubled.append(mutation_id)
+    doubled.extend(found.keys() - told.keys())
+    doubled.extend(one for one, count in Counter(fact.id for fact in facts).items() if count > 1)
+    return lost, doubled
+
+
+async def verify_documents(database: Database, facts: Sequence[AnyFact]) -> None:
+    """Every fact about rooms has its change, and every change its fact: what is stored is what was told last."""
+    last = {fact.subject_id: fact for fact in facts if isinstance(fact, RoomFact)}
+    counts = Counter(fact.subject_id for fact in facts if isinstance(fact, RoomFact))
+    rooms = {document["_id"]: document async for document in database["rooms"].find({})}
+    assert rooms.keys() == last.keys()
+    for room_id, document in rooms.items():
+        told = last[room_id].room.room
+        assert document["factCount"] == counts[room_id]
+        assert (document["revision"], document["status"]) == (told.revision, told.status.value)
+        assert (document["servedById"], document["subject"]) == (told.served_by_id, told.subject)
+    said = [fact.message.id for fact in facts if isinstance(fact, MessageSent)]
+    kept = [document["_id"] async for document in database["messages"].find({}, {"_id": 1})]
+    assert sorted(said) == sorted(kept)
