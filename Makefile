@@ -21,6 +21,9 @@ demo: $(INSTALLED) ## Play the journey of an outside app against a running serve
 test: $(INSTALLED) ## Run the tests, against a MongoDB that they start themselves.
 	$(BIN)/python -m pytest
 
+soak: $(INSTALLED) ## Kill servers and primaries under load for SOAK_SECONDS each (600), and see that no promise breaks.
+	SOAK_SECONDS=$${SOAK_SECONDS:-600} $(BIN)/python -m pytest -s tests/faults/test_storms.py
+
 check: $(INSTALLED) ## Check format, lint, types, import contracts, and that schema/schema.graphql is up to date.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -56,4 +59,4 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup run demo test check schema lock clean
+.PHONY: help setup run demo test soak check schema lock clean
