@@ -102,8 +102,11 @@ class World:
         self.services.routing = replace(self.services.routing, **changed)
 
     async def settle(self) -> None:
-        """Let the queue be served until nobody waits who could be."""
+        """Let the queue be served until nobody waits who could be, and all that was done for it has been told."""
         await Queue(self.services).serve()
+        # The running services serve it too, and what they have done may be on its way to the log.
+        while await self.services.storage.database["outbox"].find_one({}) is not None:
+            await Queue(self.services).serve()
 
     # ---------------------------------------------------------------- what came of it
 
