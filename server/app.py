@@ -8,12 +8,14 @@ from datetime import timedelta
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from resolvers import apps
 from resolvers.context import Routing, Services
 from resolvers.services import open_services
+from resolvers.sign_ins import SignIns
 from schema.schema import schema
+from server.browsers import middleware
 from server.graphql import GraphQL
 from server.settings import Settings
 from storage import tokens
@@ -31,28 +33,36 @@ async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Se
         routing = Routing(settings.routing, settings.route_bots_first)
         retention = timedelta(days=settings.event_retention_days)
         made_up = frozenset({tokens.digest(settings.admin_token)} if settings.admin_token else ())
-        async with open_services(storage, routing=routing, retention=retention, made_up_tokens=made_up) as services:
+        async with open_services(
+            storage,
+            routing=routing,
+            retention=retention,
+            sign_ins=SignIns(settings.sign_in_attempts),
+            made_up_tokens=made_up,
+        ) as services:
             yield services, admin_token
 
 
-def create_app(opened: Services) -> Starlette:
+def create_app(opened: Services, settings: Settings | None = None) -> Starlette:
     """The application over services that are open already, and are closed by whoever opened them."""
-    graphql = GraphQL(schema, opened)
-    app = Starlette(
-        routes=[
-            Route("/", home),
-            Route("/graphql", graphql),
-            WebSocketRoute("/graphql", graphql),
-            Route("/health/live", live),
-            Route("/health/ready", ready),
-        ]
-    )
+    settings = settings or Settings()
+    graphql = GraphQL(schema, opened, settings)
+    routes: list[BaseRoute] = [
+        Route("/", home),
+        Route("/graphql", graphql),
+        WebSocketRoute("/graphql", graphql),
+        Route("/health/live", live),
+        Route("/health/ready", ready),
+    ]
+    if settings.base_path:
+        routes = [Mount(settings.base_path, routes=routes)]
+    app = Starlette(routes=routes, middleware=middleware(settings.allowed_origins))
     app.state.services = opened
     return app
 
 
 async def home(request: Request) -> Response:
-    return RedirectResponse("/graphql")
+    return RedirectResponse(f"{request.scope['root_path']}/graphql")
 
 
 async def live(request: Request) -> Response:

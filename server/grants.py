@@ -57,6 +57,7 @@ class Grants:
         self._storage = storage
         self._grants: dict[str, Grant] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._sweeping: asyncio.TimerHandle | None = None
         storage.endings.listeners.append(self._hear_ending)
         storage.feed.listeners.append(self._hear)
 
@@ -65,6 +66,8 @@ class Grants:
         then nothing is held."""
         grant = self._grants.setdefault(token_id, Grant(token_id))
         grant.holders.add(holder)
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         try:
             # Asked anew for each, though not once for each of many at the same time.
             await asyncio.shield(self._look(grant))
@@ -92,13 +95,14 @@ class Grants:
             if grant.expiry is not None:
                 grant.expiry.cancel()
 
-    async def sweep(self) -> None:
-        """Look at every token now and then, until cancelled."""
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            self._hear_ending(None)
-
     # ---------------------------------------------------------------- when to look
+
+    def _sweep(self) -> None:
+        """Look at every token now and then, as long as there are any."""
+        self._sweeping = None
+        if self._grants:
+            self._hear_ending(None)
+            self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
 
     def _hear_ending(self, token_id: str | None) -> None:
         grants = list(self._grants.values()) if token_id is None else [self._grants.get(token_id)]

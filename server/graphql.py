@@ -1,40 +1,44 @@
-"""GraphQL over HTTP: how a request becomes an operation and its result an answer; websockets.py is the other way in."""
+"""GraphQL over HTTP: how a request becomes an operation; websockets.py is the other way in, answers.py the way out."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from json import JSONDecodeError
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
-from graphql import GraphQLError
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry import asgi
-from strawberry.http import GraphQLRequestData
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.http.base import BaseRequestProtocol
+from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport
 from strawberry.schema import BaseSchema
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 
 from resolvers.access import ANONYMOUS, Caller, authenticate, recognise
 from resolvers.context import Context, Services
 from schema.context import RequestContext
-from schema.errors import INTERNAL, from_exception
+from schema.errors import from_exception
+from schema.limits import Limits
+from server.answers import EVENT_STREAM, JSON, body_of, media_type, refused, respond
+from server.browsers import page_policy
 from server.grants import Grants
+from server.quotas import Quotas
+from server.settings import Settings
+from server.streams import held
 from server.tokens import token_in_header
 from server.websockets import Connection, Socket
-from storage.errors import Invalid, Unauthenticated
+from storage.errors import QueryTooComplex, SwitchboardError, Unauthenticated
 
 CONNECTION_INIT_WAIT = timedelta(seconds=10)
-#: Of one websocket. An app that watches more rooms than this asks for them in one subscription.
-MAX_OPERATIONS_PER_CONNECTION = 1_000
 GRAPHIQL = Path(__file__).with_name("graphiql.html")
+KIB = 1024
 
 
 class Operation(msgspec.Struct, frozen=True, rename="camel"):
@@ -47,34 +51,38 @@ class Operation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class GraphQL(asgi.GraphQL[RequestContext, None]):
-    """The endpoint: queries and mutations by POST, queries by GET, everything by websocket, GraphiQL for browsers."""
+    """The endpoint: queries and mutations by POST, queries by GET, subscriptions by either as a stream of events,
+    everything by websocket, GraphiQL for browsers."""
 
     graphql_transport_ws_handler_class = Connection
     websocket_adapter_class = Socket
 
-    def __init__(self, schema: BaseSchema, services: Services) -> None:
+    def __init__(self, schema: BaseSchema, services: Services, settings: Settings) -> None:
         super().__init__(
             schema,
-            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL],
             connection_init_wait_timeout=CONNECTION_INIT_WAIT,
-            max_subscriptions_per_connection=MAX_OPERATIONS_PER_CONNECTION,
+            max_subscriptions_per_connection=None,  # the connections count for themselves
+            allowed_origins=settings.allowed_origins,
         )
         self.services = services
+        self.settings = settings
+        self.limits = limits_of(settings)
+        self.quotas = Quotas(settings)
         self.grants = Grants(services.storage)
         self._graphiql = GRAPHIQL.read_text(encoding="utf-8")
+        self._graphiql_headers = {"content-security-policy": page_policy(self._graphiql)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        request = Request(scope, bounded(receive, self.settings.max_body_kb * KIB))
+        request.state.media_type = media_type(request.headers.get("accept", ""))
         try:
-            response = await self.run(Request(scope, receive))
-        except HTTPException as error:
-            response = refused(error)
+            response = await self.run(request)
         except Exception as error:
-            told = from_exception(error)
-            internal = (told.extensions or {}).get("code") == INTERNAL
-            response = answer(told, HTTPStatus.INTERNAL_SERVER_ERROR if internal else HTTPStatus.OK)
+            response = refused(error, request.state.media_type)
         await response(scope, receive, send)
 
     async def identify(self, token: str | None) -> Caller:
@@ -89,17 +97,19 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
 
     def context_of(self, caller: Caller, address: str) -> RequestContext:
         """What one operation of this caller, who is at that address, runs with."""
-        return RequestContext(Context(self.services, caller, address=address))
+        return RequestContext(Context(self.services, caller, address=address), self.limits)
 
     async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> RequestContext:
         address = request.client.host if request.client else ""
         if isinstance(request, WebSocket):  # who it is, is known when connection_init has been received
             return self.context_of(ANONYMOUS, address)
+        self.quotas.arrive(address)
         try:
             caller = await self.identify(token_in_header(request.headers.get("authorization", "")))
         except Unauthenticated as error:
             caller = Caller(actor=None, problem=error.message)
-        return self.context_of(caller, address)
+        context = request.state.context = self.context_of(caller, address)
+        return context
 
     # ---------------------------------------------------------------- requests
 
@@ -112,7 +122,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         )
 
     async def render_graphql_ide(self, request: Request) -> Response:
-        return HTMLResponse(self._graphiql)
+        return HTMLResponse(self._graphiql, headers=self._graphiql_headers)
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         if request.method == "GET":
@@ -125,12 +135,69 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
             if (request.content_type or "").partition(";")[0].strip().lower() != "application/json":
                 raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type must be application/json.")
             operation = decode(await request.get_body(), Operation, "the body")
+        self.check_variables(operation.variables)
         return GraphQLRequestData(
             query=operation.query,
             variables=operation.variables,
             operation_name=operation.operation_name,
             extensions=operation.extensions,
+            protocol="sse" if media_type(request.headers.get("accept", "")) == EVENT_STREAM else "http",
         )
+
+    def check_variables(self, variables: dict[str, Any] | None) -> None:
+        """Raise QueryTooComplex when they take too much."""
+        if variables and len(msgspec.json.encode(variables)) > self.settings.max_variables_kb * KIB:
+            raise QueryTooComplex(f"The variables take more than {self.settings.max_variables_kb} KiB.")
+
+    # ---------------------------------------------------------------- answers
+
+    async def execute_operation(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        request_data: GraphQLRequestData | list[GraphQLRequestData],
+        context: RequestContext,
+        root_value: None,
+        sub_response: Response,
+    ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
+        self.quotas.begin(context.reading.caller)
+        return await super().execute_operation(
+            request, request_adapter, request_data, context, root_value, sub_response
+        )
+
+    async def get_sub_response(self, request: HTTPConnection) -> Response:
+        response = Response()
+        response.media_type = request.state.media_type
+        return response
+
+    async def process_result(self, request: Request, result: Any) -> GraphQLHTTPResponse:
+        return cast(GraphQLHTTPResponse, body_of(result))
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        return respond(cast(Mapping[str, Any], response_data), sub_response.media_type or JSON)
+
+    async def create_streaming_response(
+        self,
+        request: HTTPConnection,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        return StreamingResponse(stream(), headers=headers)
+
+    def _stream_result(
+        self, request: Request, result: SubscriptionExecutionResult, transport: HTTPStreamTransport
+    ) -> AsyncTextStream:
+        chunks = super()._stream_result(request, result, transport)
+        caller: Caller = request.state.context.reading.caller
+
+        def refuse(error: SwitchboardError) -> list[str]:
+            told: GraphQLHTTPResponse = {"errors": [from_exception(error).formatted]}
+            return [transport.encode_next(told, self.encode_json_string), transport.encode_complete()]
+
+        return held(chunks, caller, self.grants, self.quotas, refuse)
 
     # ---------------------------------------------------------------- JSON
 
@@ -161,23 +228,30 @@ def convert(given: dict[str, Any]) -> Operation:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"The parameters are no GraphQL request: {error}.") from None
 
 
-# ---------------------------------------------------------------- refusals
+def bounded(receive: Receive, limit: int) -> Receive:
+    """What is received, refused as soon as a body is longer than that many bytes."""
+    length = 0
+
+    async def receive_within() -> Message:
+        nonlocal length
+        message = await receive()
+        length += len(message.get("body", b""))
+        if length > limit:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may take {limit // KIB} KiB.")
+        return message
+
+    return receive_within
 
 
-def refused(error: HTTPException) -> Response:
-    """What a request gets that was refused before its operation began."""
-    cause = error.__cause__
-    if isinstance(cause, CannotGetOperationTypeError | InvalidOperationTypeError):
-        told = from_exception(cause)
-    else:
-        told = GraphQLError(error.reason, extensions={"code": Invalid.code})
-    if isinstance(cause, InvalidOperationTypeError):
-        return answer(told, HTTPStatus.METHOD_NOT_ALLOWED, {"allow": "POST"})
-    status = HTTPStatus(error.status_code)
-    return answer(told, status, {"allow": "GET, POST"} if status is HTTPStatus.METHOD_NOT_ALLOWED else {})
-
-
-def answer(error: GraphQLError, status: HTTPStatus, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
-    """An answer that is nothing but this error."""
-    body = msgspec.json.encode({"errors": [error.formatted]})
-    return Response(body, status, headers, media_type="application/json")
+def limits_of(settings: Settings) -> Limits:
+    """What one document may hold."""
+    return Limits(
+        characters=settings.max_characters,
+        tokens=settings.max_tokens,
+        depth=settings.max_depth,
+        aliases=settings.max_aliases,
+        directives=settings.max_directives,
+        root_fields=settings.max_root_fields,
+        complexity=settings.max_complexity,
+        introspection=settings.introspection,
+    )

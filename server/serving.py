@@ -20,7 +20,6 @@ from storage.mongod import EmbeddedMongod, running_uri
 
 #: How long requests that are under way, and websockets, have to end after SIGTERM.
 DRAIN_SECONDS = 10
-MAX_MESSAGE_BYTES = 1024 * 1024
 
 
 class ServingError(Exception):
@@ -68,7 +67,7 @@ async def serve_on(bound: socket.socket, uri: str, settings: Settings, started: 
         def announce() -> None:
             print(banner(settings, bound, started, admin_token), flush=True)
 
-        await run_app(create_app(services), bound, settings, announce)
+        await run_app(create_app(services, settings), bound, settings, announce)
 
 
 @contextlib.contextmanager
@@ -116,14 +115,16 @@ def cannot_listen(host: str, port: int, error: OSError) -> ServingError:
     return ServingError(f"Cannot listen on port {port} of {host}: {error.strerror}.")
 
 
-def make_config(app: ASGIApp) -> uvicorn.Config:
+def make_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
         http="httptools",
         ws="websockets-sansio",
         ws_per_message_deflate=False,
-        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_max_size=settings.max_message_kb * 1024,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -134,7 +135,7 @@ def make_config(app: ASGIApp) -> uvicorn.Config:
 
 async def run_app(app: ASGIApp, bound: socket.socket, settings: Settings, on_ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM, then let what is under way come to its end; a second SIGINT does not wait."""
-    server = Server(make_config(app), on_ready)
+    server = Server(make_config(app, settings), on_ready)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, server.handle_exit, number, None)

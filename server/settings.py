@@ -1,12 +1,27 @@
 """The settings of a deployment: all of them, read from the environment once; what they mean is said here alone."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from server.parsers import (
+    DATABASE,
+    FOLDER,
+    HOST,
+    NETWORKS,
+    ORIGINS,
+    SWITCH,
+    TOKEN,
+    URI,
+    Parser,
+    integer,
+    number,
+    one_of,
+)
+from server.parsers import PREFIX as PATH_PREFIX
 from storage.errors import ascii_quote
 from storage.records import RoutingMethod
 
@@ -24,81 +39,8 @@ class SettingError(Exception):
     """A setting has a value that it cannot have; the message is one line that names it and says what it can have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parser:
-    """How the text of one kind of setting becomes its value; `expected` completes "... must be"."""
-
-    expected: str
-    parse: Callable[[str], Any]
-
-
 def setting(default: Any, parser: Parser, meaning: str) -> Any:
     return dataclasses.field(default=default, metadata={"parser": parser, "meaning": meaning})
-
-
-def integer(lowest: int, highest: int) -> Parser:
-    def parse(text: str) -> int:
-        value = int(text)
-        if not lowest <= value <= highest:
-            raise ValueError
-        return value
-
-    return Parser(f"a whole number from {lowest} to {highest}", parse)
-
-
-def number(lowest: float, highest: float) -> Parser:
-    def parse(text: str) -> float:
-        value = float(text)
-        if not lowest <= value <= highest:
-            raise ValueError
-        return value
-
-    return Parser(f"a number from {lowest:g} to {highest:g}", parse)
-
-
-def one_of(enum: type[StrEnum]) -> Parser:
-    members = {member.value.casefold(): member for member in enum}
-
-    def parse(text: str) -> StrEnum:
-        if text.casefold() not in members:
-            raise ValueError
-        return members[text.casefold()]
-
-    return Parser(f"one of {', '.join(member.value for member in enum)}", parse)
-
-
-def matching(expected: str, condition: Callable[[str], bool]) -> Parser:
-    def parse(text: str) -> str:
-        if not condition(text):
-            raise ValueError
-        return text
-
-    return Parser(expected, parse)
-
-
-def switch(text: str) -> bool:
-    return {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}[
-        text.casefold()
-    ]
-
-
-def usable_token(text: str) -> bool:
-    return 8 <= len(text) <= 256 and text.isascii() and text.isprintable() and " " not in text
-
-
-def usable_database(text: str) -> bool:
-    return 0 < len(text) <= 63 and text.isascii() and text.replace("-", "").replace("_", "").isalnum()
-
-
-HOST = matching("a host name or an IP address", lambda text: " " not in text)
-FOLDER = Parser("a path", Path)
-URI = matching(
-    "a URI that begins with mongodb:// or mongodb+srv://",
-    lambda text: text.startswith(("mongodb://", "mongodb+srv://")),
-)
-TOKEN = matching("8 to 256 printable ASCII characters without spaces", usable_token)
-DATABASE = matching("1 to 63 letters, digits, - and _", usable_database)
-SWITCH = Parser("on or off", switch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +76,12 @@ class Settings:
     route_bots_first: bool = setting(
         False, SWITCH, "Whether agents with the role `bot` are offered rooms before all others."
     )
+    sign_in_attempts: int = setting(
+        10,
+        integer(0, 10_000),
+        "How often signing in may fail in five minutes, for one user from one address; ten times as often for one user "
+        "from all addresses, and for all users from one address. `0` is no limit. Counted by each process.",
+    )
     event_retention_days: float = setting(
         7.0,
         number(0.01, 3_650),
@@ -143,6 +91,73 @@ class Settings:
     mongod_cache_gb: float = setting(
         0.5, number(0.25, 1_024), "How many GB of memory the embedded MongoDB takes for its cache."
     )
+
+    # ---------------------------------------------------------------- what one request may hold
+
+    introspection: bool = setting(
+        True, SWITCH, "Whether clients may read the schema. Without it, GraphiQL neither completes nor documents."
+    )
+    max_body_kb: int = setting(256, integer(1, 65_536), "The longest body of a request, in KiB.")
+    max_message_kb: int = setting(
+        256, integer(1, 65_536), "The longest message on a websocket, in KiB; a longer one closes it with 1009."
+    )
+    max_variables_kb: int = setting(64, integer(1, 65_536), "The most that the variables of an operation take, in KiB.")
+    max_characters: int = setting(100_000, integer(100, 10_000_000), "The longest document, in characters.")
+    max_tokens: int = setting(
+        5_000, integer(10, 1_000_000), "The most tokens (names, punctuation, values) in a document."
+    )
+    max_depth: int = setting(20, integer(1, 200), "How deep selections may be nested.")
+    max_aliases: int = setting(100, integer(0, 100_000), "The most aliases in an operation.")
+    max_directives: int = setting(50, integer(0, 100_000), "The most directives in an operation.")
+    max_root_fields: int = setting(50, integer(1, 100_000), "The most fields at the root of an operation.")
+    max_complexity: int = setting(
+        100_000,
+        integer(10, 1_000_000_000),
+        "The most points of complexity in an operation: each field is one, as often as the pages and lists around it "
+        "may repeat it.",
+    )
+
+    # ---------------------------------------------------------------- how much one caller may do
+
+    max_operations_per_connection: int = setting(
+        1_000,
+        integer(1, 1_000_000),
+        "The most operations under way on one websocket, subscriptions above all. To watch more rooms than this, ask "
+        "for them in one subscription.",
+    )
+    max_operations_per_caller: int = setting(
+        50_000, integer(1, 10_000_000), "The most subscriptions of one app or user in one process."
+    )
+    max_connections_per_caller: int = setting(
+        50_000, integer(1, 10_000_000), "The most websockets of one app or user in one process."
+    )
+    max_anonymous_connections: int = setting(
+        1_000, integer(0, 10_000_000), "The most websockets without a token from one address in one process."
+    )
+    rate_per_caller: float = setting(
+        0.0,
+        number(0, 10_000_000),
+        "How many operations a second one app or user may begin in the long run, in one process; ten times as many at "
+        "once. `0` is no limit.",
+    )
+    rate_per_address: float = setting(
+        0.0, number(0, 10_000_000), "The same for all operations from one address, with a token or without."
+    )
+
+    # ---------------------------------------------------------------- browsers and proxies
+
+    allowed_origins: tuple[str, ...] = setting(
+        (),
+        ORIGINS,
+        "Which other sites' pages may use the API, by websocket and by fetch (CORS). Those of the host always may.",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        NETWORKS,
+        "The proxies that are believed when they say whom they speak for, in `X-Forwarded-For` and "
+        "`X-Forwarded-Proto`.",
+    )
+    base_path: str = setting("", PATH_PREFIX, "The path under which everything is served, when it is not the root.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,4 +218,6 @@ def shown(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -10,17 +10,24 @@ from starlette.status import WS_1013_TRY_AGAIN_LATER
 from starlette.websockets import WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, Message
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    ConnectionInitMessage,
+    Message,
+    SubscribeMessage,
+)
 
 from resolvers.access import ANONYMOUS, Caller
 from schema.context import RequestContext
+from schema.errors import from_exception
 from server.tokens import token_in_payload
-from storage.errors import Unauthenticated
+from storage.errors import RateLimited, SwitchboardError, Unauthenticated
 
 if TYPE_CHECKING:
     from server.graphql import GraphQL
 
 FORBIDDEN = 4403
+#: All that a close frame has room for beside the code.
+REASON_BYTES = 123
 #: How long somebody who connects waits for a database that does not answer.
 PATIENCE_SECONDS = 10
 #: What may stand under a key of a message, beside nothing at all.
@@ -49,7 +56,7 @@ class Socket(ASGIWebSocketAdapter):
 
     async def close(self, code: int, reason: str) -> None:
         if self.ws.application_state is WebSocketState.CONNECTED:
-            await super().close(code, reason)
+            await super().close(code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
 
 
 class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
@@ -57,6 +64,8 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
 
     #: The token that came with connection_init, once it was found to be valid.
     _token_id: str | None = None
+    #: What it is counted as.
+    _counted: str | None = None
 
     @property
     def endpoint(self) -> "GraphQL":
@@ -75,8 +84,14 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         payload = cast(dict[str, object], message.get("payload") or {})
-        if not self.connection_init_received and not await self._admit(payload):
-            return
+        if not self.connection_init_received:
+            if not await self._admit(payload):
+                return
+            try:
+                self._counted = self.endpoint.quotas.connect(self.caller, self._address)
+            except RateLimited as refusal:
+                await self.websocket.close(WS_1013_TRY_AGAIN_LATER, refusal.message)
+                return
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
 
     async def _admit(self, payload: Mapping[str, object]) -> bool:
@@ -108,12 +123,37 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
     async def shutdown(self) -> None:
         if self._token_id is not None:
             self.endpoint.grants.release(self._token_id, self)
+        if self._counted is not None:
+            self.endpoint.quotas.disconnect(self._counted)
         await super().shutdown()
+
+    @property
+    def _address(self) -> str:
+        return self.context.reading.address
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        if self.connection_acknowledged and message["id"] not in self.operations:
+            try:
+                self.endpoint.quotas.arrive(self._address)
+                self.endpoint.quotas.begin(self.caller)
+                self.endpoint.check_variables(message["payload"].get("variables"))
+                if len(self.operations) >= self.endpoint.settings.max_operations_per_connection:
+                    raise RateLimited("Too many operations on this websocket; end some.", retry_after_seconds=1)
+            except SwitchboardError as refusal:
+                payload = [from_exception(refusal).formatted]
+                await self.send_message({"id": message["id"], "type": "error", "payload": payload})
+                return
+        await super().handle_subscribe(message)
 
     async def run_operation(self, operation: Operation[RequestContext, None]) -> None:
         # The base class has one context for all operations, and takes it up before it first waits for anything.
-        self.context = self.endpoint.context_of(self.caller, self.context.reading.address)
-        await super().run_operation(operation)
+        caller = self.caller
+        self.context = self.endpoint.context_of(caller, self._address)
+        try:
+            with self.endpoint.quotas.operation(caller):
+                await super().run_operation(operation)
+        except RateLimited as refusal:
+            await operation.send_initial_errors([from_exception(refusal)])
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
@@ -129,6 +169,8 @@ def malformed(message: Any) -> str | None:
     if not isinstance(kind, str) or kind not in SHAPES:
         return "Unknown message type"
     problem = misshapen(message, SHAPES[kind])
+    if problem is None and message.get("id") == "":
+        return "id must not be empty"
     if problem is None and kind == "subscribe":
         problem = misshapen(message["payload"], OPERATION_SHAPE)
     return problem

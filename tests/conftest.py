@@ -91,13 +91,13 @@ def served_in_thread(mongodb_uri: str) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def served(services: "Services") -> AsyncIterator[str]:
+async def served(services: "Services", settings: Settings | None = None) -> AsyncIterator[str]:
     """The address of a server over these services, which serves until the block is left."""
     from server.app import create_app
     from server.serving import Server, bind, make_config
 
     ready = asyncio.Event()
-    server = Server(make_config(create_app(services)), ready.set)
+    server = Server(make_config(create_app(services, settings), settings or Settings()), ready.set)
     with bind("127.0.0.1", 0) as bound:
         running = asyncio.create_task(server.serve(sockets=[bound]))
         await ready.wait()

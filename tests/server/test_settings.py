@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from schema.limits import Limits
+from server.graphql import limits_of
 from server.settings import LogLevel, SettingError, Settings, catalogue, read_settings, unknown_variables
 from storage.records import RoutingMethod
 
@@ -22,7 +24,32 @@ def test_without_variables_every_setting_has_its_default() -> None:
         event_retention_days=7.0,
         log_level=LogLevel.INFO,
         mongod_cache_gb=0.5,
+        sign_in_attempts=10,
+        introspection=True,
+        max_body_kb=256,
+        max_message_kb=256,
+        max_variables_kb=64,
+        max_characters=100_000,
+        max_tokens=5_000,
+        max_depth=20,
+        max_aliases=100,
+        max_directives=50,
+        max_root_fields=50,
+        max_complexity=100_000,
+        max_operations_per_connection=1_000,
+        max_operations_per_caller=50_000,
+        max_connections_per_caller=50_000,
+        max_anonymous_connections=1_000,
+        rate_per_caller=0.0,
+        rate_per_address=0.0,
+        allowed_origins=(),
+        trusted_proxies=(),
+        base_path="",
     )
+
+
+def test_limits_of_documents_are_those_of_the_schema_by_default() -> None:
+    assert limits_of(Settings()) == Limits()
 
 
 def test_variables_are_read() -> None:
@@ -33,6 +60,9 @@ def test_variables_are_read() -> None:
             "SWITCHBOARD_ROUTE_BOTS_FIRST": "on",
             "SWITCHBOARD_DATA_DIR": "/srv/data",
             "SWITCHBOARD_HOST": "",
+            "SWITCHBOARD_ALLOWED_ORIGINS": "https://A.example:443/, http://b.example:81",
+            "SWITCHBOARD_TRUSTED_PROXIES": "10.0.0.0/8, ::1",
+            "SWITCHBOARD_BASE_PATH": "live/chat/",
         }
     )
 
@@ -42,6 +72,9 @@ def test_variables_are_read() -> None:
         routing=RoutingMethod.ROUND_ROBIN,
         route_bots_first=True,
         data_dir=Path("/srv/data"),
+        allowed_origins=("https://a.example", "http://b.example:81"),
+        trusted_proxies=("10.0.0.0/8", "::1/128"),
+        base_path="/live/chat",
     )
 
 
@@ -68,6 +101,17 @@ def test_variables_are_read() -> None:
             "http://me:secret@host",
             "SWITCHBOARD_MONGODB_URI must be a URI that begins with mongodb:// or mongodb+srv://.",
         ),
+        (
+            "ALLOWED_ORIGINS",
+            "x",
+            'SWITCHBOARD_ALLOWED_ORIGINS must be origins such as https://example.org, separated by commas, not "x".',
+        ),
+        (
+            "TRUSTED_PROXIES",
+            "x",
+            'SWITCHBOARD_TRUSTED_PROXIES must be IP addresses or networks, separated by commas, not "x".',
+        ),
+        ("BASE_PATH", "/", 'SWITCHBOARD_BASE_PATH must be a path such as /switchboard, not "/".'),
         (
             "ADMIN_TOKEN",
             "short",

@@ -1,0 +1,111 @@
+"""How the text of a setting becomes its value; which settings there are is in settings.py."""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """How the text of one kind of setting becomes its value; `expected` completes "... must be"."""
+
+    expected: str
+    parse: Callable[[str], Any]
+
+
+def integer(lowest: int, highest: int) -> Parser:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not lowest <= value <= highest:
+            raise ValueError
+        return value
+
+    return Parser(f"a whole number from {lowest} to {highest}", parse)
+
+
+def number(lowest: float, highest: float) -> Parser:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not lowest <= value <= highest:
+            raise ValueError
+        return value
+
+    return Parser(f"a number from {lowest:g} to {highest:g}", parse)
+
+
+def one_of(enum: type[StrEnum]) -> Parser:
+    members = {member.value.casefold(): member for member in enum}
+
+    def parse(text: str) -> StrEnum:
+        if text.casefold() not in members:
+            raise ValueError
+        return members[text.casefold()]
+
+    return Parser(f"one of {', '.join(member.value for member in enum)}", parse)
+
+
+def matching(expected: str, condition: Callable[[str], bool]) -> Parser:
+    def parse(text: str) -> str:
+        if not condition(text):
+            raise ValueError
+        return text
+
+    return Parser(expected, parse)
+
+
+def switch(text: str) -> bool:
+    return {"on": True, "true": True, "yes": True, "1": True, "off": False, "false": False, "no": False, "0": False}[
+        text.casefold()
+    ]
+
+
+def usable_token(text: str) -> bool:
+    return 8 <= len(text) <= 256 and text.isascii() and text.isprintable() and " " not in text
+
+
+def usable_database(text: str) -> bool:
+    return 0 < len(text) <= 63 and text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Origins as browsers write them: scheme, host in lower case, and the port unless it is the scheme's own."""
+    found = []
+    for one in (part.strip() for part in text.split(",")):
+        parts = urlsplit(one)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError
+        port = "" if parts.port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{parts.port}"
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        found.append(f"{parts.scheme}://{host}{port}")
+    return tuple(found)
+
+
+def networks(text: str) -> tuple[str, ...]:
+    return tuple(str(ipaddress.ip_network(part.strip())) for part in text.split(","))
+
+
+def path_prefix(text: str) -> str:
+    prefix = "/" + text.strip("/")
+    if not all(
+        part and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in prefix[1:].split("/")
+    ):
+        raise ValueError
+    return prefix
+
+
+HOST = matching("a host name or an IP address", lambda text: " " not in text)
+FOLDER = Parser("a path", Path)
+URI = matching(
+    "a URI that begins with mongodb:// or mongodb+srv://",
+    lambda text: text.startswith(("mongodb://", "mongodb+srv://")),
+)
+TOKEN = matching("8 to 256 printable ASCII characters without spaces", usable_token)
+DATABASE = matching("1 to 63 letters, digits, - and _", usable_database)
+SWITCH = Parser("on or off", switch)
+ORIGINS = Parser("origins such as https://example.org, separated by commas", origins)
+NETWORKS = Parser("IP addresses or networks, separated by commas", networks)
+PREFIX = Parser("a path such as /switchboard", path_prefix)

@@ -1,0 +1,115 @@
+"""Server-sent events, by the protocol graphql-sse in its mode of distinct connections."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import ADMIN_TOKEN
+from tests.server.test_grants import CREATE_APP, execute
+
+WATCH = "subscription { roomStarted { room { subject } } }"
+
+
+class Events:
+    """The events of one stream."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._lines = response.aiter_lines()
+
+    async def next(self) -> tuple[str, Any]:
+        """The next event, without what only keeps the connection alive."""
+        kind = ""
+        async for line in self._lines:
+            name, _, value = line.partition(": ")
+            if name == "event":
+                kind = value
+            elif line.startswith("data:") and kind:
+                return kind, json.loads(value) if value else None
+        return "", None
+
+
+@asynccontextmanager
+async def streaming(url: str, query: str, token: str = ADMIN_TOKEN, method: str = "POST") -> AsyncIterator[Events]:
+    headers = {"accept": "text/event-stream", "authorization": f"Bearer {token}"}
+    given: Any = {"json": {"query": query}} if method == "POST" else {"params": {"query": query}}
+    async with (
+        httpx.AsyncClient(headers=headers, timeout=10) as client,
+        client.stream(method, url, **given) as response,
+    ):
+        yield Events(response)
+
+
+async def start_room(url: str, subject: str) -> None:
+    await execute(url, 'mutation { saveVisitor(input: {token: "streams"}) { visitor { id } } }')
+    await execute(
+        url,
+        'mutation($s: String!) { startRoom(input: {visitorToken: "streams", subject: $s}) { room { id } } }',
+        s=subject,
+    )
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_subscription_is_a_stream_of_next_events(shared_url: str, method: str) -> None:
+    head = (await execute(shared_url, "{ eventCursor }"))["eventCursor"]
+    await start_room(shared_url, "history")
+    query = f'subscription {{ roomStarted(after: "{head}") {{ room {{ subject }} }} }}'
+
+    async with streaming(shared_url, query, method=method) as events:
+        assert events.response.headers["content-type"] == "text/event-stream"
+        assert await events.next() == ("next", {"data": {"roomStarted": {"room": {"subject": "history"}}}})
+
+        await start_room(shared_url, "live")
+        assert await events.next() == ("next", {"data": {"roomStarted": {"room": {"subject": "live"}}}})
+
+
+async def test_query_is_one_next_event_and_complete(shared_url: str) -> None:
+    async with streaming(shared_url, "{ viewer { type } }") as events:
+        assert await events.next() == ("next", {"data": {"viewer": {"type": "APP"}}})
+        assert await events.next() == ("complete", None)
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED"),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ('subscription { events(after: "x") { id } }', "INVALID_CURSOR"),
+    ],
+)
+async def test_operation_that_cannot_begin_says_so_and_completes(shared_url: str, query: str, code: str) -> None:
+    async with streaming(shared_url, query) as events:
+        kind, payload = await events.next()
+
+        assert (kind, [error["extensions"]["code"] for error in payload["errors"]]) == ("next", [code])
+        assert await events.next() == ("complete", None)
+
+
+async def test_mutation_by_get_is_not_executed(shared_url: str) -> None:
+    query = 'mutation { createRole(input: {name: "by-get"}) { role { id } } }'
+
+    async with streaming(shared_url, query, method="GET") as events:
+        _, payload = await events.next()
+
+    assert [error["extensions"]["code"] for error in payload["errors"]] == ["GRAPHQL_VALIDATION_FAILED"]
+    roles = (await execute(shared_url, "{ roles { name } }"))["roles"]
+    assert {"name": "by-get"} not in roles
+
+
+async def test_stream_ends_with_its_token(shared_url: str, shared_elsewhere_url: str) -> None:
+    created = (await execute(shared_url, CREATE_APP, scopes=["events:read", "rooms:read"]))["createApp"]
+
+    async with streaming(shared_elsewhere_url, WATCH, created["token"]) as events:
+        await execute(
+            shared_url,
+            "mutation($id: ID!) { revokeApp(input: {appId: $id}) { app { id } } }",
+            id=created["app"]["id"],
+        )
+
+        kind, payload = await events.next()
+        assert (kind, payload["errors"][0]["extensions"]) == ("next", {"code": "UNAUTHENTICATED"})
+        assert await events.next() == ("complete", None)
