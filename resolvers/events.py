@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AsyncExitStack
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -163,7 +163,10 @@ async def subscribe(
     async with AsyncExitStack() as stack:
         lease = None if consumer is None else await stack.enter_async_context(hold(context, consumer, after))
         position = await starting_position(storage, after) if lease is None else lease.position
-        return _follow(storage.feed, position, passes, lease, stack.pop_all())
+        facts = _follow(storage.feed, position, passes, lease, stack.pop_all())
+    # A generator that nobody ever asked for anything gives nothing back when it is closed. So it has been asked once.
+    await anext(facts)
+    return cast(AsyncGenerator[AnyFact, None], facts)
 
 
 @query("events:read", "messages:read")
@@ -176,8 +179,10 @@ async def subscribe_messages(
 
 async def _follow(
     feed: Feed, position: int, passes: Predicate, lease: Lease | None, stack: AsyncExitStack
-) -> AsyncGenerator[AnyFact, None]:
+) -> AsyncGenerator[AnyFact | None, None]:
+    """Nothing, and then the facts."""
     async with stack:
+        yield None
         while True:
             await (feed.wait(position) if lease is None else _wait_holding(feed, position, lease))
             for fact in await feed.read(position, BATCH):

@@ -15,12 +15,6 @@ LEASE_SECONDS = 15.0
 
 # Leases go by the clock of the database, so that those of the processes need not agree.
 _HELD: Document = {"$gt": ["$leasedUntil", "$$NOW"]}
-_LEASE: Document = {
-    "leasedUntil": {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": int(LEASE_SECONDS * 1000)}},
-    "lastSeenAt": "$$NOW",
-}
-
-
 def _id(owner_id: str, name: str) -> Document:
     return {"owner": owner_id, "name": name}
 
@@ -28,6 +22,12 @@ def _id(owner_id: str, name: str) -> Document:
 def _decode(document: Document) -> Consumer:
     document.pop("_id")
     return to_record(document, Consumer)  # type: ignore[no-any-return]
+
+
+def _lease() -> Document:
+    milliseconds = int(LEASE_SECONDS * 1000)
+    until = {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": milliseconds}}
+    return {"leasedUntil": until, "lastSeenAt": "$$NOW"}
 
 
 async def list_of(reader: Reader, owner_id: str) -> list[Consumer]:
@@ -58,7 +58,7 @@ async def take(reader: Reader, owner_id: str, name: str, *, connection_id: str, 
     """Hold the consumer for a connection, for LEASE_SECONDS; None while another holds it, or when it is gone."""
     document: Document | None = await reader.collection("consumers").find_one_and_update(
         {"_id": _id(owner_id, name), "$expr": {"$not": _HELD}},
-        [{"$set": {"connectionId": connection_id, "processId": process_id, **_LEASE}}],
+        [{"$set": {"connectionId": connection_id, "processId": process_id, **_lease()}}],
         return_document=ReturnDocument.AFTER,
     )
     return None if document is None else _decode(document)
@@ -71,7 +71,7 @@ async def renew(reader: Reader, owner_id: str, name: str, *, connection_id: str)
     """
     try:
         result = await reader.collection("consumers").update_one(
-            {"_id": _id(owner_id, name), "connectionId": connection_id}, [{"$set": _LEASE}]
+            {"_id": _id(owner_id, name), "connectionId": connection_id}, [{"$set": _lease()}]
         )
     except PyMongoError as error:
         raise Unavailable("The database does not answer.", retryable=True) from error

@@ -1,0 +1,320 @@
+"""Promise 6 of the log: a consumer resumes after what it acknowledged, and is read by one connection at a time."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from resolvers import consumers, events, visitors
+from resolvers.access import ADMIN, Caller
+from resolvers.context import Context, Services
+from storage import consumers as stored
+from storage import processes
+from storage.database import now
+from storage.errors import ConsumerBusy, CursorExpired, Invalid, InvalidCursor, NotFound, Unavailable
+from storage.facts import AnyFact
+from storage.positions import event_cursor
+from storage.records import Actor, ActorType
+from storage.storage import Storage
+from tests.databases import emptied
+from tests.storage.changes import outbox_is_empty, until
+
+APP = Actor(type=ActorType.APP, id="app", name="App")
+
+
+@pytest.fixture
+async def both(mongodb_uri: str) -> AsyncIterator[tuple[Context, Context]]:
+    """One app in two processes, in which nothing happens by itself."""
+    name = emptied(mongodb_uri, "test-consumers")
+    async with Storage.open(mongodb_uri, name) as one, Storage.open(mongodb_uri, name) as other:
+        caller = Caller(actor=APP, scopes=frozenset({ADMIN}))
+        yield Context(Services(one), caller), Context(Services(other), caller)
+
+
+async def happen(context: Context, count: int) -> list[int]:
+    """Let something happen, and the sequences that it got."""
+    head = await context.storage.log.head()
+    for number in range(count):
+        await visitors.save_visitor(context, token=f"visitor-{head}-{number}")
+    return list(range(head + 1, head + count + 1))
+
+
+async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
+    async with asyncio.timeout(10):
+        return [(await anext(facts)).sequence for _ in range(count)]
+
+
+async def status(context: Context) -> consumers.ConsumerStatus:
+    (only,) = await consumers.list_consumers(context)
+    return only
+
+
+# ---------------------------------------------------------------- positions
+
+
+async def test_first_subscription_starts_at_after_and_later_ones_after_what_was_acknowledged(
+    both: tuple[Context, Context],
+) -> None:
+    context, elsewhere = both
+    happened = await happen(context, 5)
+    after = event_cursor(happened[0])
+
+    async with aclosing(await events.subscribe(context, consumer="c", after=after)) as facts:
+        assert await read(facts, 4) == happened[1:]
+    await consumers.ack_events(context, consumer="c", cursor=event_cursor(happened[2]))
+
+    async with aclosing(await events.subscribe(elsewhere, consumer="c")) as facts:
+        assert await read(facts, 2) == happened[3:]
+
+
+async def test_new_consumer_without_after_starts_now(both: tuple[Context, Context]) -> None:
+    context, _ = both
+    await happen(context, 2)
+
+    async with aclosing(await events.subscribe(context, consumer="c")) as facts:
+        assert await read(facts, 0) == []
+        assert await read(facts, len(await happen(context, 1))) == [await context.storage.log.head()]
+
+
+async def test_what_was_not_acknowledged_comes_again(both: tuple[Context, Context]) -> None:
+    context, _ = both
+    async with aclosing(await events.subscribe(context, consumer="c")) as facts:
+        happened = await happen(context, 3)
+        assert await read(facts, 3) == happened
+
+    async with aclosing(await events.subscribe(context, consumer="c")) as facts:
+        assert await read(facts, 3) == happened
+
+
+async def test_consumer_that_exists_refuses_after(both: tuple[Context, Context]) -> None:
+    context, _ = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        pass
+
+    with pytest.raises(Invalid) as refusal:
+        await events.subscribe(context, consumer="c", after=event_cursor(0))
+
+    assert refusal.value.data["key"] == "after"
+    assert not (await status(context)).connected
+
+
+async def test_acknowledgement_never_moves_back(both: tuple[Context, Context]) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        happened = await happen(context, 30)
+
+        await asyncio.gather(
+            *(
+                consumers.ack_events((context, elsewhere)[one % 2], consumer="c", cursor=event_cursor(one))
+                for one in reversed(happened)
+            )
+        )
+
+    assert (await status(context)).acked_cursor == event_cursor(happened[-1])
+
+
+async def test_what_has_not_happened_cannot_be_acknowledged(both: tuple[Context, Context]) -> None:
+    context, _ = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        before = (await status(context)).acked_cursor
+
+        with pytest.raises(InvalidCursor):
+            await consumers.ack_events(context, consumer="c", cursor=event_cursor(await context.storage.log.head() + 1))
+
+        assert (await status(context)).acked_cursor == before
+
+
+async def test_consumer_of_another_app_is_another_consumer(both: tuple[Context, Context]) -> None:
+    context, _ = both
+    other = replace(context, caller=replace(context.caller, actor=Actor(type=ActorType.APP, id="other", name="Other")))
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        async with aclosing(await events.subscribe(other, consumer="c")):
+            pass
+
+        with pytest.raises(NotFound):
+            await consumers.ack_events(
+                replace(context, caller=replace(other.caller, actor=Actor(type=ActorType.APP, id="third"))),
+                consumer="c",
+                cursor=event_cursor(0),
+            )
+
+
+async def test_status_tells_lag_and_whether_somebody_reads(both: tuple[Context, Context]) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        happened = await happen(context, 3)
+        await consumers.ack_events(context, consumer="c", cursor=event_cursor(happened[0]))
+
+        read_for = await status(elsewhere)
+
+    left = await status(elsewhere)
+    assert (read_for.name, read_for.acked_cursor, read_for.lag) == ("c", event_cursor(happened[0]), 2)
+    assert (read_for.connected, left.connected) == (True, False)
+    assert read_for.last_seen_at is not None
+    assert left.last_seen_at is not None
+    assert now() - timedelta(minutes=1) < read_for.last_seen_at <= left.last_seen_at
+
+
+# ---------------------------------------------------------------- left behind
+
+
+async def test_consumer_left_behind_is_told_and_can_begin_anew_on_purpose(both: tuple[Context, Context]) -> None:
+    context, _ = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        happened = await happen(context, 5)
+    assert await outbox_is_empty(context.storage)
+    await context.storage.log.trim(now() + timedelta(seconds=1))
+
+    with pytest.raises(CursorExpired) as refusal:
+        await events.subscribe(context, consumer="c")
+
+    oldest = refusal.value.data["oldestCursor"]
+    assert oldest == event_cursor(happened[-1] - 1)
+    assert not (await status(context)).connected
+    await consumers.remove_consumer(context, consumer="c")
+    async with aclosing(await events.subscribe(context, consumer="c", after=event_cursor(happened[-1] - 1))) as facts:
+        assert await read(facts, 1) == happened[-1:]
+
+
+async def test_consumer_that_is_read_cannot_be_removed(both: tuple[Context, Context]) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        with pytest.raises(ConsumerBusy):
+            await consumers.remove_consumer(elsewhere, consumer="c")
+
+        assert (await status(context)).connected
+
+
+async def test_removal_that_is_sent_again_is_answered_again(both: tuple[Context, Context]) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        pass
+    first = await consumers.remove_consumer(context.mutation("m"), consumer="c")
+
+    assert await consumers.remove_consumer(elsewhere.mutation("m"), consumer="c") == first == "c"
+    with pytest.raises(NotFound):
+        await consumers.remove_consumer(elsewhere, consumer="c")
+
+
+# ---------------------------------------------------------------- one connection at a time
+
+
+async def test_second_connection_is_refused_until_the_first_is_gone(both: tuple[Context, Context]) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        for second in both:
+            with pytest.raises(ConsumerBusy):
+                await events.subscribe(second, consumer="c")
+
+    async with aclosing(await events.subscribe(elsewhere, consumer="c")):
+        assert (await status(context)).connected
+
+
+async def test_of_many_that_connect_at_once_one_reads(both: tuple[Context, Context]) -> None:
+    calls = [events.subscribe(both[number % 2], consumer="c") for number in range(10)]
+
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+
+    reading = [one for one in answers if not isinstance(one, BaseException)]
+    assert len(reading) == 1
+    assert [type(one) for one in answers if isinstance(one, BaseException)] == [ConsumerBusy] * 9
+    await reading[0].aclose()
+
+
+async def test_connection_that_is_alive_keeps_the_consumer(
+    both: tuple[Context, Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.3)
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        for _ in range(20):
+            await asyncio.sleep(0.05)
+            with pytest.raises(ConsumerBusy):
+                await events.subscribe(elsewhere, consumer="c")
+
+
+async def test_connection_whose_process_stands_still_loses_the_consumer_and_is_told(
+    both: tuple[Context, Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.5)
+    context, elsewhere = both
+    renew, still = stored.renew, asyncio.Event()
+
+    async def renew_later(*args: object, **kwargs: object) -> bool:
+        await still.wait()
+        return await renew(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stored, "renew", renew_later)
+    async with aclosing(await events.subscribe(context, consumer="c")) as dead:
+        waiting = asyncio.create_task(read(dead, 1))
+        taken: list[AsyncGenerator[AnyFact, None]] = []
+
+        async def take_over() -> bool:
+            try:
+                taken.append(await events.subscribe(elsewhere, consumer="c"))
+            except ConsumerBusy:
+                return False
+            return True
+
+        await until(take_over)
+        monkeypatch.setattr(stored, "renew", renew)
+        still.set()
+
+        # Nothing happened, and it is told all the same.
+        with pytest.raises(ConsumerBusy):
+            await waiting
+        assert await read(taken[0], len(await happen(context, 1))) == [await context.storage.log.head()]
+        await taken[0].aclose()
+
+
+async def test_connection_that_cannot_tell_whether_it_holds_the_consumer_delivers_nothing(
+    both: tuple[Context, Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.2)
+    monkeypatch.setattr(consumers, "RETRY_SECONDS", 0.01)
+    context, elsewhere = both
+    renew, asked = stored.renew, asyncio.Event()
+
+    async def away(*args: object, **kwargs: object) -> bool:
+        asked.set()
+        raise Unavailable("The database does not answer.", retryable=True)
+
+    monkeypatch.setattr(stored, "renew", away)
+    async with aclosing(await events.subscribe(context, consumer="c")) as facts:
+        await asyncio.sleep(0.25)
+        await asked.wait()
+        happened = await happen(elsewhere, 1)
+        waiting = asyncio.create_task(read(facts, 1))
+        await context.storage.feed.wait(happened[0] - 1)
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done
+
+        monkeypatch.setattr(stored, "renew", renew)
+
+        assert await waiting == happened
+
+
+async def test_consumer_of_a_process_that_died_is_free_as_soon_as_that_is_seen(
+    both: tuple[Context, Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        monkeypatch.setattr(context.storage.process, "beat", asyncio.Event().wait)  # as if it were dead
+        monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
+        for _ in range(2 * processes.PATIENT_LOOKS):
+            await elsewhere.storage.process.bury()
+
+        async with aclosing(await events.subscribe(elsewhere, consumer="c")):
+            assert (await status(elsewhere)).connected
+
+
+async def test_subscription_that_nobody_ever_read_gives_the_consumer_back(both: tuple[Context, Context]) -> None:
+    context, elsewhere = both
+
+    await (await events.subscribe(context, consumer="c")).aclose()
+
+    async with aclosing(await events.subscribe(elsewhere, consumer="c")):
+        pass
