@@ -79,7 +79,9 @@ async def list_agents(
 
 
 @query("users:read")
-async def list_agents_of(context: Context, department_id: str, *, first: int, after: str | None) -> Page[User]:
+async def list_agents_of(
+    context: Context, department_id: str, *, first: int = 50, after: str | None = None
+) -> Page[User]:
     """The agents of a department."""
     return await users.list_agents_of(context.reader, department_id, first=validation.page_size(first), after=after)
 

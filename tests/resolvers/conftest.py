@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 
 from resolvers.context import Routing, Services
+from storage.custom_fields import HOLDERS
 from tests.conftest import ADMIN_TOKEN
 from tests.resolvers.worlds import World
 
@@ -16,6 +17,7 @@ EMPTIED = (
     "idempotency",
     "messages",
     "passwords",
+    "removals",
     "rooms",
     "tokens",
     "users",
@@ -33,6 +35,24 @@ async def shared_services(mongodb_uri: str) -> AsyncIterator[Services]:
         yield opened
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def other_services(shared_services: Services, mongodb_uri: str) -> AsyncIterator[Services]:
+    """What a second process over the same database has."""
+    from server.app import start_services
+    from server.settings import Settings
+
+    async with start_services(mongodb_uri, Settings(database="test-worlds", admin_token=ADMIN_TOKEN)) as (opened, _):
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def other(world: World, other_services: Services) -> World:
+    """The same world, seen by another process."""
+    other_services.routing = Routing()
+    await other_services.storage.catalog.refresh()
+    return World(other_services)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(shared_services: Services) -> World:
     """A deployment where nothing has happened yet but that a visitor with the token "v" came."""
@@ -43,6 +63,11 @@ async def empty_world(services: Services) -> World:
     """The deployment of these services, emptied: but for the built-in roles, and a visitor with the token "v"."""
     for name in EMPTIED:
         await services.storage.database[name].delete_many({})
+    for name in HOLDERS.values():
+        holder = services.storage.database[name]
+        async for index in holder.list_indexes():
+            if index["name"].startswith("unique_"):
+                await holder.drop_index(index["name"])
     await services.storage.catalog.refresh()
     services.routing = Routing()
     world = World(services)

@@ -1,0 +1,425 @@
+from typing import Any
+
+import pytest
+
+from resolvers import access, agents, roles, sessions, users
+from resolvers.custom_fields import FieldRef, define_custom_field
+from storage import passwords, tokens
+from storage.errors import (
+    Duplicate,
+    FieldRequired,
+    Forbidden,
+    Invalid,
+    InvalidFieldValue,
+    NotFound,
+    SwitchboardError,
+    Unauthenticated,
+    UnknownField,
+    UnknownRole,
+    UsernameTaken,
+)
+from storage.facts import UserCreated, UserUpdated
+from storage.records import FieldDefinition, FieldTarget, FieldType, Presence, User, UserType
+from tests.resolvers.refusals import kinds, refused, scoped, values
+from tests.resolvers.worlds import APP, World
+
+
+async def create(world: World, username: str, **given: Any) -> User:
+    given.setdefault("type", UserType.USER)
+    return await users.create_user(world.context, username=username, **given)
+
+
+async def define(world: World, key: str, type: FieldType = FieldType.TEXT, **given: Any) -> FieldDefinition:
+    return await define_custom_field(world.context, target=FieldTarget.USER, key=key, type=type, **given)
+
+
+# ---------------------------------------------------------------- create
+
+
+async def test_a_user_holds_what_it_was_created_with(world: World) -> None:
+    await define(world, "level", FieldType.NUMBER)
+    head = await world.head()
+
+    user = await create(
+        world,
+        "Anna",
+        name="Anna B.",
+        emails=["a@example.org", "B@example.org"],
+        type=UserType.BOT,
+        roles=["bot", "livechat-manager", "bot"],
+        custom_fields=values(level=3),
+    )
+
+    assert (user.username, user.name, user.emails) == ("Anna", "Anna B.", ("a@example.org", "B@example.org"))
+    assert (user.type, user.active, user.presence) == (UserType.BOT, True, Presence.OFFLINE)
+    assert (user.roles, user.custom_fields, user.agent) == (("bot", "livechat-manager"), {"level": 3}, None)
+    assert user.created_at == user.updated_at
+    assert await world.user(user) == user
+    (fact,) = await world.facts(head)
+    assert isinstance(fact, UserCreated)
+    assert (fact.user, fact.actor, fact.occurred_at) == (user, APP, user.created_at)
+
+
+async def test_a_user_needs_nothing_but_a_username(world: World) -> None:
+    user = await create(world, "anna")
+
+    assert (user.name, user.emails, user.type, user.roles, user.custom_fields) == (None, (), UserType.USER, (), {})
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "key"),
+    [
+        ({"username": ""}, "username must have 1 to 64 characters; this one is empty.", "username"),
+        ({"username": "x" * 65}, "username must have 1 to 64 characters; this one has 65.", "username"),
+        (
+            {"username": "a b"},
+            'username must not hold white space or control characters: "a b".',
+            "username",
+        ),
+        (
+            {"username": "a\0"},
+            'username must not hold white space or control characters: "a\\u0000".',
+            "username",
+        ),
+        (
+            {"username": "a\ud800"},
+            "username holds half of a surrogate pair, which is no character.",
+            "username",
+        ),
+        ({"name": "x" * 129}, "name must have 0 to 128 characters; this one has 129.", "name"),
+        ({"name": "\udfff"}, "name holds half of a surrogate pair, which is no character.", "name"),
+        (
+            {"emails": ["anna"]},
+            'emails must look like name@example.org; "anna" does not.',
+            "emails",
+        ),
+        ({"emails": [""]}, "emails must have 1 to 254 characters; this one is empty.", "emails"),
+        ({"emails": ["a@b", "A@B"]}, "emails names an address twice.", "emails"),
+        ({"emails": [f"{n}@b" for n in range(11)]}, "emails takes up to 10 addresses; these are 11.", "emails"),
+        ({"password": "1234567"}, "password must have 8 to 256 characters.", "password"),
+        ({"password": "x" * 257}, "password must have 8 to 256 characters.", "password"),
+        ({"roles": [""]}, "roles must have 1 to 64 characters; this one is empty.", "roles"),
+        ({"roles": ["bot"] * 101}, "roles takes up to 100 values; these are 101.", "roles"),
+    ],
+)
+async def test_what_can_never_be_right_is_refused_by_name(
+    world: World, given: dict[str, Any], message: str, key: str
+) -> None:
+    async with refused(world, Invalid, message, key=key):
+        await create(world, **{"username": "anna", **given})
+
+
+async def test_an_unknown_role_is_refused(world: World) -> None:
+    async with refused(world, UnknownRole, 'There is no role "pilot"; create it first.', key="pilot"):
+        await create(world, "anna", roles=["bot", "pilot"])
+
+
+async def test_an_unknown_field_is_refused_with_those_there_are(world: World) -> None:
+    await define(world, "level", FieldType.NUMBER)
+
+    message = 'There is no custom field "lever" here; defined are "level".'
+    async with refused(world, UnknownField, message, key="lever"):
+        await create(world, "anna", custom_fields=values(lever=3))
+
+
+async def test_a_value_of_another_type_is_refused(world: World) -> None:
+    await define(world, "level", FieldType.NUMBER)
+
+    message = 'Custom field "level": expected NUMBER, got "3" (String).'
+    async with refused(world, InvalidFieldValue, message, key="level", expected="NUMBER"):
+        await create(world, "anna", custom_fields=values(level="3"))
+
+
+async def test_a_missing_required_field_is_refused(world: World) -> None:
+    await define(world, "level", FieldType.NUMBER, required=True)
+
+    async with refused(world, FieldRequired, 'Required custom fields are missing: "level".', key="level"):
+        await create(world, "anna")
+    async with refused(world, FieldRequired, 'Custom field "level" is required.', key="level"):
+        await create(world, "anna", custom_fields=values(level=None))
+
+
+async def test_a_unique_value_is_held_once(world: World) -> None:
+    await define(world, "externalId", unique=True)
+    await create(world, "anna", custom_fields=values(externalId="x-1"))
+
+    message = 'Another user holds externalId "x-1" already; it is unique.'
+    async with refused(world, Duplicate, message, key="externalId"):
+        await create(world, "bert", custom_fields=values(externalId="x-1"))
+
+
+async def test_a_username_is_taken_without_case(world: World) -> None:
+    await create(world, "Straße")
+
+    message = 'The username "STRASSE" is taken (usernames are compared without case).'
+    async with refused(world, UsernameTaken, message):
+        await create(world, "STRASSE")
+
+
+async def test_giving_roles_needs_its_own_scope(world: World) -> None:
+    message = "This needs the scope roles:write, which this token does not have."
+    async with refused(world, Forbidden, message, scope="roles:write"):
+        await users.create_user(scoped(world, "users:write"), username="anna", type=UserType.USER, roles=["bot"])
+
+
+async def test_nobody_creates_somebody_who_may_do_more(world: World) -> None:
+    message = "Giving these roles would reach beyond what this token may do itself: admin."
+    async with refused(world, Forbidden, message):
+        await users.create_user(
+            scoped(world, "users:write", "roles:write"), username="anna", type=UserType.USER, roles=["admin"]
+        )
+
+
+# ---------------------------------------------------------------- update
+
+
+async def test_an_update_changes_what_is_given_and_nothing_else(world: World) -> None:
+    await define(world, "level", FieldType.NUMBER)
+    await define(world, "site")
+    before = await create(
+        world, "anna", name="Anna", emails=["a@example.org"], custom_fields=values(level=1, site="Bern")
+    )
+    head = await world.head()
+
+    after = await users.update_user(
+        world.context, user_id=before.id, username="Bea", custom_fields=values(level=2), emails=None
+    )
+
+    assert (after.username, after.name, after.emails) == ("Bea", "Anna", ())
+    assert after.custom_fields == {"level": 2, "site": "Bern"}
+    assert after.updated_at >= before.updated_at
+    assert await world.user(before) == after
+    (fact,) = await world.facts(head)
+    assert isinstance(fact, UserUpdated)
+    assert fact.user == after
+
+
+async def test_null_clears_a_name_and_a_field(world: World) -> None:
+    await define(world, "level", FieldType.NUMBER)
+    user = await create(world, "anna", name="Anna", custom_fields=values(level=1))
+
+    after = await users.update_user(world.context, user_id=user.id, name=None, custom_fields=values(level=None))
+
+    assert (after.name, after.custom_fields) == (None, {})
+
+
+async def test_what_stays_the_same_is_no_event(world: World) -> None:
+    user = await create(world, "anna", name="Anna", emails=["a@b"])
+    head = await world.head()
+
+    same = await users.update_user(world.context, user_id=user.id, username="anna", name="Anna", emails=["a@b"])
+    presence = await users.set_presence(world.context, user_id=user.id, presence=Presence.OFFLINE)
+    active = await users.set_user_active(world.context, user_id=user.id, active=True)
+
+    assert same == presence == active == user
+    assert await world.facts(head) == []
+
+
+async def test_a_username_can_change_its_case(world: World) -> None:
+    user = await create(world, "anna")
+
+    assert (await users.update_user(world.context, user_id=user.id, username="ANNA")).username == "ANNA"
+
+
+async def test_a_freed_username_can_be_taken(world: World) -> None:
+    anna = await create(world, "anna")
+    await users.update_user(world.context, user_id=anna.id, username="bea")
+
+    assert (await create(world, "anna")).id != anna.id
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "message", "data"),
+    [
+        (
+            {"username": None},
+            Invalid,
+            "A user always has a username; leave the argument out to keep it.",
+            {"key": "username"},
+        ),
+        (
+            {"password": None},
+            Invalid,
+            "A password cannot be taken away; deactivate the user instead.",
+            {"key": "password"},
+        ),
+        (
+            {"username": "BERT"},
+            UsernameTaken,
+            'The username "BERT" is taken (usernames are compared without case).',
+            {},
+        ),
+        (
+            {"custom_fields": values(externalId="b")},
+            Duplicate,
+            'Another user holds externalId "b" already; it is unique.',
+            {"key": "externalId"},
+        ),
+        (
+            {"custom_fields": values(externalId=None)},
+            FieldRequired,
+            'Custom field "externalId" is required.',
+            {"key": "externalId"},
+        ),
+        (
+            {"custom_fields": [*values(externalId="c"), *values(externalId="d")]},
+            Invalid,
+            'Custom field "externalId" is given twice.',
+            {"key": "externalId"},
+        ),
+        (
+            {"custom_fields": values(**{"$where": "c"})},
+            UnknownField,
+            'There is no custom field "$where" here; defined are "externalId".',
+            {"key": "$where"},
+        ),
+    ],
+)
+async def test_a_refused_update_changes_nothing(
+    world: World, given: dict[str, Any], kind: type[SwitchboardError], message: str, data: dict[str, Any]
+) -> None:
+    await define(world, "externalId", unique=True, required=True)
+    anna = await create(world, "anna", custom_fields=values(externalId="a"))
+    await create(world, "bert", custom_fields=values(externalId="b"))
+
+    async with refused(world, kind, message, **data):
+        await users.update_user(world.context, user_id=anna.id, **{"name": "never written", **given})
+
+
+@pytest.mark.parametrize("user_id", ["", "nobody", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "\0", "$ne", "x" * 10_000])
+async def test_unknown_and_malformed_ids_are_not_found(world: World, user_id: str) -> None:
+    shown = user_id.replace("\0", "\\u0000")
+    message = f'There is no user "{shown if len(shown) <= 80 else shown[:79] + "…"}".'
+
+    async with refused(world, NotFound, message, key="userId"):
+        await users.update_user(world.context, user_id=user_id, name="x")
+    async with refused(world, NotFound, message, key="userId"):
+        await users.set_user_active(world.context, user_id=user_id, active=False)
+    async with refused(world, NotFound, message, key="userId"):
+        await users.set_presence(world.context, user_id=user_id, presence=Presence.ONLINE)
+    assert await users.find_user(world.context, id=user_id) is None
+
+
+# ---------------------------------------------------------------- passwords and activity
+
+
+async def test_a_new_password_ends_the_sessions_of_the_old_one(world: World) -> None:
+    user = await create(world, "anna", password="first password")
+    session = await sessions.login(world.context, username="anna", password="first password")
+    head = await world.head()
+
+    await users.update_user(world.context, user_id=user.id, password="second password")
+
+    assert kinds(await world.facts(head)) == ["USER_UPDATED"]
+    assert await tokens.list_of(world.context.reader, user.id) == []
+    assert (await access.authenticate(world.services.storage, session.token)).actor is None
+    with pytest.raises(Unauthenticated):
+        await sessions.login(world.context, username="anna", password="first password")
+    assert (await sessions.login(world.context, username="ANNA", password="second password")).user.id == user.id
+
+
+async def test_a_password_is_kept_as_a_hash_and_never_told(world: World) -> None:
+    user = await create(world, "anna", password="correct horse")
+
+    kept = await passwords.find(world.context.reader, user.id)
+
+    assert kept is not None
+    assert kept.startswith("$argon2id$")
+    assert "correct horse" not in repr(await world.facts())
+
+
+async def test_nobody_changes_the_password_of_somebody_who_may_do_more(world: World) -> None:
+    boss = await create(world, "boss", roles=["admin"])
+
+    message = "Changing this user's password would reach beyond what this token may do itself: admin."
+    async with refused(world, Forbidden, message):
+        await users.update_user(scoped(world, "users:write"), user_id=boss.id, password="mine from now on")
+    message = "Changing this user's activity would reach beyond what this token may do itself: admin."
+    async with refused(world, Forbidden, message):
+        await users.set_user_active(scoped(world, "users:write"), user_id=boss.id, active=False)
+
+
+async def test_a_deactivated_user_is_told_of_and_signed_out(world: World) -> None:
+    user = await create(world, "anna", password="first password")
+    await sessions.login(world.context, username="anna", password="first password")
+    head = await world.head()
+
+    off = await users.set_user_active(world.context, user_id=user.id, active=False)
+    signed_in = await tokens.list_of(world.context.reader, user.id)
+    on = await users.set_user_active(world.context, user_id=user.id, active=True)
+
+    assert (off.active, on.active, signed_in) == (False, True, [])
+    assert kinds(await world.facts(head)) == ["USER_UPDATED", "USER_UPDATED"]
+
+
+async def test_presence_is_told_of(world: World) -> None:
+    user = await create(world, "anna")
+    head = await world.head()
+
+    after = await users.set_presence(world.context, user_id=user.id, presence=Presence.BUSY)
+
+    assert after.presence is Presence.BUSY
+    assert kinds(await world.facts(head)) == ["USER_PRESENCE_CHANGED"]
+
+
+# ---------------------------------------------------------------- finding
+
+
+async def test_a_user_is_found_by_whatever_names_it(world: World) -> None:
+    await define(world, "externalId", unique=True)
+    user = await create(world, "Anna", emails=["Anna@Example.org"], custom_fields=values(externalId="x-1"))
+
+    context = world.context
+    assert await users.find_user(context, id=user.id) == user
+    assert await users.find_user(context, username="aNNA") == user
+    assert await users.find_user(context, email="anna@EXAMPLE.org") == user
+    assert await users.find_user(context, custom_field=FieldRef("externalId", "x-1")) == user
+    assert await users.find_user(context, username="bert") is None
+    assert await users.find_user(context, email="bert@example.org") is None
+    assert await users.find_user(context, custom_field=FieldRef("externalId", "x-2")) is None
+
+
+async def test_an_email_that_several_share_names_nobody(world: World) -> None:
+    await create(world, "anna", emails=["desk@example.org"])
+    await create(world, "bert", emails=["Desk@example.org"])
+
+    message = "Several users share this email; name the user otherwise."
+    async with refused(world, Invalid, message, key="email"):
+        await users.find_user(world.context, email="desk@example.org")
+
+
+async def test_a_reference_needs_a_unique_field_and_a_value_of_its_type(world: World) -> None:
+    await define(world, "site")
+    await define(world, "number", FieldType.NUMBER, unique=True)
+
+    context = world.context
+    message = 'Custom field "site" is not unique, so its value names nobody; use a filter.'
+    async with refused(world, Invalid, message, key="site"):
+        await users.find_user(context, custom_field=FieldRef("site", "Bern"))
+    message = 'There is no custom field "other" here; defined are "number", "site".'
+    async with refused(world, UnknownField, message, key="other"):
+        await users.find_user(context, custom_field=FieldRef("other", "Bern"))
+    message = 'Custom field "number": expected NUMBER, got "1" (String).'
+    async with refused(world, InvalidFieldValue, message, key="number", expected="NUMBER"):
+        await users.find_user(context, custom_field=FieldRef("number", "1"))
+
+
+async def test_whole_numbers_and_fractions_are_one_unique_value(world: World) -> None:
+    await define(world, "number", FieldType.NUMBER, unique=True)
+    user = await create(world, "anna", custom_fields=values(number=1))
+
+    assert await users.find_user(world.context, custom_field=FieldRef("number", 1.0)) == user
+    async with refused(world, Duplicate, 'Another user holds number "1.0" already; it is unique.', key="number"):
+        await create(world, "bert", custom_fields=values(number=1.0))
+
+
+async def test_reading_and_writing_ask_for_their_scopes(world: World) -> None:
+    message = "This needs the scope users:{}, which this token does not have."
+    async with refused(world, Forbidden, message.format("read"), scope="users:read"):
+        await users.list_users(scoped(world, "users:write"))
+    async with refused(world, Forbidden, message.format("read"), scope="users:read"):
+        await agents.list_agents_of(scoped(world, "rooms:read"), "somewhere")
+    async with refused(world, Forbidden, message.format("write"), scope="users:write"):
+        await users.create_user(scoped(world, "users:read"), username="anna", type=UserType.USER)
+    async with refused(world, Forbidden, message.format("read"), scope="users:read"):
+        await roles.list_roles(scoped(world, "roles:write"))
