@@ -8,9 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from resolvers import consumers, events, visitors
-from resolvers.access import ADMIN, Caller
-from resolvers.context import Context, Services
+from resolvers import consumers, events
+from resolvers.context import Context
 from storage import consumers as stored
 from storage import processes
 from storage.database import now
@@ -18,28 +17,14 @@ from storage.errors import ConsumerBusy, CursorExpired, Invalid, InvalidCursor, 
 from storage.facts import AnyFact
 from storage.positions import event_cursor
 from storage.records import Actor, ActorType
-from storage.storage import Storage
-from tests.databases import emptied
+from tests.resolvers.processes import Both, happen, two_processes
 from tests.storage.changes import outbox_is_empty, until
-
-APP = Actor(type=ActorType.APP, id="app", name="App")
 
 
 @pytest.fixture
-async def both(mongodb_uri: str) -> AsyncIterator[tuple[Context, Context]]:
-    """One app in two processes, in which nothing happens by itself."""
-    name = emptied(mongodb_uri, "test-consumers")
-    async with Storage.open(mongodb_uri, name) as one, Storage.open(mongodb_uri, name) as other:
-        caller = Caller(actor=APP, scopes=frozenset({ADMIN}))
-        yield Context(Services(one), caller), Context(Services(other), caller)
-
-
-async def happen(context: Context, count: int) -> list[int]:
-    """Let something happen, and the sequences that it got."""
-    head = await context.storage.log.head()
-    for number in range(count):
-        await visitors.save_visitor(context, token=f"visitor-{head}-{number}")
-    return list(range(head + 1, head + count + 1))
+async def both(mongodb_uri: str) -> AsyncIterator[Both]:
+    async with two_processes(mongodb_uri, "test-consumers") as both:
+        yield both
 
 
 async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
@@ -56,7 +41,7 @@ async def status(context: Context) -> consumers.ConsumerStatus:
 
 
 async def test_first_subscription_starts_at_after_and_later_ones_after_what_was_acknowledged(
-    both: tuple[Context, Context],
+    both: Both,
 ) -> None:
     context, elsewhere = both
     happened = await happen(context, 5)
@@ -70,7 +55,7 @@ async def test_first_subscription_starts_at_after_and_later_ones_after_what_was_
         assert await read(facts, 2) == happened[3:]
 
 
-async def test_new_consumer_without_after_starts_now(both: tuple[Context, Context]) -> None:
+async def test_new_consumer_without_after_starts_now(both: Both) -> None:
     context, _ = both
     await happen(context, 2)
 
@@ -79,7 +64,7 @@ async def test_new_consumer_without_after_starts_now(both: tuple[Context, Contex
         assert await read(facts, len(await happen(context, 1))) == [await context.storage.log.head()]
 
 
-async def test_what_was_not_acknowledged_comes_again(both: tuple[Context, Context]) -> None:
+async def test_what_was_not_acknowledged_comes_again(both: Both) -> None:
     context, _ = both
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
         happened = await happen(context, 3)
@@ -89,7 +74,7 @@ async def test_what_was_not_acknowledged_comes_again(both: tuple[Context, Contex
         assert await read(facts, 3) == happened
 
 
-async def test_consumer_that_exists_refuses_after(both: tuple[Context, Context]) -> None:
+async def test_consumer_that_exists_refuses_after(both: Both) -> None:
     context, _ = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         pass
@@ -101,7 +86,7 @@ async def test_consumer_that_exists_refuses_after(both: tuple[Context, Context])
     assert not (await status(context)).connected
 
 
-async def test_acknowledgement_never_moves_back(both: tuple[Context, Context]) -> None:
+async def test_acknowledgement_never_moves_back(both: Both) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         happened = await happen(context, 30)
@@ -116,7 +101,7 @@ async def test_acknowledgement_never_moves_back(both: tuple[Context, Context]) -
     assert (await status(context)).acked_cursor == event_cursor(happened[-1])
 
 
-async def test_what_has_not_happened_cannot_be_acknowledged(both: tuple[Context, Context]) -> None:
+async def test_what_has_not_happened_cannot_be_acknowledged(both: Both) -> None:
     context, _ = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         before = (await status(context)).acked_cursor
@@ -127,7 +112,7 @@ async def test_what_has_not_happened_cannot_be_acknowledged(both: tuple[Context,
         assert (await status(context)).acked_cursor == before
 
 
-async def test_consumer_of_another_app_is_another_consumer(both: tuple[Context, Context]) -> None:
+async def test_consumer_of_another_app_is_another_consumer(both: Both) -> None:
     context, _ = both
     other = replace(context, caller=replace(context.caller, actor=Actor(type=ActorType.APP, id="other", name="Other")))
     async with aclosing(await events.subscribe(context, consumer="c")):
@@ -142,7 +127,7 @@ async def test_consumer_of_another_app_is_another_consumer(both: tuple[Context, 
             )
 
 
-async def test_status_tells_lag_and_whether_somebody_reads(both: tuple[Context, Context]) -> None:
+async def test_status_tells_lag_and_whether_somebody_reads(both: Both) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         happened = await happen(context, 3)
@@ -161,7 +146,7 @@ async def test_status_tells_lag_and_whether_somebody_reads(both: tuple[Context, 
 # ---------------------------------------------------------------- left behind
 
 
-async def test_consumer_left_behind_is_told_and_can_begin_anew_on_purpose(both: tuple[Context, Context]) -> None:
+async def test_consumer_left_behind_is_told_and_can_begin_anew_on_purpose(both: Both) -> None:
     context, _ = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         happened = await happen(context, 5)
@@ -179,7 +164,7 @@ async def test_consumer_left_behind_is_told_and_can_begin_anew_on_purpose(both: 
         assert await read(facts, 1) == happened[-1:]
 
 
-async def test_consumer_that_is_read_cannot_be_removed(both: tuple[Context, Context]) -> None:
+async def test_consumer_that_is_read_cannot_be_removed(both: Both) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         with pytest.raises(ConsumerBusy):
@@ -188,7 +173,7 @@ async def test_consumer_that_is_read_cannot_be_removed(both: tuple[Context, Cont
         assert (await status(context)).connected
 
 
-async def test_removal_that_is_sent_again_is_answered_again(both: tuple[Context, Context]) -> None:
+async def test_removal_that_is_sent_again_is_answered_again(both: Both) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         pass
@@ -202,7 +187,7 @@ async def test_removal_that_is_sent_again_is_answered_again(both: tuple[Context,
 # ---------------------------------------------------------------- one connection at a time
 
 
-async def test_second_connection_is_refused_until_the_first_is_gone(both: tuple[Context, Context]) -> None:
+async def test_second_connection_is_refused_until_the_first_is_gone(both: Both) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         for second in both:
@@ -213,7 +198,7 @@ async def test_second_connection_is_refused_until_the_first_is_gone(both: tuple[
         assert (await status(context)).connected
 
 
-async def test_of_many_that_connect_at_once_one_reads(both: tuple[Context, Context]) -> None:
+async def test_of_many_that_connect_at_once_one_reads(both: Both) -> None:
     calls = [events.subscribe(both[number % 2], consumer="c") for number in range(10)]
 
     answers = await asyncio.gather(*calls, return_exceptions=True)
@@ -224,9 +209,7 @@ async def test_of_many_that_connect_at_once_one_reads(both: tuple[Context, Conte
     await reading[0].aclose()
 
 
-async def test_connection_that_is_alive_keeps_the_consumer(
-    both: tuple[Context, Context], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_connection_that_is_alive_keeps_the_consumer(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "LEASE_SECONDS", 0.3)
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
@@ -237,7 +220,7 @@ async def test_connection_that_is_alive_keeps_the_consumer(
 
 
 async def test_connection_whose_process_stands_still_loses_the_consumer_and_is_told(
-    both: tuple[Context, Context], monkeypatch: pytest.MonkeyPatch
+    both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stored, "LEASE_SECONDS", 0.5)
     context, elsewhere = both
@@ -271,7 +254,7 @@ async def test_connection_whose_process_stands_still_loses_the_consumer_and_is_t
 
 
 async def test_connection_that_cannot_tell_whether_it_holds_the_consumer_delivers_nothing(
-    both: tuple[Context, Context], monkeypatch: pytest.MonkeyPatch
+    both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stored, "LEASE_SECONDS", 0.2)
     monkeypatch.setattr(consumers, "RETRY_SECONDS", 0.01)
@@ -298,7 +281,7 @@ async def test_connection_that_cannot_tell_whether_it_holds_the_consumer_deliver
 
 
 async def test_consumer_of_a_process_that_died_is_free_as_soon_as_that_is_seen(
-    both: tuple[Context, Context], monkeypatch: pytest.MonkeyPatch
+    both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
@@ -311,7 +294,7 @@ async def test_consumer_of_a_process_that_died_is_free_as_soon_as_that_is_seen(
             assert (await status(elsewhere)).connected
 
 
-async def test_subscription_that_nobody_ever_read_gives_the_consumer_back(both: tuple[Context, Context]) -> None:
+async def test_subscription_that_nobody_ever_read_gives_the_consumer_back(both: Both) -> None:
     context, elsewhere = both
 
     await (await events.subscribe(context, consumer="c")).aclose()

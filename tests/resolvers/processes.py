@@ -1,0 +1,33 @@
+"""One app that talks to two processes over one database, in which nothing happens by itself."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from resolvers import visitors
+from resolvers.access import ADMIN, Caller
+from resolvers.context import Context, Services
+from storage.records import Actor, ActorType
+from storage.storage import Storage
+from tests.databases import emptied
+
+APP = Actor(type=ActorType.APP, id="app", name="App")
+
+Both: TypeAlias = tuple[Context, Context]
+
+
+@asynccontextmanager
+async def two_processes(uri: str, name: str) -> AsyncIterator[Both]:
+    """The app's contexts in the two, which may do everything."""
+    emptied(uri, name)
+    async with Storage.open(uri, name) as one, Storage.open(uri, name) as other:
+        caller = Caller(actor=APP, scopes=frozenset({ADMIN}))
+        yield Context(Services(one), caller), Context(Services(other), caller)
+
+
+async def happen(context: Context, count: int) -> list[int]:
+    """Let something happen, and the sequences that it got."""
+    head = await context.storage.log.head()
+    for number in range(count):
+        await visitors.save_visitor(context, token=f"visitor-{head}-{number}")
+    return list(range(head + 1, head + count + 1))

@@ -1,0 +1,164 @@
+"""Promises 4 and 5 of the log, as resolvers keep them: pages and subscriptions from any position."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from datetime import timedelta
+
+import pytest
+
+from resolvers import events, visitors
+from resolvers.context import Context
+from storage import roles
+from storage import visitors as stored_visitors
+from storage.database import new_id, now
+from storage.errors import CursorExpired, InvalidCursor
+from storage.facts import AnyFact, VisitorSaved
+from storage.filters import EVERYTHING
+from storage.positions import event_cursor, event_sequence
+from storage.records import Role, Visitor
+from storage.transactions import Transaction
+from tests.resolvers.processes import Both, happen, two_processes
+from tests.storage.changes import outbox_is_empty
+
+
+@pytest.fixture
+async def both(mongodb_uri: str) -> AsyncIterator[Both]:
+    async with two_processes(mongodb_uri, "test-events") as both:
+        yield both
+
+
+async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
+    async with asyncio.timeout(10):
+        return [(await anext(facts)).sequence for _ in range(count)]
+
+
+async def test_subscription_after_a_cursor_gets_history_and_then_what_happens(both: Both) -> None:
+    here, elsewhere = both
+    past = await happen(here, 5)
+
+    async with aclosing(await events.subscribe(elsewhere, after=event_cursor(past[1]))) as facts:
+        assert await read(facts, 3) == past[2:]
+        future = await happen(here, 5)
+        assert await read(facts, 5) == future
+
+
+async def test_subscription_without_after_starts_with_the_next_event(both: Both) -> None:
+    here, elsewhere = both
+    await happen(here, 3)
+
+    async with aclosing(await events.subscribe(elsewhere)) as facts:
+        assert await read(facts, len(future := await happen(here, 2))) == future
+
+
+async def test_subscription_skips_what_does_not_match(both: Both) -> None:
+    here, elsewhere = both
+    async with aclosing(await events.subscribe(here, types=("ROOM_STARTED", "VISITOR_SAVED"))) as facts:
+        head = await here.storage.log.head()
+        await elsewhere.storage.changes.run(_role)
+        await happen(elsewhere, 1)
+
+        assert await read(facts, 1) == [head + 2]
+
+
+async def _role(tx: Transaction) -> None:
+    await roles.insert(tx, Role(id=new_id(tx.now), name=f"role {new_id(tx.now)}", description=None, built_in=False))
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", event_cursor(10**12)])
+async def test_cursor_of_nothing_is_refused(both: Both, text: str) -> None:
+    here, _ = both
+
+    with pytest.raises(InvalidCursor):
+        await events.subscribe(here, after=text)
+    with pytest.raises(InvalidCursor):
+        await events.list_events(here, after=text)
+
+
+async def test_cursor_that_this_process_has_not_heard_of_yet_is_good(both: Both) -> None:
+    """The client may have it from a process that is further; after a failover, even the database may be behind."""
+    here, elsewhere = both
+    here.storage.feed.offer = lambda facts: None  # type: ignore[method-assign]
+    (sequence,) = await happen(elsewhere, 1)
+    here.storage.feed.head = 0
+    here.storage.log.head = _behind  # type: ignore[method-assign]
+
+    async with aclosing(await events.subscribe(here, after=event_cursor(sequence))):
+        pass
+
+
+async def _behind() -> int:
+    return 0
+
+
+# ---------------------------------------------------------------- trimming
+
+
+async def test_cursor_that_is_no_longer_kept_is_refused_everywhere(both: Both) -> None:
+    here, elsewhere = both
+    happened = await happen(here, 5)
+    assert await outbox_is_empty(here.storage)
+    await here.storage.log.trim(now() + timedelta(seconds=1))
+    oldest = {"oldestCursor": event_cursor(happened[-1] - 1)}
+
+    with pytest.raises(CursorExpired) as subscription:
+        await events.subscribe(elsewhere, after=event_cursor(happened[0]))
+    with pytest.raises(CursorExpired) as page:
+        await events.list_events(elsewhere, after=event_cursor(happened[0]))
+
+    assert subscription.value.data == page.value.data == oldest
+    async with aclosing(await events.subscribe(elsewhere, after=oldest["oldestCursor"])) as facts:
+        assert await read(facts, 1) == happened[-1:]
+
+
+async def test_page_that_met_the_trimming_is_refused(both: Both) -> None:
+    here, _ = both
+    happened = await happen(here, 5)
+    assert await outbox_is_empty(here.storage)
+    read_log = here.storage.log.read
+
+    async def trimmed_meanwhile(*args: object, **kwargs: object) -> list[AnyFact]:
+        await here.storage.log.trim(now() + timedelta(seconds=1))
+        return await read_log(*args, **kwargs)  # type: ignore[arg-type]
+
+    here.storage.log.read = trimmed_meanwhile  # type: ignore[method-assign]
+
+    with pytest.raises(CursorExpired):
+        await events.list_events(here, after=event_cursor(happened[0]))
+
+
+# ---------------------------------------------------------------- state, and what comes after it
+
+
+async def test_state_read_after_a_cursor_and_what_follows_the_cursor_miss_nothing(both: Both) -> None:
+    """While two processes write: the state as it was read, and later facts laid over it, make the state in the end."""
+    here, elsewhere = both
+    writing = asyncio.gather(*(_write(both[number % 2], number) for number in range(6)))
+    mirrors = []
+    while not writing.done():
+        cursor = await events.head_cursor(elsewhere)
+        mirrors.append((cursor, await _all(elsewhere)))
+    await writing
+
+    final = await _all(here)
+    head = await here.storage.log.head()
+    assert len(mirrors) > 5
+    for cursor, state in mirrors:
+        async with aclosing(await events.subscribe(here, after=cursor)) as facts:
+            for _ in range(head - event_sequence(cursor)):
+                fact = await anext(facts)
+                assert isinstance(fact, VisitorSaved)
+                known = state.get(fact.visitor.id)
+                if known is None or known.version < fact.visitor.version:
+                    state[fact.visitor.id] = fact.visitor
+        assert state == final
+
+
+async def _write(context: Context, number: int) -> None:
+    for name in range(15):
+        await visitors.save_visitor(context, token=f"v{number % 4}", name=f"{number} {name}")
+
+
+async def _all(context: Context) -> dict[str, Visitor]:
+    page = await stored_visitors.read_page(context.reader, EVERYTHING, first=200, after=None)
+    return {visitor.id: visitor for visitor in page.items}

@@ -1,0 +1,143 @@
+"""Mutations that are sent again with the same clientMutationId: they take effect once, whichever process hears them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from resolvers import rooms, users, visitors
+from resolvers.context import Context
+from storage.errors import IdempotencyMismatch, NotFound, UsernameTaken
+from storage.facts import AnyFact
+from storage.records import Actor, ActorType, UserType
+from tests.resolvers.processes import Both, two_processes
+from tests.storage.changes import KilledAppender
+
+
+@pytest.fixture
+async def both(mongodb_uri: str) -> AsyncIterator[Both]:
+    async with two_processes(mongodb_uri, "test-operations") as both:
+        yield both
+
+
+async def told(context: Context, after: int) -> list[AnyFact]:
+    await context.storage.appender.sweep(older_than_seconds=0)
+    return await context.storage.log.read(after, 10_000)
+
+
+async def test_mutation_sent_again_elsewhere_gets_the_first_answer_and_changes_nothing(both: Both) -> None:
+    here, elsewhere = both
+    head = await here.storage.log.head()
+    first = await visitors.save_visitor(here.mutation("m"), token="v", name="Ada")
+
+    again = await visitors.save_visitor(elsewhere.mutation("m"), token="v", name="Ada")
+
+    assert again == first
+    facts = await told(here, head)
+    assert [(fact.subject_id, fact.client_mutation_id) for fact in facts] == [(first.id, "m")]
+
+
+async def test_first_answer_comes_back_whatever_happened_since(both: Both) -> None:
+    here, elsewhere = both
+    first = await visitors.save_visitor(here.mutation("m"), token="v", name="Ada")
+    await visitors.save_visitor(elsewhere, token="v", name="Grace")
+
+    assert await visitors.save_visitor(elsewhere.mutation("m"), token="v", name="Ada") == first
+
+    now = await visitors.save_visitor(elsewhere, token="v")
+    assert now.name == "Grace"
+
+
+async def test_mutation_sent_many_times_at_once_takes_effect_once(both: Both) -> None:
+    await visitors.save_visitor(both[0], token="v")
+    head = await both[0].storage.log.head()
+
+    answers = await asyncio.gather(
+        *(rooms.start_room(both[number % 2].mutation("m"), visitor_token="v") for number in range(12))
+    )
+
+    assert len({room.id for room in answers}) == 1
+    assert answers.count(answers[0]) == 12
+    facts = await told(both[0], head)
+    assert Counter(fact.client_mutation_id for fact in facts) == {"m": 2}  # started, queued
+
+
+async def test_mutation_whose_process_died_before_it_answered_took_effect_once(both: Both) -> None:
+    dying, living = both
+    head = await living.storage.log.head()
+    storage = dying.storage
+    storage.changes._appender = KilledAppender(storage.database, storage.feed.offer)
+    await visitors.save_visitor(dying.mutation("m"), token="v", name="Ada")
+
+    again = await visitors.save_visitor(living.mutation("m"), token="v", name="Ada")
+
+    assert again.name == "Ada"
+    assert [fact.client_mutation_id for fact in await told(living, head)] == ["m"]
+
+
+async def test_same_id_with_other_arguments_is_a_mismatch(both: Both) -> None:
+    here, elsewhere = both
+    await visitors.save_visitor(here.mutation("m"), token="v", name="Ada")
+    head = await here.storage.log.head()
+
+    with pytest.raises(IdempotencyMismatch):
+        await visitors.save_visitor(elsewhere.mutation("m"), token="v", name="Grace")
+
+    assert (await visitors.save_visitor(here, token="v")).name == "Ada"
+    assert await told(here, head) == []
+
+
+async def test_same_id_with_another_operation_is_a_mismatch(both: Both) -> None:
+    here, _ = both
+    await visitors.save_visitor(here.mutation("m"), token="v")
+    head = await here.storage.log.head()
+
+    with pytest.raises(IdempotencyMismatch):
+        await rooms.start_room(here.mutation("m"), visitor_token="v")
+
+    assert await told(here, head) == []
+
+
+async def test_another_actor_may_use_the_same_id(both: Both) -> None:
+    here, elsewhere = both
+    other = Actor(type=ActorType.APP, id="other", name="Other")
+    stranger = replace(elsewhere, caller=replace(elsewhere.caller, actor=other))
+
+    ours = await visitors.save_visitor(here.mutation("m"), token="ours")
+    theirs = await visitors.save_visitor(stranger.mutation("m"), token="theirs")
+
+    assert (ours.token, theirs.token) == ("ours", "theirs")
+
+
+async def test_refusal_is_not_remembered(both: Both) -> None:
+    here, elsewhere = both
+    with pytest.raises(NotFound):
+        await rooms.start_room(here.mutation("m"), visitor_token="v")
+    await visitors.save_visitor(here, token="v")
+
+    room = await rooms.start_room(elsewhere.mutation("m"), visitor_token="v")
+
+    assert room.revision == 2
+
+
+async def test_refused_mutation_changes_nothing_and_tells_nothing(both: Both) -> None:
+    here, _ = both
+    await users.create_user(here, username="ada", type=UserType.USER)
+    head = await here.storage.log.head()
+
+    with pytest.raises(UsernameTaken):
+        await users.create_user(here.mutation("m"), username="Ada", type=UserType.USER)
+
+    assert await told(here, head) == []
+    assert await here.storage.database["users"].count_documents({}) == 1
+    assert await here.storage.database["idempotency"].count_documents({}) == 0
+
+
+async def test_answer_is_forgotten_after_a_day(both: Both) -> None:
+    here, _ = both
+
+    indexes = await here.storage.database["idempotency"].index_information()
+
+    assert indexes["age"]["expireAfterSeconds"] == 24 * 60 * 60
