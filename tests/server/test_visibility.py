@@ -1,0 +1,340 @@
+"""What signed-in people see and do: agents their own rooms and their queues, managers their departments, admins all."""
+
+import json
+import secrets
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import ClientConnection
+
+from tests.conftest import ADMIN_TOKEN
+from tests.server.test_grants import execute
+from tests.server.test_websockets import connected, receive, send
+
+USER = """mutation($name: String!, $roles: [String!]) {
+    createUser(input: {username: $name, password: $name, roles: $roles}) { user { id } } }"""
+DEPARTMENT = """mutation($name: String!) {
+    createDepartment(input: {name: $name, routing: MANUAL}) { department { id } } }"""
+LOGIN = "mutation($name: String!) { login(input: {username: $name, password: $name}) { token } }"
+AGENT = (
+    "mutation($id: ID!, $departments: [ID!]) { addAgent(input: {userId: $id, departmentIds: $departments}) { added } }"
+)
+START = """mutation($visitor: String!, $department: ID, $subject: String) {
+    startRoom(input: {visitorToken: $visitor, departmentId: $department, subject: $subject}) { room { id } } }"""
+ASSIGN = "mutation($room: ID!, $agent: ID!) { assignAgent(input: {roomId: $room, agentId: $agent}) { room { id } } }"
+SAY = "mutation($room: ID!, $text: String!) { sendMessage(input: {roomId: $room, text: $text}) { message { id } } }"
+
+
+class Floor:
+    """Two departments, sales and help; ann (sales) and ben (help), mia who manages sales, and rooms of each kind."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.mark = secrets.token_hex(4)
+        self.ids: dict[str, str] = {}
+        self.tokens: dict[str, str] = {"app": ADMIN_TOKEN}
+
+    async def set_up(self) -> "Floor":
+        for name in ("sales", "help"):
+            found = await execute(self.url, DEPARTMENT, name=self.named(name))
+            self.ids[name] = found["createDepartment"]["department"]["id"]
+        await self.add_user("ann", "sales")
+        await self.add_user("ben", "help")
+        await self.add_user("mia", "sales", "livechat-manager")
+        await self.add_user("root", None, "admin")
+        await execute(
+            self.url, "mutation($t: String!) { saveVisitor(input: {token: $t}) { visitor { id } } }", t=self.mark
+        )
+        for room, department, agent in (
+            ("sales-ann", "sales", "ann"),
+            ("sales-waiting", "sales", None),
+            ("help-ben", "help", "ben"),
+            ("help-waiting", "help", None),
+            ("help-ann", "help", "ann"),
+            ("sales-ben", "sales", "ben"),
+        ):
+            await self.start(room, department, agent)
+        return self
+
+    def named(self, name: str) -> str:
+        return f"{name}-{self.mark}"
+
+    async def add_user(self, name: str, department: str | None, *roles: str) -> None:
+        user = await execute(self.url, USER, name=self.named(name), roles=list(roles))
+        self.ids[name] = user["createUser"]["user"]["id"]
+        if department is not None:
+            await execute(self.url, AGENT, id=self.ids[name], departments=[self.ids[department]])
+            online = "mutation($id: ID!) { setPresence(input: {userId: $id, presence: ONLINE}) { user { id } } }"
+            await execute(self.url, online, id=self.ids[name])
+        self.tokens[name] = (await execute(self.url, LOGIN, name=self.named(name)))["login"]["token"]
+
+    async def start(self, room: str, department: str, agent: str | None) -> None:
+        started = await execute(self.url, START, visitor=self.mark, department=self.ids[department], subject=room)
+        self.ids[room] = started["startRoom"]["room"]["id"]
+        if agent is not None:
+            await execute(self.url, ASSIGN, room=self.ids[room], agent=self.ids[agent])
+
+    async def ask(self, who: str, query: str, **variables: object) -> Any:
+        return await execute(self.url, query, self.tokens[who], **variables)
+
+    async def refused(self, who: str, query: str, **variables: object) -> list[str]:
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {self.tokens[who]}"}) as client:
+            body = (await client.post(self.url, json={"query": query, "variables": variables})).json()
+        return [error["extensions"]["code"] for error in body.get("errors", ())]
+
+    def mine(self, subjects: list[str]) -> set[str]:
+        """Those that are of this floor: other tests share the database."""
+        return {subject for subject in subjects if subject in self.ids}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def floor(shared_url: str) -> Floor:
+    return await Floor(shared_url).set_up()
+
+
+ALL = {"sales-ann", "sales-waiting", "help-ben", "help-waiting", "help-ann", "sales-ben"}
+SEEN = {
+    "ann": {"sales-ann", "sales-waiting", "help-ann"},
+    "ben": {"help-ben", "help-waiting", "sales-ben"},
+    "mia": {"sales-ann", "sales-waiting", "sales-ben"},
+    "root": ALL,
+    "app": ALL,
+}
+
+
+@pytest.mark.parametrize("who", SEEN)
+async def test_rooms_are_those_one_may_see(floor: Floor, who: str) -> None:
+    visitor = (await floor.ask("app", "query($t: String!) { visitor(by: {token: $t}) { id } }", t=floor.mark))[
+        "visitor"
+    ]
+    query = "query($id: ID!) { rooms(where: {visitorId: $id}) { totalCount nodes { subject } } }"
+
+    listed = (await floor.ask(who, query, id=visitor["id"]))["rooms"]
+    single = {
+        room
+        for room in ALL
+        if (await floor.ask(who, "query($id: ID!) { room(by: {id: $id}) { id } }", id=floor.ids[room]))["room"]
+    }
+
+    assert {room["subject"] for room in listed["nodes"]} == single == SEEN[who]
+    assert listed["totalCount"] == len(SEEN[who])
+
+
+@pytest.mark.parametrize("who", SEEN)
+async def test_events_are_of_rooms_one_may_see(floor: Floor, who: str) -> None:
+    query = """query($ids: [ID!]) { events(first: 200, where: {ids: $ids}) {
+        nodes { type ... on RoomEvent { room { subject status } } } } }"""
+
+    events = (await floor.ask(who, query, ids=[floor.ids[room] for room in ALL]))["events"]["nodes"]
+
+    seen = {event["room"]["subject"] for event in events}
+    # What waited in one's own queue before somebody else got it, one has seen there.
+    waited = {"ann": {"sales-ben"}, "ben": {"help-ann"}}.get(who, set())
+    assert seen == SEEN[who] | waited
+    statuses = {event["room"]["status"] for event in events if event["room"]["subject"] in waited}
+    assert statuses <= {"QUEUED", "ASSIGNED"}
+
+
+@pytest.mark.parametrize("who", SEEN)
+async def test_rooms_of_an_agent_are_those_one_may_see(floor: Floor, who: str) -> None:
+    query = "query($id: ID!) { agent(id: $id) { rooms { totalCount nodes { subject } } } }"
+
+    rooms = (await floor.ask(who, query, id=floor.ids["ann"]))["agent"]["rooms"]
+
+    assert {room["subject"] for room in rooms["nodes"]} == SEEN[who] & {"sales-ann", "help-ann"}
+    assert rooms["totalCount"] == len(rooms["nodes"])
+
+
+async def test_live_events_are_of_rooms_one_may_see(floor: Floor) -> None:
+    query = (
+        "subscription { events(types: [ROOM_STARTED, MESSAGE_SENT]) { type ... on RoomEvent { room { subject } } } }"
+    )
+    url = floor.url
+    async with (
+        connected(url, {"authorization": f"Bearer {floor.tokens['ann']}"}) as ann,
+        connected(url, {"authorization": f"Bearer {floor.tokens['app']}"}) as app,
+    ):
+        for socket in (ann, app):
+            await subscribed(socket, query)
+        for room, text in (("help-ben", "a secret"), ("sales-ann", "hello")):
+            await floor.ask("app", SAY, room=floor.ids[room], text=text)
+
+        assert (await heard(ann))["room"]["subject"] == "sales-ann"
+        assert [(await heard(app))["room"]["subject"] for _ in range(2)] == ["help-ben", "sales-ann"]
+
+
+async def subscribed(socket: ClientConnection, query: str) -> None:
+    """Begin a subscription, which has begun when what was sent after it is answered."""
+    await send(socket, id="events", type="subscribe", payload={"query": query})
+    await send(socket, id="after", type="subscribe", payload={"query": "{ eventCursor }"})
+    while (await receive(socket)) != {"id": "after", "type": "complete"}:
+        pass
+
+
+async def heard(socket: ClientConnection) -> Any:
+    message = await receive(socket)
+    assert message["type"] == "next", message
+    return message["payload"]["data"]["events"]
+
+
+async def test_room_that_went_to_another_shows_neither_messages_nor_events_any_more(floor: Floor) -> None:
+    await floor.start("passed-on", "sales", "ann")
+    await floor.ask("ann", SAY, room=floor.ids["passed-on"], text="mine")
+    move = """mutation($room: ID!, $agent: ID!) {
+        transferRoom(input: {roomId: $room, to: {agentId: $agent}}) { room { messages { totalCount } } } }"""
+    moved = await floor.ask("ann", move, room=floor.ids["passed-on"], agent=floor.ids["ben"])
+    await floor.ask("ben", SAY, room=floor.ids["passed-on"], text="not for ann")
+    query = """query($ids: [ID!]) { events(first: 200, where: {ids: $ids}) { nodes { type ... on RoomEvent {
+        room { messages { totalCount nodes { text } } events { nodes { type } } } } } } }"""
+
+    for_ann = (await floor.ask("ann", query, ids=[floor.ids["passed-on"]]))["events"]["nodes"]
+    for_ben = (await floor.ask("ben", query, ids=[floor.ids["passed-on"]]))["events"]["nodes"]
+
+    assert moved["transferRoom"]["room"]["messages"] == {"totalCount": 0}
+    assert "not for ann" not in json.dumps(for_ann)
+    assert [event["type"] for event in for_ann][-1] == "AGENT_ASSIGNED"  # by which it left her queue
+    assert "not for ann" in json.dumps(for_ben)
+
+
+async def test_closed_room_stays_with_whoever_served_it_last(floor: Floor) -> None:
+    await floor.start("closed", "help", "ann")
+    await floor.ask(
+        "ann", "mutation($id: ID!) { closeRoom(input: {roomId: $id}) { room { id } } }", id=floor.ids["closed"]
+    )
+    query = "query($id: ID!) { room(by: {id: $id}) { status } }"
+
+    assert (await floor.ask("ann", query, id=floor.ids["closed"]))["room"] == {"status": "CLOSED"}
+    assert (await floor.ask("ben", query, id=floor.ids["closed"]))["room"] is None
+    assert (await floor.ask("mia", query, id=floor.ids["closed"]))["room"] is None
+
+
+CHANGES = {
+    "updateRoom": "updateRoom(input: {roomId: $room, priority: 1}) { room { id } }",
+    "closeRoom": "closeRoom(input: {roomId: $room}) { room { id } }",
+    "holdRoom": "holdRoom(input: {roomId: $room}) { room { id } }",
+    "resumeRoom": "resumeRoom(input: {roomId: $room}) { room { id } }",
+    "unassignAgent": "unassignAgent(input: {roomId: $room}) { room { id } }",
+    "transferRoom": "transferRoom(input: {roomId: $room, to: {agentId: $room}}) { room { id } }",
+    "sendMessage": 'sendMessage(input: {roomId: $room, text: "?"}) { message { id } }',
+    "assignAgent": "assignAgent(input: {roomId: $room, agentId: $room}) { room { id } }",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_room_out_of_sight_cannot_be_changed(floor: Floor, change: str) -> None:
+    before = await floor.ask(
+        "app", "query($id: ID!) { room(by: {id: $id}) { revision } }", id=floor.ids["help-waiting"]
+    )
+
+    codes = await floor.refused("ann", f"mutation($room: ID!) {{ {CHANGES[change]} }}", room=floor.ids["help-waiting"])
+
+    after = await floor.ask("app", "query($id: ID!) { room(by: {id: $id}) { revision } }", id=floor.ids["help-waiting"])
+    assert codes == ["NOT_FOUND"]
+    assert after == before
+
+
+ABOVE = {
+    "ann": [
+        'updateUser(input: {userId: "$root", password: "stolen password"}) { user { id } }',
+        'addRoles(input: {userId: "$ann", roles: ["admin"]}) { user { id } }',
+        'addRoles(input: {userId: "$ann", roles: ["livechat-manager"]}) { user { id } }',
+        'createUser(input: {username: "mole", password: "moles password", roles: ["admin"]}) { user { id } }',
+        'setUserActive(input: {userId: "$root", active: false}) { user { id } }',
+        'updateAgent(input: {agentId: "$ann", departmentIds: ["$help"]}) { agent { id } }',
+        'setDepartmentAgents(input: {departmentId: "$help", add: ["$ann"]}) { department { id } }',
+        'createApp(input: {name: "mole", scopes: ["rooms:read"]}) { token }',
+        'rotateAppToken(input: {appId: "admin"}) { token }',
+        'setPresence(input: {userId: "$ben", presence: AWAY}) { user { id } }',
+        'setAgentStatus(input: {agentId: "$ben", status: NOT_AVAILABLE}) { agent { id } }',
+    ],
+    "mia": [
+        'addRoles(input: {userId: "$mia", roles: ["admin"]}) { user { id } }',
+        'updateAgent(input: {agentId: "$mia", departmentIds: ["$sales", "$help"]}) { agent { id } }',
+        'updateAgent(input: {agentId: "$ben", departmentIds: []}) { agent { id } }',
+        'setDepartmentAgents(input: {departmentId: "$help", add: ["$mia"]}) { department { id } }',
+        'updateDepartment(input: {departmentId: "$help", enabled: false}) { department { id } }',
+        'addAgent(input: {userId: "$root", departmentIds: ["$help"]}) { added }',
+        'removeAgent(input: {userId: "$ben"}) { user { id } }',
+        'createApp(input: {name: "mole", scopes: ["rooms:read"]}) { token }',
+    ],
+}
+
+
+@pytest.mark.parametrize(("who", "change"), [(who, change) for who, changes in ABOVE.items() for change in changes])
+async def test_nobody_raises_themselves(floor: Floor, who: str, change: str) -> None:
+    head = (await floor.ask("app", "{ eventCursor }"))["eventCursor"]
+    for name, known in floor.ids.items():
+        change = change.replace(f'"${name}"', f'"{known}"')
+
+    codes = await floor.refused(who, f"mutation {{ {change} }}")
+
+    assert codes == ["FORBIDDEN"]
+    assert (await floor.ask("app", "{ eventCursor }"))["eventCursor"] == head
+
+
+async def test_app_hands_on_what_it_holds_and_no_more(floor: Floor) -> None:
+    create = 'mutation($scopes: [String!]!) { createApp(input: {name: "hub", scopes: $scopes}) { token app { id } } }'
+    hub = (await floor.ask("app", create, scopes=["apps:write", "users:write", "roles:write", "rooms:read"]))[
+        "createApp"
+    ]
+    strong = (await floor.ask("app", create, scopes=["admin"]))["createApp"]
+    floor.tokens["hub"] = hub["token"]
+
+    assert await floor.refused("hub", create, scopes=["rooms:read"]) == []
+    assert await floor.refused("hub", create, scopes=["rooms:write"]) == ["FORBIDDEN"]
+    assert await floor.refused("hub", create, scopes=["admin"]) == ["FORBIDDEN"]
+    rotate = "mutation($id: ID!) { rotateAppToken(input: {appId: $id}) { token } }"
+    revoke = "mutation($id: ID!) { revokeApp(input: {appId: $id}) { app { id } } }"
+    assert await floor.refused("hub", rotate, id=strong["app"]["id"]) == ["FORBIDDEN"]
+    assert await floor.refused("hub", revoke, id=strong["app"]["id"]) == ["FORBIDDEN"]
+    assert await floor.refused("app", revoke, id="admin") == ["INVALID_INPUT"]
+    for change in (
+        'createUser(input: {username: "mole", roles: ["admin"]}) { user { id } }',
+        f'addRoles(input: {{userId: "{floor.ids["ben"]}", roles: ["admin"]}}) {{ user {{ id }} }}',
+        f'removeRoles(input: {{userId: "{floor.ids["root"]}", roles: ["admin"]}}) {{ user {{ id }} }}',
+        f'updateUser(input: {{userId: "{floor.ids["root"]}", password: "stolen password"}}) {{ user {{ id }} }}',
+        f'updateUser(input: {{userId: "{floor.ids["ben"]}", password: "stolen password"}}) {{ user {{ id }} }}',
+        f'setUserActive(input: {{userId: "{floor.ids["root"]}", active: false}}) {{ user {{ id }} }}',
+    ):
+        assert await floor.refused("hub", f"mutation {{ {change} }}") == ["FORBIDDEN"], change
+
+
+@pytest.mark.parametrize(
+    ("scopes", "query", "scope"),
+    [
+        (["rooms:read"], "{ rooms { nodes { messages { totalCount } } } }", "messages:read"),
+        (["rooms:read"], "{ rooms { nodes { events { nodes { id } } } } }", "events:read"),
+        (["users:read"], "{ agents { nodes { rooms { nodes { id } } } } }", "rooms:read"),
+        (["rooms:read"], "{ rooms(first: 200) { nodes { department { agents { nodes { id } } } } } }", "users:read"),
+    ],
+)
+async def test_nested_lists_need_their_own_scopes(floor: Floor, scopes: list[str], query: str, scope: str) -> None:
+    create = 'mutation($scopes: [String!]!) { createApp(input: {name: "reader", scopes: $scopes}) { token } }'
+    token = (await floor.ask("app", create, scopes=scopes))["createApp"]["token"]
+
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
+        body = (await client.post(floor.url, json={"query": query})).json()
+
+    assert '"id"' not in json.dumps(body["data"])
+    assert {(error["extensions"]["code"], error["extensions"]["scope"]) for error in body["errors"]} == {
+        ("FORBIDDEN", scope)
+    }
+
+
+async def test_events_about_what_one_may_not_read_do_not_pass(floor: Floor) -> None:
+    create = 'mutation($scopes: [String!]!) { createApp(input: {name: "listener", scopes: $scopes}) { token } }'
+    floor.tokens["listener"] = (await floor.ask("app", create, scopes=["events:read", "visitors:read"]))["createApp"][
+        "token"
+    ]
+
+    found = (await floor.ask("listener", "{ events(first: 200) { nodes { type } } }"))["events"]["nodes"]
+
+    assert {event["type"] for event in found} <= {
+        "VISITOR_SAVED",
+        "CUSTOM_FIELD_DEFINED",
+        "CUSTOM_FIELD_UPDATED",
+        "CUSTOM_FIELD_REMOVED",
+    }
+    assert found
