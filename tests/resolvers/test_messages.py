@@ -1,0 +1,95 @@
+import pytest
+
+from resolvers import messages
+from storage.errors import Forbidden, Invalid, NotFound, RoomClosed
+from storage.facts import MessageSent
+from storage.records import Actor, ActorType
+from tests.resolvers.refusals import refused, scoped
+from tests.resolvers.worlds import APP, World
+
+
+async def test_a_message_is_told_of_and_leaves_the_revision_as_it_is(world: World) -> None:
+    room = await world.waiting()
+    head = await world.head()
+
+    message = await messages.send_message(world.context, room_id=room.id, text="Hello \0 \U0001f600")
+
+    assert (message.text, message.sender, message.room_id) == ("Hello \0 \U0001f600", APP, room.id)
+    assert (await messages.list_messages(world.context, room.id)).items == [message]
+    (fact,) = await world.facts(head)
+    assert isinstance(fact, MessageSent)
+    assert (fact.message, fact.room.room.revision) == (message, room.revision)
+    assert (await world.room(room)).revision == room.revision
+
+
+async def test_an_app_speaks_as_the_agent_or_the_visitor_of_the_room(world: World) -> None:
+    anna = await world.agent("anna")
+    room = await world.assigned(anna)
+    visitor = await world.visitor()
+
+    of_agent = await messages.send_message(world.context, room_id=room.id, text="Hi", as_user_id=anna.id)
+    of_visitor = await messages.send_message(world.context, room_id=room.id, text="Ho", as_visitor_token="v")
+
+    assert of_agent.sender == Actor(type=ActorType.USER, id=anna.id, name="anna")
+    assert of_visitor.sender == Actor(type=ActorType.VISITOR, id=visitor.id, name=None)
+
+
+async def test_an_agent_speaks_for_itself(world: World) -> None:
+    anna = await world.agent("anna")
+    room = await world.assigned(anna)
+    context = world.signed_in(anna)
+
+    plain = await messages.send_message(context, room_id=room.id, text="Hi")
+    named = await messages.send_message(context, room_id=room.id, text="Ho", as_user_id=anna.id)
+
+    assert plain.sender == named.sender == Actor(type=ActorType.USER, id=anna.id, name="anna")
+    async with refused(world, Forbidden, "Only an app may speak as somebody else."):
+        await messages.send_message(context, room_id=room.id, text="Ha", as_visitor_token="v")
+
+
+async def test_nobody_else_speaks_in_the_room(world: World) -> None:
+    anna, bert = await world.agent("anna"), await world.agent("bert")
+    room = await world.assigned(anna)
+    await world.visitor("w")
+
+    async with refused(world, Invalid, "This is not the agent who serves the room.", key="as.userId"):
+        await messages.send_message(world.context, room_id=room.id, text="Hi", as_user_id=bert.id)
+    async with refused(world, Invalid, "This is not the token of the room's visitor.", key="as.visitorToken"):
+        await messages.send_message(world.context, room_id=room.id, text="Hi", as_visitor_token="w")
+    async with refused(world, NotFound, f'There is no room "{room.id}".', key="roomId"):
+        await messages.send_message(world.signed_in(bert), room_id=room.id, text="Hi")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "text must have 1 to 20000 characters; this one is empty."),
+        (" \n", "text must not be blank."),
+        ("x" * 20_001, "text must have 1 to 20000 characters; this one has 20001."),
+        ("\ud83d", "text holds half of a surrogate pair, which is no character."),
+    ],
+)
+async def test_a_message_says_something(world: World, text: str, message: str) -> None:
+    room = await world.waiting()
+
+    async with refused(world, Invalid, message, key="text"):
+        await messages.send_message(world.context, room_id=room.id, text=text)
+
+
+async def test_nothing_is_said_in_a_room_that_is_closed_or_unknown(world: World) -> None:
+    room = await world.closed()
+
+    async with refused(world, RoomClosed, "The room is closed; nothing can be said in it."):
+        await messages.send_message(world.context, room_id=room.id, text="Hi")
+    async with refused(world, NotFound, 'There is no room "nowhere".', key="roomId"):
+        await messages.send_message(world.context, room_id="nowhere", text="Hi")
+
+
+async def test_messages_ask_for_their_scopes(world: World) -> None:
+    room = await world.waiting()
+
+    message = "This needs the scope {}, which this token does not have."
+    async with refused(world, Forbidden, message.format("messages:write"), scope="messages:write"):
+        await messages.send_message(scoped(world, "messages:read"), room_id=room.id, text="Hi")
+    async with refused(world, Forbidden, message.format("messages:read"), scope="messages:read"):
+        await messages.list_messages(scoped(world, "messages:write"), room.id)
