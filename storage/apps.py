@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from storage import entities
@@ -24,7 +25,7 @@ async def find(reader: Reader, app_id: str) -> App | None:
 
 async def list_all(reader: Reader) -> list[App]:
     """All apps in the order they were created, revoked ones included."""
-    return await entities.list_all(reader, KIND, {})
+    return await entities.list_all(reader, KIND, {}, sort=(("createdAt", ASCENDING), ("_id", ASCENDING)))
 
 
 async def insert(tx: Transaction, app: App) -> App:

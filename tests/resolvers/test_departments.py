@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from resolvers import departments
+from resolvers import departments, users
 from storage.errors import Forbidden, Invalid, NotAnAgent, NotFound
 from storage.facts import AgentUpdated, DepartmentSaved
-from storage.records import Department, RoutingMethod
+from storage.records import Department, RoutingMethod, UserType
 from tests.resolvers.refusals import kinds, refused, scoped
 from tests.resolvers.worlds import World
 
@@ -143,9 +143,6 @@ async def test_all_of_them_or_none(world: World) -> None:
 
 
 async def test_somebody_who_is_no_agent_joins_no_department(world: World) -> None:
-    from resolvers import users
-    from storage.records import UserType
-
     sales = await world.department("Sales", MANUAL)
     anna = await world.agent("anna")
     plain = await users.create_user(world.context, username="plain", type=UserType.USER)
