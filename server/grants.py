@@ -84,6 +84,13 @@ class Grants:
         grant = self._grants.get(token_id)
         return NOBODY if grant is None or grant.caller is None else grant.caller
 
+    async def current(self, token_id: str) -> Caller:
+        """Whose a held token is, once everything that was heard of it by now has been looked at."""
+        grant = self._grants.get(token_id)
+        if grant is not None and grant.looking is not None and not grant.looking.done():
+            await asyncio.shield(grant.looking)
+        return self.caller(token_id)
+
     def release(self, token_id: str, holder: Holder) -> None:
         """The holder is over by itself."""
         grant = self._grants.get(token_id)

@@ -21,13 +21,14 @@ from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 
-from resolvers.access import ANONYMOUS, Caller, authenticate, recognise
+from resolvers.access import ANONYMOUS, NOBODY, Caller, recognise
 from resolvers.context import Context, Services
 from schema.context import RequestContext
 from schema.errors import from_exception
 from schema.limits import Limits
 from server.answers import EVENT_STREAM, JSON, body_of, media_type, refused, respond
 from server.browsers import page_policy
+from server.callers import Callers
 from server.grants import Grants
 from server.quotas import Quotas
 from server.settings import Settings
@@ -70,6 +71,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         self.limits = limits_of(settings)
         self.quotas = Quotas(settings)
         self.grants = Grants(services.storage)
+        self.callers = Callers(self.grants)
         self._graphiql = GRAPHIQL.read_text(encoding="utf-8")
         self._graphiql_headers = {"content-security-policy": page_policy(self._graphiql)}
 
@@ -89,7 +91,8 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         """Who shows this token; somebody with no actor when it is not valid, and so are those who show none."""
         if token is None:
             return ANONYMOUS
-        return await authenticate(self.services.storage, token, made_up=self.services.made_up_tokens)
+        token_id = self.recognise(token)
+        return NOBODY if token_id is None else await self.callers.caller(token_id)
 
     def recognise(self, token: str) -> str | None:
         """The id of a token; None when it was mistyped."""
