@@ -51,7 +51,7 @@ async def define_custom_field(
     options: Sequence[str] | None = None,
     pattern: str | None = None,
 ) -> FieldDefinition:
-    """Define a field. A required one is refused while there are entities, which could not have a value."""
+    """Define a field. A required one binds whatever is created from then on; what is there may be without a value."""
     tx = change.tx
     definition = FieldDefinition(
         id=new_id(tx.now),
@@ -69,8 +69,6 @@ async def define_custom_field(
         raise Invalid(f"{_holders(definition)} take up to {MAX_DEFINITIONS} custom fields.", key="key")
     if unique:
         await _refuse_too_many(tx, definition)
-    if required:
-        await _refuse_missing(tx, definition)
     # The index comes first: from the moment the field is known, MongoDB keeps it unique. An index left behind by a
     # change that failed after this is on a path that no field will ever have.
     if unique:
@@ -156,16 +154,19 @@ async def _refuse_duplicates(reader: Reader, definition: FieldDefinition) -> Non
             f"{shorten(definition.key)} cannot be unique: several {_holders(definition).lower()} hold the same value: "
             f"{named}.",
             key=definition.key,
+            offenders=[holder for _, ids in offenders for holder in ids][:OFFENDERS],
         )
 
 
 async def _refuse_misfits(reader: Reader, definition: FieldDefinition) -> None:
     offenders: list[str] = []
+    expected: object = None
     async for holder, value in custom_fields.iterate_values(reader, definition):
         try:
             field_values.check(definition, value)
-        except InvalidFieldValue:
+        except InvalidFieldValue as error:
             offenders.append(holder)
+            expected = error.data["expected"]
         if len(offenders) > OFFENDERS:
             break
     if offenders:
@@ -173,7 +174,8 @@ async def _refuse_misfits(reader: Reader, definition: FieldDefinition) -> None:
             f"Values of {shorten(definition.key)} that are held already break the new rule: "
             f"{some_of(offenders, OFFENDERS)}.",
             key=definition.key,
-            expected=definition.type.value,
+            expected=str(expected),
+            offenders=offenders[:OFFENDERS],
         )
 
 

@@ -30,6 +30,11 @@ async def save(tx: Transaction, user_id: str, password: str) -> None:
     await passwords.save(tx, user_id, await _in_thread(lambda: _HASHER.hash(password.encode("utf-8", "surrogatepass"))))
 
 
+async def clear(tx: Transaction, user_id: str) -> None:
+    """Leave the user without a password to sign in with."""
+    await passwords.delete(tx, user_id)
+
+
 async def verify(reader: Reader, user_id: str | None, password: str) -> str | None:
     """The hash that was kept, when it is of this password, which is the user's then; None otherwise.
 

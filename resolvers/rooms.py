@@ -23,6 +23,7 @@ from storage.database import new_id
 from storage.errors import (
     DepartmentDisabled,
     Invalid,
+    NotAnAgent,
     NotFound,
     RoomAlreadyAssigned,
     RoomClosed,
@@ -163,6 +164,8 @@ async def assign_agent(change: Change, *, room_id: str, agent_id: str, if_revisi
 async def take_room(change: Change, *, room_id: str, if_revision: int | None = None) -> Room:
     """Give a waiting room to the signed-in user, who has to be a routable agent."""
     user = access.signed_in(change.caller)
+    if user.agent is None:  # who would learn nothing from there being no such room, since it sees none
+        raise NotAnAgent(f"The user {shorten(user.username)} is not an agent, and only agents take rooms.")
     room_change = await _waiting_room(change, room_id, if_revision)
     agent = await _routable_agent(change, user.id, key="agentId")
     room_change.assign(await take_on(change.tx, agent), AssignmentCause.TAKEN)

@@ -135,18 +135,18 @@ async def update_user(
     password: str | UnsetType | None = UNSET,
     custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
 ) -> User:
-    """Change what is given; custom fields merge key by key. A new password ends the user's sessions."""
+    """Change what is given; custom fields merge key by key. A change of the password ends the user's sessions."""
     tx = change.tx
     before = await users.get(tx, user_id)
     after = await changed_user(change, before, username=username, name=name, emails=emails, custom_fields=custom_fields)
-    new_password = password if isinstance(password, str) else None
-    if password is None:
-        raise Invalid("A password cannot be taken away; deactivate the user instead.", key="password")
-    if new_password is not None:
+    if password is not UNSET:
         access.require_no_raise(change.caller, before.roles, what="Changing this user's password", strictly=True)
-        await passwords.save(tx, user_id, new_password)
+        if password is None:
+            await passwords.clear(tx, user_id)
+        else:
+            await passwords.save(tx, user_id, password)
         await tokens.delete(tx, user_id)
-    if after == before and new_password is None:
+    elif after == before:
         return before
     return await users.update(tx, before, msgspec.structs.replace(after, updated_at=tx.now), UserUpdated)
 

@@ -24,7 +24,7 @@ class DefineCustomFieldInput(MutationInput):
     label: str | None = None
     """What to call it in front of people, in up to 200 characters; the key when null."""
     required: bool = False
-    """Whether everything of the target must hold a value: refused while some does not."""
+    """Whether whatever of the target is created from now on must hold a value."""
     unique: bool = False
     """Whether no two of the target may hold the same value."""
     options: list[str] | None = None
@@ -44,7 +44,7 @@ class UpdateCustomFieldInput(MutationInput):
     label: str | None = strawberry.UNSET
     """What to call it in front of people; null makes it the key."""
     required: bool | None = strawberry.UNSET
-    """Whether everything of the target must hold a value."""
+    """Whether everything of the target must hold a value: refused while some does not."""
     unique: bool | None = strawberry.UNSET
     """Whether no two of the target may hold the same value."""
     options: list[str] | None = strawberry.UNSET
@@ -95,8 +95,8 @@ class CustomFieldMutations:
     ) -> DefineCustomFieldPayload | None:
         """Adds a custom field, ready to be written, filtered by and found by at once.
 
-        Making a field required while there are users (visitors, rooms) without a value for it is refused with
-        `FIELD_REQUIRED`. Recorded as `CustomFieldDefined`.
+        A required field binds every operation that creates a user (visitor, room) from then on; those that are there
+        stay as they are. Recorded as `CustomFieldDefined`.
         """
         definition = await custom_fields.define_custom_field(
             info.context.mutation(input.client_mutation_id),
@@ -119,8 +119,9 @@ class CustomFieldMutations:
     ) -> UpdateCustomFieldPayload | None:
         """Changes the label or the rules of a custom field; key, target and type stay for good.
 
-        Rules that values already held would break are refused, with the first offenders named: `DUPLICATE_VALUE`,
-        `FIELD_REQUIRED` or `INVALID_FIELD_VALUE`. Recorded as `CustomFieldUpdated`.
+        Rules that values already held would break are refused, with the ids of the first offenders beside the code as
+        `offenders`: `DUPLICATE_VALUE`, `FIELD_REQUIRED` (closed rooms may be without) or `INVALID_FIELD_VALUE`.
+        Recorded as `CustomFieldUpdated`.
         """
         definition = await custom_fields.update_custom_field(
             info.context.mutation(input.client_mutation_id),

@@ -47,7 +47,7 @@ class CustomFieldDefinition:
     label: str
     """What to call the field in front of people."""
     required: bool
-    """Whether everything of the target must hold a value: creating without one is `FIELD_REQUIRED`, and so is
+    """Whether whatever of the target is created must hold a value: without one that is `FIELD_REQUIRED`, and so is
     removing it."""
     unique: bool
     """Whether no two of the target may hold the same value (`DUPLICATE_VALUE`). Only such a field can look things

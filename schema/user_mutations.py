@@ -48,8 +48,8 @@ class UpdateUserInput(MutationInput):
     emails: list[str] | None = strawberry.UNSET
     """Email addresses instead of the present ones; null takes them away."""
     password: str | None = strawberry.UNSET
-    """A new password, which ends the user's sessions; `FORBIDDEN` for a user who may do more than you. It cannot be
-    null."""
+    """A new password; null takes it away, so that the user cannot sign in any more. Either ends the user's sessions,
+    and is `FORBIDDEN` for a user who may do more than you."""
     custom_fields: list[CustomFieldInput] | None = strawberry.UNSET
     """Values to change. They merge with what the user holds key by key, so that two writers of different fields both
     win."""

@@ -16,7 +16,7 @@ from storage.entities import Kind
 from storage.errors import Duplicate, shorten
 from storage.facts import CustomFieldDefined, CustomFieldRemoved, CustomFieldUpdated
 from storage.field_values import ANY, option_key
-from storage.records import FieldDefinition, FieldTarget
+from storage.records import FieldDefinition, FieldTarget, RoomStatus
 from storage.transactions import Conflict, Reader, Transaction
 
 KIND = Kind("custom_fields", FieldDefinition, noun="custom field definition")
@@ -125,10 +125,14 @@ async def duplicates(reader: Reader, definition: FieldDefinition, *, limit: int)
 
 
 async def without_value(reader: Reader, definition: FieldDefinition, *, limit: int) -> list[str]:
-    """The ids of the first documents that hold no value, in the order of their creation."""
-    cursor = _holder(reader, definition.target).find(
-        {f"fields.{definition.id}": {"$exists": False}}, {"_id": 1}, sort=[("_id", ASCENDING)], limit=limit
-    )
+    """The ids of the first documents that hold no value, in the order of their creation.
+
+    Rooms that are closed do not count: nobody could give them one any more.
+    """
+    query: Document = {f"fields.{definition.id}": {"$exists": False}}
+    if definition.target is FieldTarget.ROOM:
+        query["status"] = {"$ne": RoomStatus.CLOSED.value}
+    cursor = _holder(reader, definition.target).find(query, {"_id": 1}, sort=[("_id", ASCENDING)], limit=limit)
     return [document["_id"] for document in await cursor.to_list(limit)]
 
 

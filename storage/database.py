@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import msgspec
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
+from bson.int64 import Int64
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import WriteConcern
 from pymongo.errors import CollectionInvalid, ConnectionFailure, OperationFailure, PyMongoError
@@ -57,6 +58,18 @@ COLLECTIONS = (
 )
 
 
+class _WholeNumbers(TypeDecoder):
+    """What does not fit 32 bits comes as an int like any other: nobody but the driver knows the type of its own."""
+
+    bson_type = Int64
+
+    def transform_bson(self, value: int) -> int:
+        return int(value)
+
+
+_CODEC = CodecOptions[Document](tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_WholeNumbers()]))
+
+
 class Database:
     """One MongoDB database, in which everything Switchboard knows is kept.
 
@@ -70,7 +83,7 @@ class Database:
         )
         database = self.client.get_database(
             name,
-            codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
+            codec_options=_CODEC,
             read_concern=ReadConcern("majority"),
             write_concern=WriteConcern(w="majority"),
         )

@@ -91,8 +91,8 @@ class UnknownField(Invalid):
 class InvalidFieldValue(Invalid):
     code = "INVALID_FIELD_VALUE"
 
-    def __init__(self, message: str, *, key: str, expected: str) -> None:
-        super().__init__(message, key=key, expected=expected)
+    def __init__(self, message: str, *, key: str, expected: str, **data: object) -> None:
+        super().__init__(message, key=key, expected=expected, **data)
 
 
 class FieldRequired(Invalid):
@@ -116,8 +116,8 @@ class Refused(SwitchboardError):
 class Duplicate(Refused):
     code = "DUPLICATE_VALUE"
 
-    def __init__(self, message: str, *, key: str) -> None:
-        super().__init__(message, key=key)
+    def __init__(self, message: str, *, key: str, **data: object) -> None:
+        super().__init__(message, key=key, **data)
 
 
 class UsernameTaken(Refused):

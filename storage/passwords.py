@@ -15,8 +15,12 @@ async def save(tx: Transaction, user_id: str, password_hash: str) -> None:
     )
 
 
+async def delete(tx: Transaction, user_id: str) -> None:
+    await tx.collection("passwords").delete_one({"_id": user_id}, session=await tx.writing())
+
+
 async def hold(tx: Transaction, user_id: str, password_hash: str) -> None:
-    """Let no other change replace this hash before this one is over. Raises Conflict when one has."""
+    """Let no other change replace or remove this hash before this one is over. Raises Conflict when one has."""
     held = await tx.collection("passwords").update_one(
         {"_id": user_id, "hash": password_hash}, {"$set": {"usedAt": tx.now}}, session=await tx.writing()
     )

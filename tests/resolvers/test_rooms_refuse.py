@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from resolvers import agents, departments, rooms, users
 from resolvers.field_values import FieldAssignment, FieldIncrement
 from storage.errors import AgentNotRoutable, RoomAlreadyAssigned, StaleRevision, SwitchboardError
-from storage.records import AgentStatus, Presence, Room, RoomStatus, RoutingMethod, User
+from storage.records import AgentStatus, Presence, Room, RoomStatus, RoutingMethod, User, UserType
 from tests.resolvers.worlds import World
 
 UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -188,6 +188,16 @@ async def test_an_app_takes_no_rooms(world: World) -> None:
     refusal = await refused(world, rooms.take_room(world.context, room_id=room.id))
 
     assert refusal.code == "FORBIDDEN"
+
+
+async def test_who_is_no_agent_takes_no_rooms_whether_there_are_any_or_not(world: World) -> None:
+    room = await world.waiting()
+    anna = await users.create_user(world.context, username="anna", type=UserType.USER)
+
+    for room_id in (room.id, UNKNOWN):
+        refusal = await refused(world, rooms.take_room(world.signed_in(anna), room_id=room_id))
+
+        assert refusal.code == "NOT_AN_AGENT"
 
 
 async def test_an_agent_that_comes_too_late_learns_who_won_though_it_cannot_see_the_room(world: World) -> None:

@@ -238,12 +238,6 @@ async def test_a_freed_username_can_be_taken(world: World) -> None:
             {"key": "username"},
         ),
         (
-            {"password": None},
-            Invalid,
-            "A password cannot be taken away; deactivate the user instead.",
-            {"key": "password"},
-        ),
-        (
             {"username": "BERT"},
             UsernameTaken,
             'The username "BERT" is taken (usernames are compared without case).',
@@ -318,6 +312,18 @@ async def test_a_new_password_ends_the_sessions_of_the_old_one(world: World) -> 
     assert (await sessions.login(world.context, username="ANNA", password="second password")).user.id == user.id
 
 
+async def test_without_a_password_any_more_a_user_has_no_session_and_gets_none(world: World) -> None:
+    user = await create(world, "anna", password="first password")
+    session = await sessions.login(world.context, username="anna", password="first password")
+
+    await users.update_user(world.context, user_id=user.id, password=None)
+
+    assert await passwords.find(world.context.reader, user.id) is None
+    assert (await access.authenticate(world.services.storage, session.token)).actor is None
+    with pytest.raises(Unauthenticated):
+        await sessions.login(world.context, username="anna", password="first password")
+
+
 async def test_a_password_is_kept_as_a_hash_and_never_told(world: World) -> None:
     user = await create(world, "anna", password="correct horse")
 
@@ -334,6 +340,8 @@ async def test_nobody_changes_the_password_of_somebody_who_may_do_more(world: Wo
     message = "Changing this user's password would reach beyond what this token may do itself: admin."
     async with refused(world, Forbidden, message):
         await users.update_user(scoped(world, "users:write"), user_id=boss.id, password="mine from now on")
+    async with refused(world, Forbidden, message):
+        await users.update_user(scoped(world, "users:write"), user_id=boss.id, password=None)
     message = "Changing this user's activity would reach beyond what this token may do itself: admin."
     async with refused(world, Forbidden, message):
         await users.set_user_active(scoped(world, "users:write"), user_id=boss.id, active=False)
