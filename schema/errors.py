@@ -23,7 +23,8 @@ INTERNAL = "INTERNAL"
 
 #: How graphql-core begins to say that a variable does not fit; what follows the path may repeat the value.
 _BAD_VARIABLE = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([^:]*))?:")
-_FOUND = re.compile(r",? found:? .*$", re.DOTALL)
+#: What follows repeats a value that was sent, which may be a secret.
+_REPEATED = re.compile(r"(cannot represent [\w\s-]*value): .*$|[,;]? [Ff]ound:? .*$", re.DOTALL)
 
 
 def present(errors: list[GraphQLError]) -> None:
@@ -44,6 +45,7 @@ def from_exception(exception: Exception) -> GraphQLError:
 def invalid_document(errors: list[GraphQLError]) -> list[GraphQLError]:
     """Mark what validation says of a document."""
     for error in errors:
+        error.message = _without_values(error.message)
         error.extensions = {"code": VALIDATION_FAILED}
     return errors
 
@@ -62,11 +64,15 @@ def _told(error: GraphQLError) -> tuple[str, dict[str, object]]:
         case RecursionError():
             return "The operation is nested too deeply.", {"code": TOO_COMPLEX}
         case GraphQLError() if _is_about_input(error, cause):
-            return _FOUND.sub(".", error.message), {"code": INVALID_INPUT, "key": _key(error)}
+            return _without_values(error.message), {"code": INVALID_INPUT, "key": _key(error)}
         case _:
             error_id = secrets.token_hex(8)
             logger.error("%s %s at %s", INTERNAL, error_id, _place(error), exc_info=cause)
             return f"Something went wrong inside; it is logged as {error_id}.", {"code": INTERNAL, "errorId": error_id}
+
+
+def _without_values(message: str) -> str:
+    return _REPEATED.sub(lambda found: f"{found[1] or ''}.", message).replace("?.", "?").replace("..", ".")
 
 
 def _about_operation(cause: Exception) -> str:
