@@ -1,26 +1,19 @@
-"""Every legal move of a room, on a real database, with its events in the order that the contract states.
+"""Who serves a room: every legal move of it, on a real database, with its events in the order that the contract states.
 
-What is refused is in test_rooms_refuse.py, what the queue does in test_queue.py.
+Hold, update and close are in test_rooms_go_on.py, refusals in test_rooms_refuse.py, and the queue in test_queue.py.
 """
 
 from datetime import timedelta
 
 import pytest
 
-from resolvers import agents, rooms, users
-from resolvers.custom_fields import define_custom_field
-from resolvers.field_values import FieldAssignment, FieldIncrement
-from storage.errors import AgentNotRoutable
-from storage.facts import AgentUnassigned, RoomClosed, RoomTransferred, RoomUpdated
-from storage.records import AgentStatus, FieldTarget, FieldType, Presence, RoomStatus, RoutingMethod
+from resolvers import agents, rooms
+from storage.facts import RoomTransferred
+from storage.records import AgentStatus, Presence, RoomStatus, RoutingMethod
 from tests.resolvers.worlds import APP, World
 
 LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN
 MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
-
-
-async def define(world: World, key: str, type: FieldType) -> None:
-    await define_custom_field(world.context, target=FieldTarget.ROOM, key=key, type=type)
 
 
 # ---------------------------------------------------------------- start
@@ -328,205 +321,3 @@ async def test_a_room_transferred_to_an_external_department_is_decided_about_ane
     assert after.status is RoomStatus.QUEUED
     assert after.external_until is not None
     assert after.external_until - until > timedelta(seconds=50)
-
-
-# ---------------------------------------------------------------- hold and resume
-
-
-async def test_a_room_on_hold_makes_place_for_another(world: World) -> None:
-    anna = await world.agent("anna", max_rooms=1)
-    first, second = await world.start(), await world.start()
-
-    held = await rooms.hold_room(world.context, room_id=first.id, comment="a moment")
-    await world.settle()
-
-    assert (held.status, held.served_by_id) == (RoomStatus.ON_HOLD, anna.id)
-    assert (await world.story(first))[2:] == ["ROOM_HELD"]
-    assert await world.served_by(second) == "anna"
-    assert (await world.profile(anna)).open_room_count == 1
-
-
-async def test_a_room_is_resumed_and_counts_again(world: World) -> None:
-    anna = await world.agent("anna", max_rooms=1)
-    room = await world.held(anna)
-
-    resumed = await rooms.resume_room(world.context, room_id=room.id)
-
-    assert resumed.status is RoomStatus.ASSIGNED
-    assert (await world.story(room))[-1] == "ROOM_RESUMED"
-    assert (await world.profile(anna)).open_room_count == 1
-
-
-async def test_an_agent_at_its_limit_resumes_nothing(world: World) -> None:
-    anna = await world.agent("anna", max_rooms=1)
-    room = await world.held(anna)
-    await world.assigned(anna)
-    head = await world.head()
-
-    with pytest.raises(AgentNotRoutable) as refusal:
-        await rooms.resume_room(world.context, room_id=room.id)
-
-    assert refusal.value.data == {"reason": "AT_CAPACITY"}
-    assert await world.room(room) == room
-    assert await world.head() == head
-
-
-@pytest.mark.parametrize("leaves", ["OFFLINE", "NOT_AVAILABLE"])
-async def test_an_agent_that_takes_no_new_rooms_still_resumes_its_own(world: World, leaves: str) -> None:
-    anna = await world.agent("anna")
-    room = await world.held(anna)
-    if leaves == "OFFLINE":
-        await users.set_presence(world.context, user_id=anna.id, presence=Presence.OFFLINE)
-    else:
-        await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.NOT_AVAILABLE)
-
-    resumed = await rooms.resume_room(world.context, room_id=room.id)
-
-    assert resumed.status is RoomStatus.ASSIGNED
-
-
-# ---------------------------------------------------------------- update
-
-
-async def test_an_update_changes_what_is_given_and_increments_atomically(world: World) -> None:
-    await define(world, "note", FieldType.TEXT)
-    await define(world, "count", FieldType.NUMBER)
-    room = await world.start(custom_fields=[FieldAssignment("note", "n"), FieldAssignment("count", 1)], tags=["a"])
-
-    after = await rooms.update_room(
-        world.context,
-        room_id=room.id,
-        subject="S",
-        priority=2,
-        custom_fields=[FieldAssignment("note", None)],
-        increment=[FieldIncrement("count", 2)],
-    )
-
-    assert (after.subject, after.priority, after.tags, after.custom_fields) == ("S", 2, ("a",), {"count": 3})
-    told = (await world.facts_of(room))[-1]
-    assert isinstance(told, RoomUpdated)
-    assert told.changes == ("subject", "priority", "customFields.count", "customFields.note")
-    assert told.previous_custom_fields == {"count": 1, "note": "n"}
-
-
-async def test_an_update_clears_what_is_null(world: World) -> None:
-    room = await world.start(subject="S", priority=2, tags=["a"])
-
-    after = await rooms.update_room(world.context, room_id=room.id, subject=None, priority=None, tags=None)
-
-    assert (after.subject, after.priority, after.tags) == (None, 0, ())
-
-
-async def test_an_update_that_changes_nothing_leaves_no_trace(world: World) -> None:
-    room = await world.start(subject="S")
-    head = await world.head()
-
-    after = await rooms.update_room(world.context, room_id=room.id, subject="S", if_revision=room.revision)
-
-    assert after == room
-    assert await world.head() == head
-
-
-# ---------------------------------------------------------------- close
-
-
-async def test_a_closed_room_takes_its_comment_tags_and_fields_with_it(world: World) -> None:
-    await define(world, "rating", FieldType.NUMBER)
-    anna = await world.agent("anna")
-    room = await world.start(tags=["a"])
-
-    closed = await rooms.close_room(
-        world.context,
-        room_id=room.id,
-        comment="done",
-        tags=["b", "a"],
-        custom_fields=[FieldAssignment("rating", 5)],
-        if_revision=room.revision,
-    )
-
-    assert (closed.status, closed.tags, closed.custom_fields) == (RoomStatus.CLOSED, ("a", "b"), {"rating": 5})
-    assert (await world.story(room))[2:] == ["AGENT_UNASSIGNED CLOSED anna (-)", "ROOM_CLOSED"]
-    told = (await world.facts_of(room))[-1]
-    assert isinstance(told, RoomClosed)
-    assert (told.room.room.tags, told.room.room.custom_fields, told.comment) == (("a", "b"), {"rating": 5}, "done")
-    assert (closed.served_by_id, closed.last_served_by_id) == (None, anna.id)
-    assert (await world.profile(anna)).open_room_count == 0
-
-
-async def test_a_waiting_room_is_closed_without_an_unassignment(world: World) -> None:
-    room = await world.closed()
-
-    assert await world.story(room) == ["ROOM_STARTED", "ROOM_QUEUED", "ROOM_CLOSED"]
-
-
-async def test_a_room_on_hold_is_closed_and_its_agent_unassigned(world: World) -> None:
-    anna = await world.agent("anna")
-    room = await world.held(anna)
-
-    await rooms.close_room(world.context, room_id=room.id)
-
-    assert (await world.story(room))[-2:] == ["AGENT_UNASSIGNED CLOSED anna (-)", "ROOM_CLOSED"]
-    assert (await world.profile(anna)).open_room_count == 0
-
-
-# ---------------------------------------------------------------- agents who leave
-
-
-async def test_an_agent_that_is_not_available_keeps_its_rooms_and_gets_no_new_ones(world: World) -> None:
-    anna = await world.agent("anna")
-    room = await world.start()
-
-    await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.NOT_AVAILABLE)
-
-    assert await world.served_by(room) == "anna"
-    assert (await world.start()).status is RoomStatus.QUEUED
-
-
-async def test_an_agent_that_goes_offline_keeps_its_rooms_and_gets_no_new_ones(world: World) -> None:
-    anna = await world.agent("anna")
-    room = await world.start()
-
-    await users.set_presence(world.context, user_id=anna.id, presence=Presence.OFFLINE)
-
-    assert await world.served_by(room) == "anna"
-    assert (await world.start()).status is RoomStatus.QUEUED
-
-
-@pytest.mark.parametrize("way", ["removeAgent", "setUserActive"])
-async def test_the_rooms_of_an_agent_that_leaves_for_good_go_back_to_the_queue(world: World, way: str) -> None:
-    anna = await world.agent("anna")
-    served, held = await world.assigned(anna), await world.held(anna)
-    also_served = await world.assigned(anna)
-
-    if way == "removeAgent":
-        left = await agents.remove_agent(world.context, user_id=anna.id)
-    else:
-        left = await users.set_user_active(world.context, user_id=anna.id, active=False)
-
-    for room in (served, held, also_served):
-        assert (await world.story(room))[-2:] == ["AGENT_UNASSIGNED AGENT_REMOVED anna (-)", "ROOM_QUEUED"]
-        assert (await world.room(room)).last_served_by_id == anna.id
-    unassigned = [fact.room.former for fact in await world.facts() if isinstance(fact, AgentUnassigned)]
-    counts = [user.agent.open_room_count for user in unassigned if user is not None and user.agent is not None]
-    assert counts == [1, 1, 0]
-    assert (
-        (left.agent is None) if way == "removeAgent" else (left.agent is not None and left.agent.open_room_count == 0)
-    )
-    assert (await world.facts())[-1].__struct_config__.tag == (
-        "AGENT_REMOVED" if way == "removeAgent" else "USER_UPDATED"
-    )
-
-
-async def test_the_rooms_of_an_agent_that_leaves_go_to_the_others(world: World) -> None:
-    anna = await world.agent("anna")
-    room = await world.start()
-    await world.agent("bert")
-
-    await agents.remove_agent(world.context, user_id=anna.id)
-    await world.settle()
-
-    assert (await world.story(room))[2:] == [
-        "AGENT_UNASSIGNED AGENT_REMOVED anna (-)",
-        "ROOM_QUEUED",
-        "AGENT_ASSIGNED ROUTED bert (anna)",
-    ]
