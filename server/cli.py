@@ -77,7 +77,7 @@ def paragraphs(text: str) -> str:
 
 def with_options(settings: Settings, given: argparse.Namespace) -> Settings:
     """The settings, with those options that say the same as one of them put over it."""
-    options = {name: getattr(given, name, None) for name in ("host", "port", "data_dir")}
+    options = {name: getattr(given, name, None) for name in ("host", "port", "workers", "data_dir")}
     return dataclasses.replace(
         settings,
         **{

@@ -50,6 +50,7 @@ def add_data_dir(parser: argparse.ArgumentParser) -> None:
 def configure_serve(parser: argparse.ArgumentParser) -> None:
     add_setting(parser, "host", "HOST", "the address to listen on; 127.0.0.1 by default")
     add_setting(parser, "port", "PORT", "the port to listen on; 8000 by default, 0 for a free one")
+    add_setting(parser, "workers", "N", "how many processes serve, each on one core; 1 by default")
     add_data_dir(parser)
 
 
@@ -162,6 +163,7 @@ COMMANDS = (
         examples="""
             switchboard serve
             switchboard serve --port 9000 --data-dir /srv/switchboard
+            switchboard serve --workers 4
             SWITCHBOARD_MONGODB_URI='mongodb://db1,db2,db3/?replicaSet=rs0' switchboard serve --host 0.0.0.0
         """,
         configure=configure_serve,

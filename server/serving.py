@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 import uvloop
@@ -50,12 +51,13 @@ def serve(settings: Settings) -> None:
     """
     started = time.monotonic()
     log_to_stderr(settings)
-    with (
-        bind(settings.host, settings.port) as bound,
-        deployment(settings) as uri,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        runner.run(serve_on(bound, uri, settings, started))
+    with bind(settings.host, settings.port) as bound, deployment(settings) as uri:
+        if settings.workers > 1:
+            from server.workers import serve_by_workers
+
+            serve_by_workers(bound, uri, settings, started)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve_on(bound, uri, settings, started))
 
 
 async def serve_on(bound: socket.socket, uri: str, settings: Settings, started: float) -> None:
@@ -63,11 +65,13 @@ async def serve_on(bound: socket.socket, uri: str, settings: Settings, started: 
     from server.app import create_app, start_services
 
     async with start_services(uri, settings) as (services, admin_token):
+        on_ready = partial(announce, settings, bound, started, admin_token)
+        await run_app(create_app(services, settings), bound, settings, on_ready)
 
-        def announce() -> None:
-            print(banner(settings, bound, started, admin_token), flush=True)
 
-        await run_app(create_app(services, settings), bound, settings, announce)
+def announce(settings: Settings, bound: socket.socket, started: float, admin_token: str | None) -> None:
+    """Tell whoever started the server that it is ready."""
+    print(banner(settings, bound, started, admin_token), flush=True)
 
 
 @contextlib.contextmanager
@@ -160,6 +164,8 @@ def banner(settings: Settings, bound: socket.socket, started: float, admin_token
         f"  Websocket    ws://{place}/graphql   (graphql-transport-ws)",
         f"  MongoDB      {mongodb}",
     ]
+    if settings.workers > 1:
+        lines.append(f"  Workers      {settings.workers} processes")
     if admin_token is not None:
         lines += [
             "",

@@ -53,6 +53,9 @@ class Settings:
         "The address to listen on. `0.0.0.0` is every IPv4 address of the machine: put TLS in front of it.",
     )
     port: int = setting(8000, integer(0, 65_535), "The TCP port to listen on; `0` takes a free one and prints it.")
+    workers: int = setting(
+        1, integer(1, 256), "How many processes serve. One uses one core; they share the port and the database."
+    )
     data_dir: Path = setting(
         Path("data"),
         FOLDER,

@@ -44,10 +44,21 @@ class ServerProcess:
                 self._url = found.group(1)
         return self._url
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def terminate(self) -> int:
+        """End it as an operator does, and its exit code."""
+        self._process.terminate()
+        self._process.communicate()
+        return self._process.returncode
+
     def kill(self) -> None:
         """End it in the middle of whatever it does."""
         self._process.kill()
-        self._process.communicate()
+        if self._process.returncode is None:
+            self._process.communicate()
 
     def __enter__(self) -> Self:
         return self

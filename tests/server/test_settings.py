@@ -15,6 +15,7 @@ def test_without_variables_every_setting_has_its_default() -> None:
     assert read_settings({"PATH": "/bin"}) == Settings(
         host="127.0.0.1",
         port=8000,
+        workers=1,
         data_dir=Path("data"),
         mongodb_uri=None,
         database="switchboard",

@@ -1,0 +1,108 @@
+"""Several processes that serve from one socket: started, started again when one dies, and ended together."""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Never
+
+import uvloop
+
+from server.serving import DRAIN_SECONDS, ServingError, announce, log_to_stderr, run_app
+from server.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: Between two starts of a worker that cannot live, so that a broken database is not stormed.
+PAUSE_SECONDS = 1.0
+#: What ending may take beyond draining, before a worker is killed.
+GRACE_SECONDS = 10.0
+
+#: Spawned and not forked: the parent has threads by now, and a worker should know nothing of it.
+_CONTEXT = multiprocessing.get_context("spawn")
+
+
+class Worker:
+    """One process that serves."""
+
+    def __init__(self, bound: socket.socket, uri: str, settings: Settings) -> None:
+        self.link, theirs = _CONTEXT.Pipe()
+        self.process: SpawnProcess = _CONTEXT.Process(target=work, args=(bound, uri, settings, theirs))
+        self.process.start()
+        self.started = time.monotonic()
+        theirs.close()
+
+    def admin_token(self) -> str | None:
+        """Wait until it serves, and the admin token if it had to make one. Raises ServingError when it ended."""
+        try:
+            token: str | None = self.link.recv()
+        except EOFError:
+            raise ServingError("A worker could not start; what it said is above.") from None
+        return token
+
+
+def serve_by_workers(bound: socket.socket, uri: str, settings: Settings, started: float) -> Never:
+    """Serve until KeyboardInterrupt, and end every worker then. Raises ServingError when they cannot begin."""
+    workers = [Worker(bound, uri, settings) for _ in range(settings.workers)]
+    try:
+        tokens = [worker.admin_token() for worker in workers]
+        announce(settings, bound, started, next((token for token in tokens if token is not None), None))
+        while True:
+            ended = wait([worker.process.sentinel for worker in workers])
+            for index, worker in enumerate(workers):
+                if worker.process.sentinel in ended:
+                    logger.error("Worker %s; starting another.", _end_of(worker.process))
+                    worker.link.close()
+                    time.sleep(max(0.0, worker.started + PAUSE_SECONDS - time.monotonic()))
+                    workers[index] = Worker(bound, uri, settings)
+    finally:
+        stop([worker.process for worker in workers])
+
+
+def stop(processes: Sequence[SpawnProcess]) -> None:
+    """End them as SIGTERM does, and those that cannot, or when asked a second time, at once."""
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + DRAIN_SECONDS + GRACE_SECONDS
+    try:
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+    finally:
+        for process in processes:
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def _end_of(process: SpawnProcess) -> str:
+    process.join()
+    code = process.exitcode or 0
+    return (
+        f"{process.pid} was ended by {signal.Signals(-code).name}" if code < 0 else f"{process.pid} ended with {code}"
+    )
+
+
+# ---------------------------------------------------------------- in the worker
+
+
+def work(bound: socket.socket, uri: str, settings: Settings, parent: Connection) -> None:
+    """Serve from the socket until SIGTERM, or until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells everybody, and the parent tells us
+    log_to_stderr(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(bound, uri, settings, parent))
+
+
+async def _serve(bound: socket.socket, uri: str, settings: Settings, parent: Connection) -> None:
+    from server.app import create_app, start_services
+
+    async with start_services(uri, settings) as (services, admin_token):
+        # The parent never says anything: there is something to read when it is no more.
+        asyncio.get_running_loop().add_reader(parent.fileno(), os.kill, os.getpid(), signal.SIGTERM)
+        await run_app(create_app(services, settings), bound, settings, lambda: parent.send(admin_token))
