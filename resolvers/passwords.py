@@ -63,4 +63,4 @@ def _matches(kept: str, password: bytes) -> bool:
 
 
 #: The hash of a password that nobody knows: it was random and was thrown away.
-_NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$c3dpdGNoYm9hcmQtbm8tb25l$0000000000000000000000000000000000000000000"
+_NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$c3dpdGNoYm9hcmQuLi4uLg$0000000000000000000000000000000000000000000"
