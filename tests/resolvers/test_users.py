@@ -2,9 +2,8 @@ from typing import Any
 
 import pytest
 
-from resolvers import access, agents, roles, sessions, users
+from resolvers import agents, roles, users
 from resolvers.custom_fields import FieldRef, define_custom_field
-from storage import passwords, tokens
 from storage.errors import (
     Duplicate,
     FieldRequired,
@@ -13,14 +12,13 @@ from storage.errors import (
     InvalidFieldValue,
     NotFound,
     SwitchboardError,
-    Unauthenticated,
     UnknownField,
     UnknownRole,
     UsernameTaken,
 )
 from storage.facts import UserCreated, UserUpdated
 from storage.records import FieldDefinition, FieldTarget, FieldType, Presence, User, UserType
-from tests.resolvers.refusals import kinds, refused, scoped, values
+from tests.resolvers.refusals import refused, scoped, values
 from tests.resolvers.worlds import APP, World
 
 
@@ -292,82 +290,6 @@ async def test_unknown_and_malformed_ids_are_not_found(world: World, user_id: st
     async with refused(world, NotFound, message, key="userId"):
         await users.set_presence(world.context, user_id=user_id, presence=Presence.ONLINE)
     assert await users.find_user(world.context, id=user_id) is None
-
-
-# ---------------------------------------------------------------- passwords and activity
-
-
-async def test_a_new_password_ends_the_sessions_of_the_old_one(world: World) -> None:
-    user = await create(world, "anna", password="first password")
-    session = await sessions.login(world.context, username="anna", password="first password")
-    head = await world.head()
-
-    await users.update_user(world.context, user_id=user.id, password="second password")
-
-    assert kinds(await world.facts(head)) == ["USER_UPDATED"]
-    assert await tokens.list_of(world.context.reader, user.id) == []
-    assert (await access.authenticate(world.services.storage, session.token)).actor is None
-    with pytest.raises(Unauthenticated):
-        await sessions.login(world.context, username="anna", password="first password")
-    assert (await sessions.login(world.context, username="ANNA", password="second password")).user.id == user.id
-
-
-async def test_without_a_password_any_more_a_user_has_no_session_and_gets_none(world: World) -> None:
-    user = await create(world, "anna", password="first password")
-    session = await sessions.login(world.context, username="anna", password="first password")
-
-    await users.update_user(world.context, user_id=user.id, password=None)
-
-    assert await passwords.find(world.context.reader, user.id) is None
-    assert (await access.authenticate(world.services.storage, session.token)).actor is None
-    with pytest.raises(Unauthenticated):
-        await sessions.login(world.context, username="anna", password="first password")
-
-
-async def test_a_password_is_kept_as_a_hash_and_never_told(world: World) -> None:
-    user = await create(world, "anna", password="correct horse")
-
-    kept = await passwords.find(world.context.reader, user.id)
-
-    assert kept is not None
-    assert kept.startswith("$argon2id$")
-    assert "correct horse" not in repr(await world.facts())
-
-
-async def test_nobody_changes_the_password_of_somebody_who_may_do_more(world: World) -> None:
-    boss = await create(world, "boss", roles=["admin"])
-
-    message = "Changing this user's password would reach beyond what this token may do itself: admin."
-    async with refused(world, Forbidden, message):
-        await users.update_user(scoped(world, "users:write"), user_id=boss.id, password="mine from now on")
-    async with refused(world, Forbidden, message):
-        await users.update_user(scoped(world, "users:write"), user_id=boss.id, password=None)
-    message = "Changing this user's activity would reach beyond what this token may do itself: admin."
-    async with refused(world, Forbidden, message):
-        await users.set_user_active(scoped(world, "users:write"), user_id=boss.id, active=False)
-
-
-async def test_a_deactivated_user_is_told_of_and_signed_out(world: World) -> None:
-    user = await create(world, "anna", password="first password")
-    await sessions.login(world.context, username="anna", password="first password")
-    head = await world.head()
-
-    off = await users.set_user_active(world.context, user_id=user.id, active=False)
-    signed_in = await tokens.list_of(world.context.reader, user.id)
-    on = await users.set_user_active(world.context, user_id=user.id, active=True)
-
-    assert (off.active, on.active, signed_in) == (False, True, [])
-    assert kinds(await world.facts(head)) == ["USER_UPDATED", "USER_UPDATED"]
-
-
-async def test_presence_is_told_of(world: World) -> None:
-    user = await create(world, "anna")
-    head = await world.head()
-
-    after = await users.set_presence(world.context, user_id=user.id, presence=Presence.BUSY)
-
-    assert after.presence is Presence.BUSY
-    assert kinds(await world.facts(head)) == ["USER_PRESENCE_CHANGED"]
 
 
 # ---------------------------------------------------------------- finding

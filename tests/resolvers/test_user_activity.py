@@ -1,0 +1,90 @@
+"""Passwords, activity and presence of users, and what a change of them ends."""
+
+from typing import Any
+
+import pytest
+
+from resolvers import access, sessions, users
+from storage import passwords, tokens
+from storage.errors import Forbidden, Unauthenticated
+from storage.records import Presence, User, UserType
+from tests.resolvers.refusals import kinds, refused, scoped
+from tests.resolvers.worlds import World
+
+
+async def create(world: World, username: str, **given: Any) -> User:
+    given.setdefault("type", UserType.USER)
+    return await users.create_user(world.context, username=username, **given)
+
+
+async def test_a_new_password_ends_the_sessions_of_the_old_one(world: World) -> None:
+    user = await create(world, "anna", password="first password")
+    session = await sessions.login(world.context, username="anna", password="first password")
+    head = await world.head()
+
+    await users.update_user(world.context, user_id=user.id, password="second password")
+
+    assert kinds(await world.facts(head)) == ["USER_UPDATED"]
+    assert await tokens.list_of(world.context.reader, user.id) == []
+    assert (await access.authenticate(world.services.storage, session.token)).actor is None
+    with pytest.raises(Unauthenticated):
+        await sessions.login(world.context, username="anna", password="first password")
+    assert (await sessions.login(world.context, username="ANNA", password="second password")).user.id == user.id
+
+
+async def test_without_a_password_any_more_a_user_has_no_session_and_gets_none(world: World) -> None:
+    user = await create(world, "anna", password="first password")
+    session = await sessions.login(world.context, username="anna", password="first password")
+
+    await users.update_user(world.context, user_id=user.id, password=None)
+
+    assert await passwords.find(world.context.reader, user.id) is None
+    assert (await access.authenticate(world.services.storage, session.token)).actor is None
+    with pytest.raises(Unauthenticated):
+        await sessions.login(world.context, username="anna", password="first password")
+
+
+async def test_a_password_is_kept_as_a_hash_and_never_told(world: World) -> None:
+    user = await create(world, "anna", password="correct horse")
+
+    kept = await passwords.find(world.context.reader, user.id)
+
+    assert kept is not None
+    assert kept.startswith("$argon2id$")
+    assert "correct horse" not in repr(await world.facts())
+
+
+async def test_nobody_changes_the_password_of_somebody_who_may_do_more(world: World) -> None:
+    boss = await create(world, "boss", roles=["admin"])
+
+    message = "Changing this user's password would reach beyond what this token may do itself: admin."
+    async with refused(world, Forbidden, message):
+        await users.update_user(scoped(world, "users:write"), user_id=boss.id, password="mine from now on")
+    async with refused(world, Forbidden, message):
+        await users.update_user(scoped(world, "users:write"), user_id=boss.id, password=None)
+    message = "Changing this user's activity would reach beyond what this token may do itself: admin."
+    async with refused(world, Forbidden, message):
+        await users.set_user_active(scoped(world, "users:write"), user_id=boss.id, active=False)
+
+
+async def test_a_deactivated_user_is_told_of_and_signed_out(world: World) -> None:
+    user = await create(world, "anna", password="first password")
+    await sessions.login(world.context, username="anna", password="first password")
+    head = await world.head()
+
+    off = await users.set_user_active(world.context, user_id=user.id, active=False)
+    signed_in = await tokens.list_of(world.context.reader, user.id)
+    on = await users.set_user_active(world.context, user_id=user.id, active=True)
+
+    assert (off.active, on.active, signed_in) == (False, True, [])
+    assert kinds(await world.facts(head)) == ["USER_UPDATED", "USER_UPDATED"]
+
+
+async def test_presence_is_told_of(world: World) -> None:
+    user = await create(world, "anna")
+    head = await world.head()
+
+    after = await users.set_presence(world.context, user_id=user.id, presence=Presence.BUSY)
+
+    assert after.presence is Presence.BUSY
+    assert kinds(await world.facts(head)) == ["USER_PRESENCE_CHANGED"]
