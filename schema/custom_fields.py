@@ -1,6 +1,7 @@
 """Custom fields: their definitions, the values that users, visitors and rooms hold, and how values are given."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Self
 
 import strawberry
@@ -10,8 +11,9 @@ from resolvers.custom_fields import FieldRef
 from resolvers.field_values import FieldAssignment, FieldIncrement
 from schema.context import Info
 from schema.fields import api_input, api_type, describe_enum, field, query_field
-from schema.scalars import FieldValue
+from schema.scalars import FieldValue, Long
 from storage import records
+from storage.removals import Removal
 
 describe_enum(
     records.FieldTarget,
@@ -69,6 +71,40 @@ class CustomFieldDefinition:
             unique=definition.unique,
             options=list(definition.options),
             pattern=definition.pattern,
+        )
+
+
+@api_type
+class CustomFieldRemoval:
+    """A custom field that was removed, and how far what it held is gone. Nobody sees its values either way."""
+
+    id: strawberry.ID
+    """The id that the definition had."""
+    target: records.FieldTarget
+    """What the field was a field of."""
+    key: str
+    """What the field was called; another may have the key by now."""
+    removed_at: datetime
+    """When it was removed."""
+    purged: Long
+    """How many users, visitors or rooms have been freed of its value."""
+    remaining: Long | None
+    """How many have not yet; null until they have been counted."""
+    done: bool
+    """Whether nothing is left of it."""
+
+    @classmethod
+    def of(cls, removal: Removal) -> Self:
+        done = removal.done_at is not None
+        remaining = None if removal.total is None else Long(max(removal.total - removal.purged, 0))
+        return cls(
+            id=strawberry.ID(removal.id),
+            target=removal.target,
+            key=removal.key,
+            removed_at=removal.removed_at,
+            purged=Long(removal.purged),
+            remaining=Long(0) if done else remaining,
+            done=done,
         )
 
 
@@ -174,3 +210,13 @@ class CustomFieldQueries:
         """The custom fields that are defined, by target and then in the order in which they were defined."""
         definitions = await custom_fields.list_definitions(info.context.reading, target=target)
         return [CustomFieldDefinition.of(definition) for definition in definitions]
+
+    @query_field(custom_fields.list_removals)
+    async def custom_field_removals(self, info: Info) -> list[CustomFieldRemoval]:
+        """The custom fields that were removed, longest removed first, until a day after their values are gone.
+
+        The values of a removed field are out of reach at once, but where they are many it takes a while to free the
+        room they take up. This shows how far that is.
+        """
+        removals = await custom_fields.list_removals(info.context.reading)
+        return [CustomFieldRemoval.of(removal) for removal in removals]

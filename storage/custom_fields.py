@@ -109,15 +109,15 @@ async def drop_unique_index(reader: Reader, target: FieldTarget, definition_id: 
 
 
 async def duplicates(reader: Reader, definition: FieldDefinition, *, limit: int) -> list[tuple[object, list[str]]]:
-    """The first values that several documents hold, each with the ids of up to three of those documents."""
+    """The first values that several documents hold, each with the ids of the first three of those documents."""
     path = f"fields.{definition.id}"
     groups = _holder(reader, definition.target).aggregate(
         [
             {"$match": {path: {"$exists": True}}},
-            {"$group": {"_id": f"${path}", "ids": {"$push": "$_id"}, "count": {"$sum": 1}}},
-            {"$match": {"count": {"$gt": 1}}},
+            {"$group": {"_id": f"${path}", "ids": {"$minN": {"input": "$_id", "n": 3}}}},
+            {"$match": {"ids.1": {"$exists": True}}},
+            {"$sort": {"ids": ASCENDING}},
             {"$limit": limit},
-            {"$project": {"ids": {"$slice": ["$ids", 3]}}},
         ],
         allowDiskUse=True,
     )
