@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from resolvers import custom_fields, rooms, users, visitors
+from resolvers import custom_fields, users
 from resolvers.custom_fields import FieldRef, define_custom_field, remove_custom_field, update_custom_field
-from resolvers.field_values import FieldAssignment, FieldIncrement
 from storage import maintenance, removals
-from storage import users as stored_users
 from storage.errors import (
     Duplicate,
     FieldRequired,
@@ -21,11 +19,9 @@ from storage.errors import (
     InvalidFieldValue,
     NotFound,
     SwitchboardError,
-    UnknownField,
 )
-from storage.facts import CustomFieldDefined, CustomFieldRemoved, CustomFieldUpdated, RoomClosed, RoomUpdated
+from storage.facts import CustomFieldDefined, CustomFieldRemoved, CustomFieldUpdated
 from storage.records import FieldDefinition, FieldTarget, FieldType, User, UserType
-from storage.transactions import Transaction
 from tests.resolvers.refusals import kinds, refused, scoped, values
 from tests.resolvers.worlds import World
 
@@ -335,221 +331,6 @@ async def test_a_key_can_be_defined_anew_with_another_type_at_once(world: World,
         expected="NUMBER",
     ):
         await assign(world, anna, plan="x")
-
-
-# ---------------------------------------------------------------- other processes
-
-
-async def test_a_field_is_known_in_every_process_at_once(world: World, other: World) -> None:
-    await define(world, "plan")
-
-    anna = await create(other, "anna", plan="free")
-
-    assert (await world.user(anna)).custom_fields == {"plan": "free"}
-
-
-async def test_a_rule_binds_every_process_once_its_fact_has_arrived(world: World, other: World) -> None:
-    made = await define(world, "plan")
-    await create(other, "anna", plan="1")
-
-    await update_custom_field(world.context, id=made.id, pattern="[0-9]+")
-    await arrived(world, other)
-
-    message = 'Custom field "plan": expected TEXT that matches [0-9]+, got "x" (String).'
-    for one in (world, other):
-        async with refused(world, InvalidFieldValue, message, key="plan", expected="TEXT that matches [0-9]+"):
-            await create(one, "bert", plan="x")
-    await remove_custom_field(world.context, id=made.id)
-    await arrived(world, other)
-    with pytest.raises(UnknownField):
-        await create(other, "bert", plan="1")
-
-
-async def test_a_value_of_a_field_that_a_process_does_not_know_yet_is_kept(world: World, other: World) -> None:
-    anna = await create(world, "anna")
-    await define(world, "plan")
-    await assign(world, anna, plan="free")
-    await arrived(world, other)
-    other.services.storage.catalog._by_id.clear()  # as it was before the fact came
-    renamed = await users.update_user(other.context, user_id=anna.id, name="Anna")
-
-    assert renamed.custom_fields == {"plan": "free"}
-    assert (await world.user(anna)).custom_fields == {"plan": "free"}
-
-
-async def test_nothing_is_written_that_was_checked_by_a_definition_of_before(world: World) -> None:
-    """A change that is overtaken by the removal and redefinition of its field starts again, and is refused then."""
-    made = await define(world, "plan", TEXT)
-    anna = await create(world, "anna", plan="old")
-    storage = world.services.storage
-    attempts = []
-
-    async def body(tx: Transaction) -> User:
-        before = await stored_users.get(tx, anna.id)
-        attempts.append(dict(before.custom_fields))
-        if len(attempts) == 1:
-            await remove_custom_field(world.context, id=made.id)
-            await define(world, "plan", NUMBER)
-        return await stored_users.update(tx, before, before)
-
-    await storage.changes.run(body)
-
-    assert attempts[:2] == [{"plan": "old"}, {}]
-    assert (await world.user(anna)).custom_fields == {}
-
-
-async def arrived(world: World, other: World) -> None:
-    """Return when the other process has heard everything that happened until now."""
-    async with asyncio.timeout(10):
-        await other.services.storage.feed.wait(await world.head() - 1)
-
-
-# ---------------------------------------------------------------- values that are written at once
-
-
-async def test_writers_of_different_keys_both_win(world: World, other: World) -> None:
-    keys = [f"k{n}" for n in range(10)]
-    for key in keys:
-        await define(world, key, NUMBER)
-    anna = await create(world, "anna")
-
-    await asyncio.gather(*(assign((world, other)[n % 2], anna, **{key: n}) for n, key in enumerate(keys)))
-
-    assert (await world.user(anna)).custom_fields == {key: n for n, key in enumerate(keys)}
-
-
-async def test_increments_of_many_writers_add_up(world: World, other: World) -> None:
-    await define(world, "count", NUMBER, target=ROOM)
-    await define(world, "sum", NUMBER, target=ROOM)
-    room = await world.waiting()
-
-    await asyncio.gather(
-        *(
-            rooms.update_room(
-                (world, other)[n % 2].context,
-                room_id=room.id,
-                increment=[FieldIncrement("count", 1), FieldIncrement("sum", 0.5)],
-            )
-            for n in range(40)
-        )
-    )
-
-    after = await world.room(room)
-    assert (after.custom_fields, after.revision) == ({"count": 40, "sum": 20.0}, room.revision + 40)
-    assert isinstance(after.custom_fields["count"], int)
-
-
-async def test_two_that_want_one_value_of_a_unique_field_get_it_once(world: World, other: World) -> None:
-    await define(world, "badge", unique=True, target=VISITOR)
-
-    answers = await asyncio.gather(
-        *(
-            visitors.save_visitor((world, other)[n % 2].context, token=f"t{n}", custom_fields=values(badge="a"))
-            for n in range(10)
-        ),
-        return_exceptions=True,
-    )
-
-    refusals = [answer for answer in answers if isinstance(answer, Exception)]
-    assert len(refusals) == 9
-    assert {str(one) for one in refusals} == {'Another visitor holds badge "a" already; it is unique.'}
-    assert await world.services.storage.database["visitors"].count_documents({}) == 2
-
-
-async def test_a_room_tells_what_its_fields_were_and_takes_the_last_ones_with_it(world: World) -> None:
-    await define(world, "caseId", target=ROOM)
-    await define(world, "score", NUMBER, target=ROOM)
-    room = await world.start(custom_fields=values(caseId="c-1"))
-    head = await world.head()
-
-    await rooms.update_room(
-        world.context,
-        room_id=room.id,
-        custom_fields=values(caseId=None),
-        increment=[FieldIncrement("score", 2)],
-    )
-    closed = await rooms.close_room(world.context, room_id=room.id, custom_fields=values(score=5, caseId="c-2"))
-
-    updated, ended = await world.facts(head)
-    assert isinstance(updated, RoomUpdated)
-    assert updated.changes == ("customFields.caseId", "customFields.score")
-    assert updated.previous_custom_fields == {"caseId": "c-1"}
-    assert updated.room.room.custom_fields == {"score": 2}
-    assert isinstance(ended, RoomClosed)
-    assert ended.room.room.custom_fields == closed.custom_fields == {"score": 5, "caseId": "c-2"}
-
-
-@pytest.mark.parametrize(
-    ("assignments", "increments", "kind", "message", "data"),
-    [
-        (
-            values(nothing=1),
-            [],
-            UnknownField,
-            'There is no custom field "nothing" here; defined are "caseId", "score".',
-            {"key": "nothing"},
-        ),
-        (
-            [],
-            [FieldIncrement("nothing", 1)],
-            UnknownField,
-            'There is no custom field "nothing" here; defined are "caseId", "score".',
-            {"key": "nothing"},
-        ),
-        (
-            [],
-            [FieldIncrement("caseId", 1)],
-            InvalidFieldValue,
-            'Increment of custom field "caseId": only a NUMBER can be incremented, and the field is a TEXT.',
-            {"key": "caseId", "expected": "NUMBER"},
-        ),
-        (
-            values(score=1),
-            [FieldIncrement("score", 1)],
-            Invalid,
-            'Custom field "score" is given twice.',
-            {"key": "score"},
-        ),
-        (
-            [],
-            [FieldIncrement("score", 2.0**53 - 1)],
-            InvalidFieldValue,
-            (
-                'Increment of custom field "score", the result: expected NUMBER, if whole from '
-                "-9007199254740991 to 9007199254740991, got 9007199254740992 (Int)."
-            ),
-            {"key": "score", "expected": "NUMBER, if whole from -9007199254740991 to 9007199254740991"},
-        ),
-        (values(caseId=None), [], FieldRequired, 'Custom field "caseId" is required.', {"key": "caseId"}),
-        (
-            values(caseId="c-1"),
-            [],
-            Duplicate,
-            'Another room holds caseId "c-1" already; it is unique.',
-            {"key": "caseId"},
-        ),
-    ],
-)
-async def test_a_refused_update_of_a_room_changes_nothing(
-    world: World,
-    assignments: list[FieldAssignment],
-    increments: list[FieldIncrement],
-    kind: type[SwitchboardError],
-    message: str,
-    data: dict[str, Any],
-) -> None:
-    await define(world, "caseId", target=ROOM, unique=True, required=True)
-    await define(world, "score", NUMBER, target=ROOM)
-    await world.start(custom_fields=values(caseId="c-1"))
-    room = await world.start(custom_fields=values(caseId="c-2", score=1))
-
-    async with refused(world, kind, message, **data):
-        await rooms.update_room(
-            world.context, room_id=room.id, subject="never written", custom_fields=assignments, increment=increments
-        )
-    if not increments:
-        async with refused(world, kind, message, **data):
-            await rooms.close_room(world.context, room_id=room.id, custom_fields=assignments)
 
 
 async def test_kinds_of_facts_about_definitions(world: World) -> None:
