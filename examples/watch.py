@@ -37,7 +37,7 @@ async def watch(url: str, token: str) -> None:
         try:
             if cursor is None:
                 async with httpx.AsyncClient() as http:
-                    cursor = (await Api(http, url, token, DOCUMENT).run("Now"))["eventCursor"]
+                    cursor = (await Api(http, url, token, DOCUMENT).run("LogEnd"))["eventCursor"]
             async with open_socket(url, token, DOCUMENT) as socket:
                 await socket.subscribe("Watch", hear, after=cursor)
                 print(f"Watching {url}", file=sys.stderr)
