@@ -19,10 +19,12 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
+from resolvers import access
 from schema import limits
-from schema.context import RequestContext
+from schema.context import WITHIN, RequestContext
 from schema.errors import invalid_document
 from schema.limits import Limits
+from schema.selections import scopes_of_answers
 from storage.errors import QueryTooComplex
 
 #: How many characters of documents are kept in all, and in one: a parsed document takes some 150 bytes for each.
@@ -44,6 +46,17 @@ class Document:
         self._size_variables: frozenset[str] | None = None
         self.has_one_operation = sum(isinstance(node, OperationDefinitionNode) for node in self.node.definitions) == 1
         self._schema = schema
+
+    @cached_property
+    def scopes(self) -> Mapping[str | None, frozenset[str]]:
+        """By the name of each mutation, the scopes that its answer needs."""
+        return scopes_of_answers(self._schema, self.node)
+
+    def scopes_of(self, operation_name: str | None) -> frozenset[str]:
+        """The scopes that the answer to the operation needs, if it is a mutation."""
+        if self.has_one_operation:
+            return next(iter(self.scopes.values()), frozenset())
+        return self.scopes.get(operation_name, frozenset())
 
     def check(self, variables: Mapping[str, Any]) -> None:
         """Raise QueryTooComplex when it is beyond its limits with these variables."""
@@ -106,6 +119,10 @@ class Library:
         return document
 
 
+def limits_in(context: object) -> Limits:
+    return context.limits if isinstance(context, RequestContext) else WITHIN
+
+
 class Documents(SchemaExtension):
     """Parses and validates by way of a library."""
 
@@ -118,17 +135,20 @@ class Documents(SchemaExtension):
         if context.query is not None:
             # A text that cannot be parsed is parsed once more where errors are caught, and they are told there.
             with suppress(GraphQLSyntaxError, RecursionError):
-                limits = context.context.limits if isinstance(context.context, RequestContext) else Limits()
-                self._document = self._library.get(context.query, context.schema._schema, limits)
+                within = limits_in(context.context)
+                self._document = self._library.get(context.query, context.schema._schema, within)
                 context.graphql_document = self._document.node
         yield
 
     def on_validate(self) -> Iterator[None]:
         document, context = self._document, self.execution_context
         if document is not None:
-            document.check(context.variables or {})
             context.pre_execution_errors = list(document.errors)
             if not (document.has_one_operation or document.errors or context._provided_operation_name):
                 several = GraphQLError("The document has several operations: name the one that is meant.")
                 context.pre_execution_errors = invalid_document([several])
+            if not context.pre_execution_errors and isinstance(context.context, RequestContext):
+                needed = document.scopes_of(context._provided_operation_name)
+                if needed:
+                    access.require(context.context.reading.caller, sorted(needed))
         yield

@@ -1,12 +1,15 @@
 """The schema: its roots put together from the nouns, and how its documents are parsed, validated and executed."""
 
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, GraphQLInputObjectType, GraphQLSchema
+from graphql import GraphQLError, GraphQLInputObjectType, GraphQLSchema, GraphQLSyntaxError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from schema.actors import ActorQueries
@@ -18,8 +21,8 @@ from schema.context import RequestContext
 from schema.custom_field_mutations import CustomFieldMutations
 from schema.custom_fields import CustomFieldQueries
 from schema.departments import DepartmentMutations, DepartmentQueries
-from schema.documents import Documents, Library
-from schema.errors import present
+from schema.documents import Documents, Library, limits_in
+from schema.errors import from_exception, present
 from schema.events import EVENT_TYPES
 from schema.execution import Executor, prepare
 from schema.fields import api_type
@@ -34,6 +37,7 @@ from schema.subscriptions import Subscription
 from schema.user_mutations import UserMutations
 from schema.users import UserQueries
 from schema.visitors import VisitorMutations, VisitorQueries
+from storage.errors import QueryTooComplex
 
 
 @api_type
@@ -76,13 +80,20 @@ class Mutation(
     """
 
 
+#: The documents of this process.
+LIBRARY = Library()
+
+
 class Schema(strawberry.Schema):
-    """Strawberry's schema, with our errors, and with the log's end read first where it is asked for."""
+    """Strawberry's schema, with our errors and limits, and with the log's end read first where it is asked for."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         present(errors)
 
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
+        refusal = self._refusal(query, kwargs)
+        if refusal is not None:
+            return refusal
         await _read_head_first(query, kwargs.get("context_value"))
         # One answer is not what a subscription asks for; those who can take more call `stream`.
         allowed = kwargs.get("allowed_operation_types") or OperationType
@@ -90,8 +101,28 @@ class Schema(strawberry.Schema):
         return await super().execute(query, *args, **kwargs)
 
     async def stream(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
+        refusal = self._refusal(query, kwargs)
+        if refusal is not None:
+            return _only(refusal)
         await _read_head_first(query, kwargs.get("context_value"))
         return await super().stream(query, *args, **kwargs)
+
+    def _refusal(self, query: str | None, given: Mapping[str, Any]) -> PreExecutionError | None:
+        """The answer to a document that holds too much, before any work is done for it."""
+        if query is None:
+            return None
+        limits = limits_in(given.get("context_value"))
+        # A text that cannot be parsed is told of where errors are caught.
+        with suppress(GraphQLSyntaxError, RecursionError):
+            try:
+                LIBRARY.get(query, self._schema, limits).check(given.get("variable_values") or {})
+            except QueryTooComplex as refusal:
+                return PreExecutionError(data=None, errors=[from_exception(refusal)])
+        return None
+
+
+async def _only(result: PreExecutionError) -> AsyncGenerator[PreExecutionError, None]:
+    yield result
 
 
 async def _read_head_first(query: str | None, context: object) -> None:
@@ -115,7 +146,7 @@ schema = Schema(
     subscription=Subscription,
     types=[*EVENT_TYPES],
     config=StrawberryConfig(scalar_map=SCALARS),
-    extensions=[partial(Documents, Library())],
+    extensions=[partial(Documents, LIBRARY)],
     execution_context_class=Executor,
 )
 _hand_choices_over(schema._schema)

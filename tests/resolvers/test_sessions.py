@@ -42,8 +42,10 @@ async def test_session_begun_while_a_user_was_deactivated_does_not_come_back(wor
     assert (await access.authenticate(world.services.storage, session.token)).actor is None
 
 
-async def test_too_many_failures_are_rate_limited_also_with_the_right_password(world: World) -> None:
-    world.services.sign_ins = SignIns(2)
+async def test_too_many_failures_are_rate_limited_also_with_the_right_password(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.services, "sign_ins", SignIns(2))
     await users.create_user(world.context, username="clara", password=OLD)
     for _ in range(2):
         with pytest.raises(Unauthenticated):
