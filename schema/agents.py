@@ -9,7 +9,7 @@ from resolvers import agents
 from schema import departments, rooms, users
 from schema.connections import DEFAULT_FIRST, After, Connection, First, size
 from schema.context import Info
-from schema.fields import api_type, describe_enum, field, later, query_field
+from schema.fields import api_type, describe_enum, field, later, query_field, scoped_field
 from schema.filters import RoomFilter, UserFilter, expression_of
 from schema.loaders import PageOf
 from schema.references import DepartmentRef, RoomRef, UserRef
@@ -76,7 +76,7 @@ class Agent:
         found = await info.context.loaders.departments.load_many(ids)
         return [departments.Department.of(department) for department in found]
 
-    @field
+    @scoped_field("rooms:read")
     async def rooms(
         self,
         info: Info,
@@ -87,7 +87,7 @@ class Agent:
             strawberry.argument(description="Only rooms of which this holds; all of its own when null."),
         ] = None,
     ) -> Connection[RoomRef]:
-        """The rooms it serves now, ASSIGNED and ON_HOLD, oldest first. Needs the scope `rooms:read`."""
+        """The rooms it serves now, ASSIGNED and ON_HOLD, oldest first."""
         page = await info.context.loaders.rooms_of_agents.load(
             PageOf(self.id, size(first), after, expression_of(where))
         )

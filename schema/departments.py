@@ -8,7 +8,7 @@ from resolvers import departments
 from schema import agents
 from schema.connections import DEFAULT_FIRST, After, Connection, First, size
 from schema.context import Info
-from schema.fields import api_input, api_type, describe_enum, field, given, mutation_field, query_field
+from schema.fields import api_input, api_type, describe_enum, given, mutation_field, query_field, scoped_field
 from schema.loaders import PageOf
 from schema.mutations import Input, MutationInput, MutationPayload
 from schema.references import AgentRef
@@ -56,9 +56,9 @@ class Department:
             fallback_routing=record.fallback_routing,
         )
 
-    @field
+    @scoped_field("users:read")
     async def agents(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[AgentRef]:
-        """The agents that work in it, in the order in which their users were created. Needs the scope `users:read`."""
+        """The agents that work in it, in the order in which their users were created."""
         page = await info.context.loaders.agents_of_departments.load(PageOf(self.id, size(first), after))
         return Connection.of(page, agents.Agent.of)
 

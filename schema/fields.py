@@ -93,6 +93,17 @@ def field(method: Method) -> Method:
     return _declared(strawberry.field(resolver=method, description=inspect.getdoc(method)), method)
 
 
+def scoped_field(*scopes: str) -> Callable[[Method], Method]:
+    """A field that a method resolves, and that needs scopes of its own."""
+
+    def declare(method: Method) -> Method:
+        directives = [Requires(scopes=list(scopes))]
+        description = _with_scopes(method, scopes)
+        return _declared(strawberry.field(resolver=method, description=description, directives=directives), method)
+
+    return declare
+
+
 def query_field(operation: object) -> Callable[[Method], Method]:
     """A root query, which needs the scopes that this operation of the resolvers declares."""
 

@@ -11,7 +11,18 @@ from schema import agents, departments, events, messages, visitors
 from schema.connections import DEFAULT_FIRST, After, Connection, First, size
 from schema.context import Info
 from schema.custom_fields import CustomFieldRef, HasCustomFields, ref_of
-from schema.fields import api_choice, api_enum, api_input, api_type, chosen, describe_enum, field, later, query_field
+from schema.fields import (
+    api_choice,
+    api_enum,
+    api_input,
+    api_type,
+    chosen,
+    describe_enum,
+    field,
+    later,
+    query_field,
+    scoped_field,
+)
 from schema.filters import RoomFilter, expression_of
 from schema.loaders import PageOf
 from schema.orders import OrderDirection, descending
@@ -120,15 +131,15 @@ class Room(HasCustomFields):
             return None if user is None else agents.Agent.of(user)
         return None if self.record.last_served_by_id is None else later(_agent(info, self.record.last_served_by_id))
 
-    @field
+    @scoped_field("messages:read")
     async def messages(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[MessageRef]:
-        """What was said in it, oldest first. Needs the scope `messages:read`."""
+        """What was said in it, oldest first."""
         page = await info.context.loaders.messages_of_rooms.load(PageOf(self.id, size(first), after))
         return Connection.of(page, lambda record: messages.Message.of(record, room=self))
 
-    @field
+    @scoped_field("events:read")
     async def events(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[EventRef]:
-        """What happened to it, oldest first, as far back as events are kept. Needs the scope `events:read`."""
+        """What happened to it, oldest first, as far back as events are kept."""
         page = await info.context.loaders.events_of_rooms.load(PageOf(self.id, size(first), after))
         return Connection.of(page, events.of)
 
