@@ -50,13 +50,23 @@ def _method(change: Change, room_change: RoomChange) -> RoutingMethod:
 
 async def _claim(change: Change, room: WaitingRoom, method: RoutingMethod) -> User | None:
     """The agent to serve the room, held for this change; None when nobody is routable."""
-    turns = change.context.storage.changes.turns
-    tiers = await list_tiers(change.tx, change.context, room.department_id, method, limit=SPARE_CANDIDATES + turns.busy)
-    chosen = choose_for(room, tiers, method, claims=turns.count)
+    turns, roster = change.context.storage.changes.turns, change.context.services.roster
+    pool, limit = room.department_id, SPARE_CANDIDATES + turns.busy
+    # What was heard may be behind what other processes did. Then the claim loses, and the next attempt asks the
+    # database; and so does this one before it says that nobody is there.
+    trusting = change.tx.attempt == 1
+    chosen = None
+    if trusting:
+        known = roster.tiers(pool, method, bots_first=change.context.services.routing.bots_first, limit=limit)
+        chosen = choose_for(room, known, method, claims=turns.count)
+    if chosen is None:
+        trusting = False
+        tiers = await list_tiers(change.tx, change.context, pool, method, limit=limit)
+        chosen = choose_for(room, tiers, method, claims=turns.count)
     if chosen is None:
         return None
     await change.tx.take_turn(chosen.id)
-    agent = await users.find(change.tx, chosen.id)
+    agent = roster.agent(chosen.id) if trusting else await users.find(change.tx, chosen.id)
     if agent is None or not routable(agent) or not works_in(agent, room.department_id):
         raise Conflict  # somebody else was quicker; look again
     return agent
@@ -82,7 +92,7 @@ def works_in(agent: User, pool: str | None) -> bool:
 async def _others_come_first(change: Change, room: WaitingRoom, agent: User) -> bool:
     assert agent.agent is not None
     pools = {None, *agent.agent.department_ids}
-    if not await rooms.any_waiting(change.tx, pools):
+    if not change.context.services.roster.anybody_waits(pools):
         return False
     known = await departments.get_many(change.tx, agent.agent.department_ids)
     sources = Sources.of(known.values(), default=change.context.services.routing.method, moment=change.tx.now)

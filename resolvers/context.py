@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from resolvers.access import ANONYMOUS, Caller
+from resolvers.rosters import Roster
 from resolvers.sign_ins import SignIns
 from storage.catalog import Catalog
 from storage.records import RoutingMethod
@@ -25,6 +26,7 @@ class Services:
 
     storage: Storage
     routing: Routing = Routing()
+    roster: Roster = field(default_factory=Roster)
     sign_ins: SignIns = field(default_factory=SignIns)
     #: The hashes of tokens that people made up, which have no checksum.
     made_up_tokens: frozenset[str] = frozenset()

@@ -28,7 +28,7 @@ BATCH = 50
 #: How long a room can wait beside a free agent when the process that should have served it died.
 PATROL_SECONDS = 1.0
 #: Looks at the queue in a row from which nothing comes before others have their turn.
-FRUITLESS_LOOKS = 3
+FRUITLESS_LOOKS = 10
 
 Pair = tuple[WaitingRoom, Candidate]
 
@@ -128,15 +128,13 @@ class Queue:
                 if snapshot is None or snapshot.room.queued_at is None or WaitingRoom.of(snapshot.room) != room:
                     continue
                 if agent is None or not routable(agent) or not works_in(agent, room.department_id):
-                    continue
+                    break  # somebody else was quicker: look again, for whoever comes later must not overtake this room
                 room_change = RoomChange(tx, snapshot)
                 # Told as it will be stored: with the next version, however many rooms come with it.
                 agents[agent.id] = replace(with_room(agent, tx), version=before[agent.id].version + 1)
                 room_change.assign(agents[agent.id], AssignmentCause.ROUTED)
                 changes.append(room_change)
-            await users.update_many(
-                tx, [(before[one], agents[one]) for one in agents if agents[one] is not before[one]]
-            )
+            await users.move(tx, [(before[one], agents[one]) for one in agents if agents[one] is not before[one]])
             await rooms.update_many(tx, [(one.before, one.room, one.facts) for one in changes])
             return len(changes)
 

@@ -78,6 +78,23 @@ async def list_rooms(
     )
 
 
+@query("rooms:read")
+async def list_rooms_of(
+    context: Context,
+    agent_ids: Sequence[str],
+    *,
+    where: Expression | None = None,
+    first: int = 50,
+    after: str | None = None,
+) -> dict[str, Page[Room]]:
+    """A page of the rooms that each of these agents serves, that match and that the caller may see, by agent, in one
+    round trip."""
+    expression = await bind(context.reader, FieldTarget.ROOM, where)
+    visible = And((expression, access.visible_rooms(context.caller)))
+    size = validation.page_size(first)
+    return await rooms.read_rooms_of(context.reader, agent_ids, visible, first=size, after=after)
+
+
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Room]:
     """Rooms by id, for fields of things that the caller was allowed to read."""
     return await rooms.get_many(context.reader, ids)

@@ -43,6 +43,13 @@ async def open_services(
     )
     queue = Queue(services)
     services.listen(queue.moved)
+
+    def hear(facts: Sequence[Fact]) -> None:
+        services.roster.hear(facts)
+
+    storage.changes.listeners.append(hear)
+    storage.feed.listeners.append(hear)
+    await services.roster.load(storage.reader)
     tasks = [
         asyncio.create_task(queue.run(), name="serve the queue"),
         asyncio.create_task(_maintain(storage, retention), name="keep the data in order"),

@@ -85,7 +85,7 @@ def with_capacity_gained(user: User) -> User:
 
 async def take_on(tx: Transaction, agent: User) -> User:
     """Store that the agent has one room more. Starts again when the agent has changed meanwhile."""
-    return await users.update(tx, agent, with_room(agent, tx))
+    return await _moved(tx, agent, with_room(agent, tx))
 
 
 async def resumed(tx: Transaction, agent: User) -> User:
@@ -93,14 +93,19 @@ async def resumed(tx: Transaction, agent: User) -> User:
     reason = refusal(agent)
     if reason == "INACTIVE" or at_capacity(agent):
         raise not_routable(agent, reason="INACTIVE" if reason == "INACTIVE" else "AT_CAPACITY")
-    return await users.update(tx, agent, with_room(agent, tx, assigned=False))
+    return await _moved(tx, agent, with_room(agent, tx, assigned=False))
 
 
 async def let_go(tx: Transaction, agent: User, *, status: RoomStatus) -> User:
     """Store that the agent no longer serves a room that was ASSIGNED or ON_HOLD; the latter did not count."""
     if status is RoomStatus.ON_HOLD:
         return agent
-    return await users.update(tx, agent, without_room(agent))
+    return await _moved(tx, agent, without_room(agent))
+
+
+async def _moved(tx: Transaction, before: User, after: User) -> User:
+    (moved,) = await users.move(tx, [(before, after)])
+    return moved
 
 
 # ---------------------------------------------------------------- those who leave

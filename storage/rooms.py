@@ -8,7 +8,8 @@ from types import MappingProxyType
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
-from storage import custom_fields, departments, entities, pages, users, visitors
+from storage import children, custom_fields, departments, entities, pages, users, visitors
+from storage.children import Link
 from storage.database import Document, to_record
 from storage.entities import Kind
 from storage.errors import NotFound
@@ -20,6 +21,7 @@ from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, Ro
 from storage.transactions import Reader, Transaction
 
 KIND = Kind("rooms", Room, noun="room", target=FieldTarget.ROOM)
+OF_AGENTS = Link("users", "rooms", "servedById")
 BY_PRIORITY = Order("priority", "priority")
 #: Highest priority first, then longest waiting.
 WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
@@ -95,6 +97,18 @@ async def read_page(
     return await pages.read(reader, KIND, to_query(where, FieldTarget.ROOM), order=order, first=first, after=after)
 
 
+async def read_rooms_of(
+    reader: Reader, agent_ids: Sequence[str], where: Expression, *, first: int, after: str | None
+) -> dict[str, Page[Room]]:
+    """A page of the rooms that each agent serves and that match, in the order they were started, in one round trip."""
+
+    async def decode(documents: list[Document]) -> list[Room]:
+        return await entities.decode(reader, KIND, documents)
+
+    query = to_query(where, FieldTarget.ROOM)
+    return await children.read_pages(reader, OF_AGENTS, agent_ids, query, decode=decode, first=first, after=after)
+
+
 async def list_served(reader: Reader, agent_id: str) -> list[Room]:
     """The rooms that an agent serves, those on hold included, in the order they were started."""
     status = {"$in": [RoomStatus.ASSIGNED.value, RoomStatus.ON_HOLD.value]}
@@ -114,22 +128,24 @@ class Overdue:
     waiting_since: datetime | None
 
 
-async def any_waiting(reader: Reader, pools: Iterable[str | None] | None = None) -> bool:
-    """Whether any room is QUEUED, in these departments (None: without department) if they are given."""
-    query = {**_QUEUED} if pools is None else {**_QUEUED, "departmentId": {"$in": list(pools)}}
-    return await reader.collection(KIND.collection).find_one(query, {"_id": 1}, session=reader.session) is not None
+async def any_waiting(reader: Reader) -> bool:
+    """Whether any room is QUEUED."""
+    return await reader.collection(KIND.collection).find_one({**_QUEUED}, {"_id": 1}) is not None
 
 
 async def list_waiting(
     reader: Reader,
-    pools: Iterable[str | None],
+    pools: Iterable[str | None] | None,
     *,
     overdue: Sequence[Overdue] = (),
     excluding: Sequence[str] = (),
-    limit: int,
+    limit: int = 0,
 ) -> list[WaitingRoom]:
-    """The rooms that wait in these departments (None: without department) and those overdue, in WAITING_ORDER."""
-    choices: list[Document] = [{**_QUEUED, "departmentId": {"$in": list(pools)}}]
+    """The rooms that wait in these departments (None: without department) and those overdue, in WAITING_ORDER.
+
+    `pools` None: in all departments; `limit` 0: all of them.
+    """
+    choices: list[Document] = [{**_QUEUED} if pools is None else {**_QUEUED, "departmentId": {"$in": list(pools)}}]
     for one in overdue:
         rooms = {**_QUEUED, "departmentId": one.department_id}
         choices.append({**rooms, "externalUntil": {"$lte": one.moment}})
@@ -141,7 +157,7 @@ async def list_waiting(
     found = reader.collection(KIND.collection).find(
         query, _WAITING, sort=WAITING_ORDER, limit=limit, session=reader.session
     )
-    return [to_record(document, WaitingRoom) for document in await found.to_list(limit)]
+    return [to_record(document, WaitingRoom) for document in await found.to_list(limit or None)]
 
 
 async def next_external_until(reader: Reader, *, after: datetime) -> datetime | None:

@@ -67,6 +67,7 @@ class Transaction(Reader):
         *,
         actor: Actor,
         client_mutation_id: str | None = None,
+        attempt: int = 1,
     ) -> None:
         super().__init__(database, catalog)
         self._turns = turns
@@ -75,6 +76,9 @@ class Transaction(Reader):
         self.now = now()
         self.actor = actor
         self.client_mutation_id = client_mutation_id
+        #: Which attempt at the change this is, from 1. What this process had been told was not new enough for those
+        #: before it.
+        self.attempt = attempt
         self.facts: list[Fact] = []
         self._catalog_revision = catalog.revision
 
@@ -202,6 +206,8 @@ class Changes:
         self._process = process
         self._running: set[asyncio.Task[Any]] = set()
         self.turns = Turns()
+        #: Called with the facts of every change of this process as soon as it is true, before the log has them.
+        self.listeners: list[Callable[[Sequence[Fact]], None]] = []
 
     async def run(
         self,
@@ -258,7 +264,9 @@ class Changes:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE_SECONDS
         pause = FIRST_PAUSE_SECONDS
+        attempt = 0
         while True:
+            attempt += 1
             tx = Transaction(
                 self._database,
                 self._catalog,
@@ -266,11 +274,14 @@ class Changes:
                 self._process,
                 actor=actor,
                 client_mutation_id=client_mutation_id,
+                attempt=attempt,
             )
             try:
                 result = await body(tx)
                 await tx.write_facts()
                 await tx.commit(deadline)
+                for listener in self.listeners:
+                    listener(tx.facts)
                 return result, tx.facts
             except Conflict as conflict:
                 if loop.time() > deadline:

@@ -2,21 +2,23 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pymongo import ASCENDING
+import msgspec
+from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
-from storage import custom_fields, entities, pages
+from storage import children, custom_fields, entities, pages
 from storage.attributes import routable
+from storage.children import Link
 from storage.database import Document, from_builtins
 from storage.entities import Kind
 from storage.errors import UsernameTaken
 from storage.facts import UserFact
-from storage.filters import And, AttributeCondition, Expression, Operator
+from storage.filters import Expression
 from storage.pages import Order, Page
 from storage.queries import to_query
 from storage.records import Candidate, FieldDefinition, FieldTarget, User
-from storage.transactions import Reader, Transaction
+from storage.transactions import Conflict, Reader, Transaction
 
 
 def _derive(user: User, document: Document) -> None:
@@ -27,6 +29,7 @@ def _derive(user: User, document: Document) -> None:
 
 
 KIND = Kind("users", User, noun="user", target=FieldTarget.USER, derive=_derive)
+OF_DEPARTMENTS = Link("departments", "users", "agent.departmentIds")
 BY_USERNAME = Order("username", "usernameKey")
 
 
@@ -68,10 +71,17 @@ async def read_page(
     return await pages.read(reader, KIND, to_query(where, FieldTarget.USER), order=order, first=first, after=after)
 
 
-async def list_agents_of(reader: Reader, department_id: str, *, first: int, after: str | None) -> Page[User]:
-    """The agents of a department, in the order in which their users were created."""
-    where = And((AttributeCondition("department", Operator.EQ, department_id),))
-    return await read_page(reader, where, first=first, after=after)
+async def read_agents_of(
+    reader: Reader, department_ids: Sequence[str], *, first: int, after: str | None
+) -> dict[str, Page[User]]:
+    """A page of each department's agents, in the order in which their users were created, in one round trip."""
+
+    async def decode(documents: list[Document]) -> list[User]:
+        return await entities.decode(reader, KIND, documents)
+
+    return await children.read_pages(
+        reader, OF_DEPARTMENTS, department_ids, {}, decode=decode, first=first, after=after
+    )
 
 
 async def insert(tx: Transaction, user: User, *kinds: type[UserFact]) -> User:
@@ -132,6 +142,11 @@ async def list_candidates(
     ]
 
 
+async def list_agents(reader: Reader) -> list[User]:
+    """All agents."""
+    return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}})
+
+
 async def list_pools(reader: Reader) -> set[str | None]:
     """The departments with at least one routable agent, and None if there is any."""
     groups = reader.collection(KIND.collection).aggregate(
@@ -141,9 +156,33 @@ async def list_pools(reader: Reader) -> set[str | None]:
     return {None, *(one for ids in found for one in ids)} if found else set()
 
 
-async def update_many(tx: Transaction, changes: Sequence[tuple[User, User]]) -> None:
-    """Change several users in ways that facts about rooms tell of, each (before, after)."""
-    await entities.replace_many(tx, KIND, [(before, after, 0) for before, after in changes])
+async def move(tx: Transaction, changes: Sequence[tuple[User, User]]) -> list[User]:
+    """Store what rooms that come or go make of agents, each (before, after); facts about the rooms tell of it.
+
+    Only that is written, and only if the agents are still as they were before; else the change starts again (Conflict).
+    """
+    moved = [msgspec.structs.replace(after, version=before.version + 1) for before, after in changes]
+    writes = [
+        UpdateOne({"_id": before.id, "version": before.version}, {"$set": _moved(after)})
+        for (before, _), after in zip(changes, moved, strict=True)
+    ]
+    if writes:
+        session = await tx.writing()
+        written = await tx.collection(KIND.collection).bulk_write(writes, session=session)
+        if written.matched_count < len(writes):
+            raise Conflict
+    return moved
+
+
+def _moved(user: User) -> Document:
+    assert user.agent is not None
+    return {
+        "version": user.version,
+        "routable": routable(user),
+        "agent.openRoomCount": user.agent.open_room_count,
+        "agent.lastAssignedAt": user.agent.last_assigned_at,
+        "agent.capacityEpoch": user.agent.capacity_epoch,
+    }
 
 
 async def count_wrong(reader: Reader, right: Mapping[str, int]) -> dict[str, tuple[int, int]]:

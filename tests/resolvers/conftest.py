@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 
 from resolvers.context import Routing, Services
+from resolvers.rosters import Roster
 from storage.custom_fields import HOLDERS
 from tests.conftest import ADMIN_TOKEN
 from tests.resolvers.worlds import World
@@ -70,6 +71,7 @@ async def empty_world(services: Services) -> World:
                 await holder.drop_index(index["name"])
     await services.storage.catalog.refresh()
     services.routing = Routing()
+    services.roster = Roster()
     world = World(services)
     await world.visitor()
     return world

@@ -260,7 +260,7 @@ async def test_an_outside_decision_that_was_overdue_when_the_server_started_is_t
     room = await world.start(external)
     await make_overdue(world, room)
 
-    await Queue(world.services).serve()
+    await world.settle()
 
     assert (await world.story(room))[2:] == ["AGENT_ASSIGNED ROUTED anna (-)"]
 

@@ -1,0 +1,131 @@
+"""The agents and the waiting rooms as one process knows them, from what it commits itself and from the facts it hears.
+
+It saves asking the database whom a room could go to. What is decided on it holds only if the database says the same:
+the claim of an agent names the version that is known here, and loses when there is a newer one (claims.py).
+"""
+
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TypeAlias
+
+import msgspec
+
+from storage import rooms, users
+from storage.attributes import BOT_ROLE, routable
+from storage.facts import CustomFieldRemoved, Fact, RoomFact, UserFact
+from storage.records import Candidate, FieldTarget, Room, RoomStatus, RoutingMethod, User
+from storage.transactions import Reader
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+Pool: TypeAlias = str | None
+#: What routing compares agents by, least first, and then the agent's id.
+Place: TypeAlias = tuple[int, datetime, str, str]
+
+
+class Roster:
+    """Every agent with the version it has, in the order in which routing looks at those that are routable."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, User] = {}
+        #: The routable ones of each department (None: all), least loaded first, and longest without a room first.
+        self._by_load: dict[Pool, list[Place]] = defaultdict(list)
+        self._by_turn: dict[Pool, list[Place]] = defaultdict(list)
+        self._waiting: dict[str, Pool] = {}
+        self._waiting_in: Counter[Pool] = Counter()
+        #: Rooms that were heard of while the roster is loaded.
+        self._heard_of: set[str] | None = None
+
+    async def load(self, reader: Reader) -> None:
+        """Take in what the database holds; what is heard meanwhile is newer."""
+        self._heard_of = set()
+        for user in await users.list_agents(reader):
+            self._note(user)
+        for room in await rooms.list_waiting(reader, None):
+            if room.id not in self._heard_of:
+                self._waits(room.id, room.department_id)
+        self._heard_of = None
+
+    def hear(self, facts: Iterable[Fact]) -> None:
+        """Take in what became of agents and rooms, unless something newer is known. Hearing twice does no harm."""
+        for fact in facts:
+            match fact:
+                case RoomFact(room=snapshot):
+                    self._note_room(snapshot.room)
+                    for user in (snapshot.served_by, snapshot.former):
+                        if user is not None:
+                            self._note(user)
+                case UserFact(user=user):
+                    self._note(user)
+                case CustomFieldRemoved(definition=definition) if definition.target is FieldTarget.USER:
+                    self._lose_field(definition.key)
+
+    # ---------------------------------------------------------------- what routing asks
+
+    def agent(self, agent_id: str) -> User | None:
+        """The agent as it was when it was last heard of."""
+        return self._users.get(agent_id)
+
+    def tiers(
+        self, pool: Pool, method: RoutingMethod, *, bots_first: bool, limit: int
+    ) -> Sequence[Sequence[Candidate]]:
+        """The first `limit` routable agents of a department (None: of all); before them, if told so, the bots."""
+        places = (self._by_load if method is RoutingMethod.LEAST_LOADED else self._by_turn)[pool]
+        everybody = [Candidate.of(self._users[place[-1]]) for place in places[:limit]]
+        if not bots_first:
+            return (everybody,)
+        bots = (user for user in (self._users[place[-1]] for place in places) if BOT_ROLE in user.roles)
+        return ([Candidate.of(user) for user in islice(bots, limit)], everybody)
+
+    def anybody_waits(self, pools: Iterable[Pool]) -> bool:
+        """Whether a room waits in one of these departments."""
+        return any(self._waiting_in[pool] for pool in pools)
+
+    # ---------------------------------------------------------------- what is known
+
+    def _note(self, user: User) -> None:
+        known = self._users.get(user.id)
+        if known is None and user.agent is None:
+            return
+        if known is not None:
+            if known.version > user.version:
+                return
+            self._place(known, _remove)
+        self._users[user.id] = user
+        self._place(user, insort)
+
+    def _place(self, user: User, put: Callable[[list[Place], Place], None]) -> None:
+        agent = user.agent
+        if agent is None or not routable(user):
+            return
+        moment, name = agent.last_assigned_at or _NEVER, user.username.casefold()
+        for pool in (None, *agent.department_ids):
+            put(self._by_load[pool], (agent.open_room_count, moment, name, user.id))
+            put(self._by_turn[pool], (0, moment, name, user.id))
+
+    def _lose_field(self, key: str) -> None:
+        """What is told of an agent shows its fields, and these go without a new version of the agent."""
+        for user in self._users.values():
+            if key in user.custom_fields:
+                left = {name: value for name, value in user.custom_fields.items() if name != key}
+                self._users[user.id] = msgspec.structs.replace(user, custom_fields=left)
+
+    def _note_room(self, room: Room) -> None:
+        # A fact that comes late may say what is past; the newer ones about the room come right after it.
+        if self._heard_of is not None:
+            self._heard_of.add(room.id)
+        if room.id in self._waiting:
+            self._waiting_in[self._waiting.pop(room.id)] -= 1
+        if room.status is RoomStatus.QUEUED:
+            self._waits(room.id, room.department_id)
+
+    def _waits(self, room_id: str, pool: Pool) -> None:
+        self._waiting[room_id] = pool
+        self._waiting_in[pool] += 1
+
+
+def _remove(places: list[Place], place: Place) -> None:
+    del places[bisect_left(places, place)]
