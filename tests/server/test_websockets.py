@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -10,7 +11,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from tests.conftest import ADMIN_TOKEN
+from resolvers.context import Services
+from server import graphql
+from tests.conftest import ADMIN_TOKEN, served
 
 #: A server that says nothing for so long never will.
 PATIENCE_SECONDS = 10
@@ -137,6 +140,13 @@ async def test_operation_that_cannot_begin_is_an_error_and_the_socket_goes_on(
             "variables must be an object or null",
         ),
         ('{"type": "complete"}', "id must be a string"),
+        ('{"type": "complete", "id": ""}', "id must not be empty"),
+        ('{"type": "subscribe", "id": "", "payload": {"query": "{ __typename }"}}', "id must not be empty"),
+        (
+            '{"type": "subscribe", "id": "\\ud800", "payload": {"query": "{ __typename }"}}',
+            "WebSocket message must be valid JSON",
+        ),
+        ('{"type": "next", "id": "1", "payload": {"data": null}}', "Unknown message type"),
     ],
 )
 async def test_malformed_message_closes_with_4400(shared_url: str, message: str | bytes, reason: str) -> None:
@@ -164,6 +174,94 @@ async def test_second_connection_init_closes_with_4429(shared_url: str) -> None:
 async def test_other_protocols_are_refused_with_4406(shared_url: str, protocols: list[Subprotocol]) -> None:
     async with connect(shared_url.replace("http", "ws", 1), subprotocols=protocols or None) as socket:
         assert (await close_of(socket))[0] == 4406
+
+
+async def test_silence_instead_of_connection_init_closes_with_4408(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphql, "CONNECTION_INIT_WAIT", timedelta(seconds=0.05))
+    async with (
+        served(services) as url,
+        connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket,
+    ):
+        await send(socket, type="ping")
+
+        assert await receive(socket) == {"type": "pong"}
+        assert await close_of(socket) == (4408, "Connection initialisation timeout")
+
+
+WATCH = {"query": "subscription { events { id } }"}
+
+
+@pytest.mark.parametrize("name", ["1", "x" * 10_000, "\N{GRINNING FACE}" * 100])
+async def test_id_that_is_in_use_closes_with_4409(shared_url: str, name: str) -> None:
+    async with connected(shared_url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
+        await send(socket, id=name, type="subscribe", payload=WATCH)
+        await send(socket, id=name, type="subscribe", payload=WATCH)
+
+        code, reason = await close_of(socket)
+
+    assert code == 4409
+    assert reason == f"Subscriber for {name} already exists".encode()[:123].decode(errors="ignore")
+
+
+async def test_id_can_be_used_again_once_its_operation_is_over(shared_url: str) -> None:
+    async with connected(shared_url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
+        await send(socket, id="1", type="subscribe", payload=WATCH)
+        await send(socket, id="1", type="complete")
+        await send(socket, id="1", type="subscribe", payload={"query": "{ __typename }"})
+
+        assert await receive(socket) == {"id": "1", "type": "next", "payload": {"data": {"__typename": "Query"}}}
+        assert await receive(socket) == {"id": "1", "type": "complete"}
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_complete_of_what_is_not_there_is_ignored(shared_url: str, early: bool) -> None:
+    async with connect(shared_url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
+        if early:
+            await send(socket, id="1", type="complete")
+        await send(socket, type="connection_init")
+        if not early:
+            await send(socket, id="1", type="complete")
+        await send(socket, type="pong")
+        await send(socket, type="ping")
+
+        assert [await receive(socket), await receive(socket)] == [{"type": "connection_ack"}, {"type": "pong"}]
+
+
+async def test_subscribe_that_is_quicker_than_the_acknowledgement_is_answered(shared_url: str) -> None:
+    async with connect(shared_url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
+        await send(socket, type="connection_init", payload={"authorization": f"Bearer {ADMIN_TOKEN}"})
+        await send(socket, id="1", type="subscribe", payload={"query": "{ viewer { type } }"})
+
+        assert await receive(socket) == {"type": "connection_ack"}
+        assert (await receive(socket))["payload"] == {"data": {"viewer": {"type": "APP"}}}
+
+
+async def test_operation_that_cannot_go_on_leaves_the_others_alone(shared_url: str) -> None:
+    async with connected(shared_url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
+        await send(socket, id="watch", type="subscribe", payload=WATCH)
+        for number, query in enumerate(
+            [
+                "{",
+                "{ nothing }",
+                "{ a" * 300 + "}" * 300,
+                "{" + " __typename" * 60 + "}",
+                'subscription { events(after: "x") { id } }',
+            ]
+        ):
+            await send(socket, id=str(number), type="subscribe", payload={"query": query})
+            refusal = await receive(socket)
+            assert (refusal["id"], refusal["type"]) == (str(number), "error"), refusal
+        await send(
+            socket, id="large", type="subscribe", payload={"query": "{ __typename }", "variables": {"a": "x" * 70_000}}
+        )
+        assert (await receive(socket))["payload"][0]["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
+
+        await execute(shared_url, 'mutation { saveVisitor(input: {token: "beside"}) { visitor { id } } }')
+
+        message = await receive(socket)
+        assert (message["id"], message["type"]) == ("watch", "next")
 
 
 # ---------------------------------------------------------------- tokens that end
