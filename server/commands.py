@@ -11,7 +11,7 @@ from pathlib import Path
 
 from resolvers import access
 from server import demo
-from server.operators import create_app
+from server.operators import create_app, verify_counts
 from server.serving import ServingError, deployment, serve
 from server.settings import Settings, variable
 
@@ -97,6 +97,27 @@ def run_create_app(given: argparse.Namespace, settings: Settings) -> int:
         file=sys.stderr,
     )
     print(created.token)
+    return OK
+
+
+# ---------------------------------------------------------------- verify-counts
+
+
+def configure_verify_counts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repair", action="store_true", help="correct the counts that are wrong")
+    add_data_dir(parser)
+
+
+def run_verify_counts(given: argparse.Namespace, settings: Settings) -> int:
+    with deployment(settings, share=True) as uri:
+        drifts = asyncio.run(verify_counts(uri, settings.database, repair=given.repair))
+    for drift in drifts:
+        assert drift.agent.agent is not None
+        held = drift.agent.agent.open_room_count
+        print(f"{drift.agent.username} ({drift.agent.id}): openRoomCount is {held}, rooms assigned are {drift.right}")
+    if drifts and not given.repair:
+        raise CommandError(f"{len(drifts)} counts are wrong: run  switchboard verify-counts --repair  and report it.")
+    print("All those counts are corrected." if drifts else "The openRoomCount of every agent is right.")
     return OK
 
 
@@ -200,6 +221,21 @@ COMMANDS = (
         """,
         configure=configure_create_app,
         run=run_create_app,
+    ),
+    Command(
+        name="verify-counts",
+        summary="check that every agent's openRoomCount is right",
+        description="""
+            Compares the openRoomCount of every agent with the rooms that it has ASSIGNED, and fails when one is wrong,
+            which no crash can bring about: it would be a defect of Switchboard, or somebody changed the database by
+            hand. With --repair it corrects what is wrong. Either works while servers are running.
+        """,
+        examples="""
+            switchboard verify-counts
+            switchboard verify-counts --repair
+        """,
+        configure=configure_verify_counts,
+        run=run_verify_counts,
     ),
     Command(
         name="demo",

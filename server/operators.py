@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from resolvers import access, apps
+from resolvers import access, apps, counts
 from resolvers.access import Caller
 from resolvers.context import Context, Services
 from storage.records import SYSTEM
@@ -20,6 +20,12 @@ async def revoke_app(uri: str, database: str, *, app_id: str) -> None:
     """End an app and everything that is open in its name."""
     async with operator(uri, database) as context:
         await apps.revoke_app(context, app_id=app_id)
+
+
+async def verify_counts(uri: str, database: str, *, repair: bool) -> list[counts.Drift]:
+    """The agents whose openRoomCount is wrong, or was until now."""
+    async with operator(uri, database) as context:
+        return await (counts.repair_drifts(context) if repair else counts.find_drifts(context))
 
 
 @asynccontextmanager

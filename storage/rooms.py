@@ -171,11 +171,12 @@ async def next_external_until(reader: Reader, *, after: datetime) -> datetime | 
 # ---------------------------------------------------------------- counts
 
 
-async def count_assigned(reader: Reader) -> dict[str, int]:
-    """How many ASSIGNED rooms each agent serves, by the agent's id; those who serve none are absent."""
+async def count_assigned(reader: Reader, agent_id: str | None = None) -> dict[str, int]:
+    """How many ASSIGNED rooms each agent serves, or only that one; those who serve none are absent."""
+    of_agent = {} if agent_id is None else {"servedById": agent_id}
     groups = reader.collection("rooms").aggregate(
         [
-            {"$match": {"status": RoomStatus.ASSIGNED.value}},
+            {"$match": {"status": RoomStatus.ASSIGNED.value, **of_agent}},
             {"$group": {"_id": "$servedById", "count": {"$sum": 1}}},
         ],
         session=reader.session,

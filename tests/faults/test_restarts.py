@@ -1,0 +1,119 @@
+"""What outlives a server that is killed: counts that are right, time-outs that end, and a queue that is served."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from storage.database import Database
+from storage.facts import AgentAssigned
+from storage.log import Log
+from tests.faults.clients import ROOM, Client, gather
+from tests.histories import verify_history
+from tests.processes import ROOT, ServerProcess
+
+KILLS = 3
+#: How long a killed server served.
+SERVED_SECONDS = 1.0
+
+
+def switchboard(uri: str, database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, run to its end."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
+    settings = {"SWITCHBOARD_MONGODB_URI": uri, "SWITCHBOARD_DATABASE": database}
+    command = [sys.executable, "-m", "server.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=own | settings, capture_output=True, text=True, check=False)
+
+
+async def at_rest(database: Database) -> None:
+    """Return when every fact has its number."""
+    until = time.monotonic() + 30
+    while await database["outbox"].find_one({}):
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+
+
+async def work(client: Client) -> None:
+    """Start, hold, resume, unassign, close, ... until the server is gone."""
+    while True:
+        room = (await client.start("v"))["id"]
+        for name in ("holdRoom", "resumeRoom", "unassignAgent", "closeRoom"):
+            answers: list[Any] = await gather(client.mutate(name, ROOM, roomId=room))
+            if isinstance(answers[0], OSError):
+                return
+
+
+async def test_counts_are_right_after_servers_were_killed_under_load(mongodb_uri: str, database_name: str) -> None:
+    for kill in range(KILLS):
+        with ServerProcess(mongodb_uri, database_name) as server:
+            async with Client([server.url]) as client:
+                await client.visitor("v")
+                await gather(*(client.agent(f"agent{kill}-{number}", max_rooms=3) for number in range(4)))
+                working = asyncio.gather(*(work(client) for _ in range(16)), return_exceptions=True)
+                await asyncio.sleep(SERVED_SECONDS)
+                server.kill()
+                await working
+
+    with ServerProcess(mongodb_uri, database_name) as server:
+        assert server.url
+        verified = await asyncio.to_thread(switchboard, mongodb_uri, database_name, "verify-counts")
+    assert (verified.returncode, verified.stdout) == (0, "The openRoomCount of every agent is right.\n")
+    async with Database(mongodb_uri, database_name) as database:
+        await at_rest(database)
+        facts = await Log(database).read(0, 1_000_000)
+        verify_history(facts)
+        assert sum(isinstance(fact, AgentAssigned) for fact in facts) > KILLS
+
+
+async def test_wrong_counts_are_reported_and_repaired_by_the_command(mongodb_uri: str, database_name: str) -> None:
+    with ServerProcess(mongodb_uri, database_name) as server:
+        async with Client([server.url]) as client, Database(mongodb_uri, database_name) as database:
+            anna = await client.agent("anna")
+            await database["users"].update_one({"_id": anna}, {"$inc": {"agent.openRoomCount": 2, "version": 1}})
+
+            found = await asyncio.to_thread(switchboard, mongodb_uri, database_name, "verify-counts")
+            repaired = await asyncio.to_thread(switchboard, mongodb_uri, database_name, "verify-counts", "--repair")
+
+            assert (found.returncode, found.stderr.count("wrong")) == (1, 1)
+            assert found.stdout == f"anna ({anna}): openRoomCount is 2, rooms assigned are 0\n"
+            assert (repaired.returncode, repaired.stdout.splitlines()[-1]) == (0, "All those counts are corrected.")
+            answer = await client.send("query ($id: ID!) { agent(id: $id) { openRoomCount } }", id=anna)
+            assert answer == {"agent": {"openRoomCount": 0}}
+
+
+@pytest.mark.parametrize("survivors", [0, 1])
+async def test_an_outside_decision_that_does_not_come_is_taken_over_when_its_server_is_dead(
+    mongodb_uri: str, database_name: str, survivors: int
+) -> None:
+    with ServerProcess(mongodb_uri, database_name) as doomed:
+        async with Client([doomed.url]) as client:
+            await client.visitor("v")
+            anna = await client.agent("anna")
+            made = await client.mutate(
+                "createDepartment", "department { id }", name="D", routing="EXTERNAL", externalTimeoutSeconds=3
+            )
+            department = made["department"]["id"]
+            await client.mutate("setDepartmentAgents", "department { id }", departmentId=department, add=[anna])
+            others = [ServerProcess(mongodb_uri, database_name) for _ in range(survivors)]
+            assert all(other.url for other in others)
+            room = await client.start("v", departmentId=department)
+            assert room["status"] == "QUEUED"
+            doomed.kill()
+
+    with (others or [ServerProcess(mongodb_uri, database_name)])[0] as server:
+        async with Client([server.url]) as client, Database(mongodb_uri, database_name) as database:
+            until = time.monotonic() + 20
+            while (await client.send("query ($id: ID!) { room(by: {id: $id}) { status } }", id=room["id"]))["room"] != {
+                "status": "ASSIGNED"
+            }:
+                assert time.monotonic() < until
+                await asyncio.sleep(0.05)
+            await at_rest(database)
+            facts = await Log(database).read(0, 1_000)
+    started, assigned = facts[-3], facts[-1]
+    assert isinstance(assigned, AgentAssigned)
+    assert (assigned.occurred_at - started.occurred_at).total_seconds() >= 3
