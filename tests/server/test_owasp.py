@@ -1,0 +1,240 @@
+"""The items of the OWASP GraphQL Cheat Sheet, in its order and by its headings, each held by a test."""
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from resolvers.context import Services
+from resolvers.sign_ins import SignIns
+from server.settings import Settings
+from tests.conftest import ADMIN_TOKEN, served
+from tests.schema.test_limits import BOMB
+from tests.server.test_grants import execute
+
+ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+
+
+async def ask(url: str, query: str, headers: dict[str, str] = ADMIN, **variables: object) -> dict[str, Any]:
+    async with httpx.AsyncClient(headers=headers, timeout=30) as client:
+        answer = await client.post(url, json={"query": query, "variables": variables})
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def codes(url: str, query: str, headers: dict[str, str] = ADMIN, **variables: object) -> list[str]:
+    return [error["extensions"]["code"] for error in (await ask(url, query, headers, **variables)).get("errors", ())]
+
+
+@pytest.fixture
+async def closed_url(services: Services) -> AsyncIterator[str]:
+    """A server as one would run it for a public that is not to explore it."""
+    async with served(services, Settings(introspection=False, rate_per_address=2)) as address:
+        yield address
+
+
+# ---------------------------------------------------------------- Input Validation
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("query($first: Int) { users(first: $first) { nodes { id } } }", {"first": "1; drop"}),
+        ("query($first: Int) { users(first: $first) { nodes { id } } }", {"first": 10**12}),
+        ("query($where: UserFilter) { users(where: $where) { nodes { id } } }", {"where": {"$where": "1"}}),
+        ("query($where: UserFilter) { users(where: $where) { nodes { id } } }", {"where": {"username": {"$ne": ""}}}),
+        ("query($where: UserFilter) { users(where: $where) { nodes { id } } }", {"where": {"type": "ROOT"}}),
+        ("query($id: ID!) { agent(id: $id) { id } }", {"id": {"$gt": ""}}),
+    ],
+)
+async def test_input_validation_allows_only_what_the_schema_describes(
+    shared_url: str, query: str, variables: dict[str, object]
+) -> None:
+    assert await codes(shared_url, query, ADMIN, **variables) == ["INVALID_INPUT"]
+
+
+@pytest.mark.parametrize("given", ["", "x" * 1_000, "a\u0000b", "a\nb"])
+async def test_input_validation_bounds_texts(shared_url: str, given: str) -> None:
+    create = "mutation($name: String!) { createUser(input: {username: $name}) { user { id } } }"
+
+    assert await codes(shared_url, create, name=given) == ["INVALID_INPUT"]
+
+
+# ---------------------------------------------------------------- Injection Prevention
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        '{"$gt": ""}',
+        "'; db.users.drop(); //",
+        "$where",
+        ".*",
+        "^a",
+        "a.b",
+        "admin' || '1'=='1",
+        "<script>alert(1)</script>",
+    ],
+)
+async def test_injection_prevention_what_is_sent_is_data(shared_url: str, given: str) -> None:
+    find = """query($t: String!) {
+        users(where: {username: {startsWith: $t}}) { totalCount } user(by: {username: $t}) { id } }"""
+    token = f"{given}{secrets.token_hex(4)}"
+    save = "mutation($t: String!) { saveVisitor(input: {token: $t, name: $t}) { visitor { token name } } }"
+
+    assert (await ask(shared_url, find, t=given))["data"] == {"users": {"totalCount": 0}, "user": None}
+    assert (await ask(shared_url, save, t=token))["data"]["saveVisitor"]["visitor"] == {"token": token, "name": token}
+
+
+# ---------------------------------------------------------------- DoS Prevention
+
+
+async def test_query_limiting_depth(shared_url: str) -> None:
+    deep = "{ rooms { nodes { " + "servedBy { rooms { nodes { " * 7 + "id" + " } } }" * 7 + " } } }"
+
+    assert await codes(shared_url, deep) == ["QUERY_TOO_COMPLEX"]
+
+
+@pytest.mark.parametrize("first", [0, -1, 201, 2**31 - 1])
+async def test_query_limiting_amount(shared_url: str, first: int) -> None:
+    assert await codes(shared_url, "query($n: Int) { users(first: $n) { nodes { id } } }", n=first) == ["INVALID_INPUT"]
+
+
+async def test_query_cost_analysis(shared_url: str) -> None:
+    costly = "{ rooms(first: 200) { nodes { messages(first: 200) { nodes { id text sentAt } } } } }"
+
+    assert await codes(shared_url, costly) == ["QUERY_TOO_COMPLEX"]
+
+
+async def test_query_cost_analysis_is_not_itself_costly(shared_url: str) -> None:
+    """A bomb of nested fragments is refused in milliseconds, while others are served."""
+    async with httpx.AsyncClient(headers=ADMIN, timeout=30) as client:
+
+        async def timed(query: str) -> tuple[float, httpx.Response]:
+            began = time.perf_counter()
+            answer = await client.post(shared_url, json={"query": query})
+            return time.perf_counter() - began, answer
+
+        await timed(BOMB)  # opens a connection
+        alone, refusal = await timed(BOMB + "#")
+        beside = await asyncio.gather(
+            *(timed(f"{BOMB}#{number}") for number in range(20)), *(timed("{ __typename }") for _ in range(20))
+        )
+
+    assert len(BOMB) < 1_200
+    assert refusal.json()["errors"][0]["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
+    assert alone < 0.5
+    assert [answer.status_code for _, answer in beside] == [200] * 40
+    assert max(seconds for seconds, _ in beside) < 2
+
+
+async def test_rate_limiting(closed_url: str) -> None:
+    answers = [await codes(closed_url, "{ viewer { id } }") for _ in range(30)]
+
+    assert answers[0] == []
+    assert answers[-1] == ["RATE_LIMITED"]
+
+
+async def test_system_resource_management_bounds_what_is_received(shared_url: str) -> None:
+    async with httpx.AsyncClient(headers=ADMIN) as client:
+        answer = await client.post(shared_url, json={"query": "{ __typename }" + " " * 300_000})
+
+    assert answer.status_code == 413
+
+
+# ---------------------------------------------------------------- Access Control
+
+
+async def test_access_control_nothing_without_a_token(shared_url: str) -> None:
+    for query in ("{ users { nodes { id } } }", "{ rooms { nodes { id } } }", "{ events { nodes { id } } }"):
+        assert await codes(shared_url, query, {}) == ["UNAUTHENTICATED"]
+
+
+async def test_access_control_of_edges_and_nodes(shared_url: str) -> None:
+    """There is no field that finds anything by a bare id without asking for its scope: no `node`, no back door."""
+    create = 'mutation { createApp(input: {name: "nothing", scopes: []}) { token } }'
+    token = (await execute(shared_url, create))["createApp"]["token"]
+    introspection = "{ __schema { queryType { fields { name args { name } } } } }"
+    found = (await ask(shared_url, introspection))["data"]["__schema"]["queryType"]["fields"]
+
+    assert "node" not in {one["name"] for one in found}
+    for query in (
+        '{ agent(id: "admin") { id } }',
+        '{ room(by: {id: "x"}) { id } }',
+        '{ visitor(by: {id: "x"}) { id } }',
+    ):
+        assert await codes(shared_url, query, {"authorization": f"Bearer {token}"}) == ["FORBIDDEN"]
+
+
+async def test_mutation_access(shared_url: str) -> None:
+    create = 'mutation { createApp(input: {name: "reader", scopes: ["users:read", "rooms:read"]}) { token } }'
+    token = (await execute(shared_url, create))["createApp"]["token"]
+    change = 'mutation { createRole(input: {name: "from-a-reader"}) { role { id } } }'
+
+    assert await codes(shared_url, change, {"authorization": f"Bearer {token}"}) == ["FORBIDDEN"]
+    assert "from-a-reader" not in json.dumps(await ask(shared_url, "{ roles { name } }"))
+
+
+# ---------------------------------------------------------------- Batching Attacks
+
+
+async def test_batching_attacks_lists_of_operations_are_refused(shared_url: str) -> None:
+    async with httpx.AsyncClient(headers=ADMIN) as client:
+        answer = await client.post(shared_url, json=[{"query": "{ __typename }"}] * 2)
+
+    assert answer.status_code == 400
+
+
+async def test_batching_attacks_by_aliases_are_bounded(shared_url: str) -> None:
+    many = "{ " + " ".join(f"a{number}: viewer {{ id }}" for number in range(51)) + " }"
+
+    assert await codes(shared_url, many) == ["QUERY_TOO_COMPLEX"]
+
+
+async def test_batching_attacks_on_passwords_are_throttled_within_one_request(services: Services, url: str) -> None:
+    services.sign_ins = SignIns(3)
+    create = 'mutation { createUser(input: {username: "victim", password: "the right one"}) { user { id } } }'
+    await execute(url, create)
+    guesses = ["guess one", "guess two", "guess three", "guess four", "the right one"]
+    logins = [
+        f'g{number}: login(input: {{username: "victim", password: "{guess}"}}) {{ token }}'
+        for number, guess in enumerate(guesses)
+    ]
+
+    found = await codes(url, f"mutation {{ {' '.join(logins)} }}", {})
+
+    assert found == ["UNAUTHENTICATED"] * 3 + ["RATE_LIMITED"] * 2
+
+
+# ---------------------------------------------------------------- Secure Configurations
+
+
+async def test_secure_configurations_introspection_can_be_off(closed_url: str) -> None:
+    assert set(await codes(closed_url, "{ __schema { queryType { name } } }")) == {"GRAPHQL_VALIDATION_FAILED"}
+    assert await codes(closed_url, "{ __typename }") == []
+
+
+async def test_secure_configurations_field_suggestions_go_with_introspection(closed_url: str) -> None:
+    (error,) = (await ask(closed_url, "{ usrs { nodes { id } } }"))["errors"]
+
+    assert error["message"] == "Cannot query field 'usrs' on type 'Query'."
+
+
+async def test_secure_configurations_errors_say_nothing_of_the_inside(
+    shared_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr("resolvers.access.require", broken)
+
+    (error,) = (await ask(shared_url, "{ roles { id } }"))["errors"]
+
+    assert set(error["extensions"]) == {"code", "errorId"}
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert "secret" not in json.dumps(error)
