@@ -1,7 +1,7 @@
 """Reading the log: pages of it, its head, and following it from a position for as long as somebody listens."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import TypeAlias, cast
 
@@ -13,6 +13,8 @@ from resolvers.consumers import Lease, hold, reached_position, require_kept, sta
 from resolvers.context import Context
 from resolvers.custom_fields import bind
 from resolvers.operations import query
+from storage import histories
+from storage.children import Totals
 from storage.facts import FACTS, AnyFact, Fact, RoomFact
 from storage.feed import Feed
 from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
@@ -23,8 +25,10 @@ from storage.records import FieldTarget, Room
 
 Predicate: TypeAlias = Callable[[Fact], bool]
 
-#: Facts of one look at the log.
+#: Facts of one look at the log: of a page, and of a subscription, which holds no more than these while it waits for
+#: its reader.
 BATCH = 256
+LOOK = 64
 #: Facts that one page may look through in search of matches; what it did not find by then, the next page goes on from.
 SCANNED = 10_000
 
@@ -76,13 +80,39 @@ async def list_events(
 
 
 @query("events:read")
-async def room_events(context: Context, room_id: str, *, first: int = 50, after: str | None = None) -> Page[AnyFact]:
-    """Facts about a room that the caller was allowed to read, oldest first."""
+async def list_events_of(
+    context: Context, room_ids: Sequence[str], *, first: int = 50, after: str | None = None
+) -> dict[str, Page[AnyFact]]:
+    """A page of the facts about each of these rooms that the caller may read, by room, oldest first.
+
+    As many round trips as for one room, but for rooms of which the caller may not see the better part.
+    """
     size = validation.page_size(first)
     position = 0 if after is None else await reached_position(context.storage, after)
     wanted = readable_types(context.caller, None)
-    of_room = AttributeCondition("id", Operator.EQ, room_id)
-    return await _scan(context, wanted, of_room, size, position, paged=after is not None)
+    types = None if wanted >= FACTS.keys() else sorted(wanted)
+    passes = compile_filter(context.caller, wanted, None)
+    unseen = access.visible_rooms(context.caller) != EVERYTHING
+    limit = max(size + 1, BATCH) if unseen else size + 1
+    found = await histories.read(context.reader, room_ids, types=types, after=position, limit=limit)
+    if after is not None:
+        await require_kept(context.storage, position)  # now: or facts may have been forgotten meanwhile
+    totals = Totals(lambda: histories.count(context.reader, room_ids, types=types))
+    pages: dict[str, Page[AnyFact]] = {}
+    for room_id, facts in found.items():
+        of_room = AttributeCondition("id", Operator.EQ, room_id)
+        seen = [fact for fact in facts if passes(fact)]
+        if len(seen) <= size and len(facts) == limit:
+            pages[room_id] = await _scan(context, wanted, of_room, size, position, paged=after is not None)
+            continue
+        pages[room_id] = Page(
+            items=seen[:size],
+            cursors=[event_cursor(fact.sequence) for fact in seen[:size]],
+            has_next=len(seen) > size,
+            has_previous=after is not None,
+            total=_total(context, wanted, of_room) if unseen else totals.of(room_id),
+        )
+    return pages
 
 
 async def _scan(
@@ -108,6 +138,22 @@ async def _scan(
     items = found[:size]
     complete = len(found) > size or not more
 
+    return Page(
+        items=items,
+        cursors=[event_cursor(fact.sequence) for fact in items],
+        has_next=len(found) > size or more,
+        has_previous=paged,
+        total=_total(context, wanted, where),
+        end_cursor=None if complete else event_cursor(position),
+    )
+
+
+def _total(context: Context, wanted: frozenset[str], where: Expression | None) -> Callable[[], Awaitable[int | None]]:
+    """Counts the facts that the caller may read, by looking at them one by one."""
+    log = context.storage.log
+    passes = compile_filter(context.caller, wanted, where)
+    mongo = log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
+
     async def total() -> int | None:
         counted, at = 0, 0
         while batch := await log.read(at, BATCH, query=mongo):
@@ -117,14 +163,7 @@ async def _scan(
                 return None
         return counted
 
-    return Page(
-        items=items,
-        cursors=[event_cursor(fact.sequence) for fact in items],
-        has_next=len(found) > size or more,
-        has_previous=paged,
-        total=total,
-        end_cursor=None if complete else event_cursor(position),
-    )
+    return total
 
 
 def _room_ids(where: Expression | None) -> list[str] | None:
@@ -185,12 +224,16 @@ async def _follow(
         yield None
         while True:
             await (feed.wait(position) if lease is None else _wait_holding(feed, position, lease))
-            for fact in await feed.read(position, BATCH):
+            for fact in await feed.read(position, LOOK):
                 if lease is not None:
                     await lease.held()
                 if passes(fact):
                     yield fact
                 position = fact.sequence
+                if feed.head - position < LOOK:
+                    # Those who follow closely take each fact together, so that what the subscriptions of one socket
+                    # bring is in the order of the log among them too, as far as nobody waits for anything.
+                    await asyncio.sleep(0)
             await asyncio.sleep(0)  # whoever replays a long history lets others have their turn
 
 

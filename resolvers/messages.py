@@ -16,21 +16,16 @@ from storage.records import Actor, ActorType, Message, RoomSnapshot, RoomStatus
 
 
 @query("messages:read")
-async def list_messages(context: Context, room_id: str, *, first: int = 50, after: str | None = None) -> Page[Message]:
-    """Messages of a room, oldest first; none of a room that the caller may not see."""
-    size = validation.page_size(first)
-    if not await _seen(context, (room_id,)):
-        return _NONE
-    return await messages.read_page(context.reader, room_id, first=size, after=after)
+async def list_messages(
+    context: Context, room_ids: Sequence[str], *, first: int = 50, after: str | None = None
+) -> dict[str, Page[Message]]:
+    """A page of the messages of each of these rooms, by room, oldest first; none of rooms that the caller may not see.
 
-
-@query("messages:read")
-async def first_pages(context: Context, room_ids: Sequence[str], *, first: int = 50) -> dict[str, Page[Message]]:
-    """The first page of each of these rooms' messages, by room, in one round trip; none of rooms that the caller may
-    not see."""
+    As many round trips as for one room.
+    """
     size = validation.page_size(first)
     seen = await _seen(context, room_ids)
-    pages = await messages.read_first_pages(context.reader, seen, first=size) if seen else {}
+    pages = await messages.read_pages(context.reader, seen, first=size, after=after) if seen else {}
     return {room_id: pages.get(room_id, _NONE) for room_id in room_ids}
 
 

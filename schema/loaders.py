@@ -3,7 +3,7 @@ trip."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from resolvers import agents, departments, events, messages, roles, rooms, users
 from resolvers.context import Context
 from storage.errors import NotFound
 from storage.facts import AnyFact
-from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
+from storage.filters import EVERYTHING, Expression
 from storage.pages import Page
 from storage.records import Department, Message, Role, Room, User, Visitor
 
@@ -27,7 +27,8 @@ class PageOf:
     parent_id: str
     first: int
     after: str | None = None
-    where: Expression = EVERYTHING
+    #: Not hashed: it holds lists, as clients send them.
+    where: Expression = field(default=EVERYTHING, hash=False)
 
 
 class Loaders:
@@ -67,48 +68,37 @@ class Loaders:
 
     @cached_property
     def messages_of_rooms(self) -> DataLoader[PageOf, Page[Message]]:
-        return DataLoader(self._load_messages)
+        return self._pages(lambda ids, of: messages.list_messages(self._context, ids, first=of.first, after=of.after))
 
     @cached_property
     def events_of_rooms(self) -> DataLoader[PageOf, Page[AnyFact]]:
-        return self._pages(lambda of: events.room_events(self._context, of.parent_id, first=of.first, after=of.after))
+        return self._pages(lambda ids, of: events.list_events_of(self._context, ids, first=of.first, after=of.after))
 
     @cached_property
     def rooms_of_agents(self) -> DataLoader[PageOf, Page[Room]]:
-        def read(of: PageOf) -> Awaitable[Page[Room]]:
-            own = AttributeCondition("servedBy", Operator.EQ, of.parent_id)
-            return rooms.list_rooms(self._context, where=And((own, of.where)), first=of.first, after=of.after)
-
-        return self._pages(read)
+        return self._pages(
+            lambda ids, of: rooms.list_rooms_of(self._context, ids, where=of.where, first=of.first, after=of.after)
+        )
 
     @cached_property
     def agents_of_departments(self) -> DataLoader[PageOf, Page[User]]:
-        return self._pages(
-            lambda of: agents.list_agents_of(self._context, of.parent_id, first=of.first, after=of.after)
-        )
+        return self._pages(lambda ids, of: agents.list_agents_of(self._context, ids, first=of.first, after=of.after))
 
-    async def _load_messages(self, keys: list[PageOf]) -> list[Page[Message] | BaseException]:
-        """First pages of the same size in one round trip; later pages, which have each their own cursor, in one
-        each."""
-        sizes = {key.first for key in keys if key.after is None}
-        reads: list[Awaitable[dict[PageOf, Page[Message]]]] = [self._first_messages(keys, first) for first in sizes]
-        reads.extend(self._later_messages(key) for key in keys if key.after is not None)
-        found: dict[PageOf, Page[Message]] = {}
-        for read in await asyncio.gather(*reads):
-            found.update(read)
-        return [found[key] for key in keys]
+    def _pages(
+        self, read: Callable[[Sequence[str], PageOf], Awaitable[dict[str, Page[T]]]]
+    ) -> DataLoader[PageOf, Page[T]]:
+        """`read` is given the parents whose pages are asked for in the same way, and one of the pages to say how."""
 
-    async def _first_messages(self, keys: list[PageOf], first: int) -> dict[PageOf, Page[Message]]:
-        wanted = {key.parent_id: key for key in keys if key.after is None and key.first == first}
-        found = await messages.first_pages(self._context, list(wanted), first=first)
-        return {key: found[room_id] for room_id, key in wanted.items()}
-
-    async def _later_messages(self, key: PageOf) -> dict[PageOf, Page[Message]]:
-        page = await messages.list_messages(self._context, key.parent_id, first=key.first, after=key.after)
-        return {key: page}
-
-    def _pages(self, read: Callable[[PageOf], Awaitable[Page[T]]]) -> DataLoader[PageOf, Page[T]]:
         async def load(keys: list[PageOf]) -> list[Page[T] | BaseException]:
-            return await asyncio.gather(*(read(key) for key in keys), return_exceptions=True)
+            groups: dict[PageOf, list[str]] = {}
+            for key in keys:
+                groups.setdefault(replace(key, parent_id=""), []).append(key.parent_id)
+            found = await asyncio.gather(*(read(ids, of) for of, ids in groups.items()), return_exceptions=True)
+            pages = dict(zip(groups, found, strict=True))
+            return [_page(pages[replace(key, parent_id="")], key.parent_id) for key in keys]
 
         return DataLoader(load)
+
+
+def _page(found: dict[str, Page[T]] | BaseException, parent_id: str) -> Page[T] | BaseException:
+    return found if isinstance(found, BaseException) else found[parent_id]

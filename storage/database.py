@@ -23,6 +23,9 @@ Collection: TypeAlias = AsyncIOMotorCollection[Document]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 NAMESPACE_EXISTS = 48
+#: Rows of a page, or of what is read at once, come in one answer: by default MongoDB sends the first 101 alone. An
+#: answer ends at 16 MB anyway.
+ONE_BATCH = 100_000
 
 #: A primary that froze is given up after about three seconds; with the driver's defaults it takes 26.
 CONNECTION_OPTIONS: Mapping[str, Any] = {

@@ -11,7 +11,7 @@ import msgspec
 from pymongo import ASCENDING, ReplaceOne
 
 from storage import field_values
-from storage.database import Document, to_document, to_record
+from storage.database import ONE_BATCH, Document, to_document, to_record
 from storage.errors import NotFound
 from storage.records import Entity, FieldTarget
 from storage.transactions import Conflict, Reader, Transaction
@@ -96,7 +96,9 @@ async def list_all(
     limit: int = 0,
 ) -> list[E]:
     """The entities that match, up to `limit` of them if it is not 0; in the order of their creation by default."""
-    cursor = reader.collection(kind.collection).find(query, sort=list(sort), limit=limit, session=reader.session)
+    cursor = reader.collection(kind.collection).find(
+        query, sort=list(sort), limit=limit, batch_size=ONE_BATCH, session=reader.session
+    )
     return await decode(reader, kind, await cursor.to_list(limit or None))
 
 

@@ -62,7 +62,8 @@ class Log:
 
     async def read(self, after: int, limit: int, *, query: Document | None = None) -> list[AnyFact]:
         """Up to `limit` facts with a sequence above `after`, oldest first; those that match `query`, if given."""
-        cursor = self._log.find({**(query or {}), "_id": {"$gt": after}}, sort=[("_id", ASCENDING)], limit=limit)
+        found = {**(query or {}), "_id": {"$gt": after}}
+        cursor = self._log.find(found, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit)
         return [decode(document) for document in await cursor.to_list(limit)]
 
     @staticmethod

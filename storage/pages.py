@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from pymongo import ASCENDING, DESCENDING
 
 from storage import entities
-from storage.database import Collection, Document
+from storage.database import ONE_BATCH, Collection, Document
 from storage.entities import Kind
 from storage.errors import InvalidCursor
 from storage.positions import page_cursor, page_values
@@ -102,7 +102,8 @@ async def read_documents(
 ) -> Page[T]:
     """Up to `first` of the documents that match, after the cursor. Raises InvalidCursor."""
     bounded = query if after is None else {"$and": [query, order.after(after)]}
-    documents = await collection.find(bounded, sort=order.sort, limit=first + 1).to_list(first + 1)
+    found = collection.find(bounded, sort=order.sort, limit=first + 1, batch_size=ONE_BATCH)
+    documents = await found.to_list(first + 1)
     kept = documents[:first]
     cursors = [order.cursor(document) for document in kept]
     return Page(

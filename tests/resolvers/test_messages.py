@@ -15,7 +15,7 @@ async def test_a_message_is_told_of_and_leaves_the_revision_as_it_is(world: Worl
     message = await messages.send_message(world.context, room_id=room.id, text="Hello \0 \U0001f600")
 
     assert (message.text, message.sender, message.room_id) == ("Hello \0 \U0001f600", APP, room.id)
-    assert (await messages.list_messages(world.context, room.id)).items == [message]
+    assert (await messages.list_messages(world.context, [room.id]))[room.id].items == [message]
     (fact,) = await world.facts(head)
     assert isinstance(fact, MessageSent)
     assert (fact.message, fact.room.room.revision) == (message, room.revision)
@@ -92,4 +92,4 @@ async def test_messages_ask_for_their_scopes(world: World) -> None:
     async with refused(world, Forbidden, message.format("messages:write"), scope="messages:write"):
         await messages.send_message(scoped(world, "messages:read"), room_id=room.id, text="Hi")
     async with refused(world, Forbidden, message.format("messages:read"), scope="messages:read"):
-        await messages.list_messages(scoped(world, "messages:write"), room.id)
+        await messages.list_messages(scoped(world, "messages:write"), [room.id])

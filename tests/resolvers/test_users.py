@@ -348,7 +348,7 @@ async def test_reading_and_writing_ask_for_their_scopes(world: World) -> None:
     async with refused(world, Forbidden, message.format("read"), scope="users:read"):
         await users.list_users(scoped(world, "users:write"))
     async with refused(world, Forbidden, message.format("read"), scope="users:read"):
-        await agents.list_agents_of(scoped(world, "rooms:read"), "somewhere")
+        await agents.list_agents_of(scoped(world, "rooms:read"), ["somewhere"])
     async with refused(world, Forbidden, message.format("write"), scope="users:write"):
         await users.create_user(scoped(world, "users:read"), username="anna", type=UserType.USER)
     async with refused(world, Forbidden, message.format("read"), scope="users:read"):

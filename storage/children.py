@@ -1,0 +1,116 @@
+"""Pages of the lists that hang on many parents at once, all in one round trip; pages.py reads a single list."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pymongo import ASCENDING
+
+from storage.database import ONE_BATCH, Document
+from storage.pages import BY_CREATION, COUNT_LIMIT, Page
+from storage.transactions import Reader
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where the children of a parent are: in `children`, with the parent's id at `path`, which an index begins with."""
+
+    parents: str
+    children: str
+    path: str
+
+
+async def read_pages(
+    reader: Reader,
+    link: Link,
+    parent_ids: Sequence[str],
+    query: Document,
+    *,
+    decode: Callable[[list[Document]], Awaitable[list[T]]],
+    first: int,
+    after: str | None,
+) -> dict[str, Page[T]]:
+    """Of every parent, up to `first` of the children that match, after the cursor, in the order of their creation.
+
+    Raises InvalidCursor.
+    """
+    bounded = query if after is None else {"$and": [query, BY_CREATION.after(after)]}
+    found = await read_documents(reader, link, parent_ids, bounded, limit=first + 1)
+    totals = Totals(lambda: count(reader, link, parent_ids, query))
+    kept = {parent_id: documents[:first] for parent_id, documents in found.items()}
+    cursors = {parent_id: [BY_CREATION.cursor(one) for one in documents] for parent_id, documents in kept.items()}
+    # Decoded together, so that what they need to be decoded is looked for once.
+    items = iter(await decode([document for documents in kept.values() for document in documents]))
+    return {
+        parent_id: Page(
+            items=[next(items) for _ in kept[parent_id]],
+            cursors=cursors[parent_id],
+            has_next=len(documents) > first,
+            has_previous=after is not None,
+            total=totals.of(parent_id),
+        )
+        for parent_id, documents in found.items()
+    }
+
+
+async def read_documents(
+    reader: Reader, link: Link, parent_ids: Sequence[str], query: Document, *, limit: int
+) -> dict[str, list[Document]]:
+    """Of every parent, the first children that match, as documents, in the order of their ids."""
+    found: dict[str, list[Document]] = {parent_id: [] for parent_id in parent_ids}
+    rows = await _look(reader, link, parent_ids, [{"$match": query}, {"$sort": {"_id": ASCENDING}}, {"$limit": limit}])
+    for row in rows:
+        found[row["_id"]].append(row["child"])
+    return found
+
+
+async def _look(
+    reader: Reader, link: Link, parent_ids: Sequence[str], pipeline: Sequence[Mapping[str, object]]
+) -> list[Document]:
+    """What the pipeline makes of every parent's children, a row for each result."""
+    rows = reader.collection(link.parents).aggregate(
+        [
+            {"$match": {"_id": {"$in": list(parent_ids)}}},
+            {"$project": {"_id": 1}},
+            {
+                "$lookup": {
+                    "from": link.children,
+                    "localField": "_id",
+                    "foreignField": link.path,
+                    "pipeline": list(pipeline),
+                    "as": "child",
+                }
+            },
+            # A row for each, or the children of one parent could be more than a document can hold.
+            {"$unwind": "$child"},
+        ],
+        batchSize=ONE_BATCH,
+    )
+    return await rows.to_list(None)
+
+
+async def count(reader: Reader, link: Link, parent_ids: Sequence[str], query: Document) -> dict[str, int]:
+    """How many children of every parent match, counted to just above COUNT_LIMIT; those without any are absent."""
+    counting: list[Document] = [{"$match": query}, {"$limit": COUNT_LIMIT + 1}, {"$count": "count"}]
+    rows = await _look(reader, link, parent_ids, counting)
+    return {row["_id"]: row["child"]["count"] for row in rows}
+
+
+class Totals:
+    """How many children parents have, counted for all of them together when the first one is asked for."""
+
+    def __init__(self, count: Callable[[], Awaitable[dict[str, int]]]) -> None:
+        self._count = count
+        self._counting: asyncio.Future[dict[str, int]] | None = None
+
+    def of(self, parent_id: str) -> Callable[[], Awaitable[int | None]]:
+        async def total() -> int | None:
+            if self._counting is None:
+                self._counting = asyncio.ensure_future(self._count())
+            counted = (await asyncio.shield(self._counting)).get(parent_id, 0)
+            return counted if counted <= COUNT_LIMIT else None
+
+        return total

@@ -1,0 +1,25 @@
+"""What the log holds of rooms, read for many rooms at once; everything else about the log is in log.py."""
+
+from collections.abc import Sequence
+
+from storage import children
+from storage.children import Link
+from storage.facts import AnyFact
+from storage.log import Log, decode
+from storage.transactions import Reader
+
+OF_ROOMS = Link("rooms", "log", "fact.room.room.id")
+
+
+async def read(
+    reader: Reader, room_ids: Sequence[str], *, types: Sequence[str] | None, after: int, limit: int
+) -> dict[str, list[AnyFact]]:
+    """Of every room, up to `limit` facts of these types (None: all) with a sequence above `after`, oldest first."""
+    query = {**Log.query(types, None), "_id": {"$gt": after}}
+    found = await children.read_documents(reader, OF_ROOMS, room_ids, query, limit=limit)
+    return {room_id: [decode(document) for document in documents] for room_id, documents in found.items()}
+
+
+async def count(reader: Reader, room_ids: Sequence[str], *, types: Sequence[str] | None) -> dict[str, int]:
+    """How many facts of these types (None: all) there are about each room."""
+    return await children.count(reader, OF_ROOMS, room_ids, Log.query(types, None))

@@ -1,0 +1,219 @@
+"""However many rows a query shows, and however deep: so many round trips to MongoDB, and no more.
+
+Of whom a token is, and what roles and departments are called, the process knows after the first time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+
+from resolvers import agents, apps, messages, rooms
+from resolvers.context import Services
+from resolvers.custom_fields import define_custom_field
+from storage import tokens
+from storage.feed import CHUNK
+from storage.records import FieldTarget, FieldType, RoutingMethod
+from storage.storage import Storage
+from tests.conftest import ADMIN_TOKEN, served
+from tests.resolvers.refusals import values
+from tests.resolvers.worlds import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+#: What a process does beside its operations.
+ASIDE = frozenset({"outbox", "processes", "leases"})
+#: What it follows by change streams.
+WATCHED = frozenset({"log", "tokens"})
+AGENTS = 130
+ROOMS = 12
+
+
+class RoundTrips(CommandListener):
+    """The commands that operations send, in order."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        name, command = event.command_name, event.command
+        collection = str(command.get("collection", command.get(name)))
+        if collection in WATCHED and (name == "getMore" or "$changeStream" in str(command.get("pipeline"))):
+            return
+        if collection == "log" and command.get("limit") == CHUNK:  # the feed's own way of reading
+            return
+        if collection not in ASIDE and name not in ("ping", "endSessions"):
+            self.seen.append(f"{name} {collection}")
+
+    def succeeded(self, event: Any) -> None:
+        pass
+
+    def failed(self, event: Any) -> None:
+        pass
+
+
+class Crowd:
+    """A server over many agents, departments and rooms, and what its queries cost."""
+
+    def __init__(self, url: str, trips: RoundTrips) -> None:
+        self._client = httpx.AsyncClient(headers={"authorization": f"Bearer {ADMIN_TOKEN}"})
+        self._url = url
+        self._trips = trips
+
+    async def ask(self, query: str) -> tuple[Any, list[str]]:
+        """The answer, and the round trips that it took."""
+        self._trips.seen.clear()
+        response = await self._client.post(self._url, json={"query": query})
+        body = response.json()
+        assert "errors" not in body, body
+        return body["data"], [*self._trips.seen]
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def crowd(mongodb_uri: str) -> AsyncIterator[Crowd]:
+    trips = RoundTrips()
+    async with AsyncExitStack() as stack:
+        storage = await stack.enter_async_context(Storage.open(mongodb_uri, "test-round-trips", listeners=[trips]))
+        await apps.ensure_admin(storage, ADMIN_TOKEN)
+        services = Services(storage=storage, made_up_tokens=frozenset({tokens.digest(ADMIN_TOKEN)}))
+        await _populate(World(services))
+        crowd = Crowd(await stack.enter_async_context(served(services)), trips)
+        stack.push_async_callback(crowd.close)
+        await crowd.ask("{ __typename }")  # from here on, the token is known
+        yield crowd
+
+
+async def _populate(world: World) -> None:
+    """AGENTS agents in 3 of 13 departments each; ROOMS rooms with 3 to 14 messages each, a tenth of them more."""
+    context = world.context
+    for target in (FieldTarget.USER, FieldTarget.ROOM):
+        await define_custom_field(context, target=target, key="level", type=FieldType.NUMBER)
+    departments = [await world.department(f"D{n}", RoutingMethod.MANUAL) for n in range(13)]
+
+    async def agent(n: int) -> None:
+        own = [departments[(n + step) % 13] for step in range(3)]
+        user = await world.agent(f"agent-{n:03}", departments=own, roles=["bot"] if n % 2 else ["livechat-manager"])
+        await agents.update_agent(context, agent_id=user.id, max_rooms=n)
+
+    await asyncio.gather(*(agent(n) for n in range(AGENTS)))
+    everybody = (await agents.list_agents(context, first=200)).items
+
+    async def room(n: int) -> None:
+        await world.visitor(f"v{n}")
+        started = await rooms.start_room(
+            context, visitor_token=f"v{n}", department_id=departments[n].id, custom_fields=values(level=n)
+        )
+        await rooms.assign_agent(context, room_id=started.id, agent_id=everybody[50 + n % 4].id)
+        for text in range(3 + n):
+            await messages.send_message(context, room_id=started.id, text=str(text))
+
+    await asyncio.gather(*(room(n) for n in range(ROOMS)))
+
+
+USER = "username roles { name description } customFields { key value }"
+
+
+async def test_a_page_of_agents_with_all_about_them(crowd: Crowd) -> None:
+    data, trips = await crowd.ask(
+        "{ agents(first: 50) { nodes { routable user { " + USER + " } departments { name agents(first: 1) { nodes "
+        "{ id } } } } } }"
+    )
+
+    assert len(data["agents"]["nodes"]) == 50
+    assert all(len(node["departments"]) == 3 and node["user"]["roles"] for node in data["agents"]["nodes"])
+    assert trips == ["find users", "aggregate departments"]
+
+
+async def test_more_rows_than_mongodb_sends_at_first(crowd: Crowd) -> None:
+    data, trips = await crowd.ask("{ users(first: 200) { nodes { " + USER + " agent { departments { name } } } } }")
+
+    assert len(data["users"]["nodes"]) == AGENTS
+    assert trips == ["find users"]
+
+
+async def test_departments_and_agents_and_departments_again(crowd: Crowd) -> None:
+    data, trips = await crowd.ask(
+        "{ departments { name agents(first: 5) { totalCount nodes { user { " + USER + " } departments { name "
+        "agents(first: 2) { totalCount nodes { id } pageInfo { hasNextPage } } } } } } }"
+    )
+
+    assert [len(one["agents"]["nodes"]) for one in data["departments"]] == [5] * 13
+    assert [one["agents"]["totalCount"] for one in data["departments"]] == [30] * 13
+    # Two pages of agents per department, and their totals; whichever comes first.
+    assert sorted(trips) == sorted(["find departments", *["aggregate departments"] * 4])
+
+
+async def test_agents_and_their_rooms(crowd: Crowd) -> None:
+    data, trips = await crowd.ask(
+        '{ agents(first: 100) { nodes { id rooms(first: 2, where: { customFields: [{ key: "level", gte: 1 }] }) { '
+        "totalCount pageInfo { hasNextPage } nodes { servedBy { id } visitor { token } } } } } }"
+    )
+
+    served = {one["id"]: one["rooms"] for one in data["agents"]["nodes"] if one["rooms"]["nodes"]}
+    assert [(len(page["nodes"]), page["totalCount"]) for page in served.values()] == [(2, 2), (2, 3), (2, 3), (2, 3)]
+    assert all(room["servedBy"]["id"] == agent for agent, page in served.items() for room in page["nodes"])
+    assert sorted(trips) == sorted(["find users", "aggregate users", "aggregate users", "find visitors", "find users"])
+
+
+async def test_rooms_and_everything_around_them(crowd: Crowd) -> None:
+    data, trips = await crowd.ask(
+        "{ rooms(first: 50) { nodes { id visitor { token } department { name } servedBy { id user { "
+        + USER
+        + " } } lastServedBy { id } customFields { key value } "
+        "messages(first: 4) { totalCount pageInfo { hasNextPage } nodes { text sender { name } room { id } } } "
+        "events(first: 3) { totalCount edges { node { type ... on RoomEvent { room { visitor { token } } } } } } "
+        "} } }"
+    )
+
+    nodes = data["rooms"]["nodes"]
+    assert len(nodes) == ROOMS
+    assert sorted(node["messages"]["totalCount"] for node in nodes) == [*range(3, 3 + ROOMS)]
+    assert all(len(node["messages"]["nodes"]) == min(4, node["messages"]["totalCount"]) for node in nodes)
+    assert all(node["messages"]["pageInfo"]["hasNextPage"] == (node["messages"]["totalCount"] > 4) for node in nodes)
+    # RoomStarted, RoomQueued, AgentAssigned, and every message.
+    assert [node["events"]["totalCount"] for node in nodes] == [3 + node["messages"]["totalCount"] for node in nodes]
+    assert all(
+        [edge["node"]["type"] for edge in node["events"]["edges"]] == ["ROOM_STARTED", "ROOM_QUEUED", "AGENT_ASSIGNED"]
+        for node in nodes
+    )
+    assert sorted(trips) == sorted(["find rooms", "find visitors", "find users", *["aggregate rooms"] * 4])
+
+
+async def test_later_pages_of_many_lists_are_one_round_trip_too(crowd: Crowd) -> None:
+    asked = "{ rooms(first: 50) { nodes { messages(first: 50%s) { edges { cursor node { id } } } } } }"
+    everything, _ = await crowd.ask(asked % "")
+    ids = sorted(_messages(everything))
+    middle = len(ids) // 2
+
+    rest, trips = await crowd.ask(asked % f', after: "{_messages(everything)[ids[middle]]}"')
+
+    assert sorted(_messages(rest)) == ids[middle + 1 :]
+    assert trips == ["find rooms", "aggregate rooms"]
+
+
+def _messages(data: Any) -> dict[str, str]:
+    """The cursors of the messages that are shown, by id."""
+    return {edge["node"]["id"]: edge["cursor"] for room in data["rooms"]["nodes"] for edge in room["messages"]["edges"]}
+
+
+async def test_a_total_is_counted_only_when_it_is_asked_for(crowd: Crowd) -> None:
+    _, without = await crowd.ask("{ users(first: 1) { nodes { id } pageInfo { hasNextPage } } }")
+    counted, with_total = await crowd.ask("{ users(first: 1) { totalCount } }")
+
+    assert without == ["find users"]
+    assert with_total == ["find users", "aggregate users"]
+    assert counted["users"]["totalCount"] == AGENTS
+
+
+async def test_one_user_by_a_field_takes_one_read(crowd: Crowd) -> None:
+    _, trips = await crowd.ask('{ user(by: { username: "agent-007" }) { ' + USER + " agent { departments { id } } } }")
+
+    assert trips == ["find users"]
