@@ -16,6 +16,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from server.settings import Settings
+from server.sockets import PING_SECONDS, PONG_SECONDS, WebSocketProtocol
 from storage.deployments import redact, verify_deployment
 from storage.mongod import EmbeddedMongod, running_uri
 
@@ -124,7 +125,9 @@ def make_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         app,
         loop="none",
         http="httptools",
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PONG_SECONDS,
         ws_per_message_deflate=False,
         ws_max_size=settings.max_message_kb * 1024,
         proxy_headers=bool(settings.trusted_proxies),

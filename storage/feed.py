@@ -19,10 +19,10 @@ from storage.positions import event_cursor
 
 logger = logging.getLogger(__name__)
 
-#: Facts in the ring: some ten megabytes, and a minute of a busy deployment.
-RING = 4_096
+#: Facts in the ring, and up to half as many again: some ten megabytes, and half a minute of a busy deployment.
+RING = 2_048
 #: Facts in one read of history, and how many such reads are kept for others who replay at the same time.
-CHUNK = 512
+CHUNK = 256
 CHUNKS_KEPT = 16
 #: How long a fact of another process can go unnoticed when the change stream is down.
 POLL_SECONDS = 0.5
@@ -171,7 +171,7 @@ class Feed:
 
     def _extend(self, facts: Sequence[AnyFact]) -> None:
         self._ring.extend(facts)
-        if len(self._ring) > 2 * self._size:  # trimmed rarely, for a list loses its beginning slowly
+        if 2 * len(self._ring) > 3 * self._size:  # trimmed rarely, for a list loses its beginning slowly
             del self._ring[: len(self._ring) - self._size]
         self.head = facts[-1].sequence
         for listener in self.listeners:

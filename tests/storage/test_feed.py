@@ -199,7 +199,7 @@ async def test_ring_forgets_all_but_the_newest(mongodb_uri: str, empty_database:
         for fact in made_up(100):
             await storage.appender.append([fact])
 
-        assert SMALL_RING <= len(feed._ring) <= 2 * SMALL_RING
+        assert SMALL_RING <= len(feed._ring) <= 1.5 * SMALL_RING
 
 
 async def test_listener_that_fails_keeps_nobody_from_hearing(mongodb_uri: str, empty_database: str) -> None:
