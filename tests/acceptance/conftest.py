@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.processes import mongods_on
+from tests.acceptance.clients import Client
+from tests.processes import ADMIN_TOKEN, ServerProcess, mongods_on
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,3 +71,10 @@ def run(tmp_path: Path) -> Run:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def admin(mongodb_uri: str) -> Iterator[Client]:
+    """Whoever may do everything, at a server of its own that all tests of the contract share."""
+    with ServerProcess(mongodb_uri, "test-contract") as server, httpx.Client(timeout=30) as http:
+        yield Client(http, server.url, ADMIN_TOKEN)

@@ -1,0 +1,219 @@
+"""The client that a reader of the contract would write: HTTP and graphql-transport-ws, and nothing of the server's."""
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self, TypeAlias
+
+import httpx
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+Data: TypeAlias = dict[str, Any]
+
+ROOM = """room { id status revision priority subject source tags closeComment startedAt assignedAt closedAt
+  visitor { id token } department { id } servedBy { id openRoomCount } lastServedBy { id }
+  customFields { key value } }"""
+EVENT = """type cursor sequence occurredAt clientMutationId actor { type id name }
+  ... on RoomEvent { roomRevision room { id status revision subject tags customFields { key value }
+    servedBy { id openRoomCount user { name } } lastServedBy { id } department { id } } }
+  ... on AgentAssigned { agent { id openRoomCount } previousAgent { id } cause }
+  ... on AgentUnassigned { agent { id } nextAgent { id } cause }
+  ... on RoomTransferred { fromAgent { id } toAgent { id } fromDepartment { id } toDepartment { id } comment }
+  ... on RoomUpdated { changes previousCustomFields { key value } }
+  ... on RoomClosed { closedBy { type id } comment }
+  ... on MessageSent { message { text sender { type id } } }"""
+
+
+class Refused(Exception):
+    """What a request was refused with: the extensions of its first error."""
+
+    def __init__(self, error: Data) -> None:
+        super().__init__(error["message"])
+        self.extensions: Data = error["extensions"]
+
+
+def new(word: str = "") -> str:
+    """A name that nobody has yet."""
+    return f"{word}{secrets.token_hex(5)}"
+
+
+class Client:
+    """Whoever holds this token."""
+
+    def __init__(self, http: httpx.Client, url: str, token: str | None) -> None:
+        self.http = http
+        self.url = url
+        self.token = token
+        self.headers = {} if token is None else {"authorization": f"Bearer {token}"}
+
+    def answer(self, document: str, variables: Mapping[str, Any] | None = None) -> Data:
+        """The whole answer, errors included."""
+        body = {"query": document, "variables": variables or {}}
+        answer: Data = self.http.post(self.url, json=body, headers=self.headers).json()
+        return answer
+
+    def ask(self, document: str, **variables: Any) -> Data:
+        answer = self.answer(document, variables)
+        if answer.get("errors"):
+            raise Refused(answer["errors"][0])
+        data: Data = answer["data"]
+        return data
+
+    def change(self, name: str, selection: str = "clientMutationId", /, **input: Any) -> Data:
+        """The payload of a mutation."""
+        payload: Data = self.ask(_mutation(name, selection), input=input)[name]
+        return payload
+
+    def refusal(self, name: str, selection: str = "clientMutationId", /, **input: Any) -> Data:
+        """What a mutation is refused with; its field is null then."""
+        answer = self.answer(_mutation(name, selection), {"input": input})
+        assert answer.get("errors"), f"{name} was not refused: {answer}"
+        assert (answer.get("data") or {}).get(name) is None
+        extensions: Data = answer["errors"][0]["extensions"]
+        return extensions
+
+    def query_refusal(self, document: str, **variables: Any) -> Data:
+        try:
+            raise AssertionError(f"{document} was not refused: {self.ask(document, **variables)}")
+        except Refused as refused:
+            return refused.extensions
+
+    # ---------------------------------------------------------------- things to begin with
+
+    def user(self, **input: Any) -> str:
+        return str(self.change("createUser", "user { id }", **{"username": new("u"), **input})["user"]["id"])
+
+    def agent(self, *departments: str, presence: str = "ONLINE", **input: Any) -> str:
+        profile = {name: input.pop(name) for name in ("maxRooms", "status") if name in input}
+        user = self.user(**input)
+        self.change("addAgent", userId=user, departmentIds=list(departments), **profile)
+        if presence != "OFFLINE":
+            self.change("setPresence", userId=user, presence=presence)
+        return user
+
+    def department(self, routing: str = "MANUAL", **input: Any) -> str:
+        payload = self.change("createDepartment", "department { id }", name=new("d"), routing=routing, **input)
+        return str(payload["department"]["id"])
+
+    def visitor(self, **input: Any) -> str:
+        """The token of a visitor who has just come."""
+        return str(self.change("saveVisitor", "visitor { token }", token=new("v"), **input)["visitor"]["token"])
+
+    def start(self, department: str, **input: Any) -> Data:
+        """A room of a visitor who has just come."""
+        room: Data = self.change(
+            "startRoom", ROOM, **{"visitorToken": self.visitor(), "departmentId": department, **input}
+        )["room"]
+        return room
+
+    def field(self, target: str, type: str, **input: Any) -> str:
+        """The key of a custom field that nobody else uses."""
+        key = new(type.lower().replace("_", "-"))
+        self.change("defineCustomField", target=target, type=type, **{"key": key, **input})
+        return key
+
+    def app(self, *scopes: str) -> "Client":
+        return Client(
+            self.http, self.url, self.change("createApp", "token", name=new("app"), scopes=list(scopes))["token"]
+        )
+
+    def signed_in(self, user: str) -> "Client":
+        password = new("secret ")
+        named = self.change("updateUser", "user { username }", userId=user, password=password)["user"]["username"]
+        login = Client(self.http, self.url, None).change("login", "token", username=named, password=password)
+        return Client(self.http, self.url, login["token"])
+
+    # ---------------------------------------------------------------- what came of it
+
+    def head(self) -> str:
+        return str(self.ask("{ eventCursor }")["eventCursor"])
+
+    def since(self, cursor: str, selection: str = EVENT, **arguments: Any) -> list[Data]:
+        """The events after that cursor."""
+        document = f"""query ($after: Cursor, $types: [EventType!], $where: RoomFilter) {{
+          events(after: $after, types: $types, where: $where, first: 200) {{ nodes {{ {selection} }} }} }}"""
+        nodes: list[Data] = self.ask(document, after=cursor, **arguments)["events"]["nodes"]
+        return nodes
+
+    def room(self, room_id: str) -> Data:
+        room: Data = self.ask(f"query ($id: ID!) {{ {ROOM.replace('room', 'room(by: {id: $id})', 1)} }}", id=room_id)[
+            "room"
+        ]
+        return room
+
+    @contextmanager
+    def nothing_happens(self) -> Iterator[None]:
+        """The block records no event, whatever it tries."""
+        head = self.head()
+        yield
+        assert self.since(head, "type") == []
+
+    def socket(self, payload: Mapping[str, Any] | None = None) -> "Socket":
+        return Socket(self, {"Authorization": f"Bearer {self.token}"} if payload is None else payload)
+
+
+class Socket:
+    """One connection of graphql-transport-ws."""
+
+    def __init__(self, client: Client, payload: Mapping[str, Any]) -> None:
+        self._url = client.url.replace("http", "ws", 1)
+        self._payload = payload
+        self._last = 0
+
+    def __enter__(self) -> Self:
+        self.connection: ClientConnection = connect(self._url, subprotocols=["graphql-transport-ws"])  # type: ignore[list-item]
+        self.send(type="connection_init", payload=self._payload)
+        assert self.receive() == {"type": "connection_ack"}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def send(self, **message: Any) -> None:
+        self.connection.send(json.dumps(message))
+
+    def receive(self, timeout: float = 10) -> Data:
+        message: Data = json.loads(self.connection.recv(timeout))
+        return message
+
+    def subscribe(self, document: str, **variables: Any) -> str:
+        self._last += 1
+        self.send(id=str(self._last), type="subscribe", payload={"query": document, "variables": variables})
+        return str(self._last)
+
+    def follow(self, arguments: str, selection: str = EVENT, **variables: Any) -> str:
+        declared = "$after: Cursor, $where: RoomFilter, $types: [EventType!], $consumer: String"
+        names = ", ".join(f"{name}: ${name}" for name in arguments.split())
+        used = ", ".join(one for one in declared.split(", ") if one[1:].split(":")[0] in arguments.split())
+        called, listed = (f"({used})", f"({names})") if names else ("", "")
+        return self.subscribe(f"subscription {called} {{ events{listed} {{ {selection} }} }}", **variables)
+
+    def next(self) -> Data:
+        """The one root field of the next answer."""
+        message = self.receive()
+        assert message["type"] == "next", message
+        (value,) = message["payload"]["data"].values()
+        found: Data = value
+        return found
+
+    def refusal(self) -> Data:
+        """What the operation sent last is refused with; the socket stays open."""
+        message = self.receive()
+        assert (message["type"], message["id"]) == ("error", str(self._last)), message
+        extensions: Data = message["payload"][0]["extensions"]
+        return extensions
+
+    def close_code(self) -> int | None:
+        """The code that the server closes with; what it sends before does not count."""
+        try:
+            while True:
+                self.receive()
+        except ConnectionClosed as closed:
+            return None if closed.rcvd is None else closed.rcvd.code
+
+
+def _mutation(name: str, selection: str) -> str:
+    kind = f"{name[0].upper()}{name[1:]}Input"
+    return f"mutation ($input: {kind}!) {{ {name}(input: $input) {{ {selection} }} }}"
