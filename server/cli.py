@@ -8,6 +8,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from types import FrameType
 from typing import Never
@@ -18,6 +19,8 @@ from storage.deployments import DeploymentError
 from storage.errors import SwitchboardError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+#: How --help is set: paragraphs as they are written, and room for every name beside what it means.
+LAYOUT = partial(argparse.RawDescriptionHelpFormatter, max_help_position=24, width=100)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +50,7 @@ def leave(number: int, frame: FrameType | None) -> Never:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="switchboard",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=LAYOUT,
         description=paragraphs(
             "Switchboard is an omnichannel backend that other programs drive: conversations, the agents who serve "
             "them, and every event about them, over GraphQL."
@@ -62,7 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
         subparser = subparsers.add_parser(
             command.name,
             help=command.summary,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=LAYOUT,
             description=paragraphs(command.description),
             epilog=f"examples:\n{textwrap.indent(textwrap.dedent(command.examples).strip(), '  ')}",
         )
