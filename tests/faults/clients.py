@@ -25,7 +25,7 @@ class Client:
     def __init__(self, urls: Sequence[str], token: str = ADMIN_TOKEN) -> None:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         self._http = httpx.AsyncClient(limits=limits, timeout=60, headers={"authorization": f"Bearer {token}"})
-        self._urls = list(urls)
+        self.urls = list(urls)
         self._turn = 0
 
     async def __aenter__(self) -> Self:
@@ -41,7 +41,7 @@ class Client:
             at = self._turn
         headers = {} if bearer is None else {"authorization": f"Bearer {bearer}"}
         body = {"query": query, "variables": variables}
-        answer = (await self._http.post(self._urls[at % len(self._urls)], json=body, headers=headers)).json()
+        answer = (await self._http.post(self.urls[at % len(self.urls)], json=body, headers=headers)).json()
         if "errors" in answer:
             raise Refused(answer["errors"][0].get("extensions", answer["errors"][0]))
         return answer["data"]
