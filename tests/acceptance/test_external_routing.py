@@ -72,9 +72,9 @@ def test_journey_leaves_a_closed_room_and_nobody_who_is_offered_the_next_one(
         "data": {
             "rooms": {"nodes": [{"status": "CLOSED", "lastServedBy": {"user": {"name": "Milo Varga"}}}]},
             "apps": [
+                {"name": "admin", "active": True},
                 {"name": "website", "active": False},
                 {"name": "case-router", "active": False},
-                {"name": "admin", "active": True},
             ],
             "agents": {
                 "nodes": [
