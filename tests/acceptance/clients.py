@@ -4,11 +4,12 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 Data: TypeAlias = dict[str, Any]
 
@@ -103,9 +104,8 @@ class Client:
 
     def start(self, department: str, **input: Any) -> Data:
         """A room of a visitor who has just come."""
-        room: Data = self.change(
-            "startRoom", ROOM, **{"visitorToken": self.visitor(), "departmentId": department, **input}
-        )["room"]
+        visitor = input.pop("visitorToken", None) or self.visitor()
+        room: Data = self.change("startRoom", ROOM, visitorToken=visitor, departmentId=department, **input)["room"]
         return room
 
     def field(self, target: str, type: str, **input: Any) -> str:
@@ -150,26 +150,23 @@ class Client:
         yield
         assert self.since(head, "type") == []
 
-    def socket(self, payload: Mapping[str, Any] | None = None) -> "Socket":
-        return Socket(self, {"Authorization": f"Bearer {self.token}"} if payload is None else payload)
+    @contextmanager
+    def socket(self) -> Iterator["Socket"]:
+        """A connection that the server has acknowledged."""
+        protocols = [Subprotocol("graphql-transport-ws")]
+        with connect(self.url.replace("http", "ws", 1), subprotocols=protocols) as connection:
+            socket = Socket(connection)
+            socket.send(type="connection_init", payload={"Authorization": f"Bearer {self.token}"})
+            assert socket.receive() == {"type": "connection_ack"}
+            yield socket
 
 
 class Socket:
     """One connection of graphql-transport-ws."""
 
-    def __init__(self, client: Client, payload: Mapping[str, Any]) -> None:
-        self._url = client.url.replace("http", "ws", 1)
-        self._payload = payload
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
         self._last = 0
-
-    def __enter__(self) -> Self:
-        self.connection: ClientConnection = connect(self._url, subprotocols=["graphql-transport-ws"])  # type: ignore[list-item]
-        self.send(type="connection_init", payload=self._payload)
-        assert self.receive() == {"type": "connection_ack"}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.connection.close()
 
     def send(self, **message: Any) -> None:
         self.connection.send(json.dumps(message))
