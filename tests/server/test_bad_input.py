@@ -1,0 +1,322 @@
+"""Whatever a client sends over HTTP, it is told what is wrong with it, and nothing is written."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from pymongo import MongoClient
+
+from storage.database import COLLECTIONS
+from tests.conftest import ADMIN_TOKEN
+
+ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+#: What processes do beside what they are asked for; and when an app was last heard of.
+ASIDE = frozenset({"apps", "leases", "log", "outbox", "processes", "removals"})
+
+
+@pytest.fixture
+def client(shared_url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=shared_url.removesuffix("graphql"), headers=ADMIN, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def unchanged(mongodb_uri: str) -> Any:
+    """A block that leaves everything that is stored as it was, the log included."""
+
+    def everything() -> dict[str, Any]:
+        with MongoClient[dict[str, Any]](mongodb_uri) as mongo:
+            database = mongo["test-shared"]
+            stored = {name: list(database[name].find()) for name in COLLECTIONS if name not in ASIDE}
+            return {**stored, "log": database["log"].find_one(sort=[("_id", -1)], projection=["_id"])}
+
+    @contextmanager
+    def block() -> Iterator[None]:
+        before = everything()
+        yield
+        assert everything() == before
+
+    return block
+
+
+def post(client: httpx.Client, query: str, **variables: object) -> httpx.Response:
+    return client.post("graphql", json={"query": query, "variables": variables})
+
+
+def ask(client: httpx.Client, query: str, **variables: object) -> Any:
+    body = post(client, query, **variables).json()
+    assert "errors" not in body, body
+    return body["data"]
+
+
+def refusal(response: httpx.Response) -> dict[str, Any]:
+    """The one error of an answer, its code and what stands beside it."""
+    (error,) = response.json()["errors"]
+    assert not any((response.json().get("data") or {}).values())
+    assert error["message"]
+    extensions: dict[str, Any] = error["extensions"]
+    return extensions
+
+
+@pytest.fixture(scope="session")
+def names(shared_url: str) -> dict[str, str]:
+    """Things that exist: a user with a unique field, a field of each target, a closed room."""
+    tag = secrets.token_hex(4)
+    made = {"tag": tag, "username": f"user-{tag}", "unique": f"u{tag}", "number": f"n{tag}", "select": f"s{tag}"}
+    with httpx.Client(base_url=shared_url.removesuffix("graphql"), headers=ADMIN, timeout=30) as client:
+        define = "mutation($i: DefineCustomFieldInput!) { defineCustomField(input: $i) { definition { id } } }"
+        ask(client, define, i={"target": "USER", "key": made["unique"], "type": "TEXT", "unique": True})
+        ask(client, define, i={"target": "USER", "key": made["number"], "type": "NUMBER"})
+        ask(client, define, i={"target": "USER", "key": made["select"], "type": "SELECT", "options": ["a", "b"]})
+        user = ask(
+            client,
+            "mutation($i: CreateUserInput!) { createUser(input: $i) { user { id } } }",
+            i={"username": made["username"], "customFields": [{"key": made["unique"], "value": "taken"}]},
+        )
+        made["user"] = user["createUser"]["user"]["id"]
+        ask(client, "mutation($t: String!) { saveVisitor(input: { token: $t }) { visitor { id } } }", t=tag)
+        start = "mutation($t: String!) { startRoom(input: { visitorToken: $t }) { room { id } } }"
+        made["room"] = ask(client, start, t=tag)["startRoom"]["room"]["id"]
+    return made
+
+
+CREATE = "mutation($i: CreateUserInput!) { createUser(input: $i) { user { id } } }"
+UPDATE = "mutation($i: UpdateUserInput!) { updateUser(input: $i) { user { id } } }"
+ADD_ROLES = "mutation($i: AddRolesInput!) { addRoles(input: $i) { user { id } } }"
+UPDATE_ROOM = "mutation($i: UpdateRoomInput!) { updateRoom(input: $i) { room { id } } }"
+START = "mutation($i: StartRoomInput!) { startRoom(input: $i) { room { id } } }"
+SEND = "mutation($i: SendMessageInput!) { sendMessage(input: $i) { message { id } } }"
+ASSIGN = "mutation($i: AssignAgentInput!) { assignAgent(input: $i) { room { id } } }"
+
+MUTATIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    # Unknown things.
+    (CREATE, {"username": "new", "roles": ["pilot"]}, {"code": "UNKNOWN_ROLE", "key": "pilot"}),
+    (CREATE, {"username": "new", "roles": ["$ne"]}, {"code": "UNKNOWN_ROLE", "key": "$ne"}),
+    (ADD_ROLES, {"userId": "{user}", "roles": ["a", "b"]}, {"code": "UNKNOWN_ROLE", "key": "a"}),
+    (
+        CREATE,
+        {"username": "new", "customFields": [{"key": "$where", "value": "1"}]},
+        {"code": "UNKNOWN_FIELD", "key": "$where"},
+    ),
+    (
+        UPDATE,
+        {"userId": "{user}", "customFields": [{"key": "a.b", "value": 1}]},
+        {"code": "UNKNOWN_FIELD", "key": "a.b"},
+    ),
+    (UPDATE, {"userId": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
+    (UPDATE, {"userId": "", "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
+    (UPDATE, {"userId": "\0", "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
+    (UPDATE, {"userId": "x" * 10_000, "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
+    (START, {"visitorToken": "nobody"}, {"code": "NOT_FOUND", "key": "visitorToken"}),
+    (START, {"visitorToken": "{tag}", "departmentId": "nowhere"}, {"code": "NOT_FOUND", "key": "departmentId"}),
+    (ASSIGN, {"roomId": "{room}", "agentId": "nobody"}, {"code": "NOT_FOUND", "key": "agentId"}),
+    (ASSIGN, {"roomId": "nowhere", "agentId": "{user}"}, {"code": "NOT_FOUND", "key": "roomId"}),
+    (ASSIGN, {"roomId": "{room}", "agentId": "{user}"}, {"code": "NOT_AN_AGENT"}),
+    # Values of the wrong type or form.
+    (
+        CREATE,
+        {"username": "new", "customFields": [{"key": "{number}", "value": "3"}]},
+        {"code": "INVALID_FIELD_VALUE", "key": "{number}", "expected": "NUMBER"},
+    ),
+    (
+        CREATE,
+        {"username": "new", "customFields": [{"key": "{select}", "value": "c"}]},
+        {"code": "INVALID_FIELD_VALUE", "key": "{select}", "expected": 'SELECT of "a", "b"'},
+    ),
+    (
+        CREATE,
+        {"username": "new", "customFields": [{"key": "{unique}", "value": ["x"]}]},
+        {"code": "INVALID_FIELD_VALUE", "key": "{unique}", "expected": "TEXT"},
+    ),
+    (
+        CREATE,
+        {"username": "new", "customFields": [{"key": "{unique}", "value": "x" * 4097}]},
+        {"code": "INVALID_FIELD_VALUE", "key": "{unique}", "expected": "TEXT of at most 4096 characters"},
+    ),
+    (CREATE, {"username": ""}, {"code": "INVALID_INPUT", "key": "username"}),
+    (CREATE, {"username": "x" * 65}, {"code": "INVALID_INPUT", "key": "username"}),
+    (CREATE, {"username": "a b"}, {"code": "INVALID_INPUT", "key": "username"}),
+    (CREATE, {"username": "a\0b"}, {"code": "INVALID_INPUT", "key": "username"}),
+    (CREATE, {"username": "new", "name": "x" * 10_000}, {"code": "INVALID_INPUT", "key": "name"}),
+    (CREATE, {"username": "new", "emails": ["no address"]}, {"code": "INVALID_INPUT", "key": "emails"}),
+    (CREATE, {"username": "new", "password": "short"}, {"code": "INVALID_INPUT", "key": "password"}),
+    (CREATE, {"username": "new", "clientMutationId": ""}, {"code": "INVALID_INPUT", "key": "clientMutationId"}),
+    (SEND, {"roomId": "{room}", "text": ""}, {"code": "INVALID_INPUT", "key": "text"}),
+    (SEND, {"roomId": "{room}", "text": "x" * 20_001}, {"code": "INVALID_INPUT", "key": "text"}),
+    (UPDATE_ROOM, {"roomId": "{room}", "tags": [""]}, {"code": "INVALID_INPUT", "key": "tags"}),
+    (UPDATE_ROOM, {"roomId": "{room}", "priority": -(2**31)}, {"code": "INVALID_INPUT", "key": "priority"}),
+    (UPDATE_ROOM, {"roomId": "{room}", "subject": "x", "ifRevision": 99}, {"code": "STALE_REVISION", "revision": 2}),
+    # Values of the wrong type for GraphQL itself.
+    (UPDATE_ROOM, {"roomId": "{room}", "priority": 2**31}, {"code": "INVALID_INPUT", "key": "priority"}),
+    (UPDATE_ROOM, {"roomId": "{room}", "priority": 10**400}, {"code": "INVALID_INPUT", "key": "priority"}),
+    (UPDATE_ROOM, {"roomId": "{room}", "priority": 1.5}, {"code": "INVALID_INPUT", "key": "priority"}),
+    (UPDATE_ROOM, {"roomId": "{room}", "tags": [None]}, {"code": "INVALID_INPUT", "key": "tags"}),
+    (CREATE, {"username": 7}, {"code": "INVALID_INPUT", "key": "username"}),
+    (CREATE, {"username": None}, {"code": "INVALID_INPUT", "key": "username"}),
+    (CREATE, {"username": "new", "type": "HUMAN"}, {"code": "INVALID_INPUT", "key": "type"}),
+    (CREATE, {"username": "new", "customFields": [{"key": "k", "value": {"$gt": ""}}]}, {"code": "INVALID_INPUT"}),
+    (CREATE, {"username": {"$ne": ""}}, {"code": "INVALID_INPUT", "key": "username"}),
+    # Taken.
+    (CREATE, {"username": "{username}"}, {"code": "USERNAME_TAKEN"}),
+    (
+        CREATE,
+        {"username": "new", "customFields": [{"key": "{unique}", "value": "taken"}]},
+        {"code": "DUPLICATE_VALUE", "key": "{unique}"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("mutation", "given", "expected"), MUTATIONS)
+def test_a_mutation_that_cannot_be_is_refused_by_code(
+    client: httpx.Client,
+    unchanged: Any,
+    names: dict[str, str],
+    mutation: str,
+    given: dict[str, Any],
+    expected: dict[str, Any],
+) -> None:
+    told = filled(expected, names)
+    with unchanged():
+        answer = refusal(post(client, mutation, i=filled(given, names)))
+
+    assert {key: answer[key] for key in told} == told
+
+
+def filled(value: Any, names: dict[str, str]) -> Any:
+    match value:
+        case str() if value[:1] == "{":
+            return names[value[1:-1]]
+        case dict():
+            return {key: filled(one, names) for key, one in value.items()}
+        case list():
+            return [filled(one, names) for one in value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("{ users(first: 0) { nodes { id } } }", {"code": "INVALID_INPUT", "key": "first"}),
+        ("{ users(first: -1) { nodes { id } } }", {"code": "INVALID_INPUT", "key": "first"}),
+        ("{ users(first: 201) { nodes { id } } }", {"code": "INVALID_INPUT", "key": "first"}),
+        ("{ events(first: 201) { nodes { id } } }", {"code": "INVALID_INPUT", "key": "first"}),
+        ('{ users(after: "") { nodes { id } } }', {"code": "INVALID_CURSOR", "key": "after"}),
+        ('{ users(after: "not a cursor") { nodes { id } } }', {"code": "INVALID_CURSOR", "key": "after"}),
+        ('{ users(after: "\\u0000\\uffff") { nodes { id } } }', {"code": "INVALID_CURSOR", "key": "after"}),
+        ('{ users(after: "kqdjcmVhdGVkwA") { nodes { id } } }', {"code": "INVALID_CURSOR", "key": "after"}),
+        ('{ events(after: "kqdjcmVhdGVkoWE") { nodes { id } } }', {"code": "INVALID_CURSOR", "key": "after"}),
+        (
+            '{ users(orderBy: { field: USERNAME }, after: "kqdjcmVhdGVkoWE") { nodes { id } } }',
+            {"code": "INVALID_CURSOR", "key": "after"},
+        ),
+        (
+            '{ departments { agents(after: "?") { nodes { id } } } users(first: 1, after: "!") { nodes { id } } }',
+            {"code": "INVALID_CURSOR", "key": "after"},
+        ),
+        (
+            '{ users(where: { customFields: [{ key: "no.such", eq: 1 }] }) { nodes { id } } }',
+            {"code": "UNKNOWN_FIELD", "key": "no.such"},
+        ),
+        (
+            '{ user(by: { customField: { key: "$where", value: "1" } }) { id } }',
+            {"code": "UNKNOWN_FIELD", "key": "$where"},
+        ),
+        ("{ user(by: {}) { id } }", {"code": "GRAPHQL_VALIDATION_FAILED"}),
+        ('{ user(by: { id: "a", username: "b" }) { id } }', {"code": "GRAPHQL_VALIDATION_FAILED"}),
+        ("{ users(first: 99999999999999999999) { nodes { id } } }", {"code": "GRAPHQL_VALIDATION_FAILED"}),
+        ('{ user(by: { username: "\\ud800" }) { id } }', {"code": "GRAPHQL_PARSE_FAILED"}),
+        ("{ users { nodes { nothing } } }", {"code": "GRAPHQL_VALIDATION_FAILED"}),
+        ("{ users { nodes { id }", {"code": "GRAPHQL_PARSE_FAILED"}),
+        ("", {"code": "INVALID_INPUT"}),
+    ],
+)
+def test_a_query_that_cannot_be_is_refused_by_code(client: httpx.Client, query: str, expected: dict[str, str]) -> None:
+    answers = post(client, query).json()
+
+    assert not any((answers.get("data") or {}).values())
+    for error in answers["errors"]:
+        assert {key: error["extensions"][key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("username", '"\\ud800"'), ("username", '"\\udfff\\ud800"'), ("username", '"\xff"'), ("type", '"\\ud83d"')],
+)
+def test_half_a_character_is_no_json(client: httpx.Client, unchanged: Any, name: str, value: str) -> None:
+    body = '{"query": %s, "variables": {"i": {"%s": %s}}}' % (json.dumps(CREATE), name, value)  # noqa: UP031
+
+    with unchanged():
+        response = client.post("graphql", content=body.encode("latin-1"), headers={"content-type": "application/json"})
+
+    assert response.status_code == 400
+    assert refusal(response)["code"] == "INVALID_INPUT"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"nonsense", b"[]", b'{"query": 1}', b'{"query": "{ viewer { name } }", }']
+)
+def test_what_is_no_json_is_refused(client: httpx.Client, body: bytes) -> None:
+    response = client.post("graphql", content=body, headers={"content-type": "application/json"})
+
+    assert response.status_code == 400
+    assert refusal(response) == {"code": "INVALID_INPUT"}
+
+
+def test_nothing_is_told_without_a_token(shared_url: str, unchanged: Any) -> None:
+    with unchanged(), httpx.Client(base_url=shared_url.removesuffix("graphql")) as client:
+        for headers in ({}, {"authorization": "Bearer nonsense"}, {"authorization": "nonsense"}):
+            for query in (
+                "{ users { nodes { id } } }",
+                "{ eventCursor }",
+                'mutation { createUser(input: { username: "x" }) { user { id } } }',
+            ):
+                response = client.post("graphql", json={"query": query}, headers=headers)
+                assert refusal(response)["code"] == "UNAUTHENTICATED"
+
+
+def test_a_scope_that_is_missing_is_named(client: httpx.Client, shared_url: str, unchanged: Any) -> None:
+    create = 'mutation { createApp(input: { name: "reader", scopes: ["rooms:read"] }) { token } }'
+    headers = {"authorization": f"Bearer {ask(client, create)['createApp']['token']}"}
+
+    with unchanged(), httpx.Client(base_url=shared_url.removesuffix("graphql"), headers=headers) as reader:
+        told = [
+            refusal(post(reader, query))
+            for query in (
+                "{ users { nodes { id } } }",
+                'mutation { createUser(input: { username: "x" }) { user { id } } }',
+                'mutation { createApp(input: { name: "x", scopes: [] }) { token } }',
+                'mutation { assignAgent(input: { roomId: "x", agentId: "y" }) { room { id } } }',
+            )
+        ]
+
+    assert told == [
+        {"code": "FORBIDDEN", "scope": scope} for scope in ("users:read", "users:write", "apps:write", "rooms:assign")
+    ]
+
+
+async def test_of_many_who_want_one_value_at_once_one_gets_it(shared_url: str, names: dict[str, str]) -> None:
+    value = secrets.token_hex(4)
+
+    async with httpx.AsyncClient(base_url=shared_url.removesuffix("graphql"), headers=ADMIN, timeout=30) as client:
+
+        async def create(number: int) -> Any:
+            given = {
+                "username": f"racer-{value}-{number}",
+                "customFields": [{"key": names["unique"], "value": value}],
+            }
+            return (await client.post("graphql", json={"query": CREATE, "variables": {"i": given}})).json()
+
+        answers = await asyncio.gather(*(create(number) for number in range(20)))
+        found = await client.post(
+            "graphql",
+            json={"query": '{ users(where: { username: { startsWith: "racer-%s" } }) { totalCount } }' % value},  # noqa: UP031
+        )
+
+    codes = [error["extensions"] for answer in answers for error in answer.get("errors", ())]
+    assert codes == [{"code": "DUPLICATE_VALUE", "key": names["unique"]}] * 19
+    assert found.json()["data"]["users"]["totalCount"] == 1
