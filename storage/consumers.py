@@ -15,6 +15,8 @@ LEASE_SECONDS = 15.0
 
 # Leases go by the clock of the database, so that those of the processes need not agree.
 _HELD: Document = {"$gt": ["$leasedUntil", "$$NOW"]}
+
+
 def _id(owner_id: str, name: str) -> Document:
     return {"owner": owner_id, "name": name}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.cli import COMMANDS
+from server.commands import COMMANDS
 from storage.nodes import find_binary, free_port
 from tests.processes import mongods_on
 
@@ -127,6 +127,53 @@ def test_second_server_on_a_folder_is_refused_in_one_line(start: Start, tmp_path
         "stop that one, or set SWITCHBOARD_DATA_DIR to another folder."
     )
     assert httpx.get(url.replace("/graphql", "/health/ready")).status_code == 200
+
+
+def test_app_created_beside_a_running_server_can_be_used_at_once(start: Start, tmp_path: Path) -> None:
+    url = url_in(wait_until_ready(start()))
+
+    created = switchboard("create-app", "crm", "--scopes", "users:read, rooms:read", DATA_DIR=str(tmp_path / "data"))
+
+    assert created.returncode == 0
+    assert created.stderr == "The app crm may rooms:read, users:read. Its token is shown this once:\n"
+    headers = {"authorization": f"Bearer {one_line(created.stdout)}"}
+    answer = httpx.post(url, json={"query": "{ viewer { type name } }"}, headers=headers).json()
+    assert answer == {"data": {"viewer": {"type": "APP", "name": "crm"}}}
+
+
+def test_scope_that_does_not_exist_is_refused_in_one_line(mongodb_uri: str, database_name: str) -> None:
+    refused = switchboard("create-app", "crm", "--scopes", "rooms:own", MONGODB_URI=mongodb_uri, DATABASE=database_name)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert one_line(refused.stderr).startswith('switchboard: There is no scope "rooms:own"; there are admin, ')
+
+
+def test_admin_token_is_printed_by_the_first_start_alone(start: Start, mongodb_uri: str, database_name: str) -> None:
+    first = start(MONGODB_URI=mongodb_uri, DATABASE=database_name)
+    printed = wait_until_ready(first)
+    found = re.search(r"Admin token +(\S+)", printed)
+    assert found is not None
+    first.send_signal(signal.SIGTERM)
+    first.wait(timeout=30)
+
+    second = start(MONGODB_URI=mongodb_uri, DATABASE=database_name)
+    printed_again = wait_until_ready(second)
+
+    assert "Admin token" not in printed_again
+    headers = {"authorization": f"Bearer {found.group(1)}"}
+    answer = httpx.post(url_in(printed_again), json={"query": "{ viewer { name } }"}, headers=headers).json()
+    assert answer == {"data": {"viewer": {"name": "admin"}}}
+
+
+def test_admin_token_that_was_set_is_used_and_not_printed(start: Start, mongodb_uri: str, database_name: str) -> None:
+    chosen = "chosen-by-the-operator"
+    server = start(MONGODB_URI=mongodb_uri, DATABASE=database_name, ADMIN_TOKEN=chosen)
+    printed = wait_until_ready(server)
+
+    assert "Admin token" not in printed
+    headers = {"authorization": f"Bearer {chosen}"}
+    answer = httpx.post(url_in(printed), json={"query": "{ viewer { name } }"}, headers=headers).json()
+    assert answer == {"data": {"viewer": {"name": "admin"}}}
 
 
 def test_port_in_use_is_refused_in_one_line_and_starts_nothing(tmp_path: Path) -> None:
