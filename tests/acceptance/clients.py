@@ -130,7 +130,7 @@ class Client:
     def head(self) -> str:
         return str(self.ask("{ eventCursor }")["eventCursor"])
 
-    def since(self, cursor: str, selection: str = EVENT, **arguments: Any) -> list[Data]:
+    def since(self, cursor: str | None, selection: str = EVENT, **arguments: Any) -> list[Data]:
         """The events after that cursor."""
         document = f"""query ($after: Cursor, $types: [EventType!], $where: RoomFilter) {{
           events(after: $after, types: $types, where: $where, first: 200) {{ nodes {{ {selection} }} }} }}"""

@@ -1,0 +1,237 @@
+"""What the contract promises of tokens: what each scope opens, and that nobody gets further than they may."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.acceptance.clients import Client, new
+
+SCOPES = [
+    *("users:read", "users:write", "roles:write", "agents:write", "departments:write", "fields:write"),
+    *("visitors:read", "visitors:write", "rooms:read", "rooms:write", "rooms:assign", "messages:read"),
+    *("messages:write", "events:read", "apps:write"),
+]
+QUERIES = {
+    "users:read": [
+        *('user(by: {id: "x"}) { id }', "users { totalCount }", 'agent(id: "x") { id }', "agents { totalCount }"),
+        *("roles { id }", "departments { id }"),
+    ],
+    "visitors:read": ['visitor(by: {id: "x"}) { id }', "visitors { totalCount }"],
+    "rooms:read": ['room(by: {id: "x"}) { id }', "rooms { totalCount }"],
+    "events:read": ["events { totalCount }", "eventCursor", "consumers { name }"],
+    "apps:write": ["apps { id }"],
+}
+#: Each mutation by the scope that it needs, with the least that it can be sent with.
+CHANGES: dict[str, dict[str, dict[str, Any]]] = {
+    "users:write": {
+        "createUser": {"username": "x"},
+        "updateUser": {"userId": "x"},
+        "setUserActive": {"userId": "x", "active": True},
+        "setPresence": {"userId": "x", "presence": "AWAY"},
+    },
+    "roles:write": {
+        "createRole": {"name": "x"},
+        "addRoles": {"userId": "x", "roles": []},
+        "removeRoles": {"userId": "x", "roles": []},
+    },
+    "agents:write": {
+        "addAgent": {"userId": "x"},
+        "removeAgent": {"userId": "x"},
+        "setAgentStatus": {"agentId": "x", "status": "AVAILABLE"},
+        "updateAgent": {"agentId": "x"},
+        "ensureAgent": {"by": {"key": "x", "value": "x"}, "username": "x"},
+    },
+    "departments:write": {
+        "createDepartment": {"name": "x"},
+        "updateDepartment": {"departmentId": "x"},
+        "setDepartmentAgents": {"departmentId": "x"},
+    },
+    "fields:write": {
+        "defineCustomField": {"target": "USER", "key": "x", "type": "TEXT"},
+        "updateCustomField": {"id": "x"},
+        "removeCustomField": {"id": "x"},
+    },
+    "visitors:write": {"saveVisitor": {"token": "x"}},
+    "rooms:write": {
+        "startRoom": {"visitorToken": "x"},
+        "updateRoom": {"roomId": "x"},
+        "closeRoom": {"roomId": "x"},
+        "holdRoom": {"roomId": "x"},
+        "resumeRoom": {"roomId": "x"},
+    },
+    "rooms:assign": {
+        "assignAgent": {"roomId": "x", "agentId": "x"},
+        "unassignAgent": {"roomId": "x"},
+        "transferRoom": {"roomId": "x", "to": {"agentId": "x"}},
+    },
+    "messages:write": {"sendMessage": {"roomId": "x", "text": "x"}},
+    "events:read": {"ackEvents": {"consumer": "x", "cursor": "x"}, "removeConsumer": {"consumer": "x"}},
+    "apps:write": {
+        "createApp": {"name": "x", "scopes": []},
+        "rotateAppToken": {"appId": "x"},
+        "revokeApp": {"appId": "x"},
+    },
+}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_token_without_a_scope_may_do_all_but_what_it_opens(admin: Client, scope: str) -> None:
+    without, nobody = admin.app(*(one for one in SCOPES if one != scope)), Client(admin.http, admin.url, None)
+    lacking = {"code": "FORBIDDEN", "scope": scope}
+
+    with admin.nothing_happens():
+        for query in QUERIES.get(scope, []):
+            assert without.query_refusal(f"{{ {query} }}") == lacking
+            assert nobody.query_refusal(f"{{ {query} }}") == {"code": "UNAUTHENTICATED"}
+        for name, given in CHANGES.get(scope, {}).items():
+            assert without.refusal(name, **given) == lacking
+            assert nobody.refusal(name, **given) == {"code": "UNAUTHENTICATED"}
+    for other, queries in QUERIES.items():
+        for query in queries if other != scope else []:
+            without.ask(f"{{ {query} }}")
+
+
+def test_roles_and_agents_need_the_scopes_of_all_that_they_touch(admin: Client) -> None:
+    key, given = admin.field("USER", "TEXT", unique=True), {"username": new("u"), "roles": ["bot"]}
+    ensured = {**given, "by": {"key": key, "value": "S-1"}}
+    without_roles, without_users = admin.app("users:write", "agents:write"), admin.app("agents:write")
+
+    with admin.nothing_happens():
+        assert without_roles.refusal("createUser", **given) == {"code": "FORBIDDEN", "scope": "roles:write"}
+        assert without_roles.refusal("ensureAgent", **ensured) == {"code": "FORBIDDEN", "scope": "roles:write"}
+        assert without_users.refusal("ensureAgent", **ensured) == {"code": "FORBIDDEN", "scope": "users:write"}
+
+
+def test_a_change_whose_answer_may_not_be_read_is_not_made(admin: Client) -> None:
+    app, visitor = admin.app("rooms:write", "rooms:read"), admin.visitor()
+    room = admin.start(admin.department())["id"]
+
+    refusal = app.query_refusal("query ($by: RoomBy!) { room(by: $by) { messages { totalCount } } }", by={"id": room})
+    head = admin.head()
+    refused = app.refusal("startRoom", "room { messages { totalCount } }", visitorToken=visitor)
+
+    assert refusal == refused == {"code": "FORBIDDEN", "scope": "messages:read"}
+    assert admin.since(head) == []
+
+
+def test_events_pass_only_those_that_may_read_what_they_are_about(admin: Client) -> None:
+    head = admin.head()
+    admin.user()
+    room = admin.start(admin.department())["id"]
+    admin.change("sendMessage", roomId=room, text="Hello")
+    admin.field("USER", "TEXT")
+    users, rooms, messages = {"USER_CREATED", "DEPARTMENT_SAVED"}, {"ROOM_STARTED", "ROOM_QUEUED"}, {"MESSAGE_SENT"}
+
+    for scopes, subjects in (
+        ((), set[str]()),
+        (("users:read",), users),
+        (("rooms:read",), rooms),
+        (("visitors:read",), {"VISITOR_SAVED"}),
+        (("rooms:read", "messages:read", "users:read"), users | rooms | messages),
+    ):
+        app = admin.app("events:read", *scopes)
+        listed = [event["type"] for event in app.since(head, "type")]
+        with app.socket() as socket:
+            socket.follow("after", "type", after=head)
+            heard = [socket.next()["type"] for _ in listed]
+        assert set(listed) == subjects | {"CUSTOM_FIELD_DEFINED"}
+        assert heard == listed
+
+
+# ---------------------------------------------------------------- apps
+
+
+def test_an_app_grants_only_what_it_holds(admin: Client) -> None:
+    app = admin.app("apps:write", "users:read")
+
+    with admin.nothing_happens():
+        for scopes in (["rooms:read"], ["users:read", "admin"]):
+            refusal = app.refusal("createApp", name=new(), scopes=scopes)
+            assert refusal == {"code": "FORBIDDEN", "scope": scopes[-1]}
+        assert admin.refusal("createApp", name=new(), scopes=["x:y"]) == {"code": "INVALID_INPUT", "key": "scopes"}
+    app.change("createApp", name=new(), scopes=["users:read"])
+
+
+def test_a_revoked_apps_sockets_close_at_once(admin: Client) -> None:
+    created = admin.change("createApp", "token app { id active }", name=new(), scopes=["events:read"])
+    app = Client(admin.http, admin.url, created["token"])
+
+    with app.socket() as subscribed, app.socket() as idle:
+        subscribed.follow("", "type")
+        began = time.monotonic()
+        revoked = admin.change("revokeApp", "app { active }", appId=created["app"]["id"])
+
+        assert revoked == {"app": {"active": False}}
+        assert (subscribed.close_code(), idle.close_code()) == (4403, 4403)
+        assert time.monotonic() - began < 2
+    assert app.query_refusal("{ viewer { id } }") == {"code": "UNAUTHENTICATED"}
+
+
+def test_a_rotated_token_ends_after_the_overlap(admin: Client) -> None:
+    created = admin.change("createApp", "token app { id }", name=new(), scopes=["events:read"])
+    old = Client(admin.http, admin.url, created["token"])
+
+    with old.socket() as socket:
+        socket.follow("", "type")
+        app_id = created["app"]["id"]
+        overlapping = admin.change("rotateAppToken", "token", appId=app_id, overlapSeconds=1)["token"]
+        old.ask("{ viewer { id } }")
+        Client(admin.http, admin.url, overlapping).ask("{ viewer { id } }")
+
+        assert socket.close_code() == 4403
+    assert old.query_refusal("{ viewer { id } }") == {"code": "UNAUTHENTICATED"}
+    latest = admin.change("rotateAppToken", "token", appId=app_id)["token"]
+    assert Client(admin.http, admin.url, overlapping).query_refusal("{ viewer { id } }") == {"code": "UNAUTHENTICATED"}
+    Client(admin.http, admin.url, latest).ask("{ viewer { id } }")
+
+
+# ---------------------------------------------------------------- people
+
+
+def test_a_signed_in_agent_takes_a_room_and_an_app_does_not(admin: Client) -> None:
+    here = admin.department()
+    anna, plain = admin.agent(here), admin.user()
+    room, taker = admin.start(here)["id"], admin.signed_in(anna)
+    head = admin.head()
+
+    with admin.nothing_happens():
+        assert admin.refusal("takeRoom", roomId=room) == {"code": "FORBIDDEN"}
+        assert admin.refusal("logout") == {"code": "FORBIDDEN"}
+        refusal = admin.refusal("takeRoom", roomId="x", ifRevision=1)
+        assert refusal == {"code": "FORBIDDEN"}
+    taker.change("takeRoom", roomId=room, ifRevision=2)
+
+    (event,) = admin.since(head)
+    assert (event["cause"], event["agent"]["id"], event["actor"]["type"]) == ("TAKEN", anna, "USER")
+    assert event["actor"]["id"] == anna
+    assert admin.signed_in(plain).refusal("takeRoom", roomId=room) == {"code": "NOT_AN_AGENT"}
+
+
+def test_nobody_lays_hands_on_who_may_do_more(admin: Client) -> None:
+    boss = admin.user(roles=["admin"])
+    manager = admin.signed_in(admin.user(roles=["livechat-manager"]))
+    app = admin.app("users:write", "roles:write")
+
+    with admin.nothing_happens():
+        for caller in (manager, app):
+            assert caller.refusal("updateUser", userId=boss, password="mine from now on")["code"] == "FORBIDDEN"
+            assert caller.refusal("setUserActive", userId=boss, active=False)["code"] == "FORBIDDEN"
+            assert caller.refusal("removeRoles", userId=boss, roles=["admin"])["code"] == "FORBIDDEN"
+        assert app.refusal("createUser", username=new(), roles=["admin"])["code"] == "FORBIDDEN"
+
+
+def test_sessions_end_with_logout_with_a_new_password_and_with_the_user(admin: Client) -> None:
+    user = admin.user()
+
+    for end, given in (
+        ("logout", {}),
+        ("updateUser", {"userId": user, "password": None}),
+        ("setUserActive", {"userId": user, "active": False}),
+    ):
+        session = admin.signed_in(user)
+        assert session.ask("{ viewer { type id } }") == {"viewer": {"type": "USER", "id": user}}
+        with session.socket() as socket:
+            (session if end == "logout" else admin).change(end, **given)
+            assert socket.close_code() == 4403
+        assert session.query_refusal("{ viewer { id } }") == {"code": "UNAUTHENTICATED"}
