@@ -18,6 +18,14 @@ from websockets.typing import Subprotocol
 JSON = dict[str, Any]
 
 
+def address(environment: Mapping[str, str]) -> str:
+    """Where the API is, by the variables that the server goes by itself."""
+    host = environment.get("SWITCHBOARD_HOST") or "127.0.0.1"
+    port = environment.get("SWITCHBOARD_PORT") or "8000"
+    path = environment.get("SWITCHBOARD_BASE_PATH", "").rstrip("/")
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}/graphql"
+
+
 class Refused(Exception):
     """The API refused an operation. `code` is for programs, the message for people."""
 

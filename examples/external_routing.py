@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 from websockets.exceptions import WebSocketException
 
-from examples.client import JSON, Api, Refused, Socket, open_socket
+from examples.client import JSON, Api, Refused, Socket, address, open_socket
 from examples.narration import Narrator
 from examples.verdict import differences, sentence
 
@@ -278,8 +278,6 @@ async def main(url: str, token: str, tell: Narrator) -> None:
 
 
 def run() -> int:
-    host = os.environ.get("SWITCHBOARD_HOST") or "127.0.0.1"
-    port = os.environ.get("SWITCHBOARD_PORT") or "8000"
     token = os.environ.get("SWITCHBOARD_ADMIN_TOKEN")
     if not token:
         print("Set SWITCHBOARD_ADMIN_TOKEN to a token that may create apps, or run  switchboard demo.", file=sys.stderr)
@@ -287,7 +285,7 @@ def run() -> int:
     tell = Narrator()
     problems: list[BaseException] = []
     try:
-        asyncio.run(main(f"http://{host}:{port}/graphql", token, tell))
+        asyncio.run(main(address(os.environ), token, tell))
     except* (Disappointed, Refused, httpx.HTTPError, WebSocketException, OSError) as group:
         problems.extend(group.exceptions)
     for problem in problems:

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from examples.client import JSON, Api, Refused, open_socket
+from examples.client import JSON, Api, Refused, address, open_socket
 
 DOCUMENT = Path(__file__).with_suffix(".graphql").read_text(encoding="utf-8")
 PAUSE_SECONDS = 1.0
@@ -89,14 +89,12 @@ def subject(event: JSON) -> str:
 
 
 def main() -> int:
-    host = os.environ.get("SWITCHBOARD_HOST") or "127.0.0.1"
-    port = os.environ.get("SWITCHBOARD_PORT") or "8000"
     token = os.environ.get("SWITCHBOARD_ADMIN_TOKEN")
     if not token:
         print("Set SWITCHBOARD_ADMIN_TOKEN to a token with the scope events:read.", file=sys.stderr)
         return 2
     try:
-        asyncio.run(watch(f"http://{host}:{port}/graphql", token))
+        asyncio.run(watch(address(os.environ), token))
     except (Refused, ConnectionClosed) as error:
         print(error, file=sys.stderr)
         return 1

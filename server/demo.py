@@ -35,9 +35,9 @@ class DemoError(Exception):
 def play(settings: Settings) -> int:
     """Play the demo against the server of these settings, which answers; the demo's exit code. Raises DemoError."""
     if settings.admin_token is not None:
-        return run_program(address(settings), settings.admin_token)
+        return run_program(address(settings), settings.admin_token, path=settings.base_path)
     with borrowed_token(settings) as token:
-        return run_program(address(settings), token)
+        return run_program(address(settings), token, path=settings.base_path)
 
 
 def play_alone() -> int:
@@ -52,10 +52,10 @@ def require_program() -> None:
         raise DemoError("The demo is in the project's examples/ folder: run it from a checkout, with  make demo.")
 
 
-def run_program(place: tuple[str, int], token: str) -> int:
-    host, port = place
-    own = {f"{PREFIX}HOST": host, f"{PREFIX}PORT": str(port), f"{PREFIX}ADMIN_TOKEN": token}
-    return subprocess.run([sys.executable, "-m", PROGRAM], cwd=ROOT, env=os.environ | own, check=False).returncode
+def run_program(place: tuple[str, int], token: str, *, path: str = "") -> int:
+    own = {"HOST": place[0], "PORT": str(place[1]), "BASE_PATH": path, "ADMIN_TOKEN": token}
+    told = os.environ | {PREFIX + name: value for name, value in own.items()}
+    return subprocess.run([sys.executable, "-m", PROGRAM], cwd=ROOT, env=told, check=False).returncode
 
 
 def address(settings: Settings) -> tuple[str, int]:
@@ -70,8 +70,9 @@ def url_of(place: tuple[str, int], path: str) -> str:
 
 def answers(settings: Settings) -> bool:
     """Whether a Switchboard serves there now."""
+    health = url_of(address(settings), f"{settings.base_path}/health/live")
     try:
-        with urllib.request.urlopen(url_of(address(settings), "/health/live"), timeout=PROBE_SECONDS) as response:  # noqa: S310
+        with urllib.request.urlopen(health, timeout=PROBE_SECONDS) as response:  # noqa: S310 - it is http
             return bool(json.load(response)["status"] == "ok")
     except (OSError, ValueError, LookupError, TypeError):
         return False
