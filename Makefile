@@ -24,6 +24,15 @@ test: $(INSTALLED) ## Run the tests, against a MongoDB that they start themselve
 soak: $(INSTALLED) ## Kill servers and primaries under load for SOAK_SECONDS each (600), and see that no promise breaks.
 	SOAK_SECONDS=$${SOAK_SECONDS:-600} $(BIN)/python -m pytest -s tests/faults/test_storms.py
 
+audit: $(INSTALLED) ## Let the audit suites and clients of others at a server, and write what they find to docs/security.md.
+	@$(BIN)/python audit/run.py --write
+
+audit-lock: $(INSTALLED) ## Choose the newest versions of what make audit runs, and write them down.
+	$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install uv
+	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make audit-lock" audit/requirements.in --output-file audit/requirements.txt
+	cd audit && npm update --package-lock-only
+
 check: $(INSTALLED) ## Check format, lint, types, import contracts, and that schema/schema.graphql is up to date.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -59,4 +68,4 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup run demo test soak check schema lock clean
+.PHONY: help setup run demo test soak audit audit-lock check schema lock clean

@@ -156,7 +156,7 @@ def banner(settings: Settings, bound: socket.socket, started: float, admin_token
     """What a person wants to know when the server has become ready."""
     port = bound.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    place = f"{host}:{port}"
+    place = f"{host}:{port}{settings.base_path}"
     uri = settings.mongodb_uri
     mongodb = f"embedded, its data under {settings.data_dir.resolve()}" if uri is None else redact(uri)
     lines = [

@@ -1,0 +1,241 @@
+"""`make audit`: starts a server of its own and lets tools of others at it; their results go to docs/security.md.
+
+Usage: python audit/run.py [--operations N] [--conversations N] [--write]
+"""
+
+import argparse
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+PAGE = ROOT / "docs" / "security.md"
+BEGIN, END = "<!-- audit: written by make audit -->", "<!-- audit: end -->"
+#: Roots of the schema together have about so many fields, each of which schemathesis tries equally often.
+FIELDS = 53
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    tool: str
+    what: str
+    result: str
+    good: bool
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--operations", type=int, default=5_000, help="how many operations schemathesis sends")
+    parser.add_argument("--conversations", type=int, default=500, help="how many conversations the fuzz has")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/security.md")
+    given = parser.parse_args()
+    npm(HERE)
+    with served() as (url, token, log):
+        rows = [
+            http(url, "graphql-http", "its 61 audits, anonymous client"),
+            http(url, "graphql-http", "its 61 audits, authorised client", token),
+            websockets(url, token),
+            operations(url, token, given.operations, log),
+        ]
+    rows.append(fuzz(given.conversations))
+    table = [
+        "| tool | what | result |",
+        "| --- | --- | --- |",
+        *(f"| {row.tool} | {row.what} | {row.result} |" for row in rows),
+    ]
+    say("\n".join(table))
+    if given.write:
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+        after = rest.partition(END)[2]
+        PAGE.write_text("\n".join([before + BEGIN, "", *table, "", END + after]), encoding="utf-8")
+    return 0 if all(row.good for row in rows) else 1
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+# ---------------------------------------------------------------- a server with something in it
+
+
+@contextmanager
+def served() -> Iterator[tuple[str, str, Path]]:
+    """Where a new server answers GraphQL, its admin token, and what it logs."""
+    token = secrets.token_hex(20)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
+        settings = {"SWITCHBOARD_PORT": "0", "SWITCHBOARD_ADMIN_TOKEN": token, "SWITCHBOARD_DATA_DIR": f"{folder}/data"}
+        with log.open("w") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "server.cli", "serve"],
+                cwd=ROOT,
+                env=own | settings,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if found := re.search(r"GraphQL +(http://\S+)", line):
+                    yield found.group(1), token, log
+                    break
+            else:
+                raise SystemExit(f"The server did not start:\n{log.read_text()}")
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def ask(url: str, token: str, query: str) -> dict[str, Any]:
+    request = urllib.request.Request(  # noqa: S310 - the server started above
+        url,
+        json.dumps({"query": query}).encode(),
+        {"content-type": "application/json", "authorization": f"Bearer {token}"},
+    )
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        body = json.load(answer)
+    assert "errors" not in body, body
+    data: dict[str, Any] = body["data"]
+    return data
+
+
+def fill(url: str, token: str) -> dict[str, list[str]]:
+    """Users, agents, rooms, ... for generated operations to meet, and by what they are known."""
+    ids = []
+    for name in ("ann", "ben"):
+        user = ask(url, token, f'mutation {{ createUser(input: {{username: "{name}"}}) {{ user {{ id }} }} }}')
+        ids.append(user["createUser"]["user"]["id"])
+        ask(url, token, f'mutation {{ addAgent(input: {{userId: "{ids[-1]}"}}) {{ added }} }}')
+        ask(
+            url,
+            token,
+            f'mutation {{ setPresence(input: {{userId: "{ids[-1]}", presence: ONLINE}}) {{ user {{ id }} }} }}',
+        )
+    department = ask(url, token, 'mutation { createDepartment(input: {name: "sales"}) { department { id } } }')
+    ids.append(department["createDepartment"]["department"]["id"])
+    ask(url, token, 'mutation { saveVisitor(input: {token: "visitor"}) { visitor { id } } }')
+    for _ in range(3):
+        room = ask(url, token, 'mutation { startRoom(input: {visitorToken: "visitor"}) { room { id } } }')
+        ids.append(room["startRoom"]["room"]["id"])
+    for target, key, kind in (
+        ("USER", "externalId", "TEXT"),
+        ("ROOM", "caseId", "NUMBER"),
+        ("VISITOR", "vip", "BOOLEAN"),
+    ):
+        unique = "true" if kind == "TEXT" else "false"
+        given = f'{{target: {target}, key: "{key}", type: {kind}, unique: {unique}}}'
+        define = f"defineCustomField(input: {given})"
+        field = ask(url, token, f"mutation {{ {define} {{ definition {{ id }} }} }}")
+        ids.append(field["defineCustomField"]["definition"]["id"])
+    names = ["ann", "ben", "sales", "visitor", "externalId", "caseId", "vip", "bot", "livechat-agent", "rooms:read"]
+    return {"ids": ids, "names": names}
+
+
+# ---------------------------------------------------------------- tools
+
+
+def npm(folder: Path) -> None:
+    program = shutil.which("npm")
+    if program is None:
+        raise SystemExit("make audit needs Node.js 20 or later, with npm, on the PATH.")
+    subprocess.run([program, "ci", "--silent"], cwd=folder, check=True)
+
+
+def node(script: str, *arguments: str) -> dict[str, Any]:
+    program = shutil.which("node")
+    assert program is not None, "npm comes with node"
+    done = subprocess.run([program, str(HERE / script), *arguments], check=True, capture_output=True, text=True)
+    report: dict[str, Any] = json.loads(done.stdout)
+    for failure in report["failed"]:
+        say(f"{script}: {failure}")
+    return report
+
+
+def http(url: str, tool: str, what: str, *token: str) -> Row:
+    report = node("http.mjs", url, *token)
+    levels = ", ".join(f"{level} {passed}/{total}" for level, (passed, total) in sorted(report["tally"].items()))
+    result = f"{report['passed']} of {report['total']} pass ({levels})"
+    return Row(tool, what, result, report["passed"] == report["total"] == 61)
+
+
+def websockets(url: str, token: str) -> Row:
+    report = node("websockets.mjs", url, token)
+    what = "queries, mutations, subscriptions, resuming, revocation, every close code; server-sent events"
+    return Row("graphql-ws, graphql-sse", what, f"{report['passed']} of {report['total']} pass", not report["failed"])
+
+
+def operations(url: str, token: str, wanted: int, log: Path) -> Row:
+    tools = HERE / ".venv"
+    if not (tools / "bin" / "schemathesis").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(tools)], check=True)
+        install = [str(tools / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r"]
+        subprocess.run([*install, str(HERE / "requirements.txt")], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        tally = Path(folder, "tally.json")
+        each = -(-wanted // FIELDS)
+        own = os.environ | {
+            "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+            "KNOWN": json.dumps(fill(url, token)),
+            "TALLY": str(tally),
+        }
+        done = subprocess.run(
+            [
+                *(str(tools / "bin" / "schemathesis"), "run", url),
+                *("--header", f"Authorization: Bearer {token}"),
+                *("--checks", "never_an_inside_error", "--phases", "fuzzing", "--max-examples", str(each)),
+                *("--request-timeout", "10", "--no-shrink", "--continue-on-failure", "--warnings", "off"),
+            ],
+            cwd=HERE,
+            env=own,
+            capture_output=True,
+            text=True,
+        )
+        codes: dict[str, int] = json.loads(tally.read_text())
+    found = re.search(r"(\d+) generated", done.stdout)
+    generated = int(found.group(1)) if found else 0
+    inside = codes.get("INTERNAL", 0) + log.read_text().count("Traceback")
+    good = done.returncode == 0 and not inside
+    if not good:
+        say(done.stdout[-5_000:])
+        say(log.read_text()[-5_000:])
+    result = f"{generated:,} operations: {codes.get('OK', 0):,} succeeded, {inside} INTERNAL or 5xx, " + (
+        "none hung" if good else "FAILED"
+    )
+    return Row("schemathesis", "generated operations on every root field", result, good)
+
+
+def fuzz(conversations: int) -> Row:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/server/test_fuzz.py"],
+        cwd=ROOT,
+        env=os.environ | {"FUZZ_EXAMPLES": str(conversations)},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        say(done.stdout[-5_000:])
+    result = f"3 × {conversations:,} conversations: " + ("the server stands" if not done.returncode else "FAILED")
+    return Row(
+        "hypothesis", "malformed websocket messages, alone and beside others, and frames", result, not done.returncode
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
