@@ -35,7 +35,7 @@ POINTS = "points of complexity"
 #: How many entries of a list that is not read in pages are reckoned with: roles, departments, ...
 LIST_ENTRIES = 2
 #: The same of the lists of introspection, which are longer, but the same for everybody.
-INTROSPECTION_ENTRIES = 4
+INTROSPECTION_ENTRIES = 8
 #: What a page holds, when a document does not say how much, and at most.
 PAGE_ENTRIES, MOST_PAGE_ENTRIES = 50, 200
 #: Response names given more than once in one selection, in a whole document: validation compares all with all.

@@ -149,8 +149,13 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
 
     def check_variables(self, variables: dict[str, Any] | None) -> None:
         """Raise QueryTooComplex when they take too much."""
-        if variables and len(msgspec.json.encode(variables)) > self.settings.max_variables_kb * KIB:
+        if not variables:
+            return
+        most = self.settings.max_variable_values
+        if len(msgspec.json.encode(variables)) > self.settings.max_variables_kb * KIB:
             raise QueryTooComplex(f"The variables take more than {self.settings.max_variables_kb} KiB.")
+        if has_more_values(variables, most):
+            raise QueryTooComplex(f"The variables hold more than {most} values.")
 
     # ---------------------------------------------------------------- answers
 
@@ -229,6 +234,19 @@ def convert(given: dict[str, Any]) -> Operation:
         return msgspec.convert(given, Operation)
     except msgspec.ValidationError as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"The parameters are no GraphQL request: {error}.") from None
+
+
+def has_more_values(value: object, most: int) -> bool:
+    """Whether there are more than so many values in it: each costs time to check, however short it is."""
+    pending = [value]
+    for one in pending:
+        if len(pending) > most:
+            return True
+        if isinstance(one, dict):
+            pending.extend(one.values())
+        elif isinstance(one, list):
+            pending.extend(one)
+    return False
 
 
 def bounded(receive: Receive, limit: int) -> Receive:

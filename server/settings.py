@@ -105,6 +105,11 @@ class Settings:
         256, integer(1, 65_536), "The longest message on a websocket, in KiB; a longer one closes it with 1009."
     )
     max_variables_kb: int = setting(64, integer(1, 65_536), "The most that the variables of an operation take, in KiB.")
+    max_variable_values: int = setting(
+        2_500,
+        integer(10, 1_000_000),
+        "The most values in the variables of an operation, those in lists and objects counted each.",
+    )
     max_characters: int = setting(100_000, integer(100, 10_000_000), "The longest document, in characters.")
     max_tokens: int = setting(
         5_000, integer(10, 1_000_000), "The most tokens (names, punctuation, values) in a document."

@@ -43,6 +43,7 @@ def test_media_type_is_the_one_preferred(accept: str, kind: str) -> None:
         ({"query": "subscription { events { id } }"}, 406, 406),
         ({"query": "{ " + "viewer { id } " * 60 + "}"}, 400, 200),
         ({"query": "{ __typename }", "variables": {"a": "x" * 70_000}}, 400, 200),
+        ({"query": "{ __typename }", "variables": {"a": [{}] * 2_500}}, 400, 200),
         ({"query": "{ __typename }", "variables": {"a": "x" * 300_000}}, 413, 413),
     ],
 )
