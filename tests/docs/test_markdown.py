@@ -44,3 +44,13 @@ def test_every_operation_that_is_shown_is_valid(page: Path) -> None:
     problems = [validate(SCHEMA, DocumentNode(definitions=(operation,))) for operation in operations]
 
     assert [error.message for errors in problems for error in errors] == []
+
+
+def test_every_page_that_code_names_exists() -> None:
+    modules = [
+        path for folder in ("server", "schema", "resolvers", "storage") for path in (ROOT / folder).rglob("*.py")
+    ]
+    named = {page for path in modules for page in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8"))}
+
+    assert named
+    assert [page for page in sorted(named) if not (ROOT / page).exists()] == []

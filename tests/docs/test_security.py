@@ -1,21 +1,30 @@
 """The page on security says what the code does."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from graphql import GraphQLObjectType
+
 from resolvers.access import ADMIN, PERMISSIONS, SCOPES
+from schema.schema import schema
+from schema.selections import required_scopes
 from storage import roles
 from tests.schema.test_scopes import declared, fields
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 ROLES = (roles.ADMIN, roles.MANAGER, roles.AGENT)
-#: Fields of types that need a scope beside that of the way there.
-NESTED = {
-    "messages:read": ["Room.messages"],
-    "events:read": ["Room.events"],
-    "rooms:read": ["Agent.rooms"],
-    "users:read": ["Department.agents"],
-    "roles:write": ["`roles` in createUser and ensureAgent"],
-}
+ROOTS = {"Query", "Mutation", "Subscription"}
+
+
+def nested(scope: str) -> Iterator[str]:
+    """Fields of types that need the scope beside that of the way there."""
+    for type_ in schema._schema.type_map.values():
+        if isinstance(type_, GraphQLObjectType) and type_.name not in ROOTS:
+            for name, field in type_.fields.items():
+                if scope in required_scopes(field):
+                    yield f"{type_.name}.{name}"
+    if scope == "roles:write":
+        yield "`roles` in createUser and ensureAgent"
 
 
 def table() -> list[str]:
@@ -23,7 +32,7 @@ def table() -> list[str]:
     lines = []
     for scope, opens in SCOPES.items():
         needing = [name for _, name, field in fields() if scope in (declared(field) or ())]
-        needed = ", ".join([*dict.fromkeys(needing), *NESTED.get(scope, [])])
+        needed = ", ".join([*dict.fromkeys(needing), *nested(scope)])
         held = ["yes" if {scope, ADMIN} & PERMISSIONS[role] else "" for role in ROLES]
         lines.append(f"| `{scope}` | {opens} | {needed} | {' | '.join(held)} |")
     return lines
