@@ -33,6 +33,8 @@ ABANDONED_SECONDS = 2.0
 SWEEP_SECONDS = 1.0
 #: Subjects whose last appended number is remembered, so that the outbox need not be asked what else waits for them.
 REMEMBERED_SUBJECTS = 50_000
+#: What an append comes down to that keeps losing the race for the next place.
+SMALLEST_BATCH = 64
 #: Facts forgotten in one go.
 TRIM_BATCH = 5_000
 DUPLICATE_KEY = 11_000
@@ -221,35 +223,38 @@ class Appender:
 
     async def _append(self, facts: list[Fact]) -> None:
         everything = facts
-        lost_races = 0
+        documents: list[Document] = [{"_id": 0, "fact": to_document(fact, id_key="id")} for fact in facts]
+        size, lost_races = BATCH, 0
         while facts:
             if self._end is None:
                 self._end = await self._read_end()
             first = self._end + 1
             moment = now()
-            documents: list[Document] = [
-                {"_id": first + index, "appendedAt": moment, "fact": to_document(fact, id_key="id")}
-                for index, fact in enumerate(facts)
-            ]
-            documents[-1]["last"] = True  # who watches the log needs to be woken once
+            attempt = documents[:size]
+            for index, document in enumerate(attempt):
+                document |= {"_id": first + index, "appendedAt": moment, "last": index == len(attempt) - 1}
             try:
-                await self._log.insert_many(documents, ordered=True)
+                await self._log.insert_many(attempt, ordered=True)
             except BulkWriteError as error:
                 failures = error.details["writeErrors"]
                 if not failures or failures[0]["code"] != DUPLICATE_KEY or error.details.get("writeConcernErrors"):
                     raise
-                # Another process took the place, or appended the fact itself. Where it did is not certain until a
-                # majority holds it: only then may it be taken out of the outbox.
                 inserted = int(failures[0]["index"])
                 self._publish(first, facts[:inserted])
                 self._end = None
-                facts = await self._missing(facts[inserted:])
-                if not inserted:
-                    lost_races += 1
-                    await asyncio.sleep(random.uniform(0, min(lost_races, 10)) / 1000)  # noqa: S311 - spreads retries
+                facts, documents = facts[inserted:], documents[inserted:]
+                if "fact.id" in failures[0]["keyPattern"]:
+                    facts, documents = await self._without_present(facts, documents)
+                # Another process was quicker. Who loses again and again loses less each time.
+                lost_races += 1
+                size = max(size // 2, SMALLEST_BATCH)
+                await asyncio.sleep(random.uniform(0, min(lost_races, 10)) / 1000)  # noqa: S311 - spreads retries
             else:
-                self._publish(first, facts)
-                facts = []
+                self._publish(first, facts[:size])
+                if size >= BATCH <= len(facts):
+                    self._end = None  # whoever has much to append has no better start than the others
+                facts, documents = facts[size:], documents[size:]
+                size = min(size * 2, BATCH)
         self._tidy([fact.id for fact in everything])
         for fact in everything:
             self._last_numbers[fact.subject_id] = fact.subject_number
@@ -267,9 +272,17 @@ class Appender:
         newest = await self._log.find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
         return 0 if newest is None else int(newest["_id"])
 
-    async def _missing(self, facts: list[Fact]) -> list[Fact]:
-        present = await self._log.distinct("fact.id", {"fact.id": {"$in": [fact.id for fact in facts]}})
-        return [fact for fact in facts if fact.id not in set(present)]
+    async def _without_present(
+        self, facts: list[Fact], documents: list[Document]
+    ) -> tuple[list[Fact], list[Document]]:
+        """Those that no process has appended for good.
+
+        Where another process has put a fact is not certain until a majority holds it: only then may the fact be taken
+        out of the outbox. Until then it counts as missing, and is tried again.
+        """
+        present = set(await self._log.distinct("fact.id", {"fact.id": {"$in": [fact.id for fact in facts]}}))
+        missing = [index for index, fact in enumerate(facts) if fact.id not in present]
+        return [facts[index] for index in missing], [documents[index] for index in missing]
 
     def _tidy(self, ids: list[str]) -> None:
         """Take appended facts out of the outbox, behind the back of whoever waits: a leftover is recognised later."""

@@ -29,7 +29,7 @@ async def both(mongodb_uri: str) -> AsyncIterator[Both]:
 
 
 async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return [(await anext(facts)).sequence for _ in range(count)]
 
 

@@ -85,6 +85,6 @@ async def outbox_is_empty(storage: Storage) -> bool:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait for what nobody tells of when it comes true."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)

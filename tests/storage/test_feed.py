@@ -23,7 +23,7 @@ SMALL_RING = 8
 async def follow(feed: Feed, after: int, until: int, *, limit: int = CHUNK) -> list[int]:
     """The sequences that a reader sees from that position on, until it has come to the other."""
     seen: list[int] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while after < until:
             await feed.wait(after)
             facts = await feed.read(after, limit)
@@ -91,7 +91,7 @@ async def test_what_happens_elsewhere_is_known_at_once(
 
         await save(writing, "one")
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await reading.feed.wait(head)
 
 
@@ -107,7 +107,7 @@ async def test_what_happens_elsewhere_is_known_without_a_change_stream(
 
         await save(writing, "one")
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await reading.feed.wait(head)
 
 

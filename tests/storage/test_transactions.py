@@ -187,7 +187,7 @@ async def test_what_a_killed_process_had_open_is_closed_by_the_others(
             await living.process.beat()
             await living.process.bury()
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await save(living, "one", "after")
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -229,7 +229,7 @@ async def test_process_that_was_taken_for_dead_names_its_sessions_again(
 async def _wrote(storage: Storage) -> None:
     """Wait until the process has written something in a transaction that it has not committed."""
     command = {"aggregate": 1, "pipeline": [{"$currentOp": {"idleSessions": True}}], "cursor": {}}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             answer = await storage.database.client.admin.command(command)
             if any(_is_open(one) for one in answer["cursor"]["firstBatch"]):
