@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -83,6 +83,8 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         request.state.media_type = media_type(request.headers.get("accept", ""))
         try:
             response = await self.run(request)
+        except ClientDisconnect:
+            return  # who went away in the middle of a request is not there to be answered
         except Exception as error:
             response = refused(error, request.state.media_type)
         await response(scope, receive, send)

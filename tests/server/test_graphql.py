@@ -1,3 +1,5 @@
+import asyncio
+import logging
 from typing import Any
 
 import httpx
@@ -159,3 +161,21 @@ async def test_without_mongodb_it_is_live_but_not_ready(shared_url: str, monkeyp
         503,
         {"status": "unavailable", "reason": "MongoDB does not answer"},
     )
+
+
+async def test_client_that_goes_away_in_the_middle_of_a_request_is_no_error_of_ours(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = url.split("/")[2].split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST /graphql HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+    writer.write(head.encode() + b'{"query')
+    await writer.drain()
+    async with httpx.AsyncClient() as client:
+        await client.post(url, json={"query": TYPENAME})  # by now the server waits for the rest of the first request
+
+        writer.close()
+        await writer.wait_closed()
+
+        assert (await client.post(url, json={"query": TYPENAME})).json() == {"data": {"__typename": "Query"}}
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
