@@ -3,6 +3,7 @@ specification."""
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
@@ -33,6 +34,7 @@ _STATUS = {
 _ALWAYS = frozenset(_STATUS.values())
 
 
+@lru_cache(maxsize=256)
 def media_type(accept: str) -> str:
     """What somebody who accepts this is answered in: the newer media type and event streams only to those who name
     them."""

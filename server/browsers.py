@@ -5,7 +5,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,12 +18,16 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "content-security-policy": NOTHING,
+    "cache-control": "no-store",
 }
 #: Once a browser has come by TLS, it is not to come without for a year.
-TRANSPORT_SECURITY = "max-age=31536000"
+TRANSPORT_SECURITY = {"strict-transport-security": "max-age=31536000"}
 #: How long a browser may remember what other sites may do.
 PREFLIGHT_SECONDS = 600
 
+_PLAIN = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_SECURE = [(name.encode(), value.encode()) for name, value in (HEADERS | TRANSPORT_SECURITY).items()]
 _SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script>", re.DOTALL)
 _ELSEWHERE = re.compile(r"""<(script|link)\b[^>]*?\b(?:src|href)=["'](https://[^"']+)["']""", re.DOTALL)
 
@@ -42,13 +45,10 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("content-security-policy", NOTHING)
-                headers.setdefault("cache-control", "no-store")
-                if scope["scheme"] == "https":
-                    headers.setdefault("strict-transport-security", TRANSPORT_SECURITY)
+                said = {name for name, _ in message["headers"]}
+                headers = _SECURE if scope["scheme"] == "https" else _PLAIN
+                added = [pair for pair in headers if pair[0] not in said]
+                message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
         await self._app(scope, receive, guarded)

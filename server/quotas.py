@@ -26,7 +26,8 @@ class Quotas:
 
     def arrive(self, address: str) -> None:
         """Count an operation that comes from there, whoever begins it. Raises RateLimited when there were too many."""
-        self._take(self._addresses, network(address))
+        if self._settings.rate_per_address:
+            self._take(self._addresses, network(address))
 
     def begin(self, caller: Caller) -> None:
         """Count an operation that begins. Raises RateLimited when there were too many."""
