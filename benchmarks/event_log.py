@@ -1,0 +1,406 @@
+"""How fast the event log is appended to, how soon a subscriber hears of a mutation, and how fast history is replayed.
+
+    python -m benchmarks.event_log [--quick]
+
+Starts a mongod and servers of its own. What each figure stands beside was measured in the same run: bare documents of
+the same size inserted without a fence, a bare insert seen by a bare change stream, one subscriber without the others.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import re
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import MongoClient, WriteConcern
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from storage.database import Database, to_document
+from storage.facts import VisitorSaved
+from storage.log import BATCH, Appender, Log
+from storage.mongod import EmbeddedMongod
+from storage.positions import event_cursor
+from storage.records import SYSTEM, Visitor
+from storage.storage import Storage
+
+ROOT = Path(__file__).parents[1]
+TOKEN = "benchmark-token"
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+EVENTS_PER_SECOND = 200
+#: Where the mutations happen: those of one room wait for each other.
+ROOMS = 100
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    appended: int
+    replayed: int
+    #: To each of SUBSCRIBERS at once.
+    shared: int
+    subscribers: int
+    seconds: float
+    slow: int
+
+
+FULL = Sizes(appended=100_000, replayed=100_000, shared=1_000, subscribers=500, seconds=15, slow=100_000)
+QUICK = Sizes(appended=20_000, replayed=10_000, shared=100, subscribers=100, seconds=4, slow=10_000)
+
+
+def facts(count: int, subject: str) -> list[VisitorSaved]:
+    """Facts of an ordinary size, some 700 bytes each."""
+    fields = {f"field_{number}": f"value {number}" * 2 for number in range(12)}
+    visitor = Visitor(id=subject, token=subject, name="Ada Lovelace", custom_fields=fields, created_at=MOMENT)
+    return [
+        VisitorSaved(id=f"{subject}-{number}", occurred_at=MOMENT, actor=SYSTEM, visitor=visitor)
+        for number in range(1, count + 1)
+    ]
+
+
+def row(what: str, figure: str, beside: str) -> None:
+    print(f"| {what} | {figure} | {beside} |", flush=True)
+
+
+# ---------------------------------------------------------------- appending
+
+
+def append_rate(uri: str, writers: int, count: int) -> float:
+    """Facts a second of so many processes that append at the same time, to one log."""
+    return together(append, uri, writers, count)
+
+
+def insert_rate(uri: str, writers: int, count: int) -> float:
+    """The same documents, inserted by the same processes in the same batches under ids that nobody fights for."""
+    return together(insert, uri, writers, count)
+
+
+def together(what: Any, uri: str, writers: int, count: int) -> float:
+    context = multiprocessing.get_context("spawn")
+    name = f"append_{secrets.token_hex(4)}"
+    asyncio.run(prepare(uri, name))
+    barrier = context.Barrier(writers + 1)
+    processes = [
+        context.Process(target=what, args=(uri, name, f"writer{number}", count // writers, barrier))
+        for number in range(writers)
+    ]
+    for process in processes:
+        process.start()
+    barrier.wait()
+    began = time.perf_counter()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    elapsed = time.perf_counter() - began
+    if what is append:
+        assert asyncio.run(head(uri, name)) == count, "every fact got a number, and numbers are dense"
+    return count / elapsed
+
+
+async def prepare(uri: str, name: str) -> None:
+    async with Storage.open(uri, name) as storage:
+        await storage.database["log"].delete_many({})
+
+
+async def head(uri: str, name: str) -> int:
+    async with Database(uri, name) as database:
+        return await Log(database).head()
+
+
+def append(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> None:
+    async def work() -> None:
+        async with Database(uri, name) as database:
+            appender = Appender(database, lambda _: None)
+            running = asyncio.create_task(appender.run())
+            await Log(database).head()
+            waiting = facts(count, subject)
+            await asyncio.to_thread(barrier.wait)
+            # As many wait at once as when many mutations commit at the same time.
+            for start in range(0, count, 4 * BATCH):
+                await appender.append(waiting[start : start + 4 * BATCH])
+            running.cancel()
+            await appender.tidied()
+
+    asyncio.run(work())
+
+
+def insert(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> None:
+    with MongoClient[dict[str, Any]](uri) as client:
+        collection = client[name].get_collection("log", write_concern=WriteConcern(w="majority"))
+        collection.find_one({})
+        waiting = facts(count, subject)
+        barrier.wait()
+        for start in range(0, count, BATCH):
+            batch = waiting[start : start + BATCH]
+            documents = [
+                {"_id": f"{subject} {start + index}", "appendedAt": MOMENT, "fact": to_document(fact, id_key="id")}
+                for index, fact in enumerate(batch)
+            ]
+            collection.insert_many(documents)
+
+
+# ---------------------------------------------------------------- latency
+
+
+async def delivery_latency(uri: str, url: str, seconds: float) -> list[float]:
+    """From sending a mutation to its event at a subscriber, 200 a second, in milliseconds."""
+    sent: dict[str, float] = {}
+    took: list[float] = []
+    run = secrets.token_hex(4)
+    async with connected(url) as acting, connected(url) as listening:
+        rooms = await some_rooms(acting, ROOMS)
+        await subscribe(listening, "messageSent { clientMutationId }")
+        await asyncio.sleep(0.5)
+        count = int(seconds * EVENTS_PER_SECOND)
+
+        async def listen() -> None:
+            while len(took) < count:
+                message = json.loads(await listening.recv())
+                mutation_id = message["payload"]["data"]["messageSent"]["clientMutationId"]
+                took.append(1000 * (time.perf_counter() - sent[mutation_id]))
+
+        async def drain() -> None:
+            async for _ in acting:
+                pass
+
+        heard, answers = asyncio.create_task(listen()), asyncio.create_task(drain())
+        began = time.perf_counter()
+        for number in range(count):
+            await asyncio.sleep(max(0.0, began + number / EVENTS_PER_SECOND - time.perf_counter()))
+            mutation_id = f"{run}-{number}"
+            sent[mutation_id] = time.perf_counter()
+            room_id = rooms[number % ROOMS]
+            given = {"roomId": room_id, "text": "hello", "as": {"visitorToken": "v"}, "clientMutationId": mutation_id}
+            await mutate(acting, mutation_id, "sendMessage", "message { id }", given)
+        await asyncio.wait_for(heard, 60)
+        answers.cancel()
+    return took
+
+
+async def bare_latency(uri: str, seconds: float) -> list[float]:
+    """From a bare insert to its sight in a bare change stream on another connection, 200 a second, in milliseconds."""
+    inserting, watching = AsyncIOMotorClient[dict[str, Any]](uri), AsyncIOMotorClient[dict[str, Any]](uri)
+    collection = inserting["bare"].get_collection("inserts", write_concern=WriteConcern(w="majority"))
+    await collection.insert_one({"_id": -1})
+    sent: dict[int, float] = {}
+    took: list[float] = []
+    count = int(seconds * EVENTS_PER_SECOND)
+    async with watching["bare"]["inserts"].watch(max_await_time_ms=500) as stream:
+        await stream.try_next()
+
+        async def listen() -> None:
+            async for change in stream:
+                took.append(1000 * (time.perf_counter() - sent[change["documentKey"]["_id"]]))
+                if len(took) == count:
+                    return
+
+        heard = asyncio.create_task(listen())
+        began = time.perf_counter()
+        inserts = []
+        for number in range(count):
+            await asyncio.sleep(max(0.0, began + number / EVENTS_PER_SECOND - time.perf_counter()))
+            sent[number] = time.perf_counter()
+            inserts.append(asyncio.ensure_future(collection.insert_one({"_id": number, "text": "hello"})))
+        await asyncio.wait_for(heard, 60)
+        await asyncio.gather(*inserts)
+    inserting.close()
+    watching.close()
+    return took
+
+
+# ---------------------------------------------------------------- replay
+
+
+async def replay(url: str, after: int, count: int, subscribers: int) -> float:
+    """Events a second, of all subscribers together, who each get so many of history."""
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(connected(url)) for _ in range(subscribers)]
+
+        async def read(socket: ClientConnection) -> None:
+            await subscribe(socket, f'events(after: "{event_cursor(after)}") {{ sequence cursor type }}')
+            for _ in range(count):
+                await socket.recv()
+            socket.transport.abort()
+
+        began = time.perf_counter()
+        await asyncio.gather(*(read(socket) for socket in sockets))
+        return count * subscribers / (time.perf_counter() - began)
+
+
+async def memory_of_a_stopped_subscriber(uri: str, name: str, url: str, pid: int, count: int) -> tuple[int, int]:
+    """How the server grows (bytes) while so many facts pass a subscriber that does not read, and what those take."""
+    async with Storage.open(uri, name) as storage, connected(url) as stopped, connected(url) as reading:
+        selection = "{ sequence ... on VisitorSaved { visitor { customFields { key value } } } }"
+        await subscribe(stopped, f"events {selection}")
+        await subscribe(reading, f"events {selection}")
+        await asyncio.sleep(0.5)
+        await storage.appender.append(facts(5_000, "warm"))  # recent facts fill what there is for them
+        size = max([len(await reading.recv()) for _ in range(5_000)])
+        reading.transport.abort()
+        before = resident_bytes(pid)
+        waiting = facts(count, "passing")
+        for start in range(0, count, BATCH):
+            await storage.appender.append(waiting[start : start + BATCH])
+        await asyncio.sleep(2)
+        stopped.transport.abort()
+        return resident_bytes(pid) - before, size * count
+
+
+def resident_bytes(pid: int) -> int:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+# ---------------------------------------------------------------- websockets
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[ClientConnection]:
+    protocol = Subprotocol("graphql-transport-ws")
+    async with connect(url, subprotocols=[protocol], compression=None, ping_interval=None, close_timeout=1) as socket:
+        init = {"type": "connection_init", "payload": {"authorization": f"Bearer {TOKEN}"}}
+        await socket.send(json.dumps(init))
+        await socket.recv()
+        yield socket
+
+
+async def subscribe(socket: ClientConnection, selection: str) -> None:
+    payload = {"query": f"subscription {{ {selection} }}"}
+    await socket.send(json.dumps({"id": "events", "type": "subscribe", "payload": payload}))
+
+
+async def mutate(socket: ClientConnection, operation_id: str, name: str, selection: str, given: Any) -> None:
+    query = f"mutation ($input: {name[0].upper()}{name[1:]}Input!) {{ {name}(input: $input) {{ {selection} }} }}"
+    payload = {"query": query, "variables": {"input": given}}
+    await socket.send(json.dumps({"id": operation_id, "type": "subscribe", "payload": payload}))
+
+
+async def some_rooms(socket: ClientConnection, count: int) -> list[str]:
+    await mutate(socket, "visitor", "saveVisitor", "visitor { id }", {"token": "v"})
+    await answer(socket, "saveVisitor")
+    found = []
+    for number in range(count):
+        await mutate(socket, f"room {number}", "startRoom", "room { id }", {"visitorToken": "v"})
+        found.append(str((await answer(socket, "startRoom"))["room"]["id"]))
+    return found
+
+
+async def answer(socket: ClientConnection, name: str) -> Any:
+    payload: Any = None
+    while (message := json.loads(await socket.recv()))["type"] != "complete":
+        payload = message["payload"]["data"][name]
+    return payload
+
+
+# ---------------------------------------------------------------- all of it
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="some 40 s instead of some minutes")
+    sizes = QUICK if parser.parse_args().quick else FULL
+    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder), cache_gb=1) as mongod:
+        row("what", "measured", "beside, in the same run")
+        row("---", "---", "---")
+        for writers in (1, 8):
+            rate, bare = (
+                append_rate(mongod.uri, writers, sizes.appended),
+                insert_rate(mongod.uri, writers, sizes.appended),
+            )
+            row(
+                f"append, {writers} writer{'s' if writers > 1 else ''}",
+                f"{rate:,.0f} facts/s",
+                f"{bare:,.0f}/s inserted without a fence: {rate / bare:.2f} x",
+            )
+        with server(mongod.uri, "latency") as (url, _):
+            asyncio.run(delivery_latency(mongod.uri, url, 1))  # warm
+            ours = asyncio.run(delivery_latency(mongod.uri, url, sizes.seconds))
+        bare_took = asyncio.run(bare_latency(mongod.uri, sizes.seconds))
+        for name, share in (("p50", 0.5), ("p99", 0.99)):
+            mine, theirs = quantile(ours, share), quantile(bare_took, share)
+            row(
+                f"mutation sent to event received, {EVENTS_PER_SECOND} events/s, {name}",
+                f"{mine:.1f} ms",
+                f"{theirs:.1f} ms from a bare insert to a bare change stream: {mine / theirs:.1f} x",
+            )
+        with server(mongod.uri, "replay") as (url, pid):
+            asyncio.run(fill(mongod.uri, "replay", sizes.replayed))
+            one = asyncio.run(replay(url, 10, sizes.replayed - 10, 1))
+            row(f"replay of {sizes.replayed:,} events to one", f"{one:,.0f}/s", "20,000/s to reach")
+            reads = reads_of(mongod.uri)
+            many = asyncio.run(replay(url, 10, sizes.shared, sizes.subscribers))
+            reads = reads_of(mongod.uri) - reads
+            row(
+                f"replay of {sizes.shared:,} events to each of {sizes.subscribers} at once",
+                f"{many:,.0f}/s, {reads} reads of the database",
+                f"{one:,.0f}/s to one",
+            )
+            grown, passed = asyncio.run(memory_of_a_stopped_subscriber(mongod.uri, "replay", url, pid, sizes.slow))
+            row(
+                f"memory while {sizes.slow:,} facts pass a subscriber that does not read",
+                f"{grown / 2**20:+.1f} MiB",
+                f"{passed / 2**20:.0f} MiB passed by",
+            )
+
+
+async def fill(uri: str, name: str, count: int) -> None:
+    async with Storage.open(uri, name) as storage:
+        waiting = facts(count, "history")
+        for start in range(0, count, BATCH):
+            await storage.appender.append(waiting[start : start + BATCH])
+
+
+def reads_of(uri: str) -> int:
+    """How many reads the database has answered."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        counters = client.admin.command("serverStatus")["opcounters"]
+        return int(counters["query"]) + int(counters["getmore"])
+
+
+def quantile(values: list[float], share: float) -> float:
+    return statistics.quantiles(values, n=1000, method="inclusive")[round(share * 1000) - 1]
+
+
+@contextmanager
+def server(uri: str, database: str) -> Iterator[tuple[str, int]]:
+    """The websocket address of one `switchboard serve` over this MongoDB, and its process."""
+    settings = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": TOKEN, "LOG_LEVEL": "error"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server.cli", "serve"],
+        cwd=ROOT,
+        env=os.environ | {f"SWITCHBOARD_{name}": value for name, value in settings.items()},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        found = None
+        while found is None:
+            line = process.stdout.readline()
+            assert line, "the server ended instead of serving"
+            found = re.search(r"Websocket +(ws://127\.0\.0\.1:\d+/\S*)", line)
+        yield found.group(1), process.pid
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+if __name__ == "__main__":
+    main()
