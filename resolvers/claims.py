@@ -51,17 +51,22 @@ def _method(change: Change, room_change: RoomChange) -> RoutingMethod:
 async def _claim(change: Change, room: WaitingRoom, method: RoutingMethod) -> User | None:
     """The agent to serve the room, held for this change; None when nobody is routable."""
     turns, roster = change.context.storage.changes.turns, change.context.services.roster
-    pool, limit = room.department_id, SPARE_CANDIDATES + turns.busy
+    pool = room.department_id
     # What was heard may be behind what other processes did. Then the claim loses, and the next attempt asks the
     # database; and so does this one before it says that nobody is there.
     trusting = change.tx.attempt == 1
     chosen = None
     if trusting:
-        known = roster.tiers(pool, method, bots_first=change.context.services.routing.bots_first, limit=limit)
+        known = roster.tiers(
+            pool,
+            method,
+            bots_first=change.context.services.routing.bots_first,
+            busy=lambda one: turns.count(one.id) > 0 or passes_over(room, one),
+        )
         chosen = choose_for(room, known, method, claims=turns.count)
     if chosen is None:
         trusting = False
-        tiers = await list_tiers(change.tx, change.context, pool, method, limit=limit)
+        tiers = await list_tiers(change.tx, change.context, pool, method, limit=SPARE_CANDIDATES + turns.busy)
         chosen = choose_for(room, tiers, method, claims=turns.count)
     if chosen is None:
         return None

@@ -95,6 +95,11 @@ async def list_rooms_of(
     return await rooms.read_rooms_of(context.reader, agent_ids, visible, first=size, after=after)
 
 
+def agent_as_left(context: Context, room: Room) -> User | None:
+    """Who serves a room that this process has just changed, as that change or a later one left the agent."""
+    return None if room.served_by_id is None else context.services.roster.agent(room.served_by_id)
+
+
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Room]:
     """Rooms by id, for fields of things that the caller was allowed to read."""
     return await rooms.get_many(context.reader, ids)

@@ -8,7 +8,6 @@ from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TypeAlias
 
 import msgspec
@@ -70,15 +69,19 @@ class Roster:
         return self._users.get(agent_id)
 
     def tiers(
-        self, pool: Pool, method: RoutingMethod, *, bots_first: bool, limit: int
+        self, pool: Pool, method: RoutingMethod, *, bots_first: bool, busy: Callable[[Candidate], bool]
     ) -> Sequence[Sequence[Candidate]]:
-        """The first `limit` routable agents of a department (None: of all); before them, if told so, the bots."""
+        """The agents of a department (None: of all) among whom routing finds the one to choose; bots before, if asked.
+
+        They are looked at in routing's order up to the first who is not `busy`, with rooms that are on their way to it
+        or for another reason: whoever comes later is not chosen.
+        """
         places = (self._by_load if method is RoutingMethod.LEAST_LOADED else self._by_turn)[pool]
-        everybody = [Candidate.of(self._users[place[-1]]) for place in places[:limit]]
+        users = (self._users[place[-1]] for place in places)
         if not bots_first:
-            return (everybody,)
+            return (_up_to_free(users, busy),)
         bots = (user for user in (self._users[place[-1]] for place in places) if BOT_ROLE in user.roles)
-        return ([Candidate.of(user) for user in islice(bots, limit)], everybody)
+        return (_up_to_free(bots, busy), _up_to_free(users, busy))
 
     def anybody_waits(self, pools: Iterable[Pool]) -> bool:
         """Whether a room waits in one of these departments."""
@@ -125,6 +128,16 @@ class Roster:
     def _waits(self, room_id: str, pool: Pool) -> None:
         self._waiting[room_id] = pool
         self._waiting_in[pool] += 1
+
+
+def _up_to_free(users: Iterable[User], busy: Callable[[Candidate], bool]) -> Sequence[Candidate]:
+    found = []
+    for user in users:
+        candidate = Candidate.of(user)
+        found.append(candidate)
+        if not busy(candidate):
+            break
+    return found
 
 
 def _remove(places: list[Place], place: Place) -> None:

@@ -48,14 +48,14 @@ class RoomMutations:
             tags=input.tags or (),
             custom_fields=assignments(input.custom_fields),
         )
-        return StartRoomPayload(room=Room.of(room), client_mutation_id=input.client_mutation_id)
+        return StartRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.assign_agent)
     async def assign_agent(self, info: Info, input: Input[AssignAgentInput]) -> AssignAgentPayload | None:
         """Gives a room that nobody serves to an agent. However many try at once, one wins.
 
-        `ROOM_ALREADY_ASSIGNED`, with the winner as `servedBy`, when somebody serves it; `ROOM_ON_HOLD`; `ROOM_CLOSED`.
-        Recorded as `AgentAssigned` with the cause ASSIGNED.
+        `ROOM_ALREADY_ASSIGNED`, with the winner as `servedBy`, when somebody serves it or keeps it on hold;
+        `ROOM_CLOSED`. Recorded as `AgentAssigned` with the cause ASSIGNED.
         """
         room = await rooms.assign_agent(
             info.context.mutation(input.client_mutation_id),
@@ -63,7 +63,7 @@ class RoomMutations:
             agent_id=input.agent_id,
             if_revision=input.if_revision,
         )
-        return AssignAgentPayload(room=Room.of(room), client_mutation_id=input.client_mutation_id)
+        return AssignAgentPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.take_room)
     async def take_room(self, info: Info, input: Input[TakeRoomInput]) -> TakeRoomPayload | None:
@@ -75,7 +75,7 @@ class RoomMutations:
         room = await rooms.take_room(
             info.context.mutation(input.client_mutation_id), room_id=input.room_id, if_revision=input.if_revision
         )
-        return TakeRoomPayload(room=Room.of(room), client_mutation_id=input.client_mutation_id)
+        return TakeRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.unassign_agent)
     async def unassign_agent(self, info: Info, input: Input[UnassignAgentInput]) -> UnassignAgentPayload | None:
@@ -91,7 +91,7 @@ class RoomMutations:
             comment=input.comment,
             if_revision=input.if_revision,
         )
-        return UnassignAgentPayload(room=Room.of(room), client_mutation_id=input.client_mutation_id)
+        return UnassignAgentPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.transfer_room)
     async def transfer_room(self, info: Info, input: Input[TransferRoomInput]) -> TransferRoomPayload | None:
@@ -108,7 +108,7 @@ class RoomMutations:
             comment=input.comment,
             if_revision=input.if_revision,
         )
-        return TransferRoomPayload(room=Room.of(room), client_mutation_id=input.client_mutation_id)
+        return TransferRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.hold_room)
     async def hold_room(self, info: Info, input: Input[HoldRoomInput]) -> HoldRoomPayload | None:
@@ -122,7 +122,7 @@ class RoomMutations:
             comment=input.comment,
             if_revision=input.if_revision,
         )
-        return HoldRoomPayload(room=Room.of(room), client_mutation_id=input.client_mutation_id)
+        return HoldRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.resume_room)
     async def resume_room(self, info: Info, input: Input[ResumeRoomInput]) -> ResumeRoomPayload | None:
@@ -134,7 +134,7 @@ class RoomMutations:
         room = await rooms.resume_room(
             info.context.mutation(input.client_mutation_id), room_id=input.room_id, if_revision=input.if_revision
         )
-        return ResumeRoomPayload(room=Room.of(room), client_mutation_id=input.client_mutation_id)
+        return ResumeRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.update_room)
     async def update_room(self, info: Info, input: Input[UpdateRoomInput]) -> UpdateRoomPayload | None:
@@ -152,7 +152,7 @@ class RoomMutations:
             increment=increments(input.increment),
             if_revision=input.if_revision,
         )
-        return UpdateRoomPayload(room=Room.of(room), client_mutation_id=input.client_mutation_id)
+        return UpdateRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.close_room)
     async def close_room(self, info: Info, input: Input[CloseRoomInput]) -> CloseRoomPayload | None:
@@ -169,4 +169,4 @@ class RoomMutations:
             custom_fields=assignments(input.custom_fields),
             if_revision=input.if_revision,
         )
-        return CloseRoomPayload(room=Room.of(room), client_mutation_id=input.client_mutation_id)
+        return CloseRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)

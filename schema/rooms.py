@@ -94,6 +94,14 @@ class Room(HasCustomFields):
         )
 
     @classmethod
+    def changed(cls, record: records.Room, info: Info) -> Self:
+        """The room as the mutation of this operation left it, and with it its agent, which need not be read again."""
+        agent = rooms.agent_as_left(info.context.reading, record)
+        if agent is not None:
+            info.context.loaders.users.prime(agent.id, agent)
+        return cls.of(record)
+
+    @classmethod
     def at(cls, snapshot: records.RoomSnapshot) -> Self:
         """The room of an event, with everybody around it, as they were then."""
         return cls.of(snapshot.room, snapshot)
