@@ -7,7 +7,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
 import msgspec
 
-from resolvers import access, validation
+from resolvers import access, passwords, validation
 from resolvers.access import Caller
 from resolvers.context import Context
 from storage import idempotency
@@ -104,7 +104,7 @@ class Mutation(Generic[P, R]):
         if mutation_id is not None:
             validation.text(mutation_id, "clientMutationId", longest=128)
         remembered = mutation_id is not None and self._remembered
-        fingerprint = self._fingerprint(kwargs) if remembered else ""
+        fingerprint = await self._fingerprint(context, kwargs) if remembered else ""
 
         async def attempt(tx: Transaction) -> R:
             if remembered and mutation_id is not None:
@@ -138,9 +138,12 @@ class Mutation(Generic[P, R]):
     def _concerns_caller(self, caller: Caller, arguments: dict[str, Any]) -> bool:
         return self._unless_of is not None and caller.user is not None and caller.user.id == arguments[self._unless_of]
 
-    def _fingerprint(self, arguments: dict[str, Any]) -> str:
-        # A password is left out: what is kept must not help anybody to find it.
-        given = {name: value for name, value in arguments.items() if value is not msgspec.UNSET and name != "password"}
+    async def _fingerprint(self, context: Context, arguments: dict[str, Any]) -> str:
+        given = {name: value for name, value in arguments.items() if value is not msgspec.UNSET}
+        if isinstance(password := given.get("password"), str):
+            # What is kept must not help anybody to find it.
+            salt = f"{context.caller.id} {context.client_mutation_id}"
+            given["password"] = await passwords.fingerprint(password, salt=salt)
         return hashlib.sha256(msgspec.json.encode([self._body.__name__, given], order="deterministic")).hexdigest()
 
     def _first_answer(self, first: tuple[str, Any], fingerprint: str) -> R:

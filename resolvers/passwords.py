@@ -1,12 +1,15 @@
 """Passwords: hashed with Argon2id, off the event loop, since one hash takes tens of milliseconds of a core."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import hash_secret_raw
 
 from storage import passwords
 from storage.errors import Invalid
@@ -44,6 +47,22 @@ async def verify(reader: Reader, user_id: str | None, password: str) -> str | No
     given = password[: LONGEST + 1].encode("utf-8", "surrogatepass")
     right = await _in_thread(lambda: _matches(kept or _NOBODY, given))
     return kept if right else None
+
+
+async def fingerprint(password: str, *, salt: str) -> str:
+    """What is the same for the same password and salt, and as slow to guess as what is kept to sign in with."""
+    secret = password[: LONGEST + 1].encode("utf-8", "surrogatepass")
+    hashed = partial(
+        hash_secret_raw,
+        secret,
+        hashlib.sha256(salt.encode("utf-8", "surrogatepass")).digest(),
+        time_cost=_HASHER.time_cost,
+        memory_cost=_HASHER.memory_cost,
+        parallelism=_HASHER.parallelism,
+        hash_len=_HASHER.hash_len,
+        type=_HASHER.type,
+    )
+    return (await _in_thread(hashed)).hex()
 
 
 async def require_unchanged(tx: Transaction, user_id: str, password_hash: str) -> None:

@@ -1,5 +1,6 @@
 """What the contract promises of filters and of events: in queries, in the log and in subscriptions, alike."""
 
+import json
 from typing import Any
 
 import pytest
@@ -128,6 +129,24 @@ def test_a_key_that_is_not_defined_is_an_error_wherever_it_stands(admin: Client)
             asked = {**where, "customFields": [{**unknown, **operator}]}
             refusal = admin.query_refusal(document, where=asked)
             assert refusal == {"code": "UNKNOWN_FIELD", **unknown}
+
+
+def test_an_agents_rooms_are_filtered_too(admin: Client) -> None:
+    agent, number = admin.agent(), admin.field("ROOM", "NUMBER")
+    here = admin.department()
+    rooms = [admin.start(here, customFields=[{"key": number, "value": value}])["id"] for value in (1, 2)]
+    for room in rooms:
+        admin.change("assignAgent", roomId=room, agentId=agent)
+    admin.change("holdRoom", roomId=rooms[1])
+    document = """query ($id: ID!, $where: RoomFilter) { agent(id: $id) { openRoomCount
+      rooms(where: $where) { totalCount nodes { id } } } }"""
+    filters: dict[str, list[str]] = {"{}": rooms, '{"status": ["ON_HOLD"]}': rooms[1:], '{"ids": []}': []}
+    filters[json.dumps({"customFields": [{"key": number, "in": [1, 3]}]})] = rooms[:1]
+
+    for where, expected in filters.items():
+        found = admin.ask(document, id=agent, where=json.loads(where))["agent"]
+        nodes = [{"id": room} for room in expected]
+        assert found == {"openRoomCount": 1, "rooms": {"totalCount": len(expected), "nodes": nodes}}
 
 
 # ---------------------------------------------------------------- the log

@@ -89,6 +89,23 @@ async def test_same_id_with_other_arguments_is_a_mismatch(both: Both) -> None:
     assert await told(here, head) == []
 
 
+async def test_same_id_with_another_password_is_a_mismatch_and_no_password_is_kept(both: Both) -> None:
+    here, elsewhere = both
+    user = await users.create_user(here, username="ada", type=UserType.USER)
+    first = await users.update_user(here.mutation("m"), user_id=user.id, password="first password")
+    head = await here.storage.log.head()
+
+    again = await users.update_user(elsewhere.mutation("m"), user_id=user.id, password="first password")
+    for other in ("other password", None):
+        with pytest.raises(IdempotencyMismatch):
+            await users.update_user(elsewhere.mutation("m"), user_id=user.id, password=other)
+
+    assert again == first
+    assert await told(here, head) == []
+    (kept,) = await here.storage.database["idempotency"].find({}).to_list(None)
+    assert "first password" not in repr(kept)
+
+
 async def test_same_id_with_another_operation_is_a_mismatch(both: Both) -> None:
     here, _ = both
     await visitors.save_visitor(here.mutation("m"), token="v")
