@@ -22,6 +22,8 @@ Collection: TypeAlias = AsyncIOMotorCollection[Document]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+#: Of the 26 characters of an id; the other 16 are random.
+ID_TIME_CHARACTERS = 10
 NAMESPACE_EXISTS = 48
 #: Rows of a page, or of what is read at once, come in one answer: by default MongoDB sends the first 101 alone. An
 #: answer ends at 16 MB anyway.
@@ -156,6 +158,12 @@ def now() -> datetime:
 def new_id(moment: datetime) -> str:
     """An id that sorts after those of earlier moments."""
     return str(ULID.from_timestamp((moment - EPOCH) // MILLISECOND))
+
+
+def ids_of(moment: datetime) -> tuple[str, str]:
+    """The first and the last id that can be made in that millisecond."""
+    made_then = new_id(max(moment, EPOCH))[:ID_TIME_CHARACTERS]
+    return f"{made_then}{'0' * 16}", f"{made_then}{'Z' * 16}"
 
 
 def to_builtins(value: object) -> Any:

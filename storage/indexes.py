@@ -55,9 +55,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         "tokens": (_index("holder", "holderId", "createdAt"), _index("expiry", "expiresAt", expireAfterSeconds=0)),
         "users": (
             _FIELDS,
-            # Two indexes: the unique one cannot name the id beside the username, and lists go on after both.
             _index("username", "usernameKey", unique=True),
-            _index("by_username", "usernameKey", "_id"),
             _index("email", "emailKeys", "_id"),
             _index("role", "roles", "_id"),
             _index("department", "agent.departmentIds", "_id"),

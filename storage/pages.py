@@ -42,6 +42,8 @@ class Order:
     name: str
     path: str | None = None
     descending: bool = False
+    #: No two documents have the same at the path, so that ids have nothing to decide.
+    unique: bool = False
 
     def reversed(self) -> "Order":
         return replace(self, name=f"-{self.name}", descending=not self.descending)
@@ -49,8 +51,9 @@ class Order:
     @property
     def sort(self) -> list[tuple[str, int]]:
         direction = DESCENDING if self.descending else ASCENDING
-        paths = ["_id"] if self.path is None else [self.path, "_id"]
-        return [(path, direction) for path in paths]
+        if self.path is None:
+            return [("_id", direction)]
+        return [(self.path, direction)] if self.unique else [(self.path, direction), ("_id", direction)]
 
     def after(self, cursor: str) -> Document:
         """The query for what comes after the cursor. Raises InvalidCursor."""
@@ -62,6 +65,8 @@ class Order:
         _texts([last])
         if not isinstance(value, str | int) or (isinstance(value, int) and abs(value) >= 2**63):
             raise InvalidCursor
+        if self.unique:
+            return {self.path: {beyond: value}}
         return {"$or": [{self.path: {beyond: value}}, {self.path: value, "_id": {beyond: last}}]}
 
     def cursor(self, document: Document) -> str:

@@ -10,11 +10,11 @@ from pymongo.errors import DuplicateKeyError
 
 from storage import children, custom_fields, departments, entities, pages, users, visitors
 from storage.children import Link
-from storage.database import Document, to_record
+from storage.database import Document, ids_of, to_record
 from storage.entities import Kind
 from storage.errors import NotFound
 from storage.facts import RoomFact
-from storage.filters import Expression
+from storage.filters import And, AttributeCondition, Expression, Operator
 from storage.pages import Order, Page
 from storage.queries import to_query
 from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus, WaitingRoom
@@ -94,7 +94,22 @@ def _joined(collection: str, local: str, name: str) -> Mapping[str, object]:
 async def read_page(
     reader: Reader, where: Expression, *, order: Order = pages.BY_CREATION, first: int, after: str | None
 ) -> Page[Room]:
-    return await pages.read(reader, KIND, to_query(where, FieldTarget.ROOM), order=order, first=first, after=after)
+    query = to_query(where, FieldTarget.ROOM)
+    if bounds := id_bounds(where):
+        query = {"$and": [query, *bounds]}
+    return await pages.read(reader, KIND, query, order=order, first=first, after=after)
+
+
+def id_bounds(where: Expression) -> list[Document]:
+    """What the filter says of when a room was started, said of its id, which begins with that time and is indexed."""
+    match where:
+        case And(parts=parts):
+            return [bound for part in parts for bound in id_bounds(part)]
+        case AttributeCondition(name="startedAt", operator=operator, value=moment):
+            first, last = ids_of(moment)
+            since = operator in (Operator.GT, Operator.GTE)
+            return [{"_id": {"$gte": first} if since else {"$lte": last}}]
+    return []
 
 
 async def read_rooms_of(

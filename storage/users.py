@@ -30,7 +30,7 @@ def _derive(user: User, document: Document) -> None:
 
 KIND = Kind("users", User, noun="user", target=FieldTarget.USER, derive=_derive)
 OF_DEPARTMENTS = Link("departments", "users", "agent.departmentIds")
-BY_USERNAME = Order("username", "usernameKey")
+BY_USERNAME = Order("username", "usernameKey", unique=True)
 
 
 async def get(reader: Reader, user_id: str, *, key: str = "userId") -> User:

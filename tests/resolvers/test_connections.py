@@ -252,3 +252,19 @@ async def test_a_total_is_exact_and_given_up_when_it_is_too_large(
 
     assert exact == [3, 3, 0]
     assert bounded == [None, None, 0]
+
+
+async def test_rooms_are_found_by_when_they_were_started_to_the_millisecond(world: World) -> None:
+    first, second = await world.start(), await world.start()
+    while second.started_at == first.started_at:
+        second = await world.start()
+
+    async def started(operator: Operator) -> list[str]:
+        where = AttributeCondition("startedAt", operator, first.started_at)
+        return ids((await rooms.list_rooms(world.context, where=where)).items)
+
+    assert first.id in await started(Operator.GTE)
+    assert first.id in await started(Operator.LTE)
+    assert first.id not in await started(Operator.GT)
+    assert first.id not in await started(Operator.LT)
+    assert second.id in await started(Operator.GT)
