@@ -1,0 +1,87 @@
+"""An app that keeps its cursor misses nothing, whatever becomes of the server: examples/watch.py, as people run it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from storage.nodes import free_port
+from tests.acceptance.conftest import ROOT
+from tests.processes import ADMIN_TOKEN, ServerProcess
+
+CREATE = "mutation($name: String!) { createRole(input: {name: $name}) { role { name } } }"
+
+
+@pytest.fixture
+def port() -> str:
+    return str(free_port())
+
+
+@pytest.fixture
+def watcher(port: str) -> Iterator[subprocess.Popen[str]]:
+    """examples/watch.py, watching whatever serves on the port, now or later."""
+    told = {"SWITCHBOARD_PORT": port, "SWITCHBOARD_ADMIN_TOKEN": ADMIN_TOKEN}
+    with subprocess.Popen(
+        [sys.executable, "-m", "examples.watch"],
+        cwd=ROOT,
+        env=os.environ | told,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+def create_role(server: ServerProcess, name: str) -> None:
+    answer = httpx.post(
+        server.url,
+        json={"query": CREATE, "variables": {"name": name}},
+        headers={"authorization": f"Bearer {ADMIN_TOKEN}"},
+        timeout=30,
+    )
+    assert answer.json() == {"data": {"createRole": {"role": {"name": name}}}}
+
+
+def next_event(watcher: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """The sequence, type and subject of the next line."""
+    assert watcher.stdout is not None
+    found = re.match(r"#(\d+) +[\d:]{8}  (\w+) +(\S+)  by admin$", watcher.stdout.readline())
+    assert found is not None
+    return int(found.group(1)), found.group(2), found.group(3)
+
+
+def test_events_go_on_without_a_gap_after_the_server_was_killed_and_started_again(
+    watcher: subprocess.Popen[str], port: str, mongodb_uri: str, database_name: str
+) -> None:
+    assert watcher.stderr is not None
+    assert watcher.stderr.readline() == f"http://127.0.0.1:{port}/graphql does not answer; trying again until it does\n"
+    with ServerProcess(mongodb_uri, database_name, PORT=port) as server:
+        assert watcher.stderr.readline() == f"Watching http://127.0.0.1:{port}/graphql\n"
+        create_role(server, "before")
+        first, *before = next_event(watcher)
+        server.kill()
+    with ServerProcess(mongodb_uri, database_name) as elsewhere:
+        create_role(elsewhere, "meanwhile")
+    with ServerProcess(mongodb_uri, database_name, PORT=port) as server:
+        create_role(server, "after")
+
+        events = [next_event(watcher) for _ in range(2)]
+
+    assert before == ["ROLE_CREATED", "before"]
+    assert events == [(first + 1, "ROLE_CREATED", "meanwhile"), (first + 2, "ROLE_CREATED", "after")]
+
+
+def test_ctrl_c_ends_it_without_complaint(watcher: subprocess.Popen[str]) -> None:
+    assert watcher.stderr is not None
+    watcher.stderr.readline()
+
+    watcher.send_signal(signal.SIGINT)
+
+    assert watcher.wait(timeout=30) == 0
+    assert watcher.stderr.read() == ""
