@@ -33,8 +33,9 @@ from websockets.typing import Subprotocol
 
 from storage.database import Database, to_document
 from storage.facts import VisitorSaved
-from storage.log import BATCH, Appender, Log
+from storage.log import Log
 from storage.mongod import EmbeddedMongod
+from storage.outbox import BATCH, Appender
 from storage.positions import event_cursor
 from storage.records import SYSTEM, Visitor
 from storage.storage import Storage

@@ -14,7 +14,8 @@ from storage.directory import Directory
 from storage.endings import Endings
 from storage.facts import Fact, FieldFact
 from storage.feed import Feed
-from storage.log import Appender, Log
+from storage.log import Log
+from storage.outbox import Appender
 from storage.processes import Process
 from storage.transactions import Changes, Reader
 

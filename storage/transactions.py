@@ -12,18 +12,20 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
+from motor.frameworks.asyncio import run_on_executor
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from storage.catalog import Catalog
-from storage.database import Collection, Database, now, passing, to_document
+from storage.database import Collection, Database, Document, now, passing, to_document
 from storage.errors import Unavailable
 from storage.facts import Fact, FieldFact
-from storage.log import Appender
+from storage.outbox import Appender
 from storage.processes import Process
 from storage.records import SYSTEM, Actor, Entity
 
@@ -93,7 +95,9 @@ class Transaction(Reader):
     async def writing(self) -> AsyncIOMotorClientSession:
         """The session to write with; the first call opens the transaction."""
         if self.session is None:
-            self.session = await self.database.client.start_session()
+            # Beginning and ending a session asks nothing of the database, so that neither needs a thread.
+            client = self.database.client
+            self.session = AsyncIOMotorClientSession(client.delegate.start_session(), client)
             await self._process.uses(self.session)
             self.session.start_transaction(
                 read_concern=ReadConcern("snapshot"), write_concern=WriteConcern(w="majority")
@@ -123,29 +127,35 @@ class Transaction(Reader):
         """
         await self._held.enter_async_context(self._turns.hold(name))
 
-    async def write_facts(self) -> None:
-        """Put the facts told so far into the outbox, inside the transaction."""
-        if not self.facts:
-            return
-        await self.collection("outbox").insert_many(
-            [
-                {
-                    "_id": fact.id,
-                    "subject": fact.subject_id,
-                    "number": fact.subject_number,
-                    "at": self.now,
-                    "fact": to_document(fact, id_key="id"),
-                }
-                for fact in self.facts
-            ],
-            session=await self.writing(),
-        )
-
     async def commit(self, deadline: float) -> None:
-        """Make it true. While the database does not say how it went, ask again: committing twice commits once."""
-        while self.session is not None:
+        """Put the facts told so far into the outbox and make it all true.
+
+        While the database does not say how it went, ask again: committing twice commits once.
+        """
+        facts = [_waiting(fact, self.now) for fact in self.facts]
+        session = await self.writing() if facts else self.session
+        if session is None:
+            return
+        outbox = self.collection("outbox").delegate
+
+        def finish() -> None:
+            # Both on one thread: whoever hands over twice waits twice for its turn.
+            if facts:
+                outbox.insert_many(facts, session=session.delegate)
+            session.delegate.commit_transaction()
+
+        try:
+            await run_on_executor(asyncio.get_running_loop(), finish)  # type: ignore[no-untyped-call] # of Motor
+        except PyMongoError as error:
+            if not error.has_error_label("UnknownTransactionCommitResult"):
+                raise
+            await self._commit_again(session, deadline)
+
+    async def _commit_again(self, session: AsyncIOMotorClientSession, deadline: float) -> None:
+        while True:
+            await asyncio.sleep(FIRST_PAUSE_SECONDS)
             try:
-                await self.session.commit_transaction()
+                await session.commit_transaction()
                 return
             except PyMongoError as error:
                 if not error.has_error_label("UnknownTransactionCommitResult"):
@@ -156,7 +166,6 @@ class Transaction(Reader):
                         "send it again with the same clientMutationId to find out.",
                         retryable=False,
                     ) from error
-            await asyncio.sleep(FIRST_PAUSE_SECONDS)
 
     async def close(self) -> None:
         """Undo what was not committed. A database that cannot be told forgets the transaction by itself."""
@@ -164,8 +173,19 @@ class Transaction(Reader):
             if self.session.in_transaction:  # type: ignore[truthy-function] # a property, whatever the stubs say
                 with contextlib.suppress(PyMongoError):
                     await self.session.abort_transaction()
-            await self.session.end_session()
+            self.session.delegate.end_session()
         await self._held.aclose()
+
+
+def _waiting(fact: Fact, moment: datetime) -> Document:
+    """A fact as the outbox holds it until it is in the log."""
+    return {
+        "_id": fact.id,
+        "subject": fact.subject_id,
+        "number": fact.subject_number,
+        "at": moment,
+        "fact": to_document(fact, id_key="id"),
+    }
 
 
 class Turns:
@@ -278,7 +298,6 @@ class Changes:
             )
             try:
                 result = await body(tx)
-                await tx.write_facts()
                 await tx.commit(deadline)
                 for listener in self.listeners:
                     listener(tx.facts)

@@ -10,7 +10,7 @@ import msgspec
 from storage import visitors
 from storage.database import new_id
 from storage.facts import AnyFact, Fact, VisitorSaved
-from storage.log import Appender
+from storage.outbox import Appender
 from storage.records import SYSTEM, Visitor
 from storage.storage import Storage
 from storage.transactions import Changes, Transaction

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from storage.database import now
-from storage.log import BATCH, Log
+from storage.log import Log
+from storage.outbox import BATCH
 from tests.storage.changes import made_up, names, opened, outbox_is_empty, read_all, save, save_and_die, tokens, until
 
 

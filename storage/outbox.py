@@ -1,0 +1,234 @@
+"""The outbox: facts of changes that are true, on their way into the log, where they get their numbers.
+
+A number is the `_id` of a document of the log, so that of two writers who want the same place one gets it and the other
+reads the end again. Whoever appends for a subject appends everything that waits for that subject, in order, whichever
+process put it there; the unique id of a fact keeps it from entering twice.
+"""
+
+import asyncio
+import logging
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import cast
+
+import msgspec
+from pymongo import ASCENDING, DESCENDING, WriteConcern
+from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from storage.database import Database, Document, now, to_document, to_record
+from storage.facts import AnyFact, Fact
+
+logger = logging.getLogger(__name__)
+
+#: Facts in one append. A thousand take MongoDB some 30 ms; more would make the first one wait for the last.
+BATCH = 1_000
+#: How long a change waits for its facts to be in the log; later they are the sweeper's, and the change is true anyway.
+APPEND_PATIENCE_SECONDS = 10.0
+#: A fact that has waited this long in the outbox was left there by a process that died or lost the database.
+ABANDONED_SECONDS = 2.0
+SWEEP_SECONDS = 1.0
+#: Subjects whose last appended number is remembered, so that the outbox need not be asked what else waits for them.
+REMEMBERED_SUBJECTS = 50_000
+#: What an append comes down to that keeps losing the race for the next place.
+SMALLEST_BATCH = 64
+DUPLICATE_KEY = 11_000
+
+
+class Appender:
+    """Gives this process's facts their numbers, many at a time, and those that dead processes left behind."""
+
+    def __init__(self, database: Database, published: Callable[[Sequence[AnyFact]], None]) -> None:
+        self._log = database["log"]
+        self._outbox = database["outbox"]
+        self._outbox_now = self._outbox.with_options(read_concern=ReadConcern("local"))
+        self._published = published
+        self._waiting: list[tuple[Sequence[Fact], asyncio.Future[None]]] = []
+        self._arrived = asyncio.Event()
+        self._end: int | None = None
+        self._last_numbers: OrderedDict[str, int] = OrderedDict()
+        self._tidying: set[asyncio.Task[None]] = set()
+
+    async def append(self, facts: Sequence[Fact]) -> None:
+        """Return when the facts, which must be in the outbox, are in the log, or when that takes too long."""
+        if not facts:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((facts, done))
+        self._arrived.set()
+        try:
+            async with asyncio.timeout(APPEND_PATIENCE_SECONDS):
+                await done
+        except TimeoutError:
+            logger.warning("Facts wait in the outbox: the log could not be written in time.")
+
+    async def run(self) -> None:
+        """Append until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                taken, self._waiting = self._waiting, []
+                batch = [fact for facts, _ in taken for fact in facts]
+                for start in range(0, len(batch), BATCH):
+                    await self._append_until_done(batch[start : start + BATCH])
+                for _, done in taken:
+                    if not done.done():
+                        done.set_result(None)
+
+    async def sweep(self, *, older_than_seconds: float = ABANDONED_SECONDS) -> int:
+        """Append what has waited in the outbox for that long, and how many facts that were."""
+        cutoff = now() - timedelta(seconds=older_than_seconds)
+        abandoned = self._outbox.find({"at": {"$lte": cutoff}}, sort=[("at", ASCENDING)], limit=BATCH)
+        facts = [_waiting(document) for document in await abandoned.to_list(BATCH)]
+        await self.append(facts)
+        return len(facts)
+
+    async def run_sweeper(self) -> None:
+        """Sweep every now and then until cancelled; at first everything, for this may be the restart after a crash."""
+        older_than_seconds = 0.0
+        while True:
+            try:
+                while await self.sweep(older_than_seconds=older_than_seconds) == BATCH:
+                    pass
+                older_than_seconds = ABANDONED_SECONDS
+            except PyMongoError as error:
+                logger.warning("The outbox could not be swept: %s", error)
+            except Exception:
+                logger.exception("The outbox could not be swept.")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _append_until_done(self, facts: Sequence[Fact]) -> None:
+        pause = 0.01
+        while True:
+            try:
+                await self._append(await self._with_predecessors(facts))
+                return
+            except PyMongoError as error:
+                logger.warning("The log could not be written, trying again: %s", error)
+            except Exception:
+                # Giving up would leave a hole in the life of their subjects, and stop the log for everybody.
+                logger.exception("The log could not be written, trying again.")
+            self._end = None
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    async def _with_predecessors(self, facts: Sequence[Fact]) -> list[Fact]:
+        """The facts, each preceded by those about its subject that came before it and may not be in the log yet.
+
+        Facts keep the order in which they came, but for those of one subject, which take each other's places.
+        """
+        facts = list({fact.id: fact for fact in facts}.values())
+        by_subject: dict[str, dict[int, Fact]] = {}
+        for fact in facts:
+            by_subject.setdefault(fact.subject_id, {})[fact.subject_number] = fact
+        own = {subject: len(known) for subject, known in by_subject.items()}
+        uncertain = {subject: max(known) for subject, known in by_subject.items() if not self._follows(subject, known)}
+        if uncertain:
+            # What a majority holds may be older, on a primary that was elected just now, than what this process knows
+            # to be true. What came before a true fact is true itself; what came after it may not be, and is left.
+            async for document in self._outbox_now.find({"subject": {"$in": list(uncertain)}}):
+                if document["number"] < uncertain[document["subject"]]:
+                    by_subject[document["subject"]].setdefault(int(document["number"]), _waiting(document))
+        queues = {subject: deque(known[number] for number in sorted(known)) for subject, known in by_subject.items()}
+        result: list[Fact] = []
+        for fact in facts:
+            queue = queues[fact.subject_id]
+            while len(queue) > own[fact.subject_id]:
+                result.append(queue.popleft())
+            result.append(queue.popleft())
+            own[fact.subject_id] -= 1
+        return result
+
+    def _follows(self, subject: str, known: Iterable[int]) -> bool:
+        numbers = sorted(known)
+        return numbers[0] == self._last_numbers.get(subject, 0) + 1 and numbers[-1] - numbers[0] == len(numbers) - 1
+
+    async def _append(self, facts: list[Fact]) -> None:
+        everything = facts
+        documents: list[Document] = [{"_id": 0, "fact": to_document(fact, id_key="id")} for fact in facts]
+        size, lost_races = BATCH, 0
+        while facts:
+            if self._end is None:
+                self._end = await self._read_end()
+            first = self._end + 1
+            moment = now()
+            attempt = documents[:size]
+            for index, document in enumerate(attempt):
+                document |= {"_id": first + index, "appendedAt": moment, "last": index == len(attempt) - 1}
+            try:
+                await self._log.insert_many(attempt, ordered=True)
+            except BulkWriteError as error:
+                failures = error.details["writeErrors"]
+                if not failures or failures[0]["code"] != DUPLICATE_KEY or error.details.get("writeConcernErrors"):
+                    raise
+                inserted = int(failures[0]["index"])
+                self._publish(first, facts[:inserted])
+                self._end = None
+                facts, documents = facts[inserted:], documents[inserted:]
+                if "fact.id" in failures[0]["keyPattern"]:
+                    facts, documents = await self._without_present(facts, documents)
+                # Another process was quicker. Who loses again and again loses less each time.
+                lost_races += 1
+                size = max(size // 2, SMALLEST_BATCH)
+                await asyncio.sleep(random.uniform(0, min(lost_races, 10)) / 1000)  # noqa: S311 - spreads retries
+            else:
+                self._publish(first, facts[:size])
+                if size >= BATCH <= len(facts):
+                    self._end = None  # whoever has much to append has no better start than the others
+                facts, documents = facts[size:], documents[size:]
+                size = min(size * 2, BATCH)
+        self._tidy([fact.id for fact in everything])
+        for fact in everything:
+            self._last_numbers[fact.subject_id] = fact.subject_number
+            self._last_numbers.move_to_end(fact.subject_id)
+        while len(self._last_numbers) > REMEMBERED_SUBJECTS:
+            self._last_numbers.popitem(last=False)
+
+    def _publish(self, first: int, facts: Sequence[Fact]) -> None:
+        if facts:
+            self._end = first + len(facts) - 1
+            self._published([_numbered(fact, first + index) for index, fact in enumerate(facts)])
+
+    async def _read_end(self) -> int:
+        # Majority: a place that a failover may still take away must not be built upon, or it would become a gap.
+        newest = await self._log.find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
+        return 0 if newest is None else int(newest["_id"])
+
+    async def _without_present(self, facts: list[Fact], documents: list[Document]) -> tuple[list[Fact], list[Document]]:
+        """Those that no process has appended for good.
+
+        Where another process has put a fact is not certain until a majority holds it: only then may the fact be taken
+        out of the outbox. Until then it counts as missing, and is tried again.
+        """
+        present = set(await self._log.distinct("fact.id", {"fact.id": {"$in": [fact.id for fact in facts]}}))
+        missing = [index for index, fact in enumerate(facts) if fact.id not in present]
+        return [facts[index] for index in missing], [documents[index] for index in missing]
+
+    def _tidy(self, ids: list[str]) -> None:
+        """Take appended facts out of the outbox, behind the back of whoever waits: a leftover is recognised later."""
+
+        async def delete() -> None:
+            try:
+                await self._outbox.with_options(write_concern=WriteConcern(w=1)).delete_many({"_id": {"$in": ids}})
+            except PyMongoError as error:
+                logger.info("Appended facts stay in the outbox until the next sweep: %s", error)
+
+        task = asyncio.create_task(delete())
+        self._tidying.add(task)
+        task.add_done_callback(self._tidying.discard)
+
+    async def tidied(self) -> None:
+        """Return when everything that was appended has been taken out of the outbox, as far as it can be."""
+        while self._tidying:
+            await asyncio.wait(self._tidying)
+
+
+def _waiting(document: Document) -> Fact:
+    return to_record(document["fact"], AnyFact)  # type: ignore[no-any-return]
+
+
+def _numbered(fact: Fact, sequence: int) -> AnyFact:
+    return cast(AnyFact, msgspec.structs.replace(fact, sequence=sequence))
