@@ -149,12 +149,17 @@ async def _scan(
 
 
 def _total(context: Context, wanted: frozenset[str], where: Expression | None) -> Callable[[], Awaitable[int | None]]:
-    """Counts the facts that the caller may read, by looking at them one by one."""
+    """Counts the facts that the caller may read: by looking at them one by one, if the database cannot tell."""
     log = context.storage.log
+    told = where is None or (isinstance(where, AttributeCondition) and _room_ids(where) is not None)
+    told = told and access.visible_rooms(context.caller) == EVERYTHING
     passes = compile_filter(context.caller, wanted, where)
     mongo = log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
 
     async def total() -> int | None:
+        if told:
+            exact = await log.count(mongo, COUNT_LIMIT + 1)
+            return None if exact > COUNT_LIMIT else exact
         counted, at = 0, 0
         while batch := await log.read(at, BATCH, query=mongo):
             counted += sum(passes(fact) for fact in batch)

@@ -38,6 +38,10 @@ LIST_ENTRIES = 2
 INTROSPECTION_ENTRIES = 8
 #: What a page holds, when a document does not say how much, and at most.
 PAGE_ENTRIES, MOST_PAGE_ENTRIES = 50, 200
+#: The fields of a page that hold its entries.
+ENTRIES = frozenset({"nodes", "edges"})
+#: What counting a list takes, beside reading it; events are looked at one by one where a filter asks for it.
+COUNT_POINTS, EVENT_COUNT_POINTS = 100, 5_000
 #: Response names given more than once in one selection, in a whole document: validation compares all with all.
 REPETITIONS = 50
 #: Fragments in a document, spreads in one selection, and operations in a document, for the same reason: validation
@@ -78,6 +82,8 @@ class Weight:
     directives: int = 0
     fields: int = 0
     complexity: int = 0
+    #: Of a page: the complexity of each of its entries.
+    per_entry: int = 0
 
     def add(self, other: "Weight") -> None:
         self.depth = max(self.depth, other.depth)
@@ -85,6 +91,7 @@ class Weight:
         self.directives = min(self.directives + other.directives, ENDLESS)
         self.fields = min(self.fields + other.fields, ENDLESS)
         self.complexity = min(self.complexity + other.complexity, ENDLESS)
+        self.per_entry = min(self.per_entry + other.per_entry, ENDLESS)
 
 
 def check(
@@ -190,13 +197,21 @@ class _Scale:
             type_ = None if definition is None else get_named_type(definition.type)
             inner = self._selection(node.selection_set, type_)
             entries = self._entries(node, definition)
-        return Weight(
+        weight = Weight(
             depth=inner.depth + 1,
             aliases=inner.aliases + (node.alias is not None),
             directives=inner.directives,
             fields=1,
-            complexity=min(1 + entries * inner.complexity, ENDLESS),
+            complexity=1,
         )
+        if definition is not None and "first" in definition.args:
+            weight.complexity += inner.complexity + entries * inner.per_entry
+        elif node.name.value in ENTRIES:
+            weight.complexity, weight.per_entry = 0, 1 + inner.complexity
+        else:
+            weight.complexity += entries * inner.complexity + _counting(node, parent)
+        weight.complexity = min(weight.complexity, ENDLESS)
+        return weight
 
     def _definition(self, node: FieldNode, parent: Any) -> GraphQLField | None:
         if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType):
@@ -210,7 +225,7 @@ class _Scale:
         if "first" in definition.args:
             return self._page_entries(node)
         type_ = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
-        if not is_list_type(type_) or node.name.value in ("nodes", "edges"):  # as many as the page around them
+        if not is_list_type(type_):
             return 1
         return INTROSPECTION_ENTRIES if is_introspection_type(get_named_type(type_)) else LIST_ENTRIES
 
@@ -238,6 +253,12 @@ class _Scale:
         ]
         # Operations may differ in their defaults: the largest counts.
         return max((_whole(one.value) for one in defaults if isinstance(one, IntValueNode)), default=None)
+
+
+def _counting(node: FieldNode, parent: Any) -> int:
+    if node.name.value != "totalCount":
+        return 0
+    return EVENT_COUNT_POINTS if getattr(parent, "name", "") == "EventConnection" else COUNT_POINTS
 
 
 def _whole(digits: str) -> int:
