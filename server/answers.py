@@ -109,8 +109,9 @@ def refused(error: Exception, kind: str) -> Response:
         case CannotGetOperationTypeError() as cause:
             told = from_exception(cause)
         case _:
-            code = QueryTooComplex.code if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else Invalid.code
-            told = GraphQLError(error.reason, extensions={"code": code})
+            too_large = status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            data = {"code": QueryTooComplex.code} if too_large else {"code": Invalid.code, "key": "request"}
+            told = GraphQLError(error.reason, extensions=data)
             if status is HTTPStatus.METHOD_NOT_ALLOWED:
                 headers = {"allow": "GET, POST"}
     return _response({"errors": [told.formatted]}, status, kind, headers)

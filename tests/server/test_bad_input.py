@@ -232,7 +232,7 @@ def filled(value: Any, names: dict[str, str]) -> Any:
         ('{ user(by: { username: "\\ud800" }) { id } }', {"code": "GRAPHQL_PARSE_FAILED"}),
         ("{ users { nodes { nothing } } }", {"code": "GRAPHQL_VALIDATION_FAILED"}),
         ("{ users { nodes { id }", {"code": "GRAPHQL_PARSE_FAILED"}),
-        ("", {"code": "INVALID_INPUT"}),
+        ("", {"code": "INVALID_INPUT", "key": "request"}),
     ],
 )
 def test_a_query_that_cannot_be_is_refused_by_code(client: httpx.Client, query: str, expected: dict[str, str]) -> None:
@@ -264,7 +264,7 @@ def test_what_is_no_json_is_refused(client: httpx.Client, body: bytes) -> None:
     response = client.post("graphql", content=body, headers={"content-type": "application/json"})
 
     assert response.status_code == 400
-    assert refusal(response) == {"code": "INVALID_INPUT"}
+    assert refusal(response) == {"code": "INVALID_INPUT", "key": "request"}
 
 
 def test_nothing_is_told_without_a_token(shared_url: str, unchanged: Any) -> None:

@@ -61,7 +61,7 @@ async def test_body_that_is_no_request_is_invalid_input(shared_url: str, body: s
 
     error = error_of(response)
     assert response.status_code == 400
-    assert error["extensions"] == {"code": "INVALID_INPUT"}
+    assert error["extensions"] == {"code": "INVALID_INPUT", "key": "request"}
     assert error["message"].startswith(message)
 
 
