@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pymongo import ASCENDING, ReturnDocument
+from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage.database import Document, to_record
@@ -58,12 +58,11 @@ async def create(reader: Reader, owner_id: str, name: str, *, start: int) -> boo
 
 async def take(reader: Reader, owner_id: str, name: str, *, connection_id: str, process_id: str) -> Consumer | None:
     """Hold the consumer for a connection, for LEASE_SECONDS; None while another holds it, or when it is gone."""
-    document: Document | None = await reader.collection("consumers").find_one_and_update(
+    result = await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name), "$expr": {"$not": _HELD}},
         [{"$set": {"connectionId": connection_id, "processId": process_id, **_lease()}}],
-        return_document=ReturnDocument.AFTER,
     )
-    return None if document is None else _decode(document)
+    return await find(reader, owner_id, name) if result.matched_count else None
 
 
 async def renew(reader: Reader, owner_id: str, name: str, *, connection_id: str) -> bool:
@@ -89,14 +88,15 @@ async def release(reader: Reader, owner_id: str, name: str, *, connection_id: st
 
 async def acknowledge(reader: Reader, owner_id: str, name: str, sequence: int) -> Consumer:
     """Move the position on, never back. Raises NotFound."""
-    document = await reader.collection("consumers").find_one_and_update(
+    # Not by findAndModify: what that answers in the midst of a failover, the driver cannot read with a codec like ours.
+    await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name)},
         [{"$set": {"acked": {"$max": ["$acked", sequence]}, "lastSeenAt": "$$NOW"}}],
-        return_document=ReturnDocument.AFTER,
     )
-    if document is None:
+    consumer = await find(reader, owner_id, name)
+    if consumer is None:
         raise NotFound("consumer", name, key="consumer")
-    return _decode(document)
+    return consumer
 
 
 async def delete(tx: Transaction, owner_id: str, name: str) -> bool:

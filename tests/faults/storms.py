@@ -225,9 +225,10 @@ class Follower:
                     await self._take(data["events"], begun_after)
                 elif data:
                     self._acked = max(self._acked, int(message["id"]))
-                elif message["type"] in ("next", "error") and message["id"] == "events":
+                elif message["type"] in ("next", "error"):
                     self._understand(json.dumps(message["payload"]))
-                    return
+                    if message["id"] == "events":
+                        return
 
     @property
     def _last_seen(self) -> int:

@@ -24,6 +24,8 @@ from tests.faults.storms import Follower, Load, Servers, Told, counted, running_
 from tests.histories import verify_history
 
 STORM_SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
+#: How many of the primaries that are lost are frozen for a while, and not killed.
+FROZEN = 1 / 3
 #: How long everything may take to come to rest once the storm is over.
 REST_SECONDS = 60
 #: What every mutation that took effect has told, beside what the queue made of it.
@@ -63,27 +65,36 @@ async def test_servers_are_killed_under_load(mongodb_uri: str, database_name: st
 
 
 async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -> None:
+    """Or frozen, which is worse: they come back and believe for a while that they are still the primary."""
     chance = random.Random()
     replica_set = EmbeddedMongod(tmp_path, nodes=3, cache_gb=0.25, election_timeout_ms=1_000, heartbeat_ms=300)
     with replica_set as mongod, running_servers(mongod.uri, "storm", count=2) as servers:
 
-        def kill_primary() -> None:
+        def lose_primary() -> None:
             primary = next(node for node in mongod.nodes if node.is_primary())
-            primary.signal(signal.SIGKILL)
-            primary.wait_until_gone()
-            wait_until(lambda: any(node.is_primary() for node in mongod.nodes if node is not primary))
-            primary.launch(find_binary())
+            others = [node for node in mongod.nodes if node is not primary]
+            frozen = chance.random() < FROZEN
+            primary.signal(signal.SIGSTOP if frozen else signal.SIGKILL)
+            try:
+                if not frozen:
+                    primary.wait_until_gone()
+                wait_until(lambda: any(node.is_primary() for node in others))
+            finally:
+                if frozen:
+                    primary.signal(signal.SIGCONT)
+                else:
+                    primary.launch(find_binary())
             wait_until(lambda: all(node.is_settled() for node in mongod.nodes))
 
         async def kill(until: float) -> int:
             kills = 0
             while time.monotonic() < until:
                 await asyncio.sleep(chance.uniform(0.5, 3))
-                await asyncio.to_thread(kill_primary)
+                await asyncio.to_thread(lose_primary)
                 kills += 1
             return kills
 
-        await survive(servers, mongod.uri, "storm", chance, kill, report, "primaries killed")
+        await survive(servers, mongod.uri, "storm", chance, kill, report, "primaries lost")
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
