@@ -144,12 +144,12 @@ def test_fragment_that_spreads_itself_comes_to_an_end() -> None:
 )
 def test_what_would_take_long_is_refused_within_milliseconds(text: str) -> None:
     document = parse(text)
-    began = time.perf_counter()
+    began = time.process_time()
 
     with pytest.raises(QueryTooComplex):
         limits.check(API, document, WITHIN, NONE)
 
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
 
 
 @pytest.mark.parametrize(
@@ -166,11 +166,11 @@ def test_what_would_take_long_is_refused_within_milliseconds(text: str) -> None:
 def test_what_is_within_the_limits_is_validated_quickly(text: str) -> None:
     document = parse(text)
     limits.check(API, document, replace(WITHIN, root_fields=1_000), NONE)
-    began = time.perf_counter()
+    began = time.process_time()
 
     validate(API, document, specified_rules)
 
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 # ---------------------------------------------------------------- in an operation

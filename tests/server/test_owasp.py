@@ -34,7 +34,7 @@ async def codes(url: str, query: str, headers: dict[str, str] = ADMIN, **variabl
 @pytest.fixture
 async def closed_url(services: Services) -> AsyncIterator[str]:
     """A server as one would run it for a public that is not to explore it."""
-    async with served(services, Settings(introspection=False, rate_per_address=2)) as address:
+    async with served(services, Settings(introspection=False, rate_per_address=0.5)) as address:
         yield address
 
 
@@ -116,28 +116,30 @@ async def test_query_cost_analysis_is_not_itself_costly(shared_url: str) -> None
     async with httpx.AsyncClient(headers=ADMIN, timeout=30) as client:
 
         async def timed(query: str) -> tuple[float, httpx.Response]:
-            began = time.perf_counter()
+            began = time.process_time()  # of this process, in which the server is too
             answer = await client.post(shared_url, json={"query": query})
-            return time.perf_counter() - began, answer
+            return time.process_time() - began, answer
 
         await timed(BOMB)  # opens a connection
-        alone, refusal = await timed(BOMB + "#")
-        beside = await asyncio.gather(
-            *(timed(f"{BOMB}#{number}") for number in range(20)), *(timed("{ __typename }") for _ in range(20))
-        )
+        seconds, refusal = await timed(BOMB + "#")
+        began = time.process_time()
+        bombs = asyncio.gather(*(timed(f"{BOMB}#{number}") for number in range(20)))
+        others = asyncio.gather(*(timed("{ __typename }") for _ in range(20)))
+        answers = [answer for _, answer in [*await bombs, *await others]]
+        beside = time.process_time() - began
 
     assert len(BOMB) < 1_200
     assert refusal.json()["errors"][0]["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
-    assert alone < 0.5
-    assert [answer.status_code for _, answer in beside] == [200] * 40
-    assert max(seconds for seconds, _ in beside) < 2
+    assert [answer.status_code for answer in answers] == [200] * 40
+    assert seconds < 0.2
+    assert beside < 2
 
 
 async def test_rate_limiting(closed_url: str) -> None:
-    answers = [await codes(closed_url, "{ viewer { id } }") for _ in range(30)]
+    answers = await asyncio.gather(*(codes(closed_url, "{ viewer { id } }") for _ in range(20)))
 
-    assert answers[0] == []
-    assert answers[-1] == ["RATE_LIMITED"]
+    assert answers.count([]) >= 5
+    assert ["RATE_LIMITED"] in answers
 
 
 async def test_system_resource_management_bounds_what_is_received(shared_url: str) -> None:
