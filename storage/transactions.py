@@ -145,7 +145,7 @@ class Transaction(Reader):
             session.delegate.commit_transaction()
 
         try:
-            await run_on_executor(asyncio.get_running_loop(), finish)  # type: ignore[no-untyped-call] # of Motor
+            await _on_thread(finish)
         except PyMongoError as error:
             if not error.has_error_label("UnknownTransactionCommitResult"):
                 raise
@@ -155,7 +155,7 @@ class Transaction(Reader):
         while True:
             await asyncio.sleep(FIRST_PAUSE_SECONDS)
             try:
-                await session.commit_transaction()
+                await _on_thread(session.delegate.commit_transaction)
                 return
             except PyMongoError as error:
                 if not error.has_error_label("UnknownTransactionCommitResult"):
@@ -186,6 +186,11 @@ def _waiting(fact: Fact, moment: datetime) -> Document:
         "at": moment,
         "fact": to_document(fact, id_key="id"),
     }
+
+
+async def _on_thread(work: Callable[[], None]) -> None:
+    """Do what blocks on one of the threads that the driver has for that."""
+    await run_on_executor(asyncio.get_running_loop(), work)  # type: ignore[no-untyped-call] # has no types
 
 
 class Turns:

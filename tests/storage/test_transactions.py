@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo.client_session import ClientSession
 from pymongo.errors import AutoReconnect, PyMongoError
 
 from storage import processes, visitors
@@ -65,7 +65,6 @@ async def test_refused_change_writes_nothing_and_tells_nothing(mongodb_uri: str,
 
         async def refused(tx: Transaction) -> None:
             await put(tx, "one", None)
-            await tx.write_facts()
             raise Refused("not as things stand")
 
         with pytest.raises(Refused):
@@ -100,17 +99,17 @@ async def test_change_whose_caller_goes_away_is_brought_to_its_end(mongodb_uri: 
 async def test_commit_whose_answer_was_lost_is_asked_for_again_and_takes_effect_once(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = AsyncIOMotorClientSession.commit_transaction
+    commit = ClientSession.commit_transaction
     lost = [lost_answer(), lost_answer()]
 
-    async def unheard(session: AsyncIOMotorClientSession) -> None:
-        await commit(session)
+    def unheard(session: ClientSession) -> None:
+        commit(session)
         if lost:
             raise lost.pop()
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
-        monkeypatch.setattr(AsyncIOMotorClientSession, "commit_transaction", unheard)
+        monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
         await save(storage, "one", "Ada")
 
@@ -121,12 +120,12 @@ async def test_commit_whose_answer_was_lost_is_asked_for_again_and_takes_effect_
 async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unheard(session: AsyncIOMotorClientSession) -> None:
+    def unheard(session: ClientSession) -> None:
         raise lost_answer()
 
     monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        monkeypatch.setattr(AsyncIOMotorClientSession, "commit_transaction", unheard)
+        monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
         with pytest.raises(Unavailable) as told:
             await save(storage, "one")
