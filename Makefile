@@ -21,8 +21,9 @@ demo: $(INSTALLED) ## Play the journey of an outside app against a running serve
 test: $(INSTALLED) ## Run the tests, against a MongoDB that they start themselves.
 	$(BIN)/python -m pytest
 
-soak: $(INSTALLED) ## Kill servers and primaries under load for SOAK_SECONDS each (600), and see that no promise breaks.
-	SOAK_SECONDS=$${SOAK_SECONDS:-600} $(BIN)/python -m pytest -s tests/faults/test_storms.py
+soak: $(INSTALLED) ## Kill servers and primaries under load for SOAK_SECONDS each (600), and take SOAK_STEPS (5000) at random.
+	SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_STEPS=$${SOAK_STEPS:-5000} \
+		$(BIN)/python -m pytest -s tests/faults/test_storms.py tests/resolvers/test_rooms_stateful.py
 
 audit: $(INSTALLED) ## Let the audit suites and clients of others at a server, and write what they find to docs/security.md.
 	@$(BIN)/python audit/run.py --write
