@@ -25,6 +25,7 @@ KIND = Kind("custom_fields", FieldDefinition, noun="custom field definition")
 HOLDERS: Mapping[FieldTarget, str] = MappingProxyType(
     {FieldTarget.USER: "users", FieldTarget.VISITOR: "visitors", FieldTarget.ROOM: "rooms"}
 )
+INDEX_NAME = "unique_"
 DUPLICATE_KEY = 11_000
 INDEX_NOT_FOUND = 27
 
@@ -79,7 +80,7 @@ def _holder(reader: Reader, target: FieldTarget) -> Collection:
 
 def unique_index(definition_id: str) -> str:
     """The name of the index that keeps a unique field unique."""
-    return f"unique_{definition_id}"
+    return f"{INDEX_NAME}{definition_id}"
 
 
 async def create_unique_index(reader: Reader, definition: FieldDefinition) -> None:
@@ -98,6 +99,15 @@ async def create_unique_index(reader: Reader, definition: FieldDefinition) -> No
         raise Duplicate(
             f"Several {HOLDERS[definition.target]} hold the same {definition.key}.", key=definition.key
         ) from None
+
+
+async def list_unique_indexes(reader: Reader) -> list[tuple[FieldTarget, str]]:
+    """The indexes of unique fields that there are: each target and definition id."""
+    found: list[tuple[FieldTarget, str]] = []
+    for target in HOLDERS:
+        names = [index["name"] async for index in _holder(reader, target).list_indexes()]
+        found += [(target, name.removeprefix(INDEX_NAME)) for name in names if name.startswith(INDEX_NAME)]
+    return found
 
 
 async def drop_unique_index(reader: Reader, target: FieldTarget, definition_id: str) -> None:

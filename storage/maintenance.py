@@ -4,7 +4,7 @@ import logging
 from datetime import timedelta
 
 from storage import custom_fields, removals
-from storage.database import now
+from storage.database import ids_of, now
 from storage.errors import Duplicate
 from storage.log import Log
 from storage.removals import Removal
@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 PURGE_BATCH = 500
 #: How long it is remembered that a removal was done, and looked whether a change that was under way then left values.
 REMEMBERED = timedelta(days=1)
+#: Longer than any change goes on trying.
+UNDER_WAY = timedelta(minutes=1)
 
 
 async def trim_log(log: Log, *, keep: timedelta) -> int:
@@ -48,11 +50,18 @@ async def _finish(reader: Reader, removal: Removal) -> None:
 
 
 async def tend_unique_fields(reader: Reader) -> None:
-    """Drop the indexes of fields that are no longer unique, and see to it that all the others are there."""
+    """Drop the indexes of fields that are no longer unique or never came to be, and see that all others are there."""
+    present = await custom_fields.list_unique_indexes(reader)
     for target, definition_id in await removals.list_indexes(reader):
         await custom_fields.drop_unique_index(reader, target, definition_id)
         await removals.delete_index(reader, definition_id)
-    for definition in await custom_fields.list_all(reader):
+    definitions = await custom_fields.list_all(reader)
+    known = {one.id for one in definitions} | {one.id for one in await removals.list_all(reader)}
+    for target, definition_id in present:
+        # An index is made before its definition is true; one without a definition, a while later, is of a refused one.
+        if definition_id not in known and ids_of(now() - UNDER_WAY)[0] > definition_id:
+            await custom_fields.drop_unique_index(reader, target, definition_id)
+    for definition in definitions:
         if definition.unique:
             try:
                 await custom_fields.create_unique_index(reader, definition)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -264,6 +264,23 @@ async def test_a_lost_index_of_a_unique_field_is_made_again(world: World) -> Non
     await create(world, "anna", badge="a")
     with pytest.raises(Duplicate):
         await create(world, "bert", badge="a")
+
+
+async def test_the_index_of_a_field_that_never_came_to_be_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await define(world, "badge", unique=True)
+    async with refused(world, Duplicate, "Users have a custom field badge already.", key="key"):
+        await define(world, "badge", unique=True)
+    made = await custom_fields.list_definitions(world.context)
+    indexes = world.services.storage.database["users"].index_information
+
+    await maintenance.tend_unique_fields(world.context.reader)
+    kept_at_first = [name for name in await indexes() if name.startswith("unique_")]
+    monkeypatch.setattr(maintenance, "UNDER_WAY", timedelta(seconds=-1))
+    await maintenance.tend_unique_fields(world.context.reader)
+    kept = [name for name in await indexes() if name.startswith("unique_")]
+
+    assert len(kept_at_first) == 2
+    assert kept == [f"unique_{made[0].id}"]
 
 
 # ---------------------------------------------------------------- remove
