@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 from websockets.exceptions import WebSocketException
 
-from examples.client import JSON, Api, Refused, Socket, address, open_socket
+from examples.client import JSON, Api, Refused, Socket, address, open_http, open_socket
 from examples.narration import Narrator
 from examples.verdict import differences, sentence
 
@@ -118,7 +118,6 @@ class Journey:
 
     tell: Narrator
     external: ExternalSystem
-    installer: Api
     website: Api
     router: Api
     ears: Ears
@@ -255,7 +254,7 @@ async def main(url: str, token: str, tell: Narrator) -> None:
     external = ExternalSystem(secrets.token_hex(3).upper())
     tell.title("An outside program decides who serves a conversation", url)
     async with AsyncExitStack() as leave:
-        http = await leave.enter_async_context(httpx.AsyncClient(timeout=PATIENCE_SECONDS))
+        http = await leave.enter_async_context(open_http())
         installer = Api(http, url, token, DOCUMENT)
 
         async def install(app: str, scopes: Sequence[str]) -> str:
@@ -269,7 +268,7 @@ async def main(url: str, token: str, tell: Narrator) -> None:
         router_token = await install("case-router", ROUTER_SCOPES)
         router = Api(http, url, router_token, DOCUMENT)
         ears = Ears(external.case_id, tell.event)
-        journey = Journey(tell, external, installer, website, router, ears)
+        journey = Journey(tell, external, website, router, ears)
         socket = await leave.enter_async_context(open_socket(url, router_token, DOCUMENT))
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(socket.run())

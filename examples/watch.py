@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from examples.client import JSON, Api, Refused, address, open_socket
+from examples.client import JSON, Api, Refused, address, open_http, open_socket
 
 DOCUMENT = Path(__file__).with_suffix(".graphql").read_text(encoding="utf-8")
 PAUSE_SECONDS = 1.0
@@ -36,7 +36,7 @@ async def watch(url: str, token: str) -> None:
     while True:
         try:
             if cursor is None:
-                async with httpx.AsyncClient() as http:
+                async with open_http() as http:
                     cursor = (await Api(http, url, token, DOCUMENT).run("LogEnd"))["eventCursor"]
             async with open_socket(url, token, DOCUMENT) as socket:
                 await socket.subscribe("Watch", hear, after=cursor)
