@@ -66,7 +66,7 @@ def run(tmp_path: Path) -> Run:
             env=environment({"DATA_DIR": str(tmp_path / "data")} | settings),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
