@@ -13,18 +13,18 @@ from graphql import (
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
+    OperationType,
     parse,
     specified_rules,
     validate,
 )
 from strawberry.extensions import SchemaExtension
 
-from resolvers import access
 from schema import limits
 from schema.context import WITHIN, RequestContext
 from schema.errors import invalid_document
 from schema.limits import Limits
-from schema.selections import scopes_of_answers
+from schema.selections import Answer, answers
 from storage.errors import QueryTooComplex
 
 #: How many characters of documents are kept in all, and in one: a parsed document takes some 150 bytes for each.
@@ -34,6 +34,7 @@ LONGEST_KEPT_CHARACTERS = 20_000
 MOST_ERRORS = 20
 #: For how many combinations of page sizes it is remembered that a document is within its limits.
 KEPT_SIZES = 32
+NO_ANSWER = Answer()
 
 
 class Document:
@@ -48,15 +49,24 @@ class Document:
         self._schema = schema
 
     @cached_property
-    def scopes(self) -> Mapping[str | None, frozenset[str]]:
-        """By the name of each mutation, the scopes that its answer needs."""
-        return scopes_of_answers(self._schema, self.node)
+    def only_reads(self) -> bool:
+        """Whether nothing in it changes anything or goes on for ever."""
+        return all(
+            node.operation is OperationType.QUERY
+            for node in self.node.definitions
+            if isinstance(node, OperationDefinitionNode)
+        )
 
-    def scopes_of(self, operation_name: str | None) -> frozenset[str]:
-        """The scopes that the answer to the operation needs, if it is a mutation."""
+    @cached_property
+    def answers(self) -> Mapping[str | None, Answer]:
+        """By the name of each mutation, what its answer reads."""
+        return answers(self._schema, self.node)
+
+    def answer(self, operation_name: str | None) -> Answer:
+        """What the answer to the operation reads, if it is a mutation."""
         if self.has_one_operation:
-            return next(iter(self.scopes.values()), frozenset())
-        return self.scopes.get(operation_name, frozenset())
+            return next(iter(self.answers.values()), NO_ANSWER)
+        return self.answers.get(operation_name, NO_ANSWER)
 
     def check(self, variables: Mapping[str, Any]) -> None:
         """Raise QueryTooComplex when it is beyond its limits with these variables."""
@@ -148,7 +158,6 @@ class Documents(SchemaExtension):
                 several = GraphQLError("The document has several operations: name the one that is meant.")
                 context.pre_execution_errors = invalid_document([several])
             if not context.pre_execution_errors and isinstance(context.context, RequestContext):
-                needed = document.scopes_of(context._provided_operation_name)
-                if needed:
-                    access.require(context.context.reading.caller, sorted(needed))
+                answer = document.answer(context._provided_operation_name)
+                answer.require(context.context.reading.caller, context.variables or {})
         yield

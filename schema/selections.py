@@ -1,4 +1,10 @@
-"""What the answer to an operation reads beside its root fields, known before anything is changed."""
+"""What the answer to a mutation reads beside the change itself, known before anything is changed.
+
+A change whose answer cannot be given would come true and look as if it had been refused.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -11,21 +17,39 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
+    IntValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    VariableNode,
     get_named_type,
 )
 
+from resolvers import access, validation
+from resolvers.access import Caller
 from schema.fields import Requires
 
 
-def scopes_of_answers(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, frozenset[str]]:
-    """By the name of each mutation, the scopes that its answer needs; those of the change itself are not among them.
+class Answer(NamedTuple):
+    """What stands behind @skip or @include is left out, for it may never be read."""
 
-    Without them the change would come true and the answer say that it was refused. What stands behind @skip or @include
-    is left out, for it may never be read.
-    """
+    #: What reading it needs; the scopes of the change itself are not among them.
+    scopes: frozenset[str] = frozenset()
+    #: What its pages are to hold: the variable that says so, and the number without one.
+    sizes: frozenset[tuple[str | None, int | None]] = frozenset()
+
+    def require(self, caller: Caller, variables: Mapping[str, Any]) -> None:
+        """Raise Forbidden when the caller may not read it, and Invalid for a page that is too small or too large."""
+        if self.scopes:
+            access.require(caller, sorted(self.scopes))
+        for variable, number in self.sizes:
+            size = variables.get(variable, number) if variable else number
+            if isinstance(size, int) and not isinstance(size, bool):
+                validation.page_size(size)
+
+
+def answers(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, Answer]:
+    """The answer of each mutation, by its name."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     return {
         None if node.name is None else node.name.value: _beneath(schema, fragments, node)
@@ -36,8 +60,9 @@ def scopes_of_answers(schema: GraphQLSchema, document: DocumentNode) -> dict[str
 
 def _beneath(
     schema: GraphQLSchema, fragments: dict[str, FragmentDefinitionNode], operation: OperationDefinitionNode
-) -> frozenset[str]:
+) -> Answer:
     scopes: set[str] = set()
+    sizes: set[tuple[str | None, int | None]] = set()
     spread: set[str] = set()
     unseen: list[tuple[SelectionSetNode, GraphQLNamedType | None]] = [(operation.selection_set, schema.mutation_type)]
     while unseen:
@@ -52,6 +77,7 @@ def _beneath(
                     field = schema.get_field(parent, name.value)
                     if field is not None and parent is not schema.mutation_type:
                         scopes.update(required_scopes(field))
+                        sizes.update(_sizes(node, operation))
                     if field is not None and inner is not None:
                         unseen.append((inner, get_named_type(field.type)))
                 case InlineFragmentNode(type_condition=condition, selection_set=inner):
@@ -62,7 +88,24 @@ def _beneath(
                     spread.add(name.value)
                     fragment = fragments[name.value]
                     unseen.append((fragment.selection_set, schema.type_map.get(fragment.type_condition.name.value)))
-    return frozenset(scopes)
+    return Answer(frozenset(scopes), frozenset(sizes))
+
+
+def _sizes(node: FieldNode, operation: OperationDefinitionNode) -> set[tuple[str | None, int | None]]:
+    """What the field's `first` says, if it has one."""
+    found: set[tuple[str | None, int | None]] = set()
+    for argument in node.arguments or ():
+        match argument.name.value, argument.value:
+            case "first", IntValueNode(value=digits):
+                found.add((None, int(digits)))
+            case "first", VariableNode(name=name):
+                defaults = (
+                    int(one.default_value.value)
+                    for one in operation.variable_definitions or ()
+                    if one.variable.name.value == name.value and isinstance(one.default_value, IntValueNode)
+                )
+                found.add((name.value, next(defaults, None)))
+    return found
 
 
 def required_scopes(field: GraphQLField) -> tuple[str, ...]:

@@ -108,11 +108,12 @@ def test_a_change_whose_answer_may_not_be_read_is_not_made(admin: Client) -> Non
     room = admin.start(admin.department())["id"]
 
     refusal = app.query_refusal("query ($by: RoomBy!) { room(by: $by) { messages { totalCount } } }", by={"id": room})
-    head = admin.head()
-    refused = app.refusal("startRoom", "room { messages { totalCount } }", visitorToken=visitor)
+    with admin.nothing_happens():
+        refused = app.refusal("startRoom", "room { messages { totalCount } }", visitorToken=visitor)
+        too_much = admin.refusal("startRoom", "room { messages(first: 201) { totalCount } }", visitorToken=visitor)
 
     assert refusal == refused == {"code": "FORBIDDEN", "scope": "messages:read"}
-    assert admin.since(head) == []
+    assert too_much == {"code": "INVALID_INPUT", "key": "first"}
 
 
 def test_events_pass_only_those_that_may_read_what_they_are_about(admin: Client) -> None:

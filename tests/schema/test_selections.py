@@ -3,10 +3,14 @@
 import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType, parse
 
+from resolvers.access import Caller
 from schema.schema import schema
-from schema.selections import required_scopes, scopes_of_answers
+from schema.selections import answers, required_scopes
+from storage.errors import Invalid
+from storage.records import Actor, ActorType
 
 API = schema._schema
+ADMIN = Caller(actor=Actor(type=ActorType.APP, id="app"), scopes=frozenset({"admin"}))
 CLOSE = 'closeRoom(input: {roomId: "1"})'
 
 
@@ -35,7 +39,7 @@ CLOSE = 'closeRoom(input: {roomId: "1"})'
     ],
 )
 def test_the_answer_needs_what_its_fields_need(document: str, scopes: set[str]) -> None:
-    assert scopes_of_answers(API, parse(document)) == {None: scopes}
+    assert answers(API, parse(document))[None].scopes == scopes
 
 
 def test_each_mutation_of_a_document_needs_its_own() -> None:
@@ -44,7 +48,29 @@ def test_each_mutation_of_a_document_needs_its_own() -> None:
         f"mutation B {{ {CLOSE} {{ room {{ id }} }} }} query C {{ rooms {{ totalCount }} }}"
     )
 
-    assert scopes_of_answers(API, document) == {"A": {"messages:read"}, "B": set()}
+    needed = {name: answer.scopes for name, answer in answers(API, document).items()}
+    assert needed == {"A": {"messages:read"}, "B": set()}
+
+
+@pytest.mark.parametrize(
+    ("first", "variables"), [("201", {}), ("$first", {"first": 0}), ("$first", {}), ("9" * 30, {}), ("-1", {})]
+)
+def test_a_page_that_is_none_is_refused_with_the_change(first: str, variables: dict[str, int]) -> None:
+    document = f"mutation ($first: Int = 0) {{ {CLOSE} {{ room {{ messages(first: {first}) {{ totalCount }} }} }} }}"
+    (answer,) = answers(API, parse(document)).values()
+
+    with pytest.raises(Invalid) as refusal:
+        answer.require(ADMIN, variables)
+
+    assert refusal.value.data == {"key": "first"}
+
+
+@pytest.mark.parametrize(("first", "variables"), [("200", {}), ("$first", {"first": 1}), ("$first", {"first": None})])
+def test_a_page_that_is_one_is_not(first: str, variables: dict[str, int | None]) -> None:
+    document = f"mutation ($first: Int = 0) {{ {CLOSE} {{ room {{ messages(first: {first}) {{ totalCount }} }} }} }}"
+    (answer,) = answers(API, parse(document)).values()
+
+    answer.require(ADMIN, variables)
 
 
 def test_every_field_beneath_the_roots_that_says_it_needs_a_scope_declares_it() -> None:
