@@ -107,6 +107,12 @@ class Schema(strawberry.Schema):
         await _read_head_first(query, kwargs.get("context_value"))
         return await super().stream(query, *args, **kwargs)
 
+    def only_reads(self, query: str | None, context: RequestContext) -> bool:
+        """Whether a document has queries and nothing else, as far as it can be read."""
+        with suppress(GraphQLSyntaxError, RecursionError, QueryTooComplex):
+            return query is not None and LIBRARY.get(query, self._schema, context.limits).only_reads
+        return False
+
     def _refusal(self, query: str | None, given: Mapping[str, Any]) -> PreExecutionError | None:
         """The answer to a document that holds too much, before any work is done for it."""
         if query is None:

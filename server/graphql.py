@@ -1,11 +1,12 @@
 """GraphQL over HTTP: how a request becomes an operation; websockets.py is the other way in, answers.py the way out."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from json import JSONDecodeError
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
@@ -17,7 +18,6 @@ from strawberry import asgi
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.http.base import BaseRequestProtocol
 from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport
-from strawberry.schema import BaseSchema
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 
@@ -26,6 +26,7 @@ from resolvers.context import Context, Services
 from schema.context import RequestContext
 from schema.errors import from_exception
 from schema.limits import Limits
+from schema.schema import Schema
 from server.answers import EVENT_STREAM, JSON, body_of, media_type, refused, respond
 from server.browsers import page_policy
 from server.callers import Callers
@@ -35,7 +36,9 @@ from server.settings import Settings
 from server.streams import held
 from server.tokens import token_in_header
 from server.websockets import Connection, Socket
-from storage.errors import QueryTooComplex, SwitchboardError, Unauthenticated
+from storage.errors import QueryTooComplex, SwitchboardError, Unauthenticated, Unavailable
+
+T = TypeVar("T")
 
 CONNECTION_INIT_WAIT = timedelta(seconds=10)
 GRAPHIQL = Path(__file__).with_name("graphiql.html")
@@ -58,7 +61,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
     graphql_transport_ws_handler_class = Connection
     websocket_adapter_class = Socket
 
-    def __init__(self, schema: BaseSchema, services: Services, settings: Settings) -> None:
+    def __init__(self, schema: Schema, services: Services, settings: Settings) -> None:
         super().__init__(
             schema,
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL],
@@ -66,6 +69,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
             max_subscriptions_per_connection=None,  # the connections count for themselves
             allowed_origins=settings.allowed_origins,
         )
+        self.api = schema
         self.services = services
         self.settings = settings
         self.limits = limits_of(settings)
@@ -171,9 +175,22 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         sub_response: Response,
     ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
         self.quotas.begin(context.reading.caller)
-        return await super().execute_operation(
-            request, request_adapter, request_data, context, root_value, sub_response
-        )
+        query = None if isinstance(request_data, list) else request_data.query
+        work = super().execute_operation(request, request_adapter, request_data, context, root_value, sub_response)
+        return await self.patiently(query, context, work)
+
+    async def patiently(self, query: str | None, context: RequestContext, work: Awaitable[T]) -> T:
+        """The outcome; raises Unavailable when queries take too long. Changes have a patience of their own
+        (transactions.py), and subscriptions have no end."""
+        seconds = self.settings.max_query_seconds if self.api.only_reads(query, context) else None
+        waiting = asyncio.timeout(seconds)
+        try:
+            async with waiting:
+                return await work
+        except TimeoutError:
+            if not waiting.expired():
+                raise
+        raise Unavailable(f"The query took longer than {seconds:g} s.", retryable=True)
 
     async def get_sub_response(self, request: HTTPConnection) -> Response:
         response = Response()

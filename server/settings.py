@@ -105,6 +105,9 @@ class Settings:
         256, integer(1, 65_536), "The longest message on a websocket, in KiB; a longer one closes it with 1009."
     )
     max_variables_kb: int = setting(64, integer(1, 65_536), "The most that the variables of an operation take, in KiB.")
+    max_query_seconds: float = setting(
+        30.0, number(0.1, 3_600), "How long a query may take; `UNAVAILABLE` beyond. Changes end by themselves after 20."
+    )
     max_variable_values: int = setting(
         2_500,
         integer(10, 1_000_000),

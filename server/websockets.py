@@ -154,8 +154,9 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
         self.context = self.endpoint.context_of(caller, self._address)
         try:
             with self.endpoint.quotas.operation(caller):
-                await super().run_operation(operation)
-        except RateLimited as refusal:
+                work = super().run_operation(operation)
+                await self.endpoint.patiently(operation.query, self.context, work)
+        except SwitchboardError as refusal:
             await operation.send_initial_errors([from_exception(refusal)])
 
     @staticmethod

@@ -1,5 +1,6 @@
 """How much callers and addresses may do, by settings, and that each refusal has its code."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from websockets.asyncio.client import connect
 
 from resolvers.context import Services
 from resolvers.rates import Rates, network
+from schema.context import RequestContext
 from server.settings import Settings
 from tests.conftest import ADMIN_TOKEN, served
 from tests.server.test_websockets import PROTOCOL, close_of, connected, receive, send
@@ -147,3 +149,25 @@ async def test_message_that_is_too_long_closes_with_1009(services: Services) -> 
         await send(socket, type="ping", payload={"a": "x" * 1_024})
 
         assert (await close_of(socket))[0] == 1009
+
+
+async def test_query_that_takes_too_long_is_given_up(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def endless(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(RequestContext, "read_head", endless)
+    message = "The query took longer than 0.1 s."
+    async with limited(services, max_query_seconds=0.1) as url, connected(url, ADMIN) as socket:
+        async with httpx.AsyncClient(headers=ADMIN) as client:
+            answer = await client.post(url, json={"query": "{ eventCursor }"})
+        await send(socket, id="1", type="subscribe", payload={"query": "{ eventCursor }"})
+        refusal = await receive(socket)
+        await send(socket, id="1", type="subscribe", payload={"query": "{ viewer { type } }"})
+
+        assert (await receive(socket))["payload"] == {"data": {"viewer": {"type": "APP"}}}
+
+    assert answer.status_code == 503
+    assert refusal["type"] == "error"
+    (by_http,), (by_socket,) = answer.json()["errors"], refusal["payload"]
+    assert by_http == by_socket
+    assert (by_http["message"], by_http["extensions"]) == (message, {"code": "UNAVAILABLE", "retryable": True})

@@ -31,6 +31,7 @@ def test_without_variables_every_setting_has_its_default() -> None:
         max_message_kb=256,
         max_variables_kb=64,
         max_variable_values=2_500,
+        max_query_seconds=30.0,
         max_characters=100_000,
         max_tokens=5_000,
         max_depth=20,
