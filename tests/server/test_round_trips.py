@@ -165,7 +165,7 @@ async def test_agents_and_their_rooms(crowd: Crowd) -> None:
 
 async def test_rooms_and_everything_around_them(crowd: Crowd) -> None:
     data, trips = await crowd.ask(
-        "{ rooms(first: 50) { nodes { id visitor { token } department { name } servedBy { id user { "
+        "{ rooms(first: 12) { nodes { id visitor { token } department { name } servedBy { id user { "
         + USER
         + " } } lastServedBy { id } customFields { key value } "
         "messages(first: 4) { totalCount pageInfo { hasNextPage } nodes { text sender { name } room { id } } } "
