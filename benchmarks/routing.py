@@ -1,0 +1,304 @@
+"""How fast rooms are started and routed, and how fast a queue drains, beside bare MongoDB transactions.
+
+    python -m benchmarks.routing [--quick]
+
+Starts a mongod and one server of its own. Each rate of startRoom stands beside that of a bare transaction in the same
+run which writes the same documents (agent, room, two facts in the outbox) with the same driver and the same number at
+once, and does nothing else: no choosing, no log, no HTTP.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import WriteConcern
+from pymongo.read_concern import ReadConcern
+
+from storage.mongod import EmbeddedMongod
+
+TOKEN = "benchmark-token"
+ROOT = Path(__file__).parents[1]
+AT_ONCE = (1, 16, 64)
+#: Agents that come to the queue, and rooms of it that are left for them to go on with one by one.
+DRAINING, CLOSED = 100, 50
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    agents: tuple[int, ...]
+    seconds: float
+    queue: int
+
+
+FULL = Sizes(agents=(10, 200, 2_000), seconds=5.0, queue=10_050)
+QUICK = Sizes(agents=(10, 200), seconds=1.5, queue=1_050)
+
+
+# ---------------------------------------------------------------- a client that costs little
+
+
+class Client:
+    """GraphQL over a few kept connections, each of which carries one request after the other."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def mutate(self, name: str, selection: str, /, **given: Any) -> Any:
+        """What the mutation answers."""
+        kind = f"{name[0].upper()}{name[1:]}Input!"
+        query = f"mutation ($input: {kind}) {{ {name}(input: $input) {{ {selection} }} }}"
+        return (await self.send(query, {"input": given}))[name]
+
+    async def send(self, query: str, variables: dict[str, Any]) -> Any:
+        body = msgspec.json.encode({"query": query, "variables": variables})
+        head = (
+            f"POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        while True:
+            connection = self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self._port)
+            reader, writer = connection
+            writer.write(head.encode() + body)
+            try:
+                headers = await reader.readuntil(b"\r\n\r\n")
+                break
+            except (asyncio.IncompleteReadError, ConnectionResetError):
+                continue  # it was kept for so long that the server closed it
+        length = int(re.search(rb"content-length: (\d+)", headers.lower())[1])  # type: ignore[index]
+        answer = msgspec.json.decode(await reader.readexactly(length))
+        self._free.append(connection)
+        if "errors" in answer:
+            raise RuntimeError(answer["errors"][0])
+        return answer["data"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """So many a second, and how long one took."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+
+
+async def measure(act: Callable[[], Awaitable[Any]], at_once: int, seconds: float) -> Measured:
+    """Do it over and over, so many at once, for so long; the first tenth of the time does not count."""
+    took: list[float] = []
+    began = time.perf_counter()
+    counts_from, until = began + seconds / 10, began + seconds
+
+    async def work() -> None:
+        while (start := time.perf_counter()) < until:
+            await act()
+            if start >= counts_from:
+                took.append(time.perf_counter() - start)
+
+    await asyncio.gather(*(work() for _ in range(at_once)))
+    elapsed = time.perf_counter() - counts_from
+    took.sort()
+    return Measured(len(took) / elapsed, 1000 * statistics.median(took), 1000 * took[int(len(took) * 0.99)])
+
+
+# ---------------------------------------------------------------- what is measured
+
+
+class Deployment:
+    """One server and its database."""
+
+    def __init__(self, client: Client, uri: str, name: str) -> None:
+        self.client = client
+        self.mongo: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(uri, tz_aware=True)
+        self.database = self.mongo[name]
+
+    async def begin(self) -> None:
+        await self.client.mutate(
+            "defineCustomField", "definition { id }", target="USER", key="external", type="TEXT", unique=True
+        )
+        await self.client.mutate("saveVisitor", "visitor { id }", token="v")
+
+    async def agents(self, count: int, name: str = "agent", **given: Any) -> list[str]:
+        """Let there be so many agents of that name; those that are not there yet are as given."""
+
+        async def one(number: int) -> str:
+            made = await self.client.mutate(
+                "ensureAgent",
+                "agent { id }",
+                by={"key": "external", "value": f"{name}{number}"},
+                username=f"{name}{number:05}",
+                roles=["bot"],
+                **given,
+            )
+            return str(made["agent"]["id"])
+
+        ids: list[str] = []
+        for first in range(0, count, 32):
+            ids += await asyncio.gather(*(one(number) for number in range(first, min(first + 32, count))))
+        return ids
+
+    async def start(self) -> None:
+        room = await self.client.mutate("startRoom", "room { id status servedBy { id } }", visitorToken="v")
+        if room["room"]["status"] != "ASSIGNED":
+            raise RuntimeError("a room was not assigned")
+
+    async def bare(self) -> Callable[[], Awaitable[None]]:
+        """A transaction that writes what starting a room writes, and nothing else."""
+        pattern: dict[str, Any] = await self.database["rooms"].find_one({"status": "ASSIGNED"}) or {}
+        facts = await self.database["log"].find({"fact.room.room.id": pattern["_id"]}).to_list(2)
+        users = await self.database["users"].find({"agent": {"$ne": None}}).to_list(200)
+        bare = self.mongo["bare"]
+        await bare["users"].insert_many(users)
+        for name in ("rooms", "outbox"):
+            for index in (await self.database[name].index_information()).values():
+                if index["key"] != [("_id", 1)] and "expireAfterSeconds" not in index:
+                    await bare[name].create_index(index["key"])
+        turn = 0
+
+        async def write() -> None:
+            nonlocal turn
+            turn = (turn + 1) % len(users)
+            one = secrets.token_hex(13)
+            async with await self.mongo.start_session() as session:
+                session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority"))
+                user = users[turn]
+                await bare["users"].replace_one({"_id": user["_id"], "version": user["version"]}, user, session=session)
+                await bare["rooms"].insert_one({**pattern, "_id": one}, session=session)
+                await bare["outbox"].insert_many(
+                    [
+                        {
+                            "_id": f"{one}-{n}",
+                            "subject": one,
+                            "number": n,
+                            "at": fact["appendedAt"],
+                            "fact": fact["fact"],
+                        }
+                        for n, fact in enumerate(facts)
+                    ],
+                    session=session,
+                )
+                await session.commit_transaction()
+
+        return write
+
+
+async def start_rooms(deployment: Deployment, sizes: Sizes) -> None:
+    print("\nstartRoom with routing (LEAST_LOADED), and a bare transaction with the same writes:\n")
+    print("| agents | at once | startRoom/s | p50 | p99 | bare/s | p50 | p99 | ratio |")
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for count in sizes.agents:
+        await deployment.agents(count)
+        await deployment.start()
+        bare = await deployment.bare()
+        for at_once in AT_ONCE:
+            ours = await measure(deployment.start, at_once, sizes.seconds)
+            theirs = await measure(bare, at_once, sizes.seconds)
+            print(
+                f"| {count:,} | {at_once} | {ours.rate:,.0f} | {ours.p50_ms:.1f} ms | {ours.p99_ms:.1f} ms "
+                f"| {theirs.rate:,.0f} | {theirs.p50_ms:.1f} ms | {theirs.p99_ms:.1f} ms "
+                f"| {ours.rate / theirs.rate:.2f} |",
+                flush=True,
+            )
+        await deployment.mongo.drop_database("bare")
+
+
+async def drain(deployment: Deployment, sizes: Sizes) -> None:
+    """A queue that many agents come to at once, and how soon a closed room makes place for the next one."""
+    client, rooms = deployment.client, deployment.database["rooms"]
+    made = await client.mutate("createDepartment", "department { id }", name="Queue")
+    department = made["department"]["id"]
+    in_department = {"departmentId": department}
+    left = sizes.queue
+
+    async def fill() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await client.mutate("startRoom", "room { id }", visitorToken="v", departmentId=department)
+
+    async def until_waiting(count: int) -> None:
+        while await rooms.count_documents({**in_department, "status": "QUEUED"}) > count:  # noqa: ASYNC110 - others change it
+            await asyncio.sleep(0.001)
+
+    await asyncio.gather(*(fill() for _ in range(64)))
+    places = (sizes.queue - CLOSED) // DRAINING
+    ids = await deployment.agents(
+        DRAINING, "drain", status="NOT_AVAILABLE", maxRooms=places, departmentIds=[department]
+    )
+    began = time.perf_counter()
+    await asyncio.gather(
+        *(client.mutate("setAgentStatus", "agent { id }", agentId=one, status="AVAILABLE") for one in ids)
+    )
+    await until_waiting(sizes.queue - DRAINING * places)
+    took = time.perf_counter() - began
+    rate = DRAINING * places / took
+    print(f"\nA queue of {sizes.queue:,} when {DRAINING} agents come at once: {rate:,.0f} rooms/s assigned.")
+
+    delays = []
+    waiting = sizes.queue - DRAINING * places
+    async for room in rooms.find({**in_department, "status": "ASSIGNED"}, {"_id": 1}).limit(CLOSED):
+        await client.mutate("closeRoom", "room { id }", roomId=room["_id"])
+        began = time.perf_counter()
+        waiting -= 1
+        await until_waiting(waiting)
+        delays.append(1000 * (time.perf_counter() - began))
+    print(
+        f"From the answer of closeRoom to the next room being assigned: p50 {statistics.median(delays):.1f} ms, "
+        f"longest of {len(delays)} {max(delays):.1f} ms."
+    )
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="some 30 s instead of some minutes")
+    sizes = QUICK if parser.parse_args().quick else FULL
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedMongod(Path(folder)) as mongod,
+        server(mongod.uri, "routing") as port,
+    ):
+        deployment = Deployment(Client(port), mongod.uri, "routing")
+        await deployment.begin()
+        await start_rooms(deployment, sizes)
+        await drain(deployment, sizes)
+
+
+@contextmanager
+def server(uri: str, database: str) -> Iterator[int]:
+    """The port of one `switchboard serve` over this MongoDB."""
+    settings = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": TOKEN}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server.cli", "serve"],
+        cwd=ROOT,
+        env=os.environ | {f"SWITCHBOARD_{name}": value for name, value in settings.items()},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        found = None
+        while found is None:
+            found = re.search(r"GraphQL +http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
+        yield int(found.group(1))
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
