@@ -61,7 +61,7 @@ async def read_documents(
 ) -> dict[str, list[Document]]:
     """Of every parent, the first children that match, as documents, in the order of their ids."""
     found: dict[str, list[Document]] = {parent_id: [] for parent_id in parent_ids}
-    rows = await _look(reader, link, parent_ids, [{"$match": query}, {"$sort": {"_id": ASCENDING}}, {"$limit": limit}])
+    rows = await _look(reader, link, parent_ids, first_of(query, limit))
     for row in rows:
         found[row["_id"]].append(row["child"])
     return found
@@ -71,25 +71,31 @@ async def _look(
     reader: Reader, link: Link, parent_ids: Sequence[str], pipeline: Sequence[Mapping[str, object]]
 ) -> list[Document]:
     """What the pipeline makes of every parent's children, a row for each result."""
-    rows = reader.collection(link.parents).aggregate(
-        [
-            {"$match": {"_id": {"$in": list(parent_ids)}}},
-            {"$project": {"_id": 1}},
-            {
-                "$lookup": {
-                    "from": link.children,
-                    "localField": "_id",
-                    "foreignField": link.path,
-                    "pipeline": list(pipeline),
-                    "as": "child",
-                }
-            },
-            # A row for each, or the children of one parent could be more than a document can hold.
-            {"$unwind": "$child"},
-        ],
-        batchSize=ONE_BATCH,
-    )
+    rows = reader.collection(link.parents).aggregate(look(link, parent_ids, pipeline), batchSize=ONE_BATCH)
     return await rows.to_list(None)
+
+
+def look(link: Link, parent_ids: Sequence[str], pipeline: Sequence[Mapping[str, object]]) -> list[Document]:
+    """The question of which `_look` gives the answer."""
+    children = {
+        "from": link.children,
+        "localField": "_id",
+        "foreignField": link.path,
+        "pipeline": list(pipeline),
+        "as": "child",
+    }
+    return [
+        {"$match": {"_id": {"$in": list(parent_ids)}}},
+        {"$project": {"_id": 1}},
+        {"$lookup": children},
+        # A row for each, or the children of one parent could be more than a document can hold.
+        {"$unwind": "$child"},
+    ]
+
+
+def first_of(query: Mapping[str, object], limit: int) -> list[Document]:
+    """The first children that match, of one parent."""
+    return [{"$match": query}, {"$sort": {"_id": ASCENDING}}, {"$limit": limit}]
 
 
 async def count(reader: Reader, link: Link, parent_ids: Sequence[str], query: Document) -> dict[str, int]:

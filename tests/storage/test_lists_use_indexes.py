@@ -8,6 +8,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from storage.children import first_of, look
 from storage.database import new_id
 from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
 from storage.indexes import INDEXES
@@ -16,7 +17,7 @@ from storage.positions import page_cursor
 from storage.queries import to_query
 from storage.records import FieldTarget
 from storage.rooms import BY_PRIORITY, id_bounds
-from storage.users import BY_USERNAME
+from storage.users import BY_USERNAME, OF_DEPARTMENTS
 
 COUNT = 50_000
 PAGE = 51
@@ -185,3 +186,21 @@ def test_emails_are_found_by_how_they_begin(database: Database[dict[str, Any]]) 
 
     assert rows == 11
     assert keys <= 15
+
+
+@pytest.mark.parametrize("after", [None, "020000"])
+def test_lists_of_many_parents_examine_what_they_show(database: Database[dict[str, Any]], after: str | None) -> None:
+    departments = [f"D{number}" for number in range(25)]
+    database["departments"].insert_many([{"_id": one} for one in departments] if after is None else [{"_id": "last"}])
+    query = {} if after is None else BY_CREATION.after(page_cursor("created", [after]))
+    pipeline = look(OF_DEPARTMENTS, departments, first_of(query, 11))
+
+    plan = database.command(
+        "explain", {"aggregate": "departments", "pipeline": pipeline, "cursor": {}}, verbosity="executionStats"
+    )
+
+    (stage,) = [stage for stage in plan["stages"] if "$lookup" in stage]
+    assert stage["indexesUsed"] == ["department"]
+    assert stage["nReturned"] == 25 * 11
+    # MongoDB leaves out what it examined for the last parent.
+    assert stage["totalKeysExamined"] == stage["totalDocsExamined"] == 24 * 11
