@@ -8,6 +8,7 @@ and says so.
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -30,6 +31,8 @@ from storage.processes import Process
 from storage.records import SYSTEM, Actor, Entity
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 #: How long a change may go on losing races and meeting failovers before its caller is told. A failover of an ordinary
 #: replica set takes about twelve seconds.
@@ -283,6 +286,13 @@ class Changes:
                 self._catalog.hear(fact)
         return result, facts
 
+    def _tell_listeners(self, facts: Sequence[Fact]) -> None:
+        for listener in self.listeners:
+            try:
+                listener(facts)
+            except Exception:  # the change is true, whatever becomes of those who hear of it
+                logger.exception("Somebody could not hear of a change.")
+
     async def _commit(
         self, body: Callable[[Transaction], Awaitable[T]], actor: Actor, client_mutation_id: str | None
     ) -> tuple[T, Sequence[Fact]]:
@@ -304,8 +314,7 @@ class Changes:
             try:
                 result = await body(tx)
                 await tx.commit(deadline)
-                for listener in self.listeners:
-                    listener(tx.facts)
+                self._tell_listeners(tx.facts)
                 return result, tx.facts
             except Conflict as conflict:
                 if loop.time() > deadline:

@@ -1,0 +1,90 @@
+"""Work on the data as a whole: any process may do it, one does, and another goes on when that one ends or dies."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+
+from resolvers import services
+from storage import leases, maintenance
+from storage.log import Log
+from storage.storage import Storage
+from tests.databases import emptied
+from tests.storage.changes import made_up, opened, until
+
+
+async def test_of_several_processes_one_keeps_the_data_in_order(
+    mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.02)
+    busy: list[Log] = []
+
+    async def trim(log: Log, *, keep: timedelta) -> int:
+        busy.append(log)
+        return 0
+
+    monkeypatch.setattr(maintenance, "trim_log", trim)
+    name = emptied(mongodb_uri, "test-services")
+    async with opened(mongodb_uri, name, processes=2) as storages, AsyncExitStack() as first, AsyncExitStack() as then:
+        await first.enter_async_context(services.open_services(storages[0]))
+        await until(lambda: _reached(busy, 1))
+        await then.enter_async_context(services.open_services(storages[1]))
+        await until(lambda: _reached(busy, 10))
+        assert set(busy) == {storages[0].log}
+
+        await first.aclose()
+        busy.clear()
+
+        await until(lambda: _reached(busy, 1))
+        assert set(busy) == {storages[1].log}
+
+
+async def _reached(busy: list[Log], count: int) -> bool:
+    return len(busy) >= count
+
+
+async def test_lease_of_a_process_that_died_goes_to_another(mongodb_uri: str) -> None:
+    name = emptied(mongodb_uri, "test-services")
+    async with Storage.open(mongodb_uri, name) as storage:
+        assert await leases.hold(storage.database, "work", holder="dead", seconds=0.2)
+        assert not await leases.hold(storage.database, "work", holder="living", seconds=60)
+
+        await until(lambda: leases.hold(storage.database, "work", holder="living", seconds=60))
+
+        assert not await leases.hold(storage.database, "work", holder="dead", seconds=60)
+
+
+async def test_facts_older_than_the_retention_are_forgotten_in_the_background(
+    mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.02)
+    name = emptied(mongodb_uri, "test-services")
+    async with Storage.open(mongodb_uri, name) as storage:
+        await storage.appender.append(made_up(50))
+        head = await storage.log.head()
+
+        async def only_the_newest_is_left() -> bool:
+            return await storage.log.oldest() == head
+
+        async with services.open_services(storage, retention=timedelta(0)):
+            await until(only_the_newest_is_left)
+
+        assert await storage.log.head() == head
+
+
+async def test_maintenance_that_fails_is_tried_again(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.01)
+    tried = asyncio.Event()
+    failures = [ValueError("once"), ValueError("twice")]
+
+    async def trim(log: Log, *, keep: timedelta) -> int:
+        if failures:
+            raise failures.pop()
+        tried.set()
+        return 0
+
+    monkeypatch.setattr(maintenance, "trim_log", trim)
+    name = emptied(mongodb_uri, "test-services")
+    async with Storage.open(mongodb_uri, name) as storage, services.open_services(storage), asyncio.timeout(30):
+        await tried.wait()
