@@ -1,0 +1,313 @@
+"""How fast users are found by custom fields among a million, beside the bare driver and the cheapest request there is.
+
+    python -m benchmarks.custom_fields [--quick] [--users N]
+
+Starts a mongod and one server of its own, loads users with five fields each in the server's own encoding, and looks
+them up over HTTP: by a unique field, by one that ten users share, and by two fields and a role. Each rate stands beside
+that of the same query sent by the bare driver, and of `{ __typename }` on the same server. Then it tells how many keys
+MongoDB examines, and what the fields cost in indexes and writes.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import random
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
+
+from benchmarks.routing import Client, Measured, measure, server
+from storage import custom_fields, indexes, users
+from storage.catalog import Catalog
+from storage.database import Database, new_id
+from storage.entities import encode
+from storage.filters import And, AttributeCondition, BoundCondition, Expression, Operator
+from storage.mongod import EmbeddedMongod
+from storage.queries import to_query
+from storage.records import FieldDefinition, FieldTarget, User
+from storage.transactions import Reader
+
+NAME = "custom-fields"
+#: How many users share one value of `segment`.
+SHARING = 10
+#: How many share one of `team`: a fifth of them has one plan, and half of those the role.
+TEAM = 100
+PLANS = ("free", "basic", "pro", "gold", "max")
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+BATCH = 2_000
+WRITTEN = 20_000
+AT_ONCE = (1, 32)
+
+SHOWN = "id username roles { name } customFields { key value }"
+
+
+def user(number: int) -> User:
+    """User number n, as it is stored. Everybody's fields can be told from the number."""
+    return User(
+        id=new_id(MOMENT + timedelta(seconds=number)),
+        version=1,
+        fact_count=1,
+        username=f"user-{number:08}",
+        name=f"User {number}",
+        emails=(f"user-{number}@example.org",),
+        roles=("customer",) if number // len(PLANS) % 2 else ("partner",),
+        custom_fields={
+            "externalId": f"ext-{number:08}",
+            "segment": f"segment-{number // SHARING}",
+            "team": f"team-{number // TEAM}",
+            "plan": PLANS[number % len(PLANS)],
+            "since": MOMENT + timedelta(hours=number % 100_000),
+        },
+        created_at=MOMENT,
+        updated_at=MOMENT,
+    )
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One way to find users: over HTTP, and as the bare driver would."""
+
+    title: str
+    query: str
+    #: The variables for user number n.
+    variables: Callable[[int], dict[str, Any]]
+    #: What MongoDB is asked for user number n.
+    found: Callable[[int], dict[str, Any]]
+    rows: int
+
+
+def lookups(definitions: dict[str, FieldDefinition]) -> Sequence[Lookup]:
+    def by(key: str, value: object) -> Expression:
+        return BoundCondition(definitions[key], Operator.EQ, value)
+
+    def two_and_role(number: int) -> dict[str, Any]:
+        held = user(number)
+        role = AttributeCondition("role", Operator.EQ, held.roles[0])
+        parts = (role, by("team", held.custom_fields["team"]), by("plan", held.custom_fields["plan"]))
+        return to_query(And(parts), FieldTarget.USER)
+
+    return (
+        Lookup(
+            "unique field, 1 found",
+            'query ($v: FieldValue!) { user(by: { customField: { key: "externalId", value: $v } }) { ' + SHOWN + " } }",
+            lambda number: {"v": f"ext-{number:08}"},
+            lambda number: custom_fields.holds(definitions["externalId"], f"ext-{number:08}"),
+            1,
+        ),
+        Lookup(
+            f"one field, {SHARING} found",
+            'query ($v: FieldValue!) { users(where: { customFields: [{ key: "segment", eq: $v }] }) { nodes { '
+            + SHOWN
+            + " } } }",
+            lambda number: {"v": f"segment-{number // SHARING}"},
+            lambda number: to_query(by("segment", f"segment-{number // SHARING}"), FieldTarget.USER),
+            SHARING,
+        ),
+        Lookup(
+            "two fields and a role, 10 found",
+            "query ($t: FieldValue!, $p: FieldValue!, $r: [String!]) { users(where: { hasRoles: $r, customFields: "
+            '[{ key: "team", eq: $t }, { key: "plan", eq: $p }] }) { nodes { ' + SHOWN + " } } }",
+            lambda number: {
+                "t": f"team-{number // TEAM}",
+                "p": PLANS[number % len(PLANS)],
+                "r": list(user(number).roles),
+            },
+            two_and_role,
+            TEAM // len(PLANS) // 2,
+        ),
+    )
+
+
+# ---------------------------------------------------------------- loading
+
+
+async def define(client: Client) -> None:
+    for role in ("customer", "partner"):
+        await client.mutate("createRole", "role { id }", name=role)
+    fields: dict[str, dict[str, Any]] = {
+        "externalId": {"type": "TEXT", "unique": True},
+        "segment": {"type": "TEXT"},
+        "team": {"type": "TEXT"},
+        "plan": {"type": "SELECT", "options": list(PLANS)},
+        "since": {"type": "DATETIME"},
+    }
+    for key, given in fields.items():
+        await client.mutate("defineCustomField", "definition { id }", target="USER", key=key, **given)
+
+
+async def load(reader: Reader, count: int) -> None:
+    """Write the users, and make the indexes after them, which takes a fraction of the time."""
+    collection = reader.collection("users")
+    await collection.drop_indexes()
+    began = time.perf_counter()
+    for start in range(0, count, BATCH):
+        documents = [encode(reader, users.KIND, user(number)) for number in range(start, min(start + BATCH, count))]
+        await collection.insert_many(documents, ordered=False)
+        progress("Loading users", min(start + BATCH, count), count, began)
+    print("Making indexes ...", flush=True)
+    await collection.create_indexes(list(indexes.INDEXES["users"]))
+    for definition in reader.catalog.definitions(FieldTarget.USER).values():
+        if definition.unique:
+            await custom_fields.create_unique_index(reader, definition)
+    print(f"{count:,} users are there after {time.perf_counter() - began:.0f} s.", flush=True)
+
+
+def progress(what: str, done: int, count: int, began: float) -> None:
+    """A bar on a terminal, a line now and then elsewhere."""
+    bar = "#" * (30 * done // count)
+    line = f"{what} [{bar:30}] {done:,} of {count:,}, {done / (time.perf_counter() - began):,.0f}/s"
+    if sys.stdout.isatty():
+        print(f"\r{line}", end="\n" if done == count else "", flush=True)
+    elif done == count or done * 10 // count != (done - BATCH) * 10 // count:
+        print(line, flush=True)
+
+
+# ---------------------------------------------------------------- measuring
+
+
+async def measure_lookups(
+    client: Client, bare: AsyncIOMotorCollection[dict[str, Any]], asked: Sequence[Lookup], count: int, seconds: float
+) -> None:
+    print("\n| over HTTP | at once | requests/s | p50 | p99 | bare driver/s | p50 | ratio | of `{ __typename }` |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for at_once in AT_ONCE:
+        cheapest = await measure(lambda: client.send("{ __typename }", {}), at_once, seconds)
+        print(f"| `{{ __typename }}` | {at_once} | {told(cheapest)} | | | | 1.00 |", flush=True)
+        for one in asked:
+
+            async def look(one: Lookup = one) -> None:
+                data = await client.send(one.query, one.variables(random.randrange(count)))
+                (found,) = data.values()
+                if found is None or len(found.get("nodes", [found])) != one.rows:
+                    raise RuntimeError(f"{one.title}: {found}")
+
+            async def find(one: Lookup = one) -> None:
+                query = one.found(random.randrange(count))
+                if len(await bare.find(query).sort("_id", 1).limit(51).to_list(51)) != one.rows:
+                    raise RuntimeError(one.title)
+
+            ours, theirs = await measure(look, at_once, seconds), await measure(find, at_once, seconds)
+            print(
+                f"| {one.title} | {at_once} | {told(ours)} | {theirs.rate:,.0f} | {theirs.p50_ms:.2f} ms "
+                f"| {ours.rate / theirs.rate:.2f} | {ours.rate / cheapest.rate:.2f} |",
+                flush=True,
+            )
+
+
+def told(measured: Measured) -> str:
+    return f"{measured.rate:,.0f} | {measured.p50_ms:.2f} ms | {measured.p99_ms:.2f} ms"
+
+
+async def explain(bare: AsyncIOMotorCollection[dict[str, Any]], asked: Sequence[Lookup], count: int) -> None:
+    print("\n| | rows | keys examined | documents examined | index |")
+    print("|---|---:|---:|---:|---|")
+    for one in asked:
+        plan = await bare.find(one.found(count // 2)).sort("_id", 1).limit(51).explain()
+        stats = plan["executionStats"]
+        used = sorted(set(re.findall(r"'indexName': '([a-z_]+)", str(plan["queryPlanner"]["winningPlan"]))))
+        print(
+            f"| {one.title} | {stats['nReturned']} | {stats['totalKeysExamined']} | {stats['totalDocsExamined']} "
+            f"| {', '.join(used)} |"
+        )
+
+
+async def weigh(reader: Reader, bare: AsyncIOMotorCollection[dict[str, Any]], count: int) -> None:
+    """What fields cost: the same users without them, in a collection with all other indexes."""
+    plain = bare.database["users_plain"]
+    print("\nCopying the users without their fields ...", flush=True)
+    await bare.aggregate([{"$unset": ["fields", "attrs"]}, {"$out": plain.name}]).to_list(None)
+    await plain.create_indexes([one for one in indexes.INDEXES["users"] if one.document["name"] != "fields"])
+
+    print("\n| | data | indexes | of these for fields | inserts/s | updates/s |")
+    print("|---|---:|---:|---:|---:|---:|")
+    rates = []
+    for title, collection in (("with five fields", bare), ("without", plain)):
+        rates.append(await write(reader, collection, count, plain=collection is plain))
+        inserts, updates = rates[-1]
+        stats = await bare.database.command("collStats", collection.name)
+        sizes = stats["indexSizes"]
+        fields = sum(size for name, size in sizes.items() if name == "fields" or name.startswith("unique_"))
+        print(
+            f"| {title} | {per_user(stats['size'], stats['count'])} | {per_user(sum(sizes.values()), stats['count'])} "
+            f"| {per_user(fields, stats['count'])} | {inserts:,.0f} | {updates:,.0f} |",
+            flush=True,
+        )
+    (inserts, updates), (plain_inserts, plain_updates) = rates
+    print(f"| ratio | | | | {inserts / plain_inserts:.2f} | {updates / plain_updates:.2f} |")
+
+
+def per_user(size: int, count: int) -> str:
+    return f"{size / count:,.0f} B/user"
+
+
+async def write(
+    reader: Reader, collection: AsyncIOMotorCollection[dict[str, Any]], count: int, *, plain: bool
+) -> tuple[float, float]:
+    """Documents inserted and replaced a second, in batches, with encoding left out."""
+    documents = [encode(reader, users.KIND, user(number)) for number in range(count, count + WRITTEN)]
+    if plain:
+        for document in documents:
+            del document["fields"], document["attrs"]
+    batches = [documents[start : start + BATCH] for start in range(0, WRITTEN, BATCH)]
+    began = time.perf_counter()
+    for batch in batches:
+        await collection.insert_many(batch, ordered=False)
+    inserted = time.perf_counter() - began
+    changed = [{**document, "name": "changed"} for document in documents[: WRITTEN // 10]]
+    began = time.perf_counter()
+
+    async def replace() -> None:
+        while changed:
+            document = changed.pop()
+            await collection.replace_one({"_id": document["_id"]}, document)
+
+    await asyncio.gather(*(replace() for _ in range(32)))
+    return WRITTEN / inserted, WRITTEN / 10 / (time.perf_counter() - began)
+
+
+# ---------------------------------------------------------------- the run
+
+
+@contextlib.contextmanager
+def deployment() -> Iterator[tuple[str, int]]:
+    """Where a mongod and a server of our own are: the URI of the one, the port of the other."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedMongod(Path(folder)) as mongod,
+        server(mongod.uri, NAME) as port,
+    ):
+        yield mongod.uri, port
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="50,000 users and half a minute")
+    parser.add_argument("--users", type=int, help="how many to load; 1,000,000 by default")
+    arguments = parser.parse_args()
+    count = arguments.users or (50_000 if arguments.quick else 1_000_000)
+    seconds = 1.5 if arguments.quick else 6.0
+    with deployment() as (uri, port):
+        client = Client(port)
+        await define(client)
+        async with Database(uri, NAME) as database:
+            catalog = Catalog(database)
+            await catalog.refresh()
+            reader = Reader(database, catalog)
+            await load(reader, count)
+            asked = lookups(dict(catalog.definitions(FieldTarget.USER)))
+            bare = AsyncIOMotorClient[dict[str, Any]](uri, tz_aware=True)[NAME]["users"]
+            await measure_lookups(client, bare, asked, count, seconds)
+            await explain(bare, asked, count)
+            await weigh(reader, bare, count)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
