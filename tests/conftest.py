@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from argon2 import PasswordHasher
 
 from server.settings import Settings
 from storage.mongod import EmbeddedMongod
@@ -30,6 +31,16 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]
 @pytest.fixture(scope="session")
 def mongodb_uri(mongod: EmbeddedMongod) -> str:
     return mongod.uri
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hashing a password is slow on purpose; what tests hash is no secret."""
+    from resolvers import passwords
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield
 
 
 @pytest.fixture

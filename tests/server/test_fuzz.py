@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 from tests.conftest import ADMIN_TOKEN
 
 #: How many conversations are tried; `make audit` tries more.
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 PATIENCE_SECONDS = 10
 #: Stands for a message that is longer than any may be, which would fill reports as itself.
 TOO_LONG = "a message that is too long"

@@ -12,10 +12,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from resolvers import sessions
 from resolvers.access import NOBODY
 from resolvers.context import Services
 from server.grants import Grants
+from storage import tokens
 from storage.tokens import digest
 from tests.conftest import ADMIN_TOKEN
 from tests.server.test_websockets import close_of
@@ -157,11 +157,12 @@ async def test_change_that_matters_to_nothing_leaves_the_socket_open(shared_url:
             pass
 
 
-async def test_session_is_closed_when_it_expires(shared_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "SESSION_HOURS", timedelta(seconds=1) / timedelta(hours=1))
-    _, _name, token = await signed_in(shared_url)
+async def test_socket_is_closed_when_its_token_expires(services: Services, url: str) -> None:
+    user, _, token = await signed_in(url)
 
-    async with watching(shared_url, token) as socket:
+    async with watching(url, token) as socket:
+        await services.storage.changes.run(lambda tx: tokens.expire(tx, user, at=tx.now + timedelta(milliseconds=300)))
+
         assert await close_of(socket) == ENDED
 
 

@@ -302,7 +302,7 @@ async def test_rotated_token_is_closed_when_its_overlap_is_over(shared_url: str)
     async with connected(shared_url, {"authorization": f"Bearer {created['token']}"}) as old:
         await execute(
             shared_url,
-            "mutation($id: ID!) { rotateAppToken(input: {appId: $id, overlapSeconds: 1}) { token } }",
+            "mutation($id: ID!) { rotateAppToken(input: {appId: $id, overlapSeconds: 2}) { token } }",
             id=created["app"]["id"],
         )
         await send(old, type="ping")
