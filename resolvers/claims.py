@@ -61,7 +61,9 @@ async def _claim(change: Change, room: WaitingRoom, method: RoutingMethod) -> Us
             pool,
             method,
             bots_first=change.context.services.routing.bots_first,
-            busy=lambda one: turns.count(one.id) > 0 or passes_over(room, one),
+            # What this very change made of the agent it took the room from has not been heard of yet.
+            without=None if room.passed_over is None else room.passed_over.agent_id,
+            busy=lambda one: turns.count(one.id) > 0,
         )
         chosen = choose_for(room, known, method, claims=turns.count)
     if chosen is None:

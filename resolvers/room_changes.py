@@ -70,6 +70,10 @@ class RoomChange:
     def room(self) -> Room:
         return self.now.room
 
+    def know(self, server: User) -> None:
+        """Take whoever serves the room for what it has become since the room was read."""
+        self._become(served_by=server)
+
     # ------------------------------------------------------------ who serves it
 
     def assign(self, agent: User, cause: AssignmentCause) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET, UnsetType
 
-from resolvers import access, validation
+from resolvers import access, open_rooms, validation
 from resolvers.claims import is_routed, route
 from resolvers.context import Context
 from resolvers.custom_fields import FieldRef, assign, bind, resolve
@@ -17,27 +17,24 @@ from resolvers.field_values import FieldAssignment, FieldIncrement
 from resolvers.operations import Change, mutation, query
 from resolvers.room_changes import RoomChange
 from resolvers.routing import external_until
-from resolvers.serving import let_go, require_routable, resumed, take_on
-from storage import departments, pages, rooms, users, visitors
+from resolvers.serving import let_go, resumed, take_on
+from storage import pages, rooms, visitors
 from storage.database import new_id
 from storage.errors import (
-    DepartmentDisabled,
     Invalid,
     NotAnAgent,
     NotFound,
     RoomAlreadyAssigned,
-    RoomClosed,
     RoomNotAssigned,
     RoomNotOnHold,
     RoomOnHold,
-    StaleRevision,
     shorten,
 )
 from storage.facts import AssignmentCause
 from storage.filters import And, Expression
 from storage.matching import matches
 from storage.pages import Page
-from storage.records import Department, FieldTarget, Room, RoomSnapshot, RoomStatus, User
+from storage.records import FieldTarget, Room, RoomSnapshot, RoomStatus, User
 
 SERVED = frozenset({RoomStatus.ASSIGNED, RoomStatus.ON_HOLD})
 
@@ -125,7 +122,7 @@ async def start_room(
     visitor = await visitors.find_by_token(tx, visitor_token)
     if visitor is None:
         raise NotFound("visitor with the token", visitor_token, key="visitorToken")
-    department = None if department_id is None else await _open_department(change, department_id)
+    department = None if department_id is None else await open_rooms.open_department(change, department_id)
     room = Room(
         id=new_id(tx.now),
         status=RoomStatus.QUEUED,
@@ -157,17 +154,18 @@ async def close_room(
     if_revision: int | None = None,
 ) -> Room:
     """End the conversation, with its last tags and custom fields, which RoomClosed shows."""
-    room_change = await _open_room(change, room_id, if_revision)
+    room_change = await open_rooms.open_room(change, room_id, if_revision)
     room = room_change.room
     fields = await assign(change.tx, FieldTarget.ROOM, room.custom_fields, custom_fields)
     if room.status in SERVED:
-        await _release(change, room_change, AssignmentCause.CLOSED)
+        await open_rooms.hold_server(change, room_change)
+        await open_rooms.release(change, room_change, AssignmentCause.CLOSED)
     room_change.close(
         comment=validation.optional_text(comment, "comment"),
         tags=validation.texts([*room.tags, *(tags or ())], "tags"),
         custom_fields=fields,
     )
-    return await _store(change, room_change)
+    return await open_rooms.store(change, room_change)
 
 
 # ---------------------------------------------------------------- who serves it
@@ -176,10 +174,10 @@ async def close_room(
 @mutation("rooms:assign", turn="room_id")
 async def assign_agent(change: Change, *, room_id: str, agent_id: str, if_revision: int | None = None) -> Room:
     """Give a waiting room to a routable agent of any department."""
-    room_change = await _waiting_room(change, room_id, if_revision)
-    agent = await _routable_agent(change, agent_id, key="agentId")
+    room_change = await open_rooms.waiting_room(change, room_id, if_revision)
+    agent = await open_rooms.routable_agent(change, agent_id, key="agentId")
     room_change.assign(await take_on(change.tx, agent), AssignmentCause.ASSIGNED)
-    return await _store(change, room_change)
+    return await open_rooms.store(change, room_change)
 
 
 @mutation(turn="room_id")
@@ -188,10 +186,10 @@ async def take_room(change: Change, *, room_id: str, if_revision: int | None = N
     user = access.signed_in(change.caller)
     if user.agent is None:  # who would learn nothing from there being no such room, since it sees none
         raise NotAnAgent(f"The user {shorten(user.username)} is not an agent, and only agents take rooms.")
-    room_change = await _waiting_room(change, room_id, if_revision)
-    agent = await _routable_agent(change, user.id, key="agentId")
+    room_change = await open_rooms.waiting_room(change, room_id, if_revision)
+    agent = await open_rooms.routable_agent(change, user.id, key="agentId")
     room_change.assign(await take_on(change.tx, agent), AssignmentCause.TAKEN)
-    return await _store(change, room_change)
+    return await open_rooms.store(change, room_change)
 
 
 @mutation("rooms:assign", turn="room_id")
@@ -200,15 +198,15 @@ async def unassign_agent(
 ) -> Room:
     """Put a room back into the queue, from where it is routed at once, though not to the same agent."""
     comment = validation.optional_text(comment, "comment")
-    room_change = await _open_room(change, room_id, if_revision)
+    room_change = await open_rooms.open_room(change, room_id, if_revision)
     if room_change.room.status not in SERVED:
         raise RoomNotAssigned("Nobody serves the room, so nobody can be unassigned.")
-    released = await _release(change, room_change, AssignmentCause.UNASSIGNED, comment=comment)
+    released = await open_rooms.release(change, room_change, AssignmentCause.UNASSIGNED, comment=comment)
     if is_routed(change, room_change):
         room_change.pass_over(released)
     if not await route(change, room_change):
         room_change.queue(external_until=external_until(room_change.now.department, change.tx.now))
-    return await _store(change, room_change)
+    return await open_rooms.store(change, room_change)
 
 
 @mutation("rooms:assign", turn="room_id")
@@ -223,23 +221,23 @@ async def transfer_room(
 ) -> Room:
     """Pass a room on, to a routable agent or to a department that routes it by its own rule."""
     comment = validation.optional_text(comment, "comment")
-    room_change = await _open_room(change, room_id, if_revision)
+    room_change = await open_rooms.open_room(change, room_id, if_revision)
     if to_agent_id is not None:
         await _transfer_to_agent(change, room_change, to_agent_id, comment)
     elif to_department_id is not None:
         await _transfer_to_department(change, room_change, to_department_id, comment)
     else:
         raise Invalid("Name an agent or a department to transfer to.", key="to")
-    return await _store(change, room_change)
+    return await open_rooms.store(change, room_change)
 
 
 async def _transfer_to_agent(change: Change, room_change: RoomChange, agent_id: str, comment: str | None) -> None:
     current = room_change.now.served_by
     if current is not None and current.id == agent_id:
         raise RoomAlreadyAssigned(agent_id=current.id, username=current.username)
-    agent = await _routable_agent(change, agent_id, key="to.agentId")
+    agent = await open_rooms.routable_agent(change, agent_id, key="to.agentId")
     if current is not None:
-        await _release(change, room_change, AssignmentCause.TRANSFERRED, next_agent=agent)
+        await open_rooms.release(change, room_change, AssignmentCause.TRANSFERRED, next_agent=agent)
     room_change.transfer(from_agent=current, to_agent=agent, comment=comment)
     room_change.assign(await take_on(change.tx, agent), AssignmentCause.TRANSFERRED)
 
@@ -247,10 +245,10 @@ async def _transfer_to_agent(change: Change, room_change: RoomChange, agent_id: 
 async def _transfer_to_department(
     change: Change, room_change: RoomChange, department_id: str, comment: str | None
 ) -> None:
-    department = await _open_department(change, department_id, key="to.departmentId")
+    department = await open_rooms.open_department(change, department_id, key="to.departmentId")
     current = room_change.now.served_by
     if current is not None:
-        await _release(change, room_change, AssignmentCause.TRANSFERRED)
+        await open_rooms.release(change, room_change, AssignmentCause.TRANSFERRED)
     room_change.transfer(from_agent=current, to_department=department, comment=comment)
     if not await route(change, room_change):
         room_change.queue(external_until=external_until(department, change.tx.now))
@@ -265,24 +263,24 @@ async def hold_room(
 ) -> Room:
     """Let a room rest with its agent, without counting against the agent's limit."""
     comment = validation.optional_text(comment, "comment")
-    room_change = await _open_room(change, room_id, if_revision)
+    room_change = await open_rooms.open_room(change, room_id, if_revision)
     if room_change.room.status is RoomStatus.ON_HOLD:
         raise RoomOnHold("The room is on hold already.")
     if room_change.room.status is not RoomStatus.ASSIGNED:
         raise RoomNotAssigned("Only a room that somebody serves can be held.")
-    agent = _server(room_change)
+    agent = await open_rooms.hold_server(change, room_change)
     room_change.hold(await let_go(change.tx, agent, status=RoomStatus.ASSIGNED), comment=comment)
-    return await _store(change, room_change)
+    return await open_rooms.store(change, room_change)
 
 
 @mutation("rooms:write", turn="room_id")
 async def resume_room(change: Change, *, room_id: str, if_revision: int | None = None) -> Room:
     """Let the agent of a room on hold go on serving it, if its user is active and its limit allows."""
-    room_change = await _open_room(change, room_id, if_revision)
+    room_change = await open_rooms.open_room(change, room_id, if_revision)
     if room_change.room.status is not RoomStatus.ON_HOLD:
         raise RoomNotOnHold("The room is not on hold.")
-    room_change.resume(await resumed(change.tx, _server(room_change)))
-    return await _store(change, room_change)
+    room_change.resume(await resumed(change.tx, await open_rooms.hold_server(change, room_change)))
+    return await open_rooms.store(change, room_change)
 
 
 @mutation("rooms:write", turn="room_id")
@@ -298,7 +296,7 @@ async def update_room(
     if_revision: int | None = None,
 ) -> Room:
     """Change what is given; custom fields merge key by key. What stays the same makes no event."""
-    room_change = await _open_room(change, room_id, if_revision)
+    room_change = await open_rooms.open_room(change, room_id, if_revision)
     changes: dict[str, object] = {}
     if subject is not UNSET:
         changes["subject"] = validation.optional_text(subject, "subject")
@@ -317,77 +315,4 @@ async def update_room(
             increments=increment or (),
         )
     room_change.update(**changes)
-    return await _store(change, room_change)
-
-
-# ---------------------------------------------------------------- what the operations have in common
-
-
-async def _open_room(change: Change, room_id: str, if_revision: int | None) -> RoomChange:
-    """The room that is to change. Raises NotFound, StaleRevision or RoomClosed."""
-    snapshot = await rooms.get_snapshot(change.tx, room_id)
-    room = snapshot.room
-    if not matches(access.visible_rooms(change.caller), room):
-        raise NotFound("room", room_id, key="roomId")
-    if if_revision is not None and if_revision != room.revision:
-        raise StaleRevision(if_revision, room.revision)
-    if room.status is RoomStatus.CLOSED:
-        raise RoomClosed("The room is closed; start another one.")
-    return RoomChange(change.tx, snapshot)
-
-
-async def _waiting_room(change: Change, room_id: str, if_revision: int | None) -> RoomChange:
-    """The room that is to be assigned. Raises RoomAlreadyAssigned, with whoever serves it or keeps it on hold."""
-    try:
-        room_change = await _open_room(change, room_id, if_revision)
-    except NotFound:
-        # A room that another agent took is out of this one's sight; who took it is no secret to one who tried.
-        snapshot = await rooms.get_snapshot(change.tx, room_id)
-        if change.caller.user is None or snapshot.served_by is None:
-            raise
-        room_change = RoomChange(change.tx, snapshot)
-    agent = room_change.now.served_by
-    if agent is not None:
-        raise RoomAlreadyAssigned(agent_id=agent.id, username=agent.username)
-    return room_change
-
-
-async def _open_department(change: Change, department_id: str, *, key: str = "departmentId") -> Department:
-    department = await departments.get(change.tx, department_id, key=key)
-    if not department.enabled:
-        raise DepartmentDisabled(f"The department {shorten(department.name)} is disabled and takes no rooms.")
-    return department
-
-
-async def _routable_agent(change: Change, agent_id: str, *, key: str) -> User:
-    """The agent, held for this change. Raises NotFound, NotAnAgent or AgentNotRoutable."""
-    await change.tx.take_turn(agent_id)
-    agent = await users.get(change.tx, agent_id, key=key)
-    require_routable(agent)
-    return agent
-
-
-def _server(room_change: RoomChange) -> User:
-    agent = room_change.now.served_by
-    assert agent is not None, "a room that is ASSIGNED or ON_HOLD has an agent"
-    return agent
-
-
-async def _release(
-    change: Change,
-    room_change: RoomChange,
-    cause: AssignmentCause,
-    *,
-    next_agent: User | None = None,
-    comment: str | None = None,
-) -> User:
-    """Take the room from its agent, and the agent as it is without it."""
-    released = await let_go(change.tx, _server(room_change), status=room_change.room.status)
-    room_change.unassign(released, cause, next_agent=next_agent, comment=comment)
-    return released
-
-
-async def _store(change: Change, room_change: RoomChange) -> Room:
-    if not room_change.facts:
-        return room_change.before
-    return await rooms.update(change.tx, room_change.before, room_change.room, room_change.facts)
+    return await open_rooms.store(change, room_change)

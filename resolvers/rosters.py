@@ -43,9 +43,12 @@ class Roster:
         self._heard_of = set()
         for user in await users.list_agents(reader):
             self._note(user)
-        for room in await rooms.list_waiting(reader, None):
-            if room.id not in self._heard_of:
-                self._waits(room.id, room.department_id)
+        waiting = {room.id: room.department_id for room in await rooms.list_waiting(reader, None)}
+        for room_id in waiting.keys() | self._waiting.keys():
+            if room_id not in self._heard_of:
+                self._waits_no_more(room_id)
+                if room_id in waiting:
+                    self._waits(room_id, waiting[room_id])
         self._heard_of = None
 
     def hear(self, facts: Iterable[Fact]) -> None:
@@ -69,19 +72,30 @@ class Roster:
         return self._users.get(agent_id)
 
     def tiers(
-        self, pool: Pool, method: RoutingMethod, *, bots_first: bool, busy: Callable[[Candidate], bool]
+        self,
+        pool: Pool,
+        method: RoutingMethod,
+        *,
+        bots_first: bool,
+        without: str | None = None,
+        busy: Callable[[Candidate], bool],
     ) -> Sequence[Sequence[Candidate]]:
         """The agents of a department (None: of all) among whom routing finds the one to choose; bots before, if asked.
 
-        They are looked at in routing's order up to the first who is not `busy`, with rooms that are on their way to it
-        or for another reason: whoever comes later is not chosen.
+        They are looked at in routing's order up to the first who is not `busy` with rooms that are on their way to it:
+        whoever comes later is not chosen. `without` is left out.
         """
         places = (self._by_load if method is RoutingMethod.LEAST_LOADED else self._by_turn)[pool]
-        users = (self._users[place[-1]] for place in places)
+        everybody = _up_to_free((self._users[place[-1]] for place in places), without, busy)
         if not bots_first:
-            return (_up_to_free(users, busy),)
-        bots = (user for user in (self._users[place[-1]] for place in places) if BOT_ROLE in user.roles)
-        return (_up_to_free(bots, busy), _up_to_free(users, busy))
+            return (everybody,)
+        users = (self._users[place[-1]] for place in places)
+        return (_up_to_free((user for user in users if BOT_ROLE in user.roles), without, busy), everybody)
+
+    def newest(self, user: User) -> User:
+        """The agent as it was read or, if that is newer, as it was heard of."""
+        known = self._users.get(user.id)
+        return user if known is None or known.version <= user.version else known
 
     def anybody_waits(self, pools: Iterable[Pool]) -> bool:
         """Whether a room waits in one of these departments."""
@@ -120,19 +134,24 @@ class Roster:
         # A fact that comes late may say what is past; the newer ones about the room come right after it.
         if self._heard_of is not None:
             self._heard_of.add(room.id)
-        if room.id in self._waiting:
-            self._waiting_in[self._waiting.pop(room.id)] -= 1
+        self._waits_no_more(room.id)
         if room.status is RoomStatus.QUEUED:
             self._waits(room.id, room.department_id)
+
+    def _waits_no_more(self, room_id: str) -> None:
+        if room_id in self._waiting:
+            self._waiting_in[self._waiting.pop(room_id)] -= 1
 
     def _waits(self, room_id: str, pool: Pool) -> None:
         self._waiting[room_id] = pool
         self._waiting_in[pool] += 1
 
 
-def _up_to_free(users: Iterable[User], busy: Callable[[Candidate], bool]) -> Sequence[Candidate]:
+def _up_to_free(users: Iterable[User], without: str | None, busy: Callable[[Candidate], bool]) -> Sequence[Candidate]:
     found = []
     for user in users:
+        if user.id == without:
+            continue
         candidate = Candidate.of(user)
         found.append(candidate)
         if not busy(candidate):

@@ -50,6 +50,14 @@ async def open_services(
     storage.changes.listeners.append(hear)
     storage.feed.listeners.append(hear)
     await services.roster.load(storage.reader)
+    refresh = storage.feed.on_gap
+
+    async def refresh_all() -> None:
+        if refresh is not None:
+            await refresh()
+        await services.roster.load(storage.reader)
+
+    storage.feed.on_gap = refresh_all
     tasks = [
         asyncio.create_task(queue.run(), name="serve the queue"),
         asyncio.create_task(_maintain(storage, retention), name="keep the data in order"),
