@@ -20,6 +20,8 @@ from storage.errors import Unavailable
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = AsyncIOMotorCollection[Document]
 
+INTERRUPTED = 11_601
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 #: Of the 26 characters of an id; the other 16 are random.
@@ -146,7 +148,13 @@ def passing(error: PyMongoError) -> bool:
         or error.timeout
         or error.has_error_label("TransientTransactionError")
         or error.has_error_label("RetryableWriteError")
+        or interrupted(error)
     )
+
+
+def interrupted(error: PyMongoError) -> bool:
+    """Whether somebody ended the session in the middle of it: another process, that took this one for dead."""
+    return isinstance(error, OperationFailure) and error.code == INTERRUPTED
 
 
 def now() -> datetime:

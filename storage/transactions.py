@@ -23,7 +23,7 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from storage.catalog import Catalog
-from storage.database import Collection, Database, Document, now, passing, to_document
+from storage.database import Collection, Database, Document, interrupted, now, passing, to_document
 from storage.errors import Unavailable
 from storage.facts import Fact, FieldFact
 from storage.outbox import Appender
@@ -150,7 +150,7 @@ class Transaction(Reader):
         try:
             await _on_thread(finish)
         except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult"):
+            if not _undecided(error):
                 raise
             await self._commit_again(session, deadline)
 
@@ -161,7 +161,7 @@ class Transaction(Reader):
                 await _on_thread(session.delegate.commit_transaction)
                 return
             except PyMongoError as error:
-                if not error.has_error_label("UnknownTransactionCommitResult"):
+                if not _undecided(error):
                     raise
                 if asyncio.get_running_loop().time() > deadline:
                     raise Unavailable(
@@ -189,6 +189,11 @@ def _waiting(fact: Fact, moment: datetime) -> Document:
         "at": moment,
         "fact": to_document(fact, id_key="id"),
     }
+
+
+def _undecided(error: PyMongoError) -> bool:
+    """Whether a commit that met this error may have gone through, so that it has to be asked for again."""
+    return error.has_error_label("UnknownTransactionCommitResult") or interrupted(error)
 
 
 async def _on_thread(work: Callable[[], None]) -> None:

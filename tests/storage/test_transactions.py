@@ -238,3 +238,22 @@ async def _wrote(storage: Storage) -> None:
 
 def _is_open(operation: dict[str, Any]) -> bool:
     return operation.get("type") == "idleSession" and "transaction" in operation
+
+
+async def test_change_whose_process_was_taken_for_dead_starts_again(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
+        head = await other.log.head()
+        attempts = 0
+
+        async def buried(tx: Transaction) -> None:
+            nonlocal attempts
+            attempts += 1
+            await put(tx, "one", f"attempt {attempts}")
+            if attempts == 1:
+                known: Any = await other.database["processes"].find_one({"_id": slow.process.id})
+                sessions = [{"id": one} for one in known["sessions"]]
+                await other.database.client.admin.command("killSessions", sessions)
+
+        await slow.changes.run(buried)
+
+        assert names(await read_all(other, after=head)) == ["attempt 2"]
