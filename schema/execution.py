@@ -68,6 +68,37 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             return results
         return self._merged(grouped_field_set, short, results)
 
+    def complete_list_value(
+        self,
+        return_type: GraphQLList[GraphQLOutputType],
+        field_details_list: Any,
+        info: Any,
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        if type(result) is list:
+            item_type = return_type.of_type
+            if isinstance(item_type, GraphQLNonNull):
+                item_type = item_type.of_type
+            if isinstance(item_type, GraphQLObjectType) and item_type.is_type_of is None:
+                rows = self._rows(item_type, field_details_list, result)
+                if rows is not None:
+                    return rows
+        return super().complete_list_value(return_type, field_details_list, info, path, result, position_context)
+
+    def _rows(
+        self, item_type: GraphQLObjectType, field_details_list: Any, items: list[Any]
+    ) -> list[dict[str, Any]] | None:
+        """All of the items at once, if there is a short way to everything that is asked of them."""
+        known: Mapping[str, ShortWay] = item_type.extensions.get(SHORT_WAYS, {})
+        grouped, deferred, *_ = self.collect_subfields(item_type, field_details_list)
+        ways = [(name, known.get(details[0].node.name.value)) for name, details in grouped.items()]
+        if deferred or any(way is None for _, way in ways):
+            return None
+        rows = [{name: _take(way, item) for name, way in ways} for item in items]
+        return None if any(Undefined in row.values() for row in rows) else rows
+
     def _merged(self, order: Any, short: dict[str, Any], results: Any) -> Any:
         """Everything in the order in which it was asked for, which GraphQL promises."""
         if not self.is_awaitable(results):
