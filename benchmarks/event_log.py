@@ -10,16 +10,12 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import os
 import re
 import secrets
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
@@ -28,9 +24,9 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient, WriteConcern
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websockets.asyncio.client import ClientConnection
 
+from benchmarks.sockets import connected, mutate, server, some_rooms, subscribe
 from storage.database import Database, to_document
 from storage.facts import VisitorSaved
 from storage.log import Log
@@ -40,8 +36,6 @@ from storage.positions import event_cursor
 from storage.records import SYSTEM, Visitor
 from storage.storage import Storage
 
-ROOT = Path(__file__).parents[1]
-TOKEN = "benchmark-token"
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS_PER_SECOND = 200
 #: Where the mutations happen: those of one room wait for each other.
@@ -269,47 +263,6 @@ def resident_bytes(pid: int) -> int:
     return int(found[1]) * 1024
 
 
-# ---------------------------------------------------------------- websockets
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[ClientConnection]:
-    protocol = Subprotocol("graphql-transport-ws")
-    async with connect(url, subprotocols=[protocol], compression=None, ping_interval=None, close_timeout=1) as socket:
-        init = {"type": "connection_init", "payload": {"authorization": f"Bearer {TOKEN}"}}
-        await socket.send(json.dumps(init))
-        await socket.recv()
-        yield socket
-
-
-async def subscribe(socket: ClientConnection, selection: str) -> None:
-    payload = {"query": f"subscription {{ {selection} }}"}
-    await socket.send(json.dumps({"id": "events", "type": "subscribe", "payload": payload}))
-
-
-async def mutate(socket: ClientConnection, operation_id: str, name: str, selection: str, given: Any) -> None:
-    query = f"mutation ($input: {name[0].upper()}{name[1:]}Input!) {{ {name}(input: $input) {{ {selection} }} }}"
-    payload = {"query": query, "variables": {"input": given}}
-    await socket.send(json.dumps({"id": operation_id, "type": "subscribe", "payload": payload}))
-
-
-async def some_rooms(socket: ClientConnection, count: int) -> list[str]:
-    await mutate(socket, "visitor", "saveVisitor", "visitor { id }", {"token": "v"})
-    await answer(socket, "saveVisitor")
-    found = []
-    for number in range(count):
-        await mutate(socket, f"room {number}", "startRoom", "room { id }", {"visitorToken": "v"})
-        found.append(str((await answer(socket, "startRoom"))["room"]["id"]))
-    return found
-
-
-async def answer(socket: ClientConnection, name: str) -> Any:
-    payload: Any = None
-    while (message := json.loads(await socket.recv()))["type"] != "complete":
-        payload = message["payload"]["data"][name]
-    return payload
-
-
 # ---------------------------------------------------------------- all of it
 
 
@@ -377,30 +330,6 @@ def reads_of(uri: str) -> int:
 
 def quantile(values: list[float], share: float) -> float:
     return statistics.quantiles(values, n=1000, method="inclusive")[round(share * 1000) - 1]
-
-
-@contextmanager
-def server(uri: str, database: str) -> Iterator[tuple[str, int]]:
-    """The websocket address of one `switchboard serve` over this MongoDB, and its process."""
-    settings = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": TOKEN, "LOG_LEVEL": "error"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "server.cli", "serve"],
-        cwd=ROOT,
-        env=os.environ | {f"SWITCHBOARD_{name}": value for name, value in settings.items()},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        found = None
-        while found is None:
-            line = process.stdout.readline()
-            assert line, "the server ended instead of serving"
-            found = re.search(r"Websocket +(ws://127\.0\.0\.1:\d+/\S*)", line)
-        yield found.group(1), process.pid
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 if __name__ == "__main__":
