@@ -128,7 +128,9 @@ def test_messages_of_any_form_are_answered_or_close_with_their_code(
 
     code = asyncio.run(converse(shared_url, [*begun, *sent]))
 
-    assert code is None or code in CODES
+    # Who goes on sending more than may be sent, after the close, can lose the close frame to a reset of the connection.
+    lost = code == 1006 and TOO_LONG in sent
+    assert code is None or code in CODES or lost
     assert asyncio.run(serves(shared_url))
 
 
