@@ -64,6 +64,7 @@ async def empty_world(services: Services) -> World:
     """The deployment of these services, emptied: but for the built-in roles, and a visitor with the token "v"."""
     for name in EMPTIED:
         await services.storage.database[name].delete_many({})
+    await services.storage.database["roles"].delete_many({"builtIn": False})
     for name in HOLDERS.values():
         holder = services.storage.database[name]
         async for index in holder.list_indexes():
