@@ -45,8 +45,15 @@ Report = Callable[[str], None]
 def report(pytestconfig: pytest.Config) -> Report:
     """Shows a line of figures, also when the test passes."""
     terminal = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
     assert terminal is not None
-    return lambda line: terminal.write_line(f"\n  {line}")
+    assert capture is not None
+
+    def show(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            terminal.write_line(f"\n  {line}")
+
+    return show
 
 
 async def test_servers_are_killed_under_load(mongodb_uri: str, database_name: str, report: Report) -> None:
