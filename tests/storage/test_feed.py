@@ -215,3 +215,28 @@ async def test_listener_that_fails_keeps_nobody_from_hearing(mongodb_uri: str, e
         await save(storage, "two")
 
         assert heard == [storage.feed.head - 1, storage.feed.head]
+
+
+async def test_process_that_slept_past_the_trimming_goes_on_and_tells_that_it_missed_something(
+    mongodb_uri: str, empty_database: str
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        feed = Feed(storage.log)
+        await feed.open()
+        asleep = feed.head
+        gaps: list[int] = []
+
+        async def missed() -> None:
+            gaps.append(feed.head)
+
+        feed.on_gap = missed
+        await storage.appender.append(made_up(20))
+        await storage.log.trim(now() + timedelta(seconds=1))
+
+        await feed._catch_up()
+
+        head = await storage.log.head()
+        assert gaps == [asleep]
+        assert [fact.sequence for fact in await feed.read(head - 1)] == [head]
+        with pytest.raises(CursorExpired):
+            await feed.read(asleep)
