@@ -19,7 +19,7 @@ demo: $(INSTALLED) ## Play the journey of an outside app against a running serve
 	@$(BIN)/switchboard demo
 
 test: $(INSTALLED) ## Run the tests, against a MongoDB that they start themselves.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 soak: $(INSTALLED) ## Kill servers and primaries under load for SOAK_SECONDS each (600), and take SOAK_STEPS (5000) at random.
 	SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_STEPS=$${SOAK_STEPS:-5000} \

@@ -69,7 +69,7 @@ class Limits:
     aliases: int = 100
     directives: int = 50
     root_fields: int = 50
-    complexity: int = 100_000
+    complexity: int = 500_000
     introspection: bool = True
 
 

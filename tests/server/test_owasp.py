@@ -106,7 +106,8 @@ async def test_query_limiting_amount(shared_url: str, first: int) -> None:
 
 
 async def test_query_cost_analysis(shared_url: str) -> None:
-    costly = "{ rooms(first: 200) { nodes { messages(first: 200) { nodes { id text sentAt } } } } }"
+    rooms = "rooms(first: 200) { nodes { messages(first: 200) { nodes { id } } } }"
+    costly = f"{{ agents(first: 200) {{ nodes {{ {rooms} }} }} }}"
 
     assert await codes(shared_url, costly) == ["QUERY_TOO_COMPLEX"]
 
