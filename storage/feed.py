@@ -31,8 +31,9 @@ POLL_SECONDS = 0.5
 class Feed:
     """The log as one process reads it, once for all its readers."""
 
-    def __init__(self, log: Log, *, ring: int = RING) -> None:
+    def __init__(self, log: Log, *, ring: int = RING, process_id: str | None = None) -> None:
         self._log = log
+        self._process_id = process_id
         self._size = ring
         self._ring: list[AnyFact] = []
         #: The sequence of the newest fact that has been in the ring. The ring holds the facts right up to it.
@@ -134,7 +135,7 @@ class Feed:
         """Set the alarm when another process has appended. The driver resumes a stream once; this loop, always."""
         while True:
             try:
-                async with self._log.watch() as stream:
+                async with self._log.watch(but=self._process_id) as stream:
                     change = await stream.try_next()  # opens the stream
                     self.watching = True
                     self._behind.set()  # for what was appended while nobody watched

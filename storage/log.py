@@ -80,9 +80,12 @@ class Log:
             forgotten += (await self._log.delete_many({"_id": {"$lte": last}})).deleted_count
         return forgotten
 
-    def watch(self) -> Any:
-        """A change stream whose documents name the sequence of the last fact of every append, and nothing else."""
-        last_ones = {"$match": {"operationType": "insert", "fullDocument.last": True}}
+    def watch(self, *, but: str | None) -> Any:
+        """A change stream whose documents name the sequence of the last fact of every append, and nothing else.
+
+        Of every append but those of the process `but`, which knows of them itself.
+        """
+        last_ones = {"$match": {"operationType": "insert", "fullDocument.last": {"$nin": [None, but]}}}
         return self._log.watch([last_ones, {"$project": {"documentKey": 1}}], max_await_time_ms=1_000)
 
 

@@ -30,6 +30,8 @@ APPEND_PATIENCE_SECONDS = 10.0
 #: A fact that has waited this long in the outbox was left there by a process that died or lost the database.
 ABANDONED_SECONDS = 2.0
 SWEEP_SECONDS = 1.0
+#: How long appended facts stay in the outbox, so that one deletion does for many.
+TIDY_SECONDS = 0.02
 #: Subjects whose last appended number is remembered, so that the outbox need not be asked what else waits for them.
 REMEMBERED_SUBJECTS = 50_000
 #: What an append comes down to that keeps losing the race for the next place.
@@ -40,15 +42,21 @@ DUPLICATE_KEY = 11_000
 class Appender:
     """Gives this process's facts their numbers, many at a time, and those that dead processes left behind."""
 
-    def __init__(self, database: Database, published: Callable[[Sequence[AnyFact]], None]) -> None:
+    def __init__(
+        self, database: Database, published: Callable[[Sequence[AnyFact]], None], *, process_id: str = "?"
+    ) -> None:
         self._log = database["log"]
         self._outbox = database["outbox"]
         self._outbox_now = self._outbox.with_options(read_concern=ReadConcern("local"))
+        self._outbox_soon = self._outbox.with_options(write_concern=WriteConcern(w=1))
         self._published = published
+        self._process_id = process_id
         self._waiting: list[tuple[Sequence[Fact], asyncio.Future[None]]] = []
         self._arrived = asyncio.Event()
         self._end: int | None = None
         self._last_numbers: OrderedDict[str, int] = OrderedDict()
+        #: What is in the log and still in the outbox.
+        self._appended: list[str] = []
         self._tidying: set[asyncio.Task[None]] = set()
 
     async def append(self, facts: Sequence[Fact]) -> None:
@@ -157,7 +165,8 @@ class Appender:
             moment = now()
             attempt = documents[:size]
             for index, document in enumerate(attempt):
-                document |= {"_id": first + index, "appendedAt": moment, "last": index == len(attempt) - 1}
+                document |= {"_id": first + index, "appendedAt": moment, "last": None}
+            attempt[-1]["last"] = self._process_id  # who watches the log needs to be woken once
             try:
                 await self._log.insert_many(attempt, ordered=True)
             except BulkWriteError as error:
@@ -207,18 +216,21 @@ class Appender:
         missing = [index for index, fact in enumerate(facts) if fact.id not in present]
         return [facts[index] for index in missing], [documents[index] for index in missing]
 
-    def _tidy(self, ids: list[str]) -> None:
-        """Take appended facts out of the outbox, behind the back of whoever waits: a leftover is recognised later."""
+    def _tidy(self, ids: Iterable[str]) -> None:
+        """Take appended facts out of the outbox, soon, and many at a time: a leftover is recognised later."""
+        if not self._appended:
+            task = asyncio.create_task(self._take_out())
+            self._tidying.add(task)
+            task.add_done_callback(self._tidying.discard)
+        self._appended.extend(ids)
 
-        async def delete() -> None:
-            try:
-                await self._outbox.with_options(write_concern=WriteConcern(w=1)).delete_many({"_id": {"$in": ids}})
-            except PyMongoError as error:
-                logger.info("Appended facts stay in the outbox until the next sweep: %s", error)
-
-        task = asyncio.create_task(delete())
-        self._tidying.add(task)
-        task.add_done_callback(self._tidying.discard)
+    async def _take_out(self) -> None:
+        await asyncio.sleep(TIDY_SECONDS)
+        ids, self._appended = self._appended, []
+        try:
+            await self._outbox_soon.delete_many({"_id": {"$in": ids}})
+        except PyMongoError as error:
+            logger.info("Appended facts stay in the outbox until the next sweep: %s", error)
 
     async def tidied(self) -> None:
         """Return when everything that was appended has been taken out of the outbox, as far as it can be."""

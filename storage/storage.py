@@ -26,11 +26,11 @@ class Storage:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.catalog = Catalog(database)
-        self.log = Log(database)
-        self.feed = Feed(self.log)
-        self.endings = Endings(database)
-        self.appender = Appender(database, self.feed.offer)
         self.process = Process(database)
+        self.log = Log(database)
+        self.feed = Feed(self.log, process_id=self.process.id)
+        self.endings = Endings(database)
+        self.appender = Appender(database, self.feed.offer, process_id=self.process.id)
         self.changes = Changes(database, self.catalog, self.appender, self.process)
         #: Reads outside of any transaction.
         self.reader = Reader(database, self.catalog)

@@ -98,7 +98,7 @@ async def test_what_happens_elsewhere_is_known_at_once(
 async def test_what_happens_elsewhere_is_known_without_a_change_stream(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(log: object) -> None:
+    def broken(log: object, *, but: str) -> None:
         raise AutoReconnect("the change stream is lost")
 
     monkeypatch.setattr("storage.log.Log.watch", broken)
