@@ -21,9 +21,9 @@ from storage.database import Database, Document
 
 logger = logging.getLogger(__name__)
 
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 0.5
 #: So many looks in a row at a number that stands still, one every BEAT_SECONDS, and its process is taken for dead.
-PATIENT_LOOKS = 4
+PATIENT_LOOKS = 5
 #: Sessions named at once; a driver has as many as it writes at the same time, and new ones after each failover.
 SESSIONS_NAMED = 2_000
 
