@@ -12,6 +12,7 @@ from storage.errors import DepartmentDisabled, NotFound, RoomAlreadyAssigned, Ro
 from storage.facts import AssignmentCause
 from storage.matching import matches
 from storage.records import Department, Room, RoomStatus, User
+from storage.transactions import Conflict
 
 
 async def open_room(change: Change, room_id: str, if_revision: int | None) -> RoomChange:
@@ -68,7 +69,10 @@ async def hold_server(change: Change, room_change: RoomChange) -> User:
     """The agent that serves the room, held for this change, which must not need another one."""
     agent = server_of(room_change)
     await change.tx.take_turn(agent.id)
-    room_change.know(change.context.services.roster.newest(agent))
+    newest = change.context.services.roster.newest(agent)
+    if newest.agent is None:  # it was removed while this change waited for its turn, and its rooms were queued
+        raise Conflict
+    room_change.know(newest)
     return server_of(room_change)
 
 
