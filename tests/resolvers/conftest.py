@@ -1,6 +1,7 @@
 """What tests of resolvers share."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -79,7 +80,8 @@ async def empty_world(services: Services) -> World:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that use a world run on the loop that its services run on."""
+    """Tests that use a world of this folder run on the loop that its services run on."""
+    here = Path(__file__).parent
     for item in items:
-        if "world" in getattr(item, "fixturenames", ()):
+        if "world" in getattr(item, "fixturenames", ()) and item.path.is_relative_to(here):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
