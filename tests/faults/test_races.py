@@ -22,7 +22,7 @@ from tests.processes import ServerProcess
 SERVERS = 3
 AGENTS, CAPACITY, ROOMS = 20, 5, 500
 #: How long anything may take that the servers do by themselves.
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture

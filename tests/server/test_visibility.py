@@ -143,7 +143,8 @@ async def test_rooms_of_an_agent_are_those_one_may_see(floor: Floor, who: str) -
 
     rooms = (await floor.ask(who, query, id=floor.ids["ann"]))["agent"]["rooms"]
 
-    assert {room["subject"] for room in rooms["nodes"]} == SEEN[who] & {"sales-ann", "help-ann"}
+    # Other tests may have given her rooms beside those of the floor.
+    assert {room["subject"] for room in rooms["nodes"]} & ALL == SEEN[who] & {"sales-ann", "help-ann"}
     assert rooms["totalCount"] == len(rooms["nodes"])
 
 
