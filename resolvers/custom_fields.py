@@ -107,9 +107,9 @@ async def update_custom_field(
         await _refuse_misfits(tx, after)
     if after.unique and not before.unique:
         await _refuse_too_many(tx, after)
-        await _refuse_duplicates(tx, after)
         if await removals.awaits_index(tx, id):
             raise Conflict  # it was unique a moment ago, and the index of then has to go first
+        await _refuse_duplicates(tx, after)
         await custom_fields.create_unique_index(tx, after)
     if before.unique and not after.unique:
         await removals.insert_index(tx, after)  # dropped once this is true

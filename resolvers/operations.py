@@ -11,7 +11,7 @@ from resolvers import access, passwords, validation
 from resolvers.access import Caller
 from resolvers.context import Context
 from storage import idempotency
-from storage.database import from_builtins, to_builtins
+from storage.database import from_builtins, overtaken, to_builtins
 from storage.errors import IdempotencyMismatch, SwitchboardError
 from storage.facts import (
     AgentAdded,
@@ -31,6 +31,9 @@ from storage.transactions import Conflict, Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: How often a read is tried again that lost the index it used: one is dropped with every unique field that goes.
+READ_AGAIN = 5
 
 #: Facts after which a waiting room may find somebody to serve it.
 QUEUE_MOVERS: tuple[type[Fact], ...] = (
@@ -73,6 +76,12 @@ class Query(Generic[P, R]):
 
     async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
         access.require(context.caller, self.scopes)
+        for _ in range(READ_AGAIN):
+            try:
+                return await self._body(context, *args, **kwargs)
+            except Exception as error:
+                if not overtaken(error):
+                    raise
         return await self._body(context, *args, **kwargs)
 
 

@@ -21,6 +21,7 @@ Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = AsyncIOMotorCollection[Document]
 
 INTERRUPTED = 11_601
+QUERY_PLAN_KILLED = 175
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -149,12 +150,18 @@ def passing(error: PyMongoError) -> bool:
         or error.has_error_label("TransientTransactionError")
         or error.has_error_label("RetryableWriteError")
         or interrupted(error)
+        or overtaken(error)
     )
 
 
 def interrupted(error: PyMongoError) -> bool:
     """Whether somebody ended the session in the middle of it: another process, that took this one for dead."""
     return isinstance(error, OperationFailure) and error.code == INTERRUPTED
+
+
+def overtaken(error: BaseException) -> bool:
+    """Whether a read was cut short because an index that it used was dropped: read again, it uses another."""
+    return isinstance(error, OperationFailure) and error.code == QUERY_PLAN_KILLED
 
 
 def now() -> datetime:

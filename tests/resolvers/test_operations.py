@@ -9,11 +9,12 @@ import pytest
 
 from resolvers import rooms, users, visitors
 from resolvers.context import Context
+from resolvers.operations import query
 from storage.errors import IdempotencyMismatch, NotFound, UsernameTaken
 from storage.facts import AnyFact
 from storage.records import Actor, ActorType, UserType
 from tests.resolvers.processes import Both, two_processes
-from tests.storage.changes import KilledAppender
+from tests.storage.changes import KilledAppender, read_as_the_index_goes, with_passing_index
 
 
 @pytest.fixture
@@ -158,3 +159,15 @@ async def test_answer_is_forgotten_after_a_day(both: Both) -> None:
     indexes = await here.storage.database["idempotency"].index_information()
 
     assert indexes["age"]["expireAfterSeconds"] == 24 * 60 * 60
+
+
+async def test_query_whose_index_is_dropped_while_it_reads_reads_again(both: Both) -> None:
+    here, _ = both
+    await with_passing_index(here.storage, [1, 2, 3])
+    attempts: list[int] = []
+
+    @query()
+    async def read(context: Context) -> list[int]:
+        return await read_as_the_index_goes(context.reader, attempts)
+
+    assert (await read(here), attempts) == ([1, 2, 3], [1, 2])

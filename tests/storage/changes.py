@@ -13,7 +13,7 @@ from storage.facts import AnyFact, Fact, VisitorSaved
 from storage.outbox import Appender
 from storage.records import SYSTEM, Visitor
 from storage.storage import Storage
-from storage.transactions import Changes, Transaction
+from storage.transactions import Changes, Reader, Transaction
 
 
 class KilledAppender(Appender):
@@ -88,3 +88,21 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(30):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+async def with_passing_index(storage: Storage, numbers: Sequence[int]) -> None:
+    """Fill the empty collection of messages, and give it an index that read_as_the_index_goes drops."""
+    messages = storage.database["messages"]
+    await messages.insert_many([{"_id": number, "x": number} for number in numbers])
+    await messages.create_index("x", name="passing")
+
+
+async def read_as_the_index_goes(reader: Reader, attempts: list[int]) -> list[int]:
+    """Read all of it by the index; the first attempt drops the index on its way."""
+    attempts.append(len(attempts) + 1)
+    messages = reader.collection("messages")
+    cursor = messages.find({"x": {"$gte": 0}}, sort=[("x", 1)], batch_size=1)
+    found = [(await anext(cursor))["x"]]
+    if len(attempts) == 1:
+        await messages.drop_index("passing")
+    return found + [document["x"] async for document in cursor]

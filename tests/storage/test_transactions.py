@@ -13,7 +13,17 @@ from storage.errors import Refused, Unavailable
 from storage.records import SYSTEM, Visitor
 from storage.storage import Storage
 from storage.transactions import Transaction
-from tests.storage.changes import names, opened, outbox_is_empty, put, read_all, save, tokens
+from tests.storage.changes import (
+    names,
+    opened,
+    outbox_is_empty,
+    put,
+    read_all,
+    read_as_the_index_goes,
+    save,
+    tokens,
+    with_passing_index,
+)
 
 
 async def find(storage: Storage, token: str) -> Visitor | None:
@@ -37,6 +47,16 @@ async def test_facts_are_in_the_log_when_a_change_has_returned(mongodb_uri: str,
         found = await read_all(storage, after=head)
         assert [(fact.sequence, fact.id) for fact in found] == [(head + 1, facts[0].id)]
         assert await outbox_is_empty(storage)
+
+
+async def test_change_whose_index_is_dropped_while_it_reads_starts_again(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        await with_passing_index(storage, [1, 2, 3])
+        attempts: list[int] = []
+
+        found, _ = await storage.changes.run(lambda tx: read_as_the_index_goes(tx, attempts))
+
+        assert (found, attempts) == ([1, 2, 3], [1, 2])
 
 
 async def test_change_that_lost_a_race_starts_again_and_sees_the_winner(mongodb_uri: str, empty_database: str) -> None:
