@@ -1,6 +1,6 @@
 """What one GraphQL operation is given as `info.context`; what resolvers are given is resolvers.context.Context."""
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import strawberry
 from graphql import FieldNode
@@ -9,7 +9,11 @@ from resolvers import events
 from resolvers.context import Context
 from schema.limits import Limits
 from schema.loaders import Loaders
+from schema.plans import Plans
 from storage.errors import SwitchboardError
+
+if TYPE_CHECKING:
+    from schema.deliveries import Cohorts
 
 WITHIN = Limits()
 
@@ -18,12 +22,16 @@ class RequestContext:
     """The caller's context and what was read on the caller's behalf. One for each operation, also on a shared
     socket."""
 
-    def __init__(self, reading: Context, limits: Limits = WITHIN) -> None:
+    def __init__(self, reading: Context, limits: Limits = WITHIN, cohorts: "Cohorts | None" = None) -> None:
         #: How much the operation's document may hold.
         self.limits = limits
+        #: Those who share what subscriptions are sent; None: nobody.
+        self.cohorts = cohorts
         #: What resolvers that read are given.
         self.reading = reading
         self.loaders = Loaders(reading)
+        #: How what the document asks for is written, when the document was known before.
+        self.plans: Plans | None = None
         self._head: str | SwitchboardError | None = None
 
     def mutation(self, client_mutation_id: str | None) -> Context:

@@ -8,6 +8,7 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
@@ -24,6 +25,7 @@ from schema import limits
 from schema.context import WITHIN, RequestContext
 from schema.errors import invalid_document
 from schema.limits import Limits
+from schema.plans import Plans
 from schema.selections import Answer, answers
 from storage.errors import QueryTooComplex
 
@@ -46,7 +48,15 @@ class Document:
         self._sizes: set[tuple[object, ...]] = set()
         self._size_variables: frozenset[str] | None = None
         self.has_one_operation = sum(isinstance(node, OperationDefinitionNode) for node in self.node.definitions) == 1
-        self._schema = schema
+        self.schema = schema
+
+    @cached_property
+    def plans(self) -> Plans:
+        """How what it asks for is written."""
+        fragments = {
+            node.name.value: node for node in self.node.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        return Plans(self.schema, fragments)
 
     @cached_property
     def only_reads(self) -> bool:
@@ -60,7 +70,7 @@ class Document:
     @cached_property
     def answers(self) -> Mapping[str | None, Answer]:
         """By the name of each mutation, what its answer reads."""
-        return answers(self._schema, self.node)
+        return answers(self.schema, self.node)
 
     def answer(self, operation_name: str | None) -> Answer:
         """What the answer to the operation reads, if it is a mutation."""
@@ -75,7 +85,7 @@ class Document:
             key = tuple((name in variables, _size(variables.get(name))) for name in self._size_variables)
             if key in self._sizes:
                 return
-        self._size_variables = limits.check(self._schema, self.node, self.limits, variables)
+        self._size_variables = limits.check(self.schema, self.node, self.limits, variables)
         if key is not None and len(self._sizes) < KEPT_SIZES:
             self._sizes.add(key)
 
@@ -84,7 +94,7 @@ class Document:
         rules = specified_rules if self.limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
         # Where the schema is not to be read, it is not to be guessed either.
         hide = not self.limits.introspection
-        return invalid_document(validate(self._schema, self.node, rules, max_errors=MOST_ERRORS, hide_suggestions=hide))
+        return invalid_document(validate(self.schema, self.node, rules, max_errors=MOST_ERRORS, hide_suggestions=hide))
 
 
 def parse_within(text: str, limits: Limits) -> DocumentNode:
@@ -148,6 +158,8 @@ class Documents(SchemaExtension):
                 within = limits_in(context.context)
                 self._document = self._library.get(context.query, context.schema._schema, within)
                 context.graphql_document = self._document.node
+                if isinstance(context.context, RequestContext):
+                    context.context.plans = self._document.plans
         yield
 
     def on_validate(self) -> Iterator[None]:

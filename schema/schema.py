@@ -12,6 +12,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from schema import deliveries
 from schema.actors import ActorQueries
 from schema.agent_mutations import AgentMutations
 from schema.agents import AgentQueries
@@ -24,7 +25,7 @@ from schema.departments import DepartmentMutations, DepartmentQueries
 from schema.documents import Documents, Library, limits_in
 from schema.errors import from_exception, present
 from schema.events import EVENT_TYPES
-from schema.execution import Executor, prepare
+from schema.execution import Executor
 from schema.fields import api_type
 from schema.log import LogQueries
 from schema.messages import MessageMutations
@@ -104,7 +105,15 @@ class Schema(strawberry.Schema):
         refusal = self._refusal(query, kwargs)
         if refusal is not None:
             return _only(refusal)
-        await _read_head_first(query, kwargs.get("context_value"))
+        context = kwargs.get("context_value")
+        await _read_head_first(query, context)
+        with suppress(GraphQLSyntaxError, RecursionError):  # told of where errors are caught
+            if query is not None and isinstance(context, RequestContext):
+                document = LIBRARY.get(query, self._schema, context.limits)
+                if deliveries.is_subscription(document, kwargs.get("operation_name")):
+                    return deliveries.follow(
+                        document, context, kwargs.get("variable_values"), kwargs.get("operation_name")
+                    )
         return await super().stream(query, *args, **kwargs)
 
     def only_reads(self, query: str | None, context: RequestContext) -> bool:
@@ -156,4 +165,3 @@ schema = Schema(
     execution_context_class=Executor,
 )
 _hand_choices_over(schema._schema)
-prepare(schema._schema)

@@ -1,15 +1,13 @@
 """Subscriptions: the event log, from a position on and then as it grows."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, cast
 
 import strawberry
 
 from resolvers import events
 from schema.context import Info
 from schema.event_types import Event, EventType
-from schema.events import of
 from schema.fields import api_type, subscription_field
 from schema.filters import RoomFilter, optional
 from schema.log import AfterEvent, Types, Where, tags
@@ -34,28 +32,28 @@ class Subscription:
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[RoomStarted, None]:
         """Conversations that begin, before routing looks for an agent: the moment to decide who should serve them."""
-        return _deliver(info, RoomStarted, await _subscribe(info, [EventType.ROOM_STARTED], where, after))
+        return _deliver(RoomStarted, await _subscribe(info, [EventType.ROOM_STARTED], where, after))
 
     @subscription_field(events.subscribe)
     async def agent_assigned(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[AgentAssigned, None]:
         """Rooms that get an agent, by whatever cause."""
-        return _deliver(info, AgentAssigned, await _subscribe(info, [EventType.AGENT_ASSIGNED], where, after))
+        return _deliver(AgentAssigned, await _subscribe(info, [EventType.AGENT_ASSIGNED], where, after))
 
     @subscription_field(events.subscribe)
     async def agent_unassigned(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[AgentUnassigned, None]:
         """Rooms that lose their agent, by whatever cause; on closing too."""
-        return _deliver(info, AgentUnassigned, await _subscribe(info, [EventType.AGENT_UNASSIGNED], where, after))
+        return _deliver(AgentUnassigned, await _subscribe(info, [EventType.AGENT_UNASSIGNED], where, after))
 
     @subscription_field(events.subscribe)
     async def room_closed(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[RoomClosed, None]:
         """Conversations that end."""
-        return _deliver(info, RoomClosed, await _subscribe(info, [EventType.ROOM_CLOSED], where, after))
+        return _deliver(RoomClosed, await _subscribe(info, [EventType.ROOM_CLOSED], where, after))
 
     @subscription_field(events.subscribe_messages)
     async def message_sent(
@@ -63,7 +61,7 @@ class Subscription:
     ) -> AsyncGenerator[MessageSent, None]:
         """What is said in rooms."""
         source = await events.subscribe_messages(info.context.reading, where=optional(where), after=after)
-        return _deliver(info, MessageSent, source)
+        return _deliver(MessageSent, source)
 
     @subscription_field(events.subscribe)
     async def events(
@@ -84,7 +82,7 @@ class Subscription:
         ] = None,
     ) -> AsyncGenerator[Event, None]:
         """Everything that happens, or what is asked for of it."""
-        return _deliver(info, Event, await _subscribe(info, types, where, after, consumer))
+        return _deliver(Event, await _subscribe(info, types, where, after, consumer))
 
 
 async def _subscribe(
@@ -99,13 +97,6 @@ async def _subscribe(
     )
 
 
-async def _deliver(
-    info: Info, kind: type[Delivered], source: AsyncGenerator[AnyFact, None]
-) -> AsyncGenerator[Delivered, None]:
-    """The facts as events. Whoever stops listening ends the source at once, and so gives back what it holds."""
-    async with aclosing(source) as facts:
-        async for fact in facts:
-            event = of(fact)
-            assert isinstance(event, kind)
-            info.context.forget()  # what is read beside one event is read anew for the next
-            yield event
+def _deliver(kind: type[Delivered], source: AsyncGenerator[AnyFact, None]) -> AsyncGenerator[Delivered, None]:
+    """The facts as they are: deliveries.py makes events of that kind of them, once for all who are sent the same."""
+    return cast(AsyncGenerator[Delivered, None], source)

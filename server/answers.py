@@ -16,6 +16,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
+from schema.deliveries import Delivery
 from schema.errors import INTERNAL, from_exception
 from storage.errors import Invalid, QueryTooComplex, RateLimited, Unavailable
 
@@ -62,8 +63,10 @@ def _preferences(accept: str) -> list[tuple[str, float]]:
     return found
 
 
-def body_of(result: ExecutionResult | PreExecutionError) -> dict[str, Any]:
+def body_of(result: ExecutionResult | PreExecutionError) -> Mapping[str, Any] | msgspec.Raw:
     """The result as it is sent; without `data` when nothing was executed."""
+    if isinstance(result, Delivery):
+        return msgspec.Raw(result.encoded)
     errors = [error.formatted for error in result.errors or ()]
     body: dict[str, Any] = {"errors": errors} if errors else {}
     if not began(result):

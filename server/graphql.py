@@ -24,6 +24,7 @@ from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 from resolvers.access import ANONYMOUS, NOBODY, Caller, recognise
 from resolvers.context import Context, Services
 from schema.context import RequestContext
+from schema.deliveries import Cohorts
 from schema.errors import from_exception
 from schema.limits import Limits
 from schema.schema import Schema
@@ -76,6 +77,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         self.quotas = Quotas(settings)
         self.grants = Grants(services.storage)
         self.callers = Callers(self.grants)
+        self.cohorts = Cohorts()
         self._graphiql = GRAPHIQL.read_text(encoding="utf-8")
         self._graphiql_headers = {"content-security-policy": page_policy(self._graphiql)}
 
@@ -106,7 +108,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
 
     def context_of(self, caller: Caller, address: str) -> RequestContext:
         """What one operation of this caller, who is at that address, runs with."""
-        return RequestContext(Context(self.services, caller, address=address), self.limits)
+        return RequestContext(Context(self.services, caller, address=address), self.limits, self.cohorts)
 
     async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> RequestContext:
         address = request.client.host if request.client else ""

@@ -8,8 +8,10 @@ import asyncio
 import os
 import socket
 import sys
+from typing import Any, cast
 
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 #: How often a peer is asked whether it lives, and how long it has to answer.
@@ -21,6 +23,11 @@ STALLS = 12
 # Where the kernel's struct tcp_info (Linux) has the number of bytes that were acknowledged.
 TCP_INFO_BYTES = 128
 BYTES_ACKED = slice(120, 128)
+#: The extension of ASGI by which a text can be sent that was encoded already: `encoded` in place of `text`.
+ENCODED = "switchboard.encoded"
+#: How a frame begins that holds a text as a whole, and the lengths that its second byte can say.
+TEXT_FRAME = 0x81
+SHORT, MEDIUM = 126, 2**16
 #: How long a closing handshake may take.
 CLOSE_SECONDS = 5.0
 
@@ -47,11 +54,26 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._give_up_after(CLOSE_SECONDS)
 
     async def send(self, message: ASGISendEvent) -> None:
+        encoded = cast(dict[str, Any], message).get("encoded")
+        if encoded is not None and not self.conn.extensions:
+            await self._send_encoded(encoded)
+            return
+        if encoded is not None:
+            message = {"type": "websocket.send", "text": encoded.decode()}
         await super().send(message)
         if message["type"] == "websocket.close" and self.close_timer is not None:
             self._give_up_after(CLOSE_SECONDS)
 
+    async def _send_encoded(self, text: bytes) -> None:
+        """Write a text as it is, in a frame of its own: a server's frames are not masked."""
+        if not self.writable.is_set():
+            await self.writable.wait()
+        if self.disconnected or self.close_sent or self.transport.is_closing():
+            raise ClientDisconnected
+        self.transport.write(frame_header(len(text)) + text)
+
     async def run_asgi(self) -> None:
+        self.scope["extensions"] = {**(self.scope.get("extensions") or {}), ENCODED: {}}
         await super().run_asgi()
         if self.close_timer is None and not self.disconnected:
             self._give_up_after(CLOSE_SECONDS)
@@ -70,3 +92,12 @@ def bytes_taken(transport: asyncio.Transport) -> int:
     except (AttributeError, OSError):
         return 0
     return int.from_bytes(info[BYTES_ACKED], sys.byteorder)
+
+
+def frame_header(length: int) -> bytes:
+    """What comes before a text of so many bytes that is one whole frame (RFC 6455, section 5.2)."""
+    if length < SHORT:
+        return bytes((TEXT_FRAME, length))
+    if length < MEDIUM:
+        return bytes((TEXT_FRAME, SHORT)) + length.to_bytes(2)
+    return bytes((TEXT_FRAME, SHORT + 1)) + length.to_bytes(8)

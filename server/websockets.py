@@ -1,13 +1,14 @@
 """GraphQL over websocket, by the protocol graphql-transport-ws: who connects, and messages that are out of shape."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from graphql import GraphQLError
 from starlette.status import WS_1013_TRY_AGAIN_LATER
-from starlette.websockets import WebSocketState
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
@@ -19,11 +20,15 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 
 from resolvers.access import ANONYMOUS, Caller
 from schema.context import RequestContext
+from schema.deliveries import Delivery
 from schema.errors import from_exception
+from server.sockets import ENCODED
 from server.tokens import token_in_payload
 from storage.errors import RateLimited, SwitchboardError, Unauthenticated
 
 if TYPE_CHECKING:
+    from strawberry.schema.schema import StreamResult
+
     from server.graphql import GraphQL
 
 FORBIDDEN = 4403
@@ -50,6 +55,17 @@ NAMES: Mapping[type, str] = {str: "a string", dict: "an object", type(None): "nu
 
 class Socket(ASGIWebSocketAdapter):
     """A websocket on which what comes too late is dropped."""
+
+    async def send_encoded(self, message: bytes) -> None:
+        """Send a message that is JSON already."""
+        ws = self.ws
+        if ws.application_state is not WebSocketState.CONNECTED:
+            return
+        with suppress(WebSocketDisconnect):
+            if ENCODED in ws.scope.get("extensions", ()):
+                await ws.send({"type": "websocket.send", "encoded": message})
+            else:
+                await ws.send_text(message.decode())
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         if self.ws.application_state is WebSocketState.CONNECTED:
@@ -159,10 +175,36 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
         except SwitchboardError as refusal:
             await operation.send_initial_errors([from_exception(refusal)])
 
+    async def _send_result_stream(
+        self, operation: Operation[RequestContext, None], result_source: "StreamResult"
+    ) -> None:
+        results = aiter(result_source)
+        first = await anext(results, None)
+        if not isinstance(first, Delivery):
+            await super()._send_result_stream(operation, _from_first(first, results))
+            return
+        before = b'{"id":%b,"type":"next","payload":' % msgspec.json.encode(operation.id)
+        socket = cast(Socket, self.websocket)
+        delivery: object = first
+        while isinstance(delivery, Delivery):
+            if not operation.completed:
+                await socket.send_encoded(b"%b%b}" % (before, delivery.encoded))
+            delivery = await anext(results, None)
+        if delivery is not None:  # why it does not go on
+            await super()._send_result_stream(operation, _from_first(delivery, results))
+
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
         """Never: an operation that cannot begin gets an `error` message, and the others on the socket go on."""
         return None
+
+
+async def _from_first(first: Any, rest: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """The rest, and what was taken of it before."""
+    if first is not None:
+        yield first
+    async for result in rest:
+        yield result
 
 
 def malformed(message: Any) -> str | None:

@@ -1,8 +1,10 @@
-"""Promise 7 of the log: an event brings the room and its people as they were, at no cost to the database."""
+"""Promise 7 of the log: an event brings the room and its people as they were, at no cost to the database; and what many
+ask for in the same way is written once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,12 +13,16 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from resolvers import rooms, users
 from resolvers.access import ADMIN, Caller
 from resolvers.context import Context, Services
+from schema import deliveries, events
 from schema.context import RequestContext
+from schema.deliveries import Cohorts
 from schema.schema import schema
+from storage.facts import AnyFact
 from storage.positions import event_cursor
 from storage.records import RoutingMethod
 from storage.storage import Storage
 from tests.resolvers.worlds import APP, World
+from tests.storage.changes import until
 
 #: Everything that an event of a room carries.
 SUBSCRIPTION = """
@@ -92,3 +98,92 @@ async def test_delivery_reads_nothing_and_shows_everybody_as_they_were(
     assert [one["agent"]["user"]["username"] for one in (first, second)] == ["anna", "anna"]
     assert [one["agent"]["openRoomCount"] for one in (first, second)] == [1, 2]
     assert first["room"]["department"] == {"name": "Sales", "routing": "LEAST_LOADED"}
+
+
+# ---------------------------------------------------------------- cohorts
+
+STARTED = "subscription { roomStarted { sequence room { subject } } }"
+
+
+async def heard(context: Context, cohorts: Cohorts, text: str, count: int) -> list[Any]:
+    """So many results of a subscription."""
+    stream: Any = await schema.subscribe(text, context_value=RequestContext(context, cohorts=cohorts))
+    async with aclosing(stream), asyncio.timeout(10):
+        return [await anext(stream) for _ in range(count)]
+
+
+async def all_heard(
+    world: World, cohorts: Cohorts, asked: Sequence[tuple[Context, str]], subjects: Sequence[str]
+) -> list[list[Any]]:
+    """What each of these subscriptions brings of rooms that start when all of them have begun."""
+    listening = [asyncio.ensure_future(heard(context, cohorts, text, count=len(subjects))) for context, text in asked]
+
+    async def all_listen() -> bool:
+        return sum(cohort.members for cohort in cohorts._cohorts.values()) == len(asked)
+
+    await until(all_listen)
+    for subject in subjects:
+        await world.start(subject=subject)
+    return await asyncio.gather(*listening)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sequences of the facts that events were made of."""
+    made: list[int] = []
+
+    def noted(fact: AnyFact) -> Any:
+        made.append(fact.sequence)
+        return events.of(fact)
+
+    monkeypatch.setattr(deliveries, "of", noted)
+    return made
+
+
+async def test_many_who_ask_the_same_are_sent_what_was_written_once(world: World, written: list[int]) -> None:
+    results = await all_heard(world, Cohorts(), [(world.context, STARTED)] * 5, ["first", "second"])
+
+    assert [[one.data["roomStarted"]["room"]["subject"] for one in of_one] for of_one in results] == [
+        ["first", "second"]
+    ] * 5
+    assert len({of_one[0].encoded for of_one in results}) == 1
+    assert len(written) == 2
+
+
+async def test_what_others_ask_or_may_see_otherwise_is_not_shared(world: World, written: list[int]) -> None:
+    less = Caller(actor=APP, scopes=frozenset({"rooms:read", "events:read"}))
+    otherwise = [
+        (world.context, STARTED),
+        (world.context, STARTED.replace("sequence", "cursor")),
+        (replace(world.context, caller=less), STARTED),
+    ]
+
+    results = await all_heard(world, Cohorts(), otherwise, ["first"])
+
+    assert [sorted(of_one[0].data["roomStarted"]) for of_one in results] == [
+        ["room", "sequence"],
+        ["cursor", "room"],
+        ["room", "sequence"],
+    ]
+    assert len(written) == 3
+
+
+async def test_what_is_read_beside_an_event_is_read_for_each(world: World, written: list[int]) -> None:
+    text = STARTED.replace("subject", "messages { totalCount }")
+
+    results = await all_heard(world, Cohorts(), [(world.context, text)] * 3, ["first"])
+
+    assert [of_one[0].data["roomStarted"]["room"]["messages"]["totalCount"] for of_one in results] == [0, 0, 0]
+    assert len(written) == 3
+
+
+async def test_what_is_kept_for_others_has_a_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "KEPT_BYTES", 2_000)
+    cohorts = Cohorts()
+    subjects = [f"number {number}" for number in range(20)]
+
+    results = await all_heard(world, cohorts, [(world.context, STARTED)] * 2, subjects)
+
+    for of_one in results:
+        assert [one.data["roomStarted"]["room"]["subject"] for one in of_one] == subjects
+    assert 0 < sum(deliveries.WEIGHT * len(one.encoded) for one in cohorts._kept.values()) <= 2_000

@@ -1,16 +1,22 @@
+"""Plans write what graphql-core alone would have answered, and what they cannot write they leave to it."""
+
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 import strawberry
 from graphql import ExecutionResult, execute, execute_sync, parse
 
-from resolvers.context import Context
-from schema import events
+from resolvers import messages
+from resolvers.context import Context, Services
+from schema import events, plans
 from schema.context import RequestContext
-from schema.execution import Executor, prepare
+from schema.execution import Executor
 from schema.rooms import Room
 from schema.schema import schema
 from storage import facts
+from storage.records import RoutingMethod
+from tests.resolvers.worlds import World
 from tests.schema.test_events import SNAPSHOT, _fact
 
 CONTEXT = RequestContext(Context(services=None))  # type: ignore[arg-type]
@@ -56,7 +62,6 @@ class Query:
 
 
 THINGS = strawberry.Schema(Query)
-prepare(THINGS._schema)
 
 
 def _of_thing(selection: str, thing: Thing, executor: type[Executor] | None) -> ExecutionResult:
@@ -65,7 +70,7 @@ def _of_thing(selection: str, thing: Thing, executor: type[Executor] | None) -> 
 
 
 @pytest.mark.parametrize("kind", [facts.AgentAssigned, facts.RoomUpdated, facts.UserCreated, facts.VisitorSaved])
-async def test_short_way_answers_what_the_long_way_does(kind: type[facts.Fact]) -> None:
+async def test_plan_answers_what_graphql_core_does(kind: type[facts.Fact]) -> None:
     document = parse(f"subscription {{ events {{ {EVERYTHING} }} }} {FRAGMENTS}")
 
     answers = []
@@ -104,7 +109,73 @@ def test_answer_is_in_the_order_of_the_question() -> None:
         Thing(name="a", tags=cast(list[str], ["b", None])),
     ],
 )
-def test_value_that_does_not_fit_is_told_as_the_long_way_tells_it(thing: Thing) -> None:
-    short, long = (_of_thing("tags name count", thing, executor) for executor in (Executor, None))
+def test_value_that_does_not_fit_is_told_as_graphql_core_tells_it(thing: Thing) -> None:
+    ours, theirs = (_of_thing("tags name count", thing, executor) for executor in (Executor, None))
 
-    assert short == long
+    assert ours == theirs
+
+
+# ---------------------------------------------------------------- with a database
+
+
+@pytest.fixture
+async def world(services: Services) -> World:
+    """Two rooms with messages, one of them served, in a department."""
+    world = World(services)
+    await world.visitor()
+    department = await world.department("Sales", RoutingMethod.LEAST_LOADED)
+    await world.agent("anna", departments=[department], max_rooms=1, roles=["bot"])
+    for text in ("first", "second"):
+        room = await world.start(department, subject=text)
+        for number in range(2):
+            await messages.send_message(world.context, room_id=room.id, text=f"{text} {number}")
+    return world
+
+
+ROOMS = "{ rooms { totalCount pageInfo { endCursor hasNextPage } edges { cursor node { %s } } nodes { %s } } }"
+READ = [
+    "{ roles { name builtIn } departments { name agents { totalCount nodes { id user { username } } } } }",
+    ROOMS % ("id subject", "status department { name } visitor { token } servedBy { id user { roles { name } } }"),
+    ROOMS % ("__typename", "a: messages(first: 1) { nodes { text } } b: messages { nodes { room { id } } }"),
+    ROOMS % ("...of", "events { nodes { __typename ...told } }") + "fragment of on Room { subject ...of2 }"
+    "fragment of2 on Room { servedBy { status } servedBy { openRoomCount user { id } } }"
+    "fragment told on Event { sequence ... on RoomEvent { room { subject } } ... on AgentAssigned { cause } }",
+    "query ($first: Int = 1) { agents { nodes { departments { name } rooms(first: $first) { nodes { subject } } } } }",
+    ROOMS % ("id @skip(if: true) subject", "visitor @include(if: true) { id }"),
+    'mutation { saveVisitor(input: { token: "v" }) { clientMutationId visitor { id token customFields { key } } } }',
+    '{ user(by: { username: "anna" }) { agent { departments { id name } rooms { nodes { id } } } } viewer { name } }',
+    "{ __schema { queryType { name } } rooms(first: 0) { nodes { id } } }",
+]
+
+
+@pytest.mark.parametrize("text", READ)
+@pytest.mark.parametrize("scopes", [{"admin"}, {"rooms:read", "users:read", "visitors:read", "visitors:write"}])
+async def test_plan_waits_for_what_graphql_core_waits_for(world: World, scopes: set[str], text: str) -> None:
+    document = parse(text)
+    answers = []
+    for executor in (Executor, None):
+        caller = replace(world.context.caller, scopes=frozenset(scopes))
+        context = RequestContext(replace(world.context, caller=caller))
+        result: Any = execute(schema._schema, document, None, context, executor_class=executor)
+        answers.append(result if isinstance(result, ExecutionResult) else await result)
+
+    ours, theirs = answers
+    assert ours.data == theirs.data
+    assert _told(ours) == _told(theirs)
+
+
+def _told(result: ExecutionResult) -> list[tuple[str, Any]]:
+    """The errors; which of several that happen at once is first is left open by GraphQL."""
+    return sorted((error.message, error.path) for error in result.errors or ())
+
+
+async def test_document_of_too_many_selections_is_answered_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "MOST_PLANS", 2)
+
+    result = await schema.execute(READ[1], context_value=RequestContext(world.context))
+
+    assert result.errors is None
+    assert result.data is not None
+    assert [one["servedBy"] is not None for one in result.data["rooms"]["nodes"]] == [True, False]

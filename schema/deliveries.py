@@ -1,0 +1,213 @@
+"""What subscribers are sent of the facts they follow: written once for all who asked the same and may see the same.
+
+A subscription's generator gives facts. Here they become events, are written by a plan (plans.py), and are kept for as
+long as others of the same cohort are likely to come for them. A cohort changes nothing of what anybody is sent, and in
+which order: each subscriber has a position of its own in the log.
+"""
+
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
+from functools import cached_property
+from typing import Any, cast
+
+import msgspec
+from graphql import ExecutionResult as CoreResult
+from graphql import GraphQLError, OperationType, get_operation_ast
+from graphql.execution import create_source_event_stream, execute_subscription_event
+from graphql.execution.collect_fields import collect_fields
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
+
+from resolvers import access
+from schema.context import RequestContext
+from schema.documents import Document
+from schema.errors import from_exception, present
+from schema.events import of
+from schema.execution import Executor, selections
+from schema.plans import Run, Unplannable
+from schema.writers import Writer
+from storage.facts import AnyFact
+
+#: What all cohorts together keep: as much as a second of a busy deployment brings.
+KEPT_BYTES = 8 * 1024 * 1024
+#: A delivery takes this many times the bytes of its text.
+WEIGHT = 4
+
+
+class Delivery(ExecutionResult):
+    """The result that one fact makes, and its text."""
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The result as JSON, as it is sent."""
+        body: dict[str, Any] = {"data": self.data}
+        if self.errors:
+            body["errors"] = [error.formatted for error in self.errors]
+        return msgspec.json.encode(body)
+
+
+# ---------------------------------------------------------------- cohorts
+
+
+class Cohort:
+    """Those who asked the same and may see the same."""
+
+    def __init__(self, kept: "Cohorts") -> None:
+        self.members = 0
+        self._kept = kept
+
+    def find(self, sequence: int) -> Delivery | None:
+        """What was written of that fact, if it was and is still kept."""
+        return self._kept.find(self, sequence)
+
+    def keep(self, sequence: int, delivery: Delivery) -> None:
+        """Keep what was written of that fact, if there are others who may come for it."""
+        if self.members > 1:
+            self._kept.keep(self, sequence, delivery)
+
+
+class Cohorts:
+    """The cohorts of one process."""
+
+    def __init__(self) -> None:
+        self._cohorts: dict[Hashable, Cohort] = {}
+        self._kept: OrderedDict[tuple[Cohort, int], Delivery] = OrderedDict()
+        self._bytes = 0
+
+    @contextmanager
+    def join(self, key: Hashable) -> Iterator[Cohort]:
+        """Be a member of the cohort that the key stands for."""
+        cohort = self._cohorts.setdefault(key, Cohort(self))
+        cohort.members += 1
+        try:
+            yield cohort
+        finally:
+            cohort.members -= 1
+            if not cohort.members:
+                del self._cohorts[key]
+
+    def find(self, cohort: Cohort, sequence: int) -> Delivery | None:
+        return self._kept.get((cohort, sequence))
+
+    def keep(self, cohort: Cohort, sequence: int, delivery: Delivery) -> None:
+        if (cohort, sequence) in self._kept:
+            return
+        self._kept[cohort, sequence] = delivery
+        self._bytes += WEIGHT * len(delivery.encoded)
+        while self._bytes > KEPT_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= WEIGHT * len(oldest.encoded)
+
+
+# ---------------------------------------------------------------- following
+
+
+def is_subscription(document: Document, operation_name: str | None) -> bool:
+    """Whether the operation of that name is a subscription, of a document in which nothing is wrong."""
+    operation = get_operation_ast(document.node, operation_name)
+    return operation is not None and operation.operation is OperationType.SUBSCRIPTION and not document.errors
+
+
+async def follow(
+    document: Document, context: RequestContext, variables: Mapping[str, Any] | None, operation_name: str | None
+) -> AsyncGenerator[ExecutionResult, None]:
+    """The results of a subscription, or why there are none."""
+    context.plans = document.plans
+    executor = Executor.build(
+        document.schema,
+        document.node,
+        context_value=context,
+        raw_variable_values=dict(variables or {}),
+        operation_name=operation_name,
+    )
+    if isinstance(executor, list):
+        yield refused(executor)
+        return
+    assert isinstance(executor, Executor)
+    source: Any = create_source_event_stream(executor)
+    if executor.is_awaitable(source):
+        source = await source
+    if isinstance(source, CoreResult):
+        yield refused(source.errors or [])
+        return
+    with _cohort(document, context, variables, operation_name) as cohort:
+        writing = Writing(executor, cohort)
+        async with aclosing(source):
+            try:
+                async for fact in cast(AsyncIterable[AnyFact], source):
+                    yield writing.known(fact) or await writing.delivery(fact)
+            except Exception as error:
+                yield ExecutionResult(data=None, errors=[from_exception(error)])
+
+
+def refused(errors: list[GraphQLError]) -> PreExecutionError:
+    """The one result of a subscription that does not begin."""
+    present(errors)
+    return PreExecutionError(data=None, errors=errors)
+
+
+def _cohort(
+    document: Document, context: RequestContext, variables: Mapping[str, Any] | None, operation_name: str | None
+) -> AbstractContextManager[Cohort]:
+    if context.cohorts is None:
+        return nullcontext(Cohort(Cohorts()))
+    asked = msgspec.json.encode(variables or {}, order="deterministic")
+    return context.cohorts.join((document, operation_name, asked, access.permissions_of(context.reading.caller)))
+
+
+class Writing:
+    """How one subscriber's facts are written."""
+
+    def __init__(self, executor: Executor, cohort: Cohort) -> None:
+        self._executor = executor
+        self._cohort = cohort
+        self._name, self._writer = _root(executor)
+
+    def known(self, fact: AnyFact) -> Delivery | None:
+        """What another subscriber was sent of the fact, if it may be sent to this one."""
+        return self._cohort.find(fact.sequence)
+
+    async def delivery(self, fact: AnyFact) -> Delivery:
+        """What the subscriber is sent of the fact."""
+        event = of(fact)
+        context: RequestContext = self._executor.context_value
+        context.forget()  # what is read beside one event is read anew for the next
+        if self._writer is not None:
+            run = Run(context, self._executor.variable_values)
+            try:
+                written = self._writer.write(event, run)
+                alone = bool(run.pending)
+                await run.settle()
+            except Exception:
+                run.abandon()
+            else:
+                delivery = Delivery({self._name: written}, None)
+                if not alone:  # what was read beside the fact is as it is now, and as the caller may see it
+                    self._cohort.keep(fact.sequence, delivery)
+                return delivery
+        result: Any = execute_subscription_event(self._executor.build_per_event_executor(event))
+        if self._executor.is_awaitable(result):
+            result = await result
+        if result.errors:
+            present(result.errors)
+        return Delivery(result.data, result.errors)
+
+
+def _root(executor: Executor) -> tuple[str, Writer | None]:
+    """The name of the one field of the subscription in its results, and what writes its value."""
+    root = executor.schema.subscription_type
+    assert root is not None
+    asked = collect_fields(
+        executor.schema,
+        executor.fragments,
+        executor.variable_values,
+        root,
+        executor.operation,
+        executor.hide_suggestions,
+    ).grouped_field_set
+    ((name, details),) = asked.items()
+    try:
+        return name, executor.plans.writer(root.fields[details[0].node.name.value].type, selections(details))
+    except Unplannable:
+        return name, None
