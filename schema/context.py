@@ -1,6 +1,7 @@
 """What one GraphQL operation is given as `info.context`; what resolvers are given is resolvers.context.Context."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import strawberry
 from graphql import FieldNode
@@ -30,8 +31,8 @@ class RequestContext:
         #: What resolvers that read are given.
         self.reading = reading
         self.loaders = Loaders(reading)
-        #: How what the document asks for is written, when the document was known before.
-        self.plans: Plans | None = None
+        #: How what the document asks for is written, given its variables; None when nobody keeps the document.
+        self.plans: Callable[[Mapping[str, Any]], Plans] | None = None
         self._head: str | SwitchboardError | None = None
 
     def mutation(self, client_mutation_id: str | None) -> Context:

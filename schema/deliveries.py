@@ -177,7 +177,7 @@ class Writing:
             run = Run(context, self._executor.variable_values)
             try:
                 written = self._writer.write(event, run)
-                alone = bool(run.pending)
+                alone = not run.settled
                 await run.settle()
             except Exception:
                 run.abandon()

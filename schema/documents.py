@@ -1,12 +1,13 @@
 """Documents that were parsed and validated before, kept for those who send the same text again."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from graphql import (
+    DirectiveNode,
     DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
@@ -15,9 +16,12 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
+    VariableNode,
+    Visitor,
     parse,
     specified_rules,
     validate,
+    visit,
 )
 from strawberry.extensions import SchemaExtension
 
@@ -34,7 +38,8 @@ KEPT_CHARACTERS = 400_000
 LONGEST_KEPT_CHARACTERS = 20_000
 #: Of one document. Each costs time to find and to write.
 MOST_ERRORS = 20
-#: For how many combinations of page sizes it is remembered that a document is within its limits.
+#: For how many combinations of page sizes it is remembered that a document is within its limits, and for how many of
+#: switches how it is written.
 KEPT_SIZES = 32
 NO_ANSWER = Answer()
 
@@ -47,16 +52,31 @@ class Document:
         self.limits = limits
         self._sizes: set[tuple[object, ...]] = set()
         self._size_variables: frozenset[str] | None = None
+        self._plans: dict[tuple[object, ...], Plans] = {}
         self.has_one_operation = sum(isinstance(node, OperationDefinitionNode) for node in self.node.definitions) == 1
         self.schema = schema
 
+    def plans(self, variables: Mapping[str, Any]) -> Plans:
+        """How what it asks for is written, with these values of its variables."""
+        values = tuple(variables.get(name) for name in self._switches)
+        known = self._plans.get(values)
+        if known is None:
+            known = Plans(self.schema, self._fragments, dict(zip(self._switches, values, strict=True)))
+            if len(self._plans) < KEPT_SIZES:
+                self._plans[values] = known
+        return known
+
     @cached_property
-    def plans(self) -> Plans:
-        """How what it asks for is written."""
-        fragments = {
-            node.name.value: node for node in self.node.definitions if isinstance(node, FragmentDefinitionNode)
-        }
-        return Plans(self.schema, fragments)
+    def _fragments(self) -> Mapping[str, FragmentDefinitionNode]:
+        fragments = [node for node in self.node.definitions if isinstance(node, FragmentDefinitionNode)]
+        return {fragment.name.value: fragment for fragment in fragments}
+
+    @cached_property
+    def _switches(self) -> Sequence[str]:
+        """The variables by which directives decide what is asked for at all."""
+        seen = Switches()
+        visit(self.node, seen)
+        return sorted(seen.names)
 
     @cached_property
     def only_reads(self) -> bool:
@@ -95,6 +115,17 @@ class Document:
         # Where the schema is not to be read, it is not to be guessed either.
         hide = not self.limits.introspection
         return invalid_document(validate(self.schema, self.node, rules, max_errors=MOST_ERRORS, hide_suggestions=hide))
+
+
+class Switches(Visitor):
+    """Finds the variables that stand in directives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_directive(self, node: DirectiveNode, *_: object) -> None:
+        self.names |= {one.value.name.value for one in node.arguments or () if isinstance(one.value, VariableNode)}
 
 
 def parse_within(text: str, limits: Limits) -> DocumentNode:

@@ -11,6 +11,7 @@ from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLOutpu
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from schema import introspection
 from schema.context import RequestContext
 from schema.plans import Plans, Run
 
@@ -20,8 +21,9 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        switches = self.variable_values.coerced
         known = self.context_value.plans if isinstance(self.context_value, RequestContext) else None
-        self.plans = known or Plans(self.schema, self.fragment_definitions)
+        self.plans = known(switches) if known else Plans(self.schema, self.fragment_definitions, switches)
 
     def complete_object_value(
         self,
@@ -37,6 +39,9 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
                 return_type, field_details_list, info, path, result, position_context
             )
 
+        if introspection.is_root(return_type, path) and isinstance(self.context_value, RequestContext):
+            keep = not self.variable_values.coerced
+            return introspection.answer(long_way, path, self.plans, keep=keep)
         plan = self.plans.of(return_type, selections(field_details_list))
         return long_way() if plan is None else self._planned(lambda run: plan(result, run), long_way)
 
@@ -59,7 +64,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         plan = self.plans.of(kind, selections(field_details_list)) if isinstance(kind, GraphQLObjectType) else None
         if plan is None or type(result) is not list:
             return long_way()
-        return self._planned(lambda run: [plan(one, run) for one in result], long_way)
+        return self._planned(lambda run: run.write_all(result, plan), long_way)
 
     def _planned(self, write: Callable[[Run], Any], long_way: Callable[[], Any]) -> Any:
         """What `write` writes once everything it waits for is there, or else what `long_way` makes of it."""
@@ -69,7 +74,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         except Exception:
             run.abandon()
             return long_way()
-        return self._settled(run, written, long_way) if run.pending else written
+        return written if run.settled else self._settled(run, written, long_way)
 
     async def _settled(self, run: Run, written: Any, long_way: Callable[[], Any]) -> Any:
         try:

@@ -4,8 +4,10 @@ One pass over the syntax tree, in which every fragment is measured once, however
 weighs can grow exponentially with its length, what it takes to weigh it grows with its length alone.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +16,9 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLEnumType,
     GraphQLField,
+    GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -34,8 +38,6 @@ from storage.errors import QueryTooComplex
 POINTS = "points of complexity"
 #: How many entries of a list that is not read in pages are reckoned with: roles, departments, ...
 LIST_ENTRIES = 2
-#: The same of the lists of introspection, which are longer, but the same for everybody.
-INTROSPECTION_ENTRIES = 8
 #: What a page holds, when a document does not say how much, and at most.
 PAGE_ENTRIES, MOST_PAGE_ENTRIES = 50, 200
 #: The fields of a page that hold its entries.
@@ -69,7 +71,7 @@ class Limits:
     aliases: int = 100
     directives: int = 50
     root_fields: int = 50
-    complexity: int = 500_000
+    complexity: int = 200_000
     introspection: bool = True
 
 
@@ -227,7 +229,9 @@ class _Scale:
         type_ = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
         if not is_list_type(type_):
             return 1
-        return INTROSPECTION_ENTRIES if is_introspection_type(get_named_type(type_)) else LIST_ENTRIES
+        if is_introspection_type(get_named_type(type_)):
+            return _introspection_entries(self.schema).get(node.name.value, LIST_ENTRIES)
+        return LIST_ENTRIES
 
     def _page_entries(self, node: FieldNode) -> int:
         for argument in node.arguments or ():
@@ -253,6 +257,31 @@ class _Scale:
         ]
         # Operations may differ in their defaults: the largest counts.
         return max((_whole(one.value) for one in defaults if isinstance(one, IntValueNode)), default=None)
+
+
+@cache
+def _introspection_entries(schema: GraphQLSchema) -> Mapping[str, int]:
+    """How long the lists of introspection are, by their field: on average, over all types or all fields there are."""
+    types = schema.type_map.values()
+    fields = [
+        declared
+        for type_ in types
+        if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType)
+        for declared in type_.fields.values()
+    ]
+    totals = {
+        "fields": len(fields),
+        "inputFields": sum(len(one.fields) for one in types if isinstance(one, GraphQLInputObjectType)),
+        "enumValues": sum(len(one.values) for one in types if isinstance(one, GraphQLEnumType)),
+        "interfaces": len(types),
+        "possibleTypes": len(types),
+    }
+    return {
+        "types": len(types),
+        "directives": len(schema.directives),
+        "args": math.ceil(sum(len(one.args) for one in fields) / len(fields)),
+        **{name: math.ceil(total / len(types)) for name, total in totals.items()},
+    }
 
 
 def _counting(node: FieldNode, parent: Any) -> int:

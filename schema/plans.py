@@ -12,6 +12,8 @@ from types import CoroutineType
 from typing import Any, NamedTuple, TypeAlias
 
 from graphql import (
+    BooleanValueNode,
+    DirectiveNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -27,6 +29,7 @@ from graphql import (
     GraphQLUnionType,
     InlineFragmentNode,
     SelectionSetNode,
+    VariableNode,
     is_abstract_type,
 )
 from graphql.execution.values import VariableValues, get_argument_values
@@ -39,8 +42,14 @@ from schema.writers import Mismatch, Write, Writer, leaf, list_of
 Row: TypeAlias = dict[str, Any]
 Selections: TypeAlias = Sequence[SelectionSetNode]
 
+#: The directives that decide whether something is asked for at all.
+SWITCHES = frozenset({"skip", "include"})
 #: Of one document. One that is larger is not planned beyond that.
 MOST_PLANS = 1_000
+#: How many entries of lists are written without letting others have their turn, and so many at a time of longer lists:
+#: some milliseconds' worth.
+TURN = 250
+PART = 50
 AWAITABLE = (CoroutineType, asyncio.Future)
 
 
@@ -63,13 +72,26 @@ class Pending(NamedTuple):
     step: "Step"
 
 
+class Postponed(NamedTuple):
+    """A list that is written later, and where."""
+
+    values: Sequence[Any]
+    written: list[Any]
+    write: Write
+
+
 class Run:
-    """One run of a plan, for one operation."""
+    """One run of a plan, for one operation.
+
+    Long lists are written a part at a time, so that others have their turn in between.
+    """
 
     def __init__(self, context: Any, variables: VariableValues) -> None:
         self.context = context
         self.variables = variables
         self.pending: list[Pending] = []
+        self._left = TURN
+        self._postponed: list[Postponed] = []
         self._given: dict[Step, dict[str, Any]] = {}
 
     def given(self, step: "Step") -> dict[str, Any]:
@@ -79,10 +101,26 @@ class Run:
             known = self._given[step] = step.arguments(self)
         return known
 
+    @property
+    def settled(self) -> bool:
+        """Whether everything is written."""
+        return not self.pending and not self._postponed
+
+    def write_all(self, values: Sequence[Any], write: Write) -> list[Any]:
+        """What is written of the entries of a list, some of them later (settle)."""
+        if len(values) <= self._left:
+            self._left -= len(values)
+            return [write(value, self) for value in values]
+        written: list[Any] = [None] * len(values)
+        self._postponed.append(Postponed(values, written, write))
+        return written
+
     async def settle(self) -> None:
-        """Write what had to be waited for: all of it at once, and then what that brought to wait for."""
+        """Write what was postponed, and what had to be waited for: all of it at once, and then what that brought."""
         try:
-            while self.pending:
+            while not self.settled:
+                while self._postponed:
+                    await self._write_postponed(self._postponed.pop())
                 waited, self.pending = self.pending, []
                 values = await asyncio.gather(*(one.value for one in waited), return_exceptions=True)
                 for one, value in zip(waited, values, strict=True):
@@ -92,6 +130,13 @@ class Run:
         except BaseException:
             self.abandon()
             raise
+
+    async def _write_postponed(self, one: "Postponed") -> None:
+        for start in range(0, len(one.values), PART):
+            await asyncio.sleep(0)
+            self._left = TURN
+            for index, value in enumerate(one.values[start : start + PART], start):
+                one.written[index] = one.write(value, self)
 
     def abandon(self) -> None:
         """Wait for nothing."""
@@ -224,9 +269,13 @@ def compiled(steps: Sequence[Step]) -> Write:
 class Plans:
     """The plans of one document, each made when it is first needed: what is never met costs nothing."""
 
-    def __init__(self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], switches: Mapping[str, Any]
+    ) -> None:
         self._schema = schema
         self._fragments = fragments
+        #: The values of the variables by which @skip and @include decide.
+        self._switches = switches
         declared: Any = schema
         self._scalars = declared._strawberry_schema.schema_converter.scalar_registry
         self._config = declared._strawberry_schema.config
@@ -304,8 +353,8 @@ class Plans:
         self, kind: GraphQLObjectType, selection: SelectionSetNode, asked: dict[str, list[FieldNode]], spread: set[str]
     ) -> None:
         for node in selection.selections:
-            if node.directives:
-                raise Unplannable
+            if node.directives and not all(map(self._includes, node.directives)):
+                continue
             match node:
                 case FieldNode():
                     asked.setdefault((node.alias or node.name).value, []).append(node)
@@ -317,6 +366,19 @@ class Plans:
                     fragment = self._fragments[name.value]
                     if self._applies(fragment.type_condition.name.value, kind):
                         self._collect(kind, fragment.selection_set, asked, spread)
+
+    def _includes(self, directive: DirectiveNode) -> bool:
+        if directive.name.value not in SWITCHES:
+            raise Unplannable
+        (condition,) = directive.arguments or ()
+        match condition.value:
+            case BooleanValueNode(value=value):
+                pass
+            case VariableNode(name=name):
+                value = self._switches[name.value]
+            case _:
+                raise Unplannable
+        return bool(value) is (directive.name.value == "include")
 
     def _applies(self, condition: str, kind: GraphQLObjectType) -> bool:
         wider = self._schema.type_map[condition]

@@ -63,16 +63,17 @@ def _int(value: Any, _: Any) -> int:
 
 def list_of(item: Writer, *, nullable: bool) -> Writer:
     """Writes lists."""
-    write = item.write
 
-    def write_all(values: Any, run: Any) -> list[Any]:
+    def write(value: Any, run: Any) -> Any:
+        if value is None:
+            if nullable:
+                return None
+            raise Mismatch
+        return item.write(value, run)
+
+    def write_all(values: Any, run: Any) -> Any:
         if type(values) is not list:
             raise Mismatch
-        if nullable:
-            return [None if value is None else write(value, run) for value in values]
-        for value in values:
-            if value is None:
-                raise Mismatch
-        return [write(value, run) for value in values]
+        return run.write_all(values, write)
 
     return Writer.calling(write_all)

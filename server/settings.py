@@ -122,7 +122,7 @@ class Settings:
     max_directives: int = setting(50, integer(0, 100_000), "The most directives in an operation.")
     max_root_fields: int = setting(50, integer(1, 100_000), "The most fields at the root of an operation.")
     max_complexity: int = setting(
-        500_000,
+        200_000,
         integer(10, 1_000_000_000),
         "The most points of complexity in an operation: each field is one, as often as the pages and lists around it "
         "may repeat it.",

@@ -10,7 +10,7 @@ from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import WriteConcern
-from pymongo.errors import CollectionInvalid, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import CollectionInvalid, ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
 from ulid import ULID
@@ -145,7 +145,8 @@ def unavailable(error: BaseException) -> Unavailable | None:
 def passing(error: PyMongoError) -> bool:
     """Whether the same thing may go well in a moment: a write conflict, a failover, a broken connection."""
     return (
-        isinstance(error, ConnectionFailure)
+        # A node that came up a moment ago may say that it knows no sessions: for the driver, the wrong configuration.
+        isinstance(error, ConnectionFailure | ConfigurationError)
         or error.timeout
         or error.has_error_label("TransientTransactionError")
         or error.has_error_label("RetryableWriteError")

@@ -64,6 +64,16 @@ def test_what_graphiql_and_dashboards_ask_is_well_within(text: str) -> None:
     check(text, replace(WITHIN, complexity=WITHIN.complexity // 2, depth=16))
 
 
+def test_introspection_is_weighed_by_the_lists_there_are() -> None:
+    """Many small questions about the schema are not small: each has an entry for every type."""
+    inner = "fields { type { ofType { fields { name description } interfaces { name } } } }"
+
+    check(f"{{ __schema {{ types {{ {inner} }} }} }}")
+    assert "points of complexity" in refusal(
+        "{" + " ".join(f"a{number}: __schema {{ types {{ {inner} }} }}" for number in range(49)) + "}"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "allowed", "message"),
     [

@@ -38,7 +38,7 @@ def test_without_variables_every_setting_has_its_default() -> None:
         max_aliases=100,
         max_directives=50,
         max_root_fields=50,
-        max_complexity=500_000,
+        max_complexity=200_000,
         max_operations_per_connection=1_000,
         max_operations_per_caller=50_000,
         max_connections_per_caller=50_000,

@@ -1,8 +1,10 @@
-"""What comes out of MongoDB is what went in, down to its type: JSON, and the filters in memory, know no other."""
+"""What comes out of MongoDB is what went in, down to its type: JSON, and the filters in memory, know no other. And which
+of its errors may pass."""
 
 import pytest
+from pymongo.errors import AutoReconnect, ConfigurationError, DuplicateKeyError, OperationFailure, PyMongoError
 
-from storage.database import Database
+from storage.database import Database, passing
 
 
 @pytest.mark.parametrize("number", [1, 2**31, -(2**31) - 1, 2**53 - 1, 1.5, 1e18])
@@ -14,3 +16,18 @@ async def test_numbers_come_back_as_they_were(mongodb_uri: str, empty_database: 
 
     assert found == {"_id": "one", "held": {"in": [number]}}
     assert type(found["held"]["in"][0]) is type(number)
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (AutoReconnect("connection closed"), True),
+        (ConfigurationError("Sessions are not supported by this MongoDB deployment"), True),
+        (OperationFailure("query plan killed", 175), True),
+        (OperationFailure("interrupted", 11_601), True),
+        (OperationFailure("unknown operator", 2), False),
+        (DuplicateKeyError("the value is there already", 11_000), False),
+    ],
+)
+def test_what_passes_is_tried_again(error: PyMongoError, passes: bool) -> None:
+    assert passing(error) is passes

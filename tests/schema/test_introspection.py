@@ -1,0 +1,57 @@
+"""Asking about the schema keeps nobody else waiting, and is answered from memory the next time."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from graphql import get_introspection_query, graphql_sync
+
+from resolvers.context import Context
+from schema import introspection
+from schema.context import RequestContext
+from schema.schema import schema
+
+EVERYTHING = get_introspection_query(input_value_deprecation=True, specified_by_url=True)
+
+
+async def ask(text: str, **variables: object) -> Any:
+    context = RequestContext(Context(services=None))  # type: ignore[arg-type]
+    return await schema.execute(text, variable_values=variables, context_value=context)
+
+
+async def test_answer_is_that_of_graphql_core() -> None:
+    first, again = await ask(EVERYTHING), await ask(EVERYTHING)
+
+    assert first.errors is None
+    assert first.data == again.data == graphql_sync(schema._schema, EVERYTHING).data
+
+
+async def test_others_are_answered_in_the_meantime() -> None:
+    ended: list[str] = []
+
+    async def asked(text: str, name: str) -> None:
+        assert (await ask(text)).errors is None
+        ended.append(name)
+
+    await asyncio.gather(
+        asked(f"# anew\n{EVERYTHING}", "everything"), *(asked("{ __typename }", "one") for _ in range(5))
+    )
+
+    assert ended == [*["one"] * 5, "everything"]
+
+
+async def test_what_variables_decide_is_found_anew() -> None:
+    text = "query ($name: String!) { __type(name: $name) { name } }"
+
+    answers = [await ask(text, name=name) for name in ("Room", "Agent")]
+
+    assert [answer.data for answer in answers] == [{"__type": {"name": "Room"}}, {"__type": {"name": "Agent"}}]
+
+
+async def test_no_more_than_a_few_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(introspection, "KEPT", 2)
+
+    for number in range(4):
+        await ask(f"{{ __schema {{ n{number}: queryType {{ name }} }} }}")
+
+    assert len(introspection._answers) == 2
