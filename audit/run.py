@@ -211,8 +211,10 @@ def operations(url: str, token: str, wanted: int, log: Path) -> Row:
     found = re.search(r"(\d+) generated", done.stdout)
     generated = int(found.group(1)) if found else 0
     inside = codes.get("INTERNAL", 0) + log.read_text().count("Traceback")
-    good = done.returncode == 0 and not inside
+    answered = codes.get("ANSWERED", 0)  # what hung is not among them
+    good = done.returncode == 0 and not inside and wanted <= generated <= answered
     if not good:
+        say(f"{generated} operations generated, {answered} answered, {wanted} wanted")
         say(done.stdout[-5_000:])
         say(log.read_text()[-5_000:])
     result = f"{generated:,} operations: {codes.get('OK', 0):,} succeeded, {inside} INTERNAL or 5xx, " + (

@@ -170,13 +170,18 @@ def require_known(scopes: Iterable[str], *, key: str) -> None:
 
 
 def require_no_raise(caller: Caller, role_names: Iterable[str], *, what: str, strictly: bool = False) -> None:
-    """Raise Forbidden when somebody with these roles may do more than the caller.
+    """Raise Forbidden, with a scope that is missing, when somebody with these roles may do more than the caller.
 
-    What serving conversations needs does not count, since agents:write hands it out, unless `strictly`.
+    What serving conversations takes does not count for those who hand it out, by agents:write, unless `strictly`.
     """
-    beyond = scopes_of(role_names) - caller.scopes - (frozenset() if strictly else _SERVING)
-    if beyond and not caller.may(ADMIN):
-        raise Forbidden(f"{what} would reach beyond what this token may do itself: {', '.join(sorted(beyond))}.")
+    if caller.may(ADMIN):
+        return
+    given = _SERVING if caller.may("agents:write") and not strictly else frozenset[str]()
+    beyond = sorted(scopes_of(role_names) - caller.scopes - given)
+    if beyond:
+        raise Forbidden(
+            f"{what} would reach beyond what this token may do itself: {', '.join(beyond)}.", scope=beyond[0]
+        )
 
 
 # ---------------------------------------------------------------- which rooms and departments

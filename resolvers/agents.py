@@ -102,13 +102,14 @@ async def add_agent(
     """Make a user an agent, which gives it the role livechat-agent too. One that is an agent stays as it is."""
     before = await users.get(change.tx, user_id)
     access.require_no_raise(change.caller, before.roles, what="Making this user an agent")
-    if before.agent is not None:
-        return AgentAddition(before, False)
+    # What would be refused of a user is refused of an agent too, though it stays as it is.
     profile = AgentProfile(
         status=status,
         max_rooms=_limit(max_rooms),
         department_ids=await _departments(change, department_ids),
     )
+    if before.agent is not None:
+        return AgentAddition(before, False)
     after, facts = _become_agent(before, profile)
     after = msgspec.structs.replace(after, updated_at=change.tx.now)
     return AgentAddition(await users.update(change.tx, before, after, *facts), True)
@@ -119,8 +120,7 @@ async def remove_agent(change: Change, *, user_id: str) -> User:
     """Make an agent an ordinary user, without the role livechat-agent; the rooms it serves go back to the queue."""
     tx = change.tx
     before = await _agent(tx, user_id, key="userId")
-    access.require_no_raise(change.caller, before.roles, what="Removing this agent")
-    access.require_managed(change.caller, _profile(before).department_ids)
+    _require_managed(change, before)
     await requeue_rooms_of(change, before, before)
     rest = tuple(name for name in before.roles if name != stored_roles.AGENT)
     after = msgspec.structs.replace(before, agent=None, roles=rest, updated_at=tx.now)
@@ -132,6 +132,8 @@ async def remove_agent(change: Change, *, user_id: str) -> User:
 async def set_agent_status(change: Change, *, agent_id: str, status: AgentStatus) -> User:
     """Available agents get rooms; others keep those they serve. Signed-in agents may say it of themselves."""
     before = await _agent(change.tx, agent_id, key="agentId")
+    if change.caller.user is None or change.caller.user.id != agent_id:
+        _require_managed(change, before)
     if _profile(before).status is status:
         return before
     after = _with_profile(change.tx, before, status=status)
@@ -148,6 +150,7 @@ async def update_agent(
 ) -> User:
     """Change an agent's limit or departments. A lower limit takes no room away; it only keeps new ones from coming."""
     before = await _agent(change.tx, agent_id, key="agentId")
+    _require_managed(change, before)
     after = await _changed(change, before, max_rooms=max_rooms, department_ids=department_ids)
     if after == before:
         return before
@@ -302,6 +305,12 @@ async def _agent(tx: Transaction, user_id: str, *, key: str) -> User:
     if user.agent is None:
         raise NotAnAgent(f"The user {shorten(user.username)} is not an agent; call addAgent first.")
     return user
+
+
+def _require_managed(change: Change, agent: User) -> None:
+    """Raise Forbidden unless the caller may decide about this agent, and about every department that it works in."""
+    access.require_no_raise(change.caller, agent.roles, what="Changing this agent")
+    access.require_managed(change.caller, _profile(agent).department_ids)
 
 
 def _profile(user: User) -> AgentProfile:

@@ -17,12 +17,12 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _USERNAME = re.compile(r"[^\s\x00-\x1f\x7f]+")
 
 
-def text(value: str, key: str, *, longest: int = TEXT_CHARACTERS, shortest: int = 1) -> str:
-    """The text, if it has between `shortest` and `longest` characters and every one can be stored."""
-    if not shortest <= len(value) <= longest:
+def text(value: str, key: str, *, longest: int = TEXT_CHARACTERS) -> str:
+    """The text, if it has between 1 and `longest` characters, is not blank, and every character can be stored."""
+    if not 1 <= len(value) <= longest:
         got = "is empty" if not value else f"has {len(value)}"
-        raise Invalid(f"{key} must have {shortest} to {longest} characters; this one {got}.", key=key)
-    if shortest and not value.strip():
+        raise Invalid(f"{key} must have 1 to {longest} characters; this one {got}.", key=key)
+    if not value.strip():
         raise Invalid(f"{key} must not be blank.", key=key)
     try:
         value.encode()
@@ -32,8 +32,8 @@ def text(value: str, key: str, *, longest: int = TEXT_CHARACTERS, shortest: int 
 
 
 def optional_text(value: str | None, key: str, *, longest: int = TEXT_CHARACTERS) -> str | None:
-    """The text as `text` takes it, but it may be empty or None."""
-    return None if value is None else text(value, key, longest=longest, shortest=0)
+    """The text as `text` takes it, or None: that there is none is said by null, and not by an empty text."""
+    return None if value is None else text(value, key, longest=longest)
 
 
 def username(value: str, key: str = "username") -> str:

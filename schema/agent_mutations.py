@@ -134,6 +134,8 @@ class AgentMutations:
     async def add_agent(self, info: Info, input: Input[AddAgentInput]) -> AddAgentPayload | None:
         """Makes a user an omnichannel agent, and gives it the role `livechat-agent`.
 
+        One that is an agent already stays as it is, whatever else is given: `updateAgent` changes it.
+
         Rooms that wait may be routed to it at once. Recorded as `AgentAdded`, and as `UserRolesChanged` when the role
         was new to it.
         """

@@ -5,6 +5,8 @@ long as others of the same cohort are likely to come for them. A cohort changes 
 which order: each subscriber has a position of its own in the log.
 """
 
+import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
@@ -22,13 +24,18 @@ from strawberry.types.execution import PreExecutionError
 from resolvers import access
 from schema.context import RequestContext
 from schema.documents import Document
-from schema.errors import from_exception, present
+from schema.errors import from_exception, passes, present
+from schema.event_types import Event
 from schema.events import of
 from schema.execution import Executor, selections
 from schema.plans import Run, Unplannable
 from schema.writers import Writer
 from storage.facts import AnyFact
 
+logger = logging.getLogger(__name__)
+
+#: How long to wait before reading again what the database did not answer.
+PAUSE_SECONDS = 0.5
 #: What all cohorts together keep: as much as a second of a busy deployment brings.
 KEPT_BYTES = 8 * 1024 * 1024
 #: A delivery takes this many times the bytes of its text.
@@ -161,6 +168,7 @@ class Writing:
 
     def __init__(self, executor: Executor, cohort: Cohort) -> None:
         self._executor = executor
+        self._context: RequestContext = executor.context_value
         self._cohort = cohort
         self._name, self._writer = _root(executor)
 
@@ -169,28 +177,42 @@ class Writing:
         return self._cohort.find(fact.sequence)
 
     async def delivery(self, fact: AnyFact) -> Delivery:
-        """What the subscriber is sent of the fact."""
+        """What the subscriber is sent of the fact, once the database answers everything that is to be read beside it.
+
+        Until then the subscriber waits, for an event without its cursor would be one that it missed.
+        """
         event = of(fact)
-        context: RequestContext = self._executor.context_value
-        context.forget()  # what is read beside one event is read anew for the next
-        if self._writer is not None:
-            run = Run(context, self._executor.variable_values)
-            try:
-                written = self._writer.write(event, run)
-                alone = not run.settled
-                await run.settle()
-            except Exception:
-                run.abandon()
-            else:
-                delivery = Delivery({self._name: written}, None)
-                if not alone:  # what was read beside the fact is as it is now, and as the caller may see it
-                    self._cohort.keep(fact.sequence, delivery)
+        while True:
+            self._context.forget()  # what is read beside one event is read anew for the next
+            delivery = await self._planned(fact, event) or await self._executed(event)
+            if not any(map(passes, delivery.errors or ())):
+                present(delivery.errors or [])
                 return delivery
+            logger.info("What belongs to an event could not be read, trying again.")
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _planned(self, fact: AnyFact, event: Event) -> Delivery | None:
+        """What the plan writes; None when it cannot."""
+        if self._writer is None:
+            return None
+        run = Run(self._context, self._executor.variable_values)
+        try:
+            written = self._writer.write(event, run)
+            alone = not run.settled
+            await run.settle()
+        except Exception:
+            run.abandon()
+            return None
+        delivery = Delivery({self._name: written}, None)
+        if not alone:  # what was read beside the fact is as it is now, and as the caller may see it
+            self._cohort.keep(fact.sequence, delivery)
+        return delivery
+
+    async def _executed(self, event: Event) -> Delivery:
+        """What graphql-core makes of it, errors included."""
         result: Any = execute_subscription_event(self._executor.build_per_event_executor(event))
         if self._executor.is_awaitable(result):
             result = await result
-        if result.errors:
-            present(result.errors)
         return Delivery(result.data, result.errors)
 
 

@@ -27,7 +27,7 @@ from strawberry.extensions import SchemaExtension
 
 from schema import limits
 from schema.context import WITHIN, RequestContext
-from schema.errors import invalid_document
+from schema.errors import from_exception, invalid_document
 from schema.limits import Limits
 from schema.plans import Plans
 from schema.selections import Answer, answers
@@ -36,6 +36,8 @@ from storage.errors import QueryTooComplex
 #: How many characters of documents are kept in all, and in one: a parsed document takes some 150 bytes for each.
 KEPT_CHARACTERS = 400_000
 LONGEST_KEPT_CHARACTERS = 20_000
+#: What graphql-core says when it has compared as many fields and fragments with each other as it is willing to.
+ABORTED = "Validation aborted."
 #: Of one document. Each costs time to find and to write.
 MOST_ERRORS = 20
 #: For how many combinations of page sizes it is remembered that a document is within its limits, and for how many of
@@ -114,7 +116,10 @@ class Document:
         rules = specified_rules if self.limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
         # Where the schema is not to be read, it is not to be guessed either.
         hide = not self.limits.introspection
-        return invalid_document(validate(self.schema, self.node, rules, max_errors=MOST_ERRORS, hide_suggestions=hide))
+        errors = validate(self.schema, self.node, rules, max_errors=MOST_ERRORS, hide_suggestions=hide)
+        if [error.message for error in errors] == [ABORTED]:
+            return [from_exception(QueryTooComplex("The document takes too long to validate; make it smaller."))]
+        return invalid_document(errors)
 
 
 class Switches(Visitor):

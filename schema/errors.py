@@ -11,7 +11,7 @@ from strawberry.exceptions import MissingQueryError, StrawberryInputCoercionErro
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from storage.database import unavailable
-from storage.errors import SwitchboardError
+from storage.errors import SwitchboardError, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,30 @@ _BAD_VARIABLE = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([^:]*))
 _REPEATED = re.compile(r"(cannot represent [\w\s-]*value): .*$|[,;]? [Ff]ound:? .*$", re.DOTALL)
 
 
-def present(errors: list[GraphQLError]) -> None:
+def present(errors: list[GraphQLError], *, changing: bool = False) -> None:
     """Turn what execution raised into what clients may see, in place: a code, the data beside it, and nothing from
-    inside."""
+    inside. `changing`: it executed mutations."""
     for error in errors:
         if "code" not in (error.extensions or {}):
             error.message, error.extensions = _told(error)
+            if changing and len(error.path or ()) > 1:
+                _say_that_it_changed(error)
+
+
+def _say_that_it_changed(error: GraphQLError) -> None:
+    """What is read for the answer to a mutation is read when the change has been made."""
+    if error.extensions and error.extensions["code"] == Unavailable.code:
+        error.message = (
+            "The change was made, but what was asked for beside it could not be read; do not send it again without "
+            "the same clientMutationId."
+        )
+        error.extensions["retryable"] = False
+
+
+def passes(error: GraphQLError) -> bool:
+    """Whether what an event raised is that the database did not answer: later it will."""
+    cause = _cause(error)
+    return isinstance(cause, Unavailable) or unavailable(cause) is not None
 
 
 def from_exception(exception: Exception) -> GraphQLError:

@@ -7,7 +7,15 @@ cannot write it, graphql-core does the same again, and finds out what is to be t
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLOutputType, SelectionSetNode
+from graphql import (
+    DocumentNode,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    SelectionSetNode,
+)
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -24,6 +32,14 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         switches = self.variable_values.coerced
         known = self.context_value.plans if isinstance(self.context_value, RequestContext) else None
         self.plans = known(switches) if known else Plans(self.schema, self.fragment_definitions, switches)
+
+    @classmethod
+    def build(cls, schema: GraphQLSchema, document: DocumentNode, *args: Any, **kwargs: Any) -> Any:
+        """As graphql-core builds one; where the schema is not to be read, it is not to be guessed either."""
+        context = args[1] if len(args) > 1 else kwargs.get("context_value")
+        if isinstance(context, RequestContext) and not context.limits.introspection:
+            kwargs["hide_suggestions"] = True
+        return super().build(schema, document, *args, **kwargs)
 
     def complete_object_value(
         self,

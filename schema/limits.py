@@ -44,13 +44,6 @@ PAGE_ENTRIES, MOST_PAGE_ENTRIES = 50, 200
 ENTRIES = frozenset({"nodes", "edges"})
 #: What counting a list takes, beside reading it; events are looked at one by one where a filter asks for it.
 COUNT_POINTS, EVENT_COUNT_POINTS = 100, 5_000
-#: Response names given more than once in one selection, in a whole document: validation compares all with all.
-REPETITIONS = 50
-#: Fragments in a document, spreads in one selection, and operations in a document, for the same reason: validation
-#: looks at each pair of fragments that are spread side by side, and at all fragments for each operation.
-FRAGMENTS = 100
-SPREADS = 40
-OPERATIONS = 50
 HINTS = MappingProxyType(
     {
         POINTS: " Ask for smaller pages or fewer fields: each field is one point, as often as the pages and lists "
@@ -71,6 +64,11 @@ class Limits:
     aliases: int = 100
     directives: int = 50
     root_fields: int = 50
+    operations: int = 50
+    fragments: int = 100
+    #: Validation looks at each pair of fields of the same response name, and of fragments that are spread side by side.
+    repetitions: int = 50
+    spreads: int = 40
     complexity: int = 200_000
     introspection: bool = True
 
@@ -104,8 +102,8 @@ def check(
     Returns the names of the variables that it depends on.
     """
     scale = _Scale(schema, document, variables)
-    require("fragments", len(scale.fragments), FRAGMENTS)
-    require("operations", len(scale.operations), OPERATIONS)
+    require("fragments", len(scale.fragments), limits.fragments)
+    require("operations", len(scale.operations), limits.operations)
     for operation in scale.operations:
         weight = scale.weigh_operation(operation)
         require("levels of nesting", weight.depth, limits.depth)
@@ -113,8 +111,8 @@ def check(
         require("directives", weight.directives, limits.directives)
         require("root fields", weight.fields, limits.root_fields)
         require(POINTS, weight.complexity, limits.complexity)
-    require("fields of the same name side by side", scale.repetitions, REPETITIONS)
-    require("fragments side by side", scale.spreads, SPREADS)
+    require("fields of the same name side by side", scale.repetitions, limits.repetitions)
+    require("fragments side by side", scale.spreads, limits.spreads)
     return frozenset(scale.used)
 
 

@@ -89,7 +89,7 @@ class Schema(strawberry.Schema):
     """Strawberry's schema, with our errors and limits, and with the log's end read first where it is asked for."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        present(errors)
+        present(errors, changing=execution_context is not None and _changes(execution_context))
 
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
         refusal = self._refusal(query, kwargs)
@@ -134,6 +134,13 @@ class Schema(strawberry.Schema):
             except QueryTooComplex as refusal:
                 return PreExecutionError(data=None, errors=[from_exception(refusal)])
         return None
+
+
+def _changes(context: ExecutionContext) -> bool:
+    """Whether the operation is a mutation."""
+    with suppress(RuntimeError):  # there is no such operation
+        return context.graphql_document is not None and context.operation_type is OperationType.MUTATION
+    return False
 
 
 async def _only(result: PreExecutionError) -> AsyncGenerator[PreExecutionError, None]:

@@ -125,9 +125,11 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
     # ---------------------------------------------------------------- requests
 
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
-        """Browsers that open the address, and nobody else: a client that takes anything is told what is missing."""
+        """Browsers that open the address, and nobody else: a client that takes anything is told what is missing. And
+        nobody at all where the schema is not to be read, which the page is made for."""
         return (
-            request.method == "GET"
+            self.settings.introspection
+            and request.method == "GET"
             and "query" not in request.query_params
             and "text/html" in request.headers.get("accept", "")
         )
@@ -294,6 +296,10 @@ def limits_of(settings: Settings) -> Limits:
         aliases=settings.max_aliases,
         directives=settings.max_directives,
         root_fields=settings.max_root_fields,
+        operations=settings.max_document_operations,
+        fragments=settings.max_fragments,
+        repetitions=settings.max_repetitions,
+        spreads=settings.max_spreads,
         complexity=settings.max_complexity,
         introspection=settings.introspection,
     )

@@ -121,6 +121,12 @@ class Settings:
     max_aliases: int = setting(100, integer(0, 100_000), "The most aliases in an operation.")
     max_directives: int = setting(50, integer(0, 100_000), "The most directives in an operation.")
     max_root_fields: int = setting(50, integer(1, 100_000), "The most fields at the root of an operation.")
+    max_document_operations: int = setting(50, integer(1, 100_000), "The most operations in a document.")
+    max_fragments: int = setting(100, integer(0, 100_000), "The most fragments in a document.")
+    max_repetitions: int = setting(
+        50, integer(0, 100_000), "How often names may be given again in the same selection, in a whole document."
+    )
+    max_spreads: int = setting(40, integer(0, 100_000), "The most fragments spread in one selection.")
     max_complexity: int = setting(
         200_000,
         integer(10, 1_000_000_000),

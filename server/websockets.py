@@ -1,7 +1,7 @@
 """GraphQL over websocket, by the protocol graphql-transport-ws: who connects, and messages that are out of shape."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,11 +17,14 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     Message,
     SubscribeMessage,
 )
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from resolvers.access import ANONYMOUS, Caller
 from schema.context import RequestContext
 from schema.deliveries import Delivery
 from schema.errors import from_exception
+from server.answers import body_of
 from server.sockets import ENCODED
 from server.tokens import token_in_payload
 from storage.errors import RateLimited, SwitchboardError, Unauthenticated
@@ -178,33 +181,21 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
     async def _send_result_stream(
         self, operation: Operation[RequestContext, None], result_source: "StreamResult"
     ) -> None:
-        results = aiter(result_source)
-        first = await anext(results, None)
-        if not isinstance(first, Delivery):
-            await super()._send_result_stream(operation, _from_first(first, results))
-            return
         before = b'{"id":%b,"type":"next","payload":' % msgspec.json.encode(operation.id)
         socket = cast(Socket, self.websocket)
-        delivery: object = first
-        while isinstance(delivery, Delivery):
+        async for result in result_source:
+            assert isinstance(result, ExecutionResult)
+            if isinstance(result, PreExecutionError):
+                await self._handle_pre_execution_error(operation, result)
+                return
             if not operation.completed:
-                await socket.send_encoded(b"%b%b}" % (before, delivery.encoded))
-            delivery = await anext(results, None)
-        if delivery is not None:  # why it does not go on
-            await super()._send_result_stream(operation, _from_first(delivery, results))
+                encoded = result.encoded if isinstance(result, Delivery) else msgspec.json.encode(body_of(result))
+                await socket.send_encoded(b"%b%b}" % (before, encoded))
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
         """Never: an operation that cannot begin gets an `error` message, and the others on the socket go on."""
         return None
-
-
-async def _from_first(first: Any, rest: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
-    """The rest, and what was taken of it before."""
-    if first is not None:
-        yield first
-    async for result in rest:
-        yield result
 
 
 def malformed(message: Any) -> str | None:

@@ -62,6 +62,15 @@ async def test_an_agent_stays_as_it_is_when_it_is_added_again(world: World) -> N
     assert await world.facts(head) == []
 
 
+async def test_what_is_refused_of_a_user_is_refused_of_an_agent_that_is_added_again(world: World) -> None:
+    anna = await world.agent("anna")
+
+    async with refused(world, Invalid, "maxRooms must be 0 to 100000; it is -1.", key="maxRooms"):
+        await agents.add_agent(world.context, user_id=anna.id, max_rooms=-1)
+    async with refused(world, NotFound, 'There is no department "nowhere".', key="departmentIds"):
+        await agents.add_agent(world.context, user_id=anna.id, department_ids=["nowhere"])
+
+
 @pytest.mark.parametrize("limit", [-1, 100_001, 2**31])
 async def test_a_limit_has_bounds(world: World, limit: int) -> None:
     plain = await user(world, "plain")
@@ -196,19 +205,41 @@ async def test_a_manager_decides_about_its_own_departments_only(world: World) ->
     other = await world.department("Other", RoutingMethod.MANUAL)
     boss = await world.agent("boss", departments=[own], roles=["livechat-manager"])
     anna = await world.agent("anna", departments=[other])
+    bert = await world.agent("bert", departments=[own])
+    context = world.signed_in(boss)
+
+    await agents.set_agent_status(context, agent_id=bert.id, status=AgentStatus.NOT_AVAILABLE)
+    await agents.update_agent(context, agent_id=bert.id, max_rooms=3)
 
     message = "This is for those who manage the department: you decide about your own departments only."
     async with refused(world, Forbidden, message):
-        await agents.update_agent(world.signed_in(boss), agent_id=anna.id, department_ids=[])
+        await agents.update_agent(context, agent_id=anna.id, department_ids=[])
     async with refused(world, Forbidden, message):
-        await agents.remove_agent(world.signed_in(boss), user_id=anna.id)
+        await agents.update_agent(context, agent_id=anna.id, max_rooms=0)
+    async with refused(world, Forbidden, message):
+        await agents.set_agent_status(context, agent_id=anna.id, status=AgentStatus.NOT_AVAILABLE)
+    async with refused(world, Forbidden, message):
+        await agents.remove_agent(context, user_id=anna.id)
+
+
+async def test_nobody_changes_an_agent_that_may_do_more(world: World) -> None:
+    root = await world.agent("root", roles=["admin"])
+    context = scoped(world, "agents:write")
+
+    message = "Changing this agent would reach beyond what this token may do itself: admin."
+    async with refused(world, Forbidden, message, scope="admin"):
+        await agents.set_agent_status(context, agent_id=root.id, status=AgentStatus.NOT_AVAILABLE)
+    async with refused(world, Forbidden, message, scope="admin"):
+        await agents.update_agent(context, agent_id=root.id, max_rooms=0)
+    async with refused(world, Forbidden, message, scope="admin"):
+        await agents.remove_agent(context, user_id=root.id)
 
 
 async def test_nobody_makes_an_agent_of_somebody_who_may_do_more(world: World) -> None:
     admin = await user(world, roles=["admin"])
 
     message = "Making this user an agent would reach beyond what this token may do itself: admin."
-    async with refused(world, Forbidden, message):
+    async with refused(world, Forbidden, message, scope="admin"):
         await agents.add_agent(scoped(world, "agents:write"), user_id=admin.id)
 
 

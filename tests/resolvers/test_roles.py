@@ -61,7 +61,7 @@ async def test_a_name_is_a_short_text(world: World, name: str, message: str) -> 
 
 
 async def test_a_long_description_is_refused(world: World) -> None:
-    message = "description must have 0 to 1000 characters; this one has 1001."
+    message = "description must have 1 to 1000 characters; this one has 1001."
     async with refused(world, Invalid, message, key="description"):
         await roles.create_role(world.context, name="novelist", description="x" * 1001)
 
@@ -131,10 +131,10 @@ async def test_nobody_gives_or_takes_more_than_they_hold(world: World) -> None:
     context = scoped(world, "roles:write")
 
     message = "Changing this user's roles would reach beyond what this token may do itself: admin."
-    async with refused(world, Forbidden, message):
+    async with refused(world, Forbidden, message, scope="admin"):
         await roles.remove_roles(context, user_id=admin.id, roles=["admin"])
-    async with refused(world, Forbidden, message):
+    async with refused(world, Forbidden, message, scope="admin"):
         await roles.add_roles(context, user_id=admin.id, roles=["bot"])
     message = "Giving these roles would reach beyond what this token may do itself: admin."
-    async with refused(world, Forbidden, message):
+    async with refused(world, Forbidden, message, scope="admin"):
         await roles.add_roles(context, user_id=plain.id, roles=["admin"])

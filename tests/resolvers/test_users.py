@@ -84,7 +84,8 @@ async def test_a_user_needs_nothing_but_a_username(world: World) -> None:
             "username holds half of a surrogate pair, which is no character.",
             "username",
         ),
-        ({"name": "x" * 129}, "name must have 0 to 128 characters; this one has 129.", "name"),
+        ({"name": "x" * 129}, "name must have 1 to 128 characters; this one has 129.", "name"),
+        ({"name": ""}, "name must have 1 to 128 characters; this one is empty.", "name"),
         ({"name": "\udfff"}, "name holds half of a surrogate pair, which is no character.", "name"),
         (
             {"emails": ["anna"]},
@@ -162,7 +163,7 @@ async def test_giving_roles_needs_its_own_scope(world: World) -> None:
 
 async def test_nobody_creates_somebody_who_may_do_more(world: World) -> None:
     message = "Giving these roles would reach beyond what this token may do itself: admin."
-    async with refused(world, Forbidden, message):
+    async with refused(world, Forbidden, message, scope="admin"):
         await users.create_user(
             scoped(world, "users:write", "roles:write"), username="anna", type=UserType.USER, roles=["admin"]
         )

@@ -94,7 +94,7 @@ async def test_an_email_that_several_share_names_nobody(world: World) -> None:
         (
             {"name": "x" * 129},
             Invalid,
-            "name must have 0 to 128 characters; this one has 129.",
+            "name must have 1 to 128 characters; this one has 129.",
             {"key": "name"},
         ),
         (
@@ -109,7 +109,7 @@ async def test_an_email_that_several_share_names_nobody(world: World) -> None:
             'email must look like name@example.org; "vera" does not.',
             {"key": "email"},
         ),
-        ({"phone": "1" * 65}, Invalid, "phone must have 0 to 64 characters; this one has 65.", {"key": "phone"}),
+        ({"phone": "1" * 65}, Invalid, "phone must have 1 to 64 characters; this one has 65.", {"key": "phone"}),
         (
             {"custom_fields": values(level=1)},
             UnknownField,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from resolvers import rooms, users
@@ -17,6 +18,7 @@ from schema import deliveries, events
 from schema.context import RequestContext
 from schema.deliveries import Cohorts
 from schema.schema import schema
+from storage import messages as stored_messages
 from storage.facts import AnyFact
 from storage.positions import event_cursor
 from storage.records import RoutingMethod
@@ -187,3 +189,28 @@ async def test_what_is_kept_for_others_has_a_bound(world: World, monkeypatch: py
     for of_one in results:
         assert [one.data["roomStarted"]["room"]["subject"] for one in of_one] == subjects
     assert 0 < sum(deliveries.WEIGHT * len(one.encoded) for one in cohorts._kept.values()) <= 2_000
+
+
+# ---------------------------------------------------------------- when the database does not answer
+
+
+async def test_event_waits_for_what_is_read_beside_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "PAUSE_SECONDS", 0)
+    read, failures = stored_messages.read_pages, iter([AutoReconnect("connection closed")] * 4)
+
+    async def read_or_fail(*args: Any, **kwargs: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return await read(*args, **kwargs)
+
+    monkeypatch.setattr(stored_messages, "read_pages", read_or_fail)
+    text = STARTED.replace("subject", "subject messages { totalCount }")
+
+    (results,) = await all_heard(world, Cohorts(), [(world.context, text)], ["first", "second"])
+
+    assert next(failures, None) is None
+    assert [one.errors for one in results] == [None, None]
+    assert [one.data["roomStarted"]["room"] for one in results] == [
+        {"subject": "first", "messages": {"totalCount": 0}},
+        {"subject": "second", "messages": {"totalCount": 0}},
+    ]

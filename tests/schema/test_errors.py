@@ -1,16 +1,20 @@
 import logging
 
 import pytest
+from pymongo.errors import AutoReconnect
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 
+from resolvers import rooms
 from resolvers.access import Caller
-from resolvers.context import Context
+from resolvers.context import Context, Services
 from schema.context import RequestContext
 from schema.errors import from_exception
 from schema.schema import schema
+from storage import messages as stored_messages
 from storage.errors import Forbidden
 from storage.records import Actor, ActorType
+from tests.resolvers.worlds import World
 
 APP = Caller(actor=Actor(type=ActorType.APP, id="app", name="app"), scopes=frozenset({"admin"}))
 LOGIN = "mutation ($input: LoginInput!) { login(input: $input) { token } }"
@@ -136,3 +140,24 @@ async def test_subscription_is_not_answered_once() -> None:
         "message": "A subscription cannot be sent this way.",
         "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
     }
+
+
+async def test_change_whose_answer_cannot_be_read_says_that_it_was_made(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(services)
+    await world.visitor()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise AutoReconnect("connection closed")
+
+    monkeypatch.setattr(stored_messages, "read_pages", fail)
+    start = 'mutation { startRoom(input: { visitorToken: "v" }) { room { messages { nodes { id } } } } }'
+    changed = await schema.execute(start, context_value=RequestContext(world.context))
+    asked = await schema.execute(
+        "{ rooms { nodes { messages { nodes { id } } } } }", context_value=RequestContext(world.context)
+    )
+
+    assert _told(changed) == [{"code": "UNAVAILABLE", "retryable": False}]
+    assert _told(asked) == [{"code": "UNAVAILABLE", "retryable": True}]
+    assert len((await rooms.list_rooms(world.context)).items) == 1

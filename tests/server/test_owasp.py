@@ -10,10 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from resolvers import users
 from resolvers.context import Services
 from resolvers.sign_ins import SignIns
 from server.settings import Settings
 from tests.conftest import ADMIN_TOKEN, served
+from tests.resolvers.worlds import World
 from tests.schema.test_limits import BOMB
 from tests.server.test_grants import execute
 
@@ -136,6 +138,60 @@ async def test_query_cost_analysis_is_not_itself_costly(shared_url: str) -> None
     assert beside < 2
 
 
+async def test_pagination(shared_url: str) -> None:
+    """No list of things that people make is answered whole: it comes in pages, of a size with a bound."""
+    schema = await ask(shared_url, "{ __schema { queryType { fields { name type { ofType { kind } } } } } }")
+    lists = [
+        field["name"]
+        for field in schema["data"]["__schema"]["queryType"]["fields"]
+        if (field["type"]["ofType"] or {}).get("kind") == "LIST"
+    ]
+
+    # What a deployment has few of, and what hangs on a token.
+    assert sorted(lists) == [
+        "apps",
+        "consumers",
+        "customFieldDefinitions",
+        "customFieldRemovals",
+        "departments",
+        "roles",
+    ]
+
+
+async def test_timeouts(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("storage.roles.list_all", wait)
+
+    async with served(services, Settings(max_query_seconds=0.1)) as url:
+        (error,) = (await ask(url, "{ roles { name } }"))["errors"]
+
+    assert error["extensions"] == {"code": "UNAVAILABLE", "retryable": True}
+    assert error["message"] == "The query took longer than 0.1 s."
+
+
+async def test_server_side_batching_and_caching(services: Services, url: str) -> None:
+    """What many rows refer to is read once for all of them."""
+    world = World(services)
+    await world.visitor()
+    await asyncio.gather(*(world.start() for _ in range(5)))
+    reads = 0
+    find = services.storage.database["visitors"].find
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal reads
+        reads += 1
+        return find(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services.storage.database["visitors"], "find", counted)
+        answer = await ask(url, "{ rooms { nodes { visitor { token } again: visitor { id } } } }")
+
+    assert [room["visitor"]["token"] for room in answer["data"]["rooms"]["nodes"]] == ["v"] * 5
+    assert reads == 1
+
+
 async def test_rate_limiting(closed_url: str) -> None:
     answers = await asyncio.gather(*(codes(closed_url, "{ viewer { id } }") for _ in range(20)))
 
@@ -172,6 +228,24 @@ async def test_access_control_of_edges_and_nodes(shared_url: str) -> None:
         '{ visitor(by: {id: "x"}) { id } }',
     ):
         assert await codes(shared_url, query, {"authorization": f"Bearer {token}"}) == ["FORBIDDEN"]
+
+
+async def test_access_control_of_single_objects(services: Services, url: str) -> None:
+    """Who may read some rooms cannot read another by guessing its id."""
+    world = World(services)
+    await world.visitor()
+    anna, bert = await world.agent("anna"), await world.agent("bert")
+    room = await world.assigned(bert)
+    await users.update_user(world.context, user_id=anna.id, password="long enough")
+    login = 'mutation { login(input: { username: "anna", password: "long enough" }) { token } }'
+    token = (await ask(url, login, {}))["data"]["login"]["token"]
+    as_anna = {"authorization": f"Bearer {token}"}
+
+    found = await ask(url, "query($id: ID!) { room(by: { id: $id }) { subject } }", as_anna, id=room.id)
+    close = "mutation($id: ID!) { closeRoom(input: { roomId: $id }) { room { id } } }"
+
+    assert found == {"data": {"room": None}}
+    assert await codes(url, close, as_anna, id=room.id) == ["NOT_FOUND"]
 
 
 async def test_mutation_access(shared_url: str) -> None:
@@ -226,6 +300,32 @@ async def test_secure_configurations_field_suggestions_go_with_introspection(clo
     (error,) = (await ask(closed_url, "{ usrs { nodes { id } } }"))["errors"]
 
     assert error["message"] == "Cannot query field 'usrs' on type 'Query'."
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("query ($w: UserFilter) { users(where: $w) { nodes { id } } }", {"w": {"usernam": {}}}),
+        ("query ($w: UserFilter) { users(where: $w) { nodes { id } } }", {"w": {"type": "USR"}}),
+        ("query ($t: [EventType!]) { events(types: $t) { nodes { id } } }", {"t": ["ROOM_STARTD"]}),
+    ],
+)
+async def test_secure_configurations_suggestions_about_variables_go_with_introspection(
+    closed_url: str, shared_url: str, query: str, variables: dict[str, Any]
+) -> None:
+    (closed,) = (await ask(closed_url, query, **variables))["errors"]
+    (told,) = (await ask(shared_url, query, **variables))["errors"]
+
+    assert "Did you mean" not in closed["message"]
+    assert "Did you mean" in told["message"]
+
+
+async def test_secure_configurations_graphiql_goes_with_introspection(closed_url: str, shared_url: str) -> None:
+    async with httpx.AsyncClient(headers={"accept": "text/html"}) as client:
+        closed, shown = await client.get(closed_url), await client.get(shared_url)
+
+    assert (closed.status_code, closed.headers["content-type"]) == (400, "application/json")
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
 async def test_secure_configurations_errors_say_nothing_of_the_inside(

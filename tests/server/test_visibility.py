@@ -254,6 +254,8 @@ ABOVE = {
         'addRoles(input: {userId: "$mia", roles: ["admin"]}) { user { id } }',
         'updateAgent(input: {agentId: "$mia", departmentIds: ["$sales", "$help"]}) { agent { id } }',
         'updateAgent(input: {agentId: "$ben", departmentIds: []}) { agent { id } }',
+        'updateAgent(input: {agentId: "$ben", maxRooms: 0}) { agent { id } }',
+        'setAgentStatus(input: {agentId: "$ben", status: NOT_AVAILABLE}) { agent { id } }',
         'setDepartmentAgents(input: {departmentId: "$help", add: ["$mia"]}) { department { id } }',
         'updateDepartment(input: {departmentId: "$help", enabled: false}) { department { id } }',
         'addAgent(input: {userId: "$root", departmentIds: ["$help"]}) { added }',
@@ -298,8 +300,44 @@ async def test_app_hands_on_what_it_holds_and_no_more(floor: Floor) -> None:
         f'updateUser(input: {{userId: "{floor.ids["root"]}", password: "stolen password"}}) {{ user {{ id }} }}',
         f'updateUser(input: {{userId: "{floor.ids["ben"]}", password: "stolen password"}}) {{ user {{ id }} }}',
         f'setUserActive(input: {{userId: "{floor.ids["root"]}", active: false}}) {{ user {{ id }} }}',
+        'createUser(input: {username: "mole", roles: ["livechat-agent"]}) { user { id } }',
+        f'removeRoles(input: {{userId: "{floor.ids["ben"]}", roles: ["livechat-agent"]}}) {{ user {{ id }} }}',
+        f'setUserActive(input: {{userId: "{floor.ids["ben"]}", active: false}}) {{ user {{ id }} }}',
     ):
         assert await floor.refused("hub", f"mutation {{ {change} }}") == ["FORBIDDEN"], change
+
+
+async def test_who_hands_out_serving_decides_about_those_who_serve(floor: Floor) -> None:
+    create = 'mutation($scopes: [String!]!) { createApp(input: {name: "desk", scopes: $scopes}) { token } }'
+    desk = (await floor.ask("app", create, scopes=["agents:write", "users:write", "roles:write"]))["createApp"]
+    floor.tokens["desk"] = desk["token"]
+    ben = floor.ids["ben"]
+
+    for change in (
+        'createUser(input: {username: "new", roles: ["livechat-agent"]}) { user { id } }',
+        f'addRoles(input: {{userId: "{ben}", roles: ["bot"]}}) {{ user {{ id }} }}',
+        f'setUserActive(input: {{userId: "{ben}", active: false}}) {{ user {{ id }} }}',
+    ):
+        assert await floor.refused("desk", f"mutation {{ {change} }}") == [], change
+    password = f'updateUser(input: {{userId: "{ben}", password: "stolen password"}}) {{ user {{ id }} }}'
+    assert await floor.refused("desk", f"mutation {{ {password} }}") == ["FORBIDDEN"]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "query"),
+    [
+        (
+            ["rooms:read"],
+            "{ rooms { nodes { visitor { token } servedBy { user { username } } department { name } } } }",
+        ),
+        (["users:read"], "{ departments { agents { nodes { user { emails } } } } }"),
+    ],
+)
+async def test_what_hangs_on_what_one_may_read_comes_along(floor: Floor, scopes: list[str], query: str) -> None:
+    create = 'mutation($scopes: [String!]!) { createApp(input: {name: "reader", scopes: $scopes}) { token } }'
+    floor.tokens["reader"] = (await floor.ask("app", create, scopes=scopes))["createApp"]["token"]
+
+    assert await floor.refused("reader", query) == []
 
 
 @pytest.mark.parametrize(

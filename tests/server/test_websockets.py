@@ -56,6 +56,19 @@ async def test_operation_is_answered_and_completed(shared_url: str) -> None:
         assert await receive(socket) == {"id": "1", "type": "complete"}
 
 
+async def test_operation_of_which_nothing_was_executed_has_no_data(shared_url: str) -> None:
+    """As over HTTP: `data`, even null, would say that execution had begun."""
+    query = "query ($first: Int) { users(first: $first) { nodes { id } } }"
+    async with connected(shared_url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
+        await send(socket, id="1", type="subscribe", payload={"query": query, "variables": {"first": "many"}})
+
+        answer = await receive(socket)
+
+        assert (answer["type"], list(answer["payload"])) == ("next", ["errors"])
+        assert answer["payload"]["errors"][0]["extensions"] == {"code": "INVALID_INPUT", "key": "first"}
+        assert await receive(socket) == {"id": "1", "type": "complete"}
+
+
 async def test_ping_is_answered_with_pong(shared_url: str) -> None:
     async with connected(shared_url) as socket:
         await send(socket, type="ping", payload=None)

@@ -1,5 +1,7 @@
-"""What comes out of MongoDB is what went in, down to its type: JSON, and the filters in memory, know no other. And which
-of its errors may pass."""
+"""What comes out of MongoDB is what went in, down to its type: JSON, and the filters in memory, know no other.
+
+And which of its errors may pass.
+"""
 
 import pytest
 from pymongo.errors import AutoReconnect, ConfigurationError, DuplicateKeyError, OperationFailure, PyMongoError
