@@ -99,7 +99,7 @@ def lookups(definitions: dict[str, FieldDefinition]) -> Sequence[Lookup]:
             "unique field, 1 found",
             'query ($v: FieldValue!) { user(by: { customField: { key: "externalId", value: $v } }) { ' + SHOWN + " } }",
             lambda number: {"v": f"ext-{number:08}"},
-            lambda number: custom_fields.holds(definitions["externalId"], f"ext-{number:08}"),
+            lambda number: {custom_fields.path(definitions["externalId"]): f"ext-{number:08}"},
             1,
         ),
         Lookup(

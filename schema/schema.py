@@ -12,7 +12,7 @@ from strawberry.types import ExecutionContext
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from schema import deliveries
+from schema import deliveries, inputs
 from schema.actors import ActorQueries
 from schema.agent_mutations import AgentMutations
 from schema.agents import AgentQueries
@@ -27,6 +27,7 @@ from schema.errors import from_exception, present
 from schema.events import EVENT_TYPES
 from schema.execution import Executor
 from schema.fields import api_type
+from schema.inputs import Names
 from schema.log import LogQueries
 from schema.messages import MessageMutations
 from schema.roles import RoleMutations, RoleQueries
@@ -167,8 +168,9 @@ schema = Schema(
     mutation=Mutation,
     subscription=Subscription,
     types=[*EVENT_TYPES],
-    config=StrawberryConfig(scalar_map=SCALARS),
+    config=StrawberryConfig(scalar_map=SCALARS, name_converter=Names()),
     extensions=[partial(Documents, LIBRARY)],
     execution_context_class=Executor,
 )
 _hand_choices_over(schema._schema)
+inputs.prepare(schema._schema)

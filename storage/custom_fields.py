@@ -180,9 +180,9 @@ def _having(definition_id: str) -> Document:
     return {"attrs": {"$elemMatch": {"k": definition_id, "c": ANY}}}
 
 
-def holds(definition: FieldDefinition, value: object) -> Document:
-    """The query for the document that holds that value of a unique field."""
-    return {f"fields.{definition.id}": value}
+def path(definition: FieldDefinition) -> str:
+    """Where documents hold the value of a field."""
+    return f"fields.{definition.id}"
 
 
 def refusal(reader: Reader, noun: str, held: Mapping[str, object], error: DuplicateKeyError) -> Exception:

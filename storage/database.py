@@ -16,6 +16,7 @@ from pymongo.read_concern import ReadConcern
 from ulid import ULID
 
 from storage.errors import Unavailable
+from storage.lookups import Desk
 
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = AsyncIOMotorCollection[Document]
@@ -97,6 +98,7 @@ class Database:
         )
         self._collections: dict[str, Collection] = {name: database[name] for name in COLLECTIONS}
         self.raw = database
+        self.lookups = Desk()
 
     @property
     def names(self) -> tuple[str, ...]:

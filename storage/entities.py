@@ -73,9 +73,32 @@ async def find(reader: Reader, kind: Kind[E], query: Document) -> E | None:
     return None if document is None else (await decode(reader, kind, [document]))[0]
 
 
+async def find_by(reader: Reader, kind: Kind[E], path: str, value: Any) -> E | None:
+    """The entity that holds that value at the path, where no two hold the same; None when there is none."""
+    if reader.session is not None or isinstance(value, list):
+        return await find(reader, kind, {path: value})
+    outside = Reader(reader.database, reader.catalog)
+
+    async def read(values: Sequence[Any]) -> dict[Any, E]:
+        query = {path: {"$in": list(values)}}
+        documents = await outside.collection(kind.collection).find(query, batch_size=ONE_BATCH).to_list(None)
+        held = [_at(document, path) for document in documents]
+        return dict(zip(held, await decode(outside, kind, documents), strict=True))
+
+    found: E | None = await reader.database.lookups.of((kind.collection, path), read).find(value)
+    return found
+
+
+def _at(document: Document, path: str) -> Any:
+    value: Any = document
+    for name in path.split("."):
+        value = value[name]
+    return value
+
+
 async def get(reader: Reader, kind: Kind[E], entity_id: str, *, key: str) -> E:
     """The entity with that id. Raises NotFound, naming the argument `key` that the id came in."""
-    entity = await find(reader, kind, {"_id": entity_id})
+    entity = await find_by(reader, kind, "_id", entity_id)
     if entity is None:
         raise NotFound(kind.noun, entity_id, key=key)
     return entity

@@ -1,11 +1,12 @@
 """First answers of mutations, so that sending one again changes nothing: written in the transaction of the change."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
-from storage.database import Document
+from storage.database import ONE_BATCH, Document
 from storage.transactions import Conflict, Reader, Transaction
 
 #: How long a first answer is remembered; MongoDB forgets it within a minute after.
@@ -18,8 +19,16 @@ def _key(actor_id: str, client_mutation_id: str) -> Document:
 
 async def find(reader: Reader, actor_id: str, client_mutation_id: str) -> tuple[str, Any] | None:
     """The fingerprint of a mutation that was carried out, and its answer; None if there was none."""
-    document = await reader.collection("idempotency").find_one({"_id": _key(actor_id, client_mutation_id)})
-    return None if document is None else (document["fingerprint"], document["answer"])
+    answers = reader.collection("idempotency")
+
+    async def read(keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, Any]]:
+        query = {"_id": {"$in": [_key(*key) for key in keys]}}
+        documents = await answers.find(query, batch_size=ONE_BATCH).to_list(None)
+        return {(one["_id"]["actor"], one["_id"]["mutation"]): (one["fingerprint"], one["answer"]) for one in documents}
+
+    found: tuple[str, Any] | None
+    found = await reader.database.lookups.of("answers", read).find((actor_id, client_mutation_id))
+    return found
 
 
 async def is_known(reader: Reader, actor_id: str, client_mutation_id: str) -> bool:

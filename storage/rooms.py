@@ -31,7 +31,7 @@ _WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "passedOver
 
 
 async def find(reader: Reader, room_id: str) -> Room | None:
-    return await entities.find(reader, KIND, {"_id": room_id})
+    return await entities.find_by(reader, KIND, "_id", room_id)
 
 
 async def get(reader: Reader, room_id: str) -> Room:
@@ -40,7 +40,7 @@ async def get(reader: Reader, room_id: str) -> Room:
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> Room | None:
     """The room that holds that value of a unique field."""
-    return await entities.find(reader, KIND, custom_fields.holds(definition, value))
+    return await entities.find_by(reader, KIND, custom_fields.path(definition), value)
 
 
 async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Room]:
@@ -49,7 +49,12 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Room]:
 
 async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:
     """A room with everybody around it. One round trip, whoever is around. Raises NotFound."""
-    snapshot = (await get_snapshots(reader, [room_id])).get(room_id)
+    if reader.session is None:
+        outside = Reader(reader.database, reader.catalog)
+        lookups = reader.database.lookups.of("snapshots", lambda ids: get_snapshots(outside, ids))
+        snapshot: RoomSnapshot | None = await lookups.find(room_id)
+    else:
+        snapshot = (await get_snapshots(reader, [room_id])).get(room_id)
     if snapshot is None:
         raise NotFound("room", room_id, key="roomId")
     return snapshot

@@ -42,11 +42,11 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, User]:
 
 
 async def find(reader: Reader, user_id: str) -> User | None:
-    return await entities.find(reader, KIND, {"_id": user_id})
+    return await entities.find_by(reader, KIND, "_id", user_id)
 
 
 async def find_by_username(reader: Reader, username: str) -> User | None:
-    return await entities.find(reader, KIND, {"usernameKey": username.casefold()})
+    return await entities.find_by(reader, KIND, "usernameKey", username.casefold())
 
 
 async def list_by_email(reader: Reader, email: str) -> list[User]:
@@ -56,13 +56,13 @@ async def list_by_email(reader: Reader, email: str) -> list[User]:
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> User | None:
     """The user that holds that value of a unique field."""
-    return await entities.find(reader, KIND, custom_fields.holds(definition, value))
+    return await entities.find_by(reader, KIND, custom_fields.path(definition), value)
 
 
 async def is_held(reader: Reader, definition: FieldDefinition, value: object) -> bool:
     """Whether a user holds that value of a unique field by now, be it known to a majority already or not."""
     present = reader.collection(KIND.collection).with_options(read_concern=ReadConcern("local"))
-    return await present.find_one(custom_fields.holds(definition, value), {"_id": 1}) is not None
+    return await present.find_one({custom_fields.path(definition): value}, {"_id": 1}) is not None
 
 
 async def read_page(

@@ -24,11 +24,11 @@ KIND = Kind("visitors", Visitor, noun="visitor", target=FieldTarget.VISITOR, der
 
 
 async def find(reader: Reader, visitor_id: str) -> Visitor | None:
-    return await entities.find(reader, KIND, {"_id": visitor_id})
+    return await entities.find_by(reader, KIND, "_id", visitor_id)
 
 
 async def find_by_token(reader: Reader, token: str) -> Visitor | None:
-    return await entities.find(reader, KIND, {"token": token})
+    return await entities.find_by(reader, KIND, "token", token)
 
 
 async def list_by_email(reader: Reader, email: str) -> list[Visitor]:
@@ -38,7 +38,7 @@ async def list_by_email(reader: Reader, email: str) -> list[Visitor]:
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> Visitor | None:
     """The visitor that holds that value of a unique field."""
-    return await entities.find(reader, KIND, custom_fields.holds(definition, value))
+    return await entities.find_by(reader, KIND, custom_fields.path(definition), value)
 
 
 async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Visitor]:

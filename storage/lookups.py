@@ -1,0 +1,76 @@
+"""Looking things up by one key, for many at the same time: those who come while the database is answering go together.
+
+A round trip through the driver takes more of the processor than the answer does of the database. Nothing is kept: every
+look-up is sent after it was asked for, and so finds what it would have found by itself.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+#: Questions under way at once of one kind. The fewer, the more go together; with one alone, those who come in the
+#: middle of it would wait for half a round trip more.
+UNDER_WAY = 2
+#: The most keys in one question.
+MOST_KEYS = 200
+
+
+class Lookups(Generic[K, V]):
+    """Look-ups of one kind in one process. `read` finds the values of keys that exist."""
+
+    def __init__(self, read: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
+        self._read = read
+        self._waiting: dict[K, asyncio.Future[V | None]] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def find(self, key: K) -> V | None:
+        """The value of the key, None when there is none. Raises what reading raises."""
+        found = self._waiting.get(key)
+        if found is None:
+            found = self._waiting[key] = asyncio.get_running_loop().create_future()
+            self._ask()
+        return await asyncio.shield(found)  # it is others' too
+
+    def _ask(self) -> None:
+        while self._waiting and len(self._under_way) < UNDER_WAY:
+            keys = list(self._waiting)[:MOST_KEYS]
+            asked = {key: self._waiting.pop(key) for key in keys}
+            task = asyncio.create_task(self._answer(asked))
+            self._under_way.add(task)
+            task.add_done_callback(self._answered)
+
+    def _answered(self, task: "asyncio.Task[None]") -> None:
+        self._under_way.discard(task)
+        self._ask()
+
+    async def _answer(self, asked: dict[K, "asyncio.Future[V | None]"]) -> None:
+        try:
+            found = await self._read(list(asked))
+        except BaseException as error:
+            for waiting in asked.values():
+                if not waiting.done():
+                    waiting.set_exception(error)
+                    waiting.exception()  # who asked may be gone
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for key, waiting in asked.items():
+                if not waiting.done():
+                    waiting.set_result(found.get(key))
+
+
+class Desk:
+    """All kinds of look-ups of one process, by what they are about."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[Hashable, Lookups[Any, Any]] = {}
+
+    def of(self, kind: Hashable, read: Callable[[Sequence[Any]], Awaitable[Mapping[Any, Any]]]) -> Lookups[Any, Any]:
+        """The look-ups of that kind; `read` is how to begin them."""
+        known = self._kinds.get(kind)
+        if known is None:
+            known = self._kinds[kind] = Lookups(read)
+        return known
