@@ -18,6 +18,7 @@ from storage.children import Totals
 from storage.facts import FACTS, AnyFact, Fact, RoomFact
 from storage.feed import Feed
 from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
+from storage.interests import Key, keys_for
 from storage.matching import predicate
 from storage.pages import COUNT_LIMIT, Page
 from storage.positions import event_cursor
@@ -207,7 +208,8 @@ async def subscribe(
     async with AsyncExitStack() as stack:
         lease = None if consumer is None else await stack.enter_async_context(hold(context, consumer, after))
         position = await starting_position(storage, after) if lease is None else lease.position
-        facts = _follow(storage.feed, position, passes, lease, stack.pop_all())
+        keys = keys_for(wanted, where=expression, visible=access.visible_rooms(context.caller))
+        facts = _follow(storage.feed, position, keys, passes, lease, stack.pop_all())
     # A generator that nobody ever asked for anything gives nothing back when it is closed. So it has been asked once.
     await anext(facts)
     return cast(AsyncGenerator[AnyFact, None], facts)
@@ -222,13 +224,19 @@ async def subscribe_messages(
 
 
 async def _follow(
-    feed: Feed, position: int, passes: Predicate, lease: Lease | None, stack: AsyncExitStack
+    feed: Feed,
+    position: int,
+    keys: frozenset[Key],
+    passes: Predicate,
+    lease: Lease | None,
+    stack: AsyncExitStack,
 ) -> AsyncGenerator[AnyFact | None, None]:
     """Nothing, and then the facts."""
     async with stack:
         yield None
         while True:
-            await (feed.wait(position) if lease is None else _wait_holding(feed, position, lease))
+            waiting = feed.wait(position, keys)
+            position = await (waiting if lease is None else _while_holding(waiting, lease))
             for fact in await feed.read(position, LOOK):
                 if lease is not None:
                     await lease.held()
@@ -242,17 +250,16 @@ async def _follow(
             await asyncio.sleep(0)  # whoever replays a long history lets others have their turn
 
 
-async def _wait_holding(feed: Feed, position: int, lease: Lease) -> None:
-    """Wait for a fact after the position, but not longer than the lease is held."""
-    if feed.head > position:
-        return
-    waiting = [asyncio.ensure_future(feed.wait(position)), asyncio.ensure_future(lease.lost())]
+async def _while_holding(waiting: Awaitable[int], lease: Lease) -> int:
+    """What one waits for, or ConsumerBusy when the lease is lost first."""
+    position, lost = asyncio.ensure_future(waiting), asyncio.ensure_future(lease.lost())
     try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([position, lost], return_when=asyncio.FIRST_COMPLETED)
+        await lease.held()
+        return await position
     finally:
-        for one in waiting:
-            one.cancel()
-    await lease.held()
+        position.cancel()
+        lost.cancel()
 
 
 # ---------------------------------------------------------------- what passes

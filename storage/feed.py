@@ -1,8 +1,8 @@
 """Reading the log from any position, and waiting for what comes next: one path for history and for live facts.
 
 Every process keeps one ring of recent facts, filled in order and without a gap. A reader holds a position and nothing
-else: it takes from the ring what it can, and from the log what the ring has let go of. A wake-up says only that the
-head moved.
+else: it takes from the ring what it can, and from the log what the ring has let go of. A wake-up says only where there
+is something to read (interests.py).
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from storage.errors import CursorExpired
 from storage.facts import AnyFact
+from storage.interests import EVERY_FACT, Key, Waiters
 from storage.log import Log
 from storage.positions import event_cursor
 
@@ -40,7 +41,7 @@ class Feed:
         self.head = 0
         #: Whether other processes' facts are heard of at once, and not only by polling.
         self.watching = False
-        self._moved = asyncio.Event()
+        self._waiters = Waiters()
         self._behind = asyncio.Event()
         self._chunks: OrderedDict[int, asyncio.Task[list[AnyFact]]] = OrderedDict()
         #: Called with every run of new facts, in order, as soon as this process knows them; must not block.
@@ -87,10 +88,12 @@ class Feed:
             return following(await self._log.read(after, min(limit, CHUNK)), after)
         return following([fact for fact in await self._chunk(number) if fact.sequence > after], after)[:limit]
 
-    async def wait(self, after: int) -> None:
-        """Return when there is a fact after that position."""
-        while self.head <= after:
-            await self._moved.wait()
+    async def wait(self, after: int, keys: frozenset[Key] = EVERY_FACT) -> int:
+        """Return when there is a fact after that position; who is at the head waits for one with one of these keys.
+
+        Returns where to go on reading: what is passed over has none of them.
+        """
+        return after if self.head > after else await self._waiters.wait(after, keys)
 
     async def run(self) -> None:
         """Keep up with the log until cancelled."""
@@ -126,6 +129,7 @@ class Feed:
                     await self.on_gap()
                 self._ring.clear()
                 self.head = fresh[0].sequence - 1
+                self._waiters.wake_all()
             if fresh:
                 self._extend(following(fresh, self.head))
             if len(facts) < CHUNK:
@@ -180,8 +184,7 @@ class Feed:
                 listener(facts)
             except Exception:
                 logger.exception("Somebody could not hear the facts %d to %d.", facts[0].sequence, self.head)
-        moved, self._moved = self._moved, asyncio.Event()
-        moved.set()
+        self._waiters.tell(facts)
 
 
 def following(facts: Sequence[AnyFact], after: int) -> Sequence[AnyFact]:
