@@ -38,8 +38,9 @@ from storage.storage import Storage
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS_PER_SECOND = 200
-#: Where the mutations happen: those of one room wait for each other.
-ROOMS = 100
+#: Each has a subscriber of its own; those are spread over some websockets.
+ROOMS = 1_000
+SOCKETS = 10
 
 
 @dataclass(frozen=True)
@@ -153,28 +154,38 @@ def insert(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> N
 # ---------------------------------------------------------------- latency
 
 
-async def delivery_latency(uri: str, url: str, seconds: float) -> list[float]:
-    """From sending a mutation to its event at a subscriber, 200 a second, in milliseconds."""
+async def delivery_latency(url: str, seconds: float) -> list[float]:
+    """From sending a mutation to its event at the one subscriber that it is for, 200 a second, in milliseconds."""
     sent: dict[str, float] = {}
     took: list[float] = []
     run = secrets.token_hex(4)
-    async with connected(url) as acting, connected(url) as listening:
+    async with AsyncExitStack() as stack:
+        acting = await stack.enter_async_context(connected(url))
+        listening = [await stack.enter_async_context(connected(url)) for _ in range(SOCKETS)]
         rooms = await some_rooms(acting, ROOMS)
-        await subscribe(listening, "messageSent { clientMutationId }")
-        await asyncio.sleep(0.5)
+        for number, room_id in enumerate(rooms):
+            selection = f'messageSent(where: {{ ids: ["{room_id}"] }}) {{ clientMutationId }}'
+            await subscribe(listening[number % SOCKETS], selection, name=str(number))
+        for socket in listening:  # what was sent before has been dealt with when this is answered
+            await socket.send('{"type": "ping"}')
+            await socket.recv()
+        await asyncio.sleep(1)
         count = int(seconds * EVENTS_PER_SECOND)
+        everything = asyncio.Event()
 
-        async def listen() -> None:
-            while len(took) < count:
-                message = json.loads(await listening.recv())
+        async def listen(socket: ClientConnection) -> None:
+            async for text in socket:
+                message = json.loads(text)
                 mutation_id = message["payload"]["data"]["messageSent"]["clientMutationId"]
                 took.append(1000 * (time.perf_counter() - sent[mutation_id]))
+                if len(took) == count:
+                    everything.set()
 
         async def drain() -> None:
             async for _ in acting:
                 pass
 
-        heard, answers = asyncio.create_task(listen()), asyncio.create_task(drain())
+        tasks = [asyncio.create_task(listen(socket)) for socket in listening] + [asyncio.create_task(drain())]
         began = time.perf_counter()
         for number in range(count):
             await asyncio.sleep(max(0.0, began + number / EVENTS_PER_SECOND - time.perf_counter()))
@@ -183,8 +194,9 @@ async def delivery_latency(uri: str, url: str, seconds: float) -> list[float]:
             room_id = rooms[number % ROOMS]
             given = {"roomId": room_id, "text": "hello", "as": {"visitorToken": "v"}, "clientMutationId": mutation_id}
             await mutate(acting, mutation_id, "sendMessage", "message { id }", given)
-        await asyncio.wait_for(heard, 60)
-        answers.cancel()
+        await asyncio.wait_for(everything.wait(), 60)
+        for task in tasks:
+            task.cancel()
     return took
 
 
@@ -284,13 +296,13 @@ def main() -> None:
                 f"{bare:,.0f}/s inserted without a fence: {rate / bare:.2f} x",
             )
         with server(mongod.uri, "latency") as (url, _):
-            asyncio.run(delivery_latency(mongod.uri, url, 1))  # warm
-            ours = asyncio.run(delivery_latency(mongod.uri, url, sizes.seconds))
+            asyncio.run(delivery_latency(url, 1))  # warm
+            ours = asyncio.run(delivery_latency(url, sizes.seconds))
         bare_took = asyncio.run(bare_latency(mongod.uri, sizes.seconds))
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             mine, theirs = quantile(ours, share), quantile(bare_took, share)
             row(
-                f"mutation sent to event received, {EVENTS_PER_SECOND} events/s, {name}",
+                f"mutation sent to event received, {EVENTS_PER_SECOND} events/s, {ROOMS:,} subscribers, {name}",
                 f"{mine:.1f} ms",
                 f"{theirs:.1f} ms from a bare insert to a bare change stream: {mine / theirs:.1f} x",
             )

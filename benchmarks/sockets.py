@@ -51,9 +51,9 @@ async def connected(url: str) -> AsyncIterator[ClientConnection]:
         yield socket
 
 
-async def subscribe(socket: ClientConnection, selection: str) -> None:
+async def subscribe(socket: ClientConnection, selection: str, *, name: str = "events") -> None:
     payload = {"query": f"subscription {{ {selection} }}"}
-    await socket.send(json.dumps({"id": "events", "type": "subscribe", "payload": payload}))
+    await socket.send(json.dumps({"id": name, "type": "subscribe", "payload": payload}))
 
 
 async def mutate(socket: ClientConnection, operation_id: str, name: str, selection: str, given: Any) -> None:
@@ -65,10 +65,13 @@ async def mutate(socket: ClientConnection, operation_id: str, name: str, selecti
 async def some_rooms(socket: ClientConnection, count: int) -> list[str]:
     await mutate(socket, "visitor", "saveVisitor", "visitor { id }", {"token": "v"})
     await answer(socket, "saveVisitor")
-    found = []
     for number in range(count):
         await mutate(socket, f"room {number}", "startRoom", "room { id }", {"visitorToken": "v"})
-        found.append(str((await answer(socket, "startRoom"))["room"]["id"]))
+    found: list[str] = []
+    while len(found) < count:
+        message = json.loads(await socket.recv())
+        if message["type"] == "next":
+            found.append(str(message["payload"]["data"]["startRoom"]["room"]["id"]))
     return found
 
 
