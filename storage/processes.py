@@ -53,7 +53,9 @@ class Process:
             del self._named[next(iter(self._named))]
         named = {"$push": {"sessions": {"$each": [session_id], "$slice": -SESSIONS_NAMED}}}
         try:
-            await self._processes.update_one({"_id": self.id}, named, upsert=True)
+            result = await self._processes.update_one({"_id": self.id}, named)
+            if not result.matched_count:
+                await self._register()
         except BaseException:
             self._named.pop(key, None)
             raise
@@ -73,10 +75,13 @@ class Process:
     async def beat(self) -> None:
         """Say that this process lives."""
         result = await self._processes.update_one({"_id": self.id}, {"$inc": {"beats": 1}})
-        if not result.matched_count:  # the first time, or after others took it for dead
-            await self._processes.update_one(
-                {"_id": self.id}, {"$set": {"beats": 1, "sessions": list(self._named.values())}}, upsert=True
-            )
+        if not result.matched_count:
+            await self._register()
+
+    async def _register(self) -> None:
+        """Say all there is to say: the first time, or after others took this process for dead."""
+        known = {"beats": 1, "sessions": list(self._named.values())}
+        await self._processes.update_one({"_id": self.id}, {"$set": known}, upsert=True)
 
     async def bury(self) -> None:
         """Look at all others, and close what those left open whose number has stood still for PATIENT_LOOKS looks."""

@@ -22,6 +22,7 @@ from tests.storage.changes import (
     read_as_the_index_goes,
     save,
     tokens,
+    until,
     with_passing_index,
 )
 
@@ -243,6 +244,36 @@ async def test_process_that_was_taken_for_dead_names_its_sessions_again(
         after: Any = await other.database["processes"].find_one({"_id": slow.process.id})
         assert set(after["sessions"]) == set(before["sessions"])
         assert (await save(slow, "one", "again")).name == "again"
+
+
+async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_one(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
+    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
+        known = other.database["processes"]
+        running = [asyncio.create_task(slow.changes._commit(hang, SYSTEM, None))]
+        await _wrote(slow)
+        before: Any = await known.find_one({"_id": slow.process.id})
+
+        async def buried() -> bool:
+            await other.process.bury()
+            return await known.find_one({"_id": slow.process.id}) is None
+
+        await until(buried)
+
+        running.append(asyncio.create_task(slow.changes._commit(hang, SYSTEM, None)))
+
+        async def named_a_new_one() -> bool:
+            after: Any = await known.find_one({"_id": slow.process.id})
+            return after is not None and len(after["sessions"]) > len(before["sessions"])
+
+        await until(named_a_new_one)
+        after: Any = await known.find_one({"_id": slow.process.id})
+        assert set(before["sessions"]) < set(after["sessions"])
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _wrote(storage: Storage) -> None:
