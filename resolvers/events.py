@@ -9,9 +9,10 @@ import msgspec
 
 from resolvers import access, validation
 from resolvers.access import Caller
-from resolvers.consumers import Lease, hold, reached_position, require_kept, starting_position
+from resolvers.consumers import reached_position, require_kept, starting_position
 from resolvers.context import Context
 from resolvers.custom_fields import bind
+from resolvers.holds import Lease, hold
 from resolvers.operations import query
 from storage import histories
 from storage.children import Totals

@@ -10,8 +10,9 @@ from storage.errors import NotFound, Unavailable
 from storage.records import Consumer
 from storage.transactions import Reader, Transaction
 
-#: A connection that has not said for this long that it lives has lost its consumer to whoever asks next.
-LEASE_SECONDS = 15.0
+#: A connection that has not said for this long that it lives has lost its consumer to whoever asks next, and nothing
+#: else frees it sooner: a process that only stood still goes on believing in its leases until they are over.
+LEASE_SECONDS = 5.0
 
 # Leases go by the clock of the database, so that those of the processes need not agree.
 _HELD: Document = {"$gt": ["$leasedUntil", "$$NOW"]}
@@ -56,11 +57,11 @@ async def create(reader: Reader, owner_id: str, name: str, *, start: int) -> boo
     return result.upserted_id is not None
 
 
-async def take(reader: Reader, owner_id: str, name: str, *, connection_id: str, process_id: str) -> Consumer | None:
+async def take(reader: Reader, owner_id: str, name: str, *, connection_id: str) -> Consumer | None:
     """Hold the consumer for a connection, for LEASE_SECONDS; None while another holds it, or when it is gone."""
     result = await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name), "$expr": {"$not": _HELD}},
-        [{"$set": {"connectionId": connection_id, "processId": process_id, **_lease()}}],
+        [{"$set": {"connectionId": connection_id, **_lease()}}],
     )
     return await find(reader, owner_id, name) if result.matched_count else None
 
@@ -82,7 +83,7 @@ async def renew(reader: Reader, owner_id: str, name: str, *, connection_id: str)
 async def release(reader: Reader, owner_id: str, name: str, *, connection_id: str) -> None:
     await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name), "connectionId": connection_id},
-        [{"$set": {"connectionId": None, "processId": None, "leasedUntil": None, "lastSeenAt": "$$NOW"}}],
+        [{"$set": {"connectionId": None, "leasedUntil": None, "lastSeenAt": "$$NOW"}}],
     )
 
 

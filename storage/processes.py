@@ -105,7 +105,4 @@ class Process:
         logger.info("The process %s has died; closing what it left open.", dead["_id"])
         if sessions := dead.get("sessions"):
             await self._database.client.admin.command("killSessions", [{"id": one} for one in sessions])
-        await self._database["consumers"].update_many(
-            {"processId": dead["_id"]}, {"$set": {"connectionId": None, "leasedUntil": None, "processId": None}}
-        )
         await self._processes.delete_one({"_id": dead["_id"]})

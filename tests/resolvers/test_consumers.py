@@ -1,4 +1,4 @@
-"""Promise 6 of the log: a consumer resumes after what it acknowledged, and is read by one connection at a time."""
+"""Promise 6 of the log: a consumer resumes after what it acknowledged. Who reads for it is in test_holds.py."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -10,15 +10,13 @@ import pytest
 
 from resolvers import consumers, events
 from resolvers.context import Context
-from storage import consumers as stored
-from storage import processes
 from storage.database import now
-from storage.errors import ConsumerBusy, CursorExpired, Invalid, InvalidCursor, NotFound, Unavailable
+from storage.errors import ConsumerBusy, CursorExpired, Invalid, InvalidCursor, NotFound
 from storage.facts import AnyFact
 from storage.positions import event_cursor
 from storage.records import Actor, ActorType
 from tests.resolvers.processes import Both, happen, two_processes
-from tests.storage.changes import outbox_is_empty, until
+from tests.storage.changes import outbox_is_empty
 
 
 @pytest.fixture
@@ -182,122 +180,3 @@ async def test_removal_that_is_sent_again_is_answered_again(both: Both) -> None:
     assert await consumers.remove_consumer(elsewhere.mutation("m"), consumer="c") == first == "c"
     with pytest.raises(NotFound):
         await consumers.remove_consumer(elsewhere, consumer="c")
-
-
-# ---------------------------------------------------------------- one connection at a time
-
-
-async def test_second_connection_is_refused_until_the_first_is_gone(both: Both) -> None:
-    context, elsewhere = both
-    async with aclosing(await events.subscribe(context, consumer="c")):
-        for second in both:
-            with pytest.raises(ConsumerBusy):
-                await events.subscribe(second, consumer="c")
-
-    async with aclosing(await events.subscribe(elsewhere, consumer="c")):
-        assert (await status(context)).connected
-
-
-async def test_of_many_that_connect_at_once_one_reads(both: Both) -> None:
-    calls = [events.subscribe(both[number % 2], consumer="c") for number in range(10)]
-
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-
-    reading = [one for one in answers if not isinstance(one, BaseException)]
-    assert len(reading) == 1
-    assert [type(one) for one in answers if isinstance(one, BaseException)] == [ConsumerBusy] * 9
-    await reading[0].aclose()
-
-
-async def test_connection_that_is_alive_keeps_the_consumer(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.3)
-    context, elsewhere = both
-    async with aclosing(await events.subscribe(context, consumer="c")):
-        for _ in range(20):
-            await asyncio.sleep(0.05)
-            with pytest.raises(ConsumerBusy):
-                await events.subscribe(elsewhere, consumer="c")
-
-
-async def test_connection_whose_process_stands_still_loses_the_consumer_and_is_told(
-    both: Both, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.5)
-    context, elsewhere = both
-    renew, still = stored.renew, asyncio.Event()
-
-    async def renew_later(*args: object, **kwargs: object) -> bool:
-        await still.wait()
-        return await renew(*args, **kwargs)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(stored, "renew", renew_later)
-    async with aclosing(await events.subscribe(context, consumer="c")) as dead:
-        waiting = asyncio.create_task(read(dead, 1))
-        taken: list[AsyncGenerator[AnyFact, None]] = []
-
-        async def take_over() -> bool:
-            try:
-                taken.append(await events.subscribe(elsewhere, consumer="c"))
-            except ConsumerBusy:
-                return False
-            return True
-
-        await until(take_over)
-        monkeypatch.setattr(stored, "renew", renew)
-        still.set()
-
-        # Nothing happened, and it is told all the same.
-        with pytest.raises(ConsumerBusy):
-            await waiting
-        assert await read(taken[0], len(await happen(context, 1))) == [await context.storage.log.head()]
-        await taken[0].aclose()
-
-
-async def test_connection_that_cannot_tell_whether_it_holds_the_consumer_delivers_nothing(
-    both: Both, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.2)
-    monkeypatch.setattr(consumers, "RETRY_SECONDS", 0.01)
-    context, elsewhere = both
-    renew, asked = stored.renew, asyncio.Event()
-
-    async def away(*args: object, **kwargs: object) -> bool:
-        asked.set()
-        raise Unavailable("The database does not answer.", retryable=True)
-
-    monkeypatch.setattr(stored, "renew", away)
-    async with aclosing(await events.subscribe(context, consumer="c")) as facts:
-        await asyncio.sleep(0.25)
-        await asked.wait()
-        happened = await happen(elsewhere, 1)
-        waiting = asyncio.create_task(read(facts, 1))
-        await context.storage.feed.wait(happened[0] - 1)
-        done, _ = await asyncio.wait([waiting], timeout=0.2)
-        assert not done
-
-        monkeypatch.setattr(stored, "renew", renew)
-
-        assert await waiting == happened
-
-
-async def test_consumer_of_a_process_that_died_is_free_as_soon_as_that_is_seen(
-    both: Both, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    context, elsewhere = both
-    async with aclosing(await events.subscribe(context, consumer="c")):
-        monkeypatch.setattr(context.storage.process, "beat", asyncio.Event().wait)  # as if it were dead
-        monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
-        for _ in range(2 * processes.PATIENT_LOOKS):
-            await elsewhere.storage.process.bury()
-
-        async with aclosing(await events.subscribe(elsewhere, consumer="c")):
-            assert (await status(elsewhere)).connected
-
-
-async def test_subscription_that_nobody_ever_read_gives_the_consumer_back(both: Both) -> None:
-    context, elsewhere = both
-
-    await (await events.subscribe(context, consumer="c")).aclose()
-
-    async with aclosing(await events.subscribe(elsewhere, consumer="c")):
-        pass

@@ -1,0 +1,132 @@
+"""Holds: which connection reads for a consumer. One at a time, by a lease that ends by itself."""
+
+import asyncio
+import contextlib
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from resolvers import validation
+from resolvers.consumers import require_kept, starting_position
+from resolvers.context import Context
+from storage import consumers
+from storage.errors import ConsumerBusy, Invalid, Unavailable, shorten
+from storage.records import Consumer
+from storage.storage import Storage
+
+#: How soon a renewal that the database did not answer is tried again.
+RETRY_SECONDS = 0.5
+
+
+def clock() -> float:
+    """Seconds, of a clock that runs on while the process is stopped and, on Linux, while the machine sleeps.
+
+    The time of an event loop may be that of when it last woke up, which a process that was stopped since is behind.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
+
+
+class Lease:
+    """A connection's hold on a consumer, which is lost when it is not renewed in time.
+
+    The database lets nobody else in before LEASE_SECONDS have passed since it heard of the last renewal, and here it
+    counts as held for as long since that was asked for: so nobody else can have it while it is believed to be held.
+    """
+
+    def __init__(self, position: int) -> None:
+        #: Where to go on reading.
+        self.position = position
+        self._until = 0.0
+        self._lost = False
+        self._changed = asyncio.Event()
+
+    def extend(self, asked_at: float) -> None:
+        """It was renewed by a request that was sent at that time of the clock."""
+        self._until = asked_at + consumers.LEASE_SECONDS
+        self._notify()
+
+    def lose(self) -> None:
+        self._lost = True
+        self._notify()
+
+    async def held(self) -> None:
+        """Return while it certainly is held; wait while nobody can say. Raises ConsumerBusy when it is lost."""
+        while self._lost or clock() >= self._until:
+            if self._lost:
+                raise ConsumerBusy("Another connection has taken this consumer over, or it was removed.")
+            await self._changed.wait()
+
+    async def lost(self) -> None:
+        """Return when it is lost."""
+        while not self._lost:
+            await self._changed.wait()
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+@asynccontextmanager
+async def hold(context: Context, name: str, after: str | None) -> AsyncIterator[Lease]:
+    """Read for a consumer as the only one, from where it acknowledged, or from `after` or now if it is new."""
+    validation.text(name, "consumer", longest=validation.NAME_CHARACTERS)
+    storage, owner = context.storage, context.caller.id
+    new = await consumers.find(storage.reader, owner, name) is None
+    if new:
+        start = await starting_position(storage, after)
+        new = await consumers.create(storage.reader, owner, name, start=start)
+    if not new and after is not None:
+        raise Invalid(
+            "This consumer goes on after what it acknowledged: leave `after` out, or removeConsumer to begin anew.",
+            key="after",
+        )
+    # A connection that ends here, and whose client is back already, is not another one's.
+    await context.services.releases.settled(owner, name)
+    connection_id = secrets.token_hex(12)
+    asked_at = clock()
+    # Whoever goes away meanwhile may have taken it all the same: what is on a thread is not called back.
+    taking = asyncio.ensure_future(consumers.take(storage.reader, owner, name, connection_id=connection_id))
+    renewing: asyncio.Task[None] | None = None
+    try:
+        consumer = await asyncio.shield(taking)
+        if consumer is None:
+            raise ConsumerBusy(f"The consumer {shorten(name)} is being read by another connection.")
+        lease = Lease(consumer.acked)
+        lease.extend(asked_at)
+        renewing = asyncio.create_task(_renew(storage, owner, name, connection_id, lease))
+        await require_kept(storage, consumer.acked)
+        yield lease
+    finally:
+        if renewing is not None:
+            renewing.cancel()
+        release = _release(storage, owner, name, connection_id, taking)
+        await asyncio.shield(context.services.releases.begin(owner, name, release))
+
+
+async def _release(
+    storage: Storage, owner: str, name: str, connection_id: str, taking: "asyncio.Future[Consumer | None]"
+) -> None:
+    """Give it back, if it was taken; of a database that cannot be told it is free when the lease is over."""
+    await asyncio.wait([taking])
+    if taking.cancelled() or taking.exception() is not None or taking.result() is not None:
+        with contextlib.suppress(Exception):
+            await consumers.release(storage.reader, owner, name, connection_id=connection_id)
+
+
+async def _renew(storage: Storage, owner: str, name: str, connection_id: str, lease: Lease) -> None:
+    pause = consumers.LEASE_SECONDS / 3
+    while True:
+        await asyncio.sleep(pause)
+        asked_at = clock()
+        try:
+            held = await consumers.renew(storage.reader, owner, name, connection_id=connection_id)
+        except Unavailable:
+            pause = RETRY_SECONDS
+        else:
+            pause = consumers.LEASE_SECONDS / 3
+            if not held:
+                lease.lose()
+                return
+            lease.extend(asked_at)

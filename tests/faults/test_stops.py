@@ -1,0 +1,71 @@
+"""Servers that are stopped for a while, as a laptop that sleeps or a machine that swaps does, and then go on."""
+
+import asyncio
+import os
+import signal
+import time
+from typing import Any
+
+from tests.conftest import ADMIN_TOKEN
+from tests.faults.clients import Client
+from tests.processes import ServerProcess
+from tests.server.test_event_streams import until_held
+from tests.server.test_websockets import connected, receive, send
+
+ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+SUBSCRIBE = {"query": 'subscription { events(consumer: "c", types: [ROOM_STARTED]) { sequence } }'}
+ROOMS = 5
+
+
+async def test_server_that_stood_still_delivers_nothing_more_for_a_consumer_that_another_has_taken_over(
+    mongodb_uri: str, database_name: str
+) -> None:
+    with ServerProcess(mongodb_uri, database_name) as stopped, ServerProcess(mongodb_uri, database_name) as other:
+        async with (
+            Client([other.url]) as client,
+            connected(stopped.url, ADMIN) as before,
+            connected(other.url, ADMIN) as after,
+        ):
+            await client.visitor("v")
+            await send(before, id="1", type="subscribe", payload=SUBSCRIBE)
+            await until_held(client)
+            os.kill(stopped.pid, signal.SIGSTOP)
+            try:
+                await take_over(client, after)
+            finally:
+                os.kill(stopped.pid, signal.SIGCONT)
+
+            for _ in range(ROOMS):
+                await client.start("v")
+
+            told = await receive(before)
+            assert (told["id"], code_of(told)) == ("1", "CONSUMER_BUSY")
+            sequences = [(await receive(after))["payload"]["data"]["events"]["sequence"] for _ in range(ROOMS)]
+            assert sequences == sorted(set(sequences))
+
+
+def code_of(told: dict[str, Any]) -> str | None:
+    """The code of an error, in whichever message it came."""
+    payload = told.get("payload")
+    errors = payload if told["type"] == "error" else payload.get("errors") if isinstance(payload, dict) else None
+    return str(errors[0]["extensions"]["code"]) if errors else None
+
+
+async def take_over(client: Client, socket: Any) -> None:
+    """Subscribe until nobody else holds the consumer."""
+    until, number = time.monotonic() + 30, 0
+    while True:
+        number += 1
+        await send(socket, id=str(number), type="subscribe", payload=SUBSCRIBE)
+        try:
+            async with asyncio.timeout(1):
+                told = await receive(socket)
+        except TimeoutError:
+            return  # nothing is told while nothing happens
+        while told["type"] != "error" and code_of(told) is None:
+            told = await receive(socket)
+        assert code_of(told) == "CONSUMER_BUSY"
+        assert time.monotonic() < until
+        if told["type"] == "next":
+            assert (await receive(socket))["type"] == "complete"
+        await asyncio.sleep(0.1)
