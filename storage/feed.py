@@ -74,13 +74,21 @@ class Feed:
                 return self._ring[start : start + limit]
             try:
                 facts = await self._history(after, limit, first_in_ring)
-                if not facts:
-                    raise CursorExpired(oldest_cursor=event_cursor(await self._log.oldest() - 1))
+                if facts:
+                    return facts
+                await self._require_kept(after)
             except PyMongoError as error:
                 logger.warning("History could not be read, trying again: %s", error)
                 await asyncio.sleep(POLL_SECONDS)
-            else:
-                return facts
+
+    async def _require_kept(self, after: int) -> None:
+        """Raise CursorExpired when the fact after that position is gone, and not only out of sight: what a majority
+        holds may end before the head for a moment, on a primary that was elected just now."""
+        self._chunks.pop(after // CHUNK, None)  # what was read of it shows less than there is
+        oldest = await self._log.oldest()
+        if oldest > after + 1:
+            raise CursorExpired(oldest_cursor=event_cursor(oldest - 1))
+        await asyncio.sleep(POLL_SECONDS)
 
     async def _history(self, after: int, limit: int, first_in_ring: int) -> Sequence[AnyFact]:
         number = after // CHUNK

@@ -147,6 +147,27 @@ async def test_reader_goes_on_when_the_database_has_been_away(mongodb_uri: str, 
         assert await follow(feed, 0, feed.head) == list(range(1, feed.head + 1))
 
 
+async def test_reader_waits_for_what_is_only_out_of_sight(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As right after a failover, while the new primary does not know yet what a majority holds."""
+    monkeypatch.setattr("storage.feed.POLL_SECONDS", 0.01)
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        await storage.appender.append(made_up(CHUNK + 20))
+        feed = Feed(storage.log)
+        await feed.open()
+        read, behind = storage.log.read, [0, 10, 10]
+
+        async def lagging(*args: Any, **kwargs: Any) -> list[AnyFact]:
+            facts = await read(*args, **kwargs)
+            return facts[: behind.pop(0)] if behind else facts
+
+        monkeypatch.setattr(storage.log, "read", lagging)
+
+        assert await follow(feed, 0, feed.head) == list(range(1, feed.head + 1))
+        assert behind == []
+
+
 async def test_position_that_is_no_longer_kept_is_refused_with_the_oldest_that_is(
     mongodb_uri: str, empty_database: str
 ) -> None:
