@@ -10,7 +10,6 @@ import logging
 import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
 from typing import cast
 
 import msgspec
@@ -27,9 +26,10 @@ logger = logging.getLogger(__name__)
 BATCH = 1_000
 #: How long a change waits for its facts to be in the log; later they are the sweeper's, and the change is true anyway.
 APPEND_PATIENCE_SECONDS = 10.0
-#: A fact that has waited this long in the outbox was left there by a process that died or lost the database.
-ABANDONED_SECONDS = 2.0
-SWEEP_SECONDS = 1.0
+#: A fact that waits in the outbox at two looks so far apart was left there by a process that died or lost the database.
+SWEEP_SECONDS = 1.5
+#: Facts of one look; those beyond come when these are gone.
+LOOKED_AT = 20_000
 #: How long appended facts stay in the outbox, so that one deletion does for many.
 TIDY_SECONDS = 0.02
 #: Subjects whose last appended number is remembered, so that the outbox need not be asked what else waits for them.
@@ -58,6 +58,8 @@ class Appender:
         #: What is in the log and still in the outbox.
         self._appended: list[str] = []
         self._tidying: set[asyncio.Task[None]] = set()
+        #: What waited in the outbox at the last look.
+        self._seen: set[str] = set()
 
     async def append(self, facts: Sequence[Fact]) -> None:
         """Return when the facts, which must be in the outbox, are in the log, or when that takes too long."""
@@ -86,22 +88,40 @@ class Appender:
                     if not done.done():
                         done.set_result(None)
 
-    async def sweep(self, *, older_than_seconds: float = ABANDONED_SECONDS) -> int:
-        """Append what has waited in the outbox for that long, and how many facts that were."""
-        cutoff = now() - timedelta(seconds=older_than_seconds)
-        abandoned = self._outbox.find({"at": {"$lte": cutoff}}, sort=[("at", ASCENDING)], limit=BATCH)
-        facts = [_waiting(document) for document in await abandoned.to_list(BATCH)]
-        await self.append(facts)
-        return len(facts)
+    async def sweep(self) -> int:
+        """Append everything that waits in the outbox, and how many facts that were."""
+        return await self._append_waiting(await self._look())
+
+    async def sweep_abandoned(self) -> int:
+        """Append what waited in the outbox at the last look already, and how many facts that were.
+
+        What is seen twice has waited, by the clock of this process alone: those of others may be ahead.
+        """
+        waiting = await self._look()
+        abandoned = [one for one in waiting if one in self._seen]
+        self._seen = set(waiting)
+        return await self._append_waiting(abandoned)
+
+    async def _look(self) -> list[str]:
+        waiting = self._outbox.find({}, {"_id": 1}, sort=[("_id", ASCENDING)], limit=LOOKED_AT, batch_size=LOOKED_AT)
+        return [document["_id"] for document in await waiting.to_list(LOOKED_AT)]
+
+    async def _append_waiting(self, ids: Sequence[str]) -> int:
+        count = 0
+        for start in range(0, len(ids), BATCH):
+            found = self._outbox.find({"_id": {"$in": ids[start : start + BATCH]}}, sort=[("at", ASCENDING)])
+            facts = [_waiting(document) for document in await found.to_list(BATCH)]
+            await self.append(facts)
+            count += len(facts)
+        return count
 
     async def run_sweeper(self) -> None:
         """Sweep every now and then until cancelled; at first everything, for this may be the restart after a crash."""
-        older_than_seconds = 0.0
+        sweep = self.sweep
         while True:
             try:
-                while await self.sweep(older_than_seconds=older_than_seconds) == BATCH:
-                    pass
-                older_than_seconds = ABANDONED_SECONDS
+                await sweep()
+                sweep = self.sweep_abandoned
             except PyMongoError as error:
                 logger.warning("The outbox could not be swept: %s", error)
             except Exception:

@@ -24,7 +24,7 @@ async def both(mongodb_uri: str) -> AsyncIterator[Both]:
 
 
 async def told(context: Context, after: int) -> list[AnyFact]:
-    await context.storage.appender.sweep(older_than_seconds=0)
+    await context.storage.appender.sweep()
     return await context.storage.log.read(after, 10_000)
 
 

@@ -9,6 +9,7 @@ import pytest
 from storage.database import now
 from storage.log import Log
 from storage.outbox import BATCH
+from storage.storage import Storage
 from tests.storage.changes import made_up, names, opened, outbox_is_empty, read_all, save, save_and_die, tokens, until
 
 
@@ -70,10 +71,50 @@ async def test_sweeper_appends_what_a_dead_process_left(mongodb_uri: str, empty_
         await save_and_die(dying, "one")
         await save_and_die(dying, "two")
 
-        await living.appender.sweep(older_than_seconds=0)
+        await living.appender.sweep()
 
         assert tokens(await read_all(living, after=head)) == ["one", "two"]
         assert await outbox_is_empty(living)
+
+
+async def test_what_a_process_left_whose_clock_was_ahead_is_appended_as_soon(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.outbox.SWEEP_SECONDS", 3600)  # nobody sweeps but when told to
+    async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
+        head = await living.log.head()
+        for token in ("one", "two"):
+            await save_and_die(dying, token)
+        await living.database["outbox"].update_many({}, {"$set": {"at": now() + timedelta(minutes=10)}})
+
+        assert await living.appender.sweep_abandoned() == 0
+        assert await living.appender.sweep_abandoned() == 2
+
+        assert sorted(tokens(await read_all(living, after=head))) == ["one", "two"]
+        await save_and_die(dying, "three")
+        await living.database["outbox"].update_many({}, {"$set": {"at": now() + timedelta(minutes=10)}})
+    async with opened(mongodb_uri, empty_database, processes=1) as (restarted,):
+        await until(lambda: _has_come(restarted, head + 3))
+        assert tokens(await read_all(restarted, after=head + 2)) == ["three"]
+
+
+async def _has_come(storage: Storage, sequence: int) -> bool:
+    return await storage.log.head() >= sequence
+
+
+async def test_sweeper_leaves_to_others_what_they_have_only_just_put_there(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.outbox.SWEEP_SECONDS", 3600)
+    async with opened(mongodb_uri, empty_database, processes=2) as (writing, sweeping):
+        head = await sweeping.log.head()
+        await save_and_die(writing, "before")
+        await sweeping.appender.sweep_abandoned()
+        await save_and_die(writing, "since")
+
+        assert await sweeping.appender.sweep_abandoned() == 1
+
+        assert tokens(await read_all(sweeping, after=head)) == ["before"]
 
 
 async def test_sweeper_sees_that_a_leftover_is_in_the_log_already(mongodb_uri: str, empty_database: str) -> None:
@@ -82,11 +123,11 @@ async def test_sweeper_sees_that_a_leftover_is_in_the_log_already(mongodb_uri: s
         await save_and_die(storage, "one")
         leftover = await storage.database["outbox"].find_one({})
         assert leftover is not None
-        await storage.appender.sweep(older_than_seconds=0)
+        await storage.appender.sweep()
         await storage.appender.tidied()
         await storage.database["outbox"].insert_one(leftover)
 
-        await storage.appender.sweep(older_than_seconds=0)
+        await storage.appender.sweep()
 
         assert tokens(await read_all(storage, after=head)) == ["one"]
         assert await outbox_is_empty(storage)
@@ -144,7 +185,7 @@ async def test_nothing_is_trimmed_while_something_as_old_waits_to_be_appended(
         await save_and_die(storage, "one")
         leftover = await storage.database["outbox"].find_one({})
         assert leftover is not None
-        await storage.appender.sweep(older_than_seconds=0)
+        await storage.appender.sweep()
         await storage.appender.tidied()
         await storage.database["outbox"].insert_one(leftover)
         await save(storage, "two")
@@ -152,7 +193,7 @@ async def test_nothing_is_trimmed_while_something_as_old_waits_to_be_appended(
 
         assert await storage.log.trim(now() + timedelta(seconds=1)) == 0
 
-        await storage.appender.sweep(older_than_seconds=0)
+        await storage.appender.sweep()
         assert await storage.log.head() == head
 
 

@@ -93,7 +93,7 @@ async def test_refused_change_writes_nothing_and_tells_nothing(mongodb_uri: str,
 
         assert await find(storage, "one") is None
         assert await storage.database["outbox"].count_documents({}) == 0
-        await storage.appender.sweep(older_than_seconds=0)
+        await storage.appender.sweep()
         assert await storage.log.head() == head
 
 
