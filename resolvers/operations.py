@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
 import msgspec
@@ -11,7 +12,7 @@ from resolvers import access, passwords, validation
 from resolvers.access import Caller
 from resolvers.context import Context
 from storage import idempotency
-from storage.database import from_builtins, overtaken, to_builtins
+from storage.database import from_builtins, to_builtins
 from storage.errors import IdempotencyMismatch, SwitchboardError
 from storage.facts import (
     AgentAdded,
@@ -26,14 +27,12 @@ from storage.facts import (
     UserRolesChanged,
     UserUpdated,
 )
+from storage.patience import read_patiently
 from storage.records import SYSTEM, Actor
 from storage.transactions import Conflict, Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-#: How often a read is tried again that lost the index it used: one is dropped with every unique field that goes.
-READ_AGAIN = 5
 
 #: Facts after which a waiting room may find somebody to serve it.
 QUEUE_MOVERS: tuple[type[Fact], ...] = (
@@ -76,13 +75,7 @@ class Query(Generic[P, R]):
 
     async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
         access.require(context.caller, self.scopes)
-        for _ in range(READ_AGAIN):
-            try:
-                return await self._body(context, *args, **kwargs)
-            except Exception as error:
-                if not overtaken(error):
-                    raise
-        return await self._body(context, *args, **kwargs)
+        return await read_patiently(context.storage.database, partial(self._body, context, *args, **kwargs))
 
 
 class Mutation(Generic[P, R]):

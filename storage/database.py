@@ -1,5 +1,6 @@
 """The connection to MongoDB: its client, collections and read views; writing is in transactions.py."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -13,6 +14,7 @@ from pymongo import WriteConcern
 from pymongo.errors import CollectionInvalid, ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
+from pymongo.topology_description import TopologyDescription
 from ulid import ULID
 
 from storage.errors import Unavailable
@@ -29,6 +31,8 @@ MILLISECOND = timedelta(milliseconds=1)
 #: Of the 26 characters of an id; the other 16 are random.
 ID_TIME_CHARACTERS = 10
 NAMESPACE_EXISTS = 48
+#: How often it is looked whether there is a primary again.
+LOOK_SECONDS = 0.05
 #: Rows of a page, or of what is read at once, come in one answer: by default MongoDB sends the first 101 alone. An
 #: answer ends at 16 MB anyway.
 ONE_BATCH = 100_000
@@ -38,7 +42,8 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
     "connectTimeoutMS": 2_000,
     "heartbeatFrequencyMS": 1_000,
     "serverMonitoringMode": "poll",
-    "serverSelectionTimeoutMS": 10_000,
+    # Waiting for a primary takes a thread; where it may last, it is waited for in patience.py.
+    "serverSelectionTimeoutMS": 2_000,
     "retryWrites": True,
     "retryReads": True,
     "tz_aware": True,
@@ -99,6 +104,21 @@ class Database:
         self._collections: dict[str, Collection] = {name: database[name] for name in COLLECTIONS}
         self.raw = database
         self.lookups = Desk()
+        self._described: object = None
+        self._has_primary = False
+
+    @property
+    def has_primary(self) -> bool:
+        """Whether the driver knows of a server that takes writes; asks nothing of any."""
+        description: TopologyDescription = self.client.delegate.topology_description
+        if description is not self._described:
+            self._described, self._has_primary = description, description.has_writable_server()
+        return self._has_primary
+
+    async def primary(self) -> None:
+        """Return when there is one, of a database that was asked something before."""
+        while not self.has_primary:  # noqa: ASYNC110 - it is found on threads of the driver's
+            await asyncio.sleep(LOOK_SECONDS)
 
     @property
     def names(self) -> tuple[str, ...]:

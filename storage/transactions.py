@@ -27,6 +27,7 @@ from storage.database import Collection, Database, Document, interrupted, now, p
 from storage.errors import Unavailable
 from storage.facts import Fact, FieldFact
 from storage.outbox import Appender
+from storage.patience import Progress, uncertain
 from storage.processes import Process
 from storage.records import SYSTEM, Actor, Entity
 
@@ -164,11 +165,7 @@ class Transaction(Reader):
                 if not _undecided(error):
                     raise
                 if asyncio.get_running_loop().time() > deadline:
-                    raise Unavailable(
-                        "The database did not say whether the change took effect; "
-                        "send it again with the same clientMutationId to find out.",
-                        retryable=False,
-                    ) from error
+                    raise uncertain() from error
 
     async def close(self) -> None:
         """Undo what was not committed. A database that cannot be told forgets the transaction by itself."""
@@ -259,10 +256,11 @@ class Changes:
         A change that was begun is brought to its end even if the caller is cancelled: whoever asked for it may have
         gone away, but a commit under way can neither be called back nor be left without its facts.
         """
-        running = asyncio.create_task(self._run(body, actor, client_mutation_id, turns))
+        progress = Progress[T](PATIENCE_SECONDS)
+        running = asyncio.create_task(self._run(body, actor, client_mutation_id, turns, progress))
         self._running.add(running)
         running.add_done_callback(self._ended)
-        return await asyncio.shield(running)
+        return await progress.outcome_of(running)
 
     async def drain(self) -> None:
         """Return when all changes that were begun have come to their end, or have had DRAIN_SECONDS for it."""
@@ -280,11 +278,12 @@ class Changes:
         actor: Actor,
         client_mutation_id: str | None,
         turns: Sequence[str],
+        progress: Progress[T],
     ) -> tuple[T, Sequence[Fact]]:
         async with AsyncExitStack() as stack:
             for turn in sorted(set(turns)):
                 await stack.enter_async_context(self.turns.hold(turn))
-            result, facts = await self._commit(body, actor, client_mutation_id)
+            result, facts = await self._commit(body, actor, client_mutation_id, progress)
         await self._appender.append(facts)
         for fact in facts:
             if isinstance(fact, FieldFact):  # known here before the caller is answered, whenever the feed gets to it
@@ -299,14 +298,21 @@ class Changes:
                 logger.exception("Somebody could not hear of a change.")
 
     async def _commit(
-        self, body: Callable[[Transaction], Awaitable[T]], actor: Actor, client_mutation_id: str | None
+        self,
+        body: Callable[[Transaction], Awaitable[T]],
+        actor: Actor,
+        client_mutation_id: str | None,
+        progress: Progress[T],
     ) -> tuple[T, Sequence[Fact]]:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE_SECONDS
         pause = FIRST_PAUSE_SECONDS
         attempt = 0
         while True:
             attempt += 1
+            if not self._database.has_primary:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(progress.deadline):
+                        await self._database.primary()
             tx = Transaction(
                 self._database,
                 self._catalog,
@@ -318,16 +324,22 @@ class Changes:
             )
             try:
                 result = await body(tx)
-                await tx.commit(deadline)
+                if progress.given_up:
+                    raise Conflict
+                progress.committing = True
+                await tx.commit(progress.deadline)
+                progress.outcome = result, tx.facts
                 self._tell_listeners(tx.facts)
-                return result, tx.facts
+                return progress.outcome
             except Conflict as conflict:
-                if loop.time() > deadline:
+                progress.committing = False
+                if loop.time() > progress.deadline:
                     raise Unavailable("Too much is changing at once; try again.", retryable=True) from conflict
             except PyMongoError as error:
+                progress.committing = False
                 if not passing(error):
                     raise
-                if loop.time() > deadline:
+                if loop.time() > progress.deadline:
                     raise Unavailable(
                         "The database did not answer in time; nothing was changed.", retryable=True
                     ) from error

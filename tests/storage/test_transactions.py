@@ -1,6 +1,7 @@
 """Promise 1 of the log: a change and its facts are true together or not at all, whoever dies or loses a race."""
 
 import asyncio
+import threading
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from pymongo.errors import AutoReconnect, PyMongoError
 
 from storage import processes, visitors
 from storage.errors import Refused, Unavailable
+from storage.patience import Progress
 from storage.records import SYSTEM, Visitor
 from storage.storage import Storage
 from storage.transactions import Transaction
@@ -144,8 +146,8 @@ async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
     def unheard(session: ClientSession) -> None:
         raise lost_answer()
 
-    monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
         monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
         with pytest.raises(Unavailable) as told:
@@ -160,12 +162,123 @@ async def test_change_that_the_database_never_answers_is_said_not_to_have_happen
     async def away(tx: Transaction) -> None:
         raise AutoReconnect("no primary")
 
-    monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
         with pytest.raises(Unavailable) as told:
             await storage.changes.run(away)
 
         assert told.value.data == {"retryable": True}
+
+
+async def test_change_that_was_given_up_does_not_take_effect_later(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.2)
+        go_on = asyncio.Event()
+
+        async def stuck(tx: Transaction) -> None:
+            await put(tx, "one", None)
+            await go_on.wait()
+
+        with pytest.raises(Unavailable) as told:
+            await storage.changes.run(stuck)
+        go_on.set()
+        await storage.changes.drain()
+
+        assert told.value.data == {"retryable": True}
+        assert await find(storage, "one") is None
+        assert await storage.database["outbox"].count_documents({}) == 0
+        assert await storage.log.head() == head
+
+
+async def test_commit_that_takes_longer_than_anybody_waits_is_said_to_be_uncertain_and_keeps_its_facts(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.patience.COMMIT_SECONDS", 0.05)
+    commit, go_on = ClientSession.commit_transaction, threading.Event()
+
+    def slow(session: ClientSession) -> None:
+        go_on.wait(30)
+        commit(session)
+
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(ClientSession, "commit_transaction", slow)
+
+        with pytest.raises(Unavailable) as told:
+            await save(storage, "one")
+        go_on.set()
+        await storage.changes.drain()
+
+        assert told.value.data == {"retryable": False}
+        assert tokens(await read_all(storage, after=head)) == ["one"]
+
+
+async def test_change_that_is_true_is_answered_though_its_facts_are_still_on_their_way(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.5)
+        append, go_on = storage.appender._append, asyncio.Event()
+
+        async def slow(facts: list[Any]) -> None:
+            await go_on.wait()
+            await append(facts)
+
+        monkeypatch.setattr(storage.appender, "_append", slow)
+
+        visitor = await save(storage, "one")
+        assert await find(storage, "one") == visitor
+        assert await storage.log.head() == head
+        go_on.set()
+        await storage.changes.drain()
+
+        assert tokens(await read_all(storage, after=head)) == ["one"]
+
+
+async def test_waiting_for_a_turn_is_part_of_the_patience(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.1)
+
+        async with storage.changes.turns.hold("one"):
+            with pytest.raises(Unavailable) as told:
+                await save(storage, "one")
+        await storage.changes.drain()
+
+        assert told.value.data == {"retryable": True}
+        assert await find(storage, "one") is None
+        assert await storage.log.head() == head
+
+
+async def test_commit_that_fails_takes_the_facts_out_of_the_outbox_again(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise 1: the facts are written in the transaction of their change, and go with it."""
+
+    class CommitFails(Exception):
+        pass
+
+    def fail(session: ClientSession) -> None:
+        raise CommitFails
+
+    async with opened(mongodb_uri, empty_database, processes=2) as (failing, other):
+        head = await other.log.head()
+        with monkeypatch.context() as patch:
+            patch.setattr(ClientSession, "commit_transaction", fail)
+            with pytest.raises(CommitFails):
+                await save(failing, "one")
+
+        assert await other.database["outbox"].find({}).to_list(None) == []
+        assert await find(other, "one") is None
+        await other.appender.sweep()
+        assert await other.log.head() == head
 
 
 async def test_change_goes_on_after_the_primary_was_away(mongodb_uri: str, empty_database: str) -> None:
@@ -200,7 +313,7 @@ async def test_what_a_killed_process_had_open_is_closed_by_the_others(
     monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)  # nobody beats or looks but when told to
     async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
         await save(living, "one", "whole")
-        running = asyncio.create_task(dying.changes._commit(hang, SYSTEM, None))
+        running = asyncio.create_task(dying.changes._commit(hang, SYSTEM, None, Progress(60)))
         await _wrote(dying)
 
         for _ in range(processes.PATIENT_LOOKS + 1):
@@ -252,7 +365,7 @@ async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_
     monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
     async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
         known = other.database["processes"]
-        running = [asyncio.create_task(slow.changes._commit(hang, SYSTEM, None))]
+        running = [asyncio.create_task(slow.changes._commit(hang, SYSTEM, None, Progress(60)))]
         await _wrote(slow)
         before: Any = await known.find_one({"_id": slow.process.id})
 
@@ -262,7 +375,7 @@ async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_
 
         await until(buried)
 
-        running.append(asyncio.create_task(slow.changes._commit(hang, SYSTEM, None)))
+        running.append(asyncio.create_task(slow.changes._commit(hang, SYSTEM, None, Progress(60))))
 
         async def named_a_new_one() -> bool:
             after: Any = await known.find_one({"_id": slow.process.id})

@@ -1,0 +1,101 @@
+"""How long whoever asked for something waits while the database is away, and what can be said for certain then.
+
+The driver does what it does on a few threads, and whatever waits there for a primary keeps everything else waiting.
+So it gives up soon, and the waiting is done here, where it costs nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from pymongo.errors import PyMongoError
+
+from storage.database import Database, passing
+from storage.errors import Unavailable
+from storage.facts import Fact
+
+T = TypeVar("T")
+
+#: How long a read waits for a primary, of which an ordinary replica set elects another in about twelve seconds. Whoever
+#: asks again while there is none waits anew.
+READ_PATIENCE_SECONDS = 10.0
+#: How long a commit that is under way when its caller's patience ends may still take.
+COMMIT_SECONDS = 1.0
+RETRY_SECONDS = 0.05
+
+
+async def read_patiently(database: Database, read: Callable[[], Awaitable[T]]) -> T:
+    """What is read, with as many attempts as that takes; raises Unavailable when there has been no primary for long.
+
+    A read that only takes its time is let be.
+    """
+    loop = asyncio.get_running_loop()
+    waiting = asyncio.timeout(None)
+    looking: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal looking
+        if database.has_primary:
+            looking = loop.call_later(1, look)
+        else:
+            waiting.reschedule(loop.time())
+
+    looking = loop.call_later(READ_PATIENCE_SECONDS, look)
+    try:
+        async with waiting:
+            while True:
+                try:
+                    if not database.has_primary:
+                        await database.primary()
+                    return await read()
+                except PyMongoError as error:
+                    if not passing(error):
+                        raise
+                await asyncio.sleep(RETRY_SECONDS)
+    except TimeoutError:
+        if not waiting.expired():
+            raise
+    finally:
+        looking.cancel()
+    raise Unavailable("The database did not answer in time; try again.", retryable=True)
+
+
+class Progress(Generic[T]):
+    """How far a change has come, for whoever waits for it."""
+
+    def __init__(self, patience_seconds: float) -> None:
+        self._patience_seconds = patience_seconds
+        #: When whoever asked is told, by the time of the loop.
+        self.deadline = asyncio.get_running_loop().time() + patience_seconds
+        #: Whether it may take effect at any moment.
+        self.committing = False
+        #: What it returned and the facts it told, once it is true.
+        self.outcome: tuple[T, Sequence[Fact]] | None = None
+        #: Whether its caller was told that nothing was changed, so that it must not take effect any more.
+        self.given_up = False
+
+    async def outcome_of(self, running: "asyncio.Task[tuple[T, Sequence[Fact]]]") -> tuple[T, Sequence[Fact]]:
+        """What the change comes to. Raises what it raises, and Unavailable when that takes too long.
+
+        It is never cancelled, neither then nor when the caller is: what is on a thread cannot be called back.
+        """
+        await asyncio.wait([running], timeout=self._patience_seconds)
+        if not running.done() and self.committing:
+            await asyncio.wait([running], timeout=COMMIT_SECONDS)
+        if running.done():
+            return running.result()
+        if self.outcome is not None:  # true, and only not in the log yet
+            return self.outcome
+        if self.committing:
+            raise uncertain()
+        self.given_up = True
+        raise Unavailable("The database did not answer in time; nothing was changed.", retryable=True)
+
+
+def uncertain() -> Unavailable:
+    """What is told of a change that may have taken effect."""
+    return Unavailable(
+        "The database did not say whether the change took effect; "
+        "send it again with the same clientMutationId to find out.",
+        retryable=False,
+    )

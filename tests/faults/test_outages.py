@@ -1,0 +1,91 @@
+"""A database that is away: everybody is told in time, however many they are, and told the truth."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from resolvers.context import Services
+from storage import messages, visitors
+from storage.database import Database
+from storage.errors import Unavailable
+from storage.mongod import EmbeddedMongod
+from storage.nodes import find_binary
+from storage.patience import read_patiently
+from storage.storage import Storage
+from tests.faults.clients import Client, Refused
+from tests.storage.changes import save
+
+CHANGES = 80
+READS = 80
+PATIENCE_SECONDS = 5.0
+#: How much later than that somebody may be told, on a busy machine.
+LATE_SECONDS = 2.0
+
+
+async def timed(work: Any) -> tuple[Any, float]:
+    began = time.monotonic()
+    outcome: Any = (await asyncio.gather(work, return_exceptions=True))[0]
+    return outcome, time.monotonic() - began
+
+
+async def read(storage: Storage, token: str) -> object:
+    return await read_patiently(storage.database, lambda: visitors.find_by_token(storage.reader, token))
+
+
+async def test_everybody_is_told_in_time_while_the_database_is_away_and_served_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmbeddedMongod(tmp_path, cache_gb=0.25) as mongod:
+        async with Storage.open(mongod.uri, "outage") as storage:
+            monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", PATIENCE_SECONDS)
+            monkeypatch.setattr("storage.patience.READ_PATIENCE_SECONDS", PATIENCE_SECONDS)
+            (node,) = mongod.nodes
+            changes = [timed(save(storage, f"early {number}")) for number in range(CHANGES)]
+            reads = [timed(read(storage, f"early {number}")) for number in range(READS)]
+            waiting = asyncio.gather(*changes, *reads)
+            await asyncio.sleep(0)
+            await asyncio.to_thread(node.signal, signal.SIGKILL)
+            node.wait_until_gone()
+            told = await waiting
+
+            late = asyncio.gather(*(timed(save(storage, f"late {number}")) for number in range(CHANGES)))
+            await asyncio.sleep(1)
+            await asyncio.to_thread(node.launch, find_binary())
+            served = await late
+
+            assert max(seconds for _, seconds in told) < PATIENCE_SECONDS + LATE_SECONDS
+            refused = [outcome for outcome, _ in told if isinstance(outcome, BaseException)]
+            assert {type(refusal) for refusal in refused} == {Unavailable}
+            made = {document["token"] async for document in storage.database["visitors"].find({})}
+            for number, (outcome, _) in enumerate(told[:CHANGES]):
+                if isinstance(outcome, Unavailable):
+                    assert not outcome.data["retryable"] or f"early {number}" not in made
+                else:
+                    assert f"early {number}" in made
+            assert [outcome for outcome, _ in served if isinstance(outcome, BaseException)] == []
+            assert {f"late {number}" for number in range(CHANGES)} <= made
+
+
+async def test_change_whose_answer_cannot_be_read_is_not_said_to_be_retryable(
+    services: Services, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Client([url]) as client:
+        await client.visitor("v")
+
+        async def away(*_: object, **__: object) -> None:
+            monkeypatch.setattr(Database, "has_primary", False)
+            raise AutoReconnect("the primary is gone")
+
+        monkeypatch.setattr("storage.patience.READ_PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr(messages, "read_pages", away)
+
+        with pytest.raises(Refused) as refusal:
+            await client.mutate("startRoom", "room { messages { nodes { id } } }", visitorToken="v")
+
+        assert refusal.value.extensions == {"code": "UNAVAILABLE", "retryable": False}
+        assert await services.storage.database["rooms"].count_documents({}) == 1
