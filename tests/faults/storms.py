@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import random
+import signal
 import socket
 import time
 from collections import Counter
@@ -21,6 +23,8 @@ from tests.processes import ADMIN_TOKEN, ServerProcess
 
 #: A request that got no answer for so long hangs.
 HUNG_SECONDS = 45
+#: Shorter than it takes to elect a primary.
+IMPATIENT_SECONDS = 0.5
 WORKERS = 12
 AGENTS = 8
 BEGINNING = event_cursor(0)
@@ -28,19 +32,24 @@ AUTHORIZATION = f"Bearer {ADMIN_TOKEN}"
 
 
 class Servers:
-    """Server processes, each on a port that it keeps when it is killed and started again."""
+    """Server processes, each on a port that it keeps when it is killed and started again.
 
-    def __init__(self, uri: str, database: str, count: int) -> None:
+    Those on the `impatient` ports give changes up so soon that their callers have to be told what became of them.
+    """
+
+    def __init__(self, uri: str, database: str, count: int, impatient: int) -> None:
         self._uri = uri
         self._database = database
         self._ports = [free_port() for _ in range(count)]
+        self._impatient = self._ports[:impatient]
         self.urls = [f"http://127.0.0.1:{port}/graphql" for port in self._ports]
         self._running = [self._start(port) for port in self._ports]
         for server in self._running:
             assert server.url in self.urls
 
     def _start(self, port: int) -> ServerProcess:
-        return ServerProcess(self._uri, self._database, PORT=str(port), LOG_LEVEL="error")
+        patience = IMPATIENT_SECONDS if port in self._impatient else None
+        return ServerProcess(self._uri, self._database, patience, PORT=str(port), LOG_LEVEL="error")
 
     def kill_and_restart(self, index: int) -> None:
         """Return when it serves again."""
@@ -48,14 +57,17 @@ class Servers:
         self._running[index] = self._start(self._ports[index])
         assert self._running[index].url == self.urls[index]
 
+    def signal(self, index: int, number: signal.Signals) -> None:
+        os.kill(self._running[index].pid, number)
+
     def stop(self) -> None:
         for server in self._running:
             server.kill()
 
 
 @contextmanager
-def running_servers(uri: str, database: str, *, count: int) -> Iterator[Servers]:
-    servers = Servers(uri, database, count)
+def running_servers(uri: str, database: str, *, count: int, impatient: int = 0) -> Iterator[Servers]:
+    servers = Servers(uri, database, count, impatient)
     try:
         yield servers
     finally:
@@ -79,14 +91,18 @@ class Told:
     name: str
     payload: Any
     refusal: str | None
+    #: Under which it was sent in the end. What was sent under others before was said to have changed nothing.
+    mutation_id: str
 
 
+#: With something that is read beside the change: a change is true, and is not said to be otherwise, when that fails.
+ROOM = "room { id messages { nodes { id } } }"
 SELECTIONS = {
-    "startRoom": "room { id }",
+    "startRoom": ROOM,
     "sendMessage": "message { id }",
-    "updateRoom": "room { id }",
-    "unassignAgent": "room { id }",
-    "closeRoom": "room { id }",
+    "updateRoom": ROOM,
+    "unassignAgent": ROOM,
+    "closeRoom": ROOM,
 }
 
 
@@ -99,6 +115,8 @@ class Load:
     told: dict[str, Told] = field(default_factory=dict)
     #: Sent again after the connection died or the server did not know.
     repeated: int = 0
+    #: Sent again as something new, since nothing had been changed.
+    renewed: int = 0
     hung: int = 0
     longest_seconds: float = 0.0
     _rooms: list[str] = field(default_factory=list)
@@ -128,7 +146,7 @@ class Load:
                 began = time.monotonic()
                 told = await self._mutate(http, name, SELECTIONS[name], {**given, "clientMutationId": mutation_id})
                 self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
-                self.told[mutation_id] = told
+                self.told[told.mutation_id] = told
                 if name == "startRoom":
                     self._rooms.append(told.payload["room"]["id"])
 
@@ -148,22 +166,32 @@ class Load:
 
     async def _mutate(self, http: httpx.AsyncClient, name: str, selection: str, given: dict[str, Any]) -> Told:
         query = f"mutation ($input: {name[0].upper()}{name[1:]}Input!) {{ {name}(input: $input) {{ {selection} }} }}"
-        body = {"query": query, "variables": {"input": given}}
+        mutation_id = given.get("clientMutationId", "")
+        certain = True
         while True:
+            body = {"query": query, "variables": {"input": given}}
             try:
                 answer = (await http.post(self.chance.choice(self.urls), json=body)).json()
             except httpx.TimeoutException:
                 self.hung += 1
+                certain = False
             except httpx.TransportError:
+                certain = False
                 await asyncio.sleep(0.05)
             else:
                 if "errors" not in answer:
-                    return Told(name, answer["data"][name], None)
-                refusal = answer["errors"][0]["extensions"]["code"]
-                assert refusal != "INTERNAL", answer
-                if refusal != "UNAVAILABLE":
-                    return Told(name, None, refusal)
-                assert isinstance(answer["errors"][0]["extensions"]["retryable"], bool)
+                    return Told(name, answer["data"][name], None, mutation_id)
+                refused = [error["extensions"] for error in answer["errors"]]
+                assert all(one["code"] != "INTERNAL" for one in refused), answer
+                if refused[0]["code"] != "UNAVAILABLE":
+                    return Told(name, None, refused[0]["code"], mutation_id)
+                if not all(one["retryable"] for one in refused):
+                    certain = False
+                elif certain and mutation_id:
+                    # Nothing was changed, if that is true, by anything sent so far: as another one it takes effect.
+                    self.renewed += 1
+                    mutation_id += "+"
+                    given = {**given, "clientMutationId": mutation_id}
             self.repeated += 1
 
     @staticmethod

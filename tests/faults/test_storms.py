@@ -26,6 +26,8 @@ from tests.histories import verify_history
 STORM_SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 #: How many of the primaries that are lost are frozen for a while, and not killed.
 FROZEN = 1 / 3
+#: Twice as long as it takes until others close what a process has open.
+STOPPED_SECONDS = 6.0
 #: How long everything may take to come to rest once the storm is over.
 REST_SECONDS = 60
 #: What every mutation that took effect has told, beside what the queue made of it.
@@ -75,7 +77,7 @@ async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -
     """Or frozen, which is worse: they come back and believe for a while that they are still the primary."""
     chance = random.Random()
     replica_set = EmbeddedMongod(tmp_path, nodes=3, cache_gb=0.25, election_timeout_ms=1_000, heartbeat_ms=300)
-    with replica_set as mongod, running_servers(mongod.uri, "storm", count=2) as servers:
+    with replica_set as mongod, running_servers(mongod.uri, "storm", count=2, impatient=1) as servers:
 
         def lose_primary() -> None:
             primary = next(node for node in mongod.nodes if node.is_primary())
@@ -102,6 +104,27 @@ async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -
             return kills
 
         await survive(servers, mongod.uri, "storm", chance, kill, report, "primaries lost")
+
+
+async def test_servers_are_stopped_under_load(mongodb_uri: str, database_name: str, report: Report) -> None:
+    """Long enough to be taken for dead, and to lose what they held; and then they go on as if nothing had been."""
+    chance = random.Random()
+    with running_servers(mongodb_uri, database_name, count=2) as servers:
+
+        async def stop(until: float) -> int:
+            stops = 0
+            while time.monotonic() < until:
+                await asyncio.sleep(chance.uniform(0.2, 1.5))
+                one = chance.randrange(2)
+                servers.signal(one, signal.SIGSTOP)
+                try:
+                    await asyncio.sleep(chance.uniform(0.5, STOPPED_SECONDS))
+                finally:
+                    servers.signal(one, signal.SIGCONT)
+                stops += 1
+            return stops
+
+        await survive(servers, mongodb_uri, database_name, chance, stop, report, "servers stopped")
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -142,7 +165,8 @@ async def survive(
             lost, doubled = compare(load.told, facts)
             report(
                 f"{what}: {kills}; subscribers cut: {sum(one.cuts for one in followers)}; mutations: {len(load.told)} "
-                f"({load.repeated} sent again); facts: {len(facts)}; lost: {len(lost)}; doubled: {len(doubled)}; "
+                f"({load.repeated} sent again, {load.renewed} of them as new); "
+                f"facts: {len(facts)}; lost: {len(lost)}; doubled: {len(doubled)}; "
                 f"hung: {load.hung}; longest pause: {load.longest_seconds:.1f} s"
             )
             assert kills > 0
@@ -214,7 +238,7 @@ def compare(told: dict[str, Told], facts: Sequence[AnyFact]) -> tuple[list[str],
             lost.append(mutation_id)
         if (one.refusal and has) or any(has[tag] > count for tag, count in wanted.items()):
             doubled.append(mutation_id)
-    doubled.extend(found.keys() - told.keys())
+    doubled.extend(found.keys() - told.keys())  # what was said to have changed nothing, and did
     doubled.extend(one for one, count in Counter(fact.id for fact in facts).items() if count > 1)
     return lost, doubled
 
