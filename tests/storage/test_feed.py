@@ -111,6 +111,26 @@ async def test_what_happens_elsewhere_is_known_without_a_change_stream(
             await reading.feed.wait(head)
 
 
+async def test_facts_of_its_own_never_come_before_those_of_others_that_they_follow(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(log: object, *, but: str) -> None:
+        raise AutoReconnect("the change stream is lost")
+
+    monkeypatch.setattr("storage.log.Log.watch", broken)
+    monkeypatch.setattr("storage.feed.POLL_SECONDS", 60)
+    async with opened(mongodb_uri, empty_database, processes=2) as (here, elsewhere):
+        head = await here.log.head()
+        await here.feed._catch_up()
+        reading = asyncio.create_task(follow(here.feed, head, head + 3))
+
+        await save(here, "one")
+        await save(elsewhere, "two")
+        await save(here, "three")
+
+        assert await reading == [head + 1, head + 2, head + 3]
+
+
 async def test_those_who_replay_together_share_what_is_read(mongodb_uri: str, empty_database: str) -> None:
     finds = Finds()
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
