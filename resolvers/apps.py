@@ -39,6 +39,8 @@ async def create_app(change: Change, *, name: str, scopes: Sequence[str]) -> App
     """Create an app with scopes that the caller holds itself."""
     tx = change.tx
     wanted = validation.texts(scopes, "scopes", longest=64)
+    if not wanted:
+        raise Invalid("An app that may do nothing is of no use: name a scope.", key="scopes")
     access.require_known(wanted, key="scopes")
     for scope in wanted:
         if not change.caller.may(scope):

@@ -117,7 +117,7 @@ def test_the_same_mutation_sent_ten_times_at_once_happens_once(admin: Client) ->
 
 
 def test_what_hands_out_a_secret_only_echoes_the_id(admin: Client) -> None:
-    given = {"name": new("app"), "scopes": [], "clientMutationId": new()}
+    given = {"name": new("app"), "scopes": ["rooms:read"], "clientMutationId": new()}
 
     one, two = (admin.change("createApp", "token clientMutationId", **given) for _ in range(2))
 

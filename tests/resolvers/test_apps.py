@@ -41,6 +41,7 @@ async def test_the_token_itself_is_not_kept(world: World) -> None:
         ("", ["users:read"], "name must have 1 to 128 characters; this one is empty.", "name"),
         ("x" * 129, ["users:read"], "name must have 1 to 128 characters; this one has 129.", "name"),
         ("Crm", ["users:fly"], f'There is no scope "users:fly"; there are {SCOPES}.', "scopes"),
+        ("Crm", [], "An app that may do nothing is of no use: name a scope.", "scopes"),
         ("Crm", [""], "scopes must have 1 to 64 characters; this one is empty.", "scopes"),
     ],
 )

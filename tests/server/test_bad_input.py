@@ -289,7 +289,7 @@ def test_a_scope_that_is_missing_is_named(client: httpx.Client, shared_url: str,
             for query in (
                 "{ users { nodes { id } } }",
                 'mutation { createUser(input: { username: "x" }) { user { id } } }',
-                'mutation { createApp(input: { name: "x", scopes: [] }) { token } }',
+                'mutation { createApp(input: { name: "x", scopes: ["rooms:read"] }) { token } }',
                 'mutation { assignAgent(input: { roomId: "x", agentId: "y" }) { room { id } } }',
             )
         ]

@@ -216,7 +216,7 @@ async def test_access_control_nothing_without_a_token(shared_url: str) -> None:
 
 async def test_access_control_of_edges_and_nodes(shared_url: str) -> None:
     """There is no field that finds anything by a bare id without asking for its scope: no `node`, no back door."""
-    create = 'mutation { createApp(input: {name: "nothing", scopes: []}) { token } }'
+    create = 'mutation { createApp(input: {name: "nothing", scopes: ["fields:write"]}) { token } }'
     token = (await execute(shared_url, create))["createApp"]["token"]
     introspection = "{ __schema { queryType { fields { name args { name } } } } }"
     found = (await ask(shared_url, introspection))["data"]["__schema"]["queryType"]["fields"]
