@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+#: MongoDB's own databases: what is in them is not replicated, or not to be changed. Names that differ by case alone
+#: are one to it.
+INTERNAL_DATABASES = ("admin", "config", "local")
+LONGEST_DATABASE = 63
+
 
 @dataclass(frozen=True, slots=True)
 class Parser:
@@ -68,7 +73,8 @@ def usable_token(text: str) -> bool:
 
 
 def usable_database(text: str) -> bool:
-    return 0 < len(text) <= 63 and text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+    allowed = text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+    return len(text) <= LONGEST_DATABASE and allowed and text.casefold() not in INTERNAL_DATABASES
 
 
 def origins(text: str) -> tuple[str, ...]:
@@ -104,7 +110,9 @@ URI = matching(
     lambda text: text.startswith(("mongodb://", "mongodb+srv://")),
 )
 TOKEN = matching("8 to 256 printable ASCII characters without spaces", usable_token)
-DATABASE = matching("1 to 63 letters, digits, - and _", usable_database)
+DATABASE = matching(
+    "1 to 63 letters, digits, - and _, and none of MongoDB's own, admin, config and local", usable_database
+)
 SWITCH = Parser("on or off", switch)
 ORIGINS = Parser("origins such as https://example.org, separated by commas", origins)
 NETWORKS = Parser("IP addresses or networks, separated by commas", networks)

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from server.settings import Settings
 from server.sockets import PING_SECONDS, PONG_SECONDS, WebSocketProtocol
-from storage.deployments import redact, verify_deployment
+from storage.deployments import redact, usable, verify_deployment
 from storage.mongod import EmbeddedMongod, running_uri
 
 #: How long requests that are under way, and websockets, have to end after SIGTERM.
@@ -80,18 +80,20 @@ def deployment(settings: Settings, *, share: bool = False) -> Iterator[str]:
     """The URI of the MongoDB that the settings ask for, which runs for as long as the block lasts.
 
     With `share`, the embedded MongoDB of a server that runs now is used when there is one.
-    Raises DeploymentError.
+    Raises DeploymentError, also for what the driver raises in the block.
     """
     if settings.mongodb_uri is not None:
         verify_deployment(settings.mongodb_uri, settings.database)
-        yield settings.mongodb_uri
+        with usable(settings.mongodb_uri):
+            yield settings.mongodb_uri
         return
     folder = settings.data_dir / "mongodb"
     uri = running_uri(folder) if share else None
     if uri is not None:
-        yield uri
+        with usable(uri):
+            yield uri
         return
-    with EmbeddedMongod(folder, cache_gb=settings.mongod_cache_gb) as mongod:
+    with EmbeddedMongod(folder, cache_gb=settings.mongod_cache_gb) as mongod, usable(mongod.uri):
         yield mongod.uri
 
 

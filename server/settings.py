@@ -64,8 +64,8 @@ class Settings:
     mongodb_uri: str | None = setting(
         None,
         URI,
-        "A MongoDB of yours, 6.0 or later: a replica set (one node is enough) or a sharded cluster. Without it "
-        "Switchboard runs an embedded one.",
+        "A MongoDB of yours, 6.0 or later: a replica set (one node is enough) or a sharded cluster. Everything is read "
+        "at its primary, whatever `readPreference` says. Without it Switchboard runs an embedded one.",
     )
     database: str = setting("switchboard", DATABASE, "The database to use in that MongoDB.")
     admin_token: str | None = setting(

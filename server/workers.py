@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Never
@@ -16,6 +18,8 @@ import uvloop
 
 from server.serving import DRAIN_SECONDS, ServingError, announce, log_to_stderr, run_app
 from server.settings import Settings
+from storage.deployments import DeploymentError, usable
+from storage.errors import SwitchboardError
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +45,24 @@ class Worker:
     def admin_token(self) -> str | None:
         """Wait until it serves, and the admin token if it had to make one. Raises ServingError when it ended."""
         try:
-            token: str | None = self.link.recv()
+            told: str | ServingError | None = self.link.recv()
         except EOFError:
             raise ServingError("A worker could not start; what it said is above.") from None
-        return token
+        if isinstance(told, ServingError):
+            raise told
+        return told
+
+    def ending(self) -> str:
+        """How it ended, and why if it said so."""
+        self.process.join()
+        code = self.process.exitcode or 0
+        end = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        with suppress(EOFError, OSError):
+            while self.link.poll():
+                told = self.link.recv()
+                if isinstance(told, ServingError):
+                    return f"{self.process.pid} {end} ({told})"
+        return f"{self.process.pid} {end}"
 
 
 def serve_by_workers(bound: socket.socket, uri: str, settings: Settings, started: float) -> Never:
@@ -57,7 +75,7 @@ def serve_by_workers(bound: socket.socket, uri: str, settings: Settings, started
             ended = wait([worker.process.sentinel for worker in workers])
             for index, worker in enumerate(workers):
                 if worker.process.sentinel in ended:
-                    logger.error("Worker %s; starting another.", _end_of(worker.process))
+                    logger.error("Worker %s; starting another.", worker.ending())
                     worker.link.close()
                     time.sleep(max(0.0, worker.started + PAUSE_SECONDS - time.monotonic()))
                     workers[index] = Worker(bound, uri, settings)
@@ -80,14 +98,6 @@ def stop(processes: Sequence[SpawnProcess]) -> None:
                 process.join()
 
 
-def _end_of(process: SpawnProcess) -> str:
-    process.join()
-    code = process.exitcode or 0
-    return (
-        f"{process.pid} was ended by {signal.Signals(-code).name}" if code < 0 else f"{process.pid} ended with {code}"
-    )
-
-
 # ---------------------------------------------------------------- in the worker
 
 
@@ -95,8 +105,12 @@ def work(bound: socket.socket, uri: str, settings: Settings, parent: Connection)
     """Serve from the socket until SIGTERM, or until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells everybody, and the parent tells us
     log_to_stderr(settings)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(bound, uri, settings, parent))
+    try:
+        with usable(uri), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(bound, uri, settings, parent))
+    except (ServingError, DeploymentError, SwitchboardError) as error:
+        parent.send(ServingError(str(error)))
+        sys.exit(1)
 
 
 async def _serve(bound: socket.socket, uri: str, settings: Settings, parent: Connection) -> None:

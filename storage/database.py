@@ -46,6 +46,8 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
     "serverSelectionTimeoutMS": 2_000,
     "retryWrites": True,
     "retryReads": True,
+    # Whatever a URI asks for: elsewhere one would read what was true a while ago.
+    "readPreference": "primary",
     "tz_aware": True,
     "tzinfo": UTC,
     "appname": "switchboard",

@@ -1,6 +1,9 @@
 """Whether a MongoDB that somebody else runs will do; the one that Switchboard runs itself is in mongod.py."""
 
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pymongo import MongoClient
@@ -20,13 +23,7 @@ class DeploymentError(Exception):
 def verify_deployment(uri: str, database: str, *, answer_ms: int = ANSWER_MS) -> None:
     """Raise DeploymentError unless `uri` leads to a replica set or sharded cluster where `database` can be used."""
     place = redact(uri)
-    try:
-        client: MongoClient[dict[str, Any]] = MongoClient(
-            uri, serverSelectionTimeoutMS=answer_ms, connectTimeoutMS=answer_ms, socketTimeoutMS=answer_ms
-        )
-    except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise DeploymentError(f"SWITCHBOARD_MONGODB_URI is not a MongoDB URI: {one_line(error)}") from None
-    with client:
+    with client_of(uri, answer_ms) as client:
         try:
             hello = client.admin.command("hello")
             refuse_unfit(hello, place)
@@ -39,13 +36,55 @@ def verify_deployment(uri: str, database: str, *, answer_ms: int = ANSWER_MS) ->
             ) from None
         except OperationFailure as error:
             if error.code not in (UNAUTHORIZED, AUTHENTICATION_FAILED):
-                raise DeploymentError(f"MongoDB at {place} cannot be used: {one_line(error)}") from None
+                raise unusable(place, error) from None
             raise DeploymentError(
                 f"MongoDB at {place} refuses this user: {one_line(error)}. Give SWITCHBOARD_MONGODB_URI a user and "
                 f"password with the role readWrite on the database {database}."
             ) from None
         except PyMongoError as error:
-            raise DeploymentError(f"MongoDB at {place} cannot be used: {one_line(error)}") from None
+            raise unusable(place, error) from None
+
+
+def client_of(uri: str, answer_ms: int) -> MongoClient[dict[str, Any]]:
+    """A connection to the primary. Raises DeploymentError for what the driver refuses of the URI, or would ignore."""
+    with warnings.catch_warnings(record=True) as ignored:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            client: MongoClient[dict[str, Any]] = MongoClient(
+                uri,
+                readPreference="primary",
+                serverSelectionTimeoutMS=answer_ms,
+                connectTimeoutMS=answer_ms,
+                socketTimeoutMS=answer_ms,
+            )
+        except OSError as error:  # a certificate that cannot be read, for one
+            raise DeploymentError(
+                f"SWITCHBOARD_MONGODB_URI names a file that cannot be used: {error.filename or one_line(error)}: "
+                f"{error.strerror or type(error).__name__}."
+            ) from None
+        except (InvalidURI, ConfigurationError, ValueError) as error:
+            raise DeploymentError(f"SWITCHBOARD_MONGODB_URI is not a MongoDB URI: {one_line(error)}.") from None
+    for warning in ignored:
+        if issubclass(warning.category, UserWarning):
+            client.close()
+            raise DeploymentError(
+                f"SWITCHBOARD_MONGODB_URI has an option that has no effect: {one_line(warning.message)}."
+            )
+    return client
+
+
+@contextmanager
+def usable(uri: str) -> Iterator[None]:
+    """Raises DeploymentError for whatever of the driver's comes out of the block, which uses the database at `uri`."""
+    try:
+        yield
+    except PyMongoError as error:
+        raise unusable(redact(uri), error) from None
+
+
+def unusable(place: str, error: Exception) -> DeploymentError:
+    """What to tell of whatever else the driver raised."""
+    return DeploymentError(f"MongoDB at {place} cannot be used: {one_line(error)}.")
 
 
 def refuse_unfit(hello: dict[str, Any], place: str) -> None:
@@ -65,7 +104,7 @@ def redact(uri: str) -> str:
     return re.sub(r"^mongodb(\+srv)?://([^/]*@)?", "", uri).split("/")[0].split("?")[0]
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: Exception | Warning | str) -> str:
     """What the driver says, without the dump of its view of the topology that follows."""
     text = re.split(r", Timeout: |, full error: | \(configured timeouts: ", str(error))[0]
     return " ".join(text.split()).rstrip(".")

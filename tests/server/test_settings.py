@@ -102,7 +102,6 @@ def test_variables_are_read() -> None:
             'SWITCHBOARD_EVENT_RETENTION_DAYS must be a number from 0.01 to 3650, not "nan".',
         ),
         ("LOG_LEVEL", "loud\n", 'SWITCHBOARD_LOG_LEVEL must be one of debug, info, warning, error, not "loud".'),
-        ("DATABASE", "a.b", 'SWITCHBOARD_DATABASE must be 1 to 63 letters, digits, - and _, not "a.b".'),
         (
             "MONGODB_URI",
             "http://me:secret@host",
@@ -146,3 +145,14 @@ def test_reference_page_lists_every_setting_as_it_is() -> None:
         f"| `{entry.variable}` | {f'`{entry.default}`' if entry.default else ''} | {entry.expected} | {entry.meaning} |"
         for entry in catalogue()
     ]
+
+
+@pytest.mark.parametrize("name", ["admin", "Admin", "config", "local", "a.b", "$external", "x" * 64])
+def test_databases_that_are_not_ours_to_use_are_refused(name: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        read_settings({"SWITCHBOARD_DATABASE": name})
+
+    assert str(caught.value) == (
+        "SWITCHBOARD_DATABASE must be 1 to 63 letters, digits, - and _, and none of MongoDB's own, admin, config and "
+        f'local, not "{name}".'
+    )

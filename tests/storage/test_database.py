@@ -7,6 +7,7 @@ import pytest
 from pymongo.errors import AutoReconnect, ConfigurationError, DuplicateKeyError, OperationFailure, PyMongoError
 
 from storage.database import Database, passing
+from storage.deployments import verify_deployment
 
 
 @pytest.mark.parametrize("number", [1, 2**31, -(2**31) - 1, 2**53 - 1, 1.5, 1e18])
@@ -18,6 +19,18 @@ async def test_numbers_come_back_as_they_were(mongodb_uri: str, empty_database: 
 
     assert found == {"_id": "one", "held": {"in": [number]}}
     assert type(found["held"]["in"][0]) is type(number)
+
+
+async def test_reads_are_the_primarys_whatever_the_uri_asks_for(mongodb_uri: str, empty_database: str) -> None:
+    uri = f"{mongodb_uri}&readPreference=secondary"  # there is none here
+
+    verify_deployment(uri, empty_database)
+    async with Database(uri, empty_database) as database, await database.client.start_session() as session:
+        await database["users"].insert_one({"_id": "one"})
+        async with session.start_transaction():
+            found = await database["users"].find_one({"_id": "one"}, session=session)
+
+    assert found == {"_id": "one"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from pymongo import MongoClient
 
 from storage import nodes
-from storage.deployments import DeploymentError, one_line, redact, verify_deployment
+from storage.deployments import DeploymentError, one_line, redact, usable, verify_deployment
 from storage.mongod import EmbeddedMongod, running_uri
 from tests.processes import mongods_on
 
@@ -179,6 +179,35 @@ def test_nothing_there_is_told_in_one_line() -> None:
 def test_uri_that_is_none_is_told() -> None:
     with pytest.raises(DeploymentError, match=r"^SWITCHBOARD_MONGODB_URI is not a MongoDB URI: "):
         verify_deployment("mongodb://:::/", "switchboard")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("tls=true&tlsCAFile=/nope", "names a file that cannot be used: /nope: No such file or directory."),
+        ("tls=true&tlsCertificateKeyFile=/nope", "names a file that cannot be used: /nope: No such file or directory."),
+        ("retryWritez=true", "has an option that has no effect: Unknown option: retrywritez. Did you mean one of "),
+        ("wtimeoutMS=x", "has an option that has no effect: The value of wtimeoutms must be an integer."),
+        (
+            "readPreference=secondary&readPreferenceTags=dc:ny",
+            "is not a MongoDB URI: Read preference primary cannot be combined with tags.",
+        ),
+    ],
+)
+def test_options_of_a_uri_that_cannot_be_heeded_are_told(options: str, told: str) -> None:
+    with pytest.raises(DeploymentError) as caught:
+        verify_deployment(f"mongodb://127.0.0.1:{nodes.free_port()}/?{options}", "switchboard")
+
+    assert str(caught.value).startswith(f"SWITCHBOARD_MONGODB_URI {told}")
+
+
+def test_whatever_else_the_driver_says_is_told_in_one_line(mongodb_uri: str) -> None:
+    with pytest.raises(DeploymentError) as caught, usable(mongodb_uri), connect(mongodb_uri) as client:
+        client.notes.command("nothing of the\nkind")
+
+    assert (
+        str(caught.value) == f"MongoDB at {redact(mongodb_uri)} cannot be used: no such command: 'nothing of the kind'."
+    )
 
 
 @pytest.mark.parametrize(
