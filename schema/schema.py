@@ -123,6 +123,14 @@ class Schema(strawberry.Schema):
             return query is not None and LIBRARY.get(query, self._schema, context.limits).only_reads
         return False
 
+    def follows(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
+        """Whether the operation is a subscription, as far as the document can be read."""
+        with suppress(GraphQLSyntaxError, RecursionError, QueryTooComplex):
+            return query is not None and deliveries.is_subscription(
+                LIBRARY.get(query, self._schema, context.limits), operation_name
+            )
+        return False
+
     def _refusal(self, query: str | None, given: Mapping[str, Any]) -> PreExecutionError | None:
         """The answer to a document that holds too much, before any work is done for it."""
         if query is None:

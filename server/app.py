@@ -58,6 +58,7 @@ def create_app(opened: Services, settings: Settings | None = None) -> Starlette:
         routes = [Mount(settings.base_path, routes=routes)]
     app = Starlette(routes=routes, middleware=middleware(settings.allowed_origins))
     app.state.services = opened
+    app.state.drain = graphql.drain
     return app
 
 

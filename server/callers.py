@@ -8,6 +8,7 @@ import asyncio
 from typing import Final
 
 from resolvers.access import Caller
+from server.drains import Drain
 from server.grants import Grants
 from storage.errors import Unavailable
 from storage.records import ActorType
@@ -34,15 +35,17 @@ class Visit:
 class Callers:
     """The apps that one process has heard of in the last KEPT_SECONDS."""
 
-    def __init__(self, grants: Grants) -> None:
+    def __init__(self, grants: Grants, drain: Drain) -> None:
         self._grants = grants
+        self._drain = drain
         self._visits: dict[str, Visit] = {}
 
     async def caller(self, token_id: str) -> Caller:
         """Whose the token is now, with no actor when it is nobody's. Raises Unavailable when the database is away."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                return await self._caller(token_id)
+            async with asyncio.timeout(PATIENCE_SECONDS) as waiting:
+                with self._drain.hurrying(waiting):
+                    return await self._caller(token_id)
         except TimeoutError:
             raise Unavailable("The database does not answer; nothing was changed.", retryable=True) from None
 

@@ -31,6 +31,7 @@ from schema.schema import Schema
 from server.answers import EVENT_STREAM, JSON, body_of, media_type, refused, respond
 from server.browsers import page_policy
 from server.callers import Callers
+from server.drains import Drain, stopped
 from server.grants import Grants
 from server.quotas import Quotas
 from server.settings import Settings
@@ -76,7 +77,8 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         self.limits = limits_of(settings)
         self.quotas = Quotas(settings)
         self.grants = Grants(services.storage)
-        self.callers = Callers(self.grants)
+        self.drain = Drain()
+        self.callers = Callers(self.grants, self.drain)
         self.cohorts = Cohorts()
         self._graphiql = GRAPHIQL.read_text(encoding="utf-8")
         self._graphiql_headers = {"content-security-policy": page_policy(self._graphiql)}
@@ -180,20 +182,26 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
     ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
         self.quotas.begin(context.reading.caller)
         query = None if isinstance(request_data, list) else request_data.query
+        if not isinstance(request_data, list) and request_data.protocol == "sse":
+            request.state.follows = self.api.follows(query, request_data.operation_name, context)
         work = super().execute_operation(request, request_adapter, request_data, context, root_value, sub_response)
         return await self.patiently(query, context, work)
 
     async def patiently(self, query: str | None, context: RequestContext, work: Awaitable[T]) -> T:
-        """The outcome; raises Unavailable when queries take too long. Changes have a patience of their own
-        (transactions.py), and subscriptions have no end."""
-        seconds = self.settings.max_query_seconds if self.api.only_reads(query, context) else None
+        """The outcome; raises Unavailable when queries take too long, or anything when the server stops. Changes have a
+        patience of their own (transactions.py), and subscriptions have no end."""
+        only_reads = self.api.only_reads(query, context)
+        seconds = self.settings.max_query_seconds if only_reads else None
         waiting = asyncio.timeout(seconds)
         try:
             async with waiting:
-                return await work
+                with self.drain.hurrying(waiting):
+                    return await work
         except TimeoutError:
             if not waiting.expired():
                 raise
+        if self.drain.begun:
+            raise stopped(retryable=only_reads)
         raise Unavailable(f"The query took longer than {seconds:g} s.", retryable=True)
 
     async def get_sub_response(self, request: HTTPConnection) -> Response:
@@ -228,7 +236,16 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
             told: GraphQLHTTPResponse = {"errors": [from_exception(error).formatted]}
             return [transport.encode_next(told, self.encode_json_string), transport.encode_complete()]
 
-        return held(chunks, caller, self.grants, self.quotas, refuse)
+        return held(
+            chunks,
+            caller,
+            follows=request.state.follows,
+            grants=self.grants,
+            quotas=self.quotas,
+            drain=self.drain,
+            complete=transport.encode_complete(),
+            refuse=refuse,
+        )
 
     # ---------------------------------------------------------------- JSON
 

@@ -4,24 +4,27 @@ import asyncio
 import contextlib
 import errno
 import logging
+import math
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import cast
 
 import uvicorn
 import uvloop
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
+from server.drains import DRAIN_SECONDS, Drain
 from server.settings import Settings
 from server.sockets import PING_SECONDS, PONG_SECONDS, WebSocketProtocol
 from storage.deployments import redact, usable, verify_deployment
 from storage.mongod import EmbeddedMongod, running_uri
 
-#: How long requests that are under way, and websockets, have to end after SIGTERM.
-DRAIN_SECONDS = 10
+#: How long what was ended has to be gone, beyond DRAIN_SECONDS: a peer may not listen any more.
+CLOSE_SECONDS = 0.5
 
 
 class ServingError(Exception):
@@ -29,11 +32,12 @@ class ServingError(Exception):
 
 
 class Server(uvicorn.Server):
-    """uvicorn that leaves signals alone, and tells when it listens."""
+    """uvicorn that leaves signals alone, tells when it listens, and ends what is open before it closes it."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._drain: Drain = cast(Starlette, config.app).state.drain
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -44,9 +48,22 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self._on_ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._drain.begin()
+        loop = asyncio.get_running_loop()
+        giving_up = loop.call_later(DRAIN_SECONDS + CLOSE_SECONDS, self._abort)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            giving_up.cancel()
+
+    def _abort(self) -> None:
+        for connection in tuple(self.server_state.connections):
+            connection.transport.abort()
+
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, and end the embedded MongoDB then.
+    """Serve until told to end, and end the embedded MongoDB then.
 
     Raises ServingError and DeploymentError when it cannot begin.
     """
@@ -122,7 +139,7 @@ def cannot_listen(host: str, port: int, error: OSError) -> ServingError:
     return ServingError(f"Cannot listen on port {port} of {host}: {error.strerror}.")
 
 
-def make_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+def make_config(app: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
@@ -138,12 +155,12 @@ def make_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=math.ceil(DRAIN_SECONDS + CLOSE_SECONDS),
     )
 
 
-async def run_app(app: ASGIApp, bound: socket.socket, settings: Settings, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then let what is under way come to its end; a second SIGINT does not wait."""
+async def run_app(app: Starlette, bound: socket.socket, settings: Settings, on_ready: Callable[[], None]) -> None:
+    """Serve until told to end, then let what is under way come to its end; a second SIGINT does not wait."""
     server = Server(make_config(app, settings), on_ready)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -53,6 +53,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         else:
             self._give_up_after(CLOSE_SECONDS)
 
+    def shutdown(self) -> None:
+        # Whoever serves the websocket has been told (drains.py), and closes it when all is said.
+        if not self.handshake_complete or self.close_sent:
+            super().shutdown()
+
     async def send(self, message: ASGISendEvent) -> None:
         encoded = cast(dict[str, Any], message).get("encoded")
         if encoded is not None and not self.conn.extensions:

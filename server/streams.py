@@ -1,4 +1,4 @@
-"""GraphQL over server-sent events (graphql-sse, distinct connections): a stream that ends with its token."""
+"""GraphQL over server-sent events (graphql-sse, distinct connections): a stream ends with its token or its server."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -8,23 +8,40 @@ from typing import Any
 from strawberry.http.streaming import AsyncTextStream
 
 from resolvers.access import Caller
+from server.drains import Drain, stopped
 from server.grants import Grants
 from server.quotas import Quotas
 from storage.errors import SwitchboardError, Unauthenticated
 
 
-class Stream:
-    """One open stream."""
+class Drained(Exception):
+    """The process ends, and with it a stream in which nothing is wrong."""
 
-    def __init__(self) -> None:
-        self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+class Stream:
+    """One open stream: of a subscription, which `follows` the log, or of one answer."""
+
+    def __init__(self, *, follows: bool) -> None:
+        self._follows = follows
+        #: Why it ends.
+        self._ended: asyncio.Future[SwitchboardError | Drained] = asyncio.get_running_loop().create_future()
 
     async def end(self, reason: str) -> None:
+        self._end(Unauthenticated(f"{reason}."))
+
+    async def drain(self, deadline: float) -> None:
+        if self._follows:
+            self._end(Drained())
+            return
+        await asyncio.sleep(deadline - asyncio.get_running_loop().time())
+        self._end(stopped(retryable=False))
+
+    def _end(self, reason: SwitchboardError | Drained) -> None:
         if not self._ended.done():
             self._ended.set_result(reason)
 
     async def until_ended(self, chunks: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-        """The chunks, until they are over; raises Unauthenticated when the token is first."""
+        """The chunks, until they are over; raises what the stream is ended for when that is first."""
         async with aclosing(chunks):
             while True:
                 chunk = asyncio.ensure_future(anext(chunks, None))
@@ -32,7 +49,7 @@ class Stream:
                 try:
                     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                     if self._ended.done():
-                        raise Unauthenticated(f"{self._ended.result()}.")
+                        raise self._ended.result()
                 finally:
                     if not chunk.done():
                         chunk.cancel()
@@ -47,17 +64,23 @@ class Stream:
 def held(
     chunks: AsyncTextStream,
     caller: Caller,
+    *,
+    follows: bool,
     grants: Grants,
     quotas: Quotas,
+    drain: Drain,
+    complete: str,
     refuse: Callable[[SwitchboardError], Iterable[str]],
 ) -> AsyncTextStream:
-    """The stream, as long as the caller's token is valid and the caller has not too many; `refuse` writes why it is
-    over."""
+    """The stream, as long as the caller's token is valid, the caller has not too many, and the process goes on.
+
+    `refuse` writes why it is over, `complete` that it is when nothing is wrong.
+    """
 
     async def stream() -> AsyncGenerator[str, None]:
-        token_id, holder = caller.token_id, Stream()
+        token_id, holder = caller.token_id, Stream(follows=follows)
         try:
-            with quotas.operation(caller):
+            with quotas.operation(caller), drain.holding(holder):
                 if token_id is not None and (await grants.hold(token_id, holder)).actor is None:
                     raise Unauthenticated("The token has ended.")
                 async with aclosing(holder.until_ended(chunks())) as rest:
@@ -66,6 +89,8 @@ def held(
         except SwitchboardError as error:
             for chunk in refuse(error):
                 yield chunk
+        except Drained:
+            yield complete
         finally:
             if token_id is not None:
                 grants.release(token_id, holder)

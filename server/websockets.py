@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from graphql import GraphQLError
-from starlette.status import WS_1013_TRY_AGAIN_LATER
+from starlette.status import WS_1012_SERVICE_RESTART, WS_1013_TRY_AGAIN_LATER
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from server.graphql import GraphQL
 
 FORBIDDEN = 4403
+STOPPING = "The server is stopping; connect again"
 #: All that a close frame has room for beside the code.
 REASON_BYTES = 123
 #: How long somebody who connects waits for a database that does not answer.
@@ -97,6 +98,10 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
     def caller(self) -> Caller:
         return ANONYMOUS if self._token_id is None else self.endpoint.grants.caller(self._token_id)
 
+    async def handle(self) -> None:
+        with self.endpoint.drain.holding(self):
+            await super().handle()
+
     async def handle_message(self, message: Message) -> None:
         problem = malformed(message)
         if problem is not None:
@@ -142,6 +147,25 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
         with suppress(Exception):  # whatever it is, the socket is gone
             await self.websocket.close(FORBIDDEN, reason)
 
+    async def drain(self, deadline: float) -> None:
+        """Complete the subscriptions, let everything else be answered, and close it with the word to connect again."""
+        operations = list(self.operations.values())
+        with suppress(Exception):  # whatever it is, the socket is gone
+            async with asyncio.timeout_at(deadline):
+                await asyncio.gather(*(self._come_to_an_end(operation) for operation in operations))
+        with suppress(Exception):
+            await self.websocket.close(WS_1012_SERVICE_RESTART, STOPPING)
+
+    async def _come_to_an_end(self, operation: Operation[RequestContext, None]) -> None:
+        assert operation.task is not None
+        follows = self.endpoint.api.follows(operation.query, operation.operation_name, self.context)
+        if follows:
+            operation.task.cancel()
+        # A subscription gives its consumer back before its client is told to go on elsewhere.
+        await asyncio.wait([operation.task])
+        if follows and self.operations.get(operation.id) is operation:
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+
     async def shutdown(self) -> None:
         if self._token_id is not None:
             self.endpoint.grants.release(self._token_id, self)
@@ -156,6 +180,7 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         if self.connection_acknowledged and message["id"] not in self.operations:
             try:
+                self.endpoint.drain.require_open()
                 self.endpoint.quotas.arrive(self._address)
                 self.endpoint.quotas.begin(self.caller)
                 self.endpoint.check_variables(message["payload"].get("variables"))

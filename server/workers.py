@@ -16,7 +16,8 @@ from typing import Never
 
 import uvloop
 
-from server.serving import DRAIN_SECONDS, ServingError, announce, log_to_stderr, run_app
+from server.drains import DRAIN_SECONDS
+from server.serving import ServingError, announce, log_to_stderr, run_app
 from server.settings import Settings
 from storage.deployments import DeploymentError, usable
 from storage.errors import SwitchboardError
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 #: Between two starts of a worker that cannot live, so that a broken database is not stormed.
 PAUSE_SECONDS = 1.0
 #: What ending may take beyond draining, before a worker is killed.
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 5.0
 
 #: Spawned and not forked: the parent has threads by now, and a worker should know nothing of it.
 _CONTEXT = multiprocessing.get_context("spawn")
