@@ -13,7 +13,7 @@ from resolvers.routing import method_for, plan
 from resolvers.serving import with_room
 from storage import departments, rooms, users
 from storage.attributes import routable
-from storage.database import now
+from storage.database import now, unavailable
 from storage.errors import SwitchboardError
 from storage.facts import AssignmentCause
 from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
@@ -57,8 +57,11 @@ class Queue:
                 pause = min(pause, await self.serve())
             except SwitchboardError as error:
                 logger.warning("The queue could not be served, trying again: %s", error)
-            except Exception:
-                logger.exception("The queue could not be served, trying again.")
+            except Exception as error:
+                if unavailable(error) is None:
+                    logger.exception("The queue could not be served, trying again.")
+                else:
+                    logger.warning("The queue could not be served, trying again: the database does not answer.")
             try:
                 async with asyncio.timeout(pause):
                     await self._moved.wait()

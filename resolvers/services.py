@@ -12,6 +12,7 @@ from resolvers.context import Routing, Services
 from resolvers.queue import Queue
 from resolvers.sign_ins import SignIns
 from storage import leases, maintenance
+from storage.database import unavailable
 from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.storage import Storage
 
@@ -23,6 +24,8 @@ MAINTENANCE_SECONDS = 60.0
 BUSY_PAUSE_SECONDS = 0.05
 #: How long others leave the work to whoever does it, without a sign of life.
 LEASE_SECONDS = 10.0
+#: How long letting go of it may take when the process ends: the lease runs out by itself.
+RELEASE_SECONDS = 0.5
 
 
 @asynccontextmanager
@@ -92,11 +95,15 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
                         pause = BUSY_PAUSE_SECONDS
                     else:
                         await maintenance.forget_removals(storage.reader)
-            except Exception:
-                logger.exception("Maintenance failed, trying again later.")
+            except Exception as error:
+                if unavailable(error) is None:
+                    logger.exception("Maintenance failed, trying again later.")
+                else:
+                    logger.warning("Maintenance failed, trying again later: the database does not answer.")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), pause)
     finally:
         storage.feed.listeners.remove(hear)
         with contextlib.suppress(Exception):
-            await leases.release(storage.database, "maintenance", holder=holder)
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await leases.release(storage.database, "maintenance", holder=holder)

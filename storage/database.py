@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import msgspec
+import pymongo
 from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
@@ -52,6 +53,8 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
     "tzinfo": UTC,
     "appname": "switchboard",
 }
+#: How long a database that does not answer is waited for when the connection is closed.
+CLOSE_SECONDS = 0.5
 
 COLLECTIONS = (
     "apps",
@@ -148,7 +151,9 @@ class Database:
             raise Unavailable("The database does not answer.", retryable=True) from error
 
     def close(self) -> None:
-        self.client.close()
+        # Its sessions are ended at the server first, for which the driver would wait as long as for anything else.
+        with pymongo.timeout(CLOSE_SECONDS):
+            self.client.close()
 
     async def __aenter__(self) -> Self:
         return self

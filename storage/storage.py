@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 from pymongo.monitoring import CommandListener
@@ -18,6 +18,9 @@ from storage.log import Log
 from storage.outbox import Appender
 from storage.processes import Process
 from storage.transactions import Changes, Reader
+
+#: How long leaving the database may take.
+LEAVE_SECONDS = 0.5
 
 
 class Storage:
@@ -61,9 +64,12 @@ class Storage:
                 await storage.changes.drain()
                 for task in tasks:
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-                await storage.appender.tidied()
-                await storage.process.leave()
+                # What a database that is away is not told now, the others find out.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LEAVE_SECONDS):
+                        await asyncio.gather(*tasks, return_exceptions=True)
+                        await storage.appender.tidied()
+                        await storage.process.leave()
 
     async def _refresh(self) -> None:
         """Read anew what is otherwise kept current by facts."""

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 #: replica set takes about twelve seconds.
 PATIENCE_SECONDS = 20.0
 #: How long changes under way have to end when the process does; the database undoes those that do not make it.
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.002
 LONGEST_PAUSE_SECONDS = 0.2
 

@@ -1,0 +1,38 @@
+"""What goes on beside the operations of a process, when the database is away."""
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from resolvers import services
+from resolvers.services import open_services
+from storage import database
+from storage.mongod import EmbeddedMongod
+from storage.storage import Storage
+from tests.storage.changes import until
+
+
+async def test_a_database_that_is_away_is_told_without_a_traceback(
+    tmp_path: Path, database_name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    quick = {**database.CONNECTION_OPTIONS, "serverSelectionTimeoutMS": 100}
+    monkeypatch.setattr(database, "CONNECTION_OPTIONS", quick)
+    monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.1)
+    caplog.set_level(logging.WARNING)
+    told = {
+        ("resolvers.queue", "The queue could not be served, trying again: the database does not answer."),
+        ("resolvers.services", "Maintenance failed, trying again later: the database does not answer."),
+    }
+
+    async def all_told() -> bool:
+        return told <= {(record.name, record.getMessage()) for record in caplog.records}
+
+    with EmbeddedMongod(tmp_path) as mongod:
+        async with Storage.open(mongod.uri, database_name) as storage, open_services(storage):
+            os.kill(mongod.nodes[0].pid, signal.SIGKILL)
+            await until(all_told)
+
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
