@@ -83,7 +83,7 @@ def served() -> Iterator[tuple[str, str, Path]]:
         settings = {"SWITCHBOARD_PORT": "0", "SWITCHBOARD_ADMIN_TOKEN": token, "SWITCHBOARD_DATA_DIR": f"{folder}/data"}
         with log.open("w") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "server.cli", "serve"],
+                [sys.executable, "-m", "server", "serve"],
                 cwd=ROOT,
                 env=own | settings,
                 stdout=subprocess.PIPE,

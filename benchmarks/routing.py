@@ -283,7 +283,7 @@ def server(uri: str, database: str) -> Iterator[int]:
     """The port of one `switchboard serve` over this MongoDB."""
     settings = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": TOKEN}
     process = subprocess.Popen(
-        [sys.executable, "-m", "server.cli", "serve"],
+        [sys.executable, "-m", "server", "serve"],
         cwd=ROOT,
         env=os.environ | {f"SWITCHBOARD_{name}": value for name, value in settings.items()},
         stdout=subprocess.PIPE,

@@ -22,7 +22,7 @@ def server(uri: str, database: str) -> Iterator[tuple[str, int]]:
     """The websocket address of one `switchboard serve` over this MongoDB, and its process."""
     settings = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": TOKEN, "LOG_LEVEL": "error"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "server.cli", "serve"],
+        [sys.executable, "-m", "server", "serve"],
         cwd=ROOT,
         env=os.environ | {f"SWITCHBOARD_{name}": value for name, value in settings.items()},
         stdout=subprocess.PIPE,

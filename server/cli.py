@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Never
 
 from server.commands import COMMANDS, Command, CommandError
+from server.serving import ENDING
 from server.settings import SettingError, Settings, parse_setting, read_settings, unknown_variables, variable
 from storage.deployments import DeploymentError
 from storage.errors import SwitchboardError
@@ -29,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.command is None:
         parser.print_help()
         return USAGE
-    signal.signal(signal.SIGTERM, leave)
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(number, leave)
     try:
         warn_of_unknown_variables()
         settings = with_options(read_settings(os.environ), given)
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def leave(number: int, frame: FrameType | None) -> Never:
-    """SIGTERM leaves by the way that Ctrl-C takes, past everything that has to be closed."""
+    """Whatever tells to end leaves by the way that Ctrl-C takes, past everything that has to be closed."""
     raise KeyboardInterrupt
 
 
@@ -97,7 +100,3 @@ def warn_of_unknown_variables() -> None:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; is {close[0]} meant?" if close else "."
         print(f"switchboard: warning: there is no setting {name}{hint}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -113,7 +113,7 @@ def temporary_server() -> Iterator[tuple[tuple[str, int], str]]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         # In a session of its own, so that Ctrl-C ends the demo first and the server then.
         with subprocess.Popen(
-            [sys.executable, "-m", "server.cli", "serve"],
+            [sys.executable, "-m", "server", "serve"],
             env=inherited | {PREFIX + name: value for name, value in own.items()},
             stdout=subprocess.PIPE,
             text=True,

@@ -25,6 +25,8 @@ from storage.mongod import EmbeddedMongod, running_uri
 
 #: How long what was ended has to be gone, beyond DRAIN_SECONDS: a peer may not listen any more.
 CLOSE_SECONDS = 0.5
+#: What tells a program to end: Ctrl-C, whoever supervises it, and a terminal that is closed.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ServingError(Exception):
@@ -163,8 +165,9 @@ async def run_app(app: Starlette, bound: socket.socket, settings: Settings, on_r
     """Serve until told to end, then let what is under way come to its end; a second SIGINT does not wait."""
     server = Server(make_config(app, settings), on_ready)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, server.handle_exit, number, None)
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+            loop.add_signal_handler(number, server.handle_exit, number, None)
     try:
         await server.serve(sockets=[bound])
     except OSError as error:

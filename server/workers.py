@@ -104,7 +104,8 @@ def stop(processes: Sequence[SpawnProcess]) -> None:
 
 def work(bound: socket.socket, uri: str, settings: Settings, parent: Connection) -> None:
     """Serve from the socket until SIGTERM, or until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells everybody, and the parent tells us
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the terminal tells everybody, and the parent tells us
     log_to_stderr(settings)
     try:
         with usable(uri), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

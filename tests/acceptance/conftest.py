@@ -33,7 +33,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     def serve(**settings: str) -> str:
         server = subprocess.Popen(
-            [sys.executable, "-m", "server.cli", "serve"],
+            [sys.executable, "-m", "server", "serve"],
             cwd=ROOT,
             env=environment({"DATA_DIR": str(tmp_path / "data"), "PORT": "0"} | settings),
             stdout=subprocess.PIPE,
@@ -61,7 +61,7 @@ def run(tmp_path: Path) -> Run:
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "server.cli", *arguments],
+            [sys.executable, "-m", "server", *arguments],
             cwd=ROOT,
             env=environment({"DATA_DIR": str(tmp_path / "data")} | settings),
             capture_output=True,

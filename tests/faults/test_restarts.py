@@ -25,7 +25,7 @@ def switchboard(uri: str, database: str, *arguments: str) -> subprocess.Complete
     """The command, run to its end."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
     settings = {"SWITCHBOARD_MONGODB_URI": uri, "SWITCHBOARD_DATABASE": database}
-    command = [sys.executable, "-m", "server.cli", *arguments]
+    command = [sys.executable, "-m", "server", *arguments]
     return subprocess.run(command, cwd=ROOT, env=own | settings, capture_output=True, text=True, check=False)
 
 

@@ -5,12 +5,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from pymongo import MongoClient
 
 from server.commands import COMMANDS
+from storage.deployments import redact
+from storage.mongod import EmbeddedMongod
 from storage.nodes import find_binary, free_port
 from tests.processes import mongods_on
 
@@ -27,7 +32,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 def switchboard(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    command = [sys.executable, "-m", "server.cli", *arguments]
+    command = [sys.executable, "-m", "server", *arguments]
     return subprocess.run(
         command, cwd=ROOT, env=environment(**settings), capture_output=True, text=True, timeout=60, check=False
     )
@@ -38,12 +43,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts servers on the folder `data` under tmp_path, with a process group of their own as a shell gives one."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(**settings: str) -> subprocess.Popen[str]:
+    def start(command: str = "serve", **settings: str) -> subprocess.Popen[str]:
         given = environment(**{"DATA_DIR": str(tmp_path / "data"), "PORT": "0"} | settings)
-        command = [sys.executable, "-m", "server.cli", "serve"]
         pipe = subprocess.PIPE
         server = subprocess.Popen(
-            command, cwd=ROOT, env=given, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+            [sys.executable, "-m", "server", command],
+            cwd=ROOT,
+            env=given,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            start_new_session=True,
         )
         started.append(server)
         return server
@@ -83,7 +93,7 @@ def one_line(text: str) -> str:
 # ---------------------------------------------------------------- serve
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_ends_server_and_mongod_without_complaint(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     server = start()
     url = url_in(wait_until_ready(server))
@@ -95,6 +105,44 @@ def test_signal_ends_server_and_mongod_without_complaint(start: Start, tmp_path:
 
     assert (server.returncode, errors) == (0, "")
     assert mongods_on(tmp_path) == []
+
+
+def test_server_under_nohup_outlives_its_terminal(
+    start: Start, mongodb_uri: str, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # whatever is started now inherits that
+    try:
+        server = start(MONGODB_URI=mongodb_uri, DATABASE=database_name)
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
+    url = url_in(wait_until_ready(server))
+
+    server.send_signal(signal.SIGHUP)
+
+    assert httpx.post(url, json={"query": "{ __typename }"}).json() == {"data": {"__typename": "Query"}}
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(timeout=30) == 0
+
+
+def test_sigterm_does_not_wait_for_a_mongodb_that_is_gone(start: Start, tmp_path: Path) -> None:
+    with EmbeddedMongod(tmp_path / "other") as mongod:
+        server = start(MONGODB_URI=mongod.uri, ADMIN_TOKEN="the-admin-token")
+        url = url_in(wait_until_ready(server))
+        os.kill(mongod.nodes[0].pid, signal.SIGKILL)
+        with ThreadPoolExecutor() as threads:
+            query = {"query": 'mutation { createRole(input: {name: "never"}) { role { name } } }'}
+            headers = {"authorization": "Bearer the-admin-token"}
+            asking = threads.submit(httpx.post, url, json=query, headers=headers, timeout=30)
+            wait([asking], timeout=1)
+
+            server.send_signal(signal.SIGTERM)
+            _, errors = server.communicate(timeout=8)
+            answer = asking.result()
+
+    assert server.returncode == 0
+    assert answer.status_code == 503
+    assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["UNAVAILABLE"]
+    assert "Traceback" not in errors
 
 
 def test_next_server_takes_over_what_a_killed_one_left(start: Start, tmp_path: Path) -> None:
@@ -146,6 +194,15 @@ def test_scope_that_does_not_exist_is_refused_in_one_line(mongodb_uri: str, data
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert one_line(refused.stderr).startswith('switchboard: There is no scope "rooms:own"; there are admin, ')
+
+
+def test_app_without_scopes_is_refused_in_one_line(mongodb_uri: str, database_name: str) -> None:
+    refused = switchboard("create-app", "crm", "--scopes", "", MONGODB_URI=mongodb_uri, DATABASE=database_name)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert one_line(refused.stderr) == "switchboard: An app that may do nothing is of no use: name a scope."
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        assert client[database_name]["apps"].count_documents({}) == 0
 
 
 def test_admin_token_is_printed_by_the_first_start_alone(start: Start, mongodb_uri: str, database_name: str) -> None:
@@ -207,6 +264,25 @@ def test_standalone_mongodb_is_refused_in_one_line_that_says_what_to_do(tmp_path
     )
 
 
+@pytest.mark.parametrize("options", ["tls=true&tlsCAFile=/nope", "foo=bar"])
+def test_mongodb_uri_that_cannot_be_heeded_is_refused_in_one_line(mongodb_uri: str, options: str) -> None:
+    refused = switchboard("serve", PORT="0", MONGODB_URI=f"{mongodb_uri}&{options}")
+
+    assert refused.returncode == 1
+    assert one_line(refused.stderr).startswith("switchboard: SWITCHBOARD_MONGODB_URI ")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_database_that_cannot_be_used_is_told_in_one_line(mongodb_uri: str, database_name: str, workers: str) -> None:
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        client[database_name.upper()]["notes"].insert_one({})
+
+    refused = switchboard("serve", PORT="0", WORKERS=workers, MONGODB_URI=mongodb_uri, DATABASE=database_name)
+
+    assert refused.returncode == 1
+    assert one_line(refused.stderr).startswith(f"switchboard: MongoDB at {redact(mongodb_uri)} cannot be used: ")
+
+
 def test_wrong_setting_is_refused_in_one_line() -> None:
     refused = switchboard("serve", ROUTING="FASTEST")
 
@@ -229,6 +305,25 @@ def test_misspelt_setting_is_warned_of() -> None:
         "switchboard: warning: there is no setting SWITCHBOARD_PROT; is SWITCHBOARD_PORT meant?",
         "switchboard: SWITCHBOARD_MONGODB_URI is set, so there is no embedded MongoDB to run.",
     ]
+
+
+def test_ctrl_c_while_everything_is_being_imported_says_nothing() -> None:
+    interrupted = """
+import builtins, os, signal
+from server.__main__ import main
+found = builtins.__import__
+def find(name, *others, **given):
+    if name == "server.cli":
+        os.kill(os.getpid(), signal.SIGINT)
+    return found(name, *others, **given)
+builtins.__import__ = find
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", interrupted], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
 
 
 # ---------------------------------------------------------------- help

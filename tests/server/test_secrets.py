@@ -33,7 +33,7 @@ def server(mongodb_uri: str, database_name: str, tmp_path: Path) -> Iterator[tup
     own |= {f"SWITCHBOARD_{name}": value for name, value in settings.items()} | {"SWITCHBOARD_LOG_LEVEL": "debug"}
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "server.cli", "serve"],
+            [sys.executable, "-m", "server", "serve"],
             cwd=ROOT,
             env=own,
             stdout=subprocess.PIPE,
