@@ -22,6 +22,7 @@ from server.settings import Settings
 from server.sockets import PING_SECONDS, PONG_SECONDS, WebSocketProtocol
 from storage.deployments import redact, usable, verify_deployment
 from storage.mongod import EmbeddedMongod, running_uri
+from storage.revivals import kept_alive
 
 #: How long what was ended has to be gone, beyond DRAIN_SECONDS: a peer may not listen any more.
 CLOSE_SECONDS = 0.5
@@ -98,8 +99,9 @@ def announce(settings: Settings, bound: socket.socket, started: float, admin_tok
 def deployment(settings: Settings, *, share: bool = False) -> Iterator[str]:
     """The URI of the MongoDB that the settings ask for, which runs for as long as the block lasts.
 
-    With `share`, the embedded MongoDB of a server that runs now is used when there is one.
-    Raises DeploymentError, also for what the driver raises in the block.
+    With `share`, the embedded MongoDB of a server that runs now is used when there is one. An embedded one that ends
+    by itself is started again; when that is of no use, the block is left as by SIGTERM. Raises DeploymentError, also
+    for what the driver raises in the block.
     """
     if settings.mongodb_uri is not None:
         verify_deployment(settings.mongodb_uri, settings.database)
@@ -112,7 +114,7 @@ def deployment(settings: Settings, *, share: bool = False) -> Iterator[str]:
         with usable(uri):
             yield uri
         return
-    with EmbeddedMongod(folder, cache_gb=settings.mongod_cache_gb) as mongod, usable(mongod.uri):
+    with EmbeddedMongod(folder, cache_gb=settings.mongod_cache_gb) as mongod, kept_alive(mongod), usable(mongod.uri):
         yield mongod.uri
 
 

@@ -97,11 +97,20 @@ class Node:
 
     def check(self) -> None:
         """Raise if the process ended by itself."""
-        if not self._alive():
-            code = "" if self._process is None else f" with exit code {self._process.returncode}"
+        if not self.alive():
             raise DeploymentError(
-                f"The embedded mongod ended{code}: {last_words(self.log_path)} (its log: {self.log_path})"
+                f"The embedded mongod ended {self.ending()}: {last_words(self.log_path)} (its log: {self.log_path})"
             )
+
+    def alive(self) -> bool:
+        if self._process is not None:
+            return self._process.poll() is None
+        return bool(self.pid) and runs_on(self.folder, self.pid) is not None
+
+    def ending(self) -> str:
+        """How the process ended, as far as that can be known: one that was taken over tells nobody."""
+        code = 0 if self._process is None else self._process.poll() or 0
+        return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}" if code else "by itself"
 
     @contextlib.contextmanager
     def client(self) -> Iterator[MongoClient[dict[str, Any]]]:
@@ -118,14 +127,14 @@ class Node:
             yield client
 
     def signal(self, number: signal.Signals) -> None:
-        if self.pid and self._alive():
+        if self.pid and self.alive():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def wait_until_gone(self) -> None:
         """Wait for the process to end after SIGTERM; kill it when it takes longer than GRACE_SECONDS."""
         until = time.monotonic() + GRACE_SECONDS
-        while self._alive():
+        while self.alive():
             if time.monotonic() > until:
                 self.signal(signal.SIGKILL)
             time.sleep(POLL_SECONDS)
@@ -138,11 +147,6 @@ class Node:
             answer: dict[str, Any] = client.admin.command("hello")
             return answer
         return {}
-
-    def _alive(self) -> bool:
-        if self._process is not None:
-            return self._process.poll() is None
-        return bool(self.pid) and runs_on(self.folder, self.pid) is not None
 
     def _take_over(self) -> bool:
         """Whether a mongod that was left over on this folder now is this node; one that does not answer is ended."""

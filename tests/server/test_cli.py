@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,47 @@ def test_server_under_nohup_outlives_its_terminal(
     assert httpx.post(url, json={"query": "{ __typename }"}).json() == {"data": {"__typename": "Query"}}
     server.send_signal(signal.SIGTERM)
     assert server.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_server_whose_mongod_was_killed_goes_on_with_another(start: Start, tmp_path: Path, workers: str) -> None:
+    server = start(WORKERS=workers, LOG_LEVEL="error", ADMIN_TOKEN="the-admin-token")
+    url = url_in(wait_until_ready(server))
+    (killed,) = mongods_on(tmp_path)
+    os.kill(killed, signal.SIGKILL)
+
+    answer = httpx.post(
+        url,
+        json={"query": 'mutation { createRole(input: {name: "late"}) { role { name } } }'},
+        headers={"authorization": "Bearer the-admin-token"},
+        timeout=30,
+    ).json()
+
+    assert answer == {"data": {"createRole": {"role": {"name": "late"}}}}
+    assert killed not in mongods_on(tmp_path)
+    server.send_signal(signal.SIGTERM)
+    _, errors = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert one_line(errors).endswith("The embedded mongod ended by SIGKILL; starting it again.")
+    assert mongods_on(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", ["serve", "mongod"])
+def test_program_whose_mongod_does_not_live_ends_in_one_line(start: Start, tmp_path: Path, command: str) -> None:
+    running = start(command=command)
+    assert running.stdout is not None
+    running.stdout.readline()  # it is ready
+    while running.poll() is None:
+        for pid in mongods_on(tmp_path):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    _, errors = running.communicate(timeout=30)
+
+    assert running.returncode == 1
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("switchboard: The embedded mongod ended 5 times within ")
+    assert mongods_on(tmp_path) == []
 
 
 def test_sigterm_does_not_wait_for_a_mongodb_that_is_gone(start: Start, tmp_path: Path) -> None:

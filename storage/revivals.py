@@ -1,0 +1,82 @@
+"""Keeping the embedded mongod alive: it is started again when it ends by itself, for as long as that is of any use."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from storage.deployments import DeploymentError
+from storage.mongod import EmbeddedMongod
+from storage.nodes import Node, find_binary, last_words
+
+logger = logging.getLogger(__name__)
+
+#: How often it is looked at.
+WATCH_SECONDS = 0.1
+#: Who ends so many times within so many seconds will not live, however often it is started.
+LIVES = 5
+LIFETIME_SECONDS = 60.0
+#: From one start to the next, so that whatever ended it has a moment to pass.
+PAUSE_SECONDS = 1.0
+
+
+@contextmanager
+def kept_alive(mongod: EmbeddedMongod) -> Iterator[None]:
+    """Start a mongod again that ends by itself in the block, on the same port and folder: it recovers from its journal.
+
+    When that is of no use, the program is told to end by SIGTERM, and leaving the block raises DeploymentError.
+    """
+    watches = [Watch(node) for node in mongod.nodes]
+    try:
+        yield
+    finally:
+        for watch in watches:
+            watch.stop()
+        for watch in watches:
+            if watch.failure is not None:
+                raise watch.failure
+
+
+class Watch:
+    """A thread that looks after one mongod until it is stopped or gives up."""
+
+    def __init__(self, node: Node) -> None:
+        #: Why it gave up.
+        self.failure: DeploymentError | None = None
+        self._node = node
+        self._stopped = threading.Event()
+        self._ends: list[float] = []
+        self._thread = threading.Thread(target=self._run, name="watch the embedded mongod", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look after it no longer. The caller ends it."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self.failure is None and not self._stopped.wait(WATCH_SECONDS):
+            if not self._node.alive():
+                self._revive()
+        if self.failure is not None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _revive(self) -> None:
+        ending, moment = self._node.ending(), time.monotonic()
+        self._ends = [*(end for end in self._ends if moment - end < LIFETIME_SECONDS), moment]
+        if len(self._ends) == LIVES:
+            self.failure = DeploymentError(
+                f"The embedded mongod ended {LIVES} times within {moment - self._ends[0]:.0f} s, now {ending}: "
+                f"{last_words(self._node.log_path)} (its log: {self._node.log_path})"
+            )
+            return
+        logger.error("The embedded mongod ended %s; starting it again.", ending)
+        if len(self._ends) > 1 and self._stopped.wait(max(0.0, self._ends[-2] + PAUSE_SECONDS - moment)):
+            return
+        try:
+            self._node.launch(find_binary())
+        except (DeploymentError, OSError) as error:
+            self.failure = DeploymentError(f"The embedded mongod ended {ending} and cannot be started again: {error}")

@@ -1,0 +1,93 @@
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage import revivals
+from storage.deployments import DeploymentError
+from storage.mongod import EmbeddedMongod
+from storage.revivals import kept_alive
+from tests.processes import mongods_on
+from tests.storage.test_mongod import abandon, connect
+
+PATIENCE_SECONDS = 30
+
+
+@pytest.fixture
+def told_to_end() -> Iterator[threading.Event]:
+    """Set when this process is told to end."""
+    told = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    yield told
+    signal.signal(signal.SIGTERM, before)
+
+
+def kill_until_told(folder: Path, told_to_end: threading.Event) -> None:
+    """Kill the mongod that is kept alive on the folder, until the program is told to end."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with EmbeddedMongod(folder) as mongod, kept_alive(mongod):
+        while not told_to_end.wait(0.01):
+            assert time.monotonic() < deadline
+            mongod.nodes[0].signal(signal.SIGKILL)
+
+
+def test_mongod_that_was_killed_runs_again_with_its_data_on_the_same_port(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with EmbeddedMongod(tmp_path) as mongod, kept_alive(mongod), connect(mongod.uri) as client:
+        client.notes.notes.insert_one({"_id": 1})
+        killed = mongod.nodes[0].pid
+        os.kill(killed, signal.SIGKILL)
+
+        kept = list(client.notes.notes.find())
+
+        assert kept == [{"_id": 1}]
+        assert mongods_on(tmp_path) == [mongod.nodes[0].pid] != [killed]
+    assert mongods_on(tmp_path) == []
+    assert caplog.record_tuples == [
+        ("storage.revivals", logging.ERROR, "The embedded mongod ended by SIGKILL; starting it again.")
+    ]
+
+
+def test_mongod_that_was_taken_over_is_kept_alive_too(tmp_path: Path) -> None:
+    left_over = abandon(tmp_path)
+
+    with EmbeddedMongod(tmp_path) as mongod, kept_alive(mongod), connect(mongod.uri) as client:
+        assert mongods_on(tmp_path) == [left_over]
+        os.kill(left_over, signal.SIGKILL)
+
+        assert list(client.notes.notes.find()) == [{"_id": "written by the killed one"}]
+
+
+def test_mongod_that_ends_again_and_again_ends_the_program_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told_to_end: threading.Event
+) -> None:
+    monkeypatch.setattr(revivals, "LIVES", 2)
+
+    with pytest.raises(DeploymentError) as caught:
+        kill_until_told(tmp_path, told_to_end)
+
+    assert str(caught.value).startswith("The embedded mongod ended 2 times within ")
+    assert str(caught.value).endswith(f"now by SIGKILL: it said nothing (its log: {tmp_path}/node-0.log)")
+    assert mongods_on(tmp_path) == []
+
+
+def test_mongod_that_cannot_be_started_again_ends_the_program_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told_to_end: threading.Event
+) -> None:
+    def gone() -> Path:
+        raise DeploymentError("There is no mongod on this machine.")
+
+    monkeypatch.setattr(revivals, "find_binary", gone)
+
+    with pytest.raises(DeploymentError) as caught:
+        kill_until_told(tmp_path, told_to_end)
+
+    assert str(caught.value) == (
+        "The embedded mongod ended by SIGKILL and cannot be started again: There is no mongod on this machine."
+    )
