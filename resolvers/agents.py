@@ -121,9 +121,9 @@ async def remove_agent(change: Change, *, user_id: str) -> User:
     tx = change.tx
     before = await _agent(tx, user_id, key="userId")
     _require_managed(change, before)
-    await requeue_rooms_of(change, before, before)
+    left = await requeue_rooms_of(change, before, before)
     rest = tuple(name for name in before.roles if name != stored_roles.AGENT)
-    after = msgspec.structs.replace(before, agent=None, roles=rest, updated_at=tx.now)
+    after = msgspec.structs.replace(left, agent=None, roles=rest, updated_at=tx.now)
     facts: tuple[type[UserFact], ...] = (AgentRemoved,) if rest == before.roles else (UserRolesChanged, AgentRemoved)
     return await users.update(tx, before, after, *facts)
 

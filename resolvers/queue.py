@@ -4,8 +4,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-import msgspec
-
 from resolvers.claims import SPARE_CANDIDATES, Sources, list_tiers, works_in
 from resolvers.context import Context, Services
 from resolvers.room_changes import RoomChange
@@ -18,8 +16,6 @@ from storage.errors import SwitchboardError
 from storage.facts import AssignmentCause
 from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
 from storage.transactions import Transaction
-
-replace = msgspec.structs.replace
 
 logger = logging.getLogger(__name__)
 
@@ -133,8 +129,7 @@ class Queue:
                 if agent is None or not routable(agent) or not works_in(agent, room.department_id):
                     break  # somebody else was quicker: look again, for whoever comes later must not overtake this room
                 room_change = RoomChange(tx, snapshot)
-                # Told as it will be stored: with the next version, however many rooms come with it.
-                agents[agent.id] = replace(with_room(agent, tx), version=before[agent.id].version + 1)
+                agents[agent.id] = with_room(agent, tx)
                 room_change.assign(agents[agent.id], AssignmentCause.ROUTED)
                 changes.append(room_change)
             await users.move(tx, [(before[one], agents[one]) for one in agents if agents[one] is not before[one]])

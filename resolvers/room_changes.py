@@ -188,8 +188,8 @@ class RoomChange:
     def _step(self, kind: type[RoomFact], *, actor: Actor | None = None, **data: Any) -> None:
         """Tell what became of the room since the last fact about it."""
         before = self._told
-        if kind is not MessageSent:
-            self._become(revision=self.room.revision + 1)
+        counted = {} if kind is MessageSent else {"revision": self.room.revision + 1}
+        self._become(version=self.room.version + 1, **counted)
         self.facts.append(
             kind(
                 id=f"{self.room.id}-{self.before.fact_count + len(self.facts) + 1}",

@@ -237,7 +237,7 @@ async def _transfer_to_agent(change: Change, room_change: RoomChange, agent_id: 
         raise RoomAlreadyAssigned(agent_id=current.id, username=current.username)
     agent = await open_rooms.routable_agent(change, agent_id, key="to.agentId")
     if current is not None:
-        await open_rooms.release(change, room_change, AssignmentCause.TRANSFERRED, next_agent=agent)
+        current = await open_rooms.release(change, room_change, AssignmentCause.TRANSFERRED, next_agent=agent)
     room_change.transfer(from_agent=current, to_agent=agent, comment=comment)
     room_change.assign(await take_on(change.tx, agent), AssignmentCause.TRANSFERRED)
 
@@ -248,7 +248,7 @@ async def _transfer_to_department(
     department = await open_rooms.open_department(change, department_id, key="to.departmentId")
     current = room_change.now.served_by
     if current is not None:
-        await open_rooms.release(change, room_change, AssignmentCause.TRANSFERRED)
+        current = await open_rooms.release(change, room_change, AssignmentCause.TRANSFERRED)
     room_change.transfer(from_agent=current, to_department=department, comment=comment)
     if not await route(change, room_change):
         room_change.queue(external_until=external_until(department, change.tx.now))

@@ -108,7 +108,7 @@ class Roster:
         if known is None and user.agent is None:
             return
         if known is not None:
-            if known.version > user.version:
+            if known.version >= user.version:
                 return
             self._place(known, _remove)
         self._users[user.id] = user

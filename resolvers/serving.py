@@ -60,20 +60,21 @@ _WORDS = {
 
 
 def with_room(user: User, tx: Transaction, *, assigned: bool = True) -> User:
-    """The agent with one room more, newly assigned or resumed."""
+    """The agent with one room more, newly assigned or resumed, in its next version."""
     user = _with_count(user, +1)
     assert user.agent is not None
     return replace(user, agent=replace(user.agent, last_assigned_at=tx.now)) if assigned else user
 
 
 def without_room(user: User) -> User:
-    """The agent with one room less, and so with capacity gained."""
+    """The agent with one room less, and so with capacity gained, in its next version."""
     return with_capacity_gained(_with_count(user, -1))
 
 
 def _with_count(user: User, by: int) -> User:
     assert user.agent is not None
-    return replace(user, agent=replace(user.agent, open_room_count=user.agent.open_room_count + by))
+    profile = replace(user.agent, open_room_count=user.agent.open_room_count + by)
+    return replace(user, agent=profile, version=user.version + 1)
 
 
 def with_capacity_gained(user: User) -> User:
@@ -104,8 +105,8 @@ async def let_go(tx: Transaction, agent: User, *, status: RoomStatus) -> User:
 
 
 async def _moved(tx: Transaction, before: User, after: User) -> User:
-    (moved,) = await users.move(tx, [(before, after)])
-    return moved
+    await users.move(tx, [(before, after)])
+    return after
 
 
 # ---------------------------------------------------------------- those who leave
@@ -116,6 +117,7 @@ async def requeue_rooms_of(change: Change, agent: User, after: User) -> User:
     tx = change.tx
     if agent.agent is None:
         return after
+    after = replace(after, version=after.version + 1)  # the facts below show it as it is by now
     served = await rooms.list_served(tx, agent.id)
     snapshots = await rooms.get_snapshots(tx, [room.id for room in served])
     changes: list[RoomChange] = []
@@ -124,7 +126,7 @@ async def requeue_rooms_of(change: Change, agent: User, after: User) -> User:
         if snapshot is None or snapshot.room.served_by_id != agent.id:
             raise Conflict  # it went its own way just now
         if snapshot.room.status is RoomStatus.ASSIGNED:
-            after = _with_count(replace(after, version=agent.version + 1), -1)
+            after = _with_count(after, -1)
         room_change = RoomChange(tx, snapshot)
         room_change.unassign(after, AssignmentCause.AGENT_REMOVED)
         room_change.queue(external_until=external_until(snapshot.department, tx.now))

@@ -127,7 +127,7 @@ async def list_all(
 
 async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1) -> E:
     """Store a new entity about which `facts` facts are told in the same change. Raises DuplicateKeyError."""
-    entity = msgspec.structs.replace(entity, version=1, fact_count=facts)
+    entity = msgspec.structs.replace(entity, version=entity.version + 1, fact_count=facts)
     session = await tx.writing()
     await tx.collection(kind.collection).insert_one(_to_write(tx, kind, entity), session=session)
     return entity
@@ -136,9 +136,10 @@ async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1) -
 async def replace(tx: Transaction, kind: Kind[E], before: E, after: E, *, facts: int = 1) -> E:
     """Store what became of an entity, if it is still as it was before; else the change starts again (Conflict).
 
-    Raises DuplicateKeyError.
+    `after` came from `before`, perhaps by steps that facts told of: its version is the newest there was so far. Raises
+    DuplicateKeyError.
     """
-    after = msgspec.structs.replace(after, version=before.version + 1, fact_count=before.fact_count + facts)
+    after = msgspec.structs.replace(after, version=after.version + 1, fact_count=before.fact_count + facts)
     session = await tx.writing()
     result = await tx.collection(kind.collection).replace_one(
         {"_id": before.id, "version": before.version}, _to_write(tx, kind, after), session=session
@@ -156,7 +157,7 @@ async def replace_many(tx: Transaction, kind: Kind[E], changes: Sequence[tuple[E
     if not changes:
         return []
     results = [
-        msgspec.structs.replace(after, version=before.version + 1, fact_count=before.fact_count + facts)
+        msgspec.structs.replace(after, version=after.version + 1, fact_count=before.fact_count + facts)
         for before, after, facts in changes
     ]
     writes = [

@@ -25,7 +25,8 @@ class Entity(Record, frozen=True, kw_only=True):
     """A record with a life of its own: it is stored, changed by compare-and-set, and facts are told about it."""
 
     id: str
-    #: Grows with every write; a write names the version it read, and loses against one that came first.
+    #: Grows with every step of a change and with every write: no two different states have the same. A write names the
+    #: version it read, and loses against one that came first.
     version: int = 0
     #: How many facts have been told about this entity; they are numbered 1, 2, 3, ... in the order they happened.
     fact_count: int = 0

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
@@ -156,22 +155,25 @@ async def list_pools(reader: Reader) -> set[str | None]:
     return {None, *(one for ids in found for one in ids)} if found else set()
 
 
-async def move(tx: Transaction, changes: Sequence[tuple[User, User]]) -> list[User]:
+async def move(tx: Transaction, changes: Sequence[tuple[User, User]]) -> None:
     """Store what rooms that come or go make of agents, each (before, after); facts about the rooms tell of it.
 
-    Only that is written, and only if the agents are still as they were before; else the change starts again (Conflict).
+    `after` has a version of its own already, the one that the last of these facts shows. Only that is written, and only
+    if the agents are still as they were before; else the change starts again (Conflict).
     """
-    moved = [msgspec.structs.replace(after, version=before.version + 1) for before, after in changes]
     writes = [
-        UpdateOne({"_id": before.id, "version": before.version}, {"$set": _moved(after)})
-        for (before, _), after in zip(changes, moved, strict=True)
+        UpdateOne(
+            # What is to be written goes into a profile: whatever the version says, there has to be one.
+            {"_id": before.id, "version": before.version, "agent.status": {"$exists": True}},
+            {"$set": _moved(after)},
+        )
+        for before, after in changes
     ]
     if writes:
         session = await tx.writing()
         written = await tx.collection(KIND.collection).bulk_write(writes, session=session)
         if written.matched_count < len(writes):
             raise Conflict
-    return moved
 
 
 def _moved(user: User) -> Document:

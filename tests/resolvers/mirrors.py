@@ -71,10 +71,16 @@ class Mirror:
                 assert_never(fact)
 
     def _know(self, collection: str, entity: Any) -> None:
+        if not isinstance(entity, records.Entity):
+            self.known[collection][entity.id] = entity
+            return
         # Facts about one thing come in order, but an agent is also told of by facts about several rooms, which do not.
-        version = getattr(entity, "version", 0) if collection == "users" else 0
-        if version >= self._versions.get(entity.id, 0):
-            self._versions[entity.id] = version
+        # Whoever hears of it twice in the same version hears the same.
+        heard = self._versions.get(entity.id, 0)
+        if entity.version == heard:
+            assert plain(entity) == self.known[collection][entity.id]
+        elif entity.version > heard:
+            self._versions[entity.id] = entity.version
             self.known[collection][entity.id] = plain(entity)
 
     def _remove_field(self, definition: records.FieldDefinition) -> None:

@@ -4,8 +4,10 @@ import pytest
 
 from resolvers import agents, users
 from storage.facts import AgentUnassigned
-from storage.records import AgentStatus, Presence, RoomStatus
-from tests.resolvers.worlds import World
+from storage.records import AgentStatus, Presence, RoomStatus, RoutingMethod
+from tests.resolvers.worlds import World, heard_by
+
+LEAST_LOADED = RoutingMethod.LEAST_LOADED
 
 
 async def test_an_agent_that_is_not_available_keeps_its_rooms_and_gets_no_new_ones(world: World) -> None:
@@ -51,6 +53,30 @@ async def test_the_rooms_of_an_agent_that_leaves_for_good_go_back_to_the_queue(w
     assert (await world.facts())[-1].__struct_config__.tag == (
         "AGENT_REMOVED" if way == "removeAgent" else "USER_UPDATED"
     )
+
+
+@pytest.mark.parametrize("way", ["removeAgent", "setUserActive"])
+async def test_whoever_heard_only_of_its_rooms_does_not_give_another_to_an_agent_that_left(
+    world: World, other: World, way: str
+) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    anna = await world.agent("anna", departments=[sales])
+    for _ in range(2):
+        await world.assigned(anna)
+    if way == "removeAgent":
+        await agents.remove_agent(world.context, user_id=anna.id)
+    else:
+        await users.set_user_active(world.context, user_id=anna.id, active=False)
+    left = await world.user(anna)
+    told = [fact for fact in await world.facts() if isinstance(fact, AgentUnassigned)]
+
+    await heard_by(other, told[:1])
+    started = await other.start(sales)
+
+    assert started.status is RoomStatus.QUEUED
+    assert await world.user(anna) == left
+    versions = [fact.room.former.version for fact in told if fact.room.former is not None]
+    assert versions == sorted({*versions, left.version})[:-1]
 
 
 async def test_the_rooms_of_an_agent_that_leaves_go_to_the_others(world: World) -> None:

@@ -11,7 +11,7 @@ from resolvers import agents, departments, roles, rooms, users
 from resolvers.queue import PATROL_SECONDS, Queue
 from storage.facts import AgentAssigned, AssignmentCause, Fact
 from storage.records import AgentStatus, Presence, Room, RoomStatus, RoutingMethod, User
-from tests.resolvers.worlds import World
+from tests.resolvers.worlds import World, heard_by
 
 LEAST_LOADED, MANUAL, EXTERNAL = RoutingMethod.LEAST_LOADED, RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
 
@@ -190,6 +190,26 @@ async def test_more_rooms_than_one_change_assigns_are_served_in_order(world: Wor
     assert await order_served(world) == [str(number) for number in range(90)]
     counts = {one.username: one.agent.open_room_count for one in await everybody(world) if one.agent}
     assert counts == {"anna": 30, "bert": 30, "carl": 30}
+
+
+async def test_rooms_that_come_at_once_make_a_new_version_of_their_agent_each(world: World, other: World) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    for _ in range(3):
+        await world.start(sales)
+    anna = await world.agent("anna", departments=[sales], max_rooms=4)
+    await world.settle()
+
+    told = [fact for fact in await world.facts() if isinstance(fact, AgentAssigned)]
+    servers = [fact.room.served_by for fact in told if fact.room.served_by is not None]
+    assert [one.agent.open_room_count for one in servers if one.agent is not None] == [1, 2, 3]
+    assert [one.version for one in servers] == sorted({one.version for one in servers})
+    assert servers[-1] == await world.user(anna)
+
+    await heard_by(other, told[:1])
+    started = [await other.start(sales) for _ in range(2)]
+
+    assert [room.status for room in started] == [RoomStatus.ASSIGNED, RoomStatus.QUEUED]
+    assert (await world.profile(anna)).open_room_count == 4
 
 
 async def everybody(world: World) -> list[User]:

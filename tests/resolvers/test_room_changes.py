@@ -64,7 +64,7 @@ def started() -> RoomChange:
 def going_on(change: RoomChange, moment: datetime = LATER) -> RoomChange:
     """Another change of the same room, after that one was stored."""
     count = change.before.fact_count + len(change.facts)
-    room = msgspec.structs.replace(change.room, fact_count=count, version=change.before.version + 1)
+    room = msgspec.structs.replace(change.room, fact_count=count, version=change.room.version + 1)
     return RoomChange(attempt(moment), msgspec.structs.replace(change.now, room=room))
 
 
@@ -80,6 +80,14 @@ def kinds(change: RoomChange) -> list[str]:
 
 def revisions(change: RoomChange) -> list[int]:
     return [fact.room.room.revision for fact in change.facts]
+
+
+def test_no_two_states_of_a_room_have_the_same_version() -> None:
+    change = started()
+    change.assign(ANNA, AssignmentCause.ROUTED)
+    change.send(Message(id="m", room_id="r", text="Hi", sender=APP, sent_at=NOON))
+
+    assert [fact.room.room.version for fact in change.facts] == [1, 2, 3]
 
 
 # ---------------------------------------------------------------- start

@@ -298,6 +298,22 @@ async def test_a_room_is_transferred_to_a_department_that_routes_it_by_its_own_r
     ]
 
 
+@pytest.mark.parametrize("target", ["agent", "department"])
+async def test_a_transfer_tells_of_the_agent_it_comes_from_as_it_is_without_the_room(world: World, target: str) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    anna, bert = await world.agent("anna"), await world.agent("bert", departments=[sales])
+    room = await world.assigned(anna)
+
+    if target == "agent":
+        await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=bert.id)
+    else:
+        await rooms.transfer_room(world.context, room_id=room.id, to_department_id=sales.id)
+
+    unassigned, transferred = (await world.facts_of(room))[3:5]
+    assert isinstance(transferred, RoomTransferred)
+    assert transferred.from_agent == unassigned.room.former == await world.user(anna)
+
+
 async def test_a_room_transferred_to_a_department_where_nobody_is_waits_there(world: World) -> None:
     sales = await world.department("Sales", MANUAL)
     room = await world.assigned(await world.agent("anna"))

@@ -132,6 +132,17 @@ def test_what_was_heard_last_counts_and_not_what_comes_late() -> None:
     assert (names(roster, "y"), names(roster)) == ([[]], [[]])
 
 
+def test_what_is_not_newer_changes_nothing() -> None:
+    roster = roster_of(agent("a", 2, open_room_count=2))
+
+    roster.hear([told(agent("a", 2, open_room_count=1))])
+
+    known = roster.agent("a")
+    assert known is not None
+    assert known.agent is not None
+    assert known.agent.open_room_count == 2
+
+
 def test_who_is_no_agent_any_more_stays_away_whatever_comes_late() -> None:
     roster = roster_of(agent("a", 1))
 

@@ -8,6 +8,7 @@ from resolvers import agents, departments, rooms, users, visitors
 from resolvers.access import ADMIN, Caller, scopes_of
 from resolvers.context import Context, Services
 from resolvers.queue import Queue
+from resolvers.rosters import Roster
 from storage import rooms as stored_rooms
 from storage import users as stored_users
 from storage.facts import AgentAssigned, AgentUnassigned, AnyFact, RoomFact, RoomTransferred
@@ -142,6 +143,15 @@ class World:
     async def story(self, room: Room) -> list[str]:
         """The room's facts as lines such as "AGENT_ASSIGNED ROUTED anna", the agent before or after it in brackets."""
         return [tell(fact) for fact in await self.facts_of(room)]
+
+
+async def heard_by(other: World, facts: Sequence[AnyFact]) -> None:
+    """Let another process know nothing of agents but what these facts say, as if no more had come through to it yet."""
+    head = await other.head()
+    if head:
+        await other.services.storage.feed.wait(head - 1)
+    other.services.roster = Roster()
+    other.services.roster.hear(facts)
 
 
 def tell(fact: RoomFact) -> str:
