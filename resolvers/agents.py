@@ -90,7 +90,7 @@ async def list_agents_of(
 # ---------------------------------------------------------------- changes
 
 
-@mutation("agents:write", turn="user_id")
+@mutation("agents:write", turn=("user", "user_id"))
 async def add_agent(
     change: Change,
     *,
@@ -115,7 +115,7 @@ async def add_agent(
     return AgentAddition(await users.update(change.tx, before, after, *facts), True)
 
 
-@mutation("agents:write", turn="user_id")
+@mutation("agents:write", turn=("user", "user_id"))
 async def remove_agent(change: Change, *, user_id: str) -> User:
     """Make an agent an ordinary user, without the role livechat-agent; the rooms it serves go back to the queue."""
     tx = change.tx
@@ -128,7 +128,7 @@ async def remove_agent(change: Change, *, user_id: str) -> User:
     return await users.update(tx, before, after, *facts)
 
 
-@mutation("agents:write", turn="agent_id", unless_of="agent_id")
+@mutation("agents:write", turn=("user", "agent_id"), unless_of="agent_id")
 async def set_agent_status(change: Change, *, agent_id: str, status: AgentStatus) -> User:
     """Available agents get rooms; others keep those they serve. Signed-in agents may say it of themselves."""
     before = await _agent(change.tx, agent_id, key="agentId")
@@ -140,7 +140,7 @@ async def set_agent_status(change: Change, *, agent_id: str, status: AgentStatus
     return await users.update(change.tx, before, with_capacity_gained(after), AgentStatusChanged)
 
 
-@mutation("agents:write", turn="agent_id")
+@mutation("agents:write", turn=("user", "agent_id"))
 async def update_agent(
     change: Change,
     *,
@@ -181,7 +181,7 @@ async def ensure_agent(
     tx = change.tx
     definition, value = await resolve(tx, FieldTarget.USER, by)
     custom_fields = _beside(definition, value, custom_fields or ())
-    await tx.take_turn(f"{definition.id}={value}")
+    await tx.take_turn("value", f"{definition.id}={value}")
     before = await users.find_by_field(tx, definition, value)
     if before is not None:
         return AgentEnsured(

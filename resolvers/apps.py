@@ -54,7 +54,7 @@ async def create_app(change: Change, *, name: str, scopes: Sequence[str]) -> App
     return await _create(tx, app, new_token(APP))
 
 
-@mutation("apps:write", turn="app_id", remembered=False)
+@mutation("apps:write", turn=("app", "app_id"), remembered=False)
 async def rotate_app_token(change: Change, *, app_id: str, overlap_seconds: int = 0) -> AppWithToken:
     """Give an app a new token. The old ones end after `overlap_seconds`, and their subscriptions with them."""
     tx = change.tx
@@ -71,7 +71,7 @@ async def rotate_app_token(change: Change, *, app_id: str, overlap_seconds: int 
     return AppWithToken(await apps.update(tx, app, app, AppTokenRotated), token)
 
 
-@mutation("apps:write", turn="app_id")
+@mutation("apps:write", turn=("app", "app_id"))
 async def revoke_app(change: Change, *, app_id: str) -> App:
     """End an app: its tokens are void and its subscriptions are closed at once."""
     app = await _manageable(change, app_id)

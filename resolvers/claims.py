@@ -16,7 +16,7 @@ from storage.records import Candidate, Department, RoutingMethod, User, WaitingR
 from storage.rooms import Overdue
 from storage.transactions import Conflict, Reader
 
-#: Agents looked at beyond those that changes of this process are busy with.
+#: Agents looked at beyond those to whom changes of this process bring rooms.
 SPARE_CANDIDATES = 4
 #: Rooms ahead in the queue that are looked at.
 AHEAD = 50
@@ -50,7 +50,7 @@ def _method(change: Change, room_change: RoomChange) -> RoutingMethod:
 
 async def _claim(change: Change, room: WaitingRoom, method: RoutingMethod) -> User | None:
     """The agent to serve the room, held for this change; None when nobody is routable."""
-    turns, roster = change.context.storage.changes.turns, change.context.services.roster
+    roster = change.context.services.roster
     pool = room.department_id
     # What was heard may be behind what other processes did. Then the claim loses, and the next attempt asks the
     # database; and so does this one before it says that nobody is there.
@@ -63,16 +63,16 @@ async def _claim(change: Change, room: WaitingRoom, method: RoutingMethod) -> Us
             bots_first=change.context.services.routing.bots_first,
             # What this very change made of the agent it took the room from has not been heard of yet.
             without=None if room.passed_over is None else room.passed_over.agent_id,
-            busy=lambda one: turns.count(one.id) > 0,
         )
-        chosen = choose_for(room, known, method, claims=turns.count)
+        chosen = choose_for(room, known, method, claims=roster.claims)
     if chosen is None:
         trusting = False
-        tiers = await list_tiers(change.tx, change.context, pool, method, limit=SPARE_CANDIDATES + turns.busy)
-        chosen = choose_for(room, tiers, method, claims=turns.count)
+        tiers = await list_tiers(change.tx, change.context, pool, method, limit=SPARE_CANDIDATES + roster.claimed)
+        chosen = choose_for(room, tiers, method, claims=roster.claims)
     if chosen is None:
         return None
-    await change.tx.take_turn(chosen.id)
+    change.tx.until_end(roster.claiming(chosen.id))
+    await change.tx.take_turn("user", chosen.id)
     agent = roster.agent(chosen.id) if trusting else await users.find(change.tx, chosen.id)
     if agent is None or not routable(agent) or not works_in(agent, room.department_id):
         raise Conflict  # somebody else was quicker; look again

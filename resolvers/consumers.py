@@ -30,7 +30,7 @@ async def list_consumers(context: Context) -> list[ConsumerStatus]:
     return [_status(one, head) for one in await consumers.list_of(context.reader, context.caller.id)]
 
 
-@mutation("events:read", turn="consumer")
+@mutation("events:read", turn=("consumer", "consumer"))
 async def ack_events(change: Change, *, consumer: str, cursor: str) -> ConsumerStatus:
     """Acknowledge everything up to the cursor. An older cursor than the acknowledged one changes nothing."""
     sequence = event_sequence(cursor, key="cursor")
@@ -40,7 +40,7 @@ async def ack_events(change: Change, *, consumer: str, cursor: str) -> ConsumerS
     return _status(acknowledged, max(storage.feed.head, await storage.log.head()))
 
 
-@mutation("events:read", turn="consumer")
+@mutation("events:read", turn=("consumer", "consumer"))
 async def remove_consumer(change: Change, *, consumer: str) -> str:
     """Forget a consumer and its position; its name can begin anew. Refused while a connection reads for it."""
     if await consumers.find(change.tx, change.caller.id, consumer) is None:

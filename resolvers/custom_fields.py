@@ -76,7 +76,7 @@ async def define_custom_field(
     return await custom_fields.insert(tx, definition)
 
 
-@mutation("fields:write", turn="id")
+@mutation("fields:write", turn=("field", "id"))
 async def update_custom_field(
     change: Change,
     *,
@@ -122,7 +122,7 @@ async def list_removals(context: Context) -> list[Removal]:
     return await removals.list_all(context.reader)
 
 
-@mutation("fields:write", turn="id")
+@mutation("fields:write", turn=("field", "id"))
 async def remove_custom_field(change: Change, *, id: str) -> FieldDefinition:
     """Remove a field and, from the same moment, all its values; what they took up is freed in the background."""
     definition = await custom_fields.get(change.tx, id)

@@ -51,7 +51,7 @@ async def create_department(
     return await departments.insert(change.tx, department)
 
 
-@mutation("departments:write", turn="department_id")
+@mutation("departments:write", turn=("department", "department_id"))
 async def update_department(
     change: Change,
     *,
@@ -80,7 +80,7 @@ async def update_department(
     return before if after == before else await departments.update(change.tx, before, after)
 
 
-@mutation("departments:write", turn="department_id")
+@mutation("departments:write", turn=("department", "department_id"))
 async def set_department_agents(
     change: Change, *, department_id: str, add: Sequence[str] | None = None, remove: Sequence[str] | None = None
 ) -> Department:

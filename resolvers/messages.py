@@ -48,7 +48,7 @@ async def _no_messages() -> int:
 _NONE: Page[Message] = Page(items=[], cursors=[], has_next=False, has_previous=False, total=_no_messages)
 
 
-@mutation("messages:write", turn="room_id")
+@mutation("messages:write", turn=("room", "room_id"))
 async def send_message(
     change: Change,
     *,

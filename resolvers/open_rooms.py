@@ -53,9 +53,10 @@ async def open_department(change: Change, department_id: str, *, key: str = "dep
 
 async def routable_agent(change: Change, agent_id: str, *, key: str) -> User:
     """The agent, held for this change. Raises NotFound, NotAnAgent or AgentNotRoutable."""
-    await change.tx.take_turn(agent_id)
+    await change.tx.take_turn("user", agent_id)
     agent = await users.get(change.tx, agent_id, key=key)
     require_routable(agent)
+    change.tx.until_end(change.context.services.roster.claiming(agent_id))
     return agent
 
 
@@ -68,7 +69,7 @@ def server_of(room_change: RoomChange) -> User:
 async def hold_server(change: Change, room_change: RoomChange) -> User:
     """The agent that serves the room, held for this change, which must not need another one."""
     agent = server_of(room_change)
-    await change.tx.take_turn(agent.id)
+    await change.tx.take_turn("user", agent.id)
     newest = change.context.services.roster.newest(agent)
     if newest.agent is None:  # it was removed while this change waited for its turn, and its rooms were queued
         raise Conflict

@@ -30,6 +30,7 @@ from storage.facts import (
 from storage.patience import read_patiently
 from storage.records import SYSTEM, Actor
 from storage.transactions import Conflict, Transaction
+from storage.turns import Turn, TurnKind
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,7 +87,7 @@ class Mutation(Generic[P, R]):
         body: Callable[Concatenate[Change, P], Awaitable[R]],
         scopes: tuple[str, ...],
         *,
-        turn: str | None,
+        turn: tuple[TurnKind, str] | None,
         remembered: bool,
         open_to_all: bool,
         unless_of: str | None,
@@ -126,16 +127,22 @@ class Mutation(Generic[P, R]):
                 )
             return result
 
-        turn = kwargs.get(self._turn) if self._turn else None
         result, facts = await context.storage.changes.run(
             attempt,
             actor=context.caller.actor or SYSTEM,
             client_mutation_id=mutation_id,
-            turns=(turn,) if isinstance(turn, str) else (),
+            turns=self._turns(kwargs),
         )
         if any(isinstance(fact, QUEUE_MOVERS) for fact in facts):
             context.services.queue_moved()
         return result
+
+    def _turns(self, arguments: dict[str, Any]) -> tuple[Turn, ...]:
+        if self._turn is None:
+            return ()
+        kind, argument = self._turn
+        name = arguments.get(argument)
+        return (Turn(kind, name),) if isinstance(name, str) else ()
 
     def _concerns_caller(self, caller: Caller, arguments: dict[str, Any]) -> bool:
         return self._unless_of is not None and caller.user is not None and caller.user.id == arguments[self._unless_of]
@@ -166,14 +173,15 @@ def query(*scopes: str) -> Callable[[Callable[Concatenate[Context, P], Awaitable
 
 def mutation(
     *scopes: str,
-    turn: str | None = None,
+    turn: tuple[TurnKind, str] | None = None,
     remembered: bool = True,
     open_to_all: bool = False,
     unless_of: str | None = None,
 ) -> Callable[[Callable[Concatenate[Change, P], Awaitable[R]]], Mutation[P, R]]:
     """Declare the scopes of a change; none: any valid token, or nobody at all when it is `open_to_all`.
 
-    `turn`: the argument that names what is written, so that changes of the same thing take turns in this process.
+    `turn`: the kind of what is written and the argument that names it, so that changes of the same take turns in this
+    process.
     `unless_of`: the argument that names a user; signed-in users need no scope to speak of themselves.
     `remembered`: whether the first answer is kept, which must not be when it holds a secret.
     """

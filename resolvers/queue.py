@@ -115,9 +115,11 @@ class Queue:
         """Assign all of these rooms that still wait to those agents that still can, and how many those were."""
 
         async def attempt(tx: Transaction) -> int:
+            for _, candidate in pairs:
+                tx.until_end(self._services.roster.claiming(candidate.id))
             # In order, because others who do the same at the same time would otherwise wait for each other.
             for agent_id in sorted({candidate.id for _, candidate in pairs}):
-                await tx.take_turn(agent_id)
+                await tx.take_turn("user", agent_id)
             snapshots = await rooms.get_snapshots(tx, [room.id for room, _ in pairs])
             before = await users.get_many(tx, {candidate.id for _, candidate in pairs})
             agents = dict(before)

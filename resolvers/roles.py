@@ -38,7 +38,7 @@ async def create_role(change: Change, *, name: str, description: str | None = No
     )
 
 
-@mutation("roles:write", turn="user_id")
+@mutation("roles:write", turn=("user", "user_id"))
 async def add_roles(change: Change, *, user_id: str, roles: Sequence[str]) -> User:
     """Give roles. Those that the user has already stay as they are."""
     before = await users.get(change.tx, user_id)
@@ -47,7 +47,7 @@ async def add_roles(change: Change, *, user_id: str, roles: Sequence[str]) -> Us
     return await _with_roles(change, before, set(before.roles) | set(given))
 
 
-@mutation("roles:write", turn="user_id")
+@mutation("roles:write", turn=("user", "user_id"))
 async def remove_roles(change: Change, *, user_id: str, roles: Sequence[str]) -> User:
     """Take roles. Those that the user does not have are no error, but they must exist."""
     before = await users.get(change.tx, user_id)

@@ -143,7 +143,7 @@ async def start_room(
     return await rooms.insert(tx, room_change.room, room_change.facts)
 
 
-@mutation("rooms:write", turn="room_id")
+@mutation("rooms:write", turn=("room", "room_id"))
 async def close_room(
     change: Change,
     *,
@@ -171,7 +171,7 @@ async def close_room(
 # ---------------------------------------------------------------- who serves it
 
 
-@mutation("rooms:assign", turn="room_id")
+@mutation("rooms:assign", turn=("room", "room_id"))
 async def assign_agent(change: Change, *, room_id: str, agent_id: str, if_revision: int | None = None) -> Room:
     """Give a waiting room to a routable agent of any department."""
     room_change = await open_rooms.waiting_room(change, room_id, if_revision)
@@ -180,7 +180,7 @@ async def assign_agent(change: Change, *, room_id: str, agent_id: str, if_revisi
     return await open_rooms.store(change, room_change)
 
 
-@mutation(turn="room_id")
+@mutation(turn=("room", "room_id"))
 async def take_room(change: Change, *, room_id: str, if_revision: int | None = None) -> Room:
     """Give a waiting room to the signed-in user, who has to be a routable agent."""
     user = access.signed_in(change.caller)
@@ -192,7 +192,7 @@ async def take_room(change: Change, *, room_id: str, if_revision: int | None = N
     return await open_rooms.store(change, room_change)
 
 
-@mutation("rooms:assign", turn="room_id")
+@mutation("rooms:assign", turn=("room", "room_id"))
 async def unassign_agent(
     change: Change, *, room_id: str, comment: str | None = None, if_revision: int | None = None
 ) -> Room:
@@ -209,7 +209,7 @@ async def unassign_agent(
     return await open_rooms.store(change, room_change)
 
 
-@mutation("rooms:assign", turn="room_id")
+@mutation("rooms:assign", turn=("room", "room_id"))
 async def transfer_room(
     change: Change,
     *,
@@ -257,7 +257,7 @@ async def _transfer_to_department(
 # ---------------------------------------------------------------- hold, resume, update
 
 
-@mutation("rooms:write", turn="room_id")
+@mutation("rooms:write", turn=("room", "room_id"))
 async def hold_room(
     change: Change, *, room_id: str, comment: str | None = None, if_revision: int | None = None
 ) -> Room:
@@ -273,7 +273,7 @@ async def hold_room(
     return await open_rooms.store(change, room_change)
 
 
-@mutation("rooms:write", turn="room_id")
+@mutation("rooms:write", turn=("room", "room_id"))
 async def resume_room(change: Change, *, room_id: str, if_revision: int | None = None) -> Room:
     """Let the agent of a room on hold go on serving it, if its user is active and its limit allows."""
     room_change = await open_rooms.open_room(change, room_id, if_revision)
@@ -283,7 +283,7 @@ async def resume_room(change: Change, *, room_id: str, if_revision: int | None =
     return await open_rooms.store(change, room_change)
 
 
-@mutation("rooms:write", turn="room_id")
+@mutation("rooms:write", turn=("room", "room_id"))
 async def update_room(
     change: Change,
     *,

@@ -6,7 +6,8 @@ the claim of an agent names the version that is known here, and loses when there
 
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -33,6 +34,8 @@ class Roster:
         #: The routable ones of each department (None: all), least loaded first, and longest without a room first.
         self._by_load: dict[Pool, list[Place]] = defaultdict(list)
         self._by_turn: dict[Pool, list[Place]] = defaultdict(list)
+        #: How many rooms are on their way to each agent, and not on it yet.
+        self._claims: Counter[str] = Counter()
         self._waiting: dict[str, Pool] = {}
         self._waiting_in: Counter[Pool] = Counter()
         #: Rooms that were heard of while the roster is loaded.
@@ -78,19 +81,48 @@ class Roster:
         *,
         bots_first: bool,
         without: str | None = None,
-        busy: Callable[[Candidate], bool],
     ) -> Sequence[Sequence[Candidate]]:
         """The agents of a department (None: of all) among whom routing finds the one to choose; bots before, if asked.
 
-        They are looked at in routing's order up to the first who is not `busy` with rooms that are on their way to it:
-        whoever comes later is not chosen. `without` is left out.
+        They are looked at in routing's order up to the first to whom no room is on its way: whoever comes later is not
+        chosen. `without` is left out.
         """
         places = (self._by_load if method is RoutingMethod.LEAST_LOADED else self._by_turn)[pool]
-        everybody = _up_to_free((self._users[place[-1]] for place in places), without, busy)
+        everybody = self._up_to_free((self._users[place[-1]] for place in places), without)
         if not bots_first:
             return (everybody,)
         users = (self._users[place[-1]] for place in places)
-        return (_up_to_free((user for user in users if BOT_ROLE in user.roles), without, busy), everybody)
+        return (self._up_to_free((user for user in users if BOT_ROLE in user.roles), without), everybody)
+
+    def _up_to_free(self, users: Iterable[User], without: str | None) -> Sequence[Candidate]:
+        found = []
+        for user in users:
+            if user.id == without:
+                continue
+            found.append(Candidate.of(user))
+            if not self._claims[user.id]:
+                break
+        return found
+
+    @contextmanager
+    def claiming(self, agent_id: str) -> Iterator[None]:
+        """Until this is left, one more room is on its way to the agent."""
+        self._claims[agent_id] += 1
+        try:
+            yield
+        finally:
+            self._claims[agent_id] -= 1
+            if not self._claims[agent_id]:
+                del self._claims[agent_id]
+
+    def claims(self, agent_id: str) -> int:
+        """How many rooms changes of this process are bringing to the agent."""
+        return self._claims[agent_id]
+
+    @property
+    def claimed(self) -> int:
+        """How many agents that is so of."""
+        return len(self._claims)
 
     def newest(self, user: User) -> User:
         """The agent as it was read or, if that is newer, as it was heard of."""
@@ -145,18 +177,6 @@ class Roster:
     def _waits(self, room_id: str, pool: Pool) -> None:
         self._waiting[room_id] = pool
         self._waiting_in[pool] += 1
-
-
-def _up_to_free(users: Iterable[User], without: str | None, busy: Callable[[Candidate], bool]) -> Sequence[Candidate]:
-    found = []
-    for user in users:
-        if user.id == without:
-            continue
-        candidate = Candidate.of(user)
-        found.append(candidate)
-        if not busy(candidate):
-            break
-    return found
 
 
 def _remove(places: list[Place], place: Place) -> None:

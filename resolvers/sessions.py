@@ -20,7 +20,7 @@ class Session(Record, frozen=True, kw_only=False):
     user: User
 
 
-@mutation(turn="username", remembered=False, open_to_all=True)
+@mutation(turn=("sign-in", "username"), remembered=False, open_to_all=True)
 async def login(change: Change, *, username: str, password: str) -> Session:
     """Sign in. Says only that username or password are wrong, and takes as long whichever it is."""
     tx = change.tx

@@ -124,7 +124,7 @@ async def new_user(
     )
 
 
-@mutation("users:write", turn="user_id")
+@mutation("users:write", turn=("user", "user_id"))
 async def update_user(
     change: Change,
     *,
@@ -177,7 +177,7 @@ async def changed_user(
     return after
 
 
-@mutation("users:write", turn="user_id")
+@mutation("users:write", turn=("user", "user_id"))
 async def set_user_active(change: Change, *, user_id: str, active: bool) -> User:
     """Deactivate or reactivate. A deactivated user's sessions end, and the rooms it serves go back to the queue."""
     tx = change.tx
@@ -194,7 +194,7 @@ async def set_user_active(change: Change, *, user_id: str, active: bool) -> User
     return await users.update(tx, before, after, UserUpdated)
 
 
-@mutation("users:write", turn="user_id", unless_of="user_id")
+@mutation("users:write", turn=("user", "user_id"), unless_of="user_id")
 async def set_presence(change: Change, *, user_id: str, presence: Presence) -> User:
     """Say whether a user is there; signed-in users may say it of themselves."""
     tx = change.tx

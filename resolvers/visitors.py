@@ -58,7 +58,7 @@ async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Visitor]:
     return await visitors.get_many(context.reader, ids)
 
 
-@mutation("visitors:write", turn="token")
+@mutation("visitors:write", turn=("visitor", "token"))
 async def save_visitor(
     change: Change,
     *,

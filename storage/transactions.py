@@ -10,9 +10,8 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -30,13 +29,14 @@ from storage.outbox import Appender
 from storage.patience import Progress, uncertain
 from storage.processes import Process
 from storage.records import SYSTEM, Actor, Entity
+from storage.turns import Turn, TurnKind, Turns
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-#: How long a change may go on losing races and meeting failovers before its caller is told. A failover of an ordinary
-#: replica set takes about twelve seconds.
+#: How long a change may go on waiting for its turn, losing races and meeting failovers before its caller is told. A
+#: failover of an ordinary replica set takes about twelve seconds.
 PATIENCE_SECONDS = 20.0
 #: How long changes under way have to end when the process does; the database undoes those that do not make it.
 DRAIN_SECONDS = 1.0
@@ -68,17 +68,19 @@ class Transaction(Reader):
         self,
         database: Database,
         catalog: Catalog,
-        turns: "Turns",
+        turns: Turns,
         process: Process,
         *,
         actor: Actor,
         client_mutation_id: str | None = None,
         attempt: int = 1,
+        deadline: float,
     ) -> None:
         super().__init__(database, catalog)
         self._turns = turns
         self._process = process
         self._held = AsyncExitStack()
+        self._deadline = deadline
         self.now = now()
         self.actor = actor
         self.client_mutation_id = client_mutation_id
@@ -123,15 +125,20 @@ class Transaction(Reader):
             )
         )
 
-    async def take_turn(self, name: str) -> None:
-        """Wait until no other change of this process holds `name`, and hold it to the end of this attempt.
+    async def take_turn(self, kind: TurnKind, name: str) -> None:
+        """Wait until no other change of this process is busy with that, and be it to the end of this attempt.
 
         Changes that take the same turns need not lose against each other at the database. To be taken in one order by
-        all: first a room, then one user.
+        all: first what the change is about, then users, and several of these in the order of their ids. Raises
+        Unavailable when others are busy with it for longer than this change may take.
         """
-        await self._held.enter_async_context(self._turns.hold(name))
+        await self._held.enter_async_context(self._turns.hold(Turn(kind, name), deadline=self._deadline))
 
-    async def commit(self, deadline: float) -> None:
+    def until_end(self, context: AbstractContextManager[None]) -> None:
+        """Enter the context, and leave it when this attempt has ended and, if it is committed, has been told of."""
+        self._held.enter_context(context)
+
+    async def commit(self) -> None:
         """Put the facts told so far into the outbox and make it all true.
 
         While the database does not say how it went, ask again: committing twice commits once.
@@ -153,9 +160,9 @@ class Transaction(Reader):
         except PyMongoError as error:
             if not _undecided(error):
                 raise
-            await self._commit_again(session, deadline)
+            await self._commit_again(session)
 
-    async def _commit_again(self, session: AsyncIOMotorClientSession, deadline: float) -> None:
+    async def _commit_again(self, session: AsyncIOMotorClientSession) -> None:
         while True:
             await asyncio.sleep(FIRST_PAUSE_SECONDS)
             try:
@@ -164,7 +171,7 @@ class Transaction(Reader):
             except PyMongoError as error:
                 if not _undecided(error):
                     raise
-                if asyncio.get_running_loop().time() > deadline:
+                if asyncio.get_running_loop().time() > self._deadline:
                     raise uncertain() from error
 
     async def close(self) -> None:
@@ -198,34 +205,6 @@ async def _on_thread(work: Callable[[], None]) -> None:
     await run_on_executor(asyncio.get_running_loop(), work)  # type: ignore[no-untyped-call] # has no types
 
 
-class Turns:
-    """Who of this process is busy with what, so that others wait here and not at the database."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._counts: Counter[str] = Counter()
-
-    def count(self, name: str) -> int:
-        """How many hold `name` or wait for it."""
-        return self._counts[name]
-
-    @property
-    def busy(self) -> int:
-        """How many names are held."""
-        return len(self._locks)
-
-    @asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[None]:
-        self._counts[name] += 1
-        try:
-            async with self._locks.setdefault(name, asyncio.Lock()):
-                yield
-        finally:
-            self._counts[name] -= 1
-            if not self._counts[name]:
-                del self._counts[name], self._locks[name]
-
-
 class Changes:
     """Runs changes, one attempt after the other, until one is true or refused."""
 
@@ -245,13 +224,13 @@ class Changes:
         *,
         actor: Actor = SYSTEM,
         client_mutation_id: str | None = None,
-        turns: Sequence[str] = (),
+        turns: Sequence[Turn] = (),
     ) -> tuple[T, Sequence[Fact]]:
         """What `body` returned in the attempt that was committed, and the facts it told, which are in the log by then.
 
         `turns` names what the change is likely to write: changes of this process that name the same take turns, so
         that they need not lose against each other at the database. Raises whatever `body` raises, after undoing all of
-        it, and Unavailable when the database did not answer in time.
+        it, and Unavailable when others, or the database, took longer than a change may.
 
         A change that was begun is brought to its end even if the caller is cancelled: whoever asked for it may have
         gone away, but a commit under way can neither be called back nor be left without its facts.
@@ -277,12 +256,12 @@ class Changes:
         body: Callable[[Transaction], Awaitable[T]],
         actor: Actor,
         client_mutation_id: str | None,
-        turns: Sequence[str],
+        turns: Sequence[Turn],
         progress: Progress[T],
     ) -> tuple[T, Sequence[Fact]]:
         async with AsyncExitStack() as stack:
             for turn in sorted(set(turns)):
-                await stack.enter_async_context(self.turns.hold(turn))
+                await stack.enter_async_context(self.turns.hold(turn, deadline=progress.deadline))
             result, facts = await self._commit(body, actor, client_mutation_id, progress)
         await self._appender.append(facts)
         for fact in facts:
@@ -321,13 +300,14 @@ class Changes:
                 actor=actor,
                 client_mutation_id=client_mutation_id,
                 attempt=attempt,
+                deadline=progress.deadline,
             )
             try:
                 result = await body(tx)
                 if progress.given_up:
                     raise Conflict
                 progress.committing = True
-                await tx.commit(progress.deadline)
+                await tx.commit()
                 progress.outcome = result, tx.facts
                 self._tell_listeners(tx.facts)
                 return progress.outcome

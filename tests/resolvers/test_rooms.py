@@ -3,6 +3,7 @@
 Hold, update and close are in test_rooms_go_on.py, refusals in test_rooms_refuse.py, and the queue in test_queue.py.
 """
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from resolvers import agents, rooms
 from storage.facts import RoomTransferred
 from storage.records import AgentStatus, Presence, RoomStatus, RoutingMethod
+from storage.turns import Turn
 from tests.resolvers.worlds import APP, World
 
 LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN
@@ -122,6 +124,17 @@ async def test_only_routable_agents_get_rooms(
     room = await world.start()
 
     assert (room.status is RoomStatus.ASSIGNED) is served
+
+
+async def test_an_agent_that_is_changed_otherwise_meanwhile_is_not_overlooked(world: World) -> None:
+    anna = await world.agent("anna", max_rooms=1)
+    turns = world.services.storage.changes.turns
+
+    async with turns.hold(Turn("user", anna.id), deadline=float("inf")):
+        starting = asyncio.create_task(world.start())
+        await world.visitor("who comes meanwhile")  # as many round trips as it takes to find an agent, and more
+
+    assert (await starting).served_by_id == anna.id
 
 
 # ---------------------------------------------------------------- assign and take

@@ -1,5 +1,6 @@
 """Every illegal move of a room: its code, and that nothing was written and no fact recorded."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ from msgspec.structs import replace
 
 from resolvers import agents, departments, rooms, users
 from resolvers.field_values import FieldAssignment, FieldIncrement
-from storage.errors import AgentNotRoutable, RoomAlreadyAssigned, StaleRevision, SwitchboardError
+from storage.errors import AgentNotRoutable, NotFound, RoomAlreadyAssigned, StaleRevision, SwitchboardError
 from storage.records import AgentStatus, Presence, Room, RoomStatus, RoutingMethod, User, UserType
 from tests.resolvers.worlds import World
 
@@ -180,6 +181,23 @@ async def test_an_agent_that_is_not_there_is_not_found(world: World, name: str, 
     refusal = await refused(world, MOVES[name](world, room, replace(anna, id=UNKNOWN)))
 
     assert (refusal.code, refusal.data) == ("NOT_FOUND", {"key": key})
+
+
+async def test_a_room_that_is_named_as_an_agent_is_no_user_and_goes_on(world: World) -> None:
+    room, other = await world.waiting(), await world.waiting()
+
+    async with asyncio.timeout(10):
+        refusal = await refused(world, rooms.assign_agent(world.context, room_id=room.id, agent_id=room.id))
+        crossed = await asyncio.gather(
+            rooms.assign_agent(world.context, room_id=room.id, agent_id=other.id),
+            rooms.assign_agent(world.context, room_id=other.id, agent_id=room.id),
+            return_exceptions=True,
+        )
+        closed = await rooms.close_room(world.context, room_id=room.id)
+
+    assert (type(refusal), refusal.data) == (NotFound, {"key": "agentId"})
+    assert [type(one) for one in crossed] == [NotFound, NotFound]
+    assert closed.status is RoomStatus.CLOSED
 
 
 async def test_an_app_takes_no_rooms(world: World) -> None:

@@ -1,5 +1,6 @@
 """What one process knows of agents and waiting rooms: in order, never behind what it heard, whole after a load."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,21 +73,32 @@ def names(
     method: RoutingMethod = LEAST_LOADED,
     bots_first: bool = False,
     without: str | None = None,
-    busy: str = "",
+    claimed: str = "",
 ) -> list[list[str]]:
-    tiers = roster.tiers(pool, method, bots_first=bots_first, without=without, busy=lambda one: one.id in busy.split())
+    with ExitStack() as claims:
+        for one in claimed.split():
+            claims.enter_context(roster.claiming(one))
+        tiers = roster.tiers(pool, method, bots_first=bots_first, without=without)
     return [[one.id for one in tier] for tier in tiers]
 
 
 # ---------------------------------------------------------------- agents
 
 
-def test_nobody_is_looked_at_behind_the_first_who_is_free() -> None:
+def test_nobody_is_looked_at_behind_the_first_to_whom_no_room_is_on_its_way() -> None:
     roster = roster_of(agent("a", open_room_count=2), agent("b", open_room_count=1), agent("c", open_room_count=3))
 
     assert names(roster) == [["b"]]
-    assert names(roster, busy="b") == [["b", "a"]]
-    assert names(roster, busy="a b c") == [["b", "a", "c"]]
+    assert names(roster, claimed="b") == [["b", "a"]]
+    assert names(roster, claimed="a b c") == [["b", "a", "c"]]
+
+
+def test_a_room_is_on_its_way_until_its_change_has_ended() -> None:
+    roster = roster_of(agent("a"))
+
+    with roster.claiming("a"), roster.claiming("a"):
+        assert (roster.claims("a"), roster.claimed) == (2, 1)
+    assert (roster.claims("a"), roster.claimed) == (0, 0)
 
 
 def test_turns_are_by_time_and_load_is_by_rooms() -> None:
@@ -99,9 +111,9 @@ def test_turns_are_by_time_and_load_is_by_rooms() -> None:
 def test_agents_are_found_in_their_departments_and_everywhere() -> None:
     roster = roster_of(agent("a", department_ids=("x",)), agent("b", department_ids=("x", "y"), open_room_count=1))
 
-    assert names(roster, "x", busy="a b") == [["a", "b"]]
-    assert names(roster, "y", busy="a b") == [["b"]]
-    assert names(roster, None, busy="a b") == [["a", "b"]]
+    assert names(roster, "x", claimed="a b") == [["a", "b"]]
+    assert names(roster, "y", claimed="a b") == [["b"]]
+    assert names(roster, None, claimed="a b") == [["a", "b"]]
     assert names(roster, "z") == [[]]
 
 

@@ -14,6 +14,7 @@ from storage.outbox import Appender
 from storage.records import SYSTEM, Visitor
 from storage.storage import Storage
 from storage.transactions import Changes, Reader, Transaction
+from storage.turns import Turn
 
 
 class KilledAppender(Appender):
@@ -32,7 +33,7 @@ async def opened(uri: str, name: str, *, processes: int) -> AsyncIterator[list[S
 
 async def save(storage: Storage, token: str, name: str | None = None) -> Visitor:
     """Create or change the visitor with that token, as any mutation would."""
-    visitor, _ = await storage.changes.run(lambda tx: put(tx, token, name), turns=(token,))
+    visitor, _ = await storage.changes.run(lambda tx: put(tx, token, name), turns=[Turn("visitor", token)])
     return visitor
 
 

@@ -15,6 +15,7 @@ from storage.patience import Progress
 from storage.records import SYSTEM, Visitor
 from storage.storage import Storage
 from storage.transactions import Transaction
+from storage.turns import Turn
 from tests.storage.changes import (
     names,
     opened,
@@ -298,6 +299,43 @@ async def test_change_goes_on_after_the_primary_was_away(mongodb_uri: str, empty
         assert names(await read_all(storage, after=head)) == ["attempt 3"]
 
 
+# ---------------------------------------------------------------- turns
+
+
+async def test_who_waits_too_long_for_a_turn_is_told_that_nothing_was_changed(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
+    never = float("inf")
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+
+        async def within(tx: Transaction) -> None:
+            await put(tx, "two", None)
+            await tx.take_turn("visitor", "one")
+
+        async with storage.changes.turns.hold(Turn("visitor", "one"), deadline=never):
+            with pytest.raises(Unavailable) as before:
+                await save(storage, "one")
+            with pytest.raises(Unavailable) as amid:
+                await storage.changes.run(within)
+
+        assert (before.value.data, amid.value.data) == ({"retryable": True}, {"retryable": True})
+        assert await find(storage, "one") is None
+        assert await find(storage, "two") is None
+        await save(storage, "one")
+        assert await find(storage, "one") is not None
+
+
+async def test_turns_of_different_kinds_have_nothing_to_do_with_each_other(
+    mongodb_uri: str, empty_database: str
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        async with storage.changes.turns.hold(Turn("room", "one"), deadline=float("inf")), asyncio.timeout(10):
+            await save(storage, "one")
+
+        assert await find(storage, "one") is not None
+
+
 # ---------------------------------------------------------------- processes that die in the middle
 
 
@@ -313,7 +351,7 @@ async def test_what_a_killed_process_had_open_is_closed_by_the_others(
     monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)  # nobody beats or looks but when told to
     async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
         await save(living, "one", "whole")
-        running = asyncio.create_task(dying.changes._commit(hang, SYSTEM, None, Progress(60)))
+        running = asyncio.create_task(dying.changes._run(hang, SYSTEM, None, (), Progress(60)))
         await _wrote(dying)
 
         for _ in range(processes.PATIENT_LOOKS + 1):
