@@ -14,7 +14,7 @@ from storage import departments, users
 from storage.database import new_id
 from storage.errors import Invalid, NotAnAgent, NotFound, shorten
 from storage.facts import AgentUpdated
-from storage.records import Department, RoutingMethod
+from storage.records import Department, RoutingMethod, User
 from storage.transactions import Transaction
 
 T = TypeVar("T")
@@ -92,32 +92,34 @@ async def set_department_agents(
     removed = validation.texts(remove, "remove")
     if both := set(added) & set(removed):
         raise Invalid(f"{shorten(min(both))} is both to be added and to be removed.", key="remove")
+    agent_ids = sorted({*added, *removed})
+    # Rooms come to these agents all the time: without taking turns with them, this would lose against one or another.
+    for agent_id in agent_ids:
+        await tx.take_turn("user", agent_id)
+    found = await users.get_many(tx, agent_ids) if agent_ids else {}
     for key, ids in (("add", added), ("remove", removed)):
-        await _set_membership(tx, department_id, ids, member=key == "add", key=key)
+        for agent_id in ids:
+            _require_agent(found.get(agent_id), agent_id, key=key)
+    changes = [(found[one], _in_department(tx, found[one], department_id, member=one in added)) for one in agent_ids]
+    await users.update_many(tx, [(before, after) for before, after in changes if after != before], AgentUpdated)
     return department
 
 
-async def _set_membership(
-    tx: Transaction, department_id: str, agent_ids: Sequence[str], *, member: bool, key: str
-) -> None:
-    found = await users.get_many(tx, agent_ids) if agent_ids else {}
-    for agent_id in agent_ids:
-        user = found.get(agent_id)
-        if user is None:
-            raise NotFound("user", agent_id, key=key)
-        if user.agent is None:
-            raise NotAnAgent(f"The user {shorten(user.username)} is not an agent; call addAgent first.")
-    # Nothing is written before everything has been checked, and always in the same order, so that two who do this at
-    # once do not wait for each other.
-    for agent_id in sorted(agent_ids):
-        user = found[agent_id]
-        assert user.agent is not None
-        ids = set(user.agent.department_ids) - {department_id} | ({department_id} if member else set())
-        if ids == set(user.agent.department_ids):
-            continue
-        profile = msgspec.structs.replace(user.agent, department_ids=tuple(sorted(ids)))
-        after = with_capacity_gained(msgspec.structs.replace(user, agent=profile, updated_at=tx.now))
-        await users.update(tx, user, after, AgentUpdated)
+def _require_agent(user: User | None, agent_id: str, *, key: str) -> None:
+    if user is None:
+        raise NotFound("user", agent_id, key=key)
+    if user.agent is None:
+        raise NotAnAgent(f"The user {shorten(user.username)} is not an agent; call addAgent first.")
+
+
+def _in_department(tx: Transaction, user: User, department_id: str, *, member: bool) -> User:
+    """The agent as it serves the department, or as it does not; just as it is if it does or does not already."""
+    assert user.agent is not None
+    ids = set(user.agent.department_ids) - {department_id} | ({department_id} if member else set())
+    if ids == set(user.agent.department_ids):
+        return user
+    profile = msgspec.structs.replace(user.agent, department_ids=tuple(sorted(ids)))
+    return with_capacity_gained(msgspec.structs.replace(user, agent=profile, updated_at=tx.now))
 
 
 def _given(value: T | UnsetType | None, key: str) -> T:

@@ -103,6 +103,13 @@ async def update(tx: Transaction, before: User, after: User, *kinds: type[UserFa
     return after
 
 
+async def update_many(tx: Transaction, changes: Sequence[tuple[User, User]], *kinds: type[UserFact]) -> None:
+    """Change users, none of whose names or unique fields change, each (before, after), and tell facts about each."""
+    changed = await entities.replace_many(tx, KIND, [(before, after, len(kinds)) for before, after in changes])
+    for user in changed:
+        _tell(tx, user, kinds)
+
+
 def _tell(tx: Transaction, user: User, kinds: Sequence[type[UserFact]]) -> None:
     for number, kind in enumerate(kinds, start=user.fact_count - len(kinds) + 1):
         tx.tell(kind, user, number=number, user=user)

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from resolvers import departments, users
 from storage.errors import Forbidden, Invalid, NotAnAgent, NotFound
 from storage.facts import AgentUpdated, DepartmentSaved
 from storage.records import Department, RoutingMethod, UserType
+from storage.turns import Turn
 from tests.resolvers.refusals import kinds, refused, scoped
 from tests.resolvers.worlds import World
 
@@ -124,6 +126,23 @@ async def test_agents_come_and_go(world: World) -> None:
     facts = await world.facts(head)
     assert all(isinstance(fact, AgentUpdated) for fact in facts)
     assert {fact.subject_id for fact in facts} == {anna.id, bert.id}
+
+
+async def test_agents_come_and_go_when_it_is_their_turn(world: World) -> None:
+    sales = await world.department("Sales", MANUAL)
+    anna, bert = await world.agent("anna"), await world.agent("bert", departments=[sales])
+    turns = world.services.storage.changes.turns
+
+    async with turns.hold(Turn("user", bert.id), deadline=float("inf")):
+        setting = asyncio.create_task(
+            departments.set_department_agents(world.context, department_id=sales.id, add=[anna.id], remove=[bert.id])
+        )
+        await world.visitor("who comes meanwhile")
+        assert not setting.done()
+        assert (await world.profile(bert)).department_ids == (sales.id,)
+    await setting
+
+    assert [(await world.profile(one)).department_ids for one in (anna, bert)] == [(sales.id,), ()]
 
 
 async def test_all_of_them_or_none(world: World) -> None:
