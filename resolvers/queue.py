@@ -2,19 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
+from resolvers import routing
 from resolvers.claims import SPARE_CANDIDATES, Sources, list_tiers, works_in
 from resolvers.context import Context, Services
 from resolvers.room_changes import RoomChange
-from resolvers.routing import method_for, plan
+from resolvers.routing import method_for
 from resolvers.serving import with_room
 from storage import departments, rooms, users
 from storage.attributes import routable
 from storage.database import now, unavailable
 from storage.errors import SwitchboardError
 from storage.facts import AssignmentCause
-from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
+from storage.records import Candidate, Department, RoomSnapshot, RoutingMethod, WaitingRoom
 from storage.transactions import Transaction
 
 logger = logging.getLogger(__name__)
@@ -26,7 +29,14 @@ PATROL_SECONDS = 1.0
 #: Looks at the queue in a row from which nothing comes before others have their turn.
 FRUITLESS_LOOKS = 10
 
-Pair = tuple[WaitingRoom, Candidate]
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Whom a waiting room is to get, and by which method that was chosen."""
+
+    room: WaitingRoom
+    candidate: Candidate
+    method: RoutingMethod
 
 
 class Queue:
@@ -70,65 +80,74 @@ class Queue:
         if not await rooms.any_waiting(reader):
             return PATROL_SECONDS
         moment = now()
-        everywhere = {one.id: one for one in await departments.list_all(reader)}
-        sources = Sources.of(everywhere.values(), default=self._services.routing.method, moment=moment)
         passed_over: list[str] = []
         fruitless = 0
-        while fruitless < FRUITLESS_LOOKS and (pools := await users.list_pools(reader)):
+        while fruitless < FRUITLESS_LOOKS:
+            moment = now()
+            pools, known = await asyncio.gather(users.list_pools(reader), departments.list_all(reader))
+            if not pools:
+                break
+            sources = Sources.of(known, default=self._services.routing.method, moment=moment)
             open_to = sources.within(pools)
             waiting = await rooms.list_waiting(
                 reader, open_to.automatic, overdue=open_to.overdue, excluding=passed_over, limit=BATCH
             )
             if not waiting:
                 break
-            pairs, alone = await self._plan(waiting, everywhere)
+            plans, alone = await self._plan(waiting, {one.id: one for one in known}, moment)
             passed_over += alone
-            served = await self._assign(pairs) if pairs else 0
+            served = await self._assign(plans) if plans else 0
             fruitless = 0 if served or alone else fruitless + 1
         next_overdue = await rooms.next_external_until(reader, after=moment)
         return PATROL_SECONDS if next_overdue is None else max(0.0, (next_overdue - now()).total_seconds())
 
     async def _plan(
-        self, waiting: Sequence[WaitingRoom], everywhere: dict[str, Department]
-    ) -> tuple[list[Pair], list[str]]:
+        self, waiting: Sequence[WaitingRoom], known: Mapping[str | None, Department], moment: datetime
+    ) -> tuple[list[Plan], list[str]]:
         """Whom each room is to get, and the rooms that pass over everybody there is."""
-        default = self._services.routing.method
-        moment = now()
-
-        def method_of(room: WaitingRoom) -> RoutingMethod:
-            department = None if room.department_id is None else everywhere[room.department_id]
-            return method_for(room, department, default=default, moment=moment)
-
         # All rooms of one department that routing serves now have the same method: its own, or its fall-back.
-        methods = {room.department_id: method_of(room) for room in waiting}
+        methods = {room.department_id: self._method(room, known.get(room.department_id), moment) for room in waiting}
         context, reader = Context(self._services), self._storage.reader
         limit = len(waiting) + SPARE_CANDIDATES
         found = await asyncio.gather(
             *(list_tiers(reader, context, pool, method, limit=limit) for pool, method in methods.items())
         )
-        planned = plan(waiting, dict(zip(methods, found, strict=True)), lambda room: methods[room.department_id])
-        pairs = [(room, chosen) for room, chosen in planned if chosen is not None]
+        planned = routing.plan(
+            waiting, dict(zip(methods, found, strict=True)), lambda room: methods[room.department_id]
+        )
+        plans = [Plan(room, chosen, methods[room.department_id]) for room, chosen in planned if chosen is not None]
         alone = [room.id for room, chosen in planned if chosen is None and room.passed_over is not None]
-        return pairs, alone
+        return plans, alone
 
-    async def _assign(self, pairs: Sequence[Pair]) -> int:
+    def _method(self, room: WaitingRoom, department: Department | None, moment: datetime) -> RoutingMethod:
+        return method_for(room, department, default=self._services.routing.method, moment=moment)
+
+    def _holds(self, plan: Plan, snapshot: RoomSnapshot, moment: datetime) -> bool:
+        """Whether the room still waits as it did, in a department that still routes it as it did."""
+        if snapshot.room.queued_at is None:
+            return False
+        room = WaitingRoom.of(snapshot.room)
+        return room == plan.room and self._method(room, snapshot.department, moment) is plan.method
+
+    async def _assign(self, plans: Sequence[Plan]) -> int:
         """Assign all of these rooms that still wait to those agents that still can, and how many those were."""
+        agent_ids = sorted({plan.candidate.id for plan in plans})
 
         async def attempt(tx: Transaction) -> int:
-            for _, candidate in pairs:
-                tx.until_end(self._services.roster.claiming(candidate.id))
+            for plan in plans:
+                tx.until_end(self._services.roster.claiming(plan.candidate.id))
             # In order, because others who do the same at the same time would otherwise wait for each other.
-            for agent_id in sorted({candidate.id for _, candidate in pairs}):
+            for agent_id in agent_ids:
                 await tx.take_turn("user", agent_id)
-            snapshots = await rooms.get_snapshots(tx, [room.id for room, _ in pairs])
-            before = await users.get_many(tx, {candidate.id for _, candidate in pairs})
+            snapshots = await rooms.get_snapshots(tx, [plan.room.id for plan in plans])
+            before = await users.get_many(tx, agent_ids)
             agents = dict(before)
             changes: list[RoomChange] = []
-            for room, candidate in pairs:
-                snapshot, agent = snapshots.get(room.id), agents.get(candidate.id)
-                if snapshot is None or snapshot.room.queued_at is None or WaitingRoom.of(snapshot.room) != room:
+            for plan in plans:
+                snapshot, agent = snapshots.get(plan.room.id), agents.get(plan.candidate.id)
+                if snapshot is None or not self._holds(plan, snapshot, tx.now):
                     continue
-                if agent is None or not routable(agent) or not works_in(agent, room.department_id):
+                if agent is None or not routable(agent) or not works_in(agent, plan.room.department_id):
                     break  # somebody else was quicker: look again, for whoever comes later must not overtake this room
                 room_change = RoomChange(tx, snapshot)
                 agents[agent.id] = with_room(agent, tx)

@@ -13,7 +13,8 @@ from storage.facts import AgentAssigned, AssignmentCause, Fact
 from storage.records import AgentStatus, Presence, Room, RoomStatus, RoutingMethod, User
 from tests.resolvers.worlds import World, heard_by
 
-LEAST_LOADED, MANUAL, EXTERNAL = RoutingMethod.LEAST_LOADED, RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
+LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN
+MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
 
 
 @asynccontextmanager
@@ -210,6 +211,49 @@ async def test_rooms_that_come_at_once_make_a_new_version_of_their_agent_each(wo
 
     assert [room.status for room in started] == [RoomStatus.ASSIGNED, RoomStatus.QUEUED]
     assert (await world.profile(anna)).open_room_count == 4
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Awaitable[Any]]], None]:
+    """Lets something happen whenever a queue has planned whom rooms are to get, and has not assigned them yet."""
+    plan = Queue._plan
+
+    def then(happen: Callable[[], Awaitable[Any]]) -> None:
+        async def planned(queue: Queue, *given: Any) -> Any:
+            plans = await plan(queue, *given)
+            await happen()
+            return plans
+
+        monkeypatch.setattr(Queue, "_plan", planned)
+
+    return then
+
+
+async def test_rooms_that_are_to_be_taken_by_hand_from_now_on_are_given_to_nobody(
+    world: World, planned: Callable[[Callable[[], Awaitable[Any]]], None]
+) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    waiting = [await world.start(sales) for _ in range(3)]
+    planned(lambda: departments.update_department(world.context, department_id=sales.id, routing=MANUAL))
+
+    anna = await world.agent("anna", departments=[sales])
+    await world.settle()
+
+    assert [(await world.room(room)).status for room in waiting] == [RoomStatus.QUEUED] * 3
+    assert (await world.profile(anna)).open_room_count == 0
+
+
+async def test_a_method_that_changes_while_the_queue_is_served_is_the_one_for_the_rest(
+    world: World, planned: Callable[[Callable[[], Awaitable[Any]]], None]
+) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    waiting = [await world.start(sales) for _ in range(3)]
+    planned(lambda: departments.update_department(world.context, department_id=sales.id, routing=ROUND_ROBIN))
+
+    await world.agent("anna", departments=[sales])
+    await Queue(world.services).serve()
+
+    assert [await world.served_by(room) for room in waiting] == ["anna"] * 3
 
 
 async def everybody(world: World) -> list[User]:
