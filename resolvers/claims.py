@@ -31,7 +31,8 @@ async def route(change: Change, room_change: RoomChange) -> bool:
     method = _method(change, room_change)
     if method not in AUTOMATIC:
         return False
-    agent = await _claim(change, room, method)
+    # What this very change made of the agent that it took the room from has not been heard of yet.
+    agent = await _claim(change, room, method, released=room_change.before.served_by_id is not None)
     if agent is None or await _others_come_first(change, room, agent):
         return False
     room_change.assign(await take_on(change.tx, agent), AssignmentCause.ROUTED)
@@ -48,22 +49,16 @@ def _method(change: Change, room_change: RoomChange) -> RoutingMethod:
     return method_for(room, department, default=change.context.services.routing.method, moment=change.tx.now)
 
 
-async def _claim(change: Change, room: WaitingRoom, method: RoutingMethod) -> User | None:
+async def _claim(change: Change, room: WaitingRoom, method: RoutingMethod, *, released: bool) -> User | None:
     """The agent to serve the room, held for this change; None when nobody is routable."""
     roster = change.context.services.roster
     pool = room.department_id
     # What was heard may be behind what other processes did. Then the claim loses, and the next attempt asks the
     # database; and so does this one before it says that nobody is there.
-    trusting = change.tx.attempt == 1
+    trusting = change.tx.attempt == 1 and not released
     chosen = None
     if trusting:
-        known = roster.tiers(
-            pool,
-            method,
-            bots_first=change.context.services.routing.bots_first,
-            # What this very change made of the agent it took the room from has not been heard of yet.
-            without=None if room.passed_over is None else room.passed_over.agent_id,
-        )
+        known = roster.tiers(pool, method, bots_first=change.context.services.routing.bots_first)
         chosen = choose_for(room, known, method, claims=roster.claims)
     if chosen is None:
         trusting = False

@@ -121,13 +121,18 @@ class RoomChange:
         from_agent: User | None,
         to_agent: User | None = None,
         to_department: Department | None = None,
+        external_until: datetime | None = None,
         comment: str | None,
     ) -> None:
+        """`external_until`: how long an outside decision is awaited in `to_department`, if at all."""
         from_department = self.now.department
         if to_department is not None:
             # What was awaited or passed over in the department it comes from is nothing to the one it goes to.
             self._become(
-                department=to_department, department_id=to_department.id, external_until=None, passed_over=None
+                department=to_department,
+                department_id=to_department.id,
+                external_until=external_until,
+                passed_over=None,
             )
         self._step(
             RoomTransferred,

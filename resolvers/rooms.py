@@ -249,9 +249,11 @@ async def _transfer_to_department(
     current = room_change.now.served_by
     if current is not None:
         current = await open_rooms.release(change, room_change, AssignmentCause.TRANSFERRED)
-    room_change.transfer(from_agent=current, to_department=department, comment=comment)
+    # However long it has waited elsewhere, what is awaited here begins now.
+    until = external_until(department, change.tx.now)
+    room_change.transfer(from_agent=current, to_department=department, external_until=until, comment=comment)
     if not await route(change, room_change):
-        room_change.queue(external_until=external_until(department, change.tx.now))
+        room_change.queue(external_until=until)
 
 
 # ---------------------------------------------------------------- hold, resume, update

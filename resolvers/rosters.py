@@ -74,31 +74,22 @@ class Roster:
         """The agent as it was when it was last heard of."""
         return self._users.get(agent_id)
 
-    def tiers(
-        self,
-        pool: Pool,
-        method: RoutingMethod,
-        *,
-        bots_first: bool,
-        without: str | None = None,
-    ) -> Sequence[Sequence[Candidate]]:
+    def tiers(self, pool: Pool, method: RoutingMethod, *, bots_first: bool) -> Sequence[Sequence[Candidate]]:
         """The agents of a department (None: of all) among whom routing finds the one to choose; bots before, if asked.
 
         They are looked at in routing's order up to the first to whom no room is on its way: whoever comes later is not
-        chosen. `without` is left out.
+        chosen.
         """
         places = (self._by_load if method is RoutingMethod.LEAST_LOADED else self._by_turn)[pool]
-        everybody = self._up_to_free((self._users[place[-1]] for place in places), without)
+        everybody = self._up_to_free(self._users[place[-1]] for place in places)
         if not bots_first:
             return (everybody,)
         users = (self._users[place[-1]] for place in places)
-        return (self._up_to_free((user for user in users if BOT_ROLE in user.roles), without), everybody)
+        return (self._up_to_free(user for user in users if BOT_ROLE in user.roles), everybody)
 
-    def _up_to_free(self, users: Iterable[User], without: str | None) -> Sequence[Candidate]:
+    def _up_to_free(self, users: Iterable[User]) -> Sequence[Candidate]:
         found = []
         for user in users:
-            if user.id == without:
-                continue
             found.append(Candidate.of(user))
             if not self._claims[user.id]:
                 break

@@ -337,6 +337,35 @@ async def test_a_room_transferred_to_a_department_where_nobody_is_waits_there(wo
     assert (await world.story(room))[-2:] == ["ROOM_TRANSFERRED anna/Manual to -/Sales", "ROOM_QUEUED"]
 
 
+async def test_the_agent_that_a_room_is_transferred_from_counts_as_without_it(world: World) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    anna = await world.agent("anna", departments=[sales], max_rooms=1)
+    bert = await world.agent("bert", departments=[sales])
+    await world.assigned(bert)
+    room = await world.assigned(anna)
+
+    after = await rooms.transfer_room(world.context, room_id=room.id, to_department_id=sales.id)
+
+    assert after.served_by_id == anna.id
+    assert (await world.profile(anna)).open_room_count == 1
+
+
+async def test_a_room_that_waited_long_before_its_transfer_is_still_decided_about_outside(world: World) -> None:
+    external = await world.department("External", EXTERNAL, external_timeout_seconds=60)
+    await world.agent("anna", departments=[external])
+    room = await world.waiting()
+    ago = room.started_at - timedelta(hours=1)
+    await world.services.storage.database["rooms"].update_one({"_id": room.id}, {"$set": {"queuedAt": ago}})
+
+    after = await rooms.transfer_room(world.context, room_id=room.id, to_department_id=external.id)
+
+    assert (after.status, after.queued_at) == (RoomStatus.QUEUED, ago)
+    transferred = (await world.facts_of(room))[-2]
+    assert isinstance(transferred, RoomTransferred)
+    assert after.external_until == transferred.occurred_at + timedelta(seconds=60)
+    assert transferred.room.room.external_until == after.external_until
+
+
 async def test_a_room_transferred_to_an_external_department_is_decided_about_anew(world: World) -> None:
     first = await world.department("First", EXTERNAL, external_timeout_seconds=1, fallback_routing=MANUAL)
     second = await world.department("Second", EXTERNAL, external_timeout_seconds=60)

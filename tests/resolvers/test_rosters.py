@@ -72,13 +72,12 @@ def names(
     *,
     method: RoutingMethod = LEAST_LOADED,
     bots_first: bool = False,
-    without: str | None = None,
     claimed: str = "",
 ) -> list[list[str]]:
     with ExitStack() as claims:
         for one in claimed.split():
             claims.enter_context(roster.claiming(one))
-        tiers = roster.tiers(pool, method, bots_first=bots_first, without=without)
+        tiers = roster.tiers(pool, method, bots_first=bots_first)
     return [[one.id for one in tier] for tier in tiers]
 
 
@@ -128,10 +127,6 @@ def test_bots_come_before_everybody() -> None:
     roster = roster_of(agent("a"), agent("robot", roles=("bot",), open_room_count=5))
 
     assert names(roster, bots_first=True) == [["robot"], ["a"]]
-
-
-def test_somebody_can_be_left_out() -> None:
-    assert names(roster_of(agent("a"), agent("b")), without="a") == [["b"]]
 
 
 def test_what_was_heard_last_counts_and_not_what_comes_late() -> None:
