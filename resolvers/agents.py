@@ -11,7 +11,7 @@ from resolvers.custom_fields import FieldRef, bind, resolve
 from resolvers.field_values import FieldAssignment, convert
 from resolvers.operations import Change, mutation, query
 from resolvers.roles import check_granted
-from resolvers.serving import requeue_rooms_of, with_capacity_gained
+from resolvers.serving import requeue_rooms_of
 from resolvers.users import changed_user, new_user
 from storage import departments, users
 from storage import roles as stored_roles
@@ -137,7 +137,7 @@ async def set_agent_status(change: Change, *, agent_id: str, status: AgentStatus
     if _profile(before).status is status:
         return before
     after = _with_profile(change.tx, before, status=status)
-    return await users.update(change.tx, before, with_capacity_gained(after), AgentStatusChanged)
+    return await users.update(change.tx, before, after, AgentStatusChanged)
 
 
 @mutation("agents:write", turn=("user", "agent_id"))
@@ -155,7 +155,7 @@ async def update_agent(
     if after == before:
         return before
     after = msgspec.structs.replace(after, updated_at=change.tx.now)
-    return await users.update(change.tx, before, with_capacity_gained(after), AgentUpdated)
+    return await users.update(change.tx, before, after, AgentUpdated)
 
 
 @mutation("agents:write", "users:write")
@@ -285,7 +285,7 @@ async def _update_found(
     if not facts:
         return before
     user = msgspec.structs.replace(user, updated_at=tx.now)
-    return await users.update(tx, before, with_capacity_gained(user), *facts)
+    return await users.update(tx, before, user, *facts)
 
 
 # ---------------------------------------------------------------- profiles
@@ -294,8 +294,6 @@ async def _update_found(
 def _become_agent(user: User, profile: AgentProfile) -> tuple[User, tuple[type[UserFact], ...]]:
     """The user as an agent, and the facts of how it became one."""
     roles = tuple(sorted({*user.roles, stored_roles.AGENT}))
-    # An epoch goes up at most once a version, so that this one is above all that the user had as an agent before.
-    profile = msgspec.structs.replace(profile, capacity_epoch=user.version + 1)
     agent = msgspec.structs.replace(user, agent=profile, roles=roles)
     return agent, (AgentAdded,) if roles == user.roles else (UserRolesChanged, AgentAdded)
 

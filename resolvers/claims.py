@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from resolvers.context import Context
 from resolvers.operations import Change
 from resolvers.room_changes import RoomChange
-from resolvers.routing import AUTOMATIC, choose_for, fallback_of, method_for, passes_over
+from resolvers.routing import AUTOMATIC, choose_for, fallback_of, method_for
 from resolvers.serving import take_on
 from storage import departments, rooms, users
 from storage.attributes import BOT_ROLE, routable
@@ -18,8 +18,6 @@ from storage.transactions import Conflict, Reader
 
 #: Agents looked at beyond those to whom changes of this process bring rooms.
 SPARE_CANDIDATES = 4
-#: Rooms ahead in the queue that are looked at.
-AHEAD = 50
 
 
 async def route(change: Change, room_change: RoomChange) -> bool:
@@ -92,17 +90,20 @@ def works_in(agent: User, pool: str | None) -> bool:
 
 
 async def _others_come_first(change: Change, room: WaitingRoom, agent: User) -> bool:
+    """Whether a room waits ahead of this one for the agent, as far as this process has heard.
+
+    One that passes the agent over does too: if this room is queued, the queue moves, and that one gets the agent.
+    """
     assert agent.agent is not None
     pools = {None, *agent.agent.department_ids}
     if not change.context.services.roster.anybody_waits(pools):
         return False
     known = await departments.get_many(change.tx, agent.agent.department_ids)
     sources = Sources.of(known.values(), default=change.context.services.routing.method, moment=change.tx.now)
-    ahead = await rooms.list_waiting(
-        change.tx, sources.automatic & pools, overdue=sources.overdue, excluding=(room.id,), limit=AHEAD
+    first = await rooms.list_waiting(
+        change.tx, sources.automatic & pools, overdue=sources.overdue, excluding=(room.id,), limit=1
     )
-    candidate = Candidate.of(agent)
-    return any(other.place < room.place and not passes_over(other, candidate) for other in ahead)
+    return any(other.place < room.place for other in first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ The two are written in the same transaction, so that they agree whatever is kill
 import msgspec
 
 from resolvers.context import Context
-from resolvers.serving import with_capacity_gained
 from storage import rooms, users
 from storage.facts import AgentUpdated
 from storage.records import Record, User
@@ -46,7 +45,7 @@ async def _examine(context: Context, *, repairing: bool) -> list[Drift]:
                 return None
             if repairing:
                 profile = msgspec.structs.replace(user.agent, open_room_count=right)
-                after = with_capacity_gained(msgspec.structs.replace(user, agent=profile, updated_at=tx.now))
+                after = msgspec.structs.replace(user, agent=profile, updated_at=tx.now)
                 await users.update(tx, user, after, AgentUpdated)
             return Drift(user, right)
 

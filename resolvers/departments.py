@@ -9,7 +9,6 @@ from msgspec import UNSET, UnsetType
 from resolvers import access, validation
 from resolvers.context import Context
 from resolvers.operations import Change, mutation, query
-from resolvers.serving import with_capacity_gained
 from storage import departments, users
 from storage.database import new_id
 from storage.errors import Invalid, NotAnAgent, NotFound, shorten
@@ -119,7 +118,7 @@ def _in_department(tx: Transaction, user: User, department_id: str, *, member: b
     if ids == set(user.agent.department_ids):
         return user
     profile = msgspec.structs.replace(user.agent, department_ids=tuple(sorted(ids)))
-    return with_capacity_gained(msgspec.structs.replace(user, agent=profile, updated_at=tx.now))
+    return msgspec.structs.replace(user, agent=profile, updated_at=tx.now)
 
 
 def _given(value: T | UnsetType | None, key: str) -> T:

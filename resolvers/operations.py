@@ -133,8 +133,8 @@ class Mutation(Generic[P, R]):
             client_mutation_id=mutation_id,
             turns=self._turns(kwargs),
         )
-        if any(isinstance(fact, QUEUE_MOVERS) for fact in facts):
-            context.services.queue_moved()
+        if moved := [fact.occurred_at for fact in facts if isinstance(fact, QUEUE_MOVERS)]:
+            context.services.queue_moved(max(moved))
         return result
 
     def _turns(self, arguments: dict[str, Any]) -> tuple[Turn, ...]:

@@ -10,7 +10,7 @@ from resolvers import routing
 from resolvers.claims import SPARE_CANDIDATES, Sources, list_tiers, works_in
 from resolvers.context import Context, Services
 from resolvers.room_changes import RoomChange
-from resolvers.routing import method_for
+from resolvers.routing import method_for, seen_after
 from resolvers.serving import with_room
 from storage import departments, rooms, users
 from storage.attributes import routable
@@ -79,8 +79,8 @@ class Queue:
         reader = self._storage.reader
         if not await rooms.any_waiting(reader):
             return PATROL_SECONDS
-        moment = now()
-        passed_over: list[str] = []
+        moment, moved_at = now(), self._services.queue_moved_at
+        alone: list[WaitingRoom] = []
         fruitless = 0
         while fruitless < FRUITLESS_LOOKS:
             moment = now()
@@ -90,20 +90,36 @@ class Queue:
             sources = Sources.of(known, default=self._services.routing.method, moment=moment)
             open_to = sources.within(pools)
             waiting = await rooms.list_waiting(
-                reader, open_to.automatic, overdue=open_to.overdue, excluding=passed_over, limit=BATCH
+                reader,
+                open_to.automatic,
+                overdue=open_to.overdue,
+                excluding=[room.id for room in alone],
+                limit=BATCH,
             )
             if not waiting:
                 break
-            plans, alone = await self._plan(waiting, {one.id: one for one in known}, moment)
-            passed_over += alone
+            # A room that began to wait has moved the queue too, though it may be seen here before this is told.
+            moved_at = max(moved_at, self._services.queue_moved_at, *(room.queued_at for room in waiting))
+            if any(room.queued_at < moved_at for room in alone):  # they pass over nobody any more
+                alone.clear()
+                continue
+            plans, passing_over = await self._plan(
+                waiting, {one.id: one for one in known}, moment=moment, moved_at=moved_at
+            )
+            alone += passing_over
             served = await self._assign(plans) if plans else 0
-            fruitless = 0 if served or alone else fruitless + 1
+            fruitless = 0 if served or passing_over else fruitless + 1
         next_overdue = await rooms.next_external_until(reader, after=moment)
         return PATROL_SECONDS if next_overdue is None else max(0.0, (next_overdue - now()).total_seconds())
 
     async def _plan(
-        self, waiting: Sequence[WaitingRoom], known: Mapping[str | None, Department], moment: datetime
-    ) -> tuple[list[Plan], list[str]]:
+        self,
+        waiting: Sequence[WaitingRoom],
+        known: Mapping[str | None, Department],
+        *,
+        moment: datetime,
+        moved_at: datetime,
+    ) -> tuple[list[Plan], list[WaitingRoom]]:
         """Whom each room is to get, and the rooms that pass over everybody there is."""
         # All rooms of one department that routing serves now have the same method: its own, or its fall-back.
         methods = {room.department_id: self._method(room, known.get(room.department_id), moment) for room in waiting}
@@ -112,12 +128,15 @@ class Queue:
         found = await asyncio.gather(
             *(list_tiers(reader, context, pool, method, limit=limit) for pool, method in methods.items())
         )
-        planned = routing.plan(
-            waiting, dict(zip(methods, found, strict=True)), lambda room: methods[room.department_id]
-        )
-        plans = [Plan(room, chosen, methods[room.department_id]) for room, chosen in planned if chosen is not None]
-        alone = [room.id for room, chosen in planned if chosen is None and room.passed_over is not None]
-        return plans, alone
+        seen = [seen_after(room, moved_at) for room in waiting]
+        planned = routing.plan(seen, dict(zip(methods, found, strict=True)), lambda room: methods[room.department_id])
+        plans = [
+            Plan(room, chosen, methods[room.department_id])
+            for room, (_, chosen) in zip(waiting, planned, strict=True)
+            if chosen is not None
+        ]
+        passing_over = [room for room, chosen in planned if chosen is None and room.passed_over_id is not None]
+        return plans, passing_over
 
     def _method(self, room: WaitingRoom, department: Department | None, moment: datetime) -> RoutingMethod:
         return method_for(room, department, default=self._services.routing.method, moment=moment)

@@ -7,7 +7,6 @@ import msgspec
 from resolvers import access, validation
 from resolvers.context import Context
 from resolvers.operations import Change, mutation, query
-from resolvers.serving import with_capacity_gained
 from storage import roles as stored_roles
 from storage import users
 from storage.database import new_id
@@ -81,4 +80,4 @@ async def _with_roles(change: Change, before: User, names: set[str]) -> User:
     if names == set(before.roles):
         return before
     after = msgspec.structs.replace(before, roles=tuple(sorted(names)), updated_at=change.tx.now)
-    return await users.update(change.tx, before, with_capacity_gained(after), UserRolesChanged)
+    return await users.update(change.tx, before, after, UserRolesChanged)

@@ -35,7 +35,6 @@ from storage.records import (
     Department,
     FieldValue,
     Message,
-    PassedOver,
     Room,
     RoomSnapshot,
     RoomStatus,
@@ -88,7 +87,7 @@ class RoomChange:
             assigned_at=self._moment,
             queued_at=None,
             external_until=None,
-            passed_over=None,
+            passed_over_id=None,
         )
         actor = SYSTEM if cause is AssignmentCause.ROUTED else self._actor
         self._step(AgentAssigned, cause=cause, previous_agent=previous, actor=actor)
@@ -108,12 +107,8 @@ class RoomChange:
         self._step(RoomQueued, actor=SYSTEM)
 
     def pass_over(self, agent: User) -> None:
-        """Let automatic routing pass this agent over for the room until it gains capacity anew.
-
-        Otherwise the queue would undo at once what unassigning has done.
-        """
-        assert agent.agent is not None
-        self._become(passed_over=PassedOver(agent_id=agent.id, capacity_epoch=agent.agent.capacity_epoch))
+        """Let the routing that follows pass this agent over for the room: it would undo at once what was just done."""
+        self._become(passed_over_id=agent.id)
 
     def transfer(
         self,
@@ -132,7 +127,7 @@ class RoomChange:
                 department=to_department,
                 department_id=to_department.id,
                 external_until=external_until,
-                passed_over=None,
+                passed_over_id=None,
             )
         self._step(
             RoomTransferred,
@@ -176,7 +171,7 @@ class RoomChange:
             custom_fields=custom_fields,
             queued_at=None,
             external_until=None,
-            passed_over=None,
+            passed_over_id=None,
         )
         self._step(RoomClosed, comment=comment)
 

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
 
 AUTOMATIC = frozenset({RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN})
@@ -44,10 +46,15 @@ def overdue_at(room: WaitingRoom, department: Department) -> datetime | None:
     return room.external_until or external_until(department, room.queued_at)
 
 
-def passes_over(room: WaitingRoom, candidate: Candidate) -> bool:
-    """Whether the room was just taken from this agent, which has not gained capacity since."""
-    taken = room.passed_over
-    return taken is not None and taken.agent_id == candidate.id and taken.capacity_epoch == candidate.capacity_epoch
+def seen_after(room: WaitingRoom, moment: datetime) -> WaitingRoom:
+    """The room as routing sees it that something set off which happened at that moment.
+
+    A room passes over the agent that it was taken from in the routing that this itself set off, and only in that: if it
+    was queued before the moment, it passes over nobody any more.
+    """
+    if room.passed_over_id is None or room.queued_at >= moment:
+        return room
+    return msgspec.structs.replace(room, passed_over_id=None)
 
 
 def choose(
@@ -79,7 +86,7 @@ def choose_for(
 ) -> Candidate | None:
     """The agent for this room, of the first tier that has one whom it does not pass over."""
     for tier in tiers:
-        chosen = choose([one for one in tier if not passes_over(room, one)], method, claims=claims)
+        chosen = choose([one for one in tier if one.id != room.passed_over_id], method, claims=claims)
         if chosen is not None:
             return chosen
     return None

@@ -6,7 +6,7 @@ from resolvers.operations import Change
 from resolvers.room_changes import RoomChange
 from resolvers.routing import external_until
 from storage import rooms, users
-from storage.attributes import BOT_ROLE, routable
+from storage.attributes import BOT_ROLE
 from storage.errors import AgentNotRoutable, NotAnAgent, shorten
 from storage.facts import AssignmentCause
 from storage.records import AgentStatus, Presence, RoomStatus, User
@@ -67,21 +67,14 @@ def with_room(user: User, tx: Transaction, *, assigned: bool = True) -> User:
 
 
 def without_room(user: User) -> User:
-    """The agent with one room less, and so with capacity gained, in its next version."""
-    return with_capacity_gained(_with_count(user, -1))
+    """The agent with one room less, in its next version."""
+    return _with_count(user, -1)
 
 
 def _with_count(user: User, by: int) -> User:
     assert user.agent is not None
     profile = replace(user.agent, open_room_count=user.agent.open_room_count + by)
     return replace(user, agent=profile, version=user.version + 1)
-
-
-def with_capacity_gained(user: User) -> User:
-    """The user after a change that may let it take rooms on: what was taken from it before may come again."""
-    if user.agent is None or not routable(user):
-        return user
-    return replace(user, agent=replace(user.agent, capacity_epoch=user.agent.capacity_epoch + 1))
 
 
 async def take_on(tx: Transaction, agent: User) -> User:

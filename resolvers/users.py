@@ -11,7 +11,7 @@ from resolvers.custom_fields import FieldRef, assign, bind, resolve
 from resolvers.field_values import FieldAssignment
 from resolvers.operations import Change, mutation, query
 from resolvers.roles import check_granted
-from resolvers.serving import requeue_rooms_of, with_capacity_gained
+from resolvers.serving import requeue_rooms_of
 from storage import pages, tokens, users
 from storage.database import new_id
 from storage.errors import Invalid
@@ -189,7 +189,7 @@ async def set_user_active(change: Change, *, user_id: str, active: bool) -> User
     # On reactivating too: somebody may have signed in just while the user was deactivated.
     await tokens.delete(tx, user_id)
     if active:
-        return await users.update(tx, before, with_capacity_gained(after), UserUpdated)
+        return await users.update(tx, before, after, UserUpdated)
     after = await requeue_rooms_of(change, before, after)
     return await users.update(tx, before, after, UserUpdated)
 
@@ -202,4 +202,4 @@ async def set_presence(change: Change, *, user_id: str, presence: Presence) -> U
     if before.presence is presence:
         return before
     after = msgspec.structs.replace(before, presence=presence, updated_at=tx.now)
-    return await users.update(tx, before, with_capacity_gained(after), UserPresenceChanged)
+    return await users.update(tx, before, after, UserPresenceChanged)

@@ -156,9 +156,6 @@ class AgentProfile(Record, frozen=True, kw_only=True):
     open_room_count: int = 0
     department_ids: tuple[str, ...] = ()
     last_assigned_at: datetime | None = None
-    #: Grows whenever this agent gains capacity. A room that was taken from the agent names the number it saw, and
-    #: routing passes the agent over for that room until the number has moved on.
-    capacity_epoch: int = 0
 
 
 class User(Entity, frozen=True, kw_only=True):
@@ -187,7 +184,6 @@ class Candidate(Record, frozen=True, kw_only=True):
     open_room_count: int
     max_rooms: int | None
     last_assigned_at: datetime | None
-    capacity_epoch: int
 
     @classmethod
     def of(cls, user: User) -> "Candidate":
@@ -199,7 +195,6 @@ class Candidate(Record, frozen=True, kw_only=True):
             open_room_count=user.agent.open_room_count,
             max_rooms=user.agent.max_rooms,
             last_assigned_at=user.agent.last_assigned_at,
-            capacity_epoch=user.agent.capacity_epoch,
         )
 
 
@@ -235,13 +230,6 @@ class Visitor(Entity, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class PassedOver(Record, frozen=True, kw_only=True):
-    """The agent that a room was just taken from, and the capacity epoch that this left it with."""
-
-    agent_id: str
-    capacity_epoch: int
-
-
 class Room(Entity, frozen=True, kw_only=True):
     """A conversation between a visitor and whoever serves it."""
 
@@ -265,7 +253,8 @@ class Room(Entity, frozen=True, kw_only=True):
     queued_at: datetime | None = None
     #: Until when an EXTERNAL decision is awaited, while QUEUED in such a department.
     external_until: datetime | None = None
-    passed_over: PassedOver | None = None
+    #: The agent that it was taken from when it was queued, whom the routing that follows passes over.
+    passed_over_id: str | None = None
     assigned_at: datetime | None = None
     closed_at: datetime | None = None
     close_comment: str | None = None
@@ -289,7 +278,7 @@ class WaitingRoom(Record, frozen=True, kw_only=True):
     priority: int
     queued_at: datetime
     external_until: datetime | None = None
-    passed_over: PassedOver | None = None
+    passed_over_id: str | None = None
 
     @classmethod
     def of(cls, room: Room) -> "WaitingRoom":
@@ -301,7 +290,7 @@ class WaitingRoom(Record, frozen=True, kw_only=True):
             priority=room.priority,
             queued_at=room.queued_at,
             external_until=room.external_until,
-            passed_over=room.passed_over,
+            passed_over_id=room.passed_over_id,
         )
 
     @property

@@ -27,7 +27,7 @@ BY_PRIORITY = Order("priority", "priority")
 WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
 _QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
 #: What a WaitingRoom is made of.
-_WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "passedOver")
+_WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "passedOverId")
 
 
 async def find(reader: Reader, room_id: str) -> Room | None:

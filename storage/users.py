@@ -190,7 +190,6 @@ def _moved(user: User) -> Document:
         "routable": routable(user),
         "agent.openRoomCount": user.agent.open_room_count,
         "agent.lastAssignedAt": user.agent.last_assigned_at,
-        "agent.capacityEpoch": user.agent.capacity_epoch,
     }
 
 

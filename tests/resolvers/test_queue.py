@@ -219,8 +219,8 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Awaitable
     plan = Queue._plan
 
     def then(happen: Callable[[], Awaitable[Any]]) -> None:
-        async def planned(queue: Queue, *given: Any) -> Any:
-            plans = await plan(queue, *given)
+        async def planned(queue: Queue, *given: Any, **moments: Any) -> Any:
+            plans = await plan(queue, *given, **moments)
             await happen()
             return plans
 
@@ -377,14 +377,33 @@ async def test_the_queue_passes_over_for_one_room_and_serves_the_others(world: W
     assert await world.served_by(first) == "anna"
 
 
+async def test_a_room_that_comes_while_the_queue_passes_over_for_one_does_not_overtake_it(
+    world: World, planned: Callable[[Callable[[], Awaitable[Any]]], None]
+) -> None:
+    await world.agent("anna", max_rooms=1)
+    first, later = await world.start(), list[Room]()
+
+    async def come_once() -> None:
+        if not later:
+            later.append(first)  # nobody comes while the one is on its way
+            later[0] = await world.start()
+
+    planned(come_once)
+    async with assignment_of(world, first):
+        await rooms.unassign_agent(world.context, room_id=first.id)
+
+    assert await world.served_by(first) == "anna"
+    assert (await world.room(later[0])).status is RoomStatus.QUEUED
+
+
 async def test_bots_that_come_first_are_passed_over_like_anybody(world: World) -> None:
     world.routing(bots_first=True)
     await world.agent("robot", presence=Presence.OFFLINE, roles=["bot"])
+    await world.agent("anna")
     room = await world.start()
-    await rooms.unassign_agent(world.context, room_id=room.id)
+    assert await world.served_by(room) == "robot"
 
-    async with assignment_of(world, room):
-        await world.agent("anna")
+    await rooms.unassign_agent(world.context, room_id=room.id)
 
     assert await world.served_by(room) == "anna"
 

@@ -5,7 +5,7 @@ Takes some hundred steps; `make soak` takes as many as SOAK_STEPS says.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -15,22 +15,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from resolvers import agents, departments, messages, roles, rooms, users
-from resolvers.routing import AUTOMATIC, passes_over
+from resolvers.operations import QUEUE_MOVERS
+from resolvers.routing import AUTOMATIC
 from server.app import start_services
 from server.settings import Settings
 from storage import departments as stored_departments
 from storage import rooms as stored_rooms
 from storage.errors import SwitchboardError
+from storage.facts import AnyFact
 from storage.records import (
     AgentStatus,
-    Candidate,
     Department,
     Presence,
     Room,
     RoomStatus,
     RoutingMethod,
     User,
-    WaitingRoom,
 )
 from storage.transactions import Reader
 from tests.histories import verify_history
@@ -258,7 +258,7 @@ class Machine(RuleBasedStateMachine):
         assert self.mirror.known == known.known
         verify_history(facts, first=facts[0].sequence)
         await verify_counts(world.context.reader, known.known["users"].values())
-        verify_queue(known.known)
+        verify_queue(known.known, facts)
 
 
 async def verify_counts(reader: Reader, everybody: Any) -> None:
@@ -267,8 +267,9 @@ async def verify_counts(reader: Reader, everybody: Any) -> None:
     assert held == await stored_rooms.count_assigned(reader)
 
 
-def verify_queue(known: dict[str, dict[str, Any]]) -> None:
-    """Nobody waits for routing beside an agent whom routing could give the room to."""
+def verify_queue(known: dict[str, dict[str, Any]], facts: Sequence[AnyFact]) -> None:
+    """Nobody waits for routing beside an agent whom routing could give the room to, unless just taken from it."""
+    moved_at = max(fact.occurred_at for fact in facts if isinstance(fact, QUEUE_MOVERS))
     for room in known["rooms"].values():
         if room.status is not RoomStatus.QUEUED:
             continue
@@ -278,7 +279,7 @@ def verify_queue(known: dict[str, dict[str, Any]]) -> None:
         for user in known["users"].values():
             works_there = department is None or (user.agent and department.id in user.agent.department_ids)
             if routable(user) and works_there:
-                assert passes_over(WaitingRoom.of(room), Candidate.of(user)), (room, user)
+                assert (room.passed_over_id, room.queued_at) == (user.id, moved_at), (room, user)
 
 
 @pytest.fixture

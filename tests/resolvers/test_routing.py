@@ -11,10 +11,10 @@ from resolvers.routing import (
     fallback_of,
     method_for,
     overdue_at,
-    passes_over,
     plan,
+    seen_after,
 )
-from storage.records import Candidate, Department, PassedOver, RoutingMethod, WaitingRoom
+from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN
@@ -25,16 +25,13 @@ def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def agent(
-    name: str, rooms: int = 0, limit: int | None = None, assigned: datetime | None = None, epoch: int = 0
-) -> Candidate:
+def agent(name: str, rooms: int = 0, limit: int | None = None, assigned: datetime | None = None) -> Candidate:
     return Candidate(
         id=name.upper(),
         username_key=name,
         open_room_count=rooms,
         max_rooms=limit,
         last_assigned_at=assigned,
-        capacity_epoch=epoch,
     )
 
 
@@ -45,7 +42,7 @@ def room(
     priority: int = 0,
     queued: datetime = NOON,
     external: datetime | None = None,
-    passed_over: PassedOver | None = None,
+    passed_over: str | None = None,
 ) -> WaitingRoom:
     return WaitingRoom(
         id=name,
@@ -53,7 +50,7 @@ def room(
         priority=priority,
         queued_at=queued,
         external_until=external,
-        passed_over=passed_over,
+        passed_over_id=passed_over,
     )
 
 
@@ -163,13 +160,20 @@ def test_a_room_that_waited_before_its_department_became_external_counts_from_it
 # ---------------------------------------------------------------- passing over
 
 
-def test_a_room_passes_over_the_agent_it_was_taken_from_until_that_gains_capacity() -> None:
-    taken = room(passed_over=PassedOver(agent_id="A", capacity_epoch=3))
+def test_a_room_passes_over_the_agent_it_was_taken_from() -> None:
+    taken = room(passed_over="A")
 
-    assert passes_over(taken, agent("a", epoch=3))
-    assert not passes_over(taken, agent("a", epoch=4))
-    assert not passes_over(taken, agent("b", epoch=3))
-    assert not passes_over(room(), agent("a", epoch=3))
+    assert choose_for(taken, ((agent("a"),),), LEAST_LOADED) is None
+    assert choose_for(taken, ((agent("a"), agent("b", rooms=9)),), LEAST_LOADED) == agent("b", rooms=9)
+    assert choose_for(room(), ((agent("a"),),), LEAST_LOADED) == agent("a")
+
+
+def test_what_happens_after_a_room_was_queued_lets_it_pass_over_nobody_any_more() -> None:
+    taken = room(passed_over="A", queued=NOON)
+
+    assert seen_after(taken, after(-1)) == taken
+    assert seen_after(taken, NOON) == taken
+    assert seen_after(taken, after(0.001)) == room(queued=NOON)
 
 
 def test_who_comes_first_comes_first_unless_the_room_passes_it_over() -> None:
@@ -177,8 +181,8 @@ def test_who_comes_first_comes_first_unless_the_room_passes_it_over() -> None:
     tiers = ((bot,), (person, bot))
 
     assert choose_for(room(), tiers, LEAST_LOADED) == bot
-    assert choose_for(room(passed_over=PassedOver(agent_id="BOT", capacity_epoch=0)), tiers, LEAST_LOADED) == person
-    assert choose_for(room(passed_over=PassedOver(agent_id="BOT", capacity_epoch=0)), ((bot,),), LEAST_LOADED) is None
+    assert choose_for(room(passed_over="BOT"), tiers, LEAST_LOADED) == person
+    assert choose_for(room(passed_over="BOT"), ((bot,),), LEAST_LOADED) is None
 
 
 # ---------------------------------------------------------------- plans for a whole queue
@@ -210,7 +214,7 @@ def test_an_agent_of_several_departments_is_counted_once() -> None:
 
 
 def test_a_room_that_nobody_can_serve_does_not_hold_up_those_behind_it() -> None:
-    waiting = [room("1", pool="x"), room("2", passed_over=PassedOver(agent_id="A", capacity_epoch=0)), room("3")]
+    waiting = [room("1", pool="x"), room("2", passed_over="A"), room("3")]
 
     assert planned(waiting, x=[], everywhere=[agent("a")]) == [("1", None), ("2", None), ("3", "a")]
 

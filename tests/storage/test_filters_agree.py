@@ -151,7 +151,6 @@ agents = st.builds(
     open_room_count=st.integers(0, 2),
     department_ids=st.lists(departments, max_size=2, unique=True).map(tuple),
     last_assigned_at=st.none(),
-    capacity_epoch=st.just(0),
 )
 
 # ---------------------------------------------------------------- filters
