@@ -56,6 +56,11 @@ def _check_pattern(kind: FieldType, expression: str) -> None:
         patterns.check(expression)
     except ValueError as error:
         raise Invalid(f"The pattern is not an RE2 expression: {error}.", key="pattern") from None
+    if patterns.is_slow(expression):
+        raise Invalid(
+            "The pattern is too slow to match: repeat less of it, or less often, where it says how often ({n}).",
+            key="pattern",
+        )
 
 
 def _check_length(text: str, limit: int, *, noun: str, key: str) -> None:

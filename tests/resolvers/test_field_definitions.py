@@ -53,6 +53,11 @@ def test_what_makes_sense_is_accepted(definition: FieldDefinition) -> None:
         (define(pattern="x" * 513), "pattern", "A pattern has 1 to 512 characters, not 513."),
         (define(pattern="(?=a)"), "pattern", None),
         (define(pattern="(a{1000}){1000}"), "pattern", None),
+        (
+            define(pattern="(?:[a-z]*[^q]?){300}z"),
+            "pattern",
+            "The pattern is too slow to match: repeat less of it, or less often, where it says how often ({n}).",
+        ),
         (define(FieldType.MULTI_SELECT, options=("a",), unique=True), "unique", "A MULTI_SELECT cannot be unique."),
     ],
 )
