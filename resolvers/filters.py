@@ -7,7 +7,17 @@ from typing import Any
 from resolvers.field_values import MAX_TEXT_CHARACTERS, convert, describe, is_encodable, refusal, unknown
 from storage.attributes import ATTRIBUTES
 from storage.errors import Invalid, InvalidFieldValue, shorten
-from storage.filters import And, AttributeCondition, BoundCondition, Expression, FieldCondition, Not, Operator, Or
+from storage.filters import (
+    EVERYTHING,
+    And,
+    AttributeCondition,
+    BoundCondition,
+    Expression,
+    FieldCondition,
+    Not,
+    Operator,
+    Or,
+)
 from storage.records import FieldDefinition, FieldTarget, FieldType
 
 MAX_DEPTH = 10
@@ -89,12 +99,16 @@ def _count(expression: Expression, *, depth: int, grouped: bool = True) -> int:
 # ---------------------------------------------------------------- custom fields
 
 
-def _on_field(condition: FieldCondition, definitions: Mapping[str, FieldDefinition]) -> BoundCondition:
+def _on_field(condition: FieldCondition, definitions: Mapping[str, FieldDefinition]) -> Expression:
     key, operator, value = condition.key, condition.operator, condition.value
-    subject = f"Filter on custom field {shorten(key)}, operator {operator.value}"
+    subject = f"Filter on custom field {shorten(key)}"
+    if operator is not None:
+        subject += f", operator {operator.value}"
     definition = definitions.get(key)
     if definition is None:
         raise unknown(key, definitions, subject=f"{subject}: ")
+    if operator is None:
+        return EVERYTHING
     allowed = OPERATORS[definition.type]
     if operator not in allowed:
         names = ", ".join(sorted(one.value for one in allowed))

@@ -94,12 +94,11 @@ class CustomFieldFilter:
             Operator.STARTS_WITH: self.starts_with,
             Operator.EXISTS: self.exists,
         }
-        # Nulls go on: the definition that they do not fit is known further down. A key alone asks nothing, which every
-        # value answers; but the key has to be known all the same.
+        # Nulls go on: the definition that they do not fit is known further down.
         given = {operator: value for operator, value in operators.items() if value is not strawberry.UNSET}
-        return [
-            FieldCondition(self.key, operator, value) for operator, value in (given or {Operator.NOT_IN: []}).items()
-        ]
+        if not given:
+            return [FieldCondition(self.key, None, None)]
+        return [FieldCondition(self.key, operator, value) for operator, value in given.items()]
 
 
 # ---------------------------------------------------------------- inputs to expressions

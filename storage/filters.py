@@ -49,10 +49,13 @@ class AttributeCondition(Record, frozen=True, kw_only=False):
 
 
 class FieldCondition(Record, frozen=True, kw_only=False):
-    """What a custom field must be, as a client said it: neither key nor value has been checked."""
+    """What a custom field must be, as a client said it: neither key nor value has been checked.
+
+    Without an operator nothing is asked of it but that it is defined.
+    """
 
     key: str
-    operator: Operator
+    operator: Operator | None
     value: Any
 
 

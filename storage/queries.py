@@ -52,6 +52,8 @@ def _translate(expression: Expression, target: FieldTarget, contexts: Sequence[s
     """`contexts`: what is known to hold around the expression."""
     match expression:
         case Not(part=part):
+            if (denied := _denied(part)) is not None:
+                return _translate(denied, target, contexts)
             return _negated(_translate(part, target, (ANY,)))
         case Or(parts=parts):
             branches = [branch for part in parts if (branch := _translate(part, target, contexts)) != NOTHING]
@@ -94,12 +96,25 @@ def _conjunction(parts: Sequence[Expression], target: FieldTarget, contexts: Seq
 
 
 def _flat(expression: Expression) -> Iterable[Expression]:
-    """The parts of an And, and of the Ands among them."""
-    if isinstance(expression, And):
-        for part in expression.parts:
-            yield from _flat(part)
-    else:
-        yield expression
+    """The parts of an And, and of the Ands among them; those that are denied twice are parts like any other."""
+    match expression:
+        case And(parts=parts):
+            for part in parts:
+                yield from _flat(part)
+        case Not(part=part) if (denied := _denied(part)) is not None:
+            yield from _flat(denied)
+        case _:
+            yield expression
+
+
+def _denied(expression: Expression) -> Expression | None:
+    """What the expression denies, if it does nothing else: what its own negation says. An index answers it."""
+    match list(_flat(expression)):
+        case [Not(part=part)]:
+            return part
+        case [BoundCondition() as condition] if _is_negative(condition):
+            return _opposite(condition)
+    return None
 
 
 def _joined(operator: str, clauses: list[Query]) -> Query:

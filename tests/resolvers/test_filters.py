@@ -6,7 +6,17 @@ import pytest
 
 from resolvers.filters import MAX_CONDITIONS, MAX_DEPTH, MAX_VALUES, OPERATORS, bind
 from storage.errors import Invalid, InvalidFieldValue, UnknownField
-from storage.filters import And, AttributeCondition, BoundCondition, Expression, FieldCondition, Not, Operator, Or
+from storage.filters import (
+    EVERYTHING,
+    And,
+    AttributeCondition,
+    BoundCondition,
+    Expression,
+    FieldCondition,
+    Not,
+    Operator,
+    Or,
+)
 from storage.records import FieldDefinition, FieldTarget, FieldType
 
 DEFINITIONS = {
@@ -61,6 +71,13 @@ def test_an_unknown_key_is_refused() -> None:
         'Filter on custom field "a.$b", operator eq: There is no custom field "a.$b" here; '
         'defined are "boolean", "datetime", "multi_select", "number", "select" and 1 more.'
     )
+
+
+def test_a_key_without_an_operator_has_to_be_known_and_matches_everything() -> None:
+    assert bound(FieldCondition("text", None, None)) == EVERYTHING
+    with pytest.raises(UnknownField) as refused:
+        bound(FieldCondition("zzz", None, None))
+    assert refused.value.message.startswith('Filter on custom field "zzz": There is no custom field "zzz" here; ')
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,10 @@ def test_null_is_refused_rather_than_taken_for_everything(where: UserFilter, key
     assert refusal.value.data == {"key": key}
 
 
+def test_a_key_alone_asks_no_more_than_that_it_is_defined() -> None:
+    assert CustomFieldFilter(key="level").conditions() == [FieldCondition("level", None, None)]
+
+
 def test_null_for_a_custom_field_is_left_to_its_definition() -> None:
     where = CustomFieldFilter(key="level", eq=None)
 

@@ -51,6 +51,27 @@ def test_the_same_operator_twice_is_kept_twice() -> None:
     assert query == entry(k="F1", c="", **{"$and": [{"v": {"$gte": "b"}}, {"v": {"$gte": "ba", "$lt": "bb"}}]})
 
 
+@pytest.mark.parametrize(
+    "twice",
+    [
+        Not(Not(A)),
+        Not(And((Not(And((A,))),))),
+        Not(on(Operator.NE, "a")),
+        Not(Not(Not(on(Operator.NE, "a")))),
+        And((And((Not(Not(And((A,)))),)),)),
+    ],
+)
+def test_what_is_denied_twice_is_asked_as_what_it_is(twice: Expression) -> None:
+    assert to_query(twice, FieldTarget.ROOM) == entry(k="F1", c="", v={"$eq": "a"})
+    assert to_query(And((QUEUED, twice)), FieldTarget.ROOM) == entry(k="F1", c="s:QUEUED", v={"$eq": "a"})
+
+
+def test_what_is_denied_three_times_is_denied() -> None:
+    assert to_query(Not(Not(Not(A))), FieldTarget.ROOM) == {"$nor": [entry(k="F1", c="", v={"$eq": "a"})]}
+    several = Not(Not(Or((A, B))))
+    assert to_query(several, FieldTarget.ROOM) == to_query(Or((A, B)), FieldTarget.ROOM)
+
+
 def test_a_status_beside_a_field_becomes_its_context() -> None:
     assert to_query(And((QUEUED, A)), FieldTarget.ROOM) == entry(k="F1", c="s:QUEUED", v={"$eq": "a"})
 
