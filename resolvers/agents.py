@@ -225,9 +225,9 @@ def _beside(
     """The other fields to write. Raises Invalid when the one that names the user is to be something else too."""
     subject = f"Custom field {shorten(definition.key)}"
     for one in assignments:
-        if one.key == definition.key and (
-            one.value is None or convert(definition, one.value, subject=subject) != value
-        ):
+        if one.key != definition.key or one.value is UNSET:
+            continue
+        if one.value is None or convert(definition, one.value, subject=subject) != value:
             raise Invalid(f"{subject} names the agent, so it cannot be given another value.", key=definition.key)
     return [one for one in assignments if one.key != definition.key]
 

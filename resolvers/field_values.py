@@ -8,6 +8,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
+from msgspec import UNSET
+
 from resolvers import patterns
 from storage.errors import FieldRequired, Invalid, InvalidFieldValue, UnknownField, shorten, some_of
 from storage.records import FieldDefinition, FieldType, FieldValue, Record
@@ -17,12 +19,12 @@ MAX_TEXT_CHARACTERS = 4096
 MAX_WHOLE_NUMBER = 2**53 - 1
 
 _INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-](?:[01]\d|2[0-3]):[0-5]\d))", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?(?:([Zz])|([+-](?:[01]\d|2[0-3]):[0-5]\d))", re.ASCII
 )
 
 
 class FieldAssignment(Record, frozen=True, kw_only=False):
-    """A value as a client sent it; None removes the field."""
+    """A value as a client sent it; None removes the field, UNSET leaves it as it is."""
 
     key: str
     value: object
@@ -51,6 +53,8 @@ def assign(
     fields = dict(current)
     for assignment in assignments:
         definition = _defined(assignment.key, definitions, changed)
+        if assignment.value is UNSET:
+            continue
         if assignment.value is not None:
             fields[definition.key] = check(definition, assignment.value)
         elif definition.required:
@@ -150,7 +154,7 @@ def _sum(definition: FieldDefinition, held: FieldValue, by: float) -> FieldValue
     added = convert(definition, by, subject=subject)
     assert isinstance(held, int | float)
     assert isinstance(added, int | float)
-    if isinstance(held, int) and added == int(added) and abs(added) <= MAX_WHOLE_NUMBER:
+    if isinstance(held, int) and added == int(added):
         added = int(added)  # GraphQL sends 1 as 1.0; what counts in whole numbers stays whole
     return convert(definition, held + added, subject=f"{subject}, the result")
 
@@ -172,11 +176,12 @@ def _text(definition: FieldDefinition, value: object, subject: str) -> FieldValu
 def _number(definition: FieldDefinition, value: object, subject: str) -> FieldValue:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise refusal(definition, value, subject=subject)
-    if isinstance(value, int) and abs(value) > MAX_WHOLE_NUMBER:
-        expected = f"NUMBER, if whole from -{MAX_WHOLE_NUMBER} to {MAX_WHOLE_NUMBER}"
-        raise refusal(definition, value, subject=subject, expected=expected)
     if isinstance(value, float) and not math.isfinite(value):
         raise refusal(definition, value, subject=subject, expected="NUMBER that is finite")
+    # A float beyond this is whole, and stands for others beside it: what is added to it may be lost without a word.
+    if abs(value) > MAX_WHOLE_NUMBER:
+        expected = f"NUMBER from -{MAX_WHOLE_NUMBER} to {MAX_WHOLE_NUMBER}"
+        raise refusal(definition, value, subject=subject, expected=expected)
     return value
 
 

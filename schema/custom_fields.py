@@ -10,7 +10,7 @@ from resolvers import custom_fields
 from resolvers.custom_fields import FieldRef
 from resolvers.field_values import FieldAssignment, FieldIncrement
 from schema.context import Info
-from schema.fields import api_input, api_type, describe_enum, field, query_field
+from schema.fields import api_input, api_type, describe_enum, field, given, query_field
 from schema.scalars import FieldValue, Long
 from storage import records
 from storage.removals import Removal
@@ -26,7 +26,7 @@ describe_enum(
     records.FieldType,
     "What a custom field holds.",
     TEXT="A String. May be restricted by a pattern.",
-    NUMBER="An Int or a Float; whole numbers up to 2^53 - 1 are exact. Can be incremented atomically.",
+    NUMBER="An Int or a Float of at most 2^53 - 1, up to which whole numbers are exact. Can be incremented atomically.",
     BOOLEAN="A Boolean.",
     DATETIME="A point in time, written as a String in the form of `DateTime`. Compared as an instant.",
     SELECT="One of the definition's options, as a String.",
@@ -150,8 +150,9 @@ class CustomFieldInput:
 
     key: str
     """The key of the field's definition; `UNKNOWN_FIELD` when there is none for this target."""
-    value: FieldValue | None = None
-    """What the field will hold, `INVALID_FIELD_VALUE` when its definition forbids that; null removes the field."""
+    value: FieldValue | None = strawberry.UNSET
+    """What the field will hold, `INVALID_FIELD_VALUE` when its definition forbids that; null removes the field, and
+    absent leaves it as it is."""
 
 
 @api_input
@@ -175,19 +176,19 @@ class CustomFieldRef:
     """The value to look for; `INVALID_FIELD_VALUE` when no such field could ever hold it."""
 
 
-def ref_of(given: CustomFieldRef | None) -> FieldRef | None:
+def ref_of(ref: CustomFieldRef | None) -> FieldRef | None:
     """The reference, when it is what was chosen to name something by."""
-    return FieldRef(key=given.key, value=given.value) if given else None
+    return FieldRef(key=ref.key, value=ref.value) if ref else None
 
 
 def assignments(inputs: Sequence[CustomFieldInput] | None) -> list[FieldAssignment]:
     """The values to write; no list at all writes none."""
-    return [FieldAssignment(key=given.key, value=given.value) for given in inputs or ()]
+    return [FieldAssignment(key=one.key, value=given(one.value)) for one in inputs or ()]
 
 
 def increments(inputs: Sequence[FieldIncrementInput] | None) -> list[FieldIncrement]:
     """The numbers to add; no list at all adds none."""
-    return [FieldIncrement(key=given.key, by=given.by) for given in inputs or ()]
+    return [FieldIncrement(key=one.key, by=one.by) for one in inputs or ()]
 
 
 def _out(value: records.FieldValue) -> FieldValue:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from resolvers.field_values import FieldAssignment, FieldIncrement, assign, check, parse_instant
 from storage.errors import FieldRequired, Invalid, InvalidFieldValue, UnknownField
@@ -53,7 +54,14 @@ def test_null_removes_a_field_and_one_that_is_not_there_is_no_error() -> None:
     assert change({"count": 1}, ("name", None)) == {"count": 1}
 
 
-@pytest.mark.parametrize("value", ["x", None])
+def test_a_field_whose_value_is_absent_stays_as_it_is() -> None:
+    assert change({"name": "Ada", "count": 1}, ("name", UNSET)) == {"name": "Ada", "count": 1}
+    assert change({"owner": "Ada"}, ("owner", UNSET), required=True) == {"owner": "Ada"}
+    with pytest.raises(FieldRequired):
+        change({}, ("owner", UNSET), required=True, creating=True)
+
+
+@pytest.mark.parametrize("value", ["x", None, UNSET])
 def test_an_unknown_key_is_refused(value: object) -> None:
     with pytest.raises(UnknownField) as refused:
         change({}, ("$where", value))
@@ -89,7 +97,6 @@ def test_a_required_field_is_asked_for_at_creation_and_cannot_be_removed() -> No
         (2, -3.0, -1),
         (2, 0.5, 2.5),
         (2.5, 0.5, 3.0),
-        (5, 1e300, 1e300),
         (2**53 - 2, 1.0, 2**53 - 1),
     ],
 )
@@ -102,7 +109,19 @@ def test_an_increment_adds_to_what_is_there_and_missing_counts_as_0(
     assert type(after["count"]) is type(expected)
 
 
-@pytest.mark.parametrize(("held", "by"), [(2**53 - 1, 1.0), (1e308, 1e308), (0, float("nan")), (0, float("inf"))])
+@pytest.mark.parametrize(
+    ("held", "by"),
+    [
+        (2**53 - 1, 1.0),
+        (2**53 - 1, 0.5),
+        (2.0**53 - 1, 1.0),
+        (1, 2.0**53),
+        (-1, -(2.0**53)),
+        (5, 1e300),
+        (0, float("nan")),
+        (0, float("inf")),
+    ],
+)
 def test_an_increment_beyond_what_a_number_holds_is_refused(held: float, by: float) -> None:
     with pytest.raises(InvalidFieldValue) as refused:
         change({"count": held}, increments=(("count", by),))
@@ -158,8 +177,14 @@ def test_a_value_that_fits_is_held(definition: FieldDefinition, value: object, h
         (
             define(FieldType.NUMBER),
             2**53,
-            "NUMBER, if whole from -9007199254740991 to 9007199254740991",
+            "NUMBER from -9007199254740991 to 9007199254740991",
             "9007199254740992 (Int)",
+        ),
+        (
+            define(FieldType.NUMBER),
+            -(2.0**53),
+            "NUMBER from -9007199254740991 to 9007199254740991",
+            "-9007199254740992.0 (Float)",
         ),
         (define(FieldType.BOOLEAN), 1, "BOOLEAN", "1 (Int)"),
         (define(FieldType.SELECT, options=("a", "b")), "c", 'SELECT of "a", "b"', '"c" (String)'),
@@ -193,6 +218,7 @@ def test_a_multi_select_wants_a_list() -> None:
         ("2026-01-31t12:00:00z", NOON),
         ("2026-01-31T12:00:00.5Z", NOON.replace(microsecond=500_000)),
         ("2026-01-31T12:00:00.123999999Z", NOON.replace(microsecond=123_000)),
+        ("2026-01-31T12:00:00.1239999999999999Z", NOON.replace(microsecond=123_000)),
         ("2026-01-31T06:30:00-05:30", NOON),
     ],
 )
