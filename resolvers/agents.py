@@ -75,7 +75,13 @@ async def list_agents(
     parts = [expression, AttributeCondition("isAgent", Operator.EQ, True)]
     if routable is not None:
         parts.append(AttributeCondition("routable", Operator.EQ, routable))
-    return await users.read_page(context.reader, And(tuple(parts)), first=validation.page_size(first), after=after)
+    return await users.read_page(
+        context.reader,
+        And(tuple(parts)),
+        order=users.AGENTS_BY_CREATION,
+        first=validation.page_size(first),
+        after=after,
+    )
 
 
 @query("users:read")

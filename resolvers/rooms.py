@@ -18,7 +18,7 @@ from resolvers.operations import Change, mutation, query
 from resolvers.room_changes import RoomChange
 from resolvers.routing import external_until
 from resolvers.serving import let_go, resumed, take_on
-from storage import pages, rooms, visitors
+from storage import rooms, visitors
 from storage.database import new_id
 from storage.errors import (
     Invalid,
@@ -65,7 +65,7 @@ async def list_rooms(
     (STARTED_AT or PRIORITY, descending)."""
     expression = await bind(context.reader, FieldTarget.ROOM, where)
     field, descending = order_by or ("STARTED_AT", False)
-    order = rooms.BY_PRIORITY if field == "PRIORITY" else pages.BY_CREATION
+    order = rooms.BY_PRIORITY if field == "PRIORITY" else rooms.BY_CREATION
     return await rooms.read_page(
         context.reader,
         And((expression, access.visible_rooms(context.caller))),

@@ -12,7 +12,7 @@ from resolvers.field_values import FieldAssignment
 from resolvers.operations import Change, mutation, query
 from resolvers.roles import check_granted
 from resolvers.serving import requeue_rooms_of
-from storage import pages, tokens, users
+from storage import tokens, users
 from storage.database import new_id
 from storage.errors import Invalid
 from storage.facts import UserCreated, UserPresenceChanged, UserUpdated
@@ -59,7 +59,7 @@ async def list_users(
     """Users that match, in the order of their creation unless told otherwise: (CREATED_AT or USERNAME, descending)."""
     expression = await bind(context.reader, FieldTarget.USER, where)
     field, descending = order_by or ("CREATED_AT", False)
-    order = users.BY_USERNAME if field == "USERNAME" else pages.BY_CREATION
+    order = users.BY_USERNAME if field == "USERNAME" else users.BY_CREATION
     return await users.read_page(
         context.reader,
         expression,

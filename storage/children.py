@@ -8,7 +8,7 @@ from typing import TypeVar
 from pymongo import ASCENDING
 
 from storage.database import ONE_BATCH, Document
-from storage.pages import BY_CREATION, COUNT_LIMIT, Page
+from storage.pages import COUNT_LIMIT, Order, Page
 from storage.transactions import Reader
 
 T = TypeVar("T")
@@ -21,6 +21,11 @@ class Link:
     parents: str
     children: str
     path: str
+
+    @property
+    def order(self) -> Order:
+        """The order of their creation, in the lists of this link."""
+        return Order(f"{self.parents}.{self.children}")
 
 
 async def read_pages(
@@ -37,11 +42,11 @@ async def read_pages(
 
     Raises InvalidCursor.
     """
-    bounded = query if after is None else {"$and": [query, BY_CREATION.after(after)]}
+    bounded = query if after is None else {"$and": [query, link.order.after(after)]}
     found = await read_documents(reader, link, parent_ids, bounded, limit=first + 1)
     totals = Totals(lambda: count(reader, link, parent_ids, query))
     kept = {parent_id: documents[:first] for parent_id, documents in found.items()}
-    cursors = {parent_id: [BY_CREATION.cursor(one) for one in documents] for parent_id, documents in kept.items()}
+    cursors = {parent_id: [link.order.cursor(one) for one in documents] for parent_id, documents in kept.items()}
     # Decoded together, so that what they need to be decoded is looked for once.
     items = iter(await decode([document for documents in kept.values() for document in documents]))
     return {

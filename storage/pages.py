@@ -37,10 +37,13 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One way to sort a list: by a path of its documents, if any, then by id; both in the same direction."""
+    """One way to sort one list: by a path of its documents, if any, then by id; both in the same direction."""
 
+    #: Of the list and the way, as cursors name them: a cursor is good for no other.
     name: str
     path: str | None = None
+    #: What documents hold at the path.
+    kind: type[str | int] = str
     descending: bool = False
     #: No two documents have the same at the path, so that ids have nothing to decide.
     unique: bool = False
@@ -63,7 +66,7 @@ class Order:
             return {"_id": {beyond: last}}
         value, last = page_values(cursor, self.name, 2)
         _texts([last])
-        if not isinstance(value, str | int) or (isinstance(value, int) and abs(value) >= 2**63):
+        if type(value) is not self.kind or (isinstance(value, int) and abs(value) >= 2**63):
             raise InvalidCursor
         if self.unique:
             return {self.path: {beyond: value}}
@@ -74,9 +77,6 @@ class Order:
         return page_cursor(self.name, values)
 
 
-BY_CREATION = Order("created")
-
-
 def _texts(values: Sequence[object]) -> Sequence[object]:
     if not all(isinstance(value, str) for value in values):
         raise InvalidCursor
@@ -84,7 +84,7 @@ def _texts(values: Sequence[object]) -> Sequence[object]:
 
 
 async def read(
-    reader: Reader, kind: Kind[E], query: Document, *, order: Order = BY_CREATION, first: int, after: str | None
+    reader: Reader, kind: Kind[E], query: Document, *, order: Order, first: int, after: str | None
 ) -> Page[E]:
     """Up to `first` of the entities that match, after the cursor. Raises InvalidCursor."""
 

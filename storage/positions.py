@@ -24,7 +24,7 @@ def event_sequence(cursor: str, *, key: str = "after") -> int:
 
 
 def page_cursor(order: str, values: list[object]) -> str:
-    """The cursor after the item that has these values of the order's keys."""
+    """The cursor after the item that has these values of the order's keys; `order` names the list too."""
     return _encode([order, *values])
 
 

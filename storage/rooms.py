@@ -22,7 +22,8 @@ from storage.transactions import Reader, Transaction
 
 KIND = Kind("rooms", Room, noun="room", target=FieldTarget.ROOM)
 OF_AGENTS = Link("users", "rooms", "servedById")
-BY_PRIORITY = Order("priority", "priority")
+BY_CREATION = Order("rooms")
+BY_PRIORITY = Order("rooms.priority", "priority", kind=int)
 #: Highest priority first, then longest waiting.
 WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
 _QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
@@ -97,7 +98,7 @@ def _joined(collection: str, local: str, name: str) -> Mapping[str, object]:
 
 
 async def read_page(
-    reader: Reader, where: Expression, *, order: Order = pages.BY_CREATION, first: int, after: str | None
+    reader: Reader, where: Expression, *, order: Order = BY_CREATION, first: int, after: str | None
 ) -> Page[Room]:
     query = to_query(where, FieldTarget.ROOM)
     if bounds := id_bounds(where):

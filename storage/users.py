@@ -29,7 +29,10 @@ def _derive(user: User, document: Document) -> None:
 
 KIND = Kind("users", User, noun="user", target=FieldTarget.USER, derive=_derive)
 OF_DEPARTMENTS = Link("departments", "users", "agent.departmentIds")
-BY_USERNAME = Order("username", "usernameKey", unique=True)
+BY_CREATION = Order("users")
+BY_USERNAME = Order("users.username", "usernameKey", unique=True)
+#: The list of agents is one of its own.
+AGENTS_BY_CREATION = Order("agents")
 
 
 async def get(reader: Reader, user_id: str, *, key: str = "userId") -> User:
@@ -65,7 +68,7 @@ async def is_held(reader: Reader, definition: FieldDefinition, value: object) ->
 
 
 async def read_page(
-    reader: Reader, where: Expression, *, order: Order = pages.BY_CREATION, first: int, after: str | None
+    reader: Reader, where: Expression, *, order: Order = BY_CREATION, first: int, after: str | None
 ) -> Page[User]:
     return await pages.read(reader, KIND, to_query(where, FieldTarget.USER), order=order, first=first, after=after)
 

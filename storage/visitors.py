@@ -9,7 +9,7 @@ from storage.database import Document
 from storage.entities import Kind
 from storage.facts import VisitorSaved
 from storage.filters import Expression
-from storage.pages import Page
+from storage.pages import Order, Page
 from storage.queries import to_query
 from storage.records import FieldDefinition, FieldTarget, Visitor
 from storage.transactions import Conflict, Reader, Transaction
@@ -21,6 +21,7 @@ def _derive(visitor: Visitor, document: Document) -> None:
 
 
 KIND = Kind("visitors", Visitor, noun="visitor", target=FieldTarget.VISITOR, derive=_derive)
+BY_CREATION = Order("visitors")
 
 
 async def find(reader: Reader, visitor_id: str) -> Visitor | None:
@@ -46,7 +47,8 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Visitor]:
 
 
 async def read_page(reader: Reader, where: Expression, *, first: int, after: str | None) -> Page[Visitor]:
-    return await pages.read(reader, KIND, to_query(where, FieldTarget.VISITOR), first=first, after=after)
+    query = to_query(where, FieldTarget.VISITOR)
+    return await pages.read(reader, KIND, query, order=BY_CREATION, first=first, after=after)
 
 
 async def insert(tx: Transaction, visitor: Visitor) -> Visitor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resolvers import agents, messages, rooms, users, visitors
+from resolvers import agents, departments, messages, rooms, users, visitors
 from storage import children, pages
 from storage import rooms as stored_rooms
 from storage import users as stored_users
@@ -198,20 +198,54 @@ async def test_a_cursor_is_good_for_its_own_list_in_its_own_order(world: World) 
         await rooms.list_rooms(context, after=created, order_by=("PRIORITY", False))
 
 
+async def test_a_cursor_of_one_list_is_good_for_no_other(world: World) -> None:
+    await world.waiting()
+    context, department = world.context, (await departments.list_departments(world.context))[0].id
+    room = (await rooms.list_rooms(context)).items[0].id
+    agent = await world.agent("agent")
+    await world.assigned(agent)
+    await messages.send_message(context, room_id=room, text="Hello")
+    cursors = [
+        (await users.list_users(context)).cursors[0],
+        (await agents.list_agents(context)).cursors[0],
+        (await rooms.list_rooms(context)).cursors[0],
+        (await visitors.list_visitors(context)).cursors[0],
+        (await rooms.list_rooms_of(context, [agent.id]))[agent.id].cursors[0],
+        (await messages.list_messages(context, [room]))[room].cursors[0],
+    ]
+    lists: list[Callable[[str], Awaitable[object]]] = [
+        lambda after: users.list_users(context, after=after),
+        lambda after: agents.list_agents(context, after=after),
+        lambda after: rooms.list_rooms(context, after=after),
+        lambda after: visitors.list_visitors(context, after=after),
+        lambda after: rooms.list_rooms_of(context, [agent.id], after=after),
+        lambda after: messages.list_messages(context, [room], after=after),
+        lambda after: agents.list_agents_of(context, [department], after=after),
+    ]
+
+    for number, cursor in enumerate(cursors):
+        for other, read in enumerate(lists):
+            if number == other:
+                await read(cursor)
+            else:
+                with pytest.raises(InvalidCursor):
+                    await read(cursor)
+
+
 @pytest.mark.parametrize("values", [[None], [1], [["a"]], [{"$gt": ""}], [True], [b"a"], ["a", "b"], []])
 async def test_a_cursor_that_somebody_made_up_is_refused(world: World, values: list[object]) -> None:
-    made_up = page_cursor("created", values)
-
     with pytest.raises(InvalidCursor):
-        await users.list_users(world.context, after=made_up)
+        await users.list_users(world.context, after=page_cursor("users", values))
     with pytest.raises(InvalidCursor):
-        await agents.list_agents_of(world.context, ["x"], after=made_up)
+        await agents.list_agents_of(world.context, ["x"], after=page_cursor("departments.users", values))
 
 
-@pytest.mark.parametrize("values", [[None, "a"], [{}, "a"], [1.5, "a"], [2**64 - 1, "a"], [[1], "a"], [1, 2], [1]])
+@pytest.mark.parametrize(
+    "values", [[None, "a"], [True, "a"], ["1", "a"], [{}, "a"], [1.5, "a"], [2**64 - 1, "a"], [[1], "a"], [1, 2], [1]]
+)
 async def test_so_is_one_in_another_order(world: World, values: list[object]) -> None:
     with pytest.raises(InvalidCursor):
-        await rooms.list_rooms(world.context, after=page_cursor("priority", values), order_by=("PRIORITY", False))
+        await rooms.list_rooms(world.context, after=page_cursor("rooms.priority", values), order_by=("PRIORITY", False))
 
 
 @pytest.mark.parametrize("first", [0, -1, 201, 2**31 - 1])

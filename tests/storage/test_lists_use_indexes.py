@@ -12,7 +12,7 @@ from storage.children import first_of, look
 from storage.database import new_id
 from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
 from storage.indexes import INDEXES
-from storage.pages import BY_CREATION, Order
+from storage.pages import Order
 from storage.positions import page_cursor
 from storage.queries import to_query
 from storage.records import FieldTarget
@@ -68,6 +68,9 @@ def database(mongodb_uri: str) -> Iterator[Database[dict[str, Any]]]:
             database[name].create_indexes(list(INDEXES[name]))
         yield database
         client.drop_database("test-lists-use-indexes")
+
+
+BY_CREATION = Order("any")
 
 
 def examined(
@@ -192,7 +195,7 @@ def test_emails_are_found_by_how_they_begin(database: Database[dict[str, Any]]) 
 def test_lists_of_many_parents_examine_what_they_show(database: Database[dict[str, Any]], after: str | None) -> None:
     departments = [f"D{number}" for number in range(25)]
     database["departments"].insert_many([{"_id": one} for one in departments] if after is None else [{"_id": "last"}])
-    query = {} if after is None else BY_CREATION.after(page_cursor("created", [after]))
+    query = {} if after is None else OF_DEPARTMENTS.order.after(page_cursor(OF_DEPARTMENTS.order.name, [after]))
     pipeline = look(OF_DEPARTMENTS, departments, first_of(query, 11))
 
     plan = database.command(
