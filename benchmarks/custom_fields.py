@@ -25,7 +25,7 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 
 from benchmarks.routing import Client, Measured, measure, server
-from storage import custom_fields, indexes, users
+from storage import custom_fields, indexes, unique_indexes, users
 from storage.catalog import Catalog
 from storage.database import Database, new_id
 from storage.entities import encode
@@ -156,7 +156,7 @@ async def load(reader: Reader, count: int) -> None:
     await collection.create_indexes(list(indexes.INDEXES["users"]))
     for definition in reader.catalog.definitions(FieldTarget.USER).values():
         if definition.unique:
-            await custom_fields.create_unique_index(reader, definition)
+            await unique_indexes.create(reader.database, definition)
     print(f"{count:,} users are there after {time.perf_counter() - began:.0f} s.", flush=True)
 
 

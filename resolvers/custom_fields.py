@@ -5,21 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from resolvers import field_values, filters
+from resolvers import field_values, filters, offenders
 from resolvers.context import Context
 from resolvers.field_definitions import check_definition
 from resolvers.field_values import FieldAssignment, FieldIncrement
 from resolvers.operations import Change, mutation, query
-from storage import custom_fields, removals
-from storage.database import new_id
-from storage.errors import Duplicate, FieldRequired, Invalid, InvalidFieldValue, shorten, some_of
+from storage import custom_fields, removals, unique_indexes
+from storage.errors import Invalid, shorten
 from storage.filters import And, Expression, FieldCondition, Not, Or
 from storage.records import FieldDefinition, FieldTarget, FieldType, FieldValue, Record
 from storage.removals import Removal
-from storage.transactions import Conflict, Reader
+from storage.transactions import Reader, Transaction
 
-#: How many offenders a refusal names.
-OFFENDERS = 5
 #: Of one target. Every process knows all definitions, and every entity may hold a value of each.
 MAX_DEFINITIONS = 500
 #: Of one target: each has an index of its own, of which MongoDB takes 64 in all.
@@ -54,7 +51,7 @@ async def define_custom_field(
     """Define a field. A required one binds whatever is created from then on; what is there may be without a value."""
     tx = change.tx
     definition = FieldDefinition(
-        id=new_id(tx.now),
+        id=tx.lasting.id,  # the same in every attempt, and so its index
         target=target,
         key=key,
         type=type,
@@ -65,14 +62,14 @@ async def define_custom_field(
         pattern=pattern,
     )
     check_definition(definition)
+    await custom_fields.refuse_taken(tx, definition)
     if await custom_fields.count(tx, target) >= MAX_DEFINITIONS:
-        raise Invalid(f"{_holders(definition)} take up to {MAX_DEFINITIONS} custom fields.", key="key")
+        raise Invalid(f"{offenders.holders(definition)} take up to {MAX_DEFINITIONS} custom fields.", key="key")
     if unique:
         await _refuse_too_many(tx, definition)
-    # The index comes first: from the moment the field is known, MongoDB keeps it unique. An index left behind by a
-    # change that failed after this is on a path that no field will ever have.
-    if unique:
-        await custom_fields.create_unique_index(tx, definition)
+        # The index comes first: from the moment the field is known, MongoDB keeps it unique.
+        await custom_fields.claim(tx, definition)
+        await unique_indexes.create(tx.database, definition)
     return await custom_fields.insert(tx, definition)
 
 
@@ -87,7 +84,11 @@ async def update_custom_field(
     options: Sequence[str] | UnsetType | None = UNSET,
     pattern: str | UnsetType | None = UNSET,
 ) -> FieldDefinition:
-    """Change a field's label or rules. Refused, with the first offenders, when values held already break a new rule."""
+    """Change a field's label or rules. Refused, with the first offenders, when values held already break a new rule.
+
+    Values that are being written meanwhile by an older rule count as held: a tighter one is announced first, and looked
+    at again when nobody writes by the older one any more.
+    """
     tx = change.tx
     before = await custom_fields.get(tx, id)
     after = msgspec.structs.replace(
@@ -101,18 +102,12 @@ async def update_custom_field(
     check_definition(after)
     if after == before:
         return before
-    if after.required and not before.required:
-        await _refuse_missing(tx, after)
-    if set(before.options) - set(after.options) or (after.pattern and after.pattern != before.pattern):
-        await _refuse_misfits(tx, after)
+    await offenders.refuse(tx, before, after)
+    if offenders.is_tighter(before, after):
+        await custom_fields.announce(tx, after)
+        await offenders.refuse(tx, before, after)
     if after.unique and not before.unique:
-        await _refuse_too_many(tx, after)
-        if await removals.awaits_index(tx, id):
-            raise Conflict  # it was unique a moment ago, and the index of then has to go first
-        await _refuse_duplicates(tx, after)
-        await custom_fields.create_unique_index(tx, after)
-    if before.unique and not after.unique:
-        await removals.insert_index(tx, after)  # dropped once this is true
+        await _make_unique(tx, after)
     return await custom_fields.update(tx, before, after)
 
 
@@ -130,57 +125,18 @@ async def remove_custom_field(change: Change, *, id: str) -> FieldDefinition:
     return definition
 
 
+async def _make_unique(tx: Transaction, definition: FieldDefinition) -> None:
+    """Have MongoDB keep a field unique that is about to be so."""
+    await _refuse_too_many(tx, definition)
+    await offenders.refuse_duplicates(tx, definition)
+    if definition.id not in tx.lasting.claimed:
+        await custom_fields.claim(tx, definition)
+    await unique_indexes.create(tx.database, definition)
+
+
 async def _refuse_too_many(reader: Reader, definition: FieldDefinition) -> None:
     if await custom_fields.count(reader, definition.target, unique=True) >= MAX_UNIQUE:
-        raise Invalid(f"{_holders(definition)} take up to {MAX_UNIQUE} unique custom fields.", key="unique")
-
-
-async def _refuse_missing(reader: Reader, definition: FieldDefinition) -> None:
-    offenders = await custom_fields.without_value(reader, definition, limit=OFFENDERS + 1)
-    if offenders:
-        raise FieldRequired(
-            f"{_holders(definition)} without {shorten(definition.key)} exist, so it cannot be required: "
-            f"{some_of(offenders, OFFENDERS)}. Give them a value first.",
-            key=definition.key,
-            offenders=offenders[:OFFENDERS],
-        )
-
-
-async def _refuse_duplicates(reader: Reader, definition: FieldDefinition) -> None:
-    offenders = await custom_fields.duplicates(reader, definition, limit=OFFENDERS)
-    if offenders:
-        named = "; ".join(f"{shorten(value)} by {some_of(ids, 3)}" for value, ids in offenders)
-        raise Duplicate(
-            f"{shorten(definition.key)} cannot be unique: several {_holders(definition).lower()} hold the same value: "
-            f"{named}.",
-            key=definition.key,
-            offenders=[holder for _, ids in offenders for holder in ids][:OFFENDERS],
-        )
-
-
-async def _refuse_misfits(reader: Reader, definition: FieldDefinition) -> None:
-    offenders: list[str] = []
-    expected: object = None
-    async for holder, value in custom_fields.iterate_values(reader, definition):
-        try:
-            field_values.check(definition, value)
-        except InvalidFieldValue as error:
-            offenders.append(holder)
-            expected = error.data["expected"]
-        if len(offenders) > OFFENDERS:
-            break
-    if offenders:
-        raise InvalidFieldValue(
-            f"Values of {shorten(definition.key)} that are held already break the new rule: "
-            f"{some_of(offenders, OFFENDERS)}.",
-            key=definition.key,
-            expected=str(expected),
-            offenders=offenders[:OFFENDERS],
-        )
-
-
-def _holders(definition: FieldDefinition) -> str:
-    return f"{definition.target.value.capitalize()}s"
+        raise Invalid(f"{offenders.holders(definition)} take up to {MAX_UNIQUE} unique custom fields.", key="unique")
 
 
 # ---------------------------------------------------------------- for everybody else
@@ -196,7 +152,7 @@ async def definitions_of(reader: Reader, target: FieldTarget, keys: Iterable[str
 
 
 async def assign(
-    reader: Reader,
+    tx: Transaction,
     target: FieldTarget,
     current: Mapping[str, FieldValue],
     assignments: Sequence[FieldAssignment] | None,
@@ -204,13 +160,20 @@ async def assign(
     increments: Sequence[FieldIncrement] | None = None,
     creating: bool = False,
 ) -> dict[str, FieldValue]:
-    """The custom fields of an entity after a change (field_values.assign)."""
+    """The custom fields of an entity after a change (field_values.assign).
+
+    The change is committed only if the definitions are then as they are now.
+    """
     keys = [one.key for one in assignments or ()] + [one.key for one in increments or ()]
+    definitions = await definitions_of(tx, target, keys)
+    if keys or (creating and definitions):
+        tx.rely_on_definitions()
     return field_values.assign(
         current,
         assignments or (),
         increments=increments or (),
-        definitions=await definitions_of(reader, target, keys),
+        definitions=definitions,
+        coming=tx.catalog.coming(target),
         creating=creating,
     )
 

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from msgspec import UNSET
 
@@ -43,9 +44,12 @@ def assign(
     *,
     increments: Sequence[FieldIncrement] = (),
     definitions: Mapping[str, FieldDefinition],
+    coming: Mapping[str, FieldDefinition] = MappingProxyType({}),
     creating: bool,
 ) -> dict[str, FieldValue]:
     """The custom fields of an entity after a change, by key; `definitions` are those of its target.
+
+    What is given has to fit both them and what is `coming`, which is what some of them are to be.
 
     Raises UnknownField, InvalidFieldValue, FieldRequired, and Invalid for a key that is given twice.
     """
@@ -55,9 +59,11 @@ def assign(
         definition = _defined(assignment.key, definitions, changed)
         if assignment.value is UNSET:
             continue
+        rules = [rule for rule in (definition, coming.get(definition.key)) if rule is not None]
         if assignment.value is not None:
-            fields[definition.key] = check(definition, assignment.value)
-        elif definition.required:
+            for rule in rules:
+                fields[definition.key] = check(rule, assignment.value)
+        elif any(rule.required for rule in rules):
             raise FieldRequired(f"Custom field {shorten(definition.key)} is required.", key=definition.key)
         else:
             fields.pop(definition.key, None)
@@ -65,7 +71,8 @@ def assign(
         definition = _defined(increment.key, definitions, changed)
         fields[definition.key] = _sum(definition, fields.get(definition.key, 0), increment.by)
     if creating:
-        missing = [one.key for one in definitions.values() if one.required and one.key not in fields]
+        required = [one.key for one in (*definitions.values(), *coming.values()) if one.required]
+        missing = [key for key in dict.fromkeys(required) if key not in fields]
         if missing:
             raise FieldRequired(f"Required custom fields are missing: {some_of(missing)}.", key=missing[0])
     return fields

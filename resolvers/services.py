@@ -89,9 +89,9 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
             pause = MAINTENANCE_SECONDS
             try:
                 if await leases.hold(storage.database, "maintenance", holder=holder, seconds=LEASE_SECONDS):
-                    await maintenance.tend_unique_fields(storage.reader)
+                    await maintenance.tend_rules(storage.reader, storage.process)
                     await maintenance.trim_log(storage.log, keep=retention)
-                    if await maintenance.purge_removed_fields(storage.reader):
+                    if await maintenance.purge_removed_fields(storage.reader, storage.process):
                         pause = BUSY_PAUSE_SECONDS
                     else:
                         await maintenance.forget_removals(storage.reader)

@@ -1,8 +1,10 @@
 """The definitions of custom fields as one process knows them, so that no read and no write has to ask for them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from storage import rules
 from storage.database import Database, to_record
 from storage.facts import CustomFieldRemoved, FieldFact
 from storage.records import FieldDefinition, FieldTarget
@@ -12,6 +14,7 @@ class Catalog:
     """The definitions as this process knows them: read once, then kept current by the facts about them."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._definitions = database["custom_fields"]
         self._by_id: dict[str, FieldDefinition] = {}
         self._by_key: dict[FieldTarget, dict[str, FieldDefinition]] = {target: {} for target in FieldTarget}
@@ -19,8 +22,13 @@ class Catalog:
         self._reading = asyncio.Lock()
         #: What was heard while the definitions were being read, which may be newer than what that read saw.
         self._heard: list[FieldFact] = []
+        self._coming: Mapping[str, FieldDefinition] = {}
         #: Grows whenever what is known changes. Values that were checked at one number are not written at another.
         self.revision = 0
+        #: What is known is at least as new as the rules of this epoch (rules.py).
+        self.epoch = 0
+        #: How many attempts at a change go by what was known at each epoch.
+        self._relied_on: Counter[int] = Counter()
 
     def definitions(self, target: FieldTarget) -> Mapping[str, FieldDefinition]:
         """The definitions of a target by key."""
@@ -31,15 +39,49 @@ class Catalog:
         """The definitions of all targets by id."""
         return self._by_id
 
+    def coming(self, target: FieldTarget) -> Mapping[str, FieldDefinition]:
+        """What is to become of definitions of a target, by key: values that are written have to fit it as well."""
+        return {
+            known.key: rule
+            for one, rule in self._coming.items()
+            if (known := self._by_id.get(one)) is not None and known.target is target
+        }
+
+    def rely(self) -> int:
+        """The epoch that an attempt goes by from now on, until it is let go."""
+        self._relied_on[self.epoch] += 1
+        return self.epoch
+
+    def let_go(self, epoch: int) -> None:
+        self._relied_on[epoch] -= 1
+        if not self._relied_on[epoch]:
+            del self._relied_on[epoch]
+
+    @property
+    def settled(self) -> int:
+        """No attempt of this process goes by an older epoch, and none ever will."""
+        return min(self._relied_on, default=self.epoch)
+
+    async def catch_up(self) -> None:
+        """Read the definitions anew if there is a newer epoch."""
+        if await rules.read_epoch(self._database) != self.epoch:
+            await self.refresh()
+
     async def refresh(self) -> None:
-        """Read all definitions anew."""
+        """Read all definitions anew, and what is to become of them."""
         async with self._reading:
             self._heard.clear()
+            # Before the definitions, which may be newer than the epoch but never older.
+            current_rules = await rules.read(self._database)
             documents = await self._definitions.find({}).to_list(None)
             current: list[FieldDefinition] = [to_record(document, FieldDefinition) for document in documents]
             self._know({one.id: one for one in current if one.id not in self._gone})
             for fact in self._heard:
                 self._take_in(fact)
+            if self._coming != current_rules.coming:
+                self._coming = current_rules.coming
+                self.revision += 1
+            self.epoch = current_rules.epoch
 
     async def learn(self, definition_ids: Iterable[str]) -> None:
         """Make sure that those definitions are known, or known to be gone.

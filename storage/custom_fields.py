@@ -1,16 +1,15 @@
-"""Definitions of custom fields: stored, removed with their values, and kept unique by an index of their own.
+"""Definitions of custom fields: stored, changed in steps, removed with their values; and who holds which values.
 
-What removed ones leave to be tidied up is in removals.py.
+What removed ones leave to be tidied up is in removals.py, what keeps values unique in unique_indexes.py.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from pymongo import ASCENDING
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import DuplicateKeyError
 
-from storage import entities, removals
+from storage import entities, removals, rules, unique_indexes
 from storage.database import Collection, Document
 from storage.entities import Kind
 from storage.errors import Duplicate, shorten
@@ -18,16 +17,9 @@ from storage.facts import CustomFieldDefined, CustomFieldRemoved, CustomFieldUpd
 from storage.field_values import ANY, option_key
 from storage.records import FieldDefinition, FieldTarget, RoomStatus
 from storage.transactions import Conflict, Reader, Transaction
+from storage.unique_indexes import HOLDERS
 
 KIND = Kind("custom_fields", FieldDefinition, noun="custom field definition")
-
-#: Where the values of a target's fields are.
-HOLDERS: Mapping[FieldTarget, str] = MappingProxyType(
-    {FieldTarget.USER: "users", FieldTarget.VISITOR: "visitors", FieldTarget.ROOM: "rooms"}
-)
-INDEX_NAME = "unique_"
-DUPLICATE_KEY = 11_000
-INDEX_NOT_FOUND = 27
 
 
 async def get(reader: Reader, definition_id: str) -> FieldDefinition:
@@ -45,15 +37,15 @@ async def insert(tx: Transaction, definition: FieldDefinition) -> FieldDefinitio
     try:
         definition = await entities.insert(tx, KIND, definition)
     except DuplicateKeyError:
-        raise Duplicate(
-            f"{definition.target.value.capitalize()}s have a custom field {definition.key} already.", key="key"
-        ) from None
+        raise _taken(definition) from None
+    await _commit_rules(tx, definition.id)
     tx.tell(CustomFieldDefined, definition, definition=definition)
     return definition
 
 
 async def update(tx: Transaction, before: FieldDefinition, after: FieldDefinition) -> FieldDefinition:
     after = await entities.replace(tx, KIND, before, after)
+    await _commit_rules(tx, after.id)
     tx.tell(CustomFieldUpdated, after, definition=after)
     return after
 
@@ -62,6 +54,7 @@ async def delete(tx: Transaction, definition: FieldDefinition) -> None:
     """Remove the definition. Its values are out of reach from then on, since documents hold them by definition id."""
     await entities.delete(tx, KIND, definition)
     await removals.insert(tx, definition)
+    await _commit_rules(tx, definition.id)
     tx.tell(CustomFieldRemoved, definition, number=definition.fact_count + 1, definition=definition)
 
 
@@ -71,51 +64,55 @@ async def count(reader: Reader, target: FieldTarget, *, unique: bool | None = No
     return int(await reader.collection(KIND.collection).count_documents(query))
 
 
+async def refuse_taken(reader: Reader, definition: FieldDefinition) -> None:
+    """Raise Duplicate when its target has a field of that key."""
+    query: Document = {"target": definition.target.value, "key": definition.key}
+    if await reader.collection(KIND.collection).find_one(query, {"_id": 1}) is not None:
+        raise _taken(definition)
+
+
+def _taken(definition: FieldDefinition) -> Duplicate:
+    message = f"{definition.target.value.capitalize()}s have a custom field {definition.key} already."
+    return Duplicate(message, key="key")
+
+
+# ---------------------------------------------------------------- changes in steps
+
+
+async def claim(tx: Transaction, definition: FieldDefinition, *, announced: bool = False) -> int:
+    """Keep everybody else from changing the rules of a definition, and its index, until this change is at its end.
+
+    With `announced`, whoever writes values keeps to the definition from the epoch on that is returned. Starts again
+    while another has a claim (Conflict).
+    """
+    holder = tx.lasting.id
+    tx.lasting.undo[definition.id] = lambda: unique_indexes.give_up(tx.database, definition.id, holder=holder)
+    epoch = await tx.process.claim(definition.id, holder=holder, coming=definition if announced else None)
+    if epoch is None:
+        raise Conflict
+    tx.lasting.claimed.add(definition.id)
+    return epoch
+
+
+async def announce(tx: Transaction, definition: FieldDefinition) -> None:
+    """Return when all values that anybody will write from now on fit the definition that is to be.
+
+    Raises Unavailable when a process does not say so in time.
+    """
+    await tx.process.all_reach(await claim(tx, definition, announced=True))
+
+
+async def _commit_rules(tx: Transaction, definition_id: str) -> None:
+    holder = tx.lasting.id if definition_id in tx.lasting.claimed else None
+    if not await rules.commit(tx.database, await tx.writing(), definition_id, holder=holder):
+        raise Conflict  # others took this process for dead, and what it had claimed from it
+
+
 # ---------------------------------------------------------------- values
 
 
 def _holder(reader: Reader, target: FieldTarget) -> Collection:
     return reader.collection(HOLDERS[target])
-
-
-def unique_index(definition_id: str) -> str:
-    """The name of the index that keeps a unique field unique."""
-    return f"{INDEX_NAME}{definition_id}"
-
-
-async def create_unique_index(reader: Reader, definition: FieldDefinition) -> None:
-    """Let MongoDB refuse a second document with the same value. Raises Duplicate when there is one already."""
-    path = f"fields.{definition.id}"
-    try:
-        await _holder(reader, definition.target).create_index(
-            [(path, ASCENDING)],
-            name=unique_index(definition.id),
-            unique=True,
-            partialFilterExpression={path: {"$exists": True}},
-        )
-    except OperationFailure as error:
-        if error.code != DUPLICATE_KEY:
-            raise
-        raise Duplicate(
-            f"Several {HOLDERS[definition.target]} hold the same {definition.key}.", key=definition.key
-        ) from None
-
-
-async def list_unique_indexes(reader: Reader) -> list[tuple[FieldTarget, str]]:
-    """The indexes of unique fields that there are: each target and definition id."""
-    found: list[tuple[FieldTarget, str]] = []
-    for target in HOLDERS:
-        names = [index["name"] async for index in _holder(reader, target).list_indexes()]
-        found += [(target, name.removeprefix(INDEX_NAME)) for name in names if name.startswith(INDEX_NAME)]
-    return found
-
-
-async def drop_unique_index(reader: Reader, target: FieldTarget, definition_id: str) -> None:
-    try:
-        await _holder(reader, target).drop_index(unique_index(definition_id))
-    except OperationFailure as error:
-        if error.code != INDEX_NOT_FOUND:
-            raise
 
 
 async def duplicates(reader: Reader, definition: FieldDefinition, *, limit: int) -> list[tuple[object, list[str]]]:
@@ -185,13 +182,19 @@ def path(definition: FieldDefinition) -> str:
     return f"fields.{definition.id}"
 
 
-def refusal(reader: Reader, noun: str, held: Mapping[str, object], error: DuplicateKeyError) -> Exception:
+def refusal(tx: Transaction, noun: str, held: Mapping[str, object], error: DuplicateKeyError) -> Exception:
     """What to raise when a unique index refused a document; the error itself when it was not a custom field's."""
     path = next(iter((error.details or {}).get("keyPattern", {})), "")
     if not path.startswith("fields."):
         return error
-    definition = reader.catalog.by_id.get(path.removeprefix("fields."))
+    definition_id = path.removeprefix("fields.")
+    definition = tx.catalog.by_id.get(definition_id)
     if definition is None or not definition.unique:
-        return Conflict()  # the field is gone or no longer unique, and its index about to go
+
+        async def look_again() -> None:
+            await tx.catalog.refresh()
+            await unique_indexes.tidy(tx.process, definition_id)
+
+        return Conflict(look_again)  # the index is of a field that is no more, or not unique, here or by now
     value = shorten(held.get(definition.key, ""))
     return Duplicate(f"Another {noun} holds {definition.key} {value} already; it is unique.", key=definition.key)

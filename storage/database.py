@@ -71,6 +71,7 @@ COLLECTIONS = (
     "removals",
     "roles",
     "rooms",
+    "rules",
     "tokens",
     "users",
     "visitors",

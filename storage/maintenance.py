@@ -3,10 +3,11 @@
 import logging
 from datetime import timedelta
 
-from storage import custom_fields, removals
-from storage.database import ids_of, now
-from storage.errors import Duplicate
+from storage import custom_fields, removals, rules, unique_indexes
+from storage.database import now
+from storage.errors import Duplicate, Invalid
 from storage.log import Log
+from storage.processes import Process
 from storage.removals import Removal
 from storage.transactions import Reader
 
@@ -16,8 +17,6 @@ logger = logging.getLogger(__name__)
 PURGE_BATCH = 500
 #: How long it is remembered that a removal was done, and looked whether a change that was under way then left values.
 REMEMBERED = timedelta(days=1)
-#: Longer than any change goes on trying.
-UNDER_WAY = timedelta(minutes=1)
 
 
 async def trim_log(log: Log, *, keep: timedelta) -> int:
@@ -25,7 +24,7 @@ async def trim_log(log: Log, *, keep: timedelta) -> int:
     return await log.trim(now() - keep)
 
 
-async def purge_removed_fields(reader: Reader, *, limit: int = PURGE_BATCH) -> int:
+async def purge_removed_fields(reader: Reader, process: Process, *, limit: int = PURGE_BATCH) -> int:
     """Free up to `limit` documents of the values of one removed custom field, and how many those were; 0 when done.
 
     May be ended at any moment, and gone on with by anybody.
@@ -39,34 +38,29 @@ async def purge_removed_fields(reader: Reader, *, limit: int = PURGE_BATCH) -> i
             await removals.note_purged(reader, removal.id, purged)
             return purged
         if removal.done_at is None:
-            await _finish(reader, removal)
+            await _finish(reader, process, removal)
     return 0
 
 
-async def _finish(reader: Reader, removal: Removal) -> None:
-    await custom_fields.drop_unique_index(reader, removal.target, removal.id)
+async def _finish(reader: Reader, process: Process, removal: Removal) -> None:
+    await unique_indexes.tidy(process, removal.id)
     await removals.note_done(reader, removal.id, now())
     logger.info("The values of the removed custom field %s of %ss are gone.", removal.key, removal.target.lower())
 
 
-async def tend_unique_fields(reader: Reader) -> None:
-    """Drop the indexes of fields that are no longer unique or never came to be, and see that all others are there."""
-    present = await custom_fields.list_unique_indexes(reader)
-    for target, definition_id in await removals.list_indexes(reader):
-        await custom_fields.drop_unique_index(reader, target, definition_id)
-        await removals.delete_index(reader, definition_id)
-    definitions = await custom_fields.list_all(reader)
-    known = {one.id for one in definitions} | {one.id for one in await removals.list_all(reader)}
-    for target, definition_id in present:
-        # An index is made before its definition is true; one without a definition, a while later, is of a refused one.
-        if definition_id not in known and ids_of(now() - UNDER_WAY)[0] > definition_id:
-            await custom_fields.drop_unique_index(reader, target, definition_id)
-    for definition in definitions:
-        if definition.unique:
-            try:
-                await custom_fields.create_unique_index(reader, definition)
-            except Duplicate as error:
-                logger.error("A unique custom field is not unique any more: %s", error.message)
+async def tend_rules(reader: Reader, process: Process) -> None:
+    """Take back what dead processes had announced; see that every unique field has its index, and no other has one."""
+    await rules.release_dead(reader.database)
+    present = await unique_indexes.list_all(reader.database)
+    unique = {one.id: one for one in await custom_fields.list_all(reader) if one.unique}
+    for _, definition_id in present:
+        if definition_id not in unique:
+            await unique_indexes.tidy(process, definition_id)
+    for definition in unique.values():
+        try:
+            await unique_indexes.create(reader.database, definition)
+        except (Duplicate, Invalid) as error:
+            logger.error("A unique custom field is not unique any more: %s", error.message)
 
 
 async def forget_removals(reader: Reader) -> None:

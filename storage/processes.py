@@ -17,7 +17,11 @@ from pymongo import WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from storage import rules
+from storage.catalog import Catalog
 from storage.database import Database, Document
+from storage.errors import Unavailable
+from storage.records import FieldDefinition
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +30,18 @@ BEAT_SECONDS = 0.5
 PATIENT_LOOKS = 5
 #: Sessions named at once; a driver has as many as it writes at the same time, and new ones after each failover.
 SESSIONS_NAMED = 2_000
+#: How long to wait until all processes go by new rules: longer than it takes to see that one has died.
+RULES_SECONDS = 8.0
+RULES_LOOK_SECONDS = 0.02
 
 
 class Process:
     """This process, as the others know it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, catalog: Catalog) -> None:
         self.id = secrets.token_hex(8)
-        self._database = database
+        self.database = database
+        self._catalog = catalog
         # Nothing here needs to survive a failover: what is lost is said again, or MongoDB's own time-out sees to it.
         self._processes = database["processes"].with_options(
             read_concern=ReadConcern("local"), write_concern=WriteConcern(w=1)
@@ -64,6 +72,7 @@ class Process:
         """Say that this process lives, and close what the dead left open, until cancelled."""
         while True:
             try:
+                await self._catalog.catch_up()
                 await self.beat()
                 await self.bury()
             except PyMongoError as error:
@@ -73,14 +82,15 @@ class Process:
             await asyncio.sleep(BEAT_SECONDS)
 
     async def beat(self) -> None:
-        """Say that this process lives."""
-        result = await self._processes.update_one({"_id": self.id}, {"$inc": {"beats": 1}})
+        """Say that this process lives, and which rules of custom fields all its changes go by."""
+        told: Document = {"epoch": self._catalog.settled}
+        result = await self._processes.update_one({"_id": self.id}, {"$inc": {"beats": 1}, "$set": told})
         if not result.matched_count:
             await self._register()
 
     async def _register(self) -> None:
         """Say all there is to say: the first time, or after others took this process for dead."""
-        known = {"beats": 1, "sessions": list(self._named.values())}
+        known = {"beats": 1, "epoch": self._catalog.settled, "sessions": list(self._named.values())}
         await self._processes.update_one({"_id": self.id}, {"$set": known}, upsert=True)
 
     async def bury(self) -> None:
@@ -96,6 +106,21 @@ class Process:
                 await self._close(other)
         self._seen = seen
 
+    async def claim(self, definition_id: str, *, holder: str, coming: FieldDefinition | None = None) -> int | None:
+        """Claim a definition for a change of this process (rules.claim)."""
+        await self.beat()  # a claim is worth something only while its process is known to live
+        return await rules.claim(self.database, definition_id, holder=holder, process_id=self.id, coming=coming)
+
+    async def all_reach(self, epoch: int) -> None:
+        """Return when no change of any process goes by rules from before the epoch. Raises Unavailable."""
+        behind: Document = {"_id": {"$ne": self.id}, "epoch": {"$not": {"$gte": epoch}}}
+        deadline = asyncio.get_running_loop().time() + RULES_SECONDS
+        await self._catalog.catch_up()
+        while self._catalog.settled < epoch or await self._processes.find_one(behind, {"_id": 1}) is not None:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unavailable("Not all processes keep to the new rule yet; try again.", retryable=True)
+            await asyncio.sleep(RULES_LOOK_SECONDS)
+
     async def leave(self) -> None:
         """Say that this process ends, and has nothing open."""
         with contextlib.suppress(PyMongoError):
@@ -104,5 +129,6 @@ class Process:
     async def _close(self, dead: Document) -> None:
         logger.info("The process %s has died; closing what it left open.", dead["_id"])
         if sessions := dead.get("sessions"):
-            await self._database.client.admin.command("killSessions", [{"id": one} for one in sessions])
+            await self.database.client.admin.command("killSessions", [{"id": one} for one in sessions])
         await self._processes.delete_one({"_id": dead["_id"]})
+        await rules.release_dead(self.database)

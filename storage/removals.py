@@ -1,4 +1,4 @@
-"""What removing a custom field, or its uniqueness, leaves to be tidied up behind everybody's back, and how far that is.
+"""What removing a custom field leaves to be tidied up behind everybody's back, and how far that is.
 
 The note of it is made in the transaction of the removal, so that whoever dies in the midst of the work leaves it to the
 next one.
@@ -26,10 +26,6 @@ class Removal(Record, frozen=True, kw_only=True):
     #: How many of them have been freed of it.
     purged: int = 0
     done_at: datetime | None = None
-
-
-def _index_note(definition_id: str) -> str:
-    return f"index:{definition_id}"
 
 
 async def insert(tx: Transaction, definition: FieldDefinition) -> None:
@@ -60,28 +56,3 @@ async def note_done(reader: Reader, definition_id: str, at: datetime) -> None:
 async def forget(reader: Reader, *, done_before: datetime) -> None:
     """Forget what was done long ago."""
     await reader.collection("removals").delete_many({"doneAt": {"$lt": done_before}})
-
-
-# ---------------------------------------------------------------- unique indexes
-
-
-async def insert_index(tx: Transaction, definition: FieldDefinition) -> None:
-    """Note that the index of a definition, which is no longer unique, is to be dropped."""
-    note: Document = {"_id": _index_note(definition.id), "target": definition.target.value, "index": definition.id}
-    await tx.collection("removals").insert_one(note, session=await tx.writing())
-
-
-async def list_indexes(reader: Reader) -> list[tuple[FieldTarget, str]]:
-    """The definitions whose index is to be dropped: target and id."""
-    found = await reader.collection("removals").find({"index": {"$exists": True}}).to_list(None)
-    return [(FieldTarget(note["target"]), note["index"]) for note in found]
-
-
-async def awaits_index(reader: Reader, definition_id: str) -> bool:
-    """Whether the index of that definition is still to be dropped."""
-    return await reader.collection("removals").find_one({"_id": _index_note(definition_id)}) is not None
-
-
-async def delete_index(reader: Reader, definition_id: str) -> None:
-    """The index of that definition was dropped."""
-    await reader.collection("removals").delete_one({"_id": _index_note(definition_id)})

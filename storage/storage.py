@@ -9,6 +9,7 @@ from pymongo.monitoring import CommandListener
 
 from storage import indexes, roles
 from storage.catalog import Catalog
+from storage.changes import Changes
 from storage.database import Database
 from storage.directory import Directory
 from storage.endings import Endings
@@ -17,7 +18,7 @@ from storage.feed import Feed
 from storage.log import Log
 from storage.outbox import Appender
 from storage.processes import Process
-from storage.transactions import Changes, Reader
+from storage.transactions import Reader
 
 #: How long leaving the database may take.
 LEAVE_SECONDS = 0.5
@@ -29,7 +30,7 @@ class Storage:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.catalog = Catalog(database)
-        self.process = Process(database)
+        self.process = Process(database, self.catalog)
         self.log = Log(database)
         self.feed = Feed(self.log, process_id=self.process.id)
         self.endings = Endings(database)

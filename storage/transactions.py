@@ -9,8 +9,7 @@ and says so.
 import asyncio
 import contextlib
 import logging
-import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import datetime
 from typing import Any, TypeVar
@@ -21,31 +20,41 @@ from pymongo import WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from storage import rules
 from storage.catalog import Catalog
-from storage.database import Collection, Database, Document, interrupted, now, passing, to_document
-from storage.errors import Unavailable
-from storage.facts import Fact, FieldFact
-from storage.outbox import Appender
-from storage.patience import Progress, uncertain
+from storage.database import Collection, Database, Document, interrupted, new_id, now, to_document
+from storage.facts import Fact
+from storage.patience import uncertain
 from storage.processes import Process
-from storage.records import SYSTEM, Actor, Entity
+from storage.records import Actor, Entity
 from storage.turns import Turn, TurnKind, Turns
 
+Step = Callable[[], Awaitable[None]]
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-#: How long a change may go on waiting for its turn, losing races and meeting failovers before its caller is told. A
-#: failover of an ordinary replica set takes about twelve seconds.
-PATIENCE_SECONDS = 20.0
-#: How long changes under way have to end when the process does; the database undoes those that do not make it.
-DRAIN_SECONDS = 1.0
-FIRST_PAUSE_SECONDS = 0.002
-LONGEST_PAUSE_SECONDS = 0.2
+COMMIT_PAUSE_SECONDS = 0.002
 
 
 class Conflict(Exception):
-    """Somebody else changed what this change had read. The body is run again."""
+    """Somebody else changed what this change had read. The body is run again, after `before_next`."""
+
+    def __init__(self, before_next: Step | None = None) -> None:
+        super().__init__()
+        self.before_next = before_next
+
+
+class Lasting:
+    """What all attempts at one change have in common."""
+
+    def __init__(self) -> None:
+        #: Of the change; good for something that it makes.
+        self.id = new_id(now())
+        #: The definitions that it has claimed (rules.py).
+        self.claimed: set[str] = set()
+        #: What undoes what it does beside its transactions, should none of them be committed.
+        self.undo: dict[str, Step] = {}
 
 
 class Reader:
@@ -70,6 +79,7 @@ class Transaction(Reader):
         catalog: Catalog,
         turns: Turns,
         process: Process,
+        lasting: Lasting,
         *,
         actor: Actor,
         client_mutation_id: str | None = None,
@@ -78,7 +88,8 @@ class Transaction(Reader):
     ) -> None:
         super().__init__(database, catalog)
         self._turns = turns
-        self._process = process
+        self.process = process
+        self.lasting = lasting
         self._held = AsyncExitStack()
         self._deadline = deadline
         self.now = now()
@@ -89,6 +100,20 @@ class Transaction(Reader):
         self.attempt = attempt
         self.facts: list[Fact] = []
         self._catalog_revision = catalog.revision
+        #: Of the rules by which custom fields were assigned in this attempt, if they were.
+        self._epoch: int | None = None
+
+    def rely_on_definitions(self) -> None:
+        """What this process knows of definitions, from now on, is what this attempt stands or falls with.
+
+        It is committed only if they are the same at the database then, whatever this process has been told.
+        """
+        if self._epoch is None:
+            self._epoch = self.catalog.rely()
+
+    async def relied_on_old_definitions(self) -> bool:
+        """Whether the attempt went by definitions that are not the present ones."""
+        return self._epoch is not None and await rules.read_epoch(self.database) != self._epoch
 
     def require_current_definitions(self) -> None:
         """Raise Conflict when definitions of custom fields changed since this attempt began.
@@ -104,7 +129,7 @@ class Transaction(Reader):
             # Beginning and ending a session asks nothing of the database, so that neither needs a thread.
             client = self.database.client
             self.session = AsyncIOMotorClientSession(client.delegate.start_session(), client)
-            await self._process.uses(self.session)
+            await self.process.uses(self.session)
             self.session.start_transaction(
                 read_concern=ReadConcern("snapshot"), write_concern=WriteConcern(w="majority")
             )
@@ -146,11 +171,16 @@ class Transaction(Reader):
         facts = [_waiting(fact, self.now) for fact in self.facts]
         session = await self.writing() if facts else self.session
         if session is None:
+            if await self.relied_on_old_definitions():
+                raise Conflict(self.catalog.refresh)
             return
         outbox = self.collection("outbox").delegate
+        epoch = self._epoch
 
         def finish() -> None:
-            # Both on one thread: whoever hands over twice waits twice for its turn.
+            # All on one thread: whoever hands over twice waits twice for its turn.
+            if epoch is not None and rules.read_epoch_within(self.database, session.delegate) != epoch:
+                raise Conflict(self.catalog.refresh)
             if facts:
                 outbox.insert_many(facts, session=session.delegate)
             session.delegate.commit_transaction()
@@ -164,7 +194,7 @@ class Transaction(Reader):
 
     async def _commit_again(self, session: AsyncIOMotorClientSession) -> None:
         while True:
-            await asyncio.sleep(FIRST_PAUSE_SECONDS)
+            await asyncio.sleep(COMMIT_PAUSE_SECONDS)
             try:
                 await _on_thread(session.delegate.commit_transaction)
                 return
@@ -181,6 +211,8 @@ class Transaction(Reader):
                 with contextlib.suppress(PyMongoError):
                     await self.session.abort_transaction()
             self.session.delegate.end_session()
+        if self._epoch is not None:
+            self.catalog.let_go(self._epoch)
         await self._held.aclose()
 
 
@@ -203,127 +235,3 @@ def _undecided(error: PyMongoError) -> bool:
 async def _on_thread(work: Callable[[], None]) -> None:
     """Do what blocks on one of the threads that the driver has for that."""
     await run_on_executor(asyncio.get_running_loop(), work)  # type: ignore[no-untyped-call] # has no types
-
-
-class Changes:
-    """Runs changes, one attempt after the other, until one is true or refused."""
-
-    def __init__(self, database: Database, catalog: Catalog, appender: Appender, process: Process) -> None:
-        self._database = database
-        self._catalog = catalog
-        self._appender = appender
-        self._process = process
-        self._running: set[asyncio.Task[Any]] = set()
-        self.turns = Turns()
-        #: Called with the facts of every change of this process as soon as it is true, before the log has them.
-        self.listeners: list[Callable[[Sequence[Fact]], None]] = []
-
-    async def run(
-        self,
-        body: Callable[[Transaction], Awaitable[T]],
-        *,
-        actor: Actor = SYSTEM,
-        client_mutation_id: str | None = None,
-        turns: Sequence[Turn] = (),
-    ) -> tuple[T, Sequence[Fact]]:
-        """What `body` returned in the attempt that was committed, and the facts it told, which are in the log by then.
-
-        `turns` names what the change is likely to write: changes of this process that name the same take turns, so
-        that they need not lose against each other at the database. Raises whatever `body` raises, after undoing all of
-        it, and Unavailable when others, or the database, took longer than a change may.
-
-        A change that was begun is brought to its end even if the caller is cancelled: whoever asked for it may have
-        gone away, but a commit under way can neither be called back nor be left without its facts.
-        """
-        progress = Progress[T](PATIENCE_SECONDS)
-        running = asyncio.create_task(self._run(body, actor, client_mutation_id, turns, progress))
-        self._running.add(running)
-        running.add_done_callback(self._ended)
-        return await progress.outcome_of(running)
-
-    async def drain(self) -> None:
-        """Return when all changes that were begun have come to their end, or have had DRAIN_SECONDS for it."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
-
-    def _ended(self, running: asyncio.Task[Any]) -> None:
-        self._running.discard(running)
-        if not running.cancelled():
-            running.exception()  # whoever was cancelled will not ask for it
-
-    async def _run(
-        self,
-        body: Callable[[Transaction], Awaitable[T]],
-        actor: Actor,
-        client_mutation_id: str | None,
-        turns: Sequence[Turn],
-        progress: Progress[T],
-    ) -> tuple[T, Sequence[Fact]]:
-        async with AsyncExitStack() as stack:
-            for turn in sorted(set(turns)):
-                await stack.enter_async_context(self.turns.hold(turn, deadline=progress.deadline))
-            result, facts = await self._commit(body, actor, client_mutation_id, progress)
-        await self._appender.append(facts)
-        for fact in facts:
-            if isinstance(fact, FieldFact):  # known here before the caller is answered, whenever the feed gets to it
-                self._catalog.hear(fact)
-        return result, facts
-
-    def _tell_listeners(self, facts: Sequence[Fact]) -> None:
-        for listener in self.listeners:
-            try:
-                listener(facts)
-            except Exception:  # the change is true, whatever becomes of those who hear of it
-                logger.exception("Somebody could not hear of a change.")
-
-    async def _commit(
-        self,
-        body: Callable[[Transaction], Awaitable[T]],
-        actor: Actor,
-        client_mutation_id: str | None,
-        progress: Progress[T],
-    ) -> tuple[T, Sequence[Fact]]:
-        loop = asyncio.get_running_loop()
-        pause = FIRST_PAUSE_SECONDS
-        attempt = 0
-        while True:
-            attempt += 1
-            if not self._database.has_primary:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout_at(progress.deadline):
-                        await self._database.primary()
-            tx = Transaction(
-                self._database,
-                self._catalog,
-                self.turns,
-                self._process,
-                actor=actor,
-                client_mutation_id=client_mutation_id,
-                attempt=attempt,
-                deadline=progress.deadline,
-            )
-            try:
-                result = await body(tx)
-                if progress.given_up:
-                    raise Conflict
-                progress.committing = True
-                await tx.commit()
-                progress.outcome = result, tx.facts
-                self._tell_listeners(tx.facts)
-                return progress.outcome
-            except Conflict as conflict:
-                progress.committing = False
-                if loop.time() > progress.deadline:
-                    raise Unavailable("Too much is changing at once; try again.", retryable=True) from conflict
-            except PyMongoError as error:
-                progress.committing = False
-                if not passing(error):
-                    raise
-                if loop.time() > progress.deadline:
-                    raise Unavailable(
-                        "The database did not answer in time; nothing was changed.", retryable=True
-                    ) from error
-            finally:
-                await tx.close()
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, hides nothing
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -73,5 +73,5 @@ class ServerProcess:
 def _command(patience_seconds: float | None) -> list[str]:
     if patience_seconds is None:
         return ["-m", "server"]
-    impatient = f"import storage.transactions as t; t.PATIENCE_SECONDS = {patience_seconds}"
+    impatient = f"import storage.changes as t; t.PATIENCE_SECONDS = {patience_seconds}"
     return ["-c", f"import sys; {impatient}; from server.cli import main; sys.exit(main())"]

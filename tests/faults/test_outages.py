@@ -44,7 +44,7 @@ async def test_everybody_is_told_in_time_while_the_database_is_away_and_served_w
 ) -> None:
     with EmbeddedMongod(tmp_path, cache_gb=0.25) as mongod:
         async with Storage.open(mongod.uri, "outage") as storage:
-            monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", PATIENCE_SECONDS)
+            monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", PATIENCE_SECONDS)
             monkeypatch.setattr("storage.patience.READ_PATIENCE_SECONDS", PATIENCE_SECONDS)
             (node,) = mongod.nodes
             changes = [timed(save(storage, f"early {number}")) for number in range(CHANGES)]
@@ -55,7 +55,7 @@ async def test_everybody_is_told_in_time_while_the_database_is_away_and_served_w
             node.wait_until_gone()
             told = await waiting
 
-            monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", REST_SECONDS)
+            monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", REST_SECONDS)
             late = asyncio.gather(*(timed(save(storage, f"late {number}")) for number in range(CHANGES)))
             await asyncio.sleep(1)
             await asyncio.to_thread(node.launch, find_binary())

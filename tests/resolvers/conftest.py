@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from resolvers.context import Routing, Services
 from resolvers.rosters import Roster
-from storage.custom_fields import HOLDERS
+from storage.unique_indexes import HOLDERS
 from tests.conftest import ADMIN_TOKEN
 from tests.resolvers.worlds import World
 

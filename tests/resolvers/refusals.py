@@ -17,7 +17,7 @@ from storage.facts import AnyFact, tag_of
 from tests.resolvers.worlds import APP, World
 
 #: What processes do beside all changes, and the log, of which the end says enough.
-ASIDE = frozenset({"leases", "processes", "removals", "log"})
+ASIDE = frozenset({"leases", "processes", "removals", "rules", "log"})
 
 
 async def everything(world: World) -> dict[str, Any]:

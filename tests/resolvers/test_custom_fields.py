@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -40,6 +40,10 @@ async def create(world: World, username: str, **fields: object) -> User:
 
 async def assign(world: World, user: User, **fields: object) -> User:
     return await users.update_user(world.context, user_id=user.id, custom_fields=values(**fields))
+
+
+async def tend(world: World) -> None:
+    await maintenance.tend_rules(world.context.reader, world.services.storage.process)
 
 
 @asynccontextmanager
@@ -249,7 +253,7 @@ async def test_unique_can_be_taken_and_given_at_once(world: World) -> None:
     await update_custom_field(world.context, id=made.id, unique=False)
     await update_custom_field(world.context, id=made.id, unique=True)
     await create(world, "anna", badge="a")
-    await maintenance.tend_unique_fields(world.context.reader)
+    await tend(world)
 
     async with refused(world, Duplicate, 'Another user holds badge "a" already; it is unique.', key="badge"):
         await create(world, "bert", badge="a")
@@ -259,28 +263,11 @@ async def test_a_lost_index_of_a_unique_field_is_made_again(world: World) -> Non
     made = await define(world, "badge", unique=True)
     await world.services.storage.database["users"].drop_index(f"unique_{made.id}")
 
-    await maintenance.tend_unique_fields(world.context.reader)
+    await tend(world)
 
     await create(world, "anna", badge="a")
     with pytest.raises(Duplicate):
         await create(world, "bert", badge="a")
-
-
-async def test_the_index_of_a_field_that_never_came_to_be_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    await define(world, "badge", unique=True)
-    async with refused(world, Duplicate, "Users have a custom field badge already.", key="key"):
-        await define(world, "badge", unique=True)
-    made = await custom_fields.list_definitions(world.context)
-    indexes = world.services.storage.database["users"].index_information
-
-    await maintenance.tend_unique_fields(world.context.reader)
-    kept_at_first = [name for name in await indexes() if name.startswith("unique_")]
-    monkeypatch.setattr(maintenance, "UNDER_WAY", timedelta(seconds=-1))
-    await maintenance.tend_unique_fields(world.context.reader)
-    kept = [name for name in await indexes() if name.startswith("unique_")]
-
-    assert len(kept_at_first) == 2
-    assert kept == [f"unique_{made[0].id}"]
 
 
 # ---------------------------------------------------------------- remove
@@ -318,7 +305,7 @@ async def test_what_a_dead_process_left_of_the_work_is_gone_on_with(world: World
         await remove_custom_field(world.context, id=made.id)
 
         steps = []
-        while await maintenance.purge_removed_fields(reader, limit=2):
+        while await maintenance.purge_removed_fields(reader, world.services.storage.process, limit=2):
             (removal,) = await removals.list_all(reader)
             steps.append((removal.total, removal.purged, removal.done_at is not None))
 

@@ -19,6 +19,7 @@ from server.app import create_app
 from server.serving import Server, bind, make_config
 from server.settings import Settings
 from storage.positions import event_cursor
+from storage.turns import Turn
 from tests.conftest import ADMIN_TOKEN
 from tests.faults.clients import Client
 from tests.processes import ServerProcess
@@ -31,6 +32,7 @@ STOPPING = (1012, "The server is stopping; connect again")
 #: What ending takes at most: DRAIN_SECONDS, and what comes after it.
 SOON_SECONDS = 6.0
 CREATE_ROLE = "mutation ($name: String!) { createRole(input: { name: $name }) { role { name } } }"
+WATCHED = Turn("app", "watched")
 ROTATE = 'mutation { rotateAppToken(input: { appId: "watched" }) { token } }'
 WATCH = "subscription { events { sequence } }"
 UNAVAILABLE = {"code": "UNAVAILABLE", "retryable": True}
@@ -122,7 +124,7 @@ async def test_nothing_new_begins_while_the_rest_comes_to_its_end(services: Serv
         connected(url, ADMIN) as socket,
         connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as silent,
     ):
-        async with services.storage.changes.turns.hold("watched"):
+        async with services.storage.changes.turns.hold(WATCHED, deadline=float("inf")):
             await ask(socket, "under way", ROTATE)
             await until(partial(waiting, services, 1))
             await draining(server)
@@ -144,7 +146,7 @@ async def test_nothing_new_begins_while_the_rest_comes_to_its_end(services: Serv
 
 async def waiting(services: Services, changes: int) -> bool:
     """Whether so many changes wait for the turn that a test holds."""
-    return services.storage.changes.turns.count("watched") == 1 + changes
+    return services.storage.changes.turns._counts[WATCHED] == 1 + changes
 
 
 async def test_what_does_not_come_to_its_end_in_time_is_told_and_closed(
@@ -152,7 +154,7 @@ async def test_what_does_not_come_to_its_end_in_time_is_told_and_closed(
 ) -> None:
     monkeypatch.setattr(drains, "DRAIN_SECONDS", 0.3)
     async with (
-        services.storage.changes.turns.hold("watched"),
+        services.storage.changes.turns.hold(WATCHED, deadline=float("inf")),
         endable(services) as (url, server),
         connected(url, ADMIN) as socket,
         httpx.AsyncClient(headers=ADMIN, timeout=10) as client,

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import msgspec
 
 from storage import visitors
+from storage.changes import Changes
 from storage.database import new_id
 from storage.facts import AnyFact, Fact, VisitorSaved
 from storage.outbox import Appender
 from storage.records import SYSTEM, Visitor
 from storage.storage import Storage
-from storage.transactions import Changes, Reader, Transaction
+from storage.transactions import Reader, Transaction
 from storage.turns import Turn
 
 

@@ -148,7 +148,7 @@ async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
         raise lost_answer()
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
+        monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", 0.05)
         monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
         with pytest.raises(Unavailable) as told:
@@ -164,7 +164,7 @@ async def test_change_that_the_database_never_answers_is_said_not_to_have_happen
         raise AutoReconnect("no primary")
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
+        monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", 0.05)
         with pytest.raises(Unavailable) as told:
             await storage.changes.run(away)
 
@@ -176,7 +176,7 @@ async def test_change_that_was_given_up_does_not_take_effect_later(
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
-        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", 0.2)
         go_on = asyncio.Event()
 
         async def stuck(tx: Transaction) -> None:
@@ -206,7 +206,7 @@ async def test_commit_that_takes_longer_than_anybody_waits_is_said_to_be_uncerta
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
-        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", 0.2)
         monkeypatch.setattr(ClientSession, "commit_transaction", slow)
 
         with pytest.raises(Unavailable) as told:
@@ -223,7 +223,7 @@ async def test_change_that_is_true_is_answered_though_its_facts_are_still_on_the
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
-        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.5)
+        monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", 0.5)
         append, go_on = storage.appender._append, asyncio.Event()
 
         async def slow(facts: list[Any]) -> None:
@@ -239,23 +239,6 @@ async def test_change_that_is_true_is_answered_though_its_facts_are_still_on_the
         await storage.changes.drain()
 
         assert tokens(await read_all(storage, after=head)) == ["one"]
-
-
-async def test_waiting_for_a_turn_is_part_of_the_patience(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        head = await storage.log.head()
-        monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.1)
-
-        async with storage.changes.turns.hold("one"):
-            with pytest.raises(Unavailable) as told:
-                await save(storage, "one")
-        await storage.changes.drain()
-
-        assert told.value.data == {"retryable": True}
-        assert await find(storage, "one") is None
-        assert await storage.log.head() == head
 
 
 async def test_commit_that_fails_takes_the_facts_out_of_the_outbox_again(
@@ -305,23 +288,27 @@ async def test_change_goes_on_after_the_primary_was_away(mongodb_uri: str, empty
 async def test_who_waits_too_long_for_a_turn_is_told_that_nothing_was_changed(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.transactions.PATIENCE_SECONDS", 0.05)
     never = float("inf")
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
 
         async def within(tx: Transaction) -> None:
             await put(tx, "two", None)
             await tx.take_turn("visitor", "one")
 
-        async with storage.changes.turns.hold(Turn("visitor", "one"), deadline=never):
-            with pytest.raises(Unavailable) as before:
-                await save(storage, "one")
-            with pytest.raises(Unavailable) as amid:
-                await storage.changes.run(within)
+        with monkeypatch.context() as patch:
+            patch.setattr("storage.changes.PATIENCE_SECONDS", 0.1)
+            async with storage.changes.turns.hold(Turn("visitor", "one"), deadline=never):
+                with pytest.raises(Unavailable) as before:
+                    await save(storage, "one")
+                with pytest.raises(Unavailable) as amid:
+                    await storage.changes.run(within)
+            await storage.changes.drain()
 
         assert (before.value.data, amid.value.data) == ({"retryable": True}, {"retryable": True})
         assert await find(storage, "one") is None
         assert await find(storage, "two") is None
+        assert await storage.log.head() == head
         await save(storage, "one")
         assert await find(storage, "one") is not None
 
@@ -403,7 +390,7 @@ async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_
     monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
     async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
         known = other.database["processes"]
-        running = [asyncio.create_task(slow.changes._commit(hang, SYSTEM, None, Progress(60)))]
+        running = [asyncio.create_task(slow.changes._run(hang, SYSTEM, None, (), Progress(60)))]
         await _wrote(slow)
         before: Any = await known.find_one({"_id": slow.process.id})
 
@@ -413,7 +400,7 @@ async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_
 
         await until(buried)
 
-        running.append(asyncio.create_task(slow.changes._commit(hang, SYSTEM, None, Progress(60))))
+        running.append(asyncio.create_task(slow.changes._run(hang, SYSTEM, None, (), Progress(60))))
 
         async def named_a_new_one() -> bool:
             after: Any = await known.find_one({"_id": slow.process.id})

@@ -1,0 +1,208 @@
+"""Changes from the outside: attempts at a transaction, one after the other, until one is true or refused."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+from pymongo.errors import PyMongoError
+
+from storage.catalog import Catalog
+from storage.database import Database, passing
+from storage.errors import SwitchboardError, Unavailable
+from storage.facts import Fact, FieldFact
+from storage.outbox import Appender
+from storage.patience import Progress
+from storage.processes import Process
+from storage.records import SYSTEM, Actor
+from storage.transactions import Conflict, Lasting, Step, Transaction
+from storage.turns import Turn, Turns
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+#: How long a change may go on waiting for its turn, losing races and meeting failovers before its caller is told. A
+#: failover of an ordinary replica set takes about twelve seconds.
+PATIENCE_SECONDS = 20.0
+#: How long changes under way have to end when the process does; the database undoes those that do not make it.
+DRAIN_SECONDS = 1.0
+#: How long a caller waits for what its change did beside transactions to be undone, which goes on without it.
+UNDO_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.002
+LONGEST_PAUSE_SECONDS = 0.2
+
+
+class Changes:
+    """Runs changes, one attempt after the other, until one is true or refused."""
+
+    def __init__(self, database: Database, catalog: Catalog, appender: Appender, process: Process) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._appender = appender
+        self._process = process
+        self._running: set[asyncio.Task[Any]] = set()
+        self.turns = Turns()
+        #: Called with the facts of every change of this process as soon as it is true, before the log has them.
+        self.listeners: list[Callable[[Sequence[Fact]], None]] = []
+
+    async def run(
+        self,
+        body: Callable[[Transaction], Awaitable[T]],
+        *,
+        actor: Actor = SYSTEM,
+        client_mutation_id: str | None = None,
+        turns: Sequence[Turn] = (),
+    ) -> tuple[T, Sequence[Fact]]:
+        """What `body` returned in the attempt that was committed, and the facts it told, which are in the log by then.
+
+        `turns` names what the change is likely to write: changes of this process that name the same take turns, so
+        that they need not lose against each other at the database. Raises whatever `body` raises, after undoing all of
+        it, and Unavailable when others, or the database, took longer than a change may.
+
+        A change that was begun is brought to its end even if the caller is cancelled: whoever asked for it may have
+        gone away, but a commit under way can neither be called back nor be left without its facts.
+        """
+        progress = Progress[T](PATIENCE_SECONDS)
+        running = asyncio.create_task(self._run(body, actor, client_mutation_id, turns, progress))
+        self._running.add(running)
+        running.add_done_callback(self._ended)
+        return await progress.outcome_of(running)
+
+    async def drain(self) -> None:
+        """Return when all changes that were begun have come to their end, or have had DRAIN_SECONDS for it."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+
+    def _ended(self, running: asyncio.Task[Any]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # whoever was cancelled will not ask for it
+
+    async def _run(
+        self,
+        body: Callable[[Transaction], Awaitable[T]],
+        actor: Actor,
+        client_mutation_id: str | None,
+        turns: Sequence[Turn],
+        progress: Progress[T],
+    ) -> tuple[T, Sequence[Fact]]:
+        async with AsyncExitStack() as stack:
+            for turn in sorted(set(turns)):
+                await stack.enter_async_context(self.turns.hold(turn, deadline=progress.deadline))
+            lasting = Lasting()
+            try:
+                result, facts = await self._commit(body, lasting, actor, client_mutation_id, progress)
+            except BaseException as error:
+                await self._undo(lasting, decided=not (isinstance(error, Unavailable) and not error.data["retryable"]))
+                raise
+        await self._appender.append(facts)
+        if definitions := [fact for fact in facts if isinstance(fact, FieldFact)]:
+            for fact in definitions:  # known here before the caller is answered, whenever the feed gets to it
+                self._catalog.hear(fact)
+            with contextlib.suppress(PyMongoError):
+                await self._catalog.refresh()
+        return result, facts
+
+    async def _undo(self, lasting: Lasting, *, decided: bool) -> None:
+        """Undo what a change did beside its transactions, now that none of them was committed, or nobody knows.
+
+        A step finds out itself whether the change is true after all.
+        """
+        if not lasting.undo:
+            return
+        undoing = asyncio.create_task(_persist(list(lasting.undo.values())))
+        self._running.add(undoing)
+        undoing.add_done_callback(self._ended)
+        if decided:
+            await asyncio.wait({undoing}, timeout=UNDO_SECONDS)
+
+    def _tell_listeners(self, facts: Sequence[Fact]) -> None:
+        for listener in self.listeners:
+            try:
+                listener(facts)
+            except Exception:  # the change is true, whatever becomes of those who hear of it
+                logger.exception("Somebody could not hear of a change.")
+
+    async def _commit(
+        self,
+        body: Callable[[Transaction], Awaitable[T]],
+        lasting: Lasting,
+        actor: Actor,
+        client_mutation_id: str | None,
+        progress: Progress[T],
+    ) -> tuple[T, Sequence[Fact]]:
+        loop = asyncio.get_running_loop()
+        pause = FIRST_PAUSE_SECONDS
+        attempt = 0
+        while True:
+            attempt += 1
+            before_next: Step | None = None
+            if not self._database.has_primary:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(progress.deadline):
+                        await self._database.primary()
+            tx = Transaction(
+                self._database,
+                self._catalog,
+                self.turns,
+                self._process,
+                lasting,
+                actor=actor,
+                client_mutation_id=client_mutation_id,
+                attempt=attempt,
+                deadline=progress.deadline,
+            )
+            try:
+                result = await body(tx)
+                if progress.given_up:
+                    raise Conflict
+                progress.committing = True
+                await tx.commit()
+                progress.outcome = result, tx.facts
+                self._tell_listeners(tx.facts)
+                return progress.outcome
+            except Conflict as conflict:
+                progress.committing = False
+                if loop.time() > progress.deadline:
+                    raise Unavailable("Too much is changing at once; try again.", retryable=True) from conflict
+                before_next = conflict.before_next
+            except Unavailable:
+                raise
+            except SwitchboardError:
+                # What refuses may be a rule that is no more.
+                if loop.time() > progress.deadline or not await tx.relied_on_old_definitions():
+                    raise
+                before_next = self._catalog.refresh
+            except PyMongoError as error:
+                progress.committing = False
+                if not passing(error):
+                    raise
+                if loop.time() > progress.deadline:
+                    raise Unavailable(
+                        "The database did not answer in time; nothing was changed.", retryable=True
+                    ) from error
+            finally:
+                await tx.close()
+            if before_next is not None:
+                with contextlib.suppress(PyMongoError):  # the next attempt finds out what it needs to know
+                    await before_next()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, hides nothing
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+async def _persist(steps: Sequence[Step]) -> None:
+    """Take the steps one after the other, each again until the database answers."""
+    for step in steps:
+        while True:
+            try:
+                await step()
+                break
+            except PyMongoError as error:
+                if not passing(error):
+                    logger.exception("What a change did beside its transaction could not be undone.")
+                    break
+            await asyncio.sleep(LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,140 @@
+"""Changes of definitions that fail, or whose process dies, leave nothing behind: no index, no rule that was to come."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from pymongo import IndexModel
+
+from resolvers import users
+from resolvers.custom_fields import define_custom_field, update_custom_field
+from storage import changes, maintenance, rules, unique_indexes
+from storage import custom_fields as stored_definitions
+from storage.database import Database
+from storage.errors import Duplicate, Invalid, InvalidFieldValue, Unavailable
+from storage.records import FieldDefinition, FieldTarget, FieldType, User, UserType
+from tests.resolvers.refusals import refused, values
+from tests.resolvers.worlds import World
+from tests.storage.changes import until
+
+USER, VISITOR = FieldTarget.USER, FieldTarget.VISITOR
+TEXT, SELECT = FieldType.TEXT, FieldType.SELECT
+
+
+async def define(world: World, key: str, type: FieldType = TEXT, **given: Any) -> FieldDefinition:
+    given.setdefault("target", USER)
+    return await define_custom_field(world.context, key=key, type=type, **given)
+
+
+async def create(world: World, username: str, **fields: object) -> User:
+    return await users.create_user(world.context, username=username, type=UserType.USER, custom_fields=values(**fields))
+
+
+def database(world: World) -> Database:
+    return world.services.storage.database
+
+
+async def tend(world: World) -> None:
+    await maintenance.tend_rules(world.context.reader, world.services.storage.process)
+
+
+async def claims(world: World) -> object:
+    document = await database(world)["rules"].find_one({}) or {}
+    return document.get("claims", {})
+
+
+async def test_a_field_that_is_defined_already_is_not_indexed_first(world: World) -> None:
+    made = await define(world, "badge", unique=True)
+
+    for _ in range(3):
+        async with refused(world, Duplicate, "Users have a custom field badge already.", key="key"):
+            await define(world, "badge", unique=True)
+
+    assert await unique_indexes.list_all(database(world)) == [(USER, made.id)]
+
+
+async def test_an_attempt_that_fails_takes_its_index_with_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "PATIENCE_SECONDS", 0.3)
+    made = await define(world, "badge")
+    client = database(world).client
+
+    async with await client.start_session() as session, session.start_transaction():
+        await database(world)["custom_fields"].update_one({"_id": made.id}, {"$set": {"held": 1}}, session=session)
+        with pytest.raises(Unavailable) as told:
+            await update_custom_field(world.context, id=made.id, unique=True)
+        await session.abort_transaction()
+
+    async def undone() -> bool:
+        return await unique_indexes.list_all(database(world)) == [] and await claims(world) == {}
+
+    assert told.value.data == {"retryable": True}
+    await until(undone)  # who waits is told in time, which may be before all is undone
+    for name in ("anna", "bert"):
+        await create(world, name, badge="a")
+
+
+async def test_a_refused_definition_takes_its_index_with_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(*_: object) -> None:
+        raise Duplicate("Somebody was quicker.", key="key")
+
+    monkeypatch.setattr(stored_definitions, "insert", lost)
+    async with refused(world, Duplicate, "Somebody was quicker.", key="key"):
+        await define(world, "badge", unique=True)
+
+    assert await unique_indexes.list_all(database(world)) == []
+    assert await claims(world) == {}
+
+
+async def test_no_room_for_an_index_is_invalid_input(world: World) -> None:
+    visitors = database(world)["visitors"]
+    present = len(await visitors.index_information())
+    await visitors.create_indexes([IndexModel([(f"filler{n}", 1)], name=f"filler{n}") for n in range(64 - present)])
+
+    message = 'MongoDB takes no more indexes of visitors, so that "badge" cannot be unique.'
+    async with refused(world, Invalid, message, key="unique"):
+        await define(world, "badge", target=VISITOR, unique=True)
+
+    for n in range(64 - present):
+        await visitors.drop_index(f"filler{n}")
+
+
+async def test_a_leftover_index_keeps_no_writer_waiting(world: World) -> None:
+    made = await define(world, "badge")
+    await unique_indexes.create(database(world), made)
+    await create(world, "anna", badge="a")
+
+    async with asyncio.timeout(5):
+        bert = await create(world, "bert", badge="a")
+
+    assert bert.custom_fields == {"badge": "a"}
+    assert await unique_indexes.list_all(database(world)) == []
+
+
+async def test_an_index_that_is_being_made_is_left_alone_while_its_process_lives(world: World, other: World) -> None:
+    made = await define(world, "badge")
+    process = other.services.storage.process
+    assert await process.claim(made.id, holder="builder") is not None
+    await unique_indexes.create(database(world), made)
+
+    await tend(world)
+    while_it_lives = await unique_indexes.list_all(database(world))
+    await rules.claim(database(world), made.id, holder="builder", process_id="dead")
+    await tend(world)
+
+    assert while_it_lives == [(USER, made.id)]
+    assert await unique_indexes.list_all(database(world)) == []
+    assert await claims(world) == {}
+
+
+async def test_a_rule_that_a_dead_process_announced_is_taken_back(world: World) -> None:
+    made = await define(world, "plan", SELECT, options=["free", "paid"])
+    coming = msgspec.structs.replace(made, options=("free",))
+    await rules.claim(database(world), made.id, holder="announcer", process_id="dead", coming=coming)
+    message = 'Custom field "plan": expected SELECT of "free", got "paid" (String).'
+    async with refused(world, InvalidFieldValue, message, key="plan", expected='SELECT of "free"'):
+        await create(world, "anna", plan="paid")
+
+    await tend(world)
+
+    assert (await create(world, "anna", plan="paid")).custom_fields == {"plan": "paid"}
