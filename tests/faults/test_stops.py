@@ -32,11 +32,10 @@ async def test_server_that_stood_still_delivers_nothing_more_for_a_consumer_that
             os.kill(stopped.pid, signal.SIGSTOP)
             try:
                 await take_over(client, after)
+                for _ in range(ROOMS):
+                    await client.start("v")
             finally:
                 os.kill(stopped.pid, signal.SIGCONT)
-
-            for _ in range(ROOMS):
-                await client.start("v")
 
             told = await receive(before)
             assert (told["id"], code_of(told)) == ("1", "CONSUMER_BUSY")
