@@ -1,7 +1,6 @@
 """Departments: created, changed, and given their agents."""
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -15,8 +14,6 @@ from storage.errors import Invalid, NotAnAgent, NotFound, shorten
 from storage.facts import AgentUpdated
 from storage.records import Department, RoutingMethod, User
 from storage.transactions import Transaction
-
-T = TypeVar("T")
 
 DAY_SECONDS = 24 * 60 * 60
 
@@ -66,11 +63,11 @@ async def update_department(
     access.require_managed(change.caller, (department_id,))
     changes: dict[str, object] = {}
     if name is not UNSET:
-        changes["name"] = validation.text(_given(name, "name"), "name", longest=validation.NAME_CHARACTERS)
+        changes["name"] = validation.text(validation.not_null(name, "name"), "name", longest=validation.NAME_CHARACTERS)
     if enabled is not UNSET:
-        changes["enabled"] = _given(enabled, "enabled")
+        changes["enabled"] = validation.not_null(enabled, "enabled")
     if routing is not UNSET:
-        changes["routing"] = _given(routing, "routing")
+        changes["routing"] = validation.not_null(routing, "routing")
     if external_timeout_seconds is not UNSET:
         changes["external_timeout_seconds"] = _timeout(external_timeout_seconds)
     if fallback_routing is not UNSET:
@@ -119,12 +116,6 @@ def _in_department(tx: Transaction, user: User, department_id: str, *, member: b
         return user
     profile = msgspec.structs.replace(user.agent, department_ids=tuple(sorted(ids)))
     return msgspec.structs.replace(user, agent=profile, updated_at=tx.now)
-
-
-def _given(value: T | UnsetType | None, key: str) -> T:
-    if value is None or value is UNSET:
-        raise Invalid(f"{key} cannot be null; leave it out to keep it as it is.", key=key)
-    return value
 
 
 def _timeout(seconds: int | None) -> int | None:

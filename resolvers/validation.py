@@ -2,8 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from typing import TypeVar
+
+from msgspec import UNSET, UnsetType
 
 from storage.errors import Invalid, shorten
+
+T = TypeVar("T")
 
 NAME_CHARACTERS = 128
 TEXT_CHARACTERS = 1_000
@@ -34,6 +39,13 @@ def text(value: str, key: str, *, longest: int = TEXT_CHARACTERS) -> str:
 def optional_text(value: str | None, key: str, *, longest: int = TEXT_CHARACTERS) -> str | None:
     """The text as `text` takes it, or None: that there is none is said by null, and not by an empty text."""
     return None if value is None else text(value, key, longest=longest)
+
+
+def not_null(value: T | UnsetType | None, key: str) -> T:
+    """The value of something that always has one. Raises Invalid for null."""
+    if value is None or value is UNSET:
+        raise Invalid(f"{key} cannot be null; leave it out to keep it as it is.", key=key)
+    return value
 
 
 def username(value: str, key: str = "username") -> str:

@@ -44,9 +44,10 @@ class UpdateCustomFieldInput(MutationInput):
     label: str | None = strawberry.UNSET
     """What to call it in front of people; null makes it the key."""
     required: bool | None = strawberry.UNSET
-    """Whether everything of the target must hold a value: refused while some does not."""
+    """Whether everything of the target must hold a value: refused while some does not. null ends the rule, as false
+    does."""
     unique: bool | None = strawberry.UNSET
-    """Whether no two of the target may hold the same value."""
+    """Whether no two of the target may hold the same value: refused while two do. null ends the rule, as false does."""
     options: list[str] | None = strawberry.UNSET
     """What a SELECT or MULTI_SELECT may hold from now on."""
     pattern: str | None = strawberry.UNSET

@@ -12,6 +12,10 @@ from storage.errors import RateLimited
 
 #: How many seconds' worth of operations may begin at once.
 BURST_SECONDS = 10
+#: Websockets from one address that have not said whose they are yet, for each that may be nobody's: programs that
+#: connect again all at once, after a restart, are more than those.
+SILENT = 10
+LEAST_SILENT = 100
 
 
 class Quotas:
@@ -34,12 +38,19 @@ class Quotas:
         if caller.actor is not None:
             self._take(self._callers, caller.id)
 
+    def knock(self, address: str) -> str:
+        """Count a websocket of which nobody knows yet whose it is, as connect() counts those of which it is known."""
+        return self._connect(
+            f"silent {network(address)}", max(SILENT * self._settings.max_anonymous_connections, LEAST_SILENT)
+        )
+
     def connect(self, caller: Caller, address: str) -> str:
         """Count a websocket; returns what disconnect() takes. Raises RateLimited when there are too many."""
         if caller.actor is None:
-            key, most = f"address {network(address)}", self._settings.max_anonymous_connections
-        else:
-            key, most = caller.id, self._settings.max_connections_per_caller
+            return self._connect(f"address {network(address)}", self._settings.max_anonymous_connections)
+        return self._connect(caller.id, self._settings.max_connections_per_caller)
+
+    def _connect(self, key: str, most: int) -> str:
         if self._connections[key] >= most:
             raise RateLimited("Too many connections; close some.", retry_after_seconds=1)
         self._connections[key] += 1

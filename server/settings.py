@@ -149,7 +149,10 @@ class Settings:
         50_000, integer(1, 10_000_000), "The most websockets of one app or user in one process."
     )
     max_anonymous_connections: int = setting(
-        1_000, integer(0, 10_000_000), "The most websockets without a token from one address in one process."
+        1_000,
+        integer(0, 10_000_000),
+        "The most websockets without a token from one address in one process; ten times as many, and no fewer than 100, "
+        "before they have said whether they have one.",
     )
     rate_per_caller: float = setting(
         0.0,

@@ -99,6 +99,11 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
         return ANONYMOUS if self._token_id is None else self.endpoint.grants.caller(self._token_id)
 
     async def handle(self) -> None:
+        try:
+            self._counted = self.endpoint.quotas.knock(self._address)
+        except RateLimited as refusal:
+            await self.websocket.close(WS_1013_TRY_AGAIN_LATER, refusal.message)
+            return
         with self.endpoint.drain.holding(self):
             await super().handle()
 
@@ -112,13 +117,16 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         payload = cast(dict[str, object], message.get("payload") or {})
         if not self.connection_init_received:
-            if not await self._admit(payload):
-                return
             try:
-                self._counted = self.endpoint.quotas.connect(self.caller, self._address)
+                self.endpoint.quotas.arrive(self._address)
+                if not await self._admit(payload):
+                    return
+                counted = self.endpoint.quotas.connect(self.caller, self._address)
             except RateLimited as refusal:
                 await self.websocket.close(WS_1013_TRY_AGAIN_LATER, refusal.message)
                 return
+            self._leave()
+            self._counted = counted
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
 
     async def _admit(self, payload: Mapping[str, object]) -> bool:
@@ -169,9 +177,14 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
     async def shutdown(self) -> None:
         if self._token_id is not None:
             self.endpoint.grants.release(self._token_id, self)
+        self._leave()
+        await super().shutdown()
+
+    def _leave(self) -> None:
+        """Be counted no longer as what it was."""
         if self._counted is not None:
             self.endpoint.quotas.disconnect(self._counted)
-        await super().shutdown()
+            self._counted = None
 
     @property
     def _address(self) -> str:

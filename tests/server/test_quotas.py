@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from resolvers.context import Services
 from resolvers.rates import Rates, network
 from schema.context import RequestContext
+from server import quotas
 from server.settings import Settings
 from tests.conftest import ADMIN_TOKEN, served
 from tests.server.test_websockets import PROTOCOL, close_of, connected, receive, send
@@ -171,3 +172,24 @@ async def test_query_that_takes_too_long_is_given_up(services: Services, monkeyp
     (by_http,), (by_socket,) = answer.json()["errors"], refusal["payload"]
     assert by_http == by_socket
     assert (by_http["message"], by_http["extensions"]) == (message, {"code": "UNAVAILABLE", "retryable": True})
+
+
+async def test_websockets_that_do_not_say_whose_they_are_are_bounded_by_address(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quotas, "LEAST_SILENT", 3)
+    async with limited(services, max_anonymous_connections=0) as url, AsyncExitStack() as stack:
+
+        async def silent() -> ClientConnection:
+            return await stack.enter_async_context(connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]))
+
+        first, *_ = [await silent() for _ in range(3)]
+        refused = await close_of(await silent())
+        await send(first, type="connection_init", payload=ADMIN)
+        admitted = await receive(first)
+        another = await silent()
+        await send(another, type="connection_init", payload=ADMIN)
+
+        assert refused == (1013, "Too many connections; close some.")
+        assert admitted == {"type": "connection_ack"}
+        assert await receive(another) == {"type": "connection_ack"}
