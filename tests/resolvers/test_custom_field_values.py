@@ -159,10 +159,10 @@ async def test_a_room_tells_what_its_fields_were_and_takes_the_last_ones_with_it
             [FieldIncrement("score", 2.0**53 - 1)],
             InvalidFieldValue,
             (
-                'Increment of custom field "score", the result: expected NUMBER, if whole from '
+                'Increment of custom field "score", the result: expected NUMBER from '
                 "-9007199254740991 to 9007199254740991, got 9007199254740992 (Int)."
             ),
-            {"key": "score", "expected": "NUMBER, if whole from -9007199254740991 to 9007199254740991"},
+            {"key": "score", "expected": "NUMBER from -9007199254740991 to 9007199254740991"},
         ),
         (values(caseId=None), [], FieldRequired, 'Custom field "caseId" is required.', {"key": "caseId"}),
         (

@@ -126,10 +126,10 @@ async def test_an_email_that_several_share_names_nobody(world: World) -> None:
             {"custom_fields": values(customer=2**53)},
             InvalidFieldValue,
             (
-                'Custom field "customer": expected NUMBER, if whole from -9007199254740991 to 9007199254740991, '
+                'Custom field "customer": expected NUMBER from -9007199254740991 to 9007199254740991, '
                 "got 9007199254740992 (Int)."
             ),
-            {"key": "customer", "expected": "NUMBER, if whole from -9007199254740991 to 9007199254740991"},
+            {"key": "customer", "expected": "NUMBER from -9007199254740991 to 9007199254740991"},
         ),
         (
             {"custom_fields": values(customer=None)},

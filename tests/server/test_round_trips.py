@@ -27,7 +27,7 @@ from tests.resolvers.worlds import World
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: What a process does beside its operations.
-ASIDE = frozenset({"outbox", "processes", "leases"})
+ASIDE = frozenset({"outbox", "processes", "leases", "rules"})
 #: What it follows by change streams.
 WATCHED = frozenset({"log", "tokens"})
 AGENTS = 130
