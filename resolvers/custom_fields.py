@@ -69,7 +69,8 @@ async def define_custom_field(
         await _refuse_too_many(tx, definition)
         # The index comes first: from the moment the field is known, MongoDB keeps it unique.
         await custom_fields.claim(tx, definition)
-        await unique_indexes.create(tx.database, definition)
+        with tx.lasting.progress.unhurried():
+            await unique_indexes.create(tx.database, definition)
     return await custom_fields.insert(tx, definition)
 
 
@@ -102,12 +103,13 @@ async def update_custom_field(
     check_definition(after)
     if after == before:
         return before
-    await offenders.refuse(tx, before, after)
-    if offenders.is_tighter(before, after):
-        await custom_fields.announce(tx, after)
+    with tx.lasting.progress.unhurried():
         await offenders.refuse(tx, before, after)
-    if after.unique and not before.unique:
-        await _make_unique(tx, after)
+        if offenders.is_tighter(before, after):
+            await custom_fields.announce(tx, after)
+            await offenders.refuse(tx, before, after)
+        if after.unique and not before.unique:
+            await _make_unique(tx, after)
     return await custom_fields.update(tx, before, after)
 
 

@@ -28,7 +28,8 @@ from schema.errors import from_exception, passes, present
 from schema.event_types import Event
 from schema.events import of
 from schema.execution import Executor, selections
-from schema.plans import Run, Unplannable
+from schema.plans import Unplannable
+from schema.runs import Run
 from schema.writers import Writer
 from storage.facts import AnyFact
 

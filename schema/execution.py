@@ -21,7 +21,8 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from schema import introspection
 from schema.context import RequestContext
-from schema.plans import Plans, Run
+from schema.plans import Plans
+from schema.runs import Run
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):

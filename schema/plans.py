@@ -5,10 +5,8 @@ A plan knows beforehand. It writes what comes out as it should; whatever does no
 raises, and whoever runs the plan lets graphql-core do the same work again, which knows how to tell of it.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from types import CoroutineType
 from typing import Any, NamedTuple, TypeAlias
 
 from graphql import (
@@ -32,25 +30,21 @@ from graphql import (
     VariableNode,
     is_abstract_type,
 )
-from graphql.execution.values import VariableValues, get_argument_values
+from graphql.execution.values import get_argument_values
 from strawberry.types import Info
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
+from schema.runs import Row, Run
+from schema.steps import Attribute, Method, Step, TypeName, compiled
 from schema.writers import Mismatch, Write, Writer, leaf, list_of
 
-Row: TypeAlias = dict[str, Any]
 Selections: TypeAlias = Sequence[SelectionSetNode]
 
 #: The directives that decide whether something is asked for at all.
 SWITCHES = frozenset({"skip", "include"})
 #: Of one document. One that is larger is not planned beyond that.
 MOST_PLANS = 1_000
-#: How many entries of lists are written without letting others have their turn, and so many at a time of longer lists:
-#: some milliseconds' worth.
-TURN = 250
-PART = 50
-AWAITABLE = (CoroutineType, asyncio.Future)
 
 
 class Unplannable(Exception):
@@ -62,208 +56,6 @@ class RawInfo(NamedTuple):
 
     context: Any
     field_nodes: list[FieldNode]
-
-
-class Pending(NamedTuple):
-    """A value that has to be waited for, and where it belongs."""
-
-    value: Awaitable[Any]
-    row: Row
-    step: "Step"
-
-
-class Postponed(NamedTuple):
-    """A list that is written later, and where."""
-
-    values: Sequence[Any]
-    written: list[Any]
-    write: Write
-
-
-class Run:
-    """One run of a plan, for one operation.
-
-    Long lists are written a part at a time, so that others have their turn in between.
-    """
-
-    def __init__(self, context: Any, variables: VariableValues) -> None:
-        self.context = context
-        self.variables = variables
-        self.pending: list[Pending] = []
-        self._left = TURN
-        self._postponed: list[Postponed] = []
-        self._given: dict[Step, dict[str, Any]] = {}
-
-    def given(self, step: "Step") -> dict[str, Any]:
-        """What the method of a step is called with beside its object, the same for all objects."""
-        known = self._given.get(step)
-        if known is None:
-            known = self._given[step] = step.arguments(self)
-        return known
-
-    @property
-    def settled(self) -> bool:
-        """Whether everything is written."""
-        return not self.pending and not self._postponed
-
-    def write_all(self, values: Sequence[Any], write: Write) -> list[Any]:
-        """What is written of the entries of a list, some of them later (settle)."""
-        if len(values) <= self._left:
-            self._left -= len(values)
-            return [write(value, self) for value in values]
-        written: list[Any] = [None] * len(values)
-        self._postponed.append(Postponed(values, written, write))
-        return written
-
-    async def settle(self) -> None:
-        """Write what was postponed, and what had to be waited for: all of it at once, and then what that brought."""
-        try:
-            while not self.settled:
-                while self._postponed:
-                    await self._write_postponed(self._postponed.pop())
-                waited, self.pending = self.pending, []
-                values = await asyncio.gather(*(one.value for one in waited), return_exceptions=True)
-                for one, value in zip(waited, values, strict=True):
-                    if isinstance(value, BaseException):
-                        raise value
-                    one.row[one.step.name] = one.step.finish(value, self)
-        except BaseException:
-            self.abandon()
-            raise
-
-    async def _write_postponed(self, one: "Postponed") -> None:
-        for start in range(0, len(one.values), PART):
-            await asyncio.sleep(0)
-            self._left = TURN
-            for index, value in enumerate(one.values[start : start + PART], start):
-                one.written[index] = one.write(value, self)
-
-    def abandon(self) -> None:
-        """Wait for nothing."""
-        for one in self.pending:
-            if isinstance(one.value, CoroutineType):
-                one.value.close()
-        self.pending = []
-
-
-# ---------------------------------------------------------------- what plans are made of
-
-
-class Step:
-    """One field of a plan."""
-
-    def __init__(self, name: str, writer: Writer, *, nullable: bool) -> None:
-        self.name = name
-        self._writer = writer
-        self._nullable = nullable
-
-    def finish(self, value: Any, run: Run) -> Any:
-        """What is written of the field's value."""
-        if value is None:
-            if self._nullable:
-                return None
-            raise Mismatch
-        return self._writer.write(value, run)
-
-    def arguments(self, run: Run) -> dict[str, Any]:
-        return {}
-
-    def lines(self, v: str, o: str) -> Iterable[str]:
-        """The lines that find the value of the field of `source`, and set the variable `v` to what is written of it.
-
-        `o` is the name of what object() returns.
-        """
-        raise NotImplementedError  # pragma: no cover
-
-    def object(self) -> Any:
-        return self
-
-    def _written(self, v: str, o: str) -> Iterable[str]:
-        lines = [line.format(v=v, o=o) for line in self._writer.lines]
-        if self._nullable:
-            return [f"if {v} is not None:", *(f" {line}" for line in lines)]
-        return [f"if {v} is None: raise Mismatch", *lines]
-
-
-class TypeName(Step):
-    """What kind of object it is."""
-
-    def __init__(self, name: str, kind: str) -> None:
-        super().__init__(name, Writer.calling(lambda value, _: value), nullable=False)
-        self._kind = kind
-
-    def lines(self, v: str, o: str) -> Iterable[str]:
-        return [f"{v} = {o}"]
-
-    def object(self) -> Any:
-        return self._kind
-
-
-class Attribute(Step):
-    """An attribute of the object."""
-
-    def __init__(self, name: str, attribute: str, writer: Writer, *, nullable: bool) -> None:
-        super().__init__(name, writer, nullable=nullable)
-        self._attribute = attribute
-
-    def lines(self, v: str, o: str) -> Iterable[str]:
-        return [f"{v} = source.{self._attribute}", *self._written(v, o)]
-
-    def object(self) -> Any:
-        return self._writer.object
-
-
-class Method(Step):
-    """What a method of the object answers."""
-
-    def __init__(
-        self,
-        name: str,
-        method: Callable[..., Any],
-        arguments: Callable[[Run], dict[str, Any]] | None,
-        writer: Writer,
-        *,
-        nullable: bool,
-    ) -> None:
-        super().__init__(name, writer, nullable=nullable)
-        self.method = method
-        self._arguments = arguments
-
-    def arguments(self, run: Run) -> dict[str, Any]:
-        return {} if self._arguments is None else self._arguments(run)
-
-    def lines(self, v: str, o: str) -> Iterable[str]:
-        given = "" if self._arguments is None else f", **run.given({o})"
-        return [
-            f"{v} = {o}.method(source{given})",
-            f"if isinstance({v}, AWAITABLE):",
-            f" run.pending.append(Pending({v}, row, {o}))",
-            f" {v} = None",
-            "else:",
-            f" {v} = {o}.finish({v}, run)",
-        ]
-
-
-def compiled(steps: Sequence[Step]) -> Write:
-    """The function that takes all steps, in the order in which their fields were asked for, which GraphQL promises.
-
-    Put together as source: what a plan does for every object is then free of calls that only look up what comes next.
-    Names and attributes in it come from the schema; what a client sent is in objects that it refers to.
-    """
-    known: dict[str, Any] = {"AWAITABLE": AWAITABLE, "Mismatch": Mismatch, "Pending": Pending}
-    source = ["def write(source, run):", " if source is None: raise Mismatch", " row = {}"]
-    for number, step in enumerate(steps):
-        v, o, name = f"v{number}", f"o{number}", f"n{number}"
-        known |= {o: step.object(), name: step.name}
-        source += [f" {line}" for line in step.lines(v, o)]
-        source.append(f" row[{name}] = {v}")
-    source.append(" return row")
-    exec("\n".join(source), known)  # noqa: S102 - see above
-    write: Write = known["write"]
-    return write
-
-
-# ---------------------------------------------------------------- making plans
 
 
 class Plans:

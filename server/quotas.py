@@ -40,9 +40,8 @@ class Quotas:
 
     def knock(self, address: str) -> str:
         """Count a websocket of which nobody knows yet whose it is, as connect() counts those of which it is known."""
-        return self._connect(
-            f"silent {network(address)}", max(SILENT * self._settings.max_anonymous_connections, LEAST_SILENT)
-        )
+        most = max(SILENT * self._settings.max_anonymous_connections, LEAST_SILENT)
+        return self._connect(f"silent {network(address)}", most)
 
     def connect(self, caller: Caller, address: str) -> str:
         """Count a websocket; returns what disconnect() takes. Raises RateLimited when there are too many."""

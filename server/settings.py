@@ -151,8 +151,8 @@ class Settings:
     max_anonymous_connections: int = setting(
         1_000,
         integer(0, 10_000_000),
-        "The most websockets without a token from one address in one process; ten times as many, and no fewer than 100, "
-        "before they have said whether they have one.",
+        "The most websockets without a token from one address in one process; ten times as many, and no fewer than "
+        "100, before they have said whether they have one.",
     )
     rate_per_caller: float = setting(
         0.0,

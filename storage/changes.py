@@ -93,7 +93,7 @@ class Changes:
         async with AsyncExitStack() as stack:
             for turn in sorted(set(turns)):
                 await stack.enter_async_context(self.turns.hold(turn, deadline=progress.deadline))
-            lasting = Lasting()
+            lasting = Lasting(progress)
             try:
                 result, facts = await self._commit(body, lasting, actor, client_mutation_id, progress)
             except BaseException as error:
@@ -154,7 +154,6 @@ class Changes:
                 actor=actor,
                 client_mutation_id=client_mutation_id,
                 attempt=attempt,
-                deadline=progress.deadline,
             )
             try:
                 result = await body(tx)

@@ -5,7 +5,8 @@ So it gives up soon, and the waiting is done here, where it costs nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from pymongo.errors import PyMongoError
@@ -25,12 +26,14 @@ RETRY_SECONDS = 0.05
 
 
 async def read_patiently(database: Database, read: Callable[[], Awaitable[T]]) -> T:
-    """What is read, with as many attempts as that takes; raises Unavailable when there has been no primary for long.
+    """What is read, with as many attempts as that takes; raises Unavailable when it has failed, or there has been no
+    primary, for long.
 
     A read that only takes its time is let be.
     """
     loop = asyncio.get_running_loop()
     waiting = asyncio.timeout(None)
+    failing_until: float | None = None
     looking: asyncio.TimerHandle
 
     def look() -> None:
@@ -51,6 +54,9 @@ async def read_patiently(database: Database, read: Callable[[], Awaitable[T]]) -
                 except PyMongoError as error:
                     if not passing(error):
                         raise
+                    failing_until = failing_until or loop.time() + READ_PATIENCE_SECONDS
+                    if loop.time() > failing_until:
+                        break
                 await asyncio.sleep(RETRY_SECONDS)
     except TimeoutError:
         if not waiting.expired():
@@ -73,13 +79,28 @@ class Progress(Generic[T]):
         self.outcome: tuple[T, Sequence[Fact]] | None = None
         #: Whether its caller was told that nothing was changed, so that it must not take effect any more.
         self.given_up = False
+        self._unhurried = False
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """What is done within does not count: work that takes as long as there are data, and is known to go on."""
+        self._unhurried = True
+        began = asyncio.get_running_loop().time()
+        try:
+            yield
+        finally:
+            self._unhurried = False
+            self.deadline += asyncio.get_running_loop().time() - began
 
     async def outcome_of(self, running: "asyncio.Task[tuple[T, Sequence[Fact]]]") -> tuple[T, Sequence[Fact]]:
         """What the change comes to. Raises what it raises, and Unavailable when that takes too long.
 
         It is never cancelled, neither then nor when the caller is: what is on a thread cannot be called back.
         """
-        await asyncio.wait([running], timeout=self._patience_seconds)
+        loop = asyncio.get_running_loop()
+        while not running.done() and (self._unhurried or loop.time() < self.deadline):
+            left = self._patience_seconds if self._unhurried else self.deadline - loop.time()
+            await asyncio.wait([running], timeout=left)
         if not running.done() and self.committing:
             await asyncio.wait([running], timeout=COMMIT_SECONDS)
         if running.done():

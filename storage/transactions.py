@@ -24,7 +24,7 @@ from storage import rules
 from storage.catalog import Catalog
 from storage.database import Collection, Database, Document, interrupted, new_id, now, to_document
 from storage.facts import Fact
-from storage.patience import uncertain
+from storage.patience import Progress, uncertain
 from storage.processes import Process
 from storage.records import Actor, Entity
 from storage.turns import Turn, TurnKind, Turns
@@ -48,7 +48,8 @@ class Conflict(Exception):
 class Lasting:
     """What all attempts at one change have in common."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress[Any]) -> None:
+        self.progress = progress
         #: Of the change; good for something that it makes.
         self.id = new_id(now())
         #: The definitions that it has claimed (rules.py).
@@ -84,14 +85,12 @@ class Transaction(Reader):
         actor: Actor,
         client_mutation_id: str | None = None,
         attempt: int = 1,
-        deadline: float,
     ) -> None:
         super().__init__(database, catalog)
         self._turns = turns
         self.process = process
         self.lasting = lasting
         self._held = AsyncExitStack()
-        self._deadline = deadline
         self.now = now()
         self.actor = actor
         self.client_mutation_id = client_mutation_id
@@ -157,7 +156,9 @@ class Transaction(Reader):
         all: first what the change is about, then users, and several of these in the order of their ids. Raises
         Unavailable when others are busy with it for longer than this change may take.
         """
-        await self._held.enter_async_context(self._turns.hold(Turn(kind, name), deadline=self._deadline))
+        await self._held.enter_async_context(
+            self._turns.hold(Turn(kind, name), deadline=self.lasting.progress.deadline)
+        )
 
     def until_end(self, context: AbstractContextManager[None]) -> None:
         """Enter the context, and leave it when this attempt has ended and, if it is committed, has been told of."""
@@ -201,7 +202,7 @@ class Transaction(Reader):
             except PyMongoError as error:
                 if not _undecided(error):
                     raise
-                if asyncio.get_running_loop().time() > self._deadline:
+                if asyncio.get_running_loop().time() > self.lasting.progress.deadline:
                     raise uncertain() from error
 
     async def close(self) -> None:

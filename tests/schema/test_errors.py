@@ -12,6 +12,7 @@ from schema.context import RequestContext
 from schema.errors import from_exception
 from schema.schema import schema
 from storage import messages as stored_messages
+from storage import patience
 from storage.errors import Forbidden
 from storage.records import Actor, ActorType
 from tests.resolvers.worlds import World
@@ -152,6 +153,7 @@ async def test_change_whose_answer_cannot_be_read_says_that_it_was_made(
         raise AutoReconnect("connection closed")
 
     monkeypatch.setattr(stored_messages, "read_pages", fail)
+    monkeypatch.setattr(patience, "READ_PATIENCE_SECONDS", 0.2)
     start = 'mutation { startRoom(input: { visitorToken: "v" }) { room { messages { nodes { id } } } } }'
     changed = await schema.execute(start, context_value=RequestContext(world.context))
     asked = await schema.execute(

@@ -313,6 +313,37 @@ async def test_who_waits_too_long_for_a_turn_is_told_that_nothing_was_changed(
         assert await find(storage, "one") is not None
 
 
+async def test_work_on_all_data_does_not_count_and_what_follows_does(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", 0.2)
+        working, told = asyncio.Event(), asyncio.Event()
+
+        async def large(tx: Transaction) -> Visitor:
+            with tx.lasting.progress.unhurried():
+                working.set()
+                await told.wait()
+            return await put(tx, "one", None)
+
+        async def endless(tx: Transaction) -> None:
+            with tx.lasting.progress.unhurried():
+                pass
+            await asyncio.Event().wait()
+
+        change = asyncio.create_task(storage.changes.run(large))
+        await working.wait()
+        with pytest.raises(Unavailable) as gave_up:
+            await storage.changes.run(endless)
+        assert not change.done()  # though it began before the other, whose time is over
+        told.set()
+        await change
+
+        assert gave_up.value.data == {"retryable": True}
+        assert await find(storage, "one") is not None
+        monkeypatch.setattr("storage.changes.DRAIN_SECONDS", 0)
+
+
 async def test_turns_of_different_kinds_have_nothing_to_do_with_each_other(
     mongodb_uri: str, empty_database: str
 ) -> None:
