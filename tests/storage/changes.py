@@ -32,6 +32,10 @@ async def opened(uri: str, name: str, *, processes: int) -> AsyncIterator[list[S
         yield [await stack.enter_async_context(Storage.open(uri, name)) for _ in range(processes)]
 
 
+async def find(storage: Storage, token: str) -> Visitor | None:
+    return await visitors.find_by_token(storage.reader, token)
+
+
 async def save(storage: Storage, token: str, name: str | None = None) -> Visitor:
     """Create or change the visitor with that token, as any mutation would."""
     visitor, _ = await storage.changes.run(lambda tx: put(tx, token, name), turns=[Turn("visitor", token)])

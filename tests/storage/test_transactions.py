@@ -9,14 +9,11 @@ import pytest
 from pymongo.client_session import ClientSession
 from pymongo.errors import AutoReconnect, PyMongoError
 
-from storage import processes, visitors
+from storage import visitors
 from storage.errors import Refused, Unavailable
-from storage.patience import Progress
-from storage.records import SYSTEM, Visitor
-from storage.storage import Storage
 from storage.transactions import Transaction
-from storage.turns import Turn
 from tests.storage.changes import (
+    find,
     names,
     opened,
     outbox_is_empty,
@@ -25,13 +22,8 @@ from tests.storage.changes import (
     read_as_the_index_goes,
     save,
     tokens,
-    until,
     with_passing_index,
 )
-
-
-async def find(storage: Storage, token: str) -> Visitor | None:
-    return await visitors.find_by_token(storage.reader, token)
 
 
 def lost_answer() -> PyMongoError:
@@ -280,200 +272,3 @@ async def test_change_goes_on_after_the_primary_was_away(mongodb_uri: str, empty
         await storage.changes.run(interrupted)
 
         assert names(await read_all(storage, after=head)) == ["attempt 3"]
-
-
-# ---------------------------------------------------------------- turns
-
-
-async def test_who_waits_too_long_for_a_turn_is_told_that_nothing_was_changed(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    never = float("inf")
-    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        head = await storage.log.head()
-
-        async def within(tx: Transaction) -> None:
-            await put(tx, "two", None)
-            await tx.take_turn("visitor", "one")
-
-        with monkeypatch.context() as patch:
-            patch.setattr("storage.changes.PATIENCE_SECONDS", 0.1)
-            async with storage.changes.turns.hold(Turn("visitor", "one"), deadline=never):
-                with pytest.raises(Unavailable) as before:
-                    await save(storage, "one")
-                with pytest.raises(Unavailable) as amid:
-                    await storage.changes.run(within)
-            await storage.changes.drain()
-
-        assert (before.value.data, amid.value.data) == ({"retryable": True}, {"retryable": True})
-        assert await find(storage, "one") is None
-        assert await find(storage, "two") is None
-        assert await storage.log.head() == head
-        await save(storage, "one")
-        assert await find(storage, "one") is not None
-
-
-async def test_work_on_all_data_does_not_count_and_what_follows_does(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", 0.2)
-        working, told = asyncio.Event(), asyncio.Event()
-
-        async def large(tx: Transaction) -> Visitor:
-            with tx.lasting.progress.unhurried():
-                working.set()
-                await told.wait()
-            return await put(tx, "one", None)
-
-        async def endless(tx: Transaction) -> None:
-            with tx.lasting.progress.unhurried():
-                pass
-            await asyncio.Event().wait()
-
-        change = asyncio.create_task(storage.changes.run(large))
-        await working.wait()
-        with pytest.raises(Unavailable) as gave_up:
-            await storage.changes.run(endless)
-        assert not change.done()  # though it began before the other, whose time is over
-        told.set()
-        await change
-
-        assert gave_up.value.data == {"retryable": True}
-        assert await find(storage, "one") is not None
-        monkeypatch.setattr("storage.changes.DRAIN_SECONDS", 0)
-
-
-async def test_turns_of_different_kinds_have_nothing_to_do_with_each_other(
-    mongodb_uri: str, empty_database: str
-) -> None:
-    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        async with storage.changes.turns.hold(Turn("room", "one"), deadline=float("inf")), asyncio.timeout(10):
-            await save(storage, "one")
-
-        assert await find(storage, "one") is not None
-
-
-# ---------------------------------------------------------------- processes that die in the middle
-
-
-async def hang(tx: Transaction) -> None:
-    """Write, and get no further: what a process has open that is killed now."""
-    await put(tx, "one", "half a change")
-    await asyncio.Event().wait()
-
-
-async def test_what_a_killed_process_had_open_is_closed_by_the_others(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)  # nobody beats or looks but when told to
-    async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
-        await save(living, "one", "whole")
-        running = asyncio.create_task(dying.changes._run(hang, SYSTEM, None, (), Progress(60)))
-        await _wrote(dying)
-
-        for _ in range(processes.PATIENT_LOOKS + 1):
-            await living.process.beat()
-            await living.process.bury()
-
-        async with asyncio.timeout(30):
-            await save(living, "one", "after")
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        assert await living.database["processes"].count_documents({"_id": dying.process.id}) == 0
-
-
-async def test_process_that_beats_is_not_taken_for_dead(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
-    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
-        await save(slow, "one")
-
-        for _ in range(3 * processes.PATIENT_LOOKS):
-            await slow.process.beat()
-            await other.process.bury()
-
-        known: Any = await other.database["processes"].find_one({"_id": slow.process.id})
-        assert known["sessions"]
-
-
-async def test_process_that_was_taken_for_dead_names_its_sessions_again(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
-    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
-        await save(slow, "one")
-        before: Any = await other.database["processes"].find_one({"_id": slow.process.id})
-        for _ in range(processes.PATIENT_LOOKS + 1):
-            await other.process.bury()
-
-        await slow.process.beat()
-
-        after: Any = await other.database["processes"].find_one({"_id": slow.process.id})
-        assert set(after["sessions"]) == set(before["sessions"])
-        assert (await save(slow, "one", "again")).name == "again"
-
-
-async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_one(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
-    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
-        known = other.database["processes"]
-        running = [asyncio.create_task(slow.changes._run(hang, SYSTEM, None, (), Progress(60)))]
-        await _wrote(slow)
-        before: Any = await known.find_one({"_id": slow.process.id})
-
-        async def buried() -> bool:
-            await other.process.bury()
-            return await known.find_one({"_id": slow.process.id}) is None
-
-        await until(buried)
-
-        running.append(asyncio.create_task(slow.changes._run(hang, SYSTEM, None, (), Progress(60))))
-
-        async def named_a_new_one() -> bool:
-            after: Any = await known.find_one({"_id": slow.process.id})
-            return after is not None and len(after["sessions"]) > len(before["sessions"])
-
-        await until(named_a_new_one)
-        after: Any = await known.find_one({"_id": slow.process.id})
-        assert set(before["sessions"]) < set(after["sessions"])
-        for one in running:
-            one.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-async def _wrote(storage: Storage) -> None:
-    """Wait until the process has written something in a transaction that it has not committed."""
-    command = {"aggregate": 1, "pipeline": [{"$currentOp": {"idleSessions": True}}], "cursor": {}}
-    async with asyncio.timeout(30):
-        while True:
-            answer = await storage.database.client.admin.command(command)
-            if any(_is_open(one) for one in answer["cursor"]["firstBatch"]):
-                return
-            await asyncio.sleep(0.01)
-
-
-def _is_open(operation: dict[str, Any]) -> bool:
-    return operation.get("type") == "idleSession" and "transaction" in operation
-
-
-async def test_change_whose_process_was_taken_for_dead_starts_again(mongodb_uri: str, empty_database: str) -> None:
-    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
-        head = await other.log.head()
-        attempts = 0
-
-        async def buried(tx: Transaction) -> None:
-            nonlocal attempts
-            attempts += 1
-            await put(tx, "one", f"attempt {attempts}")
-            if attempts == 1:
-                known: Any = await other.database["processes"].find_one({"_id": slow.process.id})
-                sessions = [{"id": one} for one in known["sessions"]]
-                await other.database.client.admin.command("killSessions", sessions)
-
-        await slow.changes.run(buried)
-
-        assert names(await read_all(other, after=head)) == ["attempt 2"]
