@@ -126,7 +126,8 @@ class Waiters:
                 return
             for key in keys_of(fact):
                 for waiter in tuple(self._waiting.get(key, ())):
-                    self._wake(waiter, fact.sequence - 1)
+                    if fact.sequence > waiter.after:  # or they have come here from a process that is ahead of this one
+                        self._wake(waiter, fact.sequence - 1)
 
     def wake_all(self) -> None:
         """Let everybody look from where they are."""

@@ -111,6 +111,24 @@ async def test_what_happens_elsewhere_is_known_without_a_change_stream(
             await reading.feed.wait(head)
 
 
+async def test_reader_that_is_ahead_of_its_process_sees_only_what_follows(
+    mongodb_uri: str, empty_database: str
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        feed = Feed(storage.log)
+        await feed.open()
+        head = feed.head
+        reading = asyncio.create_task(follow(feed, head + 2, head + 4))
+        await asyncio.sleep(0)
+
+        for fact in made_up(4):
+            await storage.appender.append([fact])
+            await feed._catch_up()
+            await asyncio.sleep(0)
+
+        assert await reading == [head + 3, head + 4]
+
+
 async def test_facts_of_its_own_never_come_before_those_of_others_that_they_follow(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

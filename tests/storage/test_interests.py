@@ -175,6 +175,18 @@ async def test_who_is_concerned_goes_on_just_before_the_fact_and_others_wait() -
     other.cancel()
 
 
+async def test_who_is_ahead_of_this_process_does_not_go_back() -> None:
+    waiters = Waiters()
+    ahead = asyncio.ensure_future(waiters.wait(7, EVERY_FACT))
+
+    await wake(waiters, *(updated(ROOM, sequence=sequence) for sequence in (5, 6, 7)))
+    early = ahead.done()
+    await wake(waiters, updated(ROOM, sequence=8))
+
+    assert not early
+    assert await ahead == 7
+
+
 async def test_who_is_behind_when_facts_are_gone_looks_from_where_it_was() -> None:
     waiters = Waiters()
     behind = asyncio.ensure_future(waiters.wait(3, frozenset({("id", "s")})))
