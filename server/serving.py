@@ -26,6 +26,9 @@ from storage.revivals import kept_alive
 
 #: How long what was ended has to be gone, beyond DRAIN_SECONDS: a peer may not listen any more.
 CLOSE_SECONDS = 0.5
+#: How long a connection that nobody uses stays open: longer than the proxies in front keep theirs for the next request
+#: (60 s with nginx and most load balancers), which would otherwise find it closed the moment they send one.
+IDLE_SECONDS = 75
 #: What tells a program to end: Ctrl-C, whoever supervises it, and a terminal that is closed.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -159,6 +162,7 @@ def make_config(app: Starlette, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=math.ceil(DRAIN_SECONDS + CLOSE_SECONDS),
     )
 

@@ -17,6 +17,9 @@ from storage.mongod import EmbeddedMongod
 if TYPE_CHECKING:
     from resolvers.context import Services
 
+# Whoever starts the tests in the background may have them ignore SIGINT, which processes that they start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ADMIN_TOKEN = "the-admin-token-of-the-tests"
 
 

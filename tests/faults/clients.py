@@ -23,8 +23,8 @@ class Client:
     """Sends each operation to the next of several servers, as a load balancer would."""
 
     def __init__(self, urls: Sequence[str], token: str = ADMIN_TOKEN) -> None:
-        # The server closes connections that nobody used for five seconds: they are not used any more well before.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2)
+        # Connections that nobody uses are let go of well before the server closes them.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=20)
         self._http = httpx.AsyncClient(limits=limits, timeout=60, headers={"authorization": f"Bearer {token}"})
         self.urls = list(urls)
         self._turn = 0
