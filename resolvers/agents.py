@@ -218,11 +218,13 @@ async def ensure_agent(
     user, facts = _become_agent(user, profile)
     created = tuple(fact for fact in facts if fact is not UserRolesChanged)
     try:
-        return AgentEnsured(await users.insert(tx, user, UserCreated, *created), True)
+        user = await users.insert(tx, user, UserCreated, *created)
+        await tx.flush()
     except (Duplicate, UsernameTaken):
         if await users.is_held(change.context.reader, definition, value):
             raise Conflict from None  # somebody else was quicker: start again, and find what they made
         raise
+    return AgentEnsured(user, True)
 
 
 def _beside(

@@ -118,6 +118,7 @@ async def ensure_admin(storage: Storage, given_token: str | None) -> str | None:
             app = App(id=ADMIN_APP_ID, name="admin", scopes=(access.ADMIN,), created_at=tx.now)
             try:
                 await _create(tx, app, token)
+                await tx.flush()
             except Duplicate:
                 raise Conflict from None  # another process starts on the same database, and was quicker
             return None if given_token else token

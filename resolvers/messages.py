@@ -70,7 +70,8 @@ async def send_message(
     room_change = RoomChange(tx, snapshot)
     room_change.send(message)
     await rooms.update(tx, snapshot.room, room_change.room, room_change.facts)
-    return await messages.insert(tx, message)
+    messages.insert(tx, message)
+    return message
 
 
 def _sender(change: Change, snapshot: RoomSnapshot, user_id: str | None, visitor_token: str | None) -> Actor:

@@ -13,7 +13,7 @@ from resolvers.access import Caller
 from resolvers.context import Context
 from storage import idempotency
 from storage.database import from_builtins, to_builtins
-from storage.errors import IdempotencyMismatch, SwitchboardError
+from storage.errors import IdempotencyMismatch
 from storage.facts import (
     AgentAdded,
     AgentStatusChanged,
@@ -29,7 +29,7 @@ from storage.facts import (
 )
 from storage.patience import read_patiently
 from storage.records import SYSTEM, Actor
-from storage.transactions import Conflict, Transaction
+from storage.transactions import Transaction
 from storage.turns import Turn, TurnKind
 
 P = ParamSpec("P")
@@ -109,29 +109,33 @@ class Mutation(Generic[P, R]):
         remembered = mutation_id is not None and self._remembered
         fingerprint = await self._fingerprint(context, kwargs) if remembered else ""
 
+        first: tuple[str, Any] | None = None
+
         async def attempt(tx: Transaction) -> R:
+            nonlocal first
             if remembered and mutation_id is not None:
                 first = await idempotency.find(tx, context.caller.id, mutation_id)
                 if first is not None:
                     return self._first_answer(first, fingerprint)
-            try:
-                result = await self._body(Change(tx, context), *args, **kwargs)
-            except SwitchboardError:
-                # What refuses may be what the same mutation, sent twice at once, has just done: its answer counts.
-                if remembered and mutation_id and await idempotency.is_known(tx, context.caller.id, mutation_id):
-                    raise Conflict from None
-                raise
+            result = await self._body(Change(tx, context), *args, **kwargs)
             if remembered and mutation_id is not None:
-                await idempotency.insert(
+                idempotency.insert(
                     tx, context.caller.id, mutation_id, fingerprint=fingerprint, answer=to_builtins(result)
                 )
             return result
+
+        async def outdated() -> bool:
+            """Whether what refuses is what the same mutation, sent twice at once, has just done: its answer counts."""
+            if first is not None or not remembered or mutation_id is None:
+                return False
+            return await idempotency.is_known(context.reader, context.caller.id, mutation_id)
 
         result, facts = await context.storage.changes.run(
             attempt,
             actor=context.caller.actor or SYSTEM,
             client_mutation_id=mutation_id,
             turns=self._turns(kwargs),
+            outdated=outdated,
         )
         if moved := [fact.occurred_at for fact in facts if isinstance(fact, QUEUE_MOVERS)]:
             context.services.queue_moved(max(moved))

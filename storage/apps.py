@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from pymongo import ASCENDING
-from pymongo.errors import DuplicateKeyError
 
 from storage import entities
 from storage.entities import Kind
@@ -30,10 +29,8 @@ async def list_all(reader: Reader) -> list[App]:
 
 async def insert(tx: Transaction, app: App) -> App:
     """Create it. Raises Duplicate when an app of that id exists."""
-    try:
-        app = await entities.insert(tx, KIND, app)
-    except DuplicateKeyError:
-        raise Duplicate(f"There is an app {shorten(app.id)} already.", key="id") from None
+    taken = Duplicate(f"There is an app {shorten(app.id)} already.", key="id")
+    app = await entities.insert(tx, KIND, app, refusal=lambda _: taken)
     tx.tell(AppCreated, app, app=app)
     return app
 

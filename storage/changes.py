@@ -56,18 +56,20 @@ class Changes:
         actor: Actor = SYSTEM,
         client_mutation_id: str | None = None,
         turns: Sequence[Turn] = (),
+        outdated: Callable[[], Awaitable[bool]] | None = None,
     ) -> tuple[T, Sequence[Fact]]:
         """What `body` returned in the attempt that was committed, and the facts it told, which are in the log by then.
 
         `turns` names what the change is likely to write: changes of this process that name the same take turns, so
         that they need not lose against each other at the database. Raises whatever `body` raises, after undoing all of
-        it, and Unavailable when others, or the database, took longer than a change may.
+        it, and Unavailable when others, or the database, took longer than a change may. `outdated` is asked about a
+        refusal: if it is, the body runs again.
 
         A change that was begun is brought to its end even if the caller is cancelled: whoever asked for it may have
         gone away, but a commit under way can neither be called back nor be left without its facts.
         """
         progress = Progress[T](PATIENCE_SECONDS)
-        running = asyncio.create_task(self._run(body, actor, client_mutation_id, turns, progress))
+        running = asyncio.create_task(self._run(body, actor, client_mutation_id, turns, progress, outdated))
         self._running.add(running)
         running.add_done_callback(self._ended)
         return await progress.outcome_of(running)
@@ -89,13 +91,14 @@ class Changes:
         client_mutation_id: str | None,
         turns: Sequence[Turn],
         progress: Progress[T],
+        outdated: Callable[[], Awaitable[bool]] | None = None,
     ) -> tuple[T, Sequence[Fact]]:
         async with AsyncExitStack() as stack:
             for turn in sorted(set(turns)):
                 await stack.enter_async_context(self.turns.hold(turn, deadline=progress.deadline))
             lasting = Lasting(progress)
             try:
-                result, facts = await self._commit(body, lasting, actor, client_mutation_id, progress)
+                result, facts = await self._commit(body, lasting, actor, client_mutation_id, progress, outdated)
             except BaseException as error:
                 await self._undo(lasting, decided=not (isinstance(error, Unavailable) and not error.data["retryable"]))
                 raise
@@ -134,6 +137,7 @@ class Changes:
         actor: Actor,
         client_mutation_id: str | None,
         progress: Progress[T],
+        outdated: Callable[[], Awaitable[bool]] | None,
     ) -> tuple[T, Sequence[Fact]]:
         loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE_SECONDS
@@ -172,10 +176,14 @@ class Changes:
             except Unavailable:
                 raise
             except SwitchboardError:
-                # What refuses may be a rule that is no more.
-                if loop.time() > progress.deadline or not await tx.relied_on_old_definitions():
+                progress.committing = False
+                if loop.time() > progress.deadline:
                     raise
-                before_next = self._catalog.refresh
+                # What refuses may be a rule that is no more.
+                if await _sure(tx.relied_on_old_definitions):
+                    before_next = self._catalog.refresh
+                elif outdated is None or not await _sure(outdated):
+                    raise
             except PyMongoError as error:
                 progress.committing = False
                 if not passing(error):
@@ -191,6 +199,16 @@ class Changes:
                     await before_next()
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads retries, hides nothing
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+async def _sure(ask: Callable[[], Awaitable[bool]]) -> bool:
+    """What is answered; true, so that it is asked anew, when the database does not answer."""
+    try:
+        return await ask()
+    except PyMongoError as error:
+        if not passing(error):
+            raise
+        return True
 
 
 async def _persist(steps: Sequence[Step]) -> None:

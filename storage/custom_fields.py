@@ -34,10 +34,7 @@ async def list_all(reader: Reader, target: FieldTarget | None = None) -> list[Fi
 
 async def insert(tx: Transaction, definition: FieldDefinition) -> FieldDefinition:
     """Define it. Raises Duplicate when the target has a field of that key."""
-    try:
-        definition = await entities.insert(tx, KIND, definition)
-    except DuplicateKeyError:
-        raise _taken(definition) from None
+    definition = await entities.insert(tx, KIND, definition, refusal=lambda _: _taken(definition))
     await _commit_rules(tx, definition.id)
     tx.tell(CustomFieldDefined, definition, definition=definition)
     return definition

@@ -4,11 +4,14 @@ A document is the record in camelCase. Custom fields are held twice, by definiti
 for unique indexes, and under `attrs` for finding (field_values.py).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ASCENDING, ReplaceOne, UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
 
 from storage import field_values
 from storage.database import ONE_BATCH, Document, to_document, to_record
@@ -69,13 +72,13 @@ async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document]) -
 
 async def find(reader: Reader, kind: Kind[E], query: Document) -> E | None:
     """The entity that matches, or None."""
-    document = await reader.collection(kind.collection).find_one(query, session=reader.session)
+    document = await reader.collection(kind.collection).find_one(query, session=await reader.reading())
     return None if document is None else (await decode(reader, kind, [document]))[0]
 
 
 async def find_by(reader: Reader, kind: Kind[E], path: str, value: Any) -> E | None:
     """The entity that holds that value at the path, where no two hold the same; None when there is none."""
-    if reader.session is not None or isinstance(value, list):
+    if await reader.reading() is not None or isinstance(value, list):
         return await find(reader, kind, {path: value})
     outside = Reader(reader.database, reader.catalog)
 
@@ -120,39 +123,52 @@ async def list_all(
 ) -> list[E]:
     """The entities that match, up to `limit` of them if it is not 0; in the order of their creation by default."""
     cursor = reader.collection(kind.collection).find(
-        query, sort=list(sort), limit=limit, batch_size=ONE_BATCH, session=reader.session
+        query, sort=list(sort), limit=limit, batch_size=ONE_BATCH, session=await reader.reading()
     )
     return await decode(reader, kind, await cursor.to_list(limit or None))
 
 
-async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1) -> E:
-    """Store a new entity about which `facts` facts are told in the same change. Raises DuplicateKeyError."""
+#: What to raise when a unique index refused a document.
+Refusal = Callable[[DuplicateKeyError], Exception]
+
+
+async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1, refusal: Refusal | None = None) -> E:
+    """Store a new entity about which `facts` facts are told in the same change."""
     entity = msgspec.structs.replace(entity, version=entity.version + 1, fact_count=facts)
-    session = await tx.writing()
-    await tx.collection(kind.collection).insert_one(_to_write(tx, kind, entity), session=session)
+    document, collection = _to_write(tx, kind, entity), tx.collection(kind.collection).delegate
+
+    def write(session: ClientSession) -> None:
+        with _refused(refusal):
+            collection.insert_one(document, session=session)
+
+    tx.write(write)
     return entity
 
 
-async def replace(tx: Transaction, kind: Kind[E], before: E, after: E, *, facts: int = 1) -> E:
+async def replace(
+    tx: Transaction, kind: Kind[E], before: E, after: E, *, facts: int = 1, refusal: Refusal | None = None
+) -> E:
     """Store what became of an entity, if it is still as it was before; else the change starts again (Conflict).
 
-    `after` came from `before`, perhaps by steps that facts told of: its version is the newest there was so far. Raises
-    DuplicateKeyError.
+    `after` came from `before`, perhaps by steps that facts told of: its version is the newest there was so far.
     """
     after = msgspec.structs.replace(after, version=after.version + 1, fact_count=before.fact_count + facts)
-    session = await tx.writing()
-    result = await tx.collection(kind.collection).replace_one(
-        {"_id": before.id, "version": before.version}, _to_write(tx, kind, after), session=session
-    )
-    if result.matched_count == 0:
-        raise Conflict
+    document, collection = _to_write(tx, kind, after), tx.collection(kind.collection).delegate
+    known = {"_id": before.id, "version": before.version}
+
+    def write(session: ClientSession) -> None:
+        with _refused(refusal):
+            if collection.replace_one(known, document, session=session).matched_count == 0:
+                raise Conflict
+
+    tx.write(write)
     return after
 
 
 async def replace_many(tx: Transaction, kind: Kind[E], changes: Sequence[tuple[E, E, int]]) -> list[E]:
     """Store what became of several entities, each (before, after, facts), as `replace` does of one. One round trip.
 
-    Raises BulkWriteError for a duplicate key.
+    None of their unique fields may change.
     """
     if not changes:
         return []
@@ -164,18 +180,38 @@ async def replace_many(tx: Transaction, kind: Kind[E], changes: Sequence[tuple[E
         ReplaceOne({"_id": before.id, "version": before.version}, _to_write(tx, kind, result))
         for (before, _, _), result in zip(changes, results, strict=True)
     ]
-    session = await tx.writing()
-    written = await tx.collection(kind.collection).bulk_write(writes, session=session)
-    if written.matched_count < len(writes):
-        raise Conflict
+    update_many(tx, kind, writes)
     return results
+
+
+def update_many(tx: Transaction, kind: Kind[Any], writes: Sequence[ReplaceOne[Document] | UpdateOne]) -> None:
+    """Write all of these, each of which names the version that it knows; else the change starts again (Conflict)."""
+    collection = tx.collection(kind.collection).delegate
+
+    def write(session: ClientSession) -> None:
+        if collection.bulk_write(writes, session=session).matched_count < len(writes):
+            raise Conflict
+
+    tx.write(write)
 
 
 async def delete(tx: Transaction, kind: Kind[Any], entity: Entity) -> None:
     """Remove an entity, if it is still as it was; else the change starts again (Conflict)."""
-    session = await tx.writing()
-    result = await tx.collection(kind.collection).delete_one(
-        {"_id": entity.id, "version": entity.version}, session=session
-    )
-    if result.deleted_count == 0:
-        raise Conflict
+    collection = tx.collection(kind.collection).delegate
+    known = {"_id": entity.id, "version": entity.version}
+
+    def write(session: ClientSession) -> None:
+        if collection.delete_one(known, session=session).deleted_count == 0:
+            raise Conflict
+
+    tx.write(write)
+
+
+@contextmanager
+def _refused(refusal: Refusal | None) -> Iterator[None]:
+    try:
+        yield
+    except DuplicateKeyError as error:
+        if refusal is None:
+            raise
+        raise refusal(error) from None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
@@ -37,12 +38,16 @@ async def is_known(reader: Reader, actor_id: str, client_mutation_id: str) -> bo
     return await present.find_one({"_id": _key(actor_id, client_mutation_id)}, {"_id": 1}) is not None
 
 
-async def insert(tx: Transaction, actor_id: str, client_mutation_id: str, *, fingerprint: str, answer: object) -> None:
+def insert(tx: Transaction, actor_id: str, client_mutation_id: str, *, fingerprint: str, answer: object) -> None:
     """Remember an answer. Starts the change again when another attempt was first, so that it finds its answer."""
-    try:
-        await tx.collection("idempotency").insert_one(
-            {"_id": _key(actor_id, client_mutation_id), "fingerprint": fingerprint, "answer": answer, "at": tx.now},
-            session=await tx.writing(),
-        )
-    except DuplicateKeyError:
-        raise Conflict from None
+    answers = tx.collection("idempotency").delegate
+    key = _key(actor_id, client_mutation_id)
+    first = {"_id": key, "fingerprint": fingerprint, "answer": answer, "at": tx.now}
+
+    def write(session: ClientSession) -> None:
+        try:
+            answers.insert_one(first, session=session)
+        except DuplicateKeyError:
+            raise Conflict from None
+
+    tx.write(write)

@@ -12,9 +12,9 @@ from storage.transactions import Reader, Transaction
 OF_ROOMS = Link("rooms", "messages", "roomId")
 
 
-async def insert(tx: Transaction, message: Message) -> Message:
-    await tx.collection("messages").insert_one(to_document(message), session=await tx.writing())
-    return message
+def insert(tx: Transaction, message: Message) -> None:
+    messages, document = tx.collection("messages").delegate, to_document(message)
+    tx.write(lambda session: messages.insert_one(document, session=session))
 
 
 async def read_pages(

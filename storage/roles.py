@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from pymongo.errors import DuplicateKeyError
-
 from storage import entities
 from storage.database import new_id
 from storage.entities import Kind
@@ -41,10 +39,8 @@ async def get_many(reader: Reader, names: Iterable[str]) -> dict[str, Role]:
 
 async def insert(tx: Transaction, role: Role) -> Role:
     """Create it. Raises Duplicate when the name is taken."""
-    try:
-        role = await entities.insert(tx, KIND, role)
-    except DuplicateKeyError:
-        raise Duplicate(f"There is a role {shorten(role.name)} already.", key="name") from None
+    taken = Duplicate(f"There is a role {shorten(role.name)} already.", key="name")
+    role = await entities.insert(tx, KIND, role, refusal=lambda _: taken)
     tx.tell(RoleCreated, role, role=role)
     return role
 
@@ -54,7 +50,8 @@ async def ensure_built_in(tx: Transaction) -> None:
     present = await get_many(tx, BUILT_IN)
     for name, description in BUILT_IN.items():
         if name not in present:
-            try:
-                await insert(tx, Role(id=new_id(tx.now), name=name, description=description, built_in=True))
-            except Duplicate:
-                raise Conflict from None  # another process starts on the same database: see what is left to do
+            await insert(tx, Role(id=new_id(tx.now), name=name, description=description, built_in=True))
+    try:
+        await tx.flush()
+    except Duplicate:
+        raise Conflict from None  # another process starts on the same database: see what is left to do

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 
 from pymongo import ASCENDING, DESCENDING
-from pymongo.errors import DuplicateKeyError
 
 from storage import children, custom_fields, departments, entities, pages, users, visitors
 from storage.children import Link
@@ -50,7 +50,7 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Room]:
 
 async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:
     """A room with everybody around it. One round trip, whoever is around. Raises NotFound."""
-    if reader.session is None:
+    if await reader.reading() is None:
         outside = Reader(reader.database, reader.catalog)
         lookups = reader.database.lookups.of("snapshots", lambda ids: get_snapshots(outside, ids))
         snapshot: RoomSnapshot | None = await lookups.find(room_id)
@@ -72,7 +72,7 @@ async def get_snapshots(reader: Reader, ids: Sequence[str]) -> dict[str, RoomSna
         _joined("users", "servedById", "servedBy"),
         _joined("users", "lastServedById", "former"),
     ]
-    found = await reader.collection(KIND.collection).aggregate(pipeline, session=reader.session).to_list(None)
+    found = await reader.collection(KIND.collection).aggregate(pipeline, session=await reader.reading()).to_list(None)
     snapshots = [await _snapshot(reader, document) for document in found]
     return {snapshot.room.id: snapshot for snapshot in snapshots}
 
@@ -176,7 +176,7 @@ async def list_waiting(
     if excluding:
         query = {"$and": [query, {"_id": {"$nin": list(excluding)}}]}
     found = reader.collection(KIND.collection).find(
-        query, _WAITING, sort=WAITING_ORDER, limit=limit, session=reader.session
+        query, _WAITING, sort=WAITING_ORDER, limit=limit, session=await reader.reading()
     )
     return [to_record(document, WaitingRoom) for document in await found.to_list(limit or None)]
 
@@ -200,7 +200,7 @@ async def count_assigned(reader: Reader, agent_id: str | None = None) -> dict[st
             {"$match": {"status": RoomStatus.ASSIGNED.value, **of_agent}},
             {"$group": {"_id": "$servedById", "count": {"$sum": 1}}},
         ],
-        session=reader.session,
+        session=await reader.reading(),
     )
     return {group["_id"]: int(group["count"]) async for group in groups}
 
@@ -210,20 +210,16 @@ async def count_assigned(reader: Reader, agent_id: str | None = None) -> dict[st
 
 async def insert(tx: Transaction, room: Room, facts: Sequence[RoomFact]) -> Room:
     """Store a new room and the facts of how it began. Raises Duplicate for a unique field."""
-    try:
-        room = await entities.insert(tx, KIND, room, facts=len(facts))
-    except DuplicateKeyError as error:
-        raise custom_fields.refusal(tx, "room", room.custom_fields, error) from None
+    refusal = partial(custom_fields.refusal, tx, "room", room.custom_fields)
+    room = await entities.insert(tx, KIND, room, facts=len(facts), refusal=refusal)
     tx.facts.extend(facts)
     return room
 
 
 async def update(tx: Transaction, before: Room, after: Room, facts: Sequence[RoomFact]) -> Room:
     """Store what became of a room and the facts of it. Raises Duplicate for a unique field."""
-    try:
-        after = await entities.replace(tx, KIND, before, after, facts=len(facts))
-    except DuplicateKeyError as error:
-        raise custom_fields.refusal(tx, "room", after.custom_fields, error) from None
+    refusal = partial(custom_fields.refusal, tx, "room", after.custom_fields)
+    after = await entities.replace(tx, KIND, before, after, facts=len(facts), refusal=refusal)
     tx.facts.extend(facts)
     return after
 

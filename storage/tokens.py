@@ -37,7 +37,7 @@ async def insert(tx: Transaction, token: Token) -> None:
 async def list_of(reader: Reader, holder_id: str) -> list[Token]:
     """All tokens of an app or user, oldest first, those that have expired included until MongoDB drops them."""
     query: Document = {"holderId": holder_id}
-    cursor = reader.collection("tokens").find(query, sort=[("createdAt", ASCENDING)], session=reader.session)
+    cursor = reader.collection("tokens").find(query, sort=[("createdAt", ASCENDING)], session=await reader.reading())
     return [to_record(document, Token) for document in await cursor.to_list(None)]
 
 

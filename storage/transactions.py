@@ -1,15 +1,15 @@
 """How a change becomes true: read, decide, write and tell the facts, all of it or nothing.
 
 A change's body reads first and writes then. Reads before the first write see what a majority holds; every write names
-the version of what it read. The first write opens a MongoDB transaction, in which the facts go to the outbox beside the
-change they tell of. Whoever loses a race starts the body again, on fresh data, so that its second look finds the winner
-and says so.
+the version of what it read. Writes are done together, at the end, in one MongoDB transaction, in which the facts go to
+the outbox beside the change they tell of. Whoever loses a race starts the body again, on fresh data, so that its second
+look finds the winner and says so.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import datetime
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from motor.frameworks.asyncio import run_on_executor
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import WriteConcern
+from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
@@ -30,6 +31,8 @@ from storage.records import Actor, Entity
 from storage.turns import Turn, TurnKind, Turns
 
 Step = Callable[[], Awaitable[None]]
+#: Writes something in the session's transaction. Blocks, on a thread of the driver.
+Write = Callable[[ClientSession], None]
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -70,6 +73,10 @@ class Reader:
     def collection(self, name: str) -> Collection:
         return self.database[name]
 
+    async def reading(self) -> AsyncIOMotorClientSession | None:
+        """The session to read with, in which everything that was written before shows."""
+        return self.session
+
 
 class Transaction(Reader):
     """What writing functions take first: one attempt at a change, by one actor, at one time."""
@@ -98,6 +105,7 @@ class Transaction(Reader):
         #: before it.
         self.attempt = attempt
         self.facts: list[Fact] = []
+        self._writes: list[Write] = []
         self._catalog_revision = catalog.revision
         #: Of the rules by which custom fields were assigned in this attempt, if they were.
         self._epoch: int | None = None
@@ -122,8 +130,32 @@ class Transaction(Reader):
         if self.catalog.revision != self._catalog_revision:
             raise Conflict
 
+    def write(self, write: Write) -> None:
+        """Write this when the attempt is committed, or read in, or written in otherwise, after what was to be written
+        before it.
+
+        Handing work to a thread of the driver costs more than the work, so that what can go together does. What `write`
+        raises is raised then.
+        """
+        self._writes.append(write)
+
+    async def flush(self) -> None:
+        """Do what is to be written."""
+        if self._writes:
+            session = await self._begin()
+            writes, self._writes = self._writes, []
+            await _on_thread(lambda: _do(writes, session.delegate))
+
+    async def reading(self) -> AsyncIOMotorClientSession | None:
+        await self.flush()
+        return self.session
+
     async def writing(self) -> AsyncIOMotorClientSession:
         """The session to write with; the first call opens the transaction."""
+        await self.flush()
+        return await self._begin()
+
+    async def _begin(self) -> AsyncIOMotorClientSession:
         if self.session is None:
             # Beginning and ending a session asks nothing of the database, so that neither needs a thread.
             client = self.database.client
@@ -170,26 +202,31 @@ class Transaction(Reader):
         While the database does not say how it went, ask again: committing twice commits once.
         """
         facts = [_waiting(fact, self.now) for fact in self.facts]
-        session = await self.writing() if facts else self.session
+        writes, self._writes = self._writes, []
+        session = await self._begin() if facts or writes else self.session
         if session is None:
             if await self.relied_on_old_definitions():
                 raise Conflict(self.catalog.refresh)
             return
         outbox = self.collection("outbox").delegate
         epoch = self._epoch
+        committing = False
 
         def finish() -> None:
+            nonlocal committing
             # All on one thread: whoever hands over twice waits twice for its turn.
+            _do(writes, session.delegate)
             if epoch is not None and rules.read_epoch_within(self.database, session.delegate) != epoch:
                 raise Conflict(self.catalog.refresh)
             if facts:
                 outbox.insert_many(facts, session=session.delegate)
+            committing = True
             session.delegate.commit_transaction()
 
         try:
             await _on_thread(finish)
         except PyMongoError as error:
-            if not _undecided(error):
+            if not committing or not _undecided(error):
                 raise
             await self._commit_again(session)
 
@@ -215,6 +252,11 @@ class Transaction(Reader):
         if self._epoch is not None:
             self.catalog.let_go(self._epoch)
         await self._held.aclose()
+
+
+def _do(writes: Sequence[Write], session: ClientSession) -> None:
+    for write in writes:
+        write(session)
 
 
 def _waiting(fact: Fact, moment: datetime) -> Document:

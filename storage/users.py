@@ -1,6 +1,7 @@
 """Users as documents, omnichannel agents among them: an agent is a user with a profile."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import DuplicateKeyError
@@ -17,7 +18,7 @@ from storage.filters import Expression
 from storage.pages import Order, Page
 from storage.queries import to_query
 from storage.records import Candidate, FieldDefinition, FieldTarget, User
-from storage.transactions import Conflict, Reader, Transaction
+from storage.transactions import Reader, Transaction
 
 
 def _derive(user: User, document: Document) -> None:
@@ -88,20 +89,15 @@ async def read_agents_of(
 
 async def insert(tx: Transaction, user: User, *kinds: type[UserFact]) -> User:
     """Create a user and tell facts of these kinds about it. Raises UsernameTaken or Duplicate."""
-    try:
-        user = await entities.insert(tx, KIND, user, facts=len(kinds))
-    except DuplicateKeyError as error:
-        raise _refusal(tx, user, error) from None
+    user = await entities.insert(tx, KIND, user, facts=len(kinds), refusal=partial(_refusal, tx, user))
     _tell(tx, user, kinds)
     return user
 
 
 async def update(tx: Transaction, before: User, after: User, *kinds: type[UserFact]) -> User:
     """Change a user and tell facts of these kinds about it. Raises UsernameTaken or Duplicate."""
-    try:
-        after = await entities.replace(tx, KIND, before, after, facts=len(kinds))
-    except DuplicateKeyError as error:
-        raise _refusal(tx, after, error) from None
+    refusal = partial(_refusal, tx, after)
+    after = await entities.replace(tx, KIND, before, after, facts=len(kinds), refusal=refusal)
     _tell(tx, after, kinds)
     return after
 
@@ -143,7 +139,7 @@ async def list_candidates(
     if least_loaded:
         sort.insert(0, ("agent.openRoomCount", ASCENDING))
     cursor = reader.collection(KIND.collection).find(
-        query, {"agent": 1, "usernameKey": 1}, sort=sort, limit=limit, session=reader.session
+        query, {"agent": 1, "usernameKey": 1}, sort=sort, limit=limit, session=await reader.reading()
     )
     return [
         from_builtins({**document["agent"], "id": document["_id"], "usernameKey": document["usernameKey"]}, Candidate)
@@ -180,10 +176,7 @@ async def move(tx: Transaction, changes: Sequence[tuple[User, User]]) -> None:
         for before, after in changes
     ]
     if writes:
-        session = await tx.writing()
-        written = await tx.collection(KIND.collection).bulk_write(writes, session=session)
-        if written.matched_count < len(writes):
-            raise Conflict
+        entities.update_many(tx, KIND, writes)
 
 
 def _moved(user: User) -> Document:

@@ -1,6 +1,7 @@
 """Visitors, known by the token that the outside world chose for them."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from pymongo.errors import DuplicateKeyError
 
@@ -53,20 +54,18 @@ async def read_page(reader: Reader, where: Expression, *, first: int, after: str
 
 async def insert(tx: Transaction, visitor: Visitor) -> Visitor:
     """Store a new visitor. Raises Duplicate for a unique field; starts again when the token is there by now."""
-    try:
-        visitor = await entities.insert(tx, KIND, visitor)
-    except DuplicateKeyError as error:
-        if "token" in (error.details or {}).get("keyPattern", {}):
-            raise Conflict from None
-        raise custom_fields.refusal(tx, "visitor", visitor.custom_fields, error) from None
+    visitor = await entities.insert(tx, KIND, visitor, refusal=partial(_refusal, tx, visitor))
     tx.tell(VisitorSaved, visitor, visitor=visitor)
     return visitor
 
 
 async def update(tx: Transaction, before: Visitor, after: Visitor) -> Visitor:
-    try:
-        after = await entities.replace(tx, KIND, before, after)
-    except DuplicateKeyError as error:
-        raise custom_fields.refusal(tx, "visitor", after.custom_fields, error) from None
+    after = await entities.replace(tx, KIND, before, after, refusal=partial(_refusal, tx, after))
     tx.tell(VisitorSaved, after, visitor=after)
     return after
+
+
+def _refusal(tx: Transaction, visitor: Visitor, error: DuplicateKeyError) -> Exception:
+    if "token" in (error.details or {}).get("keyPattern", {}):
+        return Conflict()
+    return custom_fields.refusal(tx, "visitor", visitor.custom_fields, error)

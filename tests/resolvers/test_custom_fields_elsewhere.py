@@ -157,6 +157,7 @@ async def begin(world: World, username: str, go: asyncio.Event, **fields: object
         held = await custom_fields.assign(tx, USER, {}, values(**fields), creating=True)
         user = User(id=new_id(tx.now), username=username, custom_fields=held, created_at=tx.now, updated_at=tx.now)
         await stored_users.insert(tx, user, UserCreated)
+        await tx.flush()
         written.set()
         await go.wait()
 

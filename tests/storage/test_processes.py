@@ -23,6 +23,7 @@ from tests.storage.changes import (
 async def hang(tx: Transaction) -> None:
     """Write, and get no further: what a process has open that is killed now."""
     await put(tx, "one", "half a change")
+    await tx.flush()
     await asyncio.Event().wait()
 
 
@@ -132,6 +133,7 @@ async def test_change_whose_process_was_taken_for_dead_starts_again(mongodb_uri:
             nonlocal attempts
             attempts += 1
             await put(tx, "one", f"attempt {attempts}")
+            await tx.flush()
             if attempts == 1:
                 known: Any = await other.database["processes"].find_one({"_id": slow.process.id})
                 sessions = [{"id": one} for one in known["sessions"]]

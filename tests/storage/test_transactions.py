@@ -81,6 +81,7 @@ async def test_refused_change_writes_nothing_and_tells_nothing(mongodb_uri: str,
 
         async def refused(tx: Transaction) -> None:
             await put(tx, "one", None)
+            await tx.flush()
             raise Refused("not as things stand")
 
         with pytest.raises(Refused):
@@ -99,6 +100,7 @@ async def test_change_whose_caller_goes_away_is_brought_to_its_end(mongodb_uri: 
 
         async def slow(tx: Transaction) -> None:
             await put(tx, "one", None)
+            await tx.flush()
             begun.set()
 
         caller = asyncio.create_task(storage.changes.run(slow))
@@ -173,6 +175,7 @@ async def test_change_that_was_given_up_does_not_take_effect_later(
 
         async def stuck(tx: Transaction) -> None:
             await put(tx, "one", None)
+            await tx.flush()
             await go_on.wait()
 
         with pytest.raises(Unavailable) as told:
@@ -266,6 +269,7 @@ async def test_change_goes_on_after_the_primary_was_away(mongodb_uri: str, empty
             nonlocal attempts
             attempts += 1
             await put(tx, "one", f"attempt {attempts}")
+            await tx.flush()
             if attempts < 3:
                 raise AutoReconnect("the primary is gone")
 
