@@ -25,6 +25,7 @@ async def test_a_user_who_is_no_agent_is_not_moved_whatever_its_version(mongodb_
         async def move(tx: Transaction) -> None:
             with pytest.raises(Conflict):
                 await users.move(tx, [(believed, moved)])
+                await tx.flush()
 
         await storage.changes.run(move)
 
