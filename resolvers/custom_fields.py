@@ -168,7 +168,7 @@ async def assign(
     """
     keys = [one.key for one in assignments or ()] + [one.key for one in increments or ()]
     definitions = await definitions_of(tx, target, keys)
-    if keys or (creating and definitions):
+    if keys or creating:
         tx.rely_on_definitions()
     return field_values.assign(
         current,

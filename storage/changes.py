@@ -103,6 +103,8 @@ class Changes:
                 await self._undo(lasting, decided=not (isinstance(error, Unavailable) and not error.data["retryable"]))
                 raise
         await self._appender.append(facts)
+        # What attempts did beside their transactions and was not committed is in the way of others.
+        await self._undo(lasting, decided=True)
         if definitions := [fact for fact in facts if isinstance(fact, FieldFact)]:
             for fact in definitions:  # known here before the caller is answered, whenever the feed gets to it
                 self._catalog.hear(fact)
@@ -163,7 +165,6 @@ class Changes:
                 result = await body(tx)
                 if progress.given_up:
                     raise Conflict
-                progress.committing = True
                 await tx.commit()
                 progress.outcome = result, tx.facts
                 self._tell_listeners(tx.facts)

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from pymongo.errors import PyMongoError
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -50,6 +52,10 @@ class Lookups(Generic[K, V]):
         try:
             found = await self._read(list(asked))
         except BaseException as error:
+            if len(asked) > 1 and not isinstance(error, PyMongoError) and isinstance(error, Exception):
+                for key, waiting in asked.items():  # one of the keys is at fault, for which the others are not to pay
+                    await self._answer({key: waiting})
+                return
             for waiting in asked.values():
                 if not waiting.done():
                     waiting.set_exception(error)

@@ -5,6 +5,7 @@ So it gives up soon, and the waiting is done here, where it costs nothing.
 """
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar
@@ -80,6 +81,14 @@ class Progress(Generic[T]):
         #: Whether its caller was told that nothing was changed, so that it must not take effect any more.
         self.given_up = False
         self._unhurried = False
+        #: Commits begin on threads of the driver.
+        self._deciding = threading.Lock()
+
+    def begin_commit(self) -> bool:
+        """Note that it may take effect from now on; False when its caller was told that it will not."""
+        with self._deciding:
+            self.committing = not self.given_up
+            return self.committing
 
     @contextmanager
     def unhurried(self) -> Iterator[None]:
@@ -107,9 +116,10 @@ class Progress(Generic[T]):
             return running.result()
         if self.outcome is not None:  # true, and only not in the log yet
             return self.outcome
+        with self._deciding:
+            self.given_up = not self.committing
         if self.committing:
             raise uncertain()
-        self.given_up = True
         raise Unavailable("The database did not answer in time; nothing was changed.", retryable=True)
 
 

@@ -220,6 +220,8 @@ class Transaction(Reader):
                 raise Conflict(self.catalog.refresh)
             if facts:
                 outbox.insert_many(facts, session=session.delegate)
+            if not self.lasting.progress.begin_commit():
+                raise Conflict
             committing = True
             session.delegate.commit_transaction()
 

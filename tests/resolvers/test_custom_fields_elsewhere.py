@@ -106,6 +106,16 @@ def deaf(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.services.storage.catalog, "catch_up", no_news)
 
 
+async def test_the_first_field_that_is_required_binds_whoever_knows_of_none(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf(other, monkeypatch)
+    await define(world, "owner", required=True)
+
+    async with refused(world, FieldRequired, 'Required custom fields are missing: "owner".', key="owner"):
+        await create(other, "anna")
+
+
 @pytest.mark.parametrize("value", ["new", "old"])
 async def test_no_value_is_lost_that_was_written_to_a_field_of_before(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch, value: str

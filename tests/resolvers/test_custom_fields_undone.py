@@ -1,19 +1,21 @@
 """Changes of definitions that fail, or whose process dies, leave nothing behind: no index, no rule that was to come."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from pymongo import IndexModel
 
-from resolvers import users
+from resolvers import offenders, users
 from resolvers.custom_fields import define_custom_field, update_custom_field
 from storage import changes, maintenance, rules, unique_indexes
 from storage import custom_fields as stored_definitions
 from storage.database import Database
 from storage.errors import Duplicate, Invalid, InvalidFieldValue, Unavailable
 from storage.records import FieldDefinition, FieldTarget, FieldType, User, UserType
+from storage.transactions import Transaction
 from tests.resolvers.refusals import refused, values
 from tests.resolvers.worlds import World
 from tests.storage.changes import until
@@ -52,6 +54,45 @@ async def test_a_field_that_is_defined_already_is_not_indexed_first(world: World
             await define(world, "badge", unique=True)
 
     assert await unique_indexes.list_all(database(world)) == [(USER, made.id)]
+
+
+async def test_who_is_second_with_the_same_change_leaves_one_index_and_no_claim(world: World, other: World) -> None:
+    contexts = [replace(one.context, client_mutation_id="same") for one in (world, other)]
+
+    first, second = await asyncio.gather(
+        *(define_custom_field(one, target=USER, key="badge", type=TEXT, unique=True) for one in contexts)
+    )
+
+    assert first == second
+    assert await unique_indexes.list_all(database(world)) == [(USER, first.id)]
+    assert await claims(world) == {}
+
+
+async def test_a_rule_that_somebody_else_made_meanwhile_is_claimed_no_more(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await define(world, "badge")
+    await other.services.storage.catalog.refresh()
+    looked, go_on = asyncio.Event(), asyncio.Event()
+    refuse = offenders.refuse
+
+    async def overtaken(tx: Transaction, before: FieldDefinition, after: FieldDefinition) -> None:
+        await refuse(tx, before, after)
+        if tx.process is other.services.storage.process and tx.attempt == 1:
+            looked.set()
+            await go_on.wait()
+
+    monkeypatch.setattr(offenders, "refuse", overtaken)
+    late = asyncio.create_task(update_custom_field(other.context, id=made.id, required=True))
+    await looked.wait()
+    await update_custom_field(world.context, id=made.id, required=True)
+    go_on.set()
+
+    assert (await late).required
+    assert await claims(world) == {}
+    await update_custom_field(world.context, id=made.id, required=False)
+    for one, username in ((world, "anna"), (other, "bert")):
+        assert (await create(one, username)).custom_fields == {}
 
 
 async def test_an_attempt_that_fails_takes_its_index_with_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

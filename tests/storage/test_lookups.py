@@ -83,6 +83,19 @@ async def test_who_asked_together_is_refused_together_and_the_next_are_answered(
     assert await desk.find(3) == "3"
 
 
+async def test_who_asks_for_what_cannot_be_asked_harms_nobody() -> None:
+    async def read(keys: Sequence[int]) -> dict[int, str]:
+        await asyncio.sleep(0)
+        return {key: "x" * (1 // key) for key in keys}
+
+    desk = Lookups(read)
+    outcomes = await asyncio.gather(*(desk.find(key) for key in (1, 1, 1, 0, 1, 2)), return_exceptions=True)
+
+    assert [type(one) if isinstance(one, Exception) else one for one in outcomes] == (
+        ["x", "x", "x", ZeroDivisionError, "x", ""]
+    )
+
+
 async def test_who_goes_away_takes_nobody_along() -> None:
     answers = Answers()
     desk = Lookups(answers.read)

@@ -189,6 +189,31 @@ async def test_change_that_was_given_up_does_not_take_effect_later(
         assert await storage.log.head() == head
 
 
+async def test_change_that_is_given_up_while_it_is_written_does_not_take_effect_later(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", 0.2)
+        go_on = threading.Event()
+
+        def waits(_: ClientSession) -> None:
+            assert go_on.wait(60)
+
+        async def slow(tx: Transaction) -> None:
+            await put(tx, "one", None)
+            tx.write(waits)
+
+        with pytest.raises(Unavailable) as told:
+            await storage.changes.run(slow)
+        go_on.set()
+        await storage.changes.drain()
+
+        assert told.value.data == {"retryable": True}
+        assert await find(storage, "one") is None
+        assert await storage.log.head() == head
+
+
 async def test_commit_that_takes_longer_than_anybody_waits_is_said_to_be_uncertain_and_keeps_its_facts(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,8 +23,8 @@ async def test_a_user_who_is_no_agent_is_not_moved_whatever_its_version(mongodb_
         moved = msgspec.structs.replace(believed, agent=AgentProfile(open_room_count=1), version=created.version + 1)
 
         async def move(tx: Transaction) -> None:
+            await users.move(tx, [(believed, moved)])
             with pytest.raises(Conflict):
-                await users.move(tx, [(believed, moved)])
                 await tx.flush()
 
         await storage.changes.run(move)
