@@ -18,6 +18,7 @@ from graphql import (
     OperationType,
     VariableNode,
     Visitor,
+    get_operation_ast,
     parse,
     specified_rules,
     validate,
@@ -29,7 +30,7 @@ from schema import limits
 from schema.context import WITHIN, RequestContext
 from schema.errors import from_exception, invalid_document
 from schema.limits import Limits
-from schema.plans import Plans
+from schema.plans import Plans, Shelf
 from schema.selections import Answer, answers
 from storage.errors import QueryTooComplex
 
@@ -40,10 +41,12 @@ LONGEST_KEPT_CHARACTERS = 20_000
 ABORTED = "Validation aborted."
 #: Of one document. Each costs time to find and to write.
 MOST_ERRORS = 20
-#: For how many combinations of page sizes it is remembered that a document is within its limits, and for how many of
-#: switches how it is written.
+#: For how many combinations of page sizes it is remembered that a document is within its limits.
 KEPT_SIZES = 32
+#: For how many combinations of switches it is remembered how a document is written.
+KEPT_PLANS = 8
 NO_ANSWER = Answer()
+SHELF = Shelf()
 
 
 class Document:
@@ -63,10 +66,15 @@ class Document:
         values = tuple(variables.get(name) for name in self._switches)
         known = self._plans.get(values)
         if known is None:
-            known = Plans(self.schema, self._fragments, dict(zip(self._switches, values, strict=True)))
-            if len(self._plans) < KEPT_SIZES:
+            known = Plans(self.schema, self._fragments, dict(zip(self._switches, values, strict=True)), SHELF)
+            if len(self._plans) < KEPT_PLANS:
                 self._plans[values] = known
         return known
+
+    def close(self) -> None:
+        """It is kept no more; whoever follows it goes on with what was planned."""
+        for plans in self._plans.values():
+            SHELF.remove(plans)
 
     @cached_property
     def _fragments(self) -> Mapping[str, FragmentDefinitionNode]:
@@ -80,14 +88,10 @@ class Document:
         visit(self.node, seen)
         return sorted(seen.names)
 
-    @cached_property
-    def only_reads(self) -> bool:
-        """Whether nothing in it changes anything or goes on for ever."""
-        return all(
-            node.operation is OperationType.QUERY
-            for node in self.node.definitions
-            if isinstance(node, OperationDefinitionNode)
-        )
+    def only_reads(self, operation_name: str | None) -> bool:
+        """Whether the operation of that name is a query; also when there is no such operation."""
+        operation = get_operation_ast(self.node, operation_name or None)
+        return operation is None or operation.operation is OperationType.QUERY
 
     @cached_property
     def answers(self) -> Mapping[str | None, Answer]:
@@ -146,7 +150,7 @@ def parse_within(text: str, limits: Limits) -> DocumentNode:
 
 
 def _size(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+    return limits.whole(value)
 
 
 class Library:
@@ -170,8 +174,9 @@ class Library:
             self._documents[text] = document
             self._characters += len(text)
             while self._characters > KEPT_CHARACTERS:
-                oldest, _ = self._documents.popitem(last=False)
+                oldest, dropped = self._documents.popitem(last=False)
                 self._characters -= len(oldest)
+                dropped.close()
         return document
 
 

@@ -45,6 +45,8 @@ def _say_that_it_changed(error: GraphQLError) -> None:
             "the same clientMutationId."
         )
         error.extensions["retryable"] = False
+    else:
+        error.message = f"The change was made, but what was asked for beside it is refused: {error.message}"
 
 
 def passes(error: GraphQLError) -> bool:

@@ -58,7 +58,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 
         if introspection.is_root(return_type, path) and isinstance(self.context_value, RequestContext):
             keep = not self.variable_values.coerced
-            return introspection.answer(long_way, path, self.plans, keep=keep)
+            name = self.operation.name
+            return introspection.answer(long_way, path, self.plans, None if name is None else name.value, keep=keep)
         plan = self.plans.of(return_type, selections(field_details_list))
         return long_way() if plan is None else self._planned(lambda run: plan(result, run), long_way)
 

@@ -19,7 +19,7 @@ from schema.plans import Plans
 KEPT = 8
 #: One at a time, so that many who ask leave the better part of the processor to everybody else.
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="introspection")
-_answers: OrderedDict[tuple[Plans, str], Any] = OrderedDict()
+_answers: OrderedDict[tuple[Plans, str | None, str], Any] = OrderedDict()
 
 
 def is_root(kind: GraphQLObjectType, path: Path) -> bool:
@@ -27,9 +27,9 @@ def is_root(kind: GraphQLObjectType, path: Path) -> bool:
     return path.prev is None and is_introspection_type(kind)
 
 
-async def answer(find: Callable[[], Any], path: Path, plans: Plans, *, keep: bool) -> Any:
+async def answer(find: Callable[[], Any], path: Path, plans: Plans, operation: str | None, *, keep: bool) -> Any:
     """What `find` finds, or found when the same document asked for it before. `keep`: nothing else decides about it."""
-    key = (plans, str(path.key))
+    key = (plans, operation, str(path.key))
     known = _answers.get(key) if keep else None
     if known is None:
         known = await asyncio.get_running_loop().run_in_executor(_THREAD, find)

@@ -239,8 +239,9 @@ class _Scale:
                     value = _whole(argument.value.value)
                 elif isinstance(argument.value, VariableNode):
                     value = self._variable(argument.value.name.value)
-                if isinstance(value, int) and not isinstance(value, bool):
-                    return min(max(value, 1), MOST_PAGE_ENTRIES)
+                entries = whole(value)
+                if entries is not None:
+                    return min(max(entries, 1), MOST_PAGE_ENTRIES)
         return PAGE_ENTRIES
 
     def _variable(self, name: str) -> Any:
@@ -286,6 +287,13 @@ def _counting(node: FieldNode, parent: Any) -> int:
     if node.name.value != "totalCount":
         return 0
     return EVENT_COUNT_POINTS if getattr(parent, "name", "") == "EventConnection" else COUNT_POINTS
+
+
+def whole(value: object) -> int | None:
+    """The number that a value of a variable is for an Int, which takes 200.0 too."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _whole(digits: str) -> int:

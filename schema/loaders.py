@@ -18,6 +18,14 @@ from storage.pages import Page
 from storage.records import Department, Message, Role, Room, User, Visitor
 
 T = TypeVar("T")
+K = TypeVar("K")
+
+
+class Loader(DataLoader[K, T]):
+    """Who gives up waiting gives up for itself alone: graphql-core cancels what stands beside an error."""
+
+    def load(self, key: K) -> Awaitable[T]:
+        return asyncio.shield(super().load(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class Loaders:
             found = await read(self._context, keys)
             return [found.get(key) or NotFound(noun, key, key="id") for key in keys]
 
-        return DataLoader(load)
+        return Loader(load)
 
     @cached_property
     def messages_of_rooms(self) -> DataLoader[PageOf, Page[Message]]:
@@ -97,7 +105,7 @@ class Loaders:
             pages = dict(zip(groups, found, strict=True))
             return [_page(pages[replace(key, parent_id="")], key.parent_id) for key in keys]
 
-        return DataLoader(load)
+        return Loader(load)
 
 
 def _page(found: dict[str, Page[T]] | BaseException, parent_id: str) -> Page[T] | BaseException:

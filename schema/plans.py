@@ -5,6 +5,8 @@ A plan knows beforehand. It writes what comes out as it should; whatever does no
 raises, and whoever runs the plan lets graphql-core do the same work again, which knows how to tell of it.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
@@ -45,6 +47,10 @@ Selections: TypeAlias = Sequence[SelectionSetNode]
 SWITCHES = frozenset({"skip", "include"})
 #: Of one document. One that is larger is not planned beyond that.
 MOST_PLANS = 1_000
+#: What all plans of a process may weigh together before those that were made first are made anew when needed again. A
+#: plan weighs a point for each field and a few for itself, of some 250 bytes each.
+MOST_WEIGHT = 200_000
+OWN_WEIGHT = 5
 
 
 class Unplannable(Exception):
@@ -58,12 +64,43 @@ class RawInfo(NamedTuple):
     field_nodes: list[FieldNode]
 
 
+class Shelf:
+    """How much the plans of all documents weigh."""
+
+    def __init__(self, most: int = MOST_WEIGHT) -> None:
+        self._most = most
+        self._weights: OrderedDict[Plans, int] = OrderedDict()
+        self.weight = 0
+        self._adding = threading.Lock()  # what is asked about the schema is planned on a thread of its own
+
+    def add(self, plans: "Plans", weight: int) -> None:
+        """One more of these plans was made."""
+        with self._adding:
+            self._weights[plans] = self._weights.get(plans, 0) + weight
+            self._weights.move_to_end(plans)
+            self.weight += weight
+            while self.weight > self._most:
+                oldest, lost = self._weights.popitem(last=False)
+                self.weight -= lost
+                oldest.forget()
+
+    def remove(self, plans: "Plans") -> None:
+        """Whatever they are of is kept no more."""
+        with self._adding:
+            self.weight -= self._weights.pop(plans, 0)
+
+
 class Plans:
     """The plans of one document, each made when it is first needed: what is never met costs nothing."""
 
     def __init__(
-        self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], switches: Mapping[str, Any]
+        self,
+        schema: GraphQLSchema,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        switches: Mapping[str, Any],
+        shelf: Shelf | None = None,
     ) -> None:
+        self._shelf = shelf or Shelf()
         self._schema = schema
         self._fragments = fragments
         #: The values of the variables by which @skip and @include decide.
@@ -75,6 +112,10 @@ class Plans:
         #: stay there as long as the document does.
         self._plans: dict[tuple[str, tuple[int, ...]], Write | None] = {}
 
+    def forget(self) -> None:
+        """Begin anew with the next that is needed."""
+        self._plans.clear()
+
     def of(self, kind: GraphQLObjectType, selections: Selections) -> Write | None:
         """What writes that which these selections together ask of an object of that type, if it can be planned."""
         key = (kind.name, tuple(map(id, selections)))
@@ -82,9 +123,12 @@ class Plans:
             return self._plans[key]
         plan = None
         if len(self._plans) < MOST_PLANS:
+            steps: list[Step] = []
             with suppress(Unplannable):
-                plan = compiled(self._steps(kind, selections))
+                steps = self._steps(kind, selections)
+                plan = compiled(steps)
             self._plans[key] = plan
+            self._shelf.add(self, OWN_WEIGHT + len(steps))
         return plan
 
     def writer(self, kind: GraphQLOutputType, selections: Selections) -> Writer:
@@ -168,6 +212,8 @@ class Plans:
                 pass
             case VariableNode(name=name):
                 value = self._switches[name.value]
+                if value is None:  # null, where none may be: graphql-core tells of it
+                    raise Unplannable
             case _:
                 raise Unplannable
         return bool(value) is (directive.name.value == "include")

@@ -117,10 +117,10 @@ class Schema(strawberry.Schema):
                     )
         return await super().stream(query, *args, **kwargs)
 
-    def only_reads(self, query: str | None, context: RequestContext) -> bool:
-        """Whether a document has queries and nothing else, as far as it can be read."""
+    def only_reads(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
+        """Whether the operation is a query, as far as the document can be read."""
         with suppress(GraphQLSyntaxError, RecursionError, QueryTooComplex):
-            return query is not None and LIBRARY.get(query, self._schema, context.limits).only_reads
+            return query is not None and LIBRARY.get(query, self._schema, context.limits).only_reads(operation_name)
         return False
 
     def follows(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:

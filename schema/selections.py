@@ -28,6 +28,7 @@ from graphql import (
 from resolvers import access, validation
 from resolvers.access import Caller
 from schema.fields import Requires
+from schema.limits import whole
 
 
 class Answer(NamedTuple):
@@ -43,8 +44,8 @@ class Answer(NamedTuple):
         if self.scopes:
             access.require(caller, sorted(self.scopes))
         for variable, number in self.sizes:
-            size = variables.get(variable, number) if variable else number
-            if isinstance(size, int) and not isinstance(size, bool):
+            size = whole(variables.get(variable, number) if variable else number)
+            if size is not None:
                 validation.page_size(size)
 
 

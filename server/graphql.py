@@ -185,12 +185,15 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         if not isinstance(request_data, list) and request_data.protocol == "sse":
             request.state.follows = self.api.follows(query, request_data.operation_name, context)
         work = super().execute_operation(request, request_adapter, request_data, context, root_value, sub_response)
-        return await self.patiently(query, context, work)
+        name = None if isinstance(request_data, list) else request_data.operation_name
+        return await self.patiently(query, name, context, work)
 
-    async def patiently(self, query: str | None, context: RequestContext, work: Awaitable[T]) -> T:
+    async def patiently(
+        self, query: str | None, operation_name: str | None, context: RequestContext, work: Awaitable[T]
+    ) -> T:
         """The outcome; raises Unavailable when queries take too long, or anything when the server stops. Changes have a
         patience of their own (transactions.py), and subscriptions have no end."""
-        only_reads = self.api.only_reads(query, context)
+        only_reads = self.api.only_reads(query, operation_name, context)
         seconds = self.settings.max_query_seconds if only_reads else None
         waiting = asyncio.timeout(seconds)
         try:

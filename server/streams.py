@@ -7,9 +7,10 @@ from typing import Any
 
 from strawberry.http.streaming import AsyncTextStream
 
+from resolvers import access
 from resolvers.access import Caller
 from server.drains import Drain, stopped
-from server.grants import Grants
+from server.grants import CHANGED, Grants
 from server.quotas import Quotas
 from storage.errors import SwitchboardError, Unauthenticated
 
@@ -81,8 +82,12 @@ def held(
         token_id, holder = caller.token_id, Stream(follows=follows)
         try:
             with quotas.operation(caller), drain.holding(holder):
-                if token_id is not None and (await grants.hold(token_id, holder)).actor is None:
-                    raise Unauthenticated("The token has ended.")
+                if token_id is not None:
+                    now = await grants.hold(token_id, holder)
+                    if now.actor is None:
+                        raise Unauthenticated("The token has ended.")
+                    if access.permissions_of(now) != access.permissions_of(caller):
+                        raise Unauthenticated(f"{CHANGED}.")
                 async with aclosing(holder.until_ended(chunks())) as rest:
                     async for chunk in rest:
                         yield chunk

@@ -212,7 +212,7 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
         try:
             with self.endpoint.quotas.operation(caller):
                 work = super().run_operation(operation)
-                await self.endpoint.patiently(operation.query, self.context, work)
+                await self.endpoint.patiently(operation.query, operation.operation_name, self.context, work)
         except SwitchboardError as refusal:
             await operation.send_initial_errors([from_exception(refusal)])
 

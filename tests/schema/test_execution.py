@@ -14,7 +14,7 @@ from schema.context import RequestContext
 from schema.execution import Executor
 from schema.rooms import Room
 from schema.schema import schema
-from storage import facts
+from storage import facts, users
 from storage.records import RoutingMethod
 from tests.resolvers.worlds import World
 from tests.schema.test_events import SNAPSHOT, _fact
@@ -162,6 +162,39 @@ async def test_plan_waits_for_what_graphql_core_waits_for(world: World, scopes: 
     ours, theirs = answers
     assert ours.data == theirs.data
     assert _told(ours) == _told(theirs)
+
+
+@pytest.mark.parametrize("value", [True, False, None])
+@pytest.mark.parametrize("switch", ["skip", "include"])
+async def test_switch_decides_as_it_does_with_graphql_core(world: World, switch: str, value: bool | None) -> None:
+    document = parse(f"query ($a: Boolean = true) {{ roles {{ id @{switch}(if: $a) name }} }}")
+    answers = []
+    for executor in (Executor, None):
+        result: Any = execute(
+            schema._schema,
+            document,
+            context_value=RequestContext(world.context),
+            variable_values={"a": value},
+            executor_class=executor,
+        )
+        answers.append(result if isinstance(result, ExecutionResult) else await result)
+
+    ours, theirs = answers
+    assert (ours.data, _told(ours)) == (theirs.data, _told(theirs))
+
+
+async def test_what_a_change_cannot_answer_is_not_told_as_if_it_had_not_been_made(world: World) -> None:
+    text = """mutation { updateAgent(input: { agentId: "%s", maxRooms: 7 }) {
+        agent { rooms(after: "bad") { nodes { id } } } } }"""
+    user = await users.find_by_username(world.context.reader, "anna")
+    assert user is not None
+
+    result = await schema.execute(text % user.id, context_value=RequestContext(world.context))
+
+    assert result.errors is not None
+    (error,) = result.errors
+    assert error.message.startswith("The change was made, but what was asked for beside it is refused: ")
+    assert error.extensions == {"code": "INVALID_CURSOR", "key": "after"}
 
 
 def _told(result: ExecutionResult) -> list[tuple[str, Any]]:

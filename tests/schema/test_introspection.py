@@ -48,6 +48,16 @@ async def test_what_variables_decide_is_found_anew() -> None:
     assert [answer.data for answer in answers] == [{"__type": {"name": "Room"}}, {"__type": {"name": "Agent"}}]
 
 
+async def test_each_operation_of_a_document_has_its_own_answer() -> None:
+    text = "query A { __schema { queryType { name } } } query B { __schema { mutationType { name } } }"
+    context = RequestContext(Context(services=None))  # type: ignore[arg-type]
+
+    answers = [await schema.execute(text, operation_name=name, context_value=context) for name in ("A", "B", "A")]
+
+    told = [answer.data and answer.data["__schema"] for answer in answers]
+    assert told == [{"queryType": {"name": "Query"}}, {"mutationType": {"name": "Mutation"}}, told[0]]
+
+
 async def test_no_more_than_a_few_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(introspection, "KEPT", 2)
 

@@ -124,6 +124,7 @@ def test_each_limit_is_named_when_it_is_passed(text: str, allowed: Limits, messa
         ("{ unknown { id } }", {}, 2),
         (PAGE, {}, 1 + 2 * 3),
         (PAGE, {"first": 3}, 1 + 3 * 3),
+        (PAGE, {"first": 3.0}, 1 + 3 * 3),
         (PAGE, {"first": None}, 1 + 50 * 3),
         (PAGE, {"first": 10**30}, 1 + 200 * 3),
         (PAGE, {"first": "many"}, 1 + 50 * 3),

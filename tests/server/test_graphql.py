@@ -1,11 +1,17 @@
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
 
+from resolvers import departments
+from resolvers.context import Context, Services
 from storage.database import Database
+from storage.records import Department, RoutingMethod
+from tests.conftest import ADMIN_TOKEN
+from tests.resolvers.worlds import World
 
 TYPENAME = "{ __typename }"
 
@@ -179,3 +185,30 @@ async def test_client_that_goes_away_in_the_middle_of_a_request_is_no_error_of_o
 
         assert (await client.post(url, json={"query": TYPENAME})).json() == {"data": {"__typename": "Query"}}
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_what_is_refused_takes_nothing_along_that_others_wait_for(
+    services: Services, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(services)
+    await world.visitor()
+    department = await world.department("Sales", RoutingMethod.LEAST_LOADED)
+    await world.agent("anna", departments=[department], roles=["bot"])
+    await world.start(department)
+    read = departments.get_many
+
+    async def slow(context: Context, ids: Sequence[str]) -> dict[str, Department]:
+        for _ in range(5):
+            await services.storage.database.client.admin.command("ping")
+        return await read(context, ids)
+
+    monkeypatch.setattr(departments, "get_many", slow)
+    shared = "lastServedBy { departments { id } }"
+    refused = f"messages(first: 0) {{ nodes {{ id }} }} {shared}"
+
+    text = f"{{ rooms {{ edges {{ node {{ {shared} }} }} nodes {{ {refused} }} }} }}"
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {ADMIN_TOKEN}"}) as client:
+        answer = await client.post(url, json={"query": text})
+
+    assert answer.status_code == 200
+    assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["INVALID_INPUT"]

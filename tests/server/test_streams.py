@@ -8,6 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from resolvers.context import Services
+from server.graphql import GraphQL
+from storage import users
 from tests.conftest import ADMIN_TOKEN
 from tests.server.test_grants import CREATE_APP, execute
 
@@ -113,3 +116,36 @@ async def test_stream_ends_with_its_token(shared_url: str, shared_elsewhere_url:
         kind, payload = await events.next()
         assert (kind, payload["errors"][0]["extensions"]) == ("next", {"code": "UNAUTHENTICATED"})
         assert await events.next() == ("complete", None)
+
+
+async def test_stream_whose_caller_may_see_less_by_now_does_not_begin(
+    services: Services, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await execute(
+        url,
+        """mutation { createUser(input:
+            {username: "anna", password: "correct horse battery", roles: ["livechat-agent"]})
+        { user { id } } }""",
+    )
+    login = 'mutation { login(input: {username: "anna", password: "correct horse battery"}) { token } }'
+    token = (await execute(url, login))["login"]["token"]
+    user = await users.find_by_username(services.storage.reader, "anna")
+    assert user is not None
+    follow = GraphQL.execute_operation
+
+    async def overtaken(self: GraphQL, *args: Any, **given: Any) -> Any:
+        # The caller is known by now, and the stream is not held yet.
+        monkeypatch.setattr(GraphQL, "execute_operation", follow)
+        await execute(
+            url,
+            """mutation($id: ID!) { addRoles(input: {userId: $id, roles: ["bot"]}) { user { id } }
+            removeRoles(input: {userId: $id, roles: ["livechat-agent"]}) { user { id } } }""",
+            id=user.id,
+        )
+        return await follow(self, *args, **given)
+
+    monkeypatch.setattr(GraphQL, "execute_operation", overtaken)
+    async with streaming(url, WATCH, token) as events:
+        kind, told = await events.next()
+
+    assert (kind, told["errors"][0]["extensions"]["code"]) == ("next", "UNAUTHENTICATED")
