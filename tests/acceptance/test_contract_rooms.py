@@ -231,8 +231,8 @@ def test_an_unassigned_room_passes_over_its_agent_once(admin: Client) -> None:
     room = admin.start(here)["id"]
 
     queued = admin.change("unassignAgent", ROOM, roomId=room)["room"]
-    other = admin.agent(here, presence="OFFLINE")
     head = admin.head()
+    other = admin.agent(here, presence="OFFLINE")
     admin.change("setPresence", userId=other, presence="ONLINE")
 
     assert (queued["status"], queued["servedBy"], queued["lastServedBy"]) == ("QUEUED", None, {"id": alone})

@@ -1,10 +1,12 @@
 """What tests of resolvers share."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from pymongo.errors import OperationFailure
 
 from resolvers.context import Routing, Services
 from resolvers.rosters import Roster
@@ -70,7 +72,8 @@ async def empty_world(services: Services) -> World:
         holder = services.storage.database[name]
         async for index in holder.list_indexes():
             if index["name"].startswith("unique_"):
-                await holder.drop_index(index["name"])
+                with suppress(OperationFailure):  # what is tended in the background may have dropped it just now
+                    await holder.drop_index(index["name"])
     await services.storage.catalog.refresh()
     services.routing = Routing()
     services.roster = Roster()
