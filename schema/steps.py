@@ -1,6 +1,7 @@
 """What plans are made of (plans.py): one step for each field, put together into one function."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from types import CoroutineType
 from typing import Any
@@ -11,7 +12,7 @@ from schema.writers import Mismatch, Write, Writer
 AWAITABLE = (CoroutineType, asyncio.Future)
 
 
-class Step:
+class Step(ABC):
     """One field of a plan."""
 
     def __init__(self, name: str, writer: Writer, *, nullable: bool) -> None:
@@ -30,12 +31,12 @@ class Step:
     def arguments(self, run: Run) -> dict[str, Any]:
         return {}
 
+    @abstractmethod
     def lines(self, v: str, o: str) -> Iterable[str]:
         """The lines that find the value of the field of `source`, and set the variable `v` to what is written of it.
 
         `o` is the name of what object() returns.
         """
-        raise NotImplementedError  # pragma: no cover
 
     def object(self) -> Any:
         return self

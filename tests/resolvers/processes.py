@@ -1,12 +1,14 @@
 """One app that talks to two processes over one database, in which nothing happens by itself."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-from resolvers import visitors
+from resolvers import consumers, visitors
 from resolvers.access import ADMIN, Caller
 from resolvers.context import Context, Services
+from storage.facts import AnyFact
 from storage.records import Actor, ActorType
 from storage.storage import Storage
 from tests.databases import emptied
@@ -31,3 +33,15 @@ async def happen(context: Context, count: int) -> list[int]:
     for number in range(count):
         await visitors.save_visitor(context, token=f"visitor-{head}-{number}")
     return list(range(head + 1, head + count + 1))
+
+
+async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
+    """The sequences of the next facts."""
+    async with asyncio.timeout(30):
+        return [(await anext(facts)).sequence for _ in range(count)]
+
+
+async def status(context: Context) -> consumers.ConsumerStatus:
+    """How the one consumer of the app is."""
+    (only,) = await consumers.list_consumers(context)
+    return only

@@ -1,7 +1,7 @@
 """Promise 6 of the log: a consumer resumes after what it acknowledged. Who reads for it is in test_holds.py."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
@@ -9,13 +9,11 @@ from datetime import timedelta
 import pytest
 
 from resolvers import consumers, events
-from resolvers.context import Context
 from storage.database import now
 from storage.errors import ConsumerBusy, CursorExpired, Invalid, InvalidCursor, NotFound
-from storage.facts import AnyFact
 from storage.positions import event_cursor
 from storage.records import Actor, ActorType
-from tests.resolvers.processes import Both, happen, two_processes
+from tests.resolvers.processes import Both, happen, read, status, two_processes
 from tests.storage.changes import outbox_is_empty
 
 
@@ -23,16 +21,6 @@ from tests.storage.changes import outbox_is_empty
 async def both(mongodb_uri: str) -> AsyncIterator[Both]:
     async with two_processes(mongodb_uri, "test-consumers") as both:
         yield both
-
-
-async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
-    async with asyncio.timeout(30):
-        return [(await anext(facts)).sequence for _ in range(count)]
-
-
-async def status(context: Context) -> consumers.ConsumerStatus:
-    (only,) = await consumers.list_consumers(context)
-    return only
 
 
 # ---------------------------------------------------------------- positions

@@ -6,14 +6,14 @@ from contextlib import aclosing
 
 import pytest
 
-from resolvers import consumers, events, holds
+from resolvers import events, holds
 from resolvers.context import Context
 from storage import consumers as stored
 from storage import processes
 from storage.errors import ConsumerBusy, Unavailable
 from storage.facts import AnyFact
 from storage.records import Consumer
-from tests.resolvers.processes import Both, happen, two_processes
+from tests.resolvers.processes import Both, happen, read, status, two_processes
 from tests.storage.changes import until
 
 
@@ -21,16 +21,6 @@ from tests.storage.changes import until
 async def both(mongodb_uri: str) -> AsyncIterator[Both]:
     async with two_processes(mongodb_uri, "test-holds") as both:
         yield both
-
-
-async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
-    async with asyncio.timeout(30):
-        return [(await anext(facts)).sequence for _ in range(count)]
-
-
-async def status(context: Context) -> consumers.ConsumerStatus:
-    (only,) = await consumers.list_consumers(context)
-    return only
 
 
 # ---------------------------------------------------------------- one connection at a time
