@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from resolvers import validation
 from resolvers.consumers import require_kept, starting_position
@@ -15,6 +16,7 @@ from storage import consumers
 from storage.errors import ConsumerBusy, Invalid, Unavailable, shorten
 from storage.records import Consumer
 from storage.storage import Storage
+from storage.supervisor import spawn
 
 #: How soon a renewal that the database did not answer is tried again.
 RETRY_SECONDS = 0.5
@@ -87,7 +89,7 @@ async def hold(context: Context, name: str, after: str | None) -> AsyncIterator[
     connection_id = secrets.token_hex(12)
     asked_at = clock()
     # Whoever goes away meanwhile may have taken it all the same: what is on a thread is not called back.
-    taking = asyncio.ensure_future(consumers.take(storage.reader, owner, name, connection_id=connection_id))
+    taking = spawn(consumers.take(storage.reader, owner, name, connection_id=connection_id), name="take a consumer")
     renewing: asyncio.Task[None] | None = None
     try:
         consumer = await asyncio.shield(taking)
@@ -95,7 +97,9 @@ async def hold(context: Context, name: str, after: str | None) -> AsyncIterator[
             raise ConsumerBusy(f"The consumer {shorten(name)} is being read by another connection.")
         lease = Lease(consumer.acked)
         lease.extend(asked_at)
-        renewing = asyncio.create_task(_renew(storage, owner, name, connection_id, lease))
+        renewing = storage.supervisor.supervise(
+            "renew a consumer lease", partial(_renew, storage, owner, name, connection_id, lease)
+        )
         await require_kept(storage, consumer.acked)
         yield lease
     finally:

@@ -1,7 +1,6 @@
 """Serving rooms that wait, whenever capacity may have appeared; claiming for a room on its way in is in claims.py."""
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +13,10 @@ from resolvers.routing import method_for, seen_after
 from resolvers.serving import with_room
 from storage import departments, rooms, users
 from storage.attributes import routable
-from storage.database import now, unavailable
-from storage.errors import SwitchboardError
+from storage.database import now
 from storage.facts import AssignmentCause
 from storage.records import Candidate, Department, RoomSnapshot, RoutingMethod, WaitingRoom
 from storage.transactions import Transaction
-
-logger = logging.getLogger(__name__)
 
 #: Rooms that are assigned in one transaction: as many as keep others waiting for some 50 ms.
 BATCH = 50
@@ -58,16 +54,7 @@ class Queue:
         """Serve until cancelled: when told that something moved, when a time-out ends, and on patrol."""
         while True:
             self._moved.clear()
-            pause = PATROL_SECONDS
-            try:
-                pause = min(pause, await self.serve())
-            except SwitchboardError as error:
-                logger.warning("The queue could not be served, trying again: %s", error)
-            except Exception as error:
-                if unavailable(error) is None:
-                    logger.exception("The queue could not be served, trying again.")
-                else:
-                    logger.warning("The queue could not be served, trying again: the database does not answer.")
+            pause = min(PATROL_SECONDS, await self.serve())
             try:
                 async with asyncio.timeout(pause):
                     await self._moved.wait()

@@ -4,6 +4,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Coroutine
 
+from storage.supervisor import spawn
+
 
 class Releases:
     """Those that are under way, so that whoever comes next in this process need not be refused because of them."""
@@ -13,7 +15,7 @@ class Releases:
 
     def begin(self, owner: str, name: str, release: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Do it, whatever becomes of whoever asked for it."""
-        task = asyncio.create_task(release, name="release a consumer")
+        task = spawn(release, name="release a consumer")
         tasks = self._under_way[owner, name]
         tasks.add(task)
 

@@ -2,21 +2,18 @@
 
 import asyncio
 import contextlib
-import logging
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 from resolvers.context import Routing, Services
 from resolvers.queue import Queue
 from resolvers.sign_ins import SignIns
 from storage import leases, maintenance
-from storage.database import unavailable
 from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.storage import Storage
-
-logger = logging.getLogger(__name__)
 
 #: How often somebody looks for facts to forget and values to free.
 MAINTENANCE_SECONDS = 60.0
@@ -62,8 +59,8 @@ async def open_services(
 
     storage.feed.on_gap = refresh_all
     tasks = [
-        asyncio.create_task(queue.run(), name="serve the queue"),
-        asyncio.create_task(_maintain(storage, retention), name="keep the data in order"),
+        storage.supervisor.supervise("serve the queue", queue.run),
+        storage.supervisor.supervise("maintenance", partial(_maintain, storage, retention)),
     ]
     try:
         yield services
@@ -87,19 +84,13 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
         while True:
             changed.clear()
             pause = MAINTENANCE_SECONDS
-            try:
-                if await leases.hold(storage.database, "maintenance", holder=holder, seconds=LEASE_SECONDS):
-                    await maintenance.tend_rules(storage.reader, storage.process)
-                    await maintenance.trim_log(storage.log, keep=retention)
-                    if await maintenance.purge_removed_fields(storage.reader, storage.process):
-                        pause = BUSY_PAUSE_SECONDS
-                    else:
-                        await maintenance.forget_removals(storage.reader)
-            except Exception as error:
-                if unavailable(error) is None:
-                    logger.exception("Maintenance failed, trying again later.")
+            if await leases.hold(storage.database, "maintenance", holder=holder, seconds=LEASE_SECONDS):
+                await maintenance.tend_rules(storage.reader, storage.process)
+                await maintenance.trim_log(storage.log, keep=retention)
+                if await maintenance.purge_removed_fields(storage.reader, storage.process):
+                    pause = BUSY_PAUSE_SECONDS
                 else:
-                    logger.warning("Maintenance failed, trying again later: the database does not answer.")
+                    await maintenance.forget_removals(storage.reader)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), pause)
     finally:

@@ -72,11 +72,28 @@ async def live(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """That it can serve: MongoDB answers."""
+    """That it can serve: MongoDB answers, and no background task fails that a process cannot serve without.
+
+    What else is wrong with the process is in `problems`, with status 200.
+    """
     opened: Services = request.app.state.services
     try:
         async with asyncio.timeout(READY_SECONDS):
             await opened.storage.database.ping()
     except (Unavailable, TimeoutError):
         return JSONResponse({"status": "unavailable", "reason": "MongoDB does not answer"}, status_code=503)
-    return JSONResponse({"status": "ok"})
+    failures = opened.storage.supervisor.failures()
+    problems = [
+        {
+            "problem": "background task fails",
+            "task": one.name,
+            "error": one.error,
+            "failures": one.count,
+            "since": one.since.isoformat(timespec="seconds"),
+        }
+        for one in failures
+    ]
+    if stopped := [one.name for one in failures if one.prevents_serving]:
+        reason = f"background task fails: {', '.join(stopped)}"
+        return JSONResponse({"status": "unavailable", "reason": reason, "problems": problems}, status_code=503)
+    return JSONResponse({"status": "degraded", "problems": problems} if problems else {"status": "ok"})

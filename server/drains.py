@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from storage.errors import Unavailable
+from storage.supervisor import spawn
 
 #: How long operations that are under way have to come to their end.
 DRAIN_SECONDS = 3.0
@@ -79,6 +80,6 @@ class Drain:
             operation.reschedule(min(self._deadline, operation.when() or math.inf))
 
     def _end(self, one: Open) -> None:
-        task = asyncio.create_task(one.drain(self._deadline), name="end what is open")
+        task = spawn(one.drain(self._deadline), name="end what is open")
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)

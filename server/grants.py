@@ -15,6 +15,7 @@ from resolvers.access import NOBODY, Caller
 from storage.database import now
 from storage.facts import AgentAdded, AgentRemoved, AgentUpdated, AppFact, Fact, UserRolesChanged, UserUpdated
 from storage.storage import Storage
+from storage.supervisor import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ class Grants:
         """See whose the token is, from now on: what is being read already may be older."""
         grant.stale = True
         if grant.looking is None or grant.looking.done():
-            grant.looking = asyncio.create_task(self._look_until_fresh(grant), name="look at a token")
+            grant.looking = spawn(self._look_until_fresh(grant), name="look at a token")
         return grant.looking
 
     async def _look_until_fresh(self, grant: Grant) -> None:
@@ -162,6 +163,6 @@ class Grants:
 
     def _end(self, grant: Grant, reason: str) -> None:
         for holder in tuple(grant.holders):
-            task = asyncio.create_task(holder.end(reason))
+            task = spawn(holder.end(reason), name="end what a token opened")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

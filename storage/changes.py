@@ -18,6 +18,7 @@ from storage.outbox import Appender
 from storage.patience import Progress
 from storage.processes import Process
 from storage.records import SYSTEM, Actor
+from storage.supervisor import spawn
 from storage.transactions import Conflict, Lasting, Step, Transaction
 from storage.turns import Turn, Turns
 
@@ -69,7 +70,7 @@ class Changes:
         gone away, but a commit under way can neither be called back nor be left without its facts.
         """
         progress = Progress[T](PATIENCE_SECONDS)
-        running = asyncio.create_task(self._run(body, actor, client_mutation_id, turns, progress, outdated))
+        running = spawn(self._run(body, actor, client_mutation_id, turns, progress, outdated), name="run a change")
         self._running.add(running)
         running.add_done_callback(self._ended)
         return await progress.outcome_of(running)
@@ -119,7 +120,7 @@ class Changes:
         """
         if not lasting.undo:
             return
-        undoing = asyncio.create_task(_persist(list(lasting.undo.values())))
+        undoing = spawn(_persist(list(lasting.undo.values())), name="undo what a change did beside its transaction")
         self._running.add(undoing)
         undoing.add_done_callback(self._ended)
         if decided:

@@ -1,14 +1,15 @@
 """Pages of the lists that hang on many parents at once, all in one round trip; pages.py reads a single list."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pymongo import ASCENDING
 
 from storage.database import ONE_BATCH, Document
 from storage.pages import COUNT_LIMIT, Order, Page
+from storage.supervisor import spawn
 from storage.transactions import Reader
 
 T = TypeVar("T")
@@ -113,14 +114,14 @@ async def count(reader: Reader, link: Link, parent_ids: Sequence[str], query: Do
 class Totals:
     """How many children parents have, counted for all of them together when the first one is asked for."""
 
-    def __init__(self, count: Callable[[], Awaitable[dict[str, int]]]) -> None:
+    def __init__(self, count: Callable[[], Coroutine[Any, Any, dict[str, int]]]) -> None:
         self._count = count
         self._counting: asyncio.Future[dict[str, int]] | None = None
 
     def of(self, parent_id: str) -> Callable[[], Awaitable[int | None]]:
         async def total() -> int | None:
             if self._counting is None:
-                self._counting = asyncio.ensure_future(self._count())
+                self._counting = spawn(self._count(), name="count the children of parents")
             counted = (await asyncio.shield(self._counting)).get(parent_id, 0)
             return counted if counted <= COUNT_LIMIT else None
 

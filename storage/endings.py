@@ -4,16 +4,11 @@ Facts do not tell of every end: a logout makes none. So the tokens themselves ar
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from pymongo.errors import PyMongoError
-
 from storage.database import Collection, Database
-
-logger = logging.getLogger(__name__)
 
 #: How long an end can go unnoticed when the change stream is down.
 POLL_SECONDS = 1.0
@@ -31,24 +26,20 @@ class Endings:
         #: Called with the id of a token that may have ended, or with None when any may have; must not block.
         self.listeners: list[Callable[[str | None], None]] = []
 
-    async def run(self) -> None:
-        """Listen until cancelled. The driver resumes a stream once; this loop, always."""
+    async def listen(self) -> None:
+        """Listen until cancelled. The driver resumes a stream once; the supervisor opens another one every time."""
         while True:
             try:
-                await self._listen()
-            except PyMongoError as error:
-                logger.info("The change stream of tokens broke; polling until it is back: %s", error)
-            self._tell(None)
+                async with self._tokens.watch(list(_ENDINGS), max_await_time_ms=1_000) as stream:
+                    change = await stream.try_next()  # opens the stream
+                    self._tell(None)  # what happened before it was open, it does not say
+                    while stream.alive:
+                        if change is not None:
+                            self._tell(_token_id(change))
+                        change = await stream.try_next()
+            finally:
+                self._tell(None)
             await asyncio.sleep(POLL_SECONDS)
-
-    async def _listen(self) -> None:
-        async with self._tokens.watch(list(_ENDINGS), max_await_time_ms=1_000) as stream:
-            change = await stream.try_next()  # opens the stream
-            self._tell(None)  # what happened before it was open, it does not say
-            while stream.alive:
-                if change is not None:
-                    self._tell(_token_id(change))
-                change = await stream.try_next()
 
     def _tell(self, token_id: str | None) -> None:
         for listener in self.listeners:

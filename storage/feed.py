@@ -17,6 +17,7 @@ from storage.facts import AnyFact
 from storage.interests import EVERY_FACT, Key, Waiters
 from storage.log import Log
 from storage.positions import event_cursor
+from storage.supervisor import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -104,27 +105,19 @@ class Feed:
         return after if self.head > after else await self._waiters.wait(after, keys)
 
     async def run(self) -> None:
-        """Keep up with the log until cancelled."""
-        watching = asyncio.create_task(self._watch(), name="watch the log")
-        try:
-            while True:
-                try:
-                    async with asyncio.timeout(POLL_SECONDS):
-                        await self._behind.wait()
-                except TimeoutError:
-                    pass
-                self._behind.clear()
-                try:
-                    await self._catch_up()
-                except PyMongoError as error:
-                    logger.warning("The log could not be read, trying again: %s", error)
-                    await asyncio.sleep(POLL_SECONDS)
-                except Exception:
-                    # A fact of a kind that only newer processes know, for one. It is waited for, not skipped.
-                    logger.exception("The log could not be followed, trying again.")
-                    await asyncio.sleep(POLL_SECONDS)
-        finally:
-            watching.cancel()
+        """Keep up with the log until cancelled.
+
+        A fact that cannot be decoded, of a kind that only newer processes know for one, is an error: subscribers of
+        this process wait for it, for a fact that is skipped would be lost to them.
+        """
+        while True:
+            await self._catch_up()
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._behind.wait()
+            except TimeoutError:
+                pass
+            self._behind.clear()
 
     async def _catch_up(self) -> None:
         while facts := await self._log.read(self.head, CHUNK):
@@ -143,8 +136,11 @@ class Feed:
             if len(facts) < CHUNK:
                 return
 
-    async def _watch(self) -> None:
-        """Set the alarm when another process has appended. The driver resumes a stream once; this loop, always."""
+    async def watch(self) -> None:
+        """Set the alarm when another process has appended, until cancelled. Without a change stream, `run` polls.
+
+        The driver resumes a stream once; the supervisor opens another one every time.
+        """
         while True:
             try:
                 async with self._log.watch(but=self._process_id) as stream:
@@ -155,18 +151,15 @@ class Feed:
                         if change is not None and change["documentKey"]["_id"] > self.head:
                             self._behind.set()
                         change = await stream.try_next()
-            except PyMongoError as error:
-                logger.info("The change stream broke; polling until it is back: %s", error)
-            except Exception:
-                logger.exception("The change stream broke; polling until it is back.")
-            self.watching = False
+            finally:
+                self.watching = False
             await asyncio.sleep(POLL_SECONDS)
 
     async def _chunk(self, number: int) -> list[AnyFact]:
         """The facts number * CHUNK + 1 to (number + 1) * CHUNK, read once for everybody who is replaying."""
         task = self._chunks.get(number)
         if task is None:
-            task = self._chunks[number] = asyncio.create_task(self._read_chunk(number))
+            task = self._chunks[number] = spawn(self._read_chunk(number), name="read a chunk of the log")
             task.add_done_callback(lambda ended: self._forget_failed(number, ended))
             while len(self._chunks) > CHUNKS_KEPT:
                 self._chunks.popitem(last=False)

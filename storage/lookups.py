@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from pymongo.errors import PyMongoError
 
+from storage.supervisor import spawn
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -40,7 +42,7 @@ class Lookups(Generic[K, V]):
         while self._waiting and len(self._under_way) < UNDER_WAY:
             keys = list(self._waiting)[:MOST_KEYS]
             asked = {key: self._waiting.pop(key) for key in keys}
-            task = asyncio.create_task(self._answer(asked))
+            task = spawn(self._answer(asked), name="look up")
             self._under_way.add(task)
             task.add_done_callback(self._answered)
 

@@ -19,6 +19,7 @@ from pymongo.read_concern import ReadConcern
 
 from storage.database import Database, Document, now, to_document, to_record
 from storage.facts import AnyFact, Fact
+from storage.supervisor import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Appender:
         self._tidying: set[asyncio.Task[None]] = set()
         #: What waited in the outbox at the last look.
         self._seen: set[str] = set()
+        self._swept = False
 
     async def append(self, facts: Sequence[Fact]) -> None:
         """Return when the facts, which must be in the outbox, are in the log, or when that takes too long."""
@@ -75,18 +77,26 @@ class Appender:
             logger.warning("Facts wait in the outbox: the log could not be written in time.")
 
     async def run(self) -> None:
-        """Append until cancelled."""
+        """Append until cancelled. After an error, call it again: what is not in the log yet still waits here.
+
+        To give up a fact would leave a hole in the life of its subject, and stop the log for everybody.
+        """
         while True:
-            await self._arrived.wait()
-            self._arrived.clear()
             while self._waiting:
-                taken, self._waiting = self._waiting, []
+                taken = tuple(self._waiting)
                 batch = [fact for facts, _ in taken for fact in facts]
-                for start in range(0, len(batch), BATCH):
-                    await self._append_until_done(batch[start : start + BATCH])
+                try:
+                    for start in range(0, len(batch), BATCH):
+                        await self._append(await self._with_predecessors(batch[start : start + BATCH]))
+                except BaseException:
+                    self._end = None
+                    raise
+                del self._waiting[: len(taken)]
                 for _, done in taken:
                     if not done.done():
                         done.set_result(None)
+            self._arrived.clear()
+            await self._arrived.wait()
 
     async def sweep(self) -> int:
         """Append everything that waits in the outbox, and how many facts that were."""
@@ -115,33 +125,13 @@ class Appender:
             count += len(facts)
         return count
 
-    async def run_sweeper(self) -> None:
-        """Sweep every now and then until cancelled; at first everything, for this may be the restart after a crash."""
-        sweep = self.sweep
-        while True:
-            try:
-                await sweep()
-                sweep = self.sweep_abandoned
-            except PyMongoError as error:
-                logger.warning("The outbox could not be swept: %s", error)
-            except Exception:
-                logger.exception("The outbox could not be swept.")
-            await asyncio.sleep(SWEEP_SECONDS)
-
-    async def _append_until_done(self, facts: Sequence[Fact]) -> None:
-        pause = 0.01
-        while True:
-            try:
-                await self._append(await self._with_predecessors(facts))
-                return
-            except PyMongoError as error:
-                logger.warning("The log could not be written, trying again: %s", error)
-            except Exception:
-                # Giving up would leave a hole in the life of their subjects, and stop the log for everybody.
-                logger.exception("The log could not be written, trying again.")
-            self._end = None
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 1.0)
+    async def sweep_once(self) -> None:
+        """Append what was abandoned; at first everything, for this may be the restart after a crash."""
+        if self._swept:
+            await self.sweep_abandoned()
+        else:
+            await self.sweep()
+            self._swept = True
 
     async def _with_predecessors(self, facts: Sequence[Fact]) -> list[Fact]:
         """The facts, each preceded by those about its subject that came before it and may not be in the log yet.
@@ -239,7 +229,7 @@ class Appender:
     def _tidy(self, ids: Iterable[str]) -> None:
         """Take appended facts out of the outbox, soon, and many at a time: a leftover is recognised later."""
         if not self._appended:
-            task = asyncio.create_task(self._take_out())
+            task = spawn(self._take_out(), name="take appended facts out of the outbox")
             self._tidying.add(task)
             task.add_done_callback(self._tidying.discard)
         self._appended.extend(ids)

@@ -68,18 +68,16 @@ class Process:
             self._named.pop(key, None)
             raise
 
-    async def run(self) -> None:
-        """Say that this process lives, and close what the dead left open, until cancelled."""
-        while True:
-            try:
-                await self._catalog.catch_up()
-                await self.beat()
-                await self.bury()
-            except PyMongoError as error:
-                # Nobody could beat while the database was away, so that standing still meant nothing.
-                self._seen.clear()
-                logger.info("The database does not know that this process lives: %s", error)
-            await asyncio.sleep(BEAT_SECONDS)
+    async def run_once(self) -> None:
+        """Say that this process lives, and close what the dead left open."""
+        try:
+            await self._catalog.catch_up()
+            await self.beat()
+            await self.bury()
+        except BaseException:
+            # Nobody could beat while the database was away, so that standing still meant nothing.
+            self._seen.clear()
+            raise
 
     async def beat(self) -> None:
         """Say that this process lives, and which rules of custom fields all its changes go by."""

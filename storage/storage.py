@@ -7,7 +7,7 @@ from typing import Self
 
 from pymongo.monitoring import CommandListener
 
-from storage import indexes, roles
+from storage import indexes, outbox, processes, roles
 from storage.catalog import Catalog
 from storage.changes import Changes
 from storage.database import Database
@@ -18,6 +18,7 @@ from storage.feed import Feed
 from storage.log import Log
 from storage.outbox import Appender
 from storage.processes import Process
+from storage.supervisor import Supervisor
 from storage.transactions import Reader
 
 #: How long leaving the database may take.
@@ -29,6 +30,7 @@ class Storage:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.supervisor = Supervisor()
         self.catalog = Catalog(database)
         self.process = Process(database, self.catalog)
         self.log = Log(database)
@@ -51,26 +53,27 @@ class Storage:
             await indexes.ensure(database)
             await storage.feed.open()
             await storage._refresh()
-            tasks = [
-                asyncio.create_task(storage.process.run(), name="say that this process lives"),
-                asyncio.create_task(storage.appender.run(), name="append facts to the log"),
-                asyncio.create_task(storage.appender.run_sweeper(), name="sweep the outbox"),
-                asyncio.create_task(storage.feed.run(), name="follow the log"),
-                asyncio.create_task(storage.endings.run(), name="hear of tokens that end"),
-            ]
+            storage._start()
             try:
                 await storage.changes.run(roles.ensure_built_in)
                 yield storage
             finally:
                 await storage.changes.drain()
-                for task in tasks:
-                    task.cancel()
                 # What a database that is away is not told now, the others find out.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LEAVE_SECONDS):
-                        await asyncio.gather(*tasks, return_exceptions=True)
+                        await storage.supervisor.stop()
                         await storage.appender.tidied()
                         await storage.process.leave()
+
+    def _start(self) -> None:
+        start = self.supervisor.supervise
+        start("heartbeat", self.process.run_once, every=processes.BEAT_SECONDS, essential=True)
+        start("append facts to the log", self.appender.run, essential=True)
+        start("sweep the outbox", self.appender.sweep_once, every=outbox.SWEEP_SECONDS)
+        start("follow the log", self.feed.run, essential=True)
+        start("watch the log", self.feed.watch)
+        start("watch the tokens", self.endings.listen)
 
     async def _refresh(self) -> None:
         """Read anew what is otherwise kept current by facts."""

@@ -8,6 +8,7 @@ import pytest
 
 from resolvers import departments
 from resolvers.context import Context, Services
+from storage import supervisor
 from storage.database import Database
 from storage.records import Department, RoutingMethod
 from tests.conftest import ADMIN_TOKEN
@@ -149,6 +150,28 @@ async def test_health_is_told(shared_url: str) -> None:
 
     assert (live.status_code, live.json()) == (200, {"status": "ok"})
     assert (ready.status_code, ready.json()) == (200, {"status": "ok"})
+
+
+async def test_background_task_that_fails_shows_in_health(
+    url: str, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise ValueError("a secret")
+
+    base = url.removesuffix("graphql")
+    services.storage.supervisor.supervise("broken", fail, every=60, essential=True)
+    await asyncio.sleep(0)
+    async with httpx.AsyncClient() as client:
+        degraded = await client.get(base + "health/ready")
+        monkeypatch.setattr(supervisor, "NOT_READY_SECONDS", 0.0)
+        unavailable = await client.get(base + "health/ready")
+
+    (problem,) = degraded.json()["problems"]
+    assert (degraded.status_code, degraded.json()["status"]) == (200, "degraded")
+    assert (problem["task"], problem["error"], problem["failures"]) == ("broken", "ValueError", 1)
+    assert (unavailable.status_code, unavailable.json()["status"]) == (503, "unavailable")
+    assert unavailable.json()["reason"] == "background task fails: broken"
+    assert "secret" not in degraded.text
 
 
 async def test_without_mongodb_it_is_live_but_not_ready(shared_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,191 @@
+"""Background tasks: `Supervisor.supervise` starts those that run until the process ends, `spawn` those that end soon.
+
+Nothing else in this project starts a task (the linter refuses `asyncio.create_task`), so that no background task can
+end without a line in the log, and no error of one is lost.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pymongo.errors import PyMongoError
+
+from storage.errors import SwitchboardError
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+#: The pause before the first restart of a task that failed. It doubles with every failure in a row.
+FIRST_PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 1.0
+#: A task that has no end counts as running again when it has run for so long. A periodic one does when it returns.
+RECOVERED_SECONDS = 10.0
+#: A task that keeps failing with the same error is logged once in so many seconds.
+REPEAT_LOG_SECONDS = 60.0
+#: A process whose essential task has been failing for so long is not ready to serve.
+NOT_READY_SECONDS = 5.0
+
+_running: set[asyncio.Task[Any]] = set()
+
+
+def spawn(work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
+    """Start a task that ends by itself. What it raises is logged unless somebody awaits it.
+
+    The event loop only keeps weak references to tasks; this function keeps a reference until the task ends.
+    """
+    task = asyncio.create_task(work, name=name)  # noqa: TID251 - here and in supervise alone
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return task
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A background task that is failing now."""
+
+    name: str
+    #: Whether the process cannot serve correctly without it.
+    essential: bool
+    since: datetime
+    #: How often it failed in a row.
+    count: int
+    #: The type of the last error. The log has the rest: an error's text may hold what not everybody may read.
+    error: str
+    seconds: float
+
+    @property
+    def prevents_serving(self) -> bool:
+        return self.essential and self.seconds >= NOT_READY_SECONDS
+
+
+class SupervisedTask:
+    """One background task: it restarts after every error until it returns or is cancelled."""
+
+    def __init__(self, name: str, run: Callable[[], Awaitable[object]], every: float | None, essential: bool) -> None:
+        self.name = name
+        self.essential = essential
+        self._run = run
+        self._every = every
+        self._failures = 0
+        self._pause = FIRST_PAUSE_SECONDS
+        self._error: Exception | None = None
+        self._failing_since = 0.0
+        self._since = datetime.now(UTC)
+        self._started = 0.0
+        self._waiting = False
+        self._logged: tuple[str, float] | None = None
+
+    async def run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            self._started = clock()
+            try:
+                await self._run()
+            except asyncio.CancelledError as error:
+                current = asyncio.current_task()
+                if current is None or current.cancelling():
+                    raise
+                # Something that the task awaited was cancelled, not the task.
+                self._failed(RuntimeError(f"cancelled from inside: {error}"))
+            except Exception as error:
+                self._failed(error)
+            else:
+                self._recovered()
+                if self._every is None:
+                    return
+                await asyncio.sleep(self._every)
+                continue
+            self._waiting = True
+            await asyncio.sleep(max(self._pause, self._every or 0.0))
+            self._waiting = False
+            self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def failure(self) -> Failure | None:
+        """How the task fails now; None when it runs."""
+        if self._runs_again():
+            self._recovered()
+        if self._error is None:
+            return None
+        return Failure(
+            self.name,
+            self.essential,
+            self._since,
+            self._failures,
+            type(self._error).__name__,
+            asyncio.get_running_loop().time() - self._failing_since,
+        )
+
+    def _runs_again(self) -> bool:
+        """Whether a task that is not periodic has run for long enough since its last failure."""
+        if self._error is None or self._waiting or self._every is not None:
+            return False
+        return self._seconds() > RECOVERED_SECONDS
+
+    def _seconds(self) -> float:
+        return asyncio.get_running_loop().time() - self._started
+
+    def _failed(self, error: Exception) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._runs_again():
+            self._recovered()
+        if self._seconds() > 2 * LONGEST_PAUSE_SECONDS:
+            self._pause = FIRST_PAUSE_SECONDS
+        if self._error is None:
+            self._failing_since, self._since = now, datetime.now(UTC)
+        self._failures += 1
+        self._error = error
+        kind = f"{type(error).__name__}: {error}"
+        if self._logged is not None and self._logged[0] == kind and now - self._logged[1] < REPEAT_LOG_SECONDS:
+            return
+        self._logged = kind, now
+        expected = isinstance(error, PyMongoError | SwitchboardError)  # no defect of this program
+        logger.log(
+            logging.WARNING if expected else logging.ERROR,
+            "The background task %r failed (%d in a row) and starts again: %s",
+            self.name,
+            self._failures,
+            kind,
+            exc_info=None if expected else error,
+        )
+
+    def _recovered(self) -> None:
+        if self._error is not None:
+            logger.info("The background task %r runs again after %d failures.", self.name, self._failures)
+        self._error, self._failures, self._pause = None, 0, FIRST_PAUSE_SECONDS
+
+
+class Supervisor:
+    """The background tasks of one process."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[asyncio.Task[None], SupervisedTask] = {}
+
+    def supervise(
+        self, name: str, run: Callable[[], Awaitable[object]], *, every: float | None = None, essential: bool = False
+    ) -> asyncio.Task[None]:
+        """Call `run` until it returns, and again after every error; with `every`, so many seconds after each return.
+
+        An error is logged, and the pause before the restart doubles with every error in a row. A task that keeps
+        failing is in `failures`, and /health/ready shows it; the process is not ready while an `essential` one fails.
+        Cancel the returned task, or call `stop`, to end it.
+        """
+        supervised = SupervisedTask(name, run, every, essential)
+        task = asyncio.create_task(supervised.run(), name=name)  # noqa: TID251 - here and in spawn alone
+        self._tasks[task] = supervised
+        task.add_done_callback(self._tasks.pop)
+        return task
+
+    def failures(self) -> list[Failure]:
+        """The tasks that are failing now."""
+        return [failure for one in self._tasks.values() if (failure := one.failure()) is not None]
+
+    async def stop(self) -> None:
+        """Cancel all tasks, and return when they have ended."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
