@@ -13,7 +13,7 @@ from pymongo import ASCENDING, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
-from storage import field_values
+from storage import field_values, sizes
 from storage.database import ONE_BATCH, Document, to_document, to_record
 from storage.errors import NotFound
 from storage.records import Entity, FieldTarget
@@ -33,6 +33,7 @@ class Kind(Generic[E]):
         noun: str,
         target: FieldTarget | None = None,
         derive: Callable[[E, Document], None] = lambda _, __: None,
+        given: Callable[[E], object] = lambda entity: entity,
     ) -> None:
         self.collection = collection
         self.record = record
@@ -42,6 +43,8 @@ class Kind(Generic[E]):
         self.target = target
         #: Adds to a document what the record does not have, computed from it for the sake of indexes.
         self.derive = derive
+        #: What callers decide about an entity, and so can make too large. A change of anything else is never refused.
+        self.given = given
 
 
 def encode(reader: Reader, kind: Kind[E], entity: E) -> Document:
@@ -55,11 +58,17 @@ def encode(reader: Reader, kind: Kind[E], entity: E) -> Document:
     return document
 
 
-def _to_write(tx: Transaction, kind: Kind[E], entity: E) -> Document:
-    """The document to store. Starts the change again when definitions changed under it (Conflict)."""
+def _to_write(tx: Transaction, kind: Kind[E], entity: E, before: E | None = None) -> Document:
+    """The document to store. Starts the change again when definitions changed under it (Conflict).
+
+    Raises Invalid when what callers gave makes it too large.
+    """
     if kind.target is not None:
         tx.require_current_definitions()
-    return encode(tx, kind, entity)
+    document = encode(tx, kind, entity)
+    if before is None or kind.given(entity) != kind.given(before):
+        sizes.require_storable(kind.noun, document, before=None if before is None else lambda: encode(tx, kind, before))
+    return document
 
 
 async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document]) -> list[E]:
@@ -153,7 +162,7 @@ async def replace(
     `after` came from `before`, perhaps by steps that facts told of: its version is the newest there was so far.
     """
     after = msgspec.structs.replace(after, version=after.version + 1, fact_count=before.fact_count + facts)
-    document, collection = _to_write(tx, kind, after), tx.collection(kind.collection).delegate
+    document, collection = _to_write(tx, kind, after, before), tx.collection(kind.collection).delegate
     known = {"_id": before.id, "version": before.version}
 
     def write(session: ClientSession) -> None:
@@ -177,7 +186,7 @@ async def replace_many(tx: Transaction, kind: Kind[E], changes: Sequence[tuple[E
         for before, after, facts in changes
     ]
     writes = [
-        ReplaceOne({"_id": before.id, "version": before.version}, _to_write(tx, kind, result))
+        ReplaceOne({"_id": before.id, "version": before.version}, _to_write(tx, kind, result, before))
         for (before, _, _), result in zip(changes, results, strict=True)
     ]
     update_many(tx, kind, writes)

@@ -20,7 +20,13 @@ from storage.queries import to_query
 from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus, WaitingRoom
 from storage.transactions import Reader, Transaction
 
-KIND = Kind("rooms", Room, noun="room", target=FieldTarget.ROOM)
+KIND = Kind(
+    "rooms",
+    Room,
+    noun="room",
+    target=FieldTarget.ROOM,
+    given=lambda room: (room.custom_fields, room.tags, room.subject),
+)
 OF_AGENTS = Link("users", "rooms", "servedById")
 BY_CREATION = Order("rooms")
 BY_PRIORITY = Order("rooms.priority", "priority", kind=int)

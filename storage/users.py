@@ -28,7 +28,12 @@ def _derive(user: User, document: Document) -> None:
         document["routable"] = routable(user)
 
 
-KIND = Kind("users", User, noun="user", target=FieldTarget.USER, derive=_derive)
+def _given(user: User) -> object:
+    departments = () if user.agent is None else user.agent.department_ids
+    return user.custom_fields, user.roles, user.username, user.name, user.emails, departments
+
+
+KIND = Kind("users", User, noun="user", target=FieldTarget.USER, derive=_derive, given=_given)
 OF_DEPARTMENTS = Link("departments", "users", "agent.departmentIds")
 BY_CREATION = Order("users")
 BY_USERNAME = Order("users.username", "usernameKey", unique=True)
