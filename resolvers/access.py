@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 from resolvers.tokens import is_mistyped
 from storage import apps, roles, tokens, users
-from storage.database import now
 from storage.errors import Forbidden, Invalid, Unauthenticated, shorten
 from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator, Or
 from storage.records import Actor, ActorType, RoomStatus, User
@@ -122,7 +121,7 @@ async def caller_of(storage: Storage, token_id: str) -> Caller:
     if known is not None and known.holder_type is ActorType.APP:
         app = await apps.find(storage.reader, known.holder_id)
         if app is not None and app.active:
-            moment = now()
+            moment = storage.database.now()
             if app.last_used_at is None or (moment - app.last_used_at).total_seconds() > USE_SECONDS:
                 await apps.note_use(storage.reader, app.id, moment)
             actor = Actor(type=ActorType.APP, id=app.id, name=app.name)

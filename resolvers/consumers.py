@@ -5,7 +5,6 @@ from datetime import datetime
 from resolvers.context import Context
 from resolvers.operations import Change, mutation, query
 from storage import consumers
-from storage.database import now
 from storage.errors import ConsumerBusy, CursorExpired, InvalidCursor, NotFound, shorten
 from storage.positions import event_cursor, event_sequence
 from storage.records import Consumer, Record
@@ -27,7 +26,8 @@ class ConsumerStatus(Record, frozen=True, kw_only=True):
 async def list_consumers(context: Context) -> list[ConsumerStatus]:
     """The caller's consumers, by name."""
     head = await context.storage.log.head()
-    return [_status(one, head) for one in await consumers.list_of(context.reader, context.caller.id)]
+    moment = context.storage.database.now()
+    return [_status(one, head, moment) for one in await consumers.list_of(context.reader, context.caller.id)]
 
 
 @mutation("events:read", turn=("consumer", "consumer"))
@@ -37,7 +37,8 @@ async def ack_events(change: Change, *, consumer: str, cursor: str) -> ConsumerS
     storage = change.context.storage
     await _require_reached(storage, sequence, key="cursor")
     acknowledged = await consumers.acknowledge(change.tx, change.caller.id, consumer, sequence)
-    return _status(acknowledged, max(storage.feed.head, await storage.log.head()))
+    head = max(storage.feed.head, await storage.log.head())
+    return _status(acknowledged, head, storage.database.now())
 
 
 @mutation("events:read", turn=("consumer", "consumer"))
@@ -50,12 +51,12 @@ async def remove_consumer(change: Change, *, consumer: str) -> str:
     return consumer
 
 
-def _status(consumer: Consumer, head: int) -> ConsumerStatus:
+def _status(consumer: Consumer, head: int, moment: datetime) -> ConsumerStatus:
     return ConsumerStatus(
         name=consumer.name,
         acked_cursor=event_cursor(consumer.acked),
         lag=max(head - consumer.acked, 0),
-        connected=consumers.is_held(consumer, now()),
+        connected=consumers.is_held(consumer, moment),
         last_seen_at=consumer.last_seen_at,
     )
 

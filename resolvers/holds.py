@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import secrets
-import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,6 +11,7 @@ from resolvers import validation
 from resolvers.consumers import require_kept, starting_position
 from resolvers.context import Context
 from storage import consumers
+from storage.clock import boot_seconds as clock
 from storage.errors import ConsumerBusy, Invalid, Unavailable, shorten
 from storage.records import Consumer
 from storage.storage import Storage
@@ -20,14 +19,6 @@ from storage.supervisor import spawn
 
 #: How soon a renewal that the database did not answer is tried again.
 RETRY_SECONDS = 0.5
-
-
-def clock() -> float:
-    """Seconds, of a clock that runs on while the process is stopped and, on Linux, while the machine sleeps.
-
-    The time of an event loop may be that of when it last woke up, which a process that was stopped since is behind.
-    """
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
 
 
 class Lease:

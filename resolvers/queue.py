@@ -13,7 +13,6 @@ from resolvers.routing import method_for, seen_after
 from resolvers.serving import with_room
 from storage import departments, rooms, users
 from storage.attributes import routable
-from storage.database import now
 from storage.facts import AssignmentCause
 from storage.records import Candidate, Department, RoomSnapshot, RoutingMethod, WaitingRoom
 from storage.transactions import Transaction
@@ -66,6 +65,7 @@ class Queue:
         reader = self._storage.reader
         if not await rooms.any_waiting(reader):
             return PATROL_SECONDS
+        now = self._storage.database.now
         moment, moved_at = now(), self._services.queue_moved_at
         alone: list[WaitingRoom] = []
         fruitless = 0

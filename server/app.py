@@ -83,7 +83,7 @@ async def ready(request: Request) -> Response:
     except (Unavailable, TimeoutError):
         return JSONResponse({"status": "unavailable", "reason": "MongoDB does not answer"}, status_code=503)
     failures = opened.storage.supervisor.failures()
-    problems = [
+    problems: list[dict[str, object]] = [
         {
             "problem": "background task fails",
             "task": one.name,
@@ -93,6 +93,8 @@ async def ready(request: Request) -> Response:
         }
         for one in failures
     ]
+    if (ahead := opened.storage.database.clock.difference) is not None:
+        problems.append({"problem": "clock differs from the database's", "seconds": round(ahead.total_seconds(), 1)})
     if stopped := [one.name for one in failures if one.prevents_serving]:
         reason = f"background task fails: {', '.join(stopped)}"
         return JSONResponse({"status": "unavailable", "reason": reason, "problems": problems}, status_code=503)

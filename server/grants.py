@@ -12,7 +12,6 @@ from typing import Protocol
 
 from resolvers import access
 from resolvers.access import NOBODY, Caller
-from storage.database import now
 from storage.facts import AgentAdded, AgentRemoved, AgentUpdated, AppFact, Fact, UserRolesChanged, UserUpdated
 from storage.storage import Storage
 from storage.supervisor import spawn
@@ -158,7 +157,7 @@ class Grants:
             elif access.permissions_of(before) != access.permissions_of(caller):
                 self._end(grant, CHANGED)
         if caller.expires_at is not None:
-            delay = max((caller.expires_at - now()).total_seconds(), 0.001)
+            delay = max((caller.expires_at - self._storage.database.now()).total_seconds(), 0.001)
             grant.expiry = asyncio.get_running_loop().call_later(delay, self._look, grant)
 
     def _end(self, grant: Grant, reason: str) -> None:

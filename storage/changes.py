@@ -97,7 +97,7 @@ class Changes:
         async with AsyncExitStack() as stack:
             for turn in sorted(set(turns)):
                 await stack.enter_async_context(self.turns.hold(turn, deadline=progress.deadline))
-            lasting = Lasting(progress)
+            lasting = Lasting(progress, self._database.now())
             try:
                 result, facts = await self._commit(body, lasting, actor, client_mutation_id, progress, outdated)
             except BaseException as error:

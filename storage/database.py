@@ -18,6 +18,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.topology_description import TopologyDescription
 from ulid import ULID
 
+from storage.clock import Clock
 from storage.errors import Unavailable
 from storage.lookups import Desk
 
@@ -97,7 +98,10 @@ class Database:
     writes are acknowledged by a majority.
     """
 
-    def __init__(self, uri: str, name: str, *, listeners: tuple[CommandListener, ...] = ()) -> None:
+    def __init__(
+        self, uri: str, name: str, *, listeners: tuple[CommandListener, ...] = (), clock: Clock | None = None
+    ) -> None:
+        self.clock = clock or Clock()
         self.client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
             uri, **CONNECTION_OPTIONS, event_listeners=list(listeners)
         )
@@ -143,6 +147,23 @@ class Database:
 
     def __getitem__(self, name: str) -> Collection:
         return self._collections[name]
+
+    def now(self) -> datetime:
+        """The present by the clock of the database."""
+        return self.clock.now()
+
+    async def measure_clock(self) -> None:
+        """Measure how far the clock of the database is from this process's."""
+        await self.clock.measure(self._ask_time)
+
+    async def tick(self) -> None:
+        """Keep the clock; to be called every TICK_SECONDS."""
+        await self.clock.tick(self._ask_time)
+
+    async def _ask_time(self) -> datetime:
+        answer: Document = await self.raw.command("hello")
+        told: datetime = answer["localTime"]
+        return told
 
     async def ping(self) -> None:
         """Raise Unavailable unless the primary answers."""
@@ -193,12 +214,6 @@ def interrupted(error: PyMongoError) -> bool:
 def overtaken(error: BaseException) -> bool:
     """Whether a read was cut short because an index that it used was dropped: read again, it uses another."""
     return isinstance(error, OperationFailure) and error.code == QUERY_PLAN_KILLED
-
-
-def now() -> datetime:
-    """The present, to the millisecond, as MongoDB keeps it."""
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def new_id(moment: datetime) -> str:

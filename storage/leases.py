@@ -1,10 +1,8 @@
 """Leases: work that any process may do and only one should, until it dies or lets go."""
 
-from datetime import timedelta
-
 from pymongo.errors import DuplicateKeyError
 
-from storage.database import Database, now
+from storage.database import Database, Document
 
 
 async def hold(database: Database, name: str, *, holder: str, seconds: float) -> bool:
@@ -12,16 +10,22 @@ async def hold(database: Database, name: str, *, holder: str, seconds: float) ->
 
     Work under a lease must bear being done twice: a holder that stood still for longer than its lease does not know.
     """
-    moment = now()
+    # By the clock of the database, so that those of the processes need not agree.
+    until = {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": int(seconds * 1000)}}
+    held: Document = {"holder": {"$literal": holder}, "until": until}
+    own = {"$eq": ["$holder", {"$literal": holder}]}
+    result = await database["leases"].update_one(
+        {"_id": name, "$expr": {"$or": [own, {"$lte": ["$until", "$$NOW"]}]}}, [{"$set": held}]
+    )
+    if result.matched_count:
+        return True
+    # There is none, or another holds it: a new one is made, and one that is there stays as it is.
+    new = {key: {"$ifNull": [f"${key}", value]} for key, value in held.items()}
     try:
-        await database["leases"].update_one(
-            {"_id": name, "$or": [{"holder": holder}, {"until": {"$lte": moment}}]},
-            {"$set": {"holder": holder, "until": moment + timedelta(seconds=seconds)}},
-            upsert=True,
-        )
+        result = await database["leases"].update_one({"_id": name}, [{"$set": new}], upsert=True)
     except DuplicateKeyError:
         return False
-    return True
+    return result.upserted_id is not None
 
 
 async def release(database: Database, name: str, *, holder: str) -> None:

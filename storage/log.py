@@ -21,8 +21,13 @@ class Log:
     """The facts that have a number. All reads see only what a majority of the replica set holds."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._log = database["log"]
         self._outbox = database["outbox"]
+
+    def now(self) -> datetime:
+        """The present, by the clock of the database."""
+        return self._database.now()
 
     async def head(self) -> int:
         """The sequence of the newest fact; 0 when there is none."""

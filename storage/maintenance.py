@@ -4,7 +4,6 @@ import logging
 from datetime import timedelta
 
 from storage import custom_fields, removals, rules, unique_indexes
-from storage.database import now
 from storage.errors import Duplicate, Invalid
 from storage.log import Log
 from storage.processes import Process
@@ -21,7 +20,10 @@ REMEMBERED = timedelta(days=1)
 
 async def trim_log(log: Log, *, keep: timedelta) -> int:
     """Forget facts that are older than that, and how many those were."""
-    return await log.trim(now() - keep)
+    forgotten = await log.trim(log.now() - keep)
+    if forgotten:
+        logger.info("%d facts older than %s were removed from the log.", forgotten, keep)
+    return forgotten
 
 
 async def purge_removed_fields(reader: Reader, process: Process, *, limit: int = PURGE_BATCH) -> int:
@@ -44,7 +46,7 @@ async def purge_removed_fields(reader: Reader, process: Process, *, limit: int =
 
 async def _finish(reader: Reader, process: Process, removal: Removal) -> None:
     await unique_indexes.tidy(process, removal.id)
-    await removals.note_done(reader, removal.id, now())
+    await removals.note_done(reader, removal.id, reader.database.now())
     logger.info("The values of the removed custom field %s of %ss are gone.", removal.key, removal.target.lower())
 
 
@@ -65,4 +67,4 @@ async def tend_rules(reader: Reader, process: Process) -> None:
 
 async def forget_removals(reader: Reader) -> None:
     """Forget the removals that were done long ago."""
-    await removals.forget(reader, done_before=now() - REMEMBERED)
+    await removals.forget(reader, done_before=reader.database.now() - REMEMBERED)

@@ -17,7 +17,7 @@ from pymongo import ASCENDING, DESCENDING, WriteConcern
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from storage.database import Database, Document, now, to_document, to_record
+from storage.database import Database, Document, to_document, to_record
 from storage.facts import AnyFact, Fact
 from storage.supervisor import spawn
 
@@ -46,6 +46,7 @@ class Appender:
     def __init__(
         self, database: Database, published: Callable[[Sequence[AnyFact]], None], *, process_id: str = "?"
     ) -> None:
+        self._database = database
         self._log = database["log"]
         self._outbox = database["outbox"]
         self._outbox_now = self._outbox.with_options(read_concern=ReadConcern("local"))
@@ -172,7 +173,7 @@ class Appender:
             if self._end is None:
                 self._end = await self._read_end()
             first = self._end + 1
-            moment = now()
+            moment = self._database.now()
             attempt = documents[:size]
             for index, document in enumerate(attempt):
                 document |= {"_id": first + index, "appendedAt": moment, "last": None}

@@ -7,9 +7,10 @@ from typing import Self
 
 from pymongo.monitoring import CommandListener
 
-from storage import indexes, outbox, processes, roles
+from storage import clock, indexes, outbox, processes, roles
 from storage.catalog import Catalog
 from storage.changes import Changes
+from storage.clock import Clock
 from storage.database import Database
 from storage.directory import Directory
 from storage.endings import Endings
@@ -46,10 +47,13 @@ class Storage:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, uri: str, name: str, *, listeners: Sequence[CommandListener] = ()) -> AsyncIterator[Self]:
+    async def open(
+        cls, uri: str, name: str, *, listeners: Sequence[CommandListener] = (), own_clock: Clock | None = None
+    ) -> AsyncIterator[Self]:
         """Connect, create what is missing, and keep the log moving until the block is left."""
-        async with Database(uri, name, listeners=tuple(listeners)) as database:
+        async with Database(uri, name, listeners=tuple(listeners), clock=own_clock) as database:
             storage = cls(database)
+            await database.measure_clock()
             await indexes.ensure(database)
             await storage.feed.open()
             await storage._refresh()
@@ -68,6 +72,7 @@ class Storage:
 
     def _start(self) -> None:
         start = self.supervisor.supervise
+        start("keep the clock", self.database.tick, every=clock.TICK_SECONDS)
         start("heartbeat", self.process.run_once, every=processes.BEAT_SECONDS, essential=True)
         start("append facts to the log", self.appender.run, essential=True)
         start("sweep the outbox", self.appender.sweep_once, every=outbox.SWEEP_SECONDS)

@@ -29,6 +29,9 @@ REPEAT_LOG_SECONDS = 60.0
 #: A process whose essential task has been failing for so long is not ready to serve.
 NOT_READY_SECONDS = 5.0
 
+#: Characters of an error in the log: those of the driver list all servers.
+LONGEST_ERROR = 300
+
 _running: set[asyncio.Task[Any]] = set()
 
 
@@ -138,7 +141,7 @@ class SupervisedTask:
             self._failing_since, self._since = now, datetime.now(UTC)
         self._failures += 1
         self._error = error
-        kind = f"{type(error).__name__}: {error}"
+        kind = f"{type(error).__name__}: {error}"[:LONGEST_ERROR]
         if self._logged is not None and self._logged[0] == kind and now - self._logged[1] < REPEAT_LOG_SECONDS:
             return
         self._logged = kind, now

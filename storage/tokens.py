@@ -7,7 +7,7 @@ from datetime import datetime
 from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
-from storage.database import Document, now, to_document, to_record
+from storage.database import Document, to_document, to_record
 from storage.errors import Unavailable
 from storage.records import Token
 from storage.transactions import Reader, Transaction
@@ -27,7 +27,7 @@ async def find(reader: Reader, token_id: str) -> Token | None:
     if document is None:
         return None
     found: Token = to_record(document, Token)
-    return found if found.expires_at is None or found.expires_at > now() else None
+    return found if found.expires_at is None or found.expires_at > reader.database.now() else None
 
 
 async def insert(tx: Transaction, token: Token) -> None:

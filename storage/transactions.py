@@ -23,7 +23,7 @@ from pymongo.read_concern import ReadConcern
 
 from storage import rules
 from storage.catalog import Catalog
-from storage.database import Collection, Database, Document, interrupted, new_id, now, to_document
+from storage.database import Collection, Database, Document, interrupted, new_id, to_document
 from storage.facts import Fact
 from storage.patience import Progress, uncertain
 from storage.processes import Process
@@ -51,10 +51,10 @@ class Conflict(Exception):
 class Lasting:
     """What all attempts at one change have in common."""
 
-    def __init__(self, progress: Progress[Any]) -> None:
+    def __init__(self, progress: Progress[Any], moment: datetime) -> None:
         self.progress = progress
         #: Of the change; good for something that it makes.
-        self.id = new_id(now())
+        self.id = new_id(moment)
         #: The definitions that it has claimed (rules.py).
         self.claimed: set[str] = set()
         #: What undoes what it does beside its transactions, should none of them be committed.
@@ -98,7 +98,8 @@ class Transaction(Reader):
         self.process = process
         self.lasting = lasting
         self._held = AsyncExitStack()
-        self.now = now()
+        #: By the clock of the database.
+        self.now = database.now()
         self.actor = actor
         self.client_mutation_id = client_mutation_id
         #: Which attempt at the change this is, from 1. What this process had been told was not new enough for those

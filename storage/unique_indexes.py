@@ -7,7 +7,7 @@ from pymongo import ASCENDING
 from pymongo.errors import OperationFailure
 
 from storage import rules
-from storage.database import Database, new_id, now
+from storage.database import Database, new_id
 from storage.errors import Duplicate, Invalid, shorten
 from storage.processes import Process
 from storage.records import FieldDefinition, FieldTarget
@@ -61,7 +61,7 @@ async def list_all(database: Database) -> list[tuple[FieldTarget, str]]:
 
 async def tidy(process: Process, definition_id: str) -> None:
     """Drop the index of a definition that is not unique, unless somebody who lives has claimed it and may be at it."""
-    holder = new_id(now())
+    holder = new_id(process.database.now())
     if await process.claim(definition_id, holder=holder) is not None:
         await give_up(process.database, definition_id, holder=holder)
 

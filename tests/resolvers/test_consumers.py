@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from resolvers import consumers, events
-from storage.database import now
 from storage.errors import ConsumerBusy, CursorExpired, Invalid, InvalidCursor, NotFound
 from storage.positions import event_cursor
 from storage.records import Actor, ActorType
@@ -126,7 +125,7 @@ async def test_status_tells_lag_and_whether_somebody_reads(both: Both) -> None:
     assert (read_for.connected, left.connected) == (True, False)
     assert read_for.last_seen_at is not None
     assert left.last_seen_at is not None
-    assert now() - timedelta(minutes=1) < read_for.last_seen_at <= left.last_seen_at
+    assert context.storage.log.now() - timedelta(minutes=1) < read_for.last_seen_at <= left.last_seen_at
 
 
 # ---------------------------------------------------------------- left behind
@@ -137,7 +136,7 @@ async def test_consumer_left_behind_is_told_and_can_begin_anew_on_purpose(both: 
     async with aclosing(await events.subscribe(context, consumer="c")):
         happened = await happen(context, 5)
     assert await outbox_is_empty(context.storage)
-    await context.storage.log.trim(now() + timedelta(seconds=1))
+    await context.storage.log.trim(context.storage.log.now() + timedelta(seconds=1))
 
     with pytest.raises(CursorExpired) as refusal:
         await events.subscribe(context, consumer="c")

@@ -11,7 +11,7 @@ from resolvers import events, visitors
 from resolvers.context import Context
 from storage import roles
 from storage import visitors as stored_visitors
-from storage.database import new_id, now
+from storage.database import new_id
 from storage.errors import CursorExpired, InvalidCursor
 from storage.facts import AnyFact, VisitorSaved
 from storage.filters import EVERYTHING
@@ -98,7 +98,7 @@ async def test_cursor_that_is_no_longer_kept_is_refused_everywhere(both: Both) -
     here, elsewhere = both
     happened = await happen(here, 5)
     assert await outbox_is_empty(here.storage)
-    await here.storage.log.trim(now() + timedelta(seconds=1))
+    await here.storage.log.trim(here.storage.log.now() + timedelta(seconds=1))
     oldest = {"oldestCursor": event_cursor(happened[-1] - 1)}
 
     with pytest.raises(CursorExpired) as subscription:
@@ -118,7 +118,7 @@ async def test_page_that_met_the_trimming_is_refused(both: Both) -> None:
     read_log = here.storage.log.read
 
     async def trimmed_meanwhile(*args: object, **kwargs: object) -> list[AnyFact]:
-        await here.storage.log.trim(now() + timedelta(seconds=1))
+        await here.storage.log.trim(here.storage.log.now() + timedelta(seconds=1))
         return await read_log(*args, **kwargs)  # type: ignore[arg-type]
 
     here.storage.log.read = trimmed_meanwhile  # type: ignore[method-assign]

@@ -1,9 +1,13 @@
 """Rooms that wait for a decision from outside, and what becomes of them when it does not come."""
 
+import time
+from datetime import timedelta
+
 import pytest
 
 from resolvers import departments, rooms
 from resolvers.queue import PATROL_SECONDS
+from storage.clock import Clock
 from storage.records import Room, RoomStatus, RoutingMethod
 from tests.resolvers.test_queue import assignment_of
 from tests.resolvers.worlds import World
@@ -25,6 +29,19 @@ async def test_the_fall_back_serves_a_room_when_the_outside_decision_does_not_co
     assert room.external_until is not None
     waited = (assigned.occurred_at - room.started_at).total_seconds()
     assert 1.0 <= waited < 1.0 + PATROL_SECONDS / 2
+
+
+async def test_outside_decision_has_its_time_by_the_clock_of_the_database(world: World) -> None:
+    external = await world.department("External", EXTERNAL, external_timeout_seconds=15)
+    database = world.services.storage.database
+    began = database.now()
+    database.clock = Clock(wall=lambda: time.time() - 60)
+    await database.measure_clock()
+
+    room = await world.start(external)
+
+    assert room.external_until is not None
+    assert timedelta(seconds=15) <= room.external_until - began < timedelta(seconds=45)
 
 
 async def test_an_outside_decision_in_time_is_the_one(world: World) -> None:

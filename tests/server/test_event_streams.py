@@ -12,7 +12,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from websockets.asyncio.client import ClientConnection
 
 from resolvers.context import Services
-from storage.database import Database, now
+from storage.database import Database
 from storage.log import Log
 from storage.positions import event_cursor
 from storage.storage import Storage
@@ -276,4 +276,4 @@ async def test_consumer_left_behind_is_told_the_oldest_cursor_and_may_begin_anew
 
 
 async def is_trimmed(log: Log) -> bool:
-    return await log.trim(now() + timedelta(seconds=1)) > 0
+    return await log.trim(log.now() + timedelta(seconds=1)) > 0

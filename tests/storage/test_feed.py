@@ -9,7 +9,6 @@ import pytest
 from pymongo.errors import AutoReconnect
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from storage.database import now
 from storage.errors import CursorExpired
 from storage.facts import AnyFact
 from storage.feed import CHUNK, Feed, following
@@ -211,7 +210,7 @@ async def test_position_that_is_no_longer_kept_is_refused_with_the_oldest_that_i
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(made_up(20))
-        await storage.log.trim(now() + timedelta(seconds=1))
+        await storage.log.trim(storage.log.now() + timedelta(seconds=1))
         feed = Feed(storage.log)
         await feed.open()
 
@@ -231,7 +230,7 @@ async def test_trimming_in_the_middle_of_a_replay_is_told_and_skips_nothing(
         await feed.open()
         first = await feed.read(0, 10)
 
-        await storage.log.trim(now() + timedelta(seconds=1))
+        await storage.log.trim(storage.log.now() + timedelta(seconds=1))
         feed._chunks.clear()
 
         with pytest.raises(CursorExpired):
@@ -290,7 +289,7 @@ async def test_process_that_slept_past_the_trimming_goes_on_and_tells_that_it_mi
 
         feed.on_gap = missed
         await storage.appender.append(made_up(20))
-        await storage.log.trim(now() + timedelta(seconds=1))
+        await storage.log.trim(storage.log.now() + timedelta(seconds=1))
 
         await feed._catch_up()
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from storage.database import now
 from storage.log import Log
 from storage.outbox import BATCH
 from storage.storage import Storage
@@ -85,14 +84,14 @@ async def test_what_a_process_left_whose_clock_was_ahead_is_appended_as_soon(
         head = await living.log.head()
         for token in ("one", "two"):
             await save_and_die(dying, token)
-        await living.database["outbox"].update_many({}, {"$set": {"at": now() + timedelta(minutes=10)}})
+        await living.database["outbox"].update_many({}, {"$set": {"at": living.log.now() + timedelta(minutes=10)}})
 
         assert await living.appender.sweep_abandoned() == 0
         assert await living.appender.sweep_abandoned() == 2
 
         assert sorted(tokens(await read_all(living, after=head))) == ["one", "two"]
         await save_and_die(dying, "three")
-        await living.database["outbox"].update_many({}, {"$set": {"at": now() + timedelta(minutes=10)}})
+        await living.database["outbox"].update_many({}, {"$set": {"at": living.log.now() + timedelta(minutes=10)}})
     async with opened(mongodb_uri, empty_database, processes=1) as (restarted,):
         await until(lambda: _has_come(restarted, head + 3))
         assert tokens(await read_all(restarted, after=head + 2)) == ["three"]
@@ -150,7 +149,7 @@ async def test_numbers_go_on_after_everything_has_been_trimmed(mongodb_uri: str,
         await storage.appender.append(made_up(20))
         head = await storage.log.head()
 
-        await storage.log.trim(now() + timedelta(seconds=1))
+        await storage.log.trim(storage.log.now() + timedelta(seconds=1))
 
     # A process that starts on what is left has nothing to go by but the log.
     async with opened(mongodb_uri, empty_database, processes=1) as (restarted,):
@@ -165,10 +164,10 @@ async def test_trimming_forgets_what_is_old_and_nothing_else(mongodb_uri: str, e
         before = max([document["appendedAt"] async for document in storage.database["log"].find({"_id": cut})])
 
         async def later() -> bool:
-            return bool(now() > before)
+            return bool(storage.log.now() > before)
 
         await until(later)
-        moment = now()
+        moment = storage.log.now()
         await storage.appender.append(made_up(5, subject="new"))
 
         assert await storage.log.trim(moment) > 0
@@ -191,7 +190,7 @@ async def test_nothing_is_trimmed_while_something_as_old_waits_to_be_appended(
         await save(storage, "two")
         head = await storage.log.head()
 
-        assert await storage.log.trim(now() + timedelta(seconds=1)) == 0
+        assert await storage.log.trim(storage.log.now() + timedelta(seconds=1)) == 0
 
         await storage.appender.sweep()
         assert await storage.log.head() == head
@@ -205,6 +204,6 @@ async def test_log_is_trimmed_from_the_old_end_a_little_at_a_time(
         await storage.appender.append(made_up(50))
         first, head = await storage.log.oldest(), await storage.log.head()
 
-        assert await Log(storage.database).trim(now() + timedelta(seconds=1)) == head - first
+        assert await Log(storage.database).trim(storage.log.now() + timedelta(seconds=1)) == head - first
 
         assert [fact.sequence for fact in await read_all(storage)] == [head]
