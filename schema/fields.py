@@ -31,10 +31,10 @@ SHARED = ("custom_fields", "custom_field", "if_revision", "client_mutation_id")
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
-    name="requires",
+    name="needsScopes",
     description="The token must have all of these scopes. With none named, any valid token will do.",
 )
-class Requires:
+class NeedsScopes:
     scopes: list[str]
 
 
@@ -97,7 +97,7 @@ def scoped_field(*scopes: str) -> Callable[[Method], Method]:
     """A field that a method resolves, and that needs scopes of its own."""
 
     def declare(method: Method) -> Method:
-        directives = [Requires(scopes=list(scopes))]
+        directives = [NeedsScopes(scopes=list(scopes))]
         description = _with_scopes(method, scopes)
         return _declared(strawberry.field(resolver=method, description=description, directives=directives), method)
 
@@ -109,7 +109,7 @@ def query_field(operation: object) -> Callable[[Method], Method]:
 
     def declare(method: Method) -> Method:
         description = _with_scopes(method, _scopes(operation))
-        directives = [_requires(operation)]
+        directives = [_needs_scopes(operation)]
         return _declared(strawberry.field(resolver=method, description=description, directives=directives), method)
 
     return declare
@@ -120,7 +120,7 @@ def mutation_field(operation: object, *, anonymous: bool = False) -> Callable[[M
 
     def declare(method: Method) -> Method:
         description = _with_scopes(method, None if anonymous else _scopes(operation))
-        directives = [] if anonymous else [_requires(operation)]
+        directives = [] if anonymous else [_needs_scopes(operation)]
         return _declared(strawberry.mutation(resolver=method, description=description, directives=directives), method)
 
     return declare
@@ -131,7 +131,7 @@ def subscription_field(operation: object) -> Callable[[Method], Method]:
 
     def declare(method: Method) -> Method:
         description = _with_scopes(method, _scopes(operation))
-        directives = [_requires(operation)]
+        directives = [_needs_scopes(operation)]
         return _declared(
             strawberry.subscription(resolver=method, description=description, directives=directives), method
         )
@@ -220,8 +220,8 @@ def _scopes(operation: object) -> tuple[str, ...]:
     return scopes
 
 
-def _requires(operation: object) -> Requires:
-    return Requires(scopes=list(_scopes(operation)))
+def _needs_scopes(operation: object) -> NeedsScopes:
+    return NeedsScopes(scopes=list(_scopes(operation)))
 
 
 def _with_scopes(method: Callable[..., object], scopes: tuple[str, ...] | None) -> str:

@@ -27,7 +27,7 @@ from graphql import (
 
 from resolvers import access, validation
 from resolvers.access import Caller
-from schema.fields import Requires
+from schema.fields import NeedsScopes
 from schema.limits import whole
 
 
@@ -115,6 +115,6 @@ def required_scopes(field: GraphQLField) -> tuple[str, ...]:
     return tuple(
         scope
         for directive in getattr(declared, "directives", ())
-        if isinstance(directive, Requires)
+        if isinstance(directive, NeedsScopes)
         for scope in directive.scopes
     )

@@ -63,7 +63,7 @@ def test_every_root_field_declares_its_scopes_but_login() -> None:
         if root is not None
         for name, field in root.fields.items()
         if field.ast_node is None
-        or [directive.name.value for directive in field.ast_node.directives or ()] != ["requires"]
+        or [directive.name.value for directive in field.ast_node.directives or ()] != ["needsScopes"]
     ]
 
     assert undeclared == ["login"]

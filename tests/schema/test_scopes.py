@@ -25,7 +25,7 @@ from resolvers import access
 from resolvers.access import ANONYMOUS, NOBODY, Caller
 from resolvers.context import Context
 from schema.context import RequestContext
-from schema.fields import Requires
+from schema.fields import NeedsScopes
 from schema.schema import schema
 from storage.records import Actor, ActorType
 
@@ -68,7 +68,7 @@ def fields() -> Iterator[tuple[str, str, GraphQLField]]:
 def declared(field: GraphQLField) -> tuple[str, ...] | None:
     """The scopes in the SDL; None when it is open to all."""
     directives = field.extensions["strawberry-definition"].directives
-    found = [directive for directive in directives if isinstance(directive, Requires)]
+    found = [directive for directive in directives if isinstance(directive, NeedsScopes)]
     return tuple(found[0].scopes) if found else None
 
 
