@@ -5,12 +5,8 @@ Docstrings are the API's documentation: a class's becomes the description of its
 that of the field, a method's that of the field it resolves. They are written for API users.
 """
 
-import ast
-import inspect
-import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from enum import EnumMeta
-from functools import cache
 from typing import Any, TypeVar, cast, dataclass_transform
 
 import msgspec
@@ -19,6 +15,8 @@ from strawberry.schema_directive import Location
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
 from strawberry.types.field import StrawberryField
+
+from schema import docstrings
 
 Class = TypeVar("Class", bound=type)
 Enumeration = TypeVar("Enumeration", bound=EnumMeta)
@@ -44,30 +42,30 @@ class NeedsScopes:
 @dataclass_transform(kw_only_default=True)
 def api_type(cls: Class) -> Class:
     """An object type of the API, described by its docstrings."""
-    return _described(strawberry.type(cls, description=_docs(cls).get("")))
+    return _described(strawberry.type(cls, description=docstrings.of_class(cls).get("")))
 
 
 @dataclass_transform(kw_only_default=True)
 def api_interface(cls: Class) -> Class:
     """An interface of the API, described by its docstrings."""
-    return _described(strawberry.interface(cls, description=_docs(cls).get("")))
+    return _described(strawberry.interface(cls, description=docstrings.of_class(cls).get("")))
 
 
 @dataclass_transform(kw_only_default=True)
 def api_input(cls: Class) -> Class:
     """An input of the API, described by its docstrings; fields with a default may be left out."""
-    return _described(strawberry.input(cls, description=_docs(cls).get("")))
+    return _described(strawberry.input(cls, description=docstrings.of_class(cls).get("")))
 
 
 @dataclass_transform(kw_only_default=True)
 def api_choice(cls: Class) -> Class:
     """An input of which exactly one field is given (@oneOf)."""
-    return _described(strawberry.input(cls, description=_docs(cls).get(""), one_of=True))
+    return _described(strawberry.input(cls, description=docstrings.of_class(cls).get(""), one_of=True))
 
 
 def api_enum(cls: Enumeration) -> Enumeration:
     """An enum of the API, described by its docstrings."""
-    docs = _docs(cls)
+    docs = docstrings.of_class(cls)
     return describe_enum(cls, docs[""], **{name: doc for name, doc in docs.items() if name})
 
 
@@ -90,7 +88,7 @@ def describe_enum(cls: Enumeration, description: str, **values: str) -> Enumerat
 
 def field(method: Method) -> Method:
     """A field that a method resolves."""
-    return _declared(strawberry.field(resolver=method, description=inspect.getdoc(method)), method)
+    return _declared(strawberry.field(resolver=method, description=docstrings.of_method(method)), method)
 
 
 def scoped_field(*scopes: str) -> Callable[[Method], Method]:
@@ -163,13 +161,13 @@ def chosen(value: Value | None) -> Value | None:
     return None if value is strawberry.UNSET else value
 
 
-# ---------------------------------------------------------------- reading docstrings
+# ---------------------------------------------------------------- descriptions
 
 
 def _described(cls: Class) -> Class:
     """Gives the class's own fields their descriptions, and the fields it shares with others their place at the end."""
     definition = cast(StrawberryObjectDefinition, cls.__strawberry_definition__)  # type: ignore[attr-defined]
-    docs = {name: text for base in reversed(cls.__mro__) for name, text in _docs(base).items()}
+    docs = {name: text for base in reversed(cls.__mro__) for name, text in docstrings.of_class(base).items()}
     for field in definition.fields:
         if field.python_name in docs:
             field.description = docs[field.python_name]
@@ -178,37 +176,6 @@ def _described(cls: Class) -> Class:
             field.default_value = strawberry.UNSET
     definition.fields.sort(key=lambda field: SHARED.index(field.python_name) if field.python_name in SHARED else -1)
     return cls
-
-
-def _docs(cls: type) -> Mapping[str, str]:
-    """What the source of one of our classes says; of others it may not be there."""
-    ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
-    return _module_docs(cls.__module__).get(cls.__qualname__, {}) if ours else {}
-
-
-@cache
-def _module_docs(module: str) -> Mapping[str, Mapping[str, str]]:
-    """By class and then by attribute, what the module's source says of them; "" is the class itself.
-
-    Read from the source because Python keeps no docstrings of attributes; a whole module at once because
-    inspect.getsource of each class would parse the file again and again.
-    """
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
-    return {node.name: _class_docs(node) for node in tree.body if isinstance(node, ast.ClassDef)}
-
-
-def _class_docs(node: ast.ClassDef) -> Mapping[str, str]:
-    docs = {"": ast.get_docstring(node) or ""}
-    for statement, following in zip(node.body, node.body[1:], strict=False):
-        match statement, following:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                docs[name] = inspect.cleandoc(text)
-            case _:
-                pass
-    return docs
 
 
 # ---------------------------------------------------------------- scopes
@@ -234,4 +201,4 @@ def _with_scopes(method: Callable[..., object], scopes: tuple[str, ...] | None) 
             needs = f"Needs the scope `{scope}`."
         case _:
             needs = f"Needs the scopes {' and '.join(f'`{scope}`' for scope in scopes)}."
-    return f"{inspect.getdoc(method)}\n\n{needs}"
+    return f"{docstrings.of_method(method)}\n\n{needs}"

@@ -1,7 +1,9 @@
 """Everything that a client can see of the schema says what it is."""
 
+import re
 from collections.abc import Iterator
 
+import pytest
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
@@ -15,6 +17,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 
+from schema.docstrings import unwrapped
 from schema.schema import schema
 
 
@@ -67,3 +70,29 @@ def test_every_root_field_declares_its_scopes_but_login() -> None:
     ]
 
     assert undeclared == ["login"]
+
+
+def test_paragraphs_of_descriptions_are_not_wrapped() -> None:
+    wrapped = [
+        name
+        for name, text in _described(build_schema(schema.as_str()))
+        if re.search(r"\S\n(?!\n|\s*([-*+] |\d+[.)] |\||#+ ))", text or "")
+    ]
+
+    assert wrapped == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One\nline.\n\nTwo\nlines.", "One line.\n\nTwo lines."),
+        ("These:\n- one\n  goes on\n- two\n\nEnd.", "These:\n- one goes on\n- two\n\nEnd."),
+        ("1. one\n2. two", "1. one\n2. two"),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", "| a | b |\n|---|---|\n| 1 | 2 |"),
+        ("So:\n```\na\n  b\n```\nand\nso on.", "So:\n```\na\n  b\n```\nand so on."),
+        ("-1 is\nno list", "-1 is no list"),
+        ("", ""),
+    ],
+)
+def test_unwrapped_text_keeps_lists_tables_and_code(text: str, expected: str) -> None:
+    assert unwrapped(text) == expected
