@@ -190,7 +190,7 @@ def banner(settings: Settings, bound: socket.socket, started: float, admin_token
     lines = [
         f"Switchboard is ready after {time.monotonic() - started:.1f} s.",
         "",
-        f"  GraphiQL     http://{place}/graphql   (open it in a browser)",
+        *([f"  GraphiQL     http://{place}/graphql   (open it in a browser)"] if settings.introspection else []),
         f"  GraphQL      http://{place}/graphql",
         f"  Websocket    ws://{place}/graphql   (graphql-transport-ws)",
         f"  MongoDB      {mongodb}",

@@ -98,7 +98,7 @@ class Settings:
     # ---------------------------------------------------------------- what one request may hold
 
     introspection: bool = setting(
-        True, SWITCH, "Whether clients may read the schema. Without it, GraphiQL neither completes nor documents."
+        True, SWITCH, "Whether clients may read the schema. Without it, GraphiQL is not served."
     )
     max_body_kb: int = setting(256, integer(1, 65_536), "The longest body of a request, in KiB.")
     max_message_kb: int = setting(
