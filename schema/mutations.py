@@ -30,20 +30,3 @@ class MutationPayload:
 
     client_mutation_id: str | None
     """The name that the input gave to this change, if any."""
-
-
-@api_input
-class RoomMutationInput(MutationInput):
-    """What every change of a room takes."""
-
-    room_id: strawberry.ID
-    """The room; `NOT_FOUND` when there is none."""
-
-
-@api_input
-class RevisionedRoomInput(RoomMutationInput):
-    """What every change of a room takes that can insist on what the room was."""
-
-    if_revision: int | None = None
-    """Go on only while the room's `revision` is this one; otherwise `STALE_REVISION`, with the current `revision`.
-    Whatever it is when null."""
