@@ -1,16 +1,15 @@
 """What all operations share: the scopes they declare, and, for mutations, that sending one again changes nothing."""
 
-import hashlib
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
-import msgspec
-
 from resolvers import access, passwords, validation
 from resolvers.access import Caller
 from resolvers.context import Context
+from resolvers.fingerprints import fingerprint
 from storage import idempotency
 from storage.database import from_builtins, to_builtins
 from storage.errors import IdempotencyMismatch
@@ -97,6 +96,11 @@ class Mutation(Generic[P, R]):
         self._remembered = remembered
         self._open_to_all = open_to_all
         self._unless_of = unless_of
+        self._defaults = {
+            name: parameter.default
+            for name, parameter in inspect.signature(body).parameters.items()
+            if parameter.default is not inspect.Parameter.empty
+        }
         self.scopes = scopes
         self.__doc__ = body.__doc__
 
@@ -107,7 +111,7 @@ class Mutation(Generic[P, R]):
         if mutation_id is not None:
             validation.text(mutation_id, "clientMutationId", longest=128)
         remembered = mutation_id is not None and self._remembered
-        fingerprint = await self._fingerprint(context, kwargs) if remembered else ""
+        digest = await self._fingerprint(context, kwargs) if remembered else ""
 
         first: tuple[str, Any] | None = None
 
@@ -116,12 +120,10 @@ class Mutation(Generic[P, R]):
             if remembered and mutation_id is not None:
                 first = await idempotency.find(tx, context.caller.id, mutation_id)
                 if first is not None:
-                    return self._first_answer(first, fingerprint)
+                    return self._first_answer(first, digest)
             result = await self._body(Change(tx, context), *args, **kwargs)
             if remembered and mutation_id is not None:
-                idempotency.insert(
-                    tx, context.caller.id, mutation_id, fingerprint=fingerprint, answer=to_builtins(result)
-                )
+                idempotency.insert(tx, context.caller.id, mutation_id, fingerprint=digest, answer=to_builtins(result))
             return result
 
         async def outdated() -> bool:
@@ -152,16 +154,15 @@ class Mutation(Generic[P, R]):
         return self._unless_of is not None and caller.user is not None and caller.user.id == arguments[self._unless_of]
 
     async def _fingerprint(self, context: Context, arguments: dict[str, Any]) -> str:
-        given = {name: value for name, value in arguments.items() if value is not msgspec.UNSET}
-        if isinstance(password := given.get("password"), str):
+        if isinstance(password := arguments.get("password"), str):
             # What is kept must not help anybody to find it.
             salt = f"{context.caller.id} {context.client_mutation_id}"
-            given["password"] = await passwords.fingerprint(password, salt=salt)
-        return hashlib.sha256(msgspec.json.encode([self._body.__name__, given], order="deterministic")).hexdigest()
+            arguments = {**arguments, "password": await passwords.fingerprint(password, salt=salt)}
+        return fingerprint(self._body.__name__, arguments, self._defaults)
 
-    def _first_answer(self, first: tuple[str, Any], fingerprint: str) -> R:
+    def _first_answer(self, first: tuple[str, Any], digest: str) -> R:
         known, answer = first
-        if known != fingerprint:
+        if known != digest:
             raise IdempotencyMismatch(
                 "This clientMutationId was used for another mutation; take a new one for each, and the same only to "
                 "repeat exactly the same mutation."

@@ -9,7 +9,7 @@ import pytest
 
 from resolvers import rooms, users, visitors
 from resolvers.context import Context
-from resolvers.operations import query
+from resolvers.operations import Change, Mutation, mutation, query
 from storage.errors import IdempotencyMismatch, NotFound, UsernameTaken
 from storage.facts import AnyFact
 from storage.records import Actor, ActorType, UserType
@@ -171,3 +171,29 @@ async def test_query_whose_index_is_dropped_while_it_reads_reads_again(both: Bot
         return await read_as_the_index_goes(context.reader, attempts)
 
     assert (await read(here), attempts) == ([1, 2, 3], [1, 2])
+
+
+async def test_mutation_is_repeated_to_a_version_that_takes_one_more_argument(both: Both) -> None:
+    here, elsewhere = both
+    before, after = _before(), _after()
+    first = await before(here.mutation("m"), name="ada")
+
+    assert await after(elsewhere.mutation("m"), name="ada", added=None) == first == "ada"
+    with pytest.raises(IdempotencyMismatch):
+        await after(elsewhere.mutation("m"), name="ada", added="given")
+
+
+def _before() -> Mutation[..., str]:
+    @mutation()
+    async def act(change: Change, *, name: str) -> str:
+        return name
+
+    return act
+
+
+def _after() -> Mutation[..., str]:
+    @mutation()
+    async def act(change: Change, *, name: str, added: str | None = None) -> str:
+        return f"again {name}"
+
+    return act
