@@ -21,6 +21,9 @@ demo: $(INSTALLED) ## Play the journey of an outside app against a running serve
 test: $(INSTALLED) ## Run the tests, against a MongoDB that they start themselves.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
+coverage: $(INSTALLED) ## Run the tests and print the lines and branches that none of them reaches.
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+
 soak: $(INSTALLED) ## Kill servers and primaries under load for SOAK_SECONDS each (600), and take SOAK_STEPS (5000) at random.
 	SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_STEPS=$${SOAK_STEPS:-5000} \
 		$(BIN)/python -m pytest -s tests/faults/test_storms.py tests/resolvers/test_rooms_stateful.py
@@ -69,4 +72,4 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help setup run demo test soak audit audit-lock check schema lock clean
+.PHONY: help setup run demo test coverage soak audit audit-lock check schema lock clean

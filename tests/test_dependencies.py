@@ -1,0 +1,62 @@
+"""Everything that the code imports is declared in pyproject.toml."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+OWN = {"server", "schema", "resolvers", "storage", "examples", "benchmarks", "tests"}
+
+
+def declared(*extras: str) -> set[str]:
+    """The names of the distributions that pyproject.toml declares, normalised."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = [
+        *project["dependencies"],
+        *(one for extra in extras for one in project["optional-dependencies"][extra]),
+    ]
+    return {normalised(re.split(r"[\s<>=!~;\[]", one, maxsplit=1)[0]) for one in requirements}
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(*folders: str) -> dict[str, set[str]]:
+    """The top-level modules that the folders' code imports from elsewhere, each with the files that import it."""
+    found: dict[str, set[str]] = {}
+    for path in sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                modules = [node.module]
+            else:
+                continue
+            for module in {module.partition(".")[0] for module in modules} - OWN - set(sys.stdlib_module_names):
+                found.setdefault(module, set()).add(path.relative_to(ROOT).as_posix())
+    return found
+
+
+def undeclared(modules: dict[str, set[str]], names: set[str]) -> dict[str, set[str]]:
+    distributions = packages_distributions()
+    return {
+        module: files
+        for module, files in modules.items()
+        if not {normalised(name) for name in distributions.get(module, [module])} & names
+    }
+
+
+def test_the_layers_import_only_what_an_installation_brings() -> None:
+    assert undeclared(imported("server", "schema", "resolvers", "storage"), declared()) == {}
+
+
+def test_tests_and_programs_import_only_what_a_developer_installs() -> None:
+    assert undeclared(imported("tests", "examples", "benchmarks"), declared("dev")) == {}
+
+
+def test_an_import_that_is_not_declared_is_found() -> None:
+    assert undeclared({"strawberry": {"a.py"}, "numpy": {"b.py"}}, declared()) == {"numpy": {"b.py"}}
