@@ -102,6 +102,7 @@ async def add_agent(
     *,
     user_id: str,
     status: AgentStatus = AgentStatus.AVAILABLE,
+    accepts_routing: bool = True,
     max_rooms: int | None = None,
     department_ids: Sequence[str] | None = None,
 ) -> AgentAddition:
@@ -111,6 +112,7 @@ async def add_agent(
     # What would be refused of a user is refused of an agent too, though it stays as it is.
     profile = AgentProfile(
         status=status,
+        accepts_routing=accepts_routing,
         max_rooms=_limit(max_rooms),
         department_ids=await _departments(change, department_ids),
     )
@@ -151,13 +153,16 @@ async def update_agent(
     change: Change,
     *,
     agent_id: str,
+    accepts_routing: bool | UnsetType | None = UNSET,
     max_rooms: int | UnsetType | None = UNSET,
     department_ids: Sequence[str] | UnsetType | None = UNSET,
 ) -> User:
-    """Change an agent's limit or departments. A lower limit takes no room away; it only keeps new ones from coming."""
+    """Change an agent's limit, departments, or whether routing offers it rooms. It keeps the rooms that it serves."""
     before = await _agent(change.tx, agent_id, key="agentId")
     _require_managed(change, before)
-    after = await _changed(change, before, max_rooms=max_rooms, department_ids=department_ids)
+    after = await _changed(
+        change, before, accepts_routing=accepts_routing, max_rooms=max_rooms, department_ids=department_ids
+    )
     if after == before:
         return before
     after = msgspec.structs.replace(after, updated_at=change.tx.now)
@@ -176,6 +181,7 @@ async def ensure_agent(
     roles: Sequence[str] | UnsetType | None = UNSET,
     custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
     status: AgentStatus | UnsetType | None = UNSET,
+    accepts_routing: bool | UnsetType | None = UNSET,
     max_rooms: int | UnsetType | None = UNSET,
     department_ids: Sequence[str] | UnsetType | None = UNSET,
 ) -> AgentEnsured:
@@ -200,6 +206,7 @@ async def ensure_agent(
                 role_names=roles or (),
                 custom_fields=custom_fields,
                 status=status,
+                accepts_routing=accepts_routing,
                 max_rooms=max_rooms,
                 department_ids=department_ids,
             ),
@@ -214,7 +221,9 @@ async def ensure_agent(
         roles=roles or (),
         custom_fields=[FieldAssignment(by.key, by.value), *custom_fields],
     )
-    profile = await _new_profile(change, status=status, max_rooms=max_rooms, department_ids=department_ids)
+    profile = await _new_profile(
+        change, status=status, accepts_routing=accepts_routing, max_rooms=max_rooms, department_ids=department_ids
+    )
     user, facts = _become_agent(user, profile)
     created = tuple(fact for fact in facts if fact is not UserRolesChanged)
     try:
@@ -244,12 +253,14 @@ async def _new_profile(
     change: Change,
     *,
     status: AgentStatus | UnsetType | None,
+    accepts_routing: bool | UnsetType | None,
     max_rooms: int | UnsetType | None,
     department_ids: Sequence[str] | UnsetType | None,
 ) -> AgentProfile:
     """The profile of somebody who becomes an agent; what is not given is as addAgent has it."""
     return AgentProfile(
         status=status or AgentStatus.AVAILABLE,
+        accepts_routing=True if accepts_routing is UNSET or accepts_routing is None else accepts_routing,
         max_rooms=None if max_rooms is UNSET else _limit(max_rooms),
         department_ids=await _departments(change, department_ids or None),
     )
@@ -265,6 +276,7 @@ async def _update_found(
     role_names: Sequence[str],
     custom_fields: Sequence[FieldAssignment] | UnsetType | None,
     status: AgentStatus | UnsetType | None,
+    accepts_routing: bool | UnsetType | None,
     max_rooms: int | UnsetType | None,
     department_ids: Sequence[str] | UnsetType | None,
 ) -> User:
@@ -279,11 +291,19 @@ async def _update_found(
         facts.append(UserRolesChanged)
     if user.agent is None:
         access.require_no_raise(change.caller, before.roles, what="Making this user an agent")
-        profile = await _new_profile(change, status=status, max_rooms=max_rooms, department_ids=department_ids)
+        profile = await _new_profile(
+            change, status=status, accepts_routing=accepts_routing, max_rooms=max_rooms, department_ids=department_ids
+        )
         user, told = _become_agent(user, profile)
         facts.extend(fact for fact in told if fact not in facts)
     else:
-        changed = await _changed(change, user, max_rooms=max_rooms, department_ids=department_ids)
+        changed = await _changed(
+            change,
+            user,
+            accepts_routing=UNSET if accepts_routing is None else accepts_routing,
+            max_rooms=max_rooms,
+            department_ids=department_ids,
+        )
         if changed != user:
             facts.append(AgentUpdated)
         if status and _profile(changed).status is not status:
@@ -333,10 +353,14 @@ async def _changed(
     change: Change,
     user: User,
     *,
+    accepts_routing: bool | UnsetType | None,
     max_rooms: int | UnsetType | None,
     department_ids: Sequence[str] | UnsetType | None,
 ) -> User:
     profile = _profile(user)
+    if accepts_routing is not UNSET:
+        accepts = validation.not_null(accepts_routing, "acceptsRouting")
+        profile = msgspec.structs.replace(profile, accepts_routing=accepts)
     if max_rooms is not UNSET:
         profile = msgspec.structs.replace(profile, max_rooms=_limit(max_rooms))
     if department_ids is not UNSET:

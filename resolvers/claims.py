@@ -1,6 +1,6 @@
 """Claiming an agent for a room that is being routed, and who may be claimed. Rooms that wait are served in queue.py."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from resolvers.room_changes import RoomChange
 from resolvers.routing import AUTOMATIC, choose_for, fallback_of, method_for
 from resolvers.serving import take_on
 from storage import departments, rooms, users
-from storage.attributes import BOT_ROLE, routable
+from storage.attributes import BOT_ROLE, accepts_rooms
 from storage.facts import AssignmentCause
 from storage.records import Candidate, Department, RoutingMethod, User, WaitingRoom
 from storage.rooms import Overdue
@@ -35,11 +35,6 @@ async def route(change: Change, room_change: RoomChange) -> bool:
         return False
     room_change.assign(await take_on(change.tx, agent), AssignmentCause.ROUTED)
     return True
-
-
-def is_routed(change: Change, room_change: RoomChange) -> bool:
-    """Whether routing looks for an agent for the room by itself."""
-    return _method(change, room_change) in AUTOMATIC
 
 
 def _method(change: Change, room_change: RoomChange) -> RoutingMethod:
@@ -67,7 +62,7 @@ async def _claim(change: Change, room: WaitingRoom, method: RoutingMethod, *, re
     change.tx.until_end(roster.claiming(chosen.id))
     await change.tx.take_turn("user", chosen.id)
     agent = roster.agent(chosen.id) if trusting else await users.find(change.tx, chosen.id)
-    if agent is None or not routable(agent) or not works_in(agent, room.department_id):
+    if agent is None or not accepts_rooms(agent) or not works_in(agent, room.department_id):
         raise Conflict  # somebody else was quicker; look again
     return agent
 
@@ -75,7 +70,8 @@ async def _claim(change: Change, room: WaitingRoom, method: RoutingMethod, *, re
 async def list_tiers(
     reader: Reader, context: Context, pool: str | None, method: RoutingMethod, *, limit: int
 ) -> Sequence[Sequence[Candidate]]:
-    """The first `limit` routable agents of a department (None: of all); before them, if they come first, the bots."""
+    """The first `limit` agents of a department (None: of all) that routing may offer a room; before them, if they come
+    first, the bots."""
     least_loaded = method is RoutingMethod.LEAST_LOADED
     everybody = await users.list_candidates(reader, pool, least_loaded=least_loaded, limit=limit)
     if not context.services.routing.bots_first:
@@ -90,10 +86,7 @@ def works_in(agent: User, pool: str | None) -> bool:
 
 
 async def _others_come_first(change: Change, room: WaitingRoom, agent: User) -> bool:
-    """Whether a room waits ahead of this one for the agent, as far as this process has heard.
-
-    One that passes the agent over does too: if this room is queued, the queue moves, and that one gets the agent.
-    """
+    """Whether a room that the agent may be offered waits ahead of this one, as far as this process has heard."""
     assert agent.agent is not None
     pools = {None, *agent.agent.department_ids}
     if not change.context.services.roster.anybody_waits(pools):
@@ -101,7 +94,12 @@ async def _others_come_first(change: Change, room: WaitingRoom, agent: User) -> 
     known = await departments.get_many(change.tx, agent.agent.department_ids)
     sources = Sources.of(known.values(), default=change.context.services.routing.method, moment=change.tx.now)
     first = await rooms.list_waiting(
-        change.tx, sources.automatic & pools, overdue=sources.overdue, excluding=(room.id,), limit=1
+        change.tx,
+        sources.automatic & pools,
+        overdue=sources.overdue,
+        only_agents=dict.fromkeys(pools, agent.id),
+        excluding=room.id,
+        limit=1,
     )
     return any(other.place < room.place for other in first)
 
@@ -126,6 +124,9 @@ class Sources:
                 sources.overdue.append(Overdue(one.id, moment, since))
         return sources
 
-    def within(self, pools: set[str | None]) -> "Sources":
+    def within(self, pools: Container[str | None]) -> "Sources":
         """Of these, those that are in `pools`."""
-        return Sources(self.automatic & pools, [one for one in self.overdue if one.department_id in pools])
+        return Sources(
+            {pool for pool in self.automatic if pool in pools},
+            [one for one in self.overdue if one.department_id in pools],
+        )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from resolvers.access import ANONYMOUS, Caller
 from resolvers.releases import Releases
@@ -12,8 +11,6 @@ from storage.catalog import Catalog
 from storage.records import RoutingMethod
 from storage.storage import Storage
 from storage.transactions import Reader
-
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +32,14 @@ class Services:
     releases: Releases = field(default_factory=Releases)
     #: The hashes of tokens that people made up, which have no checksum.
     made_up_tokens: frozenset[str] = frozenset()
-    #: When the latest change of this process happened that may let a waiting room be served.
-    queue_moved_at: datetime = _NEVER
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call it after every change that may let a waiting room be served; it must not block."""
         self._listeners.append(listener)
 
-    def queue_moved(self, at: datetime) -> None:
-        """Something changed then that may let a waiting room be served."""
-        self.queue_moved_at = max(self.queue_moved_at, at)
+    def queue_moved(self) -> None:
+        """Something changed that may let a waiting room be served."""
         for listener in self._listeners:
             listener()
 

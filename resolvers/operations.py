@@ -139,8 +139,8 @@ class Mutation(Generic[P, R]):
             turns=self._turns(kwargs),
             outdated=outdated,
         )
-        if moved := [fact.occurred_at for fact in facts if isinstance(fact, QUEUE_MOVERS)]:
-            context.services.queue_moved(max(moved))
+        if any(isinstance(fact, QUEUE_MOVERS) for fact in facts):
+            context.services.queue_moved()
         return result
 
     def _turns(self, arguments: dict[str, Any]) -> tuple[Turn, ...]:

@@ -9,10 +9,10 @@ from resolvers import routing
 from resolvers.claims import SPARE_CANDIDATES, Sources, list_tiers, works_in
 from resolvers.context import Context, Services
 from resolvers.room_changes import RoomChange
-from resolvers.routing import method_for, seen_after
+from resolvers.routing import method_for
 from resolvers.serving import with_room
 from storage import departments, rooms, users
-from storage.attributes import routable
+from storage.attributes import accepts_rooms
 from storage.facts import AssignmentCause
 from storage.records import Candidate, Department, RoomSnapshot, RoutingMethod, WaitingRoom
 from storage.transactions import Transaction
@@ -66,48 +66,29 @@ class Queue:
         if not await rooms.any_waiting(reader):
             return PATROL_SECONDS
         now = self._storage.database.now
-        moment, moved_at = now(), self._services.queue_moved_at
-        alone: list[WaitingRoom] = []
+        moment = now()
         fruitless = 0
         while fruitless < FRUITLESS_LOOKS:
             moment = now()
             pools, known = await asyncio.gather(users.list_pools(reader), departments.list_all(reader))
             if not pools:
                 break
-            sources = Sources.of(known, default=self._services.routing.method, moment=moment)
-            open_to = sources.within(pools)
+            open_to = Sources.of(known, default=self._services.routing.method, moment=moment).within(pools)
             waiting = await rooms.list_waiting(
-                reader,
-                open_to.automatic,
-                overdue=open_to.overdue,
-                excluding=[room.id for room in alone],
-                limit=BATCH,
+                reader, open_to.automatic, overdue=open_to.overdue, only_agents=pools, limit=BATCH
             )
             if not waiting:
                 break
-            # A room that began to wait has moved the queue too, though it may be seen here before this is told.
-            moved_at = max(moved_at, self._services.queue_moved_at, *(room.queued_at for room in waiting))
-            if any(room.queued_at < moved_at for room in alone):  # they pass over nobody any more
-                alone.clear()
-                continue
-            plans, passing_over = await self._plan(
-                waiting, {one.id: one for one in known}, moment=moment, moved_at=moved_at
-            )
-            alone += passing_over
+            plans = await self._plan(waiting, {one.id: one for one in known}, moment=moment)
             served = await self._assign(plans) if plans else 0
-            fruitless = 0 if served or passing_over else fruitless + 1
+            fruitless = 0 if served else fruitless + 1
         next_overdue = await rooms.next_external_until(reader, after=moment)
         return PATROL_SECONDS if next_overdue is None else max(0.0, (next_overdue - now()).total_seconds())
 
     async def _plan(
-        self,
-        waiting: Sequence[WaitingRoom],
-        known: Mapping[str | None, Department],
-        *,
-        moment: datetime,
-        moved_at: datetime,
-    ) -> tuple[list[Plan], list[WaitingRoom]]:
-        """Whom each room is to get, and the rooms that pass over everybody there is."""
+        self, waiting: Sequence[WaitingRoom], known: Mapping[str | None, Department], *, moment: datetime
+    ) -> list[Plan]:
+        """Whom each room is to get; rooms that nobody can serve are left out."""
         # All rooms of one department that routing serves now have the same method: its own, or its fall-back.
         methods = {room.department_id: self._method(room, known.get(room.department_id), moment) for room in waiting}
         context, reader = Context(self._services), self._storage.reader
@@ -115,15 +96,9 @@ class Queue:
         found = await asyncio.gather(
             *(list_tiers(reader, context, pool, method, limit=limit) for pool, method in methods.items())
         )
-        seen = [seen_after(room, moved_at) for room in waiting]
-        planned = routing.plan(seen, dict(zip(methods, found, strict=True)), lambda room: methods[room.department_id])
-        plans = [
-            Plan(room, chosen, methods[room.department_id])
-            for room, (_, chosen) in zip(waiting, planned, strict=True)
-            if chosen is not None
-        ]
-        passing_over = [room for room, chosen in planned if chosen is None and room.passed_over_id is not None]
-        return plans, passing_over
+        tiers = dict(zip(methods, found, strict=True))
+        planned = routing.plan(waiting, tiers, lambda room: methods[room.department_id])
+        return [Plan(room, chosen, methods[room.department_id]) for room, chosen in planned if chosen is not None]
 
     def _method(self, room: WaitingRoom, department: Department | None, moment: datetime) -> RoutingMethod:
         return method_for(room, department, default=self._services.routing.method, moment=moment)
@@ -153,7 +128,7 @@ class Queue:
                 snapshot, agent = snapshots.get(plan.room.id), agents.get(plan.candidate.id)
                 if snapshot is None or not self._holds(plan, snapshot, tx.now):
                     continue
-                if agent is None or not routable(agent) or not works_in(agent, plan.room.department_id):
+                if agent is None or not accepts_rooms(agent) or not works_in(agent, plan.room.department_id):
                     break  # somebody else was quicker: look again, for whoever comes later must not overtake this room
                 room_change = RoomChange(tx, snapshot)
                 agents[agent.id] = with_room(agent, tx)

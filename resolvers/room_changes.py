@@ -87,7 +87,7 @@ class RoomChange:
             assigned_at=self._moment,
             queued_at=None,
             external_until=None,
-            passed_over_id=None,
+            passed_over_id=agent.id if agent.id == self.room.passed_over_id else None,
         )
         actor = SYSTEM if cause is AssignmentCause.ROUTED else self._actor
         self._step(AgentAssigned, cause=cause, previous_agent=previous, actor=actor)
@@ -107,7 +107,7 @@ class RoomChange:
         self._step(RoomQueued, actor=SYSTEM)
 
     def pass_over(self, agent: User) -> None:
-        """Let the routing that follows pass this agent over for the room: it would undo at once what was just done."""
+        """Keep routing from offering the room to this agent until another agent has served it."""
         self._become(passed_over_id=agent.id)
 
     def transfer(
@@ -122,13 +122,8 @@ class RoomChange:
         """`external_until`: how long an outside decision is awaited in `to_department`, if at all."""
         from_department = self.now.department
         if to_department is not None:
-            # What was awaited or passed over in the department it comes from is nothing to the one it goes to.
-            self._become(
-                department=to_department,
-                department_id=to_department.id,
-                external_until=external_until,
-                passed_over_id=None,
-            )
+            # What was awaited in the department that the room comes from is nothing to the one that it goes to.
+            self._become(department=to_department, department_id=to_department.id, external_until=external_until)
         self._step(
             RoomTransferred,
             from_agent=from_agent,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import UNSET, UnsetType
 
 from resolvers import access, open_rooms, validation
-from resolvers.claims import is_routed, route
+from resolvers.claims import route
 from resolvers.context import Context
 from resolvers.custom_fields import FieldRef, assign, bind, resolve
 from resolvers.field_values import FieldAssignment, FieldIncrement
@@ -196,14 +196,13 @@ async def take_room(change: Change, *, room_id: str, if_revision: int | None = N
 async def unassign_agent(
     change: Change, *, room_id: str, comment: str | None = None, if_revision: int | None = None
 ) -> Room:
-    """Put a room back into the queue, from where it is routed at once, though not to the same agent."""
+    """Put a room back into the queue. Routing offers it to other agents alone until another one has served it."""
     comment = validation.optional_text(comment, "comment")
     room_change = await open_rooms.open_room(change, room_id, if_revision)
     if room_change.room.status not in SERVED:
         raise RoomNotAssigned("Nobody serves the room, so nobody can be unassigned.")
     released = await open_rooms.release(change, room_change, AssignmentCause.UNASSIGNED, comment=comment)
-    if is_routed(change, room_change):
-        room_change.pass_over(released)
+    room_change.pass_over(released)
     if not await route(change, room_change):
         room_change.queue(external_until=external_until(room_change.now.department, change.tx.now))
     return await open_rooms.store(change, room_change)

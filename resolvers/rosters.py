@@ -14,7 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from storage import rooms, users
-from storage.attributes import BOT_ROLE, routable
+from storage.attributes import BOT_ROLE, accepts_rooms
 from storage.facts import CustomFieldRemoved, Fact, RoomFact, UserFact
 from storage.records import Candidate, FieldTarget, Room, RoomStatus, RoutingMethod, User
 from storage.transactions import Reader
@@ -27,11 +27,12 @@ Place: TypeAlias = tuple[int, datetime, str, str]
 
 
 class Roster:
-    """Every agent with the version it has, in the order in which routing looks at those that are routable."""
+    """Every agent with the version it has, in the order in which routing looks at those that it may offer a room."""
 
     def __init__(self) -> None:
         self._users: dict[str, User] = {}
-        #: The routable ones of each department (None: all), least loaded first, and longest without a room first.
+        #: Those of each department (None: all) that routing may offer a room, least loaded first, and longest without
+        #: a room first.
         self._by_load: dict[Pool, list[Place]] = defaultdict(list)
         self._by_turn: dict[Pool, list[Place]] = defaultdict(list)
         #: How many rooms are on their way to each agent, and not on it yet.
@@ -139,7 +140,7 @@ class Roster:
 
     def _place(self, user: User, put: Callable[[list[Place], Place], None]) -> None:
         agent = user.agent
-        if agent is None or not routable(user):
+        if agent is None or not accepts_rooms(user):
             return
         moment, name = agent.last_assigned_at or _NEVER, user.username.casefold()
         for pool in (None, *agent.department_ids):

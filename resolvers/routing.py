@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-import msgspec
-
 from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
 
 AUTOMATIC = frozenset({RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN})
@@ -44,17 +42,6 @@ def overdue_at(room: WaitingRoom, department: Department) -> datetime | None:
     A room that waited before the department became EXTERNAL has no time of its own: it counts from its first moment.
     """
     return room.external_until or external_until(department, room.queued_at)
-
-
-def seen_after(room: WaitingRoom, moment: datetime) -> WaitingRoom:
-    """The room as routing sees it that something set off which happened at that moment.
-
-    A room passes over the agent that it was taken from in the routing that this itself set off, and only in that: if it
-    was queued before the moment, it passes over nobody any more.
-    """
-    if room.passed_over_id is None or room.queued_at >= moment:
-        return room
-    return msgspec.structs.replace(room, passed_over_id=None)
 
 
 def choose(

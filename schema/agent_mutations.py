@@ -22,6 +22,9 @@ class AddAgentInput(MutationInput):
     """The user; `NOT_FOUND` when there is none."""
     status: records.AgentStatus = records.AgentStatus.AVAILABLE
     """Whether it takes new rooms at once."""
+    accepts_routing: bool = True
+    """Whether routing offers it rooms. An agent with false gets rooms by `assignAgent`, `takeRoom` and `transferRoom`
+    alone."""
     max_rooms: int | None = None
     """How many rooms it may have ASSIGNED at once, from 0 to 100,000; no limit when null."""
     department_ids: list[strawberry.ID] | None = None
@@ -52,6 +55,8 @@ class UpdateAgentInput(MutationInput):
 
     agent_id: strawberry.ID
     """The agent; `NOT_FOUND` when there is no such user, `NOT_AN_AGENT` when the user is none."""
+    accepts_routing: bool | None = strawberry.UNSET
+    """Whether routing offers it rooms; `INVALID_INPUT` for null. Rooms that the agent has stay with it."""
     max_rooms: int | None = strawberry.UNSET
     """How many rooms it may have ASSIGNED at once; null lifts the limit. Rooms beyond a lowered limit stay with it."""
     department_ids: list[strawberry.ID] | None = strawberry.UNSET
@@ -78,6 +83,9 @@ class EnsureAgentInput(MutationInput):
     """Values of further custom fields. They merge with what the user holds, key by key."""
     status: records.AgentStatus | None = None
     """Whether it takes new rooms; when null, a new agent is AVAILABLE and an existing one stays as it is."""
+    accepts_routing: bool | None = None
+    """Whether routing offers it rooms; when null, routing offers rooms to a new agent, and an existing one stays as it
+    is. False is what a program wants that assigns rooms itself."""
     max_rooms: int | None = strawberry.UNSET
     """How many rooms it may have ASSIGNED at once; null lifts the limit, left out leaves it."""
     department_ids: list[strawberry.ID] | None = strawberry.UNSET
@@ -136,13 +144,14 @@ class AgentMutations:
 
         One that is an agent already stays as it is, whatever else is given: `updateAgent` changes it.
 
-        Rooms that wait may be routed to it at once. Recorded as `AgentAdded`, and as `UserRolesChanged` when the role
-        was new to it.
+        Rooms that wait may be routed to it at once, unless `acceptsRouting` is false. Recorded as `AgentAdded`, and as
+        `UserRolesChanged` when the role was new to it.
         """
         result = await agents.add_agent(
             info.context.mutation(input.client_mutation_id),
             user_id=input.user_id,
             status=input.status,
+            accepts_routing=input.accepts_routing,
             max_rooms=input.max_rooms,
             department_ids=input.department_ids,
         )
@@ -175,14 +184,15 @@ class AgentMutations:
 
     @mutation_field(agents.update_agent)
     async def update_agent(self, info: Info, input: Input[UpdateAgentInput]) -> UpdateAgentPayload | None:
-        """Changes an agent's limit or departments.
+        """Changes an agent's limit, departments, or whether routing offers it rooms.
 
-        A higher limit or a new department may bring it rooms at once. Recorded as `AgentUpdated`, unless nothing
-        changed.
+        A higher limit, a new department or `acceptsRouting: true` may bring it rooms at once. Recorded as
+        `AgentUpdated`, unless nothing changed.
         """
         user = await agents.update_agent(
             info.context.mutation(input.client_mutation_id),
             agent_id=input.agent_id,
+            accepts_routing=given(input.accepts_routing),
             max_rooms=given(input.max_rooms),
             department_ids=given(input.department_ids),
         )
@@ -206,6 +216,7 @@ class AgentMutations:
             roles=input.roles,
             custom_fields=assignments(input.custom_fields),
             status=input.status,
+            accepts_routing=input.accepts_routing,
             max_rooms=given(input.max_rooms),
             department_ids=given(input.department_ids),
         )

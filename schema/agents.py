@@ -35,13 +35,16 @@ class Agent:
     """Its identity, the same as its user's."""
     status: records.AgentStatus
     """Whether it takes new rooms."""
+    accepts_routing: bool
+    """Whether routing offers it rooms. An agent with false gets rooms by `assignAgent`, `takeRoom` and `transferRoom`
+    alone."""
     max_rooms: int | None
     """How many rooms it may have ASSIGNED at once; never exceeded. No limit when null."""
     open_room_count: int
     """How many rooms it has ASSIGNED. Rooms ON_HOLD do not count."""
     routable: bool
-    """Whether it can be given a room now: its user is active, it is AVAILABLE and below `maxRooms`, and its user is not
-    OFFLINE or has the role `bot`."""
+    """Whether it can be given a room now, by routing only if `acceptsRouting` is true: its user is active, it is
+    AVAILABLE and below `maxRooms`, and its user is not OFFLINE or has the role `bot`."""
     last_assigned_at: datetime | None
     """When it was last given a room; null when it never was."""
     record: strawberry.Private[records.User]
@@ -53,6 +56,7 @@ class Agent:
         return cls(
             id=strawberry.ID(record.id),
             status=profile.status,
+            accepts_routing=profile.accepts_routing,
             max_rooms=profile.max_rooms,
             open_room_count=profile.open_room_count,
             routable=routable(record),

@@ -139,6 +139,13 @@ class Room(HasCustomFields):
             return None if user is None else agents.Agent.of(user)
         return None if self.record.last_served_by_id is None else later(_agent(info, self.record.last_served_by_id))
 
+    @field
+    def passed_over(self, info: Info) -> list[AgentRef]:
+        """The agents that `unassignAgent` took it from. Routing offers it to none of them until another agent has
+        served it; `assignAgent`, `takeRoom` and `transferRoom` may still give it to them."""
+        passed_over_id = self.record.passed_over_id
+        return [] if passed_over_id is None else later(_agents(info, [passed_over_id]))
+
     @scoped_field("messages:read")
     async def messages(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[MessageRef]:
         """What was said in it, oldest first."""
@@ -162,6 +169,12 @@ async def _department(info: Info, department_id: str) -> "departments.Department
 
 async def _agent(info: Info, user_id: str) -> "agents.Agent":
     return agents.Agent.of(await info.context.loaders.users.load(user_id))
+
+
+async def _agents(info: Info, user_ids: list[str]) -> "list[agents.Agent]":
+    """Those of these users that are agents."""
+    users = await info.context.loaders.users.load_many(user_ids)
+    return [agents.Agent.of(user) for user in users if user.agent is not None]
 
 
 # ---------------------------------------------------------------- finding rooms

@@ -74,7 +74,10 @@ class Settings:
         "The admin token of this deployment. Without it the first start makes one and prints it, once.",
     )
     routing: RoutingMethod = setting(
-        RoutingMethod.LEAST_LOADED, one_of(RoutingMethod), "How rooms without a department find their agent."
+        RoutingMethod.LEAST_LOADED,
+        one_of(RoutingMethod),
+        "How rooms without a department find their agent. A program that calls `assignAgent` itself needs EXTERNAL, "
+        "here or as the `routing` of a department: otherwise routing gives the room away first.",
     )
     route_bots_first: bool = setting(
         False, SWITCH, "Whether agents with the role `bot` are offered rooms before all others."

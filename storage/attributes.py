@@ -42,7 +42,7 @@ class Attribute:
 
 
 def routable(user: User) -> bool:
-    """Whether routing may give this user a room. Documents of agents keep the answer in `routable`."""
+    """Whether the user is an agent that can take a room on. Documents of agents keep the answer in `routable`."""
     agent = user.agent
     return (
         agent is not None
@@ -51,6 +51,11 @@ def routable(user: User) -> bool:
         and (agent.max_rooms is None or agent.open_room_count < agent.max_rooms)
         and (user.presence is not Presence.OFFLINE or BOT_ROLE in user.roles)
     )
+
+
+def accepts_rooms(user: User) -> bool:
+    """Whether routing may offer this user a room: a routable agent that accepts routing."""
+    return user.agent is not None and user.agent.accepts_routing and routable(user)
 
 
 _USER = {

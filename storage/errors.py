@@ -150,7 +150,11 @@ class RoomAlreadyAssigned(Refused):
     code = "ROOM_ALREADY_ASSIGNED"
 
     def __init__(self, *, agent_id: str, username: str) -> None:
-        super().__init__(f"The room is served by {username} already.", servedBy={"id": agent_id, "username": username})
+        super().__init__(
+            f"The room is served by {username} already. transferRoom passes it on. Rooms of a department with routing "
+            "EXTERNAL wait for assignAgent.",
+            servedBy={"id": agent_id, "username": username},
+        )
 
 
 class RoomNotAssigned(Refused):

@@ -1,9 +1,11 @@
 """Every index but those of unique custom fields (custom_fields.py). Explained in docs/reference/indexes.md."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import OperationFailure
 
 from storage.database import Database
 from storage.idempotency import KEPT_SECONDS
@@ -61,34 +63,61 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("department", "agent.departmentIds", "_id"),
             # Whom routing chooses: the first of these.
             _index(
-                "least_loaded",
+                "offered_least_loaded",
                 "routable",
+                "agent.acceptsRouting",
                 "agent.departmentIds",
                 "agent.openRoomCount",
                 "agent.lastAssignedAt",
                 "usernameKey",
             ),
-            _index("round_robin", "routable", "agent.departmentIds", "agent.lastAssignedAt", "usernameKey"),
             _index(
-                "least_loaded_anywhere",
+                "offered_round_robin",
                 "routable",
+                "agent.acceptsRouting",
+                "agent.departmentIds",
+                "agent.lastAssignedAt",
+                "usernameKey",
+            ),
+            _index(
+                "offered_least_loaded_anywhere",
+                "routable",
+                "agent.acceptsRouting",
                 "agent.openRoomCount",
                 "agent.lastAssignedAt",
                 "usernameKey",
             ),
-            _index("round_robin_anywhere", "routable", "agent.lastAssignedAt", "usernameKey"),
+            _index(
+                "offered_round_robin_anywhere",
+                "routable",
+                "agent.acceptsRouting",
+                "agent.lastAssignedAt",
+                "usernameKey",
+            ),
             _index("agents", "agent.status", "_id", partialFilterExpression={"agent.status": {"$exists": True}}),
         ),
         "visitors": (_FIELDS, _index("token", "token", unique=True), _index("email", "emailKey", "_id", sparse=True)),
     }
 )
 
+#: Indexes of earlier versions that nothing uses any more.
+RETIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"users": ("least_loaded", "round_robin", "least_loaded_anywhere", "round_robin_anywhere")}
+)
+
 
 async def ensure(database: Database) -> None:
-    """Create the collections and indexes that are missing. A transaction cannot create them on the way."""
+    """Create the collections and indexes that are missing, and drop those of earlier versions.
+
+    A transaction cannot create them on the way.
+    """
     present = set(await database.raw.list_collection_names())
     for name in database.names:
         if name not in present:
             await database.create(name)
         if indexes := INDEXES.get(name):
             await database[name].create_indexes(list(indexes))
+        if retired := RETIRED.get(name):
+            for index in retired:
+                with suppress(OperationFailure):  # there is no such index
+                    await database[name].drop_index(index)

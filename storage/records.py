@@ -150,6 +150,8 @@ class AgentProfile(Record, frozen=True, kw_only=True):
     """What makes a user an omnichannel agent, and what routing needs to know of it."""
 
     status: AgentStatus = AgentStatus.AVAILABLE
+    #: False: the agent gets rooms by assignAgent, takeRoom and transferRoom alone.
+    accepts_routing: bool = True
     #: None: no limit.
     max_rooms: int | None = None
     #: Rooms with status ASSIGNED that this agent serves; written in the transaction that moves the room.
@@ -253,7 +255,7 @@ class Room(Entity, frozen=True, kw_only=True):
     queued_at: datetime | None = None
     #: Until when an EXTERNAL decision is awaited, while QUEUED in such a department.
     external_until: datetime | None = None
-    #: The agent that it was taken from when it was queued, whom the routing that follows passes over.
+    #: The agent that unassignAgent took the room from. Routing offers the room to others until one has served it.
     passed_over_id: str | None = None
     assigned_at: datetime | None = None
     closed_at: datetime | None = None

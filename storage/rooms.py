@@ -1,5 +1,6 @@
 """Rooms as documents: read with everybody around them, written together with the facts of what became of them."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -165,12 +166,14 @@ async def list_waiting(
     pools: Iterable[str | None] | None,
     *,
     overdue: Sequence[Overdue] = (),
-    excluding: Sequence[str] = (),
+    only_agents: Mapping[str | None, str | None] = MappingProxyType({}),
+    excluding: str | None = None,
     limit: int = 0,
 ) -> list[WaitingRoom]:
     """The rooms that wait in these departments (None: without department) and those overdue, in WAITING_ORDER.
 
-    `pools` None: in all departments; `limit` 0: all of them.
+    `pools` None: in all departments; `limit` 0: all of them. `only_agents` names, for departments whose rooms can go to
+    one agent alone, that agent: rooms that are not to be offered to it are left out.
     """
     choices: list[Document] = [{**_QUEUED} if pools is None else {**_QUEUED, "departmentId": {"$in": list(pools)}}]
     for one in overdue:
@@ -179,8 +182,14 @@ async def list_waiting(
         if one.waiting_since is not None:
             choices.append({**rooms, "externalUntil": None, "queuedAt": {"$lte": one.waiting_since}})
     query: Document = choices[0] if len(choices) == 1 else {"$or": choices}
-    if excluding:
-        query = {"$and": [query, {"_id": {"$nin": list(excluding)}}]}
+    excluded: list[Document] = [] if excluding is None else [{"_id": excluding}]
+    pools_of: dict[str, list[str | None]] = defaultdict(list)
+    for pool, agent_id in only_agents.items():
+        if agent_id is not None:
+            pools_of[agent_id].append(pool)
+    excluded += [{"passedOverId": agent_id, "departmentId": {"$in": only}} for agent_id, only in pools_of.items()]
+    if excluded:
+        query = {"$and": [query, {"$nor": excluded}]}
     found = reader.collection(KIND.collection).find(
         query, _WAITING, sort=WAITING_ORDER, limit=limit, session=await reader.reading()
     )

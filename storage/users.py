@@ -1,7 +1,9 @@
 """Users as documents, omnichannel agents among them: an agent is a user with a profile."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import DuplicateKeyError
@@ -127,15 +129,18 @@ def _refusal(tx: Transaction, user: User, error: DuplicateKeyError) -> Exception
 
 # ---------------------------------------------------------------- agents
 
+#: The agents that routing offers rooms to. Agents stored by version 0.1.0 have no acceptsRouting, which counts as true.
+_ACCEPTING: Mapping[str, object] = MappingProxyType({"routable": True, "agent.acceptsRouting": {"$in": [True, None]}})
+
 
 async def list_candidates(
     reader: Reader, department_id: str | None, *, role: str | None = None, least_loaded: bool, limit: int
 ) -> list[Candidate]:
-    """The first routable agents, of a department and with a role if given.
+    """The first agents that routing may offer a room, of a department and with a role if given.
 
     By rooms served (if `least_loaded`), then longest since assigned, then username.
     """
-    query: Document = {"routable": True}
+    query: Document = {**_ACCEPTING}
     if department_id is not None:
         query["agent.departmentIds"] = department_id
     if role is not None:
@@ -157,13 +162,20 @@ async def list_agents(reader: Reader) -> list[User]:
     return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}})
 
 
-async def list_pools(reader: Reader) -> set[str | None]:
-    """The departments with at least one routable agent, and None if there is any."""
+async def list_pools(reader: Reader) -> dict[str | None, str | None]:
+    """The departments (None: all agents) with an agent that routing may offer a room, and that agent's id if it is the
+    only one."""
     groups = reader.collection(KIND.collection).aggregate(
-        [{"$match": {"routable": True}}, {"$group": {"_id": "$agent.departmentIds"}}]
+        [
+            {"$match": {**_ACCEPTING}},
+            {"$group": {"_id": "$agent.departmentIds", "agents": {"$sum": 1}, "first": {"$first": "$_id"}}},
+        ]
     )
-    found = [group["_id"] for group in await groups.to_list(None)]
-    return {None, *(one for ids in found for one in ids)} if found else set()
+    agents: dict[str | None, list[str | None]] = defaultdict(list)
+    async for group in groups:
+        for pool in (None, *group["_id"]):
+            agents[pool].append(group["first"] if group["agents"] == 1 else None)
+    return {pool: found[0] if len(found) == 1 else None for pool, found in agents.items()}
 
 
 async def move(tx: Transaction, changes: Sequence[tuple[User, User]]) -> None:

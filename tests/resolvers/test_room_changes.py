@@ -183,7 +183,9 @@ def test_a_transfer_to_an_agent_unassigns_and_tells_before_it_assigns() -> None:
     assert (assigned.cause, assigned.actor) == (AssignmentCause.TRANSFERRED, APP)
 
 
-def test_a_transfer_to_a_department_forgets_what_was_awaited_and_passed_over_in_the_other_but_not_how_long() -> None:
+def test_a_transfer_to_a_department_forgets_what_was_awaited_in_the_other_but_not_how_long_nor_who_is_passed_over() -> (
+    None
+):
     change = served()
     change.unassign(user("anna"), AssignmentCause.UNASSIGNED)
     change.pass_over(user("anna"))
@@ -195,7 +197,7 @@ def test_a_transfer_to_a_department_forgets_what_was_awaited_and_passed_over_in_
     assert isinstance(last, RoomTransferred)
     assert (last.from_department, last.to_department) == (SALES, SUPPORT)
     assert (change.room.department_id, change.now.department) == ("support", SUPPORT)
-    assert (change.room.external_until, change.room.passed_over_id, change.room.queued_at) == (None, None, LATER)
+    assert (change.room.external_until, change.room.passed_over_id, change.room.queued_at) == (None, "anna", LATER)
 
 
 def test_passing_over_names_the_agent() -> None:

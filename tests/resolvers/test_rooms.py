@@ -4,12 +4,11 @@ Hold, update and close are in test_rooms_go_on.py, refusals in test_rooms_refuse
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
-from resolvers import agents, rooms
-from storage.records import AgentStatus, Presence, RoomStatus, RoutingMethod, User
+from resolvers import rooms
+from storage.records import AgentStatus, Presence, RoomStatus, RoutingMethod
 from storage.turns import Turn
 from tests.resolvers.worlds import APP, World
 
@@ -178,97 +177,6 @@ async def test_an_unassigned_room_goes_to_another_agent_at_once(world: World) ->
     ]
     assert (await world.profile(anna)).open_room_count == 0
     assert (await world.profile(bert)).open_room_count == 1
-
-
-async def test_unassigning_passes_the_same_agent_over_in_the_routing_that_follows(world: World) -> None:
-    await world.agent("anna")
-    room = await world.start()
-
-    after = await rooms.unassign_agent(world.context, room_id=room.id)
-    await world.settle()
-
-    assert after.status is RoomStatus.QUEUED
-    assert await world.served_by(room) is None
-    assert (await world.story(room))[2:] == ["AGENT_UNASSIGNED UNASSIGNED anna (-)", "ROOM_QUEUED"]
-
-
-async def test_a_room_that_starts_does_not_overtake_one_that_passes_over_the_agent(world: World) -> None:
-    await world.agent("anna", max_rooms=1)
-    room = await world.start()
-    await rooms.unassign_agent(world.context, room_id=room.id)
-
-    other = await world.start()
-    await world.settle()
-
-    assert other.status is RoomStatus.QUEUED
-    assert (await world.served_by(room), await world.served_by(other)) == ("anna", None)
-
-
-async def test_a_room_that_comes_first_by_priority_gets_the_agent_that_one_passes_over(world: World) -> None:
-    await world.agent("anna", max_rooms=1)
-    room = await world.start()
-    await rooms.unassign_agent(world.context, room_id=room.id)
-
-    other = await world.start(priority=1)
-
-    assert await world.served_by(other) == "anna"
-    assert await world.served_by(room) is None
-
-
-LATER: dict[str, Callable[[World, User], Awaitable[object]]] = {
-    "the agent comes back": lambda world, anna: comes_back(world, anna),
-    "the agent is added again": lambda world, anna: is_added_again(world, anna),
-    "a department is created": lambda world, anna: world.department("Sales", MANUAL),
-    "another agent is added": lambda world, anna: world.agent("bert", status=AgentStatus.NOT_AVAILABLE),
-}
-
-
-async def comes_back(world: World, anna: User) -> None:
-    await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.NOT_AVAILABLE)
-    await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.AVAILABLE)
-
-
-async def is_added_again(world: World, anna: User) -> None:
-    await agents.remove_agent(world.context, user_id=anna.id)
-    await agents.add_agent(world.context, user_id=anna.id)
-
-
-@pytest.mark.parametrize("later", LATER)
-async def test_the_same_agent_gets_the_room_again_when_the_queue_moves_later(world: World, later: str) -> None:
-    anna = await world.agent("anna")
-    room = await world.start()
-    await rooms.unassign_agent(world.context, room_id=room.id)
-    await world.settle()
-    assert await world.served_by(room) is None
-
-    await LATER[later](world, anna)
-    await world.settle()
-
-    assert (await world.story(room))[4:] == ["AGENT_ASSIGNED ROUTED anna (anna)"]
-
-
-async def test_the_same_agent_gets_the_room_again_when_the_queue_moves_in_another_process(
-    world: World, other: World
-) -> None:
-    anna = await world.agent("anna")
-    room = await world.start()
-    await rooms.unassign_agent(world.context, room_id=room.id)
-
-    await other.department("Sales", MANUAL)
-    await other.settle()
-
-    assert await world.served_by(room) == anna.username
-
-
-async def test_the_agent_is_offered_the_room_again_when_it_is_transferred(world: World) -> None:
-    sales = await world.department("Sales", LEAST_LOADED)
-    await world.agent("anna", departments=[sales])
-    room = await world.start()
-    await rooms.unassign_agent(world.context, room_id=room.id)
-
-    await rooms.transfer_room(world.context, room_id=room.id, to_department_id=sales.id)
-
-    assert await world.served_by(room) == "anna"
 
 
 async def test_a_room_on_hold_can_be_unassigned_and_counts_for_nobody(world: World) -> None:

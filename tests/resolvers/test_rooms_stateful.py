@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from resolvers import agents, departments, messages, roles, rooms, users
-from resolvers.operations import QUEUE_MOVERS
 from resolvers.routing import AUTOMATIC
 from server.app import start_services
 from server.settings import Settings
 from storage import departments as stored_departments
 from storage import rooms as stored_rooms
 from storage.errors import SwitchboardError
-from storage.facts import AnyFact
+from storage.facts import AgentAssigned, AgentUnassigned, AnyFact, AssignmentCause, RoomClosed
 from storage.records import (
     AgentStatus,
     Department,
@@ -122,7 +121,7 @@ OTHER_ACTS: dict[str, Act] = {
     ),
     "setUserActive": lambda d, i, j, k: users.set_user_active(d.world.context, user_id=d.agent(i), active=k % 3 > 0),
     "updateAgent": lambda d, i, j, k: agents.update_agent(
-        d.world.context, agent_id=d.agent(i), max_rooms=[None, 0, 1, 2, 3][k % 5]
+        d.world.context, agent_id=d.agent(i), max_rooms=[None, 0, 1, 2, 3][k % 5], accepts_routing=j % 4 > 0
     ),
     "addAgent": lambda d, i, j, k: agents.add_agent(
         d.world.context, user_id=d.agent(i), max_rooms=k % 3, department_ids=[d.department(j)]
@@ -268,9 +267,10 @@ async def verify_counts(reader: Reader, everybody: Any) -> None:
 
 
 def verify_queue(known: dict[str, dict[str, Any]], facts: Sequence[AnyFact]) -> None:
-    """Nobody waits for routing beside an agent whom routing could give the room to, unless just taken from it."""
-    moved_at = max(fact.occurred_at for fact in facts if isinstance(fact, QUEUE_MOVERS))
+    """Nobody waits beside an agent that routing may offer the room to, and nobody has a room that was taken from it."""
+    passed_over = verify_offers(facts)
     for room in known["rooms"].values():
+        assert room.passed_over_id == passed_over.get(room.id), room
         if room.status is not RoomStatus.QUEUED:
             continue
         department = known["departments"].get(room.department_id)
@@ -278,8 +278,33 @@ def verify_queue(known: dict[str, dict[str, Any]], facts: Sequence[AnyFact]) -> 
             continue
         for user in known["users"].values():
             works_there = department is None or (user.agent and department.id in user.agent.department_ids)
-            if routable(user) and works_there:
-                assert (room.passed_over_id, room.queued_at) == (user.id, moved_at), (room, user)
+            if routable(user) and user.agent.accepts_routing and works_there:
+                assert passed_over.get(room.id) == user.id, (room, user)
+
+
+def verify_offers(facts: Sequence[AnyFact]) -> dict[str, str]:
+    """Routing gives a room to no agent that it passes over, nor to one that does not accept routing.
+
+    Returns whom each room passes over after these facts.
+    """
+    passed_over: dict[str, str] = {}
+    for fact in facts:
+        match fact:
+            case AgentAssigned(room=snapshot, cause=cause):
+                agent = snapshot.served_by
+                assert agent is not None
+                assert agent.agent is not None
+                if cause is AssignmentCause.ROUTED:
+                    assert passed_over.get(fact.subject_id) != agent.id, fact
+                    assert agent.agent.accepts_routing, fact
+                if passed_over.get(fact.subject_id) != agent.id:
+                    passed_over.pop(fact.subject_id, None)
+            case AgentUnassigned(room=snapshot, cause=AssignmentCause.UNASSIGNED):
+                assert snapshot.former is not None
+                passed_over[fact.subject_id] = snapshot.former.id
+            case RoomClosed():
+                passed_over.pop(fact.subject_id, None)
+    return passed_over
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """Whom routing chooses, as a pure function: the order of agents, limits, claims, time-outs, passing over."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from resolvers.routing import (
     choose,
@@ -12,7 +15,6 @@ from resolvers.routing import (
     method_for,
     overdue_at,
     plan,
-    seen_after,
 )
 from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
 
@@ -168,14 +170,6 @@ def test_a_room_passes_over_the_agent_it_was_taken_from() -> None:
     assert choose_for(room(), ((agent("a"),),), LEAST_LOADED) == agent("a")
 
 
-def test_what_happens_after_a_room_was_queued_lets_it_pass_over_nobody_any_more() -> None:
-    taken = room(passed_over="A", queued=NOON)
-
-    assert seen_after(taken, after(-1)) == taken
-    assert seen_after(taken, NOON) == taken
-    assert seen_after(taken, after(0.001)) == room(queued=NOON)
-
-
 def test_who_comes_first_comes_first_unless_the_room_passes_it_over() -> None:
     bot, person = agent("bot", rooms=5), agent("anna")
     tiers = ((bot,), (person, bot))
@@ -217,6 +211,44 @@ def test_a_room_that_nobody_can_serve_does_not_hold_up_those_behind_it() -> None
     waiting = [room("1", pool="x"), room("2", passed_over="A"), room("3")]
 
     assert planned(waiting, x=[], everywhere=[agent("a")]) == [("1", None), ("2", None), ("3", "a")]
+
+
+AGENTS = "abcd"
+CANDIDATES = st.lists(st.sampled_from(AGENTS), unique=True).flatmap(
+    lambda names: st.tuples(
+        *(
+            st.builds(agent, st.just(name), rooms=st.integers(0, 3), limit=st.none() | st.integers(0, 4))
+            for name in names
+        )
+    )
+)
+WAITING = st.lists(
+    st.tuples(st.none() | st.sampled_from("xy"), st.none() | st.sampled_from(AGENTS.upper())), max_size=12
+).map(lambda rooms: [room(str(number), pool=pool, passed_over=over) for number, (pool, over) in enumerate(rooms)])
+
+
+@given(WAITING, CANDIDATES, CANDIDATES, CANDIDATES, st.sampled_from([LEAST_LOADED, ROUND_ROBIN]))
+def test_a_plan_serves_each_room_that_somebody_may_be_offered_and_nobody_beyond_a_limit(
+    waiting: list[WaitingRoom],
+    everywhere: tuple[Candidate, ...],
+    x: tuple[Candidate, ...],
+    y: tuple[Candidate, ...],
+    method: RoutingMethod,
+) -> None:
+    pools = {None: everywhere, "x": x, "y": y}
+    loads = Counter[str]()
+
+    for one, chosen in plan(waiting, {pool: (agents,) for pool, agents in pools.items()}, lambda _: method):
+        free = [
+            candidate
+            for candidate in pools[one.department_id]
+            if candidate.id != one.passed_over_id
+            and (candidate.max_rooms is None or candidate.open_room_count + loads[candidate.id] < candidate.max_rooms)
+        ]
+        assert (chosen is None) is (not free)
+        if chosen is not None:
+            assert chosen in free
+            loads[chosen.id] += 1
 
 
 def test_the_highest_priority_stands_first_and_then_who_has_waited_longest() -> None:

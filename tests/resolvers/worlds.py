@@ -48,6 +48,7 @@ class World:
         presence: Presence = Presence.ONLINE,
         roles: Sequence[str] = (),
         status: AgentStatus = AgentStatus.AVAILABLE,
+        accepts_routing: bool = True,
     ) -> User:
         user = await users.create_user(self.context, username=username, type=UserType.USER, roles=roles)
         if presence is not Presence.OFFLINE:
@@ -56,6 +57,7 @@ class World:
             self.context,
             user_id=user.id,
             status=status,
+            accepts_routing=accepts_routing,
             max_rooms=max_rooms,
             department_ids=[one.id for one in departments],
         )
