@@ -66,8 +66,9 @@ async def send_message(
     if snapshot.room.status is RoomStatus.CLOSED:
         raise RoomClosed("The room is closed; nothing can be said in it.")
     sender = _sender(change, snapshot, as_user_id, as_visitor_token)
-    message = Message(id=new_id(tx.now), room_id=room_id, text=text, sender=sender, sent_at=tx.now)
     room_change = RoomChange(tx, snapshot)
+    number = snapshot.room.message_count + 1
+    message = Message(id=new_id(tx.now), room_id=room_id, number=number, text=text, sender=sender, sent_at=tx.now)
     room_change.send(message)
     await rooms.update(tx, snapshot.room, room_change.room, room_change.facts)
     messages.insert(tx, message)

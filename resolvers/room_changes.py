@@ -171,6 +171,7 @@ class RoomChange:
         self._step(RoomClosed, comment=comment)
 
     def send(self, message: Message) -> None:
+        self._become(message_count=message.number)
         self._step(MessageSent, message=message)
 
     # ------------------------------------------------------------ the steps themselves

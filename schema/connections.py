@@ -64,7 +64,9 @@ class Connection(Generic[Node]):
     """A page of a list.
 
     Paging is stable: what is added or removed while you read neither repeats nor hides another entry, and a page costs
-    the same wherever in the list it lies.
+    the same wherever in the list it lies. What is being committed at the moment of the read may be missing, and may
+    then stand before the page's last entry in lists in the order of creation. Messages of a room always come after
+    those that were sent before them, and `events` misses nothing.
     """
 
     nodes: list[Node]

@@ -20,7 +20,10 @@ class Message:
     """Something that was said in a room. Messages never change."""
 
     id: strawberry.ID
-    """Its identity. Messages of a room are in the order of their ids."""
+    """Its identity."""
+    number: int
+    """1, 2, 3, ... in its room, in the order of the room's events, whichever server took the messages. Lists of the
+    room's messages are in this order."""
     text: str
     """What was said."""
     sender: Actor
@@ -34,6 +37,7 @@ class Message:
     def of(cls, record: records.Message, *, room: "rooms.Room | None" = None) -> Self:
         return cls(
             id=strawberry.ID(record.id),
+            number=record.number,
             text=record.text,
             sender=Actor.of(record.sender),
             sent_at=record.sent_at,

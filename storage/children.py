@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pymongo import ASCENDING
-
 from storage.database import ONE_BATCH, Document
 from storage.pages import COUNT_LIMIT, Order, Page
 from storage.supervisor import spawn
@@ -22,11 +20,16 @@ class Link:
     parents: str
     children: str
     path: str
+    #: Where the children hold their number within their parent, by which they are ordered; None: by their ids.
+    number: str | None = None
 
     @property
     def order(self) -> Order:
-        """The order of their creation, in the lists of this link."""
-        return Order(f"{self.parents}.{self.children}")
+        """The order of the lists of this link."""
+        name = f"{self.parents}.{self.children}"
+        if self.number is None:
+            return Order(name)
+        return Order(f"{name}.{self.number}", self.number, kind=int, unique=True)
 
 
 async def read_pages(
@@ -39,7 +42,7 @@ async def read_pages(
     first: int,
     after: str | None,
 ) -> dict[str, Page[T]]:
-    """Of every parent, up to `first` of the children that match, after the cursor, in the order of their creation.
+    """Of every parent, up to `first` of the children that match, after the cursor, in the order of the link.
 
     Raises InvalidCursor.
     """
@@ -65,9 +68,9 @@ async def read_pages(
 async def read_documents(
     reader: Reader, link: Link, parent_ids: Sequence[str], query: Document, *, limit: int
 ) -> dict[str, list[Document]]:
-    """Of every parent, the first children that match, as documents, in the order of their ids."""
+    """Of every parent, the first children that match, as documents, in the order of the link."""
     found: dict[str, list[Document]] = {parent_id: [] for parent_id in parent_ids}
-    rows = await _look(reader, link, parent_ids, first_of(query, limit))
+    rows = await _look(reader, link, parent_ids, first_of(link, query, limit))
     for row in rows:
         found[row["_id"]].append(row["child"])
     return found
@@ -99,9 +102,9 @@ def look(link: Link, parent_ids: Sequence[str], pipeline: Sequence[Mapping[str, 
     ]
 
 
-def first_of(query: Mapping[str, object], limit: int) -> list[Document]:
+def first_of(link: Link, query: Mapping[str, object], limit: int) -> list[Document]:
     """The first children that match, of one parent."""
-    return [{"$match": query}, {"$sort": {"_id": ASCENDING}}, {"$limit": limit}]
+    return [{"$match": query}, {"$sort": dict(link.order.sort)}, {"$limit": limit}]
 
 
 async def count(reader: Reader, link: Link, parent_ids: Sequence[str], query: Document) -> dict[str, int]:

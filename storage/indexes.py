@@ -37,7 +37,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("room", "fact.room.room.id", "_id", sparse=True),
             _index("type", "fact.type", "_id"),
         ),
-        "messages": (_index("room", "roomId", "_id"),),
+        "messages": (_index("number", "roomId", "number"),),
         "outbox": (_index("subject", "subject", "number", unique=True), _index("age", "at")),
         "roles": (_index("name", "name", unique=True),),
         "rooms": (

@@ -9,7 +9,7 @@ from storage.pages import Page
 from storage.records import Message
 from storage.transactions import Reader, Transaction
 
-OF_ROOMS = Link("rooms", "messages", "roomId")
+OF_ROOMS = Link("rooms", "messages", "roomId", number="number")
 
 
 def insert(tx: Transaction, message: Message) -> None:

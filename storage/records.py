@@ -260,13 +260,17 @@ class Room(Entity, frozen=True, kw_only=True):
     assigned_at: datetime | None = None
     closed_at: datetime | None = None
     close_comment: str | None = None
+    #: The number of its newest message.
+    message_count: int = 0
 
 
 class Message(Record, frozen=True, kw_only=True):
-    """One message in a room. Messages of a room are ordered by id."""
+    """One message in a room."""
 
     id: str
     room_id: str
+    #: 1, 2, 3, ... in its room, in the order of the room's facts. 0 in facts from before messages were numbered.
+    number: int = 0
     text: str
     sender: Actor
     sent_at: datetime

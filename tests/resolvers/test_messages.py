@@ -1,11 +1,26 @@
+import asyncio
+from datetime import datetime, timedelta
+
 import pytest
 
 from resolvers import messages
+from storage.clock import Clock
 from storage.errors import Forbidden, Invalid, NotFound, RoomClosed
 from storage.facts import MessageSent
 from storage.records import Actor, ActorType
 from tests.resolvers.refusals import refused, scoped
 from tests.resolvers.worlds import APP, World
+
+
+class Behind(Clock):
+    """A clock that is wrong, as right after a failover to a primary whose clock is wrong."""
+
+    def __init__(self, *, seconds: float) -> None:
+        super().__init__()
+        self._behind = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return super().now() - self._behind
 
 
 async def test_a_message_is_told_of_and_leaves_the_revision_as_it_is(world: World) -> None:
@@ -20,6 +35,47 @@ async def test_a_message_is_told_of_and_leaves_the_revision_as_it_is(world: Worl
     assert isinstance(fact, MessageSent)
     assert (fact.message, fact.room.room.revision) == (message, room.revision)
     assert (await world.room(room)).revision == room.revision
+
+
+async def test_messages_are_numbered_and_listed_in_the_order_of_the_rooms_events_whatever_the_clocks(
+    world: World, other: World
+) -> None:
+    room = await world.waiting()
+    head = await world.head()
+    database = other.services.storage.database
+    right, database.clock = database.clock, Behind(seconds=30)
+    try:
+        for number in range(1, 7):
+            context = (world if number % 2 else other).context
+            await messages.send_message(context, room_id=room.id, text=f"{number}")
+    finally:
+        database.clock = right
+
+    first = (await messages.list_messages(world.context, [room.id], first=3))[room.id]
+    rest = (await messages.list_messages(world.context, [room.id], after=first.cursors[-1]))[room.id]
+    facts = [fact for fact in await world.facts(head) if isinstance(fact, MessageSent)]
+
+    assert [(one.number, one.text) for one in (*first.items, *rest.items)] == [(n, f"{n}") for n in range(1, 7)]
+    assert [fact.message for fact in facts] == [*first.items, *rest.items]
+    assert facts[1].message.id < facts[0].message.id
+
+
+async def test_messages_sent_at_the_same_time_get_numbers_without_a_gap(world: World, other: World) -> None:
+    room = await world.waiting()
+
+    sent = await asyncio.gather(
+        *(messages.send_message(one.context, room_id=room.id, text="Hi") for one in (world, other) * 5)
+    )
+
+    assert sorted(message.number for message in sent) == list(range(1, 11))
+
+
+async def test_message_that_is_refused_takes_no_number(world: World) -> None:
+    room = await world.waiting()
+    async with refused(world, Invalid, "text must not be blank.", key="text"):
+        await messages.send_message(world.context, room_id=room.id, text=" ")
+
+    assert (await messages.send_message(world.context, room_id=room.id, text="Hi")).number == 1
 
 
 async def test_an_app_speaks_as_the_agent_or_the_visitor_of_the_room(world: World) -> None:

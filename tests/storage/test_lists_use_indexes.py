@@ -196,7 +196,7 @@ def test_lists_of_many_parents_examine_what_they_show(database: Database[dict[st
     departments = [f"D{number}" for number in range(25)]
     database["departments"].insert_many([{"_id": one} for one in departments] if after is None else [{"_id": "last"}])
     query = {} if after is None else OF_DEPARTMENTS.order.after(page_cursor(OF_DEPARTMENTS.order.name, [after]))
-    pipeline = look(OF_DEPARTMENTS, departments, first_of(query, 11))
+    pipeline = look(OF_DEPARTMENTS, departments, first_of(OF_DEPARTMENTS, query, 11))
 
     plan = database.command(
         "explain", {"aggregate": "departments", "pipeline": pipeline, "cursor": {}}, verbosity="executionStats"
