@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 
 from resolvers.context import Routing, Services
+from resolvers.presence import POLL_SECONDS, PresenceEnds
 from resolvers.queue import Queue
 from resolvers.sign_ins import SignIns
 from storage import leases, maintenance
@@ -61,6 +62,7 @@ async def open_services(
     tasks = [
         storage.supervisor.supervise("serve the queue", queue.run),
         storage.supervisor.supervise("maintenance", partial(_maintain, storage, retention)),
+        storage.supervisor.supervise("end presence", PresenceEnds(storage).run, every=POLL_SECONDS),
     ]
     try:
         yield services

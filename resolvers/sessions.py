@@ -2,7 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from resolvers import access, passwords
+import msgspec
+
+from resolvers import access, passwords, presence
 from resolvers.operations import Change, mutation
 from resolvers.tokens import SESSION, new_token
 from storage import tokens, users
@@ -47,9 +49,19 @@ async def login(change: Change, *, username: str, password: str) -> Session:
 
 @mutation()
 async def logout(change: Change) -> bool:
-    """End the session whose token was sent."""
-    user = access.signed_in(change.caller)
+    """End the session whose token was sent, and with the last session the presence that the user set itself."""
+    tx = change.tx
+    user_id = access.signed_in(change.caller).id
     token_id = change.caller.token_id
     assert token_id is not None, "a signed-in caller came with a token"
-    await tokens.delete(change.tx, user.id, digests=[token_id])
+    await tx.take_turn("user", user_id)
+    before = await users.get(tx, user_id)
+    left = [one for one in await tokens.list_of(tx, user_id) if one.id != token_id]
+    await tokens.delete(tx, user_id, digests=[token_id])
+    after = presence.with_sessions(before, left, tx.now)
+    if after.presence is not before.presence:
+        after = msgspec.structs.replace(after, updated_at=tx.now)
+    # The user is written even if it stays the same: a setPresence of this session at the same time then has to start
+    # again, and finds that the session has ended.
+    await users.update(tx, before, after, *presence.facts_between(before, after))
     return True

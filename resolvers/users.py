@@ -1,11 +1,13 @@
 """Users: created and changed by programs, found by whatever names them, made active and inactive."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from resolvers import access, passwords, validation
+from resolvers import presence as presences
 from resolvers.context import Context
 from resolvers.custom_fields import FieldRef, assign, bind, resolve
 from resolvers.field_values import FieldAssignment
@@ -14,8 +16,8 @@ from resolvers.roles import check_granted
 from resolvers.serving import requeue_rooms_of
 from storage import tokens, users
 from storage.database import new_id
-from storage.errors import Invalid
-from storage.facts import UserCreated, UserPresenceChanged, UserUpdated
+from storage.errors import Invalid, Unauthenticated
+from storage.facts import UserCreated, UserUpdated
 from storage.filters import Expression
 from storage.pages import Page
 from storage.records import FieldTarget, Presence, User, UserType
@@ -146,9 +148,11 @@ async def update_user(
         else:
             await passwords.save(tx, user_id, password)
         await tokens.delete(tx, user_id)
+        after = presences.with_sessions(after, (), tx.now)
     elif after == before:
         return before
-    return await users.update(tx, before, msgspec.structs.replace(after, updated_at=tx.now), UserUpdated)
+    after = msgspec.structs.replace(after, updated_at=tx.now)
+    return await users.update(tx, before, after, UserUpdated, *presences.facts_between(before, after))
 
 
 async def changed_user(
@@ -188,18 +192,37 @@ async def set_user_active(change: Change, *, user_id: str, active: bool) -> User
     after = msgspec.structs.replace(before, active=active, updated_at=tx.now)
     # On reactivating too: somebody may have signed in just while the user was deactivated.
     await tokens.delete(tx, user_id)
-    if active:
-        return await users.update(tx, before, after, UserUpdated)
-    after = await requeue_rooms_of(change, before, after)
-    return await users.update(tx, before, after, UserUpdated)
+    after = presences.with_sessions(after, (), tx.now)
+    if not active:
+        after = await requeue_rooms_of(change, before, after)
+    return await users.update(tx, before, after, UserUpdated, *presences.facts_between(before, after))
 
 
 @mutation("users:write", turn=("user", "user_id"), unless_of="user_id")
-async def set_presence(change: Change, *, user_id: str, presence: Presence) -> User:
-    """Say whether a user is there; signed-in users may say it of themselves."""
+async def set_presence(change: Change, *, user_id: str, presence: Presence, lease_seconds: int | None = None) -> User:
+    """Say whether a user is there; signed-in users may say it of themselves.
+
+    The presence ends after `lease_seconds` unless it is set again, and, where the user itself sets it, with the last of
+    its sessions. Nothing ends OFFLINE.
+    """
     tx = change.tx
+    until = None
+    if lease_seconds is not None:
+        longest = presences.LONGEST_LEASE_SECONDS
+        until = tx.now + timedelta(seconds=validation.number(lease_seconds, "leaseSeconds", least=1, most=longest))
     before = await users.get(tx, user_id)
-    if before.presence is presence:
+    sessions_until = None
+    if change.caller.user is not None and change.caller.user.id == user_id:
+        sessions = await tokens.list_of(tx, user_id)
+        sessions_until = presences.last_session_end(sessions, tx.now)
+        own = [one for one in sessions if one.id == change.caller.token_id]
+        if presences.last_session_end(own, tx.now) is None:  # it ended since the request came in
+            raise Unauthenticated("The session has ended; log in again.")
+    after = msgspec.structs.replace(before, presence=presence, presence_until=until, sessions_until=sessions_until)
+    if presence is Presence.OFFLINE:
+        after = presences.offline(after)
+    if after == before:
         return before
-    after = msgspec.structs.replace(before, presence=presence, updated_at=tx.now)
-    return await users.update(tx, before, after, UserPresenceChanged)
+    if presence is not before.presence:
+        after = msgspec.structs.replace(after, updated_at=tx.now)
+    return await users.update(tx, before, after, *presences.facts_between(before, after))

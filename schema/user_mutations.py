@@ -73,6 +73,9 @@ class SetPresenceInput(MutationInput):
     """The user; `NOT_FOUND` when there is none."""
     presence: records.Presence
     """The new presence."""
+    lease_seconds: int | None = None
+    """After how many seconds the presence becomes OFFLINE unless it is set again, from 1 to 31,536,000; null: not by
+    time. Without effect on OFFLINE."""
 
 
 @api_input
@@ -187,10 +190,14 @@ class UserMutations:
         """Says whether a user is there. Needs the scope `users:write`, but for signed-in users who speak of themselves.
 
         An agent that is no longer OFFLINE may be routed to at once; one that goes OFFLINE keeps its rooms and gets no
-        new ones, unless it has the role `bot`. Recorded as `UserPresenceChanged`, unless nothing changed.
+        new ones, unless it has the role `bot`. The presence ends with its lease, and where the user itself set it also
+        with the last of that user's sessions. Recorded as `UserPresenceChanged`, unless the presence stays the same.
         """
         user = await users.set_presence(
-            info.context.mutation(input.client_mutation_id), user_id=input.user_id, presence=input.presence
+            info.context.mutation(input.client_mutation_id),
+            user_id=input.user_id,
+            presence=input.presence,
+            lease_seconds=input.lease_seconds,
         )
         return SetPresencePayload(user=User.of(user), client_mutation_id=input.client_mutation_id)
 

@@ -52,7 +52,10 @@ class User(HasCustomFields):
     active: bool
     """Whether it can sign in and serve rooms."""
     presence: records.Presence
-    """Whether it is there; OFFLINE until set."""
+    """Whether it is there; OFFLINE until set. It ends with its lease, and where the user itself set it also with the
+    last of that user's sessions."""
+    presence_until: datetime | None
+    """When the presence becomes OFFLINE by its lease; null: when it is set again, or the sessions end."""
     created_at: datetime
     """When it was created."""
     updated_at: datetime
@@ -69,6 +72,7 @@ class User(HasCustomFields):
             type=record.type,
             active=record.active,
             presence=record.presence,
+            presence_until=record.presence_until,
             created_at=record.created_at,
             updated_at=record.updated_at,
             field_values=record.custom_fields,

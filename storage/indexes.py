@@ -61,6 +61,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("email", "emailKeys", "_id"),
             _index("role", "roles", "_id"),
             _index("department", "agent.departmentIds", "_id"),
+            _index("presence", "presenceDue", sparse=True),
             # Whom routing chooses: the first of these.
             _index(
                 "offered_least_loaded",

@@ -169,6 +169,10 @@ class User(Entity, frozen=True, kw_only=True):
     type: UserType = UserType.USER
     active: bool = True
     presence: Presence = Presence.OFFLINE
+    #: When the presence ends unless it is set again; None: when somebody sets it.
+    presence_until: datetime | None = None
+    #: When the last of the user's sessions ends, as far as is known; None unless the user itself set its presence.
+    sessions_until: datetime | None = None
     #: Names of roles, in alphabetical order.
     roles: tuple[str, ...] = ()
     custom_fields: Mapping[str, FieldValue] = {}

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 
@@ -28,6 +29,8 @@ def _derive(user: User, document: Document) -> None:
     document["emailKeys"] = sorted({email.casefold() for email in user.emails})
     if user.agent is not None:
         document["routable"] = routable(user)
+    if ends := [end for end in (user.presence_until, user.sessions_until) if end is not None]:
+        document["presenceDue"] = min(ends)
 
 
 def _given(user: User) -> object:
@@ -125,6 +128,14 @@ def _refusal(tx: Transaction, user: User, error: DuplicateKeyError) -> Exception
     if "usernameKey" in (error.details or {}).get("keyPattern", {}):
         return UsernameTaken(user.username)
     return custom_fields.refusal(tx, "user", user.custom_fields, error)
+
+
+async def list_presence_due(reader: Reader, moment: datetime, *, limit: int) -> list[str]:
+    """The users whose lease or last known session has ended by that moment, those that ended first before others."""
+    cursor = reader.collection(KIND.collection).find(
+        {"presenceDue": {"$lte": moment}}, {"_id": 1}, sort=[("presenceDue", ASCENDING)], limit=limit
+    )
+    return [document["_id"] for document in await cursor.to_list(limit)]
 
 
 # ---------------------------------------------------------------- agents
