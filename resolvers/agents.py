@@ -1,6 +1,7 @@
 """Omnichannel agents: users that serve rooms, made so, changed, and made ordinary users again."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -8,10 +9,10 @@ from msgspec import UNSET, UnsetType
 from resolvers import access, validation
 from resolvers.context import Context
 from resolvers.custom_fields import FieldRef, bind, resolve
+from resolvers.departures import depart, stay
 from resolvers.field_values import FieldAssignment, convert
 from resolvers.operations import Change, mutation, query
 from resolvers.roles import check_granted
-from resolvers.serving import requeue_rooms_of
 from resolvers.users import changed_user, new_user
 from storage import departments, users
 from storage import roles as stored_roles
@@ -34,6 +35,7 @@ from storage.records import (
     FieldDefinition,
     FieldTarget,
     FieldValue,
+    Leave,
     Record,
     User,
     UserType,
@@ -118,22 +120,23 @@ async def add_agent(
     )
     if before.agent is not None:
         return AgentAddition(before, False)
-    after, facts = _become_agent(before, profile)
+    after, facts = _become_agent(before, profile, change.tx.now)
     after = msgspec.structs.replace(after, updated_at=change.tx.now)
     return AgentAddition(await users.update(change.tx, before, after, *facts), True)
 
 
 @mutation("agents:write", turn=("user", "user_id"))
 async def remove_agent(change: Change, *, user_id: str) -> User:
-    """Make an agent an ordinary user, without the role livechat-agent; the rooms it serves go back to the queue."""
+    """Make an agent an ordinary user, without the role livechat-agent. The rooms it serves go back to the queue, those
+    beyond the first step in the background."""
     tx = change.tx
     before = await _agent(tx, user_id, key="userId")
     _require_managed(change, before)
-    left = await requeue_rooms_of(change, before, before)
     rest = tuple(name for name in before.roles if name != stored_roles.AGENT)
-    after = msgspec.structs.replace(left, agent=None, roles=rest, updated_at=tx.now)
+    leave = Leave(actor=tx.actor, open_room_count=_profile(before).open_room_count)
+    after = msgspec.structs.replace(before, agent=None, leave=leave, roles=rest, updated_at=tx.now)
     facts: tuple[type[UserFact], ...] = (AgentRemoved,) if rest == before.roles else (UserRolesChanged, AgentRemoved)
-    return await users.update(tx, before, after, *facts)
+    return await depart(tx, before, after, *facts)
 
 
 @mutation("agents:write", turn=("user", "agent_id"), unless_of="agent_id")
@@ -224,7 +227,7 @@ async def ensure_agent(
     profile = await _new_profile(
         change, status=status, accepts_routing=accepts_routing, max_rooms=max_rooms, department_ids=department_ids
     )
-    user, facts = _become_agent(user, profile)
+    user, facts = _become_agent(user, profile, tx.now)
     created = tuple(fact for fact in facts if fact is not UserRolesChanged)
     try:
         user = await users.insert(tx, user, UserCreated, *created)
@@ -294,7 +297,7 @@ async def _update_found(
         profile = await _new_profile(
             change, status=status, accepts_routing=accepts_routing, max_rooms=max_rooms, department_ids=department_ids
         )
-        user, told = _become_agent(user, profile)
+        user, told = _become_agent(user, profile, tx.now)
         facts.extend(fact for fact in told if fact not in facts)
     else:
         changed = await _changed(
@@ -319,10 +322,10 @@ async def _update_found(
 # ---------------------------------------------------------------- profiles
 
 
-def _become_agent(user: User, profile: AgentProfile) -> tuple[User, tuple[type[UserFact], ...]]:
+def _become_agent(user: User, profile: AgentProfile, moment: datetime) -> tuple[User, tuple[type[UserFact], ...]]:
     """The user as an agent, and the facts of how it became one."""
     roles = tuple(sorted({*user.roles, stored_roles.AGENT}))
-    agent = msgspec.structs.replace(user, agent=profile, roles=roles)
+    agent = stay(msgspec.structs.replace(user, agent=profile, roles=roles), moment)
     return agent, (AgentAdded,) if roles == user.roles else (UserRolesChanged, AgentAdded)
 
 

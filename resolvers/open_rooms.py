@@ -71,7 +71,7 @@ async def hold_server(change: Change, room_change: RoomChange) -> User:
     agent = server_of(room_change)
     await change.tx.take_turn("user", agent.id)
     newest = change.context.services.roster.newest(agent)
-    if newest.agent is None:  # it was removed while this change waited for its turn, and its rooms were queued
+    if newest.agent is None and newest.leave is None:  # it was removed meanwhile, and its rooms were queued
         raise Conflict
     room_change.know(newest)
     return server_of(room_change)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 
 from resolvers.context import Routing, Services
+from resolvers.departures import Departures
 from resolvers.presence import POLL_SECONDS, PresenceEnds
 from resolvers.queue import Queue
 from resolvers.sign_ins import SignIns
@@ -42,7 +43,7 @@ async def open_services(
         sign_ins=sign_ins or SignIns(),
         made_up_tokens=made_up_tokens,
     )
-    queue = Queue(services)
+    queue, departures = Queue(services), Departures(services)
     services.listen(queue.moved)
 
     def hear(facts: Sequence[Fact]) -> None:
@@ -61,6 +62,7 @@ async def open_services(
     storage.feed.on_gap = refresh_all
     tasks = [
         storage.supervisor.supervise("serve the queue", queue.run),
+        storage.supervisor.supervise("rooms of users that left", departures.run),
         storage.supervisor.supervise("maintenance", partial(_maintain, storage, retention)),
         storage.supervisor.supervise("end presence", PresenceEnds(storage).run, every=POLL_SECONDS),
     ]

@@ -1,16 +1,12 @@
-"""Agents and the rooms on them: taking a room on, letting it go, and what happens to the rooms of one who leaves."""
+"""Agents and the rooms on them: taking a room on and letting it go. departures.py has the rooms of those who leave."""
 
 import msgspec
 
-from resolvers.operations import Change
-from resolvers.room_changes import RoomChange
-from resolvers.routing import external_until
-from storage import rooms, users
+from storage import users
 from storage.attributes import BOT_ROLE
 from storage.errors import AgentNotRoutable, NotAnAgent, shorten
-from storage.facts import AssignmentCause
 from storage.records import AgentStatus, Presence, RoomStatus, User
-from storage.transactions import Conflict, Transaction
+from storage.transactions import Transaction
 
 replace = msgspec.structs.replace
 
@@ -72,9 +68,12 @@ def without_room(user: User) -> User:
 
 
 def _with_count(user: User, by: int) -> User:
-    assert user.agent is not None
-    profile = replace(user.agent, open_room_count=user.agent.open_room_count + by)
-    return replace(user, agent=profile, version=user.version + 1)
+    if user.agent is not None:
+        profile = replace(user.agent, open_room_count=user.agent.open_room_count + by)
+        return replace(user, agent=profile, version=user.version + 1)
+    assert user.leave is not None, "a user who serves rooms is an agent, or was one until just now"
+    leave = replace(user.leave, open_room_count=user.leave.open_room_count + by)
+    return replace(user, leave=leave, version=user.version + 1)
 
 
 async def take_on(tx: Transaction, agent: User) -> User:
@@ -99,30 +98,4 @@ async def let_go(tx: Transaction, agent: User, *, status: RoomStatus) -> User:
 
 async def _moved(tx: Transaction, before: User, after: User) -> User:
     await users.move(tx, [(before, after)])
-    return after
-
-
-# ---------------------------------------------------------------- those who leave
-
-
-async def requeue_rooms_of(change: Change, agent: User, after: User) -> User:
-    """Put every room the agent serves back into the queue, and return `after` without them; it is not stored here."""
-    tx = change.tx
-    if agent.agent is None:
-        return after
-    after = replace(after, version=after.version + 1)  # the facts below show it as it is by now
-    served = await rooms.list_served(tx, agent.id)
-    snapshots = await rooms.get_snapshots(tx, [room.id for room in served])
-    changes: list[RoomChange] = []
-    for room in served:
-        snapshot = snapshots.get(room.id)
-        if snapshot is None or snapshot.room.served_by_id != agent.id:
-            raise Conflict  # it went its own way just now
-        if snapshot.room.status is RoomStatus.ASSIGNED:
-            after = _with_count(after, -1)
-        room_change = RoomChange(tx, snapshot)
-        room_change.unassign(after, AssignmentCause.AGENT_REMOVED)
-        room_change.queue(external_until=external_until(snapshot.department, tx.now))
-        changes.append(room_change)
-    await rooms.update_many(tx, [(one.before, one.room, one.facts) for one in changes])
     return after

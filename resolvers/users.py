@@ -10,17 +10,17 @@ from resolvers import access, passwords, validation
 from resolvers import presence as presences
 from resolvers.context import Context
 from resolvers.custom_fields import FieldRef, assign, bind, resolve
+from resolvers.departures import depart, stay
 from resolvers.field_values import FieldAssignment
 from resolvers.operations import Change, mutation, query
 from resolvers.roles import check_granted
-from resolvers.serving import requeue_rooms_of
 from storage import tokens, users
 from storage.database import new_id
 from storage.errors import Invalid, Unauthenticated
-from storage.facts import UserCreated, UserUpdated
+from storage.facts import UserCreated, UserFact, UserUpdated
 from storage.filters import Expression
 from storage.pages import Page
-from storage.records import FieldTarget, Presence, User, UserType
+from storage.records import FieldTarget, Leave, Presence, User, UserType
 
 
 @query("users:read")
@@ -183,7 +183,8 @@ async def changed_user(
 
 @mutation("users:write", turn=("user", "user_id"))
 async def set_user_active(change: Change, *, user_id: str, active: bool) -> User:
-    """Deactivate or reactivate. A deactivated user's sessions end, and the rooms it serves go back to the queue."""
+    """Deactivate or reactivate. A deactivated user's sessions end, and the rooms it serves go back to the queue,
+    those beyond the first step in the background."""
     tx = change.tx
     before = await users.get(tx, user_id)
     access.require_no_raise(change.caller, before.roles, what="Changing this user's activity")
@@ -193,9 +194,12 @@ async def set_user_active(change: Change, *, user_id: str, active: bool) -> User
     # On reactivating too: somebody may have signed in just while the user was deactivated.
     await tokens.delete(tx, user_id)
     after = presences.with_sessions(after, (), tx.now)
-    if not active:
-        after = await requeue_rooms_of(change, before, after)
-    return await users.update(tx, before, after, UserUpdated, *presences.facts_between(before, after))
+    facts: list[type[UserFact]] = [UserUpdated, *presences.facts_between(before, after)]
+    if active:
+        return await users.update(tx, before, stay(after, tx.now), *facts)
+    if before.agent is None:
+        return await users.update(tx, before, after, *facts)
+    return await depart(tx, before, msgspec.structs.replace(after, leave=Leave(actor=tx.actor)), *facts)
 
 
 @mutation("users:write", turn=("user", "user_id"), unless_of="user_id")

@@ -164,7 +164,7 @@ class AgentMutations:
         """Ends a user's being an agent, and takes the role `livechat-agent` from it. The user stays.
 
         The rooms it serves go back into the queue, each with its events (`AgentUnassigned` with the cause
-        AGENT_REMOVED). Recorded as `AgentRemoved`.
+        AGENT_REMOVED): the first 50 at once, more in the background. Recorded as `AgentRemoved`, which comes first.
         """
         user = await agents.remove_agent(info.context.mutation(input.client_mutation_id), user_id=input.user_id)
         return RemoveAgentPayload(user=User.of(user), client_mutation_id=input.client_mutation_id)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
+import msgspec
 import strawberry
 
 from resolvers import agents
@@ -53,6 +54,8 @@ class Agent:
     @classmethod
     def of(cls, record: records.User) -> Self:
         profile = record.agent or FORMER
+        if record.agent is None and record.leave is not None:  # its rooms are going back to the queue
+            profile = msgspec.structs.replace(FORMER, open_room_count=record.leave.open_room_count)
         return cls(
             id=strawberry.ID(record.id),
             status=profile.status,

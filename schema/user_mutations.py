@@ -177,8 +177,8 @@ class UserMutations:
         """Lets a user in, or shuts it out.
 
         Deactivating ends the user's sessions and puts the rooms it serves back into the queue, each with its events
-        (`AgentUnassigned` with the cause AGENT_REMOVED). `FORBIDDEN` for a user who may do more than you. Recorded as
-        `UserUpdated`, unless nothing changed.
+        (`AgentUnassigned` with the cause AGENT_REMOVED): the first 50 at once, more in the background. `FORBIDDEN` for
+        a user who may do more than you. Recorded as `UserUpdated`, which comes first, unless nothing changed.
         """
         user = await users.set_user_active(
             info.context.mutation(input.client_mutation_id), user_id=input.user_id, active=input.active

@@ -95,6 +95,12 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
                 "agent.lastAssignedAt",
                 "usernameKey",
             ),
+            _index(
+                "leaving",
+                "leave.openRoomCount",
+                "_id",
+                partialFilterExpression={"leave.openRoomCount": {"$exists": True}},
+            ),
             _index("agents", "agent.status", "_id", partialFilterExpression={"agent.status": {"$exists": True}}),
         ),
         "visitors": (_FIELDS, _index("token", "token", unique=True), _index("email", "emailKey", "_id", sparse=True)),

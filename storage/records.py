@@ -160,6 +160,17 @@ class AgentProfile(Record, frozen=True, kw_only=True):
     last_assigned_at: datetime | None = None
 
 
+class Leave(Record, frozen=True, kw_only=True):
+    """What remains to be done of a removal or a deactivation: the rooms that the user still serves go back."""
+
+    #: Who removed or deactivated it.
+    actor: Actor
+    #: Rooms with status ASSIGNED that it still serves, while it has no agent profile that counts them.
+    open_room_count: int = 0
+    #: Rooms assigned later stay: the user became an agent, or active, again then. None: no room stays.
+    assigned_until: datetime | None = None
+
+
 class User(Entity, frozen=True, kw_only=True):
     """A person, bot or app that can hold roles; an omnichannel agent if it has an agent profile."""
 
@@ -177,6 +188,8 @@ class User(Entity, frozen=True, kw_only=True):
     roles: tuple[str, ...] = ()
     custom_fields: Mapping[str, FieldValue] = {}
     agent: AgentProfile | None = None
+    #: Present while rooms of a user that was removed as an agent, or deactivated, go back to the queue.
+    leave: Leave | None = None
     created_at: datetime
     updated_at: datetime
 

@@ -19,6 +19,7 @@ from storage.filters import And, AttributeCondition, Expression, Operator
 from storage.pages import Order, Page
 from storage.queries import to_query
 from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus, WaitingRoom
+from storage.sizes import size_of
 from storage.transactions import Reader, Transaction
 
 KIND = Kind(
@@ -33,6 +34,8 @@ BY_CREATION = Order("rooms")
 BY_PRIORITY = Order("rooms.priority", "priority", kind=int)
 #: Highest priority first, then longest waiting.
 WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
+#: Rooms whose size is looked at before more are read at once: with everybody around it one takes up to a megabyte.
+FIRST_SNAPSHOTS = 8
 _QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
 #: What a WaitingRoom is made of.
 _WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "passedOverId")
@@ -82,6 +85,27 @@ async def get_snapshots(reader: Reader, ids: Sequence[str]) -> dict[str, RoomSna
     found = await reader.collection(KIND.collection).aggregate(pipeline, session=await reader.reading()).to_list(None)
     snapshots = [await _snapshot(reader, document) for document in found]
     return {snapshot.room.id: snapshot for snapshot in snapshots}
+
+
+async def get_first_snapshots(reader: Reader, ids: Sequence[str], *, size: int) -> dict[str, RoomSnapshot | None]:
+    """The first of these rooms with everybody around them, by id: as many as take `size` bytes, and at least one.
+
+    A room that does not exist is None. Two round trips for rooms of ordinary size.
+    """
+    found: dict[str, RoomSnapshot | None] = {}
+    total, count = 0, FIRST_SNAPSHOTS
+    while total < size and len(found) < len(ids):
+        asked = ids[len(found) : len(found) + count]
+        snapshots = await get_snapshots(reader, asked)
+        for room_id in asked:
+            snapshot = snapshots.get(room_id)
+            weight = 0 if snapshot is None else size_of(snapshot)
+            if found and total + weight > size:
+                return found
+            total += weight
+            found[room_id] = snapshot
+        count = max(1, min(len(ids), (size - total) * len(found) // max(total, 1)))
+    return found
 
 
 async def _snapshot(reader: Reader, document: Document) -> RoomSnapshot:
@@ -137,10 +161,21 @@ async def read_rooms_of(
     return await children.read_pages(reader, OF_AGENTS, agent_ids, query, decode=decode, first=first, after=after)
 
 
-async def list_served(reader: Reader, agent_id: str) -> list[Room]:
-    """The rooms that an agent serves, those on hold included, in the order they were started."""
-    status = {"$in": [RoomStatus.ASSIGNED.value, RoomStatus.ON_HOLD.value]}
-    return await entities.list_all(reader, KIND, {"servedById": agent_id, "status": status})
+async def list_served_ids(
+    reader: Reader, agent_id: str, *, limit: int, assigned_until: datetime | None = None, excluding: Sequence[str] = ()
+) -> list[str]:
+    """The first rooms that an agent serves, those on hold included, in the order they were started."""
+    query: Document = {
+        "servedById": agent_id,
+        "status": {"$in": [RoomStatus.ASSIGNED.value, RoomStatus.ON_HOLD.value]},
+        "_id": {"$nin": list(excluding)},
+    }
+    if assigned_until is not None:
+        query["assignedAt"] = {"$lte": assigned_until}
+    found = reader.collection(KIND.collection).find(
+        query, {"_id": 1}, sort=[("_id", ASCENDING)], limit=limit, session=await reader.reading()
+    )
+    return [document["_id"] for document in await found.to_list(limit)]
 
 
 # ---------------------------------------------------------------- those that wait

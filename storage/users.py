@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 
+import msgspec
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
@@ -13,14 +14,14 @@ from pymongo.read_concern import ReadConcern
 from storage import children, custom_fields, entities, pages
 from storage.attributes import routable
 from storage.children import Link
-from storage.database import Document, from_builtins
+from storage.database import Document, from_builtins, to_builtins
 from storage.entities import Kind
 from storage.errors import UsernameTaken
 from storage.facts import UserFact
 from storage.filters import Expression
 from storage.pages import Order, Page
 from storage.queries import to_query
-from storage.records import Candidate, FieldDefinition, FieldTarget, User
+from storage.records import Candidate, FieldDefinition, FieldTarget, Leave, User
 from storage.transactions import Reader, Transaction
 
 
@@ -112,6 +113,18 @@ async def update(tx: Transaction, before: User, after: User, *kinds: type[UserFa
     return after
 
 
+async def update_leaving(tx: Transaction, before: User, told: User, after: User, *kinds: type[UserFact]) -> User:
+    """Store what became of a user, and tell facts of these kinds about it as it was `told` at the beginning.
+
+    `after` has the version that the last fact about its rooms shows; these facts follow.
+    """
+    facts = len(kinds)
+    told = msgspec.structs.replace(told, fact_count=before.fact_count + facts)
+    _tell(tx, told, kinds)
+    last_told = msgspec.structs.replace(after, version=after.version - 1)
+    return await entities.replace(tx, KIND, before, last_told, facts=facts, refusal=partial(_refusal, tx, after))
+
+
 async def update_many(tx: Transaction, changes: Sequence[tuple[User, User]], *kinds: type[UserFact]) -> None:
     """Change users, none of whose names or unique fields change, each (before, after), and tell facts about each."""
     changed = await entities.replace_many(tx, KIND, [(before, after, len(kinds)) for before, after in changes])
@@ -173,6 +186,14 @@ async def list_agents(reader: Reader) -> list[User]:
     return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}})
 
 
+async def list_leaving(reader: Reader, limit: int) -> dict[str, Leave]:
+    """The first users whose rooms are going back to the queue, by id, and what remains of it."""
+    found = reader.collection(KIND.collection).find(
+        {"leave.openRoomCount": {"$exists": True}}, {"leave": 1}, sort=[("leave.openRoomCount", ASCENDING)], limit=limit
+    )
+    return {document["_id"]: from_builtins(document["leave"], Leave) for document in await found.to_list(limit)}
+
+
 async def list_pools(reader: Reader) -> dict[str | None, str | None]:
     """The departments (None: all agents) with an agent that routing may offer a room, and that agent's id if it is the
     only one."""
@@ -195,22 +216,24 @@ async def move(tx: Transaction, changes: Sequence[tuple[User, User]]) -> None:
     `after` has a version of its own already, the one that the last of these facts shows. Only that is written, and only
     if the agents are still as they were before; else the change starts again (Conflict).
     """
-    writes = [
-        UpdateOne(
-            # What is to be written goes into a profile: whatever the version says, there has to be one.
-            {"_id": before.id, "version": before.version, "agent.status": {"$exists": True}},
-            {"$set": _moved(after)},
-        )
-        for before, after in changes
-    ]
+    writes = [UpdateOne(_as_known(before), {"$set": _moved(after)}) for before, after in changes]
     if writes:
         entities.update_many(tx, KIND, writes)
 
 
+def _as_known(user: User) -> Document:
+    known: Document = {"_id": user.id, "version": user.version}
+    # What is to be written goes into a profile: whatever the version says, there has to be one.
+    return known if user.agent is None else {**known, "agent.status": {"$exists": True}}
+
+
 def _moved(user: User) -> Document:
-    assert user.agent is not None
+    leave = {"leave": None if user.leave is None else to_builtins(user.leave)}
+    if user.agent is None:
+        return {"version": user.version, **leave}
     return {
         "version": user.version,
+        **leave,
         "routable": routable(user),
         "agent.openRoomCount": user.agent.open_room_count,
         "agent.lastAssignedAt": user.agent.last_assigned_at,

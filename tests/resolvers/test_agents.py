@@ -4,7 +4,7 @@ import pytest
 
 from resolvers import agents, rooms, users
 from storage.errors import Forbidden, Invalid, NotAnAgent, NotFound
-from storage.facts import AgentAdded, AgentRemoved, AgentStatusChanged, AgentUpdated
+from storage.facts import AgentAdded, AgentRemoved, AgentStatusChanged, AgentUnassigned, AgentUpdated
 from storage.records import AgentStatus, Presence, RoomStatus, RoutingMethod, User, UserType
 from tests.resolvers.refusals import kinds, refused, scoped
 from tests.resolvers.worlds import World
@@ -166,9 +166,15 @@ async def test_an_agent_becomes_an_ordinary_user_and_its_rooms_wait(world: World
     assert (after.agent, after.roles) == (None, ("bot",))
     assert (await world.room(room)).status is RoomStatus.QUEUED
     facts = await world.facts(head)
-    assert kinds(facts) == ["AGENT_UNASSIGNED", "ROOM_QUEUED", "USER_ROLES_CHANGED", "AGENT_REMOVED"]
-    assert isinstance(facts[-1], AgentRemoved)
-    assert facts[-1].user == after == await world.user(anna)
+    assert kinds(facts) == ["USER_ROLES_CHANGED", "AGENT_REMOVED", "AGENT_UNASSIGNED", "ROOM_QUEUED"]
+    removed, unassigned = facts[1], facts[2]
+    assert isinstance(removed, AgentRemoved)
+    assert removed.user.agent is None
+    assert isinstance(unassigned, AgentUnassigned)
+    former = unassigned.room.former
+    assert former is not None
+    assert (former.version, former.agent, former.roles) == (after.version, None, ("bot",))
+    assert after == await world.user(anna)
     assert await agents.find_agent(world.context, id=anna.id) is None
 
 
