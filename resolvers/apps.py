@@ -47,7 +47,7 @@ async def create_app(change: Change, *, name: str, scopes: Sequence[str]) -> App
             raise Forbidden(f"This token cannot grant the scope {scope}, which it does not have.", scope=scope)
     app = App(
         id=new_id(tx.now),
-        name=validation.text(name, "name", longest=validation.NAME_CHARACTERS),
+        name=validation.name(name, "name"),
         scopes=tuple(sorted(wanted)),
         created_at=tx.now,
     )

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from resolvers import names
 from resolvers.context import Context
 from resolvers.operations import Change, mutation, query
 from storage import consumers
@@ -9,6 +10,7 @@ from storage.errors import ConsumerBusy, CursorExpired, InvalidCursor, NotFound,
 from storage.positions import event_cursor, event_sequence
 from storage.records import Consumer, Record
 from storage.storage import Storage
+from storage.transactions import Reader
 
 
 class ConsumerStatus(Record, frozen=True, kw_only=True):
@@ -36,7 +38,8 @@ async def ack_events(change: Change, *, consumer: str, cursor: str) -> ConsumerS
     sequence = event_sequence(cursor, key="cursor")
     storage = change.context.storage
     await _require_reached(storage, sequence, key="cursor")
-    acknowledged = await consumers.acknowledge(change.tx, change.caller.id, consumer, sequence)
+    known = await _get(change, consumer)
+    acknowledged = await consumers.acknowledge(change.tx, change.caller.id, known.name, sequence)
     head = max(storage.feed.head, await storage.log.head())
     return _status(acknowledged, head, storage.database.now())
 
@@ -44,10 +47,24 @@ async def ack_events(change: Change, *, consumer: str, cursor: str) -> ConsumerS
 @mutation("events:read", turn=("consumer", "consumer"))
 async def remove_consumer(change: Change, *, consumer: str) -> str:
     """Forget a consumer and its position; its name can begin anew. Refused while a connection reads for it."""
-    if await consumers.find(change.tx, change.caller.id, consumer) is None:
-        raise NotFound("consumer", consumer, key="consumer")
-    if not await consumers.delete(change.tx, change.caller.id, consumer):
+    known = await _get(change, consumer)
+    if not await consumers.delete(change.tx, change.caller.id, known.name):
         raise ConsumerBusy(f"The consumer {shorten(consumer)} is being read; end that subscription first.")
+    return known.name
+
+
+async def find_consumer(reader: Reader, owner_id: str, name: str) -> Consumer | None:
+    """The owner's consumer of that name, in whatever form of Unicode it is given."""
+    for form in names.forms(name):
+        if (consumer := await consumers.find(reader, owner_id, form)) is not None:
+            return consumer
+    return None
+
+
+async def _get(change: Change, name: str) -> Consumer:
+    consumer = await find_consumer(change.tx, change.caller.id, name)
+    if consumer is None:
+        raise NotFound("consumer", name, key="consumer")
     return consumer
 
 

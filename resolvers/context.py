@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from resolvers.access import ANONYMOUS, Caller
+from resolvers.hash_queue import HashQueue
 from resolvers.releases import Releases
 from resolvers.rosters import Roster
 from resolvers.sign_ins import SignIns
@@ -29,6 +30,7 @@ class Services:
     routing: Routing = Routing()
     roster: Roster = field(default_factory=Roster)
     sign_ins: SignIns = field(default_factory=SignIns)
+    hashing: HashQueue = field(default_factory=HashQueue)
     releases: Releases = field(default_factory=Releases)
     #: The hashes of tokens that people made up, which have no checksum.
     made_up_tokens: frozenset[str] = frozenset()

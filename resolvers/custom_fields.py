@@ -100,7 +100,7 @@ async def update_custom_field(
         options=before.options if options is UNSET else tuple(options or ()),
         pattern=before.pattern if pattern is UNSET else pattern,
     )
-    check_definition(after)
+    check_definition(after, before=before)
     if after == before:
         return before
     with tx.lasting.progress.unhurried():

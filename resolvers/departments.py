@@ -39,7 +39,7 @@ async def create_department(
 ) -> Department:
     department = Department(
         id=new_id(change.tx.now),
-        name=validation.text(name, "name", longest=validation.NAME_CHARACTERS),
+        name=validation.name(name, "name"),
         routing=routing,
         external_timeout_seconds=_timeout(external_timeout_seconds),
         fallback_routing=_fallback(fallback_routing),
@@ -62,8 +62,8 @@ async def update_department(
     before = await departments.get(change.tx, department_id)
     access.require_managed(change.caller, (department_id,))
     changes: dict[str, object] = {}
-    if name is not UNSET:
-        changes["name"] = validation.text(validation.not_null(name, "name"), "name", longest=validation.NAME_CHARACTERS)
+    if name is not UNSET and name != before.name:
+        changes["name"] = validation.name(validation.not_null(name, "name"), "name")
     if enabled is not UNSET:
         changes["enabled"] = validation.not_null(enabled, "enabled")
     if routing is not UNSET:

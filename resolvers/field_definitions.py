@@ -2,7 +2,7 @@
 
 import re
 
-from resolvers import patterns
+from resolvers import names, patterns
 from resolvers.field_values import is_encodable
 from storage.errors import Invalid, shorten
 from storage.field_values import SEPARATOR
@@ -17,15 +17,23 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WITH_OPTIONS = frozenset({FieldType.SELECT, FieldType.MULTI_SELECT})
 
 
-def check_definition(definition: FieldDefinition) -> None:
-    """Raise Invalid, with the argument as its key, unless the definition makes sense as a whole."""
+def check_definition(definition: FieldDefinition, *, before: FieldDefinition | None = None) -> None:
+    """Raise Invalid, with the argument as its key, unless the definition makes sense as a whole.
+
+    What a definition had `before` may be older than the rule for names, and is not held to it.
+    """
     if not _KEY.fullmatch(definition.key):
         raise Invalid(
             f"A key is 1 to 64 letters (a to z), digits, _ and -; {shorten(definition.key)} is not.", key="key"
         )
     _check_length(definition.label, MAX_LABEL_CHARACTERS, noun="A label", key="label")
+    if before is None or definition.label != before.label:
+        names.check(definition.label, "label")
     if definition.unique and definition.type is FieldType.MULTI_SELECT:
         raise Invalid("A MULTI_SELECT cannot be unique.", key="unique")
+    for option in definition.options:
+        if before is None or option not in before.options:
+            names.check(option, "options")
     _check_options(definition)
     if definition.pattern is not None:
         _check_pattern(definition.type, definition.pattern)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from resolvers.field_values import MAX_TEXT_CHARACTERS, convert, describe, is_encodable, refusal, unknown
+from resolvers.names import forms, normalised
 from storage.attributes import ATTRIBUTES
 from storage.errors import Invalid, InvalidFieldValue, shorten
 from storage.filters import (
@@ -155,13 +156,23 @@ def _on_attribute(condition: AttributeCondition, target: FieldTarget) -> Attribu
     attribute = ATTRIBUTES[target].get(name)
     if attribute is None or operator not in attribute.operators:
         raise Invalid(f"A filter of {target.value.lower()}s has no {name} {operator.value}.", key=key)
+    if (
+        operator is Operator.EQ
+        and isinstance(value, str)
+        and not value.isascii()
+        and Operator.IN in attribute.operators
+    ):
+        operator, value = Operator.IN, (value,)
     if operator is not Operator.IN:
-        return AttributeCondition(name, operator, _plain(value, key=key))
+        plain = _plain(value, key=key)
+        return AttributeCondition(name, operator, normalised(plain) if isinstance(plain, str) else plain)
     if not isinstance(value, list | tuple):
         raise Invalid(f"{key}: expected a list, got {describe(value)}.", key=key)
     if len(value) > MAX_VALUES:
         raise Invalid(f"{key}: at most {MAX_VALUES} values, not {len(value)}.", key=key)
-    return AttributeCondition(name, operator, tuple(_plain(one, key=key) for one in value))
+    plain = [_plain(one, key=key) for one in value]
+    spelled = (form for one in plain for form in (forms(one) if isinstance(one, str) else (one,)))
+    return AttributeCondition(name, operator, tuple(dict.fromkeys(spelled)))
 
 
 def _plain(value: object, *, key: str) -> object:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from resolvers import validation
-from resolvers.consumers import require_kept, starting_position
+from resolvers.consumers import find_consumer, require_kept, starting_position
 from resolvers.context import Context
 from storage import consumers
 from storage.clock import boot_seconds as clock
@@ -66,7 +66,9 @@ async def hold(context: Context, name: str, after: str | None) -> AsyncIterator[
     """Read for a consumer as the only one, from where it acknowledged, or from `after` or now if it is new."""
     validation.text(name, "consumer", longest=validation.NAME_CHARACTERS)
     storage, owner = context.storage, context.caller.id
-    new = await consumers.find(storage.reader, owner, name) is None
+    known = await find_consumer(storage.reader, owner, name)
+    new = known is None
+    name = validation.name(name, "consumer") if known is None else known.name
     if new:
         start = await starting_position(storage, after)
         new = await consumers.create(storage.reader, owner, name, start=start)

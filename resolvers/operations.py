@@ -157,7 +157,8 @@ class Mutation(Generic[P, R]):
         if isinstance(password := arguments.get("password"), str):
             # What is kept must not help anybody to find it.
             salt = f"{context.caller.id} {context.client_mutation_id}"
-            arguments = {**arguments, "password": await passwords.fingerprint(password, salt=salt)}
+            hashed = await passwords.fingerprint(context.services.hashing, password, salt=salt)
+            arguments = {**arguments, "password": hashed}
         return fingerprint(self._body.__name__, arguments, self._defaults)
 
     def _first_answer(self, first: tuple[str, Any], digest: str) -> R:

@@ -1,36 +1,33 @@
 """Passwords: hashed with Argon2id, off the event loop, since one hash takes tens of milliseconds of a core."""
 
-import asyncio
 import hashlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import unicodedata
 from functools import partial
-from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import hash_secret_raw
 
+from resolvers.hash_queue import HashQueue, Lane
 from storage import passwords
 from storage.errors import Invalid
 from storage.transactions import Reader, Transaction
 
-T = TypeVar("T")
-
 #: The library's defaults are those of RFC 9106 for ordinary machines: 64 MiB, 3 passes, 4 lanes.
 _HASHER = PasswordHasher()
-#: Two at a time, so that a wave of people who sign in takes neither all memory nor all cores.
-_THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="passwords")
 SHORTEST = 8
 #: More says nothing more, and hashing it would be work for an attacker to hand out.
 LONGEST = 256
+#: What is looked at of a password that was given: decomposed letters take up to four characters each.
+_GIVEN = 4 * LONGEST
 
 
-async def save(tx: Transaction, user_id: str, password: str) -> None:
+async def save(tx: Transaction, queue: HashQueue, user_id: str, password: str) -> None:
     """Keep the hash. Raises Invalid for a password that is too short or too long."""
-    if not SHORTEST <= len(password) <= LONGEST:
+    normalised = _normalised(password)
+    if len(password) > _GIVEN or not SHORTEST <= len(normalised) <= LONGEST:
         raise Invalid(f"password must have {SHORTEST} to {LONGEST} characters.", key="password")
-    await passwords.save(tx, user_id, await _in_thread(lambda: _HASHER.hash(password.encode("utf-8", "surrogatepass"))))
+    await passwords.save(tx, user_id, await queue.run(Lane.CALLER, lambda: _HASHER.hash(_encoded(normalised))))
 
 
 async def clear(tx: Transaction, user_id: str) -> None:
@@ -38,23 +35,26 @@ async def clear(tx: Transaction, user_id: str) -> None:
     await passwords.delete(tx, user_id)
 
 
-async def verify(reader: Reader, user_id: str | None, password: str) -> str | None:
-    """The hash that was kept, when it is of this password, which is the user's then; None otherwise.
+async def find(reader: Reader, user_id: str) -> str | None:
+    """The hash that is kept of a user's password."""
+    return await passwords.find(reader, user_id)
 
-    Takes as long when there is no such user, so that nobody can find out.
+
+async def verify(queue: HashQueue, lane: Lane, kept: str | None, password: str) -> bool:
+    """Whether this is the password that was hashed.
+
+    Takes as long when there is no hash, so that nobody can find out whether there is.
     """
-    kept = None if user_id is None else await passwords.find(reader, user_id)
-    given = password[: LONGEST + 1].encode("utf-8", "surrogatepass")
-    right = await _in_thread(lambda: _matches(kept or _NOBODY, given))
-    return kept if right else None
+    # Passwords that were hashed before they were normalised are right as they were given then.
+    given = dict.fromkeys((_encoded(_normalised(password)), _encoded(password)))
+    return await queue.run(lane, lambda: any(_matches(kept or _NOBODY, one) for one in given))
 
 
-async def fingerprint(password: str, *, salt: str) -> str:
+async def fingerprint(queue: HashQueue, password: str, *, salt: str) -> str:
     """What is the same for the same password and salt, and as slow to guess as what is kept to sign in with."""
-    secret = password[: LONGEST + 1].encode("utf-8", "surrogatepass")
     hashed = partial(
         hash_secret_raw,
-        secret,
+        _encoded(_normalised(password)),
         hashlib.sha256(salt.encode("utf-8", "surrogatepass")).digest(),
         time_cost=_HASHER.time_cost,
         memory_cost=_HASHER.memory_cost,
@@ -62,7 +62,7 @@ async def fingerprint(password: str, *, salt: str) -> str:
         hash_len=_HASHER.hash_len,
         type=_HASHER.type,
     )
-    return (await _in_thread(hashed)).hex()
+    return (await queue.run(Lane.CALLER, hashed)).hex()
 
 
 async def require_unchanged(tx: Transaction, user_id: str, password_hash: str) -> None:
@@ -70,8 +70,12 @@ async def require_unchanged(tx: Transaction, user_id: str, password_hash: str) -
     await passwords.hold(tx, user_id, password_hash)
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+def _normalised(password: str) -> str:
+    return unicodedata.normalize("NFKC", password[: _GIVEN + 1])
+
+
+def _encoded(password: str) -> bytes:
+    return password[: LONGEST + 1].encode("utf-8", "surrogatepass")
 
 
 def _matches(kept: str, password: bytes) -> bool:

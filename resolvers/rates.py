@@ -26,16 +26,25 @@ class Rates:
         """Take one. 0 when there was one; otherwise in how many seconds there will be, and nothing is taken."""
         if not self._amount:
             return 0.0
-        now = self._clock()
-        full_at = max(self._full_at.get(key, now), now) + self._seconds / self._amount
-        wait = full_at - now - self._seconds
-        if wait > 1e-9:
+        wait, full_at = self._after_one(key)
+        if wait:
             return wait
         self._full_at[key] = full_at
         self._full_at.move_to_end(key)
         if len(self._full_at) > self._kept:
             self._full_at.popitem(last=False)
         return 0.0
+
+    def wait(self, key: Hashable) -> float:
+        """In how many seconds one can be taken; 0 when it can be now."""
+        return self._after_one(key)[0] if self._amount else 0.0
+
+    def _after_one(self, key: Hashable) -> tuple[float, float]:
+        """In how many seconds there is one, and when the bucket would be full again if it were taken now."""
+        now = self._clock()
+        full_at = max(self._full_at.get(key, now), now) + self._seconds / self._amount
+        wait = full_at - now - self._seconds
+        return (wait if wait > 1e-9 else 0.0), full_at
 
     def give_back(self, key: Hashable) -> None:
         """Undo a take."""

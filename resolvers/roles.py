@@ -6,6 +6,7 @@ import msgspec
 
 from resolvers import access, validation
 from resolvers.context import Context
+from resolvers.names import forms
 from resolvers.operations import Change, mutation, query
 from storage import roles as stored_roles
 from storage import users
@@ -31,7 +32,7 @@ async def create_role(change: Change, *, name: str, description: str | None = No
         change.tx,
         Role(
             id=new_id(change.tx.now),
-            name=validation.text(name, "name", longest=64),
+            name=validation.name(name, "name", longest=64),
             description=validation.optional_text(description, "description"),
         ),
     )
@@ -69,11 +70,14 @@ async def check_granted(change: Change, names: Sequence[str] | None) -> tuple[st
 
 async def _existing(change: Change, names: Sequence[str]) -> tuple[str, ...]:
     wanted = validation.texts(names, "roles", longest=64)
-    known = await stored_roles.get_many(change.tx, wanted)
+    known = await stored_roles.get_many(change.tx, [form for name in wanted for form in forms(name)])
+    found = set()
     for name in wanted:
-        if name not in known:
+        role = next((form for form in forms(name) if form in known), None)
+        if role is None:
             raise UnknownRole(name)
-    return tuple(sorted(wanted))
+        found.add(role)
+    return tuple(sorted(found))
 
 
 async def _with_roles(change: Change, before: User, names: set[str]) -> User:

@@ -18,7 +18,8 @@ from resolvers.operations import Change, mutation, query
 from resolvers.room_changes import RoomChange
 from resolvers.routing import external_until
 from resolvers.serving import let_go, resumed, take_on
-from storage import rooms, visitors
+from resolvers.visitors import find_by_token
+from storage import rooms
 from storage.database import new_id
 from storage.errors import (
     Invalid,
@@ -119,7 +120,7 @@ async def start_room(
 ) -> Room:
     """Start a conversation and route it: RoomStarted, then AgentAssigned at once, or RoomQueued."""
     tx = change.tx
-    visitor = await visitors.find_by_token(tx, visitor_token)
+    visitor = await find_by_token(tx, visitor_token)
     if visitor is None:
         raise NotFound("visitor with the token", visitor_token, key="visitorToken")
     department = None if department_id is None else await open_rooms.open_department(change, department_id)
@@ -129,10 +130,10 @@ async def start_room(
         revision=0,
         visitor_id=visitor.id,
         department_id=department_id,
-        source=validation.text(source, "source", longest=64),
+        source=validation.name(source, "source", longest=64),
         subject=validation.optional_text(subject, "subject"),
         priority=validation.number(priority, "priority", least=-validation.MAX_INT, most=validation.MAX_INT),
-        tags=validation.texts(tags, "tags"),
+        tags=validation.tags(tags, "tags"),
         custom_fields=await assign(tx, FieldTarget.ROOM, {}, custom_fields, creating=True),
         started_at=tx.now,
         queued_at=tx.now,
@@ -162,7 +163,7 @@ async def close_room(
         await open_rooms.release(change, room_change, AssignmentCause.CLOSED)
     room_change.close(
         comment=validation.optional_text(comment, "comment"),
-        tags=validation.texts([*room.tags, *(tags or ())], "tags"),
+        tags=validation.tags([*room.tags, *(tags or ())], "tags", held=room.tags),
         custom_fields=fields,
     )
     return await open_rooms.store(change, room_change)
@@ -306,7 +307,7 @@ async def update_room(
             priority or 0, "priority", least=-validation.MAX_INT, most=validation.MAX_INT
         )
     if tags is not UNSET:
-        changes["tags"] = validation.texts(tags, "tags")
+        changes["tags"] = validation.tags(tags, "tags", held=room_change.room.tags)
     if custom_fields or increment:
         changes["custom_fields"] = await assign(
             change.tx,

@@ -19,6 +19,8 @@ from storage.storage import Storage
 
 #: How often somebody looks for facts to forget and values to free.
 MAINTENANCE_SECONDS = 60.0
+#: The least pause where facts are kept for less than that.
+LEAST_MAINTENANCE_SECONDS = 1.0
 #: Work found is gone on with after this pause, which leaves the database to everybody else.
 BUSY_PAUSE_SECONDS = 0.05
 #: How long others leave the work to whoever does it, without a sign of life.
@@ -87,7 +89,7 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
     try:
         while True:
             changed.clear()
-            pause = MAINTENANCE_SECONDS
+            pause = min(MAINTENANCE_SECONDS, max(retention.total_seconds(), LEAST_MAINTENANCE_SECONDS))
             if await leases.hold(storage.database, "maintenance", holder=holder, seconds=LEASE_SECONDS):
                 await maintenance.tend_rules(storage.reader, storage.process)
                 await maintenance.trim_log(storage.log, keep=retention)

@@ -1,15 +1,20 @@
 """Sessions: users sign in with a password and get a token for some hours."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 
 from resolvers import access, passwords, presence
+from resolvers.context import Context
 from resolvers.operations import Change, mutation
 from resolvers.tokens import SESSION, new_token
+from resolvers.users import find_by_username
 from storage import tokens, users
 from storage.errors import Unauthenticated
+from storage.patience import read_patiently
 from storage.records import ActorType, Record, Token, User
+from storage.transactions import Reader
 
 SESSION_HOURS = 12
 
@@ -22,16 +27,34 @@ class Session(Record, frozen=True, kw_only=False):
     user: User
 
 
-@mutation(turn=("sign-in", "username"), remembered=False, open_to_all=True)
-async def login(change: Change, *, username: str, password: str) -> Session:
+async def login(context: Context, *, username: str, password: str) -> Session:
     """Sign in. Says only that username or password are wrong, and takes as long whichever it is."""
+    with context.services.sign_ins.attempt(username, context.address) as lane:
+        user, kept = await read_patiently(context.storage.database, partial(_find, context.reader, username))
+        right = await passwords.verify(context.services.hashing, lane, kept, password)
+        if user is None or kept is None or not right or not user.active:
+            raise _wrong()
+    return await _begin(context, user_id=user.id, password_hash=kept)
+
+
+async def _find(reader: Reader, username: str) -> tuple[User | None, str | None]:
+    """The user with that username, and the hash of its password."""
+    user = await find_by_username(reader, username)
+    return user, None if user is None else await passwords.find(reader, user.id)
+
+
+def _wrong() -> Unauthenticated:
+    return Unauthenticated("Username or password is wrong.")
+
+
+@mutation(turn=("sign-in", "user_id"), remembered=False, open_to_all=True)
+async def _begin(change: Change, *, user_id: str, password_hash: str) -> Session:
+    """Begin a session of a user whose password was right, if that is still so."""
     tx = change.tx
-    with change.context.services.sign_ins.attempt(username, change.context.address):
-        user = await users.find_by_username(tx, username)
-        right = await passwords.verify(tx, None if user is None else user.id, password)
-        if user is None or not right or not user.active:
-            raise Unauthenticated("Username or password is wrong.")
-    await passwords.require_unchanged(tx, user.id, right)
+    user = await users.get(tx, user_id)
+    if not user.active or await passwords.find(tx, user_id) != password_hash:
+        raise _wrong()
+    await passwords.require_unchanged(tx, user_id, password_hash)
     token = new_token(SESSION)
     expires_at = tx.now + timedelta(hours=SESSION_HOURS)
     await tokens.insert(

@@ -1,11 +1,15 @@
 """How often signing in may fail, counted in the memory of one process; signing in itself is in sessions.py."""
 
 import math
-from collections.abc import Iterator
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
-from resolvers.rates import Rates, network
-from storage.errors import RateLimited
+from resolvers.hash_queue import Lane
+from resolvers.names import normalised
+from resolvers.rates import KEPT, Rates, network
+from storage.errors import RateLimited, Unauthenticated
 
 ATTEMPTS = 10
 SECONDS = 5 * 60
@@ -16,31 +20,57 @@ BROADER = 10
 class SignIns:
     """How often signing in may fail: so many times in five minutes for one user from one address.
 
-    For all users from one address together, and for one user from all addresses together, it is ten times as many.
-    Locking a user out for everybody would hand whoever knows a username the means to do so.
+    For all users from one address together, and for one user from all addresses together, it is ten times as many. The
+    latter does not bind addresses from which the user has signed in before: locking a user out for everybody would hand
+    whoever knows a username the means to do so.
     """
 
-    def __init__(self, attempts: int = ATTEMPTS) -> None:
-        self._both = Rates(attempts, seconds=SECONDS)
-        self._either = Rates(attempts * BROADER, seconds=SECONDS)
+    def __init__(self, attempts: int = ATTEMPTS, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._both = Rates(attempts, seconds=SECONDS, clock=clock)
+        self._either = Rates(attempts * BROADER, seconds=SECONDS, clock=clock)
+        self._clock = clock
+        #: The users and addresses for which signing in failed, and when it did last; the users' known addresses.
+        self._failed: OrderedDict[Hashable, float] = OrderedDict()
+        self._known: OrderedDict[Hashable, float] = OrderedDict()
 
     @contextmanager
-    def attempt(self, username: str, address: str) -> Iterator[None]:
-        """Count an attempt, unless the block is left without an error. Raises RateLimited when there were too many."""
-        name, place = username.casefold()[:64], network(address)
-        buckets = (
-            (self._both, (name, place)),
-            (self._either, ("", place)),
-            (self._either, (name, "")),
-        )
-        taken: list[tuple[Rates, tuple[str, str]]] = []
-        for rates, key in buckets:
-            wait = rates.take(key)
-            if wait:
-                for used, one in taken:
-                    used.give_back(one)
-                raise RateLimited("Too many attempts to sign in; wait.", retry_after_seconds=math.ceil(wait))
-            taken.append((rates, key))
-        yield
-        for rates, key in taken:
-            rates.give_back(key)
+    def attempt(self, username: str, address: str) -> Iterator[Lane]:
+        """How much the attempt is trusted. It counts if the block ends with Unauthenticated, and with nothing else.
+
+        Raises RateLimited when there were too many.
+        """
+        pair = name, place = normalised(username[:256]).casefold()[:64], network(address)
+        known = pair in self._known
+        broad = [("", place)] if known else [("", place), (name, "")]
+        # What is wrong for both is taken beforehand, so that not more are under way than may fail.
+        wait = max(self._either.wait(key) for key in broad) or self._both.take(pair)
+        if wait:
+            raise RateLimited("Too many attempts to sign in; wait.", retry_after_seconds=math.ceil(wait))
+        failed = False
+        try:
+            yield self._lane(name, place)
+        except Unauthenticated:
+            failed = True
+            raise
+        finally:
+            if failed:
+                self._known.pop(pair, None)
+                for key in (("", place), (name, "")):
+                    self._either.take(key)
+                    self._note(self._failed, key)
+            else:
+                self._both.give_back(pair)
+        self._note(self._known, pair)
+
+    def _lane(self, name: str, place: str) -> Lane:
+        if (name, place) in self._known:
+            return Lane.KNOWN
+        since = self._clock() - SECONDS
+        failed = any(self._failed.get(key, -math.inf) > since for key in ((name, ""), ("", place)))
+        return Lane.DOUBTFUL if failed else Lane.NEW
+
+    def _note(self, moments: OrderedDict[Hashable, float], key: Hashable) -> None:
+        moments[key] = self._clock()
+        moments.move_to_end(key)
+        if len(moments) > KEPT:
+            moments.popitem(last=False)

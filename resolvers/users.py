@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from resolvers import access, passwords, validation
+from resolvers import access, names, passwords, validation
 from resolvers import presence as presences
 from resolvers.context import Context
 from resolvers.custom_fields import FieldRef, assign, bind, resolve
@@ -16,11 +16,12 @@ from resolvers.operations import Change, mutation, query
 from resolvers.roles import check_granted
 from storage import tokens, users
 from storage.database import new_id
-from storage.errors import Invalid, Unauthenticated
+from storage.errors import Invalid, Unauthenticated, UsernameTaken
 from storage.facts import UserCreated, UserFact, UserUpdated
 from storage.filters import Expression
 from storage.pages import Page
 from storage.records import FieldTarget, Leave, Presence, User, UserType
+from storage.transactions import Reader
 
 
 @query("users:read")
@@ -37,9 +38,9 @@ async def find_user(
     if id is not None:
         return await users.find(reader, id)
     if username is not None:
-        return await users.find_by_username(reader, username)
+        return await find_by_username(reader, username)
     if email is not None:
-        found = await users.list_by_email(reader, email)
+        found = await users.list_by_email(reader, names.forms(email))
         if len(found) > 1:
             raise Invalid("Several users share this email; name the user otherwise.", key="email")
         return found[0] if found else None
@@ -47,6 +48,14 @@ async def find_user(
         definition, value = await resolve(reader, FieldTarget.USER, custom_field)
         return await users.find_by_field(reader, definition, value)
     raise Invalid("Name the user by id, username, email or customField.", key="by")
+
+
+async def find_by_username(reader: Reader, username: str) -> User | None:
+    """The user with that username, in whatever form of Unicode it is given."""
+    for form in names.forms(username):
+        if (user := await users.find_by_username(reader, form)) is not None:
+            return user
+    return None
 
 
 @query("users:read")
@@ -97,7 +106,7 @@ async def create_user(
     )
     user = await users.insert(change.tx, user, UserCreated)
     if password is not None:
-        await passwords.save(change.tx, user.id, password)
+        await passwords.save(change.tx, change.context.services.hashing, user.id, password)
     return user
 
 
@@ -113,10 +122,12 @@ async def new_user(
 ) -> User:
     """A user as it is to be created: checked, but not stored."""
     tx = change.tx
+    username = validation.username(username)
     return User(
         id=new_id(tx.now),
-        username=validation.username(username),
-        name=validation.optional_text(name, "name", longest=validation.NAME_CHARACTERS),
+        username=username,
+        username_look=await _free_look(change, username),
+        name=validation.optional_name(name, "name"),
         emails=validation.emails(emails),
         type=type,
         roles=await check_granted(change, roles),
@@ -146,7 +157,7 @@ async def update_user(
         if password is None:
             await passwords.clear(tx, user_id)
         else:
-            await passwords.save(tx, user_id, password)
+            await passwords.save(tx, change.context.services.hashing, user_id, password)
         await tokens.delete(tx, user_id)
         after = presences.with_sessions(after, (), tx.now)
     elif after == before:
@@ -168,17 +179,33 @@ async def changed_user(
     after = before
     if username is None:
         raise Invalid("A user always has a username; leave the argument out to keep it.", key="username")
-    if username is not UNSET:
-        after = msgspec.structs.replace(after, username=validation.username(username))
-    if name is not UNSET:
-        known_as = validation.optional_text(name, "name", longest=validation.NAME_CHARACTERS)
-        after = msgspec.structs.replace(after, name=known_as)
-    if emails is not UNSET:
+    # What stays as it is is not checked: it may be older than the rule that it breaks.
+    if username is not UNSET and username != before.username:
+        username = validation.username(username)
+        look = await _free_look(change, username, of=before)
+        after = msgspec.structs.replace(after, username=username, username_look=look)
+    if name is not UNSET and name != before.name:
+        after = msgspec.structs.replace(after, name=validation.optional_name(name, "name"))
+    if emails is not UNSET and tuple(emails or ()) != before.emails:
         after = msgspec.structs.replace(after, emails=validation.emails(emails))
     if custom_fields is not UNSET:
         fields = await assign(change.tx, FieldTarget.USER, before.custom_fields, custom_fields)
         after = msgspec.structs.replace(after, custom_fields=fields)
     return after
+
+
+async def _free_look(change: Change, username: str, *, of: User | None = None) -> str:
+    """The look of a username. Raises UsernameTaken when a user from before looks were stored has it.
+
+    Those with a stored look are the business of the unique index.
+    """
+    look = names.look(username)
+    if not username.isascii():
+        keys = {look, *(form.casefold() for form in names.forms(username))}
+        holders = await users.list_by_username_keys(change.tx, keys)
+        if any(of is None or holder.id != of.id for holder in holders):
+            raise UsernameTaken(username)
+    return look
 
 
 @mutation("users:write", turn=("user", "user_id"))

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
 
+from resolvers import names
 from storage.errors import Invalid, shorten
 
 T = TypeVar("T")
@@ -19,7 +20,7 @@ MAX_INT = 2**31 - 1
 PAGE = 200
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_USERNAME = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_WHITE_SPACE = re.compile(r"\s")
 
 
 def text(value: str, key: str, *, longest: int = TEXT_CHARACTERS) -> str:
@@ -41,6 +42,18 @@ def optional_text(value: str | None, key: str, *, longest: int = TEXT_CHARACTERS
     return None if value is None else text(value, key, longest=longest)
 
 
+def name(value: str, key: str, *, longest: int = NAME_CHARACTERS) -> str:
+    """The text in the form in which names are stored. Raises Invalid for a character that names do not take."""
+    text(value, key, longest=longest)
+    names.check(value, key)
+    return names.normalised(value)
+
+
+def optional_name(value: str | None, key: str, *, longest: int = NAME_CHARACTERS) -> str | None:
+    """The name as `name` takes it, or None for null."""
+    return None if value is None else name(value, key, longest=longest)
+
+
 def not_null(value: T | UnsetType | None, key: str) -> T:
     """The value of something that always has one. Raises Invalid for null."""
     if value is None or value is UNSET:
@@ -50,9 +63,10 @@ def not_null(value: T | UnsetType | None, key: str) -> T:
 
 def username(value: str, key: str = "username") -> str:
     """1 to 64 characters without white space."""
-    text(value, key, longest=64)
-    if not _USERNAME.fullmatch(value):
-        raise Invalid(f"{key} must not hold white space or control characters: {shorten(value)}.", key=key)
+    # Control characters first: the message about them names the one that is meant.
+    value = name(value, key, longest=64)
+    if _WHITE_SPACE.search(value):
+        raise Invalid(f"{key} must not contain white space: {shorten(value)}.", key=key)
     return value
 
 
@@ -61,15 +75,14 @@ def emails(values: Sequence[str] | None, key: str = "emails") -> tuple[str, ...]
     values = values or ()
     if len(values) > 10:
         raise Invalid(f"{key} takes up to 10 addresses; these are {len(values)}.", key=key)
-    for value in values:
-        email(value, key)
-    if len({value.casefold() for value in values}) < len(values):
+    checked = tuple(email(value, key) for value in values)
+    if len({value.casefold() for value in checked}) < len(checked):
         raise Invalid(f"{key} names an address twice.", key=key)
-    return tuple(values)
+    return checked
 
 
 def email(value: str, key: str = "email") -> str:
-    text(value, key, longest=254)
+    value = name(value, key, longest=254)
     if not _EMAIL.fullmatch(value):
         raise Invalid(f"{key} must look like name@example.org; {shorten(value)} does not.", key=key)
     return value
@@ -91,3 +104,8 @@ def texts(values: Sequence[str] | None, key: str, *, longest: int = NAME_CHARACT
     if len(values) > LIST_ITEMS:
         raise Invalid(f"{key} takes up to {LIST_ITEMS} values; these are {len(values)}.", key=key)
     return tuple(dict.fromkeys(text(value, key, longest=longest) for value in values))
+
+
+def tags(values: Sequence[str] | None, key: str, *, held: Sequence[str] = ()) -> tuple[str, ...]:
+    """The names without repetition, in the order given; those that are `held` already are taken as they are."""
+    return tuple(dict.fromkeys(one if one in held else name(one, key) for one in texts(values, key)))

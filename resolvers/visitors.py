@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from resolvers import validation
+from resolvers import names, validation
 from resolvers.context import Context
 from resolvers.custom_fields import FieldRef, assign, bind, resolve
 from resolvers.field_values import FieldAssignment
@@ -16,6 +16,7 @@ from storage.errors import Invalid
 from storage.filters import Expression
 from storage.pages import Page
 from storage.records import FieldTarget, Visitor
+from storage.transactions import Reader
 
 
 @query("visitors:read")
@@ -32,9 +33,9 @@ async def find_visitor(
     if id is not None:
         return await visitors.find(reader, id)
     if token is not None:
-        return await visitors.find_by_token(reader, token)
+        return await find_by_token(reader, token)
     if email is not None:
-        found = await visitors.list_by_email(reader, email)
+        found = await visitors.list_by_email(reader, names.forms(email))
         if len(found) > 1:
             raise Invalid("Several visitors share this email; name the visitor otherwise.", key="email")
         return found[0] if found else None
@@ -42,6 +43,14 @@ async def find_visitor(
         definition, value = await resolve(reader, FieldTarget.VISITOR, custom_field)
         return await visitors.find_by_field(reader, definition, value)
     raise Invalid("Name the visitor by id, token, email or customField.", key="by")
+
+
+async def find_by_token(reader: Reader, token: str) -> Visitor | None:
+    """The visitor with that token, in whatever form of Unicode it is given."""
+    for form in names.forms(token):
+        if (visitor := await visitors.find_by_token(reader, form)) is not None:
+            return visitor
+    return None
 
 
 @query("visitors:read")
@@ -71,15 +80,15 @@ async def save_visitor(
     """Create the visitor with that token, or change what is given of it; custom fields merge key by key."""
     tx = change.tx
     validation.text(token, "token", longest=validation.NAME_CHARACTERS)
-    before = await visitors.find_by_token(tx, token)
-    after = before or Visitor(id=new_id(tx.now), token=token, created_at=tx.now)
-    if name is not UNSET:
-        known_as = validation.optional_text(name, "name", longest=validation.NAME_CHARACTERS)
-        after = msgspec.structs.replace(after, name=known_as)
-    if email is not UNSET:
+    before = await find_by_token(tx, token)
+    # What stays as it is is not checked: it may be older than the rule that it breaks.
+    after = before or Visitor(id=new_id(tx.now), token=validation.name(token, "token"), created_at=tx.now)
+    if name is not UNSET and name != after.name:
+        after = msgspec.structs.replace(after, name=validation.optional_name(name, "name"))
+    if email is not UNSET and email != after.email:
         after = msgspec.structs.replace(after, email=None if email is None else validation.email(email))
-    if phone is not UNSET:
-        after = msgspec.structs.replace(after, phone=validation.optional_text(phone, "phone", longest=64))
+    if phone is not UNSET and phone != after.phone:
+        after = msgspec.structs.replace(after, phone=validation.optional_name(phone, "phone", longest=64))
     fields = await assign(tx, FieldTarget.VISITOR, after.custom_fields, custom_fields or (), creating=before is None)
     after = msgspec.structs.replace(after, custom_fields=fields)
     if before is None:

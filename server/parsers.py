@@ -39,7 +39,8 @@ def number(lowest: float, highest: float) -> Parser:
             raise ValueError
         return value
 
-    return Parser(f"a number from {lowest:g} to {highest:g}", parse)
+    shown = [f"{bound:f}".rstrip("0").rstrip(".") for bound in (lowest, highest)]
+    return Parser(f"a number from {shown[0]} to {shown[1]}", parse)
 
 
 def one_of(enum: type[StrEnum]) -> Parser:

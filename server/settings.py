@@ -86,11 +86,12 @@ class Settings:
         10,
         integer(0, 10_000),
         "How often signing in may fail in five minutes, for one user from one address; ten times as often for one user "
-        "from all addresses, and for all users from one address. `0` is no limit. Counted by each process.",
+        "from all addresses, and for all users from one address. Addresses from which the user has signed in before "
+        "are not bound by what fails elsewhere. `0` is no limit. Counted by each process.",
     )
     event_retention_days: float = setting(
         7.0,
-        number(0.01, 3_650),
+        number(0.00001, 3_650),
         "How many days events are kept. A subscription cannot resume from a cursor older than that.",
     )
     log_level: LogLevel = setting(LogLevel.INFO, one_of(LogLevel), "How much to log.")

@@ -124,7 +124,9 @@ class UsernameTaken(Refused):
     code = "USERNAME_TAKEN"
 
     def __init__(self, username: str) -> None:
-        super().__init__(f"The username {shorten(username)} is taken (usernames are compared without case).")
+        super().__init__(
+            f"The username {shorten(username)} is taken (usernames are compared without case, and by their look)."
+        )
 
 
 class NotAnAgent(Refused):

@@ -58,6 +58,12 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         "users": (
             _FIELDS,
             _index("username", "usernameKey", unique=True),
+            _index(
+                "look",
+                "usernameLook",
+                unique=True,
+                partialFilterExpression={"usernameLook": {"$type": "string"}},
+            ),
             _index("email", "emailKeys", "_id"),
             _index("role", "roles", "_id"),
             _index("department", "agent.departmentIds", "_id"),

@@ -175,6 +175,8 @@ class User(Entity, frozen=True, kw_only=True):
     """A person, bot or app that can hold roles; an omnichannel agent if it has an agent profile."""
 
     username: str
+    #: What no two users share who were named since it is stored: usernames with the same look are taken for each other.
+    username_look: str | None = None
     name: str | None = None
     emails: tuple[str, ...] = ()
     type: UserType = UserType.USER

@@ -63,9 +63,15 @@ async def find_by_username(reader: Reader, username: str) -> User | None:
     return await entities.find_by(reader, KIND, "usernameKey", username.casefold())
 
 
-async def list_by_email(reader: Reader, email: str) -> list[User]:
-    """The users with that address, two at most: enough to know whether it is one's own."""
-    return await entities.list_all(reader, KIND, {"emailKeys": email.casefold()}, limit=2)
+async def list_by_username_keys(reader: Reader, keys: Iterable[str]) -> list[User]:
+    """The users whose case-folded username is one of these."""
+    return await entities.list_all(reader, KIND, {"usernameKey": {"$in": list(keys)}})
+
+
+async def list_by_email(reader: Reader, spellings: Iterable[str]) -> list[User]:
+    """The users with that address in one of these spellings, two at most: enough to know whether it is one's own."""
+    keys = [spelling.casefold() for spelling in spellings]
+    return await entities.list_all(reader, KIND, {"emailKeys": {"$in": keys}}, limit=2)
 
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> User | None:
@@ -138,7 +144,7 @@ def _tell(tx: Transaction, user: User, kinds: Sequence[type[UserFact]]) -> None:
 
 
 def _refusal(tx: Transaction, user: User, error: DuplicateKeyError) -> Exception:
-    if "usernameKey" in (error.details or {}).get("keyPattern", {}):
+    if {"usernameKey", "usernameLook"} & (error.details or {}).get("keyPattern", {}).keys():
         return UsernameTaken(user.username)
     return custom_fields.refusal(tx, "user", user.custom_fields, error)
 

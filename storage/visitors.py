@@ -33,9 +33,10 @@ async def find_by_token(reader: Reader, token: str) -> Visitor | None:
     return await entities.find_by(reader, KIND, "token", token)
 
 
-async def list_by_email(reader: Reader, email: str) -> list[Visitor]:
-    """The visitors with that address, two at most: enough to know whether it is one's own."""
-    return await entities.list_all(reader, KIND, {"emailKey": email.casefold()}, limit=2)
+async def list_by_email(reader: Reader, spellings: Iterable[str]) -> list[Visitor]:
+    """The visitors with that address in one of these spellings, two at most: enough to know whether it is one's own."""
+    keys = [spelling.casefold() for spelling in spellings]
+    return await entities.list_all(reader, KIND, {"emailKey": {"$in": keys}}, limit=2)
 
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> Visitor | None:

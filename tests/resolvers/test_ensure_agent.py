@@ -58,7 +58,7 @@ async def test_all_are_refused_when_the_username_is_another_users(world: World, 
     await define(world, "externalId", unique=True)
     await world.agent("anna")
 
-    message = 'The username "ANNA" is taken (usernames are compared without case).'
+    message = 'The username "ANNA" is taken (usernames are compared without case, and by their look).'
     async with refused(world, UsernameTaken, message):
         answers = await asyncio.gather(
             *(ensure((world, other)[n % 2], username="ANNA") for n in range(20)), return_exceptions=True

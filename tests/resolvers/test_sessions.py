@@ -1,12 +1,17 @@
 """Signing in, beside others who change what it depends on."""
 
+import asyncio
+import time
+from dataclasses import replace
+
 import argon2
 import pytest
 
 from resolvers import access, passwords, sessions, users
+from resolvers.hash_queue import AT_ONCE, WAITING, HashQueue, Lane
 from resolvers.sign_ins import SignIns
 from storage import tokens
-from storage.errors import RateLimited, Unauthenticated
+from storage.errors import Invalid, RateLimited, Unauthenticated, Unavailable
 from storage.transactions import Reader
 from tests.resolvers.worlds import World
 
@@ -17,11 +22,10 @@ async def test_login_and_a_new_password_do_not_both_come_true(world: World, monk
     user = await users.create_user(world.context, username="anna", password=OLD)
     verify = passwords.verify
 
-    async def verify_just_before_it_changes(reader: Reader, user_id: str | None, password: str) -> str | None:
-        found = await verify(reader, user_id, password)
-        if found is not None:
-            await users.update_user(world.context, user_id=user.id, password=NEW)
-        return found
+    async def verify_just_before_it_changes(queue: HashQueue, lane: Lane, kept: str | None, password: str) -> bool:
+        right = await verify(queue, lane, kept, password)
+        await users.update_user(world.context, user_id=user.id, password=NEW)
+        return right
 
     monkeypatch.setattr(passwords, "verify", verify_just_before_it_changes)
     with pytest.raises(Unauthenticated):
@@ -63,3 +67,95 @@ def test_whoever_does_not_exist_is_verified_at_the_same_cost() -> None:
     assert argon2.extract_parameters(passwords._NOBODY) == argon2.extract_parameters(hasher.hash("x"))
     with pytest.raises(argon2.exceptions.VerifyMismatchError):
         hasher.verify(passwords._NOBODY, "x")
+
+
+async def test_failing_database_is_not_a_wrong_password(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.services, "sign_ins", SignIns(1))
+    await users.create_user(world.context, username="dora", password=OLD)
+
+    async def fail(reader: Reader, user_id: str) -> str | None:
+        raise Unavailable("The database does not answer.", retryable=True)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(passwords, "find", fail)
+        for _ in range(15):
+            with pytest.raises(Unavailable):
+                await sessions.login(world.context, username="dora", password=OLD)
+
+    assert (await sessions.login(world.context, username="dora", password=OLD)).user.username == "dora"
+
+
+async def test_two_hundred_wrong_passwords_from_new_addresses_keep_nobody_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.services, "sign_ins", SignIns())
+    await users.create_user(world.context, username="emma", password=OLD)
+    await users.create_user(world.context, username="fritz", password=OLD)
+    matches = passwords._matches
+
+    def matches_as_slowly_as_outside_of_tests(kept: str, password: bytes) -> bool:
+        time.sleep(0.05)
+        return matches(kept, password)
+
+    monkeypatch.setattr(passwords, "_matches", matches_as_slowly_as_outside_of_tests)
+
+    async def attempt(username: str, password: str, address: str) -> str:
+        context = replace(world.context, address=address)
+        try:
+            await sessions.login(context, username=username, password=password)
+        except (Unauthenticated, RateLimited) as refusal:
+            return refusal.code
+        return "in"
+
+    attack = [
+        asyncio.create_task(attempt("emma", "wrong password", f"198.51.{number // 250}.{number % 250}"))
+        for number in range(200)
+    ]
+    await asyncio.sleep(0)
+    right = await asyncio.gather(
+        attempt("emma", OLD, "192.0.2.1"), attempt("fritz", OLD, "192.0.2.2"), attempt("fritz", OLD, "192.0.2.3")
+    )
+    outcomes = await asyncio.gather(*attack)
+
+    assert list(right) == ["in", "in", "in"]
+    assert set(outcomes) == {"UNAUTHENTICATED", "RATE_LIMITED"}
+    assert outcomes.count("UNAUTHENTICATED") <= AT_ONCE + 2 * WAITING
+
+
+@pytest.mark.parametrize(
+    ("kept", "given"), [("pass\u00e9word", "passe\u0301word"), ("\uff11\uff12345678", "12345678")], ids=ascii
+)
+async def test_password_is_the_same_in_every_form_of_unicode(world: World, kept: str, given: str) -> None:
+    await users.create_user(world.context, username="gerda", password=kept)
+    await users.create_user(world.context, username="hanna", password=given)
+
+    for username in ("gerda", "hanna"):
+        for password in (kept, given):
+            session = await sessions.login(world.context, username=username, password=password)
+            assert session.user.username == username
+    with pytest.raises(Unauthenticated):
+        await sessions.login(world.context, username="gerda", password="password")
+
+
+async def test_password_hashed_before_passwords_were_normalised_is_right_as_it_was_given(world: World) -> None:
+    user = await users.create_user(world.context, username="irma", password=OLD)
+    old = argon2.PasswordHasher().hash("passe\u0301word")
+    await world.services.storage.database["passwords"].update_one({"_id": user.id}, {"$set": {"hash": old}})
+
+    assert (await sessions.login(world.context, username="irma", password="passe\u0301word")).user.id == user.id
+
+
+@pytest.mark.parametrize("password", ["seven77", "x" * 257, "e\u0301" * 7, "x" * 5_000], ids=len)
+async def test_password_that_is_too_short_or_too_long_as_normalised_is_refused(world: World, password: str) -> None:
+    with pytest.raises(Invalid, match="password must have 8 to 256 characters"):
+        await users.create_user(world.context, username="jane", password=password)
+
+    assert await users.find_user(world.context, username="jane") is None
+
+
+async def test_longer_password_with_the_right_beginning_is_wrong(world: World) -> None:
+    await users.create_user(world.context, username="karl", password="x" * 256)
+
+    for wrong in ("x" * 257, "x" * 5_000):
+        with pytest.raises(Unauthenticated):
+            await sessions.login(world.context, username="karl", password=wrong)

@@ -1,10 +1,14 @@
 """How often signing in may fail."""
 
+import asyncio
+from contextlib import ExitStack, suppress
+
 import pytest
 
 from resolvers import sign_ins
+from resolvers.hash_queue import Lane
 from resolvers.sign_ins import BROADER, SignIns
-from storage.errors import RateLimited, Unauthenticated
+from storage.errors import RateLimited, Unauthenticated, Unavailable
 
 
 def fail(attempts: SignIns, username: str = "ann", address: str = "192.0.2.1") -> None:
@@ -76,3 +80,59 @@ def test_without_a_number_there_is_no_limit() -> None:
 
     for _ in range(100):
         fail(attempts)
+
+
+def test_only_a_wrong_password_counts() -> None:
+    attempts = SignIns(1)
+
+    for error in (Unavailable("The database does not answer.", retryable=True), asyncio.CancelledError(), OSError()):
+        with pytest.raises(type(error)), attempts.attempt("ann", "192.0.2.1"):
+            raise error
+
+    fail(attempts)
+
+
+def test_attempts_under_way_count_for_one_user_and_address_alone() -> None:
+    attempts = SignIns(1)
+
+    with ExitStack() as under_way:
+        for number in range(BROADER * 2):
+            under_way.enter_context(attempts.attempt("ann", f"192.0.2.{number}"))
+        assert refused(attempts, address="192.0.2.1")
+        fail(attempts, address="198.51.100.1")
+
+
+def test_address_from_which_a_user_signed_in_is_not_locked_out_by_others() -> None:
+    attempts = SignIns(1)
+    with attempts.attempt("ann", "192.0.2.1"):
+        pass
+    for number in range(BROADER):
+        fail(attempts, address=f"198.51.100.{number}")
+
+    refused(attempts, address="203.0.113.1")
+    with attempts.attempt("ann", "192.0.2.1") as lane:
+        assert lane is Lane.KNOWN
+
+
+def test_lane_is_that_of_what_was_wrong_of_late() -> None:
+    moment = 0.0
+    attempts = SignIns(3, clock=lambda: moment)
+
+    def lane(username: str, address: str) -> Lane:
+        """Of an attempt that comes to nothing."""
+        with suppress(OSError), attempts.attempt(username, address) as found:
+            raise OSError
+        return found
+
+    assert lane("ben", "192.0.2.9") is Lane.NEW
+    with attempts.attempt("ben", "192.0.2.9"):
+        pass
+    assert lane("ben", "192.0.2.9") is Lane.KNOWN
+    fail(attempts, "ann", "192.0.2.1")
+    assert lane("ann", "192.0.2.2") is Lane.DOUBTFUL
+    assert lane("cat", "192.0.2.1") is Lane.DOUBTFUL
+    assert lane("dan", "192.0.2.3") is Lane.NEW
+    fail(attempts, "ben", "192.0.2.9")
+    assert lane("ben", "192.0.2.9") is Lane.DOUBTFUL
+    moment = sign_ins.SECONDS + 1.0
+    assert lane("ann", "192.0.2.4") is Lane.NEW

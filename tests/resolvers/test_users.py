@@ -71,12 +71,7 @@ async def test_a_user_needs_nothing_but_a_username(world: World) -> None:
         ({"username": "x" * 65}, "username must have 1 to 64 characters; this one has 65.", "username"),
         (
             {"username": "a b"},
-            'username must not hold white space or control characters: "a b".',
-            "username",
-        ),
-        (
-            {"username": "a\0"},
-            'username must not hold white space or control characters: "a\\u0000".',
+            'username must not contain white space: "a b".',
             "username",
         ),
         (
@@ -150,7 +145,7 @@ async def test_a_unique_value_is_held_once(world: World) -> None:
 async def test_a_username_is_taken_without_case(world: World) -> None:
     await create(world, "Straße")
 
-    message = 'The username "STRASSE" is taken (usernames are compared without case).'
+    message = 'The username "STRASSE" is taken (usernames are compared without case, and by their look).'
     async with refused(world, UsernameTaken, message):
         await create(world, "STRASSE")
 
@@ -239,7 +234,7 @@ async def test_a_freed_username_can_be_taken(world: World) -> None:
         (
             {"username": "BERT"},
             UsernameTaken,
-            'The username "BERT" is taken (usernames are compared without case).',
+            'The username "BERT" is taken (usernames are compared without case, and by their look).',
             {},
         ),
         (

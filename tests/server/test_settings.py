@@ -99,7 +99,7 @@ def test_variables_are_read() -> None:
         (
             "EVENT_RETENTION_DAYS",
             "nan",
-            'SWITCHBOARD_EVENT_RETENTION_DAYS must be a number from 0.01 to 3650, not "nan".',
+            'SWITCHBOARD_EVENT_RETENTION_DAYS must be a number from 0.00001 to 3650, not "nan".',
         ),
         ("LOG_LEVEL", "loud\n", 'SWITCHBOARD_LOG_LEVEL must be one of debug, info, warning, error, not "loud".'),
         (

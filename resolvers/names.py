@@ -1,0 +1,120 @@
+"""Names: which characters they take, the form in which they are stored, and which of two look alike.
+
+A name is whatever people or programs tell one thing from another by: usernames, emails, tokens of visitors, names of
+roles, departments, apps and consumers, tags. docs/reference/names.md states the rules for users.
+"""
+
+import unicodedata
+from functools import cache
+
+from storage.errors import Invalid
+
+#: Unicode's Default_Ignorable_Code_Point, and other characters that leave no mark. Bidirectional controls are included.
+_INVISIBLE = frozenset(
+    code
+    for first, last in (
+        (0x00AD, 0x00AD),
+        (0x034F, 0x034F),
+        (0x061C, 0x061C),
+        (0x115F, 0x1160),
+        (0x17B4, 0x17B5),
+        (0x180B, 0x180F),
+        (0x200B, 0x200F),
+        (0x2028, 0x202E),
+        (0x2060, 0x206F),
+        (0x2800, 0x2800),
+        (0x3164, 0x3164),
+        (0xFE00, 0xFE0F),
+        (0xFEFF, 0xFEFF),
+        (0xFFA0, 0xFFA0),
+        (0xFFF0, 0xFFFB),
+        (0x1BCA0, 0x1BCA3),
+        (0x1D173, 0x1D17A),
+        (0xE0000, 0xE0FFF),
+    )
+    for code in range(first, last + 1)
+)
+_JOINERS = "\u200c\u200d"
+_EMOJI_STYLE = "\ufe0f"
+_VIRAMA = 9
+#: Scripts whose letters a joiner shapes, as the names of their characters begin.
+_SHAPED = ("ARABIC", "SYRIAC", "MONGOLIAN", "NKO", "MANDAIC", "PHAGS-PA", "MANICHAEAN", "ADLAM")
+
+
+def normalised(name: str) -> str:
+    """The name in NFC, the form in which names are stored."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def forms(name: str) -> tuple[str, ...]:
+    """The spellings under which a name may be stored: NFC first; the others are older than that rule."""
+    if name.isascii():
+        return (name,)
+    return tuple(dict.fromkeys((normalised(name), name, unicodedata.normalize("NFD", name))))
+
+
+def check(name: str, key: str) -> None:
+    """Raise Invalid for a character that is invisible, a control character, or changes the direction of writing."""
+    if name.isascii() and name.isprintable():
+        return
+    for index, character in enumerate(name):
+        code = ord(character)
+        control = unicodedata.category(character) == "Cc"
+        if control or (code in _INVISIBLE and not _shapes(name, index)):
+            called = "a control character" if control else unicodedata.name(character, "an invisible character")
+            raise Invalid(
+                f"{key} must not contain U+{code:04X} ({called}), which is character {index + 1} of it: names take no "
+                "invisible, bidirectional or control characters.",
+                key=key,
+            )
+
+
+def _shapes(name: str, index: int) -> bool:
+    """Whether an invisible character changes how its neighbours look, as in Persian, in Hindi, and in emoji."""
+    character, before, after = name[index], name[index - 1 : index], name[index + 1 : index + 2]
+    if not before:
+        return False
+    if character == _EMOJI_STYLE:
+        return unicodedata.category(before) == "So" or before in "#*0123456789‼⁉↔"
+    if character not in _JOINERS or not after:
+        return False
+    if unicodedata.combining(before) == _VIRAMA:
+        return True
+    if _shaped(before) and _shaped(after):
+        return True
+    emoji = unicodedata.category(before) in ("So", "Sk") or before == _EMOJI_STYLE
+    return character == "\u200d" and emoji and unicodedata.category(after) == "So"
+
+
+def _shaped(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(_SHAPED)
+
+
+# ---------------------------------------------------------------- look-alikes
+
+
+def look(name: str) -> str:
+    """What is the same for two names that differ, if at all, in case and in letters of other scripts that look alike.
+
+    A letter outside of ASCII is replaced by the ASCII letter that Unicode's table of confusables (UTS 39) gives for it.
+    ASCII letters stand for themselves: `paul1` and `paull` are two names.
+    """
+    if name.isascii():
+        return name.casefold()
+    visible = "".join(character for character in name if ord(character) not in _INVISIBLE)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
+    return folded.translate(_ascii_twins()).casefold()
+
+
+@cache
+def _ascii_twins() -> dict[int, str]:
+    # Read when it is first needed: the table takes a tenth of a second to load, and most deployments never need it.
+    from confusable_homoglyphs.confusables import confusables_data  # type: ignore[import-untyped]
+
+    twins = {}
+    for character, alike in confusables_data.items():
+        if len(character) == 1 and not character.isascii():
+            ascii_alike = next((one["c"] for one in alike if one["c"].isascii()), None)
+            if ascii_alike is not None:
+                twins[ord(character)] = ascii_alike
+    return twins
