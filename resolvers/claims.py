@@ -98,7 +98,7 @@ async def _others_come_first(change: Change, room: WaitingRoom, agent: User) -> 
         sources.automatic & pools,
         overdue=sources.overdue,
         only_agents=dict.fromkeys(pools, agent.id),
-        excluding=room.id,
+        excluding=[room.id],
         limit=1,
     )
     return any(other.place < room.place for other in first)

@@ -1,11 +1,13 @@
 """Serving rooms that wait, whenever capacity may have appeared; claiming for a room on its way in is in claims.py."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from resolvers import routing
+from resolvers.batch_sizes import BatchSize, SetAside
 from resolvers.claims import SPARE_CANDIDATES, Sources, list_tiers, works_in
 from resolvers.context import Context, Services
 from resolvers.room_changes import RoomChange
@@ -17,8 +19,12 @@ from storage.facts import AssignmentCause
 from storage.records import Candidate, Department, RoomSnapshot, RoutingMethod, WaitingRoom
 from storage.transactions import Transaction
 
+logger = logging.getLogger(__name__)
+
 #: Rooms that are assigned in one transaction: as many as keep others waiting for some 50 ms.
 BATCH = 50
+#: Bytes that they may take with everybody around them. MongoDB refuses a transaction that takes much of its cache.
+BATCH_BYTES = 4 * 1024 * 1024
 #: How long a room can wait beside a free agent when the process that should have served it died.
 PATROL_SECONDS = 1.0
 #: Looks at the queue in a row from which nothing comes before others have their turn.
@@ -44,6 +50,8 @@ class Queue:
         self._services = services
         self._storage = services.storage
         self._moved = asyncio.Event()
+        self._batch = BatchSize(BATCH)
+        self._set_aside = SetAside()
 
     def moved(self) -> None:
         """Something changed that may let a waiting room be served."""
@@ -75,12 +83,17 @@ class Queue:
                 break
             open_to = Sources.of(known, default=self._services.routing.method, moment=moment).within(pools)
             waiting = await rooms.list_waiting(
-                reader, open_to.automatic, overdue=open_to.overdue, only_agents=pools, limit=BATCH
+                reader,
+                open_to.automatic,
+                overdue=open_to.overdue,
+                only_agents=pools,
+                excluding=self._set_aside.names(),
+                limit=self._batch.current,
             )
             if not waiting:
                 break
             plans = await self._plan(waiting, {one.id: one for one in known}, moment=moment)
-            served = await self._assign(plans) if plans else 0
+            served = await self._try_to_assign(plans) if plans else 0
             fruitless = 0 if served else fruitless + 1
         next_overdue = await rooms.next_external_until(reader, after=moment)
         return PATROL_SECONDS if next_overdue is None else max(0.0, (next_overdue - now()).total_seconds())
@@ -110,6 +123,29 @@ class Queue:
         room = WaitingRoom.of(snapshot.room)
         return room == plan.room and self._method(room, snapshot.department, moment) is plan.method
 
+    async def _try_to_assign(self, plans: Sequence[Plan]) -> int:
+        """Assign these rooms, and how many those were. When that fails, the next batch is half as large; a room that
+        cannot be assigned alone is left out for a while, so that it keeps no other room waiting."""
+        try:
+            served = await self._assign(plans)
+        except Exception as error:
+            if not self._storage.database.has_primary:
+                raise
+            self._batch.failed(len(plans))
+            if len(plans) == 1:
+                room_id = plans[0].room.id
+                pause = self._set_aside.add(room_id)
+                logger.error(
+                    "The room %s could not be assigned and is left out for %.0f seconds: %s: %s",
+                    room_id,
+                    pause,
+                    type(error).__name__,
+                    error,
+                )
+            return 0
+        self._batch.succeeded()
+        return served
+
     async def _assign(self, plans: Sequence[Plan]) -> int:
         """Assign all of these rooms that still wait to those agents that still can, and how many those were."""
         agent_ids = sorted({plan.candidate.id for plan in plans})
@@ -120,12 +156,14 @@ class Queue:
             # In order, because others who do the same at the same time would otherwise wait for each other.
             for agent_id in agent_ids:
                 await tx.take_turn("user", agent_id)
-            snapshots = await rooms.get_snapshots(tx, [plan.room.id for plan in plans])
+            snapshots = await rooms.get_first_snapshots(tx, [plan.room.id for plan in plans], size=BATCH_BYTES)
             before = await users.get_many(tx, agent_ids)
             agents = dict(before)
             changes: list[RoomChange] = []
             for plan in plans:
-                snapshot, agent = snapshots.get(plan.room.id), agents.get(plan.candidate.id)
+                if plan.room.id not in snapshots:
+                    break  # the rest is for the next transaction
+                snapshot, agent = snapshots[plan.room.id], agents.get(plan.candidate.id)
                 if snapshot is None or not self._holds(plan, snapshot, tx.now):
                     continue
                 if agent is None or not accepts_rooms(agent) or not works_in(agent, plan.room.department_id):

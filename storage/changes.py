@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pymongo.errors import PyMongoError
 
 from storage.catalog import Catalog
-from storage.database import Database, passing
+from storage.database import Database, passing, too_large
 from storage.errors import SwitchboardError, Unavailable
 from storage.facts import Fact, FieldFact
 from storage.outbox import Appender
@@ -34,6 +34,8 @@ DRAIN_SECONDS = 1.0
 #: How long a caller waits for what its change did beside transactions to be undone, which goes on without it.
 UNDO_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 0.002
+#: Attempts at a change that the database finds too large for its cache, which may be full of others' changes.
+TOO_LARGE_ATTEMPTS = 3
 LONGEST_PAUSE_SECONDS = 0.2
 
 
@@ -190,6 +192,11 @@ class Changes:
                 progress.committing = False
                 if not passing(error):
                     raise
+                if attempt >= TOO_LARGE_ATTEMPTS and too_large(error):
+                    raise Unavailable(
+                        "The change is larger than the database can take in one transaction now; nothing was changed.",
+                        retryable=True,
+                    ) from error
                 if loop.time() > progress.deadline:
                     raise Unavailable(
                         "The database did not answer in time; nothing was changed.", retryable=True

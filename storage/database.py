@@ -206,6 +206,12 @@ def passing(error: PyMongoError) -> bool:
     )
 
 
+def too_large(error: PyMongoError) -> bool:
+    """Whether a transaction took more of the database's cache than one may."""
+    details = error.details if isinstance(error, OperationFailure) else None
+    return details is not None and details.get("codeName") == "TransactionTooLargeForCache"
+
+
 def interrupted(error: PyMongoError) -> bool:
     """Whether somebody ended the session in the middle of it: another process, that took this one for dead."""
     return isinstance(error, OperationFailure) and error.code == INTERRUPTED

@@ -202,7 +202,7 @@ async def list_waiting(
     *,
     overdue: Sequence[Overdue] = (),
     only_agents: Mapping[str | None, str | None] = MappingProxyType({}),
-    excluding: str | None = None,
+    excluding: Sequence[str] = (),
     limit: int = 0,
 ) -> list[WaitingRoom]:
     """The rooms that wait in these departments (None: without department) and those overdue, in WAITING_ORDER.
@@ -217,7 +217,7 @@ async def list_waiting(
         if one.waiting_since is not None:
             choices.append({**rooms, "externalUntil": None, "queuedAt": {"$lte": one.waiting_since}})
     query: Document = choices[0] if len(choices) == 1 else {"$or": choices}
-    excluded: list[Document] = [] if excluding is None else [{"_id": excluding}]
+    excluded: list[Document] = [{"_id": {"$in": list(excluding)}}] if excluding else []
     pools_of: dict[str, list[str | None]] = defaultdict(list)
     for pool, agent_id in only_agents.items():
         if agent_id is not None:
