@@ -13,7 +13,8 @@ from importlib.metadata import version
 from types import FrameType
 from typing import Never
 
-from server.commands import COMMANDS, Command, CommandError
+from server.command import Command, CommandError
+from server.commands import COMMANDS
 from server.serving import ENDING
 from server.settings import SettingError, Settings, parse_setting, read_settings, unknown_variables, variable
 from storage.deployments import DeploymentError

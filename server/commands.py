@@ -5,44 +5,14 @@ import asyncio
 import difflib
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from resolvers import access
 from server import demo
-from server.operators import create_app, verify_counts
+from server.account_commands import ACCOUNT_COMMANDS
+from server.command import OK, Command, CommandError, add_data_dir, add_setting, existing_database, require_data
+from server.operators import verify_counts
 from server.serving import ServingError, deployment, serve
-from server.settings import Settings, variable
-
-OK = 0
-
-
-class CommandError(Exception):
-    """The command cannot do what was asked; the message is one line that says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One word after `switchboard`."""
-
-    name: str
-    summary: str
-    #: What --help says: what it does and when one wants it, then examples.
-    description: str
-    examples: str
-    configure: Callable[[argparse.ArgumentParser], None]
-    #: Does it, and returns the exit code.
-    run: Callable[[argparse.Namespace, Settings], int]
-
-
-def add_setting(parser: argparse.ArgumentParser, name: str, metavar: str, meaning: str) -> None:
-    parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=f"{meaning} [{variable(name)}]")
-
-
-def add_data_dir(parser: argparse.ArgumentParser) -> None:
-    add_setting(parser, "data_dir", "FOLDER", "where the embedded MongoDB keeps its data; ./data by default")
-
+from server.settings import Settings
 
 # ---------------------------------------------------------------- serve
 
@@ -70,33 +40,13 @@ def run_serve(given: argparse.Namespace, settings: Settings) -> int:
 def run_mongod(given: argparse.Namespace, settings: Settings) -> int:
     if settings.mongodb_uri is not None:
         raise CommandError("SWITCHBOARD_MONGODB_URI is set, so there is no embedded MongoDB to run.")
+    require_data(settings)
     try:
         with deployment(settings) as uri:
             print(uri, flush=True)
             signal.pause()
     except KeyboardInterrupt:
         pass
-    return OK
-
-
-# ---------------------------------------------------------------- create-app
-
-
-def configure_create_app(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="what people call the app")
-    parser.add_argument("--scopes", metavar="A,B,...", required=True, help="what it may do, separated by commas")
-    add_data_dir(parser)
-
-
-def run_create_app(given: argparse.Namespace, settings: Settings) -> int:
-    scopes = [scope.strip() for scope in given.scopes.split(",") if scope.strip()]
-    with deployment(settings, share=True) as uri:
-        created = asyncio.run(create_app(uri, settings.database, name=given.name, scopes=scopes))
-    print(
-        f"The app {created.app.name} may {', '.join(created.app.scopes)}. Its token is shown this once:",
-        file=sys.stderr,
-    )
-    print(created.token)
     return OK
 
 
@@ -109,7 +59,7 @@ def configure_verify_counts(parser: argparse.ArgumentParser) -> None:
 
 
 def run_verify_counts(given: argparse.Namespace, settings: Settings) -> int:
-    with deployment(settings, share=True) as uri:
+    with existing_database(settings) as uri:
         drifts = asyncio.run(verify_counts(uri, settings.database, repair=given.repair))
     for drift in drifts:
         assert drift.agent.agent is not None
@@ -194,9 +144,9 @@ COMMANDS = (
         name="mongod",
         summary="run the embedded MongoDB alone, to look into the data",
         description="""
-            Starts the embedded MongoDB without the server, prints its URI, and ends it on Ctrl-C. For mongosh, for
-            backups with mongodump, and for other tools. While a server runs on the same data folder this is refused:
-            its MongoDB is running already.
+            Starts the embedded MongoDB of a server that is not running, prints its URI, and ends it on Ctrl-C. For
+            mongosh, for backups with mongodump, and for other tools. Where no server has run it creates nothing. While
+            a server runs on the same data folder this is refused: its MongoDB is running already.
         """,
         examples="""
             switchboard mongod
@@ -205,23 +155,7 @@ COMMANDS = (
         configure=add_data_dir,
         run=run_mongod,
     ),
-    Command(
-        name="create-app",
-        summary="create an app and print its token",
-        description=f"""
-            Creates an app, an outside program with a token of its own, and prints that token, this once. It works
-            beside a running server, with the MongoDB that the settings name or the embedded one. The message goes to
-            stderr and the token to stdout, so that scripts can keep it.
-
-            The scopes are {", ".join(access.SCOPES)}.
-        """,
-        examples="""
-            switchboard create-app dashboard --scopes rooms:read,users:read,events:read
-            TOKEN=$(switchboard create-app crm --scopes rooms:assign,users:write,agents:write)
-        """,
-        configure=configure_create_app,
-        run=run_create_app,
-    ),
+    *ACCOUNT_COMMANDS,
     Command(
         name="verify-counts",
         summary="check that every agent's openRoomCount is right",

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from resolvers import access, apps, counts
+from resolvers import access, apps, counts, users
 from resolvers.access import Caller
 from resolvers.context import Context, Services
-from storage.records import SYSTEM
+from storage.records import SYSTEM, App, User
 from storage.storage import Storage
 
 
@@ -16,10 +16,39 @@ async def create_app(uri: str, database: str, *, name: str, scopes: Sequence[str
         return await apps.create_app(context, name=name, scopes=scopes)
 
 
+async def list_apps(uri: str, database: str) -> list[App]:
+    """All apps in the order they were created, revoked ones included."""
+    async with operator(uri, database) as context:
+        return await apps.list_apps(context)
+
+
+async def rotate_app_token(uri: str, database: str, *, app_id: str, overlap_seconds: int = 0) -> apps.AppWithToken:
+    """Give an app a new token. Raises Invalid."""
+    async with operator(uri, database) as context:
+        return await apps.rotate_app_token(context, app_id=app_id, overlap_seconds=overlap_seconds)
+
+
 async def revoke_app(uri: str, database: str, *, app_id: str) -> None:
     """End an app and everything that is open in its name."""
     async with operator(uri, database) as context:
         await apps.revoke_app(context, app_id=app_id)
+
+
+async def create_user(
+    uri: str,
+    database: str,
+    *,
+    username: str,
+    name: str | None,
+    emails: Sequence[str],
+    roles: Sequence[str],
+    password: str | None,
+) -> User:
+    """Create a user. Raises Invalid, UsernameTaken or UnknownRole."""
+    async with operator(uri, database) as context:
+        return await users.create_user(
+            context, username=username, name=name, emails=emails, roles=roles, password=password
+        )
 
 
 async def verify_counts(uri: str, database: str, *, repair: bool) -> list[counts.Drift]:

@@ -73,6 +73,12 @@ def client_of(uri: str, answer_ms: int) -> MongoClient[dict[str, Any]]:
     return client
 
 
+def holds(uri: str, database: str, collection: str, id: str, *, answer_ms: int = ANSWER_MS) -> bool:
+    """Whether the collection holds a document of that id. Creates nothing."""
+    with client_of(uri, answer_ms) as client:
+        return client[database][collection].find_one({"_id": id}, {"_id": 1}) is not None
+
+
 @contextmanager
 def usable(uri: str) -> Iterator[None]:
     """Raises DeploymentError for whatever of the driver's comes out of the block, which uses the database at `uri`."""

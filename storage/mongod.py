@@ -154,6 +154,11 @@ def node_config(node: Node) -> dict[str, Any] | None:
         return config
 
 
+def has_data(folder: Path) -> bool:
+    """Whether a mongod has ever run on this folder."""
+    return (folder.resolve() / "node-0" / "WiredTiger").exists()
+
+
 def running_uri(folder: Path) -> str | None:
     """The URI of the one-node replica set that another program runs on this folder now, if there is one."""
     node = folder.resolve() / "node-0"
