@@ -39,13 +39,17 @@ class Roster:
         self._claims: Counter[str] = Counter()
         self._waiting: dict[str, Pool] = {}
         self._waiting_in: Counter[Pool] = Counter()
-        #: Rooms that were heard of while the roster is loaded.
+        #: Rooms and users that were heard of while the roster is loaded.
         self._heard_of: set[str] | None = None
 
     async def load(self, reader: Reader) -> None:
-        """Take in what the database holds; what is heard meanwhile is newer."""
+        """Take in what the database holds, and forget what it does not; what is heard meanwhile is newer."""
         self._heard_of = set()
-        for user in await users.list_agents(reader):
+        known_before = set(self._users)
+        agents = await users.list_agents(reader)
+        for user_id in known_before - {user.id for user in agents} - self._heard_of:
+            self._forget(user_id)
+        for user in agents:
             self._note(user)
         waiting = {room.id: room.department_id for room in await rooms.list_waiting(reader, None)}
         for room_id in waiting.keys() | self._waiting.keys():
@@ -128,6 +132,8 @@ class Roster:
     # ---------------------------------------------------------------- what is known
 
     def _note(self, user: User) -> None:
+        if self._heard_of is not None:
+            self._heard_of.add(user.id)
         known = self._users.get(user.id)
         if known is None and user.agent is None:
             return
@@ -137,6 +143,10 @@ class Roster:
             self._place(known, _remove)
         self._users[user.id] = user
         self._place(user, insort)
+
+    def _forget(self, user_id: str) -> None:
+        """The user is no agent any more, or removed, and no fact that is still kept tells of it."""
+        self._place(self._users.pop(user_id), _remove)
 
     def _place(self, user: User, put: Callable[[list[Place], Place], None]) -> None:
         agent = user.agent

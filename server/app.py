@@ -93,6 +93,10 @@ async def ready(request: Request) -> Response:
         }
         for one in failures
     ]
+    problems += [
+        {"problem": "records cannot be decoded by this version", "collection": collection, "records": count}
+        for collection, count in opened.storage.database.undecodable.counts.items()
+    ]
     if (ahead := opened.storage.database.clock.difference) is not None:
         problems.append({"problem": "clock differs from the database's", "seconds": round(ahead.total_seconds(), 1)})
     if stopped := [one.name for one in failures if one.prevents_serving]:

@@ -120,5 +120,11 @@ async def _serve(bound: socket.socket, uri: str, settings: Settings, parent: Con
 
     async with start_services(uri, settings) as (services, admin_token):
         # The parent never says anything: there is something to read when it is no more.
-        asyncio.get_running_loop().add_reader(parent.fileno(), os.kill, os.getpid(), signal.SIGTERM)
+        asyncio.get_running_loop().add_reader(parent.fileno(), parent_gone, parent.fileno())
         await run_app(create_app(services, settings), bound, settings, lambda: parent.send(admin_token))
+
+
+def parent_gone(link: int) -> None:
+    """End this process, once: a closed pipe can be read for ever, and the loop would do nothing else until the end."""
+    asyncio.get_running_loop().remove_reader(link)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -19,6 +19,8 @@ class Catalog:
         self._by_id: dict[str, FieldDefinition] = {}
         self._by_key: dict[FieldTarget, dict[str, FieldDefinition]] = {target: {} for target in FieldTarget}
         self._gone: set[str] = set()
+        #: The definitions that this process cannot decode. It neither shows nor changes their values.
+        self.undecodable: frozenset[str] = frozenset()
         self._reading = asyncio.Lock()
         #: What was heard while the definitions were being read, which may be newer than what that read saw.
         self._heard: list[FieldFact] = []
@@ -74,8 +76,17 @@ class Catalog:
             # Before the definitions, which may be newer than the epoch but never older.
             current_rules = await rules.read(self._database)
             documents = await self._definitions.find({}).to_list(None)
-            current: list[FieldDefinition] = [to_record(document, FieldDefinition) for document in documents]
-            self._know({one.id: one for one in current if one.id not in self._gone})
+            ids = frozenset(str(document["_id"]) for document in documents)
+            current: list[FieldDefinition] = self._database.undecodable.decode(
+                "custom_fields", documents, lambda document: to_record(document, FieldDefinition)
+            )
+            # What is to become of a definition is as much of it as what it is.
+            known = {one.id: one for one in current if one.id not in {*self._gone, *current_rules.undecodable}}
+            undecodable = ids - known.keys() - self._gone
+            if undecodable != self.undecodable:
+                self.undecodable = undecodable
+                self.revision += 1
+            self._know(known)
             for fact in self._heard:
                 self._take_in(fact)
             if self._coming != current_rules.coming:
@@ -89,10 +100,11 @@ class Catalog:
         A document may hold the value of a field that another process defined a moment ago. Reading it as if the field
         did not exist, and writing it back, would lose the value.
         """
-        unknown = {one for one in definition_ids if one not in self._by_id and one not in self._gone}
+        known = (self._by_id, self._gone, self.undecodable)
+        unknown = {one for one in definition_ids if not any(one in ids for ids in known)}
         if unknown:
             await self.refresh()
-            self._gone.update(unknown - self._by_id.keys())
+            self._gone.update(unknown - self._by_id.keys() - self.undecodable)
 
     def hear(self, fact: FieldFact) -> None:
         """Take in what a fact says, unless something newer is known."""

@@ -29,7 +29,7 @@ async def get(reader: Reader, definition_id: str) -> FieldDefinition:
 async def list_all(reader: Reader, target: FieldTarget | None = None) -> list[FieldDefinition]:
     """All definitions, or those of one target, in the order they were defined."""
     query: Document = {} if target is None else {"target": target.value}
-    return await entities.list_all(reader, KIND, query)
+    return await entities.list_all(reader, KIND, query, step_around=True)
 
 
 async def insert(tx: Transaction, definition: FieldDefinition) -> FieldDefinition:

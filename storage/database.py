@@ -21,6 +21,7 @@ from ulid import ULID
 from storage.clock import Clock
 from storage.errors import Unavailable
 from storage.lookups import Desk
+from storage.undecodable import Undecodable
 
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = AsyncIOMotorCollection[Document]
@@ -102,6 +103,7 @@ class Database:
         self, uri: str, name: str, *, listeners: tuple[CommandListener, ...] = (), clock: Clock | None = None
     ) -> None:
         self.clock = clock or Clock()
+        self.undecodable = Undecodable()
         self.client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
             uri, **CONNECTION_OPTIONS, event_listeners=list(listeners)
         )

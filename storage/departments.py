@@ -21,7 +21,7 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Department]:
 
 async def list_all(reader: Reader) -> list[Department]:
     """All departments, in the order they were created."""
-    return await entities.list_all(reader, KIND, {})
+    return await entities.list_all(reader, KIND, {}, step_around=True)
 
 
 async def insert(tx: Transaction, department: Department) -> Department:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from pymongo import ASCENDING, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from storage import field_values, sizes
 from storage.database import ONE_BATCH, Document, to_document, to_record
@@ -20,6 +20,8 @@ from storage.records import Entity, FieldTarget
 from storage.transactions import Conflict, Reader, Transaction
 
 E = TypeVar("E", bound=Entity)
+
+DUPLICATE_KEY = 11_000
 
 
 class Kind(Generic[E]):
@@ -71,11 +73,16 @@ def _to_write(tx: Transaction, kind: Kind[E], entity: E, before: E | None = None
     return document
 
 
-async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document]) -> list[E]:
+async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document], *, step_around: bool = False) -> list[E]:
+    """The entities. With `step_around`, those that cannot be decoded are noted and left out (undecodable.py)."""
     if kind.target is not None:
         await reader.catalog.learn(one for document in documents for one in document["fields"])
         for document in documents:
             document["customFields"] = field_values.decode(document["fields"], reader.catalog.by_id)
+    if step_around:
+        return reader.database.undecodable.decode(
+            kind.collection, documents, lambda document: to_record(document, kind.record)
+        )
     return [to_record(document, kind.record) for document in documents]
 
 
@@ -129,12 +136,16 @@ async def list_all(
     *,
     sort: Sequence[tuple[str, int]] = (("_id", ASCENDING),),
     limit: int = 0,
+    step_around: bool = False,
 ) -> list[E]:
-    """The entities that match, up to `limit` of them if it is not 0; in the order of their creation by default."""
+    """The entities that match, up to `limit` of them if it is not 0; in the order of their creation by default.
+
+    With `step_around`, without those that cannot be decoded.
+    """
     cursor = reader.collection(kind.collection).find(
         query, sort=list(sort), limit=limit, batch_size=ONE_BATCH, session=await reader.reading()
     )
-    return await decode(reader, kind, await cursor.to_list(limit or None))
+    return await decode(reader, kind, await cursor.to_list(limit or None), step_around=step_around)
 
 
 #: What to raise when a unique index refused a document.
@@ -162,12 +173,11 @@ async def replace(
     `after` came from `before`, perhaps by steps that facts told of: its version is the newest there was so far.
     """
     after = msgspec.structs.replace(after, version=after.version + 1, fact_count=before.fact_count + facts)
-    document, collection = _to_write(tx, kind, after, before), tx.collection(kind.collection).delegate
-    known = {"_id": before.id, "version": before.version}
+    collection, replacement = tx.collection(kind.collection).delegate, _replacement(tx, kind, before, after)
 
     def write(session: ClientSession) -> None:
         with _refused(refusal):
-            if collection.replace_one(known, document, session=session).matched_count == 0:
+            if collection.bulk_write([replacement], session=session).matched_count == 0:
                 raise Conflict
 
     tx.write(write)
@@ -185,12 +195,25 @@ async def replace_many(tx: Transaction, kind: Kind[E], changes: Sequence[tuple[E
         msgspec.structs.replace(after, version=after.version + 1, fact_count=before.fact_count + facts)
         for before, after, facts in changes
     ]
-    writes = [
-        ReplaceOne({"_id": before.id, "version": before.version}, _to_write(tx, kind, result, before))
-        for (before, _, _), result in zip(changes, results, strict=True)
-    ]
+    writes = [_replacement(tx, kind, before, result) for (before, _, _), result in zip(changes, results, strict=True)]
     update_many(tx, kind, writes)
     return results
+
+
+def _replacement(tx: Transaction, kind: Kind[E], before: E, after: E) -> ReplaceOne[Document] | UpdateOne:
+    """How the document of `before`, if it is still that, becomes that of `after`.
+
+    Values of custom fields whose definitions this process cannot decode are in neither record. They stay.
+    """
+    known, document = {"_id": before.id, "version": before.version}, _to_write(tx, kind, after, before)
+    if kind.target is None or not tx.catalog.undecodable:
+        return ReplaceOne(known, document)
+    fields, attrs = field_values.kept(tx.catalog.undecodable, field_values.contexts_of(after))
+    merged = {
+        "fields": {"$mergeObjects": [{"$literal": document["fields"]}, fields]},
+        "attrs": {"$concatArrays": [{"$literal": document["attrs"]}, attrs]},
+    }
+    return UpdateOne(known, [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, merged]}}])
 
 
 def update_many(tx: Transaction, kind: Kind[Any], writes: Sequence[ReplaceOne[Document] | UpdateOne]) -> None:
@@ -224,3 +247,8 @@ def _refused(refusal: Refusal | None) -> Iterator[None]:
         if refusal is None:
             raise
         raise refusal(error) from None
+    except BulkWriteError as error:
+        first: Document = (error.details.get("writeErrors") or [{}])[0]
+        if refusal is None or first.get("code") != DUPLICATE_KEY:
+            raise
+        raise refusal(DuplicateKeyError(str(first["errmsg"]), DUPLICATE_KEY, first)) from None

@@ -5,9 +5,10 @@ a field (a role, a status, a department), so that one compound index finds both 
 here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from storage.database import Document
 from storage.records import Entity, FieldDefinition, FieldValue, Room, User
 
 #: The context that every entry has.
@@ -48,6 +49,16 @@ def decode(fields: Mapping[str, Any], definitions: Definitions) -> dict[str, Fie
     """A record's custom fields by key, from a document's `fields`. Values whose definition is gone are left out."""
     known = ((definitions.get(definition_id), value) for definition_id, value in fields.items())
     return {definition.key: value for definition, value in known if definition is not None}
+
+
+def kept(definition_ids: Iterable[str], contexts: Sequence[str]) -> tuple[Document, Document]:
+    """Expressions for what a document holds of these definitions: its `fields`, and its `attrs` in new contexts."""
+    ids = sorted(definition_ids)
+    keys = [*ids, *map(option_key, ids)]
+    held = {"$filter": {"input": {"$objectToArray": "$fields"}, "cond": {"$in": ["$$this.k", ids]}}}
+    entries = {"$filter": {"input": "$attrs", "cond": {"$in": ["$$this.k", keys]}}}
+    moved = {"$mergeObjects": ["$$this", {"c": {"$literal": list(contexts)}}]}
+    return {"$arrayToObject": held}, {"$map": {"input": entries, "in": moved}}
 
 
 def contexts_of(record: Entity) -> tuple[str, ...]:

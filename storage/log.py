@@ -11,7 +11,9 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.read_concern import ReadConcern
 
 from storage.database import Database, Document, to_record
+from storage.errors import Unavailable
 from storage.facts import AnyFact
+from storage.undecodable import ERRORS
 
 #: Facts forgotten in one go.
 TRIM_BATCH = 5_000
@@ -45,10 +47,21 @@ class Log:
         return await exactly.find_one({"_id": sequence}, {"_id": 1}) is not None
 
     async def read(self, after: int, limit: int, *, query: Document | None = None) -> list[AnyFact]:
-        """Up to `limit` facts with a sequence above `after`, oldest first; those that match `query`, if given."""
+        """Up to `limit` facts with a sequence above `after`, oldest first; those that match `query`, if given.
+
+        Ends before a fact that cannot be decoded, and raises Unavailable when it is the first: nobody may miss it.
+        """
         found = {**(query or {}), "_id": {"$gt": after}}
         cursor = self._log.find(found, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit)
-        return [decode(document) for document in await cursor.to_list(limit)]
+        facts: list[AnyFact] = []
+        for document in await cursor.to_list(limit):
+            try:
+                facts.append(decode(document))
+            except Unavailable:
+                if not facts:
+                    raise
+                break
+        return facts
 
     async def count(self, query: Document, limit: int) -> int:
         """How many facts match, counted up to `limit`."""
@@ -95,7 +108,13 @@ class Log:
 
 
 def decode(document: Document) -> AnyFact:
-    """The fact in a document of the log, with its sequence."""
+    """The fact in a document of the log, with its sequence. Raises Unavailable when this version cannot decode it."""
     fact = document["fact"]
     fact["sequence"] = int(document["_id"])
-    return to_record(fact, AnyFact)  # type: ignore[no-any-return]
+    try:
+        return to_record(fact, AnyFact)  # type: ignore[no-any-return]
+    except ERRORS as error:
+        raise Unavailable(
+            f"Event {document['_id']} was written by a newer version than this server's; ask another, or upgrade it.",
+            retryable=True,
+        ) from error

@@ -20,6 +20,7 @@ from pymongo.read_concern import ReadConcern
 from storage.database import Database, Document, to_document, to_record
 from storage.facts import AnyFact, Fact
 from storage.supervisor import spawn
+from storage.undecodable import ERRORS
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class Appender:
         count = 0
         for start in range(0, len(ids), BATCH):
             found = self._outbox.find({"_id": {"$in": ids[start : start + BATCH]}}, sort=[("at", ASCENDING)])
-            facts = [_waiting(document) for document in await found.to_list(BATCH)]
+            facts = self._database.undecodable.decode("outbox", await found.to_list(BATCH), _waiting)
             await self.append(facts)
             count += len(facts)
         return count
@@ -150,7 +151,16 @@ class Appender:
             # to be true. What came before a true fact is true itself; what came after it may not be, and is left.
             async for document in self._outbox_now.find({"subject": {"$in": list(uncertain)}}):
                 if document["number"] < uncertain[document["subject"]]:
-                    by_subject[document["subject"]].setdefault(int(document["number"]), _waiting(document))
+                    try:
+                        before = _waiting(document)
+                    except ERRORS as error:
+                        # A newer process appends it, and what follows it: what this one sweeps stays in the outbox.
+                        self._database.undecodable.note("outbox", document["_id"], error)
+                        by_subject.pop(document["subject"], None)
+                        continue
+                    if document["subject"] in by_subject:
+                        by_subject[document["subject"]].setdefault(int(document["number"]), before)
+            facts = [fact for fact in facts if fact.subject_id in by_subject]
         queues = {subject: deque(known[number] for number in sorted(known)) for subject, known in by_subject.items()}
         result: list[Fact] = []
         for fact in facts:

@@ -26,8 +26,10 @@ from storage.records import FieldDefinition
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.5
-#: So many looks in a row at a number that stands still, one every BEAT_SECONDS, and its process is taken for dead.
-PATIENT_LOOKS = 5
+#: How often a process looks at the numbers of all others.
+LOOK_SECONDS = 1.0
+#: So many looks in a row at a number that stands still, and its process is taken for dead.
+PATIENT_LOOKS = 3
 #: Sessions named at once; a driver has as many as it writes at the same time, and new ones after each failover.
 SESSIONS_NAMED = 2_000
 #: How long to wait until all processes go by new rules: longer than it takes to see that one has died.
@@ -68,16 +70,12 @@ class Process:
             self._named.pop(key, None)
             raise
 
-    async def run_once(self) -> None:
-        """Say that this process lives, and close what the dead left open."""
+    async def keep_alive(self) -> None:
+        """Say that this process lives, whether or not it knows the newest definitions."""
         try:
             await self._catalog.catch_up()
+        finally:
             await self.beat()
-            await self.bury()
-        except BaseException:
-            # Nobody could beat while the database was away, so that standing still meant nothing.
-            self._seen.clear()
-            raise
 
     async def beat(self) -> None:
         """Say that this process lives, and which rules of custom fields all its changes go by."""
@@ -94,14 +92,19 @@ class Process:
     async def bury(self) -> None:
         """Look at all others, and close what those left open whose number has stood still for PATIENT_LOOKS looks."""
         seen: dict[str, tuple[int, int]] = {}
-        async for other in self._processes.find({"_id": {"$ne": self.id}}):
-            beats = int(other.get("beats", 0))
-            before, still = self._seen.get(other["_id"], (-1, 0))
-            still = still + 1 if beats == before else 0
-            if still < PATIENT_LOOKS:
-                seen[other["_id"]] = (beats, still)
-            else:
-                await self._close(other)
+        try:
+            async for other in self._processes.find({"_id": {"$ne": self.id}}, {"beats": 1}):
+                beats = int(other.get("beats", 0))
+                before, still = self._seen.get(other["_id"], (-1, 0))
+                still = still + 1 if beats == before else 0
+                if still < PATIENT_LOOKS:
+                    seen[other["_id"]] = (beats, still)
+                else:
+                    await self._close(other["_id"], beats)
+        except BaseException:
+            # Nobody could beat while the database was away, so that standing still meant nothing.
+            self._seen.clear()
+            raise
         self._seen = seen
 
     async def claim(self, definition_id: str, *, holder: str, coming: FieldDefinition | None = None) -> int | None:
@@ -124,9 +127,12 @@ class Process:
         with contextlib.suppress(PyMongoError):
             await self._processes.delete_one({"_id": self.id})
 
-    async def _close(self, dead: Document) -> None:
-        logger.info("The process %s has died; closing what it left open.", dead["_id"])
+    async def _close(self, process_id: str, beats: int) -> None:
+        dead: Document | None = await self._processes.find_one({"_id": process_id, "beats": beats})
+        if dead is None:
+            return  # it beats again, or another process closed it
+        logger.info("The process %s has died; closing what it left open.", process_id)
         if sessions := dead.get("sessions"):
             await self.database.client.admin.command("killSessions", [{"id": one} for one in sessions])
-        await self._processes.delete_one({"_id": dead["_id"]})
+        await self._processes.delete_one({"_id": process_id})
         await rules.release_dead(self.database)

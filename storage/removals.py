@@ -38,7 +38,9 @@ async def insert(tx: Transaction, definition: FieldDefinition) -> None:
 async def list_all(reader: Reader) -> list[Removal]:
     """The removed definitions, longest removed first, until some time after they are done."""
     found = reader.collection("removals").find({"removedAt": {"$exists": True}}, sort=[("removedAt", ASCENDING)])
-    return [from_builtins({**note, "id": note["_id"]}, Removal) for note in await found.to_list(None)]
+    return reader.database.undecodable.decode(
+        "removals", await found.to_list(None), lambda note: from_builtins({**note, "id": note["_id"]}, Removal)
+    )
 
 
 async def note_total(reader: Reader, definition_id: str, total: int) -> None:

@@ -28,7 +28,7 @@ BUILT_IN = {
 
 async def list_all(reader: Reader) -> list[Role]:
     """All roles in the order they were created, the built-in ones first."""
-    return await entities.list_all(reader, KIND, {})
+    return await entities.list_all(reader, KIND, {}, step_around=True)
 
 
 async def get_many(reader: Reader, names: Iterable[str]) -> dict[str, Role]:

@@ -21,6 +21,7 @@ from storage.queries import to_query
 from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus, WaitingRoom
 from storage.sizes import size_of
 from storage.transactions import Reader, Transaction
+from storage.undecodable import ERRORS
 
 KIND = Kind(
     "rooms",
@@ -71,8 +72,11 @@ async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:
     return snapshot
 
 
-async def get_snapshots(reader: Reader, ids: Sequence[str]) -> dict[str, RoomSnapshot]:
-    """Rooms with everybody around them, by id; those that do not exist are absent. One round trip."""
+async def get_snapshots(reader: Reader, ids: Sequence[str], *, step_around: bool = False) -> dict[str, RoomSnapshot]:
+    """Rooms with everybody around them, by id; those that do not exist are absent. One round trip.
+
+    With `step_around`, those are absent too that cannot be decoded, or somebody around them.
+    """
     if not ids:
         return {}
     pipeline = [
@@ -83,20 +87,28 @@ async def get_snapshots(reader: Reader, ids: Sequence[str]) -> dict[str, RoomSna
         _joined("users", "lastServedById", "former"),
     ]
     found = await reader.collection(KIND.collection).aggregate(pipeline, session=await reader.reading()).to_list(None)
-    snapshots = [await _snapshot(reader, document) for document in found]
-    return {snapshot.room.id: snapshot for snapshot in snapshots}
+    snapshots: dict[str, RoomSnapshot] = {}
+    for document in found:
+        room_id = str(document["_id"])
+        try:
+            snapshots[room_id] = await _snapshot(reader, document)
+        except ERRORS as error:
+            if not step_around:
+                raise
+            reader.database.undecodable.note(KIND.collection, room_id, error)
+    return snapshots
 
 
 async def get_first_snapshots(reader: Reader, ids: Sequence[str], *, size: int) -> dict[str, RoomSnapshot | None]:
     """The first of these rooms with everybody around them, by id: as many as take `size` bytes, and at least one.
 
-    A room that does not exist is None. Two round trips for rooms of ordinary size.
+    A room that does not exist, or cannot be decoded, is None. Two round trips for rooms of ordinary size.
     """
     found: dict[str, RoomSnapshot | None] = {}
     total, count = 0, FIRST_SNAPSHOTS
     while total < size and len(found) < len(ids):
         asked = ids[len(found) : len(found) + count]
-        snapshots = await get_snapshots(reader, asked)
+        snapshots = await get_snapshots(reader, asked, step_around=True)
         for room_id in asked:
             snapshot = snapshots.get(room_id)
             weight = 0 if snapshot is None else size_of(snapshot)
@@ -228,7 +240,9 @@ async def list_waiting(
     found = reader.collection(KIND.collection).find(
         query, _WAITING, sort=WAITING_ORDER, limit=limit, session=await reader.reading()
     )
-    return [to_record(document, WaitingRoom) for document in await found.to_list(limit or None)]
+    return reader.database.undecodable.decode(
+        KIND.collection, await found.to_list(limit or None), lambda document: to_record(document, WaitingRoom)
+    )
 
 
 async def next_external_until(reader: Reader, *, after: datetime) -> datetime | None:

@@ -14,6 +14,7 @@ from pymongo.read_concern import ReadConcern
 
 from storage.database import Database, Document, from_builtins, to_builtins
 from storage.records import FieldDefinition
+from storage.undecodable import ERRORS
 
 _ID = "custom_fields"
 
@@ -26,15 +27,23 @@ class Rules:
     epoch: int = 0
     #: The definitions that are to be, by id: whoever writes values keeps to them as well.
     coming: Mapping[str, FieldDefinition] = field(default_factory=dict)
+    #: The definitions of which this process cannot decode what they are to be.
+    undecodable: frozenset[str] = frozenset()
 
 
 async def read(database: Database) -> Rules:
     document = await database["rules"].find_one({"_id": _ID}) or {}
     claims: Mapping[str, Document] = document.get("claims", {})
-    coming = {
-        one: from_builtins(claim["coming"], FieldDefinition) for one, claim in claims.items() if "coming" in claim
-    }
-    return Rules(_epoch(document), coming)
+    coming: dict[str, FieldDefinition] = {}
+    undecodable: set[str] = set()
+    for one, claim in claims.items():
+        if "coming" in claim:
+            try:
+                coming[one] = from_builtins(claim["coming"], FieldDefinition)
+            except ERRORS as error:
+                database.undecodable.note("rules", one, error)
+                undecodable.add(one)
+    return Rules(_epoch(document), coming, frozenset(undecodable))
 
 
 async def read_epoch(database: Database) -> int:

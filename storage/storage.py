@@ -73,7 +73,8 @@ class Storage:
     def _start(self) -> None:
         start = self.supervisor.supervise
         start("keep the clock", self.database.tick, every=clock.TICK_SECONDS)
-        start("heartbeat", self.process.run_once, every=processes.BEAT_SECONDS, essential=True)
+        start("heartbeat", self.process.keep_alive, every=processes.BEAT_SECONDS, essential=True)
+        start("close what dead processes left open", self.process.bury, every=processes.LOOK_SECONDS)
         start("append facts to the log", self.appender.run, essential=True)
         start("sweep the outbox", self.appender.sweep_once, every=outbox.SWEEP_SECONDS)
         start("follow the log", self.feed.run, essential=True)

@@ -189,7 +189,7 @@ async def list_candidates(
 
 async def list_agents(reader: Reader) -> list[User]:
     """All agents."""
-    return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}})
+    return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}}, step_around=True)
 
 
 async def list_leaving(reader: Reader, limit: int) -> dict[str, Leave]:

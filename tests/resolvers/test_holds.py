@@ -124,6 +124,7 @@ async def test_process_that_is_taken_for_dead_keeps_its_consumers_until_their_le
 ) -> None:
     """It may only have been slow, and goes on believing in them for as long."""
     monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 3600)
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         process = {"_id": context.storage.process.id}

@@ -219,3 +219,18 @@ async def test_an_agent_that_changed_unheard_is_claimed_as_it_is(world: World) -
     assert room.served_by_id == anna.id
     assert (await world.user(anna)).name == "A"
     assert (await world.profile(anna)).open_room_count == 1
+
+
+async def test_load_forgets_agents_that_are_none_any_more(world: World) -> None:
+    anna, bert = await world.agent("anna"), await world.agent("bert")
+    roster = Roster()
+    await roster.load(world.context.reader)
+    # As for a process that missed the facts of it.
+    await world.services.storage.database["users"].update_one({"_id": anna.id}, {"$unset": {"agent": ""}})
+    await world.services.storage.database["users"].delete_one({"_id": bert.id})
+
+    await roster.load(world.context.reader)
+
+    assert roster.agent(anna.id) is None
+    assert roster.agent(bert.id) is None
+    assert list(roster.tiers(None, LEAST_LOADED, bots_first=False)) == [[]]

@@ -1,6 +1,7 @@
 """`switchboard serve --workers`: several processes behind one port, which are kept alive and end together."""
 
 import asyncio
+import multiprocessing
 import os
 import secrets
 import signal
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from server import workers
 from storage.positions import event_cursor
 from tests.faults.clients import Client
 from tests.processes import ADMIN_TOKEN, ServerProcess
@@ -109,3 +111,24 @@ def test_workers_end_with_a_parent_that_was_killed(mongodb_uri: str) -> None:
         while any(is_running(pid) for pid in workers):
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+
+async def test_worker_whose_parent_is_gone_is_told_to_end_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed pipe can be read for ever: the loop of a worker must not do that until its end."""
+    told: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _, number: told.append(number))
+    mine, parents = multiprocessing.Pipe()
+    loop = asyncio.get_running_loop()
+    with mine:
+        loop.add_reader(mine.fileno(), workers.parent_gone, mine.fileno())
+        parents.close()
+
+        async def was_told() -> bool:
+            return bool(told)
+
+        await until(was_told)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+        assert told == [signal.SIGTERM]
+        assert not loop.remove_reader(mine.fileno())

@@ -31,6 +31,7 @@ async def test_what_a_killed_process_had_open_is_closed_by_the_others(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)  # nobody beats or looks but when told to
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 3600)
     async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
         await save(living, "one", "whole")
         running = asyncio.create_task(dying.changes._run(hang, SYSTEM, None, (), Progress(60)))
@@ -51,6 +52,7 @@ async def test_process_that_beats_is_not_taken_for_dead(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 3600)
     async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
         await save(slow, "one")
 
@@ -66,6 +68,7 @@ async def test_process_that_was_taken_for_dead_names_its_sessions_again(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 3600)
     async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
         await save(slow, "one")
         before: Any = await other.database["processes"].find_one({"_id": slow.process.id})
@@ -74,6 +77,10 @@ async def test_process_that_was_taken_for_dead_names_its_sessions_again(
 
         await slow.process.beat()
 
+        async def known_again() -> bool:
+            return await other.database["processes"].find_one({"_id": slow.process.id}) is not None
+
+        await until(known_again)
         after: Any = await other.database["processes"].find_one({"_id": slow.process.id})
         assert set(after["sessions"]) == set(before["sessions"])
         assert (await save(slow, "one", "again")).name == "again"
@@ -83,6 +90,7 @@ async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "BEAT_SECONDS", 3600)
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 3600)
     async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
         known = other.database["processes"]
         running = [asyncio.create_task(slow.changes._run(hang, SYSTEM, None, (), Progress(60)))]
