@@ -17,7 +17,9 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
+from server.connections import Connections, raise_descriptor_limit
 from server.drains import DRAIN_SECONDS, Drain
+from server.http import HttpProtocol
 from server.settings import Settings
 from server.sockets import PING_SECONDS, PONG_SECONDS, WebSocketProtocol
 from storage.deployments import redact, usable, verify_deployment
@@ -26,9 +28,7 @@ from storage.revivals import kept_alive
 
 #: How long what was ended has to be gone, beyond DRAIN_SECONDS: a peer may not listen any more.
 CLOSE_SECONDS = 0.5
-#: How long a connection that nobody uses stays open: longer than the proxies in front keep theirs for the next request
-#: (60 s with nginx and most load balancers), which would otherwise find it closed the moment they send one.
-IDLE_SECONDS = 75
+KIB = 1024
 #: What tells a program to end: Ctrl-C, whoever supervises it, and a terminal that is closed.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -75,6 +75,7 @@ def serve(settings: Settings) -> None:
     """
     started = time.monotonic()
     log_to_stderr(settings)
+    raise_descriptor_limit()
     with bind(settings.host, settings.port) as bound, deployment(settings) as uri:
         if settings.workers > 1:
             from server.workers import serve_by_workers
@@ -147,22 +148,22 @@ def cannot_listen(host: str, port: int, error: OSError) -> ServingError:
 
 
 def make_config(app: Starlette, settings: Settings) -> uvicorn.Config:
+    http = partial(HttpProtocol, counted=Connections(settings), max_header=settings.max_header_kb * KIB)
     return uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=cast(type[asyncio.Protocol], http),
         ws=WebSocketProtocol,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PONG_SECONDS,
         ws_per_message_deflate=False,
-        ws_max_size=settings.max_message_kb * 1024,
+        ws_max_size=settings.max_message_kb * KIB,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=math.ceil(DRAIN_SECONDS + CLOSE_SECONDS),
     )
 

@@ -138,6 +138,53 @@ class Settings:
         "may repeat it.",
     )
 
+    # ---------------------------------------------------------------- connections
+
+    max_header_kb: int = setting(
+        32, integer(1, 1_024), "The longest header of a request, all fields together, in KiB; status 431 beyond."
+    )
+    header_seconds: float = setting(
+        10.0,
+        number(0.1, 3_600),
+        "How long a client may take to send the header of a request: the first after it connected, others after their "
+        "first byte. Status 408 beyond, or nothing when nothing was sent.",
+    )
+    body_seconds: float = setting(
+        30.0, number(0.1, 3_600), "How long a client may take to send the body of a request; status 408 beyond."
+    )
+    idle_seconds: float = setting(
+        75.0,
+        number(0.1, 86_400),
+        "How long a connection stays open between two requests. Longer than proxies in front keep theirs (60 s with "
+        "most), which would find it closed at the moment they send the next one.",
+    )
+    max_connections: int = setting(
+        50_000,
+        integer(1, 10_000_000),
+        "The most connections of one process, websockets included. Beyond, the one that has been idle for the longest "
+        "time is closed; when none is idle, new ones get status 503, or close code 1013. Lower where the system allows "
+        "too few file descriptors (`ulimit -n`), of which 64 stay free.",
+    )
+    max_new_connections: int = setting(
+        10_000,
+        integer(1, 10_000_000),
+        "The most connections that have not sent a whole request yet, or as websockets no `connection_init`. Beyond, "
+        "the oldest of them is closed. They do not count as `SWITCHBOARD_MAX_CONNECTIONS`. At most half of the file "
+        "descriptors.",
+    )
+    max_frames_per_second: int = setting(
+        2_000,
+        integer(10, 10_000_000),
+        "How many frames a second one websocket may send in the long run, pings and parts of messages included; ten "
+        "times as many at once. Close code 1008 beyond. A twentieth of it without a token.",
+    )
+    max_kb_per_second: int = setting(
+        2_048,
+        integer(1, 10_000_000),
+        "How many KiB a second one websocket may send in the long run; ten times as many at once. Close code 1008 "
+        "beyond. A twentieth of it without a token.",
+    )
+
     # ---------------------------------------------------------------- how much one caller may do
 
     max_operations_per_connection: int = setting(

@@ -25,7 +25,7 @@ from schema.context import RequestContext
 from schema.deliveries import Delivery
 from schema.errors import from_exception
 from server.answers import body_of
-from server.sockets import ENCODED
+from server.sockets import ADMIT, ENCODED
 from server.tokens import token_in_payload
 from storage.errors import RateLimited, SwitchboardError, Unauthenticated
 
@@ -70,6 +70,11 @@ class Socket(ASGIWebSocketAdapter):
                 await ws.send({"type": "websocket.send", "encoded": message})
             else:
                 await ws.send_text(message.decode())
+
+    def admit(self, *, trusted: bool) -> bool:
+        """Say that it is known who is there, with a valid token or not. Returns False when there is no room."""
+        extension = self.ws.scope.get("extensions", {}).get(ADMIT)
+        return extension is None or bool(extension["admit"](trusted=trusted))
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         if self.ws.application_state is WebSocketState.CONNECTED:
@@ -122,6 +127,9 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 if not await self._admit(payload):
                     return
                 counted = self.endpoint.quotas.connect(self.caller, self._address)
+                if not cast(Socket, self.websocket).admit(trusted=self._token_id is not None):
+                    self.endpoint.quotas.disconnect(counted)
+                    raise RateLimited("The server has too many connections.", retry_after_seconds=1)
             except RateLimited as refusal:
                 await self.websocket.close(WS_1013_TRY_AGAIN_LATER, refusal.message)
                 return
