@@ -26,7 +26,7 @@ from schema.deliveries import Delivery
 from schema.errors import from_exception
 from server.answers import body_of
 from server.sockets import ADMIT, ENCODED
-from server.tokens import token_in_payload
+from server.tokens import token_in_header, token_in_payload
 from storage.errors import RateLimited, SwitchboardError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -138,9 +138,14 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
 
     async def _admit(self, payload: Mapping[str, object]) -> bool:
-        """Whether there is no token, or a valid one, with which the socket ends; otherwise it is closed."""
+        """Whether there is no token, or a valid one, with which the socket ends; otherwise it is closed.
+
+        The token of the payload wins over the one of the request for the websocket.
+        """
         try:
             token = token_in_payload(payload)
+            if token is None:
+                token = token_in_header(cast(Socket, self.websocket).ws.headers.get("authorization", ""))
         except Unauthenticated:
             await self.websocket.close(FORBIDDEN, "Forbidden")
             return False

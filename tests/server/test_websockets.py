@@ -102,6 +102,45 @@ async def test_token_that_is_not_valid_closes_with_4403(shared_url: str, payload
         assert await close_of(socket) == (4403, "Forbidden")
 
 
+@pytest.mark.parametrize(
+    ("header", "payload", "kind"),
+    [
+        (f"Bearer {ADMIN_TOKEN}", None, "APP"),
+        (f"Bearer {ADMIN_TOKEN}", {"other": "x"}, "APP"),
+        ("Bearer never-given-out", {"AuthoriZation": f"Bearer {ADMIN_TOKEN}"}, "APP"),
+        ("Basic bWU6c2VjcmV0", {"authorization": f"Bearer {ADMIN_TOKEN}"}, "APP"),
+    ],
+)
+async def test_token_of_the_upgrade_counts_unless_connection_init_has_one(
+    shared_url: str, header: str, payload: object, kind: str
+) -> None:
+    url = shared_url.replace("http", "ws", 1)
+    async with connect(url, subprotocols=[PROTOCOL], additional_headers={"authorization": header}) as socket:
+        await send(socket, type="connection_init", payload=payload)
+        assert await receive(socket) == {"type": "connection_ack"}
+        await send(socket, id="1", type="subscribe", payload={"query": "{ viewer { type } }"})
+
+        assert await receive(socket) == {"id": "1", "type": "next", "payload": {"data": {"viewer": {"type": kind}}}}
+
+
+@pytest.mark.parametrize(
+    ("header", "payload"),
+    [
+        ("Bearer never-given-out", None),
+        ("Basic bWU6c2VjcmV0", None),
+        (f"Bearer {ADMIN_TOKEN}", {"authorization": "Bearer never-given-out"}),
+    ],
+)
+async def test_token_that_counts_and_is_not_valid_closes_with_4403(
+    shared_url: str, header: str, payload: object
+) -> None:
+    url = shared_url.replace("http", "ws", 1)
+    async with connect(url, subprotocols=[PROTOCOL], additional_headers={"authorization": header}) as socket:
+        await send(socket, type="connection_init", payload=payload)
+
+        assert await close_of(socket) == (4403, "Forbidden")
+
+
 async def test_without_a_token_operations_answer_that_themselves(shared_url: str) -> None:
     async with connected(shared_url) as socket:
         await send(socket, id="1", type="subscribe", payload={"query": "{ viewer { type } }"})
