@@ -33,6 +33,8 @@ class RequestContext:
         self.loaders = Loaders(reading)
         #: How what the document asks for is written, given its variables; None when nobody keeps the document.
         self.plans: Callable[[Mapping[str, Any]], Plans] | None = None
+        #: The cursor after which a subscription goes on, whatever its `after` says, if it is not a consumer's.
+        self.resume_after: str | None = None
         self._head: str | SwitchboardError | None = None
 
     def mutation(self, client_mutation_id: str | None) -> Context:

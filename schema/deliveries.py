@@ -21,7 +21,7 @@ from graphql.execution.collect_fields import collect_fields
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from resolvers import access
+from resolvers import access, events
 from schema.context import RequestContext
 from schema.documents import Document
 from schema.errors import from_exception, passes, present
@@ -45,6 +45,15 @@ WEIGHT = 4
 
 class Delivery(ExecutionResult):
     """The result that one fact makes, and its text."""
+
+    def __init__(self, sequence: int, data: dict[str, Any] | None, errors: list[GraphQLError] | None) -> None:
+        super().__init__(data, errors)
+        self._sequence = sequence
+
+    @property
+    def cursor(self) -> str:
+        """The position of the fact in the log."""
+        return events.cursor_of(self._sequence)
 
     @cached_property
     def encoded(self) -> bytes:
@@ -185,7 +194,7 @@ class Writing:
         event = of(fact)
         while True:
             self._context.forget()  # what is read beside one event is read anew for the next
-            delivery = await self._planned(fact, event) or await self._executed(event)
+            delivery = await self._planned(fact, event) or await self._executed(fact, event)
             if not any(map(passes, delivery.errors or ())):
                 present(delivery.errors or [])
                 return delivery
@@ -204,17 +213,17 @@ class Writing:
         except Exception:
             run.abandon()
             return None
-        delivery = Delivery({self._name: written}, None)
+        delivery = Delivery(fact.sequence, {self._name: written}, None)
         if not alone:  # what was read beside the fact is as it is now, and as the caller may see it
             self._cohort.keep(fact.sequence, delivery)
         return delivery
 
-    async def _executed(self, event: Event) -> Delivery:
+    async def _executed(self, fact: AnyFact, event: Event) -> Delivery:
         """What graphql-core makes of it, errors included."""
         result: Any = execute_subscription_event(self._executor.build_per_event_executor(event))
         if self._executor.is_awaitable(result):
             result = await result
-        return Delivery(result.data, result.errors)
+        return Delivery(fact.sequence, result.data, result.errors)
 
 
 def _root(executor: Executor) -> tuple[str, Writer | None]:

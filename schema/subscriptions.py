@@ -60,7 +60,8 @@ class Subscription:
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[MessageSent, None]:
         """What is said in rooms."""
-        source = await events.subscribe_messages(info.context.reading, where=optional(where), after=after)
+        after_event = info.context.resume_after or after
+        source = await events.subscribe_messages(info.context.reading, where=optional(where), after=after_event)
         return _deliver(MessageSent, source)
 
     @subscription_field(events.subscribe)
@@ -92,8 +93,9 @@ async def _subscribe(
     after: Cursor | None,
     consumer: str | None = None,
 ) -> AsyncGenerator[AnyFact, None]:
+    after_event = after if consumer is not None else info.context.resume_after or after
     return await events.subscribe(
-        info.context.reading, types=tags(types), where=optional(where), after=after, consumer=consumer
+        info.context.reading, types=tags(types), where=optional(where), after=after_event, consumer=consumer
     )
 
 

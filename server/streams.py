@@ -5,14 +5,33 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
 from typing import Any
 
-from strawberry.http.streaming import AsyncTextStream
+from strawberry.http import GraphQLHTTPResponse
+from strawberry.http.streaming import AsyncTextStream, JSONEncoder, SSETransport
 
 from resolvers import access
 from resolvers.access import Caller
+from schema.deliveries import Delivery
 from server.drains import Drain, stopped
 from server.grants import CHANGED, Grants
 from server.quotas import Quotas
 from storage.errors import SwitchboardError, Unauthenticated
+
+
+class Written:
+    """An event as it is sent."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.text = delivery.encoded.decode()
+        self.cursor = delivery.cursor
+
+
+class EventStream(SSETransport):
+    """Server-sent events of which each has its cursor as its id: clients send it as Last-Event-ID to resume."""
+
+    def encode_next(self, response: GraphQLHTTPResponse | Written, encode_json: JSONEncoder) -> str:
+        if isinstance(response, Written):
+            return f"id: {response.cursor}\r\n{self.encode_event('next', response.text)}"
+        return super().encode_next(response, encode_json)
 
 
 class Drained(Exception):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from resolvers.context import Services
@@ -22,6 +23,8 @@ class Events:
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
+        #: The id of the last event that had one.
+        self.last_id = ""
         self._lines = response.aiter_lines()
 
     async def next(self) -> tuple[str, Any]:
@@ -31,14 +34,19 @@ class Events:
             name, _, value = line.partition(": ")
             if name == "event":
                 kind = value
+            elif name == "id":
+                self.last_id = value
             elif line.startswith("data:") and kind:
                 return kind, json.loads(value) if value else None
         return "", None
 
 
 @asynccontextmanager
-async def streaming(url: str, query: str, token: str = ADMIN_TOKEN, method: str = "POST") -> AsyncIterator[Events]:
+async def streaming(
+    url: str, query: str, token: str = ADMIN_TOKEN, method: str = "POST", **more: str
+) -> AsyncIterator[Events]:
     headers = {"accept": "text/event-stream", "authorization": f"Bearer {token}"}
+    headers |= {name.replace("_", "-"): value for name, value in more.items()}
     given: Any = {"json": {"query": query}} if method == "POST" else {"params": {"query": query}}
     async with (
         httpx.AsyncClient(headers=headers, timeout=10) as client,
@@ -149,3 +157,54 @@ async def test_stream_whose_caller_may_see_less_by_now_does_not_begin(
         kind, told = await events.next()
 
     assert (kind, told["errors"][0]["extensions"]["code"]) == ("next", "UNAUTHENTICATED")
+
+
+async def test_every_event_has_its_cursor_as_its_id_and_lines_end_with_crlf(shared_url: str) -> None:
+    head = (await execute(shared_url, "{ eventCursor }"))["eventCursor"]
+    await start_room(shared_url, "ids")
+    query = f'subscription {{ events(after: "{head}", types: [ROOM_STARTED]) {{ cursor }} }}'
+
+    async with streaming(shared_url, query) as events:
+        text = await anext(events.response.aiter_text())
+
+    cursor = json.loads(text.split("data: ")[1])["data"]["events"]["cursor"]
+    body = msgspec.json.encode({"data": {"events": {"cursor": cursor}}}).decode()
+    assert text == f"id: {cursor}\r\nevent: next\r\ndata: {body}\r\n\r\n"
+
+
+async def test_stream_resumes_after_the_last_event_id_whatever_after_says(shared_url: str) -> None:
+    head = (await execute(shared_url, "{ eventCursor }"))["eventCursor"]
+    for subject in ("first", "second"):
+        await start_room(shared_url, subject)
+    for field in (
+        "events(types: [ROOM_STARTED], after: AFTER) { ... on RoomEvent { room { subject } } }",
+        "roomStarted(after: AFTER) { room { subject } }",
+    ):
+        query = f"subscription {{ told: {field} }}"
+        async with streaming(shared_url, query.replace("AFTER", f'"{head}"')) as events:
+            assert await events.next() == ("next", {"data": {"told": {"room": {"subject": "first"}}}})
+            last = events.last_id
+        for after in ("null", f'"{head}"'):
+            async with streaming(shared_url, query.replace("AFTER", after), last_event_id=last) as events:
+                assert await events.next() == ("next", {"data": {"told": {"room": {"subject": "second"}}}})
+
+
+async def test_last_event_id_that_is_no_cursor_is_refused(shared_url: str) -> None:
+    async with streaming(shared_url, "subscription { events { type } }", last_event_id="7") as events:
+        kind, payload = await events.next()
+
+    assert kind == "next"
+    assert [error["extensions"]["code"] for error in payload["errors"]] == ["INVALID_CURSOR"]
+
+
+async def test_last_event_id_is_ignored_for_a_consumer(shared_url: str) -> None:
+    """It goes on after what it acknowledged: the id is only of what was sent."""
+    query = 'subscription { events(consumer: "sse", types: [ROOM_STARTED]) { ... on RoomEvent { room { subject } } } }'
+    async with streaming(shared_url, query) as events:
+        await start_room(shared_url, "unacknowledged")
+        told = await events.next()
+        last = events.last_id
+
+    assert told == ("next", {"data": {"events": {"room": {"subject": "unacknowledged"}}}})
+    async with streaming(shared_url, query, last_event_id=last) as events:
+        assert await events.next() == told
