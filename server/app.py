@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 
 from resolvers import apps
 from resolvers.context import Routing, Services
@@ -49,21 +50,32 @@ def create_app(opened: Services, settings: Settings | None = None) -> Starlette:
     graphql = GraphQL(schema, opened, settings)
     routes: list[BaseRoute] = [
         Route("/", home),
-        Route("/graphql", graphql),
-        WebSocketRoute("/graphql", graphql),
-        Route("/health/live", live),
-        Route("/health/ready", ready),
+        *both(Route, "/graphql", graphql),
+        *both(WebSocketRoute, "/graphql", graphql),
+        *both(Route, "/health/live", live),
+        *both(Route, "/health/ready", ready),
     ]
     if settings.base_path:
-        routes = [Mount(settings.base_path, routes=routes)]
+        inner = Router(routes, redirect_slashes=False)
+        routes = [Route(settings.base_path, home), Mount(settings.base_path, inner)]
     app = Starlette(routes=routes, middleware=middleware(settings.allowed_origins))
+    app.router.redirect_slashes = False
     app.state.services = opened
+    app.state.home = f"{settings.base_path}/graphql"
     app.state.drain = graphql.drain
     return app
 
 
+def both(kind: type[Route | WebSocketRoute], path: str, endpoint: Any) -> list[BaseRoute]:
+    """The path with a slash at its end and without.
+
+    A redirect from one to the other would name the scheme that the proxy speaks to this process, not the client's.
+    """
+    return [kind(path, endpoint), kind(f"{path}/", endpoint)]
+
+
 async def home(request: Request) -> Response:
-    return RedirectResponse(f"{request.scope['root_path']}/graphql")
+    return RedirectResponse(request.app.state.home)
 
 
 async def live(request: Request) -> Response:

@@ -2,12 +2,24 @@
 
 import base64
 import hashlib
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from time import monotonic
+from typing import Final
 
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.status import WS_1008_POLICY_VIOLATION
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from strawberry.http.websocket_origin import is_same_origin
+
+from server.origins import Origins
+from storage.errors import ascii_quote
+
+logger = logging.getLogger(__name__)
 
 #: Of everything that is no page: nothing in it may load or run anything.
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
@@ -23,8 +35,30 @@ HEADERS = {
 }
 #: Once a browser has come by TLS, it is not to come without for a year.
 TRANSPORT_SECURITY = {"strict-transport-security": "max-age=31536000"}
+
 #: How long a browser may remember what other sites may do.
-PREFLIGHT_SECONDS = 600
+PREFLIGHT_SECONDS: Final = 600
+#: Headers that GraphQL clients, tracing and readers of event streams send.
+REQUEST_HEADERS: Final = (
+    "accept",
+    "apollo-require-preflight",
+    "apollographql-client-name",
+    "apollographql-client-version",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "content-type",
+    "last-event-id",
+    "sentry-trace",
+    "traceparent",
+    "tracestate",
+    "x-apollo-operation-name",
+    "x-requested-with",
+)
+#: One origin is logged once in this time, and no more than so many origins.
+LOG_SECONDS: Final = 60.0
+LOGGED_ORIGINS: Final = 100
+LONGEST_LOGGED: Final = 200
 
 _PLAIN = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 _SECURE = [(name.encode(), value.encode()) for name, value in (HEADERS | TRANSPORT_SECURITY).items()]
@@ -54,21 +88,69 @@ class Guard:
         await self._app(scope, receive, guarded)
 
 
+class OriginGuard(CORSMiddleware):
+    """Answers preflights, and refuses websockets of pages that may not use the API.
+
+    Pages of the host itself always may, and programs, which send no Origin.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: Iterable[str]) -> None:
+        super().__init__(
+            app,
+            allow_methods=["GET", "POST"],
+            allow_headers=REQUEST_HEADERS,
+            expose_headers=["retry-after"],
+            max_age=PREFLIGHT_SECONDS,
+        )
+        self._origins = Origins(allowed)
+        self._logged: dict[tuple[str, str], float] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await super().__call__(scope, receive, send)
+        elif self._admits(Headers(scope=scope), "A websocket"):
+            await self.app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": WS_1008_POLICY_VIOLATION, "reason": ""})
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        return self._origins.allows(origin)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        self._admits(request_headers, "A request")
+        return super().preflight_response(request_headers)
+
+    async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
+        self._admits(request_headers, "A request")
+        await super().simple_response(scope, receive, send, request_headers)
+
+    def _admits(self, headers: Headers, what: str) -> bool:
+        """Whether a page may use the API, if it is one; logged when it may not."""
+        origin = headers.get("origin")
+        if origin is None or headers.get("sec-fetch-site") == "same-origin":
+            return True
+        if is_same_origin(origin, headers.get("host")) or self._origins.allows(origin):
+            return True
+        self._log(origin[:LONGEST_LOGGED], what)
+        return False
+
+    def _log(self, origin: str, what: str) -> None:
+        now = monotonic()
+        self._logged = {key: at for key, at in self._logged.items() if now - at < LOG_SECONDS}
+        if (what, origin) in self._logged or len(self._logged) >= LOGGED_ORIGINS:
+            return
+        self._logged[what, origin] = now
+        logger.warning(
+            "%s of a page from %s was refused: if its pages may use the API, add this origin to "
+            "SWITCHBOARD_ALLOWED_ORIGINS.",
+            what,
+            ascii_quote(origin),
+        )
+
+
 def middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
     """What stands before the whole application."""
-    guards = [Middleware(Guard)]
-    if allowed_origins:
-        guards.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(allowed_origins),
-                allow_methods=["GET", "POST"],
-                allow_headers=["accept", "authorization", "content-type", "traceparent"],
-                expose_headers=["retry-after"],
-                max_age=PREFLIGHT_SECONDS,
-            )
-        )
-    return guards
+    return [Middleware(Guard), Middleware(OriginGuard, allowed=allowed_origins)]
 
 
 def page_policy(html: str) -> str:

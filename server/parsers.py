@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from server.origins import parse_origin
 
 #: MongoDB's own databases: what is in them is not replicated, or not to be changed. Names that differ by case alone
 #: are one to it.
@@ -79,16 +80,7 @@ def usable_database(text: str) -> bool:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Origins as browsers write them: scheme, host in lower case, and the port unless it is the scheme's own."""
-    found = []
-    for one in (part.strip() for part in text.split(",")):
-        parts = urlsplit(one)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise ValueError
-        port = "" if parts.port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{parts.port}"
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        found.append(f"{parts.scheme}://{host}{port}")
-    return tuple(found)
+    return tuple(parse_origin(part) for part in text.split(","))
 
 
 def networks(text: str) -> tuple[str, ...]:
@@ -115,6 +107,9 @@ DATABASE = matching(
     "1 to 63 letters, digits, - and _, and none of MongoDB's own, admin, config and local", usable_database
 )
 SWITCH = Parser("on or off", switch)
-ORIGINS = Parser("origins such as https://example.org, separated by commas", origins)
+ORIGINS = Parser(
+    "origins such as https://example.org, https://*.example.org, capacitor://localhost or null, separated by commas",
+    origins,
+)
 NETWORKS = Parser("IP addresses or networks, separated by commas", networks)
 PREFIX = Parser("a path such as /switchboard", path_prefix)

@@ -220,7 +220,8 @@ class Settings:
     allowed_origins: tuple[str, ...] = setting(
         (),
         ORIGINS,
-        "Which other sites' pages may use the API, by websocket and by fetch (CORS). Those of the host always may.",
+        "Which other sites' pages may use the API, by websocket and by fetch (CORS): origins as browsers send them, "
+        "and as the log names those it refused. `*` is one label of a host. Pages of the host itself always may.",
     )
     trusted_proxies: tuple[str, ...] = setting(
         (),

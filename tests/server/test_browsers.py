@@ -13,7 +13,7 @@ from websockets.typing import Origin, Subprotocol
 
 from resolvers.context import Services
 from server.browsers import page_policy
-from server.settings import Settings
+from server.settings import SettingError, Settings, read_settings
 from tests.conftest import served
 
 HERE = "https://desk.example.org"
@@ -53,11 +53,11 @@ async def test_websocket_is_for_pages_that_a_setting_names_too(opened_url: str) 
     assert await handshake(opened_url, ELSEWHERE) == 403
 
 
-async def preflight(url: str, origin: str) -> httpx.Response:
+async def preflight(url: str, origin: str, asked: str = "authorization,content-type") -> httpx.Response:
     headers = {
         "origin": origin,
         "access-control-request-method": "POST",
-        "access-control-request-headers": "authorization,content-type",
+        "access-control-request-headers": asked,
     }
     async with httpx.AsyncClient() as client:
         return await client.options(url, headers=headers)
@@ -82,6 +82,87 @@ async def test_pages_that_a_setting_names_may_fetch(opened_url: str) -> None:
     assert "access-control-allow-credentials" not in allowed.headers
     assert "access-control-allow-origin" not in refused.headers
     assert answer.headers["access-control-allow-origin"] == HERE
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "apollographql-client-name",
+        "apollographql-client-version",
+        "x-apollo-operation-name",
+        "apollo-require-preflight",
+        "x-requested-with",
+        "sentry-trace",
+        "baggage",
+        "traceparent",
+        "last-event-id",
+    ],
+)
+async def test_pages_may_send_what_graphql_clients_and_tracing_send(opened_url: str, name: str) -> None:
+    answer = await preflight(opened_url, HERE, asked=f"authorization,content-type,{name}")
+
+    assert answer.status_code == 200
+    assert name in answer.headers["access-control-allow-headers"].split(", ")
+
+
+@pytest.mark.parametrize(
+    ("named", "allowed", "refused"),
+    [
+        ("capacitor://localhost", "capacitor://localhost", "capacitor://elsewhere"),
+        ("null", "null", HERE),
+        ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop", "chrome-extension://b"),
+        ("https://*.example.org", "https://a.example.org", "https://a.b.example.org"),
+        ("https://*.example.org", "https://b.example.org", "https://example.org"),
+        ("https://*.example.org:8443", "https://b.example.org:8443", "https://b.example.org"),
+        ("http://LOCALHOST:80", "http://localhost", "https://localhost"),
+    ],
+)
+async def test_origins_are_matched_as_they_are_named(
+    services: Services, named: str, allowed: str, refused: str
+) -> None:
+    settings = read_settings({"SWITCHBOARD_ALLOWED_ORIGINS": named})
+    async with served(services, settings) as url:
+        assert [(await preflight(url, origin)).status_code for origin in (allowed, refused)] == [200, 400]
+        assert [await handshake(url, origin) for origin in (allowed, refused)] == [101, 403]
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "*",
+        "https://*",
+        "https://*.org",
+        "https://a.*.example.org",
+        "https://*.*.example.org",
+        "https://x*.example.org",
+        "*.example.org",
+        "https://example.org/path",
+        "https://me@example.org",
+        "http://localhost:*",
+        "wss://example.org",
+        "https://example.org,",
+    ],
+)
+def test_origins_that_no_page_can_have_are_refused_at_the_start(named: str) -> None:
+    with pytest.raises(SettingError, match="SWITCHBOARD_ALLOWED_ORIGINS must be origins such as"):
+        read_settings({"SWITCHBOARD_ALLOWED_ORIGINS": named})
+
+
+async def test_refused_origin_is_one_line_in_the_log_that_names_the_setting(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(services) as url, httpx.AsyncClient() as client:
+        for _ in range(3):
+            assert await handshake(url, ELSEWHERE) == 403
+            await preflight(url, ELSEWHERE)
+            await client.post(url, json={"query": "{ __typename }"}, headers={"origin": ELSEWHERE})
+            await client.post(url, json={"query": "{ __typename }"}, headers={"origin": url.removesuffix("/graphql")})
+
+    assert [record.getMessage() for record in caplog.records if ELSEWHERE in record.getMessage()] == [
+        f'{what} of a page from "{ELSEWHERE}" was refused: if its pages may use the API, add this origin to '
+        "SWITCHBOARD_ALLOWED_ORIGINS."
+        for what in ("A websocket", "A request")
+    ]
 
 
 @pytest.mark.parametrize(

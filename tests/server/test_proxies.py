@@ -60,3 +60,19 @@ async def test_everything_is_under_the_base_path(services: Services) -> None:
     assert home.headers["location"] == "/live/chat/graphql"
     assert answer.json() == {"data": {"__typename": "Query"}}
     assert (ready.status_code, at_root.status_code) == (200, 404)
+
+
+@pytest.mark.parametrize("base_path", ["", "/live"])
+async def test_slash_at_the_end_is_answered_and_not_redirected(services: Services, base_path: str) -> None:
+    async with behind(services, base_path=base_path) as root_url, httpx.AsyncClient() as client:
+        url = root_url.replace("/graphql", f"{base_path}/graphql/")
+        answer = await client.post(url, json=TYPENAME)
+        live = await client.get(url.replace("graphql/", "health/live/"))
+        home = await client.get(root_url.replace("/graphql", base_path))
+        async with connected(url) as socket:
+            await send(socket, type="ping")
+            assert await receive(socket) == {"type": "pong"}
+
+    assert answer.json() == {"data": {"__typename": "Query"}}
+    assert live.status_code == 200
+    assert home.headers["location"] == f"{base_path}/graphql"

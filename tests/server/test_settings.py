@@ -110,7 +110,10 @@ def test_variables_are_read() -> None:
         (
             "ALLOWED_ORIGINS",
             "x",
-            'SWITCHBOARD_ALLOWED_ORIGINS must be origins such as https://example.org, separated by commas, not "x".',
+            (
+                "SWITCHBOARD_ALLOWED_ORIGINS must be origins such as https://example.org, https://*.example.org, "
+                'capacitor://localhost or null, separated by commas, not "x".'
+            ),
         ),
         (
             "TRUSTED_PROXIES",
