@@ -46,6 +46,8 @@ class Clock:
         self._measured_at = 0.0
         self._ticked_at: float | None = None
         self._reported = False
+        #: Called when this process runs again after it stood still; must not block.
+        self.listeners: list[Callable[[], None]] = []
 
     def now(self) -> datetime:
         """The present by the database's clock, to the millisecond, as MongoDB keeps it."""
@@ -88,6 +90,8 @@ class Clock:
                 "Other processes may have taken over its work.",
                 stood_still,
             )
+            for listener in self.listeners:
+                listener()
         if stood_still > STOOD_STILL_SECONDS or self._ticked_at - self._measured_at > MEASURE_SECONDS:
             await self.measure(ask)
 

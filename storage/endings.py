@@ -41,6 +41,10 @@ class Endings:
                 self._tell(None)
             await asyncio.sleep(POLL_SECONDS)
 
+    def tell_any(self) -> None:
+        """Any token may have ended: timers of this process did not run."""
+        self._tell(None)
+
     def _tell(self, token_id: str | None) -> None:
         for listener in self.listeners:
             listener(token_id)

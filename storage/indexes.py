@@ -7,8 +7,10 @@ from types import MappingProxyType
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
+from storage import messages
 from storage.database import Database
 from storage.idempotency import KEPT_SECONDS
+from storage.messages import UNNUMBERED_INDEX
 
 #: Any custom field by equality, set or range, alone or in a context, in the order of ids.
 _FIELDS = IndexModel(
@@ -115,7 +117,10 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
 
 #: Indexes of earlier versions that nothing uses any more.
 RETIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"users": ("least_loaded", "round_robin", "least_loaded_anywhere", "round_robin_anywhere")}
+    {
+        "messages": (UNNUMBERED_INDEX,),
+        "users": ("least_loaded", "round_robin", "least_loaded_anywhere", "round_robin_anywhere"),
+    }
 )
 
 
@@ -125,6 +130,8 @@ async def ensure(database: Database) -> None:
     A transaction cannot create them on the way.
     """
     present = set(await database.raw.list_collection_names())
+    if "messages" in present:
+        await messages.number_unnumbered(database)
     for name in database.names:
         if name not in present:
             await database.create(name)

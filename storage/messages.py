@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 from storage import children
 from storage.children import Link
-from storage.database import Document, to_document, to_record
+from storage.database import Collection, Database, Document, to_document, to_record
 from storage.pages import Page
 from storage.records import Message
 from storage.transactions import Reader, Transaction
+
+#: The index of a version that had no numbers. It is there until all messages have one.
+UNNUMBERED_INDEX = "room"
 
 OF_ROOMS = Link("rooms", "messages", "roomId", number="number")
 
@@ -26,3 +29,22 @@ async def read_pages(
 
 async def _decode(documents: list[Document]) -> list[Message]:
     return [to_record(document, Message) for document in documents]
+
+
+async def number_unnumbered(database: Database) -> None:
+    """Number the messages of a version that had no numbers, in the order of their ids, and count them in their rooms.
+
+    Processes that do this at the same time, or again after one that died, come to the same numbers.
+    """
+    messages = database["messages"]
+    if UNNUMBERED_INDEX not in [index["name"] async for index in messages.list_indexes()]:
+        return
+    window = {"partitionBy": "$roomId", "sortBy": {"_id": 1}, "output": {"number": {"$documentNumber": {}}}}
+    await _merge(messages, [{"$setWindowFields": window}, {"$project": {"number": 1}}], into="messages")
+    counts = {"$group": {"_id": "$roomId", "messageCount": {"$max": "$number"}}}
+    await _merge(messages, [counts], into="rooms")
+
+
+async def _merge(messages: Collection, pipeline: Sequence[Document], *, into: str) -> None:
+    merged = {"$merge": {"into": into, "whenMatched": "merge", "whenNotMatched": "discard"}}
+    await messages.aggregate([*pipeline, merged], allowDiskUse=True).to_list(None)

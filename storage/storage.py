@@ -44,6 +44,7 @@ class Storage:
         self.directory = Directory(self.reader)
         self.feed.listeners.append(self._hear)
         self.feed.on_gap = self._refresh
+        database.clock.listeners.append(self.endings.tell_any)
 
     @classmethod
     @asynccontextmanager

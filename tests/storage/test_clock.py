@@ -102,12 +102,17 @@ async def test_process_that_stood_still_says_so_in_one_line_and_measures_again(
     timer.seconds += TICK_SECONDS
     await clock.tick(ask)
     timer.seconds += TICK_SECONDS + STOOD_STILL_SECONDS + 40
+    told: list[str] = []
+    clock.listeners.append(lambda: told.append("ran again"))
 
     await clock.tick(ask)
+    timer.seconds += TICK_SECONDS
+    await clock.tick(ask)
 
+    assert told == ["ran again"]
     (record,) = caplog.records
     assert record.getMessage().startswith("This process did not run for 45 s")
-    assert clock.now() == NOON
+    assert clock.now() == NOON + timedelta(seconds=TICK_SECONDS)
 
 
 async def test_what_processes_write_has_the_time_of_the_database(mongodb_uri: str) -> None:

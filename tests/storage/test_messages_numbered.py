@@ -1,0 +1,31 @@
+"""Messages of a version that had no numbers get them when a server of this version starts."""
+
+from typing import Any
+
+from storage.database import Document
+from storage.storage import Storage
+from tests.databases import emptied
+
+
+async def test_unnumbered_messages_are_numbered_in_the_order_of_their_ids_when_a_server_starts(
+    mongodb_uri: str,
+) -> None:
+    name = emptied(mongodb_uri, "test-numbers")
+    async with Storage.open(mongodb_uri, name) as storage:
+        await storage.database["rooms"].insert_many([{"_id": "r"}, {"_id": "s"}, {"_id": "silent"}])
+        stored: list[Document] = [
+            {"_id": "2", "roomId": "r", "text": "answer"},
+            {"_id": "1", "roomId": "r", "text": "question"},
+            {"_id": "3", "roomId": "s", "text": "hello"},
+        ]
+        await storage.database["messages"].insert_many(stored)
+        await storage.database["messages"].create_index(["roomId", "_id"], name="room")
+
+    async with Storage.open(mongodb_uri, name) as storage:
+        found = await storage.database["messages"].find({}, {"number": 1, "text": 1}, sort=["_id"]).to_list(None)
+        rooms: list[Any] = await storage.database["rooms"].find({}, {"messageCount": 1}, sort=["_id"]).to_list(None)
+        indexes = [index["name"] async for index in storage.database["messages"].list_indexes()]
+
+    assert [(one["text"], one["number"]) for one in found] == [("question", 1), ("answer", 2), ("hello", 1)]
+    assert rooms == [{"_id": "r", "messageCount": 2}, {"_id": "s", "messageCount": 1}, {"_id": "silent"}]
+    assert sorted(indexes) == ["_id_", "number"]
