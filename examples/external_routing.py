@@ -5,12 +5,21 @@ and a case router, which hears of it, asks its external system who must serve th
 here, and gives them the conversation. The router checks everything it hears, and exits with 0 only if all of it was as
 it should be.
 
+It does what a program has to do that must not lose a conversation: the conversations are in a department with the
+routing EXTERNAL, so that Switchboard gives none of them away before the router decides; the router reads events as a
+named consumer and acknowledges each after its effect, so that a router that died is sent again what it had not
+finished; and its agents do not accept routing, so that nobody but the router gives them conversations.
+
+All that it makes has names of its own, which begin with "demo", and none of it changes what others do with the server.
+
     switchboard demo                                                     finds a server or starts one, and runs this
     SWITCHBOARD_ADMIN_TOKEN=... python -m examples.external_routing      SWITCHBOARD_HOST and _PORT say where
 """
 
 import asyncio
+import contextlib
 import os
+import re
 import secrets
 import sys
 import time
@@ -29,7 +38,12 @@ from examples.verdict import differences, sentence
 DOCUMENT = Path(__file__).with_suffix(".graphql").read_text(encoding="utf-8")
 #: How long an event may take. It takes milliseconds; a laptop that is waking up may need longer.
 PATIENCE_SECONDS = 15.0
-DEPARTMENT = "Decided elsewhere"
+DEPARTMENT = "Demo: decided elsewhere"
+#: After so many seconds without a decision, Switchboard routes the conversation to the department's agents.
+DECISION_SECONDS = 60
+#: The custom fields, and whether no two may hold the same. There may be several conversations about one case.
+FIELDS = (("USER", "demoExternalId", True), ("ROOM", "demoCaseId", False))
+CONSUMER = "case-router"
 WEBSITE_SCOPES = ("visitors:read", "visitors:write", "rooms:read", "rooms:write")
 ROUTER_SCOPES = (
     "fields:write",
@@ -44,7 +58,7 @@ ROUTER_SCOPES = (
     "rooms:assign",
     "events:read",
 )
-SUBSCRIPTIONS = ("RoomStarted", "AgentUnassigned", "AgentAssigned", "RoomClosed")
+EVENTS = ("ROOM_STARTED", "AGENT_UNASSIGNED", "AGENT_ASSIGNED", "ROOM_CLOSED")
 
 
 class Disappointed(Exception):
@@ -71,8 +85,12 @@ class ExternalSystem:
         return self._duty[shift]
 
 
+def username_of(person: Person) -> str:
+    return f"demo-{person.external_id.lower()}"
+
+
 class Ears:
-    """What the subscriptions bring about one case: taken in as it arrives, told in the order of the log."""
+    """What the subscription brings about one case: taken in as it arrives, told in the order of the log."""
 
     def __init__(self, case_id: str, tell: Callable[[int, str, str, float], None]) -> None:
         self.events: list[tuple[str, JSON]] = []
@@ -82,15 +100,16 @@ class Ears:
         self._arrived = asyncio.Event()
 
     def hear(self, data: JSON) -> None:
-        """Take in what a subscription delivered."""
-        ((kind, event),) = data.items()
+        """Take in what the subscription delivered."""
+        event = data["events"]
+        kind = re.sub("_(.)", lambda found: found[1].upper(), event["type"].lower())  # ROOM_STARTED: roomStarted
         if event["room"]["customField"] == self._case_id:  # others may use this server too
             self.events.append((kind, event))
             self._untold.append((event["sequence"], kind, sentence(kind, event), time.monotonic()))
             self._arrived.set()
 
     async def until(self, count: int) -> JSON:
-        """The first event, when there have been this many. Raises Disappointed."""
+        """The newest event, when there have been this many. Raises Disappointed."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while len(self.events) < count:
@@ -100,10 +119,10 @@ class Ears:
             raise Disappointed(f"event {count} did not come within {PATIENCE_SECONDS:.0f} s") from None
         finally:
             self.tell()
-        return self.events[0][1]
+        return self.events[count - 1][1]
 
     def tell(self) -> None:
-        """Tell what has not been told. Each subscription is in order; between two, the sequence says what was first."""
+        """Tell what has not been told."""
         for heard in sorted(self._untold):
             self._tell(*heard)
         self._untold.clear()
@@ -126,22 +145,33 @@ class Journey:
         """The custom fields, and the id of a department whose rooms wait for an outside decision."""
         present = await self.router.run("Install")
         known = {(one["target"], one["key"]): one for one in present["customFieldDefinitions"]}
-        for target, key in (("USER", "externalId"), ("ROOM", "caseId")):
+        for target, key, unique in FIELDS:
+            kind = "TEXT, unique" if unique else "TEXT"
             definition = known.get((target, key))
             if definition is None:
-                await self.router.change("DefineField", target=target, key=key, type="TEXT", unique=True)
-            elif not definition["unique"] or definition["type"] != "TEXT":
-                raise Disappointed(f"the custom field {key} is here already, but is no unique TEXT")
-            self.tell.remark(f"{target} {key}: TEXT, unique; {'is there already' if definition else 'new'}")
+                await self.router.change("DefineField", target=target, key=key, type="TEXT", unique=unique)
+            elif definition["unique"] is not unique or definition["type"] != "TEXT":
+                raise Disappointed(f"the custom field {key} is here already, but is not {kind}")
+            self.tell.remark(f"custom field {target} {key}: {kind}; {'is there already' if definition else 'new'}")
         for department in present["departments"]:
-            if department["name"] == DEPARTMENT and department["routing"] == "EXTERNAL":
+            if department["name"] == DEPARTMENT and department["routing"] == "EXTERNAL" and department["enabled"]:
+                self.tell.remark(f"department {DEPARTMENT}: is there already")
                 return str(department["id"])
-        created = await self.router.change("CreateDepartment", name=DEPARTMENT, routing="EXTERNAL")
+        created = await self.router.change(
+            "CreateDepartment",
+            name=DEPARTMENT,
+            routing="EXTERNAL",
+            externalTimeoutSeconds=DECISION_SECONDS,
+            fallbackRouting="LEAST_LOADED",
+        )
+        self.tell.remark(
+            f"department {DEPARTMENT}: new; Switchboard waits {DECISION_SECONDS} s for the router's decision"
+        )
         return str(created["department"]["id"])
 
     async def start_conversation(self, department_id: str) -> JSON:
         """What the router hears when a visitor writes."""
-        token = f"visitor-of-{self.external.case_id}"
+        token = f"demo-visitor-of-{self.external.case_id}"
         await self.website.change("SaveVisitor", token=token, name="Ada Park")
         await self.website.change(
             "StartRoom",
@@ -149,7 +179,7 @@ class Journey:
             departmentId=department_id,
             source="website",
             subject="My parcel is late",
-            customFields=[{"key": "caseId", "value": self.external.case_id}],
+            customFields=[{"key": "demoCaseId", "value": self.external.case_id}],
             clientMutationId="start",
         )
         return await self.ears.until(1)
@@ -158,17 +188,17 @@ class Journey:
         """The id of the agent for somebody from outside, made step by step."""
         found = await self.router.run("FindUser", externalId=person.external_id)
         if found["user"] is not None:
-            raise Disappointed(f"somebody with externalId {person.external_id} is here already")
-        self.tell.remark(f"Nobody here has externalId {person.external_id}, so the router creates the user,")
+            raise Disappointed(f"somebody with demoExternalId {person.external_id} is here already")
+        self.tell.remark(f"Nobody here has demoExternalId {person.external_id}, so the router creates the user,")
         created = await self.router.change(
             "CreateUser",
-            username=person.external_id.lower(),
+            username=username_of(person),
             name=person.name,
-            customFields=[{"key": "externalId", "value": person.external_id}],
+            customFields=[{"key": "demoExternalId", "value": person.external_id}],
         )
         user_id = str(created["user"]["id"])
-        self.tell.remark("makes it an omnichannel agent,")
-        await self.router.change("AddAgent", userId=user_id)
+        self.tell.remark("makes it an omnichannel agent that routing gives nothing,")
+        await self.router.change("AddAgent", userId=user_id, acceptsRouting=False)
         self.tell.remark("and gives it the role bot, because it will never be online")
         changed = await self.router.change("AddRoles", userId=user_id, roles=["bot"])
         if not changed["user"]["agent"]["routable"]:
@@ -179,25 +209,30 @@ class Journey:
         """The same in one operation."""
         ensured = await self.router.change(
             "EnsureAgent",
-            by={"key": "externalId", "value": person.external_id},
-            username=person.external_id.lower(),
+            by={"key": "demoExternalId", "value": person.external_id},
+            username=username_of(person),
             name=person.name,
             roles=["bot"],
+            acceptsRouting=False,
         )
         self.tell.remark("ensureAgent: " + ("created" if ensured["created"] else "was here already"))
         return str(ensured["agent"]["id"])
+
+    async def acknowledge(self, event: JSON) -> None:
+        """Say that the router has done what this event, and all before it, asked for: they are not sent again."""
+        await self.router.change("Acknowledge", consumer=CONSUMER, cursor=event["cursor"])
+        self.tell.remark(f"acknowledged: everything up to #{event['sequence']}")
 
     async def play(self, socket: Socket, leave: AsyncExitStack) -> None:
         tell, case_id = self.tell, self.external.case_id
         tell.step("The router prepares the deployment")
         department_id = await self.prepare()
 
-        tell.step("It subscribes, from where the log ends now")
+        tell.step("It subscribes as a named consumer, from where the log ends now")
         now = (await self.router.run("Now"))["eventCursor"]
-        cases = {"customFields": [{"key": "caseId", "exists": True}]}
-        for subscription in SUBSCRIPTIONS:
-            await socket.subscribe(subscription, self.ears.hear, where=cases, after=now)
-        tell.remark("roomStarted, agentUnassigned, agentAssigned, roomClosed: of every room that has a caseId")
+        cases = {"customFields": [{"key": "demoCaseId", "exists": True}]}
+        await socket.subscribe("Events", self.ears.hear, consumer=CONSUMER, types=EVENTS, where=cases, after=now)
+        tell.remark("roomStarted, agentUnassigned, agentAssigned, roomClosed: of every room that has a demoCaseId")
 
         tell.step(f"On the website, Ada Park writes about {case_id}: a conversation starts")
         started = await self.start_conversation(department_id)
@@ -210,6 +245,7 @@ class Journey:
 
         tell.step(f"It assigns the conversation to {first.name}")
         await self.router.change("AssignAgent", roomId=room_id, agentId=first_id, clientMutationId="assign")
+        await self.acknowledge(started)
         await self.ears.until(2)
 
         second = self.external.who_serves(heard_of, shift=1)
@@ -221,13 +257,18 @@ class Journey:
 
         tell.step("The case is solved, and the router closes the conversation")
         await self.router.change("CloseRoom", roomId=room_id, comment="solved", clientMutationId="close")
-        await self.ears.until(6)
+        await self.acknowledge(await self.ears.until(6))
 
         tell.step("Was all of it as it should be?")
         await socket.round_trip()
         self.ears.tell()
         history = (await self.router.run("History", roomId=room_id))["room"]["events"]["nodes"]
         self.check(history, first, second)
+
+        tell.step("What stays behind, and is in nobody's way")
+        tell.remark(f"the closed conversation about {case_id} and its visitor; the users {username_of(first)} and")
+        tell.remark(f"{username_of(second)}, who are not available; the department and the two custom fields.")
+        tell.remark("The two apps and the consumer are removed.")
 
     async def end_shift(self, agent_id: str) -> None:
         """See to it that conversations of others are not routed to somebody who was made up."""
@@ -247,6 +288,12 @@ class Journey:
 
 
 # ---------------------------------------------------------------- the program
+
+
+async def forget_consumer(router: Api) -> None:
+    """A router that is to go on later keeps its consumer. This one never does."""
+    with contextlib.suppress(Refused):  # it never got so far
+        await router.change("RemoveConsumer", consumer=CONSUMER)
 
 
 async def main(url: str, token: str, tell: Narrator) -> None:
@@ -269,6 +316,7 @@ async def main(url: str, token: str, tell: Narrator) -> None:
         router = Api(http, url, router_token, DOCUMENT)
         ears = Ears(external.case_id, tell.event)
         journey = Journey(tell, external, website, router, ears)
+        leave.push_async_callback(forget_consumer, router)
         socket = await leave.enter_async_context(open_socket(url, router_token, DOCUMENT))
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(socket.run())

@@ -181,8 +181,9 @@ COMMANDS = (
 
             It plays against the server at SWITCHBOARD_HOST and SWITCHBOARD_PORT, with SWITCHBOARD_ADMIN_TOKEN or an
             app of its own in that server's database. Without a server there it starts one on a temporary folder and
-            ends it afterwards. It can be repeated; what it leaves behind is a closed conversation and two agents who
-            are not available.
+            ends it afterwards. It can be repeated. All that it makes has names of its own, which begin with "demo";
+            what stays is a closed conversation with its visitor, two agents who are not available, a department and
+            two custom fields.
         """,
         examples="""
             switchboard demo

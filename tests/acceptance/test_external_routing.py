@@ -48,8 +48,10 @@ def test_journey_can_be_played_again_and_again_on_one_server(
         assert events == EVENTS
         sequences += seen
     assert all(sooner < later for sooner, later in pairwise(sequences))
-    assert "USER externalId: TEXT, unique; new" in first.stdout
-    assert "USER externalId: TEXT, unique; is there already" in second.stdout
+    assert "custom field USER demoExternalId: TEXT, unique; new" in first.stdout
+    assert "custom field ROOM demoCaseId: TEXT; new" in first.stdout
+    assert "custom field USER demoExternalId: TEXT, unique; is there already" in second.stdout
+    assert "department Demo: decided elsewhere: is there already" in second.stdout
 
 
 def test_journey_leaves_a_closed_room_and_nobody_who_is_offered_the_next_one(
@@ -86,6 +88,40 @@ def test_journey_leaves_a_closed_room_and_nobody_who_is_offered_the_next_one(
                     for name in ("Noor Haddad", "Milo Varga")
                 ]
             },
+        }
+    }
+
+
+#: The first samples of docs/reference/custom-fields.md, and a second conversation about the case of a first.
+AFTERWARDS = """
+mutation {
+  one: defineCustomField(input: { target: USER, key: "externalId", type: TEXT, unique: true }) { definition { key } }
+  two: defineCustomField(input: { target: ROOM, key: "caseId", type: TEXT, unique: true }) { definition { key } }
+  three: saveVisitor(input: { token: "v" }) { visitor { token } }
+  four: startRoom(input: { visitorToken: "v", customFields: [{ key: "demoCaseId", value: "1" }] }) { room { status } }
+  five: startRoom(input: { visitorToken: "v", customFields: [{ key: "demoCaseId", value: "1" }] }) { room { status } }
+}
+"""
+
+
+def test_what_the_demo_leaves_is_in_nobodys_way(serve: Serve, run: Run, mongodb_uri: str, database_name: str) -> None:
+    port = serve(MONGODB_URI=mongodb_uri, DATABASE=database_name, ADMIN_TOKEN=ADMIN_TOKEN)
+    run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN)
+
+    answer = httpx.post(
+        f"http://127.0.0.1:{port}/graphql",
+        json={"query": AFTERWARDS},
+        headers={"authorization": f"Bearer {ADMIN_TOKEN}"},
+        timeout=30,
+    ).json()
+
+    assert answer == {
+        "data": {
+            "one": {"definition": {"key": "externalId"}},
+            "two": {"definition": {"key": "caseId"}},
+            "three": {"visitor": {"token": "v"}},
+            "four": {"room": {"status": "QUEUED"}},
+            "five": {"room": {"status": "QUEUED"}},
         }
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from examples.client import Api, open_http, open_socket
 from tests.acceptance.conftest import ROOT, Run, Serve
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,3 +74,49 @@ async def test_first_minute_goes_as_it_says(serve: Serve, run: Run) -> None:
     assert (room["status"], room["lastServedBy"]) == ("CLOSED", {"user": {"name": "Milo Varga"}})
     assert created.returncode == 0
     assert created.stdout.startswith("sb_app_")
+
+
+async def test_program_that_follows_the_documented_journey_decides_about_every_room(serve: Serve) -> None:
+    """On a fresh server with its defaults, beside an agent who would be given every room by routing."""
+    (document,) = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
+    port = serve(ADMIN_TOKEN=TOKEN)
+    url = f"http://127.0.0.1:{port}/graphql"
+    visitors = """
+        mutation Rival { createUser(input: { username: "rival", roles: ["bot"] }) { user { id } } }
+        mutation Hire($id: ID!) { addAgent(input: { userId: $id }) { agent { routable } } }
+        mutation Join($department: ID!, $id: ID!) {
+          setDepartmentAgents(input: { departmentId: $department, add: [$id] }) { department { id } }
+        }
+        mutation Visit { saveVisitor(input: { token: "v" }) { visitor { id } } }
+        mutation Start($department: ID) {
+          startRoom(input: { visitorToken: "v", departmentId: $department }) {
+            room { id status servedBy { user { username } } }
+          }
+        }
+        query Rooms { rooms { nodes { servedBy { user { username } } } } }
+    """
+    async with open_http() as http, open_socket(url, TOKEN, document) as socket:
+        program, world = Api(http, url, TOKEN, document), Api(http, url, TOKEN, visitors)
+        rival = (await world.run("Rival"))["createUser"]["user"]["id"]
+        await world.run("Hire", id=rival)
+        await world.run("Visit")
+        department = (await program.run("Prepare"))["createDepartment"]["department"]["id"]
+        await world.run("Join", department=department, id=rival)
+        started: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        await socket.subscribe("Started", started.put_nowait, departmentId=department)
+        reading = asyncio.create_task(socket.run())
+        await socket.round_trip()  # it is subscribed
+        for _ in range(3):
+            await world.run("Start", department=department)
+            event = (await asyncio.wait_for(started.get(), 30))["events"]
+            agent = (await program.run("Ensure"))["ensureAgent"]["agent"]["id"]
+            decided = await program.run("Decide", roomId=event["room"]["id"], agentId=agent)
+            assert decided == {"assignAgent": {"room": {"status": "ASSIGNED"}}}
+            await program.run("Done", cursor=event["cursor"])
+        elsewhere = await world.run("Start")
+        reading.cancel()
+        rooms = (await world.run("Rooms"))["rooms"]["nodes"]
+
+    served = [room["servedBy"]["user"]["username"] for room in rooms]
+    assert served == ["e-1001", "e-1001", "e-1001", "rival"]
+    assert elsewhere["startRoom"]["room"]["servedBy"]["user"]["username"] == "rival"
