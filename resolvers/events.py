@@ -21,9 +21,10 @@ from storage.feed import Feed
 from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
 from storage.interests import Key, keys_for
 from storage.matching import predicate
-from storage.pages import COUNT_LIMIT, Page
+from storage.pages import COUNT_LIMIT, PAGE_BYTES, Page
 from storage.positions import event_cursor
 from storage.records import FieldTarget, Room
+from storage.sizes import size_of
 
 Predicate: TypeAlias = Callable[[Fact], bool]
 
@@ -127,11 +128,13 @@ async def _scan(
     scanned = 0
     more = True
     start = position if paged else None
-    while more and len(found) <= size and scanned < SCANNED:
-        facts = await log.read(position, BATCH, query=mongo)
-        more = len(facts) == BATCH
+    free = PAGE_BYTES
+    while more and len(found) <= size and scanned < SCANNED and free > 0:
+        facts, more = await log.read_within(position, BATCH, size=free, query=mongo)
         scanned += len(facts)
-        found.extend(fact for fact in facts if passes(fact))
+        matching = [fact for fact in facts if passes(fact)]
+        free -= sum(map(size_of, matching))
+        found.extend(matching)
         if facts:
             start = facts[0].sequence - 1 if start is None else start
             position = facts[-1].sequence

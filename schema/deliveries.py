@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 0.5
 #: What all cohorts together keep: as much as a second of a busy deployment brings.
 KEPT_BYTES = 8 * 1024 * 1024
+#: The largest message that common websocket clients take unless told otherwise.
+LARGE_BYTES = 1024 * 1024
 #: A delivery takes this many times the bytes of its text.
 WEIGHT = 4
 
@@ -197,9 +199,20 @@ class Writing:
             delivery = await self._planned(fact, event) or await self._executed(fact, event)
             if not any(map(passes, delivery.errors or ())):
                 present(delivery.errors or [])
+                self._warn_of_size(fact, delivery)
                 return delivery
             logger.info("What belongs to an event could not be read, trying again.")
             await asyncio.sleep(PAUSE_SECONDS)
+
+    def _warn_of_size(self, fact: AnyFact, delivery: Delivery) -> None:
+        if len(delivery.encoded) > LARGE_BYTES:
+            logger.warning(
+                "The event %d takes %d bytes as a subscription asks for it. Many clients close a websocket on a "
+                "message of more than %d bytes; ask for fewer fields.",
+                fact.sequence,
+                len(delivery.encoded),
+                LARGE_BYTES,
+            )
 
     async def _planned(self, fact: AnyFact, event: Event) -> Delivery | None:
         """What the plan writes; None when it cannot."""

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from storage.database import ONE_BATCH, Document
+from storage.errors import QueryTooComplex
 from storage.pages import COUNT_LIMIT, Order, Page
+from storage.sizes import size_of_document
 from storage.supervisor import spawn
 from storage.transactions import Reader
 
 T = TypeVar("T")
+
+#: Bytes that the lists of many parents take together.
+LISTS_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,20 @@ async def read_documents(
 ) -> dict[str, list[Document]]:
     """Of every parent, the first children that match, as documents, in the order of the link."""
     found: dict[str, list[Document]] = {parent_id: [] for parent_id in parent_ids}
-    rows = await _look(reader, link, parent_ids, first_of(link, query, limit))
-    for row in rows:
-        found[row["_id"]].append(row["child"])
+    asked = look(link, parent_ids, first_of(link, query, limit))
+    total = 0
+    rows = reader.collection(link.parents).aggregate(asked, batchSize=ONE_BATCH)
+    try:
+        async for row in rows:
+            total += size_of_document(row)
+            if total > LISTS_BYTES:
+                raise QueryTooComplex(
+                    f"The lists of {len(parent_ids)} {link.parents} take more than {LISTS_BYTES:,} bytes; ask for "
+                    "fewer of them, or for fewer items of each with `first`."
+                )
+            found[row["_id"]].append(row["child"])
+    finally:
+        await rows.close()
     return found
 
 

@@ -143,7 +143,7 @@ async def list_all(
     With `step_around`, without those that cannot be decoded.
     """
     cursor = reader.collection(kind.collection).find(
-        query, sort=list(sort), limit=limit, batch_size=ONE_BATCH, session=await reader.reading()
+        query, {"attrs": 0}, sort=list(sort), limit=limit, batch_size=ONE_BATCH, session=await reader.reading()
     )
     return await decode(reader, kind, await cursor.to_list(limit or None), step_around=step_around)
 

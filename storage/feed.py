@@ -17,15 +17,20 @@ from storage.facts import AnyFact
 from storage.interests import EVERY_FACT, Key, Waiters
 from storage.log import Log
 from storage.positions import event_cursor
+from storage.sizes import size_of
 from storage.supervisor import spawn
 
 logger = logging.getLogger(__name__)
 
-#: Facts in the ring, and up to half as many again: some ten megabytes, and half a minute of a busy deployment.
+#: Facts and bytes in the ring, and up to half as many again: of ordinary facts, half a minute of a busy deployment.
 RING = 2_048
-#: Facts in one read of history, and how many such reads are kept for others who replay at the same time.
+RING_BYTES = 16 * 1024 * 1024
+#: Facts and bytes in one read of history, and how many such reads are kept for others who replay at the same time.
 CHUNK = 256
+CHUNK_BYTES = 4 * 1024 * 1024
 CHUNKS_KEPT = 16
+#: Bytes that one reader takes at once, and one fact more.
+READ_BYTES = 1024 * 1024
 #: How long a fact of another process can go unnoticed when the change stream is down.
 POLL_SECONDS = 0.5
 
@@ -38,6 +43,9 @@ class Feed:
         self._process_id = process_id
         self._size = ring
         self._ring: list[AnyFact] = []
+        #: How many bytes each fact in the ring takes, and all of them.
+        self._sizes: list[int] = []
+        self._bytes = 0
         #: The sequence of the newest fact that has been in the ring. The ring holds the facts right up to it.
         self.head = 0
         #: Whether other processes' facts are heard of at once, and not only by polling.
@@ -72,7 +80,7 @@ class Feed:
             first_in_ring = self.head - len(self._ring) + 1
             if after + 1 >= first_in_ring:
                 start = after + 1 - first_in_ring
-                return self._ring[start : start + limit]
+                return self._ring[start : self._end_of_read(start, limit)]
             try:
                 facts = await self._history(after, limit, first_in_ring)
                 if facts:
@@ -94,8 +102,23 @@ class Feed:
     async def _history(self, after: int, limit: int, first_in_ring: int) -> Sequence[AnyFact]:
         number = after // CHUNK
         if (number + 1) * CHUNK >= first_in_ring:
-            return following(await self._log.read(after, min(limit, CHUNK)), after)
-        return following([fact for fact in await self._chunk(number) if fact.sequence > after], after)[:limit]
+            return await self._read_history(after, limit)
+        found = following([fact for fact in await self._chunk(number) if fact.sequence > after], after)[:limit]
+        # A chunk of large facts ends early.
+        return found or await self._read_history(after, limit)
+
+    async def _read_history(self, after: int, limit: int) -> Sequence[AnyFact]:
+        facts, _ = await self._log.read_within(after, min(limit, CHUNK), size=READ_BYTES)
+        return following(facts, after)
+
+    def _end_of_read(self, start: int, limit: int) -> int:
+        """Where in the ring a read from `start` ends that takes no more than `limit` facts and READ_BYTES."""
+        total = 0
+        for index in range(start, min(start + limit, len(self._ring))):
+            total += self._sizes[index]
+            if total > READ_BYTES:
+                return index + 1
+        return start + limit
 
     async def wait(self, after: int, keys: frozenset[Key] = EVERY_FACT) -> int:
         """Return when there is a fact after that position; who is at the head waits for one with one of these keys.
@@ -120,7 +143,9 @@ class Feed:
             self._behind.clear()
 
     async def _catch_up(self) -> None:
-        while facts := await self._log.read(self.head, CHUNK):
+        more = True
+        while more:
+            facts, more = await self._log.read_within(self.head, CHUNK, size=CHUNK_BYTES)
             # Facts of our own may have been offered in the meantime.
             fresh = [fact for fact in facts if fact.sequence > self.head]
             if fresh and fresh[0].sequence != self.head + 1:
@@ -128,13 +153,11 @@ class Feed:
                 logger.warning("This process missed the facts %d to %d.", self.head + 1, fresh[0].sequence - 1)
                 if self.on_gap is not None:
                     await self.on_gap()
-                self._ring.clear()
+                self._drop(len(self._ring))
                 self.head = fresh[0].sequence - 1
                 self._waiters.wake_all()
             if fresh:
                 self._extend(following(fresh, self.head))
-            if len(facts) < CHUNK:
-                return
 
     async def watch(self) -> None:
         """Set the alarm when another process has appended, until cancelled. Without a change stream, `run` polls.
@@ -168,7 +191,7 @@ class Feed:
         return await asyncio.shield(task)
 
     async def _read_chunk(self, number: int) -> list[AnyFact]:
-        facts = await self._log.read(number * CHUNK, CHUNK)
+        facts, _ = await self._log.read_within(number * CHUNK, CHUNK, size=CHUNK_BYTES)
         return [fact for fact in facts if fact.sequence <= (number + 1) * CHUNK]
 
     def _forget_failed(self, number: int, ended: "asyncio.Task[list[AnyFact]]") -> None:
@@ -176,9 +199,11 @@ class Feed:
             del self._chunks[number]
 
     def _extend(self, facts: Sequence[AnyFact]) -> None:
+        sizes = [size_of(fact) for fact in facts]
         self._ring.extend(facts)
-        if 2 * len(self._ring) > 3 * self._size:  # trimmed rarely, for a list loses its beginning slowly
-            del self._ring[: len(self._ring) - self._size]
+        self._sizes.extend(sizes)
+        self._bytes += sum(sizes)
+        self._trim()
         self.head = facts[-1].sequence
         for listener in self.listeners:
             try:
@@ -186,6 +211,22 @@ class Feed:
             except Exception:
                 logger.exception("Somebody could not hear the facts %d to %d.", facts[0].sequence, self.head)
         self._waiters.tell(facts)
+
+    def _trim(self) -> None:
+        """Keep the ring within its bounds: rarely, for a list loses its beginning slowly."""
+        if 2 * len(self._ring) <= 3 * self._size and 2 * self._bytes <= 3 * RING_BYTES:
+            return
+        count, left = max(0, len(self._ring) - self._size), self._bytes
+        left -= sum(self._sizes[:count])
+        while left > RING_BYTES:
+            left -= self._sizes[count]
+            count += 1
+        self._drop(count)
+
+    def _drop(self, count: int) -> None:
+        """Let the ring lose its first facts."""
+        self._bytes -= sum(self._sizes[:count])
+        del self._ring[:count], self._sizes[:count]
 
 
 def following(facts: Sequence[AnyFact], after: int) -> Sequence[AnyFact]:

@@ -3,6 +3,7 @@
 Facts are numbered 1, 2, 3, ... without a gap, and the number is the document's `_id`.
 """
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from pymongo.read_concern import ReadConcern
 from storage.database import Database, Document, to_record
 from storage.errors import Unavailable
 from storage.facts import AnyFact
+from storage.sizes import size_of
 from storage.undecodable import ERRORS
 
 #: Facts forgotten in one go.
@@ -51,17 +53,31 @@ class Log:
 
         Ends before a fact that cannot be decoded, and raises Unavailable when it is the first: nobody may miss it.
         """
+        return (await self.read_within(after, limit, size=sys.maxsize, query=query))[0]
+
+    async def read_within(
+        self, after: int, limit: int, *, size: int, query: Document | None = None
+    ) -> tuple[list[AnyFact], bool]:
+        """The same, ended by the fact with which they take more than `size` bytes; and whether more may follow."""
         found = {**(query or {}), "_id": {"$gt": after}}
         cursor = self._log.find(found, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit)
         facts: list[AnyFact] = []
-        for document in await cursor.to_list(limit):
-            try:
-                facts.append(decode(document))
-            except Unavailable:
-                if not facts:
-                    raise
-                break
-        return facts
+        total = 0
+        try:
+            # One reply of MongoDB has at most 16 MiB, and the next is asked for only while there is room.
+            async for document in cursor:
+                try:
+                    facts.append(decode(document))
+                except Unavailable:
+                    if not facts:
+                        raise
+                    return facts, True
+                total += size_of(facts[-1])
+                if total > size:
+                    return facts, True
+        finally:
+            await cursor.close()
+        return facts, len(facts) == limit
 
     async def count(self, query: Document, limit: int) -> int:
         """How many facts match, counted up to `limit`."""

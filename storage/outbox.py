@@ -19,13 +19,15 @@ from pymongo.read_concern import ReadConcern
 
 from storage.database import Database, Document, to_document, to_record
 from storage.facts import AnyFact, Fact
+from storage.sizes import batches, size_of_document
 from storage.supervisor import spawn
 from storage.undecodable import ERRORS
 
 logger = logging.getLogger(__name__)
 
-#: Facts in one append. A thousand take MongoDB some 30 ms; more would make the first one wait for the last.
+#: Facts and bytes in one append. A thousand take MongoDB some 30 ms; more would make the first one wait for the last.
 BATCH = 1_000
+BATCH_BYTES = 8 * 1024 * 1024
 #: How long a change waits for its facts to be in the log; later they are the sweeper's, and the change is true anyway.
 APPEND_PATIENCE_SECONDS = 10.0
 #: A fact that waits in the outbox at two looks so far apart was left there by a process that died or lost the database.
@@ -88,8 +90,8 @@ class Appender:
                 taken = tuple(self._waiting)
                 batch = [fact for facts, _ in taken for fact in facts]
                 try:
-                    for start in range(0, len(batch), BATCH):
-                        await self._append(await self._with_predecessors(batch[start : start + BATCH]))
+                    for run in batches(batch, count=BATCH, size=BATCH_BYTES):
+                        await self._append(await self._with_predecessors(run))
                 except BaseException:
                     self._end = None
                     raise
@@ -122,7 +124,15 @@ class Appender:
         count = 0
         for start in range(0, len(ids), BATCH):
             found = self._outbox.find({"_id": {"$in": ids[start : start + BATCH]}}, sort=[("at", ASCENDING)])
-            facts = self._database.undecodable.decode("outbox", await found.to_list(BATCH), _waiting)
+            facts: list[Fact] = []
+            size = 0
+            async for document in found:
+                facts += self._database.undecodable.decode("outbox", [document], _waiting)
+                size += size_of_document(document)
+                if size > BATCH_BYTES:
+                    await self.append(facts)
+                    count += len(facts)
+                    facts, size = [], 0
             await self.append(facts)
             count += len(facts)
         return count

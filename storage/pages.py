@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pymongo import ASCENDING, DESCENDING
 
@@ -12,6 +12,7 @@ from storage.entities import Kind
 from storage.errors import InvalidCursor
 from storage.positions import page_cursor, page_values
 from storage.records import Entity
+from storage.sizes import size_of_document
 from storage.transactions import Reader
 
 T = TypeVar("T")
@@ -19,6 +20,8 @@ E = TypeVar("E", bound=Entity)
 
 #: Beyond this many a total is not counted out: it would cost more than it tells.
 COUNT_LIMIT = 100_000
+#: Bytes of a page, and one document more: a page of larger ones ends early and says that more follow.
+PAGE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +110,33 @@ async def read_documents(
 ) -> Page[T]:
     """Up to `first` of the documents that match, after the cursor. Raises InvalidCursor."""
     bounded = query if after is None else {"$and": [query, order.after(after)]}
-    found = collection.find(bounded, sort=order.sort, limit=first + 1, batch_size=ONE_BATCH)
-    documents = await found.to_list(first + 1)
+    # The index of custom fields is for finding alone.
+    found = collection.find(bounded, {"attrs": 0}, sort=order.sort, limit=first + 1, batch_size=ONE_BATCH)
+    documents, more = await _read_within(found, PAGE_BYTES)
     kept = documents[:first]
     cursors = [order.cursor(document) for document in kept]
     return Page(
         items=await decode(kept),
         cursors=cursors,
-        has_next=len(documents) > first,
+        has_next=more or len(documents) > first,
         has_previous=after is not None,
         total=lambda: count(collection, query),
     )
+
+
+async def _read_within(cursor: Any, size: int) -> tuple[list[Document], bool]:
+    """The documents of the cursor, ended by the one with which they take more than `size` bytes; whether any follow."""
+    documents: list[Document] = []
+    total = 0
+    try:
+        async for document in cursor:
+            if total > size:
+                return documents, True
+            documents.append(document)
+            total += size_of_document(document)
+    finally:
+        await cursor.close()
+    return documents, False
 
 
 async def count(collection: Collection, query: Document) -> int | None:

@@ -52,6 +52,11 @@ def size_of(record: msgspec.Struct) -> int:
     return len(msgspec.json.encode(record))
 
 
+def size_of_document(document: Mapping[str, object]) -> int:
+    """The size of a document as MongoDB holds it, in bytes."""
+    return len(bson.encode(document))
+
+
 def batches(records: Sequence[T], *, count: int, size: int) -> Iterator[Sequence[T]]:
     """Split the records, in order, into runs of at most `count` records and `size` bytes, or one larger record."""
     start, total = 0, 0

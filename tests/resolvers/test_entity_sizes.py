@@ -15,6 +15,7 @@ from storage import users as stored_users
 from storage import visitors as stored_visitors
 from storage.entities import Kind
 from storage.errors import Invalid
+from storage.pages import PAGE_BYTES
 from storage.records import FieldTarget, FieldType, RoomStatus, RoutingMethod, UserType
 from storage.sizes import ENTITY_BYTES, require_storable, size_of
 from tests.resolvers.refusals import kinds, refused
@@ -171,10 +172,31 @@ async def test_the_largest_entities_go_through_every_operation(world: World) -> 
     while True:
         page = await events.list_events(world.context, first=200, after=after)
         read.extend(page.items)
+        assert sum(map(size_of, page.items)) < PAGE_BYTES + largest
         if not page.has_next:
             break
         after = page.end_cursor or page.cursors[-1]
     assert kinds(read) == kinds(told)
+
+
+async def test_a_page_of_large_entities_ends_early_and_the_next_goes_on(world: World) -> None:
+    await define(world, FieldTarget.VISITOR, 16)
+    for number in range(20):
+        await visitors.save_visitor(world.context, token=f"w{number}", custom_fields=filled(15))
+
+    sizes: list[int] = []
+    seen: list[str] = []
+    after = None
+    while True:
+        page = await visitors.list_visitors(world.context, first=200, after=after)
+        sizes.append(len(page.items))
+        seen.extend(visitor.token for visitor in page.items)
+        if not page.has_next:
+            break
+        after = page.cursors[-1]
+
+    assert seen == ["v", *(f"w{number}" for number in range(20))]
+    assert sizes == [19, 2]
 
 
 async def rest(world: World, kind: Kind[Any], entity_id: str) -> list[FieldAssignment]:

@@ -115,13 +115,13 @@ async def test_page_that_met_the_trimming_is_refused(both: Both) -> None:
     here, _ = both
     happened = await happen(here, 5)
     assert await outbox_is_empty(here.storage)
-    read_log = here.storage.log.read
+    read_log = here.storage.log.read_within
 
-    async def trimmed_meanwhile(*args: object, **kwargs: object) -> list[AnyFact]:
+    async def trimmed_meanwhile(*args: object, **kwargs: object) -> tuple[list[AnyFact], bool]:
         await here.storage.log.trim(here.storage.log.now() + timedelta(seconds=1))
         return await read_log(*args, **kwargs)  # type: ignore[arg-type]
 
-    here.storage.log.read = trimmed_meanwhile  # type: ignore[method-assign]
+    here.storage.log.read_within = trimmed_meanwhile  # type: ignore[method-assign]
 
     with pytest.raises(CursorExpired):
         await events.list_events(here, after=event_cursor(happened[0]))

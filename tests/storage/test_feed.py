@@ -13,6 +13,7 @@ from storage.errors import CursorExpired
 from storage.facts import AnyFact
 from storage.feed import CHUNK, Feed, following
 from storage.positions import event_cursor
+from storage.sizes import size_of
 from storage.storage import Storage
 from tests.storage.changes import made_up, opened, save, until
 
@@ -170,16 +171,16 @@ async def test_reader_goes_on_when_the_database_has_been_away(mongodb_uri: str, 
         await storage.appender.append(made_up(20))
         feed = Feed(storage.log)
         await feed.open()
-        read, failures = storage.log.read, 2
+        read, failures = storage.log.read_within, 2
 
-        async def failing(*args: Any, **kwargs: Any) -> list[AnyFact]:
+        async def failing(*args: Any, **kwargs: Any) -> tuple[list[AnyFact], bool]:
             nonlocal failures
             failures -= 1
             if failures >= 0:
                 raise AutoReconnect("the primary is gone")
             return await read(*args, **kwargs)
 
-        storage.log.read = failing  # type: ignore[method-assign]
+        storage.log.read_within = failing  # type: ignore[method-assign]
 
         assert await follow(feed, 0, feed.head) == list(range(1, feed.head + 1))
 
@@ -193,13 +194,13 @@ async def test_reader_waits_for_what_is_only_out_of_sight(
         await storage.appender.append(made_up(CHUNK + 20))
         feed = Feed(storage.log)
         await feed.open()
-        read, behind = storage.log.read, [0, 10, 10]
+        read, behind = storage.log.read_within, [0, 10, 10]
 
-        async def lagging(*args: Any, **kwargs: Any) -> list[AnyFact]:
-            facts = await read(*args, **kwargs)
-            return facts[: behind.pop(0)] if behind else facts
+        async def lagging(*args: Any, **kwargs: Any) -> tuple[list[AnyFact], bool]:
+            facts, more = await read(*args, **kwargs)
+            return (facts[: behind.pop(0)] if behind else facts), more
 
-        monkeypatch.setattr(storage.log, "read", lagging)
+        monkeypatch.setattr(storage.log, "read_within", lagging)
 
         assert await follow(feed, 0, feed.head) == list(range(1, feed.head + 1))
         assert behind == []
@@ -298,3 +299,35 @@ async def test_process_that_slept_past_the_trimming_goes_on_and_tells_that_it_mi
         assert [fact.sequence for fact in await feed.read(head - 1)] == [head]
         with pytest.raises(CursorExpired):
             await feed.read(asleep)
+
+
+async def test_large_facts_are_read_in_runs_of_bounded_bytes(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RING_BYTES", "CHUNK_BYTES", "READ_BYTES"):
+        monkeypatch.setattr(f"storage.feed.{name}", 2_000)
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        await storage.appender.append(made_up(CHUNK + 20))
+        size = size_of((await storage.log.read(0, 1))[0])
+        feed, live = Feed(storage.log), storage.feed
+        await feed.open()
+
+        runs = [len(await feed.read(position)) for position in (0, 100, CHUNK - 2)]
+        recent = await live.read(live.head - 2)
+
+        assert await follow(feed, 0, feed.head) == list(range(1, feed.head + 1))
+        assert await follow(live, 0, live.head) == list(range(1, live.head + 1))
+        assert max(runs) <= 2_000 // size + 1
+        assert [fact.sequence for fact in recent] == [live.head - 1, live.head]
+
+
+async def test_the_ring_keeps_as_many_bytes_as_it_may(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.feed.RING_BYTES", 2_000)
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        await storage.appender.append(made_up(300))
+
+        kept = storage.feed._ring
+        assert 0 < sum(map(size_of, kept)) <= 3_000
+        assert kept[-1].sequence == storage.feed.head
