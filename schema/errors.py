@@ -92,6 +92,8 @@ def _told(error: GraphQLError) -> tuple[str, dict[str, object]]:
 
 
 def _without_values(message: str) -> str:
+    # Clients know null; None is a word of this server's language.
+    message = message.replace("not to be None", "not to be null")
     return _REPEATED.sub(lambda found: f"{found[1] or ''}.", message).replace("?.", "?").replace("..", ".")
 
 

@@ -59,7 +59,7 @@ class UnassignAgentInput(RoomChangeInput):
     """A room that its agent will no longer serve."""
 
     comment: str | None = None
-    """Why, in up to 1,000 characters. No event carries it."""
+    """Why, in up to 1,000 characters. `AgentUnassigned.comment` carries it."""
 
 
 @api_choice

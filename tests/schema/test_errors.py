@@ -163,3 +163,20 @@ async def test_change_whose_answer_cannot_be_read_says_that_it_was_made(
     assert _told(changed) == [{"code": "UNAVAILABLE", "retryable": False}]
     assert _told(asked) == [{"code": "UNAVAILABLE", "retryable": True}]
     assert len((await rooms.list_rooms(world.context)).items) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("mutation ($input: LoginInput!) { login(input: $input) { token } }", {"input": None}),
+        (LOGIN, {"input": {"username": None, "password": "x"}}),
+        ('mutation { login(input: { username: null, password: "x" }) { token } }', {}),
+    ],
+)
+async def test_what_must_not_be_null_is_told_in_the_words_of_graphql(query: str, variables: dict[str, object]) -> None:
+    result = await _execute(query, APP, **variables)
+
+    assert result.errors is not None
+    (error,) = result.errors
+    assert "null" in error.message
+    assert "None" not in error.message
