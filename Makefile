@@ -24,9 +24,9 @@ test: $(INSTALLED) ## Run the tests, against a MongoDB that they start themselve
 coverage: $(INSTALLED) ## Run the tests and print the lines and branches that none of them reaches.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
-soak: $(INSTALLED) ## Kill servers and primaries under load for SOAK_SECONDS each (600), and take SOAK_STEPS (5000) at random.
+soak: $(INSTALLED) ## Kill servers and primaries under load, and load one with ever-new things, for SOAK_SECONDS each (600); take SOAK_STEPS (5000) at random.
 	SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_STEPS=$${SOAK_STEPS:-5000} \
-		$(BIN)/python -m pytest -s tests/faults/test_storms.py tests/resolvers/test_rooms_stateful.py
+		$(BIN)/python -m pytest -s tests/faults/test_storms.py tests/faults/test_soak.py tests/resolvers/test_rooms_stateful.py
 
 audit: $(INSTALLED) ## Let the audit suites and clients of others at a server, and write what they find to docs/security.md.
 	@$(BIN)/python audit/run.py --write

@@ -27,7 +27,7 @@ class ServerProcess:
         own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
         wanted = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": ADMIN_TOKEN, **settings}
         self._process = subprocess.Popen(
-            [sys.executable, *_command(patience_seconds), "serve"],
+            [sys.executable, *self._command(patience_seconds), "serve"],
             cwd=ROOT,
             env=own | {f"SWITCHBOARD_{name}": value for name, value in wanted.items()},
             stdout=subprocess.PIPE,
@@ -69,9 +69,9 @@ class ServerProcess:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-
-def _command(patience_seconds: float | None) -> list[str]:
-    if patience_seconds is None:
-        return ["-m", "server"]
-    impatient = f"import storage.changes as t; t.PATIENCE_SECONDS = {patience_seconds}"
-    return ["-c", f"import sys; {impatient}; from server.cli import main; sys.exit(main())"]
+    def _command(self, patience_seconds: float | None) -> list[str]:
+        """What Python runs."""
+        if patience_seconds is None:
+            return ["-m", "server"]
+        impatient = f"import storage.changes as t; t.PATIENCE_SECONDS = {patience_seconds}"
+        return ["-c", f"import sys; {impatient}; from server.cli import main; sys.exit(main())"]
