@@ -7,6 +7,7 @@ from resolvers.context import Context
 from resolvers.operations import Change, mutation, query
 from storage import consumers
 from storage.errors import ConsumerBusy, CursorExpired, InvalidCursor, NotFound, shorten
+from storage.filters import Expression
 from storage.positions import event_cursor, event_sequence
 from storage.records import Consumer, Record
 from storage.storage import Storage
@@ -18,18 +19,18 @@ class ConsumerStatus(Record, frozen=True, kw_only=True):
 
     name: str
     acked_cursor: str
-    #: How many facts of any kind the log holds after the acknowledged one.
-    lag: int
     connected: bool
     last_seen_at: datetime | None
+    #: What its last subscription asked for: tags of facts (None: all), about rooms that match.
+    types: tuple[str, ...] | None = None
+    where: Expression | None = None
 
 
 @query("events:read")
 async def list_consumers(context: Context) -> list[ConsumerStatus]:
     """The caller's consumers, by name."""
-    head = await context.storage.log.head()
     moment = context.storage.database.now()
-    return [_status(one, head, moment) for one in await consumers.list_of(context.reader, context.caller.id)]
+    return [_status(one, moment) for one in await consumers.list_of(context.reader, context.caller.id)]
 
 
 @mutation("events:read", turn=("consumer", "consumer"))
@@ -40,8 +41,7 @@ async def ack_events(change: Change, *, consumer: str, cursor: str) -> ConsumerS
     await _require_reached(storage, sequence, key="cursor")
     known = await _get(change, consumer)
     acknowledged = await consumers.acknowledge(change.tx, change.caller.id, known.name, sequence)
-    head = max(storage.feed.head, await storage.log.head())
-    return _status(acknowledged, head, storage.database.now())
+    return _status(acknowledged, storage.database.now())
 
 
 @mutation("events:read", turn=("consumer", "consumer"))
@@ -68,13 +68,14 @@ async def _get(change: Change, name: str) -> Consumer:
     return consumer
 
 
-def _status(consumer: Consumer, head: int, moment: datetime) -> ConsumerStatus:
+def _status(consumer: Consumer, moment: datetime) -> ConsumerStatus:
     return ConsumerStatus(
         name=consumer.name,
         acked_cursor=event_cursor(consumer.acked),
-        lag=max(head - consumer.acked, 0),
         connected=consumers.is_held(consumer, moment),
         last_seen_at=consumer.last_seen_at,
+        types=consumer.types,
+        where=consumer.where,
     )
 
 
@@ -104,8 +105,8 @@ async def _require_reached(storage: Storage, sequence: int, *, key: str) -> None
         raise InvalidCursor("This cursor is beyond the end of the log.", key=key)
 
 
-async def require_kept(storage: Storage, sequence: int) -> None:
-    """Raise CursorExpired unless everything after this sequence is still kept."""
+async def require_kept(storage: Storage, sequence: int, *, consumer: str | None = None) -> None:
+    """Raise CursorExpired unless everything after this sequence, which may be a consumer's, is still kept."""
     oldest = await storage.log.oldest()
     if sequence < oldest - 1:
-        raise CursorExpired(oldest_cursor=event_cursor(oldest - 1))
+        raise CursorExpired(oldest_cursor=event_cursor(oldest - 1), consumer=consumer)

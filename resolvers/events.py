@@ -16,10 +16,11 @@ from resolvers.holds import Lease, hold
 from resolvers.operations import query
 from storage import histories
 from storage.children import Totals
+from storage.errors import CursorExpired
 from storage.facts import FACTS, AnyFact, Fact, RoomFact
 from storage.feed import Feed
 from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
-from storage.interests import Key, keys_for
+from storage.interests import Key, Waiter, keys_for
 from storage.matching import predicate
 from storage.pages import COUNT_LIMIT, PAGE_BYTES, Page
 from storage.positions import event_cursor
@@ -210,7 +211,10 @@ async def subscribe(
     expression = None if where is None else await bind(context.reader, FieldTarget.ROOM, where)
     passes = compile_filter(context.caller, wanted, expression)
     async with AsyncExitStack() as stack:
-        lease = None if consumer is None else await stack.enter_async_context(hold(context, consumer, after))
+        lease = None
+        if consumer is not None:
+            asked = None if types is None else sorted(set(types))
+            lease = await stack.enter_async_context(hold(context, consumer, after, types=asked, where=where))
         position = await starting_position(storage, after) if lease is None else lease.position
         keys = keys_for(wanted, where=expression, visible=access.visible_rooms(context.caller))
         facts = _follow(storage.feed, position, keys, passes, lease, stack.pop_all())
@@ -239,14 +243,18 @@ async def _follow(
     async with stack:
         yield None
         while True:
-            waiting = feed.wait(position, keys)
-            position = await (waiting if lease is None else _while_holding(waiting, lease))
-            for fact in await feed.read(position, LOOK):
+            waiting = feed.wait(position, keys) if lease is None else _while_holding(feed, position, keys, lease)
+            position = await waiting
+            for fact in await _read(feed, position, lease):
+                passing = passes(fact)
                 if lease is not None:
                     await lease.held()
-                if passes(fact):
+                    lease.sent = fact.sequence if passing else lease.sent
+                if passing:
                     yield fact
                 position = fact.sequence
+                if lease is not None:
+                    lease.position = position
                 if feed.head - position < LOOK:
                     # Those who follow closely take each fact together, so that what the subscriptions of one socket
                     # bring is in the order of the log among them too, as far as nobody waits for anything.
@@ -254,14 +262,32 @@ async def _follow(
             await asyncio.sleep(0)  # whoever replays a long history lets others have their turn
 
 
-async def _while_holding(waiting: Awaitable[int], lease: Lease) -> int:
-    """What one waits for, or ConsumerBusy when the lease is lost first."""
-    position, lost = asyncio.ensure_future(waiting), asyncio.ensure_future(lease.lost())
+async def _read(feed: Feed, position: int, lease: Lease | None) -> Sequence[AnyFact]:
+    """The next facts. Raises CursorExpired when they are no longer kept."""
+    try:
+        return await feed.read(position, LOOK)
+    except CursorExpired as error:
+        if lease is None:
+            raise
+        raise CursorExpired(oldest_cursor=str(error.data["oldestCursor"]), consumer=lease.name) from None
+
+
+async def _while_holding(feed: Feed, after: int, keys: frozenset[Key], lease: Lease) -> int:
+    """Where to go on reading when there is something to read, or ConsumerBusy when the lease is lost first."""
+
+    def on_wait(waiter: Waiter) -> None:
+        lease.waiter = waiter
+
+    position = asyncio.ensure_future(feed.wait(after, keys, on_wait=on_wait))
+    lost = asyncio.ensure_future(lease.lost())
     try:
         await asyncio.wait([position, lost], return_when=asyncio.FIRST_COMPLETED)
         await lease.held()
         return await position
     finally:
+        # Before the waiter ends: what it has not been woken for is passed.
+        lease.position = lease.passed(feed)
+        lease.waiter = None
         position.cancel()
         lost.cancel()
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -13,6 +13,10 @@ from resolvers.context import Context
 from storage import consumers
 from storage.clock import boot_seconds as clock
 from storage.errors import ConsumerBusy, Invalid, Unavailable, shorten
+from storage.feed import Feed
+from storage.filters import Expression
+from storage.interests import Waiter
+from storage.positions import event_sequence
 from storage.records import Consumer
 from storage.storage import Storage
 from storage.supervisor import spawn
@@ -28,12 +32,23 @@ class Lease:
     counts as held for as long since that was asked for: so nobody else can have it while it is believed to be held.
     """
 
-    def __init__(self, position: int) -> None:
-        #: Where to go on reading.
+    def __init__(self, name: str, position: int) -> None:
+        self.name = name
+        #: Up to where the log was read: what comes before was sent, or is not for this consumer.
         self.position = position
+        #: The last fact that was sent.
+        self.sent = position
+        #: Waits at the head for a fact that may be for this consumer.
+        self.waiter: Waiter | None = None
         self._until = 0.0
         self._lost = False
         self._changed = asyncio.Event()
+
+    def passed(self, feed: Feed) -> int:
+        """Up to where the log holds nothing for this consumer that was not sent."""
+        if self.waiter is None or self.waiter.woken.done():
+            return self.position
+        return max(self.position, feed.head)
 
     def extend(self, asked_at: float) -> None:
         """It was renewed by a request that was sent at that time of the clock."""
@@ -62,8 +77,18 @@ class Lease:
 
 
 @asynccontextmanager
-async def hold(context: Context, name: str, after: str | None) -> AsyncIterator[Lease]:
-    """Read for a consumer as the only one, from where it acknowledged, or from `after` or now if it is new."""
+async def hold(
+    context: Context,
+    name: str,
+    after: str | None,
+    *,
+    types: Sequence[str] | None = None,
+    where: Expression | None = None,
+) -> AsyncIterator[Lease]:
+    """Read for a consumer as the only one, from where it acknowledged, or from `after` or now if it is new.
+
+    `types` and `where` are what is read of the log.
+    """
     validation.text(name, "consumer", longest=validation.NAME_CHARACTERS)
     storage, owner = context.storage, context.caller.id
     known = await find_consumer(storage.reader, owner, name)
@@ -71,10 +96,13 @@ async def hold(context: Context, name: str, after: str | None) -> AsyncIterator[
     name = validation.name(name, "consumer") if known is None else known.name
     if new:
         start = await starting_position(storage, after)
-        new = await consumers.create(storage.reader, owner, name, start=start)
-    if not new and after is not None:
+        begun_after = None if after is None else start
+        new = await consumers.create(storage.reader, owner, name, start=start, begun_after=begun_after)
+        known = await consumers.find(storage.reader, owner, name)
+    if not new and after is not None and (known is None or event_sequence(after) != known.begun_after):
         raise Invalid(
-            "This consumer goes on after what it acknowledged: leave `after` out, or removeConsumer to begin anew.",
+            "This consumer goes on after what it acknowledged: leave `after` out, or give the one that it began with, "
+            "or removeConsumer to begin anew.",
             key="after",
         )
     # A connection that ends here, and whose client is back already, is not another one's.
@@ -82,34 +110,44 @@ async def hold(context: Context, name: str, after: str | None) -> AsyncIterator[
     connection_id = secrets.token_hex(12)
     asked_at = clock()
     # Whoever goes away meanwhile may have taken it all the same: what is on a thread is not called back.
-    taking = spawn(consumers.take(storage.reader, owner, name, connection_id=connection_id), name="take a consumer")
+    taking = spawn(
+        consumers.take(storage.reader, owner, name, connection_id=connection_id, types=types, where=where),
+        name="take a consumer",
+    )
     renewing: asyncio.Task[None] | None = None
+    lease: Lease | None = None
     try:
         consumer = await asyncio.shield(taking)
         if consumer is None:
             raise ConsumerBusy(f"The consumer {shorten(name)} is being read by another connection.")
-        lease = Lease(consumer.acked)
+        lease = Lease(name, consumer.acked)
         lease.extend(asked_at)
         renewing = storage.supervisor.supervise(
             "renew a consumer lease", partial(_renew, storage, owner, name, connection_id, lease)
         )
-        await require_kept(storage, consumer.acked)
+        await require_kept(storage, consumer.acked, consumer=name)
         yield lease
     finally:
         if renewing is not None:
             renewing.cancel()
-        release = _release(storage, owner, name, connection_id, taking)
+        release = _release(storage, owner, name, connection_id, taking, lease)
         await asyncio.shield(context.services.releases.begin(owner, name, release))
 
 
 async def _release(
-    storage: Storage, owner: str, name: str, connection_id: str, taking: "asyncio.Future[Consumer | None]"
+    storage: Storage,
+    owner: str,
+    name: str,
+    connection_id: str,
+    taking: "asyncio.Future[Consumer | None]",
+    lease: Lease | None,
 ) -> None:
     """Give it back, if it was taken; of a database that cannot be told it is free when the lease is over."""
     await asyncio.wait([taking])
     if taking.cancelled() or taking.exception() is not None or taking.result() is not None:
         with contextlib.suppress(Exception):
-            await consumers.release(storage.reader, owner, name, connection_id=connection_id)
+            sent, passed = (0, 0) if lease is None else (lease.sent, lease.passed(storage.feed))
+            await consumers.release(storage.reader, owner, name, connection_id=connection_id, sent=sent, passed=passed)
 
 
 async def _renew(storage: Storage, owner: str, name: str, connection_id: str, lease: Lease) -> None:
@@ -118,7 +156,14 @@ async def _renew(storage: Storage, owner: str, name: str, connection_id: str, le
         await asyncio.sleep(pause)
         asked_at = clock()
         try:
-            held = await consumers.renew(storage.reader, owner, name, connection_id=connection_id)
+            held = await consumers.renew(
+                storage.reader,
+                owner,
+                name,
+                connection_id=connection_id,
+                sent=lease.sent,
+                passed=lease.passed(storage.feed),
+            )
         except Unavailable:
             pause = RETRY_SECONDS
         else:

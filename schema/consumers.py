@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Self
 
-from resolvers import consumers
+import strawberry
+
+from resolvers import consumers, lags
 from schema.context import Info
-from schema.fields import api_input, api_type, mutation_field, query_field
+from schema.fields import api_input, api_type, field, mutation_field, query_field
 from schema.mutations import Input, MutationInput, MutationPayload
 from schema.scalars import Cursor, Long
 
@@ -18,23 +20,31 @@ class Consumer:
     name: str
     """What it is called."""
     acked_cursor: Cursor
-    """The last event that was acknowledged: its next subscription goes on after it."""
-    lag: Long
-    """How many events the log has after that one, of all types and rooms."""
+    """Everything up to it is acknowledged, or not for this consumer: its next subscription goes on after it."""
     connected: bool
     """Whether a subscription reads for it now. There can be one at a time (`CONSUMER_BUSY`)."""
     last_seen_at: datetime | None
     """When it last subscribed, acknowledged or showed a sign of life."""
+    status: strawberry.Private[consumers.ConsumerStatus]
 
     @classmethod
     def of(cls, status: consumers.ConsumerStatus) -> Self:
         return cls(
             name=status.name,
             acked_cursor=Cursor(status.acked_cursor),
-            lag=Long(status.lag),
             connected=status.connected,
             last_seen_at=status.last_seen_at,
+            status=status,
         )
+
+    @field
+    async def lag(self, info: Info) -> Long:
+        """How many events wait for it: those that are for it and not acknowledged. 0 when nothing waits.
+
+        For it are those that its last subscription asked for, and that you may read. Beyond 10,000 events that have to
+        be looked at, the rest counts by type alone.
+        """
+        return Long(await lags.count(info.context.reading, self.status))
 
 
 @api_type

@@ -1,12 +1,14 @@
 """Consumers: positions in the log that are kept here, each held by one connection at a time."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from storage.database import Document, to_record
+from storage.database import Document, from_builtins, to_builtins, to_record
 from storage.errors import NotFound, Unavailable
+from storage.filters import Expression
 from storage.records import Consumer
 from storage.transactions import Reader, Transaction
 
@@ -24,6 +26,8 @@ def _id(owner_id: str, name: str) -> Document:
 
 def _decode(document: Document) -> Consumer:
     document.pop("_id")
+    if document.get("where") is not None:
+        document["where"] = from_builtins(document["where"], Expression)
     return to_record(document, Consumer)  # type: ignore[no-any-return]
 
 
@@ -44,12 +48,12 @@ async def find(reader: Reader, owner_id: str, name: str) -> Consumer | None:
     return None if document is None else _decode(document)
 
 
-async def create(reader: Reader, owner_id: str, name: str, *, start: int) -> bool:
+async def create(reader: Reader, owner_id: str, name: str, *, start: int, begun_after: int | None = None) -> bool:
     """Make it, to begin after `start`; False when there is one of that name."""
     try:
         result = await reader.collection("consumers").update_one(
             {"_id": _id(owner_id, name)},
-            {"$setOnInsert": {"ownerId": owner_id, "name": name, "acked": start}},
+            {"$setOnInsert": {"ownerId": owner_id, "name": name, "acked": start, "begunAfter": begun_after}},
             upsert=True,
         )
     except DuplicateKeyError:
@@ -57,33 +61,60 @@ async def create(reader: Reader, owner_id: str, name: str, *, start: int) -> boo
     return result.upserted_id is not None
 
 
-async def take(reader: Reader, owner_id: str, name: str, *, connection_id: str) -> Consumer | None:
-    """Hold the consumer for a connection, for LEASE_SECONDS; None while another holds it, or when it is gone."""
+async def take(
+    reader: Reader,
+    owner_id: str,
+    name: str,
+    *,
+    connection_id: str,
+    types: Sequence[str] | None = None,
+    where: Expression | None = None,
+) -> Consumer | None:
+    """Hold the consumer for a connection, for LEASE_SECONDS; None while another holds it, or when it is gone.
+
+    `types` and `where` are what the connection reads of the log, kept to tell the lag by.
+    """
+    asked = {"types": None if types is None else list(types), "where": to_builtins(where)}
+    # What clients gave is a literal: nothing in it is an expression of MongoDB.
+    literal = {key: {"$literal": value} for key, value in asked.items()}
     result = await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name), "$expr": {"$not": _HELD}},
-        [{"$set": {"connectionId": connection_id, **_lease()}}],
+        [{"$set": {"connectionId": connection_id, **literal, **_lease()}}],
     )
     return await find(reader, owner_id, name) if result.matched_count else None
 
 
-async def renew(reader: Reader, owner_id: str, name: str, *, connection_id: str) -> bool:
+def _moved_on(sent: int, passed: int) -> Document:
+    """Where the position is after a connection that has sent facts up to `sent` has passed those up to `passed`."""
+    return {"$cond": [{"$gte": ["$acked", sent]}, {"$max": ["$acked", passed]}, "$acked"]}
+
+
+async def renew(
+    reader: Reader, owner_id: str, name: str, *, connection_id: str, sent: int = 0, passed: int = 0
+) -> bool:
     """Go on holding it for LEASE_SECONDS more; False when it is another's by now, or gone.
 
-    Raises Unavailable when the database does not answer.
+    If everything that the connection has sent is acknowledged, the position moves on over what it passed, which was not
+    for this consumer. Raises Unavailable when the database does not answer.
     """
     try:
         result = await reader.collection("consumers").update_one(
-            {"_id": _id(owner_id, name), "connectionId": connection_id}, [{"$set": _lease()}]
+            {"_id": _id(owner_id, name), "connectionId": connection_id},
+            [{"$set": {"acked": _moved_on(sent, passed), **_lease()}}],
         )
     except PyMongoError as error:
         raise Unavailable("The database does not answer.", retryable=True) from error
     return bool(result.matched_count)
 
 
-async def release(reader: Reader, owner_id: str, name: str, *, connection_id: str) -> None:
+async def release(
+    reader: Reader, owner_id: str, name: str, *, connection_id: str, sent: int = 0, passed: int = 0
+) -> None:
+    """Give it back, if the connection still holds it, and move its position on as `renew` does."""
+    ended = {"connectionId": None, "leasedUntil": None, "lastSeenAt": "$$NOW"}
     await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name), "connectionId": connection_id},
-        [{"$set": {"connectionId": None, "leasedUntil": None, "lastSeenAt": "$$NOW"}}],
+        [{"$set": {"acked": _moved_on(sent, passed), **ended}}],
     )
 
 

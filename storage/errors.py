@@ -193,12 +193,19 @@ class CursorExpired(Refused):
 
     code = "CURSOR_EXPIRED"
 
-    def __init__(self, *, oldest_cursor: str) -> None:
-        super().__init__(
-            "What came after this cursor is no longer kept, so going on from it would skip events; "
-            "start again from oldestCursor and read the state anew.",
-            oldestCursor=oldest_cursor,
-        )
+    def __init__(self, *, oldest_cursor: str, consumer: str | None = None) -> None:
+        if consumer is None:
+            message = (
+                "What came after this cursor is no longer kept, so going on from it would skip events; "
+                "start again from oldestCursor and read the state anew."
+            )
+        else:
+            message = (
+                f"What the consumer {shorten(consumer)} has not acknowledged is no longer kept, so going on would skip "
+                "events; call removeConsumer, subscribe with the consumer and `after: oldestCursor`, and read the "
+                "state anew."
+            )
+        super().__init__(message, oldestCursor=oldest_cursor)
 
 
 class ConsumerBusy(Refused):

@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 
 from storage.errors import CursorExpired
 from storage.facts import AnyFact
-from storage.interests import EVERY_FACT, Key, Waiters
+from storage.interests import EVERY_FACT, Key, Waiter, Waiters
 from storage.log import Log
 from storage.positions import event_cursor
 from storage.sizes import size_of
@@ -120,12 +120,23 @@ class Feed:
                 return index + 1
         return start + limit
 
-    async def wait(self, after: int, keys: frozenset[Key] = EVERY_FACT) -> int:
+    async def wait(
+        self,
+        after: int,
+        keys: frozenset[Key] = EVERY_FACT,
+        *,
+        on_wait: Callable[[Waiter], None] = lambda _: None,
+    ) -> int:
         """Return when there is a fact after that position; who is at the head waits for one with one of these keys.
 
-        Returns where to go on reading: what is passed over has none of them.
+        Returns where to go on reading: what is passed over has none of them. `on_wait` is given the waiter, if there is
+        one: until it is woken, no fact up to the head has one of the keys.
         """
-        return after if self.head > after else await self._waiters.wait(after, keys)
+        if self.head > after:
+            return after
+        waiter = Waiter(after, keys)
+        on_wait(waiter)
+        return await self._waiters.wait(waiter)
 
     async def run(self) -> None:
         """Keep up with the log until cancelled.

@@ -24,23 +24,23 @@ class Operator(StrEnum):
     EXISTS = "exists"
 
 
-class And(Record, frozen=True, kw_only=False):
+class And(Record, frozen=True, kw_only=False, tag=True):
     """All parts hold; without parts, everything matches."""
 
     parts: tuple["Expression", ...] = ()
 
 
-class Or(Record, frozen=True, kw_only=False):
+class Or(Record, frozen=True, kw_only=False, tag=True):
     """Some part holds; without parts, nothing matches."""
 
     parts: tuple["Expression", ...] = ()
 
 
-class Not(Record, frozen=True, kw_only=False):
+class Not(Record, frozen=True, kw_only=False, tag=True):
     part: "Expression"
 
 
-class AttributeCondition(Record, frozen=True, kw_only=False):
+class AttributeCondition(Record, frozen=True, kw_only=False, tag=True):
     """What a built-in attribute must be. Names and operators per target stand in ATTRIBUTES of attributes.py."""
 
     name: str
@@ -48,7 +48,7 @@ class AttributeCondition(Record, frozen=True, kw_only=False):
     value: Any
 
 
-class FieldCondition(Record, frozen=True, kw_only=False):
+class FieldCondition(Record, frozen=True, kw_only=False, tag=True):
     """What a custom field must be, as a client said it: neither key nor value has been checked.
 
     Without an operator nothing is asked of it but that it is defined.
@@ -59,7 +59,7 @@ class FieldCondition(Record, frozen=True, kw_only=False):
     value: Any
 
 
-class BoundCondition(Record, frozen=True, kw_only=False):
+class BoundCondition(Record, frozen=True, kw_only=False, tag=True):
     """What a custom field must be: the value fits the definition and is in the form in which records hold it."""
 
     definition: FieldDefinition

@@ -109,10 +109,9 @@ class Waiters:
     def __init__(self) -> None:
         self._waiting: dict[Key, dict[Waiter, None]] = {}
 
-    async def wait(self, after: int, keys: frozenset[Key]) -> int:
-        """Wait for a fact that has one of these keys; the position just before it."""
-        waiter = Waiter(after, keys)
-        for key in keys:
+    async def wait(self, waiter: Waiter) -> int:
+        """Wait for a fact that has one of the waiter's keys; the position just before it."""
+        for key in waiter.keys:
             self._waiting.setdefault(key, {})[waiter] = None
         try:
             return await waiter.woken

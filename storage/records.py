@@ -349,8 +349,13 @@ class Consumer(Record, frozen=True, kw_only=True):
     name: str
     #: The app or user it belongs to; names are free for others to use.
     owner_id: str
-    #: The sequence of the last acknowledged fact.
+    #: The sequence up to which every fact is acknowledged, or not for this consumer.
     acked: int
+    #: The sequence that its first subscription named as `after`; None when it began with the next fact.
+    begun_after: int | None = None
+    #: What its last subscription asked for: tags of facts (None: all), and the filter of rooms as a stored expression.
+    types: tuple[str, ...] | None = None
+    where: Any = None
     #: The connection that holds the consumer, and until when without a sign of life.
     connection_id: str | None = None
     leased_until: datetime | None = None

@@ -264,7 +264,7 @@ def test_a_consumer_resumes_after_what_it_acknowledged(admin: Client) -> None:
             acked = admin.change("ackEvents", "consumer { ackedCursor lag }", consumer=name, cursor=cursor)
             assert acked["consumer"] == {"ackedCursor": second["cursor"], "lag": 1}
         socket.send(id="1", type="complete")
-        other.follow("after consumer", after=head, consumer=name)
+        other.follow("after consumer", after=second["cursor"], consumer=name)
         assert other.refusal() == {"code": "INVALID_INPUT", "key": "after"}
         other.follow("consumer", consumer=name)
         assert other.next()["sequence"] == second["sequence"] + 1

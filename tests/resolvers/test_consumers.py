@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from resolvers import consumers, events
+from resolvers import consumers, events, lags
 from storage.errors import ConsumerBusy, CursorExpired, Invalid, InvalidCursor, NotFound
 from storage.positions import event_cursor
 from storage.records import Actor, ActorType
@@ -71,6 +71,19 @@ async def test_consumer_that_exists_refuses_after(both: Both) -> None:
     assert not (await status(context)).connected
 
 
+async def test_the_after_that_a_consumer_began_with_may_be_given_again(both: Both) -> None:
+    context, elsewhere = both
+    happened = await happen(context, 3)
+    after = event_cursor(happened[0])
+    async with aclosing(await events.subscribe(context, consumer="c", after=after)):
+        await consumers.ack_events(context, consumer="c", cursor=event_cursor(happened[1]))
+
+    async with aclosing(await events.subscribe(elsewhere, consumer="c", after=after)) as facts:
+        assert await read(facts, 1) == happened[2:]
+    with pytest.raises(Invalid):
+        await events.subscribe(context, consumer="c", after=event_cursor(happened[1]))
+
+
 async def test_acknowledgement_never_moves_back(both: Both) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
@@ -121,7 +134,8 @@ async def test_status_tells_lag_and_whether_somebody_reads(both: Both) -> None:
         read_for = await status(elsewhere)
 
     left = await status(elsewhere)
-    assert (read_for.name, read_for.acked_cursor, read_for.lag) == ("c", event_cursor(happened[0]), 2)
+    assert (read_for.name, read_for.acked_cursor) == ("c", event_cursor(happened[0]))
+    assert await lags.count(context, read_for) == 2
     assert (read_for.connected, left.connected) == (True, False)
     assert read_for.last_seen_at is not None
     assert left.last_seen_at is not None
@@ -141,6 +155,8 @@ async def test_consumer_left_behind_is_told_and_can_begin_anew_on_purpose(both: 
     with pytest.raises(CursorExpired) as refusal:
         await events.subscribe(context, consumer="c")
 
+    assert 'What the consumer "c" has not acknowledged' in refusal.value.message
+    assert "call removeConsumer, subscribe with the consumer and `after: oldestCursor`" in refusal.value.message
     oldest = refusal.value.data["oldestCursor"]
     assert oldest == event_cursor(happened[-1] - 1)
     assert not (await status(context)).connected

@@ -196,7 +196,7 @@ async def test_consumer_resumes_at_another_server_after_what_it_acknowledged(cli
 
         assert await acknowledge(client, first["cursor"]) == {
             "ackedCursor": first["cursor"],
-            "lag": second["sequence"] - first["sequence"] + 1,
+            "lag": 1,
             "connected": True,
         }
 

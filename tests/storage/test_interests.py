@@ -12,7 +12,7 @@ from resolvers.access import Caller, visible_rooms
 from resolvers.events import compile_filter
 from storage.facts import FACTS, AnyFact, RoomBefore, RoomUpdated, UserUpdated
 from storage.filters import EVERYTHING, And, AttributeCondition, BoundCondition, Expression, Not, Operator, Or
-from storage.interests import ANY, EVERY_FACT, Key, Waiters, keys_for, keys_of
+from storage.interests import ANY, EVERY_FACT, Key, Waiter, Waiters, keys_for, keys_of
 from storage.records import (
     SYSTEM,
     Actor,
@@ -163,8 +163,8 @@ async def wake(waiters: Waiters, *facts: AnyFact) -> None:
 
 async def test_who_is_concerned_goes_on_just_before_the_fact_and_others_wait() -> None:
     waiters = Waiters()
-    mine = asyncio.ensure_future(waiters.wait(3, frozenset({("id", "r"), ("servedBy", "ann")})))
-    other = asyncio.ensure_future(waiters.wait(3, frozenset({("id", "s")})))
+    mine = asyncio.ensure_future(waiters.wait(Waiter(3, frozenset({("id", "r"), ("servedBy", "ann")}))))
+    other = asyncio.ensure_future(waiters.wait(Waiter(3, frozenset({("id", "s")}))))
     user = User(id="u", username="u", created_at=NOON, updated_at=NOON)
 
     unrelated = UserUpdated(id="u-1", occurred_at=NOON, actor=SYSTEM, sequence=4, user=user)
@@ -177,7 +177,7 @@ async def test_who_is_concerned_goes_on_just_before_the_fact_and_others_wait() -
 
 async def test_who_is_ahead_of_this_process_does_not_go_back() -> None:
     waiters = Waiters()
-    ahead = asyncio.ensure_future(waiters.wait(7, EVERY_FACT))
+    ahead = asyncio.ensure_future(waiters.wait(Waiter(7, EVERY_FACT)))
 
     await wake(waiters, *(updated(ROOM, sequence=sequence) for sequence in (5, 6, 7)))
     early = ahead.done()
@@ -189,7 +189,7 @@ async def test_who_is_ahead_of_this_process_does_not_go_back() -> None:
 
 async def test_who_is_behind_when_facts_are_gone_looks_from_where_it_was() -> None:
     waiters = Waiters()
-    behind = asyncio.ensure_future(waiters.wait(3, frozenset({("id", "s")})))
+    behind = asyncio.ensure_future(waiters.wait(Waiter(3, frozenset({("id", "s")}))))
     await asyncio.sleep(0)
 
     waiters.wake_all()
@@ -200,7 +200,8 @@ async def test_who_is_behind_when_facts_are_gone_looks_from_where_it_was() -> No
 async def test_who_waits_no_more_leaves_nothing_behind() -> None:
     waiters = Waiters()
     waiting: list[asyncio.Future[Any]] = [
-        asyncio.ensure_future(waiters.wait(3, frozenset({("id", str(number)), ("id", "r")}))) for number in range(5)
+        asyncio.ensure_future(waiters.wait(Waiter(3, frozenset({("id", str(number)), ("id", "r")}))))
+        for number in range(5)
     ]
     await asyncio.sleep(0)
 

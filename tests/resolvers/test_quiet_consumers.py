@@ -1,0 +1,172 @@
+"""Consumers whose filter lets little pass: they move on by themselves, do not expire, and have no lag."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from datetime import timedelta
+
+import pytest
+
+from resolvers import consumers, custom_fields, events, lags, rooms, visitors
+from resolvers.context import Context
+from resolvers.field_values import FieldAssignment
+from resolvers.holds import Lease
+from storage import consumers as stored
+from storage.facts import AnyFact
+from storage.filters import FieldCondition, Operator
+from storage.interests import Waiter
+from storage.positions import event_cursor
+from storage.records import FieldTarget, FieldType
+from tests.resolvers.processes import Both, happen, read, status, two_processes
+from tests.storage.changes import outbox_is_empty, until
+
+STARTED = ["ROOM_STARTED"]
+
+
+@pytest.fixture
+async def both(mongodb_uri: str) -> AsyncIterator[Both]:
+    async with two_processes(mongodb_uri, "test-quiet-consumers") as both:
+        yield both
+
+
+@asynccontextmanager
+async def listening(context: Context, **asked: object) -> AsyncIterator[AsyncGenerator[AnyFact, None]]:
+    """A connection whose reader waits at the end of the log for the next event."""
+    async with aclosing(await events.subscribe(context, consumer="c", **asked)) as facts:  # type: ignore[arg-type]
+        waiting = asyncio.ensure_future(anext(facts))
+        await asyncio.sleep(0)
+        try:
+            yield facts
+        finally:
+            waiting.cancel()
+            with suppress(asyncio.CancelledError):
+                await waiting
+
+
+async def moved_to(context: Context, sequence: int) -> None:
+    """Return when the consumer's position is there."""
+
+    async def has_moved() -> bool:
+        return (await status(context)).acked_cursor == event_cursor(sequence)
+
+    await until(has_moved)
+
+
+async def start_room(context: Context, subject: str) -> int:
+    """The sequence of the RoomStarted that comes with it."""
+    head = await context.storage.log.head()
+    await visitors.save_visitor(context, token="v")
+    await rooms.start_room(context, visitor_token="v", custom_fields=[FieldAssignment("subject", subject)])
+    facts = await context.storage.log.read(head, 10)
+    return next(fact.sequence for fact in facts if type(fact).__name__ == "RoomStarted")
+
+
+async def define_subject(context: Context) -> None:
+    await custom_fields.define_custom_field(context, target=FieldTarget.ROOM, key="subject", type=FieldType.TEXT)
+
+
+async def test_quiet_consumer_moves_on_while_it_is_connected(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "LEASE_SECONDS", 1.5)
+    context, elsewhere = both
+    async with listening(context, types=STARTED):
+        for _ in range(2):
+            happened = await happen(elsewhere, 5)
+            await moved_to(elsewhere, happened[-1])
+            assert await lags.count(elsewhere, await status(elsewhere)) == 0
+
+
+async def test_quiet_consumer_moves_on_when_it_ends_and_is_not_expired_afterwards(both: Both) -> None:
+    context, elsewhere = both
+    async with listening(context, types=STARTED):
+        happened = await happen(context, 5)
+    assert (await status(context)).acked_cursor == event_cursor(happened[-1])
+    assert await outbox_is_empty(context.storage)
+    await context.storage.log.trim(context.storage.database.now() + timedelta(seconds=1))
+
+    async with listening(elsewhere, types=STARTED):
+        assert (await status(elsewhere)).connected
+
+
+async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.6)
+    context, _ = both
+    await define_subject(context)
+    async with aclosing(await events.subscribe(context, consumer="c", types=STARTED)) as facts:
+        before = (await status(context)).acked_cursor
+        first, second = await start_room(context, "a"), await start_room(context, "b")
+        assert await read(facts, 2) == [first, second]
+        waiting = asyncio.ensure_future(anext(facts))
+        happened = await happen(context, 5)
+        await asyncio.sleep(stored.LEASE_SECONDS)
+
+        assert (await status(context)).acked_cursor == before
+        await consumers.ack_events(context, consumer="c", cursor=event_cursor(first))
+        await asyncio.sleep(stored.LEASE_SECONDS)
+        assert (await status(context)).acked_cursor == event_cursor(first)
+        assert await lags.count(context, await status(context)) == 1
+
+        await consumers.ack_events(context, consumer="c", cursor=event_cursor(second))
+        await moved_to(context, happened[-1])
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    async with aclosing(await events.subscribe(context, consumer="c", types=STARTED)) as facts:
+        third = await start_room(context, "c")
+        assert await read(facts, 1) == [third]
+
+
+async def test_connection_that_has_lost_the_consumer_moves_nothing(both: Both) -> None:
+    context, _ = both
+    reader, owner = context.reader, context.caller.id
+    async with listening(context, types=STARTED):
+        happened = await happen(context, 1)
+        collection = context.storage.database["consumers"]
+        await collection.update_one({"_id": {"owner": owner, "name": "c"}}, {"$set": {"connectionId": "another"}})
+        before = (await status(context)).acked_cursor
+
+        sent_and_passed = {"sent": 0, "passed": happened[-1]}
+        assert not await stored.renew(reader, owner, "c", connection_id="this", **sent_and_passed)
+        await stored.release(reader, owner, "c", connection_id="this", **sent_and_passed)
+
+    assert (await status(context)).acked_cursor == before
+
+
+async def test_lag_counts_by_the_filter_of_the_last_subscription(both: Both) -> None:
+    context, elsewhere = both
+    await define_subject(context)
+    vip = FieldCondition("subject", Operator.EQ, "vip")
+    async with listening(context, types=STARTED, where=vip):
+        pass
+
+    await happen(context, 5)
+    await start_room(context, "other")
+    assert await lags.count(elsewhere, await status(elsewhere)) == 0
+    starts = [await start_room(context, "vip") for _ in range(3)]
+    assert await lags.count(elsewhere, await status(elsewhere)) == 3
+    await consumers.ack_events(elsewhere, consumer="c", cursor=event_cursor(starts[1]))
+    assert await lags.count(elsewhere, await status(elsewhere)) == 1
+
+    async with listening(context, types=STARTED):
+        assert await lags.count(elsewhere, await status(elsewhere)) == 1
+    (definition,) = await custom_fields.list_definitions(context, target=FieldTarget.ROOM)
+    async with listening(context, types=STARTED, where=vip):
+        pass
+    await custom_fields.remove_custom_field(context, id=definition.id)
+    assert await lags.count(context, await status(context)) == 1
+
+
+def test_woken_waiter_has_not_passed_what_woke_it() -> None:
+    class AtTwenty:
+        head = 20
+
+    async def run() -> None:
+        lease = Lease("c", 10)
+        assert lease.passed(AtTwenty()) == 10  # type: ignore[arg-type]
+        lease.waiter = Waiter(10, frozenset())
+        assert lease.passed(AtTwenty()) == 20  # type: ignore[arg-type]
+        lease.waiter.woken.set_result(14)
+        assert lease.passed(AtTwenty()) == 10  # type: ignore[arg-type]
+
+    asyncio.run(run())
