@@ -1,16 +1,15 @@
 """What one GraphQL operation is given as `info.context`; what resolvers are given is resolvers.context.Context."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import strawberry
 from graphql import FieldNode
 
 from resolvers import events
 from resolvers.context import Context
+from schema.documents import Document
 from schema.limits import Limits
 from schema.loaders import Loaders
-from schema.plans import Plans
 from storage.errors import SwitchboardError
 
 if TYPE_CHECKING:
@@ -31,11 +30,17 @@ class RequestContext:
         #: What resolvers that read are given.
         self.reading = reading
         self.loaders = Loaders(reading)
-        #: How what the document asks for is written, given its variables; None when nobody keeps the document.
-        self.plans: Callable[[Mapping[str, Any]], Plans] | None = None
         #: The cursor after which a subscription goes on, whatever its `after` says, if it is not a consumer's.
         self.resume_after: str | None = None
+        #: The text of the operation, with its document or why there is none; None until it was asked for.
+        self.prepared: tuple[str, Document | Exception] | None = None
         self._head: str | SwitchboardError | None = None
+
+    @property
+    def document(self) -> Document | None:
+        """The document of the operation, once it was asked for."""
+        document = self.prepared and self.prepared[1]
+        return document if isinstance(document, Document) else None
 
     def mutation(self, client_mutation_id: str | None) -> Context:
         """What a resolver that changes something is given. Whatever was read before may be out of date after it."""

@@ -123,16 +123,15 @@ class Cohorts:
 
 
 def is_subscription(document: Document, operation_name: str | None) -> bool:
-    """Whether the operation of that name is a subscription, of a document in which nothing is wrong."""
+    """Whether the operation of that name is a subscription, be it valid or not."""
     operation = get_operation_ast(document.node, operation_name)
-    return operation is not None and operation.operation is OperationType.SUBSCRIPTION and not document.errors
+    return operation is not None and operation.operation is OperationType.SUBSCRIPTION
 
 
 async def follow(
     document: Document, context: RequestContext, variables: Mapping[str, Any] | None, operation_name: str | None
 ) -> AsyncGenerator[ExecutionResult, None]:
     """The results of a subscription, or why there are none."""
-    context.plans = document.plans
     executor = Executor.build(
         document.schema,
         document.node,

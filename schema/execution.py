@@ -31,8 +31,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         switches = self.variable_values.coerced
-        known = self.context_value.plans if isinstance(self.context_value, RequestContext) else None
-        self.plans = known(switches) if known else Plans(self.schema, self.fragment_definitions, switches)
+        document = self.context_value.document if isinstance(self.context_value, RequestContext) else None
+        self.plans = document.plans(switches) if document else Plans(self.schema, self.fragment_definitions, switches)
 
     @classmethod
     def build(cls, schema: GraphQLSchema, document: DocumentNode, *args: Any, **kwargs: Any) -> Any:

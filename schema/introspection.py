@@ -5,21 +5,32 @@ graphql-core finds it in one go, which takes a tenth of a second for all that Gr
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from graphql import GraphQLObjectType, is_introspection_type
+from graphql import (
+    GraphQLDirective,
+    GraphQLEnumType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    introspection_types,
+    is_introspection_type,
+)
 from graphql.pyutils import Path
 
 from schema.plans import Plans
 
-#: Answers that are kept; each can have some megabytes.
-KEPT = 8
+#: The directive locations of the GraphQL specification of September 2025.
+PUBLISHED_LOCATIONS = frozenset(
+    {
+        *("QUERY", "MUTATION", "SUBSCRIPTION", "FIELD", "FRAGMENT_DEFINITION", "FRAGMENT_SPREAD", "INLINE_FRAGMENT"),
+        *("VARIABLE_DEFINITION", "SCHEMA", "SCALAR", "OBJECT", "FIELD_DEFINITION", "ARGUMENT_DEFINITION", "INTERFACE"),
+        *("UNION", "ENUM", "ENUM_VALUE", "INPUT_OBJECT", "INPUT_FIELD_DEFINITION"),
+    }
+)
 #: One at a time, so that many who ask leave the better part of the processor to everybody else.
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="introspection")
-_answers: OrderedDict[tuple[Plans, str | None, str], Any] = OrderedDict()
 
 
 def is_root(kind: GraphQLObjectType, path: Path) -> bool:
@@ -29,12 +40,30 @@ def is_root(kind: GraphQLObjectType, path: Path) -> bool:
 
 async def answer(find: Callable[[], Any], path: Path, plans: Plans, operation: str | None, *, keep: bool) -> Any:
     """What `find` finds, or found when the same document asked for it before. `keep`: nothing else decides about it."""
-    key = (plans, operation, str(path.key))
-    known = _answers.get(key) if keep else None
+    key = (operation, str(path.key))
+    known = plans.answers.get(key) if keep else None
     if known is None:
         known = await asyncio.get_running_loop().run_in_executor(_THREAD, find)
         if keep:
-            _answers[key] = known
-            while len(_answers) > KEPT:
-                _answers.popitem(last=False)
+            plans.keep_answer(key, known)
     return known
+
+
+def publish_no_drafts(schema: GraphQLSchema) -> None:
+    """Leave out of introspection the directive locations of graphql-core that no published specification has.
+
+    Clients that read a schema refuse a location that they do not know.
+    """
+    schema.directives = tuple(map(_published, schema.directives))
+    locations = introspection_types["__DirectiveLocation"]
+    assert isinstance(locations, GraphQLEnumType)
+    locations.values = {name: value for name, value in locations.values.items() if name in PUBLISHED_LOCATIONS}
+
+
+def _published(directive: GraphQLDirective) -> GraphQLDirective:
+    """The directive without other locations: a copy, since those of the specification belong to every schema."""
+    locations = tuple(one for one in directive.locations if one.name in PUBLISHED_LOCATIONS)
+    if locations == directive.locations:
+        return directive
+    declared: dict[str, Any] = {**directive.to_kwargs(), "locations": locations}
+    return GraphQLDirective(**declared)

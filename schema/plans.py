@@ -5,12 +5,12 @@ A plan knows beforehand. It writes what comes out as it should; whatever does no
 raises, and whoever runs the plan lets graphql-core do the same work again, which knows how to tell of it.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
+from weakref import ref
 
+import msgspec
 from graphql import (
     BooleanValueNode,
     DirectiveNode,
@@ -39,6 +39,7 @@ from strawberry.types.field import StrawberryField
 
 from schema.runs import Row, Run
 from schema.steps import Attribute, Method, Step, TypeName, compiled
+from schema.usage import JSON_BYTES, PLAN_BYTES, STEP_BYTES, Usage
 from schema.writers import Mismatch, Write, Writer, leaf, list_of
 
 Selections: TypeAlias = Sequence[SelectionSetNode]
@@ -47,10 +48,6 @@ Selections: TypeAlias = Sequence[SelectionSetNode]
 SWITCHES = frozenset({"skip", "include"})
 #: Of one document. One that is larger is not planned beyond that.
 MOST_PLANS = 1_000
-#: What all plans of a process may weigh together before those that were made first are made anew when needed again. A
-#: plan weighs a point for each field and a few for itself, of some 250 bytes each.
-MOST_WEIGHT = 200_000
-OWN_WEIGHT = 5
 
 
 class Unplannable(Exception):
@@ -64,32 +61,6 @@ class RawInfo(NamedTuple):
     field_nodes: list[FieldNode]
 
 
-class Shelf:
-    """How much the plans of all documents weigh."""
-
-    def __init__(self, most: int = MOST_WEIGHT) -> None:
-        self._most = most
-        self._weights: OrderedDict[Plans, int] = OrderedDict()
-        self.weight = 0
-        self._adding = threading.Lock()  # what is asked about the schema is planned on a thread of its own
-
-    def add(self, plans: "Plans", weight: int) -> None:
-        """One more of these plans was made."""
-        with self._adding:
-            self._weights[plans] = self._weights.get(plans, 0) + weight
-            self._weights.move_to_end(plans)
-            self.weight += weight
-            while self.weight > self._most:
-                oldest, lost = self._weights.popitem(last=False)
-                self.weight -= lost
-                oldest.forget()
-
-    def remove(self, plans: "Plans") -> None:
-        """Whatever they are of is kept no more."""
-        with self._adding:
-            self.weight -= self._weights.pop(plans, 0)
-
-
 class Plans:
     """The plans of one document, each made when it is first needed: what is never met costs nothing."""
 
@@ -98,9 +69,9 @@ class Plans:
         schema: GraphQLSchema,
         fragments: Mapping[str, FragmentDefinitionNode],
         switches: Mapping[str, Any],
-        shelf: Shelf | None = None,
+        usage: Usage | None = None,
     ) -> None:
-        self._shelf = shelf or Shelf()
+        self._usage = usage or Usage("")
         self._schema = schema
         self._fragments = fragments
         #: The values of the variables by which @skip and @include decide.
@@ -111,10 +82,13 @@ class Plans:
         #: By type and selection; None: left to graphql-core. Selections are known by where they are in memory, and
         #: stay there as long as the document does.
         self._plans: dict[tuple[str, tuple[int, ...]], Write | None] = {}
+        #: What is known of the schema, by operation and by the name of the root field in its result.
+        self.answers: dict[tuple[str | None, str], Any] = {}
 
-    def forget(self) -> None:
-        """Begin anew with the next that is needed."""
-        self._plans.clear()
+    def keep_answer(self, key: tuple[str | None, str], answer: Any) -> None:
+        """Keep what was found of the schema, which is the same each time."""
+        self.answers[key] = answer
+        self._usage.add(JSON_BYTES * len(msgspec.json.encode(answer)))
 
     def of(self, kind: GraphQLObjectType, selections: Selections) -> Write | None:
         """What writes that which these selections together ask of an object of that type, if it can be planned."""
@@ -128,7 +102,7 @@ class Plans:
                 steps = self._steps(kind, selections)
                 plan = compiled(steps)
             self._plans[key] = plan
-            self._shelf.add(self, OWN_WEIGHT + len(steps))
+            self._usage.add(PLAN_BYTES + STEP_BYTES * len(steps))
         return plan
 
     def writer(self, kind: GraphQLOutputType, selections: Selections) -> Writer:
@@ -148,11 +122,12 @@ class Plans:
 
     def _object(self, kind: GraphQLObjectType, selections: Selections) -> Writer:
         plan: Write | None = None
+        plans = ref(self)
 
         def write(value: Any, run: Run) -> Row:
             nonlocal plan
             if plan is None:
-                plan = self.of(kind, selections)
+                plan = _alive(plans).of(kind, selections)
                 if plan is None:
                     raise Mismatch
             row: Row = plan(value, run)
@@ -161,16 +136,17 @@ class Plans:
         return Writer.calling(write)
 
     def _abstract(self, selections: Selections) -> Writer:
-        plans: dict[type, Write] = {}
+        known: dict[type, Write] = {}
+        schema, plans = self._schema, ref(self)
 
         def write(value: Any, run: Run) -> Row:
-            plan = plans.get(type(value))
+            plan = known.get(type(value))
             if plan is None:
-                kind = self._schema.type_map[type(value).__strawberry_definition__.name]
-                plan = self.of(kind, selections) if isinstance(kind, GraphQLObjectType) else None
+                kind = schema.type_map[type(value).__strawberry_definition__.name]
+                plan = _alive(plans).of(kind, selections) if isinstance(kind, GraphQLObjectType) else None
                 if plan is None:
                     raise Mismatch
-                plans[type(value)] = plan
+                known[type(value)] = plan
             row: Row = plan(value, run)
             return row
 
@@ -246,13 +222,25 @@ class Plans:
         self, field: GraphQLField, declared: StrawberryField, nodes: list[FieldNode]
     ) -> Callable[[Run], dict[str, Any]]:
         info = declared.base_resolver and declared.base_resolver.info_parameter
+        scalars, config = self._scalars, self._config
 
         def arguments(run: Run) -> dict[str, Any]:
             values = get_argument_values(field, nodes[0], run.variables) if declared.arguments else {}
-            given = convert_arguments(values, declared.arguments, self._scalars, self._config)
+            given = convert_arguments(values, declared.arguments, scalars, config)
             if info:
                 raw: Any = RawInfo(run.context, nodes)
                 given[info.name] = Info(_raw_info=raw, _field=declared)
             return given
 
         return arguments
+
+
+def _alive(plans: "ref[Plans]") -> Plans:
+    """The plans that a writer belongs to. Whoever runs it holds them.
+
+    Writers refer to them weakly: a cycle of references would stay in memory until the garbage collector looks at
+    everything.
+    """
+    found = plans()
+    assert found is not None
+    return found

@@ -2,17 +2,16 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, GraphQLInputObjectType, GraphQLSchema, GraphQLSyntaxError
+from graphql import GraphQLError, GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from schema import deliveries, inputs
+from schema import deliveries, inputs, introspection
 from schema.actors import ActorQueries
 from schema.agent_mutations import AgentMutations
 from schema.agents import AgentQueries
@@ -22,7 +21,6 @@ from schema.context import RequestContext
 from schema.custom_field_mutations import CustomFieldMutations
 from schema.custom_fields import CustomFieldQueries
 from schema.departments import DepartmentMutations, DepartmentQueries
-from schema.documents import Documents, Library, limits_in
 from schema.errors import from_exception, present
 from schema.events import EVENT_TYPES
 from schema.execution import Executor
@@ -30,6 +28,7 @@ from schema.fields import api_type
 from schema.inputs import Names
 from schema.log import LogQueries
 from schema.messages import MessageMutations
+from schema.preparation import REFUSALS, Documents, prepare
 from schema.roles import RoleMutations, RoleQueries
 from schema.room_mutations import RoomMutations
 from schema.rooms import RoomQueries
@@ -39,7 +38,6 @@ from schema.subscriptions import Subscription
 from schema.user_mutations import UserMutations
 from schema.users import UserQueries
 from schema.visitors import VisitorMutations, VisitorQueries
-from storage.errors import QueryTooComplex
 
 
 @api_type
@@ -82,10 +80,6 @@ class Mutation(
     """
 
 
-#: The documents of this process.
-LIBRARY = Library()
-
-
 class Schema(strawberry.Schema):
     """Strawberry's schema, with our errors and limits, and with the log's end read first where it is asked for."""
 
@@ -108,39 +102,32 @@ class Schema(strawberry.Schema):
             return _only(refusal)
         context = kwargs.get("context_value")
         await _read_head_first(query, context)
-        with suppress(GraphQLSyntaxError, RecursionError):  # told of where errors are caught
-            if query is not None and isinstance(context, RequestContext):
-                document = LIBRARY.get(query, self._schema, context.limits)
-                if deliveries.is_subscription(document, kwargs.get("operation_name")):
-                    return deliveries.follow(
-                        document, context, kwargs.get("variable_values"), kwargs.get("operation_name")
-                    )
+        if query is not None and isinstance(context, RequestContext):
+            document = prepare(query, self._schema, context)
+            if deliveries.is_subscription(document, kwargs.get("operation_name")) and not document.errors:
+                return deliveries.follow(document, context, kwargs.get("variable_values"), kwargs.get("operation_name"))
         return await super().stream(query, *args, **kwargs)
 
     def only_reads(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
         """Whether the operation is a query, as far as the document can be read."""
-        with suppress(GraphQLSyntaxError, RecursionError, QueryTooComplex):
-            return query is not None and LIBRARY.get(query, self._schema, context.limits).only_reads(operation_name)
+        with suppress(*REFUSALS):
+            return query is not None and prepare(query, self._schema, context).only_reads(operation_name)
         return False
 
     def follows(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
         """Whether the operation is a subscription, as far as the document can be read."""
-        with suppress(GraphQLSyntaxError, RecursionError, QueryTooComplex):
+        with suppress(*REFUSALS):
             return query is not None and deliveries.is_subscription(
-                LIBRARY.get(query, self._schema, context.limits), operation_name
+                prepare(query, self._schema, context), operation_name
             )
         return False
 
     def _refusal(self, query: str | None, given: Mapping[str, Any]) -> PreExecutionError | None:
-        """The answer to a document that holds too much, before any work is done for it."""
-        if query is None:
-            return None
-        limits = limits_in(given.get("context_value"))
-        # A text that cannot be parsed is told of where errors are caught.
-        with suppress(GraphQLSyntaxError, RecursionError):
+        """The answer to a text that is no document, or holds too much, before any other work is done for it."""
+        if query:
             try:
-                LIBRARY.get(query, self._schema, limits).check(given.get("variable_values") or {})
-            except QueryTooComplex as refusal:
+                prepare(query, self._schema, given.get("context_value")).check(given.get("variable_values") or {})
+            except REFUSALS as refusal:
                 return PreExecutionError(data=None, errors=[from_exception(refusal)])
         return None
 
@@ -177,8 +164,9 @@ schema = Schema(
     subscription=Subscription,
     types=[*EVENT_TYPES],
     config=StrawberryConfig(scalar_map=SCALARS, name_converter=Names()),
-    extensions=[partial(Documents, LIBRARY)],
+    extensions=[Documents],
     execution_context_class=Executor,
 )
 _hand_choices_over(schema._schema)
+introspection.publish_no_drafts(schema._schema)
 inputs.prepare(schema._schema)

@@ -122,5 +122,5 @@ def compiled(steps: Sequence[Step]) -> Write:
         source.append(f" row[{name}] = {v}")
     source.append(" return row")
     exec("\n".join(source), known)  # noqa: S102 - see above
-    write: Write = known["write"]
+    write: Write = known.pop("write")  # which refers to what it knows
     return write
