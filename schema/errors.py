@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+PERSISTED_QUERY_NOT_SUPPORTED = "PERSISTED_QUERY_NOT_SUPPORTED"
 INVALID_INPUT = "INVALID_INPUT"
 TOO_COMPLEX = "QUERY_TOO_COMPLEX"
 INTERNAL = "INTERNAL"
@@ -25,6 +26,13 @@ INTERNAL = "INTERNAL"
 _BAD_VARIABLE = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([^:]*))?:")
 #: What follows repeats a value that was sent, which may be a secret.
 _REPEATED = re.compile(r"(cannot represent [\w\s-]*value): .*$|[,;]? [Ff]ound:? .*$", re.DOTALL)
+
+
+class PersistedQueryNotSupported(GraphQLError):
+    """An operation is the hash of a text. Clients read the message, which Apollo's protocol fixes."""
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotSupported", extensions={"code": PERSISTED_QUERY_NOT_SUPPORTED})
 
 
 def present(errors: list[GraphQLError], *, changing: bool = False) -> None:

@@ -17,7 +17,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from schema.deliveries import Delivery
-from schema.errors import INTERNAL, from_exception
+from schema.errors import INTERNAL, PERSISTED_QUERY_NOT_SUPPORTED, from_exception
 from storage.errors import Invalid, QueryTooComplex, RateLimited, Unavailable
 
 JSON = "application/json"
@@ -29,6 +29,8 @@ _STATUS = {
     INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
     RateLimited.code: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable.code: HTTPStatus.SERVICE_UNAVAILABLE,
+    # As servers that support them answer: some clients read no other.
+    PERSISTED_QUERY_NOT_SUPPORTED: HTTPStatus.OK,
 }
 #: What also answers of the older media type say with their status: nothing was executed, through no fault of the
 #: request.

@@ -29,6 +29,7 @@ from schema.deliveries import Cohorts, Delivery
 from schema.errors import from_exception
 from schema.limits import Limits
 from schema.schema import Schema
+from server import persisted_queries, variables
 from server.answers import EVENT_STREAM, JSON, body_of, media_type, refused, respond
 from server.browsers import page_policy
 from server.callers import Callers
@@ -39,7 +40,7 @@ from server.settings import Settings
 from server.streams import EventStream, Written, held
 from server.tokens import token_in_header
 from server.websockets import Connection, Socket
-from storage.errors import QueryTooComplex, SwitchboardError, Unauthenticated, Unavailable
+from storage.errors import SwitchboardError, Unauthenticated, Unavailable
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ KIB = 1024
 class Operation(msgspec.Struct, frozen=True, rename="camel"):
     """What the body of a POST must be."""
 
-    query: str
+    query: str | msgspec.UnsetType = msgspec.UNSET
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
@@ -148,12 +149,17 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
             for key in ("variables", "extensions"):
                 if key in given:
                     given[key] = decode(given[key], Any, f"the parameter {key}")
-            operation = convert(given)
+            operation, noun = convert(given), "The parameters are"
         else:
             if (request.content_type or "").partition(";")[0].strip().lower() != "application/json":
                 raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type must be application/json.")
-            operation = decode(await request.get_body(), Operation, "the body")
-        self.check_variables(operation.variables)
+            operation, noun = decode(await request.get_body(), Operation, "the body"), "The body is"
+        persisted_queries.require_text({"query": operation.query, "extensions": operation.extensions})
+        if operation.query is msgspec.UNSET:
+            raise HTTPException(
+                HTTPStatus.BAD_REQUEST, f"{noun} no GraphQL request: Object missing required field `query`."
+            )
+        variables.require_within(operation.variables, self.settings)
         return GraphQLRequestData(
             query=operation.query,
             variables=operation.variables,
@@ -161,16 +167,6 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
             extensions=operation.extensions,
             protocol="sse" if media_type(request.headers.get("accept", "")) == EVENT_STREAM else "http",
         )
-
-    def check_variables(self, variables: dict[str, Any] | None) -> None:
-        """Raise QueryTooComplex when they take too much."""
-        if not variables:
-            return
-        most = self.settings.max_variable_values
-        if len(msgspec.json.encode(variables)) > self.settings.max_variables_kb * KIB:
-            raise QueryTooComplex(f"The variables take more than {self.settings.max_variables_kb} KiB.")
-        if has_more_values(variables, most):
-            raise QueryTooComplex(f"The variables hold more than {most} values.")
 
     # ---------------------------------------------------------------- answers
 
@@ -282,19 +278,6 @@ def convert(given: dict[str, Any]) -> Operation:
         return msgspec.convert(given, Operation)
     except msgspec.ValidationError as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"The parameters are no GraphQL request: {error}.") from None
-
-
-def has_more_values(value: object, most: int) -> bool:
-    """Whether there are more than so many values in it: each costs time to check, however short it is."""
-    pending = [value]
-    for one in pending:
-        if len(pending) > most:
-            return True
-        if isinstance(one, dict):
-            pending.extend(one.values())
-        elif isinstance(one, list):
-            pending.extend(one)
-    return False
 
 
 def bounded(receive: Receive, limit: int) -> Receive:

@@ -108,7 +108,11 @@ class Settings:
     max_message_kb: int = setting(
         256, integer(1, 65_536), "The longest message on a websocket, in KiB; a longer one closes it with 1009."
     )
-    max_variables_kb: int = setting(64, integer(1, 65_536), "The most that the variables of an operation take, in KiB.")
+    max_variable_characters: int = setting(
+        65_536,
+        integer(1, 100_000_000),
+        "The most characters in the texts of an operation's variables together, names of fields included.",
+    )
     max_query_seconds: float = setting(
         30.0, number(0.1, 3_600), "How long a query may take; `UNAVAILABLE` beyond. Changes end by themselves after 20."
     )

@@ -23,7 +23,8 @@ from strawberry.types.execution import PreExecutionError
 from resolvers.access import ANONYMOUS, Caller
 from schema.context import RequestContext
 from schema.deliveries import Delivery
-from schema.errors import from_exception
+from schema.errors import PersistedQueryNotSupported, from_exception
+from server import persisted_queries, variables
 from server.answers import body_of
 from server.sockets import ADMIT, ENCODED
 from server.tokens import token_in_header, token_in_payload
@@ -209,10 +210,11 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 self.endpoint.drain.require_open()
                 self.endpoint.quotas.arrive(self._address)
                 self.endpoint.quotas.begin(self.caller)
-                self.endpoint.check_variables(message["payload"].get("variables"))
+                persisted_queries.require_text(message["payload"])
+                variables.require_within(message["payload"].get("variables"), self.endpoint.settings)
                 if len(self.operations) >= self.endpoint.settings.max_operations_per_connection:
                     raise RateLimited("Too many operations on this websocket; end some.", retry_after_seconds=1)
-            except SwitchboardError as refusal:
+            except (SwitchboardError, PersistedQueryNotSupported) as refusal:
                 payload = [from_exception(refusal).formatted]
                 await self.send_message({"id": message["id"], "type": "error", "payload": payload})
                 return
@@ -260,7 +262,10 @@ def malformed(message: Any) -> str | None:
     if problem is None and message.get("id") == "":
         return "id must not be empty"
     if problem is None and kind == "subscribe":
-        problem = misshapen(message["payload"], OPERATION_SHAPE)
+        payload = message["payload"]
+        problem = misshapen(
+            {"query": "", **payload} if persisted_queries.asked_for(payload) else payload, OPERATION_SHAPE
+        )
     return problem
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -235,3 +236,43 @@ async def test_what_is_refused_takes_nothing_along_that_others_wait_for(
 
     assert answer.status_code == 200
     assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["INVALID_INPUT"]
+
+
+# ---------------------------------------------------------------- persisted queries
+
+HASH = {"persistedQuery": {"version": 1, "sha256Hash": "ab" * 32}}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json", "*/*"])
+async def test_hash_without_a_text_is_told_that_persisted_queries_are_not_supported(
+    shared_url: str, accept: str
+) -> None:
+    async with httpx.AsyncClient(headers={"accept": accept}) as client:
+        posted = await client.post(shared_url, json={"operationName": None, "variables": {}, "extensions": HASH})
+        got = await client.get(shared_url, params={"extensions": json.dumps(HASH)})
+        sent = await client.post(shared_url, json={"query": TYPENAME, "extensions": HASH})
+
+    for refused in (posted, got):
+        assert refused.status_code == 200
+        assert error_of(refused) == {
+            "message": "PersistedQueryNotSupported",
+            "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"},
+        }
+    assert sent.json() == {"data": {"__typename": "Query"}}
+
+
+# ---------------------------------------------------------------- variables
+
+
+@pytest.mark.parametrize("character", ["x", "\U0001f600", "\n", "\x01"])
+async def test_variables_are_counted_in_characters(shared_url: str, character: str) -> None:
+    query = "query ($text: String!) { __typename a: __type(name: $text) { name } }"
+    async with httpx.AsyncClient() as client:
+        within = await client.post(shared_url, json={"query": query, "variables": {"text": character * 20_000}})
+        beyond = await client.post(shared_url, json={"query": query, "variables": {"text": "x" * 65_536}})
+
+    assert within.json() == {"data": {"__typename": "Query", "a": None}}
+    assert error_of(beyond) == {
+        "message": "The texts in the variables have 65540 characters; 65536 are the most.",
+        "extensions": {"code": "QUERY_TOO_COMPLEX"},
+    }

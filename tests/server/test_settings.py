@@ -29,7 +29,7 @@ def test_without_variables_every_setting_has_its_default() -> None:
         introspection=True,
         max_body_kb=256,
         max_message_kb=256,
-        max_variables_kb=64,
+        max_variable_characters=65_536,
         max_variable_values=2_500,
         max_query_seconds=30.0,
         max_characters=100_000,

@@ -172,6 +172,19 @@ async def test_operation_that_cannot_begin_is_an_error_and_the_socket_goes_on(
     assert answered["payload"] == {"data": {"__typename": "Query"}}
 
 
+async def test_hash_without_a_text_is_an_error_and_the_socket_goes_on(shared_url: str) -> None:
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": "ab" * 32}}
+    async with connected(shared_url) as socket:
+        await send(socket, id="1", type="subscribe", payload={"extensions": extensions})
+        refused = await receive(socket)
+        await send(socket, id="1", type="subscribe", payload={"query": "{ __typename }", "extensions": extensions})
+        answered = await receive(socket)
+
+    told = {"message": "PersistedQueryNotSupported", "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}}
+    assert refused == {"id": "1", "type": "error", "payload": [told]}
+    assert answered["payload"] == {"data": {"__typename": "Query"}}
+
+
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
