@@ -7,7 +7,7 @@ from typing import TypeAlias
 Charge: TypeAlias = Callable[["Usage", int], None]
 
 #: Upper bounds of what was measured with tracemalloc; tests/schema/test_document_cache.py measures again.
-DOCUMENT_BYTES = 4_000
+DOCUMENT_BYTES = 16_000
 TOKEN_BYTES = 700
 #: The text is kept three times: as the key, in names and values, and in messages about it.
 TEXT_COPIES = 3
