@@ -16,13 +16,14 @@ from resolvers.holds import Lease, hold
 from resolvers.operations import query
 from storage import histories
 from storage.children import Totals
+from storage.counts import COUNT_LIMIT
 from storage.errors import CursorExpired
 from storage.facts import FACTS, AnyFact, Fact, RoomFact
 from storage.feed import Feed
 from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
 from storage.interests import Key, Waiter, keys_for
 from storage.matching import predicate
-from storage.pages import COUNT_LIMIT, PAGE_BYTES, Page
+from storage.pages import PAGE_BYTES, Page
 from storage.positions import event_cursor
 from storage.records import FieldTarget, Room
 from storage.sizes import size_of

@@ -20,6 +20,7 @@ from storage.positions import event_sequence
 from storage.records import Consumer
 from storage.storage import Storage
 from storage.supervisor import spawn
+from storage.threads import Work
 
 #: How soon a renewal that the database did not answer is tried again.
 RETRY_SECONDS = 0.5
@@ -113,6 +114,7 @@ async def hold(
     taking = spawn(
         consumers.take(storage.reader, owner, name, connection_id=connection_id, types=types, where=where),
         name="take a consumer",
+        kind=Work.BACKGROUND,
     )
     renewing: asyncio.Task[None] | None = None
     lease: Lease | None = None

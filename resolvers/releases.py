@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Coroutine
 
 from storage.supervisor import spawn
+from storage.threads import Work
 
 
 class Releases:
@@ -15,7 +16,7 @@ class Releases:
 
     def begin(self, owner: str, name: str, release: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Do it, whatever becomes of whoever asked for it."""
-        task = spawn(release, name="release a consumer")
+        task = spawn(release, name="release a consumer", kind=Work.BACKGROUND)
         tasks = self._under_way[owner, name]
         tasks.add(task)
 

@@ -107,7 +107,7 @@ class Connection(Generic[Node]):
     async def total_count(self) -> int | None:
         """How many entries the whole list has, on all pages together.
 
-        Exact, and null when there are more than 100,000. Counted only when you ask for it: leave it out if you need not
-        know.
+        Exact, and null when there are more than 100,000, or when more than 10,000 entries that do not match would have
+        to be looked at. Counted only when you ask for it: leave it out if you need not know.
         """
         return await self.total()

@@ -40,6 +40,7 @@ from server.settings import Settings
 from server.streams import EventStream, Written, held
 from server.tokens import token_in_header
 from server.websockets import Connection, Socket
+from storage.deadlines import time_limit
 from storage.errors import SwitchboardError, Unauthenticated, Unavailable
 
 T = TypeVar("T")
@@ -197,7 +198,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         waiting = asyncio.timeout(seconds)
         try:
             async with waiting:
-                with self.drain.hurrying(waiting):
+                with self.drain.hurrying(waiting), time_limit(seconds):
                     return await work
         except TimeoutError:
             if not waiting.expired():

@@ -114,7 +114,10 @@ class Settings:
         "The most characters in the texts of an operation's variables together, names of fields included.",
     )
     max_query_seconds: float = setting(
-        30.0, number(0.1, 3_600), "How long a query may take; `UNAVAILABLE` beyond. Changes end by themselves after 20."
+        30.0,
+        number(0.1, 3_600),
+        "How long a query may take; `UNAVAILABLE` beyond, and MongoDB ends its reads. "
+        "Changes end by themselves after 20.",
     )
     max_variable_values: int = setting(
         2_500,

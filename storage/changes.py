@@ -19,6 +19,7 @@ from storage.patience import Progress
 from storage.processes import Process
 from storage.records import SYSTEM, Actor
 from storage.supervisor import spawn
+from storage.threads import Work
 from storage.transactions import Conflict, Lasting, Step, Transaction
 from storage.turns import Turn, Turns
 
@@ -72,7 +73,8 @@ class Changes:
         gone away, but a commit under way can neither be called back nor be left without its facts.
         """
         progress = Progress[T](PATIENCE_SECONDS)
-        running = spawn(self._run(body, actor, client_mutation_id, turns, progress, outdated), name="run a change")
+        work = self._run(body, actor, client_mutation_id, turns, progress, outdated)
+        running = spawn(work, name="run a change", kind=Work.CHANGES)
         self._running.add(running)
         running.add_done_callback(self._ended)
         return await progress.outcome_of(running)
@@ -122,7 +124,11 @@ class Changes:
         """
         if not lasting.undo:
             return
-        undoing = spawn(_persist(list(lasting.undo.values())), name="undo what a change did beside its transaction")
+        undoing = spawn(
+            _persist(list(lasting.undo.values())),
+            name="undo what a change did beside its transaction",
+            kind=Work.CHANGES,
+        )
         self._running.add(undoing)
         undoing.add_done_callback(self._ended)
         if decided:

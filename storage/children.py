@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from storage import counts
 from storage.database import ONE_BATCH, Document
 from storage.errors import QueryTooComplex
-from storage.pages import COUNT_LIMIT, Order, Page
+from storage.pages import Order, Page
 from storage.sizes import size_of_document
 from storage.supervisor import spawn
 from storage.transactions import Reader
@@ -123,25 +124,37 @@ def first_of(link: Link, query: Mapping[str, object], limit: int) -> list[Docume
     return [{"$match": query}, {"$sort": dict(link.order.sort)}, {"$limit": limit}]
 
 
-async def count(reader: Reader, link: Link, parent_ids: Sequence[str], query: Document) -> dict[str, int]:
-    """How many children of every parent match, counted to just above COUNT_LIMIT; those without any are absent."""
-    counting: list[Document] = [{"$match": query}, {"$limit": COUNT_LIMIT + 1}, {"$count": "count"}]
+async def count(reader: Reader, link: Link, parent_ids: Sequence[str], query: Document) -> dict[str, int | None]:
+    """How many children of every parent match, or None beyond the bounds of counts.py."""
+    seen: list[Document] = [{"$count": "count"}]
+    matching: list[Document] = [{"$match": query}, {"$count": "count"}]
+    counting: list[Document] = [
+        {"$limit": counts.COUNT_LIMIT + counts.UNMATCHED_LIMIT + 1},
+        {"$facet": {"seen": seen, "matching": matching} if query else {"seen": seen}},
+    ]
     rows = await _look(reader, link, parent_ids, counting)
-    return {row["_id"]: row["child"]["count"] for row in rows}
+    return {row["_id"]: _bounded(row["child"]) for row in rows}
+
+
+def _bounded(counted: Document) -> int | None:
+    """The number of matching children from the `$facet` of `count`."""
+    seen = counted["seen"][0]["count"] if counted["seen"] else 0
+    found = counted.get("matching", counted["seen"])
+    matching = found[0]["count"] if found else 0
+    return None if seen - matching > counts.UNMATCHED_LIMIT else counts.within(matching)
 
 
 class Totals:
     """How many children parents have, counted for all of them together when the first one is asked for."""
 
-    def __init__(self, count: Callable[[], Coroutine[Any, Any, dict[str, int]]]) -> None:
+    def __init__(self, count: Callable[[], Coroutine[Any, Any, dict[str, int | None]]]) -> None:
         self._count = count
-        self._counting: asyncio.Future[dict[str, int]] | None = None
+        self._counting: asyncio.Future[dict[str, int | None]] | None = None
 
     def of(self, parent_id: str) -> Callable[[], Awaitable[int | None]]:
         async def total() -> int | None:
             if self._counting is None:
                 self._counting = spawn(self._count(), name="count the children of parents")
-            counted = (await asyncio.shield(self._counting)).get(parent_id, 0)
-            return counted if counted <= COUNT_LIMIT else None
+            return (await asyncio.shield(self._counting)).get(parent_id, 0)
 
         return total

@@ -19,8 +19,11 @@ from pymongo.topology_description import TopologyDescription
 from ulid import ULID
 
 from storage.clock import Clock
+from storage.deadlines import BoundedCollection
 from storage.errors import Unavailable
 from storage.lookups import Desk
+from storage.scans import Scans
+from storage.shared_reads import SharedReads
 from storage.undecodable import Undecodable
 
 Document: TypeAlias = dict[str, Any]
@@ -113,9 +116,20 @@ class Database:
             read_concern=ReadConcern("majority"),
             write_concern=WriteConcern(w="majority"),
         )
-        self._collections: dict[str, Collection] = {name: database[name] for name in COLLECTIONS}
+        self._collections: dict[str, Collection] = {
+            name: BoundedCollection(
+                database,  # type: ignore[arg-type] # Motor's, whatever the stubs say
+                name,
+                codec_options=_CODEC,
+                read_concern=ReadConcern("majority"),
+                write_concern=WriteConcern(w="majority"),
+            )
+            for name in COLLECTIONS
+        }
         self.raw = database
         self.lookups = Desk()
+        self.scans = Scans(self.client)
+        self.shared_reads = SharedReads()
         self._described: object = None
         self._has_primary = False
 

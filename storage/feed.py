@@ -19,6 +19,7 @@ from storage.log import Log
 from storage.positions import event_cursor
 from storage.sizes import size_of
 from storage.supervisor import spawn
+from storage.threads import Work
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +194,9 @@ class Feed:
         """The facts number * CHUNK + 1 to (number + 1) * CHUNK, read once for everybody who is replaying."""
         task = self._chunks.get(number)
         if task is None:
-            task = self._chunks[number] = spawn(self._read_chunk(number), name="read a chunk of the log")
+            task = self._chunks[number] = spawn(
+                self._read_chunk(number), name="read a chunk of the log", kind=Work.READS
+            )
             task.add_done_callback(lambda ended: self._forget_failed(number, ended))
             while len(self._chunks) > CHUNKS_KEPT:
                 self._chunks.popitem(last=False)

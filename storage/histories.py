@@ -20,6 +20,6 @@ async def read(
     return {room_id: [decode(document) for document in documents] for room_id, documents in found.items()}
 
 
-async def count(reader: Reader, room_ids: Sequence[str], *, types: Sequence[str] | None) -> dict[str, int]:
+async def count(reader: Reader, room_ids: Sequence[str], *, types: Sequence[str] | None) -> dict[str, int | None]:
     """How many facts of these types (None: all) there are about each room."""
     return await children.count(reader, OF_ROOMS, room_ids, Log.query(types, None))

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from pymongo.errors import PyMongoError
 
 from storage.supervisor import spawn
+from storage.threads import Work
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -42,7 +43,7 @@ class Lookups(Generic[K, V]):
         while self._waiting and len(self._under_way) < UNDER_WAY:
             keys = list(self._waiting)[:MOST_KEYS]
             asked = {key: self._waiting.pop(key) for key in keys}
-            task = spawn(self._answer(asked), name="look up")
+            task = spawn(self._answer(asked), name="look up", kind=Work.CHANGES)
             self._under_way.add(task)
             task.add_done_callback(self._answered)
 

@@ -4,12 +4,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import ASCENDING, DESCENDING
 
 from storage import entities
-from storage.database import ONE_BATCH, Collection, Document
+from storage.counts import count
+from storage.database import ONE_BATCH, Document
 from storage.entities import Kind
 from storage.errors import InvalidCursor
+from storage.index_use import is_scan
 from storage.positions import page_cursor, page_values
 from storage.records import Entity
 from storage.sizes import size_of_document
@@ -18,8 +21,6 @@ from storage.transactions import Reader
 T = TypeVar("T")
 E = TypeVar("E", bound=Entity)
 
-#: Beyond this many a total is not counted out: it would cost more than it tells.
-COUNT_LIMIT = 100_000
 #: Bytes of a page, and one document more: a page of larger ones ends early and says that more follow.
 PAGE_BYTES = 4 * 1024 * 1024
 
@@ -32,7 +33,7 @@ class Page(Generic[T]):
     cursors: list[str]
     has_next: bool
     has_previous: bool
-    #: Counts the whole list when called: exactly, or None when there are more than COUNT_LIMIT.
+    #: Counts the whole list when called: exactly, or None beyond the bounds of counts.py.
     total: Callable[[], Awaitable[int | None]]
     #: Where to go on when that is not after the last item.
     end_cursor: str | None = None
@@ -90,37 +91,25 @@ async def read(
     reader: Reader, kind: Kind[E], query: Document, *, order: Order, first: int, after: str | None
 ) -> Page[E]:
     """Up to `first` of the entities that match, after the cursor. Raises InvalidCursor."""
-
-    async def decode(documents: list[Document]) -> list[E]:
-        return await entities.decode(reader, kind, documents)
-
-    return await read_documents(
-        reader.collection(kind.collection), query, decode=decode, order=order, first=first, after=after
-    )
-
-
-async def read_documents(
-    collection: Collection,
-    query: Document,
-    *,
-    decode: Callable[[list[Document]], Awaitable[list[T]]],
-    order: Order,
-    first: int,
-    after: str | None,
-) -> Page[T]:
-    """Up to `first` of the documents that match, after the cursor. Raises InvalidCursor."""
     bounded = query if after is None else {"$and": [query, order.after(after)]}
-    # The index of custom fields is for finding alone.
-    found = collection.find(bounded, {"attrs": 0}, sort=order.sort, limit=first + 1, batch_size=ONE_BATCH)
-    documents, more = await _read_within(found, PAGE_BYTES)
+
+    async def rows(session: AsyncIOMotorClientSession | None) -> tuple[list[Document], bool]:
+        # The index of custom fields is for finding alone.
+        found = reader.collection(kind.collection).find(
+            bounded, {"attrs": 0}, sort=order.sort, limit=first + 1, batch_size=ONE_BATCH, session=session
+        )
+        return await _read_within(found, PAGE_BYTES)
+
+    scan = is_scan(kind.collection, query)
+    documents, more = await (reader.database.scans.run(rows) if scan else rows(None))
     kept = documents[:first]
     cursors = [order.cursor(document) for document in kept]
     return Page(
-        items=await decode(kept),
+        items=await entities.decode(reader, kind, kept),
         cursors=cursors,
         has_next=more or len(documents) > first,
         has_previous=after is not None,
-        total=lambda: count(collection, query),
+        total=lambda: count(reader.database, kind.collection, query),
     )
 
 
@@ -137,9 +126,3 @@ async def _read_within(cursor: Any, size: int) -> tuple[list[Document], bool]:
     finally:
         await cursor.close()
     return documents, False
-
-
-async def count(collection: Collection, query: Document) -> int | None:
-    """How many documents match, or None when there are more than COUNT_LIMIT."""
-    counted = await collection.count_documents(query, limit=COUNT_LIMIT + 1)
-    return int(counted) if counted <= COUNT_LIMIT else None

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from pymongo.errors import PyMongoError
 
 from storage.database import Database, passing
+from storage.deadlines import exceeded, time_limit_by_default
 from storage.errors import Unavailable
 from storage.facts import Fact
 
@@ -47,18 +48,24 @@ async def read_patiently(database: Database, read: Callable[[], Awaitable[T]]) -
     looking = loop.call_later(READ_PATIENCE_SECONDS, look)
     try:
         async with waiting:
-            while True:
-                try:
-                    if not database.has_primary:
-                        await database.primary()
-                    return await read()
-                except PyMongoError as error:
-                    if not passing(error):
-                        raise
-                    failing_until = failing_until or loop.time() + READ_PATIENCE_SECONDS
-                    if loop.time() > failing_until:
-                        break
-                await asyncio.sleep(RETRY_SECONDS)
+            with time_limit_by_default():
+                while True:
+                    try:
+                        if not database.has_primary:
+                            await database.primary()
+                        return await read()
+                    except PyMongoError as error:
+                        if exceeded(error):
+                            raise Unavailable(
+                                "The read took too long; ask for less, or filter by what an index answers.",
+                                retryable=True,
+                            ) from error
+                        if not passing(error):
+                            raise
+                        failing_until = failing_until or loop.time() + READ_PATIENCE_SECONDS
+                        if loop.time() > failing_until:
+                            break
+                    await asyncio.sleep(RETRY_SECONDS)
     except TimeoutError:
         if not waiting.expired():
             raise

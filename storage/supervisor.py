@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pymongo.errors import PyMongoError
 
 from storage.errors import SwitchboardError
+from storage.threads import Work, context_of
 
 T = TypeVar("T")
 
@@ -35,12 +36,14 @@ LONGEST_ERROR = 300
 _running: set[asyncio.Task[Any]] = set()
 
 
-def spawn(work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
+def spawn(work: Coroutine[Any, Any, T], *, name: str, kind: Work | None = None) -> asyncio.Task[T]:
     """Start a task that ends by itself. What it raises is logged unless somebody awaits it.
 
-    The event loop only keeps weak references to tasks; this function keeps a reference until the task ends.
+    The event loop only keeps weak references to tasks; this function keeps a reference until the task ends. With
+    `kind`, the task uses the threads for that class of work, and has no deadline; otherwise it has its creator's.
     """
-    task = asyncio.create_task(work, name=name)  # noqa: TID251 - here and in supervise alone
+    context = None if kind is None else context_of(kind)
+    task = asyncio.create_task(work, name=name, context=context)  # noqa: TID251 - here and in supervise alone
     _running.add(task)
     task.add_done_callback(_running.discard)
     return task
@@ -177,7 +180,8 @@ class Supervisor:
         Cancel the returned task, or call `stop`, to end it.
         """
         supervised = SupervisedTask(name, run, every, essential)
-        task = asyncio.create_task(supervised.run(), name=name)  # noqa: TID251 - here and in spawn alone
+        context = context_of(Work.BACKGROUND)
+        task = asyncio.create_task(supervised.run(), name=name, context=context)  # noqa: TID251 - here and in spawn alone
         self._tasks[task] = supervised
         task.add_done_callback(self._tasks.pop)
         return task

@@ -1,0 +1,78 @@
+"""When the caller of a read stops waiting for it, which MongoDB is told with every read (`maxTimeMS`)."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeAlias
+
+from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo.errors import ExecutionTimeout, PyMongoError
+
+Document: TypeAlias = dict[str, Any]
+
+MAX_TIME_MS_EXPIRED = 50
+#: How long a read may take whose caller names no deadline: what a mutation or a subscription reads for its answer.
+READ_SECONDS = 30.0
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Every read in the block must end within so many seconds from now, and by the deadline around the block."""
+    if seconds is None:
+        yield
+        return
+    outer, own = _deadline.get(), time.monotonic() + seconds
+    token = _deadline.set(own if outer is None else min(outer, own))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+@contextmanager
+def time_limit_by_default() -> Iterator[None]:
+    """A limit of READ_SECONDS, unless there is a deadline already."""
+    with time_limit(READ_SECONDS if _deadline.get() is None else None):
+        yield
+
+
+def exceeded(error: PyMongoError) -> bool:
+    """Whether a read ended because its deadline has passed."""
+    return isinstance(error, ExecutionTimeout) and error.code == MAX_TIME_MS_EXPIRED
+
+
+def _milliseconds_left() -> int | None:
+    deadline = _deadline.get()
+    if deadline is None:
+        return None
+    left = int((deadline - time.monotonic()) * 1_000)
+    if left <= 0:
+        raise ExecutionTimeout("The deadline has passed.", MAX_TIME_MS_EXPIRED)
+    return left
+
+
+class BoundedCollection(AsyncIOMotorCollection[Document]):
+    """A collection whose reads end at the deadline of their caller."""
+
+    def find(self, *args: Any, **kwargs: Any) -> Any:
+        return super().find(*args, **_bounded("max_time_ms", kwargs))
+
+    def find_one(self, *args: Any, **kwargs: Any) -> Any:
+        return super().find_one(*args, **_bounded("max_time_ms", kwargs))
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> Any:
+        return super().aggregate(*args, **_bounded("maxTimeMS", kwargs))
+
+    def count_documents(self, *args: Any, **kwargs: Any) -> Any:
+        return super().count_documents(*args, **_bounded("maxTimeMS", kwargs))
+
+    def distinct(self, *args: Any, **kwargs: Any) -> Any:
+        return super().distinct(*args, **_bounded("maxTimeMS", kwargs))
+
+
+def _bounded(option: str, options: Document) -> Document:
+    left = _milliseconds_left()
+    return options if left is None else {option: left, **options}

@@ -1,0 +1,68 @@
+"""The threads on which driver calls block: a pool for each class of work, so that none can occupy another's threads.
+
+Motor runs every driver call on one thread pool of the process. That pool is replaced here by one that reads the class
+of work from the caller's context. Tasks inherit the context in which they are created: a task that serves more than its
+creator is created in the context that `context_of` makes.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import Context, ContextVar
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from motor.frameworks import asyncio as motor_asyncio
+
+T = TypeVar("T")
+
+
+class Work(StrEnum):
+    """A class of driver calls."""
+
+    #: Heartbeats, leases, change streams, the log: what keeps the process known to be alive.
+    BACKGROUND = "background"
+    CHANGES = "changes"
+    READS = "reads"
+    #: Reads that no index answers (scans.py).
+    SCANS = "scans"
+
+
+#: Scans at once. A scan occupies a core of the database server.
+SCAN_THREADS = 2
+THREADS = {Work.BACKGROUND: 16, Work.CHANGES: 12, Work.READS: 12, Work.SCANS: SCAN_THREADS}
+
+work: ContextVar[Work] = ContextVar("work", default=Work.READS)
+
+
+def context_of(kind: Work) -> Context:
+    """A context for tasks that do work of this class: nothing else of the caller's context is in it, no deadline."""
+    context = Context()
+    context.run(work.set, kind)
+    return context
+
+
+class WorkThreads(Executor):
+    """Runs a call on the pool of the class of work that the submitting context names."""
+
+    def __init__(self) -> None:
+        self._pools = {
+            kind: ThreadPoolExecutor(size, thread_name_prefix=f"mongodb {kind}") for kind, size in THREADS.items()
+        }
+
+    def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        return self._pools[work.get()].submit(call, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        for pool in self._pools.values():
+            pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def install() -> None:
+    """Make Motor use these pools, in this process and in its forks."""
+    motor_asyncio._EXECUTOR = WorkThreads()  # type: ignore[assignment] # an executor, whatever the stubs say
+
+
+install()
+# After Motor's own hook, which makes an ordinary pool.
+os.register_at_fork(after_in_child=install)
