@@ -16,8 +16,8 @@ from resolvers.holds import Lease, hold
 from resolvers.operations import query
 from storage import histories
 from storage.children import Totals
-from storage.counts import COUNT_LIMIT
 from storage.errors import CursorExpired
+from storage.fact_queries import fact_query
 from storage.facts import FACTS, AnyFact, Fact, RoomFact
 from storage.feed import Feed
 from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
@@ -156,26 +156,19 @@ async def _scan(
 
 
 def _total(context: Context, wanted: frozenset[str], where: Expression | None) -> Callable[[], Awaitable[int | None]]:
-    """Counts the facts that the caller may read: by looking at them one by one, if the database cannot tell."""
+    """Counts the facts that the caller may read, as `compile_filter` chooses them."""
+    visible = access.visible_rooms(context.caller)
+    of_rooms = frozenset(tag for tag in wanted if issubclass(FACTS[tag], RoomFact))
     log = context.storage.log
-    told = where is None or (isinstance(where, AttributeCondition) and _room_ids(where) is not None)
-    told = told and access.visible_rooms(context.caller) == EVERYTHING
-    passes = compile_filter(context.caller, wanted, where)
-    mongo = log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
-
-    async def total() -> int | None:
-        if told:
-            exact = await log.count(mongo, COUNT_LIMIT + 1)
-            return None if exact > COUNT_LIMIT else exact
-        counted, at = 0, 0
-        while batch := await log.read(at, BATCH, query=mongo):
-            counted += sum(passes(fact) for fact in batch)
-            at = batch[-1].sequence
-            if counted > COUNT_LIMIT:
-                return None
-        return counted
-
-    return total
+    of_types = log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
+    asked: list[dict[str, object]] = [of_types] if of_types else []
+    if where is not None:
+        asked += [log.query(sorted(of_rooms), None), *filter(None, (fact_query(visible), fact_query(where)))]
+    elif seen := fact_query(visible):
+        others = log.query(sorted(wanted - of_rooms), None)
+        asked.append({"$or": [others, {"$and": [log.query(sorted(of_rooms), None), seen]}]})
+    query = asked[0] if len(asked) == 1 else {"$and": asked} if asked else {}
+    return lambda: log.total(query)
 
 
 def _room_ids(where: Expression | None) -> list[str] | None:

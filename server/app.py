@@ -24,6 +24,12 @@ from storage.errors import Unavailable
 from storage.storage import Storage
 
 READY_SECONDS = 2.0
+#: A process writes a heartbeat twice a second. Without one for so long, it cannot serve changes.
+WRITE_SECONDS = 5.0
+NO_WRITES = (
+    "MongoDB answers, but takes no writes: unlock it if it is locked (db.fsyncUnlock()), "
+    "and free space if its disk is full"
+)
 
 
 @asynccontextmanager
@@ -94,6 +100,8 @@ async def ready(request: Request) -> Response:
             await opened.storage.database.ping()
     except (Unavailable, TimeoutError):
         return JSONResponse({"status": "unavailable", "reason": "MongoDB does not answer"}, status_code=503)
+    if opened.storage.process.seconds_without_write > WRITE_SECONDS:
+        return JSONResponse({"status": "unavailable", "reason": NO_WRITES}, status_code=503)
     failures = opened.storage.supervisor.failures()
     problems: list[dict[str, object]] = [
         {

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from resolvers.apps import ADMIN_APP_ID
 from server.serving import deployment
 from server.settings import Settings, variable
-from storage.deployments import holds, redact
+from storage.deployments import holds
 from storage.mongod import has_data
+from storage.uris import redact
 
 OK = 0
 

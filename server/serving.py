@@ -22,9 +22,10 @@ from server.drains import DRAIN_SECONDS, Drain
 from server.http import HttpProtocol
 from server.settings import Settings
 from server.sockets import PING_SECONDS, PONG_SECONDS, WebSocketProtocol
-from storage.deployments import redact, usable, verify_deployment
+from storage.deployments import settled_uri, usable, verify_deployment
 from storage.mongod import EmbeddedMongod, running_uri
 from storage.revivals import kept_alive
+from storage.uris import redact
 
 #: How long what was ended has to be gone, beyond DRAIN_SECONDS: a peer may not listen any more.
 CLOSE_SECONDS = 0.5
@@ -108,15 +109,16 @@ def deployment(settings: Settings, *, share: bool = False) -> Iterator[str]:
     for what the driver raises in the block.
     """
     if settings.mongodb_uri is not None:
-        verify_deployment(settings.mongodb_uri, settings.database)
-        with usable(settings.mongodb_uri):
-            yield settings.mongodb_uri
-        return
-    folder = settings.data_dir / "mongodb"
-    uri = running_uri(folder) if share else None
-    if uri is not None:
+        uri = settled_uri(settings.mongodb_uri)
+        verify_deployment(uri, settings.database)
         with usable(uri):
             yield uri
+        return
+    folder = settings.data_dir / "mongodb"
+    running = running_uri(folder) if share else None
+    if running is not None:
+        with usable(running):
+            yield running
         return
     with EmbeddedMongod(folder, cache_gb=settings.mongod_cache_gb) as mongod, kept_alive(mongod), usable(mongod.uri):
         yield mongod.uri

@@ -64,8 +64,9 @@ class Settings:
     mongodb_uri: str | None = setting(
         None,
         URI,
-        "A MongoDB of yours, 6.0 or later: a replica set (one node is enough) or a sharded cluster. Everything is read "
-        "at its primary, whatever `readPreference` says. Without it Switchboard runs an embedded one.",
+        "A MongoDB of yours, 6.0 or later: a replica set (one node is enough) or a sharded cluster. `readPreference`, "
+        "`w`, `readConcernLevel`, `compressors` and the like have no effect; a `maxPoolSize` must be 42 or more. "
+        "Without it Switchboard runs an embedded one.",
     )
     database: str = setting("switchboard", DATABASE, "The database to use in that MongoDB.")
     admin_token: str | None = setting(

@@ -9,6 +9,9 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
+from storage.threads import THREADS
+from storage.uris import UnusableURI, redact, settle, without_quotations
+
 ANSWER_MS = 5_000
 #: MongoDB 6.0.
 OLDEST_WIRE_VERSION = 17
@@ -18,6 +21,14 @@ AUTHENTICATION_FAILED = 18
 
 class DeploymentError(Exception):
     """The database cannot be used as things stand; the message is one line that says what to do about it."""
+
+
+def settled_uri(uri: str) -> str:
+    """The URI as it is used: without the options that Switchboard decides itself. Raises DeploymentError."""
+    try:
+        return settle(uri, connections=sum(THREADS.values()))
+    except UnusableURI as error:
+        raise DeploymentError(str(error)) from None
 
 
 def verify_deployment(uri: str, database: str, *, answer_ms: int = ANSWER_MS) -> None:
@@ -63,7 +74,9 @@ def client_of(uri: str, answer_ms: int) -> MongoClient[dict[str, Any]]:
                 f"{error.strerror or type(error).__name__}."
             ) from None
         except (InvalidURI, ConfigurationError, ValueError) as error:
-            raise DeploymentError(f"SWITCHBOARD_MONGODB_URI is not a MongoDB URI: {one_line(error)}.") from None
+            raise DeploymentError(
+                f"SWITCHBOARD_MONGODB_URI is not a MongoDB URI: {without_quotations(one_line(error))}."
+            ) from None
     for warning in ignored:
         if issubclass(warning.category, UserWarning):
             client.close()
@@ -103,11 +116,6 @@ def refuse_unfit(hello: dict[str, Any], place: str) -> None:
         )
     if hello["maxWireVersion"] < OLDEST_WIRE_VERSION:
         raise DeploymentError(f"MongoDB at {place} is older than version 6.0, the oldest that Switchboard works with.")
-
-
-def redact(uri: str) -> str:
-    """The hosts of a URI: what may be shown and logged of it."""
-    return re.sub(r"^mongodb(\+srv)?://([^/]*@)?", "", uri).split("/")[0].split("?")[0]
 
 
 def one_line(error: Exception | Warning | str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 from pymongo.read_concern import ReadConcern
 
+from storage import counts
 from storage.database import Database, Document, to_record
 from storage.errors import Unavailable
 from storage.facts import AnyFact
@@ -25,6 +26,7 @@ class Log:
     """The facts that have a number. All reads see only what a majority of the replica set holds."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._database = database
         self._log = database["log"]
         self._outbox = database["outbox"]
@@ -82,6 +84,10 @@ class Log:
     async def count(self, query: Document, limit: int) -> int:
         """How many facts match, counted up to `limit`."""
         return int(await self._log.count_documents(query, limit=limit))
+
+    async def total(self, query: Document) -> int | None:
+        """How many facts match, or None beyond the bounds of counts.py."""
+        return await counts.count(self._database, "log", query)
 
     @staticmethod
     def query(types: Sequence[str] | None, room_ids: Sequence[str] | None) -> Document:

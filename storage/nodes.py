@@ -1,6 +1,7 @@
 """One mongod process of the embedded MongoDB: found, started, taken over, ended; the replica set is in mongod.py."""
 
 import contextlib
+import errno
 import importlib.util
 import os
 import re
@@ -29,6 +30,8 @@ ANSWER_MS = 2_000
 
 EXIT_ADDRESS_IN_USE = 48
 EXIT_DATA_IN_USE = 100
+#: How the system words ENOSPC, which mongod repeats.
+DISK_FULL = os.strerror(errno.ENOSPC)
 
 #: Absent on macOS.
 PROC = Path("/proc")
@@ -239,7 +242,13 @@ def wait_for(condition: Callable[[], bool], complaint: str, nodes: tuple[Node, .
 
 def last_words(log_path: Path) -> str:
     """What a mongod that failed said last that was more than information; its log is one JSON object a line."""
-    lines = log_path.read_text(errors="replace").splitlines()
+    try:
+        text = log_path.read_text(errors="replace")
+    except OSError:
+        return "its log is gone"
+    if DISK_FULL in text:
+        return f"the disk of {log_path.parent} is full: free space there, and start again"
+    lines = text.splitlines()
     for line in reversed(lines):
         if re.search(r'"s":"[EF]"', line):
             message = re.search(r'"msg":"([^"]*)"', line)

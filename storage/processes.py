@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 
 from bson import Binary
 from motor.motor_asyncio import AsyncIOMotorClientSession
@@ -48,6 +49,7 @@ class Process:
         self._processes = database["processes"].with_options(
             read_concern=ReadConcern("local"), write_concern=WriteConcern(w=1)
         )
+        self._last_beat = time.monotonic()
         self._named: dict[bytes, Binary] = {}
         #: Of every other process: its number, and how often it was seen to stand still.
         self._seen: dict[str, tuple[int, int]] = {}
@@ -83,6 +85,12 @@ class Process:
         result = await self._processes.update_one({"_id": self.id}, {"$inc": {"beats": 1}, "$set": told})
         if not result.matched_count:
             await self._register()
+        self._last_beat = time.monotonic()
+
+    @property
+    def seconds_without_write(self) -> float:
+        """How long ago MongoDB took this process's last heartbeat, which is a write."""
+        return time.monotonic() - self._last_beat
 
     async def _register(self) -> None:
         """Say all there is to say: the first time, or after others took this process for dead."""

@@ -21,7 +21,7 @@ NOTHING: Query = {"_id": {"$in": []}}
 
 #: What the opposite of each negative operator is.
 _POSITIVE = {Operator.NE: Operator.EQ, Operator.NOT_IN: Operator.IN}
-_COMPARED = {
+COMPARED = {
     Operator.EQ: "$eq",
     Operator.GT: "$gt",
     Operator.GTE: "$gte",
@@ -75,7 +75,7 @@ def _conjunction(parts: Sequence[Expression], target: FieldTarget, contexts: Seq
     for part in parts:
         match part:
             case AttributeCondition():
-                beside.append((part, _attribute(part, ATTRIBUTES[target][part.name])))
+                beside.append((part, attribute_query(part, ATTRIBUTES[target][part.name])))
             case BoundCondition() if not _is_negative(part):
                 clauses.extend(_bound(part, entries))
             case FieldCondition():
@@ -198,16 +198,16 @@ def _bound(condition: BoundCondition, entries: dict[str, _Entry]) -> list[Query]
         case Operator.EXISTS:
             return []
         case Operator.CONTAINS:
-            return [_contains(f"fields.{definition.id}", value)]
+            return [contains(f"fields.{definition.id}", value)]
         case Operator.STARTS_WITH:
-            bounds.append(_prefixed(value))
+            bounds.append(prefixed(value))
             return []
         case Operator.IN if not value:
             return [dict(NOTHING)]
         case Operator.IN:
             bounds.append({"$in": [_held(definition.type, one) for one in value]})
             return []
-    bounds.append({_COMPARED[condition.operator]: _held(definition.type, value)})
+    bounds.append({COMPARED[condition.operator]: _held(definition.type, value)})
     return []
 
 
@@ -228,7 +228,7 @@ def _elem_match(entry: _Entry, contexts: Sequence[str]) -> Query:
 # ---------------------------------------------------------------- attributes
 
 
-def _attribute(condition: AttributeCondition, attribute: Attribute) -> Query:
+def attribute_query(condition: AttributeCondition, attribute: Attribute) -> Query:
     path, operator = attribute.path, condition.operator
     value = _plain(condition.value, folded=attribute.folded)
     if attribute.existence or operator is Operator.EXISTS:
@@ -240,10 +240,10 @@ def _attribute(condition: AttributeCondition, attribute: Attribute) -> Query:
             return {path: {"$in": value}} if value else dict(NOTHING)
         case Operator.STARTS_WITH:
             # Without $elemMatch, one element of a list could meet one end of the range and another the other.
-            return {path: {"$elemMatch": _prefixed(value)} if attribute.many else _prefixed(value)}
+            return {path: {"$elemMatch": prefixed(value)} if attribute.many else prefixed(value)}
         case Operator.CONTAINS:
-            return _contains(path, value, many=attribute.many)
-    return {path: {_COMPARED[operator]: value}}
+            return contains(path, value, many=attribute.many)
+    return {path: {COMPARED[operator]: value}}
 
 
 def _plain(value: Any, *, folded: bool) -> Any:
@@ -258,7 +258,7 @@ def _plain(value: Any, *, folded: bool) -> Any:
 # ---------------------------------------------------------------- text
 
 
-def _prefixed(prefix: str) -> Query:
+def prefixed(prefix: str) -> Query:
     """The range of the texts that start so: MongoDB orders text by code point."""
     start = prefix.rstrip(chr(_LAST_CODE_POINT))
     if not start:
@@ -269,7 +269,7 @@ def _prefixed(prefix: str) -> Query:
     return {"$gte": prefix, "$lt": start[:-1] + chr(following)}
 
 
-def _contains(path: str, part: str, *, many: bool = False) -> Query:
+def contains(path: str, part: str, *, many: bool = False) -> Query:
     """Text at the path, or in the list there, that contains the part: literally, without a regular expression."""
     if not many:
         return {"$expr": _found(f"${path}", part)}

@@ -59,7 +59,12 @@ class Watch:
 
     def _run(self) -> None:
         while self.failure is None and not self._stopped.wait(WATCH_SECONDS):
-            if not self._node.alive():
+            if not self._node.folder.exists():
+                self.failure = DeploymentError(
+                    f"The data folder {self._node.folder} is gone: the embedded MongoDB ends, and its data with it. "
+                    "Restore the folder from a backup, or start again to begin with an empty one."
+                )
+            elif not self._node.alive():
                 self._revive()
         if self.failure is not None:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -21,6 +21,7 @@ from storage.outbox import Appender
 from storage.processes import Process
 from storage.supervisor import Supervisor
 from storage.transactions import Reader
+from storage.watch_rights import WithoutRight
 
 #: How long leaving the database may take.
 LEAVE_SECONDS = 0.5
@@ -79,8 +80,8 @@ class Storage:
         start("append facts to the log", self.appender.run, essential=True)
         start("sweep the outbox", self.appender.sweep_once, every=outbox.SWEEP_SECONDS)
         start("follow the log", self.feed.run, essential=True)
-        start("watch the log", self.feed.watch)
-        start("watch the tokens", self.endings.listen)
+        start("watch the log", WithoutRight("log", self.feed.watch).run)
+        start("watch the tokens", WithoutRight("tokens", self.endings.listen).run)
 
     async def _refresh(self) -> None:
         """Read anew what is otherwise kept current by facts."""

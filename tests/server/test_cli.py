@@ -15,9 +15,9 @@ import pytest
 from pymongo import MongoClient
 
 from server.commands import COMMANDS
-from storage.deployments import redact
 from storage.mongod import EmbeddedMongod
 from storage.nodes import find_binary, free_port
+from storage.uris import redact
 from tests.processes import mongods_on
 
 ROOT = Path(__file__).parents[2]

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from resolvers import events
 from storage import entities, rooms, users, visitors
 from storage.attributes import ATTRIBUTES, Attribute
 from storage.catalog import Catalog
-from storage.database import Database
+from storage.database import Database, to_document
 from storage.entities import Kind
-from storage.facts import CustomFieldDefined
+from storage.fact_queries import fact_query
+from storage.facts import CustomFieldDefined, RoomBefore, RoomFact, RoomHeld
 from storage.filters import And, AttributeCondition, BoundCondition, Expression, Not, Operator, Or
 from storage.matching import matches
 from storage.queries import to_query
@@ -26,6 +28,7 @@ from storage.records import (
     FieldType,
     Presence,
     Room,
+    RoomSnapshot,
     RoomStatus,
     User,
     Visitor,
@@ -301,6 +304,56 @@ async def test_a_query_finds_what_matches_in_memory(
         documents = await collection.find(to_query(expression, target), {"_id": 1}).sort("_id", 1).to_list(None)
         found = [document["_id"] for document in documents]
         assert found == sorted(record.id for record in held if matches(expression, record)), expression
+
+
+@settings(
+    max_examples=BATCHES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(data=st.data())
+async def test_a_query_on_the_log_finds_the_facts_whose_rooms_match_before_or_after(
+    database: Database, data: st.DataObject
+) -> None:
+    definitions = data.draw(field_definitions(FieldTarget.ROOM))
+    held = [data.draw(records(definitions, FieldTarget.ROOM, number)) for number in range(RECORDS)]
+    expressions = data.draw(filters(definitions, FieldTarget.ROOM, held))
+    facts = [data.draw(facts_about(room, held, number)) for number, room in enumerate(held)]
+
+    log = database["log"]
+    await log.delete_many({})
+    await log.insert_many([{"_id": n, "fact": to_document(fact, id_key="id")} for n, fact in enumerate(facts)])
+
+    for expression in expressions:
+        documents = await log.find(fact_query(expression), {"_id": 1}).sort("_id", 1).to_list(None)
+        found = [document["_id"] for document in documents]
+        test = events._on_room(expression)
+        assert found == [n for n, fact in enumerate(facts) if test(fact)], expression
+
+
+@st.composite
+def facts_about(draw: st.DrawFn, room: Room, others: Sequence[Room], number: int) -> RoomFact:
+    """A fact about the room, which was before as one of the others is, if it was there."""
+    former = draw(st.none() | st.sampled_from(others))
+    before = (
+        None
+        if former is None
+        else RoomBefore(
+            status=former.status,
+            department_id=former.department_id,
+            served_by_id=former.served_by_id,
+            tags=former.tags,
+            custom_fields=former.custom_fields,
+        )
+    )
+    visitor = Visitor(id="V", token="V", created_at=NOON)
+    return RoomHeld(
+        id=f"{room.id}-{number}",
+        occurred_at=NOON,
+        actor=SYSTEM,
+        room=RoomSnapshot(room=room, visitor=visitor),
+        before=before,
+    )
 
 
 def catalog(database: Database, definitions: Sequence[FieldDefinition]) -> Catalog:

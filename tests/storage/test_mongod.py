@@ -11,8 +11,9 @@ import pytest
 from pymongo import MongoClient
 
 from storage import nodes
-from storage.deployments import DeploymentError, one_line, redact, usable, verify_deployment
+from storage.deployments import DeploymentError, one_line, usable, verify_deployment
 from storage.mongod import EmbeddedMongod, running_uri
+from storage.uris import redact
 from tests.processes import mongods_on
 
 # A program that starts the embedded MongoDB, writes something, and is then killed before it can end anything.

@@ -11,6 +11,7 @@ import pytest
 from storage import revivals
 from storage.deployments import DeploymentError
 from storage.mongod import EmbeddedMongod
+from storage.nodes import last_words
 from storage.revivals import kept_alive
 from tests.processes import mongods_on
 from tests.storage.test_mongod import abandon, connect
@@ -91,3 +92,28 @@ def test_mongod_that_cannot_be_started_again_ends_the_program_too(
     assert str(caught.value) == (
         "The embedded mongod ended by SIGKILL and cannot be started again: There is no mongod on this machine."
     )
+
+
+def test_a_deleted_data_folder_ends_the_program_with_one_line(tmp_path: Path, told_to_end: threading.Event) -> None:
+    folder = tmp_path / "node-0"
+
+    def delete_while_it_runs() -> None:
+        with EmbeddedMongod(tmp_path) as mongod, kept_alive(mongod):
+            folder.rename(tmp_path / "elsewhere")
+            assert told_to_end.wait(PATIENCE_SECONDS)
+
+    with pytest.raises(DeploymentError) as failure:
+        delete_while_it_runs()
+
+    assert str(failure.value) == (
+        f"The data folder {folder} is gone: the embedded MongoDB ends, and its data with it. Restore the folder "
+        "from a backup, or start again to begin with an empty one."
+    )
+    assert mongods_on(tmp_path) == []
+
+
+def test_a_full_disk_is_named_as_what_ended_a_mongod(tmp_path: Path) -> None:
+    log = tmp_path / "node-0.log"
+    log.write_text('{"s":"E","msg":"WiredTiger error message","error":"pwrite: No space left on device"}\n{"s":"F"}\n')
+
+    assert last_words(log) == f"the disk of {tmp_path} is full: free space there, and start again"

@@ -1,0 +1,77 @@
+"""Which options of SWITCHBOARD_MONGODB_URI count, and that no piece of its password is ever shown."""
+
+import logging
+import re
+
+import pytest
+
+from storage.deployments import DeploymentError, client_of, settled_uri
+from storage.threads import THREADS
+from storage.uris import UnusableURI, redact, settle
+
+NEEDED = 42
+SECRETS = ("pa", "ss", "wo", "rd")
+UNESCAPED = [
+    "mongodb://user:pa@ss@host/?replicaSet=rs0",
+    "mongodb://user:pa/ss@host/?replicaSet=rs0",
+    "mongodb://user:pa/ss/wo@rd@host",
+    "mongodb://user:pa?ss@host/",
+    "mongodb://user:pa#ss@host/",
+    "mongodb+srv://user:pa/ss:wo@host/db?tls=true",
+]
+
+
+def test_options_that_switchboard_decides_are_left_out_and_named_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    uri = (
+        "mongodb://host/db?replicaSet=rs0&readPreference=secondaryPreferred&maxStalenessSeconds=120&tls=true"
+        "&readPreferenceTags=dc:ny&readPreferenceTags=&w=1&READCONCERNLEVEL=local&compressors=zstd"
+    )
+
+    assert settle(uri, connections=NEEDED) == "mongodb://host/db?replicaSet=rs0&tls=true"
+
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == (
+        "SWITCHBOARD_MONGODB_URI: readPreference, maxStalenessSeconds, readPreferenceTags, w, readConcernLevel, "
+        "compressors has no effect; Switchboard reads at the primary what a majority holds, writes to a majority, and "
+        "compresses nothing."
+    )
+
+
+@pytest.mark.parametrize(
+    "uri", ["mongodb://host", "mongodb://a,b:1/db?replicaSet=rs0&maxPoolSize=42", "mongodb://h/?w=1"]
+)
+def test_everything_else_stays_as_it_is(uri: str) -> None:
+    assert settle(uri, connections=NEEDED) == uri.removesuffix("?w=1")
+
+
+def test_a_pool_that_is_too_small_is_refused_with_the_number_that_is_needed() -> None:
+    with pytest.raises(DeploymentError) as refusal:
+        settled_uri("mongodb://host/?maxpoolsize=3")
+
+    assert str(refusal.value) == (
+        f"SWITCHBOARD_MONGODB_URI sets maxPoolSize=3, and Switchboard needs at least {sum(THREADS.values())} "
+        "connections per process: raise it, or leave it out."
+    )
+
+
+@pytest.mark.parametrize("uri", UNESCAPED)
+def test_an_unescaped_password_is_refused_without_a_piece_of_it(uri: str) -> None:
+    with pytest.raises(UnusableURI, match="%40 for @, %2F for /") as refusal:
+        settle(uri, connections=NEEDED)
+
+    shown = re.findall(r"\w+", f"{refusal.value} {redact(uri)}")
+    assert not set(shown) & set(SECRETS)
+
+
+@pytest.mark.parametrize("uri", ["mongodb://user:hunter2", "mongodb://user:hunter2@ho st:x/"])
+def test_what_the_driver_says_of_a_uri_quotes_nothing_of_it(uri: str) -> None:
+    with pytest.raises(DeploymentError, match="SWITCHBOARD_MONGODB_URI is not a MongoDB URI") as refusal:
+        client_of(uri, 1)
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_the_hosts_alone_are_shown() -> None:
+    assert redact("mongodb://user:p%40ss@a:1,b:2/db?replicaSet=rs0&appName=x@y") == "a:1,b:2"
+    assert redact("mongodb://a:1?appName=x@y") == "a:1"
