@@ -18,6 +18,7 @@ from graphql import (
 )
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from typing_extensions import override
 
 from schema import introspection
 from schema.context import RequestContext
@@ -35,6 +36,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         self.plans = document.plans(switches) if document else Plans(self.schema, self.fragment_definitions, switches)
 
     @classmethod
+    @override
     def build(cls, schema: GraphQLSchema, document: DocumentNode, *args: Any, **kwargs: Any) -> Any:
         """As graphql-core builds one; where the schema is not to be read, it is not to be guessed either."""
         context = args[1] if len(args) > 1 else kwargs.get("context_value")
@@ -42,6 +44,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             kwargs["hide_suggestions"] = True
         return super().build(schema, document, *args, **kwargs)
 
+    @override
     def complete_object_value(
         self,
         return_type: GraphQLObjectType,
@@ -63,6 +66,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         plan = self.plans.of(return_type, selections(field_details_list))
         return long_way() if plan is None else self._planned(lambda run: plan(result, run), long_way)
 
+    @override
     def complete_list_value(
         self,
         return_type: GraphQLList[GraphQLOutputType],

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
+from typing_extensions import override
 
 from resolvers import agents, departments, events, messages, roles, rooms, users, visitors
 from resolvers.context import Context
@@ -24,6 +25,7 @@ K = TypeVar("K")
 class Loader(DataLoader[K, T]):
     """Who gives up waiting gives up for itself alone: graphql-core cancels what stands beside an error."""
 
+    @override
     def load(self, key: K) -> Awaitable[T]:
         return asyncio.shield(super().load(key))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from graphql import GraphQLError, GraphQLSchema, GraphQLSyntaxError
 from strawberry.extensions import SchemaExtension
+from typing_extensions import override
 
 from schema.context import WITHIN, RequestContext
 from schema.document_cache import DocumentCache
@@ -46,6 +47,7 @@ class Documents(SchemaExtension):
 
     _document: Document | None = None
 
+    @override
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
         if context.query is not None:
@@ -53,6 +55,7 @@ class Documents(SchemaExtension):
             context.graphql_document = self._document.node
         yield
 
+    @override
     def on_validate(self) -> Iterator[None]:
         document, context = self._document, self.execution_context
         if document is not None:

@@ -10,6 +10,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
+from typing_extensions import override
 
 from schema import deliveries, inputs, introspection
 from schema.actors import ActorQueries
@@ -83,9 +84,11 @@ class Mutation(
 class Schema(strawberry.Schema):
     """Strawberry's schema, with our errors and limits, and with the log's end read first where it is asked for."""
 
+    @override
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         present(errors, changing=execution_context is not None and _changes(execution_context))
 
+    @override
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
         refusal = self._refusal(query, kwargs)
         if refusal is not None:
@@ -96,6 +99,7 @@ class Schema(strawberry.Schema):
         kwargs["allowed_operation_types"] = set(allowed) - {OperationType.SUBSCRIPTION}
         return await super().execute(query, *args, **kwargs)
 
+    @override
     async def stream(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
         refusal = self._refusal(query, kwargs)
         if refusal is not None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from types import CoroutineType
 from typing import Any
 
+from typing_extensions import override
+
 from schema.runs import Pending, Run
 from schema.writers import Mismatch, Write, Writer
 
@@ -55,9 +57,11 @@ class TypeName(Step):
         super().__init__(name, Writer.calling(lambda value, _: value), nullable=False)
         self._kind = kind
 
+    @override
     def lines(self, v: str, o: str) -> Iterable[str]:
         return [f"{v} = {o}"]
 
+    @override
     def object(self) -> Any:
         return self._kind
 
@@ -69,9 +73,11 @@ class Attribute(Step):
         super().__init__(name, writer, nullable=nullable)
         self._attribute = attribute
 
+    @override
     def lines(self, v: str, o: str) -> Iterable[str]:
         return [f"{v} = source.{self._attribute}", *self._written(v, o)]
 
+    @override
     def object(self) -> Any:
         return self._writer.object
 
@@ -92,9 +98,11 @@ class Method(Step):
         self.method = method
         self._arguments = arguments
 
+    @override
     def arguments(self, run: Run) -> dict[str, Any]:
         return {} if self._arguments is None else self._arguments(run)
 
+    @override
     def lines(self, v: str, o: str) -> Iterable[str]:
         given = "" if self._arguments is None else f", **run.given({o})"
         return [

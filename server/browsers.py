@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.status import WS_1008_POLICY_VIOLATION
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.http.websocket_origin import is_same_origin
+from typing_extensions import override
 
 from server.origins import Origins
 from storage.errors import ascii_quote
@@ -105,6 +106,7 @@ class OriginGuard(CORSMiddleware):
         self._origins = Origins(allowed)
         self._logged: dict[tuple[str, str], float] = {}
 
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
             await super().__call__(scope, receive, send)
@@ -113,13 +115,16 @@ class OriginGuard(CORSMiddleware):
         else:
             await send({"type": "websocket.close", "code": WS_1008_POLICY_VIOLATION, "reason": ""})
 
+    @override
     def is_allowed_origin(self, origin: str) -> bool:
         return self._origins.allows(origin)
 
+    @override
     def preflight_response(self, request_headers: Headers) -> Response:
         self._admits(request_headers, "A request")
         return super().preflight_response(request_headers)
 
+    @override
     async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
         self._admits(request_headers, "A request")
         await super().simple_response(scope, receive, send, request_headers)

@@ -21,6 +21,7 @@ from strawberry.http.base import BaseRequestProtocol
 from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult, SubscriptionExecutionResult
+from typing_extensions import override
 
 from resolvers.access import ANONYMOUS, NOBODY, Caller, recognise
 from resolvers.context import Context, Services
@@ -87,6 +88,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         self._graphiql = GRAPHIQL.read_text(encoding="utf-8")
         self._graphiql_headers = {"content-security-policy": page_policy(self._graphiql)}
 
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
@@ -116,6 +118,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
         """What one operation of this caller, who is at that address, runs with."""
         return RequestContext(Context(self.services, caller, address=address), self.limits, self.cohorts)
 
+    @override
     async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> RequestContext:
         address = request.client.host if request.client else ""
         if isinstance(request, WebSocket):  # who it is, is known when connection_init has been received
@@ -131,6 +134,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
 
     # ---------------------------------------------------------------- requests
 
+    @override
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
         """Browsers that open the address, and nobody else: a client that takes anything is told what is missing. And
         nobody at all where the schema is not to be read, which the page is made for."""
@@ -141,9 +145,11 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
             and "text/html" in request.headers.get("accept", "")
         )
 
+    @override
     async def render_graphql_ide(self, request: Request) -> Response:
         return HTMLResponse(self._graphiql, headers=self._graphiql_headers)
 
+    @override
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         if request.method == "GET":
             given: dict[str, Any] = {key: value for key, value in request.query_params.items() if value}
@@ -171,6 +177,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
 
     # ---------------------------------------------------------------- answers
 
+    @override
     async def execute_operation(
         self,
         request: Request,
@@ -207,21 +214,25 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
             raise stopped(retryable=only_reads)
         raise Unavailable(f"The query took longer than {seconds:g} s.", retryable=True)
 
+    @override
     async def get_sub_response(self, request: HTTPConnection) -> Response:
         response = Response()
         response.media_type = request.state.media_type
         return response
 
+    @override
     async def process_result(self, request: Request, result: Any) -> GraphQLHTTPResponse:
         if isinstance(result, Delivery):
             return cast(GraphQLHTTPResponse, Written(result))
         return cast(GraphQLHTTPResponse, body_of(result))
 
+    @override
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         return respond(cast(Mapping[str, Any], response_data), sub_response.media_type or JSON)
 
+    @override
     async def create_streaming_response(
         self,
         request: HTTPConnection,
@@ -231,6 +242,7 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
     ) -> Response:
         return StreamingResponse(stream(), headers=headers)
 
+    @override
     def _stream_result(
         self, request: Request, result: SubscriptionExecutionResult, transport: HTTPStreamTransport
     ) -> AsyncTextStream:
@@ -254,12 +266,14 @@ class GraphQL(asgi.GraphQL[RequestContext, None]):
 
     # ---------------------------------------------------------------- JSON
 
+    @override
     def decode_json(self, data: str | bytes) -> object:
         try:
             return msgspec.json.decode(data)
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
             raise JSONDecodeError(str(error), "", 0) from None
 
+    @override
     def encode_json(self, data: object) -> str:
         return msgspec.json.encode(data).decode()
 

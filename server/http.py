@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import httptools
+from typing_extensions import override
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -61,10 +62,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     # ---------------------------------------------------------------- the connection
 
+    @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._connection = self._counted.open(self, transport.get_extra_info("socket").fileno())
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._counted.close(self._connection)
         super().connection_lost(exc)
@@ -106,6 +109,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     # ---------------------------------------------------------------- what is received
 
+    @override
     def data_received(self, data: bytes) -> None:
         if self._refused is not None or self.parser is None:
             return  # the refusal has been written; what comes before the client has read it is dropped
@@ -161,14 +165,17 @@ class HttpProtocol(HttpToolsProtocol):
 
     # ---------------------------------------------------------------- what the parser finds
 
+    @override
     def on_message_begin(self) -> None:
         self._in_header = True
         super().on_message_begin()
 
+    @override
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_header:  # not a trailer, which nobody reads
             super().on_header(name, value)
 
+    @override
     def on_headers_complete(self) -> None:
         self._in_header = False
         if self._pending > self._max_header and len(self._head(self.headers)) > self._max_header:
@@ -182,10 +189,12 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 
+    @override
     def on_body(self, body: bytes) -> None:
         self._pending = 0
         super().on_body(body)
 
+    @override
     def on_message_complete(self) -> None:
         self._pending = 0
         if self.parser.should_upgrade():
@@ -194,6 +203,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.more_body = False
         super().on_message_complete()
 
+    @override
     def on_response_complete(self) -> None:
         # Without the timer of the original: Connections has the deadlines.
         self.server_state.total_requests += 1
@@ -210,6 +220,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     # ---------------------------------------------------------------- upgrades
 
+    @override
     def _should_upgrade(self) -> bool:
         """Whether the client asks for a websocket, and for nothing else."""
         names = {name for name, _ in self.headers}

@@ -16,6 +16,7 @@ from typing import cast
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
+from typing_extensions import override
 
 from server.connections import Connections, raise_descriptor_limit
 from server.drains import DRAIN_SECONDS, Drain
@@ -47,14 +48,17 @@ class Server(uvicorn.Server):
         self._drain: Drain = cast(Starlette, config.app).state.drain
 
     @contextlib.contextmanager
+    @override
     def capture_signals(self) -> Iterator[None]:
         # The original raises them again after the shutdown, which would end the process before its mongod is.
         yield
 
+    @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
 
+    @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._drain.begin()
         loop = asyncio.get_running_loop()

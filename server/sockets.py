@@ -11,6 +11,7 @@ import socket
 import sys
 from typing import Any, Final, cast
 
+from typing_extensions import override
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
@@ -87,6 +88,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             self.transport.close()
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._counted.close(self._connection)
         self._unparsed = b""
@@ -109,6 +111,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     # ---------------------------------------------------------------- what is received
 
+    @override
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return  # it is read only so that the peer reads why it was closed
@@ -143,6 +146,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self._parsing is None and self._unparsed and not self.read_paused:
             self._parsing = self.loop.call_soon(self._parse)
 
+    @override
     async def receive(self) -> ASGIReceiveEvent:
         message = await super().receive()
         if self._unparsed and not self.read_paused:
@@ -150,6 +154,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._parse_soon()
         return message
 
+    @override
     def handle_ping(self) -> None:
         # While a peer reads nothing, only its last pings are answered (RFC 6455, section 5.5.3).
         pong = b"".join(self.conn.data_to_send())
@@ -158,6 +163,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         else:
             self._pong = pong
 
+    @override
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._pong and not self.close_sent:
@@ -183,6 +189,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     # ---------------------------------------------------------------- what is sent
 
+    @override
     def keepalive_timeout(self) -> None:
         taken = bytes_taken(self.transport)
         moves, self._taken = taken > self._taken, taken
@@ -198,11 +205,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         else:
             self._give_up_after(CLOSE_SECONDS)
 
+    @override
     def shutdown(self) -> None:
         # Whoever serves the websocket has been told (drains.py), and closes it when all is said.
         if not self.handshake_complete or self.close_sent:
             super().shutdown()
 
+    @override
     async def send(self, message: ASGISendEvent) -> None:
         encoded = cast(dict[str, Any], message).get("encoded")
         if encoded is not None and not self.conn.extensions:
@@ -222,6 +231,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         self.transport.write(frame_header(len(text)) + text)
 
+    @override
     async def run_asgi(self) -> None:
         self.scope["headers"] = self._headers
         self.scope["extensions"] = {**(self.scope.get("extensions") or {}), ENCODED: {}, ADMIT: {"admit": self.admit}}

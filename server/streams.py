@@ -7,6 +7,7 @@ from typing import Any
 
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.http.streaming import AsyncTextStream, JSONEncoder, SSETransport
+from typing_extensions import override
 
 from resolvers import access
 from resolvers.access import Caller
@@ -28,6 +29,7 @@ class Written:
 class EventStream(SSETransport):
     """Server-sent events of which each has its cursor as its id: clients send it as Last-Event-ID to resume."""
 
+    @override
     def encode_next(self, response: GraphQLHTTPResponse | Written, encode_json: JSONEncoder) -> str:
         if isinstance(response, Written):
             return f"id: {response.cursor}\r\n{self.encode_event('next', response.text)}"

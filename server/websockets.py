@@ -19,6 +19,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
+from typing_extensions import override
 
 from resolvers.access import ANONYMOUS, Caller
 from schema.context import RequestContext
@@ -77,12 +78,14 @@ class Socket(ASGIWebSocketAdapter):
         extension = self.ws.scope.get("extensions", {}).get(ADMIT)
         return extension is None or bool(extension["admit"](trusted=trusted))
 
+    @override
     async def send_json(self, message: Mapping[str, object]) -> None:
         if self.ws.application_state is WebSocketState.CONNECTED:
             # A client that is gone is heard of where messages are received, and everything for it ends there.
             with suppress(WebSocketDisconnected):
                 await super().send_json(message)
 
+    @override
     async def close(self, code: int, reason: str) -> None:
         if self.ws.application_state is WebSocketState.CONNECTED:
             await super().close(code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
@@ -104,6 +107,7 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
     def caller(self) -> Caller:
         return ANONYMOUS if self._token_id is None else self.endpoint.grants.caller(self._token_id)
 
+    @override
     async def handle(self) -> None:
         try:
             self._counted = self.endpoint.quotas.knock(self._address)
@@ -113,6 +117,7 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
         with self.endpoint.drain.holding(self):
             await super().handle()
 
+    @override
     async def handle_message(self, message: Message) -> None:
         problem = malformed(message)
         if problem is not None:
@@ -120,6 +125,7 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
             return
         await super().handle_message(message)
 
+    @override
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         payload = cast(dict[str, object], message.get("payload") or {})
         if not self.connection_init_received:
@@ -188,6 +194,7 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
         if follows and self.operations.get(operation.id) is operation:
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
 
+    @override
     async def shutdown(self) -> None:
         if self._token_id is not None:
             self.endpoint.grants.release(self._token_id, self)
@@ -204,6 +211,7 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
     def _address(self) -> str:
         return self.context.reading.address
 
+    @override
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         if self.connection_acknowledged and message["id"] not in self.operations:
             try:
@@ -220,6 +228,7 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 return
         await super().handle_subscribe(message)
 
+    @override
     async def run_operation(self, operation: Operation[RequestContext, None]) -> None:
         # The base class has one context for all operations, and takes it up before it first waits for anything.
         caller = self.caller
@@ -231,6 +240,7 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
         except SwitchboardError as refusal:
             await operation.send_initial_errors([from_exception(refusal)])
 
+    @override
     async def _send_result_stream(
         self, operation: Operation[RequestContext, None], result_source: "StreamResult"
     ) -> None:
@@ -246,6 +256,7 @@ class Connection(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 await socket.send_encoded(b"%b%b}" % (before, encoded))
 
     @staticmethod
+    @override
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
         """Never: an operation that cannot begin gets an `error` message, and the others on the socket go on."""
         return None

@@ -16,6 +16,7 @@ from pymongo.errors import CollectionInvalid, ConfigurationError, ConnectionFail
 from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
 from pymongo.topology_description import TopologyDescription
+from typing_extensions import override
 from ulid import ULID
 
 from storage.clock import Clock
@@ -88,6 +89,7 @@ class _WholeNumbers(TypeDecoder):
 
     bson_type = Int64
 
+    @override
     def transform_bson(self, value: int) -> int:
         return int(value)
 

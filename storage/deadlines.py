@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import ExecutionTimeout, PyMongoError
+from typing_extensions import override
 
 Document: TypeAlias = dict[str, Any]
 
@@ -57,18 +58,23 @@ def _milliseconds_left() -> int | None:
 class BoundedCollection(AsyncIOMotorCollection[Document]):
     """A collection whose reads end at the deadline of their caller."""
 
+    @override
     def find(self, *args: Any, **kwargs: Any) -> Any:
         return super().find(*args, **_bounded("max_time_ms", kwargs))
 
+    @override
     def find_one(self, *args: Any, **kwargs: Any) -> Any:
         return super().find_one(*args, **_bounded("max_time_ms", kwargs))
 
+    @override
     def aggregate(self, *args: Any, **kwargs: Any) -> Any:
         return super().aggregate(*args, **_bounded("maxTimeMS", kwargs))
 
+    @override
     def count_documents(self, *args: Any, **kwargs: Any) -> Any:
         return super().count_documents(*args, **_bounded("maxTimeMS", kwargs))
 
+    @override
     def distinct(self, *args: Any, **kwargs: Any) -> Any:
         return super().distinct(*args, **_bounded("maxTimeMS", kwargs))
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from motor.frameworks import asyncio as motor_asyncio
+from typing_extensions import override
 
 T = TypeVar("T")
 
@@ -50,9 +51,11 @@ class WorkThreads(Executor):
             kind: ThreadPoolExecutor(size, thread_name_prefix=f"mongodb {kind}") for kind, size in THREADS.items()
         }
 
+    @override
     def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         return self._pools[work.get()].submit(call, *args, **kwargs)
 
+    @override
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         for pool in self._pools.values():
             pool.shutdown(wait, cancel_futures=cancel_futures)

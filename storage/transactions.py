@@ -20,6 +20,7 @@ from pymongo import WriteConcern
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
+from typing_extensions import override
 
 from storage import rules
 from storage.catalog import Catalog
@@ -147,6 +148,7 @@ class Transaction(Reader):
             writes, self._writes = self._writes, []
             await _on_thread(lambda: _do(writes, session.delegate))
 
+    @override
     async def reading(self) -> AsyncIOMotorClientSession | None:
         await self.flush()
         return self.session

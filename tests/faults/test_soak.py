@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
@@ -54,6 +55,7 @@ class Figures:
     threads: int
     descriptors: int
 
+    @override
     def __str__(self) -> str:
         return (
             f"{self.memory_kb / 1024:.0f} MiB, {self.tasks} tasks, {self.threads} threads, "
@@ -68,6 +70,7 @@ class CountedServer(ServerProcess):
         self._path = path
         super().__init__(uri, database)
 
+    @override
     def _command(self, patience_seconds: float | None) -> list[str]:
         return ["-c", _COUNTING.replace("PATH", repr(str(self._path)))]
 

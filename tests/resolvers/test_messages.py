@@ -2,6 +2,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 import pytest
+from typing_extensions import override
 
 from resolvers import messages
 from storage.clock import Clock
@@ -19,6 +20,7 @@ class Behind(Clock):
         super().__init__()
         self._behind = timedelta(seconds=seconds)
 
+    @override
     def now(self) -> datetime:
         return super().now() - self._behind
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pymongo.errors import AutoReconnect
 from pymongo.monitoring import CommandListener, CommandStartedEvent
+from typing_extensions import override
 
 from resolvers import rooms, users
 from resolvers.access import ADMIN, Caller
@@ -47,14 +48,17 @@ class Reads(CommandListener):
     def __init__(self) -> None:
         self.names: list[str] = []
 
+    @override
     def started(self, event: CommandStartedEvent) -> None:
         name = event.command.get("find") or event.command.get("aggregate")
         if name in {"users", "rooms", "visitors", "departments", "roles", "custom_fields", "messages"}:
             self.names.append(name)
 
+    @override
     def succeeded(self, event: Any) -> None:
         pass
 
+    @override
     def failed(self, event: Any) -> None:
         pass
 

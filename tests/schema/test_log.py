@@ -1,3 +1,5 @@
+from typing_extensions import override
+
 from resolvers import roles
 from resolvers.access import Caller
 from resolvers.context import Context, Services
@@ -11,6 +13,7 @@ ADMIN = Caller(actor=Actor(type=ActorType.APP, id="app", name="app"), scopes=fro
 class Racing(RequestContext):
     """An operation during which, just after the log's end was noted, somebody else changes something."""
 
+    @override
     async def read_head(self) -> None:
         await super().read_head()
         await roles.create_role(self.reading, name="late")

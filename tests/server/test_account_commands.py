@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from typing_extensions import override
 
 from resolvers import access, apps, sessions
 from resolvers.context import Context, Services
@@ -206,6 +207,7 @@ async def test_two_passwords_that_differ_create_nobody(
     command: Command, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Terminal(io.StringIO):
+        @override
         def isatty(self) -> bool:
             return True
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from typing_extensions import override
 
 from resolvers.access import Caller
 from server import drains
@@ -84,6 +85,7 @@ async def test_no_more_apps_are_remembered_than_fit() -> None:
 class Silent(Asked):
     """Grants that a database which is away keeps from answering."""
 
+    @override
     async def hold(self, token_id: str, holder: object) -> Caller:
         await asyncio.Event().wait()
         raise AssertionError

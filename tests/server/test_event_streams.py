@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pymongo.monitoring import CommandListener, CommandStartedEvent
+from typing_extensions import override
 from websockets.asyncio.client import ClientConnection
 
 from resolvers.context import Services
@@ -33,13 +34,16 @@ class Reads(CommandListener):
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
+    @override
     def started(self, event: CommandStartedEvent) -> None:
         if event.command_name in ("find", "aggregate", "count", "distinct"):
             self.counts[str(event.command[event.command_name])] += 1
 
+    @override
     def succeeded(self, event: Any) -> None:
         pass
 
+    @override
     def failed(self, event: Any) -> None:
         pass
 

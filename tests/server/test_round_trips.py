@@ -12,6 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from pymongo.monitoring import CommandListener, CommandStartedEvent
+from typing_extensions import override
 
 from resolvers import agents, apps, messages, rooms
 from resolvers.context import Services
@@ -40,6 +41,7 @@ class RoundTrips(CommandListener):
     def __init__(self) -> None:
         self.seen: list[str] = []
 
+    @override
     def started(self, event: CommandStartedEvent) -> None:
         name, command = event.command_name, event.command
         collection = str(command.get("collection", command.get(name)))
@@ -50,9 +52,11 @@ class RoundTrips(CommandListener):
         if collection not in ASIDE and name not in ("ping", "endSessions"):
             self.seen.append(f"{name} {collection}")
 
+    @override
     def succeeded(self, event: Any) -> None:
         pass
 
+    @override
     def failed(self, event: Any) -> None:
         pass
 

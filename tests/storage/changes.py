@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 import msgspec
+from typing_extensions import override
 
 from storage import visitors
 from storage.changes import Changes
@@ -21,6 +22,7 @@ from storage.turns import Turn
 class KilledAppender(Appender):
     """The appender of a process that is killed whenever it has committed something."""
 
+    @override
     async def append(self, facts: Sequence[Fact]) -> None:
         pass
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from pymongo.errors import AutoReconnect
 from pymongo.monitoring import CommandListener, CommandStartedEvent
+from typing_extensions import override
 
 from storage.errors import CursorExpired
 from storage.facts import AnyFact
@@ -38,13 +39,16 @@ class Finds(CommandListener):
     def __init__(self) -> None:
         self.count = 0
 
+    @override
     def started(self, event: CommandStartedEvent) -> None:
         if event.command_name == "getMore" or event.command.get("find") == "log":
             self.count += 1
 
+    @override
     def succeeded(self, event: Any) -> None:
         pass
 
+    @override
     def failed(self, event: Any) -> None:
         pass
 
