@@ -10,9 +10,6 @@ from pymongo.read_concern import ReadConcern
 from storage.database import ONE_BATCH, Document
 from storage.transactions import Conflict, Reader, Transaction
 
-#: How long a first answer is remembered; MongoDB forgets it within a minute after.
-KEPT_SECONDS = 24 * 60 * 60
-
 
 def _key(actor_id: str, client_mutation_id: str) -> Document:
     return {"actor": actor_id, "mutation": client_mutation_id}

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from storage.indexes import INDEXES
+
 Query: TypeAlias = dict[str, Any]
 
 _POINTS = frozenset({"$eq", "$in"})
@@ -63,8 +65,6 @@ def _joined(clauses: Sequence[Query]) -> Query:
 
 def _keys_of(collection: str) -> list[tuple[list[str], bool]]:
     """The paths of each index, and whether it has all documents."""
-    from storage.indexes import INDEXES  # which imports what pages are read with
-
     indexes = [index.document for index in INDEXES.get(collection, ())]
     return [
         (["_id"], True),

@@ -7,10 +7,12 @@ from types import MappingProxyType
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
-from storage import messages
 from storage.database import Database
-from storage.idempotency import KEPT_SECONDS
-from storage.messages import UNNUMBERED_INDEX
+
+#: How long the first answer of a mutation is kept; MongoDB deletes it within a minute after.
+IDEMPOTENCY_SECONDS = 24 * 60 * 60
+#: The index of messages of a version that did not number them. It exists until all messages have numbers.
+UNNUMBERED_INDEX = "room"
 
 #: Any custom field by equality, set or range, alone or in a context, in the order of ids.
 _FIELDS = IndexModel(
@@ -31,7 +33,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         "custom_fields": (_index("key", "target", "key", unique=True),),
         "departments": (),
         # Forgets answers by itself once they are old enough.
-        "idempotency": (_index("age", "at", expireAfterSeconds=KEPT_SECONDS),),
+        "idempotency": (_index("age", "at", expireAfterSeconds=IDEMPOTENCY_SECONDS),),
         "log": (
             # Keeps a fact from entering the log twice.
             _index("fact", "fact.id", unique=True),
@@ -130,8 +132,6 @@ async def ensure(database: Database) -> None:
     A transaction cannot create them on the way.
     """
     present = set(await database.raw.list_collection_names())
-    if "messages" in present:
-        await messages.number_unnumbered(database)
     for name in database.names:
         if name not in present:
             await database.create(name)

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from storage import children
 from storage.children import Link
 from storage.database import Collection, Database, Document, to_document, to_record
+from storage.indexes import UNNUMBERED_INDEX
 from storage.pages import Page
 from storage.records import Message
 from storage.transactions import Reader, Transaction
-
-#: The index of a version that had no numbers. It is there until all messages have one.
-UNNUMBERED_INDEX = "room"
 
 OF_ROOMS = Link("rooms", "messages", "roomId", number="number")
 

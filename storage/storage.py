@@ -7,7 +7,7 @@ from typing import Self
 
 from pymongo.monitoring import CommandListener
 
-from storage import clock, indexes, outbox, processes, roles
+from storage import clock, indexes, messages, outbox, processes, roles
 from storage.catalog import Catalog
 from storage.changes import Changes
 from storage.clock import Clock
@@ -56,6 +56,7 @@ class Storage:
         async with Database(uri, name, listeners=tuple(listeners), clock=own_clock) as database:
             storage = cls(database)
             await database.measure_clock()
+            await messages.number_unnumbered(database)
             await indexes.ensure(database)
             await storage.feed.open()
             await storage._refresh()

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from pymongo.errors import OperationFailure
 
-from storage.deployments import UNAUTHORIZED
-
 logger = logging.getLogger(__name__)
 
 #: From one attempt to the next: the right may be granted meanwhile, and polling goes on at this pace.
 RETRY_SECONDS = 1.0
+#: MongoDB's code for a command that the user may not run.
+UNAUTHORIZED = 13
 
 
 class WithoutRight:
