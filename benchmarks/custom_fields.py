@@ -25,15 +25,18 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 
 from benchmarks.routing import Client, Measured, measure, server
-from storage import custom_fields, indexes, unique_indexes, users
-from storage.catalog import Catalog
-from storage.database import Database, new_id
+from storage import users
+from storage.custom_fields import definitions as stored_definitions
+from storage.custom_fields import unique_indexes
+from storage.custom_fields.definition_cache import DefinitionCache
+from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.entities import encode
-from storage.filters import And, AttributeCondition, BoundCondition, Expression, Operator
-from storage.mongod import EmbeddedMongod
-from storage.queries import to_query
+from storage.filters.expressions import And, AttributeCondition, BoundCondition, Expression, Operator
+from storage.filters.mongo_query import to_query
+from storage.mongo import indexes
+from storage.mongo.connection import Database, new_id
+from storage.mongo.reader import Reader
 from storage.records import FieldDefinition, FieldTarget, User
-from storage.transactions import Reader
 
 NAME = "custom-fields"
 #: How many users share one value of `segment`.
@@ -99,7 +102,7 @@ def lookups(definitions: dict[str, FieldDefinition]) -> Sequence[Lookup]:
             "unique field, 1 found",
             'query ($v: FieldValue!) { user(by: { customField: { key: "externalId", value: $v } }) { ' + SHOWN + " } }",
             lambda number: {"v": f"ext-{number:08}"},
-            lambda number: {custom_fields.path(definitions["externalId"]): f"ext-{number:08}"},
+            lambda number: {stored_definitions.path(definitions["externalId"]): f"ext-{number:08}"},
             1,
         ),
         Lookup(
@@ -154,7 +157,7 @@ async def load(reader: Reader, count: int) -> None:
         progress("Loading users", min(start + BATCH, count), count, began)
     print("Making indexes ...", flush=True)
     await collection.create_indexes(list(indexes.INDEXES["users"]))
-    for definition in reader.catalog.definitions(FieldTarget.USER).values():
+    for definition in reader.definition_cache.definitions(FieldTarget.USER).values():
         if definition.unique:
             await unique_indexes.create(reader.database, definition)
     print(f"{count:,} users are there after {time.perf_counter() - began:.0f} s.", flush=True)
@@ -281,7 +284,7 @@ def deployment() -> Iterator[tuple[str, int]]:
     """Where a mongod and a server of our own are: the URI of the one, the port of the other."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder)) as mongod,
+        EmbeddedReplicaSet(Path(folder)) as mongod,
         server(mongod.uri, NAME) as port,
     ):
         yield mongod.uri, port
@@ -298,7 +301,7 @@ async def main() -> None:
         client = Client(port)
         await define(client)
         async with Database(uri, NAME) as database:
-            catalog = Catalog(database)
+            catalog = DefinitionCache(database)
             await catalog.refresh()
             reader = Reader(database, catalog)
             await load(reader, count)

@@ -27,14 +27,14 @@ from pymongo import MongoClient, WriteConcern
 from websockets.asyncio.client import ClientConnection
 
 from benchmarks.sockets import connected, mutate, server, some_rooms, subscribe
-from storage.database import Database, to_document
+from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.facts import VisitorSaved
-from storage.log import Log
-from storage.mongod import EmbeddedMongod
-from storage.outbox import BATCH, Appender
-from storage.positions import event_cursor
+from storage.log.log import Log
+from storage.log.outbox import BATCH, Appender
+from storage.mongo.connection import Database, to_document
+from storage.mongo.cursors import event_cursor
 from storage.records import SYSTEM, Visitor
-from storage.storage import Storage
+from storage.runtime import Storage
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS_PER_SECOND = 200
@@ -131,7 +131,7 @@ def append(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> N
             for start in range(0, count, 4 * BATCH):
                 await appender.append(waiting[start : start + 4 * BATCH])
             running.cancel()
-            await appender.tidied()
+            await appender.wait_for_cleanup()
 
     asyncio.run(work())
 
@@ -282,7 +282,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="some 40 s instead of some minutes")
     sizes = QUICK if parser.parse_args().quick else FULL
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder), cache_gb=1) as mongod:
+    with tempfile.TemporaryDirectory() as folder, EmbeddedReplicaSet(Path(folder), cache_gb=1) as mongod:
         row("what", "measured", "beside, in the same run")
         row("---", "---", "---")
         for writers in (1, 8):

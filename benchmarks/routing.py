@@ -28,7 +28,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import WriteConcern
 from pymongo.read_concern import ReadConcern
 
-from storage.mongod import EmbeddedMongod
+from storage.embedded.replica_set import EmbeddedReplicaSet
 
 TOKEN = "benchmark-token"
 ROOT = Path(__file__).parents[1]
@@ -269,7 +269,7 @@ async def main() -> None:
     sizes = QUICK if parser.parse_args().quick else FULL
     with (
         tempfile.TemporaryDirectory() as folder,
-        EmbeddedMongod(Path(folder)) as mongod,
+        EmbeddedReplicaSet(Path(folder)) as mongod,
         server(mongod.uri, "routing") as port,
     ):
         deployment = Deployment(Client(port), mongod.uri, "routing")

@@ -6,17 +6,18 @@ from datetime import datetime
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from resolvers import access, validation
+from resolvers import validation
+from resolvers.auth import access
 from resolvers.context import Context
-from resolvers.custom_fields import FieldRef, bind, resolve
-from resolvers.departures import depart, stay
-from resolvers.field_values import FieldAssignment, convert
-from resolvers.operations import Change, mutation, query
+from resolvers.custom_fields.definitions import FieldRef, bind, resolve
+from resolvers.custom_fields.values import FieldAssignment, convert
+from resolvers.operations import MutationContext, mutation, query
 from resolvers.roles import check_granted
+from resolvers.routing.departures import depart, stay
 from resolvers.users import changed_user, new_user
 from storage import departments, users
 from storage import roles as stored_roles
-from storage.errors import Duplicate, Invalid, NotAnAgent, NotFound, UsernameTaken, shorten
+from storage.errors import Duplicate, Invalid, NotAnAgent, NotFound, UsernameTaken, quoted
 from storage.facts import (
     AgentAdded,
     AgentRemoved,
@@ -27,8 +28,8 @@ from storage.facts import (
     UserRolesChanged,
     UserUpdated,
 )
-from storage.filters import And, AttributeCondition, Expression, Operator
-from storage.pages import Page
+from storage.filters.expressions import And, AttributeCondition, Expression, Operator
+from storage.mongo.pagination import Page
 from storage.records import (
     AgentProfile,
     AgentStatus,
@@ -40,7 +41,7 @@ from storage.records import (
     User,
     UserType,
 )
-from storage.transactions import Conflict, Transaction
+from storage.transactions.transaction import Conflict, Transaction
 
 
 class AgentAddition(Record, frozen=True, kw_only=False):
@@ -87,20 +88,20 @@ async def list_agents(
 
 
 @query("users:read")
-async def list_agents_of(
+async def list_agents_by_department(
     context: Context, department_ids: Sequence[str], *, first: int = 50, after: str | None = None
 ) -> dict[str, Page[User]]:
     """A page of the agents of each of these departments, by department, in one round trip."""
     size = validation.page_size(first)
-    return await users.read_agents_of(context.reader, department_ids, first=size, after=after)
+    return await users.read_agent_pages_by_department(context.reader, department_ids, first=size, after=after)
 
 
 # ---------------------------------------------------------------- changes
 
 
-@mutation("agents:write", turn=("user", "user_id"))
+@mutation("agents:write", lock=("user", "user_id"))
 async def add_agent(
-    change: Change,
+    change: MutationContext,
     *,
     user_id: str,
     status: AgentStatus = AgentStatus.AVAILABLE,
@@ -110,7 +111,7 @@ async def add_agent(
 ) -> AgentAddition:
     """Make a user an agent, which gives it the role livechat-agent too. One that is an agent stays as it is."""
     before = await users.get(change.tx, user_id)
-    access.require_no_raise(change.caller, before.roles, what="Making this user an agent")
+    access.require_no_escalation(change.caller, before.roles, what="Making this user an agent")
     # What would be refused of a user is refused of an agent too, though it stays as it is.
     profile = AgentProfile(
         status=status,
@@ -125,8 +126,8 @@ async def add_agent(
     return AgentAddition(await users.update(change.tx, before, after, *facts), True)
 
 
-@mutation("agents:write", turn=("user", "user_id"))
-async def remove_agent(change: Change, *, user_id: str) -> User:
+@mutation("agents:write", lock=("user", "user_id"))
+async def remove_agent(change: MutationContext, *, user_id: str) -> User:
     """Make an agent an ordinary user, without the role livechat-agent. The rooms it serves go back to the queue, those
     beyond the first step in the background."""
     tx = change.tx
@@ -139,8 +140,8 @@ async def remove_agent(change: Change, *, user_id: str) -> User:
     return await depart(tx, before, after, *facts)
 
 
-@mutation("agents:write", turn=("user", "agent_id"), unless_of="agent_id")
-async def set_agent_status(change: Change, *, agent_id: str, status: AgentStatus) -> User:
+@mutation("agents:write", lock=("user", "agent_id"), self_argument="agent_id")
+async def set_agent_status(change: MutationContext, *, agent_id: str, status: AgentStatus) -> User:
     """Available agents get rooms; others keep those they serve. Signed-in agents may say it of themselves."""
     before = await _agent(change.tx, agent_id, key="agentId")
     if change.caller.user is None or change.caller.user.id != agent_id:
@@ -151,9 +152,9 @@ async def set_agent_status(change: Change, *, agent_id: str, status: AgentStatus
     return await users.update(change.tx, before, after, AgentStatusChanged)
 
 
-@mutation("agents:write", turn=("user", "agent_id"))
+@mutation("agents:write", lock=("user", "agent_id"))
 async def update_agent(
-    change: Change,
+    change: MutationContext,
     *,
     agent_id: str,
     accepts_routing: bool | UnsetType | None = UNSET,
@@ -174,7 +175,7 @@ async def update_agent(
 
 @mutation("agents:write", "users:write")
 async def ensure_agent(
-    change: Change,
+    change: MutationContext,
     *,
     by: FieldRef,
     username: str,
@@ -196,7 +197,7 @@ async def ensure_agent(
     tx = change.tx
     definition, value = await resolve(tx, FieldTarget.USER, by)
     custom_fields = _beside(definition, value, custom_fields or ())
-    await tx.take_turn("value", f"{definition.id}={value}")
+    await tx.lock("value", f"{definition.id}={value}")
     before = await users.find_by_field(tx, definition, value)
     if before is not None:
         return AgentEnsured(
@@ -233,7 +234,7 @@ async def ensure_agent(
         user = await users.insert(tx, user, UserCreated, *created)
         await tx.flush()
     except (Duplicate, UsernameTaken):
-        if await users.is_held(change.context.reader, definition, value):
+        if await users.has_field_value(change.context.reader, definition, value):
             raise Conflict from None  # somebody else was quicker: start again, and find what they made
         raise
     return AgentEnsured(user, True)
@@ -243,7 +244,7 @@ def _beside(
     definition: FieldDefinition, value: FieldValue, assignments: Sequence[FieldAssignment]
 ) -> list[FieldAssignment]:
     """The other fields to write. Raises Invalid when the one that names the user is to be something else too."""
-    subject = f"Custom field {shorten(definition.key)}"
+    subject = f"Custom field {quoted(definition.key)}"
     for one in assignments:
         if one.key != definition.key or one.value is UNSET:
             continue
@@ -253,7 +254,7 @@ def _beside(
 
 
 async def _new_profile(
-    change: Change,
+    change: MutationContext,
     *,
     status: AgentStatus | UnsetType | None,
     accepts_routing: bool | UnsetType | None,
@@ -270,7 +271,7 @@ async def _new_profile(
 
 
 async def _update_found(
-    change: Change,
+    change: MutationContext,
     before: User,
     *,
     username: str,
@@ -289,11 +290,11 @@ async def _update_found(
     facts: list[type[UserFact]] = [] if user == before else [UserUpdated]
     granted = set(before.roles) | set(await check_granted(change, role_names))
     if granted != set(before.roles):
-        access.require_no_raise(change.caller, before.roles, what="Changing this user's roles")
+        access.require_no_escalation(change.caller, before.roles, what="Changing this user's roles")
         user = msgspec.structs.replace(user, roles=tuple(sorted(granted)))
         facts.append(UserRolesChanged)
     if user.agent is None:
-        access.require_no_raise(change.caller, before.roles, what="Making this user an agent")
+        access.require_no_escalation(change.caller, before.roles, what="Making this user an agent")
         profile = await _new_profile(
             change, status=status, accepts_routing=accepts_routing, max_rooms=max_rooms, department_ids=department_ids
         )
@@ -332,14 +333,14 @@ def _become_agent(user: User, profile: AgentProfile, moment: datetime) -> tuple[
 async def _agent(tx: Transaction, user_id: str, *, key: str) -> User:
     user = await users.get(tx, user_id, key=key)
     if user.agent is None:
-        raise NotAnAgent(f"The user {shorten(user.username)} is not an agent; call addAgent first.")
+        raise NotAnAgent(f"The user {quoted(user.username)} is not an agent; call addAgent first.")
     return user
 
 
-def _require_managed(change: Change, agent: User) -> None:
+def _require_managed(change: MutationContext, agent: User) -> None:
     """Raise Forbidden unless the caller may decide about this agent, and about every department that it works in."""
-    access.require_no_raise(change.caller, agent.roles, what="Changing this agent")
-    access.require_managed(change.caller, _profile(agent).department_ids)
+    access.require_no_escalation(change.caller, agent.roles, what="Changing this agent")
+    access.require_manages(change.caller, _profile(agent).department_ids)
 
 
 def _profile(user: User) -> AgentProfile:
@@ -353,7 +354,7 @@ def _with_profile(tx: Transaction, user: User, **changes: object) -> User:
 
 
 async def _changed(
-    change: Change,
+    change: MutationContext,
     user: User,
     *,
     accepts_routing: bool | UnsetType | None,
@@ -373,14 +374,16 @@ async def _changed(
 
 
 def _limit(max_rooms: int | None) -> int | None:
-    return None if max_rooms is None else validation.number(max_rooms, "maxRooms", least=0, most=100_000)
+    return None if max_rooms is None else validation.number(max_rooms, "maxRooms", minimum=0, maximum=100_000)
 
 
-async def _departments(change: Change, ids: Sequence[str] | None, *, held: Sequence[str] = ()) -> tuple[str, ...]:
+async def _departments(
+    change: MutationContext, ids: Sequence[str] | None, *, held: Sequence[str] = ()
+) -> tuple[str, ...]:
     """The departments' ids, sorted. Raises NotFound for one that does not exist, and Forbidden when the caller may not
     decide about one that comes or goes."""
     wanted = validation.texts(ids, "departmentIds")
-    access.require_managed(change.caller, set(wanted) ^ set(held))
+    access.require_manages(change.caller, set(wanted) ^ set(held))
     known = await departments.get_many(change.tx, wanted) if wanted else {}
     for one in wanted:
         if one not in known:

@@ -5,17 +5,18 @@ from datetime import timedelta
 
 import msgspec
 
-from resolvers import access, validation
+from resolvers import validation
+from resolvers.auth import access
+from resolvers.auth.tokens import APP, new_token
 from resolvers.context import Context
-from resolvers.operations import Change, mutation, query
-from resolvers.tokens import APP, new_token
+from resolvers.operations import MutationContext, mutation, query
 from storage import apps, tokens
-from storage.database import new_id
 from storage.errors import Duplicate, Forbidden, Invalid
 from storage.facts import AppRevoked, AppTokenRotated
+from storage.mongo.connection import new_id
 from storage.records import ActorType, App, Record, Token
-from storage.storage import Storage
-from storage.transactions import Conflict, Transaction
+from storage.runtime import Storage
+from storage.transactions.transaction import Conflict, Transaction
 
 DAY_SECONDS = 24 * 60 * 60
 #: The app that stands for whoever runs the deployment.
@@ -34,16 +35,16 @@ async def list_apps(context: Context) -> list[App]:
     return await apps.list_all(context.reader)
 
 
-@mutation("apps:write", remembered=False)
-async def create_app(change: Change, *, name: str, scopes: Sequence[str]) -> AppWithToken:
+@mutation("apps:write", idempotent=False)
+async def create_app(change: MutationContext, *, name: str, scopes: Sequence[str]) -> AppWithToken:
     """Create an app with scopes that the caller holds itself."""
     tx = change.tx
-    wanted = validation.texts(scopes, "scopes", longest=64)
+    wanted = validation.texts(scopes, "scopes", max_characters=64)
     if not wanted:
         raise Invalid("An app that may do nothing is of no use: name a scope.", key="scopes")
     access.require_known(wanted, key="scopes")
     for scope in wanted:
-        if not change.caller.may(scope):
+        if not change.caller.has_scope(scope):
             raise Forbidden(f"This token cannot grant the scope {scope}, which it does not have.", scope=scope)
     app = App(
         id=new_id(tx.now),
@@ -54,11 +55,11 @@ async def create_app(change: Change, *, name: str, scopes: Sequence[str]) -> App
     return await _create(tx, app, new_token(APP))
 
 
-@mutation("apps:write", turn=("app", "app_id"), remembered=False)
-async def rotate_app_token(change: Change, *, app_id: str, overlap_seconds: int = 0) -> AppWithToken:
+@mutation("apps:write", lock=("app", "app_id"), idempotent=False)
+async def rotate_app_token(change: MutationContext, *, app_id: str, overlap_seconds: int = 0) -> AppWithToken:
     """Give an app a new token. The old ones end after `overlap_seconds`, and their subscriptions with them."""
     tx = change.tx
-    validation.number(overlap_seconds, "overlapSeconds", least=0, most=7 * DAY_SECONDS)
+    validation.number(overlap_seconds, "overlapSeconds", minimum=0, maximum=7 * DAY_SECONDS)
     app = await _manageable(change, app_id)
     if not app.active:
         raise Invalid("The app was revoked; create another one.", key="appId")
@@ -67,12 +68,12 @@ async def rotate_app_token(change: Change, *, app_id: str, overlap_seconds: int 
     else:
         await tokens.delete(tx, app_id)
     token = new_token(APP)
-    await _keep(tx, app, token)
+    await _store(tx, app, token)
     return AppWithToken(await apps.update(tx, app, app, AppTokenRotated), token)
 
 
-@mutation("apps:write", turn=("app", "app_id"))
-async def revoke_app(change: Change, *, app_id: str) -> App:
+@mutation("apps:write", lock=("app", "app_id"))
+async def revoke_app(change: MutationContext, *, app_id: str) -> App:
     """End an app: its tokens are void and its subscriptions are closed at once."""
     app = await _manageable(change, app_id)
     if app_id == ADMIN_APP_ID:
@@ -83,9 +84,9 @@ async def revoke_app(change: Change, *, app_id: str) -> App:
     return await apps.update(change.tx, app, msgspec.structs.replace(app, active=False), AppRevoked)
 
 
-async def _manageable(change: Change, app_id: str) -> App:
+async def _manageable(change: MutationContext, app_id: str) -> App:
     app = await apps.get(change.tx, app_id)
-    beyond = [scope for scope in app.scopes if not change.caller.may(scope)]
+    beyond = [scope for scope in app.scopes if not change.caller.has_scope(scope)]
     if beyond:
         raise Forbidden(f"This app may do what this token may not: {', '.join(beyond)}.", scope=beyond[0])
     return app
@@ -93,11 +94,11 @@ async def _manageable(change: Change, app_id: str) -> App:
 
 async def _create(tx: Transaction, app: App, token: str) -> AppWithToken:
     app = await apps.insert(tx, app)
-    await _keep(tx, app, token)
+    await _store(tx, app, token)
     return AppWithToken(app, token)
 
 
-async def _keep(tx: Transaction, app: App, token: str) -> None:
+async def _store(tx: Transaction, app: App, token: str) -> None:
     record = Token(id=tokens.digest(token), holder_type=ActorType.APP, holder_id=app.id, created_at=tx.now)
     await tokens.insert(tx, record)
 
@@ -122,17 +123,17 @@ async def ensure_admin(storage: Storage, given_token: str | None) -> str | None:
             except Duplicate:
                 raise Conflict from None  # another process starts on the same database, and was quicker
             return None if given_token else token
-        if given_token and not await _is_kept(tx, app, given_token):
+        if given_token and not await _is_stored(tx, app, given_token):
             await tokens.delete(tx, app.id)
-            await _keep(tx, app, given_token)
+            await _store(tx, app, given_token)
             await apps.update(tx, app, app, AppTokenRotated)
         return None
 
-    token, _ = await storage.changes.run(ensure)
+    token, _ = await storage.transactions.run(ensure)
     return token
 
 
-async def _is_kept(tx: Transaction, app: App, token: str) -> bool:
+async def _is_stored(tx: Transaction, app: App, token: str) -> bool:
     """Whether it is a token of the app, and will be until it is revoked."""
-    kept = await tokens.list_of(tx, app.id)
+    kept = await tokens.list_by_holder(tx, app.id)
     return any(one.id == tokens.digest(token) and one.expires_at is None for one in kept)

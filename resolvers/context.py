@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from resolvers.access import ANONYMOUS, Caller
-from resolvers.hash_queue import HashQueue
-from resolvers.releases import Releases
-from resolvers.rosters import Roster
-from resolvers.sign_ins import SignIns
-from storage.catalog import Catalog
+from resolvers.auth.access import ANONYMOUS, Caller
+from resolvers.auth.hash_queue import HashQueue
+from resolvers.auth.login_throttle import LoginThrottle
+from resolvers.consumers.releases import PendingReleases
+from resolvers.routing.agent_cache import AgentCache
+from storage.custom_fields.definition_cache import DefinitionCache
+from storage.mongo.reader import Reader
 from storage.records import RoutingMethod
-from storage.storage import Storage
-from storage.transactions import Reader
+from storage.runtime import Storage
 
 
 @dataclass(frozen=True, slots=True)
-class Routing:
+class RoutingSettings:
     """How rooms without a department are routed, and whether bots come first in every automatic method."""
 
     method: RoutingMethod = RoutingMethod.LEAST_LOADED
@@ -27,20 +27,20 @@ class Services:
     """What one process has for all operations."""
 
     storage: Storage
-    routing: Routing = Routing()
-    roster: Roster = field(default_factory=Roster)
-    sign_ins: SignIns = field(default_factory=SignIns)
+    routing: RoutingSettings = RoutingSettings()
+    agent_cache: AgentCache = field(default_factory=AgentCache)
+    login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     hashing: HashQueue = field(default_factory=HashQueue)
-    releases: Releases = field(default_factory=Releases)
+    pending_releases: PendingReleases = field(default_factory=PendingReleases)
     #: The hashes of tokens that people made up, which have no checksum.
-    made_up_tokens: frozenset[str] = frozenset()
+    configured_tokens: frozenset[str] = frozenset()
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 
-    def listen(self, listener: Callable[[], None]) -> None:
+    def add_queue_listener(self, listener: Callable[[], None]) -> None:
         """Call it after every change that may let a waiting room be served; it must not block."""
         self._listeners.append(listener)
 
-    def queue_moved(self) -> None:
+    def notify_queue(self) -> None:
         """Something changed that may let a waiting room be served."""
         for listener in self._listeners:
             listener()
@@ -65,8 +65,8 @@ class Context:
         return self.services.storage.reader
 
     @property
-    def catalog(self) -> Catalog:
-        return self.services.storage.catalog
+    def definition_cache(self) -> DefinitionCache:
+        return self.services.storage.definition_cache
 
     def mutation(self, client_mutation_id: str | None) -> "Context":
         """The context of one mutation, with the id that the client gave it."""

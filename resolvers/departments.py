@@ -5,15 +5,16 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from resolvers import access, validation
+from resolvers import validation
+from resolvers.auth import access
 from resolvers.context import Context
-from resolvers.operations import Change, mutation, query
+from resolvers.operations import MutationContext, mutation, query
 from storage import departments, users
-from storage.database import new_id
-from storage.errors import Invalid, NotAnAgent, NotFound, shorten
+from storage.errors import Invalid, NotAnAgent, NotFound, quoted
 from storage.facts import AgentUpdated
+from storage.mongo.connection import new_id
 from storage.records import Department, RoutingMethod, User
-from storage.transactions import Transaction
+from storage.transactions.transaction import Transaction
 
 DAY_SECONDS = 24 * 60 * 60
 
@@ -25,12 +26,12 @@ async def list_departments(context: Context) -> list[Department]:
 
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Department]:
     """Departments by id, for fields of things that the caller was allowed to read."""
-    return await context.storage.directory.departments(ids)
+    return await context.storage.reference_data.departments(ids)
 
 
 @mutation("departments:write")
 async def create_department(
-    change: Change,
+    change: MutationContext,
     *,
     name: str,
     routing: RoutingMethod = RoutingMethod.LEAST_LOADED,
@@ -47,9 +48,9 @@ async def create_department(
     return await departments.insert(change.tx, department)
 
 
-@mutation("departments:write", turn=("department", "department_id"))
+@mutation("departments:write", lock=("department", "department_id"))
 async def update_department(
-    change: Change,
+    change: MutationContext,
     *,
     department_id: str,
     name: str | UnsetType | None = UNSET,
@@ -60,7 +61,7 @@ async def update_department(
 ) -> Department:
     """Change what is given. Rooms that wait already are routed by the new method; their time-outs stay as they were."""
     before = await departments.get(change.tx, department_id)
-    access.require_managed(change.caller, (department_id,))
+    access.require_manages(change.caller, (department_id,))
     changes: dict[str, object] = {}
     if name is not UNSET and name != before.name:
         changes["name"] = validation.name(validation.not_null(name, "name"), "name")
@@ -76,22 +77,26 @@ async def update_department(
     return before if after == before else await departments.update(change.tx, before, after)
 
 
-@mutation("departments:write", turn=("department", "department_id"))
+@mutation("departments:write", lock=("department", "department_id"))
 async def set_department_agents(
-    change: Change, *, department_id: str, add: Sequence[str] | None = None, remove: Sequence[str] | None = None
+    change: MutationContext,
+    *,
+    department_id: str,
+    add: Sequence[str] | None = None,
+    remove: Sequence[str] | None = None,
 ) -> Department:
     """Let agents serve a department, or no longer. All of them, or none if one is no agent."""
     tx = change.tx
     department = await departments.get(tx, department_id)
-    access.require_managed(change.caller, (department_id,))
+    access.require_manages(change.caller, (department_id,))
     added = validation.texts(add, "add")
     removed = validation.texts(remove, "remove")
     if both := set(added) & set(removed):
-        raise Invalid(f"{shorten(min(both))} is both to be added and to be removed.", key="remove")
+        raise Invalid(f"{quoted(min(both))} is both to be added and to be removed.", key="remove")
     agent_ids = sorted({*added, *removed})
     # Rooms come to these agents all the time: without taking turns with them, this would lose against one or another.
     for agent_id in agent_ids:
-        await tx.take_turn("user", agent_id)
+        await tx.lock("user", agent_id)
     found = await users.get_many(tx, agent_ids) if agent_ids else {}
     for key, ids in (("add", added), ("remove", removed)):
         for agent_id in ids:
@@ -105,7 +110,7 @@ def _require_agent(user: User | None, agent_id: str, *, key: str) -> None:
     if user is None:
         raise NotFound("user", agent_id, key=key)
     if user.agent is None:
-        raise NotAnAgent(f"The user {shorten(user.username)} is not an agent; call addAgent first.")
+        raise NotAnAgent(f"The user {quoted(user.username)} is not an agent; call addAgent first.")
 
 
 def _in_department(tx: Transaction, user: User, department_id: str, *, member: bool) -> User:
@@ -121,7 +126,7 @@ def _in_department(tx: Transaction, user: User, department_id: str, *, member: b
 def _timeout(seconds: int | None) -> int | None:
     if seconds is None:
         return None
-    return validation.number(seconds, "externalTimeoutSeconds", least=1, most=DAY_SECONDS)
+    return validation.number(seconds, "externalTimeoutSeconds", minimum=1, maximum=DAY_SECONDS)
 
 
 def _fallback(method: RoutingMethod | None) -> RoutingMethod | None:

@@ -7,24 +7,25 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-from resolvers import access, validation
-from resolvers.access import Caller
-from resolvers.consumers import reached_position, require_kept, starting_position
+from resolvers import validation
+from resolvers.auth import access
+from resolvers.auth.access import Caller
+from resolvers.consumers.consumers import existing_position, require_kept, starting_position
+from resolvers.consumers.leases import ConsumerLease, acquire
 from resolvers.context import Context
-from resolvers.custom_fields import bind
-from resolvers.holds import Lease, hold
+from resolvers.custom_fields.definitions import bind
 from resolvers.operations import query
-from storage import histories
-from storage.children import Totals
+from storage import room_history
 from storage.errors import CursorExpired
-from storage.fact_queries import fact_query
 from storage.facts import FACTS, AnyFact, Fact, RoomFact
-from storage.feed import Feed
-from storage.filters import EVERYTHING, And, AttributeCondition, Expression, Operator
-from storage.interests import Key, Waiter, keys_for
-from storage.matching import predicate
-from storage.pages import PAGE_BYTES, Page
-from storage.positions import event_cursor
+from storage.filters.expressions import EVERYTHING, And, AttributeCondition, Expression, Operator
+from storage.filters.fact_query import fact_query
+from storage.filters.predicates import predicate
+from storage.log.feed import Feed
+from storage.log.subscription_index import Key, Waiter, subscription_keys
+from storage.mongo.child_pagination import ChildCounts
+from storage.mongo.cursors import event_cursor
+from storage.mongo.pagination import PAGE_BYTES, Page
 from storage.records import FieldTarget, Room
 from storage.sizes import size_of
 
@@ -33,9 +34,9 @@ Predicate: TypeAlias = Callable[[Fact], bool]
 #: Facts of one look at the log: of a page, and of a subscription, which holds no more than these while it waits for
 #: its reader.
 BATCH = 256
-LOOK = 64
+FIRST_BATCH = 64
 #: Facts that one page may look through in search of matches; what it did not find by then, the next page goes on from.
-SCANNED = 10_000
+MAX_SCANNED_FACTS = 10_000
 
 #: What a token needs to hear of a kind of fact, by the first part of its tag.
 _READABLE_WITH = {
@@ -78,14 +79,14 @@ async def list_events(
     last item, and the next page goes on from there.
     """
     size = validation.page_size(first)
-    position = 0 if after is None else await reached_position(context.storage, after)
+    position = 0 if after is None else await existing_position(context.storage, after)
     wanted = readable_types(context.caller, types)
     expression = None if where is None else await bind(context.reader, FieldTarget.ROOM, where)
     return await _scan(context, wanted, expression, size, position, paged=after is not None)
 
 
 @query("events:read")
-async def list_events_of(
+async def list_events_by_room(
     context: Context, room_ids: Sequence[str], *, first: int = 50, after: str | None = None
 ) -> dict[str, Page[AnyFact]]:
     """A page of the facts about each of these rooms that the caller may read, by room, oldest first.
@@ -93,16 +94,16 @@ async def list_events_of(
     As many round trips as for one room, but for rooms of which the caller may not see the better part.
     """
     size = validation.page_size(first)
-    position = 0 if after is None else await reached_position(context.storage, after)
+    position = 0 if after is None else await existing_position(context.storage, after)
     wanted = readable_types(context.caller, None)
     types = None if wanted >= FACTS.keys() else sorted(wanted)
     passes = compile_filter(context.caller, wanted, None)
     unseen = access.visible_rooms(context.caller) != EVERYTHING
     limit = max(size + 1, BATCH) if unseen else size + 1
-    found = await histories.read(context.reader, room_ids, types=types, after=position, limit=limit)
+    found = await room_history.read(context.reader, room_ids, types=types, after=position, limit=limit)
     if after is not None:
         await require_kept(context.storage, position)  # now: or facts may have been forgotten meanwhile
-    totals = Totals(lambda: histories.count(context.reader, room_ids, types=types))
+    totals = ChildCounts(lambda: room_history.count(context.reader, room_ids, types=types))
     pages: dict[str, Page[AnyFact]] = {}
     for room_id, facts in found.items():
         of_room = AttributeCondition("id", Operator.EQ, room_id)
@@ -115,7 +116,7 @@ async def list_events_of(
             cursors=[event_cursor(fact.sequence) for fact in seen[:size]],
             has_next=len(seen) > size,
             has_previous=after is not None,
-            total=_total(context, wanted, of_room) if unseen else totals.of(room_id),
+            total=_total(context, wanted, of_room) if unseen else totals.get(room_id),
         )
     return pages
 
@@ -131,7 +132,7 @@ async def _scan(
     more = True
     start = position if paged else None
     free = PAGE_BYTES
-    while more and len(found) <= size and scanned < SCANNED and free > 0:
+    while more and len(found) <= size and scanned < MAX_SCANNED_FACTS and free > 0:
         facts, more = await log.read_within(position, BATCH, size=free, query=mongo)
         scanned += len(facts)
         matching = [fact for fact in facts if passes(fact)]
@@ -208,9 +209,9 @@ async def subscribe(
         lease = None
         if consumer is not None:
             asked = None if types is None else sorted(set(types))
-            lease = await stack.enter_async_context(hold(context, consumer, after, types=asked, where=where))
+            lease = await stack.enter_async_context(acquire(context, consumer, after, types=asked, where=where))
         position = await starting_position(storage, after) if lease is None else lease.position
-        keys = keys_for(wanted, where=expression, visible=access.visible_rooms(context.caller))
+        keys = subscription_keys(wanted, where=expression, visible=access.visible_rooms(context.caller))
         facts = _follow(storage.feed, position, keys, passes, lease, stack.pop_all())
     # A generator that nobody ever asked for anything gives nothing back when it is closed. So it has been asked once.
     await anext(facts)
@@ -230,53 +231,53 @@ async def _follow(
     position: int,
     keys: frozenset[Key],
     passes: Predicate,
-    lease: Lease | None,
+    lease: ConsumerLease | None,
     stack: AsyncExitStack,
 ) -> AsyncGenerator[AnyFact | None, None]:
     """Nothing, and then the facts."""
     async with stack:
         yield None
         while True:
-            waiting = feed.wait(position, keys) if lease is None else _while_holding(feed, position, keys, lease)
+            waiting = feed.wait(position, keys) if lease is None else _while_leased(feed, position, keys, lease)
             position = await waiting
             for fact in await _read(feed, position, lease):
                 passing = passes(fact)
                 if lease is not None:
-                    await lease.held()
+                    await lease.wait_until_confirmed()
                     lease.sent = fact.sequence if passing else lease.sent
                 if passing:
                     yield fact
                 position = fact.sequence
                 if lease is not None:
                     lease.position = position
-                if feed.head - position < LOOK:
+                if feed.head - position < FIRST_BATCH:
                     # Those who follow closely take each fact together, so that what the subscriptions of one socket
                     # bring is in the order of the log among them too, as far as nobody waits for anything.
                     await asyncio.sleep(0)
             await asyncio.sleep(0)  # whoever replays a long history lets others have their turn
 
 
-async def _read(feed: Feed, position: int, lease: Lease | None) -> Sequence[AnyFact]:
+async def _read(feed: Feed, position: int, lease: ConsumerLease | None) -> Sequence[AnyFact]:
     """The next facts. Raises CursorExpired when they are no longer kept."""
     try:
-        return await feed.read(position, LOOK)
+        return await feed.read(position, FIRST_BATCH)
     except CursorExpired as error:
         if lease is None:
             raise
         raise CursorExpired(oldest_cursor=str(error.data["oldestCursor"]), consumer=lease.name) from None
 
 
-async def _while_holding(feed: Feed, after: int, keys: frozenset[Key], lease: Lease) -> int:
+async def _while_leased(feed: Feed, after: int, keys: frozenset[Key], lease: ConsumerLease) -> int:
     """Where to go on reading when there is something to read, or ConsumerBusy when the lease is lost first."""
 
     def on_wait(waiter: Waiter) -> None:
         lease.waiter = waiter
 
     position = asyncio.ensure_future(feed.wait(after, keys, on_wait=on_wait))
-    lost = asyncio.ensure_future(lease.lost())
+    lost = asyncio.ensure_future(lease.wait_until_lost())
     try:
         await asyncio.wait([position, lost], return_when=asyncio.FIRST_COMPLETED)
-        await lease.held()
+        await lease.wait_until_confirmed()
         return await position
     finally:
         # Before the waiter ends: what it has not been woken for is passed.
@@ -292,11 +293,13 @@ async def _while_holding(feed: Feed, after: int, keys: frozenset[Key], lease: Le
 def readable_types(caller: Caller, types: Iterable[str] | None) -> frozenset[str]:
     """The tags of the facts asked for (None: all) whose subjects the caller may read."""
     return frozenset(
-        tag for tag in (FACTS if types is None else types) if all(caller.may(scope) for scope in scopes_to_read(tag))
+        tag
+        for tag in (FACTS if types is None else types)
+        if all(caller.has_scope(scope) for scope in required_read_scopes(tag))
     )
 
 
-def scopes_to_read(tag: str) -> tuple[str, ...]:
+def required_read_scopes(tag: str) -> tuple[str, ...]:
     """The scopes that hearing of facts with this tag takes, beside events:read."""
     first = tag.partition("_")[0]
     if issubclass(FACTS[tag], RoomFact) and first != "MESSAGE":
@@ -308,8 +311,8 @@ def compile_filter(caller: Caller, wanted: frozenset[str], where: Expression | N
     """Whether a fact is one of the wanted types, about a room that matches and that the caller may see."""
     kinds = tuple(FACTS[tag] for tag in wanted)
     visible = access.visible_rooms(caller)
-    sees = None if visible == EVERYTHING else _on_room(visible)
-    matches = None if where is None else _on_room(where)
+    sees = None if visible == EVERYTHING else _before_or_after(visible)
+    matches = None if where is None else _before_or_after(where)
 
     def passes(fact: Fact) -> bool:
         if not isinstance(fact, kinds):
@@ -321,7 +324,7 @@ def compile_filter(caller: Caller, wanted: frozenset[str], where: Expression | N
     return passes
 
 
-def _on_room(expression: Expression) -> Callable[[RoomFact], bool]:
+def _before_or_after(expression: Expression) -> Callable[[RoomFact], bool]:
     """Whether the room matches as it is after a fact, or as it was before."""
     test = predicate(expression, FieldTarget.ROOM)
     return lambda fact: test(fact.room.room) or test(room_before(fact))

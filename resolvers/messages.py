@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
-from resolvers import access, validation
+from resolvers import validation
+from resolvers.auth import access
 from resolvers.context import Context
-from resolvers.operations import Change, mutation, query
-from resolvers.room_changes import RoomChange
+from resolvers.operations import MutationContext, mutation, query
+from resolvers.room_transition import RoomTransition
 from storage import messages, rooms
-from storage.database import new_id
 from storage.errors import Forbidden, Invalid, NotFound, RoomClosed
-from storage.filters import EVERYTHING
-from storage.matching import matches
-from storage.pages import Page
+from storage.filters.expressions import EVERYTHING
+from storage.filters.predicates import matches
+from storage.mongo.connection import new_id
+from storage.mongo.pagination import Page
 from storage.records import Actor, ActorType, Message, RoomSnapshot, RoomStatus
 
 
@@ -24,12 +25,12 @@ async def list_messages(
     As many round trips as for one room.
     """
     size = validation.page_size(first)
-    seen = await _seen(context, room_ids)
+    seen = await _visible_room_ids(context, room_ids)
     pages = await messages.read_pages(context.reader, seen, first=size, after=after) if seen else {}
     return {room_id: pages.get(room_id, _NONE) for room_id in room_ids}
 
 
-async def _seen(context: Context, room_ids: Sequence[str]) -> list[str]:
+async def _visible_room_ids(context: Context, room_ids: Sequence[str]) -> list[str]:
     """Those of the rooms that the caller may see now.
 
     An event shows a room to everybody who saw it then; what was said in it since may not be for them.
@@ -48,9 +49,9 @@ async def _no_messages() -> int:
 _NONE: Page[Message] = Page(items=[], cursors=[], has_next=False, has_previous=False, total=_no_messages)
 
 
-@mutation("messages:write", turn=("room", "room_id"))
+@mutation("messages:write", lock=("room", "room_id"))
 async def send_message(
-    change: Change,
+    change: MutationContext,
     *,
     room_id: str,
     text: str,
@@ -58,7 +59,7 @@ async def send_message(
     as_visitor_token: str | None = None,
 ) -> Message:
     """Say something in an open room. An app may speak as the room's agent or visitor, anybody else only for itself."""
-    validation.text(text, "text", longest=validation.MESSAGE_CHARACTERS)
+    validation.text(text, "text", max_characters=validation.MAX_MESSAGE_CHARACTERS)
     tx = change.tx
     snapshot = await rooms.get_snapshot(tx, room_id)
     if not matches(access.visible_rooms(change.caller), snapshot.room):
@@ -66,16 +67,16 @@ async def send_message(
     if snapshot.room.status is RoomStatus.CLOSED:
         raise RoomClosed("The room is closed; nothing can be said in it.")
     sender = _sender(change, snapshot, as_user_id, as_visitor_token)
-    room_change = RoomChange(tx, snapshot)
+    transition = RoomTransition(tx, snapshot)
     number = snapshot.room.message_count + 1
     message = Message(id=new_id(tx.now), room_id=room_id, number=number, text=text, sender=sender, sent_at=tx.now)
-    room_change.send(message)
-    await rooms.update(tx, snapshot.room, room_change.room, room_change.facts)
+    transition.send(message)
+    await rooms.update(tx, snapshot.room, transition.room, transition.facts)
     messages.insert(tx, message)
     return message
 
 
-def _sender(change: Change, snapshot: RoomSnapshot, user_id: str | None, visitor_token: str | None) -> Actor:
+def _sender(change: MutationContext, snapshot: RoomSnapshot, user_id: str | None, visitor_token: str | None) -> Actor:
     if user_id is None and visitor_token is None:
         return change.actor
     if change.actor.type is not ActorType.APP:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
-from resolvers import access, passwords, validation
-from resolvers.access import Caller
+from resolvers import validation
+from resolvers.auth import access, passwords
+from resolvers.auth.access import Caller
 from resolvers.context import Context
 from resolvers.fingerprints import fingerprint
-from storage import idempotency
-from storage.database import from_builtins, to_builtins
 from storage.errors import IdempotencyMismatch
 from storage.facts import (
     AgentAdded,
@@ -26,16 +25,18 @@ from storage.facts import (
     UserRolesChanged,
     UserUpdated,
 )
-from storage.patience import read_patiently
+from storage.mongo.connection import from_builtins, to_builtins
+from storage.mongo.retries import with_retries
 from storage.records import SYSTEM, Actor
-from storage.transactions import Transaction
-from storage.turns import Turn, TurnKind
+from storage.transactions import idempotency
+from storage.transactions.keyed_locks import LockKey, LockKind
+from storage.transactions.transaction import Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 #: Facts after which a waiting room may find somebody to serve it.
-QUEUE_MOVERS: tuple[type[Fact], ...] = (
+QUEUE_TRIGGERS: tuple[type[Fact], ...] = (
     AgentAdded,
     AgentStatusChanged,
     AgentUnassigned,
@@ -50,7 +51,7 @@ QUEUE_MOVERS: tuple[type[Fact], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MutationContext:
     """What the body of a mutation is given: the attempt to write in, and who is calling."""
 
     tx: Transaction
@@ -75,7 +76,7 @@ class Query(Generic[P, R]):
 
     async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
         access.require(context.caller, self.scopes)
-        return await read_patiently(context.storage.database, partial(self._body, context, *args, **kwargs))
+        return await with_retries(context.storage.database, partial(self._body, context, *args, **kwargs))
 
 
 class Mutation(Generic[P, R]):
@@ -83,19 +84,19 @@ class Mutation(Generic[P, R]):
 
     def __init__(
         self,
-        body: Callable[Concatenate[Change, P], Awaitable[R]],
+        body: Callable[Concatenate[MutationContext, P], Awaitable[R]],
         scopes: tuple[str, ...],
         *,
-        turn: tuple[TurnKind, str] | None,
-        remembered: bool,
-        open_to_all: bool,
-        unless_of: str | None,
+        lock: tuple[LockKind, str] | None,
+        idempotent: bool,
+        anonymous: bool,
+        self_argument: str | None,
     ) -> None:
         self._body = body
-        self._turn = turn
-        self._remembered = remembered
-        self._open_to_all = open_to_all
-        self._unless_of = unless_of
+        self._lock = lock
+        self._idempotent = idempotent
+        self._anonymous = anonymous
+        self._self_argument = self_argument
         self._defaults = {
             name: parameter.default
             for name, parameter in inspect.signature(body).parameters.items()
@@ -105,12 +106,12 @@ class Mutation(Generic[P, R]):
         self.__doc__ = body.__doc__
 
     async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
-        if not self._open_to_all:
+        if not self._anonymous:
             access.require(context.caller, () if self._concerns_caller(context.caller, kwargs) else self.scopes)
         mutation_id = context.client_mutation_id
         if mutation_id is not None:
-            validation.text(mutation_id, "clientMutationId", longest=128)
-        remembered = mutation_id is not None and self._remembered
+            validation.text(mutation_id, "clientMutationId", max_characters=128)
+        remembered = mutation_id is not None and self._idempotent
         digest = await self._fingerprint(context, kwargs) if remembered else ""
 
         first: tuple[str, Any] | None = None
@@ -121,7 +122,7 @@ class Mutation(Generic[P, R]):
                 first = await idempotency.find(tx, context.caller.id, mutation_id)
                 if first is not None:
                     return self._first_answer(first, digest)
-            result = await self._body(Change(tx, context), *args, **kwargs)
+            result = await self._body(MutationContext(tx, context), *args, **kwargs)
             if remembered and mutation_id is not None:
                 idempotency.insert(tx, context.caller.id, mutation_id, fingerprint=digest, answer=to_builtins(result))
             return result
@@ -130,28 +131,32 @@ class Mutation(Generic[P, R]):
             """Whether what refuses is what the same mutation, sent twice at once, has just done: its answer counts."""
             if first is not None or not remembered or mutation_id is None:
                 return False
-            return await idempotency.is_known(context.reader, context.caller.id, mutation_id)
+            return await idempotency.is_recorded(context.reader, context.caller.id, mutation_id)
 
-        result, facts = await context.storage.changes.run(
+        result, facts = await context.storage.transactions.run(
             attempt,
             actor=context.caller.actor or SYSTEM,
             client_mutation_id=mutation_id,
-            turns=self._turns(kwargs),
-            outdated=outdated,
+            lock_keys=self._lock_keys(kwargs),
+            is_stale=outdated,
         )
-        if any(isinstance(fact, QUEUE_MOVERS) for fact in facts):
-            context.services.queue_moved()
+        if any(isinstance(fact, QUEUE_TRIGGERS) for fact in facts):
+            context.services.notify_queue()
         return result
 
-    def _turns(self, arguments: dict[str, Any]) -> tuple[Turn, ...]:
-        if self._turn is None:
+    def _lock_keys(self, arguments: dict[str, Any]) -> tuple[LockKey, ...]:
+        if self._lock is None:
             return ()
-        kind, argument = self._turn
+        kind, argument = self._lock
         name = arguments.get(argument)
-        return (Turn(kind, name),) if isinstance(name, str) else ()
+        return (LockKey(kind, name),) if isinstance(name, str) else ()
 
     def _concerns_caller(self, caller: Caller, arguments: dict[str, Any]) -> bool:
-        return self._unless_of is not None and caller.user is not None and caller.user.id == arguments[self._unless_of]
+        return (
+            self._self_argument is not None
+            and caller.user is not None
+            and caller.user.id == arguments[self._self_argument]
+        )
 
     async def _fingerprint(self, context: Context, arguments: dict[str, Any]) -> str:
         if isinstance(password := arguments.get("password"), str):
@@ -179,11 +184,11 @@ def query(*scopes: str) -> Callable[[Callable[Concatenate[Context, P], Awaitable
 
 def mutation(
     *scopes: str,
-    turn: tuple[TurnKind, str] | None = None,
-    remembered: bool = True,
-    open_to_all: bool = False,
-    unless_of: str | None = None,
-) -> Callable[[Callable[Concatenate[Change, P], Awaitable[R]]], Mutation[P, R]]:
+    lock: tuple[LockKind, str] | None = None,
+    idempotent: bool = True,
+    anonymous: bool = False,
+    self_argument: str | None = None,
+) -> Callable[[Callable[Concatenate[MutationContext, P], Awaitable[R]]], Mutation[P, R]]:
     """Declare the scopes of a change; none: any valid token, or nobody at all when it is `open_to_all`.
 
     `turn`: the kind of what is written and the argument that names it, so that changes of the same take turns in this
@@ -192,5 +197,5 @@ def mutation(
     `remembered`: whether the first answer is kept, which must not be when it holds a secret.
     """
     return lambda body: Mutation(
-        body, scopes, turn=turn, remembered=remembered, open_to_all=open_to_all, unless_of=unless_of
+        body, scopes, lock=lock, idempotent=idempotent, anonymous=anonymous, self_argument=self_argument
     )

@@ -12,8 +12,8 @@ import msgspec
 from storage import tokens, users
 from storage.facts import UserFact, UserPresenceChanged
 from storage.records import Presence, Token, User
-from storage.storage import Storage
-from storage.transactions import Transaction
+from storage.runtime import Storage
+from storage.transactions.transaction import Transaction
 
 replace = msgspec.structs.replace
 
@@ -67,7 +67,7 @@ class PresenceEnds:
 
         async def attempt(tx: Transaction) -> bool:
             for user_id in sorted(user_ids):
-                await tx.take_turn("user", user_id)
+                await tx.lock("user", user_id)
             present = await users.get_many(tx, user_ids)
             changes = [(user, await self._due(tx, user)) for user in present.values()]
             ended = [(user, after) for user, after in changes if after.presence is not user.presence]
@@ -76,7 +76,7 @@ class PresenceEnds:
             await users.update_many(tx, prolonged)
             return bool(ended or prolonged)
 
-        changed, _ = await self._storage.changes.run(attempt)
+        changed, _ = await self._storage.transactions.run(attempt)
         return changed
 
     async def _due(self, tx: Transaction, user: User) -> User:
@@ -84,7 +84,7 @@ class PresenceEnds:
         if user.presence_until is not None and user.presence_until <= tx.now:
             after = offline(user)
         elif user.sessions_until is not None and user.sessions_until <= tx.now:
-            after = with_sessions(user, await tokens.list_of(tx, user.id), tx.now)
+            after = with_sessions(user, await tokens.list_by_holder(tx, user.id), tx.now)
         else:
             return user
         return after if after.presence is user.presence else replace(after, updated_at=tx.now)

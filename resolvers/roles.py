@@ -4,15 +4,16 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from resolvers import access, validation
+from resolvers import validation
+from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.names import forms
-from resolvers.operations import Change, mutation, query
+from resolvers.operations import MutationContext, mutation, query
 from storage import roles as stored_roles
 from storage import users
-from storage.database import new_id
 from storage.errors import Invalid, UnknownRole
 from storage.facts import UserRolesChanged
+from storage.mongo.connection import new_id
 from storage.records import Role, User
 
 
@@ -23,11 +24,11 @@ async def list_roles(context: Context) -> list[Role]:
 
 async def get_many(context: Context, names: Iterable[str]) -> dict[str, Role]:
     """Roles by name, for fields of users that the caller was allowed to read."""
-    return await context.storage.directory.roles(names)
+    return await context.storage.reference_data.roles(names)
 
 
 @mutation("roles:write")
-async def create_role(change: Change, *, name: str, description: str | None = None) -> Role:
+async def create_role(change: MutationContext, *, name: str, description: str | None = None) -> Role:
     return await stored_roles.insert(
         change.tx,
         Role(
@@ -38,38 +39,38 @@ async def create_role(change: Change, *, name: str, description: str | None = No
     )
 
 
-@mutation("roles:write", turn=("user", "user_id"))
-async def add_roles(change: Change, *, user_id: str, roles: Sequence[str]) -> User:
+@mutation("roles:write", lock=("user", "user_id"))
+async def add_roles(change: MutationContext, *, user_id: str, roles: Sequence[str]) -> User:
     """Give roles. Those that the user has already stay as they are."""
     before = await users.get(change.tx, user_id)
-    access.require_no_raise(change.caller, before.roles, what="Changing this user's roles")
+    access.require_no_escalation(change.caller, before.roles, what="Changing this user's roles")
     given = await check_granted(change, roles)
     return await _with_roles(change, before, set(before.roles) | set(given))
 
 
-@mutation("roles:write", turn=("user", "user_id"))
-async def remove_roles(change: Change, *, user_id: str, roles: Sequence[str]) -> User:
+@mutation("roles:write", lock=("user", "user_id"))
+async def remove_roles(change: MutationContext, *, user_id: str, roles: Sequence[str]) -> User:
     """Take roles. Those that the user does not have are no error, but they must exist."""
     before = await users.get(change.tx, user_id)
-    access.require_no_raise(change.caller, before.roles, what="Changing this user's roles")
+    access.require_no_escalation(change.caller, before.roles, what="Changing this user's roles")
     taken = await _existing(change, roles)
     if stored_roles.AGENT in taken and before.agent is not None:
         raise Invalid("An agent keeps the role livechat-agent; call removeAgent instead.", key="roles")
     return await _with_roles(change, before, set(before.roles) - set(taken))
 
 
-async def check_granted(change: Change, names: Sequence[str] | None) -> tuple[str, ...]:
+async def check_granted(change: MutationContext, names: Sequence[str] | None) -> tuple[str, ...]:
     """The roles to give, sorted. Raises UnknownRole, and Forbidden for what the caller may not give."""
     if not names:
         return ()
     access.require(change.caller, ("roles:write",))
     existing = await _existing(change, names)
-    access.require_no_raise(change.caller, existing, what="Giving these roles")
+    access.require_no_escalation(change.caller, existing, what="Giving these roles")
     return existing
 
 
-async def _existing(change: Change, names: Sequence[str]) -> tuple[str, ...]:
-    wanted = validation.texts(names, "roles", longest=64)
+async def _existing(change: MutationContext, names: Sequence[str]) -> tuple[str, ...]:
+    wanted = validation.texts(names, "roles", max_characters=64)
     known = await stored_roles.get_many(change.tx, [form for name in wanted for form in forms(name)])
     found = set()
     for name in wanted:
@@ -80,7 +81,7 @@ async def _existing(change: Change, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-async def _with_roles(change: Change, before: User, names: set[str]) -> User:
+async def _with_roles(change: MutationContext, before: User, names: set[str]) -> User:
     if names == set(before.roles):
         return before
     after = msgspec.structs.replace(before, roles=tuple(sorted(names)), updated_at=change.tx.now)

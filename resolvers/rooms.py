@@ -9,18 +9,18 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET, UnsetType
 
-from resolvers import access, open_rooms, validation
-from resolvers.claims import route
+from resolvers import room_preconditions, validation
+from resolvers.auth import access
 from resolvers.context import Context
-from resolvers.custom_fields import FieldRef, assign, bind, resolve
-from resolvers.field_values import FieldAssignment, FieldIncrement
-from resolvers.operations import Change, mutation, query
-from resolvers.room_changes import RoomChange
-from resolvers.routing import external_until
-from resolvers.serving import let_go, resumed, take_on
+from resolvers.custom_fields.definitions import FieldRef, assign, bind, resolve
+from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
+from resolvers.operations import MutationContext, mutation, query
+from resolvers.room_transition import RoomTransition
+from resolvers.routing.assignment import route
+from resolvers.routing.capacity import store_room_added, store_room_removed, store_room_resumed
+from resolvers.routing.policy import external_until
 from resolvers.visitors import find_by_token
 from storage import rooms
-from storage.database import new_id
 from storage.errors import (
     Invalid,
     NotAnAgent,
@@ -29,15 +29,16 @@ from storage.errors import (
     RoomNotAssigned,
     RoomNotOnHold,
     RoomOnHold,
-    shorten,
+    quoted,
 )
 from storage.facts import AssignmentCause
-from storage.filters import And, Expression
-from storage.matching import matches
-from storage.pages import Page
+from storage.filters.expressions import And, Expression
+from storage.filters.predicates import matches
+from storage.mongo.connection import new_id
+from storage.mongo.pagination import Page
 from storage.records import FieldTarget, Room, RoomSnapshot, RoomStatus, User
 
-SERVED = frozenset({RoomStatus.ASSIGNED, RoomStatus.ON_HOLD})
+SERVED_STATUSES = frozenset({RoomStatus.ASSIGNED, RoomStatus.ON_HOLD})
 
 
 @query("rooms:read")
@@ -77,7 +78,7 @@ async def list_rooms(
 
 
 @query("rooms:read")
-async def list_rooms_of(
+async def list_rooms_by_agent(
     context: Context,
     agent_ids: Sequence[str],
     *,
@@ -90,12 +91,12 @@ async def list_rooms_of(
     expression = await bind(context.reader, FieldTarget.ROOM, where)
     visible = And((expression, access.visible_rooms(context.caller)))
     size = validation.page_size(first)
-    return await rooms.read_rooms_of(context.reader, agent_ids, visible, first=size, after=after)
+    return await rooms.read_pages_by_agent(context.reader, agent_ids, visible, first=size, after=after)
 
 
-def agent_as_left(context: Context, room: Room) -> User | None:
+def agent_after_change(context: Context, room: Room) -> User | None:
     """Who serves a room that this process has just changed, as that change or a later one left the agent."""
-    return None if room.served_by_id is None else context.services.roster.agent(room.served_by_id)
+    return None if room.served_by_id is None else context.services.agent_cache.agent(room.served_by_id)
 
 
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Room]:
@@ -108,7 +109,7 @@ async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Room]:
 
 @mutation("rooms:write")
 async def start_room(
-    change: Change,
+    change: MutationContext,
     *,
     visitor_token: str,
     department_id: str | None = None,
@@ -123,7 +124,9 @@ async def start_room(
     visitor = await find_by_token(tx, visitor_token)
     if visitor is None:
         raise NotFound("visitor with the token", visitor_token, key="visitorToken")
-    department = None if department_id is None else await open_rooms.open_department(change, department_id)
+    department = (
+        None if department_id is None else await room_preconditions.require_enabled_department(change, department_id)
+    )
     room = Room(
         id=new_id(tx.now),
         status=RoomStatus.QUEUED,
@@ -132,21 +135,21 @@ async def start_room(
         department_id=department_id,
         source=validation.name(source, "source", longest=64),
         subject=validation.optional_text(subject, "subject"),
-        priority=validation.number(priority, "priority", least=-validation.MAX_INT, most=validation.MAX_INT),
+        priority=validation.number(priority, "priority", minimum=-validation.MAX_INT, maximum=validation.MAX_INT),
         tags=validation.tags(tags, "tags"),
         custom_fields=await assign(tx, FieldTarget.ROOM, {}, custom_fields, creating=True),
         started_at=tx.now,
         queued_at=tx.now,
     )
-    room_change = RoomChange.start(tx, RoomSnapshot(room=room, visitor=visitor, department=department))
-    if not await route(change, room_change):
-        room_change.queue(external_until=external_until(department, tx.now))
-    return await rooms.insert(tx, room_change.room, room_change.facts)
+    transition = RoomTransition.start(tx, RoomSnapshot(room=room, visitor=visitor, department=department))
+    if not await route(change, transition):
+        transition.queue(external_until=external_until(department, tx.now))
+    return await rooms.insert(tx, transition.room, transition.facts)
 
 
-@mutation("rooms:write", turn=("room", "room_id"))
+@mutation("rooms:write", lock=("room", "room_id"))
 async def close_room(
-    change: Change,
+    change: MutationContext,
     *,
     room_id: str,
     comment: str | None = None,
@@ -155,63 +158,63 @@ async def close_room(
     if_revision: int | None = None,
 ) -> Room:
     """End the conversation, with its last tags and custom fields, which RoomClosed shows."""
-    room_change = await open_rooms.open_room(change, room_id, if_revision)
-    room = room_change.room
+    transition = await room_preconditions.require_open_room(change, room_id, if_revision)
+    room = transition.room
     fields = await assign(change.tx, FieldTarget.ROOM, room.custom_fields, custom_fields)
-    if room.status in SERVED:
-        await open_rooms.hold_server(change, room_change)
-        await open_rooms.release(change, room_change, AssignmentCause.CLOSED)
-    room_change.close(
+    if room.status in SERVED_STATUSES:
+        await room_preconditions.lock_serving_agent(change, transition)
+        await room_preconditions.release_agent(change, transition, AssignmentCause.CLOSED)
+    transition.close(
         comment=validation.optional_text(comment, "comment"),
         tags=validation.tags([*room.tags, *(tags or ())], "tags", held=room.tags),
         custom_fields=fields,
     )
-    return await open_rooms.store(change, room_change)
+    return await room_preconditions.store(change, transition)
 
 
 # ---------------------------------------------------------------- who serves it
 
 
-@mutation("rooms:assign", turn=("room", "room_id"))
-async def assign_agent(change: Change, *, room_id: str, agent_id: str, if_revision: int | None = None) -> Room:
+@mutation("rooms:assign", lock=("room", "room_id"))
+async def assign_agent(change: MutationContext, *, room_id: str, agent_id: str, if_revision: int | None = None) -> Room:
     """Give a waiting room to a routable agent of any department."""
-    room_change = await open_rooms.waiting_room(change, room_id, if_revision)
-    agent = await open_rooms.routable_agent(change, agent_id, key="agentId")
-    room_change.assign(await take_on(change.tx, agent), AssignmentCause.ASSIGNED)
-    return await open_rooms.store(change, room_change)
+    transition = await room_preconditions.require_waiting_room(change, room_id, if_revision)
+    agent = await room_preconditions.require_routable_agent(change, agent_id, key="agentId")
+    transition.assign(await store_room_added(change.tx, agent), AssignmentCause.ASSIGNED)
+    return await room_preconditions.store(change, transition)
 
 
-@mutation(turn=("room", "room_id"))
-async def take_room(change: Change, *, room_id: str, if_revision: int | None = None) -> Room:
+@mutation(lock=("room", "room_id"))
+async def take_room(change: MutationContext, *, room_id: str, if_revision: int | None = None) -> Room:
     """Give a waiting room to the signed-in user, who has to be a routable agent."""
-    user = access.signed_in(change.caller)
+    user = access.require_user(change.caller)
     if user.agent is None:  # who would learn nothing from there being no such room, since it sees none
-        raise NotAnAgent(f"The user {shorten(user.username)} is not an agent, and only agents take rooms.")
-    room_change = await open_rooms.waiting_room(change, room_id, if_revision)
-    agent = await open_rooms.routable_agent(change, user.id, key="agentId")
-    room_change.assign(await take_on(change.tx, agent), AssignmentCause.TAKEN)
-    return await open_rooms.store(change, room_change)
+        raise NotAnAgent(f"The user {quoted(user.username)} is not an agent, and only agents take rooms.")
+    transition = await room_preconditions.require_waiting_room(change, room_id, if_revision)
+    agent = await room_preconditions.require_routable_agent(change, user.id, key="agentId")
+    transition.assign(await store_room_added(change.tx, agent), AssignmentCause.TAKEN)
+    return await room_preconditions.store(change, transition)
 
 
-@mutation("rooms:assign", turn=("room", "room_id"))
+@mutation("rooms:assign", lock=("room", "room_id"))
 async def unassign_agent(
-    change: Change, *, room_id: str, comment: str | None = None, if_revision: int | None = None
+    change: MutationContext, *, room_id: str, comment: str | None = None, if_revision: int | None = None
 ) -> Room:
     """Put a room back into the queue. Routing offers it to other agents alone until another one has served it."""
     comment = validation.optional_text(comment, "comment")
-    room_change = await open_rooms.open_room(change, room_id, if_revision)
-    if room_change.room.status not in SERVED:
+    transition = await room_preconditions.require_open_room(change, room_id, if_revision)
+    if transition.room.status not in SERVED_STATUSES:
         raise RoomNotAssigned("Nobody serves the room, so nobody can be unassigned.")
-    released = await open_rooms.release(change, room_change, AssignmentCause.UNASSIGNED, comment=comment)
-    room_change.pass_over(released)
-    if not await route(change, room_change):
-        room_change.queue(external_until=external_until(room_change.now.department, change.tx.now))
-    return await open_rooms.store(change, room_change)
+    released = await room_preconditions.release_agent(change, transition, AssignmentCause.UNASSIGNED, comment=comment)
+    transition.skip_agent(released)
+    if not await route(change, transition):
+        transition.queue(external_until=external_until(transition.now.department, change.tx.now))
+    return await room_preconditions.store(change, transition)
 
 
-@mutation("rooms:assign", turn=("room", "room_id"))
+@mutation("rooms:assign", lock=("room", "room_id"))
 async def transfer_room(
-    change: Change,
+    change: MutationContext,
     *,
     room_id: str,
     to_agent_id: str | None = None,
@@ -221,73 +224,79 @@ async def transfer_room(
 ) -> Room:
     """Pass a room on, to a routable agent or to a department that routes it by its own rule."""
     comment = validation.optional_text(comment, "comment")
-    room_change = await open_rooms.open_room(change, room_id, if_revision)
+    transition = await room_preconditions.require_open_room(change, room_id, if_revision)
     if to_agent_id is not None:
-        await _transfer_to_agent(change, room_change, to_agent_id, comment)
+        await _transfer_to_agent(change, transition, to_agent_id, comment)
     elif to_department_id is not None:
-        await _transfer_to_department(change, room_change, to_department_id, comment)
+        await _transfer_to_department(change, transition, to_department_id, comment)
     else:
         raise Invalid("Name an agent or a department to transfer to.", key="to")
-    return await open_rooms.store(change, room_change)
+    return await room_preconditions.store(change, transition)
 
 
-async def _transfer_to_agent(change: Change, room_change: RoomChange, agent_id: str, comment: str | None) -> None:
-    current = room_change.now.served_by
+async def _transfer_to_agent(
+    change: MutationContext, transition: RoomTransition, agent_id: str, comment: str | None
+) -> None:
+    current = transition.now.served_by
     if current is not None and current.id == agent_id:
         raise RoomAlreadyAssigned(agent_id=current.id, username=current.username)
-    agent = await open_rooms.routable_agent(change, agent_id, key="to.agentId")
+    agent = await room_preconditions.require_routable_agent(change, agent_id, key="to.agentId")
     if current is not None:
-        current = await open_rooms.release(change, room_change, AssignmentCause.TRANSFERRED, next_agent=agent)
-    room_change.transfer(from_agent=current, to_agent=agent, comment=comment)
-    room_change.assign(await take_on(change.tx, agent), AssignmentCause.TRANSFERRED)
+        current = await room_preconditions.release_agent(
+            change, transition, AssignmentCause.TRANSFERRED, next_agent=agent
+        )
+    transition.transfer(from_agent=current, to_agent=agent, comment=comment)
+    transition.assign(await store_room_added(change.tx, agent), AssignmentCause.TRANSFERRED)
 
 
 async def _transfer_to_department(
-    change: Change, room_change: RoomChange, department_id: str, comment: str | None
+    change: MutationContext, transition: RoomTransition, department_id: str, comment: str | None
 ) -> None:
-    department = await open_rooms.open_department(change, department_id, key="to.departmentId")
-    current = room_change.now.served_by
+    department = await room_preconditions.require_enabled_department(change, department_id, key="to.departmentId")
+    current = transition.now.served_by
     if current is not None:
-        current = await open_rooms.release(change, room_change, AssignmentCause.TRANSFERRED)
+        current = await room_preconditions.release_agent(change, transition, AssignmentCause.TRANSFERRED)
     # However long it has waited elsewhere, what is awaited here begins now.
     until = external_until(department, change.tx.now)
-    room_change.transfer(from_agent=current, to_department=department, external_until=until, comment=comment)
-    if not await route(change, room_change):
-        room_change.queue(external_until=until)
+    transition.transfer(from_agent=current, to_department=department, external_until=until, comment=comment)
+    if not await route(change, transition):
+        transition.queue(external_until=until)
 
 
 # ---------------------------------------------------------------- hold, resume, update
 
 
-@mutation("rooms:write", turn=("room", "room_id"))
+@mutation("rooms:write", lock=("room", "room_id"))
 async def hold_room(
-    change: Change, *, room_id: str, comment: str | None = None, if_revision: int | None = None
+    change: MutationContext, *, room_id: str, comment: str | None = None, if_revision: int | None = None
 ) -> Room:
     """Let a room rest with its agent, without counting against the agent's limit."""
     comment = validation.optional_text(comment, "comment")
-    room_change = await open_rooms.open_room(change, room_id, if_revision)
-    if room_change.room.status is RoomStatus.ON_HOLD:
+    transition = await room_preconditions.require_open_room(change, room_id, if_revision)
+    if transition.room.status is RoomStatus.ON_HOLD:
         raise RoomOnHold("The room is on hold already.")
-    if room_change.room.status is not RoomStatus.ASSIGNED:
+    if transition.room.status is not RoomStatus.ASSIGNED:
         raise RoomNotAssigned("Only a room that somebody serves can be held.")
-    agent = await open_rooms.hold_server(change, room_change)
-    room_change.hold(await let_go(change.tx, agent, status=RoomStatus.ASSIGNED), comment=comment)
-    return await open_rooms.store(change, room_change)
+    agent = await room_preconditions.lock_serving_agent(change, transition)
+    transition.hold(await store_room_removed(change.tx, agent, status=RoomStatus.ASSIGNED), comment=comment)
+    return await room_preconditions.store(change, transition)
 
 
-@mutation("rooms:write", turn=("room", "room_id"))
-async def resume_room(change: Change, *, room_id: str, if_revision: int | None = None) -> Room:
+@mutation("rooms:write", lock=("room", "room_id"))
+async def resume_room(change: MutationContext, *, room_id: str, if_revision: int | None = None) -> Room:
     """Let the agent of a room on hold go on serving it, if its user is active and its limit allows."""
-    room_change = await open_rooms.open_room(change, room_id, if_revision)
-    if room_change.room.status is not RoomStatus.ON_HOLD:
+    transition = await room_preconditions.require_open_room(change, room_id, if_revision)
+    if transition.room.status is not RoomStatus.ON_HOLD:
         raise RoomNotOnHold("The room is not on hold.")
-    room_change.resume(await resumed(change.tx, await open_rooms.hold_server(change, room_change)))
-    return await open_rooms.store(change, room_change)
+    transition.resume(
+        await store_room_resumed(change.tx, await room_preconditions.lock_serving_agent(change, transition))
+    )
+    return await room_preconditions.store(change, transition)
 
 
-@mutation("rooms:write", turn=("room", "room_id"))
+@mutation("rooms:write", lock=("room", "room_id"))
 async def update_room(
-    change: Change,
+    change: MutationContext,
     *,
     room_id: str,
     subject: str | UnsetType | None = UNSET,
@@ -298,23 +307,23 @@ async def update_room(
     if_revision: int | None = None,
 ) -> Room:
     """Change what is given; custom fields merge key by key. What stays the same makes no event."""
-    room_change = await open_rooms.open_room(change, room_id, if_revision)
+    transition = await room_preconditions.require_open_room(change, room_id, if_revision)
     changes: dict[str, object] = {}
     if subject is not UNSET:
         changes["subject"] = validation.optional_text(subject, "subject")
     if priority is not UNSET:
         changes["priority"] = validation.number(
-            priority or 0, "priority", least=-validation.MAX_INT, most=validation.MAX_INT
+            priority or 0, "priority", minimum=-validation.MAX_INT, maximum=validation.MAX_INT
         )
     if tags is not UNSET:
-        changes["tags"] = validation.tags(tags, "tags", held=room_change.room.tags)
+        changes["tags"] = validation.tags(tags, "tags", held=transition.room.tags)
     if custom_fields or increment:
         changes["custom_fields"] = await assign(
             change.tx,
             FieldTarget.ROOM,
-            room_change.room.custom_fields,
+            transition.room.custom_fields,
             custom_fields or (),
             increments=increment or (),
         )
-    room_change.update(**changes)
-    return await open_rooms.store(change, room_change)
+    transition.update(**changes)
+    return await room_preconditions.store(change, transition)

@@ -8,21 +8,22 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
-from resolvers.context import Routing, Services
-from resolvers.departures import Departures
+from resolvers.auth.login_throttle import LoginThrottle
+from resolvers.context import RoutingSettings, Services
 from resolvers.presence import POLL_SECONDS, PresenceEnds
-from resolvers.queue import Queue
-from resolvers.sign_ins import SignIns
-from storage import leases, maintenance
+from resolvers.routing.departures import Departures
+from resolvers.routing.queue import RoutingQueue
+from storage import maintenance
 from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
-from storage.storage import Storage
+from storage.runtime import Storage
+from storage.transactions import leases
 
 #: How often somebody looks for facts to forget and values to free.
 MAINTENANCE_SECONDS = 60.0
 #: The least pause where facts are kept for less than that.
 LEAST_MAINTENANCE_SECONDS = 1.0
 #: Work found is gone on with after this pause, which leaves the database to everybody else.
-BUSY_PAUSE_SECONDS = 0.05
+BATCH_PAUSE_SECONDS = 0.05
 #: How long others leave the work to whoever does it, without a sign of life.
 LEASE_SECONDS = 10.0
 #: How long letting go of it may take when the process ends: the lease runs out by itself.
@@ -33,37 +34,37 @@ RELEASE_SECONDS = 0.5
 async def open_services(
     storage: Storage,
     *,
-    routing: Routing | None = None,
+    routing: RoutingSettings | None = None,
     retention: timedelta = timedelta(days=7),
-    sign_ins: SignIns | None = None,
-    made_up_tokens: frozenset[str] = frozenset(),
+    login_throttle: LoginThrottle | None = None,
+    configured_tokens: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Services]:
     """What operations need, with the queue served and the data kept in order until the block is left."""
     services = Services(
         storage=storage,
-        routing=routing or Routing(),
-        sign_ins=sign_ins or SignIns(),
-        made_up_tokens=made_up_tokens,
+        routing=routing or RoutingSettings(),
+        login_throttle=login_throttle or LoginThrottle(),
+        configured_tokens=configured_tokens,
     )
-    queue, departures = Queue(services), Departures(services)
-    services.listen(queue.moved)
+    queue, departures = RoutingQueue(services), Departures(services)
+    services.add_queue_listener(queue.wake)
 
     def hear(facts: Sequence[Fact]) -> None:
-        services.roster.hear(facts)
+        services.agent_cache.apply(facts)
 
-    storage.changes.listeners.append(hear)
+    storage.transactions.listeners.append(hear)
     storage.feed.listeners.append(hear)
-    await services.roster.load(storage.reader)
+    await services.agent_cache.load(storage.reader)
     refresh = storage.feed.on_gap
 
     async def refresh_all() -> None:
         if refresh is not None:
             await refresh()
-        await services.roster.load(storage.reader)
+        await services.agent_cache.load(storage.reader)
 
     storage.feed.on_gap = refresh_all
     tasks = [
-        storage.supervisor.supervise("serve the queue", queue.run),
+        storage.supervisor.supervise("assign waiting rooms", queue.run),
         storage.supervisor.supervise("rooms of users that left", departures.run),
         storage.supervisor.supervise("maintenance", partial(_maintain, storage, retention)),
         storage.supervisor.supervise("end presence", PresenceEnds(storage).run, every=POLL_SECONDS),
@@ -90,17 +91,17 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
         while True:
             changed.clear()
             pause = min(MAINTENANCE_SECONDS, max(retention.total_seconds(), LEAST_MAINTENANCE_SECONDS))
-            if await leases.hold(storage.database, "maintenance", holder=holder, seconds=LEASE_SECONDS):
-                await maintenance.tend_rules(storage.reader, storage.process)
+            if await leases.acquire(storage.database, "maintenance", owner=holder, seconds=LEASE_SECONDS):
+                await maintenance.reconcile_definitions(storage.reader, storage.process)
                 await maintenance.trim_log(storage.log, keep=retention)
                 if await maintenance.purge_removed_fields(storage.reader, storage.process):
-                    pause = BUSY_PAUSE_SECONDS
+                    pause = BATCH_PAUSE_SECONDS
                 else:
-                    await maintenance.forget_removals(storage.reader)
+                    await maintenance.delete_finished_purges(storage.reader)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), pause)
     finally:
         storage.feed.listeners.remove(hear)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(RELEASE_SECONDS):
-                await leases.release(storage.database, "maintenance", holder=holder)
+                await leases.release(storage.database, "maintenance", owner=holder)

@@ -5,16 +5,17 @@ from functools import partial
 
 import msgspec
 
-from resolvers import access, passwords, presence
+from resolvers import presence
+from resolvers.auth import access, passwords
+from resolvers.auth.tokens import SESSION, new_token
 from resolvers.context import Context
-from resolvers.operations import Change, mutation
-from resolvers.tokens import SESSION, new_token
+from resolvers.operations import MutationContext, mutation
 from resolvers.users import find_by_username
 from storage import tokens, users
 from storage.errors import Unauthenticated
-from storage.patience import read_patiently
+from storage.mongo.reader import Reader
+from storage.mongo.retries import with_retries
 from storage.records import ActorType, Record, Token, User
-from storage.transactions import Reader
 
 SESSION_HOURS = 12
 
@@ -29,8 +30,8 @@ class Session(Record, frozen=True, kw_only=False):
 
 async def login(context: Context, *, username: str, password: str) -> Session:
     """Sign in. Says only that username or password are wrong, and takes as long whichever it is."""
-    with context.services.sign_ins.attempt(username, context.address) as lane:
-        user, kept = await read_patiently(context.storage.database, partial(_find, context.reader, username))
+    with context.services.login_throttle.attempt(username, context.address) as lane:
+        user, kept = await with_retries(context.storage.database, partial(_find, context.reader, username))
         right = await passwords.verify(context.services.hashing, lane, kept, password)
         if user is None or kept is None or not right or not user.active:
             raise _wrong()
@@ -47,8 +48,8 @@ def _wrong() -> Unauthenticated:
     return Unauthenticated("Username or password is wrong.")
 
 
-@mutation(turn=("sign-in", "user_id"), remembered=False, open_to_all=True)
-async def _begin(change: Change, *, user_id: str, password_hash: str) -> Session:
+@mutation(lock=("sign-in", "user_id"), idempotent=False, anonymous=True)
+async def _begin(change: MutationContext, *, user_id: str, password_hash: str) -> Session:
     """Begin a session of a user whose password was right, if that is still so."""
     tx = change.tx
     user = await users.get(tx, user_id)
@@ -71,15 +72,15 @@ async def _begin(change: Change, *, user_id: str, password_hash: str) -> Session
 
 
 @mutation()
-async def logout(change: Change) -> bool:
+async def logout(change: MutationContext) -> bool:
     """End the session whose token was sent, and with the last session the presence that the user set itself."""
     tx = change.tx
-    user_id = access.signed_in(change.caller).id
+    user_id = access.require_user(change.caller).id
     token_id = change.caller.token_id
     assert token_id is not None, "a signed-in caller came with a token"
-    await tx.take_turn("user", user_id)
+    await tx.lock("user", user_id)
     before = await users.get(tx, user_id)
-    left = [one for one in await tokens.list_of(tx, user_id) if one.id != token_id]
+    left = [one for one in await tokens.list_by_holder(tx, user_id) if one.id != token_id]
     await tokens.delete(tx, user_id, digests=[token_id])
     after = presence.with_sessions(before, left, tx.now)
     if after.presence is not before.presence:

@@ -6,22 +6,23 @@ from datetime import timedelta
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from resolvers import access, names, passwords, validation
+from resolvers import names, validation
 from resolvers import presence as presences
+from resolvers.auth import access, passwords
 from resolvers.context import Context
-from resolvers.custom_fields import FieldRef, assign, bind, resolve
-from resolvers.departures import depart, stay
-from resolvers.field_values import FieldAssignment
-from resolvers.operations import Change, mutation, query
+from resolvers.custom_fields.definitions import FieldRef, assign, bind, resolve
+from resolvers.custom_fields.values import FieldAssignment
+from resolvers.operations import MutationContext, mutation, query
 from resolvers.roles import check_granted
+from resolvers.routing.departures import depart, stay
 from storage import tokens, users
-from storage.database import new_id
 from storage.errors import Invalid, Unauthenticated, UsernameTaken
 from storage.facts import UserCreated, UserFact, UserUpdated
-from storage.filters import Expression
-from storage.pages import Page
+from storage.filters.expressions import Expression
+from storage.mongo.connection import new_id
+from storage.mongo.pagination import Page
+from storage.mongo.reader import Reader
 from storage.records import FieldTarget, Leave, Presence, User, UserType
-from storage.transactions import Reader
 
 
 @query("users:read")
@@ -90,7 +91,7 @@ async def get_many(context: Context, ids: Iterable[str]) -> dict[str, User]:
 
 @mutation("users:write")
 async def create_user(
-    change: Change,
+    change: MutationContext,
     *,
     username: str,
     name: str | None = None,
@@ -111,7 +112,7 @@ async def create_user(
 
 
 async def new_user(
-    change: Change,
+    change: MutationContext,
     *,
     username: str,
     name: str | None,
@@ -137,9 +138,9 @@ async def new_user(
     )
 
 
-@mutation("users:write", turn=("user", "user_id"))
+@mutation("users:write", lock=("user", "user_id"))
 async def update_user(
-    change: Change,
+    change: MutationContext,
     *,
     user_id: str,
     username: str | UnsetType | None = UNSET,
@@ -153,7 +154,7 @@ async def update_user(
     before = await users.get(tx, user_id)
     after = await changed_user(change, before, username=username, name=name, emails=emails, custom_fields=custom_fields)
     if password is not UNSET:
-        access.require_no_raise(change.caller, before.roles, what="Changing this user's password", strictly=True)
+        access.require_no_escalation(change.caller, before.roles, what="Changing this user's password", strictly=True)
         if password is None:
             await passwords.clear(tx, user_id)
         else:
@@ -167,7 +168,7 @@ async def update_user(
 
 
 async def changed_user(
-    change: Change,
+    change: MutationContext,
     before: User,
     *,
     username: str | UnsetType | None = UNSET,
@@ -194,7 +195,7 @@ async def changed_user(
     return after
 
 
-async def _free_look(change: Change, username: str, *, of: User | None = None) -> str:
+async def _free_look(change: MutationContext, username: str, *, of: User | None = None) -> str:
     """The look of a username. Raises UsernameTaken when a user from before looks were stored has it.
 
     Those with a stored look are the business of the unique index.
@@ -208,13 +209,13 @@ async def _free_look(change: Change, username: str, *, of: User | None = None) -
     return look
 
 
-@mutation("users:write", turn=("user", "user_id"))
-async def set_user_active(change: Change, *, user_id: str, active: bool) -> User:
+@mutation("users:write", lock=("user", "user_id"))
+async def set_user_active(change: MutationContext, *, user_id: str, active: bool) -> User:
     """Deactivate or reactivate. A deactivated user's sessions end, and the rooms it serves go back to the queue,
     those beyond the first step in the background."""
     tx = change.tx
     before = await users.get(tx, user_id)
-    access.require_no_raise(change.caller, before.roles, what="Changing this user's activity")
+    access.require_no_escalation(change.caller, before.roles, what="Changing this user's activity")
     if before.active == active:
         return before
     after = msgspec.structs.replace(before, active=active, updated_at=tx.now)
@@ -229,8 +230,10 @@ async def set_user_active(change: Change, *, user_id: str, active: bool) -> User
     return await depart(tx, before, msgspec.structs.replace(after, leave=Leave(actor=tx.actor)), *facts)
 
 
-@mutation("users:write", turn=("user", "user_id"), unless_of="user_id")
-async def set_presence(change: Change, *, user_id: str, presence: Presence, lease_seconds: int | None = None) -> User:
+@mutation("users:write", lock=("user", "user_id"), self_argument="user_id")
+async def set_presence(
+    change: MutationContext, *, user_id: str, presence: Presence, lease_seconds: int | None = None
+) -> User:
     """Say whether a user is there; signed-in users may say it of themselves.
 
     The presence ends after `lease_seconds` unless it is set again, and, where the user itself sets it, with the last of
@@ -240,11 +243,11 @@ async def set_presence(change: Change, *, user_id: str, presence: Presence, leas
     until = None
     if lease_seconds is not None:
         longest = presences.LONGEST_LEASE_SECONDS
-        until = tx.now + timedelta(seconds=validation.number(lease_seconds, "leaseSeconds", least=1, most=longest))
+        until = tx.now + timedelta(seconds=validation.number(lease_seconds, "leaseSeconds", minimum=1, maximum=longest))
     before = await users.get(tx, user_id)
     sessions_until = None
     if change.caller.user is not None and change.caller.user.id == user_id:
-        sessions = await tokens.list_of(tx, user_id)
+        sessions = await tokens.list_by_holder(tx, user_id)
         sessions_until = presences.last_session_end(sessions, tx.now)
         own = [one for one in sessions if one.id == change.caller.token_id]
         if presences.last_session_end(own, tx.now) is None:  # it ended since the request came in

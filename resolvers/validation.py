@@ -7,27 +7,27 @@ from typing import TypeVar
 from msgspec import UNSET, UnsetType
 
 from resolvers import names
-from storage.errors import Invalid, shorten
+from storage.errors import Invalid, quoted
 
 T = TypeVar("T")
 
-NAME_CHARACTERS = 128
-TEXT_CHARACTERS = 1_000
-MESSAGE_CHARACTERS = 20_000
-LIST_ITEMS = 100
+MAX_NAME_CHARACTERS = 128
+MAX_TEXT_CHARACTERS = 1_000
+MAX_MESSAGE_CHARACTERS = 20_000
+MAX_LIST_ITEMS = 100
 #: What GraphQL's Int holds.
 MAX_INT = 2**31 - 1
-PAGE = 200
+MAX_PAGE_SIZE = 200
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _WHITE_SPACE = re.compile(r"\s")
 
 
-def text(value: str, key: str, *, longest: int = TEXT_CHARACTERS) -> str:
+def text(value: str, key: str, *, max_characters: int = MAX_TEXT_CHARACTERS) -> str:
     """The text, if it has between 1 and `longest` characters, is not blank, and every character can be stored."""
-    if not 1 <= len(value) <= longest:
+    if not 1 <= len(value) <= max_characters:
         got = "is empty" if not value else f"has {len(value)}"
-        raise Invalid(f"{key} must have 1 to {longest} characters; this one {got}.", key=key)
+        raise Invalid(f"{key} must have 1 to {max_characters} characters; this one {got}.", key=key)
     if not value.strip():
         raise Invalid(f"{key} must not be blank.", key=key)
     try:
@@ -37,19 +37,19 @@ def text(value: str, key: str, *, longest: int = TEXT_CHARACTERS) -> str:
     return value
 
 
-def optional_text(value: str | None, key: str, *, longest: int = TEXT_CHARACTERS) -> str | None:
+def optional_text(value: str | None, key: str, *, max_characters: int = MAX_TEXT_CHARACTERS) -> str | None:
     """The text as `text` takes it, or None: that there is none is said by null, and not by an empty text."""
-    return None if value is None else text(value, key, longest=longest)
+    return None if value is None else text(value, key, max_characters=max_characters)
 
 
-def name(value: str, key: str, *, longest: int = NAME_CHARACTERS) -> str:
+def name(value: str, key: str, *, longest: int = MAX_NAME_CHARACTERS) -> str:
     """The text in the form in which names are stored. Raises Invalid for a character that names do not take."""
-    text(value, key, longest=longest)
+    text(value, key, max_characters=longest)
     names.check(value, key)
     return names.normalised(value)
 
 
-def optional_name(value: str | None, key: str, *, longest: int = NAME_CHARACTERS) -> str | None:
+def optional_name(value: str | None, key: str, *, longest: int = MAX_NAME_CHARACTERS) -> str | None:
     """The name as `name` takes it, or None for null."""
     return None if value is None else name(value, key, longest=longest)
 
@@ -66,7 +66,7 @@ def username(value: str, key: str = "username") -> str:
     # Control characters first: the message about them names the one that is meant.
     value = name(value, key, longest=64)
     if _WHITE_SPACE.search(value):
-        raise Invalid(f"{key} must not contain white space: {shorten(value)}.", key=key)
+        raise Invalid(f"{key} must not contain white space: {quoted(value)}.", key=key)
     return value
 
 
@@ -84,26 +84,26 @@ def emails(values: Sequence[str] | None, key: str = "emails") -> tuple[str, ...]
 def email(value: str, key: str = "email") -> str:
     value = name(value, key, longest=254)
     if not _EMAIL.fullmatch(value):
-        raise Invalid(f"{key} must look like name@example.org; {shorten(value)} does not.", key=key)
+        raise Invalid(f"{key} must look like name@example.org; {quoted(value)} does not.", key=key)
     return value
 
 
-def number(value: int, key: str, *, least: int, most: int = MAX_INT) -> int:
-    if not least <= value <= most:
-        raise Invalid(f"{key} must be {least} to {most}; it is {value}.", key=key)
+def number(value: int, key: str, *, minimum: int, maximum: int = MAX_INT) -> int:
+    if not minimum <= value <= maximum:
+        raise Invalid(f"{key} must be {minimum} to {maximum}; it is {value}.", key=key)
     return value
 
 
 def page_size(first: int) -> int:
-    return number(first, "first", least=1, most=PAGE)
+    return number(first, "first", minimum=1, maximum=MAX_PAGE_SIZE)
 
 
-def texts(values: Sequence[str] | None, key: str, *, longest: int = NAME_CHARACTERS) -> tuple[str, ...]:
-    """The texts without repetition, in the order given; up to LIST_ITEMS of them."""
+def texts(values: Sequence[str] | None, key: str, *, max_characters: int = MAX_NAME_CHARACTERS) -> tuple[str, ...]:
+    """The texts without repetition, in the order given; up to MAX_LIST_ITEMS of them."""
     values = values or ()
-    if len(values) > LIST_ITEMS:
-        raise Invalid(f"{key} takes up to {LIST_ITEMS} values; these are {len(values)}.", key=key)
-    return tuple(dict.fromkeys(text(value, key, longest=longest) for value in values))
+    if len(values) > MAX_LIST_ITEMS:
+        raise Invalid(f"{key} takes up to {MAX_LIST_ITEMS} values; these are {len(values)}.", key=key)
+    return tuple(dict.fromkeys(text(value, key, max_characters=max_characters) for value in values))
 
 
 def tags(values: Sequence[str] | None, key: str, *, held: Sequence[str] = ()) -> tuple[str, ...]:

@@ -7,16 +7,16 @@ from msgspec import UNSET, UnsetType
 
 from resolvers import names, validation
 from resolvers.context import Context
-from resolvers.custom_fields import FieldRef, assign, bind, resolve
-from resolvers.field_values import FieldAssignment
-from resolvers.operations import Change, mutation, query
+from resolvers.custom_fields.definitions import FieldRef, assign, bind, resolve
+from resolvers.custom_fields.values import FieldAssignment
+from resolvers.operations import MutationContext, mutation, query
 from storage import visitors
-from storage.database import new_id
 from storage.errors import Invalid
-from storage.filters import Expression
-from storage.pages import Page
+from storage.filters.expressions import Expression
+from storage.mongo.connection import new_id
+from storage.mongo.pagination import Page
+from storage.mongo.reader import Reader
 from storage.records import FieldTarget, Visitor
-from storage.transactions import Reader
 
 
 @query("visitors:read")
@@ -67,9 +67,9 @@ async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Visitor]:
     return await visitors.get_many(context.reader, ids)
 
 
-@mutation("visitors:write", turn=("visitor", "token"))
+@mutation("visitors:write", lock=("visitor", "token"))
 async def save_visitor(
-    change: Change,
+    change: MutationContext,
     *,
     token: str,
     name: str | UnsetType | None = UNSET,
@@ -79,7 +79,7 @@ async def save_visitor(
 ) -> Visitor:
     """Create the visitor with that token, or change what is given of it; custom fields merge key by key."""
     tx = change.tx
-    validation.text(token, "token", longest=validation.NAME_CHARACTERS)
+    validation.text(token, "token", max_characters=validation.MAX_NAME_CHARACTERS)
     before = await find_by_token(tx, token)
     # What stays as it is is not checked: it may be older than the rule that it breaks.
     after = before or Visitor(id=new_id(tx.now), token=validation.name(token, "token"), created_at=tx.now)

@@ -4,9 +4,9 @@ from typing import Self
 
 import strawberry
 
-from resolvers import access
-from schema.context import Info
-from schema.fields import api_type, describe_enum, query_field
+from resolvers.auth import access
+from schema.base.fields import api_type, describe_enum, query_field
+from schema.execution.context import Info
 from storage import records
 
 describe_enum(
@@ -31,7 +31,7 @@ class Actor:
     """The app's name, the user's username or the visitor's name at that time; null for the system and the nameless."""
 
     @classmethod
-    def of(cls, actor: records.Actor) -> Self:
+    def from_record(cls, actor: records.Actor) -> Self:
         return cls(type=actor.type, id=None if actor.id is None else strawberry.ID(actor.id), name=actor.name)
 
 
@@ -42,4 +42,4 @@ class ActorQueries:
     @query_field(access.viewer)
     async def viewer(self, info: Info) -> Actor:
         """Whom your token stands for. The simplest way to see whether a token is still good."""
-        return Actor.of(access.viewer(info.context.reading.caller))
+        return Actor.from_record(access.viewer(info.context.resolver_context.caller))

@@ -3,12 +3,12 @@
 import strawberry
 
 from resolvers import agents
-from resolvers.custom_fields import FieldRef
+from resolvers.custom_fields.definitions import FieldRef
 from schema.agents import Agent
-from schema.context import Info
+from schema.base.fields import api_input, api_type, mutation_field, or_unset
+from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.custom_fields import CustomFieldInput, CustomFieldRef, assignments
-from schema.fields import api_input, api_type, given, mutation_field
-from schema.mutations import Input, MutationInput, MutationPayload
+from schema.execution.context import Info
 from schema.user_mutations import UserPayload
 from schema.users import User
 from storage import records
@@ -156,7 +156,7 @@ class AgentMutations:
             department_ids=input.department_ids,
         )
         return AddAgentPayload(
-            agent=Agent.of(result.user), added=result.added, client_mutation_id=input.client_mutation_id
+            agent=Agent.from_record(result.user), added=result.added, client_mutation_id=input.client_mutation_id
         )
 
     @mutation_field(agents.remove_agent)
@@ -167,7 +167,7 @@ class AgentMutations:
         AGENT_REMOVED): the first 50 at once, more in the background. Recorded as `AgentRemoved`, which comes first.
         """
         user = await agents.remove_agent(info.context.mutation(input.client_mutation_id), user_id=input.user_id)
-        return RemoveAgentPayload(user=User.of(user), client_mutation_id=input.client_mutation_id)
+        return RemoveAgentPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(agents.set_agent_status)
     async def set_agent_status(self, info: Info, input: Input[SetAgentStatusInput]) -> SetAgentStatusPayload | None:
@@ -180,7 +180,7 @@ class AgentMutations:
         user = await agents.set_agent_status(
             info.context.mutation(input.client_mutation_id), agent_id=input.agent_id, status=input.status
         )
-        return SetAgentStatusPayload(agent=Agent.of(user), client_mutation_id=input.client_mutation_id)
+        return SetAgentStatusPayload(agent=Agent.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(agents.update_agent)
     async def update_agent(self, info: Info, input: Input[UpdateAgentInput]) -> UpdateAgentPayload | None:
@@ -192,11 +192,11 @@ class AgentMutations:
         user = await agents.update_agent(
             info.context.mutation(input.client_mutation_id),
             agent_id=input.agent_id,
-            accepts_routing=given(input.accepts_routing),
-            max_rooms=given(input.max_rooms),
-            department_ids=given(input.department_ids),
+            accepts_routing=or_unset(input.accepts_routing),
+            max_rooms=or_unset(input.max_rooms),
+            department_ids=or_unset(input.department_ids),
         )
-        return UpdateAgentPayload(agent=Agent.of(user), client_mutation_id=input.client_mutation_id)
+        return UpdateAgentPayload(agent=Agent.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(agents.ensure_agent)
     async def ensure_agent(self, info: Info, input: Input[EnsureAgentInput]) -> EnsureAgentPayload | None:
@@ -210,16 +210,16 @@ class AgentMutations:
             info.context.mutation(input.client_mutation_id),
             by=FieldRef(key=input.by.key, value=input.by.value),
             username=input.username,
-            name=given(input.name),
-            emails=given(input.emails),
+            name=or_unset(input.name),
+            emails=or_unset(input.emails),
             type=input.type,
             roles=input.roles,
             custom_fields=assignments(input.custom_fields),
             status=input.status,
             accepts_routing=input.accepts_routing,
-            max_rooms=given(input.max_rooms),
-            department_ids=given(input.department_ids),
+            max_rooms=or_unset(input.max_rooms),
+            department_ids=or_unset(input.department_ids),
         )
         return EnsureAgentPayload(
-            agent=Agent.of(result.user), created=result.created, client_mutation_id=input.client_mutation_id
+            agent=Agent.from_record(result.user), created=result.created, client_mutation_id=input.client_mutation_id
         )

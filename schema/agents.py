@@ -8,14 +8,14 @@ import strawberry
 
 from resolvers import agents
 from schema import departments, rooms, users
-from schema.connections import DEFAULT_FIRST, After, Connection, First, size
-from schema.context import Info
-from schema.fields import api_type, describe_enum, field, later, query_field, scoped_field
-from schema.filters import RoomFilter, UserFilter, expression_of
-from schema.loaders import PageOf
-from schema.references import DepartmentRef, RoomRef, UserRef
+from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
+from schema.base.fields import api_type, as_awaitable, describe_enum, field, query_field, scoped_field
+from schema.base.filters import RoomFilter, UserFilter, expression_of
+from schema.base.lazy_types import DepartmentRef, RoomRef, UserRef
+from schema.base.loaders import PageKey
+from schema.execution.context import Info
 from storage import records
-from storage.attributes import routable
+from storage.filters.attributes import is_routable
 
 describe_enum(
     records.AgentStatus,
@@ -25,7 +25,7 @@ describe_enum(
 )
 
 #: Somebody who was an agent and no longer is: still named by the rooms served.
-FORMER = records.AgentProfile(status=records.AgentStatus.NOT_AVAILABLE)
+FORMER_PROFILE = records.AgentProfile(status=records.AgentStatus.NOT_AVAILABLE)
 
 
 @api_type
@@ -52,17 +52,17 @@ class Agent:
     profile: strawberry.Private[records.AgentProfile]
 
     @classmethod
-    def of(cls, record: records.User) -> Self:
-        profile = record.agent or FORMER
+    def from_record(cls, record: records.User) -> Self:
+        profile = record.agent or FORMER_PROFILE
         if record.agent is None and record.leave is not None:  # its rooms are going back to the queue
-            profile = msgspec.structs.replace(FORMER, open_room_count=record.leave.open_room_count)
+            profile = msgspec.structs.replace(FORMER_PROFILE, open_room_count=record.leave.open_room_count)
         return cls(
             id=strawberry.ID(record.id),
             status=profile.status,
             accepts_routing=profile.accepts_routing,
             max_rooms=profile.max_rooms,
             open_room_count=profile.open_room_count,
-            routable=routable(record),
+            routable=is_routable(record),
             last_assigned_at=profile.last_assigned_at,
             record=record,
             profile=profile,
@@ -71,17 +71,17 @@ class Agent:
     @field
     def user(self) -> UserRef:
         """The user that it is."""
-        return users.User.of(self.record)
+        return users.User.from_record(self.record)
 
     @field
     def departments(self, info: Info) -> list[DepartmentRef]:
         """The departments it works in, in the order in which they came to be."""
-        return later(self._departments(info)) if self.profile.department_ids else []
+        return as_awaitable(self._departments(info)) if self.profile.department_ids else []
 
     async def _departments(self, info: Info) -> list[DepartmentRef]:
         ids = sorted(self.profile.department_ids)  # the order of ids is the order of creation
         found = await info.context.loaders.departments.load_many(ids)
-        return [departments.Department.of(department) for department in found]
+        return [departments.Department.from_record(department) for department in found]
 
     @scoped_field("rooms:read")
     async def rooms(
@@ -96,9 +96,9 @@ class Agent:
     ) -> Connection[RoomRef]:
         """The rooms it serves now, ASSIGNED and ON_HOLD, oldest first."""
         page = await info.context.loaders.rooms_of_agents.load(
-            PageOf(self.id, size(first), after, expression_of(where))
+            PageKey(self.id, page_size(first), after, expression_of(where))
         )
-        return Connection.of(page, rooms.Room.of)
+        return Connection.from_page(page, rooms.Room.from_record)
 
 
 @api_type
@@ -112,8 +112,8 @@ class AgentQueries:
         id: Annotated[strawberry.ID, strawberry.argument(description="The agent's id, which is its user's.")],
     ) -> Agent | None:
         """One agent; null when there is no such user, or when the user is no agent."""
-        user = await agents.find_agent(info.context.reading, id=id)
-        return None if user is None else Agent.of(user)
+        user = await agents.find_agent(info.context.resolver_context, id=id)
+        return None if user is None else Agent.from_record(user)
 
     @query_field(agents.list_agents)
     async def agents(
@@ -133,6 +133,10 @@ class AgentQueries:
     ) -> Connection[Agent]:
         """The omnichannel agents of which the filter holds, in the order in which their users were created."""
         page = await agents.list_agents(
-            info.context.reading, where=expression_of(where), routable=routable, first=size(first), after=after
+            info.context.resolver_context,
+            where=expression_of(where),
+            routable=routable,
+            first=page_size(first),
+            after=after,
         )
-        return Connection.of(page, Agent.of)
+        return Connection.from_page(page, Agent.from_record)

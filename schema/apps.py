@@ -6,9 +6,9 @@ from typing import Self
 import strawberry
 
 from resolvers import apps
-from schema.context import Info
-from schema.fields import api_input, api_type, mutation_field, query_field
-from schema.mutations import Input, MutationInput, MutationPayload
+from schema.base.fields import api_input, api_type, mutation_field, query_field
+from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.execution.context import Info
 from storage import records
 
 
@@ -30,7 +30,7 @@ class App:
     """When its token was last used, to the minute; null when it never was."""
 
     @classmethod
-    def of(cls, record: records.App) -> Self:
+    def from_record(cls, record: records.App) -> Self:
         return cls(
             id=strawberry.ID(record.id),
             name=record.name,
@@ -48,7 +48,7 @@ class AppQueries:
     @query_field(apps.list_apps)
     async def apps(self, info: Info) -> list[App]:
         """All apps, revoked ones included, in the order in which they were created."""
-        return [App.of(record) for record in await apps.list_apps(info.context.reading)]
+        return [App.from_record(record) for record in await apps.list_apps(info.context.resolver_context)]
 
 
 # ---------------------------------------------------------------- mutations
@@ -124,7 +124,9 @@ class AppMutations:
         result = await apps.create_app(
             info.context.mutation(input.client_mutation_id), name=input.name, scopes=input.scopes
         )
-        return CreateAppPayload(app=App.of(result.app), token=result.token, client_mutation_id=input.client_mutation_id)
+        return CreateAppPayload(
+            app=App.from_record(result.app), token=result.token, client_mutation_id=input.client_mutation_id
+        )
 
     @mutation_field(apps.rotate_app_token)
     async def rotate_app_token(self, info: Info, input: Input[RotateAppTokenInput]) -> RotateAppTokenPayload | None:
@@ -139,7 +141,7 @@ class AppMutations:
             overlap_seconds=input.overlap_seconds,
         )
         return RotateAppTokenPayload(
-            app=App.of(result.app), token=result.token, client_mutation_id=input.client_mutation_id
+            app=App.from_record(result.app), token=result.token, client_mutation_id=input.client_mutation_id
         )
 
     @mutation_field(apps.revoke_app)
@@ -147,4 +149,4 @@ class AppMutations:
         """Shuts an app out for good: its tokens open nothing from now on, and its subscriptions end at once with the
         close code 4403. Recorded as `AppRevoked`, unless it was revoked already."""
         app = await apps.revoke_app(info.context.mutation(input.client_mutation_id), app_id=input.app_id)
-        return RevokeAppPayload(app=App.of(app), client_mutation_id=input.client_mutation_id)
+        return RevokeAppPayload(app=App.from_record(app), client_mutation_id=input.client_mutation_id)

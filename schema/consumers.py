@@ -5,11 +5,12 @@ from typing import Self
 
 import strawberry
 
-from resolvers import consumers, lags
-from schema.context import Info
-from schema.fields import api_input, api_type, field, mutation_field, query_field
-from schema.mutations import Input, MutationInput, MutationPayload
-from schema.scalars import Cursor, Long
+from resolvers import consumer_lag
+from resolvers.consumers import consumers
+from schema.base.fields import api_input, api_type, field, mutation_field, query_field
+from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.base.scalars import Cursor, Long
+from schema.execution.context import Info
 
 
 @api_type
@@ -28,7 +29,7 @@ class Consumer:
     status: strawberry.Private[consumers.ConsumerStatus]
 
     @classmethod
-    def of(cls, status: consumers.ConsumerStatus) -> Self:
+    def from_status(cls, status: consumers.ConsumerStatus) -> Self:
         return cls(
             name=status.name,
             acked_cursor=Cursor(status.acked_cursor),
@@ -44,7 +45,7 @@ class Consumer:
         For it are those that its last subscription asked for, and that you may read. Beyond 10,000 events that have to
         be looked at, the rest counts by type alone.
         """
-        return Long(await lags.count(info.context.reading, self.status))
+        return Long(await consumer_lag.count(info.context.resolver_context, self.status))
 
 
 @api_type
@@ -54,7 +55,9 @@ class ConsumerQueries:
     @query_field(consumers.list_consumers)
     async def consumers(self, info: Info) -> list[Consumer]:
         """Your own consumers, in the order of their names."""
-        return [Consumer.of(status) for status in await consumers.list_consumers(info.context.reading)]
+        return [
+            Consumer.from_status(status) for status in await consumers.list_consumers(info.context.resolver_context)
+        ]
 
 
 # ---------------------------------------------------------------- mutations
@@ -107,7 +110,7 @@ class ConsumerMutations:
         status = await consumers.ack_events(
             info.context.mutation(input.client_mutation_id), consumer=input.consumer, cursor=input.cursor
         )
-        return AckEventsPayload(consumer=Consumer.of(status), client_mutation_id=input.client_mutation_id)
+        return AckEventsPayload(consumer=Consumer.from_status(status), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(consumers.remove_consumer)
     async def remove_consumer(self, info: Info, input: Input[RemoveConsumerInput]) -> RemoveConsumerPayload | None:

@@ -2,11 +2,11 @@
 
 import strawberry
 
-from resolvers import custom_fields
-from schema.context import Info
+from resolvers.custom_fields import definitions
+from schema.base.fields import api_input, api_type, mutation_field, or_unset
+from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.custom_fields import CustomFieldDefinition
-from schema.fields import api_input, api_type, given, mutation_field
-from schema.mutations import Input, MutationInput, MutationPayload
+from schema.execution.context import Info
 from storage import records
 
 
@@ -90,7 +90,7 @@ class RemoveCustomFieldPayload(MutationPayload):
 class CustomFieldMutations:
     """Changing definitions."""
 
-    @mutation_field(custom_fields.define_custom_field)
+    @mutation_field(definitions.define_custom_field)
     async def define_custom_field(
         self, info: Info, input: Input[DefineCustomFieldInput]
     ) -> DefineCustomFieldPayload | None:
@@ -99,7 +99,7 @@ class CustomFieldMutations:
         A required field binds every operation that creates a user (visitor, room) from then on; those that are there
         stay as they are. Recorded as `CustomFieldDefined`.
         """
-        definition = await custom_fields.define_custom_field(
+        definition = await definitions.define_custom_field(
             info.context.mutation(input.client_mutation_id),
             target=input.target,
             key=input.key,
@@ -111,10 +111,10 @@ class CustomFieldMutations:
             pattern=input.pattern,
         )
         return DefineCustomFieldPayload(
-            definition=CustomFieldDefinition.of(definition), client_mutation_id=input.client_mutation_id
+            definition=CustomFieldDefinition.from_record(definition), client_mutation_id=input.client_mutation_id
         )
 
-    @mutation_field(custom_fields.update_custom_field)
+    @mutation_field(definitions.update_custom_field)
     async def update_custom_field(
         self, info: Info, input: Input[UpdateCustomFieldInput]
     ) -> UpdateCustomFieldPayload | None:
@@ -124,20 +124,20 @@ class CustomFieldMutations:
         `offenders`: `DUPLICATE_VALUE`, `FIELD_REQUIRED` (closed rooms may be without) or `INVALID_FIELD_VALUE`.
         Recorded as `CustomFieldUpdated`.
         """
-        definition = await custom_fields.update_custom_field(
+        definition = await definitions.update_custom_field(
             info.context.mutation(input.client_mutation_id),
             id=input.id,
-            label=given(input.label),
-            required=given(input.required),
-            unique=given(input.unique),
-            options=given(input.options),
-            pattern=given(input.pattern),
+            label=or_unset(input.label),
+            required=or_unset(input.required),
+            unique=or_unset(input.unique),
+            options=or_unset(input.options),
+            pattern=or_unset(input.pattern),
         )
         return UpdateCustomFieldPayload(
-            definition=CustomFieldDefinition.of(definition), client_mutation_id=input.client_mutation_id
+            definition=CustomFieldDefinition.from_record(definition), client_mutation_id=input.client_mutation_id
         )
 
-    @mutation_field(custom_fields.remove_custom_field)
+    @mutation_field(definitions.remove_custom_field)
     async def remove_custom_field(
         self, info: Info, input: Input[RemoveCustomFieldInput]
     ) -> RemoveCustomFieldPayload | None:
@@ -146,9 +146,7 @@ class CustomFieldMutations:
         The values are out of reach at once; a new field under the same key starts empty. Recorded as
         `CustomFieldRemoved`.
         """
-        definition = await custom_fields.remove_custom_field(
-            info.context.mutation(input.client_mutation_id), id=input.id
-        )
+        definition = await definitions.remove_custom_field(info.context.mutation(input.client_mutation_id), id=input.id)
         return RemoveCustomFieldPayload(
             removed_id=strawberry.ID(definition.id), client_mutation_id=input.client_mutation_id
         )

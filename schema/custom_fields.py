@@ -6,14 +6,14 @@ from typing import Annotated, Self
 
 import strawberry
 
-from resolvers import custom_fields
-from resolvers.custom_fields import FieldRef
-from resolvers.field_values import FieldAssignment, FieldIncrement
-from schema.context import Info
-from schema.fields import api_input, api_type, describe_enum, field, given, query_field
-from schema.scalars import FieldValue, Long
+from resolvers.custom_fields import definitions as field_definitions
+from resolvers.custom_fields.definitions import FieldRef
+from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
+from schema.base.fields import api_input, api_type, describe_enum, field, or_unset, query_field
+from schema.base.scalars import FieldValue, Long
+from schema.execution.context import Info
 from storage import records
-from storage.removals import Removal
+from storage.custom_fields.purges import Purge
 
 describe_enum(
     records.FieldTarget,
@@ -60,7 +60,7 @@ class CustomFieldDefinition:
     """An expression in RE2 syntax that the whole of a TEXT must match; null when anything goes."""
 
     @classmethod
-    def of(cls, definition: records.FieldDefinition) -> Self:
+    def from_record(cls, definition: records.FieldDefinition) -> Self:
         return cls(
             id=strawberry.ID(definition.id),
             target=definition.target,
@@ -94,7 +94,7 @@ class CustomFieldRemoval:
     """Whether nothing is left of it."""
 
     @classmethod
-    def of(cls, removal: Removal) -> Self:
+    def from_record(cls, removal: Purge) -> Self:
         done = removal.done_at is not None
         remaining = None if removal.total is None else Long(max(removal.total - removal.purged, 0))
         return cls(
@@ -118,9 +118,9 @@ class CustomField:
     """What it holds, in the form that the definition's type has."""
 
 
-def held(values: Mapping[str, records.FieldValue]) -> list[CustomField]:
+def to_custom_fields(values: Mapping[str, records.FieldValue]) -> list[CustomField]:
     """The values of a record as the API lists them."""
-    return [CustomField(key=key, value=_out(value)) for key, value in sorted(values.items())]
+    return [CustomField(key=key, value=_to_output(value)) for key, value in sorted(values.items())]
 
 
 @api_type
@@ -132,7 +132,7 @@ class HasCustomFields:
     @field
     def custom_fields(self) -> list[CustomField]:
         """All custom fields that hold a value, in the order of their keys. Fields without a value are absent."""
-        return held(self.field_values)
+        return to_custom_fields(self.field_values)
 
     @field
     def custom_field(
@@ -141,7 +141,7 @@ class HasCustomFields:
     ) -> FieldValue | None:
         """The value of one custom field; null when it holds none, or when no field has this key."""
         value = self.field_values.get(key)
-        return None if value is None else _out(value)
+        return None if value is None else _to_output(value)
 
 
 @api_input
@@ -176,14 +176,14 @@ class CustomFieldRef:
     """The value to look for; `INVALID_FIELD_VALUE` when no such field could ever hold it."""
 
 
-def ref_of(ref: CustomFieldRef | None) -> FieldRef | None:
+def to_field_ref(ref: CustomFieldRef | None) -> FieldRef | None:
     """The reference, when it is what was chosen to name something by."""
     return FieldRef(key=ref.key, value=ref.value) if ref else None
 
 
 def assignments(inputs: Sequence[CustomFieldInput] | None) -> list[FieldAssignment]:
     """The values to write; no list at all writes none."""
-    return [FieldAssignment(key=one.key, value=given(one.value)) for one in inputs or ()]
+    return [FieldAssignment(key=one.key, value=or_unset(one.value)) for one in inputs or ()]
 
 
 def increments(inputs: Sequence[FieldIncrementInput] | None) -> list[FieldIncrement]:
@@ -191,7 +191,7 @@ def increments(inputs: Sequence[FieldIncrementInput] | None) -> list[FieldIncrem
     return [FieldIncrement(key=one.key, by=one.by) for one in inputs or ()]
 
 
-def _out(value: records.FieldValue) -> FieldValue:
+def _to_output(value: records.FieldValue) -> FieldValue:
     return value  # type: ignore[return-value]  # the scalar writes datetimes as text
 
 
@@ -199,7 +199,7 @@ def _out(value: records.FieldValue) -> FieldValue:
 class CustomFieldQueries:
     """Reading definitions."""
 
-    @query_field(custom_fields.list_definitions)
+    @query_field(field_definitions.list_definitions)
     async def custom_field_definitions(
         self,
         info: Info,
@@ -209,15 +209,15 @@ class CustomFieldQueries:
         ] = None,
     ) -> list[CustomFieldDefinition]:
         """The custom fields that are defined, by target and then in the order in which they were defined."""
-        definitions = await custom_fields.list_definitions(info.context.reading, target=target)
-        return [CustomFieldDefinition.of(definition) for definition in definitions]
+        definitions = await field_definitions.list_definitions(info.context.resolver_context, target=target)
+        return [CustomFieldDefinition.from_record(definition) for definition in definitions]
 
-    @query_field(custom_fields.list_removals)
+    @query_field(field_definitions.list_purges)
     async def custom_field_removals(self, info: Info) -> list[CustomFieldRemoval]:
         """The custom fields that were removed, longest removed first, until a day after their values are gone.
 
         The values of a removed field are out of reach at once, but where they are many it takes a while to free the
         room they take up. This shows how far that is.
         """
-        removals = await custom_fields.list_removals(info.context.reading)
-        return [CustomFieldRemoval.of(removal) for removal in removals]
+        removals = await field_definitions.list_purges(info.context.resolver_context)
+        return [CustomFieldRemoval.from_record(removal) for removal in removals]

@@ -6,12 +6,12 @@ import strawberry
 
 from resolvers import departments
 from schema import agents
-from schema.connections import DEFAULT_FIRST, After, Connection, First, size
-from schema.context import Info
-from schema.fields import api_input, api_type, describe_enum, given, mutation_field, query_field, scoped_field
-from schema.loaders import PageOf
-from schema.mutations import Input, MutationInput, MutationPayload
-from schema.references import AgentRef
+from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
+from schema.base.fields import api_input, api_type, describe_enum, mutation_field, or_unset, query_field, scoped_field
+from schema.base.lazy_types import AgentRef
+from schema.base.loaders import PageKey
+from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.execution.context import Info
 from storage import records
 
 describe_enum(
@@ -46,7 +46,7 @@ class Department:
     """EXTERNAL: how a room gets its agent when no app decided in time."""
 
     @classmethod
-    def of(cls, record: records.Department) -> Self:
+    def from_record(cls, record: records.Department) -> Self:
         return cls(
             id=strawberry.ID(record.id),
             name=record.name,
@@ -59,8 +59,8 @@ class Department:
     @scoped_field("users:read")
     async def agents(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[AgentRef]:
         """The agents that work in it, in the order in which their users were created."""
-        page = await info.context.loaders.agents_of_departments.load(PageOf(self.id, size(first), after))
-        return Connection.of(page, agents.Agent.of)
+        page = await info.context.loaders.agents_of_departments.load(PageKey(self.id, page_size(first), after))
+        return Connection.from_page(page, agents.Agent.from_record)
 
 
 @api_type
@@ -70,7 +70,10 @@ class DepartmentQueries:
     @query_field(departments.list_departments)
     async def departments(self, info: Info) -> list[Department]:
         """All departments, disabled ones included, in the order in which they were created."""
-        return [Department.of(record) for record in await departments.list_departments(info.context.reading)]
+        return [
+            Department.from_record(record)
+            for record in await departments.list_departments(info.context.resolver_context)
+        ]
 
 
 # ---------------------------------------------------------------- mutations
@@ -162,7 +165,7 @@ class DepartmentMutations:
             fallback_routing=input.fallback_routing,
         )
         return CreateDepartmentPayload(
-            department=Department.of(department), client_mutation_id=input.client_mutation_id
+            department=Department.from_record(department), client_mutation_id=input.client_mutation_id
         )
 
     @mutation_field(departments.update_department)
@@ -174,14 +177,14 @@ class DepartmentMutations:
         department = await departments.update_department(
             info.context.mutation(input.client_mutation_id),
             department_id=input.department_id,
-            name=given(input.name),
-            enabled=given(input.enabled),
-            routing=given(input.routing),
-            external_timeout_seconds=given(input.external_timeout_seconds),
-            fallback_routing=given(input.fallback_routing),
+            name=or_unset(input.name),
+            enabled=or_unset(input.enabled),
+            routing=or_unset(input.routing),
+            external_timeout_seconds=or_unset(input.external_timeout_seconds),
+            fallback_routing=or_unset(input.fallback_routing),
         )
         return UpdateDepartmentPayload(
-            department=Department.of(department), client_mutation_id=input.client_mutation_id
+            department=Department.from_record(department), client_mutation_id=input.client_mutation_id
         )
 
     @mutation_field(departments.set_department_agents)
@@ -200,5 +203,5 @@ class DepartmentMutations:
             remove=input.remove or (),
         )
         return SetDepartmentAgentsPayload(
-            department=Department.of(department), client_mutation_id=input.client_mutation_id
+            department=Department.from_record(department), client_mutation_id=input.client_mutation_id
         )

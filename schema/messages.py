@@ -8,10 +8,10 @@ import strawberry
 from resolvers import messages
 from schema import rooms
 from schema.actors import Actor
-from schema.context import Info
-from schema.fields import api_choice, api_input, api_type, chosen, field, later, mutation_field
-from schema.mutations import Input, MutationInput, MutationPayload
-from schema.references import RoomRef
+from schema.base.fields import api_input, api_one_of, api_type, as_awaitable, field, mutation_field, or_none
+from schema.base.lazy_types import RoomRef
+from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.execution.context import Info
 from storage import records
 
 
@@ -34,12 +34,12 @@ class Message:
     known_room: strawberry.Private["rooms.Room | None"]
 
     @classmethod
-    def of(cls, record: records.Message, *, room: "rooms.Room | None" = None) -> Self:
+    def from_record(cls, record: records.Message, *, room: "rooms.Room | None" = None) -> Self:
         return cls(
             id=strawberry.ID(record.id),
             number=record.number,
             text=record.text,
-            sender=Actor.of(record.sender),
+            sender=Actor.from_record(record.sender),
             sent_at=record.sent_at,
             record=record,
             known_room=room,
@@ -48,17 +48,17 @@ class Message:
     @field
     def room(self, info: Info) -> RoomRef:
         """The room it was said in. In an event, the room as it was then."""
-        return self.known_room or later(_room(info, self.record.room_id))
+        return self.known_room or as_awaitable(_room(info, self.record.room_id))
 
 
 async def _room(info: Info, room_id: str) -> "rooms.Room":
-    return rooms.Room.of(await info.context.loaders.rooms.load(room_id))
+    return rooms.Room.from_record(await info.context.loaders.rooms.load(room_id))
 
 
 # ---------------------------------------------------------------- sending
 
 
-@api_choice
+@api_one_of
 class MessageSenderInput:
     """In whose name an app speaks."""
 
@@ -102,7 +102,7 @@ class MessageMutations:
             info.context.mutation(input.client_mutation_id),
             room_id=input.room_id,
             text=input.text,
-            as_user_id=chosen(sender.user_id) if sender else None,
-            as_visitor_token=chosen(sender.visitor_token) if sender else None,
+            as_user_id=or_none(sender.user_id) if sender else None,
+            as_visitor_token=or_none(sender.visitor_token) if sender else None,
         )
-        return SendMessagePayload(message=Message.of(message), client_mutation_id=input.client_mutation_id)
+        return SendMessagePayload(message=Message.from_record(message), client_mutation_id=input.client_mutation_id)

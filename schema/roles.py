@@ -5,9 +5,9 @@ from typing import Self
 import strawberry
 
 from resolvers import roles
-from schema.context import Info
-from schema.fields import api_input, api_type, mutation_field, query_field
-from schema.mutations import Input, MutationInput, MutationPayload
+from schema.base.fields import api_input, api_type, mutation_field, query_field
+from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.execution.context import Info
 from storage import records
 
 
@@ -25,13 +25,13 @@ class Role:
     """Whether it came with Switchboard, like `admin`, `livechat-manager`, `livechat-agent` and `bot`."""
 
     @classmethod
-    def of(cls, record: records.Role) -> Self:
+    def from_record(cls, record: records.Role) -> Self:
         return cls(
             id=strawberry.ID(record.id), name=record.name, description=record.description, built_in=record.built_in
         )
 
     @classmethod
-    def named(cls, name: str) -> Self:
+    def from_name(cls, name: str) -> Self:
         """For those who ask for nothing but the name, which users know themselves: nothing needs to be read for it."""
         return cls(id=strawberry.ID(""), name=name, description=None, built_in=False)
 
@@ -43,7 +43,7 @@ class RoleQueries:
     @query_field(roles.list_roles)
     async def roles(self, info: Info) -> list[Role]:
         """All roles, the built-in ones included, in the order in which they came to be."""
-        return [Role.of(role) for role in await roles.list_roles(info.context.reading)]
+        return [Role.from_record(role) for role in await roles.list_roles(info.context.resolver_context)]
 
 
 @api_input
@@ -74,4 +74,4 @@ class RoleMutations:
         role = await roles.create_role(
             info.context.mutation(input.client_mutation_id), name=input.name, description=input.description
         )
-        return CreateRolePayload(role=Role.of(role), client_mutation_id=input.client_mutation_id)
+        return CreateRolePayload(role=Role.from_record(role), client_mutation_id=input.client_mutation_id)

@@ -2,9 +2,9 @@
 
 import strawberry
 
+from schema.base.fields import api_input, api_one_of, api_type
+from schema.base.mutation_types import MutationInput, MutationPayload
 from schema.custom_fields import CustomFieldInput, FieldIncrementInput
-from schema.fields import api_choice, api_input, api_type
-from schema.mutations import MutationInput, MutationPayload
 from schema.rooms import Room
 
 
@@ -62,7 +62,7 @@ class UnassignAgentInput(RoomChangeInput):
     """Why, in up to 1,000 characters. `AgentUnassigned.comment` carries it."""
 
 
-@api_choice
+@api_one_of
 class TransferTarget:
     """Whom to pass a room on to."""
 

@@ -1,10 +1,10 @@
 """The changes of a room, from start to close."""
 
 from resolvers import rooms
-from schema.context import Info
+from schema.base.fields import api_type, mutation_field, or_none, or_unset
+from schema.base.mutation_types import Input
 from schema.custom_fields import assignments, increments
-from schema.fields import api_type, chosen, given, mutation_field
-from schema.mutations import Input
+from schema.execution.context import Info
 from schema.room_inputs import (
     AssignAgentInput,
     AssignAgentPayload,
@@ -48,7 +48,7 @@ class RoomMutations:
             tags=input.tags or (),
             custom_fields=assignments(input.custom_fields),
         )
-        return StartRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
+        return StartRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.assign_agent)
     async def assign_agent(self, info: Info, input: Input[AssignAgentInput]) -> AssignAgentPayload | None:
@@ -63,7 +63,7 @@ class RoomMutations:
             agent_id=input.agent_id,
             if_revision=input.if_revision,
         )
-        return AssignAgentPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
+        return AssignAgentPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.take_room)
     async def take_room(self, info: Info, input: Input[TakeRoomInput]) -> TakeRoomPayload | None:
@@ -75,7 +75,7 @@ class RoomMutations:
         room = await rooms.take_room(
             info.context.mutation(input.client_mutation_id), room_id=input.room_id, if_revision=input.if_revision
         )
-        return TakeRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
+        return TakeRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.unassign_agent)
     async def unassign_agent(self, info: Info, input: Input[UnassignAgentInput]) -> UnassignAgentPayload | None:
@@ -91,7 +91,7 @@ class RoomMutations:
             comment=input.comment,
             if_revision=input.if_revision,
         )
-        return UnassignAgentPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
+        return UnassignAgentPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.transfer_room)
     async def transfer_room(self, info: Info, input: Input[TransferRoomInput]) -> TransferRoomPayload | None:
@@ -103,12 +103,12 @@ class RoomMutations:
         room = await rooms.transfer_room(
             info.context.mutation(input.client_mutation_id),
             room_id=input.room_id,
-            to_agent_id=chosen(input.to.agent_id),
-            to_department_id=chosen(input.to.department_id),
+            to_agent_id=or_none(input.to.agent_id),
+            to_department_id=or_none(input.to.department_id),
             comment=input.comment,
             if_revision=input.if_revision,
         )
-        return TransferRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
+        return TransferRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.hold_room)
     async def hold_room(self, info: Info, input: Input[HoldRoomInput]) -> HoldRoomPayload | None:
@@ -122,7 +122,7 @@ class RoomMutations:
             comment=input.comment,
             if_revision=input.if_revision,
         )
-        return HoldRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
+        return HoldRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.resume_room)
     async def resume_room(self, info: Info, input: Input[ResumeRoomInput]) -> ResumeRoomPayload | None:
@@ -134,7 +134,7 @@ class RoomMutations:
         room = await rooms.resume_room(
             info.context.mutation(input.client_mutation_id), room_id=input.room_id, if_revision=input.if_revision
         )
-        return ResumeRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
+        return ResumeRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.update_room)
     async def update_room(self, info: Info, input: Input[UpdateRoomInput]) -> UpdateRoomPayload | None:
@@ -145,14 +145,14 @@ class RoomMutations:
         room = await rooms.update_room(
             info.context.mutation(input.client_mutation_id),
             room_id=input.room_id,
-            subject=given(input.subject),
-            priority=given(input.priority),
-            tags=given(input.tags),
+            subject=or_unset(input.subject),
+            priority=or_unset(input.priority),
+            tags=or_unset(input.tags),
             custom_fields=assignments(input.custom_fields),
             increment=increments(input.increment),
             if_revision=input.if_revision,
         )
-        return UpdateRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
+        return UpdateRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(rooms.close_room)
     async def close_room(self, info: Info, input: Input[CloseRoomInput]) -> CloseRoomPayload | None:
@@ -169,4 +169,4 @@ class RoomMutations:
             custom_fields=assignments(input.custom_fields),
             if_revision=input.if_revision,
         )
-        return CloseRoomPayload(room=Room.changed(room, info), client_mutation_id=input.client_mutation_id)
+        return CloseRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)

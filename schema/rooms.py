@@ -7,26 +7,27 @@ from typing import Annotated, Self
 import strawberry
 
 from resolvers import rooms
-from schema import agents, departments, events, messages, visitors
-from schema.connections import DEFAULT_FIRST, After, Connection, First, size
-from schema.context import Info
-from schema.custom_fields import CustomFieldRef, HasCustomFields, ref_of
-from schema.fields import (
-    api_choice,
+from schema import agents, departments, messages, visitors
+from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
+from schema.base.fields import (
     api_enum,
     api_input,
+    api_one_of,
     api_type,
-    chosen,
+    as_awaitable,
     describe_enum,
     field,
-    later,
+    or_none,
     query_field,
     scoped_field,
 )
-from schema.filters import RoomFilter, expression_of
-from schema.loaders import PageOf
-from schema.orders import OrderDirection, descending
-from schema.references import AgentRef, DepartmentRef, EventRef, MessageRef, VisitorRef
+from schema.base.filters import RoomFilter, expression_of
+from schema.base.lazy_types import AgentRef, DepartmentRef, EventRef, MessageRef, VisitorRef
+from schema.base.loaders import PageKey
+from schema.base.order_direction import OrderDirection, descending
+from schema.custom_fields import CustomFieldRef, HasCustomFields, to_field_ref
+from schema.events import conversion
+from schema.execution.context import Info
 from storage import records
 
 describe_enum(
@@ -75,7 +76,7 @@ class Room(HasCustomFields):
     snapshot: strawberry.Private[records.RoomSnapshot | None] = None
 
     @classmethod
-    def of(cls, record: records.Room, snapshot: records.RoomSnapshot | None = None) -> Self:
+    def from_record(cls, record: records.Room, snapshot: records.RoomSnapshot | None = None) -> Self:
         return cls(
             id=strawberry.ID(record.id),
             status=record.status,
@@ -94,39 +95,39 @@ class Room(HasCustomFields):
         )
 
     @classmethod
-    def changed(cls, record: records.Room, info: Info) -> Self:
+    def from_mutation(cls, record: records.Room, info: Info) -> Self:
         """The room as the mutation of this operation left it, and with it its agent, which need not be read again."""
-        agent = rooms.agent_as_left(info.context.reading, record)
+        agent = rooms.agent_after_change(info.context.resolver_context, record)
         if agent is not None:
             info.context.loaders.users.prime(agent.id, agent)
-        return cls.of(record)
+        return cls.from_record(record)
 
     @classmethod
-    def at(cls, snapshot: records.RoomSnapshot) -> Self:
+    def from_snapshot(cls, snapshot: records.RoomSnapshot) -> Self:
         """The room of an event, with everybody around it, as they were then."""
-        return cls.of(snapshot.room, snapshot)
+        return cls.from_record(snapshot.room, snapshot)
 
     @field
     def visitor(self, info: Info) -> VisitorRef:
         """Who started it."""
         if self.snapshot is not None:
-            return visitors.Visitor.of(self.snapshot.visitor)
-        return later(_visitor(info, self.record.visitor_id))
+            return visitors.Visitor.from_record(self.snapshot.visitor)
+        return as_awaitable(_visitor(info, self.record.visitor_id))
 
     @field
     def department(self, info: Info) -> DepartmentRef | None:
         """The department it belongs to; null when it belongs to none."""
         if self.snapshot is not None:
             department = self.snapshot.department
-            return None if department is None else departments.Department.of(department)
-        return None if self.record.department_id is None else later(_department(info, self.record.department_id))
+            return None if department is None else departments.Department.from_record(department)
+        return None if self.record.department_id is None else as_awaitable(_department(info, self.record.department_id))
 
     @field
     def served_by(self, info: Info) -> AgentRef | None:
         """Who serves it, while it is ASSIGNED or ON_HOLD; null otherwise."""
         if self.snapshot is not None:
-            return None if self.snapshot.served_by is None else agents.Agent.of(self.snapshot.served_by)
-        return None if self.record.served_by_id is None else later(_agent(info, self.record.served_by_id))
+            return None if self.snapshot.served_by is None else agents.Agent.from_record(self.snapshot.served_by)
+        return None if self.record.served_by_id is None else as_awaitable(_agent(info, self.record.served_by_id))
 
     @field
     def last_served_by(self, info: Info) -> AgentRef | None:
@@ -136,51 +137,53 @@ class Room(HasCustomFields):
         """
         if self.snapshot is not None:
             user = self.snapshot.last_served_by
-            return None if user is None else agents.Agent.of(user)
-        return None if self.record.last_served_by_id is None else later(_agent(info, self.record.last_served_by_id))
+            return None if user is None else agents.Agent.from_record(user)
+        return (
+            None if self.record.last_served_by_id is None else as_awaitable(_agent(info, self.record.last_served_by_id))
+        )
 
     @field
     def passed_over(self, info: Info) -> list[AgentRef]:
         """The agents that `unassignAgent` took it from. Routing offers it to none of them until another agent has
         served it; `assignAgent`, `takeRoom` and `transferRoom` may still give it to them."""
         passed_over_id = self.record.passed_over_id
-        return [] if passed_over_id is None else later(_agents(info, [passed_over_id]))
+        return [] if passed_over_id is None else as_awaitable(_agents(info, [passed_over_id]))
 
     @scoped_field("messages:read")
     async def messages(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[MessageRef]:
         """What was said in it, oldest first."""
-        page = await info.context.loaders.messages_of_rooms.load(PageOf(self.id, size(first), after))
-        return Connection.of(page, lambda record: messages.Message.of(record, room=self))
+        page = await info.context.loaders.messages_of_rooms.load(PageKey(self.id, page_size(first), after))
+        return Connection.from_page(page, lambda record: messages.Message.from_record(record, room=self))
 
     @scoped_field("events:read")
     async def events(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[EventRef]:
         """What happened to it, oldest first, as far back as events are kept."""
-        page = await info.context.loaders.events_of_rooms.load(PageOf(self.id, size(first), after))
-        return Connection.of(page, events.of)
+        page = await info.context.loaders.events_of_rooms.load(PageKey(self.id, page_size(first), after))
+        return Connection.from_page(page, conversion.event_from_fact)
 
 
 async def _visitor(info: Info, visitor_id: str) -> "visitors.Visitor":
-    return visitors.Visitor.of(await info.context.loaders.visitors.load(visitor_id))
+    return visitors.Visitor.from_record(await info.context.loaders.visitors.load(visitor_id))
 
 
 async def _department(info: Info, department_id: str) -> "departments.Department":
-    return departments.Department.of(await info.context.loaders.departments.load(department_id))
+    return departments.Department.from_record(await info.context.loaders.departments.load(department_id))
 
 
 async def _agent(info: Info, user_id: str) -> "agents.Agent":
-    return agents.Agent.of(await info.context.loaders.users.load(user_id))
+    return agents.Agent.from_record(await info.context.loaders.users.load(user_id))
 
 
 async def _agents(info: Info, user_ids: list[str]) -> "list[agents.Agent]":
     """Those of these users that are agents."""
     users = await info.context.loaders.users.load_many(user_ids)
-    return [agents.Agent.of(user) for user in users if user.agent is not None]
+    return [agents.Agent.from_record(user) for user in users if user.agent is not None]
 
 
 # ---------------------------------------------------------------- finding rooms
 
 
-@api_choice
+@api_one_of
 class RoomBy:
     """One way to name a room."""
 
@@ -219,8 +222,10 @@ class RoomQueries:
         self, info: Info, by: Annotated[RoomBy, strawberry.argument(description="Which room.")]
     ) -> Room | None:
         """One room; null when there is none that you may see."""
-        room = await rooms.find_room(info.context.reading, id=chosen(by.id), custom_field=ref_of(by.custom_field))
-        return None if room is None else Room.of(room)
+        room = await rooms.find_room(
+            info.context.resolver_context, id=or_none(by.id), custom_field=to_field_ref(by.custom_field)
+        )
+        return None if room is None else Room.from_record(room)
 
     @query_field(rooms.list_rooms)
     async def rooms(
@@ -241,10 +246,10 @@ class RoomQueries:
         for somebody like it.
         """
         page = await rooms.list_rooms(
-            info.context.reading,
+            info.context.resolver_context,
             where=expression_of(where),
             order_by=None if order_by is None else (order_by.field, descending(order_by.direction)),
-            first=size(first),
+            first=page_size(first),
             after=after,
         )
-        return Connection.of(page, Room.of)
+        return Connection.from_page(page, Room.from_record)

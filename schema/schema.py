@@ -12,30 +12,31 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from typing_extensions import override
 
-from schema import deliveries, inputs, introspection
 from schema.actors import ActorQueries
 from schema.agent_mutations import AgentMutations
 from schema.agents import AgentQueries
 from schema.apps import AppMutations, AppQueries
+from schema.base.errors import from_exception, to_client_errors
+from schema.base.fields import api_type
+from schema.base.scalars import SCALARS
 from schema.consumers import ConsumerMutations, ConsumerQueries
-from schema.context import RequestContext
 from schema.custom_field_mutations import CustomFieldMutations
 from schema.custom_fields import CustomFieldQueries
 from schema.departments import DepartmentMutations, DepartmentQueries
-from schema.errors import from_exception, present
-from schema.events import EVENT_TYPES
-from schema.execution import Executor
-from schema.fields import api_type
-from schema.inputs import Names
-from schema.log import LogQueries
+from schema.events import deliveries
+from schema.events.conversion import EVENT_TYPES
+from schema.events.queries import LogQueries
+from schema.events.subscriptions import Subscription
+from schema.execution import input_conversion, introspection
+from schema.execution.context import RequestContext
+from schema.execution.executor import Executor
+from schema.execution.input_conversion import CachedNameConverter
+from schema.execution.preparation import REFUSALS, Documents, prepare
 from schema.messages import MessageMutations
-from schema.preparation import REFUSALS, Documents, prepare
 from schema.roles import RoleMutations, RoleQueries
 from schema.room_mutations import RoomMutations
 from schema.rooms import RoomQueries
-from schema.scalars import SCALARS
 from schema.sessions import SessionMutations
-from schema.subscriptions import Subscription
 from schema.user_mutations import UserMutations
 from schema.users import UserQueries
 from schema.visitors import VisitorMutations, VisitorQueries
@@ -86,7 +87,7 @@ class Schema(strawberry.Schema):
 
     @override
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        present(errors, changing=execution_context is not None and _changes(execution_context))
+        to_client_errors(errors, is_mutation=execution_context is not None and _changes(execution_context))
 
     @override
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
@@ -109,13 +110,15 @@ class Schema(strawberry.Schema):
         if query is not None and isinstance(context, RequestContext):
             document = prepare(query, self._schema, context)
             if deliveries.is_subscription(document, kwargs.get("operation_name")) and not document.errors:
-                return deliveries.follow(document, context, kwargs.get("variable_values"), kwargs.get("operation_name"))
+                return deliveries.subscription_results(
+                    document, context, kwargs.get("variable_values"), kwargs.get("operation_name")
+                )
         return await super().stream(query, *args, **kwargs)
 
     def only_reads(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
         """Whether the operation is a query, as far as the document can be read."""
         with suppress(*REFUSALS):
-            return query is not None and prepare(query, self._schema, context).only_reads(operation_name)
+            return query is not None and prepare(query, self._schema, context).is_query(operation_name)
         return False
 
     def follows(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
@@ -167,10 +170,10 @@ schema = Schema(
     mutation=Mutation,
     subscription=Subscription,
     types=[*EVENT_TYPES],
-    config=StrawberryConfig(scalar_map=SCALARS, name_converter=Names()),
+    config=StrawberryConfig(scalar_map=SCALARS, name_converter=CachedNameConverter()),
     extensions=[Documents],
     execution_context_class=Executor,
 )
 _hand_choices_over(schema._schema)
 introspection.publish_no_drafts(schema._schema)
-inputs.prepare(schema._schema)
+input_conversion.install(schema._schema)

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from resolvers import sessions
-from schema.context import Info
-from schema.fields import api_input, api_type, mutation_field
-from schema.mutations import Input, MutationInput, MutationPayload
+from schema.base.fields import api_input, api_type, mutation_field
+from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.execution.context import Info
 from schema.users import User
 
 
@@ -61,7 +61,7 @@ class SessionMutations:
         return LoginPayload(
             token=session.token,
             expires_at=session.expires_at,
-            user=User.of(session.user),
+            user=User.from_record(session.user),
             client_mutation_id=input.client_mutation_id,
         )
 

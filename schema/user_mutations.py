@@ -3,10 +3,10 @@
 import strawberry
 
 from resolvers import roles, users
-from schema.context import Info
+from schema.base.fields import api_input, api_type, mutation_field, or_unset
+from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.custom_fields import CustomFieldInput, assignments
-from schema.fields import api_input, api_type, given, mutation_field
-from schema.mutations import Input, MutationInput, MutationPayload
+from schema.execution.context import Info
 from schema.users import User
 from storage import records
 
@@ -156,7 +156,7 @@ class UserMutations:
             roles=input.roles,
             custom_fields=assignments(input.custom_fields),
         )
-        return CreateUserPayload(user=User.of(user), client_mutation_id=input.client_mutation_id)
+        return CreateUserPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(users.update_user)
     async def update_user(self, info: Info, input: Input[UpdateUserInput]) -> UpdateUserPayload | None:
@@ -164,13 +164,13 @@ class UserMutations:
         user = await users.update_user(
             info.context.mutation(input.client_mutation_id),
             user_id=input.user_id,
-            username=given(input.username),
-            name=given(input.name),
-            emails=given(input.emails),
-            password=given(input.password),
+            username=or_unset(input.username),
+            name=or_unset(input.name),
+            emails=or_unset(input.emails),
+            password=or_unset(input.password),
             custom_fields=assignments(input.custom_fields),
         )
-        return UpdateUserPayload(user=User.of(user), client_mutation_id=input.client_mutation_id)
+        return UpdateUserPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(users.set_user_active)
     async def set_user_active(self, info: Info, input: Input[SetUserActiveInput]) -> SetUserActivePayload | None:
@@ -183,7 +183,7 @@ class UserMutations:
         user = await users.set_user_active(
             info.context.mutation(input.client_mutation_id), user_id=input.user_id, active=input.active
         )
-        return SetUserActivePayload(user=User.of(user), client_mutation_id=input.client_mutation_id)
+        return SetUserActivePayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(users.set_presence)
     async def set_presence(self, info: Info, input: Input[SetPresenceInput]) -> SetPresencePayload | None:
@@ -199,7 +199,7 @@ class UserMutations:
             presence=input.presence,
             lease_seconds=input.lease_seconds,
         )
-        return SetPresencePayload(user=User.of(user), client_mutation_id=input.client_mutation_id)
+        return SetPresencePayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(roles.add_roles)
     async def add_roles(self, info: Info, input: Input[AddRolesInput]) -> AddRolesPayload | None:
@@ -211,7 +211,7 @@ class UserMutations:
         user = await roles.add_roles(
             info.context.mutation(input.client_mutation_id), user_id=input.user_id, roles=input.roles
         )
-        return AddRolesPayload(user=User.of(user), client_mutation_id=input.client_mutation_id)
+        return AddRolesPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(roles.remove_roles)
     async def remove_roles(self, info: Info, input: Input[RemoveRolesInput]) -> RemoveRolesPayload | None:
@@ -223,4 +223,4 @@ class UserMutations:
         user = await roles.remove_roles(
             info.context.mutation(input.client_mutation_id), user_id=input.user_id, roles=input.roles
         )
-        return RemoveRolesPayload(user=User.of(user), client_mutation_id=input.client_mutation_id)
+        return RemoveRolesPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)

@@ -8,13 +8,23 @@ import strawberry
 
 from resolvers import users
 from schema import agents
-from schema.connections import DEFAULT_FIRST, After, Connection, First, size
-from schema.context import Info, asks_only_for
-from schema.custom_fields import CustomFieldRef, HasCustomFields, ref_of
-from schema.fields import api_choice, api_enum, api_input, api_type, chosen, describe_enum, field, later, query_field
-from schema.filters import UserFilter, expression_of
-from schema.orders import OrderDirection, descending
-from schema.references import AgentRef
+from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
+from schema.base.fields import (
+    api_enum,
+    api_input,
+    api_one_of,
+    api_type,
+    as_awaitable,
+    describe_enum,
+    field,
+    or_none,
+    query_field,
+)
+from schema.base.filters import UserFilter, expression_of
+from schema.base.lazy_types import AgentRef
+from schema.base.order_direction import OrderDirection, descending
+from schema.custom_fields import CustomFieldRef, HasCustomFields, to_field_ref
+from schema.execution.context import Info, selects_only
 from schema.roles import Role
 from storage import records
 
@@ -63,7 +73,7 @@ class User(HasCustomFields):
     record: strawberry.Private[records.User]
 
     @classmethod
-    def of(cls, record: records.User) -> Self:
+    def from_record(cls, record: records.User) -> Self:
         return cls(
             id=strawberry.ID(record.id),
             username=record.username,
@@ -82,23 +92,23 @@ class User(HasCustomFields):
     @field
     def roles(self, info: Info) -> list[Role]:
         """The roles it holds, in the order of their names."""
-        if not self.record.roles or asks_only_for(info, "name"):
-            return [Role.named(name) for name in self.record.roles]
-        return later(self._roles(info))
+        if not self.record.roles or selects_only(info, "name"):
+            return [Role.from_name(name) for name in self.record.roles]
+        return as_awaitable(self._roles(info))
 
     async def _roles(self, info: Info) -> list[Role]:
-        return [Role.of(role) for role in await info.context.loaders.roles.load_many(self.record.roles)]
+        return [Role.from_record(role) for role in await info.context.loaders.roles.load_many(self.record.roles)]
 
     @field
     def agent(self) -> AgentRef | None:
         """What it is as an omnichannel agent; null when it is none."""
-        return None if self.record.agent is None else agents.Agent.of(self.record)
+        return None if self.record.agent is None else agents.Agent.from_record(self.record)
 
 
 # ---------------------------------------------------------------- finding users
 
 
-@api_choice
+@api_one_of
 class UserBy:
     """One way to name a user."""
 
@@ -145,13 +155,13 @@ class UserQueries:
     ) -> User | None:
         """One user; null when there is none."""
         user = await users.find_user(
-            info.context.reading,
-            id=chosen(by.id),
-            username=chosen(by.username),
-            email=chosen(by.email),
-            custom_field=ref_of(by.custom_field),
+            info.context.resolver_context,
+            id=or_none(by.id),
+            username=or_none(by.username),
+            email=or_none(by.email),
+            custom_field=to_field_ref(by.custom_field),
         )
-        return None if user is None else User.of(user)
+        return None if user is None else User.from_record(user)
 
     @query_field(users.list_users)
     async def users(
@@ -166,10 +176,10 @@ class UserQueries:
     ) -> Connection[User]:
         """The users of which the filter holds, agents and inactive ones included."""
         page = await users.list_users(
-            info.context.reading,
+            info.context.resolver_context,
             where=expression_of(where),
             order_by=None if order_by is None else (order_by.field, descending(order_by.direction)),
-            first=size(first),
+            first=page_size(first),
             after=after,
         )
-        return Connection.of(page, User.of)
+        return Connection.from_page(page, User.from_record)

@@ -6,12 +6,12 @@ from typing import Annotated, Self
 import strawberry
 
 from resolvers import visitors
-from schema.connections import DEFAULT_FIRST, After, Connection, First, size
-from schema.context import Info
-from schema.custom_fields import CustomFieldInput, CustomFieldRef, HasCustomFields, assignments, ref_of
-from schema.fields import api_choice, api_input, api_type, chosen, given, mutation_field, query_field
-from schema.filters import VisitorFilter, expression_of
-from schema.mutations import Input, MutationInput, MutationPayload
+from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
+from schema.base.fields import api_input, api_one_of, api_type, mutation_field, or_none, or_unset, query_field
+from schema.base.filters import VisitorFilter, expression_of
+from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.custom_fields import CustomFieldInput, CustomFieldRef, HasCustomFields, assignments, to_field_ref
+from schema.execution.context import Info
 from storage import records
 
 
@@ -33,7 +33,7 @@ class Visitor(HasCustomFields):
     """When the visitor was first saved."""
 
     @classmethod
-    def of(cls, record: records.Visitor) -> Self:
+    def from_record(cls, record: records.Visitor) -> Self:
         return cls(
             id=strawberry.ID(record.id),
             token=record.token,
@@ -45,7 +45,7 @@ class Visitor(HasCustomFields):
         )
 
 
-@api_choice
+@api_one_of
 class VisitorBy:
     """One way to name a visitor."""
 
@@ -69,13 +69,13 @@ class VisitorQueries:
     ) -> Visitor | None:
         """One visitor; null when there is none."""
         visitor = await visitors.find_visitor(
-            info.context.reading,
-            id=chosen(by.id),
-            token=chosen(by.token),
-            email=chosen(by.email),
-            custom_field=ref_of(by.custom_field),
+            info.context.resolver_context,
+            id=or_none(by.id),
+            token=or_none(by.token),
+            email=or_none(by.email),
+            custom_field=to_field_ref(by.custom_field),
         )
-        return None if visitor is None else Visitor.of(visitor)
+        return None if visitor is None else Visitor.from_record(visitor)
 
     @query_field(visitors.list_visitors)
     async def visitors(
@@ -89,9 +89,9 @@ class VisitorQueries:
     ) -> Connection[Visitor]:
         """The visitors of which the filter holds, in the order in which they were first saved."""
         page = await visitors.list_visitors(
-            info.context.reading, where=expression_of(where), first=size(first), after=after
+            info.context.resolver_context, where=expression_of(where), first=page_size(first), after=after
         )
-        return Connection.of(page, Visitor.of)
+        return Connection.from_page(page, Visitor.from_record)
 
 
 # ---------------------------------------------------------------- mutations
@@ -135,9 +135,9 @@ class VisitorMutations:
         visitor = await visitors.save_visitor(
             info.context.mutation(input.client_mutation_id),
             token=input.token,
-            name=given(input.name),
-            email=given(input.email),
-            phone=given(input.phone),
+            name=or_unset(input.name),
+            email=or_unset(input.email),
+            phone=or_unset(input.phone),
             custom_fields=assignments(input.custom_fields),
         )
-        return SaveVisitorPayload(visitor=Visitor.of(visitor), client_mutation_id=input.client_mutation_id)
+        return SaveVisitorPayload(visitor=Visitor.from_record(visitor), client_mutation_id=input.client_mutation_id)

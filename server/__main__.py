@@ -1,4 +1,4 @@
-"""The way into the `switchboard` command, which is in cli.py."""
+"""The way into the `switchboard` command, which is in cli/main.py."""
 
 import signal
 import sys
@@ -9,7 +9,7 @@ def main() -> int:
     # says less than a KeyboardInterrupt from the midst of an import.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from server.cli import main as run
+    from server.cli.main import main as run
 
     return run()
 

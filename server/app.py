@@ -12,16 +12,16 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 
 from resolvers import apps
-from resolvers.context import Routing, Services
+from resolvers.auth.login_throttle import LoginThrottle
+from resolvers.context import RoutingSettings, Services
 from resolvers.services import open_services
-from resolvers.sign_ins import SignIns
 from schema.schema import schema
-from server.browsers import middleware
-from server.graphql import GraphQL
+from server.graphql.endpoint import GraphQLEndpoint
+from server.graphql.security_headers import middleware
 from server.settings import Settings
 from storage import tokens
 from storage.errors import Unavailable
-from storage.storage import Storage
+from storage.runtime import Storage
 
 READY_SECONDS = 2.0
 #: A process writes a heartbeat twice a second. Without one for so long, it cannot serve changes.
@@ -37,15 +37,15 @@ async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Se
     """What a process serves from, and the admin token when it was made up just now."""
     async with Storage.open(uri, settings.database) as storage:
         admin_token = await apps.ensure_admin(storage, settings.admin_token)
-        routing = Routing(settings.routing, settings.route_bots_first)
+        routing = RoutingSettings(settings.routing, settings.route_bots_first)
         retention = timedelta(days=settings.event_retention_days)
         made_up = frozenset({tokens.digest(settings.admin_token)} if settings.admin_token else ())
         async with open_services(
             storage,
             routing=routing,
             retention=retention,
-            sign_ins=SignIns(settings.sign_in_attempts),
-            made_up_tokens=made_up,
+            login_throttle=LoginThrottle(settings.sign_in_attempts),
+            configured_tokens=made_up,
         ) as services:
             yield services, admin_token
 
@@ -53,7 +53,7 @@ async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Se
 def create_app(opened: Services, settings: Settings | None = None) -> Starlette:
     """The application over services that are open already, and are closed by whoever opened them."""
     settings = settings or Settings()
-    graphql = GraphQL(schema, opened, settings)
+    graphql = GraphQLEndpoint(schema, opened, settings)
     routes: list[BaseRoute] = [
         Route("/", home),
         *both(Route, "/graphql", graphql),
@@ -68,7 +68,7 @@ def create_app(opened: Services, settings: Settings | None = None) -> Starlette:
     app.router.redirect_slashes = False
     app.state.services = opened
     app.state.home = f"{settings.base_path}/graphql"
-    app.state.drain = graphql.drain
+    app.state.drain = graphql.shutdown
     return app
 
 

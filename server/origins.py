@@ -1,4 +1,4 @@
-"""Which sites' pages may use the API, as a setting names them; browsers.py asks."""
+"""Which sites' pages may use the API, as a setting names them; graphql/security_headers.py asks."""
 
 import re
 from collections.abc import Iterable

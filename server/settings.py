@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from server.parsers import (
+from server.setting_parsers import (
     DATABASE,
     FOLDER,
     HOST,
@@ -21,7 +21,7 @@ from server.parsers import (
     number,
     one_of,
 )
-from server.parsers import PREFIX as PATH_PREFIX
+from server.setting_parsers import PREFIX as PATH_PREFIX
 from storage.errors import ascii_quote
 from storage.records import RoutingMethod
 
@@ -257,9 +257,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Settings):
-        text = environment.get(variable(field.name), "").strip()
+        text = environment.get(variable_name(field.name), "").strip()
         if text:
-            values[field.name] = parse_setting(field.name, text, variable(field.name))
+            values[field.name] = parse_setting(field.name, text, variable_name(field.name))
     return Settings(**values)
 
 
@@ -276,23 +276,28 @@ def parse_setting(name: str, text: str, given_as: str) -> Any:
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """The variables that look like settings but are none, in alphabetical order."""
-    known = {variable(field.name) for field in dataclasses.fields(Settings)}
+    known = {variable_name(field.name) for field in dataclasses.fields(Settings)}
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 
-def variable(name: str) -> str:
+def variable_name(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def catalogue() -> list[Entry]:
+def list_settings() -> list[Entry]:
     """Every setting, in the order of Settings, as documentation shows it."""
     return [
-        Entry(variable(field.name), shown(field.default), field.metadata["parser"].expected, field.metadata["meaning"])
+        Entry(
+            variable_name(field.name),
+            format_default(field.default),
+            field.metadata["parser"].expected,
+            field.metadata["meaning"],
+        )
         for field in dataclasses.fields(Settings)
     ]
 
 
-def shown(value: object) -> str:
+def format_default(value: object) -> str:
     """A default as one would write it in the environment; empty for none."""
     if value is None:
         return ""

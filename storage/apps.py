@@ -6,10 +6,11 @@ from pymongo import ASCENDING
 
 from storage import entities
 from storage.entities import Kind
-from storage.errors import Duplicate, shorten
+from storage.errors import Duplicate, quoted
 from storage.facts import AppCreated, AppFact
+from storage.mongo.reader import Reader
 from storage.records import App
-from storage.transactions import Reader, Transaction
+from storage.transactions.transaction import Transaction
 
 KIND = Kind("apps", App, noun="app")
 
@@ -29,18 +30,18 @@ async def list_all(reader: Reader) -> list[App]:
 
 async def insert(tx: Transaction, app: App) -> App:
     """Create it. Raises Duplicate when an app of that id exists."""
-    taken = Duplicate(f"There is an app {shorten(app.id)} already.", key="id")
+    taken = Duplicate(f"There is an app {quoted(app.id)} already.", key="id")
     app = await entities.insert(tx, KIND, app, refusal=lambda _: taken)
-    tx.tell(AppCreated, app, app=app)
+    tx.record_fact(AppCreated, app, app=app)
     return app
 
 
 async def update(tx: Transaction, before: App, after: App, kind: type[AppFact]) -> App:
     after = await entities.replace(tx, KIND, before, after)
-    tx.tell(kind, after, app=after)
+    tx.record_fact(kind, after, app=after)
     return after
 
 
-async def note_use(reader: Reader, app_id: str, moment: datetime) -> None:
+async def record_use(reader: Reader, app_id: str, moment: datetime) -> None:
     """Remember when the app was last heard of. No fact is told of it."""
     await reader.collection(KIND.collection).update_one({"_id": app_id}, {"$max": {"lastUsedAt": moment}})

@@ -6,18 +6,19 @@ from datetime import datetime
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from storage.database import Document, from_builtins, to_builtins, to_record
 from storage.errors import NotFound, Unavailable
-from storage.filters import Expression
+from storage.filters.expressions import Expression
+from storage.mongo.connection import Document, from_builtins, to_builtins, to_record
+from storage.mongo.reader import Reader
 from storage.records import Consumer
-from storage.transactions import Reader, Transaction
+from storage.transactions.transaction import Transaction
 
 #: A connection that has not said for this long that it lives has lost its consumer to whoever asks next, and nothing
 #: else frees it sooner: a process that only stood still goes on believing in its leases until they are over.
 LEASE_SECONDS = 5.0
 
 # Leases go by the clock of the database, so that those of the processes need not agree.
-_HELD: Document = {"$gt": ["$leasedUntil", "$$NOW"]}
+_LEASED: Document = {"$gt": ["$leasedUntil", "$$NOW"]}
 
 
 def _id(owner_id: str, name: str) -> Document:
@@ -37,7 +38,7 @@ def _lease() -> Document:
     return {"leasedUntil": until, "lastSeenAt": "$$NOW"}
 
 
-async def list_of(reader: Reader, owner_id: str) -> list[Consumer]:
+async def list_by_owner(reader: Reader, owner_id: str) -> list[Consumer]:
     """The consumers of an app or user, by name."""
     cursor = reader.collection("consumers").find({"ownerId": owner_id}, sort=[("name", ASCENDING)])
     return [_decode(document) for document in await cursor.to_list(None)]
@@ -61,7 +62,7 @@ async def create(reader: Reader, owner_id: str, name: str, *, start: int, begun_
     return result.upserted_id is not None
 
 
-async def take(
+async def acquire_lease(
     reader: Reader,
     owner_id: str,
     name: str,
@@ -78,7 +79,7 @@ async def take(
     # What clients gave is a literal: nothing in it is an expression of MongoDB.
     literal = {key: {"$literal": value} for key, value in asked.items()}
     result = await reader.collection("consumers").update_one(
-        {"_id": _id(owner_id, name), "$expr": {"$not": _HELD}},
+        {"_id": _id(owner_id, name), "$expr": {"$not": _LEASED}},
         [{"$set": {"connectionId": connection_id, **literal, **_lease()}}],
     )
     return await find(reader, owner_id, name) if result.matched_count else None
@@ -89,7 +90,7 @@ def _moved_on(sent: int, passed: int) -> Document:
     return {"$cond": [{"$gte": ["$acked", sent]}, {"$max": ["$acked", passed]}, "$acked"]}
 
 
-async def renew(
+async def renew_lease(
     reader: Reader, owner_id: str, name: str, *, connection_id: str, sent: int = 0, passed: int = 0
 ) -> bool:
     """Go on holding it for LEASE_SECONDS more; False when it is another's by now, or gone.
@@ -107,7 +108,7 @@ async def renew(
     return bool(result.matched_count)
 
 
-async def release(
+async def release_lease(
     reader: Reader, owner_id: str, name: str, *, connection_id: str, sent: int = 0, passed: int = 0
 ) -> None:
     """Give it back, if the connection still holds it, and move its position on as `renew` does."""
@@ -134,11 +135,11 @@ async def acknowledge(reader: Reader, owner_id: str, name: str, sequence: int) -
 async def delete(tx: Transaction, owner_id: str, name: str) -> bool:
     """Forget it and its position, unless a connection holds it; whether it is gone now."""
     result = await tx.collection("consumers").delete_one(
-        {"_id": _id(owner_id, name), "$expr": {"$not": _HELD}}, session=await tx.writing()
+        {"_id": _id(owner_id, name), "$expr": {"$not": _LEASED}}, session=await tx.write_session()
     )
     return bool(result.deleted_count)
 
 
-def is_held(consumer: Consumer, moment: datetime) -> bool:
+def is_leased(consumer: Consumer, moment: datetime) -> bool:
     """Whether a connection holds it at that moment."""
     return consumer.leased_until is not None and consumer.leased_until > moment

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from storage import entities
 from storage.entities import Kind
 from storage.facts import DepartmentSaved
+from storage.mongo.reader import Reader
 from storage.records import Department
-from storage.transactions import Reader, Transaction
+from storage.transactions.transaction import Transaction
 
 KIND = Kind("departments", Department, noun="department")
 
@@ -26,11 +27,11 @@ async def list_all(reader: Reader) -> list[Department]:
 
 async def insert(tx: Transaction, department: Department) -> Department:
     department = await entities.insert(tx, KIND, department)
-    tx.tell(DepartmentSaved, department, department=department)
+    tx.record_fact(DepartmentSaved, department, department=department)
     return department
 
 
 async def update(tx: Transaction, before: Department, after: Department) -> Department:
     after = await entities.replace(tx, KIND, before, after)
-    tx.tell(DepartmentSaved, after, department=after)
+    tx.record_fact(DepartmentSaved, after, department=after)
     return after

@@ -1,7 +1,7 @@
 """What all entities have in common: how they become documents, are found, inserted, and replaced by compare-and-set.
 
 A document is the record in camelCase. Custom fields are held twice, by definition id: under `fields` for reading and
-for unique indexes, and under `attrs` for finding (field_values.py).
+for unique indexes, and under `attrs` for finding (mongo/field_encoding.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,15 +9,19 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import ASCENDING, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from storage import field_values, sizes
-from storage.database import ONE_BATCH, Document, to_document, to_record
+from storage import sizes
 from storage.errors import NotFound
+from storage.mongo import counts, field_encoding, pagination
+from storage.mongo.connection import MAX_BATCH_ROWS, Document, to_document, to_record
+from storage.mongo.index_use import is_scan
+from storage.mongo.reader import Reader
 from storage.records import Entity, FieldTarget
-from storage.transactions import Conflict, Reader, Transaction
+from storage.transactions.transaction import Conflict, Transaction
 
 E = TypeVar("E", bound=Entity)
 
@@ -54,8 +58,8 @@ def encode(reader: Reader, kind: Kind[E], entity: E) -> Document:
     kind.derive(entity, document)
     if kind.target is not None:
         values = document.pop("customFields")
-        document["fields"], document["attrs"] = field_values.encode(
-            values, reader.catalog.definitions(kind.target), field_values.contexts_of(entity)
+        document["fields"], document["attrs"] = field_encoding.encode(
+            values, reader.definition_cache.definitions(kind.target), field_encoding.contexts_of(entity)
         )
     return document
 
@@ -74,11 +78,11 @@ def _to_write(tx: Transaction, kind: Kind[E], entity: E, before: E | None = None
 
 
 async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document], *, step_around: bool = False) -> list[E]:
-    """The entities. With `step_around`, those that cannot be decoded are noted and left out (undecodable.py)."""
+    """The entities. With `step_around`, those that cannot be decoded are noted and left out (mongo/undecodable.py)."""
     if kind.target is not None:
-        await reader.catalog.learn(one for document in documents for one in document["fields"])
+        await reader.definition_cache.ensure_loaded(one for document in documents for one in document["fields"])
         for document in documents:
-            document["customFields"] = field_values.decode(document["fields"], reader.catalog.by_id)
+            document["customFields"] = field_encoding.decode(document["fields"], reader.definition_cache.by_id)
     if step_around:
         return reader.database.undecodable.decode(
             kind.collection, documents, lambda document: to_record(document, kind.record)
@@ -88,23 +92,23 @@ async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document], *
 
 async def find(reader: Reader, kind: Kind[E], query: Document) -> E | None:
     """The entity that matches, or None."""
-    document = await reader.collection(kind.collection).find_one(query, session=await reader.reading())
+    document = await reader.collection(kind.collection).find_one(query, session=await reader.read_session())
     return None if document is None else (await decode(reader, kind, [document]))[0]
 
 
 async def find_by(reader: Reader, kind: Kind[E], path: str, value: Any) -> E | None:
     """The entity that holds that value at the path, where no two hold the same; None when there is none."""
-    if await reader.reading() is not None or isinstance(value, list):
+    if await reader.read_session() is not None or isinstance(value, list):
         return await find(reader, kind, {path: value})
-    outside = Reader(reader.database, reader.catalog)
+    outside = Reader(reader.database, reader.definition_cache)
 
     async def read(values: Sequence[Any]) -> dict[Any, E]:
         query = {path: {"$in": list(values)}}
-        documents = await outside.collection(kind.collection).find(query, batch_size=ONE_BATCH).to_list(None)
+        documents = await outside.collection(kind.collection).find(query, batch_size=MAX_BATCH_ROWS).to_list(None)
         held = [_at(document, path) for document in documents]
         return dict(zip(held, await decode(outside, kind, documents), strict=True))
 
-    found: E | None = await reader.database.lookups.of((kind.collection, path), read).find(value)
+    found: E | None = await reader.database.batch_loaders.loader((kind.collection, path), read).load(value)
     return found
 
 
@@ -143,7 +147,12 @@ async def list_all(
     With `step_around`, without those that cannot be decoded.
     """
     cursor = reader.collection(kind.collection).find(
-        query, {"attrs": 0}, sort=list(sort), limit=limit, batch_size=ONE_BATCH, session=await reader.reading()
+        query,
+        {"attrs": 0},
+        sort=list(sort),
+        limit=limit,
+        batch_size=MAX_BATCH_ROWS,
+        session=await reader.read_session(),
     )
     return await decode(reader, kind, await cursor.to_list(limit or None), step_around=step_around)
 
@@ -161,7 +170,7 @@ async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1, r
         with _refused(refusal):
             collection.insert_one(document, session=session)
 
-    tx.write(write)
+    tx.defer_write(write)
     return entity
 
 
@@ -180,7 +189,7 @@ async def replace(
             if collection.bulk_write([replacement], session=session).matched_count == 0:
                 raise Conflict
 
-    tx.write(write)
+    tx.defer_write(write)
     return after
 
 
@@ -206,9 +215,9 @@ def _replacement(tx: Transaction, kind: Kind[E], before: E, after: E) -> Replace
     Values of custom fields whose definitions this process cannot decode are in neither record. They stay.
     """
     known, document = {"_id": before.id, "version": before.version}, _to_write(tx, kind, after, before)
-    if kind.target is None or not tx.catalog.undecodable:
+    if kind.target is None or not tx.definition_cache.undecodable:
         return ReplaceOne(known, document)
-    fields, attrs = field_values.kept(tx.catalog.undecodable, field_values.contexts_of(after))
+    fields, attrs = field_encoding.kept(tx.definition_cache.undecodable, field_encoding.contexts_of(after))
     merged = {
         "fields": {"$mergeObjects": [{"$literal": document["fields"]}, fields]},
         "attrs": {"$concatArrays": [{"$literal": document["attrs"]}, attrs]},
@@ -224,7 +233,7 @@ def update_many(tx: Transaction, kind: Kind[Any], writes: Sequence[ReplaceOne[Do
         if collection.bulk_write(writes, session=session).matched_count < len(writes):
             raise Conflict
 
-    tx.write(write)
+    tx.defer_write(write)
 
 
 async def delete(tx: Transaction, kind: Kind[Any], entity: Entity) -> None:
@@ -236,7 +245,7 @@ async def delete(tx: Transaction, kind: Kind[Any], entity: Entity) -> None:
         if collection.delete_one(known, session=session).deleted_count == 0:
             raise Conflict
 
-    tx.write(write)
+    tx.defer_write(write)
 
 
 @contextmanager
@@ -252,3 +261,29 @@ def _refused(refusal: Refusal | None) -> Iterator[None]:
         if refusal is None or first.get("code") != DUPLICATE_KEY:
             raise
         raise refusal(DuplicateKeyError(str(first["errmsg"]), DUPLICATE_KEY, first)) from None
+
+
+async def read_page(
+    reader: Reader, kind: Kind[E], query: Document, *, order: pagination.SortOrder, first: int, after: str | None
+) -> pagination.Page[E]:
+    """Up to `first` of the entities that match, after the cursor. Raises InvalidCursor."""
+    bounded = query if after is None else {"$and": [query, order.query_after(after)]}
+
+    async def rows(session: AsyncIOMotorClientSession | None) -> tuple[list[Document], bool]:
+        # The index of custom fields is for finding alone.
+        found = reader.collection(kind.collection).find(
+            bounded, {"attrs": 0}, sort=order.sort, limit=first + 1, batch_size=MAX_BATCH_ROWS, session=session
+        )
+        return await pagination.read_within(found, pagination.PAGE_BYTES)
+
+    scan = is_scan(kind.collection, query)
+    documents, more = await (reader.database.scans.run(rows) if scan else rows(None))
+    kept = documents[:first]
+    cursors = [order.cursor(document) for document in kept]
+    return pagination.Page(
+        items=await decode(reader, kind, kept),
+        cursors=cursors,
+        has_next=more or len(documents) > first,
+        has_previous=after is not None,
+        total=lambda: counts.count(reader.database, kind.collection, query),
+    )

@@ -62,7 +62,7 @@ class NotFound(SwitchboardError):
     code = "NOT_FOUND"
 
     def __init__(self, noun: str, value: object, *, key: str) -> None:
-        super().__init__(f"There is no {noun} {shorten(value)}.", key=key)
+        super().__init__(f"There is no {noun} {quoted(value)}.", key=key)
 
 
 # ---------------------------------------------------------------- never right
@@ -103,7 +103,7 @@ class UnknownRole(Invalid):
     code = "UNKNOWN_ROLE"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no role {shorten(name)}; create it first.", key=name)
+        super().__init__(f"There is no role {quoted(name)}; create it first.", key=name)
 
 
 # ---------------------------------------------------------------- not as things stand
@@ -125,7 +125,7 @@ class UsernameTaken(Refused):
 
     def __init__(self, username: str) -> None:
         super().__init__(
-            f"The username {shorten(username)} is taken (usernames are compared without case, and by their look)."
+            f"The username {quoted(username)} is taken (usernames are compared without case, and by their look)."
         )
 
 
@@ -201,7 +201,7 @@ class CursorExpired(Refused):
             )
         else:
             message = (
-                f"What the consumer {shorten(consumer)} has not acknowledged is no longer kept, so going on would skip "
+                f"What the consumer {quoted(consumer)} has not acknowledged is no longer kept, so going on would skip "
                 "events; call removeConsumer, subscribe with the consumer and `after: oldestCursor`, and read the "
                 "state anew."
             )
@@ -238,7 +238,7 @@ class Unavailable(SwitchboardError):
         super().__init__(message, retryable=retryable)
 
 
-def shorten(value: object, limit: int = 80) -> str:
+def quoted(value: object, limit: int = 80) -> str:
     """The value in quotes as it may stand in a message: of bounded length, control characters escaped."""
     text = str(value)
     return ascii_quote(text if len(text) <= limit else text[: limit - 1] + "…")
@@ -250,7 +250,7 @@ def ascii_quote(text: str) -> str:
     return f'"{plain}"'
 
 
-def some_of(values: Sequence[object], limit: int = 5) -> str:
+def listed(values: Sequence[object], limit: int = 5) -> str:
     """The first few values, and how many more there are."""
-    named = ", ".join(shorten(value) for value in values[:limit])
+    named = ", ".join(quoted(value) for value in values[:limit])
     return named if len(values) <= limit else f"{named} and {len(values) - limit} more"

@@ -1,7 +1,9 @@
 """What can happen, told in the past tense: one class per fact, each with everything that its readers may want to know.
 
-A fact is recorded if and only if the change it tells of is (transactions.py), and gets its sequence when it is appended
-to the log (outbox.py). It carries the room, users, ... as they were when it happened: reading it needs nothing else.
+A fact is recorded if and only if the change it tells of is (transactions/transaction.py), and gets its sequence when it
+is appended
+to the log (log/outbox.py). It carries the room, users, ... as they were when it happened: reading it needs nothing
+else.
 """
 
 from collections.abc import Mapping

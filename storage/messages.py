@@ -2,27 +2,30 @@
 
 from collections.abc import Sequence
 
-from storage import children
-from storage.children import Link
-from storage.database import Collection, Database, Document, to_document, to_record
-from storage.indexes import UNNUMBERED_INDEX
-from storage.pages import Page
+from storage.mongo import child_pagination
+from storage.mongo.child_pagination import Relation
+from storage.mongo.connection import Collection, Database, Document, to_document, to_record
+from storage.mongo.indexes import UNNUMBERED_INDEX
+from storage.mongo.pagination import Page
+from storage.mongo.reader import Reader
 from storage.records import Message
-from storage.transactions import Reader, Transaction
+from storage.transactions.transaction import Transaction
 
-OF_ROOMS = Link("rooms", "messages", "roomId", number="number")
+MESSAGES_BY_ROOM = Relation("rooms", "messages", "roomId", number="number")
 
 
 def insert(tx: Transaction, message: Message) -> None:
     messages, document = tx.collection("messages").delegate, to_document(message)
-    tx.write(lambda session: messages.insert_one(document, session=session))
+    tx.defer_write(lambda session: messages.insert_one(document, session=session))
 
 
 async def read_pages(
     reader: Reader, room_ids: Sequence[str], *, first: int, after: str | None
 ) -> dict[str, Page[Message]]:
     """A page of each room's messages, oldest first, in one round trip for all rooms."""
-    return await children.read_pages(reader, OF_ROOMS, room_ids, {}, decode=_decode, first=first, after=after)
+    return await child_pagination.read_pages(
+        reader, MESSAGES_BY_ROOM, room_ids, {}, decode=_decode, first=first, after=after
+    )
 
 
 async def _decode(documents: list[Document]) -> list[Message]:

@@ -1,6 +1,7 @@
 """Hashes of passwords, kept apart from users so that no read of a user ever carries one."""
 
-from storage.transactions import Conflict, Reader, Transaction
+from storage.mongo.reader import Reader
+from storage.transactions.transaction import Conflict, Transaction
 
 
 async def find(reader: Reader, user_id: str) -> str | None:
@@ -11,18 +12,18 @@ async def find(reader: Reader, user_id: str) -> str | None:
 
 async def save(tx: Transaction, user_id: str, password_hash: str) -> None:
     await tx.collection("passwords").update_one(
-        {"_id": user_id}, {"$set": {"hash": password_hash}}, upsert=True, session=await tx.writing()
+        {"_id": user_id}, {"$set": {"hash": password_hash}}, upsert=True, session=await tx.write_session()
     )
 
 
 async def delete(tx: Transaction, user_id: str) -> None:
-    await tx.collection("passwords").delete_one({"_id": user_id}, session=await tx.writing())
+    await tx.collection("passwords").delete_one({"_id": user_id}, session=await tx.write_session())
 
 
-async def hold(tx: Transaction, user_id: str, password_hash: str) -> None:
+async def lock(tx: Transaction, user_id: str, password_hash: str) -> None:
     """Let no other change replace or remove this hash before this one is over. Raises Conflict when one has."""
     held = await tx.collection("passwords").update_one(
-        {"_id": user_id, "hash": password_hash}, {"$set": {"usedAt": tx.now}}, session=await tx.writing()
+        {"_id": user_id, "hash": password_hash}, {"$set": {"usedAt": tx.now}}, session=await tx.write_session()
     )
     if not held.matched_count:
         raise Conflict

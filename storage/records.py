@@ -207,7 +207,7 @@ class Candidate(Record, frozen=True, kw_only=True):
     last_assigned_at: datetime | None
 
     @classmethod
-    def of(cls, user: User) -> "Candidate":
+    def from_user(cls, user: User) -> "Candidate":
         """An agent as routing sees it."""
         assert user.agent is not None
         return cls(
@@ -306,7 +306,7 @@ class WaitingRoom(Record, frozen=True, kw_only=True):
     passed_over_id: str | None = None
 
     @classmethod
-    def of(cls, room: Room) -> "WaitingRoom":
+    def from_room(cls, room: Room) -> "WaitingRoom":
         """A room with status QUEUED as routing sees it."""
         assert room.queued_at is not None
         return cls(
@@ -319,7 +319,7 @@ class WaitingRoom(Record, frozen=True, kw_only=True):
         )
 
     @property
-    def place(self) -> tuple[int, datetime, str]:
+    def queue_position(self) -> tuple[int, datetime, str]:
         """Where it stands in the queue, the least first: highest priority, then longest waiting."""
         return (-self.priority, self.queued_at, self.id)
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterable
 
 from storage import entities
-from storage.database import new_id
 from storage.entities import Kind
-from storage.errors import Duplicate, shorten
+from storage.errors import Duplicate, quoted
 from storage.facts import RoleCreated
+from storage.mongo.connection import new_id
+from storage.mongo.reader import Reader
 from storage.records import Role
-from storage.transactions import Conflict, Reader, Transaction
+from storage.transactions.transaction import Conflict, Transaction
 
 KIND = Kind("roles", Role, noun="role")
 
@@ -39,9 +40,9 @@ async def get_many(reader: Reader, names: Iterable[str]) -> dict[str, Role]:
 
 async def insert(tx: Transaction, role: Role) -> Role:
     """Create it. Raises Duplicate when the name is taken."""
-    taken = Duplicate(f"There is a role {shorten(role.name)} already.", key="name")
+    taken = Duplicate(f"There is a role {quoted(role.name)} already.", key="name")
     role = await entities.insert(tx, KIND, role, refusal=lambda _: taken)
-    tx.tell(RoleCreated, role, role=role)
+    tx.record_fact(RoleCreated, role, role=role)
     return role
 
 

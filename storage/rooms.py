@@ -9,19 +9,22 @@ from types import MappingProxyType
 
 from pymongo import ASCENDING, DESCENDING
 
-from storage import children, custom_fields, departments, entities, pages, users, visitors
-from storage.children import Link
-from storage.database import Document, ids_of, to_record
+from storage import departments, entities, users, visitors
+from storage.custom_fields import definitions
 from storage.entities import Kind
 from storage.errors import NotFound
 from storage.facts import RoomFact
-from storage.filters import And, AttributeCondition, Expression, Operator
-from storage.pages import Order, Page
-from storage.queries import to_query
+from storage.filters.expressions import And, AttributeCondition, Expression, Operator
+from storage.filters.mongo_query import to_query
+from storage.mongo import child_pagination
+from storage.mongo.child_pagination import Relation
+from storage.mongo.connection import Document, id_range, to_record
+from storage.mongo.pagination import Page, SortOrder
+from storage.mongo.reader import Reader
+from storage.mongo.undecodable import ERRORS
 from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus, WaitingRoom
 from storage.sizes import size_of
-from storage.transactions import Reader, Transaction
-from storage.undecodable import ERRORS
+from storage.transactions.transaction import Transaction
 
 KIND = Kind(
     "rooms",
@@ -30,9 +33,9 @@ KIND = Kind(
     target=FieldTarget.ROOM,
     given=lambda room: (room.custom_fields, room.tags, room.subject),
 )
-OF_AGENTS = Link("users", "rooms", "servedById")
-BY_CREATION = Order("rooms")
-BY_PRIORITY = Order("rooms.priority", "priority", kind=int)
+ROOMS_BY_AGENT = Relation("users", "rooms", "servedById")
+BY_CREATION = SortOrder("rooms")
+BY_PRIORITY = SortOrder("rooms.priority", "priority", kind=int)
 #: Highest priority first, then longest waiting.
 WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
 #: Rooms whose size is looked at before more are read at once: with everybody around it one takes up to a megabyte.
@@ -52,7 +55,7 @@ async def get(reader: Reader, room_id: str) -> Room:
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> Room | None:
     """The room that holds that value of a unique field."""
-    return await entities.find_by(reader, KIND, custom_fields.path(definition), value)
+    return await entities.find_by(reader, KIND, definitions.path(definition), value)
 
 
 async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Room]:
@@ -61,10 +64,10 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Room]:
 
 async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:
     """A room with everybody around it. One round trip, whoever is around. Raises NotFound."""
-    if await reader.reading() is None:
-        outside = Reader(reader.database, reader.catalog)
-        lookups = reader.database.lookups.of("snapshots", lambda ids: get_snapshots(outside, ids))
-        snapshot: RoomSnapshot | None = await lookups.find(room_id)
+    if await reader.read_session() is None:
+        outside = Reader(reader.database, reader.definition_cache)
+        lookups = reader.database.batch_loaders.loader("snapshots", lambda ids: get_snapshots(outside, ids))
+        snapshot: RoomSnapshot | None = await lookups.load(room_id)
     else:
         snapshot = (await get_snapshots(reader, [room_id])).get(room_id)
     if snapshot is None:
@@ -81,12 +84,14 @@ async def get_snapshots(reader: Reader, ids: Sequence[str], *, step_around: bool
         return {}
     pipeline = [
         {"$match": {"_id": {"$in": list(ids)}}},
-        _joined("visitors", "visitorId", "visitor"),
-        _joined("departments", "departmentId", "department"),
-        _joined("users", "servedById", "servedBy"),
-        _joined("users", "lastServedById", "former"),
+        _lookup_stages("visitors", "visitorId", "visitor"),
+        _lookup_stages("departments", "departmentId", "department"),
+        _lookup_stages("users", "servedById", "servedBy"),
+        _lookup_stages("users", "lastServedById", "former"),
     ]
-    found = await reader.collection(KIND.collection).aggregate(pipeline, session=await reader.reading()).to_list(None)
+    found = (
+        await reader.collection(KIND.collection).aggregate(pipeline, session=await reader.read_session()).to_list(None)
+    )
     snapshots: dict[str, RoomSnapshot] = {}
     for document in found:
         room_id = str(document["_id"])
@@ -136,17 +141,17 @@ async def _snapshot(reader: Reader, document: Document) -> RoomSnapshot:
     )
 
 
-def _joined(collection: str, local: str, name: str) -> Mapping[str, object]:
+def _lookup_stages(collection: str, local: str, name: str) -> Mapping[str, object]:
     return {"$lookup": {"from": collection, "localField": local, "foreignField": "_id", "as": name}}
 
 
 async def read_page(
-    reader: Reader, where: Expression, *, order: Order = BY_CREATION, first: int, after: str | None
+    reader: Reader, where: Expression, *, order: SortOrder = BY_CREATION, first: int, after: str | None
 ) -> Page[Room]:
     query = to_query(where, FieldTarget.ROOM)
     if bounds := id_bounds(where):
         query = {"$and": [query, *bounds]}
-    return await pages.read(reader, KIND, query, order=order, first=first, after=after)
+    return await entities.read_page(reader, KIND, query, order=order, first=first, after=after)
 
 
 def id_bounds(where: Expression) -> list[Document]:
@@ -155,13 +160,13 @@ def id_bounds(where: Expression) -> list[Document]:
         case And(parts=parts):
             return [bound for part in parts for bound in id_bounds(part)]
         case AttributeCondition(name="startedAt", operator=operator, value=moment):
-            first, last = ids_of(moment)
+            first, last = id_range(moment)
             since = operator in (Operator.GT, Operator.GTE)
             return [{"_id": {"$gte": first} if since else {"$lte": last}}]
     return []
 
 
-async def read_rooms_of(
+async def read_pages_by_agent(
     reader: Reader, agent_ids: Sequence[str], where: Expression, *, first: int, after: str | None
 ) -> dict[str, Page[Room]]:
     """A page of the rooms that each agent serves and that match, in the order they were started, in one round trip."""
@@ -170,7 +175,9 @@ async def read_rooms_of(
         return await entities.decode(reader, KIND, documents)
 
     query = to_query(where, FieldTarget.ROOM)
-    return await children.read_pages(reader, OF_AGENTS, agent_ids, query, decode=decode, first=first, after=after)
+    return await child_pagination.read_pages(
+        reader, ROOMS_BY_AGENT, agent_ids, query, decode=decode, first=first, after=after
+    )
 
 
 async def list_served_ids(
@@ -185,7 +192,7 @@ async def list_served_ids(
     if assigned_until is not None:
         query["assignedAt"] = {"$lte": assigned_until}
     found = reader.collection(KIND.collection).find(
-        query, {"_id": 1}, sort=[("_id", ASCENDING)], limit=limit, session=await reader.reading()
+        query, {"_id": 1}, sort=[("_id", ASCENDING)], limit=limit, session=await reader.read_session()
     )
     return [document["_id"] for document in await found.to_list(limit)]
 
@@ -194,7 +201,7 @@ async def list_served_ids(
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
+class OverdueRooms:
     """The rooms of a department that have waited long enough for an outside decision."""
 
     department_id: str
@@ -212,7 +219,7 @@ async def list_waiting(
     reader: Reader,
     pools: Iterable[str | None] | None,
     *,
-    overdue: Sequence[Overdue] = (),
+    overdue: Sequence[OverdueRooms] = (),
     only_agents: Mapping[str | None, str | None] = MappingProxyType({}),
     excluding: Sequence[str] = (),
     limit: int = 0,
@@ -238,7 +245,7 @@ async def list_waiting(
     if excluded:
         query = {"$and": [query, {"$nor": excluded}]}
     found = reader.collection(KIND.collection).find(
-        query, _WAITING, sort=WAITING_ORDER, limit=limit, session=await reader.reading()
+        query, _WAITING, sort=WAITING_ORDER, limit=limit, session=await reader.read_session()
     )
     return reader.database.undecodable.decode(
         KIND.collection, await found.to_list(limit or None), lambda document: to_record(document, WaitingRoom)
@@ -264,7 +271,7 @@ async def count_assigned(reader: Reader, agent_id: str | None = None) -> dict[st
             {"$match": {"status": RoomStatus.ASSIGNED.value, **of_agent}},
             {"$group": {"_id": "$servedById", "count": {"$sum": 1}}},
         ],
-        session=await reader.reading(),
+        session=await reader.read_session(),
     )
     return {group["_id"]: int(group["count"]) async for group in groups}
 
@@ -274,7 +281,7 @@ async def count_assigned(reader: Reader, agent_id: str | None = None) -> dict[st
 
 async def insert(tx: Transaction, room: Room, facts: Sequence[RoomFact]) -> Room:
     """Store a new room and the facts of how it began. Raises Duplicate for a unique field."""
-    refusal = partial(custom_fields.refusal, tx, "room", room.custom_fields)
+    refusal = partial(definitions.unique_violation, tx, "room", room.custom_fields)
     room = await entities.insert(tx, KIND, room, facts=len(facts), refusal=refusal)
     tx.facts.extend(facts)
     return room
@@ -282,7 +289,7 @@ async def insert(tx: Transaction, room: Room, facts: Sequence[RoomFact]) -> Room
 
 async def update(tx: Transaction, before: Room, after: Room, facts: Sequence[RoomFact]) -> Room:
     """Store what became of a room and the facts of it. Raises Duplicate for a unique field."""
-    refusal = partial(custom_fields.refusal, tx, "room", after.custom_fields)
+    refusal = partial(definitions.unique_violation, tx, "room", after.custom_fields)
     after = await entities.replace(tx, KIND, before, after, facts=len(facts), refusal=refusal)
     tx.facts.extend(facts)
     return after

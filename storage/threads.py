@@ -25,7 +25,7 @@ class Work(StrEnum):
     BACKGROUND = "background"
     CHANGES = "changes"
     READS = "reads"
-    #: Reads that no index answers (scans.py).
+    #: Reads that no index answers (mongo/scans.py).
     SCANS = "scans"
 
 

@@ -1,4 +1,5 @@
-"""Tokens of apps and of signed-in users: only their hashes are kept. Hearing of their end is in endings.py."""
+"""Tokens of apps and of signed-in users: only their hashes are kept. Hearing of their end is in
+log/token_watcher.py."""
 
 import hashlib
 from collections.abc import Iterable
@@ -7,10 +8,11 @@ from datetime import datetime
 from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
-from storage.database import Document, to_document, to_record
 from storage.errors import Unavailable
+from storage.mongo.connection import Document, to_document, to_record
+from storage.mongo.reader import Reader
 from storage.records import Token
-from storage.transactions import Reader, Transaction
+from storage.transactions.transaction import Transaction
 
 
 def digest(token: str) -> str:
@@ -31,13 +33,15 @@ async def find(reader: Reader, token_id: str) -> Token | None:
 
 
 async def insert(tx: Transaction, token: Token) -> None:
-    await tx.collection("tokens").insert_one(to_document(token), session=await tx.writing())
+    await tx.collection("tokens").insert_one(to_document(token), session=await tx.write_session())
 
 
-async def list_of(reader: Reader, holder_id: str) -> list[Token]:
+async def list_by_holder(reader: Reader, holder_id: str) -> list[Token]:
     """All tokens of an app or user, oldest first, those that have expired included until MongoDB drops them."""
     query: Document = {"holderId": holder_id}
-    cursor = reader.collection("tokens").find(query, sort=[("createdAt", ASCENDING)], session=await reader.reading())
+    cursor = reader.collection("tokens").find(
+        query, sort=[("createdAt", ASCENDING)], session=await reader.read_session()
+    )
     return [to_record(document, Token) for document in await cursor.to_list(None)]
 
 
@@ -46,7 +50,7 @@ async def expire(tx: Transaction, holder_id: str, *, at: datetime) -> None:
     await tx.collection("tokens").update_many(
         {"holderId": holder_id, "$or": [{"expiresAt": None}, {"expiresAt": {"$gt": at}}]},
         {"$set": {"expiresAt": at}},
-        session=await tx.writing(),
+        session=await tx.write_session(),
     )
 
 
@@ -55,4 +59,4 @@ async def delete(tx: Transaction, holder_id: str, *, digests: Iterable[str] | No
     query: Document = {"holderId": holder_id}
     if digests is not None:
         query["_id"] = {"$in": list(digests)}
-    await tx.collection("tokens").delete_many(query, session=await tx.writing())
+    await tx.collection("tokens").delete_many(query, session=await tx.write_session())

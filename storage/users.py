@@ -11,25 +11,28 @@ from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
-from storage import children, custom_fields, entities, pages
-from storage.attributes import routable
-from storage.children import Link
-from storage.database import Document, from_builtins, to_builtins
+from storage import entities
+from storage.custom_fields import definitions
 from storage.entities import Kind
 from storage.errors import UsernameTaken
 from storage.facts import UserFact
-from storage.filters import Expression
-from storage.pages import Order, Page
-from storage.queries import to_query
+from storage.filters.attributes import is_routable
+from storage.filters.expressions import Expression
+from storage.filters.mongo_query import to_query
+from storage.mongo import child_pagination
+from storage.mongo.child_pagination import Relation
+from storage.mongo.connection import Document, from_builtins, to_builtins
+from storage.mongo.pagination import Page, SortOrder
+from storage.mongo.reader import Reader
 from storage.records import Candidate, FieldDefinition, FieldTarget, Leave, User
-from storage.transactions import Reader, Transaction
+from storage.transactions.transaction import Transaction
 
 
 def _derive(user: User, document: Document) -> None:
     document["usernameKey"] = user.username.casefold()
     document["emailKeys"] = sorted({email.casefold() for email in user.emails})
     if user.agent is not None:
-        document["routable"] = routable(user)
+        document["routable"] = is_routable(user)
     if ends := [end for end in (user.presence_until, user.sessions_until) if end is not None]:
         document["presenceDue"] = min(ends)
 
@@ -40,11 +43,11 @@ def _given(user: User) -> object:
 
 
 KIND = Kind("users", User, noun="user", target=FieldTarget.USER, derive=_derive, given=_given)
-OF_DEPARTMENTS = Link("departments", "users", "agent.departmentIds")
-BY_CREATION = Order("users")
-BY_USERNAME = Order("users.username", "usernameKey", unique=True)
+AGENTS_BY_DEPARTMENT = Relation("departments", "users", "agent.departmentIds")
+BY_CREATION = SortOrder("users")
+BY_USERNAME = SortOrder("users.username", "usernameKey", unique=True)
 #: The list of agents is one of its own.
-AGENTS_BY_CREATION = Order("agents")
+AGENTS_BY_CREATION = SortOrder("agents")
 
 
 async def get(reader: Reader, user_id: str, *, key: str = "userId") -> User:
@@ -76,22 +79,24 @@ async def list_by_email(reader: Reader, spellings: Iterable[str]) -> list[User]:
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> User | None:
     """The user that holds that value of a unique field."""
-    return await entities.find_by(reader, KIND, custom_fields.path(definition), value)
+    return await entities.find_by(reader, KIND, definitions.path(definition), value)
 
 
-async def is_held(reader: Reader, definition: FieldDefinition, value: object) -> bool:
+async def has_field_value(reader: Reader, definition: FieldDefinition, value: object) -> bool:
     """Whether a user holds that value of a unique field by now, be it known to a majority already or not."""
     present = reader.collection(KIND.collection).with_options(read_concern=ReadConcern("local"))
-    return await present.find_one({custom_fields.path(definition): value}, {"_id": 1}) is not None
+    return await present.find_one({definitions.path(definition): value}, {"_id": 1}) is not None
 
 
 async def read_page(
-    reader: Reader, where: Expression, *, order: Order = BY_CREATION, first: int, after: str | None
+    reader: Reader, where: Expression, *, order: SortOrder = BY_CREATION, first: int, after: str | None
 ) -> Page[User]:
-    return await pages.read(reader, KIND, to_query(where, FieldTarget.USER), order=order, first=first, after=after)
+    return await entities.read_page(
+        reader, KIND, to_query(where, FieldTarget.USER), order=order, first=first, after=after
+    )
 
 
-async def read_agents_of(
+async def read_agent_pages_by_department(
     reader: Reader, department_ids: Sequence[str], *, first: int, after: str | None
 ) -> dict[str, Page[User]]:
     """A page of each department's agents, in the order in which their users were created, in one round trip."""
@@ -99,15 +104,15 @@ async def read_agents_of(
     async def decode(documents: list[Document]) -> list[User]:
         return await entities.decode(reader, KIND, documents)
 
-    return await children.read_pages(
-        reader, OF_DEPARTMENTS, department_ids, {}, decode=decode, first=first, after=after
+    return await child_pagination.read_pages(
+        reader, AGENTS_BY_DEPARTMENT, department_ids, {}, decode=decode, first=first, after=after
     )
 
 
 async def insert(tx: Transaction, user: User, *kinds: type[UserFact]) -> User:
     """Create a user and tell facts of these kinds about it. Raises UsernameTaken or Duplicate."""
     user = await entities.insert(tx, KIND, user, facts=len(kinds), refusal=partial(_refusal, tx, user))
-    _tell(tx, user, kinds)
+    _record_facts(tx, user, kinds)
     return user
 
 
@@ -115,7 +120,7 @@ async def update(tx: Transaction, before: User, after: User, *kinds: type[UserFa
     """Change a user and tell facts of these kinds about it. Raises UsernameTaken or Duplicate."""
     refusal = partial(_refusal, tx, after)
     after = await entities.replace(tx, KIND, before, after, facts=len(kinds), refusal=refusal)
-    _tell(tx, after, kinds)
+    _record_facts(tx, after, kinds)
     return after
 
 
@@ -126,7 +131,7 @@ async def update_leaving(tx: Transaction, before: User, told: User, after: User,
     """
     facts = len(kinds)
     told = msgspec.structs.replace(told, fact_count=before.fact_count + facts)
-    _tell(tx, told, kinds)
+    _record_facts(tx, told, kinds)
     last_told = msgspec.structs.replace(after, version=after.version - 1)
     return await entities.replace(tx, KIND, before, last_told, facts=facts, refusal=partial(_refusal, tx, after))
 
@@ -135,18 +140,18 @@ async def update_many(tx: Transaction, changes: Sequence[tuple[User, User]], *ki
     """Change users, none of whose names or unique fields change, each (before, after), and tell facts about each."""
     changed = await entities.replace_many(tx, KIND, [(before, after, len(kinds)) for before, after in changes])
     for user in changed:
-        _tell(tx, user, kinds)
+        _record_facts(tx, user, kinds)
 
 
-def _tell(tx: Transaction, user: User, kinds: Sequence[type[UserFact]]) -> None:
+def _record_facts(tx: Transaction, user: User, kinds: Sequence[type[UserFact]]) -> None:
     for number, kind in enumerate(kinds, start=user.fact_count - len(kinds) + 1):
-        tx.tell(kind, user, number=number, user=user)
+        tx.record_fact(kind, user, number=number, user=user)
 
 
 def _refusal(tx: Transaction, user: User, error: DuplicateKeyError) -> Exception:
     if {"usernameKey", "usernameLook"} & (error.details or {}).get("keyPattern", {}).keys():
         return UsernameTaken(user.username)
-    return custom_fields.refusal(tx, "user", user.custom_fields, error)
+    return definitions.unique_violation(tx, "user", user.custom_fields, error)
 
 
 async def list_presence_due(reader: Reader, moment: datetime, *, limit: int) -> list[str]:
@@ -179,7 +184,7 @@ async def list_candidates(
     if least_loaded:
         sort.insert(0, ("agent.openRoomCount", ASCENDING))
     cursor = reader.collection(KIND.collection).find(
-        query, {"agent": 1, "usernameKey": 1}, sort=sort, limit=limit, session=await reader.reading()
+        query, {"agent": 1, "usernameKey": 1}, sort=sort, limit=limit, session=await reader.read_session()
     )
     return [
         from_builtins({**document["agent"], "id": document["_id"], "usernameKey": document["usernameKey"]}, Candidate)
@@ -200,7 +205,7 @@ async def list_leaving(reader: Reader, limit: int) -> dict[str, Leave]:
     return {document["_id"]: from_builtins(document["leave"], Leave) for document in await found.to_list(limit)}
 
 
-async def list_pools(reader: Reader) -> dict[str | None, str | None]:
+async def list_routable_pools(reader: Reader) -> dict[str | None, str | None]:
     """The departments (None: all agents) with an agent that routing may offer a room, and that agent's id if it is the
     only one."""
     groups = reader.collection(KIND.collection).aggregate(
@@ -216,13 +221,13 @@ async def list_pools(reader: Reader) -> dict[str | None, str | None]:
     return {pool: found[0] if len(found) == 1 else None for pool, found in agents.items()}
 
 
-async def move(tx: Transaction, changes: Sequence[tuple[User, User]]) -> None:
+async def update_room_counts(tx: Transaction, changes: Sequence[tuple[User, User]]) -> None:
     """Store what rooms that come or go make of agents, each (before, after); facts about the rooms tell of it.
 
     `after` has a version of its own already, the one that the last of these facts shows. Only that is written, and only
     if the agents are still as they were before; else the change starts again (Conflict).
     """
-    writes = [UpdateOne(_as_known(before), {"$set": _moved(after)}) for before, after in changes]
+    writes = [UpdateOne(_as_known(before), {"$set": _room_count_update(after)}) for before, after in changes]
     if writes:
         entities.update_many(tx, KIND, writes)
 
@@ -233,21 +238,21 @@ def _as_known(user: User) -> Document:
     return known if user.agent is None else {**known, "agent.status": {"$exists": True}}
 
 
-def _moved(user: User) -> Document:
+def _room_count_update(user: User) -> Document:
     leave = {"leave": None if user.leave is None else to_builtins(user.leave)}
     if user.agent is None:
         return {"version": user.version, **leave}
     return {
         "version": user.version,
         **leave,
-        "routable": routable(user),
+        "routable": is_routable(user),
         "agent.openRoomCount": user.agent.open_room_count,
         "agent.lastAssignedAt": user.agent.last_assigned_at,
     }
 
 
-async def count_wrong(reader: Reader, right: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+async def find_wrong_room_counts(reader: Reader, expected: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """The agents whose openRoomCount is not what `right` says (0 when absent): by id, what it is and should be."""
     cursor = reader.collection(KIND.collection).find({"agent": {"$ne": None}}, {"agent.openRoomCount": 1})
     held = {document["_id"]: int(document["agent"]["openRoomCount"]) async for document in cursor}
-    return {one: (count, right.get(one, 0)) for one, count in held.items() if count != right.get(one, 0)}
+    return {one: (count, expected.get(one, 0)) for one, count in held.items() if count != expected.get(one, 0)}

@@ -5,15 +5,17 @@ from functools import partial
 
 from pymongo.errors import DuplicateKeyError
 
-from storage import custom_fields, entities, pages
-from storage.database import Document
+from storage import entities
+from storage.custom_fields import definitions
 from storage.entities import Kind
 from storage.facts import VisitorSaved
-from storage.filters import Expression
-from storage.pages import Order, Page
-from storage.queries import to_query
+from storage.filters.expressions import Expression
+from storage.filters.mongo_query import to_query
+from storage.mongo.connection import Document
+from storage.mongo.pagination import Page, SortOrder
+from storage.mongo.reader import Reader
 from storage.records import FieldDefinition, FieldTarget, Visitor
-from storage.transactions import Conflict, Reader, Transaction
+from storage.transactions.transaction import Conflict, Transaction
 
 
 def _derive(visitor: Visitor, document: Document) -> None:
@@ -22,7 +24,7 @@ def _derive(visitor: Visitor, document: Document) -> None:
 
 
 KIND = Kind("visitors", Visitor, noun="visitor", target=FieldTarget.VISITOR, derive=_derive)
-BY_CREATION = Order("visitors")
+BY_CREATION = SortOrder("visitors")
 
 
 async def find(reader: Reader, visitor_id: str) -> Visitor | None:
@@ -41,7 +43,7 @@ async def list_by_email(reader: Reader, spellings: Iterable[str]) -> list[Visito
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> Visitor | None:
     """The visitor that holds that value of a unique field."""
-    return await entities.find_by(reader, KIND, custom_fields.path(definition), value)
+    return await entities.find_by(reader, KIND, definitions.path(definition), value)
 
 
 async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Visitor]:
@@ -50,23 +52,23 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Visitor]:
 
 async def read_page(reader: Reader, where: Expression, *, first: int, after: str | None) -> Page[Visitor]:
     query = to_query(where, FieldTarget.VISITOR)
-    return await pages.read(reader, KIND, query, order=BY_CREATION, first=first, after=after)
+    return await entities.read_page(reader, KIND, query, order=BY_CREATION, first=first, after=after)
 
 
 async def insert(tx: Transaction, visitor: Visitor) -> Visitor:
     """Store a new visitor. Raises Duplicate for a unique field; starts again when the token is there by now."""
     visitor = await entities.insert(tx, KIND, visitor, refusal=partial(_refusal, tx, visitor))
-    tx.tell(VisitorSaved, visitor, visitor=visitor)
+    tx.record_fact(VisitorSaved, visitor, visitor=visitor)
     return visitor
 
 
 async def update(tx: Transaction, before: Visitor, after: Visitor) -> Visitor:
     after = await entities.replace(tx, KIND, before, after, refusal=partial(_refusal, tx, after))
-    tx.tell(VisitorSaved, after, visitor=after)
+    tx.record_fact(VisitorSaved, after, visitor=after)
     return after
 
 
 def _refusal(tx: Transaction, visitor: Visitor, error: DuplicateKeyError) -> Exception:
     if "token" in (error.details or {}).get("keyPattern", {}):
         return Conflict()
-    return custom_fields.refusal(tx, "visitor", visitor.custom_fields, error)
+    return definitions.unique_violation(tx, "visitor", visitor.custom_fields, error)

@@ -12,7 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from server.settings import Settings
-from storage.mongod import EmbeddedMongod
+from storage.embedded.replica_set import EmbeddedReplicaSet
 
 if TYPE_CHECKING:
     from resolvers.context import Services
@@ -24,22 +24,22 @@ ADMIN_TOKEN = "the-admin-token-of-the-tests"
 
 
 @pytest.fixture(scope="session")
-def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongod]:
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedReplicaSet]:
     # A run that is told to end (by `timeout`, by a CI runner) ends as with Ctrl-C, and its mongod with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with EmbeddedMongod(tmp_path_factory.mktemp("mongod")) as running:
+    with EmbeddedReplicaSet(tmp_path_factory.mktemp("mongod")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def mongodb_uri(mongod: EmbeddedMongod) -> str:
+def mongodb_uri(mongod: EmbeddedReplicaSet) -> str:
     return mongod.uri
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> Iterator[None]:
     """Hashing a password is slow on purpose; what tests hash is no secret."""
-    from resolvers import passwords
+    from resolvers.auth import passwords
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
@@ -108,7 +108,7 @@ def served_in_thread(mongodb_uri: str) -> Iterator[str]:
 async def served(services: "Services", settings: Settings | None = None) -> AsyncIterator[str]:
     """The address of a server over these services, which serves until the block is left."""
     from server.app import create_app
-    from server.serving import Server, bind, make_config
+    from server.process.run import Server, bind, make_config
 
     ready = asyncio.Event()
     server = Server(make_config(create_app(services, settings), settings or Settings()), ready.set)

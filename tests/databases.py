@@ -2,7 +2,7 @@
 
 from pymongo import MongoClient
 
-from storage.database import COLLECTIONS
+from storage.mongo.connection import COLLECTIONS
 
 #: Stays as it is: the built-in roles are made when a database is opened for the first time.
 KEPT = ("roles",)

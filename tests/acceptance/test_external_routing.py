@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from storage.nodes import free_port
+from storage.embedded.node import free_port
 from tests.acceptance.conftest import Run, Serve
 from tests.processes import mongods_on
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from storage.nodes import free_port
+from storage.embedded.node import free_port
 from tests.acceptance.conftest import ROOT
 from tests.processes import ADMIN_TOKEN, ServerProcess
 

@@ -2,7 +2,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from schema.errors import INTERNAL, PARSE_FAILED, PERSISTED_QUERY_NOT_SUPPORTED, VALIDATION_FAILED
+from schema.base.errors import INTERNAL, PARSE_FAILED, PERSISTED_QUERY_NOT_SUPPORTED, VALIDATION_FAILED
 from storage.errors import SwitchboardError
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"

@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from storage.indexes import INDEXES
+from storage.mongo.indexes import INDEXES
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "indexes.md"
 

@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 from storage.records import RoomStatus
-from tests.resolvers.test_rooms_refuse import ILLEGAL
+from tests.resolvers.test_rooms_refusals import ILLEGAL
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "rooms.md").read_text(encoding="utf-8")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from graphql import GraphQLObjectType
 
-from resolvers.access import ADMIN, PERMISSIONS, SCOPES
+from resolvers.auth.access import ADMIN, PERMISSIONS, SCOPES
+from schema.execution.answer_requirements import required_scopes
 from schema.schema import schema
-from schema.selections import required_scopes
 from storage import roles
 from tests.schema.test_scopes import declared, fields
 

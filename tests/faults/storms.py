@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from storage.positions import event_cursor
+from storage.mongo.cursors import event_cursor
 from tests.processes import ADMIN_TOKEN, ServerProcess
 
 #: A request that got no answer for so long hangs.

@@ -9,25 +9,25 @@ import pytest
 
 from resolvers import services
 from resolvers.services import open_services
-from storage import database
-from storage.mongod import EmbeddedMongod
-from storage.storage import Storage
-from tests.storage.changes import until
+from storage.embedded.replica_set import EmbeddedReplicaSet
+from storage.mongo import connection
+from storage.runtime import Storage
+from tests.storage.support import until
 
 
 async def test_a_database_that_is_away_is_told_without_a_traceback(
     tmp_path: Path, database_name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    quick = {**database.CONNECTION_OPTIONS, "serverSelectionTimeoutMS": 100}
-    monkeypatch.setattr(database, "CONNECTION_OPTIONS", quick)
+    quick = {**connection.CONNECTION_OPTIONS, "serverSelectionTimeoutMS": 100}
+    monkeypatch.setattr(connection, "CONNECTION_OPTIONS", quick)
     monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.1)
     caplog.set_level(logging.WARNING)
-    told = {"serve the queue", "maintenance", "heartbeat", "follow the log", "sweep the outbox"}
+    told = {"assign waiting rooms", "maintenance", "heartbeat", "follow the log", "sweep the outbox"}
 
     async def all_told() -> bool:
         return all(any(f"{task!r} failed" in record.getMessage() for record in caplog.records) for task in told)
 
-    with EmbeddedMongod(tmp_path) as mongod:
+    with EmbeddedReplicaSet(tmp_path) as mongod:
         async with Storage.open(mongod.uri, database_name) as storage, open_services(storage):
             os.kill(mongod.nodes[0].pid, signal.SIGKILL)
             await until(all_told)

@@ -11,14 +11,14 @@ from pymongo.errors import AutoReconnect
 
 from resolvers.context import Services
 from storage import messages, visitors
-from storage.database import Database
+from storage.embedded.node import find_binary
+from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.errors import Unavailable
-from storage.mongod import EmbeddedMongod
-from storage.nodes import find_binary
-from storage.patience import read_patiently
-from storage.storage import Storage
+from storage.mongo.connection import Database
+from storage.mongo.retries import with_retries
+from storage.runtime import Storage
 from tests.faults.clients import Client, Refused
-from tests.storage.changes import save
+from tests.storage.support import save
 
 CHANGES = 80
 READS = 80
@@ -36,26 +36,26 @@ async def timed(work: Any) -> tuple[Any, float]:
 
 
 async def read(storage: Storage, token: str) -> object:
-    return await read_patiently(storage.database, lambda: visitors.find_by_token(storage.reader, token))
+    return await with_retries(storage.database, lambda: visitors.find_by_token(storage.reader, token))
 
 
 async def test_everybody_is_told_in_time_while_the_database_is_away_and_served_when_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with EmbeddedMongod(tmp_path, cache_gb=0.25) as mongod:
+    with EmbeddedReplicaSet(tmp_path, cache_gb=0.25) as mongod:
         async with Storage.open(mongod.uri, "outage") as storage:
-            monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", PATIENCE_SECONDS)
-            monkeypatch.setattr("storage.patience.READ_PATIENCE_SECONDS", PATIENCE_SECONDS)
+            monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+            monkeypatch.setattr("storage.mongo.retries.READ_TIMEOUT_SECONDS", PATIENCE_SECONDS)
             (node,) = mongod.nodes
             changes = [timed(save(storage, f"early {number}")) for number in range(CHANGES)]
             reads = [timed(read(storage, f"early {number}")) for number in range(READS)]
             waiting = asyncio.gather(*changes, *reads)
             await asyncio.sleep(0)
             await asyncio.to_thread(node.signal, signal.SIGKILL)
-            node.wait_until_gone()
+            node.wait_until_exited()
             told = await waiting
 
-            monkeypatch.setattr("storage.changes.PATIENCE_SECONDS", REST_SECONDS)
+            monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", REST_SECONDS)
             late = asyncio.gather(*(timed(save(storage, f"late {number}")) for number in range(CHANGES)))
             await asyncio.sleep(1)
             await asyncio.to_thread(node.launch, find_binary())
@@ -84,7 +84,7 @@ async def test_change_whose_answer_cannot_be_read_is_not_said_to_be_retryable(
             monkeypatch.setattr(Database, "has_primary", False)
             raise AutoReconnect("the primary is gone")
 
-        monkeypatch.setattr("storage.patience.READ_PATIENCE_SECONDS", 0.1)
+        monkeypatch.setattr("storage.mongo.retries.READ_TIMEOUT_SECONDS", 0.1)
         monkeypatch.setattr(messages, "read_pages", away)
 
         with pytest.raises(Refused) as refusal:

@@ -10,11 +10,11 @@ from contextlib import ExitStack
 import pytest
 
 from storage import rooms
-from storage.catalog import Catalog
-from storage.database import Database
+from storage.custom_fields.definition_cache import DefinitionCache
 from storage.facts import AgentAssigned, AnyFact
-from storage.log import Log
-from storage.transactions import Reader
+from storage.log.log import Log
+from storage.mongo.connection import Database
+from storage.mongo.reader import Reader
 from tests.faults.clients import ROOM, Client, Refused, gather
 from tests.histories import verify_history
 from tests.processes import ServerProcess
@@ -88,7 +88,7 @@ async def rooms_of(client: Client, status: str) -> list[str]:
 
 async def in_queue_order(database: Database) -> list[str]:
     """The rooms that wait, who is served next first."""
-    reader = Reader(database, Catalog(database))
+    reader = Reader(database, DefinitionCache(database))
     return [room.id for room in await rooms.list_waiting(reader, [None], limit=10_000)]
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from storage.database import Database
 from storage.facts import AgentAssigned
-from storage.log import Log
+from storage.log.log import Log
+from storage.mongo.connection import Database
 from tests.faults.clients import ROOM, Client, gather
 from tests.histories import verify_history
 from tests.processes import ROOT, ServerProcess

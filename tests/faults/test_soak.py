@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 
 from tests.faults.clients import Client, Refused
 from tests.processes import ADMIN_TOKEN, ServerProcess
-from tests.storage.changes import until
+from tests.storage.support import until
 
 LOAD_SECONDS = float(os.environ.get("SOAK_SECONDS", "8"))
 #: How much of the load comes before the first look, so that caches and pools are filled.
@@ -43,7 +43,7 @@ def count(*_):
         json.dump(figures, file)
     os.replace(PATH + ".new", PATH)
 signal.signal(signal.SIGUSR1, count)
-from server.cli import main
+from server.cli.main import main
 sys.exit(main())
 """
 

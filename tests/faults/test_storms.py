@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from storage.database import Database
+from storage.embedded.node import find_binary
+from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.facts import AnyFact, MessageSent, RoomFact, tag_of
-from storage.log import Log
-from storage.mongod import EmbeddedMongod
-from storage.nodes import find_binary
+from storage.log.log import Log
+from storage.mongo.connection import Database
 from tests.faults.storms import Follower, Load, Servers, Told, counted, running_servers
 from tests.histories import verify_history
 
@@ -76,7 +76,7 @@ async def test_servers_are_killed_under_load(mongodb_uri: str, database_name: st
 async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -> None:
     """Or frozen, which is worse: they come back and believe for a while that they are still the primary."""
     chance = random.Random()
-    replica_set = EmbeddedMongod(tmp_path, nodes=3, cache_gb=0.25, election_timeout_ms=1_000, heartbeat_ms=300)
+    replica_set = EmbeddedReplicaSet(tmp_path, nodes=3, cache_gb=0.25, election_timeout_ms=1_000, heartbeat_ms=300)
     with replica_set as mongod, running_servers(mongod.uri, "storm", count=2, impatient=1) as servers:
 
         def lose_primary() -> None:
@@ -86,14 +86,14 @@ async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -
             primary.signal(signal.SIGSTOP if frozen else signal.SIGKILL)
             try:
                 if not frozen:
-                    primary.wait_until_gone()
+                    primary.wait_until_exited()
                 wait_until(lambda: any(node.is_primary() for node in others))
             finally:
                 if frozen:
                     primary.signal(signal.SIGCONT)
                 else:
                     primary.launch(find_binary())
-            wait_until(lambda: all(node.is_settled() for node in mongod.nodes))
+            wait_until(lambda: all(node.is_in_sync() for node in mongod.nodes))
 
         async def kill(until: float) -> int:
             kills = 0

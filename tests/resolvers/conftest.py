@@ -8,11 +8,11 @@ import pytest
 import pytest_asyncio
 from pymongo.errors import OperationFailure
 
-from resolvers.context import Routing, Services
-from resolvers.rosters import Roster
-from storage.unique_indexes import HOLDERS
+from resolvers.context import RoutingSettings, Services
+from resolvers.routing.agent_cache import AgentCache
+from storage.custom_fields.unique_indexes import COLLECTIONS
 from tests.conftest import ADMIN_TOKEN
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 #: What a world begins without; the built-in roles and the log stay, in which a world looks at its own part alone.
 EMPTIED = (
@@ -52,8 +52,8 @@ async def other_services(shared_services: Services, mongodb_uri: str) -> AsyncIt
 @pytest_asyncio.fixture(loop_scope="session")
 async def other(world: World, other_services: Services) -> World:
     """The same world, seen by another process."""
-    other_services.routing = Routing()
-    await other_services.storage.catalog.refresh()
+    other_services.routing = RoutingSettings()
+    await other_services.storage.definition_cache.refresh()
     return World(other_services)
 
 
@@ -68,15 +68,15 @@ async def empty_world(services: Services) -> World:
     for name in EMPTIED:
         await services.storage.database[name].delete_many({})
     await services.storage.database["roles"].delete_many({"builtIn": False})
-    for name in HOLDERS.values():
+    for name in COLLECTIONS.values():
         holder = services.storage.database[name]
         async for index in holder.list_indexes():
             if index["name"].startswith("unique_"):
                 with suppress(OperationFailure):  # what is tended in the background may have dropped it just now
                     await holder.drop_index(index["name"])
-    await services.storage.catalog.refresh()
-    services.routing = Routing()
-    services.roster = Roster()
+    await services.storage.definition_cache.refresh()
+    services.routing = RoutingSettings()
+    services.agent_cache = AgentCache()
     world = World(services)
     await world.visitor()
     return world

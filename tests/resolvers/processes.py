@@ -5,12 +5,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
-from resolvers import consumers, visitors
-from resolvers.access import ADMIN, Caller
+from resolvers import visitors
+from resolvers.auth.access import ADMIN, Caller
+from resolvers.consumers import consumers
 from resolvers.context import Context, Services
 from storage.facts import AnyFact
 from storage.records import Actor, ActorType
-from storage.storage import Storage
+from storage.runtime import Storage
 from tests.databases import emptied
 
 APP = Actor(type=ActorType.APP, id="app", name="App")

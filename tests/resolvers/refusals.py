@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from pymongo.read_concern import ReadConcern
 
-from resolvers.access import Caller
+from resolvers.auth.access import Caller
 from resolvers.context import Context
-from resolvers.field_values import FieldAssignment
-from storage.database import COLLECTIONS
+from resolvers.custom_fields.values import FieldAssignment
 from storage.errors import SwitchboardError
 from storage.facts import AnyFact, tag_of
-from tests.resolvers.worlds import APP, World
+from storage.mongo.connection import COLLECTIONS
+from tests.resolvers.world import APP, World
 
 #: What processes do beside all changes, and the log, of which the end says enough.
 ASIDE = frozenset({"leases", "processes", "removals", "rules", "log"})
@@ -23,7 +23,7 @@ ASIDE = frozenset({"leases", "processes", "removals", "rules", "log"})
 async def everything(world: World) -> dict[str, Any]:
     """All that is stored, once what was done before has been tidied up."""
     storage = world.services.storage
-    await storage.appender.tidied()
+    await storage.appender.wait_for_cleanup()
     now = {name: storage.database[name].with_options(read_concern=ReadConcern("local")) for name in COLLECTIONS}
     held = {name: await held.find({}).to_list(None) for name, held in now.items() if name not in ASIDE}
     return {**held, "log": await storage.log.head()}

@@ -3,12 +3,12 @@
 import pytest
 
 from resolvers import agents, departments, rooms
-from resolvers.custom_fields import FieldRef, define_custom_field
+from resolvers.custom_fields.definitions import FieldRef, define_custom_field
 from storage.errors import Invalid
 from storage.facts import AgentUpdated
 from storage.records import FieldTarget, FieldType, Presence, RoomStatus, RoutingMethod
 from tests.resolvers.refusals import kinds, refused
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN
 EXTERNAL = RoutingMethod.EXTERNAL
@@ -23,11 +23,11 @@ async def test_routing_offers_no_room_to_an_agent_that_does_not_accept_routing(
     await world.agent("robot", roles=["bot"], accepts_routing=False)
 
     waiting = await world.start()
-    await world.settle()
+    await world.await_routing()
     assert await world.served_by(waiting) is None
 
     await world.agent("anna")
-    await world.settle()
+    await world.await_routing()
     assert [await world.served_by(waiting), await world.served_by(await world.start())] == ["anna", "anna"]
 
 
@@ -52,7 +52,7 @@ async def test_an_agent_that_accepts_routing_from_now_on_gets_the_rooms_that_wai
     head = await world.head()
 
     after = await agents.update_agent(world.context, agent_id=anna.id, accepts_routing=True)
-    await world.settle()
+    await world.await_routing()
 
     assert after.agent is not None
     assert after.agent.accepts_routing
@@ -67,7 +67,7 @@ async def test_an_agent_that_accepts_routing_no_more_keeps_its_rooms_and_is_offe
 
     await agents.update_agent(world.context, agent_id=anna.id, accepts_routing=False)
     waiting = await world.start()
-    await world.settle()
+    await world.await_routing()
 
     assert (await world.served_by(served), await world.served_by(waiting)) == ("anna", None)
 
@@ -78,7 +78,7 @@ async def test_another_process_offers_no_room_to_an_agent_that_does_not_accept_r
     await world.agent("anna", accepts_routing=False)
 
     room = await other.start()
-    await other.settle()
+    await other.await_routing()
 
     assert await world.served_by(room) is None
 
@@ -116,7 +116,7 @@ async def test_an_agent_that_an_earlier_version_stored_accepts_routing(world: Wo
     await world.services.storage.database["users"].update_one(
         {"_id": anna.id}, {"$unset": {"agent.acceptsRouting": True}}
     )
-    await other.services.roster.load(other.context.reader)
+    await other.services.agent_cache.load(other.context.reader)
 
     assert await other.served_by(await other.start(sales)) == "anna"
     manual = await world.department("Manual", EXTERNAL)
@@ -126,7 +126,7 @@ async def test_an_agent_that_an_earlier_version_stored_accepts_routing(world: Wo
     )
     await departments.update_department(world.context, department_id=manual.id, routing=ROUND_ROBIN)
     await agents.update_agent(world.context, agent_id=anna.id, department_ids=[manual.id])
-    await world.settle()
+    await world.await_routing()
 
     assert await world.served_by(waiting) == "anna"
     assert (await world.profile(anna)).accepts_routing

@@ -7,7 +7,7 @@ from storage.errors import Forbidden, Invalid, NotAnAgent, NotFound
 from storage.facts import AgentAdded, AgentRemoved, AgentStatusChanged, AgentUnassigned, AgentUpdated
 from storage.records import AgentStatus, Presence, RoomStatus, RoutingMethod, User, UserType
 from tests.resolvers.refusals import kinds, refused, scoped
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 
 async def user(world: World, username: str = "anna", **given: Any) -> User:

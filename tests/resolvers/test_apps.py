@@ -2,12 +2,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from resolvers import access, apps
-from resolvers.access import authenticate
+from resolvers import apps
+from resolvers.auth import access
+from resolvers.auth.access import authenticate
 from storage.errors import Forbidden, Invalid, NotFound
 from storage.facts import AppCreated
 from tests.resolvers.refusals import kinds, refused, scoped
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 SCOPES = ", ".join(sorted(access.SCOPES))
 

@@ -7,9 +7,9 @@ from resolvers import departments, users
 from storage.errors import Forbidden, Invalid, NotAnAgent, NotFound
 from storage.facts import AgentUpdated, DepartmentSaved
 from storage.records import Department, RoutingMethod, UserType
-from storage.turns import Turn
+from storage.transactions.keyed_locks import LockKey
 from tests.resolvers.refusals import kinds, refused, scoped
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
 
@@ -131,9 +131,9 @@ async def test_agents_come_and_go(world: World) -> None:
 async def test_agents_come_and_go_when_it_is_their_turn(world: World) -> None:
     sales = await world.department("Sales", MANUAL)
     anna, bert = await world.agent("anna"), await world.agent("bert", departments=[sales])
-    turns = world.services.storage.changes.turns
+    turns = world.services.storage.transactions.locks
 
-    async with turns.hold(Turn("user", bert.id), deadline=float("inf")):
+    async with turns.lock(LockKey("user", bert.id), deadline=float("inf")):
         setting = asyncio.create_task(
             departments.set_department_agents(world.context, department_id=sales.id, add=[anna.id], remove=[bert.id])
         )

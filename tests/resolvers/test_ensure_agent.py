@@ -7,8 +7,8 @@ import pytest
 
 from resolvers import agents, users
 from resolvers.agents import AgentEnsured
-from resolvers.custom_fields import FieldRef, define_custom_field
-from resolvers.field_values import FieldAssignment
+from resolvers.custom_fields.definitions import FieldRef, define_custom_field
+from resolvers.custom_fields.values import FieldAssignment
 from storage.errors import (
     Duplicate,
     FieldRequired,
@@ -23,7 +23,7 @@ from storage.errors import (
 )
 from storage.records import AgentStatus, FieldTarget, FieldType, RoutingMethod, UserType
 from tests.resolvers.refusals import kinds, refused, scoped, values
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 BY = FieldRef("externalId", "x-1")
 

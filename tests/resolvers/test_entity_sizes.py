@@ -7,26 +7,27 @@ from typing import Any
 import bson
 import pytest
 
-from resolvers import agents, custom_fields, departments, events, messages, roles, rooms, users, visitors
-from resolvers.custom_fields import FieldRef
-from resolvers.field_values import FieldAssignment
+from resolvers import agents, departments, events, messages, roles, rooms, users, visitors
+from resolvers.custom_fields import definitions
+from resolvers.custom_fields.definitions import FieldRef
+from resolvers.custom_fields.values import FieldAssignment
 from storage import rooms as stored_rooms
 from storage import users as stored_users
 from storage import visitors as stored_visitors
 from storage.entities import Kind
 from storage.errors import Invalid
-from storage.pages import PAGE_BYTES
+from storage.mongo.pagination import PAGE_BYTES
 from storage.records import FieldTarget, FieldType, RoomStatus, RoutingMethod, UserType
 from storage.sizes import ENTITY_BYTES, require_storable, size_of
 from tests.resolvers.refusals import kinds, refused
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 LONGEST = 4_096
 
 
 async def define(world: World, target: FieldTarget, count: int, **given: Any) -> None:
     for number in range(count):
-        await custom_fields.define_custom_field(
+        await definitions.define_custom_field(
             world.context, target=target, key=f"f{number}", type=FieldType.TEXT, **given
         )
 
@@ -44,7 +45,7 @@ TOO_LARGE = (
 async def test_an_entity_that_is_too_large_is_refused_on_every_way_in(world: World) -> None:
     for target in FieldTarget:
         await define(world, target, 16)
-    await custom_fields.define_custom_field(
+    await definitions.define_custom_field(
         world.context, target=FieldTarget.USER, key="staff", type=FieldType.TEXT, unique=True
     )
     user = await users.create_user(world.context, username="anna", custom_fields=filled(15))
@@ -90,7 +91,7 @@ async def test_characters_count_by_their_bytes(world: World) -> None:
 
 async def test_roles_that_make_the_index_of_the_fields_too_large_are_refused(world: World) -> None:
     for number in range(40):
-        await custom_fields.define_custom_field(
+        await definitions.define_custom_field(
             world.context, target=FieldTarget.USER, key=f"b{number}", type=FieldType.TEXT
         )
     user = await users.create_user(

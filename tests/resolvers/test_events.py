@@ -11,15 +11,15 @@ from resolvers import events, visitors
 from resolvers.context import Context
 from storage import roles
 from storage import visitors as stored_visitors
-from storage.database import new_id
 from storage.errors import CursorExpired, InvalidCursor
 from storage.facts import AnyFact, VisitorSaved
-from storage.filters import EVERYTHING
-from storage.positions import event_cursor, event_sequence
+from storage.filters.expressions import EVERYTHING
+from storage.mongo.connection import new_id
+from storage.mongo.cursors import event_cursor, event_sequence
 from storage.records import Role, Visitor
-from storage.transactions import Transaction
+from storage.transactions.transaction import Transaction
 from tests.resolvers.processes import Both, happen, two_processes
-from tests.storage.changes import outbox_is_empty
+from tests.storage.support import outbox_is_empty
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def test_subscription_skips_what_does_not_match(both: Both) -> None:
     here, elsewhere = both
     async with aclosing(await events.subscribe(here, types=("ROOM_STARTED", "VISITOR_SAVED"))) as facts:
         head = await here.storage.log.head()
-        await elsewhere.storage.changes.run(_role)
+        await elsewhere.storage.transactions.run(_role)
         await happen(elsewhere, 1)
 
         assert await read(facts, 1) == [head + 2]
@@ -78,7 +78,7 @@ async def test_cursor_of_nothing_is_refused(both: Both, text: str) -> None:
 async def test_cursor_that_this_process_has_not_heard_of_yet_is_good(both: Both) -> None:
     """The client may have it from a process that is further; after a failover, even the database may be behind."""
     here, elsewhere = both
-    here.storage.feed.offer = lambda facts: None  # type: ignore[method-assign]
+    here.storage.feed.publish = lambda facts: None  # type: ignore[method-assign]
     (sequence,) = await happen(elsewhere, 1)
     here.storage.feed.head = 0
     here.storage.log.head = _behind  # type: ignore[method-assign]

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from resolvers.field_values import FieldAssignment
+from resolvers.custom_fields.values import FieldAssignment
 from resolvers.fingerprints import fingerprint
 from storage.records import Record
 

@@ -5,12 +5,12 @@ import pytest
 from typing_extensions import override
 
 from resolvers import messages
-from storage.clock import Clock
 from storage.errors import Forbidden, Invalid, NotFound, RoomClosed
 from storage.facts import MessageSent
+from storage.mongo.clock import Clock
 from storage.records import Actor, ActorType
 from tests.resolvers.refusals import refused, scoped
-from tests.resolvers.worlds import APP, World
+from tests.resolvers.world import APP, World
 
 
 class Behind(Clock):

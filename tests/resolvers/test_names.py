@@ -7,11 +7,13 @@ from functools import partial
 import msgspec
 import pytest
 
-from resolvers import agents, apps, consumers, custom_fields, departments, events, names, roles, rooms, users, visitors
+from resolvers import agents, apps, departments, events, names, roles, rooms, users, visitors
+from resolvers.consumers import consumers
+from resolvers.custom_fields import definitions
 from storage.errors import Invalid, UnknownRole, UsernameTaken
-from storage.filters import AttributeCondition, Operator
+from storage.filters.expressions import AttributeCondition, Operator
 from storage.records import FieldTarget, FieldType, User
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 COMPOSED, DECOMPOSED = "jos\u00e9", "jose\u0301"
 REFUSED = {
@@ -44,7 +46,7 @@ async def test_invisible_bidirectional_and_control_characters_are_refused_in_eve
         "source": partial(rooms.start_room, context, visitor_token="v", source=name),
         "tags": partial(rooms.start_room, context, visitor_token="v", tags=["fine", name]),
         "label": partial(
-            custom_fields.define_custom_field,
+            definitions.define_custom_field,
             context,
             target=FieldTarget.USER,
             key="key",
@@ -52,7 +54,7 @@ async def test_invisible_bidirectional_and_control_characters_are_refused_in_eve
             label=name,
         ),
         "options": partial(
-            custom_fields.define_custom_field,
+            definitions.define_custom_field,
             context,
             target=FieldTarget.USER,
             key="key",

@@ -9,12 +9,12 @@ import pytest
 
 from resolvers import rooms, users, visitors
 from resolvers.context import Context
-from resolvers.operations import Change, Mutation, mutation, query
+from resolvers.operations import Mutation, MutationContext, mutation, query
 from storage.errors import IdempotencyMismatch, NotFound, UsernameTaken
 from storage.facts import AnyFact
 from storage.records import Actor, ActorType, UserType
 from tests.resolvers.processes import Both, two_processes
-from tests.storage.changes import KilledAppender, read_as_the_index_goes, with_passing_index
+from tests.storage.support import KilledAppender, read_as_the_index_goes, with_passing_index
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def test_mutation_whose_process_died_before_it_answered_took_effect_once(b
     dying, living = both
     head = await living.storage.log.head()
     storage = dying.storage
-    storage.changes._appender = KilledAppender(storage.database, storage.feed.offer)
+    storage.transactions._appender = KilledAppender(storage.database, storage.feed.publish)
     await visitors.save_visitor(dying.mutation("m"), token="v", name="Ada")
 
     again = await visitors.save_visitor(living.mutation("m"), token="v", name="Ada")
@@ -185,7 +185,7 @@ async def test_mutation_is_repeated_to_a_version_that_takes_one_more_argument(bo
 
 def _before() -> Mutation[..., str]:
     @mutation()
-    async def act(change: Change, *, name: str) -> str:
+    async def act(change: MutationContext, *, name: str) -> str:
         return name
 
     return act
@@ -193,7 +193,7 @@ def _before() -> Mutation[..., str]:
 
 def _after() -> Mutation[..., str]:
     @mutation()
-    async def act(change: Change, *, name: str, added: str | None = None) -> str:
+    async def act(change: MutationContext, *, name: str, added: str | None = None) -> str:
         return f"again {name}"
 
     return act

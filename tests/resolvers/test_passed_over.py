@@ -7,7 +7,7 @@ import pytest
 
 from resolvers import agents, departments, rooms
 from storage.records import AgentStatus, Room, RoomStatus, RoutingMethod, User
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 LEAST_LOADED, MANUAL, EXTERNAL = RoutingMethod.LEAST_LOADED, RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
 
@@ -21,7 +21,7 @@ async def given_up(world: World, **given: Any) -> Room:
 async def test_a_room_waits_when_nobody_is_there_but_the_agent_that_it_was_taken_from(world: World) -> None:
     anna = await world.agent("anna")
     room = await given_up(world)
-    await world.settle()
+    await world.await_routing()
 
     assert (room.status, room.passed_over_id) == (RoomStatus.QUEUED, anna.id)
     assert await world.served_by(room) is None
@@ -59,7 +59,7 @@ async def test_nothing_that_moves_the_queue_gives_it_back_to_the_agent(world: Wo
     room = await given_up(world)
 
     await LATER[later](world, anna)
-    await world.settle()
+    await world.await_routing()
 
     assert await world.served_by(room) is None
     assert (await world.room(room)).passed_over_id == anna.id
@@ -70,7 +70,7 @@ async def test_no_other_process_gives_it_back_to_the_agent(world: World, other: 
     room = await given_up(world)
 
     await other.department("Sales", MANUAL)
-    await other.settle()
+    await other.await_routing()
 
     assert await world.served_by(room) is None
 
@@ -80,7 +80,7 @@ async def test_another_agent_who_comes_gets_it(world: World) -> None:
     room = await given_up(world)
 
     await world.agent("bert")
-    await world.settle()
+    await world.await_routing()
 
     assert await world.served_by(room) == "bert"
     assert (await world.room(room)).passed_over_id is None
@@ -90,7 +90,7 @@ async def test_when_another_agent_has_served_it_the_first_is_offered_it_again(wo
     await world.agent("anna")
     room = await given_up(world)
     bert = await world.agent("bert")
-    await world.settle()
+    await world.await_routing()
 
     after = await rooms.unassign_agent(world.context, room_id=room.id)
 
@@ -116,7 +116,7 @@ async def test_the_agent_can_still_be_given_the_room_and_is_passed_over_when_it_
     assert (await world.room(room)).passed_over_id == anna.id  # nobody else has served it
 
     await rooms.unassign_agent(world.context, room_id=room.id)
-    await world.settle()
+    await world.await_routing()
 
     assert await world.served_by(room) is None
 
@@ -127,7 +127,7 @@ async def test_a_transfer_to_a_department_does_not_give_it_back_to_the_agent(wor
     room = await given_up(world)
 
     moved = await rooms.transfer_room(world.context, room_id=room.id, to_department_id=sales.id)
-    await world.settle()
+    await world.await_routing()
 
     assert (moved.status, moved.passed_over_id) == (RoomStatus.QUEUED, anna.id)
     assert await world.served_by(room) is None
@@ -142,7 +142,7 @@ async def test_the_agent_is_passed_over_also_where_others_decide(world: World, m
     await rooms.unassign_agent(world.context, room_id=room.id)
 
     await departments.update_department(world.context, department_id=sales.id, routing=LEAST_LOADED)
-    await world.settle()
+    await world.await_routing()
 
     assert await world.served_by(room) is None
 
@@ -169,7 +169,7 @@ async def test_rooms_that_pass_over_the_only_agent_hold_up_nobody_behind_them(wo
         agent_id=(await agents.list_agents(world.context)).items[0].id,
         department_ids=[manual.id],
     )
-    await world.settle()
+    await world.await_routing()
     assert await world.served_by(behind) == "anna"
 
     new = await world.start()
@@ -183,7 +183,7 @@ async def test_a_room_that_starts_does_not_overtake_one_that_the_agent_may_be_of
     waiting = await world.start()
 
     await rooms.close_room(world.context, room_id=served.id)
-    await world.settle()
+    await world.await_routing()
 
     assert await world.served_by(waiting) == "anna"
     assert (await world.profile(anna)).open_room_count == 1

@@ -7,17 +7,18 @@ from datetime import timedelta
 
 import pytest
 
-from resolvers import access, rooms, sessions, users
+from resolvers import rooms, sessions, users
+from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.presence import PresenceEnds
 from storage import tokens
-from storage.attributes import routable
 from storage.errors import Invalid, Unauthenticated
 from storage.facts import UserPresenceChanged
+from storage.filters.attributes import is_routable
 from storage.records import SYSTEM, Presence, User
-from storage.transactions import Transaction
+from storage.transactions.transaction import Transaction
 from tests.resolvers.refusals import kinds, refused
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 PASSWORD = "correct horse battery"
 ONLINE, AWAY, OFFLINE = Presence.ONLINE, Presence.AWAY, Presence.OFFLINE
@@ -32,7 +33,7 @@ async def agent(world: World, username: str = "anna") -> User:
 async def logged_in(world: World, user: User) -> Context:
     """What the user does in a session of its own that begins now."""
     session = await sessions.login(world.context, username=user.username, password=PASSWORD)
-    caller = await access.caller_of(world.services.storage, tokens.digest(session.token))
+    caller = await access.load_caller(world.services.storage, tokens.digest(session.token))
     return replace(world.context, caller=caller)
 
 
@@ -71,7 +72,7 @@ async def test_who_logs_out_is_offline_and_gets_no_rooms(world: World) -> None:
     await sessions.logout(session)
 
     after = await world.user(anna)
-    assert (after.presence, routable(after)) == (OFFLINE, False)
+    assert (after.presence, is_routable(after)) == (OFFLINE, False)
     (fact,) = await world.facts(head)
     assert isinstance(fact, UserPresenceChanged)
     assert (fact.user.presence, fact.actor.id) == (OFFLINE, anna.id)
@@ -284,10 +285,10 @@ async def test_what_ran_out_while_no_process_was_there_ends_when_one_is_and_once
     async def run_out(tx: Transaction) -> None:
         past = tx.now - timedelta(seconds=1)
         await tx.collection("users").update_many(
-            {}, {"$set": {"presenceUntil": past, "presenceDue": past}}, session=await tx.writing()
+            {}, {"$set": {"presenceUntil": past, "presenceDue": past}}, session=await tx.write_session()
         )
 
-    await world.services.storage.changes.run(run_out)
+    await world.services.storage.transactions.run(run_out)
     await asyncio.gather(*(PresenceEnds(one.services.storage).run() for one in (world, other, world, other)))
 
     assert [await presence_of(world, one) for one in everybody] == [OFFLINE] * 3

@@ -7,18 +7,20 @@ from datetime import timedelta
 
 import pytest
 
-from resolvers import consumers, custom_fields, events, lags, rooms, visitors
+from resolvers import consumer_lag, events, rooms, visitors
+from resolvers.consumers import consumers
+from resolvers.consumers.leases import ConsumerLease
 from resolvers.context import Context
-from resolvers.field_values import FieldAssignment
-from resolvers.holds import Lease
+from resolvers.custom_fields import definitions
+from resolvers.custom_fields.values import FieldAssignment
 from storage import consumers as stored
 from storage.facts import AnyFact
-from storage.filters import FieldCondition, Operator
-from storage.interests import Waiter
-from storage.positions import event_cursor
+from storage.filters.expressions import FieldCondition, Operator
+from storage.log.subscription_index import Waiter
+from storage.mongo.cursors import event_cursor
 from storage.records import FieldTarget, FieldType
 from tests.resolvers.processes import Both, happen, read, status, two_processes
-from tests.storage.changes import outbox_is_empty, until
+from tests.storage.support import outbox_is_empty, until
 
 STARTED = ["ROOM_STARTED"]
 
@@ -62,7 +64,7 @@ async def start_room(context: Context, subject: str) -> int:
 
 
 async def define_subject(context: Context) -> None:
-    await custom_fields.define_custom_field(context, target=FieldTarget.ROOM, key="subject", type=FieldType.TEXT)
+    await definitions.define_custom_field(context, target=FieldTarget.ROOM, key="subject", type=FieldType.TEXT)
 
 
 async def test_quiet_consumer_moves_on_while_it_is_connected(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +74,7 @@ async def test_quiet_consumer_moves_on_while_it_is_connected(both: Both, monkeyp
         for _ in range(2):
             happened = await happen(elsewhere, 5)
             await moved_to(elsewhere, happened[-1])
-            assert await lags.count(elsewhere, await status(elsewhere)) == 0
+            assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 0
 
 
 async def test_quiet_consumer_moves_on_when_it_ends_and_is_not_expired_afterwards(both: Both) -> None:
@@ -105,7 +107,7 @@ async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(
         await consumers.ack_events(context, consumer="c", cursor=event_cursor(first))
         await asyncio.sleep(stored.LEASE_SECONDS)
         assert (await status(context)).acked_cursor == event_cursor(first)
-        assert await lags.count(context, await status(context)) == 1
+        assert await consumer_lag.count(context, await status(context)) == 1
 
         await consumers.ack_events(context, consumer="c", cursor=event_cursor(second))
         await moved_to(context, happened[-1])
@@ -127,8 +129,8 @@ async def test_connection_that_has_lost_the_consumer_moves_nothing(both: Both) -
         before = (await status(context)).acked_cursor
 
         sent_and_passed = {"sent": 0, "passed": happened[-1]}
-        assert not await stored.renew(reader, owner, "c", connection_id="this", **sent_and_passed)
-        await stored.release(reader, owner, "c", connection_id="this", **sent_and_passed)
+        assert not await stored.renew_lease(reader, owner, "c", connection_id="this", **sent_and_passed)
+        await stored.release_lease(reader, owner, "c", connection_id="this", **sent_and_passed)
 
     assert (await status(context)).acked_cursor == before
 
@@ -142,19 +144,19 @@ async def test_lag_counts_by_the_filter_of_the_last_subscription(both: Both) -> 
 
     await happen(context, 5)
     await start_room(context, "other")
-    assert await lags.count(elsewhere, await status(elsewhere)) == 0
+    assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 0
     starts = [await start_room(context, "vip") for _ in range(3)]
-    assert await lags.count(elsewhere, await status(elsewhere)) == 3
+    assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 3
     await consumers.ack_events(elsewhere, consumer="c", cursor=event_cursor(starts[1]))
-    assert await lags.count(elsewhere, await status(elsewhere)) == 1
+    assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 1
 
     async with listening(context, types=STARTED):
-        assert await lags.count(elsewhere, await status(elsewhere)) == 1
-    (definition,) = await custom_fields.list_definitions(context, target=FieldTarget.ROOM)
+        assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 1
+    (definition,) = await definitions.list_definitions(context, target=FieldTarget.ROOM)
     async with listening(context, types=STARTED, where=vip):
         pass
-    await custom_fields.remove_custom_field(context, id=definition.id)
-    assert await lags.count(context, await status(context)) == 1
+    await definitions.remove_custom_field(context, id=definition.id)
+    assert await consumer_lag.count(context, await status(context)) == 1
 
 
 def test_woken_waiter_has_not_passed_what_woke_it() -> None:
@@ -162,7 +164,7 @@ def test_woken_waiter_has_not_passed_what_woke_it() -> None:
         head = 20
 
     async def run() -> None:
-        lease = Lease("c", 10)
+        lease = ConsumerLease("c", 10)
         assert lease.passed(AtTwenty()) == 10  # type: ignore[arg-type]
         lease.waiter = Waiter(10, frozenset())
         assert lease.passed(AtTwenty()) == 20  # type: ignore[arg-type]

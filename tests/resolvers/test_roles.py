@@ -7,7 +7,7 @@ from storage.errors import Duplicate, Forbidden, Invalid, NotFound, UnknownRole
 from storage.facts import RoleCreated, UserRolesChanged
 from storage.records import User, UserType
 from tests.resolvers.refusals import refused, scoped
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 
 async def user_with(world: World, *names: str) -> User:

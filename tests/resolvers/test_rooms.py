@@ -9,8 +9,8 @@ import pytest
 
 from resolvers import rooms
 from storage.records import AgentStatus, Presence, RoomStatus, RoutingMethod
-from storage.turns import Turn
-from tests.resolvers.worlds import APP, World
+from storage.transactions.keyed_locks import LockKey
+from tests.resolvers.world import APP, World
 
 LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN
 MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
@@ -45,7 +45,7 @@ async def test_a_new_room_waits_when_others_decide_who_serves_it(world: World, m
     await world.agent("anna", departments=[department])
 
     room = await world.start(department)
-    await world.settle()
+    await world.await_routing()
 
     assert (await world.room(room)).status is RoomStatus.QUEUED
     assert await world.story(room) == ["ROOM_STARTED", "ROOM_QUEUED"]
@@ -126,9 +126,9 @@ async def test_only_routable_agents_get_rooms(
 
 async def test_an_agent_that_is_changed_otherwise_meanwhile_is_not_overlooked(world: World) -> None:
     anna = await world.agent("anna", max_rooms=1)
-    turns = world.services.storage.changes.turns
+    turns = world.services.storage.transactions.locks
 
-    async with turns.hold(Turn("user", anna.id), deadline=float("inf")):
+    async with turns.lock(LockKey("user", anna.id), deadline=float("inf")):
         starting = asyncio.create_task(world.start())
         await world.visitor("who comes meanwhile")  # as many round trips as it takes to find an agent, and more
 

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from resolvers import agents, departments, messages, roles, rooms, users
-from resolvers.routing import AUTOMATIC
+from resolvers.routing.policy import AUTOMATIC
 from server.app import start_services
 from server.settings import Settings
 from storage import departments as stored_departments
 from storage import rooms as stored_rooms
 from storage.errors import SwitchboardError
 from storage.facts import AgentAssigned, AgentUnassigned, AnyFact, AssignmentCause, RoomClosed
+from storage.mongo.reader import Reader
 from storage.records import (
     AgentStatus,
     Department,
@@ -31,11 +32,10 @@ from storage.records import (
     RoutingMethod,
     User,
 )
-from storage.transactions import Reader
 from tests.histories import verify_history
 from tests.resolvers.conftest import empty_world
-from tests.resolvers.mirrors import Mirror
-from tests.resolvers.worlds import World
+from tests.resolvers.replica import Mirror
+from tests.resolvers.world import World
 
 STEPS_OF_ONE_RUN = 40
 STEPS = int(os.environ.get("SOAK_STEPS", "240"))
@@ -247,7 +247,7 @@ class Machine(RuleBasedStateMachine):
 
     async def _verify(self) -> None:
         world = self.deployment.world
-        await world.settle()
+        await world.await_routing()
         facts = await world.facts()
         for fact in facts:
             if fact.sequence > self.heard:

@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 
 from resolvers import services
-from storage import leases, maintenance
-from storage.log import Log
-from storage.storage import Storage
+from storage import maintenance
+from storage.log.log import Log
+from storage.runtime import Storage
+from storage.transactions import leases
 from tests.databases import emptied
-from tests.storage.changes import made_up, opened, until
+from tests.storage.support import made_up, opened, until
 
 
 async def test_of_several_processes_one_keeps_the_data_in_order(
@@ -47,12 +48,12 @@ async def _reached(busy: list[Log], count: int) -> bool:
 async def test_lease_of_a_process_that_died_goes_to_another(mongodb_uri: str) -> None:
     name = emptied(mongodb_uri, "test-services")
     async with Storage.open(mongodb_uri, name) as storage:
-        assert await leases.hold(storage.database, "work", holder="dead", seconds=0.2)
-        assert not await leases.hold(storage.database, "work", holder="living", seconds=60)
+        assert await leases.acquire(storage.database, "work", owner="dead", seconds=0.2)
+        assert not await leases.acquire(storage.database, "work", owner="living", seconds=60)
 
-        await until(lambda: leases.hold(storage.database, "work", holder="living", seconds=60))
+        await until(lambda: leases.acquire(storage.database, "work", owner="living", seconds=60))
 
-        assert not await leases.hold(storage.database, "work", holder="dead", seconds=60)
+        assert not await leases.acquire(storage.database, "work", owner="dead", seconds=60)
 
 
 async def test_facts_older_than_the_retention_are_forgotten_in_the_background(

@@ -7,13 +7,14 @@ from dataclasses import replace
 import argon2
 import pytest
 
-from resolvers import access, passwords, sessions, users
-from resolvers.hash_queue import AT_ONCE, WAITING, HashQueue, Lane
-from resolvers.sign_ins import SignIns
+from resolvers import sessions, users
+from resolvers.auth import access, passwords
+from resolvers.auth.hash_queue import AT_ONCE, WAITING, HashQueue, Lane
+from resolvers.auth.login_throttle import LoginThrottle
 from storage import tokens
 from storage.errors import Invalid, RateLimited, Unauthenticated, Unavailable
-from storage.transactions import Reader
-from tests.resolvers.worlds import World
+from storage.mongo.reader import Reader
+from tests.resolvers.world import World
 
 OLD, NEW = "correct horse battery", "another horse battery"
 
@@ -31,15 +32,15 @@ async def test_login_and_a_new_password_do_not_both_come_true(world: World, monk
     with pytest.raises(Unauthenticated):
         await sessions.login(world.context, username="anna", password=OLD)
 
-    assert await tokens.list_of(world.context.reader, user.id) == []
+    assert await tokens.list_by_holder(world.context.reader, user.id) == []
 
 
 async def test_session_begun_while_a_user_was_deactivated_does_not_come_back(world: World) -> None:
     user = await users.create_user(world.context, username="berta", password=OLD)
     session = await sessions.login(world.context, username="berta", password=OLD)
-    kept = await tokens.list_of(world.context.reader, user.id)
+    kept = await tokens.list_by_holder(world.context.reader, user.id)
     await users.set_user_active(world.context, user_id=user.id, active=False)
-    await world.services.storage.changes.run(lambda tx: tokens.insert(tx, kept[0]))
+    await world.services.storage.transactions.run(lambda tx: tokens.insert(tx, kept[0]))
 
     await users.set_user_active(world.context, user_id=user.id, active=True)
 
@@ -49,7 +50,7 @@ async def test_session_begun_while_a_user_was_deactivated_does_not_come_back(wor
 async def test_too_many_failures_are_rate_limited_also_with_the_right_password(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.services, "sign_ins", SignIns(2))
+    monkeypatch.setattr(world.services, "login_throttle", LoginThrottle(2))
     await users.create_user(world.context, username="clara", password=OLD)
     for _ in range(2):
         with pytest.raises(Unauthenticated):
@@ -64,13 +65,13 @@ async def test_too_many_failures_are_rate_limited_also_with_the_right_password(
 def test_whoever_does_not_exist_is_verified_at_the_same_cost() -> None:
     hasher = argon2.PasswordHasher()
 
-    assert argon2.extract_parameters(passwords._NOBODY) == argon2.extract_parameters(hasher.hash("x"))
+    assert argon2.extract_parameters(passwords._DUMMY_HASH) == argon2.extract_parameters(hasher.hash("x"))
     with pytest.raises(argon2.exceptions.VerifyMismatchError):
-        hasher.verify(passwords._NOBODY, "x")
+        hasher.verify(passwords._DUMMY_HASH, "x")
 
 
 async def test_failing_database_is_not_a_wrong_password(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.services, "sign_ins", SignIns(1))
+    monkeypatch.setattr(world.services, "login_throttle", LoginThrottle(1))
     await users.create_user(world.context, username="dora", password=OLD)
 
     async def fail(reader: Reader, user_id: str) -> str | None:
@@ -88,7 +89,7 @@ async def test_failing_database_is_not_a_wrong_password(world: World, monkeypatc
 async def test_two_hundred_wrong_passwords_from_new_addresses_keep_nobody_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world.services, "sign_ins", SignIns())
+    monkeypatch.setattr(world.services, "login_throttle", LoginThrottle())
     await users.create_user(world.context, username="emma", password=OLD)
     await users.create_user(world.context, username="fritz", password=OLD)
     matches = passwords._matches

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from resolvers import access, sessions, users
+from resolvers import sessions, users
+from resolvers.auth import access
 from storage import passwords, tokens
 from storage.errors import Forbidden, Unauthenticated
 from storage.records import Presence, User, UserType
 from tests.resolvers.refusals import kinds, refused, scoped
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 
 async def create(world: World, username: str, **given: Any) -> User:
@@ -25,7 +26,7 @@ async def test_a_new_password_ends_the_sessions_of_the_old_one(world: World) -> 
     await users.update_user(world.context, user_id=user.id, password="second password")
 
     assert kinds(await world.facts(head)) == ["USER_UPDATED"]
-    assert await tokens.list_of(world.context.reader, user.id) == []
+    assert await tokens.list_by_holder(world.context.reader, user.id) == []
     assert (await access.authenticate(world.services.storage, session.token)).actor is None
     with pytest.raises(Unauthenticated):
         await sessions.login(world.context, username="anna", password="first password")
@@ -73,7 +74,7 @@ async def test_a_deactivated_user_is_told_of_and_signed_out(world: World) -> Non
     head = await world.head()
 
     off = await users.set_user_active(world.context, user_id=user.id, active=False)
-    signed_in = await tokens.list_of(world.context.reader, user.id)
+    signed_in = await tokens.list_by_holder(world.context.reader, user.id)
     on = await users.set_user_active(world.context, user_id=user.id, active=True)
 
     assert (off.active, on.active, signed_in) == (False, True, [])

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from resolvers import agents, roles, users
-from resolvers.custom_fields import FieldRef, define_custom_field
+from resolvers.custom_fields.definitions import FieldRef, define_custom_field
 from storage.errors import (
     Duplicate,
     FieldRequired,
@@ -19,7 +19,7 @@ from storage.errors import (
 from storage.facts import UserCreated, UserUpdated
 from storage.records import FieldDefinition, FieldTarget, FieldType, Presence, User, UserType
 from tests.resolvers.refusals import refused, scoped, values
-from tests.resolvers.worlds import APP, World
+from tests.resolvers.world import APP, World
 
 
 async def create(world: World, username: str, **given: Any) -> User:
@@ -344,7 +344,7 @@ async def test_reading_and_writing_ask_for_their_scopes(world: World) -> None:
     async with refused(world, Forbidden, message.format("read"), scope="users:read"):
         await users.list_users(scoped(world, "users:write"))
     async with refused(world, Forbidden, message.format("read"), scope="users:read"):
-        await agents.list_agents_of(scoped(world, "rooms:read"), ["somewhere"])
+        await agents.list_agents_by_department(scoped(world, "rooms:read"), ["somewhere"])
     async with refused(world, Forbidden, message.format("write"), scope="users:write"):
         await users.create_user(scoped(world, "users:read"), username="anna", type=UserType.USER)
     async with refused(world, Forbidden, message.format("read"), scope="users:read"):

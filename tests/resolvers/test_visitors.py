@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from resolvers import visitors
-from resolvers.custom_fields import FieldRef, define_custom_field
+from resolvers.custom_fields.definitions import FieldRef, define_custom_field
 from storage.errors import (
     Duplicate,
     FieldRequired,
@@ -16,7 +16,7 @@ from storage.errors import (
 from storage.facts import VisitorSaved
 from storage.records import FieldTarget, FieldType
 from tests.resolvers.refusals import kinds, refused, scoped, values
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 
 async def define(world: World, key: str, type: FieldType = FieldType.TEXT, **given: Any) -> None:

@@ -17,7 +17,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 
-from schema.docstrings import unwrapped
+from schema.base.docstrings import unwrapped
 from schema.schema import schema
 
 

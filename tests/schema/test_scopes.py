@@ -21,11 +21,11 @@ from graphql import (
 )
 from strawberry.types import ExecutionResult
 
-from resolvers import access
-from resolvers.access import ANONYMOUS, NOBODY, Caller
+from resolvers.auth import access
+from resolvers.auth.access import ANONYMOUS, INVALID_TOKEN_CALLER, Caller
 from resolvers.context import Context
-from schema.context import RequestContext
-from schema.fields import NeedsScopes
+from schema.base.fields import NeedsScopes
+from schema.execution.context import RequestContext
 from schema.schema import schema
 from storage.records import Actor, ActorType
 
@@ -104,7 +104,7 @@ def test_scopes_of_the_contract_are_all_there_are() -> None:
 async def test_without_a_token_everything_but_what_is_open_is_unauthenticated(root: str, name: str) -> None:
     expected = "INTERNAL" if f"{root}.{name}" in OPEN else "UNAUTHENTICATED"  # without services login gets no further
 
-    for caller in (ANONYMOUS, NOBODY):
+    for caller in (ANONYMOUS, INVALID_TOKEN_CALLER):
         assert [error["extensions"]["code"] for error in await refusals(root, name, caller)] == [expected]
 
 

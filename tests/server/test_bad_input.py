@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from storage.database import COLLECTIONS
+from storage.mongo.connection import COLLECTIONS
 from tests.conftest import ADMIN_TOKEN
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}

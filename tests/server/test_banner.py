@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from server.serving import banner
+from server.process.run import banner
 from server.settings import Settings
 
 

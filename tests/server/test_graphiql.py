@@ -4,9 +4,9 @@ from pathlib import Path
 from graphql import parse, validate
 
 from schema.schema import schema
-from server import graphql
+from server.graphql import endpoint
 
-PAGE = Path(graphql.GRAPHIQL).read_text(encoding="utf-8")
+PAGE = Path(endpoint.GRAPHIQL).read_text(encoding="utf-8")
 
 
 def test_example_is_valid_against_the_schema() -> None:

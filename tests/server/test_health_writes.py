@@ -10,7 +10,7 @@ from pymongo import MongoClient
 from server import app
 from server.app import start_services
 from server.settings import Settings
-from storage.mongod import EmbeddedMongod
+from storage.embedded.replica_set import EmbeddedReplicaSet
 from tests.conftest import served
 
 
@@ -18,7 +18,7 @@ async def test_a_locked_database_is_not_ready_until_it_is_unlocked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "WRITE_SECONDS", 1.0)
-    with EmbeddedMongod(tmp_path, cache_gb=0.25) as mongod, MongoClient[dict[str, object]](mongod.uri) as client:
+    with EmbeddedReplicaSet(tmp_path, cache_gb=0.25) as mongod, MongoClient[dict[str, object]](mongod.uri) as client:
         async with (
             start_services(mongod.uri, Settings()) as (services, _),
             served(services) as url,

@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from resolvers import users
+from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.context import Services
-from resolvers.sign_ins import SignIns
 from server.settings import Settings
 from tests.conftest import ADMIN_TOKEN, served
-from tests.resolvers.worlds import World
-from tests.schema.test_limits import BOMB
-from tests.server.test_grants import execute
+from tests.resolvers.world import World
+from tests.schema.execution.test_cost_limits import BOMB
+from tests.server.auth.test_revocation import execute
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 
@@ -274,7 +274,7 @@ async def test_batching_attacks_by_aliases_are_bounded(shared_url: str) -> None:
 
 
 async def test_batching_attacks_on_passwords_are_throttled_within_one_request(services: Services, url: str) -> None:
-    services.sign_ins = SignIns(3)
+    services.login_throttle = LoginThrottle(3)
     create = 'mutation { createUser(input: {username: "victim", password: "the right one"}) { user { id } } }'
     await execute(url, create)
     guesses = ["guess one", "guess two", "guess three", "guess four", "the right one"]
@@ -334,7 +334,7 @@ async def test_secure_configurations_errors_say_nothing_of_the_inside(
     def broken(*_: object) -> None:
         raise RuntimeError("a secret of the inside")
 
-    monkeypatch.setattr("resolvers.access.require", broken)
+    monkeypatch.setattr("resolvers.auth.access.require", broken)
 
     (error,) = (await ask(shared_url, "{ roles { id } }"))["errors"]
 

@@ -16,14 +16,14 @@ from typing_extensions import override
 
 from resolvers import agents, apps, messages, rooms
 from resolvers.context import Services
-from resolvers.custom_fields import define_custom_field
+from resolvers.custom_fields.definitions import define_custom_field
 from storage import tokens
-from storage.feed import CHUNK
+from storage.log.feed import CHUNK_SIZE
 from storage.records import FieldTarget, FieldType, RoutingMethod
-from storage.storage import Storage
+from storage.runtime import Storage
 from tests.conftest import ADMIN_TOKEN, served
 from tests.resolvers.refusals import values
-from tests.resolvers.worlds import World
+from tests.resolvers.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -47,7 +47,7 @@ class RoundTrips(CommandListener):
         collection = str(command.get("collection", command.get(name)))
         if collection in WATCHED and (name == "getMore" or "$changeStream" in str(command.get("pipeline"))):
             return
-        if collection == "log" and command.get("limit") == CHUNK:  # the feed's own way of reading
+        if collection == "log" and command.get("limit") == CHUNK_SIZE:  # the feed's own way of reading
             return
         if collection not in ASIDE and name not in ("ping", "endSessions"):
             self.seen.append(f"{name} {collection}")
@@ -87,7 +87,7 @@ async def crowd(mongodb_uri: str) -> AsyncIterator[Crowd]:
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(Storage.open(mongodb_uri, "test-round-trips", listeners=[trips]))
         await apps.ensure_admin(storage, ADMIN_TOKEN)
-        services = Services(storage=storage, made_up_tokens=frozenset({tokens.digest(ADMIN_TOKEN)}))
+        services = Services(storage=storage, configured_tokens=frozenset({tokens.digest(ADMIN_TOKEN)}))
         await _populate(World(services))
         crowd = Crowd(await stack.enter_async_context(served(services)), trips)
         stack.push_async_callback(crowd.close)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from schema.limits import Limits
-from server.graphql import limits_of
-from server.settings import LogLevel, SettingError, Settings, catalogue, read_settings, unknown_variables
+from schema.execution.cost_limits import Limits
+from server.graphql.endpoint import limits_of
+from server.settings import LogLevel, SettingError, Settings, list_settings, read_settings, unknown_variables
 from storage.records import RoutingMethod
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
@@ -146,7 +146,7 @@ def test_reference_page_lists_every_setting_as_it_is() -> None:
 
     assert rows == [
         f"| `{entry.variable}` | {f'`{entry.default}`' if entry.default else ''} | {entry.expected} | {entry.meaning} |"
-        for entry in catalogue()
+        for entry in list_settings()
     ]
 
 

@@ -10,8 +10,8 @@ import pytest_asyncio
 from websockets.asyncio.client import ClientConnection
 
 from tests.conftest import ADMIN_TOKEN
-from tests.server.test_grants import execute
-from tests.server.test_websockets import connected, receive, send
+from tests.server.auth.test_revocation import execute
+from tests.server.graphql.test_transport_ws import connected, receive, send
 
 USER = """mutation($name: String!, $roles: [String!]) {
     createUser(input: {username: $name, password: $name, roles: $roles}) { user { id } } }"""

@@ -7,9 +7,9 @@ import pytest
 from pymongo import MongoClient
 
 from storage import users
-from storage.database import Database
-from storage.indexes import RETIRED, ensure
-from storage.transactions import Reader
+from storage.mongo.connection import Database
+from storage.mongo.indexes import RETIRED, ensure
+from storage.mongo.reader import Reader
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 

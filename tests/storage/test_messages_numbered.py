@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from storage.database import Document
-from storage.storage import Storage
+from storage.mongo.connection import Document
+from storage.runtime import Storage
 from tests.databases import emptied
 
 

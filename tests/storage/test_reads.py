@@ -9,12 +9,12 @@ import pytest
 from motor.frameworks import asyncio as motor_asyncio
 from pymongo.errors import ExecutionTimeout
 
-from storage import counts
-from storage.deadlines import time_limit
 from storage.errors import Unavailable
-from storage.index_use import answers, indexed_parts, is_scan
-from storage.patience import read_patiently
-from storage.storage import Storage
+from storage.mongo import counts
+from storage.mongo.deadlines import time_limit
+from storage.mongo.index_use import answers, indexed_parts, is_scan
+from storage.mongo.retries import with_retries
+from storage.runtime import Storage
 from storage.supervisor import spawn
 from storage.threads import SCAN_THREADS, THREADS, Work, WorkThreads, work
 
@@ -92,7 +92,7 @@ async def test_a_query_is_told_unavailable_at_its_deadline_and_not_tried_again(f
         return await filled.database["messages"].aggregate([{"$match": SLOW}]).to_list(None)
 
     with time_limit(0.2), pytest.raises(Unavailable) as refusal:
-        await read_patiently(filled.database, read)
+        await with_retries(filled.database, read)
 
     assert (attempts, refusal.value.data["retryable"]) == (1, True)
 
@@ -136,7 +136,7 @@ async def test_reads_cannot_occupy_the_threads_of_background_work_and_changes(fi
             await messages.find(SLOW).to_list(None)
 
     reads = [spawn(read(), name="slow read") for _ in range(2 * THREADS[Work.READS])]
-    beats = [spawn(filled.process.beat(), name="beat", kind=kind) for kind in (Work.BACKGROUND, Work.CHANGES)]
+    beats = [spawn(filled.process.send_heartbeat(), name="beat", kind=kind) for kind in (Work.BACKGROUND, Work.CHANGES)]
 
     done, _ = await asyncio.wait(beats, timeout=4)
 

@@ -10,7 +10,7 @@ from pymongo.errors import AutoReconnect
 
 from storage import supervisor
 from storage.supervisor import Supervisor, spawn
-from tests.storage.changes import until
+from tests.storage.support import until
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from storage.deployments import DeploymentError, client_of, settled_uri
+from storage.embedded.preflight import DeploymentError, connect, settled_uri
 from storage.threads import THREADS
 from storage.uris import UnusableURI, redact, settle
 
@@ -67,7 +67,7 @@ def test_an_unescaped_password_is_refused_without_a_piece_of_it(uri: str) -> Non
 @pytest.mark.parametrize("uri", ["mongodb://user:hunter2", "mongodb://user:hunter2@ho st:x/"])
 def test_what_the_driver_says_of_a_uri_quotes_nothing_of_it(uri: str) -> None:
     with pytest.raises(DeploymentError, match="SWITCHBOARD_MONGODB_URI is not a MongoDB URI") as refusal:
-        client_of(uri, 1)
+        connect(uri, 1)
 
     assert "hunter2" not in str(refusal.value)
 

@@ -1,0 +1,48 @@
+"""How many events wait for a consumer: those that are for it and that it has not acknowledged."""
+
+from resolvers.auth import access
+from resolvers.consumers.consumers import ConsumerStatus
+from resolvers.context import Context
+from resolvers.custom_fields.definitions import bind
+from resolvers.events import BATCH, MAX_SCANNED_FACTS, compile_filter, readable_types
+from resolvers.operations import query
+from storage.errors import Invalid
+from storage.facts import FACTS
+from storage.filters.expressions import EVERYTHING
+from storage.mongo.cursors import event_sequence
+from storage.records import FieldTarget
+
+#: Events that are counted at most.
+COUNTED = 1_000_000
+
+
+@query("events:read")
+async def count(context: Context, consumer: ConsumerStatus) -> int:
+    """The events after the acknowledged one that the consumer's last subscription asked for, and may be read.
+
+    Exact as long as SCANNED events need to be looked at; those beyond count by their types alone. So do all of them
+    when the filter names a custom field that is gone by now.
+    """
+    log = context.storage.log
+    acked = event_sequence(consumer.acked_cursor)
+    wanted = readable_types(context.caller, consumer.types)
+    types = None if wanted >= FACTS.keys() else sorted(wanted)
+    of_types = log.query(types, None)
+    by_type = access.visible_rooms(context.caller) == EVERYTHING
+    where = consumer.where
+    try:
+        where = None if where is None else await bind(context.reader, FieldTarget.ROOM, where)
+    except Invalid:
+        where, by_type = None, True
+    counted = 0
+    if where is not None or not by_type:
+        passes = compile_filter(context.caller, wanted, where)
+        scanned = 0
+        while scanned < MAX_SCANNED_FACTS:
+            facts = await log.read(acked, BATCH, query=of_types)
+            counted += sum(passes(fact) for fact in facts)
+            if len(facts) < BATCH:
+                return counted
+            scanned += len(facts)
+            acked = facts[-1].sequence
+    return counted + await log.count({**of_types, "_id": {"$gt": acked}}, COUNTED)

@@ -1,0 +1,1 @@
+"""Consumers: named positions in the event log, each leased by one connection at a time."""

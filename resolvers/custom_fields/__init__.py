@@ -1,0 +1,1 @@
+"""Custom fields: defining them, checking their values and binding filters to them."""

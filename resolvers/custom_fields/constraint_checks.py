@@ -1,0 +1,87 @@
+"""Who stands in the way of a new rule: what is held already, and does not fit a definition that is to be."""
+
+import asyncio
+
+from resolvers.custom_fields import values
+from storage.custom_fields import definitions
+from storage.errors import Duplicate, FieldRequired, InvalidFieldValue, listed, quoted
+from storage.mongo.reader import Reader
+from storage.records import FieldDefinition
+
+#: How many offenders a refusal names.
+MAX_NAMED = 5
+#: How long to look at values that have come already before everybody else has a turn.
+YIELD_SECONDS = 0.003
+
+
+def is_stricter(before: FieldDefinition, after: FieldDefinition) -> bool:
+    """Whether something fits the definition of before and not the one of after, uniqueness apart."""
+    return (after.required and not before.required) or _has_stricter_rules(before, after)
+
+
+async def require_values_fit(reader: Reader, before: FieldDefinition, after: FieldDefinition) -> None:
+    """Raise FieldRequired or InvalidFieldValue, with the first offenders, when there are any.
+
+    All offenders are seen that were written before this began.
+    """
+    if after.required and not before.required:
+        await _require_no_missing(reader, after)
+    if _has_stricter_rules(before, after):
+        await _require_no_invalid(reader, after)
+
+
+def _has_stricter_rules(before: FieldDefinition, after: FieldDefinition) -> bool:
+    pattern = after.pattern if after.pattern != before.pattern else None
+    return pattern is not None or bool(set(before.options) - set(after.options))
+
+
+def noun_of(definition: FieldDefinition) -> str:
+    return f"{definition.target.value.capitalize()}s"
+
+
+async def _require_no_missing(reader: Reader, definition: FieldDefinition) -> None:
+    found = await definitions.without_value(reader, definition, limit=MAX_NAMED + 1)
+    if found:
+        raise FieldRequired(
+            f"{noun_of(definition)} without {quoted(definition.key)} exist, so it cannot be required: "
+            f"{listed(found, MAX_NAMED)}. Give them a value first.",
+            key=definition.key,
+            offenders=found[:MAX_NAMED],
+        )
+
+
+async def require_no_duplicates(reader: Reader, definition: FieldDefinition) -> None:
+    found = await definitions.duplicates(reader, definition, limit=MAX_NAMED)
+    if found:
+        named = "; ".join(f"{quoted(value)} by {listed(ids, 3)}" for value, ids in found)
+        raise Duplicate(
+            f"{quoted(definition.key)} cannot be unique: several {noun_of(definition).lower()} hold the same value: "
+            f"{named}.",
+            key=definition.key,
+            offenders=[holder for _, ids in found for holder in ids][:MAX_NAMED],
+        )
+
+
+async def _require_no_invalid(reader: Reader, definition: FieldDefinition) -> None:
+    found: list[str] = []
+    expected: object = None
+    loop = asyncio.get_running_loop()
+    pause_at = loop.time() + YIELD_SECONDS
+    async for holder, value in definitions.iterate_values(reader, definition):
+        if loop.time() > pause_at:
+            await asyncio.sleep(0)
+            pause_at = loop.time() + YIELD_SECONDS
+        try:
+            values.check(definition, value)
+        except InvalidFieldValue as error:
+            found.append(holder)
+            expected = error.data["expected"]
+        if len(found) > MAX_NAMED:
+            break
+    if found:
+        raise InvalidFieldValue(
+            f"Values of {quoted(definition.key)} that are held already break the new rule: {listed(found, MAX_NAMED)}.",
+            key=definition.key,
+            expected=str(expected),
+            offenders=found[:MAX_NAMED],
+        )

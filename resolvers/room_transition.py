@@ -1,0 +1,216 @@
+"""The life of a room, step by step: what each step makes of it and which fact tells of it. No input and no output.
+
+    QUEUED --assigned--> ASSIGNED --held--> ON_HOLD --resumed--> ASSIGNED
+    ASSIGNED, ON_HOLD --unassigned--> QUEUED
+    any of them --closed--> CLOSED
+
+Which steps an operation takes, and whether it may, is decided in rooms.py; this keeps status, revision, times and
+snapshots consistent, whatever the sequence.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Self
+
+import msgspec
+
+from storage.facts import (
+    AgentAssigned,
+    AgentUnassigned,
+    AssignmentCause,
+    MessageSent,
+    RoomBefore,
+    RoomClosed,
+    RoomFact,
+    RoomHeld,
+    RoomQueued,
+    RoomResumed,
+    RoomStarted,
+    RoomTransferred,
+    RoomUpdated,
+)
+from storage.records import (
+    SYSTEM,
+    Actor,
+    Department,
+    FieldValue,
+    Message,
+    Room,
+    RoomSnapshot,
+    RoomStatus,
+    User,
+)
+from storage.transactions.transaction import Transaction
+
+replace = msgspec.structs.replace
+
+
+class RoomTransition:
+    """What becomes of one room in one change: the room as it was, as it is after the steps so far, and their facts."""
+
+    def __init__(self, tx: Transaction, snapshot: RoomSnapshot) -> None:
+        self._moment: datetime = tx.now
+        self._actor: Actor = tx.actor
+        self._client_mutation_id = tx.client_mutation_id
+        self.before = snapshot.room
+        self.now = snapshot
+        self.facts: list[RoomFact] = []
+        self._told: Room | None = snapshot.room
+
+    @classmethod
+    def start(cls, tx: Transaction, snapshot: RoomSnapshot) -> Self:
+        """Begin the life of a room that is not stored yet; its revision is 0 until the first step."""
+        change = cls(tx, snapshot)
+        change._told = None
+        change._record(RoomStarted)
+        return change
+
+    @property
+    def room(self) -> Room:
+        return self.now.room
+
+    def update_serving_agent(self, server: User) -> None:
+        """Take whoever serves the room for what it has become since the room was read."""
+        self._apply(served_by=server)
+
+    # ------------------------------------------------------------ who serves it
+
+    def assign(self, agent: User, cause: AssignmentCause) -> None:
+        """`agent` is the user as it is with this room on it."""
+        previous = self.now.last_served_by
+        self._apply(
+            served_by=agent,
+            former=None,
+            status=RoomStatus.ASSIGNED,
+            served_by_id=agent.id,
+            last_served_by_id=agent.id,
+            assigned_at=self._moment,
+            queued_at=None,
+            external_until=None,
+            passed_over_id=agent.id if agent.id == self.room.passed_over_id else None,
+        )
+        actor = SYSTEM if cause is AssignmentCause.ROUTED else self._actor
+        self._record(AgentAssigned, cause=cause, previous_agent=previous, actor=actor)
+
+    def unassign(
+        self, agent: User, cause: AssignmentCause, *, next_agent: User | None = None, comment: str | None = None
+    ) -> None:
+        """`agent` is the user as it is without this room. The room waits, if nothing else follows."""
+        self._apply(served_by=None, former=agent, status=RoomStatus.QUEUED, served_by_id=None, queued_at=self._moment)
+        self._record(AgentUnassigned, cause=cause, next_agent=next_agent, comment=comment)
+
+    def queue(self, *, external_until: datetime | None) -> None:
+        """Nobody is there to serve it. `external_until`: how long an outside decision is awaited, if at all."""
+        self._apply(
+            status=RoomStatus.QUEUED, queued_at=self.room.queued_at or self._moment, external_until=external_until
+        )
+        self._record(RoomQueued, actor=SYSTEM)
+
+    def skip_agent(self, agent: User) -> None:
+        """Keep routing from offering the room to this agent until another agent has served it."""
+        self._apply(passed_over_id=agent.id)
+
+    def transfer(
+        self,
+        *,
+        from_agent: User | None,
+        to_agent: User | None = None,
+        to_department: Department | None = None,
+        external_until: datetime | None = None,
+        comment: str | None,
+    ) -> None:
+        """`external_until`: how long an outside decision is awaited in `to_department`, if at all."""
+        from_department = self.now.department
+        if to_department is not None:
+            # What was awaited in the department that the room comes from is nothing to the one that it goes to.
+            self._apply(department=to_department, department_id=to_department.id, external_until=external_until)
+        self._record(
+            RoomTransferred,
+            from_agent=from_agent,
+            to_agent=to_agent,
+            from_department=from_department,
+            to_department=to_department,
+            comment=comment,
+        )
+
+    # ------------------------------------------------------------ everything else
+
+    def hold(self, agent: User, *, comment: str | None) -> None:
+        self._apply(served_by=agent, status=RoomStatus.ON_HOLD)
+        self._record(RoomHeld, comment=comment)
+
+    def resume(self, agent: User) -> None:
+        self._apply(served_by=agent, status=RoomStatus.ASSIGNED)
+        self._record(RoomResumed)
+
+    def update(self, **changes: Any) -> None:
+        """Change subject, priority, tags or custom_fields; nothing happens where nothing changes."""
+        before, after = self.room, replace(self.room, **changes)
+        names = [name for name in ("subject", "priority", "tags") if getattr(before, name) != getattr(after, name)]
+        keys = changed_keys(before.custom_fields, after.custom_fields)
+        if not names and not keys:
+            return
+        self._apply(**changes)
+        self._record(
+            RoomUpdated,
+            changes=(*names, *(f"customFields.{key}" for key in keys)),
+            previous_custom_fields={key: before.custom_fields[key] for key in keys if key in before.custom_fields},
+        )
+
+    def close(self, *, comment: str | None, tags: tuple[str, ...], custom_fields: Mapping[str, FieldValue]) -> None:
+        self._apply(
+            status=RoomStatus.CLOSED,
+            closed_at=self._moment,
+            close_comment=comment,
+            tags=tags,
+            custom_fields=custom_fields,
+            queued_at=None,
+            external_until=None,
+            passed_over_id=None,
+        )
+        self._record(RoomClosed, comment=comment)
+
+    def send(self, message: Message) -> None:
+        self._apply(message_count=message.number)
+        self._record(MessageSent, message=message)
+
+    # ------------------------------------------------------------ the steps themselves
+
+    def _apply(self, **changes: Any) -> None:
+        """Change the room, and what the snapshot holds around it, ahead of the step that tells of it."""
+        around = {name: changes.pop(name) for name in ("department", "served_by", "former") if name in changes}
+        self.now = replace(self.now, room=replace(self.room, **changes), **around)
+
+    def _record(self, kind: type[RoomFact], *, actor: Actor | None = None, **data: Any) -> None:
+        """Tell what became of the room since the last fact about it."""
+        before = self._told
+        counted = {} if kind is MessageSent else {"revision": self.room.revision + 1}
+        self._apply(version=self.room.version + 1, **counted)
+        self.facts.append(
+            kind(
+                id=f"{self.room.id}-{self.before.fact_count + len(self.facts) + 1}",
+                occurred_at=self._moment,
+                actor=actor or self._actor,
+                client_mutation_id=self._client_mutation_id,
+                room=self.now,
+                before=None if before is None else _visible(before),
+                **data,
+            )
+        )
+        self._told = self.room
+
+
+def _visible(room: Room) -> RoomBefore:
+    """What filters can see of a room and facts can change."""
+    return RoomBefore(
+        status=room.status,
+        department_id=room.department_id,
+        served_by_id=room.served_by_id,
+        tags=room.tags,
+        custom_fields=dict(room.custom_fields),
+    )
+
+
+def changed_keys(before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> list[str]:
+    """The keys whose values differ, sorted."""
+    return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))

@@ -1,0 +1,2 @@
+"""What every type of the API is declared with: decorators, scalars, connections, filters and errors; imports no
+noun."""

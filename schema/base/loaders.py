@@ -1,0 +1,120 @@
+"""What one operation reads of records by key: each at most once, and all that are asked for together in one round
+trip."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeVar
+
+from strawberry.dataloader import DataLoader
+from typing_extensions import override
+
+from resolvers import agents, departments, events, messages, roles, rooms, users, visitors
+from resolvers.context import Context
+from storage.errors import NotFound
+from storage.facts import AnyFact
+from storage.filters.expressions import EVERYTHING, Expression
+from storage.mongo.pagination import Page
+from storage.records import Department, Message, Role, Room, User, Visitor
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+class Loader(DataLoader[K, T]):
+    """Who gives up waiting gives up for itself alone: graphql-core cancels what stands beside an error."""
+
+    @override
+    def load(self, key: K) -> Awaitable[T]:
+        return asyncio.shield(super().load(key))
+
+
+@dataclass(frozen=True, slots=True)
+class PageKey:
+    """Which page of which parent's children."""
+
+    parent_id: str
+    first: int
+    after: str | None = None
+    #: Not hashed: it holds lists, as clients send them.
+    where: Expression = field(default=EVERYTHING, hash=False)
+
+
+class Loaders:
+    """Readers by key, for one operation and until something changes in it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @cached_property
+    def users(self) -> DataLoader[str, User]:
+        return self._by_key("user", users.get_many)
+
+    @cached_property
+    def roles(self) -> DataLoader[str, Role]:
+        return self._by_key("role", roles.get_many)
+
+    @cached_property
+    def departments(self) -> DataLoader[str, Department]:
+        return self._by_key("department", departments.get_many)
+
+    @cached_property
+    def visitors(self) -> DataLoader[str, Visitor]:
+        return self._by_key("visitor", visitors.get_many)
+
+    @cached_property
+    def rooms(self) -> DataLoader[str, Room]:
+        return self._by_key("room", rooms.get_many)
+
+    def _by_key(
+        self, noun: str, read: Callable[[Context, Sequence[str]], Awaitable[dict[str, T]]]
+    ) -> DataLoader[str, T]:
+        async def load(keys: list[str]) -> list[T | BaseException]:
+            found = await read(self._context, keys)
+            return [found.get(key) or NotFound(noun, key, key="id") for key in keys]
+
+        return Loader(load)
+
+    @cached_property
+    def messages_of_rooms(self) -> DataLoader[PageKey, Page[Message]]:
+        return self._pages(lambda ids, of: messages.list_messages(self._context, ids, first=of.first, after=of.after))
+
+    @cached_property
+    def events_of_rooms(self) -> DataLoader[PageKey, Page[AnyFact]]:
+        return self._pages(
+            lambda ids, of: events.list_events_by_room(self._context, ids, first=of.first, after=of.after)
+        )
+
+    @cached_property
+    def rooms_of_agents(self) -> DataLoader[PageKey, Page[Room]]:
+        return self._pages(
+            lambda ids, of: rooms.list_rooms_by_agent(
+                self._context, ids, where=of.where, first=of.first, after=of.after
+            )
+        )
+
+    @cached_property
+    def agents_of_departments(self) -> DataLoader[PageKey, Page[User]]:
+        return self._pages(
+            lambda ids, of: agents.list_agents_by_department(self._context, ids, first=of.first, after=of.after)
+        )
+
+    def _pages(
+        self, read: Callable[[Sequence[str], PageKey], Awaitable[dict[str, Page[T]]]]
+    ) -> DataLoader[PageKey, Page[T]]:
+        """`read` is given the parents whose pages are asked for in the same way, and one of the pages to say how."""
+
+        async def load(keys: list[PageKey]) -> list[Page[T] | BaseException]:
+            groups: dict[PageKey, list[str]] = {}
+            for key in keys:
+                groups.setdefault(replace(key, parent_id=""), []).append(key.parent_id)
+            found = await asyncio.gather(*(read(ids, of) for of, ids in groups.items()), return_exceptions=True)
+            pages = dict(zip(groups, found, strict=True))
+            return [_page(pages[replace(key, parent_id="")], key.parent_id) for key in keys]
+
+        return Loader(load)
+
+
+def _page(found: dict[str, Page[T]] | BaseException, parent_id: str) -> Page[T] | BaseException:
+    return found if isinstance(found, BaseException) else found[parent_id]

@@ -1,0 +1,255 @@
+"""Facts told as events: the one place where every kind of fact gets its type of the API, and the log as a list."""
+
+from typing import Any, TypedDict, assert_never
+
+import strawberry
+
+from resolvers import events
+from schema import agents, departments, messages, rooms, users, visitors
+from schema.actors import Actor
+from schema.apps import App
+from schema.base.scalars import Cursor, Long
+from schema.custom_fields import CustomFieldDefinition, to_custom_fields
+from schema.events.entity_events import (
+    AgentAdded,
+    AgentRemoved,
+    AgentStatusChanged,
+    AgentUpdated,
+    AppCreated,
+    AppRevoked,
+    AppTokenRotated,
+    CustomFieldDefined,
+    CustomFieldRemoved,
+    CustomFieldUpdated,
+    DepartmentSaved,
+    RoleCreated,
+    UserCreated,
+    UserPresenceChanged,
+    UserRolesChanged,
+    UserUpdated,
+    VisitorSaved,
+)
+from schema.events.event_types import Event, EventType
+from schema.events.room_events import (
+    AgentAssigned,
+    AgentUnassigned,
+    MessageSent,
+    RoomClosed,
+    RoomHeld,
+    RoomQueued,
+    RoomResumed,
+    RoomStarted,
+    RoomTransferred,
+    RoomUpdated,
+)
+from schema.roles import Role
+from storage import facts, records
+
+#: Every type of event; nothing else refers to them, so the schema has to be told.
+EVENT_TYPES = (
+    RoomStarted,
+    AgentAssigned,
+    AgentUnassigned,
+    RoomQueued,
+    RoomTransferred,
+    RoomHeld,
+    RoomResumed,
+    RoomUpdated,
+    RoomClosed,
+    MessageSent,
+    VisitorSaved,
+    UserCreated,
+    UserUpdated,
+    UserRolesChanged,
+    UserPresenceChanged,
+    AgentAdded,
+    AgentUpdated,
+    AgentRemoved,
+    AgentStatusChanged,
+    DepartmentSaved,
+    RoleCreated,
+    CustomFieldDefined,
+    CustomFieldUpdated,
+    CustomFieldRemoved,
+    AppCreated,
+    AppTokenRotated,
+    AppRevoked,
+)
+
+
+# ---------------------------------------------------------------- facts to events
+
+
+class _EventFields(TypedDict):
+    id: strawberry.ID
+    cursor: Cursor
+    sequence: Long
+    type: EventType
+    occurred_at: Any
+    actor: Actor
+    client_mutation_id: str | None
+
+
+class _RoomEventFields(_EventFields):
+    room: "rooms.Room"
+    room_revision: int
+
+
+def event_from_fact(fact: facts.AnyFact) -> Event:
+    """The event that tells of the fact."""
+    match fact:
+        case (
+            facts.RoomStarted()
+            | facts.AgentAssigned()
+            | facts.AgentUnassigned()
+            | facts.RoomQueued()
+            | facts.RoomTransferred()
+            | facts.RoomHeld()
+            | facts.RoomResumed()
+            | facts.RoomUpdated()
+            | facts.RoomClosed()
+            | facts.MessageSent()
+        ):
+            return _room_event(fact)
+        case (
+            facts.UserCreated()
+            | facts.UserUpdated()
+            | facts.UserRolesChanged()
+            | facts.UserPresenceChanged()
+            | facts.AgentAdded()
+            | facts.AgentUpdated()
+            | facts.AgentRemoved()
+            | facts.AgentStatusChanged()
+        ):
+            return _user_event(fact)
+        case facts.VisitorSaved():
+            return VisitorSaved(visitor=visitors.Visitor.from_record(fact.visitor), **_event_fields(fact))
+        case facts.DepartmentSaved():
+            return DepartmentSaved(
+                department=departments.Department.from_record(fact.department), **_event_fields(fact)
+            )
+        case facts.RoleCreated():
+            return RoleCreated(role=Role.from_record(fact.role), **_event_fields(fact))
+        case facts.CustomFieldDefined():
+            return CustomFieldDefined(
+                definition=CustomFieldDefinition.from_record(fact.definition), **_event_fields(fact)
+            )
+        case facts.CustomFieldUpdated():
+            return CustomFieldUpdated(
+                definition=CustomFieldDefinition.from_record(fact.definition), **_event_fields(fact)
+            )
+        case facts.CustomFieldRemoved():
+            return CustomFieldRemoved(
+                definition=CustomFieldDefinition.from_record(fact.definition), **_event_fields(fact)
+            )
+        case facts.AppCreated():
+            return AppCreated(app=App.from_record(fact.app), **_event_fields(fact))
+        case facts.AppTokenRotated():
+            return AppTokenRotated(app=App.from_record(fact.app), **_event_fields(fact))
+        case facts.AppRevoked():
+            return AppRevoked(app=App.from_record(fact.app), **_event_fields(fact))
+        case _:
+            assert_never(fact)
+
+
+def _room_event(fact: facts.AnyRoomFact) -> Event:
+    match fact:
+        case facts.RoomStarted():
+            return RoomStarted(**_room_event_fields(fact))
+        case facts.AgentAssigned():
+            return AgentAssigned(
+                agent=_agent(fact.room.served_by),
+                previous_agent=_agent_or_none(fact.previous_agent),
+                cause=fact.cause,
+                **_room_event_fields(fact),
+            )
+        case facts.AgentUnassigned():
+            return AgentUnassigned(
+                agent=_agent(fact.room.former),
+                next_agent=_agent_or_none(fact.next_agent),
+                cause=fact.cause,
+                comment=fact.comment,
+                **_room_event_fields(fact),
+            )
+        case facts.RoomQueued():
+            return RoomQueued(**_room_event_fields(fact))
+        case facts.RoomTransferred():
+            return RoomTransferred(
+                from_agent=_agent_or_none(fact.from_agent),
+                to_agent=_agent_or_none(fact.to_agent),
+                from_department=_department_or_none(fact.from_department),
+                to_department=_department_or_none(fact.to_department),
+                comment=fact.comment,
+                **_room_event_fields(fact),
+            )
+        case facts.RoomHeld():
+            return RoomHeld(comment=fact.comment, **_room_event_fields(fact))
+        case facts.RoomResumed():
+            return RoomResumed(**_room_event_fields(fact))
+        case facts.RoomUpdated():
+            return RoomUpdated(
+                changes=list(fact.changes),
+                previous_custom_fields=to_custom_fields(fact.previous_custom_fields),
+                **_room_event_fields(fact),
+            )
+        case facts.RoomClosed():
+            return RoomClosed(closed_by=Actor.from_record(fact.actor), comment=fact.comment, **_room_event_fields(fact))
+        case facts.MessageSent():
+            common = _room_event_fields(fact)
+            return MessageSent(message=messages.Message.from_record(fact.message, room=common["room"]), **common)
+        case _:
+            assert_never(fact)
+
+
+def _user_event(fact: facts.AnyUserFact) -> Event:
+    user = users.User.from_record(fact.user)
+    match fact:
+        case facts.UserCreated():
+            return UserCreated(user=user, **_event_fields(fact))
+        case facts.UserUpdated():
+            return UserUpdated(user=user, **_event_fields(fact))
+        case facts.UserRolesChanged():
+            return UserRolesChanged(user=user, **_event_fields(fact))
+        case facts.UserPresenceChanged():
+            return UserPresenceChanged(user=user, **_event_fields(fact))
+        case facts.AgentAdded():
+            return AgentAdded(user=user, **_event_fields(fact))
+        case facts.AgentUpdated():
+            return AgentUpdated(user=user, **_event_fields(fact))
+        case facts.AgentRemoved():
+            return AgentRemoved(user=user, **_event_fields(fact))
+        case facts.AgentStatusChanged():
+            return AgentStatusChanged(user=user, **_event_fields(fact))
+        case _:
+            assert_never(fact)
+
+
+def _event_fields(fact: facts.AnyFact) -> _EventFields:
+    return _EventFields(
+        id=strawberry.ID(fact.id),
+        cursor=Cursor(events.cursor_of(fact.sequence)),
+        sequence=Long(fact.sequence),
+        type=EventType(str(fact.__struct_config__.tag)),
+        occurred_at=fact.occurred_at,
+        actor=Actor.from_record(fact.actor),
+        client_mutation_id=fact.client_mutation_id,
+    )
+
+
+def _room_event_fields(fact: facts.AnyRoomFact) -> _RoomEventFields:
+    return _RoomEventFields(
+        room=rooms.Room.from_snapshot(fact.room), room_revision=fact.room.room.revision, **_event_fields(fact)
+    )
+
+
+def _agent(user: records.User | None) -> "agents.Agent":
+    assert user is not None, "an assignment names its agent"
+    return agents.Agent.from_record(user)
+
+
+def _agent_or_none(user: records.User | None) -> "agents.Agent | None":
+    return None if user is None else agents.Agent.from_record(user)
+
+
+def _department_or_none(department: records.Department | None) -> "departments.Department | None":
+    return None if department is None else departments.Department.from_record(department)

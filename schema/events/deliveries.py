@@ -1,0 +1,261 @@
+"""What subscribers are sent of the facts they follow: written once for all who asked the same and may see the same.
+
+A subscription's generator gives facts. Here they become events, are written by a plan
+(execution/selection_compiler.py), and are kept for as
+long as others of the same cohort are likely to come for them. A cohort changes nothing of what anybody is sent, and in
+which order: each subscriber has a position of its own in the log.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
+from functools import cached_property
+from typing import Any, cast
+
+import msgspec
+from graphql import ExecutionResult as CoreResult
+from graphql import GraphQLError, OperationType, get_operation_ast
+from graphql.execution import create_source_event_stream, execute_subscription_event
+from graphql.execution.collect_fields import collect_fields
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
+
+from resolvers import events
+from resolvers.auth import access
+from schema.base.errors import from_exception, is_transient, to_client_errors
+from schema.events.conversion import event_from_fact
+from schema.events.event_types import Event
+from schema.execution.context import RequestContext
+from schema.execution.documents import Document
+from schema.execution.executor import Executor, selections
+from schema.execution.selection_compiler import CannotCompile
+from schema.execution.selection_execution import Execution
+from schema.execution.value_serializers import Serializer
+from storage.facts import AnyFact
+
+logger = logging.getLogger(__name__)
+
+#: How long to wait before reading again what the database did not answer.
+RETRY_SECONDS = 0.5
+#: What all cohorts together keep: as much as a second of a busy deployment brings.
+MAX_CACHED_BYTES = 8 * 1024 * 1024
+#: The largest message that common websocket clients take unless told otherwise.
+LARGE_BYTES = 1024 * 1024
+#: A delivery takes this many times the bytes of its text.
+BYTES_PER_CHARACTER = 4
+
+
+class Delivery(ExecutionResult):
+    """The result that one fact makes, and its text."""
+
+    def __init__(self, sequence: int, data: dict[str, Any] | None, errors: list[GraphQLError] | None) -> None:
+        super().__init__(data, errors)
+        self._sequence = sequence
+
+    @property
+    def cursor(self) -> str:
+        """The position of the fact in the log."""
+        return events.cursor_of(self._sequence)
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The result as JSON, as it is sent."""
+        body: dict[str, Any] = {"data": self.data}
+        if self.errors:
+            body["errors"] = [error.formatted for error in self.errors]
+        return msgspec.json.encode(body)
+
+
+# ---------------------------------------------------------------- cohorts
+
+
+class Cohort:
+    """Those who asked the same and may see the same."""
+
+    def __init__(self, cache: "Cohorts") -> None:
+        self.members = 0
+        self._kept = cache
+
+    def get(self, sequence: int) -> Delivery | None:
+        """What was written of that fact, if it was and is still kept."""
+        return self._kept.get(self, sequence)
+
+    def put(self, sequence: int, delivery: Delivery) -> None:
+        """Keep what was written of that fact, if there are others who may come for it."""
+        if self.members > 1:
+            self._kept.put(self, sequence, delivery)
+
+
+class Cohorts:
+    """The cohorts of one process."""
+
+    def __init__(self) -> None:
+        self._cohorts: dict[Hashable, Cohort] = {}
+        self._kept: OrderedDict[tuple[Cohort, int], Delivery] = OrderedDict()
+        self._bytes = 0
+
+    @contextmanager
+    def join(self, key: Hashable) -> Iterator[Cohort]:
+        """Be a member of the cohort that the key stands for."""
+        cohort = self._cohorts.setdefault(key, Cohort(self))
+        cohort.members += 1
+        try:
+            yield cohort
+        finally:
+            cohort.members -= 1
+            if not cohort.members:
+                del self._cohorts[key]
+
+    def get(self, cohort: Cohort, sequence: int) -> Delivery | None:
+        return self._kept.get((cohort, sequence))
+
+    def put(self, cohort: Cohort, sequence: int, delivery: Delivery) -> None:
+        if (cohort, sequence) in self._kept:
+            return
+        self._kept[cohort, sequence] = delivery
+        self._bytes += BYTES_PER_CHARACTER * len(delivery.encoded)
+        while self._bytes > MAX_CACHED_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= BYTES_PER_CHARACTER * len(oldest.encoded)
+
+
+# ---------------------------------------------------------------- following
+
+
+def is_subscription(document: Document, operation_name: str | None) -> bool:
+    """Whether the operation of that name is a subscription, be it valid or not."""
+    operation = get_operation_ast(document.node, operation_name)
+    return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
+
+async def subscription_results(
+    document: Document, context: RequestContext, variables: Mapping[str, Any] | None, operation_name: str | None
+) -> AsyncGenerator[ExecutionResult, None]:
+    """The results of a subscription, or why there are none."""
+    executor = Executor.build(
+        document.schema,
+        document.node,
+        context_value=context,
+        raw_variable_values=dict(variables or {}),
+        operation_name=operation_name,
+    )
+    if isinstance(executor, list):
+        yield single_error_result(executor)
+        return
+    assert isinstance(executor, Executor)
+    source: Any = create_source_event_stream(executor)
+    if executor.is_awaitable(source):
+        source = await source
+    if isinstance(source, CoreResult):
+        yield single_error_result(source.errors or [])
+        return
+    with _cohort(document, context, variables, operation_name) as cohort:
+        writing = DeliveryWriter(executor, cohort)
+        async with aclosing(source):
+            try:
+                async for fact in cast(AsyncIterable[AnyFact], source):
+                    yield writing.cached(fact) or await writing.write(fact)
+            except Exception as error:
+                yield ExecutionResult(data=None, errors=[from_exception(error)])
+
+
+def single_error_result(errors: list[GraphQLError]) -> PreExecutionError:
+    """The one result of a subscription that does not begin."""
+    to_client_errors(errors)
+    return PreExecutionError(data=None, errors=errors)
+
+
+def _cohort(
+    document: Document, context: RequestContext, variables: Mapping[str, Any] | None, operation_name: str | None
+) -> AbstractContextManager[Cohort]:
+    if context.cohorts is None:
+        return nullcontext(Cohort(Cohorts()))
+    asked = msgspec.json.encode(variables or {}, order="deterministic")
+    return context.cohorts.join(
+        (document, operation_name, asked, access.effective_permissions(context.resolver_context.caller))
+    )
+
+
+class DeliveryWriter:
+    """How one subscriber's facts are written."""
+
+    def __init__(self, executor: Executor, cohort: Cohort) -> None:
+        self._executor = executor
+        self._context: RequestContext = executor.context_value
+        self._cohort = cohort
+        self._name, self._writer = _root_field(executor)
+
+    def cached(self, fact: AnyFact) -> Delivery | None:
+        """What another subscriber was sent of the fact, if it may be sent to this one."""
+        return self._cohort.get(fact.sequence)
+
+    async def write(self, fact: AnyFact) -> Delivery:
+        """What the subscriber is sent of the fact, once the database answers everything that is to be read beside it.
+
+        Until then the subscriber waits, for an event without its cursor would be one that it missed.
+        """
+        event = event_from_fact(fact)
+        while True:
+            self._context.reset_loaders()  # what is read beside one event is read anew for the next
+            delivery = await self._write_compiled(fact, event) or await self._write_executed(fact, event)
+            if not any(map(is_transient, delivery.errors or ())):
+                to_client_errors(delivery.errors or [])
+                self._warn_of_size(fact, delivery)
+                return delivery
+            logger.info("What belongs to an event could not be read, trying again.")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _warn_of_size(self, fact: AnyFact, delivery: Delivery) -> None:
+        if len(delivery.encoded) > LARGE_BYTES:
+            logger.warning(
+                "The event %d takes %d bytes as a subscription asks for it. Many clients close a websocket on a "
+                "message of more than %d bytes; ask for fewer fields.",
+                fact.sequence,
+                len(delivery.encoded),
+                LARGE_BYTES,
+            )
+
+    async def _write_compiled(self, fact: AnyFact, event: Event) -> Delivery | None:
+        """What the plan writes; None when it cannot."""
+        if self._writer is None:
+            return None
+        execution = Execution(self._context, self._executor.variable_values)
+        try:
+            written = self._writer.serialize(event, execution)
+            alone = not execution.is_complete
+            await execution.await_pending()
+        except Exception:
+            execution.cancel()
+            return None
+        delivery = Delivery(fact.sequence, {self._name: written}, None)
+        if not alone:  # what was read beside the fact is as it is now, and as the caller may see it
+            self._cohort.put(fact.sequence, delivery)
+        return delivery
+
+    async def _write_executed(self, fact: AnyFact, event: Event) -> Delivery:
+        """What graphql-core makes of it, errors included."""
+        result: Any = execute_subscription_event(self._executor.build_per_event_executor(event))
+        if self._executor.is_awaitable(result):
+            result = await result
+        return Delivery(fact.sequence, result.data, result.errors)
+
+
+def _root_field(executor: Executor) -> tuple[str, Serializer | None]:
+    """The name of the one field of the subscription in its results, and what writes its value."""
+    root = executor.schema.subscription_type
+    assert root is not None
+    asked = collect_fields(
+        executor.schema,
+        executor.fragments,
+        executor.variable_values,
+        root,
+        executor.operation,
+        executor.hide_suggestions,
+    ).grouped_field_set
+    ((name, details),) = asked.items()
+    try:
+        return name, executor.plans.serializer(root.fields[details[0].node.name.value].type, selections(details))
+    except CannotCompile:
+        return name, None

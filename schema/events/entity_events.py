@@ -1,0 +1,144 @@
+"""What can happen to anything but a room, as it is told to clients; what happens to rooms is in room_events.py."""
+
+from schema.apps import App
+from schema.base.fields import api_type
+from schema.base.lazy_types import DepartmentRef, UserRef, VisitorRef
+from schema.custom_fields import CustomFieldDefinition
+from schema.events.event_types import Event
+from schema.roles import Role
+
+
+@api_type
+class VisitorSaved(Event):
+    """A visitor came to be or changed."""
+
+    visitor: VisitorRef
+    """The visitor just after."""
+
+
+@api_type
+class UserCreated(Event):
+    """A user came to be."""
+
+    user: UserRef
+    """The user just after."""
+
+
+@api_type
+class UserUpdated(Event):
+    """A user's names, addresses, custom fields, password or activity changed. Never with the password."""
+
+    user: UserRef
+    """The user just after."""
+
+
+@api_type
+class UserRolesChanged(Event):
+    """A user gained or lost roles."""
+
+    user: UserRef
+    """The user just after."""
+
+
+@api_type
+class UserPresenceChanged(Event):
+    """A user came, left, or changed otherwise in being there."""
+
+    user: UserRef
+    """The user just after."""
+
+
+@api_type
+class AgentAdded(Event):
+    """A user became an omnichannel agent."""
+
+    user: UserRef
+    """The user just after, with what it is as an agent."""
+
+
+@api_type
+class AgentUpdated(Event):
+    """An agent's limit or departments changed."""
+
+    user: UserRef
+    """The user just after, with what it is as an agent."""
+
+
+@api_type
+class AgentRemoved(Event):
+    """A user is no longer an omnichannel agent. The events of the rooms it served come before this one."""
+
+    user: UserRef
+    """The user just after, when it was no agent any more."""
+
+
+@api_type
+class AgentStatusChanged(Event):
+    """An agent takes new rooms now, or no longer does."""
+
+    user: UserRef
+    """The user just after, with what it is as an agent."""
+
+
+@api_type
+class DepartmentSaved(Event):
+    """A department came to be or changed."""
+
+    department: DepartmentRef
+    """The department just after."""
+
+
+@api_type
+class RoleCreated(Event):
+    """A role came to be."""
+
+    role: Role
+    """The role just after."""
+
+
+@api_type
+class CustomFieldDefined(Event):
+    """A custom field came to be."""
+
+    definition: CustomFieldDefinition
+    """The definition just after."""
+
+
+@api_type
+class CustomFieldUpdated(Event):
+    """A custom field's label or rules changed."""
+
+    definition: CustomFieldDefinition
+    """The definition just after."""
+
+
+@api_type
+class CustomFieldRemoved(Event):
+    """A custom field is gone, and all its values with it."""
+
+    definition: CustomFieldDefinition
+    """The definition as it last was."""
+
+
+@api_type
+class AppCreated(Event):
+    """An app came to be."""
+
+    app: App
+    """The app just after."""
+
+
+@api_type
+class AppTokenRotated(Event):
+    """An app got a new token. Never with the token."""
+
+    app: App
+    """The app just after."""
+
+
+@api_type
+class AppRevoked(Event):
+    """An app was shut out."""
+
+    app: App
+    """The app just after, no longer active."""

@@ -1,0 +1,1 @@
+"""Executing operations: document cache, cost limits and compiled selections; imports no noun."""

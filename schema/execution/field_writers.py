@@ -1,0 +1,134 @@
+"""What plans are made of (selection_compiler.py): one step for each field, put together into one function."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from types import CoroutineType
+from typing import Any
+
+from typing_extensions import override
+
+from schema.execution.selection_execution import Execution, PendingValue
+from schema.execution.value_serializers import CannotSerialize, Serialize, Serializer
+
+AWAITABLE = (CoroutineType, asyncio.Future)
+
+
+class FieldWriter(ABC):
+    """One field of a plan."""
+
+    def __init__(self, name: str, serializer: Serializer, *, nullable: bool) -> None:
+        self.name = name
+        self._serializer = serializer
+        self._nullable = nullable
+
+    def serialize(self, value: Any, execution: Execution) -> Any:
+        """What is written of the field's value."""
+        if value is None:
+            if self._nullable:
+                return None
+            raise CannotSerialize
+        return self._serializer.serialize(value, execution)
+
+    def arguments(self, execution: Execution) -> dict[str, Any]:
+        return {}
+
+    @abstractmethod
+    def code(self, v: str, o: str) -> Iterable[str]:
+        """The lines that find the value of the field of `source`, and set the variable `v` to what is written of it.
+
+        `o` is the name of what object() returns.
+        """
+
+    def object(self) -> Any:
+        return self
+
+    def _serialize_code(self, v: str, o: str) -> Iterable[str]:
+        lines = [line.format(v=v, o=o) for line in self._serializer.code]
+        if self._nullable:
+            return [f"if {v} is not None:", *(f" {line}" for line in lines)]
+        return [f"if {v} is None: raise CannotSerialize", *lines]
+
+
+class TypeNameWriter(FieldWriter):
+    """What kind of object it is."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        super().__init__(name, Serializer.calling(lambda value, _: value), nullable=False)
+        self._kind = kind
+
+    @override
+    def code(self, v: str, o: str) -> Iterable[str]:
+        return [f"{v} = {o}"]
+
+    @override
+    def object(self) -> Any:
+        return self._kind
+
+
+class AttributeWriter(FieldWriter):
+    """An attribute of the object."""
+
+    def __init__(self, name: str, attribute: str, serializer: Serializer, *, nullable: bool) -> None:
+        super().__init__(name, serializer, nullable=nullable)
+        self._attribute = attribute
+
+    @override
+    def code(self, v: str, o: str) -> Iterable[str]:
+        return [f"{v} = source.{self._attribute}", *self._serialize_code(v, o)]
+
+    @override
+    def object(self) -> Any:
+        return self._serializer.object
+
+
+class MethodWriter(FieldWriter):
+    """What a method of the object answers."""
+
+    def __init__(
+        self,
+        name: str,
+        method: Callable[..., Any],
+        arguments: Callable[[Execution], dict[str, Any]] | None,
+        serializer: Serializer,
+        *,
+        nullable: bool,
+    ) -> None:
+        super().__init__(name, serializer, nullable=nullable)
+        self.method = method
+        self._arguments = arguments
+
+    @override
+    def arguments(self, execution: Execution) -> dict[str, Any]:
+        return {} if self._arguments is None else self._arguments(execution)
+
+    @override
+    def code(self, v: str, o: str) -> Iterable[str]:
+        given = "" if self._arguments is None else f", **execution.arguments_for({o})"
+        return [
+            f"{v} = {o}.method(source{given})",
+            f"if isinstance({v}, AWAITABLE):",
+            f" execution.pending.append(PendingValue({v}, row, {o}))",
+            f" {v} = None",
+            "else:",
+            f" {v} = {o}.serialize({v}, execution)",
+        ]
+
+
+def compile_writers(writers: Sequence[FieldWriter]) -> Serialize:
+    """The function that takes all steps, in the order in which their fields were asked for, which GraphQL promises.
+
+    Put together as source: what a plan does for every object is then free of calls that only look up what comes next.
+    Names and attributes in it come from the schema; what a client sent is in objects that it refers to.
+    """
+    known: dict[str, Any] = {"AWAITABLE": AWAITABLE, "CannotSerialize": CannotSerialize, "PendingValue": PendingValue}
+    source = ["def write(source, execution):", " if source is None: raise CannotSerialize", " row = {}"]
+    for number, writer in enumerate(writers):
+        v, o, name = f"v{number}", f"o{number}", f"n{number}"
+        known |= {o: writer.object(), name: writer.name}
+        source += [f" {line}" for line in writer.code(v, o)]
+        source.append(f" row[{name}] = {v}")
+    source.append(" return row")
+    exec("\n".join(source), known)  # noqa: S102 - see above
+    write: Serialize = known.pop("write")  # which refers to what it knows
+    return write

@@ -1,0 +1,30 @@
+"""Where a request carries its token; whose it is, is for resolvers/auth/access.py to say."""
+
+from collections.abc import Mapping
+
+from storage.errors import Unauthenticated
+
+SCHEME = "bearer"
+
+
+def token_in_header(value: str) -> str | None:
+    """The token of an Authorization header, None when there is none; raises Unauthenticated for another scheme."""
+    scheme, _, token = value.strip().partition(" ")
+    if not scheme or (scheme.lower() == SCHEME and not token.strip()):
+        return None
+    if scheme.lower() != SCHEME:
+        raise Unauthenticated("Authorization must be: Bearer TOKEN.")
+    return token.strip()
+
+
+def token_in_payload(payload: Mapping[str, object]) -> str | None:
+    """The same from the payload of connection_init: under "authorization", in any case, or so under "headers"."""
+    entries = {key.casefold(): value for key, value in payload.items()}
+    if "authorization" not in entries and isinstance(headers := entries.get("headers"), Mapping):
+        entries = {str(key).casefold(): value for key, value in headers.items()}
+    value = entries.get("authorization")
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Unauthenticated("Authorization must be: Bearer TOKEN.")
+    return token_in_header(value)

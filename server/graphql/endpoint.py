@@ -1,0 +1,329 @@
+"""GraphQL over HTTP: how a request becomes an operation; transport_ws.py is the other way in, responses.py the way
+out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from json import JSONDecodeError
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
+
+import msgspec
+from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry import asgi
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.http.base import BaseRequestProtocol
+from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport
+from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types import ExecutionResult, SubscriptionExecutionResult
+from typing_extensions import override
+
+from resolvers.auth.access import ANONYMOUS, INVALID_TOKEN_CALLER, Caller, token_id_of
+from resolvers.context import Context, Services
+from schema.base.errors import from_exception
+from schema.events.deliveries import Cohorts, Delivery
+from schema.execution.context import RequestContext
+from schema.execution.cost_limits import Limits
+from schema.schema import Schema
+from server.auth.bearer_tokens import token_in_header
+from server.auth.caller_cache import CallerCache
+from server.auth.rate_limits import RequestRateLimits
+from server.auth.revocation import TokenRevocation
+from server.graphql import persisted_queries, variables
+from server.graphql.responses import EVENT_STREAM, JSON, error_response, media_type, response_body, success_response
+from server.graphql.security_headers import page_policy
+from server.graphql.sse import EventStream, Written, guarded
+from server.graphql.transport_ws import TransportWsHandler, WebSocketAdapter
+from server.settings import Settings
+from server.shutdown import Shutdown, shutdown_error
+from storage.errors import SwitchboardError, Unauthenticated, Unavailable
+from storage.mongo.deadlines import time_limit
+
+T = TypeVar("T")
+
+CONNECTION_INIT_WAIT = timedelta(seconds=10)
+GRAPHIQL = Path(__file__).with_name("graphiql.html")
+BYTES_PER_KIB = 1024
+
+
+class Operation(msgspec.Struct, frozen=True, rename="camel"):
+    """What the body of a POST must be."""
+
+    query: str | msgspec.UnsetType = msgspec.UNSET
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = None
+    extensions: dict[str, Any] | None = None
+
+
+class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
+    """The endpoint: queries and mutations by POST, queries by GET, subscriptions by either as a stream of events,
+    everything by websocket, GraphiQL for browsers."""
+
+    graphql_transport_ws_handler_class = TransportWsHandler
+    websocket_adapter_class = WebSocketAdapter
+    stream_transport_classes_by_protocol = MappingProxyType({GRAPHQL_SSE_PROTOCOL: EventStream})
+
+    def __init__(self, schema: Schema, services: Services, settings: Settings) -> None:
+        super().__init__(
+            schema,
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL],
+            connection_init_wait_timeout=CONNECTION_INIT_WAIT,
+            max_subscriptions_per_connection=None,  # the connections count for themselves
+            allowed_origins=("*",),  # security_headers.py has refused the others
+        )
+        self.api = schema
+        self.services = services
+        self.settings = settings
+        self.limits = limits_of(settings)
+        self.rate_limits = RequestRateLimits(settings)
+        self.revocation = TokenRevocation(services.storage)
+        self.shutdown = Shutdown()
+        self.caller_cache = CallerCache(self.revocation, self.shutdown)
+        self.cohorts = Cohorts()
+        self._graphiql = GRAPHIQL.read_text(encoding="utf-8")
+        self._graphiql_headers = {"content-security-policy": page_policy(self._graphiql)}
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        request = Request(scope, limit_body(receive, self.settings.max_body_kb * BYTES_PER_KIB))
+        request.state.media_type = media_type(request.headers.get("accept", ""))
+        try:
+            response = await self.run(request)
+        except ClientDisconnect:
+            return  # who went away in the middle of a request is not there to be answered
+        except Exception as error:
+            response = error_response(error, request.state.media_type)
+        await response(scope, receive, send)
+
+    async def authenticate(self, token: str | None) -> Caller:
+        """Who shows this token; somebody with no actor when it is not valid, and so are those who show none."""
+        if token is None:
+            return ANONYMOUS
+        token_id = self.token_id_of(token)
+        return INVALID_TOKEN_CALLER if token_id is None else await self.caller_cache.get(token_id)
+
+    def token_id_of(self, token: str) -> str | None:
+        """The id of a token; None when it was mistyped."""
+        return token_id_of(token, configured_tokens=self.services.configured_tokens)
+
+    def context_of(self, caller: Caller, address: str) -> RequestContext:
+        """What one operation of this caller, who is at that address, runs with."""
+        return RequestContext(Context(self.services, caller, address=address), self.limits, self.cohorts)
+
+    @override
+    async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> RequestContext:
+        address = request.client.host if request.client else ""
+        if isinstance(request, WebSocket):  # who it is, is known when connection_init has been received
+            return self.context_of(ANONYMOUS, address)
+        self.rate_limits.check_address_rate(address)
+        try:
+            caller = await self.authenticate(token_in_header(request.headers.get("authorization", "")))
+        except Unauthenticated as error:
+            caller = Caller(actor=None, problem=error.message)
+        context = request.state.context = self.context_of(caller, address)
+        context.resume_after = request.headers.get("last-event-id") or None
+        return context
+
+    # ---------------------------------------------------------------- requests
+
+    @override
+    def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
+        """Browsers that open the address, and nobody else: a client that takes anything is told what is missing. And
+        nobody at all where the schema is not to be read, which the page is made for."""
+        return (
+            self.settings.introspection
+            and request.method == "GET"
+            and "query" not in request.query_params
+            and "text/html" in request.headers.get("accept", "")
+        )
+
+    @override
+    async def render_graphql_ide(self, request: Request) -> Response:
+        return HTMLResponse(self._graphiql, headers=self._graphiql_headers)
+
+    @override
+    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
+        if request.method == "GET":
+            given: dict[str, Any] = {key: value for key, value in request.query_params.items() if value}
+            for key in ("variables", "extensions"):
+                if key in given:
+                    given[key] = decode(given[key], Any, f"the parameter {key}")
+            operation, noun = convert(given), "The parameters are"
+        else:
+            if (request.content_type or "").partition(";")[0].strip().lower() != "application/json":
+                raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type must be application/json.")
+            operation, noun = decode(await request.get_body(), Operation, "the body"), "The body is"
+        persisted_queries.require_text({"query": operation.query, "extensions": operation.extensions})
+        if operation.query is msgspec.UNSET:
+            raise HTTPException(
+                HTTPStatus.BAD_REQUEST, f"{noun} no GraphQL request: Object missing required field `query`."
+            )
+        variables.require_within(operation.variables, self.settings)
+        return GraphQLRequestData(
+            query=operation.query,
+            variables=operation.variables,
+            operation_name=operation.operation_name,
+            extensions=operation.extensions,
+            protocol="sse" if media_type(request.headers.get("accept", "")) == EVENT_STREAM else "http",
+        )
+
+    # ---------------------------------------------------------------- answers
+
+    @override
+    async def execute_operation(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        request_data: GraphQLRequestData | list[GraphQLRequestData],
+        context: RequestContext,
+        root_value: None,
+        sub_response: Response,
+    ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
+        self.rate_limits.check_caller_rate(context.resolver_context.caller)
+        query = None if isinstance(request_data, list) else request_data.query
+        if not isinstance(request_data, list) and request_data.protocol == "sse":
+            request.state.follows = self.api.follows(query, request_data.operation_name, context)
+        work = super().execute_operation(request, request_adapter, request_data, context, root_value, sub_response)
+        name = None if isinstance(request_data, list) else request_data.operation_name
+        return await self.with_deadline(query, name, context, work)
+
+    async def with_deadline(
+        self, query: str | None, operation_name: str | None, context: RequestContext, work: Awaitable[T]
+    ) -> T:
+        """The outcome; raises Unavailable when queries take too long, or anything when the server stops. Changes have a
+        patience of their own (transactions.py), and subscriptions have no end."""
+        only_reads = self.api.only_reads(query, operation_name, context)
+        seconds = self.settings.max_query_seconds if only_reads else None
+        waiting = asyncio.timeout(seconds)
+        try:
+            async with waiting:
+                with self.shutdown.limiting(waiting), time_limit(seconds):
+                    return await work
+        except TimeoutError:
+            if not waiting.expired():
+                raise
+        if self.shutdown.started:
+            raise shutdown_error(retryable=only_reads)
+        raise Unavailable(f"The query took longer than {seconds:g} s.", retryable=True)
+
+    @override
+    async def get_sub_response(self, request: HTTPConnection) -> Response:
+        response = Response()
+        response.media_type = request.state.media_type
+        return response
+
+    @override
+    async def process_result(self, request: Request, result: Any) -> GraphQLHTTPResponse:
+        if isinstance(result, Delivery):
+            return cast(GraphQLHTTPResponse, Written(result))
+        return cast(GraphQLHTTPResponse, response_body(result))
+
+    @override
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        return success_response(cast(Mapping[str, Any], response_data), sub_response.media_type or JSON)
+
+    @override
+    async def create_streaming_response(
+        self,
+        request: HTTPConnection,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        return StreamingResponse(stream(), headers=headers)
+
+    @override
+    def _stream_result(
+        self, request: Request, result: SubscriptionExecutionResult, transport: HTTPStreamTransport
+    ) -> AsyncTextStream:
+        chunks = super()._stream_result(request, result, transport)
+        caller: Caller = request.state.context.reading.caller
+
+        def refuse(error: SwitchboardError) -> list[str]:
+            told: GraphQLHTTPResponse = {"errors": [from_exception(error).formatted]}
+            return [transport.encode_next(told, self.encode_json_string), transport.encode_complete()]
+
+        return guarded(
+            chunks,
+            caller,
+            follows=request.state.follows,
+            revocation=self.revocation,
+            rate_limits=self.rate_limits,
+            shutdown=self.shutdown,
+            complete=transport.encode_complete(),
+            refuse=refuse,
+        )
+
+    # ---------------------------------------------------------------- JSON
+
+    @override
+    def decode_json(self, data: str | bytes) -> object:
+        try:
+            return msgspec.json.decode(data)
+        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+            raise JSONDecodeError(str(error), "", 0) from None
+
+    @override
+    def encode_json(self, data: object) -> str:
+        return msgspec.json.encode(data).decode()
+
+
+def decode(data: str | bytes, kind: Any, noun: str) -> Any:
+    """The JSON as `kind`; raises Invalid that says where it is not what it should be."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{noun.capitalize()} is no GraphQL request: {error}.") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{noun.capitalize()} is not JSON: {error}.") from None
+
+
+def convert(given: dict[str, Any]) -> Operation:
+    try:
+        return msgspec.convert(given, Operation)
+    except msgspec.ValidationError as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"The parameters are no GraphQL request: {error}.") from None
+
+
+def limit_body(receive: Receive, limit: int) -> Receive:
+    """What is received, refused as soon as a body is longer than that many bytes."""
+    length = 0
+
+    async def receive_within() -> Message:
+        nonlocal length
+        message = await receive()
+        length += len(message.get("body", b""))
+        if length > limit:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may take {limit // BYTES_PER_KIB} KiB.")
+        return message
+
+    return receive_within
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What one document may hold."""
+    return Limits(
+        characters=settings.max_characters,
+        tokens=settings.max_tokens,
+        depth=settings.max_depth,
+        aliases=settings.max_aliases,
+        directives=settings.max_directives,
+        root_fields=settings.max_root_fields,
+        operations=settings.max_document_operations,
+        fragments=settings.max_fragments,
+        repetitions=settings.max_repetitions,
+        spreads=settings.max_spreads,
+        complexity=settings.max_complexity,
+        introspection=settings.introspection,
+    )

@@ -1,0 +1,127 @@
+"""What stands around a result on its way out: media types, status codes and refusals, by the GraphQL over HTTP
+specification."""
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from cross_web import HTTPException
+from graphql import GraphQLError
+from starlette.responses import Response
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
+
+from schema.base.errors import INTERNAL, PERSISTED_QUERY_NOT_SUPPORTED, from_exception
+from schema.events.deliveries import Delivery
+from storage.errors import Invalid, QueryTooComplex, RateLimited, Unavailable
+
+JSON = "application/json"
+RESPONSE_JSON = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
+_FALLBACKS = {JSON: ("application/*", "*/*"), RESPONSE_JSON: (), EVENT_STREAM: ()}
+#: What a refusal of the whole operation is in HTTP; anything else is a 400.
+_STATUS = {
+    INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+    RateLimited.code: HTTPStatus.TOO_MANY_REQUESTS,
+    Unavailable.code: HTTPStatus.SERVICE_UNAVAILABLE,
+    # As servers that support them answer: some clients read no other.
+    PERSISTED_QUERY_NOT_SUPPORTED: HTTPStatus.OK,
+}
+#: What also answers of the older media type say with their status: nothing was executed, through no fault of the
+#: request.
+_ALWAYS = frozenset(_STATUS.values())
+
+
+@lru_cache(maxsize=256)
+def media_type(accept: str) -> str:
+    """What somebody who accepts this is answered in: the newer media type and event streams only to those who name
+    them."""
+    offered = dict(_preferences(accept))
+    best, best_quality = JSON, 0.0
+    for kind in (EVENT_STREAM, RESPONSE_JSON, JSON):
+        quality = offered.get(kind, max((offered.get(one, 0.0) for one in _FALLBACKS[kind]), default=0.0))
+        if quality > best_quality:
+            best, best_quality = kind, quality
+    return best
+
+
+def _preferences(accept: str) -> list[tuple[str, float]]:
+    found = []
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    quality = float(parameter[2:])
+                except ValueError:
+                    quality = 0.0
+        found.append((kind, quality))
+    return found
+
+
+def response_body(result: ExecutionResult | PreExecutionError) -> Mapping[str, Any] | msgspec.Raw:
+    """The result as it is sent; without `data` when nothing was executed."""
+    if isinstance(result, Delivery):
+        return msgspec.Raw(result.encoded)
+    errors = [error.formatted for error in result.errors or ()]
+    body: dict[str, Any] = {"errors": errors} if errors else {}
+    if not was_executed(result):
+        return body
+    body = {"data": result.data, **body}
+    return {**body, "extensions": result.extensions} if result.extensions else body
+
+
+def was_executed(result: ExecutionResult | PreExecutionError) -> bool:
+    """Whether anything was executed: an error of the request as a whole names no field."""
+    if isinstance(result, PreExecutionError):
+        return False
+    return result.data is not None or any(error.path for error in result.errors or ())
+
+
+def success_response(body: Mapping[str, Any], kind: str, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """The answer to a request that was understood."""
+    status = HTTPStatus.OK
+    if "data" not in body:
+        extensions = body["errors"][0].get("extensions", {})
+        status = _STATUS.get(extensions.get("code"), HTTPStatus.BAD_REQUEST)
+        if "retryAfterSeconds" in extensions:
+            headers = {**headers, "retry-after": str(math.ceil(extensions["retryAfterSeconds"]))}
+        if kind == JSON and status not in _ALWAYS:
+            status = HTTPStatus.OK
+    return _response(body, status, kind, headers)
+
+
+def error_response(error: Exception, kind: str) -> Response:
+    """What a request gets that was refused before its operation began."""
+    if not isinstance(error, HTTPException):
+        return success_response({"errors": [from_exception(error).formatted]}, kind)
+    headers: Mapping[str, str] = {}
+    status = HTTPStatus(error.status_code)
+    match error.__cause__:
+        case InvalidOperationTypeError() as cause:
+            told = from_exception(cause)
+            if cause.operation_type.value == "subscription":
+                told.message = f"Subscriptions are answered by websocket, or to those who accept {EVENT_STREAM}."
+                status = HTTPStatus.NOT_ACCEPTABLE
+            else:
+                status, headers = HTTPStatus.METHOD_NOT_ALLOWED, {"allow": "POST"}
+        case CannotGetOperationTypeError() as cause:
+            told = from_exception(cause)
+        case _:
+            too_large = status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            data = {"code": QueryTooComplex.code} if too_large else {"code": Invalid.code, "key": "request"}
+            told = GraphQLError(error.reason, extensions=data)
+            if status is HTTPStatus.METHOD_NOT_ALLOWED:
+                headers = {"allow": "GET, POST"}
+    return _response({"errors": [told.formatted]}, status, kind, headers)
+
+
+def _response(body: Mapping[str, Any], status: HTTPStatus, kind: str, headers: Mapping[str, str]) -> Response:
+    content_type = f"{RESPONSE_JSON}; charset=utf-8" if kind == RESPONSE_JSON else JSON
+    return Response(msgspec.json.encode(body), status, {**headers, "content-type": content_type})

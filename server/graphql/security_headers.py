@@ -1,0 +1,188 @@
+"""What browsers are told about answers, and which pages of other sites may ask: headers, and nothing of GraphQL."""
+
+import base64
+import hashlib
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from time import monotonic
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.status import WS_1008_POLICY_VIOLATION
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from strawberry.http.websocket_origin import is_same_origin
+from typing_extensions import override
+
+from server.origins import Origins
+from storage.errors import ascii_quote
+
+logger = logging.getLogger(__name__)
+
+#: Of everything that is no page: nothing in it may load or run anything.
+DENY_ALL = "default-src 'none'; frame-ancestors 'none'"
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "content-security-policy": DENY_ALL,
+    "cache-control": "no-store",
+}
+#: Once a browser has come by TLS, it is not to come without for a year.
+TRANSPORT_SECURITY = {"strict-transport-security": "max-age=31536000"}
+
+#: How long a browser may remember what other sites may do.
+PREFLIGHT_SECONDS: Final = 600
+#: Headers that GraphQL clients, tracing and readers of event streams send.
+REQUEST_HEADERS: Final = (
+    "accept",
+    "apollo-require-preflight",
+    "apollographql-client-name",
+    "apollographql-client-version",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "content-type",
+    "last-event-id",
+    "sentry-trace",
+    "traceparent",
+    "tracestate",
+    "x-apollo-operation-name",
+    "x-requested-with",
+)
+#: One origin is logged once in this time, and no more than so many origins.
+LOG_SECONDS: Final = 60.0
+LOGGED_ORIGINS: Final = 100
+LONGEST_LOGGED: Final = 200
+
+_PLAIN = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_SECURE = [(name.encode(), value.encode()) for name, value in (HEADERS | TRANSPORT_SECURITY).items()]
+_SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script>", re.DOTALL)
+_ELSEWHERE = re.compile(r"""<(script|link)\b[^>]*?\b(?:src|href)=["'](https://[^"']+)["']""", re.DOTALL)
+
+
+class SecurityHeaders:
+    """Adds to every answer what browsers need to know; what an answer says itself stands."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                said = {name for name, _ in message["headers"]}
+                headers = _SECURE if scope["scheme"] == "https" else _PLAIN
+                added = [pair for pair in headers if pair[0] not in said]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        await self._app(scope, receive, guarded)
+
+
+class OriginGuard(CORSMiddleware):
+    """Answers preflights, and refuses websockets of pages that may not use the API.
+
+    Pages of the host itself always may, and programs, which send no Origin.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: Iterable[str]) -> None:
+        super().__init__(
+            app,
+            allow_methods=["GET", "POST"],
+            allow_headers=REQUEST_HEADERS,
+            expose_headers=["retry-after"],
+            max_age=PREFLIGHT_SECONDS,
+        )
+        self._origins = Origins(allowed)
+        self._logged: dict[tuple[str, str], float] = {}
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await super().__call__(scope, receive, send)
+        elif self._admits(Headers(scope=scope), "A websocket"):
+            await self.app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": WS_1008_POLICY_VIOLATION, "reason": ""})
+
+    @override
+    def is_allowed_origin(self, origin: str) -> bool:
+        return self._origins.allows(origin)
+
+    @override
+    def preflight_response(self, request_headers: Headers) -> Response:
+        self._admits(request_headers, "A request")
+        return super().preflight_response(request_headers)
+
+    @override
+    async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
+        self._admits(request_headers, "A request")
+        await super().simple_response(scope, receive, send, request_headers)
+
+    def _admits(self, headers: Headers, what: str) -> bool:
+        """Whether a page may use the API, if it is one; logged when it may not."""
+        origin = headers.get("origin")
+        if origin is None or headers.get("sec-fetch-site") == "same-origin":
+            return True
+        if is_same_origin(origin, headers.get("host")) or self._origins.allows(origin):
+            return True
+        self._log(origin[:LONGEST_LOGGED], what)
+        return False
+
+    def _log(self, origin: str, what: str) -> None:
+        now = monotonic()
+        self._logged = {key: at for key, at in self._logged.items() if now - at < LOG_SECONDS}
+        if (what, origin) in self._logged or len(self._logged) >= LOGGED_ORIGINS:
+            return
+        self._logged[what, origin] = now
+        logger.warning(
+            "%s of a page from %s was refused: if its pages may use the API, add this origin to "
+            "SWITCHBOARD_ALLOWED_ORIGINS.",
+            what,
+            ascii_quote(origin),
+        )
+
+
+def middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
+    """What stands before the whole application."""
+    return [Middleware(SecurityHeaders), Middleware(OriginGuard, allowed=allowed_origins)]
+
+
+def page_policy(html: str) -> str:
+    """The Content-Security-Policy of a page that may load what it names itself, and nothing else.
+
+    Scripts in the page are allowed by their hashes, so that none that somebody else got into it runs. Styles are made
+    by the editor while it runs, which no hash can foresee.
+    """
+    elsewhere = _ELSEWHERE.findall(html)
+    inline = [code for attributes, code in _SCRIPT.findall(html) if "src=" not in attributes]
+    scripts = [*map(_hash, inline), *(url for kind, url in elsewhere if kind == "script")]
+    styles = [url for kind, url in elsewhere if kind == "link"]
+    return "; ".join(
+        [
+            "default-src 'none'",
+            " ".join(["script-src 'self'", *scripts]),
+            " ".join(["style-src 'self' 'unsafe-inline'", *styles]),
+            "img-src 'self' data:",
+            "font-src 'self' data:",
+            "connect-src 'self'",
+            "worker-src 'self' blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def _hash(code: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"

@@ -1,0 +1,124 @@
+"""GraphQL over server-sent events (graphql-sse, distinct connections): a stream ends with its token or its server."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing, suppress
+from typing import Any
+
+from strawberry.http import GraphQLHTTPResponse
+from strawberry.http.streaming import AsyncTextStream, JSONEncoder, SSETransport
+from typing_extensions import override
+
+from resolvers.auth import access
+from resolvers.auth.access import Caller
+from schema.events.deliveries import Delivery
+from server.auth.rate_limits import RequestRateLimits
+from server.auth.revocation import CHANGED, TokenRevocation
+from server.shutdown import Shutdown, shutdown_error
+from storage.errors import SwitchboardError, Unauthenticated
+
+
+class Written:
+    """An event as it is sent."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.text = delivery.encoded.decode()
+        self.cursor = delivery.cursor
+
+
+class EventStream(SSETransport):
+    """Server-sent events of which each has its cursor as its id: clients send it as Last-Event-ID to resume."""
+
+    @override
+    def encode_next(self, response: GraphQLHTTPResponse | Written, encode_json: JSONEncoder) -> str:
+        if isinstance(response, Written):
+            return f"id: {response.cursor}\r\n{self.encode_event('next', response.text)}"
+        return super().encode_next(response, encode_json)
+
+
+class ShuttingDown(Exception):
+    """The process ends, and with it a stream in which nothing is wrong."""
+
+
+class SseStream:
+    """One open stream: of a subscription, which `follows` the log, or of one answer."""
+
+    def __init__(self, *, follows: bool) -> None:
+        self._follows = follows
+        #: Why it ends.
+        self._ended: asyncio.Future[SwitchboardError | ShuttingDown] = asyncio.get_running_loop().create_future()
+
+    async def revoke(self, reason: str) -> None:
+        self._stop(Unauthenticated(f"{reason}."))
+
+    async def drain(self, deadline: float) -> None:
+        if self._follows:
+            self._stop(ShuttingDown())
+            return
+        await asyncio.sleep(deadline - asyncio.get_running_loop().time())
+        self._stop(shutdown_error(retryable=False))
+
+    def _stop(self, reason: SwitchboardError | ShuttingDown) -> None:
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    async def until_ended(self, chunks: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+        """The chunks, until they are over; raises what the stream is ended for when that is first."""
+        async with aclosing(chunks):
+            while True:
+                chunk = asyncio.ensure_future(anext(chunks, None))
+                waiting: set[asyncio.Future[Any]] = {chunk, self._ended}
+                try:
+                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    if self._ended.done():
+                        raise self._ended.result()
+                finally:
+                    if not chunk.done():
+                        chunk.cancel()
+                        with suppress(asyncio.CancelledError):
+                            await chunk
+                text = chunk.result()
+                if text is None:
+                    return
+                yield text
+
+
+def guarded(
+    chunks: AsyncTextStream,
+    caller: Caller,
+    *,
+    follows: bool,
+    revocation: TokenRevocation,
+    rate_limits: RequestRateLimits,
+    shutdown: Shutdown,
+    complete: str,
+    refuse: Callable[[SwitchboardError], Iterable[str]],
+) -> AsyncTextStream:
+    """The stream, as long as the caller's token is valid, the caller has not too many, and the process goes on.
+
+    `refuse` writes why it is over, `complete` that it is when nothing is wrong.
+    """
+
+    async def stream() -> AsyncGenerator[str, None]:
+        token_id, holder = caller.token_id, SseStream(follows=follows)
+        try:
+            with rate_limits.count_operation(caller), shutdown.tracking(holder):
+                if token_id is not None:
+                    now = await revocation.register(token_id, holder)
+                    if now.actor is None:
+                        raise Unauthenticated("The token has ended.")
+                    if access.effective_permissions(now) != access.effective_permissions(caller):
+                        raise Unauthenticated(f"{CHANGED}.")
+                async with aclosing(holder.until_ended(chunks())) as rest:
+                    async for chunk in rest:
+                        yield chunk
+        except SwitchboardError as error:
+            for chunk in refuse(error):
+                yield chunk
+        except ShuttingDown:
+            yield complete
+        finally:
+            if token_id is not None:
+                revocation.unregister(token_id, holder)
+
+    return stream

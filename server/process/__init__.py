@@ -1,0 +1,1 @@
+"""Running the server: one process or several workers, and their shutdown."""

@@ -1,0 +1,1 @@
+"""The client connections below HTTP and websockets: protocols, deadlines and budgets."""

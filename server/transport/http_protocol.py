@@ -1,0 +1,296 @@
+"""HTTP below the application: uvicorn's protocol, with bounds on what a client may send and how long it may take.
+
+A request for an upgrade to anything but a websocket is answered as if the upgrade had not been offered (RFC 9110,
+section 7.8). httptools stops at the end of such a header, so it is parsed a second time without the offer.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, Final
+
+import httptools
+from typing_extensions import override
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from server.transport.connections import Connection, Connections, Phase
+from server.transport.websocket_protocol import WebSocketProtocol
+
+#: How many bytes are parsed at once: one request behind another is not parsed before the first is answered.
+SLICE_BYTES: Final = 16 * 1024
+#: Headers by which an upgrade is offered.
+OFFERS: Final = frozenset((b"upgrade", b"http2-settings"))
+#: Headers that the websocket library reads. The application is given all of them.
+HANDSHAKE: Final = frozenset((b"host", b"upgrade", b"connection", b"origin"))
+
+
+class Refused(Exception):
+    """A request that is not passed to the application."""
+
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One connection, until it becomes a websocket."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        counted: Connections,
+        max_header: int,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._counted = counted
+        self._max_header = max_header
+        self._connection: Connection
+        self._refused: Refused | None = None
+        #: What was received behind a request that is still being answered.
+        self._rest = b""
+        #: Bytes since the parser last completed something: of a header, of trailers, or of the length of a chunk.
+        self._pending = 0
+        self._in_header = True
+        self._unsent = 0
+
+    # ---------------------------------------------------------------- the connection
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._connection = self._counted.open(self, transport.get_extra_info("socket").fileno())
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._counted.close(self._connection)
+        super().connection_lost(exc)
+
+    @property
+    def _request(self) -> RequestResponseCycle | None:
+        """The last request whose header was received."""
+        return self.cycle
+
+    @property
+    def _is_answering(self) -> bool:
+        return self._request is not None and not self.cycle.response_complete
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def expire(self, phase: Phase) -> None:
+        """Close the connection, because a deadline has passed."""
+        if phase is Phase.CLOSING:
+            self.transport.abort()
+            return
+        unsent = self.transport.get_write_buffer_size()
+        if phase is Phase.IDLE and unsent not in (0, self._unsent):  # a long answer is still being read
+            self._unsent = unsent
+            self._counted.enter(self._connection, Phase.IDLE)
+            return
+        waiting = phase is Phase.HEADER and (self._pending or self._connection.admitted)
+        if waiting or (phase is Phase.BODY and not self.cycle.response_started):
+            self._answer(HTTPStatus.REQUEST_TIMEOUT, "The request was not received in time.")
+        self._close()
+
+    def _close(self) -> None:
+        """Close the connection when what was written to it has been sent, or after CLOSE_SECONDS."""
+        if self._is_answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._counted.enter(self._connection, Phase.CLOSING)
+        self.transport.close()
+
+    # ---------------------------------------------------------------- what is received
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._refused is not None or self.parser is None:
+            return  # the refusal has been written; what comes before the client has read it is dropped
+        self._parse(self._rest + data if self._rest else data)
+
+    def _parse(self, data: bytes) -> None:
+        self._rest = b""
+        while data:
+            if self.pipeline:  # two requests wait: one is being answered, one is parsed
+                self._rest = data
+                self.flow.pause_reading()
+                return
+            try:
+                data = self._parse_slice(data)
+            except httptools.HttpParserError:
+                self._refuse(self._refused or Refused(HTTPStatus.BAD_REQUEST, "Invalid HTTP request received."))
+                return
+        self._enter_phase()
+
+    def _parse_slice(self, data: bytes) -> bytes:
+        """Parse at most SLICE_BYTES. Returns what is left; nothing when the connection has become a websocket."""
+        now, later = data[:SLICE_BYTES], data[SLICE_BYTES:]
+        self._pending += len(now)
+        try:
+            self.parser.feed_data(now)
+        except httptools.HttpParserUpgrade as upgrade:
+            later = now[upgrade.args[0] :] + later
+            if self._should_upgrade():
+                self._become_websocket()
+                return b""
+            head = self._head(without_offer(self.headers))
+            self._pending = 0
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(head)
+        if self._pending > self._max_header:
+            self._refused = self._header_too_long()
+            raise httptools.HttpParserError(self._refused.reason)
+        return later
+
+    def _enter_phase(self) -> None:
+        """Say what the connection owes now."""
+        if self._connection.peer is not self:
+            return
+        if self._is_answering:
+            phase = Phase.BODY if self.cycle.more_body else Phase.ACTIVE
+        elif self._request is not None and self.cycle.more_body:
+            phase = Phase.LINGER
+        else:
+            phase = Phase.HEADER if self._pending or not self._connection.admitted else Phase.IDLE
+        if phase is not self._connection.phase:  # bytes that come one by one do not move a deadline
+            self._counted.enter(self._connection, phase)
+
+    # ---------------------------------------------------------------- what the parser finds
+
+    @override
+    def on_message_begin(self) -> None:
+        self._in_header = True
+        super().on_message_begin()
+
+    @override
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_header:  # not a trailer, which nobody reads
+            super().on_header(name, value)
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._in_header = False
+        if self._pending > self._max_header and len(self._head(self.headers)) > self._max_header:
+            self._raise(self._header_too_long())
+        self._pending = 0
+        if self.parser.get_method() == b"CONNECT":
+            self._raise(Refused(HTTPStatus.METHOD_NOT_ALLOWED, "This is no proxy."))
+        if not self._connection.admitted and not self._counted.make_room():
+            self._counted.log_closed(f"{self._counted.most} others were in use (SWITCHBOARD_MAX_CONNECTIONS)")
+            self._raise(Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections; try again later."))
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._pending = 0
+        super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        self._pending = 0
+        if self.parser.should_upgrade():
+            return
+        self._counted.admit(self._connection)
+        self.cycle.more_body = False
+        super().on_message_complete()
+
+    @override
+    def on_response_complete(self) -> None:
+        # Without the timer of the original: Connections has the deadlines.
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            self._counted.enter(self._connection, Phase.CLOSING)
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        if self._rest and not self.pipeline:
+            self.loop.call_soon(self.data_received, b"")
+        self._enter_phase()
+
+    # ---------------------------------------------------------------- upgrades
+
+    @override
+    def _should_upgrade(self) -> bool:
+        """Whether the client asks for a websocket, and for nothing else."""
+        names = {name for name, _ in self.headers}
+        offered = [value.strip().lower() for name, value in self.headers if name == b"upgrade"]
+        has_body = b"content-length" in names or b"transfer-encoding" in names
+        return offered == [b"websocket"] and self.parser.get_method() == b"GET" and not has_body
+
+    def _become_websocket(self) -> None:
+        """Serve the connection as a websocket from now on."""
+        self.connections.discard(self)
+        protocol = WebSocketProtocol(
+            self.config, self.server_state, self.app_state, counted=self._counted, connection=self._connection
+        )
+        protocol.connection_made(self.transport)
+        self.transport.set_protocol(protocol)
+        read = [(name, value) for name, value in self.headers if name in HANDSHAKE or name.startswith(b"sec-websocket")]
+        protocol.begin(self._head(read), self.headers)
+
+    def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """The header of the request, with these fields."""
+        first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        return b"".join([first, *(b"%b: %b\r\n" % field for field in headers), b"\r\n"])
+
+    # ---------------------------------------------------------------- refusals
+
+    def _header_too_long(self) -> Refused:
+        return Refused(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The header may take {self._max_header // 1024} KiB."
+        )
+
+    def _raise(self, refused: Refused) -> None:
+        self._refused = refused
+        raise refused
+
+    def _refuse(self, refused: Refused) -> None:
+        """Answer a request without the application, and close the connection."""
+        self._refused = refused
+        if self._is_answering:
+            self.transport.abort()  # an answer of two requests would be taken for one
+            return
+        self._answer(refused.status, refused.reason)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        # Closed with bytes unread the connection would be reset, and the answer with it.
+        self._counted.enter(self._connection, Phase.LINGER)
+
+    def _answer(self, status: HTTPStatus, reason: str) -> None:
+        text = reason.encode()
+        self.transport.write(
+            b"".join(
+                [
+                    STATUS_LINE[status],
+                    b"content-type: text/plain; charset=utf-8\r\n",
+                    b"content-length: %d\r\n" % len(text),
+                    b"x-content-type-options: nosniff\r\n",
+                    b"connection: close\r\n\r\n",
+                    text,
+                ]
+            )
+        )
+
+
+def without_offer(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The header fields without those that offer an upgrade."""
+    found = []
+    for name, value in headers:
+        if name in OFFERS:
+            continue
+        if name == b"connection":
+            options = [option.strip() for option in value.split(b",")]
+            value = b", ".join(option for option in options if option.lower() not in OFFERS)
+        found.append((name, value))
+    return found

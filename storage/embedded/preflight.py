@@ -1,0 +1,124 @@
+"""Whether a MongoDB that somebody else runs will do; the one that Switchboard runs itself is in replica_set.py."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
+
+from storage.threads import THREADS
+from storage.uris import UnusableURI, redact, settle, without_quotations
+
+ANSWER_MS = 5_000
+#: MongoDB 6.0.
+OLDEST_WIRE_VERSION = 17
+UNAUTHORIZED = 13
+AUTHENTICATION_FAILED = 18
+
+
+class DeploymentError(Exception):
+    """The database cannot be used as things stand; the message is one line that says what to do about it."""
+
+
+def settled_uri(uri: str) -> str:
+    """The URI as it is used: without the options that Switchboard decides itself. Raises DeploymentError."""
+    try:
+        return settle(uri, connections=sum(THREADS.values()))
+    except UnusableURI as error:
+        raise DeploymentError(str(error)) from None
+
+
+def verify_deployment(uri: str, database: str, *, answer_ms: int = ANSWER_MS) -> None:
+    """Raise DeploymentError unless `uri` leads to a replica set or sharded cluster where `database` can be used."""
+    place = redact(uri)
+    with connect(uri, answer_ms) as client:
+        try:
+            hello = client.admin.command("hello")
+            require_supported(hello, place)
+            # Changes nothing, and asks for the rights that everything else needs.
+            client[database]["apps"].update_one({"_id": "none has this id"}, {"$set": {"name": ""}})
+        except ServerSelectionTimeoutError as error:
+            raise DeploymentError(
+                f"MongoDB at {place} did not answer within {answer_ms / 1000:g} s: {one_line(error)}. "
+                "Is it running, and does its replica set have a primary?"
+            ) from None
+        except OperationFailure as error:
+            if error.code not in (UNAUTHORIZED, AUTHENTICATION_FAILED):
+                raise to_deployment_error(place, error) from None
+            raise DeploymentError(
+                f"MongoDB at {place} refuses this user: {one_line(error)}. Give SWITCHBOARD_MONGODB_URI a user and "
+                f"password with the role readWrite on the database {database}."
+            ) from None
+        except PyMongoError as error:
+            raise to_deployment_error(place, error) from None
+
+
+def connect(uri: str, answer_ms: int) -> MongoClient[dict[str, Any]]:
+    """A connection to the primary. Raises DeploymentError for what the driver refuses of the URI, or would ignore."""
+    with warnings.catch_warnings(record=True) as ignored:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            client: MongoClient[dict[str, Any]] = MongoClient(
+                uri,
+                readPreference="primary",
+                serverSelectionTimeoutMS=answer_ms,
+                connectTimeoutMS=answer_ms,
+                socketTimeoutMS=answer_ms,
+            )
+        except OSError as error:  # a certificate that cannot be read, for one
+            raise DeploymentError(
+                f"SWITCHBOARD_MONGODB_URI names a file that cannot be used: {error.filename or one_line(error)}: "
+                f"{error.strerror or type(error).__name__}."
+            ) from None
+        except (InvalidURI, ConfigurationError, ValueError) as error:
+            raise DeploymentError(
+                f"SWITCHBOARD_MONGODB_URI is not a MongoDB URI: {without_quotations(one_line(error))}."
+            ) from None
+    for warning in ignored:
+        if issubclass(warning.category, UserWarning):
+            client.close()
+            raise DeploymentError(
+                f"SWITCHBOARD_MONGODB_URI has an option that has no effect: {one_line(warning.message)}."
+            )
+    return client
+
+
+def holds(uri: str, database: str, collection: str, id: str, *, answer_ms: int = ANSWER_MS) -> bool:
+    """Whether the collection holds a document of that id. Creates nothing."""
+    with connect(uri, answer_ms) as client:
+        return client[database][collection].find_one({"_id": id}, {"_id": 1}) is not None
+
+
+@contextmanager
+def translating_driver_errors(uri: str) -> Iterator[None]:
+    """Raises DeploymentError for whatever of the driver's comes out of the block, which uses the database at `uri`."""
+    try:
+        yield
+    except PyMongoError as error:
+        raise to_deployment_error(redact(uri), error) from None
+
+
+def to_deployment_error(place: str, error: Exception) -> DeploymentError:
+    """What to tell of whatever else the driver raised."""
+    return DeploymentError(f"MongoDB at {place} cannot be used: {one_line(error)}.")
+
+
+def require_supported(hello: dict[str, Any], place: str) -> None:
+    """Raise DeploymentError when what answered `hello` is no replica set or sharded cluster, or is too old."""
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise DeploymentError(
+            f"MongoDB at {place} is a standalone server, and Switchboard needs a replica set, for transactions and "
+            "change streams. One node is enough: start it with --replSet rs0 and run rs.initiate() in mongosh once; "
+            "or leave SWITCHBOARD_MONGODB_URI unset to use the embedded MongoDB."
+        )
+    if hello["maxWireVersion"] < OLDEST_WIRE_VERSION:
+        raise DeploymentError(f"MongoDB at {place} is older than version 6.0, the oldest that Switchboard works with.")
+
+
+def one_line(error: Exception | Warning | str) -> str:
+    """What the driver says, without the dump of its view of the topology that follows."""
+    text = re.split(r", Timeout: |, full error: | \(configured timeouts: ", str(error))[0]
+    return " ".join(text.split()).rstrip(".")

@@ -1,0 +1,112 @@
+"""From a bound filter on rooms to a MongoDB query on the log; resolvers/events.py evaluates the same filters in memory.
+
+A fact about a room matches when the room matches as it is after the fact, or as it was before. The log holds rooms as
+records, without the entries for indexes that the collection of rooms has.
+"""
+
+from dataclasses import replace
+from typing import Any, TypeAlias, assert_never
+
+from storage.filters.attributes import ATTRIBUTES
+from storage.filters.expressions import (
+    EVERYTHING,
+    And,
+    AttributeCondition,
+    BoundCondition,
+    Expression,
+    FieldCondition,
+    Not,
+    Operator,
+    Or,
+)
+from storage.filters.mongo_query import COMPARED, NOTHING, attribute_query, contains, prefixed
+from storage.records import FieldTarget, FieldType
+
+Query: TypeAlias = dict[str, Any]
+
+_AFTER = "fact.room.room"
+_BEFORE = "fact.before"
+#: What RoomBefore has; everything else of a room was the same before.
+_CHANGING = frozenset({"status", "departmentId", "servedById", "tags", "customFields"})
+_TYPES = {
+    FieldType.TEXT: "string",
+    FieldType.NUMBER: "number",
+    FieldType.BOOLEAN: "bool",
+    FieldType.DATETIME: "date",
+    FieldType.SELECT: "string",
+    FieldType.MULTI_SELECT: "array",
+}
+
+
+def fact_query(expression: Expression) -> Query:
+    """The query for facts about rooms that match, as they are after the fact or as they were before; {} for all."""
+    if expression == EVERYTHING:
+        return {}
+    before = {"$and": [{_BEFORE: {"$type": "object"}}, _translate(expression, before=True)]}
+    return {"$or": [_translate(expression, before=False), before]}
+
+
+def _translate(expression: Expression, *, before: bool) -> Query:
+    match expression:
+        case And(parts=parts):
+            return {"$and": [_translate(part, before=before) for part in parts]} if parts else {}
+        case Or(parts=parts):
+            return {"$or": [_translate(part, before=before) for part in parts]} if parts else dict(NOTHING)
+        case Not(part=part):
+            return {"$nor": [_translate(part, before=before)]}
+        case AttributeCondition(name=name):
+            attribute = ATTRIBUTES[FieldTarget.ROOM][name]
+            path = "id" if attribute.path == "_id" else attribute.path
+            return attribute_query(expression, replace(attribute, path=_path(path, before=before)))
+        case BoundCondition():
+            return _field(expression, f"{_path('customFields', before=before)}.{expression.definition.key}")
+        case FieldCondition(key=key):
+            raise TypeError(f"The condition on {key!r} is not bound to a definition.")
+    assert_never(expression)
+
+
+def _path(name: str, *, before: bool) -> str:
+    return f"{_BEFORE if before and name in _CHANGING else _AFTER}.{name}"
+
+
+def _field(condition: BoundCondition, path: str) -> Query:
+    match condition.operator:
+        case Operator.NE:
+            return {"$nor": [_field(BoundCondition(condition.definition, Operator.EQ, condition.value), path)]}
+        case Operator.NOT_IN:
+            return {"$nor": [_field(BoundCondition(condition.definition, Operator.IN, condition.value), path)]}
+        case Operator.EXISTS if not condition.value:
+            return {"$nor": [_has(condition, path)]}
+        case Operator.EXISTS:
+            return _has(condition, path)
+    return {"$and": [_has(condition, path), _compared(condition, path)]}
+
+
+def _has(condition: BoundCondition, path: str) -> Query:
+    """There is a value of the field's type; conditions on an array would be met by one of its elements."""
+    kind = condition.definition.type
+    if kind is FieldType.MULTI_SELECT:
+        return {path: {"$type": "array"}}
+    return {path: {"$type": _TYPES[kind], "$not": {"$type": "array"}}}
+
+
+def _compared(condition: BoundCondition, path: str) -> Query:
+    value = _plain(condition.value)
+    match condition.operator:
+        case Operator.IN:
+            return {path: {"$in": value}}
+        case Operator.CONTAINS if condition.definition.type is FieldType.MULTI_SELECT:
+            return {path: {"$elemMatch": {"$eq": value}}}
+        case Operator.CONTAINS:
+            # Evaluated for every fact, so that the type is asked for here once more.
+            return {"$expr": {"$and": [{"$eq": [{"$type": f"${path}"}, "string"]}, contains(path, value)["$expr"]]}}
+        case Operator.STARTS_WITH:
+            return {path: prefixed(value)}
+    return {path: {COMPARED[condition.operator]: value}}
+
+
+def _plain(value: Any) -> Any:
+    """The value as documents hold it: no enums, no tuples."""
+    if isinstance(value, tuple | list | frozenset):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, str) else value

@@ -1,0 +1,152 @@
+"""Who waits for which facts: an index on what filters name, so that a fact wakes those whom it may concern and nobody
+else.
+
+A fact and a filter each have keys. A fact that a filter lets pass always has one of the filter's; one that has may
+still not pass. Ten thousand who wait for ten thousand rooms cost a fact no more than ten do.
+"""
+
+import asyncio
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from storage.facts import FACTS, AnyFact, Fact, RoomFact, tag_of
+from storage.filters.expressions import EVERYTHING, And, AttributeCondition, BoundCondition, Expression, Operator, Or
+from storage.records import FieldType
+
+Key: TypeAlias = tuple[Hashable, ...]
+
+ANY: Key = ("any",)
+ALL_FACTS: frozenset[Key] = frozenset({ANY})
+#: The attributes of rooms that are keys, and how few facts are likely to have one of them: the least, the fewer.
+_RANKS: Mapping[Hashable, int] = {
+    "id": 0,
+    "field": 1,
+    "visitor": 1,
+    "servedBy": 2,
+    "lastServedBy": 2,
+    "department": 3,
+    "status": 4,
+}
+
+
+def fact_keys(fact: Fact) -> Iterator[Key]:
+    """All keys of a fact: those of its type and, for a fact about a room, those of the room before it and after it."""
+    yield ANY
+    yield "type", tag_of(type(fact))
+    if isinstance(fact, RoomFact):
+        room = fact.room.room
+        yield "id", room.id
+        yield "visitor", room.visitor_id
+        yield "lastServedBy", room.last_served_by_id
+        for state in (room,) if fact.before is None else (room, fact.before):
+            yield "status", state.status
+            yield "department", state.department_id
+            yield "servedBy", state.served_by_id
+            for name, value in state.custom_fields.items():
+                if not isinstance(value, list):
+                    yield "field", name, value
+
+
+def subscription_keys(
+    types: Collection[str], *, where: Expression | None, visible: Expression = EVERYTHING
+) -> frozenset[Key]:
+    """The keys of those who wait for facts of these types, about rooms that match `where` and are `visible`.
+
+    Facts that are not about rooms pass where there is no `where`, whatever is visible.
+    """
+    of_rooms = _most_selective(
+        keys for part in (where, visible) if part is not None and (keys := _expression_keys(part)) is not None
+    )
+    if of_rooms is None:
+        return ALL_FACTS if len(types) == len(FACTS) else frozenset(("type", tag) for tag in types)
+    if where is not None:
+        return of_rooms
+    return of_rooms | {("type", tag) for tag in types if not issubclass(FACTS[tag], RoomFact)}
+
+
+def _expression_keys(expression: Expression) -> frozenset[Key] | None:
+    """Keys of which every room has one that matches; None when there are none to be told."""
+    match expression:
+        case AttributeCondition(name=name, operator=Operator.EQ, value=value) if name in _RANKS:
+            return frozenset({(name, value)})
+        case AttributeCondition(name=name, operator=Operator.IN, value=values) if name in _RANKS:
+            return frozenset((name, value) for value in values)
+        case AttributeCondition(name=name, operator=Operator.EXISTS, value=False) if name in _RANKS:
+            return frozenset({(name, None)})
+        case BoundCondition(definition=definition) if definition.type is FieldType.MULTI_SELECT:
+            return None  # lists are no keys
+        case BoundCondition(definition=definition, operator=Operator.EQ, value=value):
+            return frozenset({("field", definition.key, value)})
+        case BoundCondition(definition=definition, operator=Operator.IN, value=values):
+            return frozenset(("field", definition.key, value) for value in values)
+        case And(parts=parts):
+            return _most_selective(keys for part in parts if (keys := _expression_keys(part)) is not None)
+        case Or(parts=parts):
+            found = [_expression_keys(part) for part in parts]
+            return None if None in found else frozenset[Key]().union(*(keys for keys in found if keys is not None))
+    return None
+
+
+def _most_selective(choices: Iterable[frozenset[Key]]) -> frozenset[Key] | None:
+    """The keys that the fewest facts are likely to have."""
+    return min(choices, key=lambda keys: (max((_RANKS[key[0]] for key in keys), default=-1), len(keys)), default=None)
+
+
+# ---------------------------------------------------------------- waiting
+
+
+class Waiter:
+    """Somebody who has come to a position in the log and waits for what concerns them."""
+
+    __slots__ = ("after", "keys", "woken")
+
+    def __init__(self, after: int, keys: frozenset[Key]) -> None:
+        self.after = after
+        self.keys = keys
+        #: The position after which the fact is that may concern them.
+        self.woken: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+
+class SubscriptionIndex:
+    """Those of one process who wait, by their keys, longest waiting first."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Key, dict[Waiter, None]] = {}
+
+    async def wait(self, waiter: Waiter) -> int:
+        """Wait for a fact that has one of the waiter's keys; the position just before it."""
+        for key in waiter.keys:
+            self._waiting.setdefault(key, {})[waiter] = None
+        try:
+            return await waiter.woken
+        finally:
+            self._remove(waiter)
+
+    def wake(self, facts: Sequence[AnyFact]) -> None:
+        """Wake everybody whom these facts may concern."""
+        for fact in facts:
+            if not self._waiting:
+                return
+            for key in fact_keys(fact):
+                for waiter in tuple(self._waiting.get(key, ())):
+                    if fact.sequence > waiter.after:  # or they have come here from a process that is ahead of this one
+                        self._wake_waiter(waiter, fact.sequence - 1)
+
+    def wake_all(self) -> None:
+        """Let everybody look from where they are."""
+        for waiters in tuple(self._waiting.values()):
+            for waiter in tuple(waiters):
+                self._wake_waiter(waiter, waiter.after)
+
+    def _wake_waiter(self, waiter: Waiter, position: int) -> None:
+        self._remove(waiter)
+        if not waiter.woken.done():
+            waiter.woken.set_result(position)
+
+    def _remove(self, waiter: Waiter) -> None:
+        for key in waiter.keys:
+            waiters = self._waiting.get(key)
+            if waiters is not None and waiter in waiters:
+                del waiters[waiter]
+                if not waiters:
+                    del self._waiting[key]

@@ -1,0 +1,56 @@
+"""Hearing of tokens that end or are cut short, in whichever process: what follows from it is for those who listen.
+
+Facts do not tell of every end: a logout makes none. So the tokens themselves are watched.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from storage.mongo.connection import Collection, Database
+
+#: How long an end can go unnoticed when the change stream is down.
+POLL_SECONDS = 1.0
+_CHANGE_STREAM_PIPELINE: Sequence[Mapping[str, Any]] = (
+    {"$match": {"operationType": {"$in": ["delete", "update", "replace", "invalidate"]}}},
+    {"$project": {"documentKey": 1}},
+)
+
+
+class TokenWatcher:
+    """Which tokens may have ended, told to the listeners of one process."""
+
+    def __init__(self, database: Database) -> None:
+        self._tokens: Collection = database["tokens"]
+        #: Called with the id of a token that may have ended, or with None when any may have; must not block.
+        self.listeners: list[Callable[[str | None], None]] = []
+
+    async def listen(self) -> None:
+        """Listen until cancelled. The driver resumes a stream once; the supervisor opens another one every time."""
+        while True:
+            try:
+                async with self._tokens.watch(list(_CHANGE_STREAM_PIPELINE), max_await_time_ms=1_000) as stream:
+                    change = await stream.try_next()  # opens the stream
+                    self._notify(None)  # what happened before it was open, it does not say
+                    while stream.alive:
+                        if change is not None:
+                            self._notify(_token_id(change))
+                        change = await stream.try_next()
+            finally:
+                self._notify(None)
+            await asyncio.sleep(POLL_SECONDS)
+
+    def tell_any(self) -> None:
+        """Any token may have ended: timers of this process did not run."""
+        self._notify(None)
+
+    def _notify(self, token_id: str | None) -> None:
+        for listener in self.listeners:
+            listener(token_id)
+
+
+def _token_id(change: dict[str, Any]) -> str | None:
+    with suppress(KeyError):
+        return str(change["documentKey"]["_id"])
+    return None

@@ -1,0 +1,166 @@
+"""Pages of the lists that hang on many parents at once, all in one round trip; pagination.py reads a single list."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from storage.errors import QueryTooComplex
+from storage.mongo import counts
+from storage.mongo.connection import MAX_BATCH_ROWS, Document
+from storage.mongo.pagination import Page, SortOrder
+from storage.mongo.reader import Reader
+from storage.sizes import size_of_document
+from storage.supervisor import spawn
+
+T = TypeVar("T")
+
+#: Bytes that the lists of many parents take together.
+LISTS_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Where the children of a parent are: in `children`, with the parent's id at `path`, which an index begins with."""
+
+    parents: str
+    children: str
+    path: str
+    #: Where the children hold their number within their parent, by which they are ordered; None: by their ids.
+    number: str | None = None
+
+    @property
+    def order(self) -> SortOrder:
+        """The order of the lists of this link."""
+        name = f"{self.parents}.{self.children}"
+        if self.number is None:
+            return SortOrder(name)
+        return SortOrder(f"{name}.{self.number}", self.number, kind=int, unique=True)
+
+
+async def read_pages(
+    reader: Reader,
+    relation: Relation,
+    parent_ids: Sequence[str],
+    query: Document,
+    *,
+    decode: Callable[[list[Document]], Awaitable[list[T]]],
+    first: int,
+    after: str | None,
+) -> dict[str, Page[T]]:
+    """Of every parent, up to `first` of the children that match, after the cursor, in the order of the link.
+
+    Raises InvalidCursor.
+    """
+    bounded = query if after is None else {"$and": [query, relation.order.query_after(after)]}
+    found = await read_documents(reader, relation, parent_ids, bounded, limit=first + 1)
+    totals = ChildCounts(lambda: count(reader, relation, parent_ids, query))
+    kept = {parent_id: documents[:first] for parent_id, documents in found.items()}
+    cursors = {parent_id: [relation.order.cursor(one) for one in documents] for parent_id, documents in kept.items()}
+    # Decoded together, so that what they need to be decoded is looked for once.
+    items = iter(await decode([document for documents in kept.values() for document in documents]))
+    return {
+        parent_id: Page(
+            items=[next(items) for _ in kept[parent_id]],
+            cursors=cursors[parent_id],
+            has_next=len(documents) > first,
+            has_previous=after is not None,
+            total=totals.get(parent_id),
+        )
+        for parent_id, documents in found.items()
+    }
+
+
+async def read_documents(
+    reader: Reader, relation: Relation, parent_ids: Sequence[str], query: Document, *, limit: int
+) -> dict[str, list[Document]]:
+    """Of every parent, the first children that match, as documents, in the order of the link."""
+    found: dict[str, list[Document]] = {parent_id: [] for parent_id in parent_ids}
+    asked = lookup_pipeline(relation, parent_ids, first_children_stages(relation, query, limit))
+    total = 0
+    rows = reader.collection(relation.parents).aggregate(asked, batchSize=MAX_BATCH_ROWS)
+    try:
+        async for row in rows:
+            total += size_of_document(row)
+            if total > LISTS_BYTES:
+                raise QueryTooComplex(
+                    f"The lists of {len(parent_ids)} {relation.parents} take more than {LISTS_BYTES:,} bytes; ask for "
+                    "fewer of them, or for fewer items of each with `first`."
+                )
+            found[row["_id"]].append(row["child"])
+    finally:
+        await rows.close()
+    return found
+
+
+async def _lookup(
+    reader: Reader, relation: Relation, parent_ids: Sequence[str], pipeline: Sequence[Mapping[str, object]]
+) -> list[Document]:
+    """What the pipeline makes of every parent's children, a row for each result."""
+    rows = reader.collection(relation.parents).aggregate(
+        lookup_pipeline(relation, parent_ids, pipeline), batchSize=MAX_BATCH_ROWS
+    )
+    return await rows.to_list(None)
+
+
+def lookup_pipeline(
+    relation: Relation, parent_ids: Sequence[str], pipeline: Sequence[Mapping[str, object]]
+) -> list[Document]:
+    """The question of which `_look` gives the answer."""
+    children = {
+        "from": relation.children,
+        "localField": "_id",
+        "foreignField": relation.path,
+        "pipeline": list(pipeline),
+        "as": "child",
+    }
+    return [
+        {"$match": {"_id": {"$in": list(parent_ids)}}},
+        {"$project": {"_id": 1}},
+        {"$lookup": children},
+        # A row for each, or the children of one parent could be more than a document can hold.
+        {"$unwind": "$child"},
+    ]
+
+
+def first_children_stages(relation: Relation, query: Mapping[str, object], limit: int) -> list[Document]:
+    """The first children that match, of one parent."""
+    return [{"$match": query}, {"$sort": dict(relation.order.sort)}, {"$limit": limit}]
+
+
+async def count(
+    reader: Reader, relation: Relation, parent_ids: Sequence[str], query: Document
+) -> dict[str, int | None]:
+    """How many children of every parent match, or None beyond the bounds of counts.py."""
+    seen: list[Document] = [{"$count": "count"}]
+    matching: list[Document] = [{"$match": query}, {"$count": "count"}]
+    counting: list[Document] = [
+        {"$limit": counts.COUNT_LIMIT + counts.UNMATCHED_LIMIT + 1},
+        {"$facet": {"seen": seen, "matching": matching} if query else {"seen": seen}},
+    ]
+    rows = await _lookup(reader, relation, parent_ids, counting)
+    return {row["_id"]: _bounded(row["child"]) for row in rows}
+
+
+def _bounded(counted: Document) -> int | None:
+    """The number of matching children from the `$facet` of `count`."""
+    seen = counted["seen"][0]["count"] if counted["seen"] else 0
+    found = counted.get("matching", counted["seen"])
+    matching = found[0]["count"] if found else 0
+    return None if seen - matching > counts.UNMATCHED_LIMIT else counts.within(matching)
+
+
+class ChildCounts:
+    """How many children parents have, counted for all of them together when the first one is asked for."""
+
+    def __init__(self, count: Callable[[], Coroutine[Any, Any, dict[str, int | None]]]) -> None:
+        self._count = count
+        self._counting: asyncio.Future[dict[str, int | None]] | None = None
+
+    def get(self, parent_id: str) -> Callable[[], Awaitable[int | None]]:
+        async def total() -> int | None:
+            if self._counting is None:
+                self._counting = spawn(self._count(), name="count the children of parents")
+            return (await asyncio.shield(self._counting)).get(parent_id, 0)
+
+        return total

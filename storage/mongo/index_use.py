@@ -1,0 +1,103 @@
+"""Which part of a query one index answers alone: this decides what is a scan, and what a count may cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from storage.mongo.indexes import INDEXES
+
+Query: TypeAlias = dict[str, Any]
+
+_POINTS = frozenset({"$eq", "$in"})
+_RANGES = frozenset({"$gt", "$gte", "$lt", "$lte", "$elemMatch"})
+#: Paths at which a document may hold several values: of two conditions on one, an index answers one.
+_LISTS = frozenset({"attrs", "tags", "roles", "emailKeys", "agent.departmentIds"})
+#: Conditions on these leave more than conditions on other paths: closed rooms pile up.
+_BROAD = frozenset({"status"})
+
+
+def is_scan(collection: str, query: Query) -> bool:
+    """Whether a read for this query looks at documents that no index chose, or at the text in each of them."""
+    return bool(query) and (_names(query, "$expr") or not indexed_parts(collection, query))
+
+
+def indexed_parts(collection: str, query: Query) -> list[Query]:
+    """The parts of the query that one index of the collection answers alone, each for one index; the best first.
+
+    A document that matches the query matches each part. A part that equals the query answers it.
+    """
+    clauses = _clauses(query)
+    found = [part for index in _keys_of(collection) if (part := _covered(index, clauses))]
+    for clause in clauses:
+        if branches := clause.get("$or"):
+            chosen = [indexed_parts(collection, branch) for branch in branches]
+            if all(chosen):
+                found.append([{"$or": [parts[0] for parts in chosen]}])
+    found.sort(key=lambda part: (-len(part), any(not clause.keys().isdisjoint(_BROAD) for clause in part)))
+    return [_joined(part) for part in found]
+
+
+def answers(part: Query, query: Query) -> bool:
+    """Whether the part is all that the query asks."""
+    return _canonical(part) == _canonical(query)
+
+
+def _canonical(query: Query) -> list[str]:
+    return sorted(
+        repr(["$or", sorted(map(_canonical, clause["$or"]))]) if "$or" in clause else repr(clause)
+        for clause in _clauses(query)
+    )
+
+
+def _clauses(query: Query) -> list[Query]:
+    """What must hold, condition by condition."""
+    found: list[Query] = []
+    for key, value in query.items():
+        if key == "$and":
+            found.extend(clause for part in value for clause in _clauses(part))
+        else:
+            found.append({key: value})
+    return found
+
+
+def _joined(clauses: Sequence[Query]) -> Query:
+    return clauses[0] if len(clauses) == 1 else {"$and": list(clauses)}
+
+
+def _keys_of(collection: str) -> list[tuple[list[str], bool]]:
+    """The paths of each index, and whether it has all documents."""
+    indexes = [index.document for index in INDEXES.get(collection, ())]
+    return [
+        (["_id"], True),
+        *((list(index["key"]), not (index.get("sparse") or "partialFilterExpression" in index)) for index in indexes),
+    ]
+
+
+def _covered(index: tuple[list[str], bool], clauses: Sequence[Query]) -> list[Query]:
+    """The conditions that the index answers: points on its first paths, then a range on the next."""
+    paths, complete = index
+    covered: list[Query] = []
+    for path in paths:
+        name = "attrs" if path.startswith("attrs.") else path
+        found = [clause for clause in clauses if name in clause and _usable(clause[name], complete=complete)]
+        if name in _LISTS:
+            found = found[:1]
+        covered.extend(found)
+        if not found or name == "attrs" or not all(_is_point(clause[name]) for clause in found):
+            break
+    return covered
+
+
+def _usable(condition: Any, *, complete: bool) -> bool:
+    if not isinstance(condition, Mapping):
+        return condition is not None or complete
+    return condition.keys() <= _POINTS | _RANGES and (complete or condition.get("$eq", "") is not None)
+
+
+def _is_point(condition: Any) -> bool:
+    return not isinstance(condition, Mapping) or condition.keys() <= _POINTS
+
+
+def _names(query: Any, operator: str) -> bool:
+    if isinstance(query, Mapping):
+        return operator in query or any(_names(value, operator) for value in query.values())
+    return isinstance(query, list) and any(_names(value, operator) for value in query)

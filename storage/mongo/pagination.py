@@ -1,0 +1,94 @@
+"""Pages of long lists, by keyset: a page costs the same wherever it is, and inserts elsewhere do not shift it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from pymongo import ASCENDING, DESCENDING
+
+from storage.errors import InvalidCursor
+from storage.mongo.connection import Document
+from storage.mongo.cursors import page_cursor, page_values
+from storage.sizes import size_of_document
+
+T = TypeVar("T")
+
+#: Bytes of a page, and one document more: a page of larger ones ends early and says that more follow.
+PAGE_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A run of items of a list, each with the cursor that goes on after it."""
+
+    items: list[T]
+    cursors: list[str]
+    has_next: bool
+    has_previous: bool
+    #: Counts the whole list when called: exactly, or None beyond the bounds of counts.py.
+    total: Callable[[], Awaitable[int | None]]
+    #: Where to go on when that is not after the last item.
+    end_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SortOrder:
+    """One way to sort one list: by a path of its documents, if any, then by id; both in the same direction."""
+
+    #: Of the list and the way, as cursors name them: a cursor is good for no other.
+    name: str
+    path: str | None = None
+    #: What documents hold at the path.
+    kind: type[str | int] = str
+    descending: bool = False
+    #: No two documents have the same at the path, so that ids have nothing to decide.
+    unique: bool = False
+
+    def reversed(self) -> "SortOrder":
+        return replace(self, name=f"-{self.name}", descending=not self.descending)
+
+    @property
+    def sort(self) -> list[tuple[str, int]]:
+        direction = DESCENDING if self.descending else ASCENDING
+        if self.path is None:
+            return [("_id", direction)]
+        return [(self.path, direction)] if self.unique else [(self.path, direction), ("_id", direction)]
+
+    def query_after(self, cursor: str) -> Document:
+        """The query for what comes after the cursor. Raises InvalidCursor."""
+        beyond = "$lt" if self.descending else "$gt"
+        if self.path is None:
+            (last,) = _texts(page_values(cursor, self.name, 1)[-1:])
+            return {"_id": {beyond: last}}
+        value, last = page_values(cursor, self.name, 2)
+        _texts([last])
+        if type(value) is not self.kind or (isinstance(value, int) and abs(value) >= 2**63):
+            raise InvalidCursor
+        if self.unique:
+            return {self.path: {beyond: value}}
+        return {"$or": [{self.path: {beyond: value}}, {self.path: value, "_id": {beyond: last}}]}
+
+    def cursor(self, document: Document) -> str:
+        values = [document["_id"]] if self.path is None else [document[self.path], document["_id"]]
+        return page_cursor(self.name, values)
+
+
+def _texts(values: Sequence[object]) -> Sequence[object]:
+    if not all(isinstance(value, str) for value in values):
+        raise InvalidCursor
+    return values
+
+
+async def read_within(cursor: Any, size: int) -> tuple[list[Document], bool]:
+    """The documents of the cursor, ended by the one with which they take more than `size` bytes; whether any follow."""
+    documents: list[Document] = []
+    total = 0
+    try:
+        async for document in cursor:
+            if total > size:
+                return documents, True
+            documents.append(document)
+            total += size_of_document(document)
+    finally:
+        await cursor.close()
+    return documents, False

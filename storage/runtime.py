@@ -1,0 +1,99 @@
+"""The composition of storage: one database, and what each process keeps running beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Self
+
+from pymongo.monitoring import CommandListener
+
+from storage import messages, roles
+from storage.custom_fields.definition_cache import DefinitionCache
+from storage.facts import Fact, FieldFact
+from storage.log import outbox
+from storage.log.feed import Feed
+from storage.log.log import Log
+from storage.log.outbox import Appender
+from storage.log.token_watcher import TokenWatcher
+from storage.log.watch_rights import WithoutRight
+from storage.mongo import clock, indexes
+from storage.mongo.clock import Clock
+from storage.mongo.connection import Database
+from storage.mongo.reader import Reader
+from storage.reference_data import ReferenceDataCache
+from storage.supervisor import Supervisor
+from storage.transactions import heartbeats
+from storage.transactions.heartbeats import ProcessHeartbeat
+from storage.transactions.runner import TransactionRunner
+
+#: How long leaving the database may take.
+DEREGISTER_TIMEOUT_SECONDS = 0.5
+
+
+class Storage:
+    """What is true, and the ways to read it, to change it and to hear of changes."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.supervisor = Supervisor()
+        self.definition_cache = DefinitionCache(database)
+        self.process = ProcessHeartbeat(database, self.definition_cache)
+        self.log = Log(database)
+        self.feed = Feed(self.log, process_id=self.process.id)
+        self.token_watcher = TokenWatcher(database)
+        self.appender = Appender(database, self.feed.publish, process_id=self.process.id)
+        self.transactions = TransactionRunner(database, self.definition_cache, self.appender, self.process)
+        #: Reads outside of any transaction.
+        self.reader = Reader(database, self.definition_cache)
+        self.reference_data = ReferenceDataCache(self.reader)
+        self.feed.listeners.append(self._apply)
+        self.feed.on_gap = self._refresh
+        database.clock.listeners.append(self.token_watcher.tell_any)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, uri: str, name: str, *, listeners: Sequence[CommandListener] = (), own_clock: Clock | None = None
+    ) -> AsyncIterator[Self]:
+        """Connect, create what is missing, and keep the log moving until the block is left."""
+        async with Database(uri, name, listeners=tuple(listeners), clock=own_clock) as database:
+            storage = cls(database)
+            await database.measure_clock()
+            await messages.number_unnumbered(database)
+            await indexes.ensure(database)
+            await storage.feed.open()
+            await storage._refresh()
+            storage._start()
+            try:
+                await storage.transactions.run(roles.ensure_built_in)
+                yield storage
+            finally:
+                await storage.transactions.wait_for_running()
+                # What a database that is away is not told now, the others find out.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(DEREGISTER_TIMEOUT_SECONDS):
+                        await storage.supervisor.stop()
+                        await storage.appender.wait_for_cleanup()
+                        await storage.process.deregister()
+
+    def _start(self) -> None:
+        start = self.supervisor.supervise
+        start("keep the clock", self.database.tick, every=clock.TICK_SECONDS)
+        start("heartbeat", self.process.keep_alive, every=heartbeats.HEARTBEAT_SECONDS, essential=True)
+        start("close what dead processes left open", self.process.reap_dead_processes, every=heartbeats.LOOK_SECONDS)
+        start("append facts to the log", self.appender.run, essential=True)
+        start("sweep the outbox", self.appender.sweep_once, every=outbox.SWEEP_SECONDS)
+        start("follow the log", self.feed.run, essential=True)
+        start("watch the log", WithoutRight("log", self.feed.watch).run)
+        start("watch the tokens", WithoutRight("tokens", self.token_watcher.listen).run)
+
+    async def _refresh(self) -> None:
+        """Read anew what is otherwise kept current by facts."""
+        await self.definition_cache.refresh()
+        await self.reference_data.refresh()
+
+    def _apply(self, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            if isinstance(fact, FieldFact):
+                self.definition_cache.apply(fact)
+            self.reference_data.apply(fact)

@@ -1,0 +1,1 @@
+"""Running a change as one MongoDB transaction: retries, locks, leases, heartbeats and idempotency."""

@@ -1,0 +1,92 @@
+"""Who is next when more passwords are to be hashed than the machine has cores for."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from resolvers.auth.hash_queue import HashQueue, Lane
+from storage.errors import RateLimited
+
+
+class Work:
+    """Hashes that take until the block ends."""
+
+    def __init__(self, queue: HashQueue) -> None:
+        self.queue = queue
+        self.done: list[str] = []
+        self._gate = threading.Event()
+
+    async def enter(self, lane: Lane, name: str) -> "asyncio.Task[None]":
+        task = asyncio.create_task(self.queue.run(lane, lambda: self._hash(name)))
+        await asyncio.sleep(0)
+        return task
+
+    def _hash(self, name: str) -> None:
+        assert self._gate.wait(30)
+        self.done.append(name)
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._gate.set()
+
+
+async def test_lanes_have_their_shares_and_the_newest_sign_in_is_first() -> None:
+    work = Work(HashQueue(at_once=1, waiting=4))
+    with work.busy():
+        tasks = [await work.enter(Lane.DOUBTFUL, "first")]
+        for lane in (Lane.DOUBTFUL, Lane.NEW, Lane.CALLER, Lane.KNOWN):
+            tasks += [await work.enter(lane, f"{lane.name} {number}") for number in (1, 2, 3)]
+    await asyncio.gather(*tasks)
+
+    assert work.done == [
+        "first",
+        "KNOWN 3",
+        "CALLER 1",
+        "NEW 3",
+        "KNOWN 2",
+        "CALLER 2",
+        "NEW 2",
+        "KNOWN 1",
+        "DOUBTFUL 3",
+        "CALLER 3",
+        "NEW 1",
+        "DOUBTFUL 2",
+        "DOUBTFUL 1",
+    ]
+
+
+@pytest.mark.parametrize(("lane", "done"), [(Lane.NEW, ["0", "4", "3"]), (Lane.CALLER, ["0", "1", "2"])])
+async def test_what_a_full_lane_does_not_take_is_refused_at_once(lane: Lane, done: list[str]) -> None:
+    work = Work(HashQueue(at_once=1, waiting=2))
+    with work.busy():
+        tasks = [await work.enter(lane, str(number)) for number in range(5)]
+        refused = [task for number, task in enumerate(tasks) if str(number) not in done]
+        for task in refused:
+            with pytest.raises(RateLimited) as refusal:
+                await task
+            assert refusal.value.data == {"retryAfterSeconds": 1}
+    await asyncio.gather(*(task for task in tasks if task not in refused))
+
+    assert work.done == done
+
+
+async def test_cancelled_caller_leaves_its_place_when_its_thread_has_ended() -> None:
+    work = Work(HashQueue(at_once=1, waiting=4))
+    with work.busy():
+        running = await work.enter(Lane.NEW, "running")
+        waiting = await work.enter(Lane.NEW, "waiting")
+        last = await work.enter(Lane.NEW, "last")
+        waiting.cancel()
+        running.cancel()
+        await asyncio.wait([waiting, running])
+        assert work.done == []
+    await last
+
+    assert work.done == ["running", "last"]
+    assert await work.queue.run(Lane.NEW, lambda: 1) == 1

@@ -1,0 +1,41 @@
+"""Tokens as texts: recognisable, and checked before the database is asked."""
+
+import pytest
+
+from resolvers.auth.access import INVALID_TOKEN_CALLER, authenticate, token_id_of
+from resolvers.auth.tokens import APP, SESSION, is_mistyped, new_token
+from storage.tokens import digest
+
+
+@pytest.mark.parametrize("kind", [APP, SESSION])
+def test_new_token_is_recognisable_random_and_right(kind: str) -> None:
+    one, other = new_token(kind), new_token(kind)
+
+    assert one.startswith(f"sb_{kind}_")
+    assert len(one) == len(f"sb_{kind}_") + 46
+    assert one != other
+    assert not is_mistyped(one)
+
+
+def test_every_slip_of_the_pen_is_noticed() -> None:
+    token = new_token(APP)
+    slips = [token[:at] + ("1" if token[at] != "1" else "2") + token[at + 1 :] for at in range(7, len(token))]
+    slips += [token[:-1], token + "0", token.replace("app", "session"), "sb_app_", "sb_app_\ud800"]
+
+    assert all(is_mistyped(slip) for slip in slips)
+
+
+@pytest.mark.parametrize("token", ["", "anything", "sb_", "sb_app", "sb_other_abcdef", "SB_APP_abc"])
+def test_what_we_never_make_may_be_somebodys_own(token: str) -> None:
+    assert not is_mistyped(token)
+
+
+async def test_mistyped_token_asks_no_database() -> None:
+    assert await authenticate(None, "sb_app_mistyped") is INVALID_TOKEN_CALLER  # type: ignore[arg-type]
+
+
+def test_admin_token_may_look_like_a_mistyped_one() -> None:
+    made_up = "sb_app_of-my-own"
+
+    assert token_id_of(made_up) is None
+    assert token_id_of(made_up, configured_tokens={digest(made_up)}) == digest(made_up)

@@ -1,0 +1,186 @@
+"""Promise 6 of the log: a consumer resumes after what it acknowledged. Who reads for it is in test_holds.py."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from resolvers import consumer_lag, events
+from resolvers.consumers import consumers
+from storage.errors import ConsumerBusy, CursorExpired, Invalid, InvalidCursor, NotFound
+from storage.mongo.cursors import event_cursor
+from storage.records import Actor, ActorType
+from tests.resolvers.processes import Both, happen, read, status, two_processes
+from tests.storage.support import outbox_is_empty
+
+
+@pytest.fixture
+async def both(mongodb_uri: str) -> AsyncIterator[Both]:
+    async with two_processes(mongodb_uri, "test-consumers") as both:
+        yield both
+
+
+# ---------------------------------------------------------------- positions
+
+
+async def test_first_subscription_starts_at_after_and_later_ones_after_what_was_acknowledged(
+    both: Both,
+) -> None:
+    context, elsewhere = both
+    happened = await happen(context, 5)
+    after = event_cursor(happened[0])
+
+    async with aclosing(await events.subscribe(context, consumer="c", after=after)) as facts:
+        assert await read(facts, 4) == happened[1:]
+    await consumers.ack_events(context, consumer="c", cursor=event_cursor(happened[2]))
+
+    async with aclosing(await events.subscribe(elsewhere, consumer="c")) as facts:
+        assert await read(facts, 2) == happened[3:]
+
+
+async def test_new_consumer_without_after_starts_now(both: Both) -> None:
+    context, _ = both
+    await happen(context, 2)
+
+    async with aclosing(await events.subscribe(context, consumer="c")) as facts:
+        assert await read(facts, 0) == []
+        assert await read(facts, len(await happen(context, 1))) == [await context.storage.log.head()]
+
+
+async def test_what_was_not_acknowledged_comes_again(both: Both) -> None:
+    context, _ = both
+    async with aclosing(await events.subscribe(context, consumer="c")) as facts:
+        happened = await happen(context, 3)
+        assert await read(facts, 3) == happened
+
+    async with aclosing(await events.subscribe(context, consumer="c")) as facts:
+        assert await read(facts, 3) == happened
+
+
+async def test_consumer_that_exists_refuses_after(both: Both) -> None:
+    context, _ = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        pass
+
+    with pytest.raises(Invalid) as refusal:
+        await events.subscribe(context, consumer="c", after=event_cursor(0))
+
+    assert refusal.value.data["key"] == "after"
+    assert not (await status(context)).connected
+
+
+async def test_the_after_that_a_consumer_began_with_may_be_given_again(both: Both) -> None:
+    context, elsewhere = both
+    happened = await happen(context, 3)
+    after = event_cursor(happened[0])
+    async with aclosing(await events.subscribe(context, consumer="c", after=after)):
+        await consumers.ack_events(context, consumer="c", cursor=event_cursor(happened[1]))
+
+    async with aclosing(await events.subscribe(elsewhere, consumer="c", after=after)) as facts:
+        assert await read(facts, 1) == happened[2:]
+    with pytest.raises(Invalid):
+        await events.subscribe(context, consumer="c", after=event_cursor(happened[1]))
+
+
+async def test_acknowledgement_never_moves_back(both: Both) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        happened = await happen(context, 30)
+
+        await asyncio.gather(
+            *(
+                consumers.ack_events((context, elsewhere)[one % 2], consumer="c", cursor=event_cursor(one))
+                for one in reversed(happened)
+            )
+        )
+
+    assert (await status(context)).acked_cursor == event_cursor(happened[-1])
+
+
+async def test_what_has_not_happened_cannot_be_acknowledged(both: Both) -> None:
+    context, _ = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        before = (await status(context)).acked_cursor
+
+        with pytest.raises(InvalidCursor):
+            await consumers.ack_events(context, consumer="c", cursor=event_cursor(await context.storage.log.head() + 1))
+
+        assert (await status(context)).acked_cursor == before
+
+
+async def test_consumer_of_another_app_is_another_consumer(both: Both) -> None:
+    context, _ = both
+    other = replace(context, caller=replace(context.caller, actor=Actor(type=ActorType.APP, id="other", name="Other")))
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        async with aclosing(await events.subscribe(other, consumer="c")):
+            pass
+
+        with pytest.raises(NotFound):
+            await consumers.ack_events(
+                replace(context, caller=replace(other.caller, actor=Actor(type=ActorType.APP, id="third"))),
+                consumer="c",
+                cursor=event_cursor(0),
+            )
+
+
+async def test_status_tells_lag_and_whether_somebody_reads(both: Both) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        happened = await happen(context, 3)
+        await consumers.ack_events(context, consumer="c", cursor=event_cursor(happened[0]))
+
+        read_for = await status(elsewhere)
+
+    left = await status(elsewhere)
+    assert (read_for.name, read_for.acked_cursor) == ("c", event_cursor(happened[0]))
+    assert await consumer_lag.count(context, read_for) == 2
+    assert (read_for.connected, left.connected) == (True, False)
+    assert read_for.last_seen_at is not None
+    assert left.last_seen_at is not None
+    assert context.storage.log.now() - timedelta(minutes=1) < read_for.last_seen_at <= left.last_seen_at
+
+
+# ---------------------------------------------------------------- left behind
+
+
+async def test_consumer_left_behind_is_told_and_can_begin_anew_on_purpose(both: Both) -> None:
+    context, _ = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        happened = await happen(context, 5)
+    assert await outbox_is_empty(context.storage)
+    await context.storage.log.trim(context.storage.log.now() + timedelta(seconds=1))
+
+    with pytest.raises(CursorExpired) as refusal:
+        await events.subscribe(context, consumer="c")
+
+    assert 'What the consumer "c" has not acknowledged' in refusal.value.message
+    assert "call removeConsumer, subscribe with the consumer and `after: oldestCursor`" in refusal.value.message
+    oldest = refusal.value.data["oldestCursor"]
+    assert oldest == event_cursor(happened[-1] - 1)
+    assert not (await status(context)).connected
+    await consumers.remove_consumer(context, consumer="c")
+    async with aclosing(await events.subscribe(context, consumer="c", after=event_cursor(happened[-1] - 1))) as facts:
+        assert await read(facts, 1) == happened[-1:]
+
+
+async def test_consumer_that_is_read_cannot_be_removed(both: Both) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        with pytest.raises(ConsumerBusy):
+            await consumers.remove_consumer(elsewhere, consumer="c")
+
+        assert (await status(context)).connected
+
+
+async def test_removal_that_is_sent_again_is_answered_again(both: Both) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        pass
+    first = await consumers.remove_consumer(context.mutation("m"), consumer="c")
+
+    assert await consumers.remove_consumer(elsewhere.mutation("m"), consumer="c") == first == "c"
+    with pytest.raises(NotFound):
+        await consumers.remove_consumer(elsewhere, consumer="c")

@@ -1,0 +1,231 @@
+"""Promise 6 of the log: a consumer is read by one connection at a time, whoever goes away or stands still."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from resolvers import events
+from resolvers.consumers import leases
+from resolvers.context import Context
+from storage import consumers as stored
+from storage.errors import ConsumerBusy, Unavailable
+from storage.facts import AnyFact
+from storage.records import Consumer
+from storage.transactions import heartbeats
+from tests.resolvers.processes import Both, happen, read, status, two_processes
+from tests.storage.support import until
+
+
+@pytest.fixture
+async def both(mongodb_uri: str) -> AsyncIterator[Both]:
+    async with two_processes(mongodb_uri, "test-holds") as both:
+        yield both
+
+
+# ---------------------------------------------------------------- one connection at a time
+
+
+async def test_second_connection_is_refused_until_the_first_is_gone(both: Both) -> None:
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        for second in both:
+            with pytest.raises(ConsumerBusy):
+                await events.subscribe(second, consumer="c")
+
+    async with aclosing(await events.subscribe(elsewhere, consumer="c")):
+        assert (await status(context)).connected
+
+
+async def test_of_many_that_connect_at_once_one_reads(both: Both) -> None:
+    calls = [events.subscribe(both[number % 2], consumer="c") for number in range(10)]
+
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+
+    reading = [one for one in answers if not isinstance(one, BaseException)]
+    assert len(reading) == 1
+    assert [type(one) for one in answers if isinstance(one, BaseException)] == [ConsumerBusy] * 9
+    await reading[0].aclose()
+
+
+async def test_connection_that_is_alive_keeps_the_consumer(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.3)
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        for _ in range(20):
+            await asyncio.sleep(0.05)
+            with pytest.raises(ConsumerBusy):
+                await events.subscribe(elsewhere, consumer="c")
+
+
+async def test_connection_whose_process_stands_still_loses_the_consumer_and_is_told(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.5)
+    context, elsewhere = both
+    renew, still = stored.renew_lease, asyncio.Event()
+
+    async def renew_later(*args: object, **kwargs: object) -> bool:
+        await still.wait()
+        return await renew(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stored, "renew_lease", renew_later)
+    async with aclosing(await events.subscribe(context, consumer="c")) as dead:
+        waiting = asyncio.create_task(read(dead, 1))
+        taken: list[AsyncGenerator[AnyFact, None]] = []
+
+        async def take_over() -> bool:
+            try:
+                taken.append(await events.subscribe(elsewhere, consumer="c"))
+            except ConsumerBusy:
+                return False
+            return True
+
+        await until(take_over)
+        monkeypatch.setattr(stored, "renew_lease", renew)
+        still.set()
+
+        # Nothing happened, and it is told all the same.
+        with pytest.raises(ConsumerBusy):
+            await waiting
+        assert await read(taken[0], len(await happen(context, 1))) == [await context.storage.log.head()]
+        await taken[0].aclose()
+
+
+async def test_connection_that_cannot_tell_whether_it_holds_the_consumer_delivers_nothing(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.2)
+    monkeypatch.setattr(leases, "RENEW_RETRY_SECONDS", 0.01)
+    context, elsewhere = both
+    renew, asked = stored.renew_lease, asyncio.Event()
+
+    async def away(*args: object, **kwargs: object) -> bool:
+        asked.set()
+        raise Unavailable("The database does not answer.", retryable=True)
+
+    monkeypatch.setattr(stored, "renew_lease", away)
+    async with aclosing(await events.subscribe(context, consumer="c")) as facts:
+        await asyncio.sleep(0.25)
+        await asked.wait()
+        happened = await happen(elsewhere, 1)
+        waiting = asyncio.create_task(read(facts, 1))
+        await context.storage.feed.wait(happened[0] - 1)
+        done, _ = await asyncio.wait([waiting], timeout=0.2)
+        assert not done
+
+        monkeypatch.setattr(stored, "renew_lease", renew)
+
+        assert await waiting == happened
+
+
+async def test_process_that_is_taken_for_dead_keeps_its_consumers_until_their_leases_are_over(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may only have been slow, and goes on believing in them for as long."""
+    monkeypatch.setattr(heartbeats, "HEARTBEAT_SECONDS", 3600)
+    monkeypatch.setattr(heartbeats, "LOOK_SECONDS", 3600)
+    context, elsewhere = both
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        process = {"_id": context.storage.process.id}
+        known = elsewhere.storage.database["processes"]
+
+        async def buried() -> bool:
+            await elsewhere.storage.process.reap_dead_processes()
+            return await known.find_one(process) is None
+
+        await until(buried)
+
+        with pytest.raises(ConsumerBusy):
+            await events.subscribe(elsewhere, consumer="c")
+        assert (await status(context)).connected
+
+
+# ---------------------------------------------------------------- giving back
+
+
+async def test_subscription_that_nobody_ever_read_gives_the_consumer_back(both: Both) -> None:
+    context, elsewhere = both
+
+    await (await events.subscribe(context, consumer="c")).aclose()
+
+    async with aclosing(await events.subscribe(elsewhere, consumer="c")):
+        pass
+
+
+async def held_by(context: Context) -> str | None:
+    consumer = await stored.find(context.reader, context.caller.id, "c")
+    assert consumer is not None
+    return consumer.connection_id
+
+
+async def test_whoever_goes_away_while_the_consumer_is_taken_for_it_gives_it_back(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, elsewhere = both
+    take, asked, go_on = stored.acquire_lease, asyncio.Event(), asyncio.Event()
+
+    async def on_a_thread(*args: object, **kwargs: object) -> Consumer | None:
+        asked.set()
+        await go_on.wait()
+        return await take(*args, **kwargs)  # type: ignore[arg-type]
+
+    async def take_slowly(*args: object, **kwargs: object) -> Consumer | None:
+        return await asyncio.shield(asyncio.create_task(on_a_thread(*args, **kwargs)))
+
+    monkeypatch.setattr(stored, "acquire_lease", take_slowly)
+    subscribing = asyncio.create_task(events.subscribe(context, consumer="c"))
+    await asked.wait()
+    subscribing.cancel()
+    go_on.set()
+    await asyncio.gather(subscribing, return_exceptions=True)
+    monkeypatch.setattr(stored, "acquire_lease", take)
+
+    assert subscribing.cancelled()
+    async with aclosing(await events.subscribe(elsewhere, consumer="c")):
+        pass
+
+
+async def test_whoever_goes_away_at_any_moment_of_subscribing_gives_the_consumer_back(both: Both) -> None:
+    context, elsewhere = both
+    await (await events.subscribe(context, consumer="c")).aclose()
+
+    for steps in range(40):
+        subscribing = asyncio.create_task(events.subscribe(context, consumer="c"))
+        for _ in range(5 * steps):
+            await asyncio.sleep(0)
+        subscribing.cancel()
+        (answer,) = await asyncio.gather(subscribing, return_exceptions=True)
+        if not isinstance(answer, BaseException):
+            await answer.aclose()
+
+    assert await held_by(elsewhere) is None
+
+
+async def test_next_connection_in_this_process_waits_for_a_release_that_is_under_way(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, _ = both
+    release, asked, go_on = stored.release_lease, asyncio.Event(), asyncio.Event()
+
+    async def release_slowly(*args: object, **kwargs: object) -> None:
+        asked.set()
+        await go_on.wait()
+        await release(*args, **kwargs)  # type: ignore[arg-type]
+
+    first = await events.subscribe(context, consumer="c")
+    monkeypatch.setattr(stored, "release_lease", release_slowly)
+    ending = asyncio.ensure_future(first.aclose())
+    await asked.wait()
+
+    following = asyncio.create_task(events.subscribe(context, consumer="c"))
+    await context.storage.log.head()  # as long as it takes to be refused
+    await context.storage.log.head()
+    assert not following.done()
+    monkeypatch.setattr(stored, "release_lease", release)
+    go_on.set()
+
+    async with aclosing(await following):
+        assert (await status(context)).connected
+    await ending

@@ -1,0 +1,269 @@
+"""Definitions that change in one process, as the others know them and write by them."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from resolvers import users
+from resolvers.custom_fields import definitions
+from resolvers.custom_fields.definitions import define_custom_field, remove_custom_field, update_custom_field
+from storage import users as stored_users
+from storage.custom_fields import epochs
+from storage.errors import FieldRequired, InvalidFieldValue, SwitchboardError, Unavailable, UnknownField
+from storage.facts import UserCreated
+from storage.mongo.connection import new_id
+from storage.records import FieldDefinition, FieldTarget, FieldType, User, UserType
+from storage.transactions.transaction import Transaction
+from tests.resolvers.refusals import refused, values
+from tests.resolvers.world import World
+from tests.storage.support import until
+
+TEXT, NUMBER = FieldType.TEXT, FieldType.NUMBER
+USER = FieldTarget.USER
+
+
+async def define(world: World, key: str, type: FieldType = TEXT, **given: Any) -> FieldDefinition:
+    given.setdefault("target", USER)
+    return await define_custom_field(world.context, key=key, type=type, **given)
+
+
+async def create(world: World, username: str, **fields: object) -> User:
+    return await users.create_user(world.context, username=username, type=UserType.USER, custom_fields=values(**fields))
+
+
+async def assign(world: World, user: User, **fields: object) -> User:
+    return await users.update_user(world.context, user_id=user.id, custom_fields=values(**fields))
+
+
+async def test_a_field_is_known_in_every_process_at_once(world: World, other: World) -> None:
+    await define(world, "plan")
+
+    anna = await create(other, "anna", plan="free")
+
+    assert (await world.user(anna)).custom_fields == {"plan": "free"}
+
+
+async def test_a_rule_binds_every_process_once_its_fact_has_arrived(world: World, other: World) -> None:
+    made = await define(world, "plan")
+    await create(other, "anna", plan="1")
+
+    await update_custom_field(world.context, id=made.id, pattern="[0-9]+")
+    await arrived(world, other)
+
+    message = 'Custom field "plan": expected TEXT that matches [0-9]+, got "x" (String).'
+    for one in (world, other):
+        async with refused(world, InvalidFieldValue, message, key="plan", expected="TEXT that matches [0-9]+"):
+            await create(one, "bert", plan="x")
+    await remove_custom_field(world.context, id=made.id)
+    await arrived(world, other)
+    with pytest.raises(UnknownField):
+        await create(other, "bert", plan="1")
+
+
+async def test_a_value_of_a_field_that_a_process_does_not_know_yet_is_kept(world: World, other: World) -> None:
+    anna = await create(world, "anna")
+    await define(world, "plan")
+    await assign(world, anna, plan="free")
+    await arrived(world, other)
+    other.services.storage.definition_cache._by_id.clear()  # as it was before the fact came
+    renamed = await users.update_user(other.context, user_id=anna.id, name="Anna")
+
+    assert renamed.custom_fields == {"plan": "free"}
+    assert (await world.user(anna)).custom_fields == {"plan": "free"}
+
+
+async def test_nothing_is_written_that_was_checked_by_a_definition_of_before(world: World) -> None:
+    """A change that is overtaken by the removal and redefinition of its field starts again, and is refused then."""
+    made = await define(world, "plan", TEXT)
+    anna = await create(world, "anna", plan="old")
+    storage = world.services.storage
+    attempts = []
+
+    async def body(tx: Transaction) -> User:
+        before = await stored_users.get(tx, anna.id)
+        attempts.append(dict(before.custom_fields))
+        if len(attempts) == 1:
+            await remove_custom_field(world.context, id=made.id)
+            await define(world, "plan", NUMBER)
+        return await stored_users.update(tx, before, before)
+
+    await storage.transactions.run(body)
+
+    assert attempts[:2] == [{"plan": "old"}, {}]
+    assert (await world.user(anna)).custom_fields == {}
+
+
+# ---------------------------------------------------------------- by what a process knew before
+
+
+def deaf(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the process hears of no change of definitions, as one that stood still for a moment."""
+
+    async def no_news() -> None:
+        pass
+
+    monkeypatch.setattr(world.services.storage.definition_cache, "apply", lambda fact: None)
+    monkeypatch.setattr(world.services.storage.definition_cache, "catch_up", no_news)
+
+
+async def test_the_first_field_that_is_required_binds_whoever_knows_of_none(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf(other, monkeypatch)
+    await define(world, "owner", required=True)
+
+    async with refused(world, FieldRequired, 'Required custom fields are missing: "owner".', key="owner"):
+        await create(other, "anna")
+
+
+@pytest.mark.parametrize("value", ["new", "old"])
+async def test_no_value_is_lost_that_was_written_to_a_field_of_before(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    made = await define(world, "plan")
+    anna = await create(other, "anna", plan="old")
+    deaf(other, monkeypatch)
+    await remove_custom_field(world.context, id=made.id)
+    await define(world, "plan")
+
+    answered = await assign(other, anna, plan=value)
+
+    assert answered.custom_fields == {"plan": value}
+    assert (await world.user(anna)).custom_fields == {"plan": value}
+
+
+async def test_whatever_is_created_holds_what_is_required_by_then(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await define(world, "plan")
+    await create(other, "anna", plan="free")
+    deaf(other, monkeypatch)
+    await define(world, "owner", required=True)
+
+    async with refused(world, FieldRequired, 'Required custom fields are missing: "owner".', key="owner"):
+        await create(other, "bert")
+
+
+async def test_nothing_is_refused_by_a_rule_of_before(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await define(world, "plan", pattern="[a-z]+")
+    await create(other, "anna", plan="free")
+    deaf(other, monkeypatch)
+    await update_custom_field(world.context, id=made.id, pattern=None)
+
+    assert (await create(other, "bert", plan="7")).custom_fields == {"plan": "7"}
+
+
+# ---------------------------------------------------------------- while others write
+
+
+async def begin(world: World, username: str, go: asyncio.Event, **fields: object) -> asyncio.Task[Any]:
+    """A change under way that has written a user, and is committed when it may go on."""
+    written = asyncio.Event()
+    await world.services.storage.definition_cache.catch_up()
+
+    async def body(tx: Transaction) -> None:
+        held = await definitions.assign(tx, USER, {}, values(**fields), creating=True)
+        user = User(id=new_id(tx.now), username=username, custom_fields=held, created_at=tx.now, updated_at=tx.now)
+        await stored_users.insert(tx, user, UserCreated)
+        await tx.flush()
+        written.set()
+        await go.wait()
+
+    running = asyncio.create_task(world.services.storage.transactions.run(body))
+    await written.wait()
+    return running
+
+
+async def announced(world: World) -> None:
+    """Return when a rule is to come."""
+
+    async def is_coming() -> bool:
+        return bool((await epochs.read(world.services.storage.database)).pending)
+
+    await until(is_coming)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize(
+    ("given", "held", "rule", "kind"),
+    [
+        ({"type": FieldType.SELECT, "options": ["a", "b"]}, "b", {"options": ["a"]}, InvalidFieldValue),
+        ({"type": FieldType.MULTI_SELECT, "options": ["a", "b"]}, ["b"], {"options": ["a"]}, InvalidFieldValue),
+        ({}, "b", {"pattern": "a+"}, InvalidFieldValue),
+        ({}, None, {"required": True}, FieldRequired),
+    ],
+)
+async def test_what_is_being_written_counts_as_held(
+    world: World,
+    other: World,
+    elsewhere: bool,
+    given: dict[str, Any],
+    held: object,
+    rule: dict[str, Any],
+    kind: type[SwitchboardError],
+) -> None:
+    made = await define(world, "plan", **given)
+    go = asyncio.Event()
+    fields = {} if held is None else {"plan": held}
+    writing = await begin(other if elsewhere else world, "anna", go, **fields)
+
+    changing = asyncio.create_task(update_custom_field(world.context, id=made.id, **rule))
+    await announced(world)
+    for one in (world, other):  # from now on, nobody begins to write what the rule forbids
+        with pytest.raises(kind):
+            await create(one, "bert", **fields)
+    go.set()
+    await writing
+
+    with pytest.raises(kind) as refusal:
+        await changing
+    anna = await users.find_user(world.context, username="anna")
+    assert anna is not None
+    assert refusal.value.data["offenders"] == [anna.id]
+    assert (await definitions.list_definitions(world.context)) == [made]
+    for number, one in enumerate((world, other)):
+        assert (await create(one, f"c{number}", **fields)).custom_fields == fields
+
+
+async def test_a_tighter_rule_waits_for_those_who_write_and_holds(world: World, other: World) -> None:
+    made = await define(world, "plan")
+    go = asyncio.Event()
+    writing = await begin(other, "anna", go, plan="aa")
+
+    changing = asyncio.create_task(update_custom_field(world.context, id=made.id, pattern="a+"))
+    await announced(world)
+    shown = await definitions.list_definitions(other.context)
+    go.set()
+    await writing
+
+    assert shown == [made]
+    assert (await changing).pattern == "a+"
+    assert not (await epochs.read(world.services.storage.database)).pending
+
+
+async def test_a_process_that_does_not_say_what_it_goes_by_is_waited_for_until_it_is_dead(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await define(world, "plan")
+    processes = world.services.storage.database["processes"]
+    await processes.insert_one({"_id": "stands still", "beats": 1})
+
+    with monkeypatch.context() as impatient:
+        impatient.setattr("storage.transactions.heartbeats.EPOCH_TIMEOUT_SECONDS", 0.1)
+        message = "Not all processes keep to the new rule yet; try again."
+        async with refused(world, Unavailable, message, retryable=True):
+            await update_custom_field(world.context, id=made.id, pattern="a+")
+    assert not (await epochs.read(world.services.storage.database)).pending
+    await create(world, "anna", plan="a")
+
+    assert (await update_custom_field(world.context, id=made.id, pattern="a+")).pattern == "a+"
+    assert await processes.find_one({"_id": "stands still"}) is None
+
+
+async def arrived(world: World, other: World) -> None:
+    """Return when the other process has heard everything that happened until now."""
+    async with asyncio.timeout(10):
+        await other.services.storage.feed.wait(await world.head() - 1)

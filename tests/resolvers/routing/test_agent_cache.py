@@ -1,0 +1,236 @@
+"""What one process knows of agents and waiting rooms: in order, never behind what it heard, whole after a load."""
+
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from resolvers.routing.agent_cache import AgentCache
+from storage.facts import AgentUpdated, CustomFieldRemoved, RoomFact, RoomQueued
+from storage.records import (
+    SYSTEM,
+    AgentProfile,
+    AgentStatus,
+    FieldDefinition,
+    FieldTarget,
+    FieldType,
+    Presence,
+    Room,
+    RoomSnapshot,
+    RoomStatus,
+    RoutingMethod,
+    User,
+    Visitor,
+)
+from tests.resolvers.world import World
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN
+
+
+def agent(name: str, version: int = 1, *, roles: tuple[str, ...] = (), **profile: Any) -> User:
+    return User(
+        id=name,
+        version=version,
+        username=name,
+        presence=Presence.ONLINE,
+        roles=roles,
+        agent=AgentProfile(**profile),
+        created_at=NOON,
+        updated_at=NOON,
+    )
+
+
+def told(user: User) -> AgentUpdated:
+    return AgentUpdated(id=f"{user.id}-1", occurred_at=NOON, actor=SYSTEM, user=user)
+
+
+def waits(room_id: str, *, pool: str | None = None, status: RoomStatus = RoomStatus.QUEUED) -> RoomFact:
+    room = Room(
+        id=room_id,
+        status=status,
+        revision=1,
+        visitor_id="v",
+        department_id=pool,
+        started_at=NOON,
+        queued_at=NOON if status is RoomStatus.QUEUED else None,
+    )
+    snapshot = RoomSnapshot(room=room, visitor=Visitor(id="v", token="v", created_at=NOON))
+    return RoomQueued(id=f"{room_id}-1", occurred_at=NOON, actor=SYSTEM, room=snapshot)
+
+
+def roster_of(*users: User) -> AgentCache:
+    roster = AgentCache()
+    roster.apply(told(user) for user in users)
+    return roster
+
+
+def names(
+    roster: AgentCache,
+    pool: str | None = None,
+    *,
+    method: RoutingMethod = LEAST_LOADED,
+    bots_first: bool = False,
+    claimed: str = "",
+) -> list[list[str]]:
+    with ExitStack() as claims:
+        for one in claimed.split():
+            claims.enter_context(roster.reserve(one))
+        tiers = roster.tiers(pool, method, bots_first=bots_first)
+    return [[one.id for one in tier] for tier in tiers]
+
+
+# ---------------------------------------------------------------- agents
+
+
+def test_nobody_is_looked_at_behind_the_first_to_whom_no_room_is_on_its_way() -> None:
+    roster = roster_of(agent("a", open_room_count=2), agent("b", open_room_count=1), agent("c", open_room_count=3))
+
+    assert names(roster) == [["b"]]
+    assert names(roster, claimed="b") == [["b", "a"]]
+    assert names(roster, claimed="a b c") == [["b", "a", "c"]]
+
+
+def test_a_room_is_on_its_way_until_its_change_has_ended() -> None:
+    roster = roster_of(agent("a"))
+
+    with roster.reserve("a"), roster.reserve("a"):
+        assert (roster.reservations("a"), roster.reserved_agent_count) == (2, 1)
+    assert (roster.reservations("a"), roster.reserved_agent_count) == (0, 0)
+
+
+def test_turns_are_by_time_and_load_is_by_rooms() -> None:
+    roster = roster_of(agent("a", last_assigned_at=NOON), agent("b", open_room_count=9))
+
+    assert names(roster, method=LEAST_LOADED) == [["a"]]
+    assert names(roster, method=ROUND_ROBIN) == [["b"]]
+
+
+def test_agents_are_found_in_their_departments_and_everywhere() -> None:
+    roster = roster_of(agent("a", department_ids=("x",)), agent("b", department_ids=("x", "y"), open_room_count=1))
+
+    assert names(roster, "x", claimed="a b") == [["a", "b"]]
+    assert names(roster, "y", claimed="a b") == [["b"]]
+    assert names(roster, None, claimed="a b") == [["a", "b"]]
+    assert names(roster, "z") == [[]]
+
+
+def test_only_routable_agents_are_there() -> None:
+    away = agent("a", status=AgentStatus.NOT_AVAILABLE)
+    full = agent("b", max_rooms=1, open_room_count=1)
+
+    assert names(roster_of(away, full)) == [[]]
+
+
+def test_bots_come_before_everybody() -> None:
+    roster = roster_of(agent("a"), agent("robot", roles=("bot",), open_room_count=5))
+
+    assert names(roster, bots_first=True) == [["robot"], ["a"]]
+
+
+def test_what_was_heard_last_counts_and_not_what_comes_late() -> None:
+    roster = roster_of(agent("a", 2, department_ids=("y",)))
+
+    roster.apply([told(agent("a", 1, department_ids=("x",)))])
+    assert (names(roster, "x"), names(roster, "y")) == ([[]], [["a"]])
+
+    roster.apply([told(agent("a", 3, status=AgentStatus.NOT_AVAILABLE))])
+    assert (names(roster, "y"), names(roster)) == ([[]], [[]])
+
+
+def test_what_is_not_newer_changes_nothing() -> None:
+    roster = roster_of(agent("a", 2, open_room_count=2))
+
+    roster.apply([told(agent("a", 2, open_room_count=1))])
+
+    known = roster.agent("a")
+    assert known is not None
+    assert known.agent is not None
+    assert known.agent.open_room_count == 2
+
+
+def test_who_is_no_agent_any_more_stays_away_whatever_comes_late() -> None:
+    roster = roster_of(agent("a", 1))
+
+    roster.apply([told(msgspec.structs.replace(agent("a", 3), agent=None))])
+    roster.apply([told(agent("a", 2))])
+
+    assert names(roster) == [[]]
+
+
+def test_the_newest_of_what_was_read_and_heard_is_known() -> None:
+    roster = roster_of(agent("a", 2))
+
+    assert roster.newest(agent("a", 1)).version == 2
+    assert roster.newest(agent("a", 3)).version == 3
+    assert roster.newest(agent("b", 1)).version == 1
+
+
+def test_a_removed_field_is_gone_from_all_agents() -> None:
+    definition = FieldDefinition(id="f", target=FieldTarget.USER, key="k", type=FieldType.TEXT, label="k")
+    roster = roster_of(msgspec.structs.replace(agent("a"), custom_fields={"k": "1", "other": "2"}))
+
+    roster.apply([CustomFieldRemoved(id="f-1", occurred_at=NOON, actor=SYSTEM, definition=definition)])
+
+    known = roster.agent("a")
+    assert known is not None
+    assert known.custom_fields == {"other": "2"}
+    assert names(roster) == [["a"]]
+
+
+# ---------------------------------------------------------------- rooms
+
+
+def test_rooms_wait_in_their_departments_until_they_do_not() -> None:
+    roster = AgentCache()
+
+    roster.apply([waits("1", pool="x"), waits("2", pool="x"), waits("1", pool="x")])
+    assert (roster.has_waiting_rooms(["x"]), roster.has_waiting_rooms([None, "y"])) == (True, False)
+
+    roster.apply([waits("1", pool="y"), waits("2", status=RoomStatus.CLOSED)])
+    assert (roster.has_waiting_rooms(["x"]), roster.has_waiting_rooms(["y"])) == (False, True)
+
+
+# ---------------------------------------------------------------- the database
+
+
+async def test_a_load_makes_good_what_was_missed(world: World) -> None:
+    sales = await world.department("Sales", LEAST_LOADED)
+    anna = await world.agent("anna", departments=[sales])
+    await world.waiting()
+    missed = AgentCache()
+    missed.apply([waits("long gone", pool="nowhere")])
+
+    await missed.load(world.context.reader)
+
+    assert names(missed, sales.id) == [[anna.id]]
+    assert missed.agent(anna.id) == await world.user(anna)
+    assert not missed.has_waiting_rooms(["nowhere"])
+
+
+async def test_an_agent_that_changed_unheard_is_claimed_as_it_is(world: World) -> None:
+    anna = await world.agent("anna")
+    database = world.services.storage.database
+    await database["users"].update_one({"_id": anna.id}, {"$inc": {"version": 1}, "$set": {"name": "A"}})
+
+    room = await world.start()
+
+    assert room.served_by_id == anna.id
+    assert (await world.user(anna)).name == "A"
+    assert (await world.profile(anna)).open_room_count == 1
+
+
+async def test_load_forgets_agents_that_are_none_any_more(world: World) -> None:
+    anna, bert = await world.agent("anna"), await world.agent("bert")
+    roster = AgentCache()
+    await roster.load(world.context.reader)
+    # As for a process that missed the facts of it.
+    await world.services.storage.database["users"].update_one({"_id": anna.id}, {"$unset": {"agent": ""}})
+    await world.services.storage.database["users"].delete_one({"_id": bert.id})
+
+    await roster.load(world.context.reader)
+
+    assert roster.agent(anna.id) is None
+    assert roster.agent(bert.id) is None
+    assert list(roster.tiers(None, LEAST_LOADED, bots_first=False)) == [[]]

@@ -1,0 +1,73 @@
+"""Counts that are wrong are found and repaired, and those that are right are left alone, while rooms move."""
+
+import asyncio
+
+from resolvers import rooms
+from resolvers.routing import capacity_check
+from storage.facts import AgentUpdated
+from storage.records import RoomStatus, User
+from tests.resolvers.world import World
+
+
+async def break_count(world: World, agent: User, by: int) -> None:
+    """Change the database as no operation does."""
+    users = world.services.storage.database["users"]
+    await users.update_one({"_id": agent.id}, {"$inc": {"agent.openRoomCount": by, "version": 1}})
+
+
+async def test_counts_that_are_right_are_not_drifts(world: World) -> None:
+    anna = await world.agent("anna")
+    await world.assigned(anna)
+    await world.held(anna)
+    head = await world.head()
+
+    assert await capacity_check.find_mismatches(world.context) == []
+    assert await capacity_check.repair_mismatches(world.context) == []
+    assert await world.head() == head
+
+
+async def test_a_drift_names_the_agent_and_the_right_count_and_is_left_as_it_is(world: World) -> None:
+    anna = await world.agent("anna")
+    await world.assigned(anna)
+    await break_count(world, anna, 2)
+
+    (drift,) = await capacity_check.find_mismatches(world.context)
+
+    assert (drift.agent.username, drift.expected) == ("anna", 1)
+    assert (await world.profile(anna)).open_room_count == 3
+
+
+async def test_a_repaired_agent_has_the_right_count_a_fact_tells_of_it_and_the_queue_moves_on(world: World) -> None:
+    anna = await world.agent("anna", max_rooms=1)
+    await break_count(world, anna, 1)
+    users = world.services.storage.database["users"]
+    await users.update_one({"_id": anna.id}, {"$set": {"routable": False}, "$inc": {"version": 1}})
+    await world.services.agent_cache.load(world.context.reader)
+    waiting = await world.start()
+    assert waiting.status is RoomStatus.QUEUED
+
+    await capacity_check.repair_mismatches(world.context)
+    await world.await_routing()
+
+    told = [fact for fact in await world.facts() if isinstance(fact, AgentUpdated)]
+    assert [fact.user.agent.open_room_count for fact in told if fact.user.agent] == [0]
+    assert await world.served_by(waiting) == "anna"
+    assert await capacity_check.find_mismatches(world.context) == []
+
+
+async def test_nothing_is_found_wrong_while_rooms_move(world: World) -> None:
+    for number in range(3):
+        await world.agent(f"agent{number}", max_rooms=5)
+
+    async def move() -> None:
+        for _ in range(15):
+            room = await world.start()
+            await rooms.close_room(world.context, room_id=room.id)
+
+    moving = asyncio.gather(*(move() for _ in range(4)))
+    found = []
+    while not moving.done():
+        found += await capacity_check.repair_mismatches(world.context)
+    await moving
+
+    assert found == []

@@ -1,0 +1,257 @@
+"""Whom routing chooses, as a pure function: the order of agents, limits, claims, time-outs, passing over."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resolvers.routing.policy import (
+    choose,
+    choose_for,
+    external_until,
+    fallback_of,
+    method_for,
+    overdue_at,
+    plan_assignments,
+)
+from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN
+MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def agent(name: str, rooms: int = 0, limit: int | None = None, assigned: datetime | None = None) -> Candidate:
+    return Candidate(
+        id=name.upper(),
+        username_key=name,
+        open_room_count=rooms,
+        max_rooms=limit,
+        last_assigned_at=assigned,
+    )
+
+
+def room(
+    name: str = "r",
+    *,
+    pool: str | None = None,
+    priority: int = 0,
+    queued: datetime = NOON,
+    external: datetime | None = None,
+    passed_over: str | None = None,
+) -> WaitingRoom:
+    return WaitingRoom(
+        id=name,
+        department_id=pool,
+        priority=priority,
+        queued_at=queued,
+        external_until=external,
+        passed_over_id=passed_over,
+    )
+
+
+def department(
+    routing: RoutingMethod, *, seconds: int | None = None, fallback: RoutingMethod | None = None
+) -> Department:
+    return Department(id="d", name="D", routing=routing, external_timeout_seconds=seconds, fallback_routing=fallback)
+
+
+def chosen(method: RoutingMethod, *candidates: Candidate, **claims: int) -> str | None:
+    found = choose(candidates, method, reservations=lambda one: claims.get(one, 0))
+    return None if found is None else found.username_key
+
+
+# ---------------------------------------------------------------- the order of agents
+
+
+@pytest.mark.parametrize("method", [LEAST_LOADED, ROUND_ROBIN])
+def test_nobody_is_chosen_among_nobody(method: RoutingMethod) -> None:
+    assert chosen(method) is None
+
+
+@pytest.mark.parametrize("method", [LEAST_LOADED, ROUND_ROBIN])
+def test_nobody_is_chosen_when_everybody_is_at_the_limit(method: RoutingMethod) -> None:
+    assert chosen(method, agent("a", rooms=2, limit=2), agent("b", rooms=0, limit=0)) is None
+
+
+def test_least_loaded_takes_whoever_has_fewest_rooms() -> None:
+    assert chosen(LEAST_LOADED, agent("a", rooms=2), agent("b", rooms=1, assigned=after(9)), agent("c", rooms=3)) == "b"
+
+
+def test_least_loaded_takes_whoever_was_assigned_longest_ago_among_equals() -> None:
+    assert chosen(LEAST_LOADED, agent("a", assigned=after(2)), agent("b", assigned=after(1))) == "b"
+
+
+def test_who_never_had_a_room_comes_before_all_who_had_one() -> None:
+    assert chosen(LEAST_LOADED, agent("a", assigned=NOON), agent("b")) == "b"
+    assert chosen(ROUND_ROBIN, agent("a", assigned=NOON), agent("b")) == "b"
+
+
+@pytest.mark.parametrize("method", [LEAST_LOADED, ROUND_ROBIN])
+def test_the_username_decides_when_nothing_else_does(method: RoutingMethod) -> None:
+    assert chosen(method, agent("b"), agent("a"), agent("c")) == "a"
+
+
+def test_round_robin_asks_for_time_alone_and_not_for_load() -> None:
+    assert chosen(ROUND_ROBIN, agent("a", rooms=0, assigned=after(2)), agent("b", rooms=9, assigned=after(1))) == "b"
+
+
+def test_round_robin_leaves_out_whoever_is_at_the_limit() -> None:
+    assert chosen(ROUND_ROBIN, agent("a", rooms=1, limit=1), agent("b", rooms=1, assigned=NOON)) == "b"
+
+
+def test_a_room_on_its_way_to_an_agent_counts_as_one_it_has() -> None:
+    assert chosen(LEAST_LOADED, agent("a"), agent("b", rooms=1), A=2) == "b"
+    assert chosen(LEAST_LOADED, agent("a", limit=2), A=2) is None
+
+
+def test_round_robin_takes_whoever_no_room_is_on_its_way_to_first() -> None:
+    assert chosen(ROUND_ROBIN, agent("a"), agent("b", assigned=NOON), A=1) == "b"
+
+
+# ---------------------------------------------------------------- methods and time-outs
+
+
+def test_a_room_without_department_is_routed_as_the_deployment_says() -> None:
+    assert method_for(room(), None, default=ROUND_ROBIN, moment=NOON) is ROUND_ROBIN
+
+
+@pytest.mark.parametrize("method", [LEAST_LOADED, ROUND_ROBIN, MANUAL])
+def test_a_department_routes_by_its_own_method(method: RoutingMethod) -> None:
+    assert method_for(room(pool="d"), department(method), default=EXTERNAL, moment=NOON) is method
+
+
+def test_an_outside_decision_is_awaited_until_its_time_is_over() -> None:
+    external = department(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
+    waiting = room(pool="d", external=after(30))
+
+    assert method_for(waiting, external, default=MANUAL, moment=after(29.999)) is EXTERNAL
+    assert method_for(waiting, external, default=MANUAL, moment=after(30)) is ROUND_ROBIN
+
+
+def test_least_loaded_takes_over_when_no_fall_back_is_named() -> None:
+    assert fallback_of(department(EXTERNAL, seconds=30)) is LEAST_LOADED
+
+
+def test_without_a_time_out_an_outside_decision_is_awaited_for_ever() -> None:
+    external = department(EXTERNAL)
+
+    assert external_until(external, NOON) is None
+    assert method_for(room(pool="d"), external, default=MANUAL, moment=after(10**9)) is EXTERNAL
+
+
+def test_the_time_of_an_outside_decision_begins_when_the_room_begins_to_wait() -> None:
+    assert external_until(department(EXTERNAL, seconds=30), NOON) == after(30)
+    assert external_until(department(MANUAL, seconds=30), NOON) is None
+    assert external_until(None, NOON) is None
+
+
+def test_a_room_that_waited_before_its_department_became_external_counts_from_its_first_moment() -> None:
+    external = department(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
+
+    assert overdue_at(room(pool="d", queued=NOON), external) == after(30)
+    assert method_for(room(pool="d", queued=NOON), external, default=MANUAL, moment=after(31)) is ROUND_ROBIN
+
+
+# ---------------------------------------------------------------- passing over
+
+
+def test_a_room_passes_over_the_agent_it_was_taken_from() -> None:
+    taken = room(passed_over="A")
+
+    assert choose_for(taken, ((agent("a"),),), LEAST_LOADED) is None
+    assert choose_for(taken, ((agent("a"), agent("b", rooms=9)),), LEAST_LOADED) == agent("b", rooms=9)
+    assert choose_for(room(), ((agent("a"),),), LEAST_LOADED) == agent("a")
+
+
+def test_who_comes_first_comes_first_unless_the_room_passes_it_over() -> None:
+    bot, person = agent("bot", rooms=5), agent("anna")
+    tiers = ((bot,), (person, bot))
+
+    assert choose_for(room(), tiers, LEAST_LOADED) == bot
+    assert choose_for(room(passed_over="BOT"), tiers, LEAST_LOADED) == person
+    assert choose_for(room(passed_over="BOT"), ((bot,),), LEAST_LOADED) is None
+
+
+# ---------------------------------------------------------------- plans for a whole queue
+
+
+def planned(waiting: list[WaitingRoom], **pools: list[Candidate]) -> list[tuple[str, str | None]]:
+    tiers = {None if pool == "everywhere" else pool: (agents,) for pool, agents in pools.items()}
+    return [
+        (one.id, None if found is None else found.username_key)
+        for one, found in plan_assignments(waiting, tiers, lambda _: LEAST_LOADED)
+    ]
+
+
+def test_each_choice_counts_for_the_next() -> None:
+    waiting = [room("1"), room("2"), room("3"), room("4")]
+
+    assert planned(waiting, everywhere=[agent("a", rooms=1), agent("b", limit=2)]) == [
+        ("1", "b"),
+        ("2", "a"),
+        ("3", "b"),
+        ("4", "a"),
+    ]
+
+
+def test_an_agent_of_several_departments_is_counted_once() -> None:
+    both = agent("a", limit=1)
+
+    assert planned([room("1", pool="x"), room("2", pool="y")], x=[both], y=[both]) == [("1", "a"), ("2", None)]
+
+
+def test_a_room_that_nobody_can_serve_does_not_hold_up_those_behind_it() -> None:
+    waiting = [room("1", pool="x"), room("2", passed_over="A"), room("3")]
+
+    assert planned(waiting, x=[], everywhere=[agent("a")]) == [("1", None), ("2", None), ("3", "a")]
+
+
+AGENTS = "abcd"
+CANDIDATES = st.lists(st.sampled_from(AGENTS), unique=True).flatmap(
+    lambda names: st.tuples(
+        *(
+            st.builds(agent, st.just(name), rooms=st.integers(0, 3), limit=st.none() | st.integers(0, 4))
+            for name in names
+        )
+    )
+)
+WAITING = st.lists(
+    st.tuples(st.none() | st.sampled_from("xy"), st.none() | st.sampled_from(AGENTS.upper())), max_size=12
+).map(lambda rooms: [room(str(number), pool=pool, passed_over=over) for number, (pool, over) in enumerate(rooms)])
+
+
+@given(WAITING, CANDIDATES, CANDIDATES, CANDIDATES, st.sampled_from([LEAST_LOADED, ROUND_ROBIN]))
+def test_a_plan_serves_each_room_that_somebody_may_be_offered_and_nobody_beyond_a_limit(
+    waiting: list[WaitingRoom],
+    everywhere: tuple[Candidate, ...],
+    x: tuple[Candidate, ...],
+    y: tuple[Candidate, ...],
+    method: RoutingMethod,
+) -> None:
+    pools = {None: everywhere, "x": x, "y": y}
+    loads = Counter[str]()
+
+    for one, chosen in plan_assignments(waiting, {pool: (agents,) for pool, agents in pools.items()}, lambda _: method):
+        free = [
+            candidate
+            for candidate in pools[one.department_id]
+            if candidate.id != one.passed_over_id
+            and (candidate.max_rooms is None or candidate.open_room_count + loads[candidate.id] < candidate.max_rooms)
+        ]
+        assert (chosen is None) is (not free)
+        if chosen is not None:
+            assert chosen in free
+            loads[chosen.id] += 1
+
+
+def test_the_highest_priority_stands_first_and_then_who_has_waited_longest() -> None:
+    early, late, urgent = room("2"), room("1", queued=after(1)), room("3", priority=1, queued=after(2))
+
+    assert sorted([late, urgent, early], key=lambda one: one.queue_position) == [urgent, early, late]

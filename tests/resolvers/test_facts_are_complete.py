@@ -1,0 +1,138 @@
+"""For every mutation: the state before it, and the facts it recorded, make exactly the state after it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from resolvers import agents, apps, departments, messages, roles, rooms, users, visitors
+from resolvers.custom_fields import definitions
+from resolvers.custom_fields.definitions import FieldRef
+from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
+from resolvers.operations import Mutation
+from storage.records import AgentStatus, FieldTarget, FieldType, Presence, RoutingMethod
+from tests.resolvers.replica import Mirror
+from tests.resolvers.world import World
+
+
+class Stage:
+    """Things under short names, for the acts below."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def set(self) -> None:
+        world = self.world
+        await definitions.define_custom_field(
+            world.context, target=FieldTarget.USER, key="ext", type=FieldType.TEXT, unique=True
+        )
+        self.field = await definitions.define_custom_field(
+            world.context, target=FieldTarget.ROOM, key="n", type=FieldType.NUMBER
+        )
+        self.sales = await world.department("Sales", RoutingMethod.LEAST_LOADED)
+        self.anna = await world.agent("anna", departments=[self.sales], max_rooms=3)
+        self.bert = await world.agent("bert", roles=["bot"])
+        self.plain = await users.create_user(world.context, username="plain")
+        self.waiting = await world.waiting()
+        self.assigned = await world.assigned(self.anna)
+        self.held = await world.held(self.anna)
+        self.app = (await apps.create_app(world.context, name="Other", scopes=["rooms:read"])).app
+
+
+ACTS: dict[str, Callable[[Stage], Awaitable[Any]]] = {
+    "defineCustomField": lambda s: definitions.define_custom_field(
+        s.world.context, target=FieldTarget.VISITOR, key="k", type=FieldType.SELECT, options=["a"]
+    ),
+    "updateCustomField": lambda s: definitions.update_custom_field(s.world.context, id=s.field.id, label="N"),
+    "removeCustomField": lambda s: definitions.remove_custom_field(s.world.context, id=s.field.id),
+    "createUser": lambda s: users.create_user(s.world.context, username="new", emails=["a@b"], password="p" * 12),
+    "updateUser": lambda s: users.update_user(
+        s.world.context, user_id=s.anna.id, name="A", custom_fields=[FieldAssignment("ext", "1")]
+    ),
+    "setUserActive(false)": lambda s: users.set_user_active(s.world.context, user_id=s.anna.id, active=False),
+    "setPresence": lambda s: users.set_presence(s.world.context, user_id=s.anna.id, presence=Presence.BUSY),
+    "createRole": lambda s: roles.create_role(s.world.context, name="vip", description="V"),
+    "addRoles": lambda s: roles.add_roles(s.world.context, user_id=s.anna.id, roles=["bot"]),
+    "removeRoles": lambda s: roles.remove_roles(s.world.context, user_id=s.bert.id, roles=["bot"]),
+    "addAgent": lambda s: agents.add_agent(s.world.context, user_id=s.plain.id, max_rooms=0),
+    "removeAgent": lambda s: agents.remove_agent(s.world.context, user_id=s.anna.id),
+    "setAgentStatus": lambda s: agents.set_agent_status(
+        s.world.context, agent_id=s.anna.id, status=AgentStatus.NOT_AVAILABLE
+    ),
+    "updateAgent": lambda s: agents.update_agent(
+        s.world.context, agent_id=s.anna.id, max_rooms=None, department_ids=[]
+    ),
+    "ensureAgent of a new one": lambda s: agents.ensure_agent(
+        s.world.context, by=FieldRef("ext", "7"), username="seven", max_rooms=0
+    ),
+    "createDepartment": lambda s: departments.create_department(s.world.context, name="New"),
+    "updateDepartment": lambda s: departments.update_department(
+        s.world.context, department_id=s.sales.id, routing=RoutingMethod.MANUAL, enabled=False
+    ),
+    "setDepartmentAgents": lambda s: departments.set_department_agents(
+        s.world.context, department_id=s.sales.id, add=[s.bert.id], remove=[s.anna.id]
+    ),
+    "saveVisitor of a new one": lambda s: visitors.save_visitor(s.world.context, token="w", name="W"),
+    "saveVisitor of one who has rooms": lambda s: visitors.save_visitor(s.world.context, token="v", email="v@w"),
+    "startRoom that is routed": lambda s: s.world.start(custom_fields=[FieldAssignment("n", 1)]),
+    "startRoom that waits": lambda s: s.world.waiting(),
+    "assignAgent": lambda s: rooms.assign_agent(s.world.context, room_id=s.waiting.id, agent_id=s.bert.id),
+    "takeRoom": lambda s: rooms.take_room(s.world.signed_in(s.anna, "admin"), room_id=s.waiting.id),
+    "unassignAgent": lambda s: rooms.unassign_agent(s.world.context, room_id=s.assigned.id, comment="c"),
+    "unassignAgent of a room on hold": lambda s: rooms.unassign_agent(s.world.context, room_id=s.held.id),
+    "transferRoom to an agent": lambda s: rooms.transfer_room(
+        s.world.context, room_id=s.assigned.id, to_agent_id=s.bert.id
+    ),
+    "transferRoom to a department": lambda s: rooms.transfer_room(
+        s.world.context, room_id=s.held.id, to_department_id=s.sales.id
+    ),
+    "holdRoom": lambda s: rooms.hold_room(s.world.context, room_id=s.assigned.id),
+    "resumeRoom": lambda s: rooms.resume_room(s.world.context, room_id=s.held.id),
+    "updateRoom": lambda s: rooms.update_room(
+        s.world.context, room_id=s.assigned.id, subject="S", tags=["t"], increment=[FieldIncrement("n", 1)]
+    ),
+    "closeRoom": lambda s: rooms.close_room(
+        s.world.context, room_id=s.assigned.id, comment="c", tags=["t"], custom_fields=[FieldAssignment("n", 2)]
+    ),
+    "closeRoom on hold": lambda s: rooms.close_room(s.world.context, room_id=s.held.id),
+    "sendMessage": lambda s: messages.send_message(s.world.context, room_id=s.assigned.id, text="hi"),
+    "createApp": lambda s: apps.create_app(s.world.context, name="New", scopes=["rooms:write"]),
+    "rotateAppToken": lambda s: apps.rotate_app_token(s.world.context, app_id=s.app.id),
+    "revokeApp": lambda s: apps.revoke_app(s.world.context, app_id=s.app.id),
+}
+#: Mutations that change nothing that facts tell of: positions of consumers, and who is signed in.
+SILENT = {"ack_events", "remove_consumer", "reset_consumer", "login", "logout"}
+
+
+@pytest.mark.parametrize("name", ACTS)
+async def test_the_state_before_and_the_facts_make_the_state_after(world: World, name: str) -> None:
+    stage = Stage(world)
+    await stage.set()
+    await world.await_routing()
+    mirror, head = await Mirror.read(world.context), await world.head()
+
+    await ACTS[name](stage)
+    await world.await_routing()
+
+    told = await world.facts(head)
+    for fact in told:
+        mirror.hear(fact)
+    assert told
+    assert mirror.known == (await Mirror.read(world.context)).known
+
+
+def test_every_mutation_is_among_the_acts() -> None:
+    declared = {
+        name
+        for module in (agents, apps, definitions, departments, messages, roles, rooms, users, visitors)
+        for name, value in vars(module).items()
+        if isinstance(value, Mutation)
+    }
+
+    acted = {_snake(name.split()[0].split("(")[0]) for name in ACTS}
+
+    assert acted == declared - SILENT
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)

@@ -1,0 +1,134 @@
+from datetime import UTC, datetime
+
+import pytest
+import strawberry
+
+from schema.base.conditions import CustomFieldFilter, StringFilter
+from schema.base.filters import RoomFilter, UserFilter, VisitorFilter, expression_of
+from storage.errors import Invalid
+from storage.filters.expressions import EVERYTHING, And, AttributeCondition, FieldCondition, Not, Operator, Or
+from storage.records import AgentStatus, Presence, RoomStatus, UserType
+
+MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def _is(name: str, value: object, operator: Operator = Operator.EQ) -> AttributeCondition:
+    return AttributeCondition(name, operator, value)
+
+
+@pytest.mark.parametrize("where", [None, UserFilter(), VisitorFilter(), RoomFilter()])
+def test_filter_that_says_nothing_is_passed_by_everything(where: UserFilter | None) -> None:
+    assert expression_of(where) == EVERYTHING
+
+
+def test_everything_that_is_said_of_a_user_must_hold() -> None:
+    where = UserFilter(
+        ids=[strawberry.ID("1")],
+        username=StringFilter(eq="ann"),
+        name=StringFilter(starts_with="A", contains="n"),
+        email=StringFilter(in_=["a@b"]),
+        type=UserType.BOT,
+        active=True,
+        presence=[Presence.AWAY, Presence.BUSY],
+        has_roles=["bot", "admin"],
+        is_agent=True,
+        agent_status=AgentStatus.AVAILABLE,
+        department_id=strawberry.ID("d"),
+        custom_fields=[CustomFieldFilter(key="level", gte=2, lt=5)],
+    )
+
+    expression = where.expression()
+
+    assert expression == And(
+        (
+            _is("id", ["1"], Operator.IN),
+            _is("username", "ann"),
+            _is("name", "n", Operator.CONTAINS),
+            _is("name", "A", Operator.STARTS_WITH),
+            _is("email", ["a@b"], Operator.IN),
+            _is("type", "BOT"),
+            _is("active", True),
+            _is("presence", ["AWAY", "BUSY"], Operator.IN),
+            _is("role", "bot"),
+            _is("role", "admin"),
+            _is("isAgent", True),
+            _is("agentStatus", "AVAILABLE"),
+            _is("department", "d"),
+            FieldCondition("level", Operator.GTE, 2),
+            FieldCondition("level", Operator.LT, 5),
+        )
+    )
+
+
+def test_everything_that_is_said_of_a_visitor_must_hold() -> None:
+    where = VisitorFilter(token=StringFilter(eq="t"), phone=StringFilter(starts_with="+49"))
+
+    assert where.expression() == And((_is("token", "t"), _is("phone", "+49", Operator.STARTS_WITH)))
+
+
+def test_everything_that_is_said_of_a_room_must_hold() -> None:
+    where = RoomFilter(
+        status=[RoomStatus.QUEUED],
+        department_id=strawberry.ID("d"),
+        served_by_id=strawberry.ID("a"),
+        visitor_id=strawberry.ID("v"),
+        source=StringFilter(eq="api"),
+        has_tags=["x", "y"],
+        started_after=MOMENT,
+        started_before=MOMENT,
+    )
+
+    assert where.expression() == And(
+        (
+            _is("status", ["QUEUED"], Operator.IN),
+            _is("department", "d"),
+            _is("servedBy", "a"),
+            _is("visitor", "v"),
+            _is("source", "api"),
+            _is("tag", "x"),
+            _is("tag", "y"),
+            _is("startedAt", MOMENT, Operator.GT),
+            _is("startedAt", MOMENT, Operator.LT),
+        )
+    )
+
+
+def test_and_or_and_not_nest() -> None:
+    bots, people = UserFilter(type=UserType.BOT), UserFilter(type=UserType.USER)
+
+    where = UserFilter(and_=[bots], or_=[bots, people], not_=people)
+
+    is_bot, is_person = And((_is("type", "BOT"),)), And((_is("type", "USER"),))
+    assert where.expression() == And((And((is_bot,)), Or((is_bot, is_person)), Not(is_person)))
+
+
+def test_empty_and_says_nothing_and_empty_or_excludes_all() -> None:
+    assert UserFilter(and_=[]).expression() == And((And(),))
+    assert UserFilter(or_=[]).expression() == And((Or(),))
+
+
+@pytest.mark.parametrize(
+    ("where", "key"),
+    [
+        (UserFilter(ids=None), "ids"),
+        (UserFilter(not_=None), "not"),
+        (UserFilter(username=StringFilter(eq=None)), "eq"),
+        (RoomFilter(department_id=None), "departmentId"),
+        (VisitorFilter(custom_fields=None), "customFields"),
+    ],
+)
+def test_null_is_refused_rather_than_taken_for_everything(where: UserFilter, key: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        where.expression()
+
+    assert refusal.value.data == {"key": key}
+
+
+def test_a_key_alone_asks_no_more_than_that_it_is_defined() -> None:
+    assert CustomFieldFilter(key="level").conditions() == [FieldCondition("level", None, None)]
+
+
+def test_null_for_a_custom_field_is_left_to_its_definition() -> None:
+    where = CustomFieldFilter(key="level", eq=None)
+
+    assert where.conditions() == [FieldCondition("level", Operator.EQ, None)]

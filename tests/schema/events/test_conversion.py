@@ -1,0 +1,172 @@
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import pytest
+from graphql import ExecutionResult, GraphQLInterfaceType, GraphQLObjectType, execute_sync, parse
+
+from resolvers.context import Context
+from resolvers.events import cursor_of
+from schema.events import conversion
+from schema.events.event_types import EventType
+from schema.execution.context import RequestContext
+from schema.schema import schema
+from storage import facts, records
+
+MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
+ACTOR = records.Actor(type=records.ActorType.APP, id="app", name="crm")
+ANN = records.User(
+    id="ann",
+    username="ann",
+    roles=("bot", "livechat-agent"),
+    custom_fields={"externalId": "x1"},
+    agent=records.AgentProfile(max_rooms=2, open_room_count=1),
+    created_at=MOMENT,
+    updated_at=MOMENT,
+)
+BOB = records.User(id="bob", username="bob", created_at=MOMENT, updated_at=MOMENT)
+SALES = records.Department(id="sales", name="Sales")
+VISITOR = records.Visitor(id="vi", token="v1", name="Vi", created_at=MOMENT)
+ROOM = records.Room(
+    id="room",
+    status=records.RoomStatus.ASSIGNED,
+    revision=2,
+    visitor_id="vi",
+    department_id="sales",
+    served_by_id="ann",
+    last_served_by_id="ann",
+    custom_fields={"due": MOMENT, "caseId": "c1"},
+    started_at=MOMENT,
+)
+SNAPSHOT = records.RoomSnapshot(room=ROOM, visitor=VISITOR, department=SALES, served_by=ANN, former=BOB)
+MESSAGE = records.Message(id="m", room_id="room", text="hi", sender=ACTOR, sent_at=MOMENT)
+DEFINITION = records.FieldDefinition(
+    id="f", target=records.FieldTarget.USER, key="k", type=records.FieldType.TEXT, label="k"
+)
+#: What the facts of each kind carry besides what all facts do.
+DATA: dict[type[facts.Fact], dict[str, object]] = {
+    facts.AgentAssigned: {"cause": facts.AssignmentCause.ROUTED, "previous_agent": BOB},
+    facts.AgentUnassigned: {"cause": facts.AssignmentCause.CLOSED},
+    facts.RoomUpdated: {"changes": ("subject",)},
+    facts.MessageSent: {"message": MESSAGE},
+    facts.VisitorSaved: {"visitor": VISITOR},
+    facts.DepartmentSaved: {"department": SALES},
+    facts.RoleCreated: {"role": records.Role(id="r", name="r")},
+}
+BASES: dict[type[facts.Fact], dict[str, object]] = {
+    facts.RoomFact: {"room": SNAPSHOT},
+    facts.UserFact: {"user": ANN},
+    facts.FieldFact: {"definition": DEFINITION},
+    facts.AppFact: {"app": records.App(id="a", name="crm", scopes=("rooms:read",), created_at=MOMENT)},
+}
+KINDS: tuple[type[facts.Fact], ...] = get_args(facts.AnyFact)
+
+
+def _fact(kind: type[facts.Fact]) -> Any:
+    data = {key: value for base, given in BASES.items() if issubclass(kind, base) for key, value in given.items()}
+    return kind(
+        id="subject-2",
+        occurred_at=MOMENT,
+        actor=ACTOR,
+        client_mutation_id="m1",
+        sequence=7,
+        **data,
+        **DATA.get(kind, {}),
+    )
+
+
+def _deliver(kind: type[facts.Fact], selection: str) -> ExecutionResult:
+    """What a subscriber gets of the fact. There is no database to read from, so nothing can be read."""
+    context = RequestContext(Context(services=None))  # type: ignore[arg-type]
+    document = parse(f"subscription {{ events {{ {selection} }} }}")
+    return execute_sync(schema._schema, document, conversion.event_from_fact(_fact(kind)), context)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_fact_is_told_as_the_event_of_its_name(kind: type[facts.Fact]) -> None:
+    result = _deliver(kind, "__typename id cursor sequence type occurredAt actor { type id name } clientMutationId")
+
+    assert result.errors is None
+    assert result.data == {
+        "events": {
+            "__typename": kind.__name__,
+            "id": "subject-2",
+            "cursor": cursor_of(7),
+            "sequence": 7,
+            "type": kind.__struct_config__.tag,
+            "occurredAt": "2030-01-01T00:00:00Z",
+            "actor": {"type": "APP", "id": "app", "name": "crm"},
+            "clientMutationId": "m1",
+        }
+    }
+
+
+def test_every_kind_of_fact_has_its_place_among_the_types_of_events() -> None:
+    assert {kind.value for kind in EventType} == {kind.__struct_config__.tag for kind in KINDS}
+
+
+def test_every_event_is_among_the_types_of_the_interface() -> None:
+    interface = schema._schema.type_map["Event"]
+    assert isinstance(interface, GraphQLInterfaceType)
+
+    implementations = schema._schema.get_possible_types(interface)
+
+    assert all(isinstance(type_, GraphQLObjectType) for type_ in implementations)
+    assert {type_.name for type_ in implementations} == {kind.__name__ for kind in KINDS}
+
+
+def test_room_event_is_delivered_with_everybody_as_they_were_and_without_reading() -> None:
+    result = _deliver(
+        facts.AgentAssigned,
+        """
+        ... on AgentAssigned {
+          roomRevision cause
+          agent { id routable openRoomCount maxRooms user { username roles { name } customField(key: "externalId") } }
+          previousAgent { id routable status }
+          room {
+            status revision customFields { key value }
+            visitor { token } department { name } servedBy { id } lastServedBy { id }
+          }
+        }
+        """,
+    )
+
+    assert result.errors is None
+    assert result.data == {
+        "events": {
+            "roomRevision": 2,
+            "cause": "ROUTED",
+            "agent": {
+                "id": "ann",
+                "routable": True,
+                "openRoomCount": 1,
+                "maxRooms": 2,
+                "user": {
+                    "username": "ann",
+                    "roles": [{"name": "bot"}, {"name": "livechat-agent"}],
+                    "customField": "x1",
+                },
+            },
+            "previousAgent": {"id": "bob", "routable": False, "status": "NOT_AVAILABLE"},
+            "room": {
+                "status": "ASSIGNED",
+                "revision": 2,
+                "customFields": [{"key": "caseId", "value": "c1"}, {"key": "due", "value": "2030-01-01T00:00:00Z"}],
+                "visitor": {"token": "v1"},
+                "department": {"name": "Sales"},
+                "servedBy": {"id": "ann"},
+                "lastServedBy": {"id": "ann"},
+            },
+        }
+    }
+
+
+def test_agent_who_is_unassigned_is_the_one_who_served_the_room() -> None:
+    result = _deliver(facts.AgentUnassigned, "... on AgentUnassigned { agent { id } nextAgent { id } cause }")
+
+    assert result.data == {"events": {"agent": {"id": "bob"}, "nextAgent": None, "cause": "CLOSED"}}
+
+
+def test_message_knows_its_room_as_it_was() -> None:
+    result = _deliver(facts.MessageSent, "... on MessageSent { message { text room { revision } sender { name } } }")
+
+    assert result.data == {"events": {"message": {"text": "hi", "room": {"revision": 2}, "sender": {"name": "crm"}}}}

@@ -1,0 +1,220 @@
+"""Promise 7 of the log: an event brings the room and its people as they were, at no cost to the database; and what many
+ask for in the same way is written once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pymongo.errors import AutoReconnect
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+from typing_extensions import override
+
+from resolvers import rooms, users
+from resolvers.auth.access import ADMIN, Caller
+from resolvers.context import Context, Services
+from schema.events import conversion, deliveries
+from schema.events.deliveries import Cohorts
+from schema.execution.context import RequestContext
+from schema.schema import schema
+from storage import messages as stored_messages
+from storage.facts import AnyFact
+from storage.mongo.cursors import event_cursor
+from storage.records import RoutingMethod
+from storage.runtime import Storage
+from tests.resolvers.world import APP, World
+from tests.storage.support import until
+
+#: Everything that an event of a room carries.
+SUBSCRIPTION = """
+subscription ($after: Cursor) {
+  agentAssigned(after: $after) {
+    sequence actor { name } roomRevision cause
+    agent { status openRoomCount routable user { username name roles { name } } departments { name } }
+    room {
+      status subject customFields { key value } visitor { name } department { name routing }
+      servedBy { user { username emails } } lastServedBy { id }
+    }
+  }
+}
+"""
+
+
+class Reads(CommandListener):
+    """The collections that were read, but for the log and what every process does beside its operations."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    @override
+    def started(self, event: CommandStartedEvent) -> None:
+        name = event.command.get("find") or event.command.get("aggregate")
+        if name in {"users", "rooms", "visitors", "departments", "roles", "custom_fields", "messages"}:
+            self.names.append(name)
+
+    @override
+    def succeeded(self, event: Any) -> None:
+        pass
+
+    @override
+    def failed(self, event: Any) -> None:
+        pass
+
+
+@pytest.fixture
+async def reading(mongodb_uri: str, database_name: str, world: World) -> AsyncIterator[tuple[Context, Reads]]:
+    """Another process on the database of `world`, which only listens."""
+    reads = Reads()
+    async with Storage.open(mongodb_uri, database_name, listeners=[reads]) as storage:
+        yield Context(Services(storage), Caller(actor=APP, scopes=frozenset({ADMIN}))), reads
+
+
+@pytest.fixture
+async def world(services: Services) -> World:
+    world = World(services)
+    await world.visitor()
+    return world
+
+
+async def test_delivery_reads_nothing_and_shows_everybody_as_they_were(
+    world: World, reading: tuple[Context, Reads]
+) -> None:
+    context, reads = reading
+    department = await world.department("Sales", RoutingMethod.LEAST_LOADED)
+    anna = await world.agent("anna", departments=[department])
+    after = event_cursor(context.storage.feed.head)
+    started = [await world.start(department, subject=subject) for subject in ("first", "second")]
+    await users.update_user(world.context, user_id=anna.id, username="anna-b")
+    for room in started:
+        await rooms.close_room(world.context, room_id=room.id)
+    reads.names.clear()
+
+    stream = await schema.subscribe(
+        SUBSCRIPTION, variable_values={"after": after}, context_value=RequestContext(context)
+    )
+    assert hasattr(stream, "__anext__"), stream
+    async with aclosing(stream) as results, asyncio.timeout(10):
+        first, second = [((await anext(results)).data or {})["agentAssigned"] for _ in started]
+
+    assert reads.names == []
+    assert [one["room"]["subject"] for one in (first, second)] == ["first", "second"]
+    assert [one["room"]["status"] for one in (first, second)] == ["ASSIGNED", "ASSIGNED"]
+    assert [one["agent"]["user"]["username"] for one in (first, second)] == ["anna", "anna"]
+    assert [one["agent"]["openRoomCount"] for one in (first, second)] == [1, 2]
+    assert first["room"]["department"] == {"name": "Sales", "routing": "LEAST_LOADED"}
+
+
+# ---------------------------------------------------------------- cohorts
+
+STARTED = "subscription { roomStarted { sequence room { subject } } }"
+
+
+async def heard(context: Context, cohorts: Cohorts, text: str, count: int) -> list[Any]:
+    """So many results of a subscription."""
+    stream: Any = await schema.subscribe(text, context_value=RequestContext(context, cohorts=cohorts))
+    async with aclosing(stream), asyncio.timeout(10):
+        return [await anext(stream) for _ in range(count)]
+
+
+async def all_heard(
+    world: World, cohorts: Cohorts, asked: Sequence[tuple[Context, str]], subjects: Sequence[str]
+) -> list[list[Any]]:
+    """What each of these subscriptions brings of rooms that start when all of them have begun."""
+    listening = [asyncio.ensure_future(heard(context, cohorts, text, count=len(subjects))) for context, text in asked]
+
+    async def all_listen() -> bool:
+        return sum(cohort.members for cohort in cohorts._cohorts.values()) == len(asked)
+
+    await until(all_listen)
+    for subject in subjects:
+        await world.start(subject=subject)
+    return await asyncio.gather(*listening)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sequences of the facts that events were made of."""
+    made: list[int] = []
+
+    def noted(fact: AnyFact) -> Any:
+        made.append(fact.sequence)
+        return conversion.event_from_fact(fact)
+
+    monkeypatch.setattr(deliveries, "of", noted)
+    return made
+
+
+async def test_many_who_ask_the_same_are_sent_what_was_written_once(world: World, written: list[int]) -> None:
+    results = await all_heard(world, Cohorts(), [(world.context, STARTED)] * 5, ["first", "second"])
+
+    assert [[one.data["roomStarted"]["room"]["subject"] for one in of_one] for of_one in results] == [
+        ["first", "second"]
+    ] * 5
+    assert len({of_one[0].encoded for of_one in results}) == 1
+    assert len(written) == 2
+
+
+async def test_what_others_ask_or_may_see_otherwise_is_not_shared(world: World, written: list[int]) -> None:
+    less = Caller(actor=APP, scopes=frozenset({"rooms:read", "events:read"}))
+    otherwise = [
+        (world.context, STARTED),
+        (world.context, STARTED.replace("sequence", "cursor")),
+        (replace(world.context, caller=less), STARTED),
+    ]
+
+    results = await all_heard(world, Cohorts(), otherwise, ["first"])
+
+    assert [sorted(of_one[0].data["roomStarted"]) for of_one in results] == [
+        ["room", "sequence"],
+        ["cursor", "room"],
+        ["room", "sequence"],
+    ]
+    assert len(written) == 3
+
+
+async def test_what_is_read_beside_an_event_is_read_for_each(world: World, written: list[int]) -> None:
+    text = STARTED.replace("subject", "messages { totalCount }")
+
+    results = await all_heard(world, Cohorts(), [(world.context, text)] * 3, ["first"])
+
+    assert [of_one[0].data["roomStarted"]["room"]["messages"]["totalCount"] for of_one in results] == [0, 0, 0]
+    assert len(written) == 3
+
+
+async def test_what_is_kept_for_others_has_a_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "MAX_CACHED_BYTES", 2_000)
+    cohorts = Cohorts()
+    subjects = [f"number {number}" for number in range(20)]
+
+    results = await all_heard(world, cohorts, [(world.context, STARTED)] * 2, subjects)
+
+    for of_one in results:
+        assert [one.data["roomStarted"]["room"]["subject"] for one in of_one] == subjects
+    assert 0 < sum(deliveries.BYTES_PER_CHARACTER * len(one.encoded) for one in cohorts._kept.values()) <= 2_000
+
+
+# ---------------------------------------------------------------- when the database does not answer
+
+
+async def test_event_waits_for_what_is_read_beside_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "RETRY_SECONDS", 0)
+    read, failures = stored_messages.read_pages, iter([AutoReconnect("connection closed")] * 4)
+
+    async def read_or_fail(*args: Any, **kwargs: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return await read(*args, **kwargs)
+
+    monkeypatch.setattr(stored_messages, "read_pages", read_or_fail)
+    text = STARTED.replace("subject", "subject messages { totalCount }")
+
+    (results,) = await all_heard(world, Cohorts(), [(world.context, text)], ["first", "second"])
+
+    assert next(failures, None) is None
+    assert [one.errors for one in results] == [None, None]
+    assert [one.data["roomStarted"]["room"] for one in results] == [
+        {"subject": "first", "messages": {"totalCount": 0}},
+        {"subject": "second", "messages": {"totalCount": 0}},
+    ]

@@ -1,0 +1,43 @@
+from typing_extensions import override
+
+from resolvers import roles
+from resolvers.auth.access import Caller
+from resolvers.context import Context, Services
+from schema.execution.context import RequestContext
+from schema.schema import schema
+from storage.records import Actor, ActorType
+
+ADMIN = Caller(actor=Actor(type=ActorType.APP, id="app", name="app"), scopes=frozenset({"admin"}))
+
+
+class Racing(RequestContext):
+    """An operation during which, just after the log's end was noted, somebody else changes something."""
+
+    @override
+    async def read_head(self) -> None:
+        await super().read_head()
+        await roles.create_role(self.resolver_context, name="late")
+
+
+async def test_end_of_the_log_is_read_before_anything_else_so_that_nothing_is_missed(services: Services) -> None:
+    context = Context(services, ADMIN)
+
+    state = await schema.execute("{ roles { name } eventCursor }", context_value=Racing(context))
+    assert state.data is not None
+    missed = await schema.execute(
+        "query ($after: Cursor) { events(after: $after) { nodes { ... on RoleCreated { role { name } } } } }",
+        variable_values={"after": state.data["eventCursor"]},
+        context_value=RequestContext(context),
+    )
+
+    assert {"name": "late"} in state.data["roles"]
+    assert missed.data == {"events": {"nodes": [{"role": {"name": "late"}}]}}
+
+
+async def test_end_of_the_log_is_not_told_to_who_may_not_read_it(services: Services) -> None:
+    stranger = Caller(actor=ADMIN.actor, scopes=frozenset({"users:read"}))
+
+    result = await schema.execute("{ eventCursor }", context_value=RequestContext(Context(services, stranger)))
+
+    assert result.data is None
+    assert [error.extensions for error in result.errors or []] == [{"code": "FORBIDDEN", "scope": "events:read"}]

@@ -1,0 +1,254 @@
+"""Documents are cached within one budget, and what is not cached leaves nothing behind."""
+
+import gc
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from graphql import GraphQLObjectType, OperationDefinitionNode, build_schema, get_introspection_query
+
+from resolvers.auth.access import ANONYMOUS, Caller
+from resolvers.context import Context
+from schema.execution import preparation
+from schema.execution.context import DEFAULT_LIMITS, RequestContext
+from schema.execution.cost_limits import Limits
+from schema.execution.document_cache import BUDGET_BYTES, DocumentCache
+from schema.execution.documents import Document
+from schema.schema import schema
+from storage.records import Actor, ActorType
+
+SCHEMA = build_schema("type Query { a: Int }")
+MIB = 1024 * 1024
+APP = Caller(actor=Actor(type=ActorType.APP, id="app", name="App"), scopes=frozenset({"admin"}))
+#: What one document takes whose text is as long as this.
+ONE = DocumentCache().get("{ a } #0", SCHEMA, DEFAULT_LIMITS).usage.bytes
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch) -> DocumentCache:
+    """The cache that operations of this test use."""
+    cache = DocumentCache(MIB)
+    monkeypatch.setattr(preparation, "CACHE", cache)
+    return cache
+
+
+@pytest.fixture
+def taken() -> Iterator[Callable[[], int]]:
+    """How many bytes are in use that were not before."""
+    assert (
+        Document("{ __typename }", schema._schema, DEFAULT_LIMITS).errors == []
+    )  # what is made once for all documents
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+
+    def measure() -> int:
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] - before
+
+    yield measure
+    tracemalloc.stop()
+
+
+def test_text_that_was_parsed_before_is_not_parsed_again() -> None:
+    cache = DocumentCache()
+
+    first = cache.get("{ a }", SCHEMA, DEFAULT_LIMITS)
+
+    assert cache.get("{ a }", SCHEMA, DEFAULT_LIMITS) is first
+    assert first.errors is cache.get("{ a }", SCHEMA, DEFAULT_LIMITS).errors
+    assert cache.bytes == first.usage.bytes
+
+
+def test_document_of_other_limits_takes_the_place() -> None:
+    cache = DocumentCache()
+    first = cache.get("{ a }", SCHEMA, DEFAULT_LIMITS)
+
+    other = cache.get("{ a }", SCHEMA, Limits(introspection=False))
+
+    assert other is not first
+    assert (len(cache), cache.bytes) == (1, other.usage.bytes)
+
+
+def test_least_recently_used_document_is_evicted() -> None:
+    cache = DocumentCache(4 * ONE)
+    first, second, *_ = (cache.get(f"{{ a }} #{number}", SCHEMA, DEFAULT_LIMITS) for number in range(3))
+    cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS)
+
+    cache.get("{ a } #3", SCHEMA, DEFAULT_LIMITS)
+    cache.get("{ a } #4", SCHEMA, DEFAULT_LIMITS)
+
+    assert cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS) is first
+    assert cache.get("{ a } #1", SCHEMA, DEFAULT_LIMITS) is not second
+    assert cache.bytes <= 4 * ONE
+
+
+def test_document_that_takes_more_than_a_quarter_is_not_cached() -> None:
+    cache = DocumentCache(4 * ONE - 1)
+
+    assert cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS) is not cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS)
+    assert (len(cache), cache.bytes) == (0, 0)
+
+
+def test_document_that_grows_evicts_others_and_in_the_end_itself() -> None:
+    cache = DocumentCache(8 * ONE)
+    growing = cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS)
+    for number in range(6):
+        cache.get(f"{{ a }} #{number + 1}", SCHEMA, DEFAULT_LIMITS)
+    before = len(cache)
+
+    growing.usage.add(ONE - 100)
+    cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS)
+    growing.usage.add(99)
+
+    assert len(cache) == before
+    assert cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS) is growing
+    growing.usage.add(2)
+    assert cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS) is not growing
+    assert cache.bytes <= 8 * ONE
+
+
+def test_evicted_document_is_counted_no_more() -> None:
+    cache = DocumentCache(4 * ONE - 1)
+    document = cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS)
+
+    document.usage.add(1_000)
+
+    assert cache.bytes == 0
+
+
+# ---------------------------------------------------------------- against what is measured
+
+
+def fields(number: int) -> str:
+    return "{ " + " ".join(f"a{field}: __typename" for field in range(number)) + " }"
+
+
+#: What graphql-core keeps of the validation before, whichever document it was of.
+KEPT_BY_VALIDATION = 50_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        fields(1),
+        fields(600),
+        "{ " + " ".join(f"f{number}" for number in range(4_900)) + " }",
+        "{ a(b: [" + "1 " * 4_900 + "]) }",
+        '{ a(b: "' + "x" * 90_000 + '") }',
+        '{ a(b: "' + "\U0001f600" * 90_000 + '") }',
+        "{ a" * 100 + "}" * 100,
+        "{ a }" + " " * 90_000,
+    ],
+)
+def test_document_takes_no_more_than_is_counted(text: str, taken: Callable[[], int]) -> None:
+    text = f"{text} "  # the key is a text of its own, as one that came with a request
+
+    document = Document(text, schema._schema, DEFAULT_LIMITS)
+    assert document.errors is document.errors
+
+    assert taken() <= document.usage.bytes + KEPT_BY_VALIDATION
+
+
+@pytest.mark.parametrize("field", ["subject", "status", "visitor { id }", "messages(first: 3) { totalCount }"])
+@pytest.mark.parametrize("number", [1, 40])
+def test_plans_take_no_more_than_is_counted(field: str, number: int, taken: Callable[[], int]) -> None:
+    kind = schema._schema.type_map["Room"]
+    assert isinstance(kind, GraphQLObjectType)
+    asked = " ".join(f"a{one}: {field}" for one in range(number))
+
+    document = Document(f"{{ rooms {{ nodes {{ {asked} }} }} }}", schema._schema, DEFAULT_LIMITS)
+    operation = document.node.definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+    rooms: Any = operation.selection_set.selections[0]
+    assert (
+        document.compiled_selections({}).for_type(kind, (rooms.selection_set.selections[0].selection_set,)) is not None
+    )
+    del operation, rooms
+
+    assert taken() <= document.usage.bytes
+
+
+async def test_answers_about_the_schema_take_no_more_than_is_counted(
+    cache: DocumentCache, taken: Callable[[], int]
+) -> None:
+    context = RequestContext(Context(services=None), Limits())  # type: ignore[arg-type]
+    text = get_introspection_query()
+    operation = preparation.prepare(text, schema._schema, context)
+    before = operation.usage.bytes
+
+    result = await schema.execute(text, context_value=context)
+
+    assert result.errors is None
+    assert operation.usage.bytes - before > MIB
+    del result, context
+    assert taken() <= operation.usage.bytes
+
+
+# ---------------------------------------------------------------- ever-new documents
+
+CALLERS = pytest.mark.parametrize("caller", [ANONYMOUS, APP], ids=["anonymous", "with a token"])
+
+
+async def ask(caller: Caller, text: str) -> None:
+    context = RequestContext(Context(services=None, caller=caller), DEFAULT_LIMITS)  # type: ignore[arg-type]
+    result = await schema.execute(text, context_value=context)
+    assert result.errors is None
+
+
+async def test_memory_is_flat_over_ten_thousand_distinct_documents(cache: DocumentCache) -> None:
+    """All are parsed, weighed and planned, and one in five is validated and executed too."""
+    kind = schema._schema.type_map["Role"]
+    assert isinstance(kind, GraphQLObjectType)
+
+    async def use(number: int) -> None:
+        caller = (ANONYMOUS, APP)[number % 2]
+        if number % 10 < 2:
+            await ask(caller, f"{{ t{number}: __typename }}")
+        context = RequestContext(Context(services=None, caller=caller), DEFAULT_LIMITS)  # type: ignore[arg-type]
+        document = preparation.prepare(f"{{ r{number}: roles {{ id }} }}", schema._schema, context)
+        document.check({})
+        (operation,) = document.node.definitions
+        assert isinstance(operation, OperationDefinitionNode)
+        roles: Any = operation.selection_set.selections[0]
+        assert document.compiled_selections({}).for_type(kind, (roles.selection_set,)) is not None
+
+    for number in range(1_000):
+        await use(number)
+    gc.collect()
+    warm = sys.getallocatedblocks()
+    for number in range(1_000, 10_000):
+        await use(number)
+
+    gc.collect()
+    assert sys.getallocatedblocks() < warm + 5_000  # one document is some hundred blocks
+    assert 0 < cache.bytes <= MIB
+
+
+@CALLERS
+async def test_large_documents_leave_nothing_behind(
+    caller: Caller, cache: DocumentCache, taken: Callable[[], int]
+) -> None:
+    async def ask_much(number: int) -> None:
+        inner = " ".join(f"a{field}: name" for field in range(30))
+        await ask(caller, f'{{ t{number}: __type(name: "Room") {{ {inner} }} }} #{"x" * 60_000}')
+
+    for number in range(5):
+        await ask_much(number)
+    warm = taken()
+    for number in range(5, 20):
+        await ask_much(number)
+
+    assert taken() < warm + MIB / 2
+    assert cache.bytes <= MIB
+
+
+def test_budget_holds_the_largest_document_of_the_default_limits() -> None:
+    document = DocumentCache().get(
+        "{ " + " ".join(f"f{number}" for number in range(4_990)) + " }", SCHEMA, DEFAULT_LIMITS
+    )
+
+    assert document.usage.cached
+    assert document.usage.bytes < BUDGET_BYTES / 4

@@ -1,0 +1,215 @@
+"""Plans write what graphql-core alone would have answered, and what they cannot write they leave to it."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+import strawberry
+from graphql import ExecutionResult, execute, execute_sync, parse
+
+from resolvers import messages
+from resolvers.context import Context, Services
+from schema.events import conversion
+from schema.execution import selection_compiler
+from schema.execution.context import RequestContext
+from schema.execution.executor import Executor
+from schema.rooms import Room
+from schema.schema import schema
+from storage import facts, users
+from storage.records import RoutingMethod
+from tests.resolvers.world import World
+from tests.schema.events.test_conversion import SNAPSHOT, _fact
+
+CONTEXT = RequestContext(Context(services=None))  # type: ignore[arg-type]
+EVERYTHING = """
+  __typename
+  id cursor sequence type occurredAt actor { type id name } clientMutationId
+  ... on RoomEvent {
+    roomRevision
+    room {
+      visitor { id token name email customFields { key value } createdAt }
+      id status revision source subject tags priority startedAt assignedAt closedAt closeComment
+      department { id name enabled routing externalTimeoutSeconds fallbackRouting }
+      servedBy { ...agent } lastServedBy { ...agent }
+      customFields { key value } caseId: customField(key: "caseId") none: customField(key: "none")
+    }
+  }
+  ... on AgentAssigned { cause agent { ...agent } previousAgent { ...agent } }
+  ... on UserCreated { user { ...user agent { ...agent } } }
+"""
+FRAGMENTS = """
+  fragment agent on Agent {
+    id status maxRooms openRoomCount routable lastAssignedAt departments { id } user { ...user }
+  }
+  fragment user on User {
+    id username name emails type active presence roles { __typename name } customFields { key value }
+    createdAt updatedAt
+  }
+"""
+
+
+@strawberry.type
+class Thing:
+    name: str
+    count: int | None = None
+    tags: list[str] = strawberry.field(default_factory=list)
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def thing(self) -> Thing | None:
+        return cast(Thing, self)
+
+
+THINGS = strawberry.Schema(Query)
+
+
+def _of_thing(selection: str, thing: Thing, executor: type[Executor] | None) -> ExecutionResult:
+    document = parse(f"{{ thing {{ {selection} }} }}")
+    return execute_sync(THINGS._schema, document, thing, executor_class=executor)
+
+
+@pytest.mark.parametrize("kind", [facts.AgentAssigned, facts.RoomUpdated, facts.UserCreated, facts.VisitorSaved])
+async def test_plan_answers_what_graphql_core_does(kind: type[facts.Fact]) -> None:
+    document = parse(f"subscription {{ events {{ {EVERYTHING} }} }} {FRAGMENTS}")
+
+    answers = []
+    for executor in (Executor, None):
+        context = RequestContext(Context(services=None))  # type: ignore[arg-type]
+        event = conversion.event_from_fact(_fact(kind))
+        result: Any = execute(schema._schema, document, event, context, executor_class=executor)
+        answers.append(result if isinstance(result, ExecutionResult) else await result)
+
+    assert answers[0].errors is None
+    assert answers[0] == answers[1]
+
+
+def test_answer_is_in_the_order_of_the_question() -> None:
+    document = parse(
+        "subscription { events { ... on RoomEvent { room { visitor { name token } id department { id } status } } } }"
+    )
+    event = conversion.event_from_fact(_fact(facts.RoomQueued))
+
+    result = execute_sync(schema._schema, document, event, CONTEXT, executor_class=Executor)
+
+    assert result.data is not None
+    room = result.data["events"]["room"]
+    assert list(room) == ["visitor", "id", "department", "status"]
+    assert list(room["visitor"]) == ["name", "token"]
+    assert room["id"] == Room.from_snapshot(SNAPSHOT).id
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        Thing(name=cast(str, None)),
+        Thing(name="a", count=2**40),
+        Thing(name="a", count=cast(int, "5")),
+        Thing(name=cast(str, 5), tags=cast(list[str], ("b",))),
+        Thing(name="a", tags=cast(list[str], ["b", None])),
+    ],
+)
+def test_value_that_does_not_fit_is_told_as_graphql_core_tells_it(thing: Thing) -> None:
+    ours, theirs = (_of_thing("tags name count", thing, executor) for executor in (Executor, None))
+
+    assert ours == theirs
+
+
+# ---------------------------------------------------------------- with a database
+
+
+@pytest.fixture
+async def world(services: Services) -> World:
+    """Two rooms with messages, one of them served, in a department."""
+    world = World(services)
+    await world.visitor()
+    department = await world.department("Sales", RoutingMethod.LEAST_LOADED)
+    await world.agent("anna", departments=[department], max_rooms=1, roles=["bot"])
+    for text in ("first", "second"):
+        room = await world.start(department, subject=text)
+        for number in range(2):
+            await messages.send_message(world.context, room_id=room.id, text=f"{text} {number}")
+    return world
+
+
+ROOMS = "{ rooms { totalCount pageInfo { endCursor hasNextPage } edges { cursor node { %s } } nodes { %s } } }"
+READ = [
+    "{ roles { name builtIn } departments { name agents { totalCount nodes { id user { username } } } } }",
+    ROOMS % ("id subject", "status department { name } visitor { token } servedBy { id user { roles { name } } }"),
+    ROOMS % ("__typename", "a: messages(first: 1) { nodes { text } } b: messages { nodes { room { id } } }"),
+    ROOMS % ("...of", "events { nodes { __typename ...told } }") + "fragment of on Room { subject ...of2 }"
+    "fragment of2 on Room { servedBy { status } servedBy { openRoomCount user { id } } }"
+    "fragment told on Event { sequence ... on RoomEvent { room { subject } } ... on AgentAssigned { cause } }",
+    "query ($first: Int = 1) { agents { nodes { departments { name } rooms(first: $first) { nodes { subject } } } } }",
+    ROOMS % ("id @skip(if: true) subject", "visitor @include(if: true) { id }"),
+    'mutation { saveVisitor(input: { token: "v" }) { clientMutationId visitor { id token customFields { key } } } }',
+    '{ user(by: { username: "anna" }) { agent { departments { id name } rooms { nodes { id } } } } viewer { name } }',
+    "{ __schema { queryType { name } } rooms(first: 0) { nodes { id } } }",
+]
+
+
+@pytest.mark.parametrize("text", READ)
+@pytest.mark.parametrize("scopes", [{"admin"}, {"rooms:read", "users:read", "visitors:read", "visitors:write"}])
+async def test_plan_waits_for_what_graphql_core_waits_for(world: World, scopes: set[str], text: str) -> None:
+    document = parse(text)
+    answers = []
+    for executor in (Executor, None):
+        caller = replace(world.context.caller, scopes=frozenset(scopes))
+        context = RequestContext(replace(world.context, caller=caller))
+        result: Any = execute(schema._schema, document, None, context, executor_class=executor)
+        answers.append(result if isinstance(result, ExecutionResult) else await result)
+
+    ours, theirs = answers
+    assert ours.data == theirs.data
+    assert _told(ours) == _told(theirs)
+
+
+@pytest.mark.parametrize("value", [True, False, None])
+@pytest.mark.parametrize("switch", ["skip", "include"])
+async def test_switch_decides_as_it_does_with_graphql_core(world: World, switch: str, value: bool | None) -> None:
+    document = parse(f"query ($a: Boolean = true) {{ roles {{ id @{switch}(if: $a) name }} }}")
+    answers = []
+    for executor in (Executor, None):
+        result: Any = execute(
+            schema._schema,
+            document,
+            context_value=RequestContext(world.context),
+            variable_values={"a": value},
+            executor_class=executor,
+        )
+        answers.append(result if isinstance(result, ExecutionResult) else await result)
+
+    ours, theirs = answers
+    assert (ours.data, _told(ours)) == (theirs.data, _told(theirs))
+
+
+async def test_what_a_change_cannot_answer_is_not_told_as_if_it_had_not_been_made(world: World) -> None:
+    text = """mutation { updateAgent(input: { agentId: "%s", maxRooms: 7 }) {
+        agent { rooms(after: "bad") { nodes { id } } } } }"""
+    user = await users.find_by_username(world.context.reader, "anna")
+    assert user is not None
+
+    result = await schema.execute(text % user.id, context_value=RequestContext(world.context))
+
+    assert result.errors is not None
+    (error,) = result.errors
+    assert error.message.startswith("The change was made, but what was asked for beside it is refused: ")
+    assert error.extensions == {"code": "INVALID_CURSOR", "key": "after"}
+
+
+def _told(result: ExecutionResult) -> list[tuple[str, Any]]:
+    """The errors; which of several that happen at once is first is left open by GraphQL."""
+    return sorted((error.message, error.path) for error in result.errors or ())
+
+
+async def test_document_of_too_many_selections_is_answered_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection_compiler, "MAX_COMPILED", 2)
+
+    result = await schema.execute(READ[1], context_value=RequestContext(world.context))
+
+    assert result.errors is None
+    assert result.data is not None
+    assert [one["servedBy"] is not None for one in result.data["rooms"]["nodes"]] == [True, False]

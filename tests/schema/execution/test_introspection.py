@@ -1,0 +1,75 @@
+"""Asking about the schema keeps nobody else waiting, and is answered from memory the next time."""
+
+import asyncio
+from typing import Any
+
+from graphql import get_introspection_query, graphql_sync
+
+from resolvers.context import Context
+from schema.execution.context import RequestContext
+from schema.execution.introspection import PUBLISHED_LOCATIONS
+from schema.schema import schema
+
+EVERYTHING = get_introspection_query(input_value_deprecation=True, specified_by_url=True)
+
+
+async def ask(text: str, **variables: object) -> Any:
+    context = RequestContext(Context(services=None))  # type: ignore[arg-type]
+    return await schema.execute(text, variable_values=variables, context_value=context)
+
+
+async def test_answer_is_that_of_graphql_core() -> None:
+    first, again = await ask(EVERYTHING), await ask(EVERYTHING)
+
+    assert first.errors is None
+    assert first.data == again.data == graphql_sync(schema._schema, EVERYTHING).data
+
+
+async def test_others_are_answered_in_the_meantime() -> None:
+    ended: list[str] = []
+
+    async def asked(text: str, name: str) -> None:
+        assert (await ask(text)).errors is None
+        ended.append(name)
+
+    await asyncio.gather(
+        asked(f"# anew\n{EVERYTHING}", "everything"), *(asked("{ __typename }", "one") for _ in range(5))
+    )
+
+    assert ended == [*["one"] * 5, "everything"]
+
+
+async def test_what_variables_decide_is_found_anew() -> None:
+    text = "query ($name: String!) { __type(name: $name) { name } }"
+
+    answers = [await ask(text, name=name) for name in ("Room", "Agent")]
+
+    assert [answer.data for answer in answers] == [{"__type": {"name": "Room"}}, {"__type": {"name": "Agent"}}]
+
+
+async def test_each_operation_of_a_document_has_its_own_answer() -> None:
+    text = "query A { __schema { queryType { name } } } query B { __schema { mutationType { name } } }"
+    context = RequestContext(Context(services=None))  # type: ignore[arg-type]
+
+    answers = [await schema.execute(text, operation_name=name, context_value=context) for name in ("A", "B", "A")]
+
+    told = [answer.data and answer.data["__schema"] for answer in answers]
+    assert told == [{"queryType": {"name": "Query"}}, {"mutationType": {"name": "Mutation"}}, told[0]]
+
+
+async def test_only_directive_locations_of_a_published_specification_are_told() -> None:
+    """By name: graphql-core 3.2 raises for a location that it does not know."""
+    told = await ask(
+        '{ __schema { directives { name locations } } __type(name: "__DirectiveLocation") { enumValues { name } } }'
+    )
+
+    assert told.errors is None
+    locations = {one["name"]: set(one["locations"]) for one in told.data["__schema"]["directives"]}
+    assert set().union(*locations.values()) <= PUBLISHED_LOCATIONS
+    assert locations["deprecated"] == {
+        "FIELD_DEFINITION",
+        "ARGUMENT_DEFINITION",
+        "INPUT_FIELD_DEFINITION",
+        "ENUM_VALUE",
+    }
+    assert {one["name"] for one in told.data["__type"]["enumValues"]} == PUBLISHED_LOCATIONS

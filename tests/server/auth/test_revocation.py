@@ -1,0 +1,194 @@
+"""What is open on behalf of a token ends with it, in every process."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from resolvers.auth.access import INVALID_TOKEN_CALLER
+from resolvers.context import Services
+from server.auth.revocation import TokenRevocation
+from storage import tokens
+from storage.tokens import digest
+from tests.conftest import ADMIN_TOKEN
+from tests.server.graphql.test_transport_ws import close_of
+
+ENDED = (4403, "The token has ended")
+CHANGED = (4403, "What the token may do has changed; connect again")
+PASSWORD = "correct horse battery"
+CREATE_APP = """
+    mutation($scopes: [String!]!) { createApp(input: {name: "watcher", scopes: $scopes}) { token app { id } } }
+"""
+CREATE_USER = """
+    mutation($name: String!, $roles: [String!]) {
+        createUser(input: {username: $name, password: "correct horse battery", roles: $roles}) { user { id } }
+    }
+"""
+LOGIN = 'mutation($name: String!) { login(input: {username: $name, password: "correct horse battery"}) { token } }'
+
+
+async def execute(url: str, query: str, token: str = ADMIN_TOKEN, **variables: object) -> Any:
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
+        body = (await client.post(url, json={"query": query, "variables": variables})).json()
+    assert "errors" not in body, body
+    return body["data"]
+
+
+@asynccontextmanager
+async def watching(url: str, token: str) -> AsyncIterator[ClientConnection]:
+    """A socket of this token with a subscription that has begun."""
+    async with connect(url.replace("http", "ws", 1), subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+        await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}))
+        await socket.send(
+            json.dumps({"id": "1", "type": "subscribe", "payload": {"query": "subscription { events { id } }"}})
+        )
+        await socket.send(json.dumps({"id": "2", "type": "subscribe", "payload": {"query": "{ viewer { id } }"}}))
+        while json.loads(await socket.recv()).get("id") != "2":
+            pass
+        yield socket
+
+
+async def signed_in(url: str, *roles: str) -> tuple[str, str, str]:
+    """A new user's id, name and token."""
+    name = f"user-{secrets.token_hex(4)}"
+    user = (await execute(url, CREATE_USER, name=name, roles=list(roles)))["createUser"]["user"]["id"]
+    return user, name, (await execute(url, LOGIN, name=name))["login"]["token"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "revokeApp(input: {appId: $id}) { app { id } }",
+        "rotateAppToken(input: {appId: $id}) { app { id } }",
+    ],
+)
+async def test_app_that_loses_its_token_is_closed_in_every_process(
+    shared_url: str, shared_elsewhere_url: str, change: str
+) -> None:
+    created = (await execute(shared_url, CREATE_APP, scopes=["events:read"]))["createApp"]
+
+    async with (
+        watching(shared_url, created["token"]) as here,
+        watching(shared_elsewhere_url, created["token"]) as there,
+    ):
+        await execute(shared_url, f"mutation($id: ID!) {{ {change} }}", id=created["app"]["id"])
+
+        assert await close_of(here) == ENDED
+        assert await close_of(there) == ENDED
+
+
+async def test_logout_closes_that_session_alone_in_every_process(shared_url: str, shared_elsewhere_url: str) -> None:
+    _, name, token = await signed_in(shared_url)
+    other = (await execute(shared_url, LOGIN, name=name))["login"]["token"]
+
+    async with watching(shared_elsewhere_url, token) as left, watching(shared_elsewhere_url, other) as stays:
+        await execute(shared_url, "mutation { logout(input: {}) { loggedOut } }", token)
+
+        assert await close_of(left) == ENDED
+        await stays.send('{"type": "ping"}')
+        while json.loads(await stays.recv())["type"] != "pong":
+            pass
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        'updateUser(input: {userId: $id, password: "another horse battery"}) { user { id } }',
+        "setUserActive(input: {userId: $id, active: false}) { user { id } }",
+    ],
+)
+async def test_user_whose_sessions_end_is_closed_in_every_process(
+    shared_url: str, shared_elsewhere_url: str, change: str
+) -> None:
+    user, _, token = await signed_in(shared_url, "livechat-agent")
+
+    async with watching(shared_url, token) as here, watching(shared_elsewhere_url, token) as there:
+        await execute(shared_url, f"mutation($id: ID!) {{ {change} }}", id=user)
+
+        assert await close_of(here) == ENDED
+        assert await close_of(there) == ENDED
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        'addRoles(input: {userId: $id, roles: ["admin"]}) { user { id } }',
+        'removeRoles(input: {userId: $id, roles: ["livechat-manager"]}) { user { id } }',
+        "updateAgent(input: {agentId: $id, departmentIds: [$department]}) { agent { id } }",
+    ],
+)
+async def test_user_who_may_see_something_else_has_to_connect_again(
+    shared_url: str, shared_elsewhere_url: str, change: str
+) -> None:
+    user, _, token = await signed_in(shared_url, "livechat-manager")
+    await execute(shared_url, "mutation($id: ID!) { addAgent(input: {userId: $id}) { added } }", id=user)
+    department = (
+        await execute(shared_url, 'mutation { createDepartment(input: {name: "team"}) { department { id } } }')
+    )["createDepartment"]["department"]["id"]
+
+    async with watching(shared_elsewhere_url, token) as there:
+        declared = "$id: ID!, $department: ID!" if "$department" in change else "$id: ID!"
+        variables = {"id": user, "department": department} if "$department" in change else {"id": user}
+        await execute(shared_url, f"mutation({declared}) {{ {change} }}", **variables)
+
+        assert await close_of(there) == CHANGED
+
+
+async def test_change_that_matters_to_nothing_leaves_the_socket_open(shared_url: str) -> None:
+    user, _, token = await signed_in(shared_url, "livechat-agent")
+
+    async with watching(shared_url, token) as socket:
+        await execute(
+            shared_url, 'mutation($id: ID!) { updateUser(input: {userId: $id, name: "Ann"}) { user { id } } }', id=user
+        )
+        await execute(
+            shared_url, 'mutation($id: ID!) { addRoles(input: {userId: $id, roles: ["bot"]}) { user { id } } }', id=user
+        )
+        await socket.send('{"type": "ping"}')
+
+        while json.loads(await socket.recv())["type"] != "pong":
+            pass
+
+
+async def test_socket_is_closed_when_its_token_expires(services: Services, url: str) -> None:
+    user, _, token = await signed_in(url)
+
+    async with watching(url, token) as socket:
+        await services.storage.transactions.run(
+            lambda tx: tokens.expire(tx, user, at=tx.now + timedelta(milliseconds=300))
+        )
+
+        assert await close_of(socket) == ENDED
+
+
+class Open:
+    """Something open on behalf of a token."""
+
+    async def revoke(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+
+async def test_nothing_is_kept_of_what_is_over(services: Services) -> None:
+    grants = TokenRevocation(services.storage)
+    token_id = digest(ADMIN_TOKEN)
+    first, second = Open(), Open()
+
+    held = [await grants.register(token_id, first), await grants.register(token_id, second)]
+    grants.unregister(token_id, first)
+    assert held == [grants.caller(token_id)] * 2
+
+    grants.unregister(token_id, second)
+    assert grants.caller(token_id) is INVALID_TOKEN_CALLER
+
+
+async def test_nothing_is_held_on_behalf_of_a_token_that_is_not_valid(services: Services) -> None:
+    grants = TokenRevocation(services.storage)
+
+    assert await grants.register(digest("never given out"), Open()) is INVALID_TOKEN_CALLER

@@ -1,0 +1,375 @@
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pymongo import MongoClient
+
+from server.cli.commands import COMMANDS
+from storage.embedded.node import find_binary, free_port
+from storage.embedded.replica_set import EmbeddedReplicaSet
+from storage.uris import redact
+from tests.processes import mongods_on
+
+ROOT = Path(__file__).parents[3]
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's, without its settings of Switchboard, and with those given."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
+    return own | {f"SWITCHBOARD_{name}": value for name, value in settings.items()}
+
+
+def switchboard(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    command = [sys.executable, "-m", "server", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(**settings), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts servers on the folder `data` under tmp_path, with a process group of their own as a shell gives one."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(command: str = "serve", **settings: str) -> subprocess.Popen[str]:
+        given = environment(**{"DATA_DIR": str(tmp_path / "data"), "PORT": "0"} | settings)
+        pipe = subprocess.PIPE
+        server = subprocess.Popen(
+            [sys.executable, "-m", "server", command],
+            cwd=ROOT,
+            env=given,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        if server.poll() is None:
+            server.kill()
+        server.communicate()
+    for pid in mongods_on(tmp_path):
+        os.kill(pid, signal.SIGKILL)
+
+
+def wait_until_ready(server: subprocess.Popen[str]) -> str:
+    """What the server printed up to its last line about being ready."""
+    assert server.stdout is not None
+    printed = ""
+    for line in server.stdout:
+        printed += line
+        if line.startswith("Ctrl-C"):
+            return printed
+    raise AssertionError(f"It ended instead: {printed}{server.communicate()[1]}")
+
+
+def url_in(printed: str) -> str:
+    found = re.search(r"GraphQL +(http://\S+)", printed)
+    assert found is not None
+    return found.group(1)
+
+
+def one_line(text: str) -> str:
+    """The only line of a text."""
+    (line,) = text.splitlines()
+    return line
+
+
+# ---------------------------------------------------------------- serve
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_ends_server_and_mongod_without_complaint(start: Start, tmp_path: Path, number: signal.Signals) -> None:
+    server = start()
+    url = url_in(wait_until_ready(server))
+    assert httpx.post(url, json={"query": "{ __typename }"}).json() == {"data": {"__typename": "Query"}}
+    assert httpx.get(url.replace("/graphql", "/health/ready")).json() == {"status": "ok"}
+
+    os.killpg(server.pid, number)
+    _, errors = server.communicate(timeout=30)
+
+    assert (server.returncode, errors) == (0, "")
+    assert mongods_on(tmp_path) == []
+
+
+def test_server_under_nohup_outlives_its_terminal(
+    start: Start, mongodb_uri: str, database_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # whatever is started now inherits that
+    try:
+        server = start(MONGODB_URI=mongodb_uri, DATABASE=database_name)
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
+    url = url_in(wait_until_ready(server))
+
+    server.send_signal(signal.SIGHUP)
+
+    assert httpx.post(url, json={"query": "{ __typename }"}).json() == {"data": {"__typename": "Query"}}
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_server_whose_mongod_was_killed_goes_on_with_another(start: Start, tmp_path: Path, workers: str) -> None:
+    server = start(WORKERS=workers, LOG_LEVEL="error", ADMIN_TOKEN="the-admin-token")
+    url = url_in(wait_until_ready(server))
+    (killed,) = mongods_on(tmp_path)
+    os.kill(killed, signal.SIGKILL)
+
+    answer = httpx.post(
+        url,
+        json={"query": 'mutation { createRole(input: {name: "late"}) { role { name } } }'},
+        headers={"authorization": "Bearer the-admin-token"},
+        timeout=30,
+    ).json()
+
+    assert answer == {"data": {"createRole": {"role": {"name": "late"}}}}
+    assert killed not in mongods_on(tmp_path)
+    server.send_signal(signal.SIGTERM)
+    _, errors = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert one_line(errors).endswith("The embedded mongod ended by SIGKILL; starting it again.")
+    assert mongods_on(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", ["serve", "mongod"])
+def test_program_whose_mongod_does_not_live_ends_in_one_line(start: Start, tmp_path: Path, command: str) -> None:
+    if command == "mongod":
+        with EmbeddedReplicaSet(tmp_path / "data" / "mongodb"):
+            pass  # it is for data that are there
+    running = start(command=command)
+    assert running.stdout is not None
+    running.stdout.readline()  # it is ready
+    while running.poll() is None:
+        for pid in mongods_on(tmp_path):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    _, errors = running.communicate(timeout=30)
+
+    assert running.returncode == 1
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("switchboard: The embedded mongod ended 5 times within ")
+    assert mongods_on(tmp_path) == []
+
+
+def test_sigterm_does_not_wait_for_a_mongodb_that_is_gone(start: Start, tmp_path: Path) -> None:
+    with EmbeddedReplicaSet(tmp_path / "other") as mongod:
+        server = start(MONGODB_URI=mongod.uri, ADMIN_TOKEN="the-admin-token")
+        url = url_in(wait_until_ready(server))
+        os.kill(mongod.nodes[0].pid, signal.SIGKILL)
+        with ThreadPoolExecutor() as threads:
+            query = {"query": 'mutation { createRole(input: {name: "never"}) { role { name } } }'}
+            headers = {"authorization": "Bearer the-admin-token"}
+            asking = threads.submit(httpx.post, url, json=query, headers=headers, timeout=30)
+            wait([asking], timeout=1)
+
+            server.send_signal(signal.SIGTERM)
+            _, errors = server.communicate(timeout=8)
+            answer = asking.result()
+
+    assert server.returncode == 0
+    assert answer.status_code == 503
+    assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["UNAVAILABLE"]
+    assert "Traceback" not in errors
+
+
+def test_next_server_takes_over_what_a_killed_one_left(start: Start, tmp_path: Path) -> None:
+    first = start()
+    wait_until_ready(first)
+    left_over = mongods_on(tmp_path)
+    first.kill()
+    first.wait()
+
+    second = start()
+    wait_until_ready(second)
+
+    assert len(left_over) == 1
+    assert mongods_on(tmp_path) == left_over
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(timeout=30) == 0
+    assert mongods_on(tmp_path) == []
+
+
+def test_second_server_on_a_folder_is_refused_in_one_line(start: Start, tmp_path: Path) -> None:
+    first = start()
+    url = url_in(wait_until_ready(first))
+
+    second = start()
+    _, errors = second.communicate(timeout=30)
+
+    assert second.returncode == 1
+    assert one_line(errors) == (
+        f"switchboard: The data folder {tmp_path}/data/mongodb is in use by another Switchboard (process {first.pid}): "
+        "stop that one, or set SWITCHBOARD_DATA_DIR to another folder."
+    )
+    assert httpx.get(url.replace("/graphql", "/health/ready")).status_code == 200
+
+
+def test_app_created_beside_a_running_server_can_be_used_at_once(start: Start, tmp_path: Path) -> None:
+    url = url_in(wait_until_ready(start()))
+
+    created = switchboard("create-app", "crm", "--scopes", "users:read, rooms:read", DATA_DIR=str(tmp_path / "data"))
+
+    assert created.returncode == 0
+    assert created.stderr.splitlines() == [
+        f"Using the database switchboard of the embedded MongoDB under {tmp_path}/data.",
+        "The app crm may rooms:read, users:read. Its token is shown this once:",
+    ]
+    headers = {"authorization": f"Bearer {one_line(created.stdout)}"}
+    answer = httpx.post(url, json={"query": "{ viewer { type name } }"}, headers=headers).json()
+    assert answer == {"data": {"viewer": {"type": "APP", "name": "crm"}}}
+
+
+def test_admin_token_is_printed_by_the_first_start_alone(start: Start, mongodb_uri: str, database_name: str) -> None:
+    first = start(MONGODB_URI=mongodb_uri, DATABASE=database_name)
+    printed = wait_until_ready(first)
+    found = re.search(r"Admin token +(\S+)", printed)
+    assert found is not None
+    first.send_signal(signal.SIGTERM)
+    first.wait(timeout=30)
+
+    second = start(MONGODB_URI=mongodb_uri, DATABASE=database_name)
+    printed_again = wait_until_ready(second)
+
+    assert "Admin token" not in printed_again
+    headers = {"authorization": f"Bearer {found.group(1)}"}
+    answer = httpx.post(url_in(printed_again), json={"query": "{ viewer { name } }"}, headers=headers).json()
+    assert answer == {"data": {"viewer": {"name": "admin"}}}
+
+
+def test_admin_token_that_was_set_is_used_and_not_printed(start: Start, mongodb_uri: str, database_name: str) -> None:
+    chosen = "chosen-by-the-operator"
+    server = start(MONGODB_URI=mongodb_uri, DATABASE=database_name, ADMIN_TOKEN=chosen)
+    printed = wait_until_ready(server)
+
+    assert "Admin token" not in printed
+    headers = {"authorization": f"Bearer {chosen}"}
+    answer = httpx.post(url_in(printed), json={"query": "{ viewer { name } }"}, headers=headers).json()
+    assert answer == {"data": {"viewer": {"name": "admin"}}}
+
+
+def test_port_in_use_is_refused_in_one_line_and_starts_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        refused = switchboard("serve", "--port", str(port), DATA_DIR=str(tmp_path / "data"))
+
+    assert refused.returncode == 1
+    assert one_line(refused.stderr) == (
+        f"switchboard: Port {port} of 127.0.0.1 is in use: stop what listens there, or choose another port with --port "
+        "or SWITCHBOARD_PORT."
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_standalone_mongodb_is_refused_in_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    port = free_port()
+    command = [str(find_binary()), "--dbpath", str(tmp_path), "--port", str(port), "--bind_ip", "127.0.0.1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as standalone:
+        try:
+            refused = switchboard("serve", PORT="0", MONGODB_URI=f"mongodb://127.0.0.1:{port}")
+        finally:
+            standalone.terminate()
+
+    assert refused.returncode == 1
+    assert one_line(refused.stderr) == (
+        f"switchboard: MongoDB at 127.0.0.1:{port} is a standalone server, and Switchboard needs a replica set, for "
+        "transactions and change streams. One node is enough: start it with --replSet rs0 and run rs.initiate() in "
+        "mongosh once; or leave SWITCHBOARD_MONGODB_URI unset to use the embedded MongoDB."
+    )
+
+
+@pytest.mark.parametrize("options", ["tls=true&tlsCAFile=/nope", "foo=bar"])
+def test_mongodb_uri_that_cannot_be_heeded_is_refused_in_one_line(mongodb_uri: str, options: str) -> None:
+    refused = switchboard("serve", PORT="0", MONGODB_URI=f"{mongodb_uri}&{options}")
+
+    assert refused.returncode == 1
+    assert one_line(refused.stderr).startswith("switchboard: SWITCHBOARD_MONGODB_URI ")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_database_that_cannot_be_used_is_told_in_one_line(mongodb_uri: str, database_name: str, workers: str) -> None:
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        client[database_name.upper()]["notes"].insert_one({})
+
+    refused = switchboard("serve", PORT="0", WORKERS=workers, MONGODB_URI=mongodb_uri, DATABASE=database_name)
+
+    assert refused.returncode == 1
+    assert one_line(refused.stderr).startswith(f"switchboard: MongoDB at {redact(mongodb_uri)} cannot be used: ")
+
+
+def test_wrong_setting_is_refused_in_one_line() -> None:
+    refused = switchboard("serve", ROUTING="FASTEST")
+
+    assert refused.returncode == 1
+    assert one_line(refused.stderr) == (
+        'switchboard: SWITCHBOARD_ROUTING must be one of LEAST_LOADED, ROUND_ROBIN, MANUAL, EXTERNAL, not "FASTEST".'
+    )
+
+
+def test_option_is_named_as_it_was_given() -> None:
+    refused = switchboard("serve", "--port", "x")
+
+    assert one_line(refused.stderr) == 'switchboard: --port must be a whole number from 0 to 65535, not "x".'
+
+
+def test_misspelt_setting_is_warned_of() -> None:
+    refused = switchboard("mongod", PROT="9000", MONGODB_URI="mongodb://elsewhere")
+
+    assert refused.stderr.splitlines() == [
+        "switchboard: warning: there is no setting SWITCHBOARD_PROT; is SWITCHBOARD_PORT meant?",
+        "switchboard: SWITCHBOARD_MONGODB_URI is set, so there is no embedded MongoDB to run.",
+    ]
+
+
+def test_ctrl_c_while_everything_is_being_imported_says_nothing() -> None:
+    interrupted = """
+import builtins, os, signal
+from server.__main__ import main
+found = builtins.__import__
+def find(name, *others, **given):
+    if name == "server.cli.main":
+        os.kill(os.getpid(), signal.SIGINT)
+    return found(name, *others, **given)
+builtins.__import__ = find
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", interrupted], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
+
+
+# ---------------------------------------------------------------- help
+
+
+def test_help_names_every_command() -> None:
+    shown = switchboard("--help")
+
+    assert shown.returncode == 0
+    assert set(re.findall(r"^    (\S+)", shown.stdout, re.MULTILINE)) >= {command.name for command in COMMANDS}
+
+
+def test_without_a_command_help_is_shown_and_the_exit_code_says_so() -> None:
+    shown = switchboard()
+
+    assert shown.returncode == 2
+    assert shown.stdout == switchboard("--help").stdout

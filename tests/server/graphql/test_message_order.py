@@ -1,0 +1,57 @@
+"""Subscriptions of one socket that follow the log closely bring events in its order, among them too.
+
+Nobody is promised this, for a subscription that has to wait for something falls behind. But those who listen to an
+agent's leaving and to the next one's coming would be surprised by anything else.
+"""
+
+from typing import Any
+
+import pytest
+
+from resolvers import rooms
+from resolvers.context import Services
+from tests.conftest import ADMIN_TOKEN
+from tests.resolvers.world import World
+from tests.server.graphql.test_transport_ws import connected, receive, send
+
+FIELDS = ("agentUnassigned", "events(types: [ROOM_TRANSFERRED])", "agentAssigned")
+TRANSFERS = 10
+
+
+@pytest.mark.parametrize("fields", [FIELDS, FIELDS[::-1]], ids=lambda fields: fields[0] + " first")
+async def test_transfer_is_heard_in_the_order_of_the_log(services: Services, url: str, fields: tuple[str, ...]) -> None:
+    world = World(services)
+    await world.visitor()
+    agents = [await world.agent(name) for name in ("anna", "bert")]
+    room = await world.start()
+    there = [one.id for one in agents].index(room.served_by_id or "")
+
+    async with connected(url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
+        after = (await query(socket, "{ eventCursor }"))["eventCursor"]
+        for field in fields:
+            start = f'{field.rstrip(")")}{", " if "(" in field else "("}after: "{after}")'
+            await send(
+                socket, id=field, type="subscribe", payload={"query": f"subscription {{ {start} {{ sequence }} }}"}
+            )
+        heard = []
+        for number in range(1 + TRANSFERS):
+            to = agents[(there + number + 1) % 2]
+            await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=to.id)
+            heard.append([sequence_of(await receive(socket)) for _ in fields])
+
+    # While the first transfer was told, subscriptions were still beginning.
+    in_step = [sequence for transfer in heard[1:] for sequence in transfer]
+    assert in_step == sorted(in_step)
+
+
+async def query(socket: Any, text: str) -> Any:
+    """The data of an operation that is answered once."""
+    await send(socket, id="query", type="subscribe", payload={"query": text})
+    answer = await receive(socket)
+    assert await receive(socket) == {"id": "query", "type": "complete"}
+    return answer["payload"]["data"]
+
+
+def sequence_of(message: Any) -> int:
+    (event,) = message["payload"]["data"].values()
+    return int(event["sequence"])

@@ -1,0 +1,283 @@
+"""The log over real websockets: what a subscriber gets, what it costs the database, and consumers."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+from typing_extensions import override
+from websockets.asyncio.client import ClientConnection
+
+from resolvers.context import Services
+from storage.log.log import Log
+from storage.mongo.connection import Database
+from storage.mongo.cursors import event_cursor
+from storage.runtime import Storage
+from tests.conftest import ADMIN_TOKEN, served
+from tests.databases import emptied
+from tests.faults.clients import Client
+from tests.server.graphql.test_transport_ws import connected, receive, send
+from tests.storage.support import until
+
+ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+#: Read beside events only: the log itself, and what every process asks for by itself.
+OF_THE_LOG = {"log", "outbox", "processes", "leases", "tokens", "consumers"}
+
+
+class Reads(CommandListener):
+    """Counts what the database is asked for, by collection."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    @override
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name in ("find", "aggregate", "count", "distinct"):
+            self.counts[str(event.command[event.command_name])] += 1
+
+    @override
+    def succeeded(self, event: Any) -> None:
+        pass
+
+    @override
+    def failed(self, event: Any) -> None:
+        pass
+
+    @property
+    def of_state(self) -> dict[str, int]:
+        return {name: count for name, count in self.counts.items() if name not in OF_THE_LOG}
+
+
+@pytest.fixture
+def name(mongodb_uri: str) -> str:
+    return emptied(mongodb_uri, "test-streams")
+
+
+@pytest.fixture
+async def client(mongodb_uri: str, name: str) -> AsyncIterator[Client]:
+    """Talks to one of two servers; `elsewhere` is the other."""
+    from server.app import start_services
+    from server.settings import Settings
+
+    settings = Settings(database=name, admin_token=ADMIN_TOKEN)
+    async with (
+        start_services(mongodb_uri, settings) as (services, _),
+        served(services) as url,
+        Client([url]) as client,
+    ):
+        await client.visitor("v")
+        yield client
+
+
+@pytest.fixture
+async def elsewhere(mongodb_uri: str, name: str, client: Client, reads: Reads) -> AsyncIterator[str]:
+    """Another server, which does nothing by itself: what it reads, it reads for its clients."""
+    async with Storage.open(mongodb_uri, name, listeners=[reads]) as storage, served(Services(storage)) as url:
+        yield url
+
+
+@pytest.fixture
+def reads() -> Reads:
+    return Reads()
+
+
+async def subscribed(stack: AsyncExitStack, url: str, query: str) -> ClientConnection:
+    socket = await stack.enter_async_context(connected(url, ADMIN))
+    await send(socket, id="1", type="subscribe", payload={"query": f"subscription {{ {query} }}"})
+    return socket
+
+
+async def events(socket: ClientConnection, count: int) -> list[dict[str, Any]]:
+    """So many events, each of which came without errors."""
+    found = []
+    for _ in range(count):
+        message = await receive(socket)
+        assert message["type"] == "next", message
+        assert "errors" not in message["payload"], message
+        (event,) = message["payload"]["data"].values()
+        found.append(event)
+    return found
+
+
+async def say(client: Client, room: Any, text: str) -> None:
+    given: Any = {"roomId": room["id"], "text": text, "as": {"visitorToken": "v"}}
+    await client.mutate("sendMessage", "message { id }", **given)
+
+
+async def test_delivery_with_a_selection_inside_room_and_agents_costs_no_database_read(
+    client: Client, elsewhere: str, reads: Reads
+) -> None:
+    agent_id = await client.agent("ada", max_rooms=5)
+    head = (await client.send("{ eventCursor }"))["eventCursor"]
+    selection = """sequence type room { id status revision subject tags startedAt
+          visitor { id token name } department { id name } servedBy { id openRoomCount user { username } }
+          lastServedBy { user { username } } }"""
+    query = f"""events(after: "{head}", types: [ROOM_STARTED, AGENT_ASSIGNED, AGENT_UNASSIGNED, ROOM_CLOSED]) {{
+        ... on RoomStarted {{ {selection} }} ... on RoomClosed {{ {selection} }}
+        ... on AgentAssigned {{ {selection} agent {{ id status user {{ username presence }} }} }}
+        ... on AgentUnassigned {{ {selection} agent {{ id routable user {{ username }} }} }} }}"""
+    async with AsyncExitStack() as stack:
+        socket = await subscribed(stack, elsewhere, query)
+        room = await client.start("v")
+        await events(socket, 2)
+        reads.counts.clear()
+
+        await client.mutate("closeRoom", "room { id }", roomId=room["id"])
+        unassigned, closed = await events(socket, 2)
+
+    assert unassigned["agent"] == {"id": agent_id, "routable": True, "user": {"username": "ada"}}
+    assert closed["room"]["lastServedBy"] == {"user": {"username": "ada"}}
+    assert closed["room"]["visitor"]["token"] == "v"
+    assert reads.of_state == {}
+
+
+async def test_what_is_beyond_the_snapshot_is_read_when_it_is_delivered(
+    client: Client, elsewhere: str, reads: Reads
+) -> None:
+    room = await client.start("v")
+    reads.counts.clear()
+    async with AsyncExitStack() as stack:
+        socket = await subscribed(
+            stack,
+            elsewhere,
+            f'messageSent(after: "{event_cursor(0)}") {{ room {{ messages {{ nodes {{ text }} }} }} }}',
+        )
+        for text in ("one", "two"):
+            await say(client, room, text)
+
+        first, second = await events(socket, 2)
+
+    assert [node["text"] for node in second["room"]["messages"]["nodes"]] == ["one", "two"]
+    assert first["room"]["messages"]["nodes"][0] == {"text": "one"}
+    assert reads.of_state["rooms"] == 2, "once for each event, in one aggregation over rooms and messages"
+
+
+async def test_every_subscription_resumes_after_a_cursor(client: Client, elsewhere: str) -> None:
+    await client.agent("ada", max_rooms=5)
+    cursor = (await client.send("{ eventCursor }"))["eventCursor"]
+    room = await client.start("v")
+    await say(client, room, "hi")
+    await client.mutate("closeRoom", "room { id }", roomId=room["id"])
+    fields = ("roomStarted", "agentAssigned", "messageSent", "agentUnassigned", "roomClosed")
+
+    async with AsyncExitStack() as stack:
+        sockets = [await subscribed(stack, elsewhere, f'{one}(after: "{cursor}") {{ sequence }}') for one in fields]
+        got = [(await events(socket, 1))[0]["sequence"] for socket in sockets]
+
+    first = got[0]
+    assert got == [first, first + 1, first + 2, first + 3, first + 4]
+
+
+async def test_page_and_subscription_tell_the_same(client: Client, elsewhere: str) -> None:
+    for _ in range(5):
+        await client.start("v")
+    page = (await client.send("{ events(first: 100) { nodes { sequence id type cursor } } }"))["events"]["nodes"]
+
+    async with AsyncExitStack() as stack:
+        socket = await subscribed(stack, elsewhere, f'events(after: "{event_cursor(0)}") {{ sequence id type cursor }}')
+        assert await events(socket, len(page)) == page
+
+
+# ---------------------------------------------------------------- consumers
+
+
+async def acknowledge(client: Client, cursor: str) -> Any:
+    payload = await client.mutate("ackEvents", "consumer { ackedCursor lag connected }", consumer="c", cursor=cursor)
+    return payload["consumer"]
+
+
+async def test_consumer_resumes_at_another_server_after_what_it_acknowledged(client: Client, elsewhere: str) -> None:
+    async with AsyncExitStack() as stack:
+        socket = await subscribed(stack, elsewhere, 'events(consumer: "c", types: [ROOM_STARTED]) { sequence cursor }')
+        await until_held(client)
+        await client.start("v")
+        await client.start("v")
+        first, second = await events(socket, 2)
+
+        assert await acknowledge(client, first["cursor"]) == {
+            "ackedCursor": first["cursor"],
+            "lag": 1,
+            "connected": True,
+        }
+
+    await until_free(client)
+    async with AsyncExitStack() as stack:
+        socket = await subscribed(
+            stack, client.urls[0], 'events(consumer: "c", types: [ROOM_STARTED]) { sequence cursor }'
+        )
+        assert await events(socket, 1) == [second]
+
+
+async def test_second_subscription_of_a_consumer_is_told_that_it_is_busy(client: Client, elsewhere: str) -> None:
+    query = 'events(consumer: "c") { sequence }'
+    async with AsyncExitStack() as stack:
+        first = await subscribed(stack, elsewhere, query)
+        await until_held(client)
+        await client.start("v")
+        await events(first, 1)
+        second = await subscribed(stack, elsewhere, query)
+
+        message = await receive(second)
+
+        errors = message["payload"] if message["type"] == "error" else message["payload"]["errors"]
+        assert errors[0]["extensions"]["code"] == "CONSUMER_BUSY"
+
+
+async def test_consumer_is_free_as_soon_as_its_websocket_is_gone(client: Client, elsewhere: str) -> None:
+    query = 'events(consumer: "c") { sequence }'
+    async with AsyncExitStack() as stack:
+        first = await subscribed(stack, elsewhere, query)
+        await until_held(client)
+        await client.start("v")
+        await events(first, 1)
+
+        first.transport.abort()
+
+        await until_free(client)
+        second = await subscribed(stack, elsewhere, query)
+        assert len(await events(second, 1)) == 1
+
+
+async def is_connected(client: Client, wanted: bool) -> bool:
+    found: bool = (await client.send("{ consumers { connected } }"))["consumers"] == [{"connected": wanted}]
+    return found
+
+
+async def until_held(client: Client) -> None:
+    await until(partial(is_connected, client, True))
+
+
+async def until_free(client: Client) -> None:
+    await until(partial(is_connected, client, False))
+
+
+async def test_consumer_left_behind_is_told_the_oldest_cursor_and_may_begin_anew(
+    client: Client, elsewhere: str, mongodb_uri: str, name: str
+) -> None:
+    query = 'events(consumer: "c") { sequence }'
+    async with AsyncExitStack() as stack:
+        socket = await subscribed(stack, elsewhere, query)
+        await until_held(client)
+        await client.start("v")
+        await events(socket, 1)
+    await until_free(client)
+    async with Database(mongodb_uri, name) as database:
+        await until(partial(is_trimmed, Log(database)))
+        oldest = event_cursor(await Log(database).oldest() - 1)
+
+    async with AsyncExitStack() as stack:
+        message = await receive(await subscribed(stack, elsewhere, query))
+        errors = message["payload"] if message["type"] == "error" else message["payload"]["errors"]
+        assert errors[0]["extensions"] == {"code": "CURSOR_EXPIRED", "oldestCursor": oldest}
+
+        await client.mutate("removeConsumer", "removedName", consumer="c")
+        socket = await subscribed(stack, elsewhere, f'events(consumer: "c", after: "{oldest}") {{ sequence }}')
+        assert len(await events(socket, 1)) == 1
+
+
+async def is_trimmed(log: Log) -> bool:
+    return await log.trim(log.now() + timedelta(seconds=1)) > 0

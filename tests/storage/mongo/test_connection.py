@@ -1,0 +1,48 @@
+"""What comes out of MongoDB is what went in, down to its type: JSON, and the filters in memory, know no other.
+
+And which of its errors may pass.
+"""
+
+import pytest
+from pymongo.errors import AutoReconnect, ConfigurationError, DuplicateKeyError, OperationFailure, PyMongoError
+
+from storage.embedded.preflight import verify_deployment
+from storage.mongo.connection import Database, is_transient
+
+
+@pytest.mark.parametrize("number", [1, 2**31, -(2**31) - 1, 2**53 - 1, 1.5, 1e18])
+async def test_numbers_come_back_as_they_were(mongodb_uri: str, empty_database: str, number: float) -> None:
+    async with Database(mongodb_uri, empty_database) as database:
+        await database["users"].insert_one({"_id": "one", "held": {"in": [number]}})
+
+        found = await database["users"].find_one({"_id": "one"})
+
+    assert found == {"_id": "one", "held": {"in": [number]}}
+    assert type(found["held"]["in"][0]) is type(number)
+
+
+async def test_reads_are_the_primarys_whatever_the_uri_asks_for(mongodb_uri: str, empty_database: str) -> None:
+    uri = f"{mongodb_uri}&readPreference=secondary"  # there is none here
+
+    verify_deployment(uri, empty_database)
+    async with Database(uri, empty_database) as database, await database.client.start_session() as session:
+        await database["users"].insert_one({"_id": "one"})
+        async with session.start_transaction():
+            found = await database["users"].find_one({"_id": "one"}, session=session)
+
+    assert found == {"_id": "one"}
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (AutoReconnect("connection closed"), True),
+        (ConfigurationError("Sessions are not supported by this MongoDB deployment"), True),
+        (OperationFailure("query plan killed", 175), True),
+        (OperationFailure("interrupted", 11_601), True),
+        (OperationFailure("unknown operator", 2), False),
+        (DuplicateKeyError("the value is there already", 11_000), False),
+    ],
+)
+def test_what_passes_is_tried_again(error: PyMongoError, passes: bool) -> None:
+    assert is_transient(error) is passes

@@ -1,0 +1,79 @@
+"""Changes of one process take turns, for as long as a change may wait."""
+
+import asyncio
+
+import pytest
+
+from storage.errors import Unavailable
+from storage.records import Visitor
+from storage.transactions.keyed_locks import LockKey
+from storage.transactions.transaction import Transaction
+from tests.storage.support import find, opened, put, save
+
+
+async def test_who_waits_too_long_for_a_turn_is_told_that_nothing_was_changed(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = float("inf")
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+
+        async def within(tx: Transaction) -> None:
+            await put(tx, "two", None)
+            await tx.lock("visitor", "one")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.1)
+            async with storage.transactions.locks.lock(LockKey("visitor", "one"), deadline=never):
+                with pytest.raises(Unavailable) as before:
+                    await save(storage, "one")
+                with pytest.raises(Unavailable) as amid:
+                    await storage.transactions.run(within)
+            await storage.transactions.wait_for_running()
+
+        assert (before.value.data, amid.value.data) == ({"retryable": True}, {"retryable": True})
+        assert await find(storage, "one") is None
+        assert await find(storage, "two") is None
+        assert await storage.log.head() == head
+        await save(storage, "one")
+        assert await find(storage, "one") is not None
+
+
+async def test_work_on_all_data_does_not_count_and_what_follows_does(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.2)
+        working, told = asyncio.Event(), asyncio.Event()
+
+        async def large(tx: Transaction) -> Visitor:
+            with tx.state.deadline.without_deadline():
+                working.set()
+                await told.wait()
+            return await put(tx, "one", None)
+
+        async def endless(tx: Transaction) -> None:
+            with tx.state.deadline.without_deadline():
+                pass
+            await asyncio.Event().wait()
+
+        change = asyncio.create_task(storage.transactions.run(large))
+        await working.wait()
+        with pytest.raises(Unavailable) as gave_up:
+            await storage.transactions.run(endless)
+        assert not change.done()  # though it began before the other, whose time is over
+        told.set()
+        await change
+
+        assert gave_up.value.data == {"retryable": True}
+        assert await find(storage, "one") is not None
+
+
+async def test_turns_of_different_kinds_have_nothing_to_do_with_each_other(
+    mongodb_uri: str, empty_database: str
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        async with storage.transactions.locks.lock(LockKey("room", "one"), deadline=float("inf")), asyncio.timeout(10):
+            await save(storage, "one")
+
+        assert await find(storage, "one") is not None

@@ -1,0 +1,303 @@
+"""Promise 1 of the log: a change and its facts are true together or not at all, whoever dies or loses a race."""
+
+import asyncio
+import threading
+from typing import Any
+
+import msgspec
+import pytest
+from pymongo.client_session import ClientSession
+from pymongo.errors import AutoReconnect, PyMongoError
+
+from storage import visitors
+from storage.errors import Refused, Unavailable
+from storage.transactions.transaction import Transaction
+from tests.storage.support import (
+    find,
+    names,
+    opened,
+    outbox_is_empty,
+    put,
+    read_all,
+    read_as_the_index_goes,
+    save,
+    tokens,
+    with_passing_index,
+)
+
+
+def lost_answer() -> PyMongoError:
+    """What the driver raises when the connection breaks before the answer to a commit comes."""
+    error = AutoReconnect("connection closed")
+    error._add_error_label("UnknownTransactionCommitResult")
+    return error
+
+
+async def test_facts_are_in_the_log_when_a_change_has_returned(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+
+        visitor, facts = await storage.transactions.run(lambda tx: put(tx, "one", "Ada"))
+
+        assert await find(storage, "one") == visitor
+        found = await read_all(storage, after=head)
+        assert [(fact.sequence, fact.id) for fact in found] == [(head + 1, facts[0].id)]
+        assert await outbox_is_empty(storage)
+
+
+async def test_change_whose_index_is_dropped_while_it_reads_starts_again(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        await with_passing_index(storage, [1, 2, 3])
+        attempts: list[int] = []
+
+        found, _ = await storage.transactions.run(lambda tx: read_as_the_index_goes(tx, attempts))
+
+        assert (found, attempts) == ([1, 2, 3], [1, 2])
+
+
+async def test_change_that_lost_a_race_starts_again_and_sees_the_winner(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=2) as (here, elsewhere):
+        await save(here, "one", "before")
+        head = await here.log.head()
+        seen: list[str | None] = []
+
+        async def slow(tx: Transaction) -> None:
+            known = await visitors.find_by_token(tx, "one")
+            assert known is not None
+            seen.append(known.name)
+            if len(seen) == 1:
+                await save(elsewhere, "one", "winner")
+            await visitors.update(tx, known, msgspec.structs.replace(known, name=f"after {known.name}"))
+
+        await here.transactions.run(slow)
+
+        assert seen == ["before", "winner"]
+        assert names(await read_all(here, after=head)) == ["winner", "after winner"]
+
+
+async def test_refused_change_writes_nothing_and_tells_nothing(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+
+        async def refused(tx: Transaction) -> None:
+            await put(tx, "one", None)
+            await tx.flush()
+            raise Refused("not as things stand")
+
+        with pytest.raises(Refused):
+            await storage.transactions.run(refused)
+
+        assert await find(storage, "one") is None
+        assert await storage.database["outbox"].count_documents({}) == 0
+        await storage.appender.sweep()
+        assert await storage.log.head() == head
+
+
+async def test_change_whose_caller_goes_away_is_brought_to_its_end(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        begun = asyncio.Event()
+
+        async def slow(tx: Transaction) -> None:
+            await put(tx, "one", None)
+            await tx.flush()
+            begun.set()
+
+        caller = asyncio.create_task(storage.transactions.run(slow))
+        await begun.wait()
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        await storage.transactions.wait_for_running()
+
+        assert caller.cancelled()
+        assert await find(storage, "one") is not None
+        assert tokens(await read_all(storage, after=head)) == ["one"]
+
+
+async def test_commit_whose_answer_was_lost_is_asked_for_again_and_takes_effect_once(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = ClientSession.commit_transaction
+    lost = [lost_answer(), lost_answer()]
+
+    def unheard(session: ClientSession) -> None:
+        commit(session)
+        if lost:
+            raise lost.pop()
+
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
+
+        await save(storage, "one", "Ada")
+
+        assert lost == []
+        assert names(await read_all(storage, after=head)) == ["Ada"]
+
+
+async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unheard(session: ClientSession) -> None:
+        raise lost_answer()
+
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.05)
+        monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
+
+        with pytest.raises(Unavailable) as told:
+            await save(storage, "one")
+
+        assert told.value.data == {"retryable": False}
+
+
+async def test_change_that_the_database_never_answers_is_said_not_to_have_happened(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(tx: Transaction) -> None:
+        raise AutoReconnect("no primary")
+
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.05)
+        with pytest.raises(Unavailable) as told:
+            await storage.transactions.run(away)
+
+        assert told.value.data == {"retryable": True}
+
+
+async def test_change_that_was_given_up_does_not_take_effect_later(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.2)
+        go_on = asyncio.Event()
+
+        async def stuck(tx: Transaction) -> None:
+            await put(tx, "one", None)
+            await tx.flush()
+            await go_on.wait()
+
+        with pytest.raises(Unavailable) as told:
+            await storage.transactions.run(stuck)
+        go_on.set()
+        await storage.transactions.wait_for_running()
+
+        assert told.value.data == {"retryable": True}
+        assert await find(storage, "one") is None
+        assert await storage.database["outbox"].count_documents({}) == 0
+        assert await storage.log.head() == head
+
+
+async def test_change_that_is_given_up_while_it_is_written_does_not_take_effect_later(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.2)
+        go_on = threading.Event()
+
+        def waits(_: ClientSession) -> None:
+            assert go_on.wait(60)
+
+        async def slow(tx: Transaction) -> None:
+            await put(tx, "one", None)
+            tx.defer_write(waits)
+
+        with pytest.raises(Unavailable) as told:
+            await storage.transactions.run(slow)
+        go_on.set()
+        await storage.transactions.wait_for_running()
+
+        assert told.value.data == {"retryable": True}
+        assert await find(storage, "one") is None
+        assert await storage.log.head() == head
+
+
+async def test_commit_that_takes_longer_than_anybody_waits_is_said_to_be_uncertain_and_keeps_its_facts(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.mongo.retries.COMMIT_GRACE_SECONDS", 0.05)
+    commit, go_on = ClientSession.commit_transaction, threading.Event()
+
+    def slow(session: ClientSession) -> None:
+        go_on.wait(30)
+        commit(session)
+
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.2)
+        monkeypatch.setattr(ClientSession, "commit_transaction", slow)
+
+        with pytest.raises(Unavailable) as told:
+            await save(storage, "one")
+        go_on.set()
+        await storage.transactions.wait_for_running()
+
+        assert told.value.data == {"retryable": False}
+        assert tokens(await read_all(storage, after=head)) == ["one"]
+
+
+async def test_change_that_is_true_is_answered_though_its_facts_are_still_on_their_way(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.5)
+        append, go_on = storage.appender._append, asyncio.Event()
+
+        async def slow(facts: list[Any]) -> None:
+            await go_on.wait()
+            await append(facts)
+
+        monkeypatch.setattr(storage.appender, "_append", slow)
+
+        visitor = await save(storage, "one")
+        assert await find(storage, "one") == visitor
+        assert await storage.log.head() == head
+        go_on.set()
+        await storage.transactions.wait_for_running()
+
+        assert tokens(await read_all(storage, after=head)) == ["one"]
+
+
+async def test_commit_that_fails_takes_the_facts_out_of_the_outbox_again(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise 1: the facts are written in the transaction of their change, and go with it."""
+
+    class CommitFails(Exception):
+        pass
+
+    def fail(session: ClientSession) -> None:
+        raise CommitFails
+
+    async with opened(mongodb_uri, empty_database, processes=2) as (failing, other):
+        head = await other.log.head()
+        with monkeypatch.context() as patch:
+            patch.setattr(ClientSession, "commit_transaction", fail)
+            with pytest.raises(CommitFails):
+                await save(failing, "one")
+
+        assert await other.database["outbox"].find({}).to_list(None) == []
+        assert await find(other, "one") is None
+        await other.appender.sweep()
+        assert await other.log.head() == head
+
+
+async def test_change_goes_on_after_the_primary_was_away(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+        attempts = 0
+
+        async def interrupted(tx: Transaction) -> None:
+            nonlocal attempts
+            attempts += 1
+            await put(tx, "one", f"attempt {attempts}")
+            await tx.flush()
+            if attempts < 3:
+                raise AutoReconnect("the primary is gone")
+
+        await storage.transactions.run(interrupted)
+
+        assert names(await read_all(storage, after=head)) == ["attempt 3"]
