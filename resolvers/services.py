@@ -52,17 +52,10 @@ async def open_services(
     def hear(facts: Sequence[Fact]) -> None:
         services.agent_cache.apply(facts)
 
-    storage.transactions.listeners.append(hear)
-    storage.feed.listeners.append(hear)
+    storage.transactions.listeners.add(hear)
+    storage.feed.listeners.add(hear)
     await services.agent_cache.load(storage.reader)
-    refresh = storage.feed.on_gap
-
-    async def refresh_all() -> None:
-        if refresh is not None:
-            await refresh()
-        await services.agent_cache.load(storage.reader)
-
-    storage.feed.on_gap = refresh_all
+    storage.feed.reloaders.append(partial(services.agent_cache.load, storage.reader))
     tasks = [
         storage.supervisor.supervise("assign waiting rooms", queue.run),
         storage.supervisor.supervise("rooms of users that left", departures.run),
@@ -86,7 +79,7 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
         if any(isinstance(fact, CustomFieldUpdated | CustomFieldRemoved) for fact in facts):
             changed.set()
 
-    storage.feed.listeners.append(hear)
+    storage.feed.listeners.add(hear)
     try:
         while True:
             changed.clear()

@@ -46,9 +46,9 @@ class Storage:
         #: Reads outside of any transaction.
         self.reader = Reader(database, self.definition_cache)
         self.reference_data = ReferenceDataCache(self.reader)
-        self.feed.listeners.append(self._apply)
-        self.feed.on_gap = self._refresh
-        database.clock.listeners.append(self.token_watcher.tell_any)
+        self.feed.listeners.add(self._apply)
+        self.feed.reloaders.append(self._refresh)
+        database.clock.listeners.add(self.token_watcher.notify_all_tokens)
 
     @classmethod
     @asynccontextmanager

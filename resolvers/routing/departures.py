@@ -113,7 +113,7 @@ class Departures:
     async def run(self) -> None:
         """Go on until cancelled."""
         holder = secrets.token_hex(8)
-        self._storage.feed.listeners.append(self.hear)
+        self._storage.feed.listeners.add(self.hear)
         try:
             while True:
                 self._begun.clear()

@@ -65,8 +65,8 @@ class TokenRevocation:
         self._tokens: dict[str, WatchedToken] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._sweeping: asyncio.TimerHandle | None = None
-        storage.token_watcher.listeners.append(self._token_ended)
-        storage.feed.listeners.append(self._apply)
+        storage.token_watcher.listeners.add(self._token_ended)
+        storage.feed.listeners.add(self._apply)
 
     async def register(self, token_id: str, revocable: Revocable) -> Caller:
         """From now on the holder ends with the token. Returns whose it is now: with no actor when it is nobody's, and

@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from storage.errors import CursorExpired
 from storage.facts import AnyFact
+from storage.listeners import Listeners
 from storage.log.log import Log
 from storage.log.subscription_index import ALL_FACTS, Key, SubscriptionIndex, Waiter
 from storage.mongo.cursors import event_cursor
@@ -54,10 +55,11 @@ class Feed:
         self._waiters = SubscriptionIndex()
         self._behind = asyncio.Event()
         self._chunks: OrderedDict[int, asyncio.Task[list[AnyFact]]] = OrderedDict()
-        #: Called with every run of new facts, in order, as soon as this process knows them; must not block.
-        self.listeners: list[Callable[[Sequence[AnyFact]], None]] = []
-        #: Awaited when facts are gone that this process never saw, so that what listeners know may be out of date.
-        self.on_gap: Callable[[], Awaitable[None]] | None = None
+        #: Called with every batch of new facts, in the order of the log.
+        self.listeners = Listeners[[Sequence[AnyFact]]]("new facts in the feed")
+        #: Awaited after a gap: facts were trimmed from the log before this process read them. Each function reads again
+        #: from the database what its owner derives from facts. While one raises, `run` fails, and the gap remains.
+        self.reloaders: list[Callable[[], Awaitable[None]]] = []
 
     async def open(self) -> None:
         """Take up position at the head of the log."""
@@ -163,8 +165,8 @@ class Feed:
             if fresh and fresh[0].sequence != self.head + 1:
                 # The log was trimmed past our position, which only happens to a process that slept for days.
                 logger.warning("This process missed the facts %d to %d.", self.head + 1, fresh[0].sequence - 1)
-                if self.on_gap is not None:
-                    await self.on_gap()
+                for reload in self.reloaders:
+                    await reload()
                 self._drop(len(self._ring))
                 self.head = fresh[0].sequence - 1
                 self._waiters.wake_all()
@@ -219,11 +221,7 @@ class Feed:
         self._bytes += sum(sizes)
         self._trim()
         self.head = facts[-1].sequence
-        for listener in self.listeners:
-            try:
-                listener(facts)
-            except Exception:
-                logger.exception("Somebody could not hear the facts %d to %d.", facts[0].sequence, self.head)
+        self.listeners.notify(facts)
         self._waiters.wake(facts)
 
     def _trim(self) -> None:

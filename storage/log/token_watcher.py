@@ -4,10 +4,11 @@ Facts do not tell of every end: a logout makes none. So the tokens themselves ar
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from storage.listeners import Listeners
 from storage.mongo.connection import Collection, Database
 
 #: How long an end can go unnoticed when the change stream is down.
@@ -23,8 +24,8 @@ class TokenWatcher:
 
     def __init__(self, database: Database) -> None:
         self._tokens: Collection = database["tokens"]
-        #: Called with the id of a token that may have ended, or with None when any may have; must not block.
-        self.listeners: list[Callable[[str | None], None]] = []
+        #: Called with the id of a token that may have ended, or with None if any token may have ended.
+        self.listeners = Listeners[[str | None]]("a token may have ended")
 
     async def listen(self) -> None:
         """Listen until cancelled. The driver resumes a stream once; the supervisor opens another one every time."""
@@ -32,22 +33,18 @@ class TokenWatcher:
             try:
                 async with self._tokens.watch(list(_CHANGE_STREAM_PIPELINE), max_await_time_ms=1_000) as stream:
                     change = await stream.try_next()  # opens the stream
-                    self._notify(None)  # what happened before it was open, it does not say
+                    self.listeners.notify(None)  # what happened before it was open, it does not say
                     while stream.alive:
                         if change is not None:
-                            self._notify(_token_id(change))
+                            self.listeners.notify(_token_id(change))
                         change = await stream.try_next()
             finally:
-                self._notify(None)
+                self.listeners.notify(None)
             await asyncio.sleep(POLL_SECONDS)
 
-    def tell_any(self) -> None:
-        """Any token may have ended: timers of this process did not run."""
-        self._notify(None)
-
-    def _notify(self, token_id: str | None) -> None:
-        for listener in self.listeners:
-            listener(token_id)
+    def notify_all_tokens(self) -> None:
+        """Notify the listeners that any token may have ended, as when the timers of this process did not run."""
+        self.listeners.notify(None)
 
 
 def _token_id(change: dict[str, Any]) -> str | None:

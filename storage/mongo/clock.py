@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+from storage.listeners import Listeners
+
 logger = logging.getLogger(__name__)
 
 #: How often the clock is looked at: whether the process stood still, and whether it is to be measured again.
@@ -47,8 +49,8 @@ class Clock:
         self._measured_at = 0.0
         self._ticked_at: float | None = None
         self._reported = False
-        #: Called when this process runs again after it stood still; must not block.
-        self.listeners: list[Callable[[], None]] = []
+        #: Called when this process runs again after a pause.
+        self.listeners = Listeners[[]]("the process runs again after a pause")
 
     def now(self) -> datetime:
         """The present by the database's clock, to the millisecond, as MongoDB keeps it."""
@@ -91,8 +93,7 @@ class Clock:
                 "Other processes may have taken over its work.",
                 stood_still,
             )
-            for listener in self.listeners:
-                listener()
+            self.listeners.notify()
         if stood_still > STOOD_STILL_SECONDS or self._ticked_at - self._measured_at > MEASURE_SECONDS:
             await self.measure(ask)
 

@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.errors import SwitchboardError, Unavailable
 from storage.facts import Fact, FieldFact
+from storage.listeners import Listeners
 from storage.log.outbox import Appender
 from storage.mongo.connection import Database, is_transient, too_large
 from storage.mongo.retries import Deadline
@@ -52,8 +53,8 @@ class TransactionRunner:
         self._process = process
         self._running: set[asyncio.Task[Any]] = set()
         self.locks = KeyedLocks()
-        #: Called with the facts of every change of this process as soon as it is true, before the log has them.
-        self.listeners: list[Callable[[Sequence[Fact]], None]] = []
+        #: Called with the facts of every transaction that this process committed, before they are in the log.
+        self.listeners = Listeners[[Sequence[Fact]]]("a transaction committed")
 
     async def run(
         self,
@@ -136,13 +137,6 @@ class TransactionRunner:
         if wait:
             await asyncio.wait({undoing}, timeout=UNDO_SECONDS)
 
-    def _notify_listeners(self, facts: Sequence[Fact]) -> None:
-        for listener in self.listeners:
-            try:
-                listener(facts)
-            except Exception:  # the change is true, whatever becomes of those who hear of it
-                logger.exception("A listener failed on the facts of a change.")
-
     async def _commit(
         self,
         body: Callable[[Transaction], Awaitable[T]],
@@ -178,7 +172,7 @@ class TransactionRunner:
                     raise Conflict
                 await tx.commit()
                 deadline.outcome = result, tx.facts
-                self._notify_listeners(tx.facts)
+                self.listeners.notify(tx.facts)
                 return deadline.outcome
             except Conflict as conflict:
                 deadline.committing = False

@@ -26,8 +26,8 @@ async def assignment_of(world: World, room: Room) -> AsyncIterator[None]:
         if any(isinstance(fact, AgentAssigned) and fact.subject_id == room.id for fact in facts):
             assigned.set()
 
-    listeners: list[Callable[[Any], None]] = world.services.storage.feed.listeners
-    listeners.append(hear)
+    listeners = world.services.storage.feed.listeners
+    listeners.add(hear)
     try:
         yield
         async with asyncio.timeout(10):

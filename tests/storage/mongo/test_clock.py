@@ -104,7 +104,7 @@ async def test_process_that_stood_still_says_so_in_one_line_and_measures_again(
     await clock.tick(ask)
     timer.seconds += TICK_SECONDS + STOOD_STILL_SECONDS + 40
     told: list[str] = []
-    clock.listeners.append(lambda: told.append("ran again"))
+    clock.listeners.add(lambda: told.append("ran again"))
 
     await clock.tick(ask)
     timer.seconds += TICK_SECONDS
