@@ -1,22 +1,55 @@
-"""What every operation is given: the process's services, and who is calling."""
+"""The arguments that every operation takes: the services of the process, and the caller."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from resolvers.auth.access import ANONYMOUS, Caller
 from resolvers.auth.hash_queue import HashQueue
 from resolvers.auth.login_throttle import LoginThrottle
-from resolvers.consumers.releases import PendingReleases
-from resolvers.routing.agent_cache import AgentCache
 from storage.custom_fields.definition_cache import DefinitionCache
+from storage.facts import Fact
 from storage.mongo.reader import Reader
-from storage.records import RoutingMethod
+from storage.records import Candidate, RoutingMethod, User
 from storage.runtime import Storage
+
+
+class AgentCacheProtocol(Protocol):
+    """The methods of routing.agent_cache.AgentCache that operations call."""
+
+    async def load(self, reader: Reader) -> None: ...
+
+    def apply(self, facts: Iterable[Fact]) -> None: ...
+
+    def agent(self, agent_id: str) -> User | None: ...
+
+    def newest(self, user: User) -> User: ...
+
+    def tiers(self, pool: str | None, method: RoutingMethod, *, bots_first: bool) -> Sequence[Sequence[Candidate]]: ...
+
+    def has_waiting_rooms(self, pools: Iterable[str | None]) -> bool: ...
+
+    def reserve(self, agent_id: str) -> AbstractContextManager[None]: ...
+
+    def reservations(self, agent_id: str) -> int: ...
+
+    @property
+    def reserved_agent_count(self) -> int: ...
+
+
+class PendingReleasesProtocol(Protocol):
+    """The methods of consumers.releases.PendingReleases that operations call."""
+
+    def start(self, owner: str, name: str, release: Coroutine[None, None, None]) -> asyncio.Task[None]: ...
+
+    async def wait_for_pending(self, owner: str, name: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingSettings:
-    """How rooms without a department are routed, and whether bots come first in every automatic method."""
+    """The routing method for rooms without a department, and whether every automatic method prefers bots."""
 
     method: RoutingMethod = RoutingMethod.LEAST_LOADED
     bots_first: bool = False
@@ -24,36 +57,36 @@ class RoutingSettings:
 
 @dataclass(slots=True)
 class Services:
-    """What one process has for all operations."""
+    """The objects that all operations of one process share. services.create_services makes them."""
 
     storage: Storage
+    agent_cache: AgentCacheProtocol
+    pending_releases: PendingReleasesProtocol
     routing: RoutingSettings = RoutingSettings()
-    agent_cache: AgentCache = field(default_factory=AgentCache)
     login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     hashing: HashQueue = field(default_factory=HashQueue)
-    pending_releases: PendingReleases = field(default_factory=PendingReleases)
-    #: The hashes of tokens that people made up, which have no checksum.
+    #: The hashes of tokens that come from the settings. These tokens have no checksum.
     configured_tokens: frozenset[str] = frozenset()
     _listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def add_queue_listener(self, listener: Callable[[], None]) -> None:
-        """Call it after every change that may let a waiting room be served; it must not block."""
+        """Call `listener` after every change that may let a waiting room be assigned. It must not block."""
         self._listeners.append(listener)
 
     def notify_queue(self) -> None:
-        """Something changed that may let a waiting room be served."""
+        """Call the queue listeners."""
         for listener in self._listeners:
             listener()
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What one operation has."""
+    """The services and the caller of one operation."""
 
     services: Services
     caller: Caller = ANONYMOUS
     client_mutation_id: str | None = None
-    #: Where the operation came from; "" when it came from inside.
+    #: The client's IP address; "" for an operation of the server itself.
     address: str = ""
 
     @property
@@ -69,5 +102,5 @@ class Context:
         return self.services.storage.definition_cache
 
     def mutation(self, client_mutation_id: str | None) -> "Context":
-        """The context of one mutation, with the id that the client gave it."""
+        """A copy of the context with the clientMutationId of one mutation."""
         return replace(self, client_mutation_id=client_mutation_id)

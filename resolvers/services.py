@@ -1,4 +1,4 @@
-"""The composition of a process: its storage, and the work that goes on beside its operations."""
+"""Creates the services of a process, and runs its background tasks."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,10 @@ from datetime import timedelta
 from functools import partial
 
 from resolvers.auth.login_throttle import LoginThrottle
+from resolvers.consumers.releases import PendingReleases
 from resolvers.context import RoutingSettings, Services
 from resolvers.presence import POLL_SECONDS, PresenceEnds
+from resolvers.routing.agent_cache import AgentCache
 from resolvers.routing.departures import Departures
 from resolvers.routing.queue import RoutingQueue
 from storage import maintenance
@@ -18,16 +20,34 @@ from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.runtime import Storage
 from storage.transactions import leases
 
-#: How often somebody looks for facts to forget and values to free.
+#: The interval at which one process trims the log and purges removed custom fields.
 MAINTENANCE_SECONDS = 60.0
-#: The least pause where facts are kept for less than that.
+#: The shortest interval, for a retention shorter than MAINTENANCE_SECONDS.
 LEAST_MAINTENANCE_SECONDS = 1.0
-#: Work found is gone on with after this pause, which leaves the database to everybody else.
+#: The pause between two batches of a purge, so that other operations reach the database.
 BATCH_PAUSE_SECONDS = 0.05
-#: How long others leave the work to whoever does it, without a sign of life.
+#: The maintenance lease ends after this time unless its owner renews it.
 LEASE_SECONDS = 10.0
-#: How long letting go of it may take when the process ends: the lease runs out by itself.
+#: The time limit for releasing the lease when the process stops. After that, the lease expires.
 RELEASE_SECONDS = 0.5
+
+
+def create_services(
+    storage: Storage,
+    *,
+    routing: RoutingSettings | None = None,
+    login_throttle: LoginThrottle | None = None,
+    configured_tokens: frozenset[str] = frozenset(),
+) -> Services:
+    """The services of a process, without background tasks."""
+    return Services(
+        storage=storage,
+        agent_cache=AgentCache(),
+        pending_releases=PendingReleases(),
+        routing=routing or RoutingSettings(),
+        login_throttle=login_throttle or LoginThrottle(),
+        configured_tokens=configured_tokens,
+    )
 
 
 @asynccontextmanager
@@ -39,26 +59,23 @@ async def open_services(
     login_throttle: LoginThrottle | None = None,
     configured_tokens: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Services]:
-    """What operations need, with the queue served and the data kept in order until the block is left."""
-    services = Services(
-        storage=storage,
-        routing=routing or RoutingSettings(),
-        login_throttle=login_throttle or LoginThrottle(),
-        configured_tokens=configured_tokens,
+    """The services of a process. The background tasks run until the block ends."""
+    services = create_services(
+        storage, routing=routing, login_throttle=login_throttle, configured_tokens=configured_tokens
     )
     queue, departures = RoutingQueue(services), Departures(services)
     services.add_queue_listener(queue.wake)
 
-    def hear(facts: Sequence[Fact]) -> None:
+    def apply_facts(facts: Sequence[Fact]) -> None:
         services.agent_cache.apply(facts)
 
-    storage.transactions.listeners.add(hear)
-    storage.feed.listeners.add(hear)
+    storage.transactions.listeners.add(apply_facts)
+    storage.feed.listeners.add(apply_facts)
     await services.agent_cache.load(storage.reader)
     storage.feed.reloaders.append(partial(services.agent_cache.load, storage.reader))
     tasks = [
         storage.supervisor.supervise("assign waiting rooms", queue.run),
-        storage.supervisor.supervise("rooms of users that left", departures.run),
+        storage.supervisor.supervise("return rooms of removed agents", departures.run),
         storage.supervisor.supervise("maintenance", partial(_maintain, storage, retention)),
         storage.supervisor.supervise("end presence", PresenceEnds(storage).run, every=POLL_SECONDS),
     ]
@@ -71,20 +88,23 @@ async def open_services(
 
 
 async def _maintain(storage: Storage, retention: timedelta) -> None:
-    """Forget old facts and tidy up after custom fields, now and when one changed, in one process at a time."""
-    holder = secrets.token_hex(8)
+    """Trim the log and purge removed custom fields, periodically and after each change of a custom field.
+
+    A lease lets one process at a time do this.
+    """
+    owner = secrets.token_hex(8)
     changed = asyncio.Event()
 
-    def hear(facts: Sequence[Fact]) -> None:
+    def on_facts(facts: Sequence[Fact]) -> None:
         if any(isinstance(fact, CustomFieldUpdated | CustomFieldRemoved) for fact in facts):
             changed.set()
 
-    storage.feed.listeners.add(hear)
+    storage.feed.listeners.add(on_facts)
     try:
         while True:
             changed.clear()
             pause = min(MAINTENANCE_SECONDS, max(retention.total_seconds(), LEAST_MAINTENANCE_SECONDS))
-            if await leases.acquire(storage.database, "maintenance", owner=holder, seconds=LEASE_SECONDS):
+            if await leases.acquire(storage.database, "maintenance", owner=owner, seconds=LEASE_SECONDS):
                 await maintenance.reconcile_definitions(storage.reader, storage.process)
                 await maintenance.trim_log(storage.log, keep=retention)
                 if await maintenance.purge_removed_fields(storage.reader, storage.process):
@@ -94,7 +114,7 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), pause)
     finally:
-        storage.feed.listeners.remove(hear)
+        storage.feed.listeners.remove(on_facts)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(RELEASE_SECONDS):
-                await leases.release(storage.database, "maintenance", owner=holder)
+                await leases.release(storage.database, "maintenance", owner=owner)

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from resolvers import apps, users
 from resolvers.auth import access
 from resolvers.auth.access import Caller
-from resolvers.context import Context, Services
+from resolvers.context import Context
 from resolvers.routing import capacity_check
+from resolvers.services import create_services
 from storage.records import SYSTEM, App, User
 from storage.runtime import Storage
 
@@ -63,4 +64,4 @@ async def verify_counts(uri: str, database: str, *, repair: bool) -> list[capaci
 async def operator_context(uri: str, database: str) -> AsyncIterator[Context]:
     """The context of somebody who may do everything, beside servers that may be running on the same database."""
     async with Storage.open(uri, database) as storage:
-        yield Context(Services(storage), Caller(actor=SYSTEM, scopes=frozenset({access.ADMIN})))
+        yield Context(create_services(storage), Caller(actor=SYSTEM, scopes=frozenset({access.ADMIN})))

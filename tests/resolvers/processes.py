@@ -8,7 +8,8 @@ from typing import TypeAlias
 from resolvers import visitors
 from resolvers.auth.access import ADMIN, Caller
 from resolvers.consumers import consumers
-from resolvers.context import Context, Services
+from resolvers.context import Context
+from resolvers.services import create_services
 from storage.facts import AnyFact
 from storage.records import Actor, ActorType
 from storage.runtime import Storage
@@ -25,7 +26,7 @@ async def two_processes(uri: str, name: str) -> AsyncIterator[Both]:
     emptied(uri, name)
     async with Storage.open(uri, name) as one, Storage.open(uri, name) as other:
         caller = Caller(actor=APP, scopes=frozenset({ADMIN}))
-        yield Context(Services(one), caller), Context(Services(other), caller)
+        yield Context(create_services(one), caller), Context(create_services(other), caller)
 
 
 async def happen(context: Context, count: int) -> list[int]:

@@ -15,8 +15,8 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from typing_extensions import override
 
 from resolvers import agents, apps, messages, rooms
-from resolvers.context import Services
 from resolvers.custom_fields.definitions import define_custom_field
+from resolvers.services import create_services
 from storage import tokens
 from storage.log.feed import CHUNK_SIZE
 from storage.records import FieldTarget, FieldType, RoutingMethod
@@ -87,7 +87,7 @@ async def crowd(mongodb_uri: str) -> AsyncIterator[Crowd]:
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(Storage.open(mongodb_uri, "test-round-trips", listeners=[trips]))
         await apps.ensure_admin(storage, ADMIN_TOKEN)
-        services = Services(storage=storage, configured_tokens=frozenset({tokens.digest(ADMIN_TOKEN)}))
+        services = create_services(storage, configured_tokens=frozenset({tokens.digest(ADMIN_TOKEN)}))
         await _populate(World(services))
         crowd = Crowd(await stack.enter_async_context(served(services)), trips)
         stack.push_async_callback(crowd.close)

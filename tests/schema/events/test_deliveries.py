@@ -15,6 +15,7 @@ from typing_extensions import override
 from resolvers import rooms, users
 from resolvers.auth.access import ADMIN, Caller
 from resolvers.context import Context, Services
+from resolvers.services import create_services
 from schema.events import conversion, deliveries
 from schema.events.deliveries import Cohorts
 from schema.execution.context import RequestContext
@@ -68,7 +69,7 @@ async def reading(mongodb_uri: str, database_name: str, world: World) -> AsyncIt
     """Another process on the database of `world`, which only listens."""
     reads = Reads()
     async with Storage.open(mongodb_uri, database_name, listeners=[reads]) as storage:
-        yield Context(Services(storage), Caller(actor=APP, scopes=frozenset({ADMIN}))), reads
+        yield Context(create_services(storage), Caller(actor=APP, scopes=frozenset({ADMIN}))), reads
 
 
 @pytest.fixture

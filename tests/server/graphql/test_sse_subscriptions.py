@@ -12,7 +12,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from typing_extensions import override
 from websockets.asyncio.client import ClientConnection
 
-from resolvers.context import Services
+from resolvers.services import create_services
 from storage.log.log import Log
 from storage.mongo.connection import Database
 from storage.mongo.cursors import event_cursor
@@ -76,7 +76,7 @@ async def client(mongodb_uri: str, name: str) -> AsyncIterator[Client]:
 @pytest.fixture
 async def elsewhere(mongodb_uri: str, name: str, client: Client, reads: Reads) -> AsyncIterator[str]:
     """Another server, which does nothing by itself: what it reads, it reads for its clients."""
-    async with Storage.open(mongodb_uri, name, listeners=[reads]) as storage, served(Services(storage)) as url:
+    async with Storage.open(mongodb_uri, name, listeners=[reads]) as storage, served(create_services(storage)) as url:
         yield url
 
 
