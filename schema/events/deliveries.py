@@ -1,17 +1,14 @@
-"""What subscribers are sent of the facts they follow: written once for all who asked the same and may see the same.
+"""Turns the facts that a subscription reads from the log into results.
 
-A subscription's generator gives facts. Here they become events, are written by a plan
-(execution/selection_compiler.py), and are kept for as
-long as others of the same cohort are likely to come for them. A cohort changes nothing of what anybody is sent, and in
-which order: each subscriber has a position of its own in the log.
+The resolver of a subscription yields facts. Each fact becomes an event, which compiled selections
+(execution/selection_compiler.py) serialize, and the result is shared with the other subscriptions of the cohort
+(execution/cohorts.py).
 """
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Iterator, Mapping
-from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
-from functools import cached_property
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any, cast
 
 import msgspec
@@ -22,11 +19,11 @@ from graphql.execution.collect_fields import collect_fields
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from resolvers import events
 from resolvers.auth import access
 from schema.base.errors import from_exception, is_transient, to_client_errors
 from schema.events.conversion import event_from_fact
 from schema.events.event_types import Event
+from schema.execution.cohorts import Cohort, Cohorts, Delivery
 from schema.execution.context import RequestContext
 from schema.execution.documents import Document
 from schema.execution.executor import Executor, selections
@@ -39,89 +36,8 @@ logger = logging.getLogger(__name__)
 
 #: How long to wait before reading again what the database did not answer.
 RETRY_SECONDS = 0.5
-#: What all cohorts together keep: as much as a second of a busy deployment brings.
-MAX_CACHED_BYTES = 8 * 1024 * 1024
 #: The largest message that common websocket clients take unless told otherwise.
 LARGE_BYTES = 1024 * 1024
-#: A delivery takes this many times the bytes of its text.
-BYTES_PER_CHARACTER = 4
-
-
-class Delivery(ExecutionResult):
-    """The result that one fact makes, and its text."""
-
-    def __init__(self, sequence: int, data: dict[str, Any] | None, errors: list[GraphQLError] | None) -> None:
-        super().__init__(data, errors)
-        self._sequence = sequence
-
-    @property
-    def cursor(self) -> str:
-        """The position of the fact in the log."""
-        return events.cursor_of(self._sequence)
-
-    @cached_property
-    def encoded(self) -> bytes:
-        """The result as JSON, as it is sent."""
-        body: dict[str, Any] = {"data": self.data}
-        if self.errors:
-            body["errors"] = [error.formatted for error in self.errors]
-        return msgspec.json.encode(body)
-
-
-# ---------------------------------------------------------------- cohorts
-
-
-class Cohort:
-    """Those who asked the same and may see the same."""
-
-    def __init__(self, cache: "Cohorts") -> None:
-        self.members = 0
-        self._kept = cache
-
-    def get(self, sequence: int) -> Delivery | None:
-        """What was written of that fact, if it was and is still kept."""
-        return self._kept.get(self, sequence)
-
-    def put(self, sequence: int, delivery: Delivery) -> None:
-        """Keep what was written of that fact, if there are others who may come for it."""
-        if self.members > 1:
-            self._kept.put(self, sequence, delivery)
-
-
-class Cohorts:
-    """The cohorts of one process."""
-
-    def __init__(self) -> None:
-        self._cohorts: dict[Hashable, Cohort] = {}
-        self._kept: OrderedDict[tuple[Cohort, int], Delivery] = OrderedDict()
-        self._bytes = 0
-
-    @contextmanager
-    def join(self, key: Hashable) -> Iterator[Cohort]:
-        """Be a member of the cohort that the key stands for."""
-        cohort = self._cohorts.setdefault(key, Cohort(self))
-        cohort.members += 1
-        try:
-            yield cohort
-        finally:
-            cohort.members -= 1
-            if not cohort.members:
-                del self._cohorts[key]
-
-    def get(self, cohort: Cohort, sequence: int) -> Delivery | None:
-        return self._kept.get((cohort, sequence))
-
-    def put(self, cohort: Cohort, sequence: int, delivery: Delivery) -> None:
-        if (cohort, sequence) in self._kept:
-            return
-        self._kept[cohort, sequence] = delivery
-        self._bytes += BYTES_PER_CHARACTER * len(delivery.encoded)
-        while self._bytes > MAX_CACHED_BYTES:
-            _, oldest = self._kept.popitem(last=False)
-            self._bytes -= BYTES_PER_CHARACTER * len(oldest.encoded)
-
-
-# ---------------------------------------------------------------- following
 
 
 def is_subscription(document: Document, operation_name: str | None) -> bool:

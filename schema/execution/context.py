@@ -1,6 +1,6 @@
 """What one GraphQL operation is given as `info.context`; what resolvers are given is resolvers.context.Context."""
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import strawberry
 from graphql import FieldNode
@@ -8,12 +8,10 @@ from graphql import FieldNode
 from resolvers import events
 from resolvers.context import Context
 from schema.base.loaders import Loaders
+from schema.execution.cohorts import Cohorts
 from schema.execution.cost_limits import Limits
 from schema.execution.documents import Document
 from storage.errors import SwitchboardError
-
-if TYPE_CHECKING:
-    from schema.events.deliveries import Cohorts
 
 DEFAULT_LIMITS = Limits()
 
@@ -23,7 +21,7 @@ class RequestContext:
     socket."""
 
     def __init__(
-        self, resolver_context: Context, limits: Limits = DEFAULT_LIMITS, cohorts: "Cohorts | None" = None
+        self, resolver_context: Context, limits: Limits = DEFAULT_LIMITS, cohorts: Cohorts | None = None
     ) -> None:
         #: How much the operation's document may hold.
         self.limits = limits

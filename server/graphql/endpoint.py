@@ -27,7 +27,7 @@ from typing_extensions import override
 from resolvers.auth.access import ANONYMOUS, INVALID_TOKEN_CALLER, Caller, token_id_of
 from resolvers.context import Context, Services
 from schema.base.errors import from_exception
-from schema.events.deliveries import Cohorts, Delivery
+from schema.execution.cohorts import Cohorts, Delivery
 from schema.execution.context import RequestContext
 from schema.execution.cost_limits import Limits
 from schema.schema import Schema

@@ -17,7 +17,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from schema.base.errors import INTERNAL, PERSISTED_QUERY_NOT_SUPPORTED, from_exception
-from schema.events.deliveries import Delivery
+from schema.execution.cohorts import Delivery
 from storage.errors import Invalid, QueryTooComplex, RateLimited, Unavailable
 
 JSON = "application/json"

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from resolvers.auth import access
 from resolvers.auth.access import Caller
-from schema.events.deliveries import Delivery
+from schema.execution.cohorts import Delivery
 from server.auth.rate_limits import RequestRateLimits
 from server.auth.revocation import CHANGED, TokenRevocation
 from server.shutdown import Shutdown, shutdown_error

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from resolvers.auth.access import ANONYMOUS, Caller
 from schema.base.errors import PersistedQueryNotSupported, from_exception
-from schema.events.deliveries import Delivery
+from schema.execution.cohorts import Delivery
 from schema.execution.context import RequestContext
 from server.auth.bearer_tokens import token_in_header, token_in_payload
 from server.graphql import persisted_queries, variables

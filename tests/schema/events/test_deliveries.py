@@ -17,7 +17,7 @@ from resolvers.auth.access import ADMIN, Caller
 from resolvers.context import Context, Services
 from resolvers.services import create_services
 from schema.events import conversion, deliveries
-from schema.events.deliveries import Cohorts
+from schema.execution.cohorts import Cohorts
 from schema.execution.context import RequestContext
 from schema.schema import schema
 from storage import messages as stored_messages
@@ -126,7 +126,7 @@ async def all_heard(
     listening = [asyncio.ensure_future(heard(context, cohorts, text, count=len(subjects))) for context, text in asked]
 
     async def all_listen() -> bool:
-        return sum(cohort.members for cohort in cohorts._cohorts.values()) == len(asked)
+        return cohorts.members == len(asked)
 
     await until(all_listen)
     for subject in subjects:
@@ -143,7 +143,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         made.append(fact.sequence)
         return conversion.event_from_fact(fact)
 
-    monkeypatch.setattr(deliveries, "of", noted)
+    monkeypatch.setattr(deliveries, "event_from_fact", noted)
     return made
 
 
@@ -184,16 +184,15 @@ async def test_what_is_read_beside_an_event_is_read_for_each(world: World, writt
     assert len(written) == 3
 
 
-async def test_what_is_kept_for_others_has_a_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "MAX_CACHED_BYTES", 2_000)
-    cohorts = Cohorts()
+async def test_what_is_kept_for_others_has_a_bound(world: World) -> None:
+    cohorts = Cohorts(max_cached_bytes=2_000)
     subjects = [f"number {number}" for number in range(20)]
 
     results = await all_heard(world, cohorts, [(world.context, STARTED)] * 2, subjects)
 
     for of_one in results:
         assert [one.data["roomStarted"]["room"]["subject"] for one in of_one] == subjects
-    assert 0 < sum(deliveries.BYTES_PER_CHARACTER * len(one.encoded) for one in cohorts._kept.values()) <= 2_000
+    assert 0 < cohorts.cached_bytes <= 2_000
 
 
 # ---------------------------------------------------------------- when the database does not answer
