@@ -1,12 +1,14 @@
-"""The schema: its roots put together from the nouns, and how its documents are parsed, validated and executed."""
+"""The GraphQL schema: the root types, assembled from the nouns, and the execution of operations."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError, GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
@@ -27,10 +29,9 @@ from schema.events import deliveries
 from schema.events.conversion import EVENT_TYPES
 from schema.events.queries import LogQueries
 from schema.events.subscriptions import Subscription
-from schema.execution import input_conversion, introspection
+from schema.execution import introspection
 from schema.execution.context import RequestContext
 from schema.execution.executor import Executor
-from schema.execution.input_conversion import CachedNameConverter
 from schema.execution.preparation import REFUSALS, Documents, prepare
 from schema.messages import MessageMutations
 from schema.roles import RoleMutations, RoleQueries
@@ -56,7 +57,7 @@ class Query(
     ConsumerQueries,
     AppQueries,
 ):
-    """What can be read. Nothing here changes anything."""
+    """The queries. A query changes nothing."""
 
 
 @api_type
@@ -73,21 +74,27 @@ class Mutation(
     AppMutations,
     SessionMutations,
 ):
-    """What can be changed.
+    """The mutations.
 
-    A mutation takes effect as a whole, with the events it causes, or not at all: one that is refused changes nothing
-    and records nothing, and its field is null beside an error with a code. Several in one operation are done one
-    after the other, each by itself. In updates null clears and leaving out leaves. `clientMutationId` makes sending
-    one again safe.
+    A mutation is atomic: either all of its changes and events are stored, or none. A refused mutation returns null and
+    an error with a code. Several mutations in one operation run one after the other, each on its own. In updates,
+    null clears a field, and a field that is left out keeps its value. With `clientMutationId`, a mutation can be
+    repeated safely. docs/reference/mutations.md describes what holds for all mutations.
     """
 
 
+class CachedNameConverter(NameConverter):
+    """Strawberry's name converter with a cache: Strawberry converts the names of an input's fields for every value."""
+
+    apply_naming_config = lru_cache(maxsize=None)(NameConverter.apply_naming_config)
+
+
 class Schema(strawberry.Schema):
-    """Strawberry's schema, with our errors and limits, and with the log's end read first where it is asked for."""
+    """Strawberry's schema with cached documents, cost limits, error codes and shared results of subscriptions."""
 
     @override
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        to_client_errors(errors, is_mutation=execution_context is not None and _changes(execution_context))
+        to_client_errors(errors, is_mutation=execution_context is not None and _is_mutation(execution_context))
 
     @override
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
@@ -95,7 +102,7 @@ class Schema(strawberry.Schema):
         if refusal is not None:
             return refusal
         await _read_head_first(query, kwargs.get("context_value"))
-        # One answer is not what a subscription asks for; those who can take more call `stream`.
+        # `execute` gives one result. Subscriptions are executed by `stream`.
         allowed = kwargs.get("allowed_operation_types") or OperationType
         kwargs["allowed_operation_types"] = set(allowed) - {OperationType.SUBSCRIPTION}
         return await super().execute(query, *args, **kwargs)
@@ -104,7 +111,7 @@ class Schema(strawberry.Schema):
     async def stream(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
         refusal = self._refusal(query, kwargs)
         if refusal is not None:
-            return _only(refusal)
+            return _single_result_stream(refusal)
         context = kwargs.get("context_value")
         await _read_head_first(query, context)
         if query is not None and isinstance(context, RequestContext):
@@ -115,14 +122,14 @@ class Schema(strawberry.Schema):
                 )
         return await super().stream(query, *args, **kwargs)
 
-    def only_reads(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
-        """Whether the operation is a query, as far as the document can be read."""
+    def is_query(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
+        """Whether the operation is a query. False if the document cannot be parsed."""
         with suppress(*REFUSALS):
             return query is not None and prepare(query, self._schema, context).is_query(operation_name)
         return False
 
-    def follows(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
-        """Whether the operation is a subscription, as far as the document can be read."""
+    def is_subscription(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
+        """Whether the operation is a subscription. False if the document cannot be parsed."""
         with suppress(*REFUSALS):
             return query is not None and deliveries.is_subscription(
                 prepare(query, self._schema, context), operation_name
@@ -130,7 +137,7 @@ class Schema(strawberry.Schema):
         return False
 
     def _refusal(self, query: str | None, given: Mapping[str, Any]) -> PreExecutionError | None:
-        """The answer to a text that is no document, or holds too much, before any other work is done for it."""
+        """The result for a text that cannot be parsed or exceeds the cost limits; None for any other text."""
         if query:
             try:
                 prepare(query, self._schema, given.get("context_value")).check(given.get("variable_values") or {})
@@ -139,30 +146,29 @@ class Schema(strawberry.Schema):
         return None
 
 
-def _changes(context: ExecutionContext) -> bool:
+def _is_mutation(context: ExecutionContext) -> bool:
     """Whether the operation is a mutation."""
     with suppress(RuntimeError):  # there is no such operation
         return context.graphql_document is not None and context.operation_type is OperationType.MUTATION
     return False
 
 
-async def _only(result: PreExecutionError) -> AsyncGenerator[PreExecutionError, None]:
+async def _single_result_stream(result: PreExecutionError) -> AsyncGenerator[PreExecutionError, None]:
     yield result
 
 
 async def _read_head_first(query: str | None, context: object) -> None:
-    # GraphQL has one way only to write a name, so a text without it does not ask for the field. One with it may not
-    # either; then the log's end is read for nothing.
+    """Read the end of the log before the operation reads anything else, if its text contains `eventCursor`."""
     if query is not None and "eventCursor" in query and isinstance(context, RequestContext):
         await context.read_head()
 
 
-def _hand_choices_over(api: GraphQLSchema) -> None:
-    """Lets graphql-core see to it that one field of a choice is given: it says of which, as Strawberry does not."""
-    for choice in api.type_map.values():
-        if isinstance(choice, GraphQLInputObjectType):
-            choice.is_one_of = choice.extensions["strawberry-definition"].is_one_of
-            choice.out_type = GraphQLInputObjectType.out_type  # type: ignore[method-assign]  # Strawberry's own check
+def _enforce_one_of(api: GraphQLSchema) -> None:
+    """Let graphql-core check inputs with @oneOf: unlike Strawberry's, its error messages name the input."""
+    for kind in api.type_map.values():
+        if isinstance(kind, GraphQLInputObjectType):
+            kind.is_one_of = kind.extensions["strawberry-definition"].is_one_of
+            kind.out_type = GraphQLInputObjectType.out_type  # type: ignore[method-assign]  # Strawberry's own check
 
 
 schema = Schema(
@@ -174,6 +180,5 @@ schema = Schema(
     extensions=[Documents],
     execution_context_class=Executor,
 )
-_hand_choices_over(schema._schema)
+_enforce_one_of(schema._schema)
 introspection.publish_no_drafts(schema._schema)
-input_conversion.install(schema._schema)

@@ -191,7 +191,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         self.rate_limits.check_caller_rate(context.resolver_context.caller)
         query = None if isinstance(request_data, list) else request_data.query
         if not isinstance(request_data, list) and request_data.protocol == "sse":
-            request.state.follows = self.api.follows(query, request_data.operation_name, context)
+            request.state.follows = self.api.is_subscription(query, request_data.operation_name, context)
         work = super().execute_operation(request, request_adapter, request_data, context, root_value, sub_response)
         name = None if isinstance(request_data, list) else request_data.operation_name
         return await self.with_deadline(query, name, context, work)
@@ -201,7 +201,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
     ) -> T:
         """The outcome; raises Unavailable when queries take too long, or anything when the server stops. Changes have a
         patience of their own (transactions.py), and subscriptions have no end."""
-        only_reads = self.api.only_reads(query, operation_name, context)
+        only_reads = self.api.is_query(query, operation_name, context)
         seconds = self.settings.max_query_seconds if only_reads else None
         waiting = asyncio.timeout(seconds)
         try:

@@ -186,7 +186,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
 
     async def _finish_operation(self, operation: Operation[RequestContext, None]) -> None:
         assert operation.task is not None
-        follows = self.endpoint.api.follows(operation.query, operation.operation_name, self.context)
+        follows = self.endpoint.api.is_subscription(operation.query, operation.operation_name, self.context)
         if follows:
             operation.task.cancel()
         # A subscription gives its consumer back before its client is told to go on elsewhere.

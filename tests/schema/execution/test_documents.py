@@ -128,8 +128,8 @@ async def test_text_is_parsed_once_for_an_operation(text: str, code: str | None,
     context = RequestContext(Context(services=None))  # type: ignore[arg-type]
     text = f"# {code}\n{text}"
 
-    schema.only_reads(text, None, context)
-    schema.follows(text, None, context)
+    schema.is_query(text, None, context)
+    schema.is_subscription(text, None, context)
     results = [result async for result in await schema.stream(text, context_value=context)]
 
     assert parsed == [text]
@@ -141,11 +141,11 @@ async def test_text_is_parsed_once_for_an_operation(text: str, code: str | None,
 async def test_context_answers_for_its_own_operation_alone(parsed: list[str]) -> None:
     context = RequestContext(Context(services=None))  # type: ignore[arg-type]
     own, other = "# own\n{ __typename }", "# other\nsubscription { events { id } }"
-    schema.follows(own, None, context)
+    schema.is_subscription(own, None, context)
 
-    assert schema.follows(other, None, context)
+    assert schema.is_subscription(other, None, context)
 
-    assert not schema.follows(own, None, context)
+    assert not schema.is_subscription(own, None, context)
     assert context.document is not None
     assert context.document.usage.text == own
     assert parsed == [own, other]
