@@ -15,7 +15,7 @@ from storage.log.feed import Feed
 from storage.log.log import Log
 from storage.log.outbox import Appender
 from storage.log.token_watcher import TokenWatcher
-from storage.log.watch_rights import WithoutRight
+from storage.log.watch_rights import ChangeStreamRetry
 from storage.mongo import clock, indexes
 from storage.mongo.clock import Clock
 from storage.mongo.connection import Database
@@ -84,8 +84,8 @@ class Storage:
         start("append facts to the log", self.appender.run, essential=True)
         start("sweep the outbox", self.appender.sweep_once, every=outbox.SWEEP_SECONDS)
         start("follow the log", self.feed.run, essential=True)
-        start("watch the log", WithoutRight("log", self.feed.watch).run)
-        start("watch the tokens", WithoutRight("tokens", self.token_watcher.listen).run)
+        start("watch the log", ChangeStreamRetry("log", self.feed.watch).run)
+        start("watch the tokens", ChangeStreamRetry("tokens", self.token_watcher.watch).run)
 
     async def _refresh(self) -> None:
         """Read anew what is otherwise kept current by facts."""

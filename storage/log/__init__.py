@@ -1,1 +1,2 @@
-"""The event log: the outbox, the log, the feed that follows it and the index of its subscriptions."""
+"""The event log: outbox, log, feed and subscription index; transactions, the modules of storage above them and all
+other layers may import it."""

@@ -1,14 +1,15 @@
-"""Reading the log from any position, and waiting for what comes next: one path for history and for live facts.
+"""The feed: reads the log from any position, and waits for new facts. History and live facts take the same path.
 
-Every process keeps one ring of recent facts, filled in order and without a gap. A reader holds a position and nothing
-else: it takes from the ring what it can, and from the log what the ring has let go of. A wake-up says only where there
-is something to read (subscription_index.py).
+Each process has one buffer of recent facts, in the order of the log and without a gap. A reader is a position in the
+log. It reads recent facts from the buffer and older ones from the database. Waking a reader passes it the position to
+read from, not the facts (subscription_index.py).
 """
 
 import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from pymongo.errors import PyMongoError
 
@@ -24,33 +25,44 @@ from storage.threads import Work
 
 logger = logging.getLogger(__name__)
 
-#: Facts and bytes in the ring, and up to half as many again: of ordinary facts, half a minute of a busy deployment.
-RING_SIZE = 2_048
-RING_BYTES = 16 * 1024 * 1024
-#: Facts and bytes in one read of history, and how many such reads are kept for others who replay at the same time.
+#: Facts of one chunk of history, and the number of chunks in the cache that all readers share.
 CHUNK_SIZE = 256
-CHUNK_BYTES = 4 * 1024 * 1024
 MAX_CACHED_CHUNKS = 16
-#: Bytes that one reader takes at once, and one fact more.
-READ_BYTES = 1024 * 1024
-#: How long a fact of another process can go unnoticed when the change stream is down.
+#: Interval at which the log is polled, and so the longest delay of other processes' facts without a change stream.
 POLL_SECONDS = 0.5
 
 
-class Feed:
-    """The log as one process reads it, once for all its readers."""
+@dataclass(frozen=True, slots=True)
+class FeedLimits:
+    """The memory that the feed of one process may use."""
 
-    def __init__(self, log: Log, *, ring: int = RING_SIZE, process_id: str | None = None) -> None:
+    #: Limits of the buffer, in facts and bytes, which it may exceed by half before it is trimmed. The facts of half a
+    #: minute of a busy deployment fit.
+    buffer_facts: int = 2_048
+    buffer_bytes: int = 16 * 1024 * 1024
+    #: Limit of one chunk of history. A chunk ends with the fact that exceeds it.
+    chunk_bytes: int = 4 * 1024 * 1024
+    #: Limit of one read. A read ends with the fact that exceeds it.
+    read_bytes: int = 1024 * 1024
+
+
+DEFAULT_LIMITS = FeedLimits()
+
+
+class Feed:
+    """Follows the log once for all readers of this process."""
+
+    def __init__(self, log: Log, *, limits: FeedLimits = DEFAULT_LIMITS, process_id: str | None = None) -> None:
         self._log = log
         self._process_id = process_id
-        self._size = ring
-        self._ring: list[AnyFact] = []
-        #: How many bytes each fact in the ring takes, and all of them.
+        self._limits = limits
+        self._buffer: list[AnyFact] = []
+        #: The size of each fact in the buffer, in bytes, and their sum.
         self._sizes: list[int] = []
         self._bytes = 0
-        #: The sequence of the newest fact that has been in the ring. The ring holds the facts right up to it.
+        #: The sequence of the newest fact that was added to the buffer.
         self.head = 0
-        #: Whether other processes' facts are heard of at once, and not only by polling.
+        #: Whether a change stream is open. Without one, facts of other processes are found by polling.
         self.watching = False
         self._waiters = SubscriptionIndex()
         self._behind = asyncio.Event()
@@ -62,30 +74,30 @@ class Feed:
         self.reloaders: list[Callable[[], Awaitable[None]]] = []
 
     async def open(self) -> None:
-        """Take up position at the head of the log."""
+        """Start at the newest fact of the log."""
         self.head = await self._log.head()
 
     def publish(self, facts: Sequence[AnyFact]) -> None:
-        """Facts this process has just appended: they need not be read again when they follow what is here."""
+        """Add facts that this process appended. They need no read from the log if they follow the head."""
         if facts[0].sequence == self.head + 1:
             self._extend(facts)
         elif facts[-1].sequence > self.head:
             self._behind.set()
 
     async def read(self, after: int, limit: int = CHUNK_SIZE) -> Sequence[AnyFact]:
-        """Up to `limit` facts that follow `after`, without a gap; none when there is nothing newer yet.
+        """Return up to `limit` facts that follow `after` without a gap; none if there is no newer fact.
 
-        Goes on asking while the database does not answer. Raises CursorExpired when the next fact is no longer kept.
+        Retries while the database does not answer. Raises CursorExpired if the next fact was trimmed from the log.
         """
         while True:
             if after >= self.head:
                 return ()
-            first_in_ring = self.head - len(self._ring) + 1
-            if after + 1 >= first_in_ring:
-                start = after + 1 - first_in_ring
-                return self._ring[start : self._end_of_read(start, limit)]
+            first_in_buffer = self.head - len(self._buffer) + 1
+            if after + 1 >= first_in_buffer:
+                start = after + 1 - first_in_buffer
+                return self._buffer[start : self._end_of_read(start, limit)]
             try:
-                facts = await self._history(after, limit, first_in_ring)
+                facts = await self._history(after, limit, first_in_buffer)
                 if facts:
                     return facts
                 await self._require_kept(after)
@@ -94,32 +106,35 @@ class Feed:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _require_kept(self, after: int) -> None:
-        """Raise CursorExpired when the fact after that position is gone, and not only out of sight: what a majority
-        holds may end before the head for a moment, on a primary that was elected just now."""
-        self._chunks.pop(after // CHUNK_SIZE, None)  # what was read of it shows less than there is
+        """Raise CursorExpired if the fact after that position was trimmed from the log. Otherwise pause for a retry.
+
+        A majority read on a newly elected primary may end before the head for a short time: the fact then exists, but
+        the read does not show it yet.
+        """
+        self._chunks.pop(after // CHUNK_SIZE, None)  # the cached chunk lacks the fact
         oldest = await self._log.oldest()
         if oldest > after + 1:
             raise CursorExpired(oldest_cursor=event_cursor(oldest - 1))
         await asyncio.sleep(POLL_SECONDS)
 
-    async def _history(self, after: int, limit: int, first_in_ring: int) -> Sequence[AnyFact]:
+    async def _history(self, after: int, limit: int, first_in_buffer: int) -> Sequence[AnyFact]:
         number = after // CHUNK_SIZE
-        if (number + 1) * CHUNK_SIZE >= first_in_ring:
+        if (number + 1) * CHUNK_SIZE >= first_in_buffer:
             return await self._read_history(after, limit)
         found = contiguous_after([fact for fact in await self._chunk(number) if fact.sequence > after], after)[:limit]
-        # A chunk of large facts ends early.
+        # A chunk of large facts ends at its byte limit.
         return found or await self._read_history(after, limit)
 
     async def _read_history(self, after: int, limit: int) -> Sequence[AnyFact]:
-        facts, _ = await self._log.read_within(after, min(limit, CHUNK_SIZE), size=READ_BYTES)
+        facts, _ = await self._log.read_within(after, min(limit, CHUNK_SIZE), size=self._limits.read_bytes)
         return contiguous_after(facts, after)
 
     def _end_of_read(self, start: int, limit: int) -> int:
-        """Where in the ring a read from `start` ends that takes no more than `limit` facts and READ_BYTES."""
+        """Return the end, in the buffer, of a read of up to `limit` facts from `start`, by the byte limit."""
         total = 0
-        for index in range(start, min(start + limit, len(self._ring))):
+        for index in range(start, min(start + limit, len(self._buffer))):
             total += self._sizes[index]
-            if total > READ_BYTES:
+            if total > self._limits.read_bytes:
                 return index + 1
         return start + limit
 
@@ -130,10 +145,10 @@ class Feed:
         *,
         on_wait: Callable[[Waiter], None] = lambda _: None,
     ) -> int:
-        """Return when there is a fact after that position; who is at the head waits for one with one of these keys.
+        """Wait for a fact after that position, and return the position to read from.
 
-        Returns where to go on reading: what is passed over has none of them. `on_wait` is given the waiter, if there is
-        one: until it is woken, no fact up to the head has one of the keys.
+        Returns at once if `after` is before the head. At the head, it waits for a fact with one of `keys`; the facts
+        that the returned position skips have none of them. `on_wait` receives the waiter before the wait begins.
         """
         if self.head > after:
             return after
@@ -142,10 +157,10 @@ class Feed:
         return await self._waiters.wait(waiter)
 
     async def run(self) -> None:
-        """Keep up with the log until cancelled.
+        """Follow the log until cancelled.
 
-        A fact that cannot be decoded, of a kind that only newer processes know for one, is an error: subscribers of
-        this process wait for it, for a fact that is skipped would be lost to them.
+        A fact that cannot be decoded, such as one of a newer version, is an error. The feed does not skip it, because
+        the subscribers of this process would lose it.
         """
         while True:
             await self._catch_up()
@@ -159,31 +174,31 @@ class Feed:
     async def _catch_up(self) -> None:
         more = True
         while more:
-            facts, more = await self._log.read_within(self.head, CHUNK_SIZE, size=CHUNK_BYTES)
-            # Facts of our own may have been offered in the meantime.
-            fresh = [fact for fact in facts if fact.sequence > self.head]
-            if fresh and fresh[0].sequence != self.head + 1:
-                # The log was trimmed past our position, which only happens to a process that slept for days.
-                logger.warning("This process missed the facts %d to %d.", self.head + 1, fresh[0].sequence - 1)
+            facts, more = await self._log.read_within(self.head, CHUNK_SIZE, size=self._limits.chunk_bytes)
+            # `publish` may have added facts of this process during the read.
+            new = [fact for fact in facts if fact.sequence > self.head]
+            if new and new[0].sequence != self.head + 1:
+                # The log was trimmed past the head: this process did not run for as long as facts are retained.
+                logger.warning("This process missed the facts %d to %d.", self.head + 1, new[0].sequence - 1)
                 for reload in self.reloaders:
                     await reload()
-                self._drop(len(self._ring))
-                self.head = fresh[0].sequence - 1
+                self._drop(len(self._buffer))
+                self.head = new[0].sequence - 1
                 self._waiters.wake_all()
-            if fresh:
-                self._extend(contiguous_after(fresh, self.head))
+            if new:
+                self._extend(contiguous_after(new, self.head))
 
     async def watch(self) -> None:
-        """Set the alarm when another process has appended, until cancelled. Without a change stream, `run` polls.
+        """Wake `run` whenever another process appends facts, until cancelled. Without a change stream, `run` polls.
 
-        The driver resumes a stream once; the supervisor opens another one every time.
+        The driver resumes a stream once. After that, this method opens another one, or the supervisor does.
         """
         while True:
             try:
                 async with self._log.watch(exclude_process_id=self._process_id) as stream:
                     change = await stream.try_next()  # opens the stream
                     self.watching = True
-                    self._behind.set()  # for what was appended while nobody watched
+                    self._behind.set()  # for facts that were appended before the stream was open
                     while stream.alive:
                         if change is not None and change["documentKey"]["_id"] > self.head:
                             self._behind.set()
@@ -193,7 +208,7 @@ class Feed:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _chunk(self, number: int) -> list[AnyFact]:
-        """The facts number * CHUNK + 1 to (number + 1) * CHUNK, read once for everybody who is replaying."""
+        """Return the facts number * CHUNK_SIZE + 1 to (number + 1) * CHUNK_SIZE, read once for all readers."""
         task = self._chunks.get(number)
         if task is None:
             task = self._chunks[number] = spawn(
@@ -207,7 +222,7 @@ class Feed:
         return await asyncio.shield(task)
 
     async def _read_chunk(self, number: int) -> list[AnyFact]:
-        facts, _ = await self._log.read_within(number * CHUNK_SIZE, CHUNK_SIZE, size=CHUNK_BYTES)
+        facts, _ = await self._log.read_within(number * CHUNK_SIZE, CHUNK_SIZE, size=self._limits.chunk_bytes)
         return [fact for fact in facts if fact.sequence <= (number + 1) * CHUNK_SIZE]
 
     def _forget_failed(self, number: int, ended: "asyncio.Task[list[AnyFact]]") -> None:
@@ -216,7 +231,7 @@ class Feed:
 
     def _extend(self, facts: Sequence[AnyFact]) -> None:
         sizes = [size_of(fact) for fact in facts]
-        self._ring.extend(facts)
+        self._buffer.extend(facts)
         self._sizes.extend(sizes)
         self._bytes += sum(sizes)
         self._trim()
@@ -225,26 +240,26 @@ class Feed:
         self._waiters.wake(facts)
 
     def _trim(self) -> None:
-        """Keep the ring within its bounds: rarely, for a list loses its beginning slowly."""
-        if 2 * len(self._ring) <= 3 * self._size and 2 * self._bytes <= 3 * RING_BYTES:
+        """Trim the buffer to its limits once it exceeds one by half: deleting the start of a list is slow."""
+        if 2 * len(self._buffer) <= 3 * self._limits.buffer_facts and 2 * self._bytes <= 3 * self._limits.buffer_bytes:
             return
-        count, left = max(0, len(self._ring) - self._size), self._bytes
-        left -= sum(self._sizes[:count])
-        while left > RING_BYTES:
-            left -= self._sizes[count]
+        count = max(0, len(self._buffer) - self._limits.buffer_facts)
+        remaining = self._bytes - sum(self._sizes[:count])
+        while remaining > self._limits.buffer_bytes:
+            remaining -= self._sizes[count]
             count += 1
         self._drop(count)
 
     def _drop(self, count: int) -> None:
-        """Let the ring lose its first facts."""
+        """Remove the oldest `count` facts from the buffer."""
         self._bytes -= sum(self._sizes[:count])
-        del self._ring[:count], self._sizes[:count]
+        del self._buffer[:count], self._sizes[:count]
 
 
 def contiguous_after(facts: Sequence[AnyFact], after: int) -> Sequence[AnyFact]:
-    """Those of the facts that follow `after` without a gap.
+    """Return the facts that follow `after` without a gap.
 
-    A read that meets the trimming of the log on its way can lack facts at its beginning or in its midst.
+    A read during which the log is trimmed can lack facts at its start or in the middle.
     """
     if facts and facts[0].sequence == after + 1 and facts[-1].sequence == after + len(facts):
         return facts

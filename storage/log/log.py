@@ -1,4 +1,4 @@
-"""The log of facts: reading it by position, and trimming it. How facts get into it is in outbox.py.
+"""The log of facts: read by position, and trimmed. outbox.py appends to it.
 
 Facts are numbered 1, 2, 3, ... without a gap, and the number is the document's `_id`.
 """
@@ -18,55 +18,54 @@ from storage.mongo.connection import Database, Document, to_record
 from storage.mongo.undecodable import ERRORS
 from storage.sizes import size_of
 
-#: Facts forgotten in one go.
+#: Facts deleted by one command.
 TRIM_BATCH = 5_000
 
 
 class Log:
-    """The facts that have a number. All reads see only what a majority of the replica set holds."""
+    """Reads and trims the log. Reads have read concern \"majority\" unless they say otherwise."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
         self._database = database
         self._log = database["log"]
         self._outbox = database["outbox"]
 
     def now(self) -> datetime:
-        """The present, by the clock of the database."""
+        """Return the time of the database's clock."""
         return self._database.now()
 
     async def head(self) -> int:
-        """The sequence of the newest fact; 0 when there is none."""
+        """Return the sequence of the newest fact, or 0 if the log is empty."""
         newest = await self._log.find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
         return 0 if newest is None else int(newest["_id"])
 
     async def oldest(self) -> int:
-        """The sequence of the oldest fact that is kept; 1 when there is none."""
+        """Return the sequence of the oldest fact in the log, or 1 if the log is empty."""
         oldest = await self._log.find_one({}, {"_id": 1}, sort=[("_id", ASCENDING)])
         return 1 if oldest is None else int(oldest["_id"])
 
     async def contains(self, sequence: int) -> bool:
-        """Whether there is a fact with this sequence now, whatever was known before: slow, for those in doubt."""
+        """Return whether a fact with this sequence exists, by a linearizable read, which is slow."""
         exactly = self._log.with_options(read_concern=ReadConcern("linearizable"))
         return await exactly.find_one({"_id": sequence}, {"_id": 1}) is not None
 
     async def read(self, after: int, limit: int, *, query: Document | None = None) -> list[AnyFact]:
-        """Up to `limit` facts with a sequence above `after`, oldest first; those that match `query`, if given.
+        """Return up to `limit` facts with a sequence above `after` that match `query`, oldest first.
 
-        Ends before a fact that cannot be decoded, and raises Unavailable when it is the first: nobody may miss it.
+        Ends before a fact that cannot be decoded, so that no reader skips it. Raises Unavailable if it is the first.
         """
         return (await self.read_within(after, limit, size=sys.maxsize, query=query))[0]
 
     async def read_within(
         self, after: int, limit: int, *, size: int, query: Document | None = None
     ) -> tuple[list[AnyFact], bool]:
-        """The same, ended by the fact with which they take more than `size` bytes; and whether more may follow."""
+        """Read as `read` does, up to the fact that exceeds `size` bytes. Also return whether more facts may follow."""
         found = {**(query or {}), "_id": {"$gt": after}}
         cursor = self._log.find(found, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit)
         facts: list[AnyFact] = []
         total = 0
         try:
-            # One reply of MongoDB has at most 16 MiB, and the next is asked for only while there is room.
+            # A reply of MongoDB has at most 16 MiB. The next one is requested only below the limit.
             async for document in cursor:
                 try:
                     facts.append(decode(document))
@@ -82,16 +81,16 @@ class Log:
         return facts, len(facts) == limit
 
     async def count(self, query: Document, limit: int) -> int:
-        """How many facts match, counted up to `limit`."""
+        """Count the facts that match, up to `limit`."""
         return int(await self._log.count_documents(query, limit=limit))
 
     async def total(self, query: Document) -> int | None:
-        """How many facts match, or None beyond the bounds of mongo/counts.py."""
+        """Count the facts that match; None beyond the limits of mongo/counts.py."""
         return await counts.count(self._database, "log", query)
 
     @staticmethod
     def query(types: Sequence[str] | None, room_ids: Sequence[str] | None) -> Document:
-        """What `read` can leave out without looking: facts of other types, or about other rooms."""
+        """Return the MongoDB query for facts of these types about these rooms (None: all)."""
         query: Document = {}
         if types is not None:
             query["fact.type"] = {"$in": list(types)}
@@ -99,12 +98,12 @@ class Log:
             query["fact.room.room.id"] = {"$in": list(room_ids)}
         return query
 
-    async def trim(self, before: datetime) -> int:
-        """Forget facts that were appended before then, and how many those were. The newest one always stays.
+    async def trim(self, before: datetime, *, batch: int = TRIM_BATCH) -> int:
+        """Delete the facts that were appended before that time, and return their number.
 
-        It stays because the log's end is read from it: numbers go on after it, also when nothing happens for weeks.
-        While facts as old as those wait in the outbox nothing is forgotten: they may be in the log already, left over
-        by a process that died right after appending them, and only their being there keeps them from entering twice.
+        The newest fact is never deleted, because the next sequence is computed from it. Nothing is deleted while the
+        outbox contains facts that old. A process may have ended after it appended them and before it removed them from
+        the outbox, and only their copies in the log keep them from being appended twice.
         """
         if await self._outbox.find_one({"at": {"$lt": before}}, {"_id": 1}) is not None:
             return 0
@@ -113,30 +112,33 @@ class Log:
         )
         if newest_old is None:
             return 0
-        first, last_to_go = await self.oldest(), min(int(newest_old["_id"]), await self.head() - 1)
-        forgotten = 0
-        # From the old end, a little at a time: what is left never has a hole, whenever this process dies.
-        for last in [*range(first + TRIM_BATCH - 1, last_to_go, TRIM_BATCH), last_to_go]:
-            forgotten += (await self._log.delete_many({"_id": {"$lte": last}})).deleted_count
-        return forgotten
+        first, end = await self.oldest(), min(int(newest_old["_id"]), await self.head() - 1)
+        deleted = 0
+        # Oldest first, in batches: the log has no gap, wherever this process ends.
+        for last in [*range(first + batch - 1, end, batch), end]:
+            deleted += (await self._log.delete_many({"_id": {"$lte": last}})).deleted_count
+        return deleted
 
     def watch(self, *, exclude_process_id: str | None) -> Any:
-        """A change stream whose documents name the sequence of the last fact of every append, and nothing else.
+        """Return a change stream with one document for each append, which has the sequence of its last fact as key.
 
-        Of every append but those of the process `but`, which knows of them itself.
+        It leaves out appends of the process `exclude_process_id`.
         """
-        last_ones = {"$match": {"operationType": "insert", "fullDocument.last": {"$nin": [None, exclude_process_id]}}}
-        return self._log.watch([last_ones, {"$project": {"documentKey": 1}}], max_await_time_ms=1_000)
+        last_of_append = {
+            "$match": {"operationType": "insert", "fullDocument.last": {"$nin": [None, exclude_process_id]}}
+        }
+        return self._log.watch([last_of_append, {"$project": {"documentKey": 1}}], max_await_time_ms=1_000)
 
 
 def decode(document: Document) -> AnyFact:
-    """The fact in a document of the log, with its sequence. Raises Unavailable when this version cannot decode it."""
+    """Decode a document of the log. Raises Unavailable if this version cannot decode it."""
     fact = document["fact"]
     fact["sequence"] = int(document["_id"])
     try:
         return to_record(fact, AnyFact)  # type: ignore[no-any-return]
     except ERRORS as error:
         raise Unavailable(
-            f"Event {document['_id']} was written by a newer version than this server's; ask another, or upgrade it.",
+            f"Event {document['_id']} was written by a newer version than this server's. "
+            "Send the request to an upgraded server, or upgrade this one.",
             retryable=True,
         ) from error

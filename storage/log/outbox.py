@@ -1,8 +1,9 @@
-"""The outbox: facts of changes that are true, on their way into the log, where they get their numbers.
+"""The outbox: facts of committed transactions that are yet to be appended to the log, which numbers them.
 
-A number is the `_id` of a document of the log, so that of two writers who want the same place one gets it and the other
-reads the end again. Whoever appends for a subject appends everything that waits for that subject, in order, whichever
-process put it there; the unique id of a fact keeps it from entering twice.
+The sequence of a fact is the `_id` of its document in the log. If two processes try to append at the same sequence, one
+insert fails with a duplicate key, and that process reads the end of the log again. A process that appends facts about a
+subject also appends all earlier facts about it that are in the outbox, in order, whichever process committed them. A
+unique index on the facts' ids keeps a fact from being appended twice.
 """
 
 import asyncio
@@ -25,26 +26,27 @@ from storage.supervisor import spawn
 
 logger = logging.getLogger(__name__)
 
-#: Facts and bytes in one append. A thousand take MongoDB some 30 ms; more would make the first one wait for the last.
+#: Limits of one append, in facts and bytes. MongoDB takes some 30 ms for a thousand facts. All facts of an append wait
+#: for its last one.
 BATCH = 1_000
 BATCH_BYTES = 8 * 1024 * 1024
-#: How long a change waits for its facts to be in the log; later they are the sweeper's, and the change is true anyway.
+#: How long a transaction waits for its facts to be appended. It is committed in any case; `run` still appends them.
 APPEND_TIMEOUT_SECONDS = 10.0
-#: A fact that waits in the outbox at two looks so far apart was left there by a process that died or lost the database.
+#: Interval of sweeps. Facts that are in the outbox at two sweeps were left by a process that died or lost the database.
 SWEEP_SECONDS = 1.5
-#: Facts of one look; those beyond come when these are gone.
+#: Facts of one sweep, which leaves the rest to the next one.
 MAX_SWEEP_FACTS = 20_000
-#: How long appended facts stay in the outbox, so that one deletion does for many.
+#: Delay before appended facts are deleted from the outbox, so that one command deletes many.
 CLEANUP_DELAY_SECONDS = 0.02
-#: Subjects whose last appended number is remembered, so that the outbox need not be asked what else waits for them.
-MAX_KNOWN_SUBJECTS = 50_000
-#: What an append comes down to that keeps losing the race for the next place.
+#: Size of the cache of the last appended number of each subject. For a cached subject, the outbox need not be read.
+MAX_CACHED_SUBJECTS = 50_000
+#: The smallest append of a process that keeps losing races for the next sequence.
 MIN_BATCH = 64
 DUPLICATE_KEY = 11_000
 
 
 class Appender:
-    """Gives this process's facts their numbers, many at a time, and those that dead processes left behind."""
+    """Appends facts in batches: those of this process, and those that dead processes left in the outbox."""
 
     def __init__(
         self, database: Database, on_append: Callable[[Sequence[AnyFact]], None], *, process_id: str = "?"
@@ -57,33 +59,37 @@ class Appender:
         self._published = on_append
         self._process_id = process_id
         self._waiting: list[tuple[Sequence[Fact], asyncio.Future[None]]] = []
-        self._arrived = asyncio.Event()
+        self._has_work = asyncio.Event()
         self._end: int | None = None
         self._last_numbers: OrderedDict[str, int] = OrderedDict()
-        #: What is in the log and still in the outbox.
+        #: Ids of facts that are in the log and still in the outbox.
         self._appended: list[str] = []
         self._cleanups: set[asyncio.Task[None]] = set()
-        #: What waited in the outbox at the last look.
+        #: Ids of the facts that were in the outbox at the last sweep.
         self._seen: set[str] = set()
         self._swept = False
 
     async def append(self, facts: Sequence[Fact]) -> None:
-        """Return when the facts, which must be in the outbox, are in the log, or when that takes too long."""
+        """Wait until the facts are in the log, for up to APPEND_TIMEOUT_SECONDS. They must be in the outbox."""
         if not facts:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((facts, done))
-        self._arrived.set()
+        self._has_work.set()
         try:
             async with asyncio.timeout(APPEND_TIMEOUT_SECONDS):
                 await done
         except TimeoutError:
-            logger.warning("Facts wait in the outbox: the log could not be written in time.")
+            logger.warning(
+                "%d facts are still in the outbox after %.0f s: the log could not be written.",
+                len(facts),
+                APPEND_TIMEOUT_SECONDS,
+            )
 
     async def run(self) -> None:
-        """Append until cancelled. After an error, call it again: what is not in the log yet still waits here.
+        """Append until cancelled. After an error, the supervisor calls it again: facts that failed are tried again.
 
-        To give up a fact would leave a hole in the life of its subject, and stop the log for everybody.
+        No fact is ever given up, because later facts about its subject must not be appended before it.
         """
         while True:
             while self._waiting:
@@ -99,20 +105,20 @@ class Appender:
                 for _, done in taken:
                     if not done.done():
                         done.set_result(None)
-            self._arrived.clear()
-            await self._arrived.wait()
+            self._has_work.clear()
+            await self._has_work.wait()
 
     async def sweep(self) -> int:
-        """Append everything that waits in the outbox, and how many facts that were."""
+        """Append all facts in the outbox, and return their number."""
         return await self._append_waiting(await self._read_waiting_ids())
 
     async def sweep_abandoned(self) -> int:
-        """Append what waited in the outbox at the last look already, and how many facts that were.
+        """Append the facts that were in the outbox at the last sweep already, and return their number.
 
-        What is seen twice has waited, by the clock of this process alone: those of others may be ahead.
+        Comparing two sweeps, not timestamps, makes this independent of the clocks of other processes.
         """
         waiting = await self._read_waiting_ids()
-        abandoned = [one for one in waiting if one in self._seen]
+        abandoned = [fact_id for fact_id in waiting if fact_id in self._seen]
         self._seen = set(waiting)
         return await self._append_waiting(abandoned)
 
@@ -129,7 +135,7 @@ class Appender:
             facts: list[Fact] = []
             size = 0
             async for document in found:
-                facts += self._database.undecodable.decode("outbox", [document], _outbox_query)
+                facts += self._database.undecodable.decode("outbox", [document], _decode)
                 size += size_of_document(document)
                 if size > BATCH_BYTES:
                     await self.append(facts)
@@ -140,7 +146,7 @@ class Appender:
         return count
 
     async def sweep_once(self) -> None:
-        """Append what was abandoned; at first everything, for this may be the restart after a crash."""
+        """Sweep periodically. The first sweep appends all facts, as after the restart of a process that crashed."""
         if self._swept:
             await self.sweep_abandoned()
         else:
@@ -148,58 +154,63 @@ class Appender:
             self._swept = True
 
     async def _with_predecessors(self, facts: Sequence[Fact]) -> list[Fact]:
-        """The facts, each preceded by those about its subject that came before it and may not be in the log yet.
+        """Return the facts, each preceded by earlier facts about its subject that may not be in the log yet.
 
-        Facts keep the order in which they came, but for those of one subject, which take each other's places.
+        The order of subjects stays. The facts about one subject are sorted by number.
         """
         facts = list({fact.id: fact for fact in facts}.values())
         by_subject: dict[str, dict[int, Fact]] = {}
         for fact in facts:
             by_subject.setdefault(fact.subject_id, {})[fact.subject_number] = fact
-        own = {subject: len(known) for subject, known in by_subject.items()}
-        uncertain = {subject: max(known) for subject, known in by_subject.items() if not self._follows(subject, known)}
+        own_counts = {subject: len(numbered) for subject, numbered in by_subject.items()}
+        uncertain = {
+            subject: max(numbered) for subject, numbered in by_subject.items() if not self._follows(subject, numbered)
+        }
         if uncertain:
-            # What a majority holds may be older, on a primary that was elected just now, than what this process knows
-            # to be true. What came before a true fact is true itself; what came after it may not be, and is left.
+            # A majority read on a newly elected primary may lack transactions that are committed, so this read is
+            # local. Facts before a committed one are committed too. Later facts may not be, and are left out.
             async for document in self._outbox_now.find({"subject": {"$in": list(uncertain)}}):
                 if document["number"] < uncertain[document["subject"]]:
                     try:
-                        before = _outbox_query(document)
+                        before = _decode(document)
                     except ERRORS as error:
-                        # A newer process appends it, and what follows it: what this one sweeps stays in the outbox.
+                        # A process of a newer version appends it and the facts that follow.
                         self._database.undecodable.note("outbox", document["_id"], error)
                         by_subject.pop(document["subject"], None)
                         continue
                     if document["subject"] in by_subject:
                         by_subject[document["subject"]].setdefault(int(document["number"]), before)
             facts = [fact for fact in facts if fact.subject_id in by_subject]
-        queues = {subject: deque(known[number] for number in sorted(known)) for subject, known in by_subject.items()}
+        queues = {
+            subject: deque(numbered[number] for number in sorted(numbered)) for subject, numbered in by_subject.items()
+        }
         result: list[Fact] = []
         for fact in facts:
             queue = queues[fact.subject_id]
-            while len(queue) > own[fact.subject_id]:
+            # Earlier facts come before the first own fact.
+            while len(queue) > own_counts[fact.subject_id]:
                 result.append(queue.popleft())
             result.append(queue.popleft())
-            own[fact.subject_id] -= 1
+            own_counts[fact.subject_id] -= 1
         return result
 
-    def _follows(self, subject: str, known: Iterable[int]) -> bool:
-        numbers = sorted(known)
+    def _follows(self, subject: str, own_numbers: Iterable[int]) -> bool:
+        numbers = sorted(own_numbers)
         return numbers[0] == self._last_numbers.get(subject, 0) + 1 and numbers[-1] - numbers[0] == len(numbers) - 1
 
     async def _append(self, facts: list[Fact]) -> None:
-        everything = facts
+        batch = facts
         documents: list[Document] = [{"_id": 0, "fact": to_document(fact, id_key="id")} for fact in facts]
         size, lost_races = BATCH, 0
         while facts:
             if self._end is None:
                 self._end = await self._read_end()
             first = self._end + 1
-            moment = self._database.now()
+            now = self._database.now()
             attempt = documents[:size]
             for index, document in enumerate(attempt):
-                document |= {"_id": first + index, "appendedAt": moment, "last": None}
-            attempt[-1]["last"] = self._process_id  # who watches the log needs to be woken once
+                document |= {"_id": first + index, "appendedAt": now, "last": None}
+            attempt[-1]["last"] = self._process_id  # the change stream reports the last fact only
             try:
                 await self._log.insert_many(attempt, ordered=True)
             except BulkWriteError as error:
@@ -212,21 +223,21 @@ class Appender:
                 facts, documents = facts[inserted:], documents[inserted:]
                 if "fact.id" in failures[0]["keyPattern"]:
                     facts, documents = await self._without_present(facts, documents)
-                # Another process was quicker. Who loses again and again loses less each time.
+                # Another process took the sequence. Smaller appends lose less work.
                 lost_races += 1
                 size = max(size // 2, MIN_BATCH)
                 await asyncio.sleep(random.uniform(0, min(lost_races, 10)) / 1000)  # noqa: S311 - spreads retries
             else:
                 self._publish(first, facts[:size])
                 if size >= BATCH <= len(facts):
-                    self._end = None  # whoever has much to append has no better start than the others
+                    self._end = None  # gives other processes a chance at the next sequence
                 facts, documents = facts[size:], documents[size:]
                 size = min(size * 2, BATCH)
-        self._schedule_cleanup([fact.id for fact in everything])
-        for fact in everything:
+        self._schedule_cleanup([fact.id for fact in batch])
+        for fact in batch:
             self._last_numbers[fact.subject_id] = fact.subject_number
             self._last_numbers.move_to_end(fact.subject_id)
-        while len(self._last_numbers) > MAX_KNOWN_SUBJECTS:
+        while len(self._last_numbers) > MAX_CACHED_SUBJECTS:
             self._last_numbers.popitem(last=False)
 
     def _publish(self, first: int, facts: Sequence[Fact]) -> None:
@@ -235,24 +246,24 @@ class Appender:
             self._published([_numbered(fact, first + index) for index, fact in enumerate(facts)])
 
     async def _read_end(self) -> int:
-        # Majority: a place that a failover may still take away must not be built upon, or it would become a gap.
+        # Majority: an append after a fact that a failover may still roll back would leave a gap.
         newest = await self._log.find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
         return 0 if newest is None else int(newest["_id"])
 
     async def _without_present(self, facts: list[Fact], documents: list[Document]) -> tuple[list[Fact], list[Document]]:
-        """Those that no process has appended for good.
+        """Return the facts that are not in the log yet, with their documents.
 
-        Where another process has put a fact is not certain until a majority holds it: only then may the fact be taken
-        out of the outbox. Until then it counts as missing, and is tried again.
+        A fact that another process appended counts as missing until its write is majority-committed, and is tried
+        again until then: a failover may still roll it back, so it must not be deleted from the outbox.
         """
         present = set(await self._log.distinct("fact.id", {"fact.id": {"$in": [fact.id for fact in facts]}}))
         missing = [index for index, fact in enumerate(facts) if fact.id not in present]
         return [facts[index] for index in missing], [documents[index] for index in missing]
 
     def _schedule_cleanup(self, ids: Iterable[str]) -> None:
-        """Take appended facts out of the outbox, soon, and many at a time: a leftover is recognised later."""
+        """Delete appended facts from the outbox after a short delay. A fact that stays is a duplicate later."""
         if not self._appended:
-            task = spawn(self._delete_appended(), name="take appended facts out of the outbox")
+            task = spawn(self._delete_appended(), name="delete appended facts from the outbox")
             self._cleanups.add(task)
             task.add_done_callback(self._cleanups.discard)
         self._appended.extend(ids)
@@ -266,12 +277,12 @@ class Appender:
             logger.info("Appended facts stay in the outbox until the next sweep: %s", error)
 
     async def wait_for_cleanup(self) -> None:
-        """Return when everything that was appended has been taken out of the outbox, as far as it can be."""
+        """Wait until the deletions of appended facts from the outbox have ended, successfully or not."""
         while self._cleanups:
             await asyncio.wait(self._cleanups)
 
 
-def _outbox_query(document: Document) -> Fact:
+def _decode(document: Document) -> Fact:
     return to_record(document["fact"], AnyFact)  # type: ignore[no-any-return]
 
 

@@ -1,8 +1,8 @@
-"""Who waits for which facts: an index on what filters name, so that a fact wakes those whom it may concern and nobody
-else.
+"""The subscription index: finds the subscriptions that a fact may match by the values that their filters require.
 
-A fact and a filter each have keys. A fact that a filter lets pass always has one of the filter's; one that has may
-still not pass. Ten thousand who wait for ten thousand rooms cost a fact no more than ten do.
+A fact and a filter each have a set of keys. A fact that matches a filter has at least one of the filter's keys. The
+reverse does not hold: the subscription still evaluates its filter. The cost of a fact depends on its keys, not on the
+number of subscriptions.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ Key: TypeAlias = tuple[Hashable, ...]
 
 ANY: Key = ("any",)
 ALL_FACTS: frozenset[Key] = frozenset({ANY})
-#: The attributes of rooms that are keys, and how few facts are likely to have one of them: the least, the fewer.
+#: The attributes of rooms that are keys, each with its rank. Few facts are expected to have a key of a low rank.
 _RANKS: Mapping[Hashable, int] = {
     "id": 0,
     "field": 1,
@@ -30,7 +30,7 @@ _RANKS: Mapping[Hashable, int] = {
 
 
 def fact_keys(fact: Fact) -> Iterator[Key]:
-    """All keys of a fact: those of its type and, for a fact about a room, those of the room before it and after it."""
+    """Yield the keys of a fact: its type and, for a fact about a room, the room's values before and after the fact."""
     yield ANY
     yield "type", tag_of(type(fact))
     if isinstance(fact, RoomFact):
@@ -50,9 +50,9 @@ def fact_keys(fact: Fact) -> Iterator[Key]:
 def subscription_keys(
     types: Collection[str], *, where: Expression | None, visible: Expression = EVERYTHING
 ) -> frozenset[Key]:
-    """The keys of those who wait for facts of these types, about rooms that match `where` and are `visible`.
+    """Return the keys of a subscription to facts of these types, about rooms that match both `where` and `visible`.
 
-    Facts that are not about rooms pass where there is no `where`, whatever is visible.
+    Without `where`, the subscription also has facts that are not about rooms; `visible` does not apply to them.
     """
     of_rooms = _most_selective(
         keys for part in (where, visible) if part is not None and (keys := _expression_keys(part)) is not None
@@ -65,7 +65,7 @@ def subscription_keys(
 
 
 def _expression_keys(expression: Expression) -> frozenset[Key] | None:
-    """Keys of which every room has one that matches; None when there are none to be told."""
+    """Return keys of which every matching room has at least one, or None if the expression implies none."""
     match expression:
         case AttributeCondition(name=name, operator=Operator.EQ, value=value) if name in _RANKS:
             return frozenset({(name, value)})
@@ -74,7 +74,7 @@ def _expression_keys(expression: Expression) -> frozenset[Key] | None:
         case AttributeCondition(name=name, operator=Operator.EXISTS, value=False) if name in _RANKS:
             return frozenset({(name, None)})
         case BoundCondition(definition=definition) if definition.type is FieldType.MULTI_SELECT:
-            return None  # lists are no keys
+            return None  # facts have no keys for lists
         case BoundCondition(definition=definition, operator=Operator.EQ, value=value):
             return frozenset({("field", definition.key, value)})
         case BoundCondition(definition=definition, operator=Operator.IN, value=values):
@@ -88,7 +88,7 @@ def _expression_keys(expression: Expression) -> frozenset[Key] | None:
 
 
 def _most_selective(choices: Iterable[frozenset[Key]]) -> frozenset[Key] | None:
-    """The keys that the fewest facts are likely to have."""
+    """Return the set of keys that the fewest facts are expected to have; None if there is no set."""
     return min(choices, key=lambda keys: (max((_RANKS[key[0]] for key in keys), default=-1), len(keys)), default=None)
 
 
@@ -96,25 +96,25 @@ def _most_selective(choices: Iterable[frozenset[Key]]) -> frozenset[Key] | None:
 
 
 class Waiter:
-    """Somebody who has come to a position in the log and waits for what concerns them."""
+    """A reader that waits at a position in the log for a fact with one of its keys."""
 
     __slots__ = ("after", "keys", "woken")
 
     def __init__(self, after: int, keys: frozenset[Key]) -> None:
         self.after = after
         self.keys = keys
-        #: The position after which the fact is that may concern them.
+        #: Resolves to the position just before that fact.
         self.woken: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
 
 class SubscriptionIndex:
-    """Those of one process who wait, by their keys, longest waiting first."""
+    """The waiters of one process by key, in the order in which they began to wait."""
 
     def __init__(self) -> None:
         self._waiting: dict[Key, dict[Waiter, None]] = {}
 
     async def wait(self, waiter: Waiter) -> int:
-        """Wait for a fact that has one of the waiter's keys; the position just before it."""
+        """Wait for a fact that has one of the waiter's keys, and return the position just before it."""
         for key in waiter.keys:
             self._waiting.setdefault(key, {})[waiter] = None
         try:
@@ -123,17 +123,18 @@ class SubscriptionIndex:
             self._remove(waiter)
 
     def wake(self, facts: Sequence[AnyFact]) -> None:
-        """Wake everybody whom these facts may concern."""
+        """Wake the waiters that share a key with one of these facts."""
         for fact in facts:
             if not self._waiting:
                 return
             for key in fact_keys(fact):
                 for waiter in tuple(self._waiting.get(key, ())):
-                    if fact.sequence > waiter.after:  # or they have come here from a process that is ahead of this one
+                    # A reader that came from a process ahead of this one waits at a later position.
+                    if fact.sequence > waiter.after:
                         self._wake_waiter(waiter, fact.sequence - 1)
 
     def wake_all(self) -> None:
-        """Let everybody look from where they are."""
+        """Wake all waiters, each at its own position."""
         for waiters in tuple(self._waiting.values()):
             for waiter in tuple(waiters):
                 self._wake_waiter(waiter, waiter.after)

@@ -1,6 +1,6 @@
-"""Hearing of tokens that end or are cut short, in whichever process: what follows from it is for those who listen.
+"""The token watcher: notifies this process of tokens that any process deleted or changed.
 
-Facts do not tell of every end: a logout makes none. So the tokens themselves are watched.
+It watches the collection of tokens, because some deletions, such as a logout, record no fact.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any
 from storage.listeners import Listeners
 from storage.mongo.connection import Collection, Database
 
-#: How long an end can go unnoticed when the change stream is down.
+#: Pause before a change stream is opened again, after which all tokens are checked.
 POLL_SECONDS = 1.0
 _CHANGE_STREAM_PIPELINE: Sequence[Mapping[str, Any]] = (
     {"$match": {"operationType": {"$in": ["delete", "update", "replace", "invalidate"]}}},
@@ -20,20 +20,23 @@ _CHANGE_STREAM_PIPELINE: Sequence[Mapping[str, Any]] = (
 
 
 class TokenWatcher:
-    """Which tokens may have ended, told to the listeners of one process."""
+    """Watches the collection of tokens by a change stream, and notifies its listeners."""
 
     def __init__(self, database: Database) -> None:
         self._tokens: Collection = database["tokens"]
         #: Called with the id of a token that may have ended, or with None if any token may have ended.
         self.listeners = Listeners[[str | None]]("a token may have ended")
 
-    async def listen(self) -> None:
-        """Listen until cancelled. The driver resumes a stream once; the supervisor opens another one every time."""
+    async def watch(self) -> None:
+        """Watch until cancelled.
+
+        The driver resumes a stream once. After that, this method opens another one, or the supervisor does.
+        """
         while True:
             try:
                 async with self._tokens.watch(list(_CHANGE_STREAM_PIPELINE), max_await_time_ms=1_000) as stream:
                     change = await stream.try_next()  # opens the stream
-                    self.listeners.notify(None)  # what happened before it was open, it does not say
+                    self.listeners.notify(None)  # tokens may have ended before the stream was open
                     while stream.alive:
                         if change is not None:
                             self.listeners.notify(_token_id(change))

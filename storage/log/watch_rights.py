@@ -1,4 +1,4 @@
-"""Change streams that the MongoDB user may not open: said once, while the caller goes on polling."""
+"""Change streams that the MongoDB user may not open: logged once, and retried, while the process polls instead."""
 
 import asyncio
 import logging
@@ -8,19 +8,22 @@ from pymongo.errors import OperationFailure
 
 logger = logging.getLogger(__name__)
 
-#: From one attempt to the next: the right may be granted meanwhile, and polling goes on at this pace.
+#: Pause between two attempts. An administrator may grant the role at any time.
 RETRY_SECONDS = 1.0
 #: MongoDB's code for a command that the user may not run.
 UNAUTHORIZED = 13
 
 
-class WithoutRight:
-    """Opens a change stream again and again; the missing right to do so is logged once, other errors are raised."""
+class ChangeStreamRetry:
+    """Retries a watch function that the MongoDB user is not authorized for. Logs it once; raises other errors."""
 
-    def __init__(self, collection: str, watch: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, collection: str, watch: Callable[[], Awaitable[None]], *, retry_seconds: float = RETRY_SECONDS
+    ) -> None:
         self._collection = collection
         self._watch = watch
-        self._said = False
+        self._retry_seconds = retry_seconds
+        self._logged = False
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -30,11 +33,11 @@ class WithoutRight:
             except OperationFailure as error:
                 if error.code != UNAUTHORIZED:
                     raise
-                if not self._said:
-                    self._said = True
+                if not self._logged:
+                    self._logged = True
                     logger.warning(
-                        "The MongoDB user may not open a change stream on the collection %s, so that this process "
-                        "polls it, up to a second late: grant the user the role readWrite on the database.",
+                        "The MongoDB user may not open a change stream on the collection %s, so this "
+                        "process polls it every second. Grant the user the role readWrite on the database.",
                         self._collection,
                     )
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(self._retry_seconds)

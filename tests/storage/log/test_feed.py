@@ -1,4 +1,4 @@
-"""Promises 4, 5, 8 and 9 of the log: from any position everything once and in order, at the cost of a position."""
+"""A reader gets each fact once and in order, from any position in the log."""
 
 import asyncio
 from datetime import timedelta
@@ -12,25 +12,25 @@ from typing_extensions import override
 
 from storage.errors import CursorExpired
 from storage.facts import AnyFact
-from storage.log.feed import CHUNK_SIZE, Feed, contiguous_after
+from storage.log.feed import CHUNK_SIZE, Feed, FeedLimits, contiguous_after
 from storage.mongo.cursors import event_cursor
 from storage.runtime import Storage
 from storage.sizes import size_of
 from tests.storage.support import made_up, opened, save, until
 
-SMALL_RING = 8
+SMALL_BUFFER = FeedLimits(buffer_facts=8)
 
 
 async def follow(feed: Feed, after: int, until: int, *, limit: int = CHUNK_SIZE) -> list[int]:
-    """The sequences that a reader sees from that position on, until it has come to the other."""
-    seen: list[int] = []
+    """The sequences that a reader gets from the position `after` up to the position `until`."""
+    sequences: list[int] = []
     async with asyncio.timeout(60):
         while after < until:
             await feed.wait(after)
             facts = await feed.read(after, limit)
-            seen.extend(fact.sequence for fact in facts)
+            sequences.extend(fact.sequence for fact in facts)
             after = facts[-1].sequence
-    return seen
+    return sequences
 
 
 class Finds(CommandListener):
@@ -54,11 +54,11 @@ class Finds(CommandListener):
 
 
 @pytest.mark.parametrize("limit", [1, 3, CHUNK_SIZE])
-async def test_reader_passes_from_history_to_the_ring_without_a_seam(
+async def test_reader_gets_all_facts_of_history_and_the_buffer(
     mongodb_uri: str, empty_database: str, limit: int
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        feed = Feed(storage.log, ring=SMALL_RING)
+        feed = Feed(storage.log, limits=SMALL_BUFFER)
         await feed.open()
         storage.appender._published = feed.publish
         for fact in made_up(40):
@@ -81,7 +81,7 @@ async def test_reader_sees_each_fact_once_while_several_processes_write(mongodb_
             assert seen == list(range(head + 1, head + 91))
 
 
-async def test_what_happens_elsewhere_is_known_at_once(
+async def test_facts_of_another_process_are_read_at_once(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.log.feed.POLL_SECONDS", 60)
@@ -99,10 +99,10 @@ async def test_what_happens_elsewhere_is_known_at_once(
             await reading.feed.wait(head)
 
 
-async def test_what_happens_elsewhere_is_known_without_a_change_stream(
+async def test_facts_of_another_process_are_read_without_a_change_stream(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(log: object, *, but: str) -> None:
+    def broken(log: object, *, exclude_process_id: str) -> None:
         raise AutoReconnect("the change stream is lost")
 
     monkeypatch.setattr("storage.log.log.Log.watch", broken)
@@ -115,9 +115,7 @@ async def test_what_happens_elsewhere_is_known_without_a_change_stream(
             await reading.feed.wait(head)
 
 
-async def test_reader_that_is_ahead_of_its_process_sees_only_what_follows(
-    mongodb_uri: str, empty_database: str
-) -> None:
+async def test_reader_ahead_of_the_feed_gets_only_later_facts(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         feed = Feed(storage.log)
         await feed.open()
@@ -133,10 +131,10 @@ async def test_reader_that_is_ahead_of_its_process_sees_only_what_follows(
         assert await reading == [head + 3, head + 4]
 
 
-async def test_facts_of_its_own_never_come_before_those_of_others_that_they_follow(
+async def test_facts_of_two_processes_are_read_in_the_order_of_the_log(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(log: object, *, but: str) -> None:
+    def broken(log: object, *, exclude_process_id: str) -> None:
         raise AutoReconnect("the change stream is lost")
 
     monkeypatch.setattr("storage.log.log.Log.watch", broken)
@@ -153,7 +151,7 @@ async def test_facts_of_its_own_never_come_before_those_of_others_that_they_foll
         assert await reading == [head + 1, head + 2, head + 3]
 
 
-async def test_those_who_replay_together_share_what_is_read(mongodb_uri: str, empty_database: str) -> None:
+async def test_readers_of_history_share_chunks(mongodb_uri: str, empty_database: str) -> None:
     finds = Finds()
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(made_up(4 * CHUNK_SIZE))
@@ -166,11 +164,11 @@ async def test_those_who_replay_together_share_what_is_read(mongodb_uri: str, em
         seen = await asyncio.gather(*(follow(feed, 0, head, limit=100) for _ in range(500)))
 
         assert all(one == list(range(1, head + 1)) for one in seen)
-        # Five chunks, each read once, and what the storage does beside; each by itself, 500 readers ask 10,500 times.
+        # Five chunks and the reads of background tasks. 500 readers without shared chunks would read 10,500 times.
         assert finds.count < 50
 
 
-async def test_reader_goes_on_when_the_database_has_been_away(mongodb_uri: str, empty_database: str) -> None:
+async def test_reader_retries_while_the_database_does_not_answer(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(made_up(20))
         feed = Feed(storage.log)
@@ -189,10 +187,10 @@ async def test_reader_goes_on_when_the_database_has_been_away(mongodb_uri: str, 
         assert await follow(feed, 0, feed.head) == list(range(1, feed.head + 1))
 
 
-async def test_reader_waits_for_what_is_only_out_of_sight(
+async def test_reader_waits_for_facts_that_a_majority_read_lacks(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As right after a failover, while the new primary does not know yet what a majority holds."""
+    """After a failover, majority reads on the new primary may lack committed facts for a short time."""
     monkeypatch.setattr("storage.log.feed.POLL_SECONDS", 0.01)
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(made_up(CHUNK_SIZE + 20))
@@ -210,9 +208,7 @@ async def test_reader_waits_for_what_is_only_out_of_sight(
         assert behind == []
 
 
-async def test_position_that_is_no_longer_kept_is_refused_with_the_oldest_that_is(
-    mongodb_uri: str, empty_database: str
-) -> None:
+async def test_trimmed_position_is_refused_with_the_oldest_cursor(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(made_up(20))
         await storage.log.trim(storage.log.now() + timedelta(seconds=1))
@@ -226,9 +222,7 @@ async def test_position_that_is_no_longer_kept_is_refused_with_the_oldest_that_i
         assert [fact.sequence for fact in await feed.read(feed.head - 1)] == [feed.head]
 
 
-async def test_trimming_in_the_middle_of_a_replay_is_told_and_skips_nothing(
-    mongodb_uri: str, empty_database: str
-) -> None:
+async def test_reader_whose_next_fact_is_trimmed_is_refused(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(made_up(40))
         feed = Feed(storage.log)
@@ -242,7 +236,7 @@ async def test_trimming_in_the_middle_of_a_replay_is_told_and_skips_nothing(
             await feed.read(first[-1].sequence, 10)
 
 
-def test_read_that_met_the_trimming_ends_where_its_hole_begins() -> None:
+def test_facts_after_a_gap_are_left_out() -> None:
     numbered: list[AnyFact] = [
         msgspec.structs.replace(fact, sequence=sequence)
         for fact, sequence in zip(made_up(5), [5, 6, 7, 11, 12], strict=True)
@@ -253,16 +247,16 @@ def test_read_that_met_the_trimming_ends_where_its_hole_begins() -> None:
     assert contiguous_after(numbered, 3) == []
 
 
-async def test_ring_forgets_all_but_the_newest(mongodb_uri: str, empty_database: str) -> None:
+async def test_buffer_is_trimmed_to_the_newest_facts(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        feed = Feed(storage.log, ring=SMALL_RING)
+        feed = Feed(storage.log, limits=SMALL_BUFFER)
         await feed.open()
         storage.appender._published = feed.publish
 
         for fact in made_up(100):
             await storage.appender.append([fact])
 
-        assert SMALL_RING <= len(feed._ring) <= 1.5 * SMALL_RING
+        assert 8 <= len(feed._buffer) <= 12
 
 
 async def test_listeners_after_one_that_raises_are_called(mongodb_uri: str, empty_database: str) -> None:
@@ -281,13 +275,11 @@ async def test_listeners_after_one_that_raises_are_called(mongodb_uri: str, empt
         assert received == [storage.feed.head - 1, storage.feed.head]
 
 
-async def test_process_that_slept_past_the_trimming_goes_on_and_tells_that_it_missed_something(
-    mongodb_uri: str, empty_database: str
-) -> None:
+async def test_feed_behind_the_oldest_fact_reloads_and_goes_on(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         feed = Feed(storage.log)
         await feed.open()
-        asleep = feed.head
+        stopped_at = feed.head
         gaps: list[int] = []
 
         async def missed() -> None:
@@ -300,21 +292,21 @@ async def test_process_that_slept_past_the_trimming_goes_on_and_tells_that_it_mi
         await feed._catch_up()
 
         head = await storage.log.head()
-        assert gaps == [asleep]
+        assert gaps == [stopped_at]
         assert [fact.sequence for fact in await feed.read(head - 1)] == [head]
         with pytest.raises(CursorExpired):
-            await feed.read(asleep)
+            await feed.read(stopped_at)
 
 
-async def test_large_facts_are_read_in_runs_of_bounded_bytes(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("RING_BYTES", "CHUNK_BYTES", "READ_BYTES"):
-        monkeypatch.setattr(f"storage.log.feed.{name}", 2_000)
+async def test_reads_of_large_facts_end_at_the_byte_limit(mongodb_uri: str, empty_database: str) -> None:
+    limits = FeedLimits(buffer_bytes=2_000, chunk_bytes=2_000, read_bytes=2_000)
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        live = Feed(storage.log, limits=limits)
+        await live.open()
         await storage.appender.append(made_up(CHUNK_SIZE + 20))
+        await live._catch_up()
         size = size_of((await storage.log.read(0, 1))[0])
-        feed, live = Feed(storage.log), storage.feed
+        feed = Feed(storage.log, limits=limits)
         await feed.open()
 
         runs = [len(await feed.read(position)) for position in (0, 100, CHUNK_SIZE - 2)]
@@ -326,13 +318,13 @@ async def test_large_facts_are_read_in_runs_of_bounded_bytes(
         assert [fact.sequence for fact in recent] == [live.head - 1, live.head]
 
 
-async def test_the_ring_keeps_as_many_bytes_as_it_may(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.log.feed.RING_BYTES", 2_000)
+async def test_buffer_is_trimmed_to_its_byte_limit(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        feed = Feed(storage.log, limits=FeedLimits(buffer_bytes=2_000))
+        await feed.open()
         await storage.appender.append(made_up(300))
 
-        kept = storage.feed._ring
-        assert 0 < sum(map(size_of, kept)) <= 3_000
-        assert kept[-1].sequence == storage.feed.head
+        await feed._catch_up()
+
+        assert 0 < sum(map(size_of, feed._buffer)) <= 3_000
+        assert feed._buffer[-1].sequence == feed.head

@@ -1,4 +1,4 @@
-"""Promises 1 to 3 of the log: every fact of what is true and no other, numbered densely, in order per subject."""
+"""The log has each fact of a committed transaction once, without a gap, and in order for each subject."""
 
 import asyncio
 from collections import Counter
@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from storage.log.log import Log
 from storage.log.outbox import BATCH
 from storage.runtime import Storage
 from tests.storage.support import made_up, names, opened, outbox_is_empty, read_all, save, save_and_die, tokens, until
@@ -24,12 +23,12 @@ async def test_facts_of_several_processes_are_numbered_without_a_gap(mongodb_uri
         assert sorted(tokens(facts)) == sorted(wanted)
 
 
-async def test_appenders_that_contend_leave_no_gap_and_double_nothing(mongodb_uri: str, empty_database: str) -> None:
+async def test_contending_appenders_leave_no_gap_and_no_duplicate(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=4) as storages:
         head = await storages[0].log.head()
         facts = made_up(100)
 
-        # Each process appends all of the facts, ten at a time, as sweepers that find the same leftovers do.
+        # Each process appends all facts, ten at a time, as sweeps of several processes do.
         await asyncio.gather(
             *(storage.appender.append(facts[start : start + 10]) for storage in storages for start in range(0, 100, 10))
         )
@@ -52,7 +51,9 @@ async def test_facts_about_one_subject_are_in_order_whichever_process_appends(
         assert Counter(names(facts)) == {f"name {n}": 1 for n in range(30)}
 
 
-async def test_whoever_appends_for_a_subject_appends_what_waits_for_it(mongodb_uri: str, empty_database: str) -> None:
+async def test_append_includes_earlier_facts_about_the_subject_from_the_outbox(
+    mongodb_uri: str, empty_database: str
+) -> None:
     async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
         head = await living.log.head()
         await save(dying, "one", "first")
@@ -64,7 +65,7 @@ async def test_whoever_appends_for_a_subject_appends_what_waits_for_it(mongodb_u
         assert [fact.subject_number for fact in await read_all(living, after=head)] == [1, 2, 3, 4]
 
 
-async def test_sweeper_appends_what_a_dead_process_left(mongodb_uri: str, empty_database: str) -> None:
+async def test_sweep_appends_the_facts_of_a_dead_process(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
         head = await living.log.head()
         await save_and_die(dying, "one")
@@ -76,10 +77,10 @@ async def test_sweeper_appends_what_a_dead_process_left(mongodb_uri: str, empty_
         assert await outbox_is_empty(living)
 
 
-async def test_what_a_process_left_whose_clock_was_ahead_is_appended_as_soon(
+async def test_sweep_appends_facts_with_timestamps_in_the_future(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.log.outbox.SWEEP_SECONDS", 3600)  # nobody sweeps but when told to
+    monkeypatch.setattr("storage.log.outbox.SWEEP_SECONDS", 3600)  # no sweeps in the background
     async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
         head = await living.log.head()
         for token in ("one", "two"):
@@ -93,15 +94,15 @@ async def test_what_a_process_left_whose_clock_was_ahead_is_appended_as_soon(
         await save_and_die(dying, "three")
         await living.database["outbox"].update_many({}, {"$set": {"at": living.log.now() + timedelta(minutes=10)}})
     async with opened(mongodb_uri, empty_database, processes=1) as (restarted,):
-        await until(lambda: _has_come(restarted, head + 3))
+        await until(lambda: _has_sequence(restarted, head + 3))
         assert tokens(await read_all(restarted, after=head + 2)) == ["three"]
 
 
-async def _has_come(storage: Storage, sequence: int) -> bool:
+async def _has_sequence(storage: Storage, sequence: int) -> bool:
     return await storage.log.head() >= sequence
 
 
-async def test_sweeper_leaves_to_others_what_they_have_only_just_put_there(
+async def test_sweep_leaves_out_facts_that_are_new_since_the_last_sweep(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.log.outbox.SWEEP_SECONDS", 3600)
@@ -116,7 +117,7 @@ async def test_sweeper_leaves_to_others_what_they_have_only_just_put_there(
         assert tokens(await read_all(sweeping, after=head)) == ["before"]
 
 
-async def test_sweeper_sees_that_a_leftover_is_in_the_log_already(mongodb_uri: str, empty_database: str) -> None:
+async def test_sweep_does_not_append_a_fact_of_the_log_again(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
         await save_and_die(storage, "one")
@@ -132,7 +133,7 @@ async def test_sweeper_sees_that_a_leftover_is_in_the_log_already(mongodb_uri: s
         assert await outbox_is_empty(storage)
 
 
-async def test_more_facts_than_fit_one_append_all_arrive(mongodb_uri: str, empty_database: str) -> None:
+async def test_facts_of_more_than_one_append_are_all_appended(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
 
@@ -144,20 +145,20 @@ async def test_more_facts_than_fit_one_append_all_arrive(mongodb_uri: str, empty
 # ---------------------------------------------------------------- trimming
 
 
-async def test_numbers_go_on_after_everything_has_been_trimmed(mongodb_uri: str, empty_database: str) -> None:
+async def test_sequences_continue_after_all_facts_were_trimmed(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(made_up(20))
         head = await storage.log.head()
 
         await storage.log.trim(storage.log.now() + timedelta(seconds=1))
 
-    # A process that starts on what is left has nothing to go by but the log.
+    # A new process computes the next sequence from the log alone.
     async with opened(mongodb_uri, empty_database, processes=1) as (restarted,):
         await save(restarted, "one")
         assert [fact.sequence for fact in await read_all(restarted)] == [head, head + 1]
 
 
-async def test_trimming_forgets_what_is_old_and_nothing_else(mongodb_uri: str, empty_database: str) -> None:
+async def test_trim_deletes_old_facts_only(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(made_up(20, subject="old"))
         cut = await storage.log.head()
@@ -167,19 +168,17 @@ async def test_trimming_forgets_what_is_old_and_nothing_else(mongodb_uri: str, e
             return bool(storage.log.now() > before)
 
         await until(later)
-        moment = storage.log.now()
+        now = storage.log.now()
         await storage.appender.append(made_up(5, subject="new"))
 
-        assert await storage.log.trim(moment) > 0
+        assert await storage.log.trim(now) > 0
 
         assert await storage.log.oldest() == cut + 1
         assert [fact.id for fact in await read_all(storage)] == [f"new-{n}" for n in range(1, 6)]
 
 
-async def test_nothing_is_trimmed_while_something_as_old_waits_to_be_appended(
-    mongodb_uri: str, empty_database: str
-) -> None:
-    """Else a leftover that is in the log already would be trimmed first, and then enter a second time."""
+async def test_nothing_is_trimmed_while_the_outbox_has_a_fact_as_old(mongodb_uri: str, empty_database: str) -> None:
+    """A fact that is in both the log and the outbox would be trimmed, and then appended again."""
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await save_and_die(storage, "one")
         leftover = await storage.database["outbox"].find_one({})
@@ -196,14 +195,11 @@ async def test_nothing_is_trimmed_while_something_as_old_waits_to_be_appended(
         assert await storage.log.head() == head
 
 
-async def test_log_is_trimmed_from_the_old_end_a_little_at_a_time(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.log.log.TRIM_BATCH", 7)
+async def test_trim_deletes_in_batches(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(made_up(50))
         first, head = await storage.log.oldest(), await storage.log.head()
 
-        assert await Log(storage.database).trim(storage.log.now() + timedelta(seconds=1)) == head - first
+        assert await storage.log.trim(storage.log.now() + timedelta(seconds=1), batch=7) == head - first
 
         assert [fact.sequence for fact in await read_all(storage)] == [head]

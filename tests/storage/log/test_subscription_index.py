@@ -1,4 +1,4 @@
-"""A fact wakes everybody whom it concerns; whom it cannot concern it leaves alone."""
+"""A fact wakes every subscription that it matches, and none that shares no key with it."""
 
 import asyncio
 from typing import Any
@@ -54,7 +54,7 @@ CASE = FieldDefinition(id="f1", target=FieldTarget.ROOM, key="caseId", type=Fiel
 
 
 def updated(room: Room, before: Room | None = None, *, sequence: int = 1) -> RoomUpdated:
-    """The fact that a room became what it is."""
+    """A RoomUpdated fact."""
     was = before or room
     return RoomUpdated(
         id="r-2",
@@ -135,11 +135,11 @@ def test_fact_that_is_visible_has_a_key_of_what_is_visible(role: str, data: st.D
         (BoundCondition(CASE, Operator.STARTS_WITH, "c"), ALL_FACTS),
     ],
 )
-def test_keys_are_those_that_the_fewest_facts_have(where: Expression | None, keys: object) -> None:
+def test_keys_are_the_most_selective_ones(where: Expression | None, keys: object) -> None:
     assert subscription_keys(ALL, where=where) == keys
 
 
-def test_types_are_keys_where_nothing_else_is() -> None:
+def test_types_are_keys_if_the_filter_implies_none() -> None:
     types = {"ROOM_STARTED", "USER_UPDATED"}
 
     assert subscription_keys(types, where=None) == {("type", "ROOM_STARTED"), ("type", "USER_UPDATED")}
@@ -154,7 +154,7 @@ def test_types_are_keys_where_nothing_else_is() -> None:
     }
 
 
-def test_keys_of_a_room_are_those_before_and_after() -> None:
+def test_keys_of_a_room_fact_are_those_before_and_after() -> None:
     after = msgspec.structs.replace(ROOM, status=RoomStatus.QUEUED, served_by_id=None)
 
     keys = set(fact_keys(updated(after, ROOM)))
@@ -168,12 +168,12 @@ def test_keys_of_a_room_are_those_before_and_after() -> None:
 
 
 async def wake(waiters: SubscriptionIndex, *facts: AnyFact) -> None:
-    await asyncio.sleep(0)  # those who wait have begun to
+    await asyncio.sleep(0)  # lets the waiters begin to wait
     waiters.wake(facts)
     await asyncio.sleep(0)
 
 
-async def test_who_is_concerned_goes_on_just_before_the_fact_and_others_wait() -> None:
+async def test_waiter_with_a_key_of_the_fact_is_woken_and_others_wait() -> None:
     waiters = SubscriptionIndex()
     mine = asyncio.ensure_future(waiters.wait(Waiter(3, frozenset({("id", "r"), ("servedBy", "ann")}))))
     other = asyncio.ensure_future(waiters.wait(Waiter(3, frozenset({("id", "s")}))))
@@ -187,7 +187,7 @@ async def test_who_is_concerned_goes_on_just_before_the_fact_and_others_wait() -
     other.cancel()
 
 
-async def test_who_is_ahead_of_this_process_does_not_go_back() -> None:
+async def test_waiter_ahead_of_the_facts_is_not_woken() -> None:
     waiters = SubscriptionIndex()
     ahead = asyncio.ensure_future(waiters.wait(Waiter(7, ALL_FACTS)))
 
@@ -199,7 +199,7 @@ async def test_who_is_ahead_of_this_process_does_not_go_back() -> None:
     assert await ahead == 7
 
 
-async def test_who_is_behind_when_facts_are_gone_looks_from_where_it_was() -> None:
+async def test_wake_all_returns_each_waiter_to_its_own_position() -> None:
     waiters = SubscriptionIndex()
     behind = asyncio.ensure_future(waiters.wait(Waiter(3, frozenset({("id", "s")}))))
     await asyncio.sleep(0)
@@ -209,7 +209,7 @@ async def test_who_is_behind_when_facts_are_gone_looks_from_where_it_was() -> No
     assert await behind == 3
 
 
-async def test_who_waits_no_more_leaves_nothing_behind() -> None:
+async def test_waiters_that_ended_are_removed_from_the_index() -> None:
     waiters = SubscriptionIndex()
     waiting: list[asyncio.Future[Any]] = [
         asyncio.ensure_future(waiters.wait(Waiter(3, frozenset({("id", str(number)), ("id", "r")}))))
