@@ -1,6 +1,7 @@
-"""Omnichannel agents: users that serve rooms, made so, changed, and made ordinary users again."""
+"""Agents: users that serve rooms. Operations that read, add, change and remove them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -45,17 +46,27 @@ from storage.transactions.transaction import Conflict, Transaction
 
 
 class AgentAddition(Record, frozen=True, kw_only=False):
-    """An agent, and whether it became one just now."""
+    """The answer of addAgent. `added` is False if the user was an agent already."""
 
     user: User
     added: bool
 
 
 class AgentEnsured(Record, frozen=True, kw_only=False):
-    """An agent, and whether its user was created just now."""
+    """The answer of ensureAgent. `created` is False if the user existed already."""
 
     user: User
     created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileInput:
+    """The arguments of updateAgent and ensureAgent that set an agent's profile. UNSET: not given."""
+
+    status: AgentStatus | UnsetType | None
+    accepts_routing: bool | UnsetType | None
+    max_rooms: int | UnsetType | None
+    department_ids: Sequence[str] | UnsetType | None
 
 
 @query("users:read")
@@ -109,15 +120,15 @@ async def add_agent(
     max_rooms: int | None = None,
     department_ids: Sequence[str] | None = None,
 ) -> AgentAddition:
-    """Make a user an agent, which gives it the role livechat-agent too. One that is an agent stays as it is."""
+    """Make a user an agent and give it the role livechat-agent. A user that is an agent already does not change."""
     before = await users.get(change.tx, user_id)
     access.require_no_escalation(change.caller, before.roles, what="Making this user an agent")
-    # What would be refused of a user is refused of an agent too, though it stays as it is.
+    # Invalid arguments are refused even if the user is an agent already and does not change.
     profile = AgentProfile(
         status=status,
         accepts_routing=accepts_routing,
-        max_rooms=_limit(max_rooms),
-        department_ids=await _departments(change, department_ids),
+        max_rooms=_checked_max_rooms(max_rooms),
+        department_ids=await _checked_department_ids(change, department_ids),
     )
     if before.agent is not None:
         return AgentAddition(before, False)
@@ -128,22 +139,27 @@ async def add_agent(
 
 @mutation("agents:write", lock=("user", "user_id"))
 async def remove_agent(change: MutationContext, *, user_id: str) -> User:
-    """Make an agent an ordinary user, without the role livechat-agent. The rooms it serves go back to the queue, those
-    beyond the first step in the background."""
+    """Take the agent's profile and the role livechat-agent from a user. Its rooms go back to the queue.
+
+    The first batch of rooms is part of the mutation. A background task returns the rest.
+    """
     tx = change.tx
-    before = await _agent(tx, user_id, key="userId")
+    before = await _get_agent(tx, user_id, key="userId")
     _require_managed(change, before)
-    rest = tuple(name for name in before.roles if name != stored_roles.AGENT)
+    roles = tuple(name for name in before.roles if name != stored_roles.AGENT)
     leave = Leave(actor=tx.actor, open_room_count=_profile(before).open_room_count)
-    after = msgspec.structs.replace(before, agent=None, leave=leave, roles=rest, updated_at=tx.now)
-    facts: tuple[type[UserFact], ...] = (AgentRemoved,) if rest == before.roles else (UserRolesChanged, AgentRemoved)
+    after = msgspec.structs.replace(before, agent=None, leave=leave, roles=roles, updated_at=tx.now)
+    facts: tuple[type[UserFact], ...] = (AgentRemoved,) if roles == before.roles else (UserRolesChanged, AgentRemoved)
     return await depart(tx, before, after, *facts)
 
 
 @mutation("agents:write", lock=("user", "agent_id"), self_argument="agent_id")
 async def set_agent_status(change: MutationContext, *, agent_id: str, status: AgentStatus) -> User:
-    """Available agents get rooms; others keep those they serve. Signed-in agents may say it of themselves."""
-    before = await _agent(change.tx, agent_id, key="agentId")
+    """Change an agent's status. A NOT_AVAILABLE agent keeps its rooms and gets no new ones.
+
+    Signed-in agents need no scope to change their own status.
+    """
+    before = await _get_agent(change.tx, agent_id, key="agentId")
     if change.caller.user is None or change.caller.user.id != agent_id:
         _require_managed(change, before)
     if _profile(before).status is status:
@@ -161,12 +177,10 @@ async def update_agent(
     max_rooms: int | UnsetType | None = UNSET,
     department_ids: Sequence[str] | UnsetType | None = UNSET,
 ) -> User:
-    """Change an agent's limit, departments, or whether routing offers it rooms. It keeps the rooms that it serves."""
-    before = await _agent(change.tx, agent_id, key="agentId")
+    """Change the given attributes of an agent. The agent keeps the rooms that it serves."""
+    before = await _get_agent(change.tx, agent_id, key="agentId")
     _require_managed(change, before)
-    after = await _changed(
-        change, before, accepts_routing=accepts_routing, max_rooms=max_rooms, department_ids=department_ids
-    )
+    after = await _changed_agent(change, before, ProfileInput(UNSET, accepts_routing, max_rooms, department_ids))
     if after == before:
         return before
     after = msgspec.structs.replace(after, updated_at=change.tx.now)
@@ -189,33 +203,23 @@ async def ensure_agent(
     max_rooms: int | UnsetType | None = UNSET,
     department_ids: Sequence[str] | UnsetType | None = UNSET,
 ) -> AgentEnsured:
-    """The agent whose unique field has that value: found, or created together with its user, in one step.
+    """Find the user whose unique custom field has this value, or create it, and make it an agent.
 
-    A user that is found is made an agent if it is none, and updated with what is given; roles are added, and its type
-    stays. However many ask at once, one user is created. Raises UsernameTaken when the username is another user's.
+    An existing user is updated with the given arguments: roles are added, and `type` is ignored. Concurrent calls
+    create one user. Raises UsernameTaken if another user has the username.
     """
     tx = change.tx
     definition, value = await resolve(tx, FieldTarget.USER, by)
-    custom_fields = _beside(definition, value, custom_fields or ())
+    other_fields = _other_assignments(definition, value, custom_fields or ())
+    routing = UNSET if accepts_routing is None else accepts_routing
+    profile_input = ProfileInput(status, routing, max_rooms, department_ids)
     await tx.lock("value", f"{definition.id}={value}")
     before = await users.find_by_field(tx, definition, value)
     if before is not None:
-        return AgentEnsured(
-            await _update_found(
-                change,
-                before,
-                username=username,
-                name=name,
-                emails=emails,
-                role_names=roles or (),
-                custom_fields=custom_fields,
-                status=status,
-                accepts_routing=accepts_routing,
-                max_rooms=max_rooms,
-                department_ids=department_ids,
-            ),
-            False,
+        after = await changed_user(
+            change, before, username=username, name=name, emails=emails, custom_fields=other_fields
         )
+        return AgentEnsured(await _update_existing(change, before, after, roles or (), profile_input), False)
     user = await new_user(
         change,
         username=username,
@@ -223,70 +227,51 @@ async def ensure_agent(
         emails=emails or (),
         type=type,
         roles=roles or (),
-        custom_fields=[FieldAssignment(by.key, by.value), *custom_fields],
+        custom_fields=[FieldAssignment(by.key, by.value), *other_fields],
     )
-    profile = await _new_profile(
-        change, status=status, accepts_routing=accepts_routing, max_rooms=max_rooms, department_ids=department_ids
-    )
-    user, facts = _become_agent(user, profile, tx.now)
-    created = tuple(fact for fact in facts if fact is not UserRolesChanged)
+    user, facts = _become_agent(user, await _new_profile(change, profile_input), tx.now)
     try:
-        user = await users.insert(tx, user, UserCreated, *created)
+        user = await users.insert(tx, user, UserCreated, *(fact for fact in facts if fact is not UserRolesChanged))
         await tx.flush()
     except (Duplicate, UsernameTaken):
         if await users.has_field_value(change.context.reader, definition, value):
-            raise Conflict from None  # somebody else was quicker: start again, and find what they made
+            raise Conflict from None  # a concurrent call created the user: the next attempt finds it
         raise
     return AgentEnsured(user, True)
 
 
-def _beside(
+def _other_assignments(
     definition: FieldDefinition, value: FieldValue, assignments: Sequence[FieldAssignment]
 ) -> list[FieldAssignment]:
-    """The other fields to write. Raises Invalid when the one that names the user is to be something else too."""
+    """The assignments to other fields. Raises Invalid if one assigns another value to the field of `definition`."""
     subject = f"Custom field {quoted(definition.key)}"
-    for one in assignments:
-        if one.key != definition.key or one.value is UNSET:
+    for assignment in assignments:
+        if assignment.key != definition.key or assignment.value is UNSET:
             continue
-        if one.value is None or convert(definition, one.value, subject=subject) != value:
-            raise Invalid(f"{subject} names the agent, so it cannot be given another value.", key=definition.key)
-    return [one for one in assignments if one.key != definition.key]
+        if assignment.value is None or convert(definition, assignment.value, subject=subject) != value:
+            raise Invalid(
+                f"{subject} identifies the agent, so customFields cannot give it another value.", key=definition.key
+            )
+    return [assignment for assignment in assignments if assignment.key != definition.key]
 
 
-async def _new_profile(
-    change: MutationContext,
-    *,
-    status: AgentStatus | UnsetType | None,
-    accepts_routing: bool | UnsetType | None,
-    max_rooms: int | UnsetType | None,
-    department_ids: Sequence[str] | UnsetType | None,
-) -> AgentProfile:
-    """The profile of somebody who becomes an agent; what is not given is as addAgent has it."""
+async def _new_profile(change: MutationContext, given: ProfileInput) -> AgentProfile:
+    """The profile of a new agent, with the defaults of addAgent for arguments that are not given."""
     return AgentProfile(
-        status=status or AgentStatus.AVAILABLE,
-        accepts_routing=True if accepts_routing is UNSET or accepts_routing is None else accepts_routing,
-        max_rooms=None if max_rooms is UNSET else _limit(max_rooms),
-        department_ids=await _departments(change, department_ids or None),
+        status=given.status or AgentStatus.AVAILABLE,
+        accepts_routing=True
+        if given.accepts_routing is UNSET
+        else validation.not_null(given.accepts_routing, "acceptsRouting"),
+        max_rooms=None if given.max_rooms is UNSET else _checked_max_rooms(given.max_rooms),
+        department_ids=await _checked_department_ids(change, given.department_ids or None),
     )
 
 
-async def _update_found(
-    change: MutationContext,
-    before: User,
-    *,
-    username: str,
-    name: str | UnsetType | None,
-    emails: Sequence[str] | UnsetType | None,
-    role_names: Sequence[str],
-    custom_fields: Sequence[FieldAssignment] | UnsetType | None,
-    status: AgentStatus | UnsetType | None,
-    accepts_routing: bool | UnsetType | None,
-    max_rooms: int | UnsetType | None,
-    department_ids: Sequence[str] | UnsetType | None,
+async def _update_existing(
+    change: MutationContext, before: User, user: User, role_names: Sequence[str], given: ProfileInput
 ) -> User:
-    """What ensureAgent does to a user that is there already, with the facts that this takes and no others."""
+    """Store `user`, the changed form of `before`, as an agent with these roles added. Only real changes make facts."""
     tx = change.tx
-    user = await changed_user(change, before, username=username, name=name, emails=emails, custom_fields=custom_fields)
     facts: list[type[UserFact]] = [] if user == before else [UserUpdated]
     granted = set(before.roles) | set(await check_granted(change, role_names))
     if granted != set(before.roles):
@@ -295,23 +280,14 @@ async def _update_found(
         facts.append(UserRolesChanged)
     if user.agent is None:
         access.require_no_escalation(change.caller, before.roles, what="Making this user an agent")
-        profile = await _new_profile(
-            change, status=status, accepts_routing=accepts_routing, max_rooms=max_rooms, department_ids=department_ids
-        )
-        user, told = _become_agent(user, profile, tx.now)
-        facts.extend(fact for fact in told if fact not in facts)
+        user, added = _become_agent(user, await _new_profile(change, given), tx.now)
+        facts.extend(fact for fact in added if fact not in facts)
     else:
-        changed = await _changed(
-            change,
-            user,
-            accepts_routing=UNSET if accepts_routing is None else accepts_routing,
-            max_rooms=max_rooms,
-            department_ids=department_ids,
-        )
+        changed = await _changed_agent(change, user, given)
         if changed != user:
             facts.append(AgentUpdated)
-        if status and _profile(changed).status is not status:
-            changed = _with_profile(tx, changed, status=status)
+        if given.status and _profile(changed).status is not given.status:
+            changed = _with_profile(tx, changed, status=given.status)
             facts.append(AgentStatusChanged)
         user = changed
     if not facts:
@@ -323,14 +299,14 @@ async def _update_found(
 # ---------------------------------------------------------------- profiles
 
 
-def _become_agent(user: User, profile: AgentProfile, moment: datetime) -> tuple[User, tuple[type[UserFact], ...]]:
-    """The user as an agent, and the facts of how it became one."""
+def _become_agent(user: User, profile: AgentProfile, now: datetime) -> tuple[User, tuple[type[UserFact], ...]]:
+    """The user as an agent, and the facts to record for that."""
     roles = tuple(sorted({*user.roles, stored_roles.AGENT}))
-    agent = stay(msgspec.structs.replace(user, agent=profile, roles=roles), moment)
+    agent = stay(msgspec.structs.replace(user, agent=profile, roles=roles), now)
     return agent, (AgentAdded,) if roles == user.roles else (UserRolesChanged, AgentAdded)
 
 
-async def _agent(tx: Transaction, user_id: str, *, key: str) -> User:
+async def _get_agent(tx: Transaction, user_id: str, *, key: str) -> User:
     user = await users.get(tx, user_id, key=key)
     if user.agent is None:
         raise NotAnAgent(f"The user {quoted(user.username)} is not an agent; call addAgent first.")
@@ -338,7 +314,7 @@ async def _agent(tx: Transaction, user_id: str, *, key: str) -> User:
 
 
 def _require_managed(change: MutationContext, agent: User) -> None:
-    """Raise Forbidden unless the caller may decide about this agent, and about every department that it works in."""
+    """Raise Forbidden unless the caller may change this agent and every department that the agent belongs to."""
     access.require_no_escalation(change.caller, agent.roles, what="Changing this agent")
     access.require_manages(change.caller, _profile(agent).department_ids)
 
@@ -353,39 +329,35 @@ def _with_profile(tx: Transaction, user: User, **changes: object) -> User:
     return msgspec.structs.replace(user, agent=profile, updated_at=tx.now)
 
 
-async def _changed(
-    change: MutationContext,
-    user: User,
-    *,
-    accepts_routing: bool | UnsetType | None,
-    max_rooms: int | UnsetType | None,
-    department_ids: Sequence[str] | UnsetType | None,
-) -> User:
+async def _changed_agent(change: MutationContext, user: User, given: ProfileInput) -> User:
+    """The agent with the given attributes, except `status`. It is not stored."""
     profile = _profile(user)
-    if accepts_routing is not UNSET:
-        accepts = validation.not_null(accepts_routing, "acceptsRouting")
+    if given.accepts_routing is not UNSET:
+        accepts = validation.not_null(given.accepts_routing, "acceptsRouting")
         profile = msgspec.structs.replace(profile, accepts_routing=accepts)
-    if max_rooms is not UNSET:
-        profile = msgspec.structs.replace(profile, max_rooms=_limit(max_rooms))
-    if department_ids is not UNSET:
-        ids = await _departments(change, department_ids, held=profile.department_ids)
+    if given.max_rooms is not UNSET:
+        profile = msgspec.structs.replace(profile, max_rooms=_checked_max_rooms(given.max_rooms))
+    if given.department_ids is not UNSET:
+        ids = await _checked_department_ids(change, given.department_ids, current=profile.department_ids)
         profile = msgspec.structs.replace(profile, department_ids=ids)
     return msgspec.structs.replace(user, agent=profile)
 
 
-def _limit(max_rooms: int | None) -> int | None:
+def _checked_max_rooms(max_rooms: int | None) -> int | None:
     return None if max_rooms is None else validation.number(max_rooms, "maxRooms", minimum=0, maximum=100_000)
 
 
-async def _departments(
-    change: MutationContext, ids: Sequence[str] | None, *, held: Sequence[str] = ()
+async def _checked_department_ids(
+    change: MutationContext, ids: Sequence[str] | None, *, current: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The departments' ids, sorted. Raises NotFound for one that does not exist, and Forbidden when the caller may not
-    decide about one that comes or goes."""
+    """The ids, sorted. Raises NotFound for a department that does not exist.
+
+    Raises Forbidden if the caller may not change a department that is added to `current` or removed from it.
+    """
     wanted = validation.texts(ids, "departmentIds")
-    access.require_manages(change.caller, set(wanted) ^ set(held))
-    known = await departments.get_many(change.tx, wanted) if wanted else {}
-    for one in wanted:
-        if one not in known:
-            raise NotFound("department", one, key="departmentIds")
+    access.require_manages(change.caller, set(wanted) ^ set(current))
+    existing = await departments.get_many(change.tx, wanted) if wanted else {}
+    for department_id in wanted:
+        if department_id not in existing:
+            raise NotFound("department", department_id, key="departmentIds")
     return tuple(sorted(wanted))

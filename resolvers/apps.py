@@ -1,4 +1,4 @@
-"""Apps: outside programs, created with scopes and a token that is shown once."""
+"""Apps: client programs with scopes and a token. Operations that list, create and revoke them."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,12 +19,12 @@ from storage.runtime import Storage
 from storage.transactions.transaction import Conflict, Transaction
 
 DAY_SECONDS = 24 * 60 * 60
-#: The app that stands for whoever runs the deployment.
+#: The id of the app with all scopes, which belongs to the operator of the deployment.
 ADMIN_APP_ID = "admin"
 
 
 class AppWithToken(Record, frozen=True, kw_only=False):
-    """An app and its token, which nobody can read again."""
+    """An app and its new token. Only the token's hash is stored."""
 
     app: App
     token: str
@@ -37,11 +37,11 @@ async def list_apps(context: Context) -> list[App]:
 
 @mutation("apps:write", idempotent=False)
 async def create_app(change: MutationContext, *, name: str, scopes: Sequence[str]) -> AppWithToken:
-    """Create an app with scopes that the caller holds itself."""
+    """Create an app. Its scopes must be scopes of the caller."""
     tx = change.tx
     wanted = validation.texts(scopes, "scopes", max_characters=64)
     if not wanted:
-        raise Invalid("An app that may do nothing is of no use: name a scope.", key="scopes")
+        raise Invalid("scopes must name at least one scope.", key="scopes")
     access.require_known(wanted, key="scopes")
     for scope in wanted:
         if not change.caller.has_scope(scope):
@@ -57,12 +57,12 @@ async def create_app(change: MutationContext, *, name: str, scopes: Sequence[str
 
 @mutation("apps:write", lock=("app", "app_id"), idempotent=False)
 async def rotate_app_token(change: MutationContext, *, app_id: str, overlap_seconds: int = 0) -> AppWithToken:
-    """Give an app a new token. The old ones end after `overlap_seconds`, and their subscriptions with them."""
+    """Give an app a new token. Its old tokens expire after `overlap_seconds`, which closes their subscriptions."""
     tx = change.tx
     validation.number(overlap_seconds, "overlapSeconds", minimum=0, maximum=7 * DAY_SECONDS)
-    app = await _manageable(change, app_id)
+    app = await _require_manageable(change, app_id)
     if not app.active:
-        raise Invalid("The app was revoked; create another one.", key="appId")
+        raise Invalid("The app is revoked and takes no new token; create another app.", key="appId")
     if overlap_seconds:
         await tokens.expire(tx, app_id, at=tx.now + timedelta(seconds=overlap_seconds))
     else:
@@ -74,21 +74,21 @@ async def rotate_app_token(change: MutationContext, *, app_id: str, overlap_seco
 
 @mutation("apps:write", lock=("app", "app_id"))
 async def revoke_app(change: MutationContext, *, app_id: str) -> App:
-    """End an app: its tokens are void and its subscriptions are closed at once."""
-    app = await _manageable(change, app_id)
+    """Revoke an app: delete its tokens, which closes its subscriptions."""
+    app = await _require_manageable(change, app_id)
     if app_id == ADMIN_APP_ID:
-        raise Invalid("The admin app is the way back in and stays; give it a new token instead.", key="appId")
+        raise Invalid("The admin app cannot be revoked; call rotateAppToken to give it a new token.", key="appId")
     if not app.active:
         return app
     await tokens.delete(change.tx, app_id)
     return await apps.update(change.tx, app, msgspec.structs.replace(app, active=False), AppRevoked)
 
 
-async def _manageable(change: MutationContext, app_id: str) -> App:
+async def _require_manageable(change: MutationContext, app_id: str) -> App:
     app = await apps.get(change.tx, app_id)
-    beyond = [scope for scope in app.scopes if not change.caller.has_scope(scope)]
-    if beyond:
-        raise Forbidden(f"This app may do what this token may not: {', '.join(beyond)}.", scope=beyond[0])
+    missing = [scope for scope in app.scopes if not change.caller.has_scope(scope)]
+    if missing:
+        raise Forbidden(f"The app has scopes that this token does not have: {', '.join(missing)}.", scope=missing[0])
     return app
 
 
@@ -103,13 +103,13 @@ async def _store(tx: Transaction, app: App, token: str) -> None:
     await tokens.insert(tx, record)
 
 
-# ---------------------------------------------------------------- whoever runs the deployment
+# ---------------------------------------------------------------- the admin app
 
 
 async def ensure_admin(storage: Storage, given_token: str | None) -> str | None:
-    """See to it that there is an app with all scopes. Returns its token when it was made up just now, to be shown once.
+    """Create the admin app unless it exists. Returns its token if this call generated one.
 
-    `given_token`, if set, is the token of this deployment; one that was given before and is not any more is void.
+    `given_token` is the token from the settings, if there is one. It replaces all other tokens of the admin app.
     """
 
     async def ensure(tx: Transaction) -> str | None:
@@ -121,7 +121,7 @@ async def ensure_admin(storage: Storage, given_token: str | None) -> str | None:
                 await _create(tx, app, token)
                 await tx.flush()
             except Duplicate:
-                raise Conflict from None  # another process starts on the same database, and was quicker
+                raise Conflict from None  # another process created the app
             return None if given_token else token
         if given_token and not await _is_stored(tx, app, given_token):
             await tokens.delete(tx, app.id)
@@ -134,6 +134,6 @@ async def ensure_admin(storage: Storage, given_token: str | None) -> str | None:
 
 
 async def _is_stored(tx: Transaction, app: App, token: str) -> bool:
-    """Whether it is a token of the app, and will be until it is revoked."""
-    kept = await tokens.list_by_holder(tx, app.id)
-    return any(one.id == tokens.digest(token) and one.expires_at is None for one in kept)
+    """Whether the app has this token, without an expiry."""
+    stored = await tokens.list_by_holder(tx, app.id)
+    return any(record.id == tokens.digest(token) and record.expires_at is None for record in stored)

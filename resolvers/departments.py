@@ -1,4 +1,4 @@
-"""Departments: created, changed, and given their agents."""
+"""Departments: operations that list, create and change them, and that add and remove their agents."""
 
 from collections.abc import Iterable, Sequence
 
@@ -25,7 +25,7 @@ async def list_departments(context: Context) -> list[Department]:
 
 
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Department]:
-    """Departments by id, for fields of things that the caller was allowed to read."""
+    """Departments by id, for fields of objects that the caller may read. Checks no scope."""
     return await context.storage.reference_data.departments(ids)
 
 
@@ -59,7 +59,7 @@ async def update_department(
     external_timeout_seconds: int | UnsetType | None = UNSET,
     fallback_routing: RoutingMethod | UnsetType | None = UNSET,
 ) -> Department:
-    """Change what is given. Rooms that wait already are routed by the new method; their time-outs stay as they were."""
+    """Change the given attributes. The new method routes waiting rooms too. Their external timeouts do not change."""
     before = await departments.get(change.tx, department_id)
     access.require_manages(change.caller, (department_id,))
     changes: dict[str, object] = {}
@@ -85,23 +85,26 @@ async def set_department_agents(
     add: Sequence[str] | None = None,
     remove: Sequence[str] | None = None,
 ) -> Department:
-    """Let agents serve a department, or no longer. All of them, or none if one is no agent."""
+    """Add agents to a department and remove others. Changes nothing if one of the users is not an agent."""
     tx = change.tx
     department = await departments.get(tx, department_id)
     access.require_manages(change.caller, (department_id,))
     added = validation.texts(add, "add")
     removed = validation.texts(remove, "remove")
-    if both := set(added) & set(removed):
-        raise Invalid(f"{quoted(min(both))} is both to be added and to be removed.", key="remove")
+    if common := set(added) & set(removed):
+        raise Invalid(f"{quoted(min(common))} is in both add and remove.", key="remove")
     agent_ids = sorted({*added, *removed})
-    # Rooms come to these agents all the time: without taking turns with them, this would lose against one or another.
+    # Routing changes these agents often. Without the locks, this transaction would conflict again and again.
     for agent_id in agent_ids:
         await tx.lock("user", agent_id)
     found = await users.get_many(tx, agent_ids) if agent_ids else {}
     for key, ids in (("add", added), ("remove", removed)):
         for agent_id in ids:
             _require_agent(found.get(agent_id), agent_id, key=key)
-    changes = [(found[one], _in_department(tx, found[one], department_id, member=one in added)) for one in agent_ids]
+    changes = [
+        (user, _in_department(tx, user, department_id, member=user.id in added))
+        for user in map(found.__getitem__, agent_ids)
+    ]
     await users.update_many(tx, [(before, after) for before, after in changes if after != before], AgentUpdated)
     return department
 
@@ -114,7 +117,7 @@ def _require_agent(user: User | None, agent_id: str, *, key: str) -> None:
 
 
 def _in_department(tx: Transaction, user: User, department_id: str, *, member: bool) -> User:
-    """The agent as it serves the department, or as it does not; just as it is if it does or does not already."""
+    """The agent as a member of the department, or without it. The same object if nothing changes."""
     assert user.agent is not None
     ids = set(user.agent.department_ids) - {department_id} | ({department_id} if member else set())
     if ids == set(user.agent.department_ids):
@@ -131,5 +134,5 @@ def _timeout(seconds: int | None) -> int | None:
 
 def _fallback(method: RoutingMethod | None) -> RoutingMethod | None:
     if method is RoutingMethod.EXTERNAL:
-        raise Invalid("EXTERNAL cannot be its own fallback; take another method.", key="fallbackRouting")
+        raise Invalid("fallbackRouting cannot be EXTERNAL; choose another method.", key="fallbackRouting")
     return method

@@ -1,4 +1,4 @@
-"""Messages: sent into open rooms and read back in order."""
+"""Messages: operations that list and send them."""
 
 from collections.abc import Sequence
 
@@ -20,20 +20,20 @@ from storage.records import Actor, ActorType, Message, RoomSnapshot, RoomStatus
 async def list_messages(
     context: Context, room_ids: Sequence[str], *, first: int = 50, after: str | None = None
 ) -> dict[str, Page[Message]]:
-    """A page of the messages of each of these rooms, by room, oldest first; none of rooms that the caller may not see.
+    """For each room, a page of its messages, oldest first. Empty for a room that the caller may not see.
 
-    As many round trips as for one room.
+    The number of round trips does not depend on the number of rooms.
     """
     size = validation.page_size(first)
-    seen = await _visible_room_ids(context, room_ids)
-    pages = await messages.read_pages(context.reader, seen, first=size, after=after) if seen else {}
-    return {room_id: pages.get(room_id, _NONE) for room_id in room_ids}
+    visible = await _visible_room_ids(context, room_ids)
+    pages = await messages.read_pages(context.reader, visible, first=size, after=after) if visible else {}
+    return {room_id: pages.get(room_id, _EMPTY_PAGE) for room_id in room_ids}
 
 
 async def _visible_room_ids(context: Context, room_ids: Sequence[str]) -> list[str]:
-    """Those of the rooms that the caller may see now.
+    """The ids of the rooms that the caller may see now.
 
-    An event shows a room to everybody who saw it then; what was said in it since may not be for them.
+    An event can show a room that the caller could see when the event was recorded and cannot see now.
     """
     visible = access.visible_rooms(context.caller)
     if visible == EVERYTHING:
@@ -46,7 +46,7 @@ async def _no_messages() -> int:
     return 0
 
 
-_NONE: Page[Message] = Page(items=[], cursors=[], has_next=False, has_previous=False, total=_no_messages)
+_EMPTY_PAGE: Page[Message] = Page(items=[], cursors=[], has_next=False, has_previous=False, total=_no_messages)
 
 
 @mutation("messages:write", lock=("room", "room_id"))
@@ -58,14 +58,14 @@ async def send_message(
     as_user_id: str | None = None,
     as_visitor_token: str | None = None,
 ) -> Message:
-    """Say something in an open room. An app may speak as the room's agent or visitor, anybody else only for itself."""
+    """Send a message in an open room. Only an app can send it as the room's agent or visitor."""
     validation.text(text, "text", max_characters=validation.MAX_MESSAGE_CHARACTERS)
     tx = change.tx
     snapshot = await rooms.get_snapshot(tx, room_id)
     if not matches(access.visible_rooms(change.caller), snapshot.room):
         raise NotFound("room", room_id, key="roomId")
     if snapshot.room.status is RoomStatus.CLOSED:
-        raise RoomClosed("The room is closed; nothing can be said in it.")
+        raise RoomClosed("The room is closed and takes no messages; start another room.")
     sender = _sender(change, snapshot, as_user_id, as_visitor_token)
     transition = RoomTransition(tx, snapshot)
     number = snapshot.room.message_count + 1
@@ -82,12 +82,12 @@ def _sender(change: MutationContext, snapshot: RoomSnapshot, user_id: str | None
     if change.actor.type is not ActorType.APP:
         if user_id == change.actor.id:
             return change.actor
-        raise Forbidden("Only an app may speak as somebody else.")
+        raise Forbidden("Only an app can send a message as another user or as a visitor.")
     if visitor_token is not None:
         if visitor_token != snapshot.visitor.token:
-            raise Invalid("This is not the token of the room's visitor.", key="as.visitorToken")
+            raise Invalid("as.visitorToken must be the token of the room's visitor.", key="as.visitorToken")
         return Actor(type=ActorType.VISITOR, id=snapshot.visitor.id, name=snapshot.visitor.name)
     agent = snapshot.served_by
     if agent is None or agent.id != user_id:
-        raise Invalid("This is not the agent who serves the room.", key="as.userId")
+        raise Invalid("as.userId must be the id of the agent that serves the room.", key="as.userId")
     return Actor(type=ActorType.USER, id=agent.id, name=agent.username)

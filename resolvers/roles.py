@@ -1,4 +1,4 @@
-"""Roles: created, given to users and taken from them."""
+"""Roles: operations that list and create them, and that add them to users and remove them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,7 +23,7 @@ async def list_roles(context: Context) -> list[Role]:
 
 
 async def get_many(context: Context, names: Iterable[str]) -> dict[str, Role]:
-    """Roles by name, for fields of users that the caller was allowed to read."""
+    """Roles by name, for fields of users that the caller may read. Checks no scope."""
     return await context.storage.reference_data.roles(names)
 
 
@@ -33,7 +33,7 @@ async def create_role(change: MutationContext, *, name: str, description: str | 
         change.tx,
         Role(
             id=new_id(change.tx.now),
-            name=validation.name(name, "name", longest=64),
+            name=validation.name(name, "name", max_characters=64),
             description=validation.optional_text(description, "description"),
         ),
     )
@@ -41,26 +41,26 @@ async def create_role(change: MutationContext, *, name: str, description: str | 
 
 @mutation("roles:write", lock=("user", "user_id"))
 async def add_roles(change: MutationContext, *, user_id: str, roles: Sequence[str]) -> User:
-    """Give roles. Those that the user has already stay as they are."""
+    """Add roles to a user. Roles that the user has already do not change."""
     before = await users.get(change.tx, user_id)
     access.require_no_escalation(change.caller, before.roles, what="Changing this user's roles")
-    given = await check_granted(change, roles)
-    return await _with_roles(change, before, set(before.roles) | set(given))
+    added = await check_granted(change, roles)
+    return await _with_roles(change, before, set(before.roles) | set(added))
 
 
 @mutation("roles:write", lock=("user", "user_id"))
 async def remove_roles(change: MutationContext, *, user_id: str, roles: Sequence[str]) -> User:
-    """Take roles. Those that the user does not have are no error, but they must exist."""
+    """Remove roles from a user. Roles that the user does not have are ignored, but every role must exist."""
     before = await users.get(change.tx, user_id)
     access.require_no_escalation(change.caller, before.roles, what="Changing this user's roles")
-    taken = await _existing(change, roles)
-    if stored_roles.AGENT in taken and before.agent is not None:
+    removed = await _existing(change, roles)
+    if stored_roles.AGENT in removed and before.agent is not None:
         raise Invalid("An agent keeps the role livechat-agent; call removeAgent instead.", key="roles")
-    return await _with_roles(change, before, set(before.roles) - set(taken))
+    return await _with_roles(change, before, set(before.roles) - set(removed))
 
 
 async def check_granted(change: MutationContext, names: Sequence[str] | None) -> tuple[str, ...]:
-    """The roles to give, sorted. Raises UnknownRole, and Forbidden for what the caller may not give."""
+    """The names of the roles to add, sorted. Raises UnknownRole, or Forbidden if the caller may not grant one."""
     if not names:
         return ()
     access.require(change.caller, ("roles:write",))
@@ -71,14 +71,14 @@ async def check_granted(change: MutationContext, names: Sequence[str] | None) ->
 
 async def _existing(change: MutationContext, names: Sequence[str]) -> tuple[str, ...]:
     wanted = validation.texts(names, "roles", max_characters=64)
-    known = await stored_roles.get_many(change.tx, [form for name in wanted for form in forms(name)])
-    found = set()
+    stored = await stored_roles.get_many(change.tx, [form for name in wanted for form in forms(name)])
+    existing = set()
     for name in wanted:
-        role = next((form for form in forms(name) if form in known), None)
+        role = next((form for form in forms(name) if form in stored), None)
         if role is None:
             raise UnknownRole(name)
-        found.add(role)
-    return tuple(sorted(found))
+        existing.add(role)
+    return tuple(sorted(existing))
 
 
 async def _with_roles(change: MutationContext, before: User, names: set[str]) -> User:

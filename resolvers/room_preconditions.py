@@ -24,7 +24,7 @@ async def require_open_room(change: MutationContext, room_id: str, if_revision: 
     if if_revision is not None and if_revision != room.revision:
         raise StaleRevision(if_revision, room.revision)
     if room.status is RoomStatus.CLOSED:
-        raise RoomClosed("The room is closed; start another one.")
+        raise RoomClosed("The room is closed and cannot change; start another room.")
     return RoomTransition(change.tx, snapshot)
 
 

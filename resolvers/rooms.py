@@ -1,8 +1,8 @@
-"""Rooms: started, routed, assigned, moved, held, changed and closed. Each operation is one change, stored at once.
+"""Rooms: operations that find, list, start, assign, transfer, hold, change and close them.
 
-Whoever assigns, takes, unassigns, transfers, ... reads the room, decides on what it read, and stores the result only if
-the room is still what it was; otherwise it decides again on what the room has become, and so finds the winner. A room
-and its agent's count change in the same transaction.
+Each mutation reads the room, checks that the change is allowed, and stores the result only if the room has not changed
+since. If the room has changed, the mutation runs again on the new room. The room and its agent's openRoomCount change
+in one transaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,14 +43,14 @@ SERVED_STATUSES = frozenset({RoomStatus.ASSIGNED, RoomStatus.ON_HOLD})
 
 @query("rooms:read")
 async def find_room(context: Context, *, id: str | None = None, custom_field: FieldRef | None = None) -> Room | None:
-    """The room that the one given argument names, if the caller may see it."""
+    """Find a room by one of the arguments. None if the caller may not see it."""
     if id is not None:
         room = await rooms.find(context.reader, id)
     elif custom_field is not None:
         definition, value = await resolve(context.reader, FieldTarget.ROOM, custom_field)
         room = await rooms.find_by_field(context.reader, definition, value)
     else:
-        raise Invalid("Name the room by id or customField.", key="by")
+        raise Invalid("Identify the room by id or customField.", key="by")
     return room if room is not None and matches(access.visible_rooms(context.caller), room) else None
 
 
@@ -63,8 +63,10 @@ async def list_rooms(
     first: int = 50,
     after: str | None = None,
 ) -> Page[Room]:
-    """Rooms that match and that the caller may see, in the order they were started unless told otherwise:
-    (STARTED_AT or PRIORITY, descending)."""
+    """A page of the rooms that match `where` and that the caller may see.
+
+    `order_by` is a pair of STARTED_AT or PRIORITY and `descending`.
+    """
     expression = await bind(context.reader, FieldTarget.ROOM, where)
     field, descending = order_by or ("STARTED_AT", False)
     order = rooms.BY_PRIORITY if field == "PRIORITY" else rooms.BY_CREATION
@@ -86,8 +88,7 @@ async def list_rooms_by_agent(
     first: int = 50,
     after: str | None = None,
 ) -> dict[str, Page[Room]]:
-    """A page of the rooms that each of these agents serves, that match and that the caller may see, by agent, in one
-    round trip."""
+    """For each agent, a page of the rooms that it serves and that the caller may see, in one round trip."""
     expression = await bind(context.reader, FieldTarget.ROOM, where)
     visible = And((expression, access.visible_rooms(context.caller)))
     size = validation.page_size(first)
@@ -95,12 +96,12 @@ async def list_rooms_by_agent(
 
 
 def agent_after_change(context: Context, room: Room) -> User | None:
-    """Who serves a room that this process has just changed, as that change or a later one left the agent."""
+    """The agent that serves a room, as this process cached it after its last change."""
     return None if room.served_by_id is None else context.services.agent_cache.agent(room.served_by_id)
 
 
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Room]:
-    """Rooms by id, for fields of things that the caller was allowed to read."""
+    """Rooms by id, for fields of objects that the caller may read. Checks no scope."""
     return await rooms.get_many(context.reader, ids)
 
 
@@ -119,7 +120,7 @@ async def start_room(
     tags: Sequence[str] | None = None,
     custom_fields: Sequence[FieldAssignment] | None = None,
 ) -> Room:
-    """Start a conversation and route it: RoomStarted, then AgentAssigned at once, or RoomQueued."""
+    """Start a room and route it. Records RoomStarted, and AgentAssigned or RoomQueued."""
     tx = change.tx
     visitor = await find_by_token(tx, visitor_token)
     if visitor is None:
@@ -133,7 +134,7 @@ async def start_room(
         revision=0,
         visitor_id=visitor.id,
         department_id=department_id,
-        source=validation.name(source, "source", longest=64),
+        source=validation.name(source, "source", max_characters=64),
         subject=validation.optional_text(subject, "subject"),
         priority=validation.number(priority, "priority", minimum=-validation.MAX_INT, maximum=validation.MAX_INT),
         tags=validation.tags(tags, "tags"),
@@ -157,7 +158,7 @@ async def close_room(
     custom_fields: Sequence[FieldAssignment] | None = None,
     if_revision: int | None = None,
 ) -> Room:
-    """End the conversation, with its last tags and custom fields, which RoomClosed shows."""
+    """Close a room, with tags to add and custom fields to set."""
     transition = await room_preconditions.require_open_room(change, room_id, if_revision)
     room = transition.room
     fields = await assign(change.tx, FieldTarget.ROOM, room.custom_fields, custom_fields)
@@ -166,18 +167,18 @@ async def close_room(
         await room_preconditions.release_agent(change, transition, AssignmentCause.CLOSED)
     transition.close(
         comment=validation.optional_text(comment, "comment"),
-        tags=validation.tags([*room.tags, *(tags or ())], "tags", held=room.tags),
+        tags=validation.tags([*room.tags, *(tags or ())], "tags", current=room.tags),
         custom_fields=fields,
     )
     return await room_preconditions.store(change, transition)
 
 
-# ---------------------------------------------------------------- who serves it
+# ---------------------------------------------------------------- assignment
 
 
 @mutation("rooms:assign", lock=("room", "room_id"))
 async def assign_agent(change: MutationContext, *, room_id: str, agent_id: str, if_revision: int | None = None) -> Room:
-    """Give a waiting room to a routable agent of any department."""
+    """Assign a waiting room to a routable agent of any department."""
     transition = await room_preconditions.require_waiting_room(change, room_id, if_revision)
     agent = await room_preconditions.require_routable_agent(change, agent_id, key="agentId")
     transition.assign(await store_room_added(change.tx, agent), AssignmentCause.ASSIGNED)
@@ -186,9 +187,9 @@ async def assign_agent(change: MutationContext, *, room_id: str, agent_id: str, 
 
 @mutation(lock=("room", "room_id"))
 async def take_room(change: MutationContext, *, room_id: str, if_revision: int | None = None) -> Room:
-    """Give a waiting room to the signed-in user, who has to be a routable agent."""
+    """Assign a waiting room to the signed-in user, which must be a routable agent."""
     user = access.require_user(change.caller)
-    if user.agent is None:  # who would learn nothing from there being no such room, since it sees none
+    if user.agent is None:  # a user that is not an agent sees no room, so NotFound would not explain the refusal
         raise NotAnAgent(f"The user {quoted(user.username)} is not an agent, and only agents take rooms.")
     transition = await room_preconditions.require_waiting_room(change, room_id, if_revision)
     agent = await room_preconditions.require_routable_agent(change, user.id, key="agentId")
@@ -200,11 +201,11 @@ async def take_room(change: MutationContext, *, room_id: str, if_revision: int |
 async def unassign_agent(
     change: MutationContext, *, room_id: str, comment: str | None = None, if_revision: int | None = None
 ) -> Room:
-    """Put a room back into the queue. Routing offers it to other agents alone until another one has served it."""
+    """Return a room to the queue. Routing does not assign it to the same agent before another agent has served it."""
     comment = validation.optional_text(comment, "comment")
     transition = await room_preconditions.require_open_room(change, room_id, if_revision)
     if transition.room.status not in SERVED_STATUSES:
-        raise RoomNotAssigned("Nobody serves the room, so nobody can be unassigned.")
+        raise RoomNotAssigned("The room has no agent that could be unassigned.")
     released = await room_preconditions.release_agent(change, transition, AssignmentCause.UNASSIGNED, comment=comment)
     transition.skip_agent(released)
     if not await route(change, transition):
@@ -222,7 +223,7 @@ async def transfer_room(
     comment: str | None = None,
     if_revision: int | None = None,
 ) -> Room:
-    """Pass a room on, to a routable agent or to a department that routes it by its own rule."""
+    """Transfer a room to a routable agent, or to a department, which routes it by its own method."""
     comment = validation.optional_text(comment, "comment")
     transition = await room_preconditions.require_open_room(change, room_id, if_revision)
     if to_agent_id is not None:
@@ -256,7 +257,7 @@ async def _transfer_to_department(
     current = transition.now.served_by
     if current is not None:
         current = await room_preconditions.release_agent(change, transition, AssignmentCause.TRANSFERRED)
-    # However long it has waited elsewhere, what is awaited here begins now.
+    # The external timeout of the new department starts now.
     until = external_until(department, change.tx.now)
     transition.transfer(from_agent=current, to_department=department, external_until=until, comment=comment)
     if not await route(change, transition):
@@ -270,13 +271,13 @@ async def _transfer_to_department(
 async def hold_room(
     change: MutationContext, *, room_id: str, comment: str | None = None, if_revision: int | None = None
 ) -> Room:
-    """Let a room rest with its agent, without counting against the agent's limit."""
+    """Put an ASSIGNED room on hold. It stays with its agent and does not count toward the agent's maxRooms."""
     comment = validation.optional_text(comment, "comment")
     transition = await room_preconditions.require_open_room(change, room_id, if_revision)
     if transition.room.status is RoomStatus.ON_HOLD:
         raise RoomOnHold("The room is on hold already.")
     if transition.room.status is not RoomStatus.ASSIGNED:
-        raise RoomNotAssigned("Only a room that somebody serves can be held.")
+        raise RoomNotAssigned("The room has no agent; only an ASSIGNED room can be put on hold.")
     agent = await room_preconditions.lock_serving_agent(change, transition)
     transition.hold(await store_room_removed(change.tx, agent, status=RoomStatus.ASSIGNED), comment=comment)
     return await room_preconditions.store(change, transition)
@@ -284,7 +285,7 @@ async def hold_room(
 
 @mutation("rooms:write", lock=("room", "room_id"))
 async def resume_room(change: MutationContext, *, room_id: str, if_revision: int | None = None) -> Room:
-    """Let the agent of a room on hold go on serving it, if its user is active and its limit allows."""
+    """Resume a room on hold. Raises AgentNotRoutable if its agent is deactivated or serves maxRooms rooms."""
     transition = await room_preconditions.require_open_room(change, room_id, if_revision)
     if transition.room.status is not RoomStatus.ON_HOLD:
         raise RoomNotOnHold("The room is not on hold.")
@@ -306,7 +307,7 @@ async def update_room(
     increment: Sequence[FieldIncrement] | UnsetType | None = UNSET,
     if_revision: int | None = None,
 ) -> Room:
-    """Change what is given; custom fields merge key by key. What stays the same makes no event."""
+    """Change the given attributes. Custom fields merge key by key. Without a change, no fact is recorded."""
     transition = await room_preconditions.require_open_room(change, room_id, if_revision)
     changes: dict[str, object] = {}
     if subject is not UNSET:
@@ -316,7 +317,7 @@ async def update_room(
             priority or 0, "priority", minimum=-validation.MAX_INT, maximum=validation.MAX_INT
         )
     if tags is not UNSET:
-        changes["tags"] = validation.tags(tags, "tags", held=transition.room.tags)
+        changes["tags"] = validation.tags(tags, "tags", current=transition.room.tags)
     if custom_fields or increment:
         changes["custom_fields"] = await assign(
             change.tx,

@@ -1,4 +1,4 @@
-"""Sessions: users sign in with a password and get a token for some hours."""
+"""Sessions: login with a password, which creates a token that expires, and logout."""
 
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,7 +21,7 @@ SESSION_HOURS = 12
 
 
 class Session(Record, frozen=True, kw_only=False):
-    """A token that nobody can read again, and until when it is whose."""
+    """The answer of login. Only the token's hash is stored."""
 
     token: str
     expires_at: datetime
@@ -29,32 +29,34 @@ class Session(Record, frozen=True, kw_only=False):
 
 
 async def login(context: Context, *, username: str, password: str) -> Session:
-    """Sign in. Says only that username or password are wrong, and takes as long whichever it is."""
+    """Log in. The error and the time do not show whether the username or the password is wrong."""
     with context.services.login_throttle.attempt(username, context.address) as lane:
-        user, kept = await with_retries(context.storage.database, partial(_find, context.reader, username))
-        right = await passwords.verify(context.services.hashing, lane, kept, password)
-        if user is None or kept is None or not right or not user.active:
-            raise _wrong()
-    return await _begin(context, user_id=user.id, password_hash=kept)
+        user, password_hash = await with_retries(
+            context.storage.database, partial(_find_user, context.reader, username)
+        )
+        matches = await passwords.verify(context.services.hashing, lane, password_hash, password)
+        if user is None or password_hash is None or not matches or not user.active:
+            raise _wrong_credentials()
+    return await _begin(context, user_id=user.id, password_hash=password_hash)
 
 
-async def _find(reader: Reader, username: str) -> tuple[User | None, str | None]:
-    """The user with that username, and the hash of its password."""
+async def _find_user(reader: Reader, username: str) -> tuple[User | None, str | None]:
+    """The user with this username, and the hash of its password."""
     user = await find_by_username(reader, username)
     return user, None if user is None else await passwords.find(reader, user.id)
 
 
-def _wrong() -> Unauthenticated:
+def _wrong_credentials() -> Unauthenticated:
     return Unauthenticated("Username or password is wrong.")
 
 
 @mutation(lock=("sign-in", "user_id"), idempotent=False, anonymous=True)
 async def _begin(change: MutationContext, *, user_id: str, password_hash: str) -> Session:
-    """Begin a session of a user whose password was right, if that is still so."""
+    """Create a session, if the user is still active and has the password that was verified."""
     tx = change.tx
     user = await users.get(tx, user_id)
     if not user.active or await passwords.find(tx, user_id) != password_hash:
-        raise _wrong()
+        raise _wrong_credentials()
     await passwords.require_unchanged(tx, user_id, password_hash)
     token = new_token(SESSION)
     expires_at = tx.now + timedelta(hours=SESSION_HOURS)
@@ -73,19 +75,19 @@ async def _begin(change: MutationContext, *, user_id: str, password_hash: str) -
 
 @mutation()
 async def logout(change: MutationContext) -> bool:
-    """End the session whose token was sent, and with the last session the presence that the user set itself."""
+    """End the caller's session. If it is the user's last, a presence that the user set becomes OFFLINE."""
     tx = change.tx
     user_id = access.require_user(change.caller).id
     token_id = change.caller.token_id
-    assert token_id is not None, "a signed-in caller came with a token"
+    assert token_id is not None, "a signed-in caller has a token"
     await tx.lock("user", user_id)
     before = await users.get(tx, user_id)
-    left = [one for one in await tokens.list_by_holder(tx, user_id) if one.id != token_id]
+    remaining = [session for session in await tokens.list_by_holder(tx, user_id) if session.id != token_id]
     await tokens.delete(tx, user_id, digests=[token_id])
-    after = presence.with_sessions(before, left, tx.now)
+    after = presence.with_sessions(before, remaining, tx.now)
     if after.presence is not before.presence:
         after = msgspec.structs.replace(after, updated_at=tx.now)
-    # The user is written even if it stays the same: a setPresence of this session at the same time then has to start
+    # The user is written even if it does not change. A concurrent setPresence of this session then conflicts, runs
     # again, and finds that the session has ended.
     await users.update(tx, before, after, *presence.facts_between(before, after))
     return True

@@ -1,4 +1,4 @@
-"""Users: created and changed by programs, found by whatever names them, made active and inactive."""
+"""Users: operations that find, list, create, change and deactivate them, and that set their presence."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -34,7 +34,7 @@ async def find_user(
     email: str | None = None,
     custom_field: FieldRef | None = None,
 ) -> User | None:
-    """The user that the one given argument names. Raises Invalid when several users share the email."""
+    """Find a user by one of the arguments. Raises Invalid if several users have the email."""
     reader = context.reader
     if id is not None:
         return await users.find(reader, id)
@@ -43,16 +43,18 @@ async def find_user(
     if email is not None:
         found = await users.list_by_email(reader, names.forms(email))
         if len(found) > 1:
-            raise Invalid("Several users share this email; name the user otherwise.", key="email")
+            raise Invalid(
+                "Several users have this email; identify the user by id, username or customField.", key="email"
+            )
         return found[0] if found else None
     if custom_field is not None:
         definition, value = await resolve(reader, FieldTarget.USER, custom_field)
         return await users.find_by_field(reader, definition, value)
-    raise Invalid("Name the user by id, username, email or customField.", key="by")
+    raise Invalid("Identify the user by id, username, email or customField.", key="by")
 
 
 async def find_by_username(reader: Reader, username: str) -> User | None:
-    """The user with that username, in whatever form of Unicode it is given."""
+    """Find a user by username, in every Unicode normalization form of it."""
     for form in names.forms(username):
         if (user := await users.find_by_username(reader, form)) is not None:
             return user
@@ -68,7 +70,7 @@ async def list_users(
     first: int = 50,
     after: str | None = None,
 ) -> Page[User]:
-    """Users that match, in the order of their creation unless told otherwise: (CREATED_AT or USERNAME, descending)."""
+    """A page of the users that match `where`. `order_by` is a pair of CREATED_AT or USERNAME and `descending`."""
     expression = await bind(context.reader, FieldTarget.USER, where)
     field, descending = order_by or ("CREATED_AT", False)
     order = users.BY_USERNAME if field == "USERNAME" else users.BY_CREATION
@@ -82,7 +84,7 @@ async def list_users(
 
 
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, User]:
-    """Users by id, for fields of things that the caller was allowed to read."""
+    """Users by id, for fields of objects that the caller may read. Checks no scope."""
     return await users.get_many(context.reader, ids)
 
 
@@ -101,7 +103,7 @@ async def create_user(
     roles: Sequence[str] | None = None,
     custom_fields: Sequence[FieldAssignment] | None = None,
 ) -> User:
-    """Create a user. Giving roles needs roles:write too."""
+    """Create a user. `roles` needs the scope roles:write too."""
     user = await new_user(
         change, username=username, name=name, emails=emails, type=type, roles=roles, custom_fields=custom_fields
     )
@@ -121,13 +123,13 @@ async def new_user(
     roles: Sequence[str] | None,
     custom_fields: Sequence[FieldAssignment] | None,
 ) -> User:
-    """A user as it is to be created: checked, but not stored."""
+    """A new user with checked attributes. It is not stored."""
     tx = change.tx
     username = validation.username(username)
     return User(
         id=new_id(tx.now),
         username=username,
-        username_look=await _free_look(change, username),
+        username_look=await _available_look(change, username),
         name=validation.optional_name(name, "name"),
         emails=validation.emails(emails),
         type=type,
@@ -149,7 +151,7 @@ async def update_user(
     password: str | UnsetType | None = UNSET,
     custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
 ) -> User:
-    """Change what is given; custom fields merge key by key. A change of the password ends the user's sessions."""
+    """Change the given attributes. Custom fields merge key by key. A new password ends the user's sessions."""
     tx = change.tx
     before = await users.get(tx, user_id)
     after = await changed_user(change, before, username=username, name=name, emails=emails, custom_fields=custom_fields)
@@ -176,14 +178,14 @@ async def changed_user(
     emails: Sequence[str] | UnsetType | None = UNSET,
     custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
 ) -> User:
-    """What a user becomes: checked, but not stored."""
+    """`before` with the given changes, checked. It is not stored."""
     after = before
     if username is None:
-        raise Invalid("A user always has a username; leave the argument out to keep it.", key="username")
-    # What stays as it is is not checked: it may be older than the rule that it breaks.
+        raise Invalid("username cannot be null; leave it out to keep it as it is.", key="username")
+    # A value that does not change is not checked: it may be older than the rule that it breaks.
     if username is not UNSET and username != before.username:
         username = validation.username(username)
-        look = await _free_look(change, username, of=before)
+        look = await _available_look(change, username, user=before)
         after = msgspec.structs.replace(after, username=username, username_look=look)
     if name is not UNSET and name != before.name:
         after = msgspec.structs.replace(after, name=validation.optional_name(name, "name"))
@@ -195,31 +197,33 @@ async def changed_user(
     return after
 
 
-async def _free_look(change: MutationContext, username: str, *, of: User | None = None) -> str:
-    """The look of a username. Raises UsernameTaken when a user from before looks were stored has it.
+async def _available_look(change: MutationContext, username: str, *, user: User | None = None) -> str:
+    """The look of a new username of `user`. Raises UsernameTaken if another user without a stored look has it.
 
-    Those with a stored look are the business of the unique index.
+    The unique index refuses looks that are stored.
     """
     look = names.look(username)
     if not username.isascii():
         keys = {look, *(form.casefold() for form in names.forms(username))}
-        holders = await users.list_by_username_keys(change.tx, keys)
-        if any(of is None or holder.id != of.id for holder in holders):
+        others = await users.list_by_username_keys(change.tx, keys)
+        if any(user is None or other.id != user.id for other in others):
             raise UsernameTaken(username)
     return look
 
 
 @mutation("users:write", lock=("user", "user_id"))
 async def set_user_active(change: MutationContext, *, user_id: str, active: bool) -> User:
-    """Deactivate or reactivate. A deactivated user's sessions end, and the rooms it serves go back to the queue,
-    those beyond the first step in the background."""
+    """Deactivate or reactivate a user. Deactivation ends its sessions and returns its rooms to the queue.
+
+    The first batch of rooms is part of the mutation. A background task returns the rest.
+    """
     tx = change.tx
     before = await users.get(tx, user_id)
     access.require_no_escalation(change.caller, before.roles, what="Changing this user's activity")
     if before.active == active:
         return before
     after = msgspec.structs.replace(before, active=active, updated_at=tx.now)
-    # On reactivating too: somebody may have signed in just while the user was deactivated.
+    # Also on reactivation: a login that ran during the deactivation may have created a session.
     await tokens.delete(tx, user_id)
     after = presences.with_sessions(after, (), tx.now)
     facts: list[type[UserFact]] = [UserUpdated, *presences.facts_between(before, after)]
@@ -234,10 +238,10 @@ async def set_user_active(change: MutationContext, *, user_id: str, active: bool
 async def set_presence(
     change: MutationContext, *, user_id: str, presence: Presence, lease_seconds: int | None = None
 ) -> User:
-    """Say whether a user is there; signed-in users may say it of themselves.
+    """Set a user's presence. Signed-in users need no scope to set their own.
 
-    The presence ends after `lease_seconds` unless it is set again, and, where the user itself sets it, with the last of
-    its sessions. Nothing ends OFFLINE.
+    The presence becomes OFFLINE after `lease_seconds` unless it is set again. A presence that the user sets itself also
+    becomes OFFLINE when the user's last session ends.
     """
     tx = change.tx
     until = None
@@ -249,8 +253,8 @@ async def set_presence(
     if change.caller.user is not None and change.caller.user.id == user_id:
         sessions = await tokens.list_by_holder(tx, user_id)
         sessions_until = presences.last_session_end(sessions, tx.now)
-        own = [one for one in sessions if one.id == change.caller.token_id]
-        if presences.last_session_end(own, tx.now) is None:  # it ended since the request came in
+        own = [session for session in sessions if session.id == change.caller.token_id]
+        if presences.last_session_end(own, tx.now) is None:  # it ended after the request was authenticated
             raise Unauthenticated("The session has ended; log in again.")
     after = msgspec.structs.replace(before, presence=presence, presence_until=until, sessions_until=sessions_until)
     if presence is Presence.OFFLINE:

@@ -1,4 +1,4 @@
-"""Checks of plain values on their way in: texts, names, addresses and numbers, each with a bound."""
+"""Checks of input values: texts, names, addresses and numbers, each with a bound."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ MAX_NAME_CHARACTERS = 128
 MAX_TEXT_CHARACTERS = 1_000
 MAX_MESSAGE_CHARACTERS = 20_000
 MAX_LIST_ITEMS = 100
-#: What GraphQL's Int holds.
+#: The largest value of GraphQL's Int.
 MAX_INT = 2**31 - 1
 MAX_PAGE_SIZE = 200
 
@@ -24,7 +24,7 @@ _WHITE_SPACE = re.compile(r"\s")
 
 
 def text(value: str, key: str, *, max_characters: int = MAX_TEXT_CHARACTERS) -> str:
-    """The text, if it has between 1 and `longest` characters, is not blank, and every character can be stored."""
+    """The text. Raises Invalid if it is blank, is longer than `max_characters`, or has a lone surrogate."""
     if not 1 <= len(value) <= max_characters:
         got = "is empty" if not value else f"has {len(value)}"
         raise Invalid(f"{key} must have 1 to {max_characters} characters; this one {got}.", key=key)
@@ -33,56 +33,56 @@ def text(value: str, key: str, *, max_characters: int = MAX_TEXT_CHARACTERS) -> 
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Invalid(f"{key} holds half of a surrogate pair, which is no character.", key=key) from None
+        raise Invalid(f"{key} contains half of a surrogate pair, which is not a character.", key=key) from None
     return value
 
 
 def optional_text(value: str | None, key: str, *, max_characters: int = MAX_TEXT_CHARACTERS) -> str | None:
-    """The text as `text` takes it, or None: that there is none is said by null, and not by an empty text."""
+    """The text as `text` checks it, or None. An empty text is refused."""
     return None if value is None else text(value, key, max_characters=max_characters)
 
 
-def name(value: str, key: str, *, longest: int = MAX_NAME_CHARACTERS) -> str:
-    """The text in the form in which names are stored. Raises Invalid for a character that names do not take."""
-    text(value, key, max_characters=longest)
+def name(value: str, key: str, *, max_characters: int = MAX_NAME_CHARACTERS) -> str:
+    """The text in NFC. Raises Invalid for a character that names do not allow."""
+    text(value, key, max_characters=max_characters)
     names.check(value, key)
     return names.normalised(value)
 
 
-def optional_name(value: str | None, key: str, *, longest: int = MAX_NAME_CHARACTERS) -> str | None:
-    """The name as `name` takes it, or None for null."""
-    return None if value is None else name(value, key, longest=longest)
+def optional_name(value: str | None, key: str, *, max_characters: int = MAX_NAME_CHARACTERS) -> str | None:
+    """The name as `name` checks it, or None."""
+    return None if value is None else name(value, key, max_characters=max_characters)
 
 
 def not_null(value: T | UnsetType | None, key: str) -> T:
-    """The value of something that always has one. Raises Invalid for null."""
+    """The value. Raises Invalid for null and for UNSET."""
     if value is None or value is UNSET:
         raise Invalid(f"{key} cannot be null; leave it out to keep it as it is.", key=key)
     return value
 
 
 def username(value: str, key: str = "username") -> str:
-    """1 to 64 characters without white space."""
-    # Control characters first: the message about them names the one that is meant.
-    value = name(value, key, longest=64)
+    """A name of 1 to 64 characters without white space."""
+    # Control characters are checked first, because that message names the character.
+    value = name(value, key, max_characters=64)
     if _WHITE_SPACE.search(value):
         raise Invalid(f"{key} must not contain white space: {quoted(value)}.", key=key)
     return value
 
 
 def emails(values: Sequence[str] | None, key: str = "emails") -> tuple[str, ...]:
-    """Up to ten addresses, each given once."""
+    """Up to ten distinct addresses."""
     values = values or ()
     if len(values) > 10:
         raise Invalid(f"{key} takes up to 10 addresses; these are {len(values)}.", key=key)
     checked = tuple(email(value, key) for value in values)
     if len({value.casefold() for value in checked}) < len(checked):
-        raise Invalid(f"{key} names an address twice.", key=key)
+        raise Invalid(f"{key} contains an address twice.", key=key)
     return checked
 
 
 def email(value: str, key: str = "email") -> str:
-    value = name(value, key, longest=254)
+    value = name(value, key, max_characters=254)
     if not _EMAIL.fullmatch(value):
         raise Invalid(f"{key} must look like name@example.org; {quoted(value)} does not.", key=key)
     return value
@@ -99,13 +99,13 @@ def page_size(first: int) -> int:
 
 
 def texts(values: Sequence[str] | None, key: str, *, max_characters: int = MAX_NAME_CHARACTERS) -> tuple[str, ...]:
-    """The texts without repetition, in the order given; up to MAX_LIST_ITEMS of them."""
+    """The texts without duplicates, in order. Raises Invalid for more than MAX_LIST_ITEMS."""
     values = values or ()
     if len(values) > MAX_LIST_ITEMS:
         raise Invalid(f"{key} takes up to {MAX_LIST_ITEMS} values; these are {len(values)}.", key=key)
     return tuple(dict.fromkeys(text(value, key, max_characters=max_characters) for value in values))
 
 
-def tags(values: Sequence[str] | None, key: str, *, held: Sequence[str] = ()) -> tuple[str, ...]:
-    """The names without repetition, in the order given; those that are `held` already are taken as they are."""
-    return tuple(dict.fromkeys(one if one in held else name(one, key) for one in texts(values, key)))
+def tags(values: Sequence[str] | None, key: str, *, current: Sequence[str] = ()) -> tuple[str, ...]:
+    """The tags without duplicates, in order. Those in `current` are not checked again."""
+    return tuple(dict.fromkeys(tag if tag in current else name(tag, key) for tag in texts(values, key)))

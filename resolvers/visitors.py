@@ -1,4 +1,4 @@
-"""Visitors: saved by token, found by whatever names them."""
+"""Visitors: operations that find, list and save them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -28,7 +28,7 @@ async def find_visitor(
     email: str | None = None,
     custom_field: FieldRef | None = None,
 ) -> Visitor | None:
-    """The visitor that the one given argument names. Raises Invalid when several share the email."""
+    """Find a visitor by one of the arguments. Raises Invalid if several visitors have the email."""
     reader = context.reader
     if id is not None:
         return await visitors.find(reader, id)
@@ -37,16 +37,18 @@ async def find_visitor(
     if email is not None:
         found = await visitors.list_by_email(reader, names.forms(email))
         if len(found) > 1:
-            raise Invalid("Several visitors share this email; name the visitor otherwise.", key="email")
+            raise Invalid(
+                "Several visitors have this email; identify the visitor by id, token or customField.", key="email"
+            )
         return found[0] if found else None
     if custom_field is not None:
         definition, value = await resolve(reader, FieldTarget.VISITOR, custom_field)
         return await visitors.find_by_field(reader, definition, value)
-    raise Invalid("Name the visitor by id, token, email or customField.", key="by")
+    raise Invalid("Identify the visitor by id, token, email or customField.", key="by")
 
 
 async def find_by_token(reader: Reader, token: str) -> Visitor | None:
-    """The visitor with that token, in whatever form of Unicode it is given."""
+    """Find a visitor by token, in every Unicode normalization form of it."""
     for form in names.forms(token):
         if (visitor := await visitors.find_by_token(reader, form)) is not None:
             return visitor
@@ -57,13 +59,13 @@ async def find_by_token(reader: Reader, token: str) -> Visitor | None:
 async def list_visitors(
     context: Context, *, where: Expression | None = None, first: int = 50, after: str | None = None
 ) -> Page[Visitor]:
-    """Visitors that match, in the order of their creation."""
+    """A page of the visitors that match `where`, in the order of their creation."""
     expression = await bind(context.reader, FieldTarget.VISITOR, where)
     return await visitors.read_page(context.reader, expression, first=validation.page_size(first), after=after)
 
 
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Visitor]:
-    """Visitors by id, for fields of things that the caller was allowed to read."""
+    """Visitors by id, for fields of objects that the caller may read. Checks no scope."""
     return await visitors.get_many(context.reader, ids)
 
 
@@ -77,18 +79,18 @@ async def save_visitor(
     phone: str | UnsetType | None = UNSET,
     custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
 ) -> Visitor:
-    """Create the visitor with that token, or change what is given of it; custom fields merge key by key."""
+    """Create the visitor with this token, or change its given attributes. Custom fields merge key by key."""
     tx = change.tx
     validation.text(token, "token", max_characters=validation.MAX_NAME_CHARACTERS)
     before = await find_by_token(tx, token)
-    # What stays as it is is not checked: it may be older than the rule that it breaks.
+    # A value that does not change is not checked: it may be older than the rule that it breaks.
     after = before or Visitor(id=new_id(tx.now), token=validation.name(token, "token"), created_at=tx.now)
     if name is not UNSET and name != after.name:
         after = msgspec.structs.replace(after, name=validation.optional_name(name, "name"))
     if email is not UNSET and email != after.email:
         after = msgspec.structs.replace(after, email=None if email is None else validation.email(email))
     if phone is not UNSET and phone != after.phone:
-        after = msgspec.structs.replace(after, phone=validation.optional_name(phone, "phone", longest=64))
+        after = msgspec.structs.replace(after, phone=validation.optional_name(phone, "phone", max_characters=64))
     fields = await assign(tx, FieldTarget.VISITOR, after.custom_fields, custom_fields or (), creating=before is None)
     after = msgspec.structs.replace(after, custom_fields=fields)
     if before is None:

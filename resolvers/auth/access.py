@@ -150,7 +150,7 @@ def require_user(caller: Caller) -> User:
     """The signed-in user. Raises Forbidden for an app."""
     _ = caller.identified
     if caller.user is None:
-        raise Forbidden("This is for signed-in users; an app's token does not sign anybody in.")
+        raise Forbidden("Only a signed-in user can do this; this token belongs to an app.")
     return caller.user
 
 
@@ -165,7 +165,7 @@ def scopes_of(role_names: Iterable[str]) -> frozenset[str]:
 def require_known(scopes: Iterable[str], *, key: str) -> None:
     for scope in scopes:
         if scope not in SCOPES:
-            raise Invalid(f"There is no scope {quoted(scope)}; there are {', '.join(sorted(SCOPES))}.", key=key)
+            raise Invalid(f"Unknown scope {quoted(scope)}; the scopes are {', '.join(sorted(SCOPES))}.", key=key)
 
 
 def require_no_escalation(caller: Caller, role_names: Iterable[str], *, what: str, strictly: bool = False) -> None:
@@ -178,9 +178,7 @@ def require_no_escalation(caller: Caller, role_names: Iterable[str], *, what: st
     given = _SERVING if caller.has_scope("agents:write") and not strictly else frozenset[str]()
     beyond = sorted(scopes_of(role_names) - caller.scopes - given)
     if beyond:
-        raise Forbidden(
-            f"{what} would reach beyond what this token may do itself: {', '.join(beyond)}.", scope=beyond[0]
-        )
+        raise Forbidden(f"{what} needs scopes that this token does not have: {', '.join(beyond)}.", scope=beyond[0])
 
 
 # ---------------------------------------------------------------- which rooms and departments
@@ -210,7 +208,9 @@ def require_manages(caller: Caller, department_ids: Iterable[str]) -> None:
     if caller.user is None or caller.has_scope(ADMIN):
         return
     if not set(department_ids) <= set(_department_ids(caller.user)):
-        raise Forbidden("This is for those who manage the department: you decide about your own departments only.")
+        raise Forbidden(
+            "This changes a department to which you do not belong; you can change only your own departments."
+        )
 
 
 def effective_permissions(caller: Caller) -> tuple[frozenset[str], Expression]:

@@ -66,7 +66,7 @@ class HashQueue:
         if len(waiting) > self._bound:
             refused = waiting.pop() if lane is Lane.CALLER else waiting.popleft()
             if not refused.done():
-                message = "Too many passwords wait to be checked; try again."
+                message = "Too many passwords are waiting to be checked; try again in 1 second."
                 refused.set_exception(RateLimited(message, retry_after_seconds=1))
         try:
             await place

@@ -64,7 +64,9 @@ class ConsumerLease:
         """Return while it certainly is held; wait while nobody can say. Raises ConsumerBusy when it is lost."""
         while self._lost or clock() >= self._until:
             if self._lost:
-                raise ConsumerBusy("Another connection has taken this consumer over, or it was removed.")
+                raise ConsumerBusy(
+                    "This connection lost the consumer: another connection reads it now, or it was removed."
+                )
             await self._changed.wait()
 
     async def wait_until_lost(self) -> None:

@@ -217,7 +217,7 @@ async def test_a_manager_decides_about_its_own_departments_only(world: World) ->
     await agents.set_agent_status(context, agent_id=bert.id, status=AgentStatus.NOT_AVAILABLE)
     await agents.update_agent(context, agent_id=bert.id, max_rooms=3)
 
-    message = "This is for those who manage the department: you decide about your own departments only."
+    message = "This changes a department to which you do not belong; you can change only your own departments."
     async with refused(world, Forbidden, message):
         await agents.update_agent(context, agent_id=anna.id, department_ids=[])
     async with refused(world, Forbidden, message):
@@ -232,7 +232,7 @@ async def test_nobody_changes_an_agent_that_may_do_more(world: World) -> None:
     root = await world.agent("root", roles=["admin"])
     context = scoped(world, "agents:write")
 
-    message = "Changing this agent would reach beyond what this token may do itself: admin."
+    message = "Changing this agent needs scopes that this token does not have: admin."
     async with refused(world, Forbidden, message, scope="admin"):
         await agents.set_agent_status(context, agent_id=root.id, status=AgentStatus.NOT_AVAILABLE)
     async with refused(world, Forbidden, message, scope="admin"):
@@ -244,7 +244,7 @@ async def test_nobody_changes_an_agent_that_may_do_more(world: World) -> None:
 async def test_nobody_makes_an_agent_of_somebody_who_may_do_more(world: World) -> None:
     admin = await user(world, roles=["admin"])
 
-    message = "Making this user an agent would reach beyond what this token may do itself: admin."
+    message = "Making this user an agent needs scopes that this token does not have: admin."
     async with refused(world, Forbidden, message, scope="admin"):
         await agents.add_agent(scoped(world, "agents:write"), user_id=admin.id)
 

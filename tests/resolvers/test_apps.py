@@ -41,8 +41,8 @@ async def test_the_token_itself_is_not_kept(world: World) -> None:
     [
         ("", ["users:read"], "name must have 1 to 128 characters; this one is empty.", "name"),
         ("x" * 129, ["users:read"], "name must have 1 to 128 characters; this one has 129.", "name"),
-        ("Crm", ["users:fly"], f'There is no scope "users:fly"; there are {SCOPES}.', "scopes"),
-        ("Crm", [], "An app that may do nothing is of no use: name a scope.", "scopes"),
+        ("Crm", ["users:fly"], f'Unknown scope "users:fly"; the scopes are {SCOPES}.', "scopes"),
+        ("Crm", [], "scopes must name at least one scope.", "scopes"),
         ("Crm", [""], "scopes must have 1 to 64 characters; this one is empty.", "scopes"),
     ],
 )
@@ -62,7 +62,7 @@ async def test_an_app_grants_only_what_it_holds(world: World) -> None:
     message = "This token cannot grant the scope {}, which it does not have."
     async with refused(world, Forbidden, message.format("admin"), scope="admin"):
         await apps.create_app(context, name="Boss", scopes=["admin"])
-    message = "This app may do what this token may not: users:write."
+    message = "The app has scopes that this token does not have: users:write."
     async with refused(world, Forbidden, message, scope="users:write"):
         await apps.rotate_app_token(context, app_id=stronger.app.id)
     async with refused(world, Forbidden, message, scope="users:write"):
@@ -102,12 +102,12 @@ async def test_a_revoked_app_is_no_longer_let_in(world: World) -> None:
     assert again.active is False
     assert (await authenticate(world.services.storage, made.token)).actor is None
     assert kinds(await world.facts(head)) == ["APP_REVOKED"]
-    async with refused(world, Invalid, "The app was revoked; create another one.", key="appId"):
+    async with refused(world, Invalid, "The app is revoked and takes no new token; create another app.", key="appId"):
         await apps.rotate_app_token(world.context, app_id=made.app.id)
 
 
 async def test_the_way_back_in_stays(world: World) -> None:
-    message = "The admin app is the way back in and stays; give it a new token instead."
+    message = "The admin app cannot be revoked; call rotateAppToken to give it a new token."
     async with refused(world, Invalid, message, key="appId"):
         await apps.revoke_app(world.context, app_id="admin")
 

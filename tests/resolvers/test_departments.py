@@ -72,7 +72,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         {"fallback_routing": EXTERNAL},
-        "EXTERNAL cannot be its own fallback; take another method.",
+        "fallbackRouting cannot be EXTERNAL; choose another method.",
         "fallbackRouting",
     ),
 ]
@@ -154,7 +154,7 @@ async def test_all_of_them_or_none(world: World) -> None:
         await departments.set_department_agents(world.context, department_id=sales.id, add=[anna.id, plain.id])
     async with refused(world, NotFound, 'There is no user "x".', key="remove"):
         await departments.set_department_agents(world.context, department_id=sales.id, add=[anna.id], remove=["x"])
-    message = f'"{anna.id}" is both to be added and to be removed.'
+    message = f'"{anna.id}" is in both add and remove.'
     async with refused(world, Invalid, message, key="remove"):
         await departments.set_department_agents(world.context, department_id=sales.id, add=[anna.id], remove=[anna.id])
     async with refused(world, Invalid, "add takes up to 100 values; these are 101.", key="add"):
@@ -177,7 +177,7 @@ async def test_a_manager_manages_its_own_departments_only(world: World) -> None:
 
     await departments.update_department(boss, department_id=own.id, enabled=False)
 
-    message = "This is for those who manage the department: you decide about your own departments only."
+    message = "This changes a department to which you do not belong; you can change only your own departments."
     async with refused(world, Forbidden, message):
         await departments.update_department(boss, department_id=other.id, enabled=False)
     async with refused(world, Forbidden, message):

@@ -216,13 +216,13 @@ async def test_an_agent_that_is_as_it_should_be_makes_no_event(world: World) -> 
         (
             {"custom_fields": values(externalId="x-2")},
             Invalid,
-            'Custom field "externalId" names the agent, so it cannot be given another value.',
+            'Custom field "externalId" identifies the agent, so customFields cannot give it another value.',
             {"key": "externalId"},
         ),
         (
             {"custom_fields": values(externalId=None)},
             Invalid,
-            'Custom field "externalId" names the agent, so it cannot be given another value.',
+            'Custom field "externalId" identifies the agent, so customFields cannot give it another value.',
             {"key": "externalId"},
         ),
         ({"roles": ["pilot"]}, UnknownRole, 'There is no role "pilot"; create it first.', {"key": "pilot"}),

@@ -101,7 +101,7 @@ async def test_an_agent_speaks_for_itself(world: World) -> None:
     named = await messages.send_message(context, room_id=room.id, text="Ho", as_user_id=anna.id)
 
     assert plain.sender == named.sender == Actor(type=ActorType.USER, id=anna.id, name="anna")
-    async with refused(world, Forbidden, "Only an app may speak as somebody else."):
+    async with refused(world, Forbidden, "Only an app can send a message as another user or as a visitor."):
         await messages.send_message(context, room_id=room.id, text="Ha", as_visitor_token="v")
 
 
@@ -110,9 +110,11 @@ async def test_nobody_else_speaks_in_the_room(world: World) -> None:
     room = await world.assigned(anna)
     await world.visitor("w")
 
-    async with refused(world, Invalid, "This is not the agent who serves the room.", key="as.userId"):
+    async with refused(world, Invalid, "as.userId must be the id of the agent that serves the room.", key="as.userId"):
         await messages.send_message(world.context, room_id=room.id, text="Hi", as_user_id=bert.id)
-    async with refused(world, Invalid, "This is not the token of the room's visitor.", key="as.visitorToken"):
+    async with refused(
+        world, Invalid, "as.visitorToken must be the token of the room's visitor.", key="as.visitorToken"
+    ):
         await messages.send_message(world.context, room_id=room.id, text="Hi", as_visitor_token="w")
     async with refused(world, NotFound, f'There is no room "{room.id}".', key="roomId"):
         await messages.send_message(world.signed_in(bert), room_id=room.id, text="Hi")
@@ -124,7 +126,7 @@ async def test_nobody_else_speaks_in_the_room(world: World) -> None:
         ("", "text must have 1 to 20000 characters; this one is empty."),
         (" \n", "text must not be blank."),
         ("x" * 20_001, "text must have 1 to 20000 characters; this one has 20001."),
-        ("\ud83d", "text holds half of a surrogate pair, which is no character."),
+        ("\ud83d", "text contains half of a surrogate pair, which is not a character."),
     ],
 )
 async def test_a_message_says_something(world: World, text: str, message: str) -> None:
@@ -137,7 +139,7 @@ async def test_a_message_says_something(world: World, text: str, message: str) -
 async def test_nothing_is_said_in_a_room_that_is_closed_or_unknown(world: World) -> None:
     room = await world.closed()
 
-    async with refused(world, RoomClosed, "The room is closed; nothing can be said in it."):
+    async with refused(world, RoomClosed, "The room is closed and takes no messages; start another room."):
         await messages.send_message(world.context, room_id=room.id, text="Hi")
     async with refused(world, NotFound, 'There is no room "nowhere".', key="roomId"):
         await messages.send_message(world.context, room_id="nowhere", text="Hi")

@@ -52,7 +52,7 @@ async def test_a_name_is_given_once(world: World, name: str) -> None:
         ("", "name must have 1 to 64 characters; this one is empty."),
         ("   ", "name must not be blank."),
         ("x" * 65, "name must have 1 to 64 characters; this one has 65."),
-        ("\ud800", "name holds half of a surrogate pair, which is no character."),
+        ("\ud800", "name contains half of a surrogate pair, which is not a character."),
     ],
 )
 async def test_a_name_is_a_short_text(world: World, name: str, message: str) -> None:
@@ -130,11 +130,11 @@ async def test_nobody_gives_or_takes_more_than_they_hold(world: World) -> None:
     plain = await users.create_user(world.context, username="bert", type=UserType.USER)
     context = scoped(world, "roles:write")
 
-    message = "Changing this user's roles would reach beyond what this token may do itself: admin."
+    message = "Changing this user's roles needs scopes that this token does not have: admin."
     async with refused(world, Forbidden, message, scope="admin"):
         await roles.remove_roles(context, user_id=admin.id, roles=["admin"])
     async with refused(world, Forbidden, message, scope="admin"):
         await roles.add_roles(context, user_id=admin.id, roles=["bot"])
-    message = "Giving these roles would reach beyond what this token may do itself: admin."
+    message = "Giving these roles needs scopes that this token does not have: admin."
     async with refused(world, Forbidden, message, scope="admin"):
         await roles.add_roles(context, user_id=plain.id, roles=["admin"])

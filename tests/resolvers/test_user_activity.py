@@ -58,12 +58,12 @@ async def test_a_password_is_kept_as_a_hash_and_never_told(world: World) -> None
 async def test_nobody_changes_the_password_of_somebody_who_may_do_more(world: World) -> None:
     boss = await create(world, "boss", roles=["admin"])
 
-    message = "Changing this user's password would reach beyond what this token may do itself: admin."
+    message = "Changing this user's password needs scopes that this token does not have: admin."
     async with refused(world, Forbidden, message, scope="admin"):
         await users.update_user(scoped(world, "users:write"), user_id=boss.id, password="mine from now on")
     async with refused(world, Forbidden, message, scope="admin"):
         await users.update_user(scoped(world, "users:write"), user_id=boss.id, password=None)
-    message = "Changing this user's activity would reach beyond what this token may do itself: admin."
+    message = "Changing this user's activity needs scopes that this token does not have: admin."
     async with refused(world, Forbidden, message, scope="admin"):
         await users.set_user_active(scoped(world, "users:write"), user_id=boss.id, active=False)
 

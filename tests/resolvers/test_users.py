@@ -76,19 +76,19 @@ async def test_a_user_needs_nothing_but_a_username(world: World) -> None:
         ),
         (
             {"username": "a\ud800"},
-            "username holds half of a surrogate pair, which is no character.",
+            "username contains half of a surrogate pair, which is not a character.",
             "username",
         ),
         ({"name": "x" * 129}, "name must have 1 to 128 characters; this one has 129.", "name"),
         ({"name": ""}, "name must have 1 to 128 characters; this one is empty.", "name"),
-        ({"name": "\udfff"}, "name holds half of a surrogate pair, which is no character.", "name"),
+        ({"name": "\udfff"}, "name contains half of a surrogate pair, which is not a character.", "name"),
         (
             {"emails": ["anna"]},
             'emails must look like name@example.org; "anna" does not.',
             "emails",
         ),
         ({"emails": [""]}, "emails must have 1 to 254 characters; this one is empty.", "emails"),
-        ({"emails": ["a@b", "A@B"]}, "emails names an address twice.", "emails"),
+        ({"emails": ["a@b", "A@B"]}, "emails contains an address twice.", "emails"),
         ({"emails": [f"{n}@b" for n in range(11)]}, "emails takes up to 10 addresses; these are 11.", "emails"),
         ({"password": "1234567"}, "password must have 8 to 256 characters.", "password"),
         ({"password": "x" * 257}, "password must have 8 to 256 characters.", "password"),
@@ -157,7 +157,7 @@ async def test_giving_roles_needs_its_own_scope(world: World) -> None:
 
 
 async def test_nobody_creates_somebody_who_may_do_more(world: World) -> None:
-    message = "Giving these roles would reach beyond what this token may do itself: admin."
+    message = "Giving these roles needs scopes that this token does not have: admin."
     async with refused(world, Forbidden, message, scope="admin"):
         await users.create_user(
             scoped(world, "users:write", "roles:write"), username="anna", type=UserType.USER, roles=["admin"]
@@ -228,7 +228,7 @@ async def test_a_freed_username_can_be_taken(world: World) -> None:
         (
             {"username": None},
             Invalid,
-            "A user always has a username; leave the argument out to keep it.",
+            "username cannot be null; leave it out to keep it as it is.",
             {"key": "username"},
         ),
         (
@@ -309,7 +309,7 @@ async def test_an_email_that_several_share_names_nobody(world: World) -> None:
     await create(world, "anna", emails=["desk@example.org"])
     await create(world, "bert", emails=["Desk@example.org"])
 
-    message = "Several users share this email; name the user otherwise."
+    message = "Several users have this email; identify the user by id, username or customField."
     async with refused(world, Invalid, message, key="email"):
         await users.find_user(world.context, email="desk@example.org")
 

@@ -83,7 +83,12 @@ async def test_an_email_that_several_share_names_nobody(world: World) -> None:
     await visitors.save_visitor(world.context, token="t-1", email="desk@example.org")
     await visitors.save_visitor(world.context, token="t-2", email="desk@example.org")
 
-    async with refused(world, Invalid, "Several visitors share this email; name the visitor otherwise.", key="email"):
+    async with refused(
+        world,
+        Invalid,
+        "Several visitors have this email; identify the visitor by id, token or customField.",
+        key="email",
+    ):
         await visitors.find_visitor(world.context, email="desk@example.org")
 
 
@@ -171,7 +176,7 @@ async def test_a_refused_save_changes_nothing(
         ("", "token must have 1 to 128 characters; this one is empty."),
         (" ", "token must not be blank."),
         ("x" * 129, "token must have 1 to 128 characters; this one has 129."),
-        ("\udc00", "token holds half of a surrogate pair, which is no character."),
+        ("\udc00", "token contains half of a surrogate pair, which is not a character."),
     ],
 )
 async def test_a_token_is_a_short_text(world: World, token: str, message: str) -> None:

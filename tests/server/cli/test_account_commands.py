@@ -114,7 +114,7 @@ def admin(services: Services) -> Context:
 
 @pytest.mark.parametrize(
     ("scopes", "refusal"),
-    [("rooms:own", 'There is no scope "rooms:own"; '), (",", "An app that may do nothing is of no use: name a scope.")],
+    [("rooms:own", 'Unknown scope "rooms:own"; '), (",", "scopes must name at least one scope.")],
 )
 async def test_an_app_with_wrong_scopes_is_refused(
     command: Command, services: Services, scopes: str, refusal: str
