@@ -1,4 +1,4 @@
-"""Making agents of users, and changing how they work."""
+"""Mutations that make users agents and change agents."""
 
 import strawberry
 
@@ -16,136 +16,138 @@ from storage import records
 
 @api_input
 class AddAgentInput(MutationInput):
-    """A user to make an agent of, and how it will work."""
+    """Input of `addAgent`."""
 
     user_id: strawberry.ID
-    """The user; `NOT_FOUND` when there is none."""
+    """The id of the user. `NOT_FOUND` if there is no such user."""
     status: records.AgentStatus = records.AgentStatus.AVAILABLE
-    """Whether it takes new rooms at once."""
+    """Whether the agent takes new rooms."""
     accepts_routing: bool = True
-    """Whether routing offers it rooms. An agent with false gets rooms by `assignAgent`, `takeRoom` and `transferRoom`
-    alone."""
+    """Whether routing offers rooms to the agent. If false, the agent gets rooms only by `assignAgent`, `takeRoom` and
+    `transferRoom`."""
     max_rooms: int | None = None
-    """How many rooms it may have ASSIGNED at once, from 0 to 100,000; no limit when null."""
+    """The maximum number of rooms the agent may have ASSIGNED at once, 0 to 100,000. No limit if null."""
     department_ids: list[strawberry.ID] | None = None
-    """The departments it will work in, up to 100; `NOT_FOUND` when one does not exist."""
+    """The departments the agent works in, up to 100. `NOT_FOUND` if one does not exist."""
 
 
 @api_input
 class RemoveAgentInput(MutationInput):
-    """An agent that will be an agent no longer."""
+    """Input of `removeAgent`."""
 
     user_id: strawberry.ID
-    """The user; `NOT_FOUND` when there is none, `NOT_AN_AGENT` when it is none."""
+    """The id of the user. `NOT_FOUND` if there is no such user, `NOT_AN_AGENT` if the user is not an agent."""
 
 
 @api_input
 class SetAgentStatusInput(MutationInput):
-    """Whether an agent takes new rooms."""
+    """Input of `setAgentStatus`."""
 
     agent_id: strawberry.ID
-    """The agent; `NOT_FOUND` when there is no such user, `NOT_AN_AGENT` when the user is none."""
+    """The id of the agent. `NOT_FOUND` if there is no such user, `NOT_AN_AGENT` if the user is not an agent."""
     status: records.AgentStatus
     """The new status."""
 
 
 @api_input
 class UpdateAgentInput(MutationInput):
-    """How an agent will work. What is left out stays as it is."""
+    """Input of `updateAgent`. Fields that are left out keep their values."""
 
     agent_id: strawberry.ID
-    """The agent; `NOT_FOUND` when there is no such user, `NOT_AN_AGENT` when the user is none."""
+    """The id of the agent. `NOT_FOUND` if there is no such user, `NOT_AN_AGENT` if the user is not an agent."""
     accepts_routing: bool | None = strawberry.UNSET
-    """Whether routing offers it rooms; `INVALID_INPUT` for null. Rooms that the agent has stay with it."""
+    """Whether routing offers rooms to the agent; `INVALID_INPUT` for null. The agent keeps the rooms it has."""
     max_rooms: int | None = strawberry.UNSET
-    """How many rooms it may have ASSIGNED at once; null lifts the limit. Rooms beyond a lowered limit stay with it."""
+    """The maximum number of rooms the agent may have ASSIGNED at once; null removes the limit. If the agent has more
+    rooms than a new limit allows, it keeps them."""
     department_ids: list[strawberry.ID] | None = strawberry.UNSET
-    """The departments it works in instead of the present ones; null takes it out of all."""
+    """The departments the agent works in, replacing the current ones; null removes the agent from all departments."""
 
 
 @api_input
 class EnsureAgentInput(MutationInput):
-    """An agent that an outside system knows by an id of its own, and what is to be true of it."""
+    """Input of `ensureAgent`."""
 
     by: CustomFieldRef
-    """The unique custom field, and its value, that identify the user. A user that is created holds it."""
+    """The unique custom field and the value that identify the user. A user that is created gets this value."""
     username: str
-    """The username; `USERNAME_TAKEN` when another user than the one found has it."""
+    """The username. `USERNAME_TAKEN` if another user has it."""
     name: str | None = strawberry.UNSET
-    """The name to show to people."""
+    """The display name."""
     emails: list[str] | None = strawberry.UNSET
     """The email addresses."""
     type: records.UserType = records.UserType.USER
-    """What a user that is created will be; one that exists keeps its type."""
+    """The type of a user that is created. An existing user keeps its type."""
     roles: list[str] | None = None
-    """Roles to hold besides those held already, by name. Needs the scope `roles:write` too."""
+    """Names of roles to add to the user's roles. Also needs the scope `roles:write`."""
     custom_fields: list[CustomFieldInput] | None = None
-    """Values of further custom fields. They merge with what the user holds, key by key."""
+    """Values of further custom fields. They are merged with the user's values key by key."""
     status: records.AgentStatus | None = None
-    """Whether it takes new rooms; when null, a new agent is AVAILABLE and an existing one stays as it is."""
+    """Whether the agent takes new rooms. If null, a new agent is AVAILABLE and an existing agent keeps its status."""
     accepts_routing: bool | None = None
-    """Whether routing offers it rooms; when null, routing offers rooms to a new agent, and an existing one stays as it
-    is. False is what a program wants that assigns rooms itself."""
+    """Whether routing offers rooms to the agent. If null, it does for a new agent, and an existing agent keeps its
+    setting. A program that assigns rooms itself sets it to false."""
     max_rooms: int | None = strawberry.UNSET
-    """How many rooms it may have ASSIGNED at once; null lifts the limit, left out leaves it."""
+    """The maximum number of rooms the agent may have ASSIGNED at once; null removes the limit."""
     department_ids: list[strawberry.ID] | None = strawberry.UNSET
-    """The departments it works in; null takes it out of all, left out leaves it in those it is in."""
+    """The departments the agent works in, replacing the current ones; null removes the agent from all departments."""
 
 
 @api_type
 class AddAgentPayload(MutationPayload):
-    """The agent that a user now is."""
+    """Result of `addAgent`."""
 
     agent: Agent
-    """The agent as it is now."""
+    """The agent after the change."""
     added: bool
-    """Whether it became one by this. It is false when the user was an agent already; then nothing was changed."""
+    """Whether this mutation made the user an agent. If false, the user was an agent already, and nothing was
+    changed."""
 
 
 @api_type
 class RemoveAgentPayload(UserPayload):
-    """The user that is no longer an agent."""
+    """Result of `removeAgent`."""
 
 
 @api_type
 class SetAgentStatusPayload(MutationPayload):
-    """The agent with its status."""
+    """Result of `setAgentStatus`."""
 
     agent: Agent
-    """The agent as it is now."""
+    """The agent after the change."""
 
 
 @api_type
 class UpdateAgentPayload(MutationPayload):
-    """The agent with what was changed about it."""
+    """Result of `updateAgent`."""
 
     agent: Agent
-    """The agent as it is now."""
+    """The agent after the change."""
 
 
 @api_type
 class EnsureAgentPayload(MutationPayload):
-    """The agent that was found or made."""
+    """Result of `ensureAgent`."""
 
     agent: Agent
-    """The agent as it is now."""
+    """The agent after the change."""
     created: bool
-    """Whether its user was created by this. false when it existed, also when another call created it a moment
-    before."""
+    """Whether this mutation created the user. False also if a concurrent call created it."""
 
 
 @api_type
 class AgentMutations:
-    """Changing agents."""
+    """Mutations of agents."""
 
     @mutation_field(agents.add_agent)
     async def add_agent(self, info: Info, input: Input[AddAgentInput]) -> AddAgentPayload | None:
-        """Makes a user an omnichannel agent, and gives it the role `livechat-agent`.
+        """Makes a user an omnichannel agent and adds the role `livechat-agent`.
 
-        One that is an agent already stays as it is, whatever else is given: `updateAgent` changes it.
+        If the user is an agent already, nothing changes, whatever the other arguments are; use `updateAgent` to change
+        an agent.
 
-        Rooms that wait may be routed to it at once, unless `acceptsRouting` is false. Recorded as `AgentAdded`, and as
-        `UserRolesChanged` when the role was new to it.
+        Unless `acceptsRouting` is false, queued rooms may be routed to the agent at once. Records `AgentAdded`, and
+        `UserRolesChanged` if the user did not have the role.
         """
         result = await agents.add_agent(
             info.context.mutation(input.client_mutation_id),
@@ -161,21 +163,21 @@ class AgentMutations:
 
     @mutation_field(agents.remove_agent)
     async def remove_agent(self, info: Info, input: Input[RemoveAgentInput]) -> RemoveAgentPayload | None:
-        """Ends a user's being an agent, and takes the role `livechat-agent` from it. The user stays.
+        """Makes an agent an ordinary user and removes the role `livechat-agent`.
 
-        The rooms it serves go back into the queue, each with its events (`AgentUnassigned` with the cause
-        AGENT_REMOVED): the first 50 at once, more in the background. Recorded as `AgentRemoved`, which comes first.
+        The rooms the agent serves return to the queue, the first 50 at once and the others in the background. Records
+        `AgentRemoved` and, for each of these rooms, `AgentUnassigned` with the cause AGENT_REMOVED.
         """
         user = await agents.remove_agent(info.context.mutation(input.client_mutation_id), user_id=input.user_id)
         return RemoveAgentPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(agents.set_agent_status)
     async def set_agent_status(self, info: Info, input: Input[SetAgentStatusInput]) -> SetAgentStatusPayload | None:
-        """Says whether an agent takes new rooms. Needs the scope `agents:write`, but for agents who speak of
-        themselves.
+        """Sets whether an agent takes new rooms. Agents may set their own status; for other agents, it needs the scope
+        `agents:write`.
 
-        One that becomes AVAILABLE may be routed to at once; one that becomes NOT_AVAILABLE keeps the rooms it has.
-        Recorded as `AgentStatusChanged`, unless nothing changed.
+        If the agent becomes AVAILABLE, queued rooms may be routed to it at once. If it becomes NOT_AVAILABLE, it keeps
+        its rooms. Records `AgentStatusChanged`, unless nothing changed.
         """
         user = await agents.set_agent_status(
             info.context.mutation(input.client_mutation_id), agent_id=input.agent_id, status=input.status
@@ -184,10 +186,10 @@ class AgentMutations:
 
     @mutation_field(agents.update_agent)
     async def update_agent(self, info: Info, input: Input[UpdateAgentInput]) -> UpdateAgentPayload | None:
-        """Changes an agent's limit, departments, or whether routing offers it rooms.
+        """Changes an agent's room limit, its departments, and whether routing offers it rooms.
 
-        A higher limit, a new department or `acceptsRouting: true` may bring it rooms at once. Recorded as
-        `AgentUpdated`, unless nothing changed.
+        A higher limit, a new department or `acceptsRouting: true` may cause queued rooms to be routed to the agent at
+        once. Records `AgentUpdated`, unless nothing changed.
         """
         user = await agents.update_agent(
             info.context.mutation(input.client_mutation_id),
@@ -200,11 +202,11 @@ class AgentMutations:
 
     @mutation_field(agents.ensure_agent)
     async def ensure_agent(self, info: Info, input: Input[EnsureAgentInput]) -> EnsureAgentPayload | None:
-        """Finds the user that holds a unique value, or creates it, and makes sure that it is an agent: in one step.
+        """Finds the user with a unique custom field value, or creates it, and makes it an agent, atomically.
 
-        However many call this at once with the same value, there will be one user and one agent, and all get the same
-        answer. One that exists is updated with what is given. Recorded as `UserCreated`, `UserUpdated`,
-        `UserRolesChanged`, `AgentAdded`, `AgentUpdated` and `AgentStatusChanged`, as far as they happened.
+        Concurrent calls with the same value result in one user and one agent, and all return it. An existing agent is
+        updated with the fields that are given. Records `UserCreated`, `UserUpdated`, `UserRolesChanged`, `AgentAdded`,
+        `AgentUpdated` and `AgentStatusChanged`, each only if it applies.
         """
         result = await agents.ensure_agent(
             info.context.mutation(input.client_mutation_id),

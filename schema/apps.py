@@ -1,4 +1,4 @@
-"""Apps: outside programs with tokens of their own; how they come, change their tokens and go."""
+"""Apps: programs with tokens of their own. The type, the list, and the mutations."""
 
 from datetime import datetime
 from typing import Self
@@ -14,20 +14,20 @@ from storage import records
 
 @api_type
 class App:
-    """An outside program with a token of its own. The token itself is never among what can be read."""
+    """A program with a token of its own. The token cannot be read."""
 
     id: strawberry.ID
-    """Its identity. Stays the same for life."""
+    """The id. It never changes."""
     name: str
-    """What it is called."""
+    """The display name."""
     scopes: list[str]
-    """What its token opens, in alphabetical order, such as `rooms:assign`; `admin` opens everything."""
+    """The scopes of the app's token in alphabetical order, such as `rooms:assign`. `admin` includes all scopes."""
     active: bool
-    """Whether its tokens open anything: until it is revoked."""
+    """Whether the app's tokens are valid. False after `revokeApp`."""
     created_at: datetime
-    """When it was created."""
+    """When the app was created."""
     last_used_at: datetime | None
-    """When its token was last used, to the minute; null when it never was."""
+    """When the app's token was last used, to the minute; null if it was never used."""
 
     @classmethod
     def from_record(cls, record: records.App) -> Self:
@@ -43,11 +43,11 @@ class App:
 
 @api_type
 class AppQueries:
-    """Reading apps."""
+    """Queries of apps."""
 
     @query_field(apps.list_apps)
     async def apps(self, info: Info) -> list[App]:
-        """All apps, revoked ones included, in the order in which they were created."""
+        """All apps, including revoked ones, in the order in which they were created."""
         return [App.from_record(record) for record in await apps.list_apps(info.context.resolver_context)]
 
 
@@ -56,70 +56,70 @@ class AppQueries:
 
 @api_input
 class CreateAppInput(MutationInput):
-    """An app that does not exist yet."""
+    """Input of `createApp`."""
 
     name: str
-    """What to call it: 1 to 128 characters."""
+    """The display name, 1 to 128 characters."""
     scopes: list[str]
-    """What its token will open. Scopes that you do not hold yourself are `FORBIDDEN`; unknown ones `INVALID_INPUT`."""
+    """The scopes of the app's token. `FORBIDDEN` for scopes that you do not have, `INVALID_INPUT` for unknown
+    scopes."""
 
 
 @api_input
 class RotateAppTokenInput(MutationInput):
-    """An app that gets a new token."""
+    """Input of `rotateAppToken`."""
 
     app_id: strawberry.ID
-    """The app; `NOT_FOUND` when there is none."""
+    """The id of the app. `NOT_FOUND` if there is no such app."""
     overlap_seconds: int = 0
-    """For how many seconds, up to 604,800 (a week), the old token goes on working beside the new one, so that a running
-    app need not drop."""
+    """The number of seconds, up to 604,800 (a week), for which the old token remains valid beside the new one."""
 
 
 @api_input
 class RevokeAppInput(MutationInput):
-    """An app that will open nothing any more."""
+    """Input of `revokeApp`."""
 
     app_id: strawberry.ID
-    """The app; `NOT_FOUND` when there is none."""
+    """The id of the app. `NOT_FOUND` if there is no such app."""
 
 
 @api_type
 class CreateAppPayload(MutationPayload):
-    """The app that came to be, and its token."""
+    """Result of `createApp`."""
 
     app: App
     """The new app."""
     token: str
-    """Its token, shown this once: keep it. Send it as `Authorization: Bearer TOKEN`."""
+    """The app's token. It is not shown again. Send it as `Authorization: Bearer TOKEN`."""
 
 
 @api_type
 class RotateAppTokenPayload(MutationPayload):
-    """The app, and its new token."""
+    """Result of `rotateAppToken`."""
 
     app: App
     """The app."""
     token: str
-    """Its new token, shown this once: keep it."""
+    """The app's new token. It is not shown again."""
 
 
 @api_type
 class RevokeAppPayload(MutationPayload):
-    """The app that was revoked."""
+    """Result of `revokeApp`."""
 
     app: App
-    """The app, no longer active."""
+    """The app, which is no longer active."""
 
 
 @api_type
 class AppMutations:
-    """Changing apps."""
+    """Mutations of apps."""
 
     @mutation_field(apps.create_app)
     async def create_app(self, info: Info, input: Input[CreateAppInput]) -> CreateAppPayload | None:
-        """Creates an app, and hands out its token. Recorded as `AppCreated`, without the token.
+        """Creates an app and returns its token. Records `AppCreated`, without the token.
 
-        `clientMutationId` is only repeated: sending this again creates another app.
+        A `clientMutationId` is returned but not stored: a repeated mutation creates another app.
         """
         result = await apps.create_app(
             info.context.mutation(input.client_mutation_id), name=input.name, scopes=input.scopes
@@ -130,10 +130,10 @@ class AppMutations:
 
     @mutation_field(apps.rotate_app_token)
     async def rotate_app_token(self, info: Info, input: Input[RotateAppTokenInput]) -> RotateAppTokenPayload | None:
-        """Gives an app a new token in place of its old one. Recorded as `AppTokenRotated`, without the token.
+        """Replaces the token of an app. Records `AppTokenRotated`, without the token.
 
-        The old token, and the subscriptions that were opened with it, end when the overlap does. `clientMutationId`
-        is only repeated: sending this again makes another token.
+        When the overlap ends, the old token becomes invalid, and subscriptions that were opened with it end. A
+        `clientMutationId` is returned but not stored: a repeated mutation creates another token.
         """
         result = await apps.rotate_app_token(
             info.context.mutation(input.client_mutation_id),
@@ -146,7 +146,7 @@ class AppMutations:
 
     @mutation_field(apps.revoke_app)
     async def revoke_app(self, info: Info, input: Input[RevokeAppInput]) -> RevokeAppPayload | None:
-        """Shuts an app out for good: its tokens open nothing from now on, and its subscriptions end at once with the
-        close code 4403. Recorded as `AppRevoked`, unless it was revoked already."""
+        """Makes all tokens of an app invalid, permanently. The app's subscriptions end at once with the close code
+        4403. Records `AppRevoked`, unless the app was revoked already."""
         app = await apps.revoke_app(info.context.mutation(input.client_mutation_id), app_id=input.app_id)
         return RevokeAppPayload(app=App.from_record(app), client_mutation_id=input.client_mutation_id)

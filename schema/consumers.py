@@ -1,4 +1,4 @@
-"""Consumers: named positions in the event log that the server keeps for a reader."""
+"""Consumers: named positions in the event log, stored by the server. The type, the list, and the mutations."""
 
 from datetime import datetime
 from typing import Self
@@ -15,17 +15,18 @@ from schema.execution.context import Info
 
 @api_type
 class Consumer:
-    """A named position in the event log. It belongs to whoever first subscribed with it; others may use the same
-    name."""
+    """A named position in the event log. It belongs to the app or user that first subscribed with it; others may have a
+    consumer of the same name."""
 
     name: str
-    """What it is called."""
+    """The name."""
     acked_cursor: Cursor
-    """Everything up to it is acknowledged, or not for this consumer: its next subscription goes on after it."""
+    """The position: the consumer's next subscription begins after it. Every event up to it was acknowledged or is not
+    for this consumer."""
     connected: bool
-    """Whether a subscription reads for it now. There can be one at a time (`CONSUMER_BUSY`)."""
+    """Whether a subscription with this consumer is running. Only one can run at a time (`CONSUMER_BUSY`)."""
     last_seen_at: datetime | None
-    """When it last subscribed, acknowledged or showed a sign of life."""
+    """When the consumer last subscribed, acknowledged an event, or renewed its lease."""
     status: strawberry.Private[consumers.ConsumerStatus]
 
     @classmethod
@@ -40,21 +41,21 @@ class Consumer:
 
     @field
     async def lag(self, info: Info) -> Long:
-        """How many events wait for it: those that are for it and not acknowledged. 0 when nothing waits.
+        """The number of events for this consumer that are not acknowledged.
 
-        For it are those that its last subscription asked for, and that you may read. Beyond 10,000 events that have to
-        be looked at, the rest counts by type alone.
+        An event is for this consumer if its last subscription selects the event and you may read it. If more than
+        10,000 events have to be checked, the others are counted by their type alone.
         """
         return Long(await consumer_lag.count(info.context.resolver_context, self.status))
 
 
 @api_type
 class ConsumerQueries:
-    """Reading consumers."""
+    """Queries of consumers."""
 
     @query_field(consumers.list_consumers)
     async def consumers(self, info: Info) -> list[Consumer]:
-        """Your own consumers, in the order of their names."""
+        """Your consumers, ordered by name."""
         return [
             Consumer.from_status(status) for status in await consumers.list_consumers(info.context.resolver_context)
         ]
@@ -65,47 +66,48 @@ class ConsumerQueries:
 
 @api_input
 class AckEventsInput(MutationInput):
-    """How far a consumer has come."""
+    """Input of `ackEvents`."""
 
     consumer: str
-    """The name of the consumer; `NOT_FOUND` when you have none of that name."""
+    """The name of the consumer. `NOT_FOUND` if you have no consumer of this name."""
     cursor: Cursor
-    """The cursor of the last event that was dealt with; `INVALID_CURSOR` when it is no event's, or of none yet."""
+    """The cursor of the last event that was processed. `INVALID_CURSOR` if it is not the cursor of an event, or of a
+    future one."""
 
 
 @api_input
 class RemoveConsumerInput(MutationInput):
-    """A consumer that is no longer needed."""
+    """Input of `removeConsumer`."""
 
     consumer: str
-    """The name of the consumer; `NOT_FOUND` when you have none of that name."""
+    """The name of the consumer. `NOT_FOUND` if you have no consumer of this name."""
 
 
 @api_type
 class AckEventsPayload(MutationPayload):
-    """The consumer where it is now."""
+    """Result of `ackEvents`."""
 
     consumer: Consumer
-    """The consumer, with what is acknowledged."""
+    """The consumer after the change."""
 
 
 @api_type
 class RemoveConsumerPayload(MutationPayload):
-    """The consumer that is gone."""
+    """Result of `removeConsumer`."""
 
     removed_name: str
-    """What it was called."""
+    """The name of the removed consumer."""
 
 
 @api_type
 class ConsumerMutations:
-    """Changing consumers."""
+    """Mutations of consumers."""
 
     @mutation_field(consumers.ack_events)
     async def ack_events(self, info: Info, input: Input[AckEventsInput]) -> AckEventsPayload | None:
-        """Says that a consumer has dealt with an event and all before it: its next subscription goes on after that one.
+        """Acknowledges an event and all events before it. The consumer's next subscription begins after this event.
 
-        A position never moves back: an older cursor than the acknowledged one changes nothing.
+        A position never moves back: a cursor before the acknowledged one changes nothing.
         """
         status = await consumers.ack_events(
             info.context.mutation(input.client_mutation_id), consumer=input.consumer, cursor=input.cursor
@@ -114,9 +116,9 @@ class ConsumerMutations:
 
     @mutation_field(consumers.remove_consumer)
     async def remove_consumer(self, info: Info, input: Input[RemoveConsumerInput]) -> RemoveConsumerPayload | None:
-        """Forgets a consumer and its position, also to start it anew somewhere else.
+        """Removes a consumer and its position. A subscription may then create it again at another position.
 
-        `CONSUMER_BUSY` while a subscription reads for it.
+        `CONSUMER_BUSY` while a subscription with this consumer is running.
         """
         name = await consumers.remove_consumer(info.context.mutation(input.client_mutation_id), consumer=input.consumer)
         return RemoveConsumerPayload(removed_name=name, client_mutation_id=input.client_mutation_id)

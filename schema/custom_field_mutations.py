@@ -1,4 +1,4 @@
-"""Defining custom fields, changing their rules and removing them."""
+"""Mutations of the definitions of custom fields."""
 
 import strawberry
 
@@ -12,59 +12,60 @@ from storage import records
 
 @api_input
 class DefineCustomFieldInput(MutationInput):
-    """A custom field that does not exist yet."""
+    """Input of `defineCustomField`."""
 
     target: records.FieldTarget
-    """What it will be a field of."""
+    """The kind of object that has the field."""
     key: str
-    """What to call it in inputs, filters and answers: 1 to 64 letters, digits, `_` and `-`. `DUPLICATE_VALUE` when the
-    target has such a field already."""
+    """The name of the field in inputs, filters and results: 1 to 64 letters, digits, `_` and `-`. `DUPLICATE_VALUE` if
+    the target has a field with this key."""
     type: records.FieldType
-    """What kind of value it will hold."""
+    """The type of the values."""
     label: str | None = None
-    """What to call it in front of people, in up to 200 characters; the key when null."""
+    """The display name, up to 200 characters. The key if null."""
     required: bool = False
-    """Whether whatever of the target is created from now on must hold a value."""
+    """Whether objects of the target that are created from now on must have a value."""
     unique: bool = False
-    """Whether no two of the target may hold the same value."""
+    """Whether each value may occur only once among the objects of the target."""
     options: list[str] | None = None
-    """What a SELECT or MULTI_SELECT may hold: 1 to 200 texts of up to 128 characters. Needed for these types,
+    """The options of a SELECT or MULTI_SELECT: 1 to 200 texts of up to 128 characters. Required for these types,
     `INVALID_INPUT` for others."""
     pattern: str | None = None
-    """An expression in RE2 syntax, of up to 512 characters, that the whole of a TEXT must match; `INVALID_INPUT` for
-    other types."""
+    """A regular expression in RE2 syntax, up to 512 characters, that the whole value of a TEXT must match.
+    `INVALID_INPUT` for other types."""
 
 
 @api_input
 class UpdateCustomFieldInput(MutationInput):
-    """New rules for a custom field. What is left out stays as it is."""
+    """Input of `updateCustomField`. Fields that are left out keep their values."""
 
     id: strawberry.ID
-    """The definition; `NOT_FOUND` when there is none."""
+    """The id of the definition. `NOT_FOUND` if there is no such definition."""
     label: str | None = strawberry.UNSET
-    """What to call it in front of people; null makes it the key."""
+    """The display name; null sets it to the key."""
     required: bool | None = strawberry.UNSET
-    """Whether everything of the target must hold a value: refused while some does not. null ends the rule, as false
-    does."""
+    """Whether every object of the target must have a value. `FIELD_REQUIRED` if some have none. null is the same as
+    false."""
     unique: bool | None = strawberry.UNSET
-    """Whether no two of the target may hold the same value: refused while two do. null ends the rule, as false does."""
+    """Whether each value may occur only once among the objects of the target. `DUPLICATE_VALUE` if one occurs twice.
+    null is the same as false."""
     options: list[str] | None = strawberry.UNSET
-    """What a SELECT or MULTI_SELECT may hold from now on."""
+    """The options of a SELECT or MULTI_SELECT, replacing the current ones."""
     pattern: str | None = strawberry.UNSET
-    """An expression in RE2 syntax that the whole of a TEXT must match; null lifts it."""
+    """A regular expression in RE2 syntax that the whole value of a TEXT must match; null removes it."""
 
 
 @api_input
 class RemoveCustomFieldInput(MutationInput):
-    """A custom field that is no longer needed."""
+    """Input of `removeCustomField`."""
 
     id: strawberry.ID
-    """The definition; `NOT_FOUND` when there is none."""
+    """The id of the definition. `NOT_FOUND` if there is no such definition."""
 
 
 @api_type
 class DefineCustomFieldPayload(MutationPayload):
-    """The custom field that came to be."""
+    """Result of `defineCustomField`."""
 
     definition: CustomFieldDefinition
     """The new definition."""
@@ -72,32 +73,32 @@ class DefineCustomFieldPayload(MutationPayload):
 
 @api_type
 class UpdateCustomFieldPayload(MutationPayload):
-    """The custom field with its new rules."""
+    """Result of `updateCustomField`."""
 
     definition: CustomFieldDefinition
-    """The definition as it is now."""
+    """The definition after the change."""
 
 
 @api_type
 class RemoveCustomFieldPayload(MutationPayload):
-    """The custom field that is gone."""
+    """Result of `removeCustomField`."""
 
     removed_id: strawberry.ID
-    """The id that the definition had."""
+    """The id of the removed definition."""
 
 
 @api_type
 class CustomFieldMutations:
-    """Changing definitions."""
+    """Mutations of definitions of custom fields."""
 
     @mutation_field(definitions.define_custom_field)
     async def define_custom_field(
         self, info: Info, input: Input[DefineCustomFieldInput]
     ) -> DefineCustomFieldPayload | None:
-        """Adds a custom field, ready to be written, filtered by and found by at once.
+        """Defines a custom field. The field can be written and used in filters at once.
 
-        A required field binds every operation that creates a user (visitor, room) from then on; those that are there
-        stay as they are. Recorded as `CustomFieldDefined`.
+        If the field is required, every object of the target that is created from now on must have a value. Existing
+        objects may remain without one. Records `CustomFieldDefined`.
         """
         definition = await definitions.define_custom_field(
             info.context.mutation(input.client_mutation_id),
@@ -118,11 +119,11 @@ class CustomFieldMutations:
     async def update_custom_field(
         self, info: Info, input: Input[UpdateCustomFieldInput]
     ) -> UpdateCustomFieldPayload | None:
-        """Changes the label or the rules of a custom field; key, target and type stay for good.
+        """Changes the label or the constraints of a custom field. Its key, target and type cannot be changed.
 
-        Rules that values already held would break are refused, with the ids of the first offenders beside the code as
-        `offenders`: `DUPLICATE_VALUE`, `FIELD_REQUIRED` (closed rooms may be without) or `INVALID_FIELD_VALUE`.
-        Recorded as `CustomFieldUpdated`.
+        If existing values violate a new constraint, the mutation is refused with `DUPLICATE_VALUE`, `FIELD_REQUIRED`
+        (closed rooms may have no value) or `INVALID_FIELD_VALUE`, and `offenders` of the error lists the first ids.
+        Records `CustomFieldUpdated`.
         """
         definition = await definitions.update_custom_field(
             info.context.mutation(input.client_mutation_id),
@@ -141,9 +142,9 @@ class CustomFieldMutations:
     async def remove_custom_field(
         self, info: Info, input: Input[RemoveCustomFieldInput]
     ) -> RemoveCustomFieldPayload | None:
-        """Removes a custom field, and with it every value it holds. There is no way back.
+        """Removes a custom field and all of its values. This cannot be undone.
 
-        The values are out of reach at once; a new field under the same key starts empty. Recorded as
+        The values cannot be read from now on. A new field with the same key has no values. Records
         `CustomFieldRemoved`.
         """
         definition = await definitions.remove_custom_field(info.context.mutation(input.client_mutation_id), id=input.id)

@@ -1,4 +1,4 @@
-"""Departments: the type, the list of all, and what changes them."""
+"""Departments: the type, the list, and the mutations."""
 
 from typing import Self
 
@@ -16,34 +16,35 @@ from storage import records
 
 describe_enum(
     records.RoutingMethod,
-    "How a waiting room gets its agent. Only routable agents are ever chosen.",
+    "How a queued room gets its agent. Only routable agents are chosen.",
     LEAST_LOADED=(
-        "The agent with the fewest rooms ASSIGNED; among equals the one whose last assignment is longest ago, then by "
-        "username."
+        "The agent with the fewest rooms ASSIGNED. Among equals, the agent whose last assignment is longest ago, then "
+        "the first by username."
     ),
     ROUND_ROBIN="The agent whose last assignment is longest ago.",
-    MANUAL="Nobody by itself: the room waits until somebody takes or assigns it.",
-    EXTERNAL="An app decides: it hears `RoomStarted`, with every custom field, and calls `assignAgent`.",
+    MANUAL="No agent: the room remains queued until somebody takes or assigns it.",
+    EXTERNAL="An app chooses: it subscribes to `RoomStarted`, which has all custom fields, and calls `assignAgent`.",
 )
 
 
 @api_type
 class Department:
-    """A group of agents with a way of its own to route rooms to them."""
+    """A group of agents with its own routing."""
 
     id: strawberry.ID
-    """Its identity. Stays the same for life."""
+    """The id. It never changes."""
     name: str
-    """What it is called."""
+    """The name."""
     enabled: bool
-    """Whether it takes new rooms; without that they are `DEPARTMENT_DISABLED`. Those it has go on."""
+    """Whether the department takes new rooms. If false, new rooms are refused with `DEPARTMENT_DISABLED`; existing
+    rooms are not affected."""
     routing: records.RoutingMethod
-    """How its rooms get their agents."""
+    """How the department's rooms get their agents."""
     external_timeout_seconds: int | None
-    """EXTERNAL: for how many seconds a room waits for an app to decide before `fallbackRouting` takes over. null waits
-    without end."""
+    """For EXTERNAL routing: the number of seconds a room waits for an app to assign an agent before `fallbackRouting`
+    applies. No time limit if null."""
     fallback_routing: records.RoutingMethod | None
-    """EXTERNAL: how a room gets its agent when no app decided in time."""
+    """For EXTERNAL routing: how a room gets its agent if no app assigned one in time."""
 
     @classmethod
     def from_record(cls, record: records.Department) -> Self:
@@ -58,18 +59,18 @@ class Department:
 
     @scoped_field("users:read")
     async def agents(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[AgentRef]:
-        """The agents that work in it, in the order in which their users were created."""
+        """The agents who work in the department, in the order in which their users were created."""
         page = await info.context.loaders.agents_of_departments.load(PageKey(self.id, page_size(first), after))
         return Connection.from_page(page, agents.Agent.from_record)
 
 
 @api_type
 class DepartmentQueries:
-    """Reading departments."""
+    """Queries of departments."""
 
     @query_field(departments.list_departments)
     async def departments(self, info: Info) -> list[Department]:
-        """All departments, disabled ones included, in the order in which they were created."""
+        """All departments, including disabled ones, in the order in which they were created."""
         return [
             Department.from_record(record)
             for record in await departments.list_departments(info.context.resolver_context)
@@ -81,52 +82,55 @@ class DepartmentQueries:
 
 @api_input
 class CreateDepartmentInput(MutationInput):
-    """A department that does not exist yet."""
+    """Input of `createDepartment`."""
 
     name: str
-    """What to call it: 1 to 128 characters."""
+    """The name, 1 to 128 characters."""
     routing: records.RoutingMethod = records.RoutingMethod.LEAST_LOADED
-    """How its rooms will get their agents."""
+    """How the department's rooms get their agents."""
     external_timeout_seconds: int | None = None
-    """EXTERNAL: for how many seconds, 1 to 86,400, a room waits for an app to decide before `fallbackRouting` takes
-    over."""
+    """For EXTERNAL routing: the number of seconds, 1 to 86,400, a room waits for an app to assign an agent before
+    `fallbackRouting` applies."""
     fallback_routing: records.RoutingMethod | None = None
-    """EXTERNAL: how a room gets its agent when no app decided in time. EXTERNAL itself is `INVALID_INPUT`."""
+    """For EXTERNAL routing: how a room gets its agent if no app assigned one in time. `INVALID_INPUT` for EXTERNAL."""
 
 
 @api_input
 class UpdateDepartmentInput(MutationInput):
-    """What will be different about a department. What is left out stays as it is."""
+    """Input of `updateDepartment`. Fields that are left out keep their values."""
 
     department_id: strawberry.ID
-    """The department; `NOT_FOUND` when there is none."""
+    """The id of the department. `NOT_FOUND` if there is no such department."""
     name: str | None = strawberry.UNSET
-    """What to call it."""
+    """The name."""
     enabled: bool | None = strawberry.UNSET
-    """Whether it takes new rooms. Those it has go on either way."""
+    """Whether the department takes new rooms. Existing rooms are not affected."""
     routing: records.RoutingMethod | None = strawberry.UNSET
-    """How its rooms will get their agents, those that wait included."""
+    """How the department's rooms get their agents, including rooms that are queued now."""
     external_timeout_seconds: int | None = strawberry.UNSET
-    """EXTERNAL: for how many seconds a room waits for an app to decide; null lets it wait without end."""
+    """For EXTERNAL routing: the number of seconds a room waits for an app to assign an agent; null removes the time
+    limit."""
     fallback_routing: records.RoutingMethod | None = strawberry.UNSET
-    """EXTERNAL: how a room gets its agent when no app decided in time; null lets it wait."""
+    """For EXTERNAL routing: how a room gets its agent if no app assigned one in time. If null, the room remains
+    queued."""
 
 
 @api_input
 class SetDepartmentAgentsInput(MutationInput):
-    """Who joins a department, and who leaves it."""
+    """Input of `setDepartmentAgents`."""
 
     department_id: strawberry.ID
-    """The department; `NOT_FOUND` when there is none."""
+    """The id of the department. `NOT_FOUND` if there is no such department."""
     add: list[strawberry.ID] | None = None
-    """Agents who will work in it; `NOT_AN_AGENT` for a user who is none. Those who do already are no error."""
+    """Ids of agents to add. `NOT_AN_AGENT` for a user who is not an agent. Agents who work in the department already
+    are ignored."""
     remove: list[strawberry.ID] | None = None
-    """Agents who will no longer work in it; they keep the rooms they serve. Those who did not are no error."""
+    """Ids of agents to remove. They keep the rooms they serve. Agents who do not work in the department are ignored."""
 
 
 @api_type
 class CreateDepartmentPayload(MutationPayload):
-    """The department that came to be."""
+    """Result of `createDepartment`."""
 
     department: Department
     """The new department."""
@@ -134,29 +138,29 @@ class CreateDepartmentPayload(MutationPayload):
 
 @api_type
 class UpdateDepartmentPayload(MutationPayload):
-    """The department with what was changed about it."""
+    """Result of `updateDepartment`."""
 
     department: Department
-    """The department as it is now."""
+    """The department after the change."""
 
 
 @api_type
 class SetDepartmentAgentsPayload(MutationPayload):
-    """The department with its agents."""
+    """Result of `setDepartmentAgents`."""
 
     department: Department
-    """The department as it is now."""
+    """The department after the change."""
 
 
 @api_type
 class DepartmentMutations:
-    """Changing departments."""
+    """Mutations of departments."""
 
     @mutation_field(departments.create_department)
     async def create_department(
         self, info: Info, input: Input[CreateDepartmentInput]
     ) -> CreateDepartmentPayload | None:
-        """Adds a department, enabled and without agents. Recorded as `DepartmentSaved`."""
+        """Creates a department, enabled and without agents. Records `DepartmentSaved`."""
         department = await departments.create_department(
             info.context.mutation(input.client_mutation_id),
             name=input.name,
@@ -172,7 +176,7 @@ class DepartmentMutations:
     async def update_department(
         self, info: Info, input: Input[UpdateDepartmentInput]
     ) -> UpdateDepartmentPayload | None:
-        """Changes a department. Rooms that wait in it are routed by its new rule at once. Recorded as
+        """Changes a department. Rooms that are queued in it are routed by its new rule at once. Records
         `DepartmentSaved`, unless nothing changed."""
         department = await departments.update_department(
             info.context.mutation(input.client_mutation_id),
@@ -191,10 +195,10 @@ class DepartmentMutations:
     async def set_department_agents(
         self, info: Info, input: Input[SetDepartmentAgentsInput]
     ) -> SetDepartmentAgentsPayload | None:
-        """Lets agents join and leave a department, all of those named or none.
+        """Adds agents to a department and removes others, atomically.
 
-        Rooms that wait in it may be routed to the new ones at once. Recorded as one `AgentUpdated` for each agent that
-        joined or left.
+        Rooms that are queued in the department may be routed to the added agents at once. Records one `AgentUpdated`
+        for each agent who was added or removed.
         """
         department = await departments.set_department_agents(
             info.context.mutation(input.client_mutation_id),

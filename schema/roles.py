@@ -1,4 +1,4 @@
-"""Roles: the type, the list of all, and how one comes to be."""
+"""Roles: the type, the list, and the mutations."""
 
 from typing import Self
 
@@ -13,16 +13,16 @@ from storage import records
 
 @api_type
 class Role:
-    """A named set of permissions, which users hold by its name."""
+    """A named set of permissions. Users hold roles by name."""
 
     id: strawberry.ID
-    """Its identity. Stays the same for life."""
+    """The id. It never changes."""
     name: str
-    """What it is called; unique."""
+    """The name. It is unique."""
     description: str | None
-    """What it is for, in words for people."""
+    """A description for people."""
     built_in: bool
-    """Whether it came with Switchboard, like `admin`, `livechat-manager`, `livechat-agent` and `bot`."""
+    """Whether the role is part of Switchboard: `admin`, `livechat-manager`, `livechat-agent` and `bot`."""
 
     @classmethod
     def from_record(cls, record: records.Role) -> Self:
@@ -32,33 +32,34 @@ class Role:
 
     @classmethod
     def from_name(cls, name: str) -> Self:
-        """For those who ask for nothing but the name, which users know themselves: nothing needs to be read for it."""
+        """A role of which only the name is read. Users hold the names of their roles, so that nothing has to be read
+        for it."""
         return cls(id=strawberry.ID(""), name=name, description=None, built_in=False)
 
 
 @api_type
 class RoleQueries:
-    """Reading roles."""
+    """Queries of roles."""
 
     @query_field(roles.list_roles)
     async def roles(self, info: Info) -> list[Role]:
-        """All roles, the built-in ones included, in the order in which they came to be."""
+        """All roles, including the built-in ones, in the order in which they were created."""
         return [Role.from_record(role) for role in await roles.list_roles(info.context.resolver_context)]
 
 
 @api_input
 class CreateRoleInput(MutationInput):
-    """A role that does not exist yet."""
+    """Input of `createRole`."""
 
     name: str
-    """What to call it: 1 to 64 characters. `DUPLICATE_VALUE` when there is a role of that name."""
+    """The name, 1 to 64 characters. `DUPLICATE_VALUE` if a role has this name."""
     description: str | None = None
-    """What it is for, in words for people: up to 1,000 characters."""
+    """A description for people, up to 1,000 characters."""
 
 
 @api_type
 class CreateRolePayload(MutationPayload):
-    """The role that came to be."""
+    """Result of `createRole`."""
 
     role: Role
     """The new role."""
@@ -66,11 +67,11 @@ class CreateRolePayload(MutationPayload):
 
 @api_type
 class RoleMutations:
-    """Changing roles."""
+    """Mutations of roles."""
 
     @mutation_field(roles.create_role)
     async def create_role(self, info: Info, input: Input[CreateRoleInput]) -> CreateRolePayload | None:
-        """Adds a role. Roles cannot be renamed or removed. Recorded as `RoleCreated`."""
+        """Creates a role. Roles cannot be renamed or removed. Records `RoleCreated`."""
         role = await roles.create_role(
             info.context.mutation(input.client_mutation_id), name=input.name, description=input.description
         )

@@ -1,4 +1,4 @@
-"""What the changes of a room are given and what they answer; the changes themselves are in room_mutations.py."""
+"""Inputs and payloads of the mutations in room_mutations.py."""
 
 import strawberry
 
@@ -10,118 +10,120 @@ from schema.rooms import Room
 
 @api_input
 class RoomChangeInput(MutationInput):
-    """What every change of a room takes."""
+    """The fields that the inputs of mutations of an existing room have."""
 
     room_id: strawberry.ID
-    """The room; `NOT_FOUND` when there is none that you may see."""
+    """The id of the room. `NOT_FOUND` if there is no such room that you may read."""
     if_revision: int | None = None
-    """Go on only while the room's `revision` is this one; otherwise `STALE_REVISION`, with the current `revision`
-    beside the code. Whatever it is when null."""
+    """The `revision` that the room must have. If it has another one, the mutation is refused with `STALE_REVISION`, and
+    the error contains the current `revision`. Not checked if null."""
 
 
 @api_input
 class StartRoomInput(MutationInput):
-    """A conversation that begins."""
+    """Input of `startRoom`."""
 
     visitor_token: str
-    """The token of the visitor; `NOT_FOUND` for one that was never saved."""
+    """The token of the visitor. `NOT_FOUND` if no visitor was saved with this token."""
     department_id: strawberry.ID | None = None
-    """The department it is for, and whose rule finds an agent: `NOT_FOUND` when there is none, `DEPARTMENT_DISABLED`
-    when it takes no new rooms. For any agent when null."""
+    """The id of the department that routes the room. `NOT_FOUND` if there is no such department, `DEPARTMENT_DISABLED`
+    if it takes no new rooms. If null, the room can be routed to any agent."""
     source: str = "api"
-    """Where it came from: `api`, `widget`, `email`, `sms`, or a word of your own, of up to 64 characters."""
+    """The channel: `api`, `widget`, `email`, `sms`, or another name, up to 64 characters."""
     subject: str | None = None
-    """What it is about: up to 1,000 characters."""
+    """The subject, up to 1,000 characters."""
     priority: int = 0
-    """How urgent it is; higher is served first."""
+    """The priority. Queued rooms with a higher priority are routed first."""
     tags: list[str] | None = None
-    """Tags to start with: up to 100, each of 1 to 128 characters."""
+    """The tags: up to 100, each of 1 to 128 characters."""
     custom_fields: list[CustomFieldInput] | None = None
-    """Values of custom fields, in `RoomStarted` already. `FIELD_REQUIRED` when a required one is missing."""
+    """Values of custom fields. The event `RoomStarted` contains them. `FIELD_REQUIRED` if a required field has no
+    value."""
 
 
 @api_input
 class AssignAgentInput(RoomChangeInput):
-    """Who will serve a room."""
+    """Input of `assignAgent`."""
 
     agent_id: strawberry.ID
-    """The agent: `NOT_FOUND` when there is no such user, `NOT_AN_AGENT` when it is none, `AGENT_NOT_ROUTABLE` (with a
-    `reason`) when it cannot be given a room now. It need not work in the room's department."""
+    """The id of the agent, who need not work in the room's department. `NOT_FOUND` if there is no such user,
+    `NOT_AN_AGENT` if the user is not an agent, `AGENT_NOT_ROUTABLE` (with a `reason`) if the agent cannot take a room
+    now."""
 
 
 @api_input
 class TakeRoomInput(RoomChangeInput):
-    """A room to serve yourself."""
+    """Input of `takeRoom`."""
 
 
 @api_input
 class UnassignAgentInput(RoomChangeInput):
-    """A room that its agent will no longer serve."""
+    """Input of `unassignAgent`."""
 
     comment: str | None = None
-    """Why, in up to 1,000 characters. `AgentUnassigned.comment` carries it."""
+    """The reason, up to 1,000 characters. It becomes `AgentUnassigned.comment`."""
 
 
 @api_one_of
 class TransferTarget:
-    """Whom to pass a room on to."""
+    """The agent or the department to transfer a room to."""
 
     agent_id: strawberry.ID | None = strawberry.UNSET
-    """An agent, who must be routable (`AGENT_NOT_ROUTABLE`)."""
+    """The id of an agent. `AGENT_NOT_ROUTABLE` if the agent cannot take a room now."""
     department_id: strawberry.ID | None = strawberry.UNSET
-    """A department, which finds an agent by its own rule; `DEPARTMENT_DISABLED` when it takes no new rooms."""
+    """The id of a department, which routes the room by its own rule. `DEPARTMENT_DISABLED` if it takes no new rooms."""
 
 
 @api_input
 class TransferRoomInput(RoomChangeInput):
-    """A room to pass on."""
+    """Input of `transferRoom`."""
 
     to: TransferTarget
-    """To an agent or to a department."""
+    """The agent or the department to transfer the room to."""
     comment: str | None = None
-    """What whoever gets it should know, in up to 1,000 characters."""
+    """A comment for the new agent, up to 1,000 characters."""
 
 
 @api_input
 class HoldRoomInput(RoomChangeInput):
-    """A room to put on hold."""
+    """Input of `holdRoom`."""
 
     comment: str | None = None
-    """Why, for those who read it later, in up to 1,000 characters."""
+    """The reason, up to 1,000 characters."""
 
 
 @api_input
 class ResumeRoomInput(RoomChangeInput):
-    """A room to take up again."""
+    """Input of `resumeRoom`."""
 
 
 @api_input
 class UpdateRoomInput(RoomChangeInput):
-    """What will be different about a room. What is left out stays as it is."""
+    """Input of `updateRoom`. Fields that are left out keep their values."""
 
     subject: str | None = strawberry.UNSET
-    """What it is about; null takes it away."""
+    """The subject; null removes it."""
     priority: int | None = strawberry.UNSET
-    """How urgent it is; null makes it 0."""
+    """The priority; null sets it to 0."""
     tags: list[str] | None = strawberry.UNSET
-    """Tags instead of the present ones; null takes them away."""
+    """The tags, replacing the current ones; null removes them."""
     custom_fields: list[CustomFieldInput] | None = None
-    """Values to change. They merge with what the room holds key by key, so that two writers of different fields both
-    win."""
+    """Custom field values to change. They are merged with the room's values key by key, so concurrent changes of
+    different fields do not overwrite each other."""
     increment: list[FieldIncrementInput] | None = None
-    """Numbers to add to NUMBER fields, none of which `customFields` names too."""
+    """Numbers to add to NUMBER fields. A field must not be in `customFields` too."""
 
 
 @api_input
 class CloseRoomInput(RoomChangeInput):
-    """A conversation that ends."""
+    """Input of `closeRoom`."""
 
     comment: str | None = None
-    """What there is to say at the end, in up to 1,000 characters."""
+    """A closing comment, up to 1,000 characters."""
     tags: list[str] | None = None
-    """Tags to add to those the room has, up to 100 in all."""
+    """Tags to add to the room's tags, up to 100 in total."""
     custom_fields: list[CustomFieldInput] | None = None
-    """Values to change on the way out; `RoomClosed` carries them."""
+    """Custom field values to change. The event `RoomClosed` contains them."""
 
 
 # ---------------------------------------------------------------- payloads
@@ -129,52 +131,52 @@ class CloseRoomInput(RoomChangeInput):
 
 @api_type
 class RoomPayload(MutationPayload):
-    """A room after a change."""
+    """The fields of a payload with a room."""
 
     room: Room
-    """The room as it is now."""
+    """The room after the change."""
 
 
 @api_type
 class StartRoomPayload(RoomPayload):
-    """The room that started, as routing left it: with its agent if one was found at once."""
+    """Result of `startRoom`: the room after routing, with its agent if one was found at once."""
 
 
 @api_type
 class AssignAgentPayload(RoomPayload):
-    """The room with its agent."""
+    """Result of `assignAgent`."""
 
 
 @api_type
 class TakeRoomPayload(RoomPayload):
-    """The room that is yours."""
+    """Result of `takeRoom`."""
 
 
 @api_type
 class UnassignAgentPayload(RoomPayload):
-    """The room as routing left it: with another agent if one was found at once."""
+    """Result of `unassignAgent`: the room after routing, with another agent if one was found at once."""
 
 
 @api_type
 class TransferRoomPayload(RoomPayload):
-    """The room where it is now."""
+    """Result of `transferRoom`."""
 
 
 @api_type
 class HoldRoomPayload(RoomPayload):
-    """The room on hold."""
+    """Result of `holdRoom`."""
 
 
 @api_type
 class ResumeRoomPayload(RoomPayload):
-    """The room that is served again."""
+    """Result of `resumeRoom`."""
 
 
 @api_type
 class UpdateRoomPayload(RoomPayload):
-    """The room with what was changed about it."""
+    """Result of `updateRoom`."""
 
 
 @api_type
 class CloseRoomPayload(RoomPayload):
-    """The room that is over."""
+    """Result of `closeRoom`."""

@@ -1,4 +1,4 @@
-"""The changes of a room, from start to close."""
+"""Mutations of rooms, from start to close."""
 
 from resolvers import rooms
 from schema.base.fields import api_type, mutation_field, or_none, or_unset
@@ -30,13 +30,13 @@ from schema.rooms import Room
 
 @api_type
 class RoomMutations:
-    """Changing rooms."""
+    """Mutations of rooms."""
 
     @mutation_field(rooms.start_room)
     async def start_room(self, info: Info, input: Input[StartRoomInput]) -> StartRoomPayload | None:
-        """Starts a conversation, and finds an agent for it by the rule of its department or of the deployment.
+        """Starts a room and routes it by the rule of its department, or by the default rule.
 
-        Recorded as `RoomStarted`, followed at once by `AgentAssigned` with the cause ROUTED, or by `RoomQueued`.
+        Records `RoomStarted`, followed by `AgentAssigned` with the cause ROUTED, or by `RoomQueued`.
         """
         room = await rooms.start_room(
             info.context.mutation(input.client_mutation_id),
@@ -52,10 +52,10 @@ class RoomMutations:
 
     @mutation_field(rooms.assign_agent)
     async def assign_agent(self, info: Info, input: Input[AssignAgentInput]) -> AssignAgentPayload | None:
-        """Gives a room that nobody serves to an agent. However many try at once, one wins.
+        """Assigns an agent to a room that has none. Of concurrent calls, one succeeds.
 
-        `ROOM_ALREADY_ASSIGNED`, with the winner as `servedBy`, when somebody serves it or keeps it on hold;
-        `ROOM_CLOSED`. Recorded as `AgentAssigned` with the cause ASSIGNED.
+        `ROOM_ALREADY_ASSIGNED`, with the agent as `servedBy`, if the room is ASSIGNED or ON_HOLD. `ROOM_CLOSED`.
+        Records `AgentAssigned` with the cause ASSIGNED.
         """
         room = await rooms.assign_agent(
             info.context.mutation(input.client_mutation_id),
@@ -67,10 +67,10 @@ class RoomMutations:
 
     @mutation_field(rooms.take_room)
     async def take_room(self, info: Info, input: Input[TakeRoomInput]) -> TakeRoomPayload | None:
-        """Gives a room that nobody serves to you. For signed-in agents; `FORBIDDEN` for an app.
+        """Assigns you to a room that has no agent. For signed-in agents; `FORBIDDEN` for an app.
 
-        `NOT_AN_AGENT` and `AGENT_NOT_ROUTABLE` speak of you; otherwise as assignAgent. Recorded as `AgentAssigned`
-        with the cause TAKEN.
+        `NOT_AN_AGENT` or `AGENT_NOT_ROUTABLE` if you are not an agent or cannot take a room now; other errors as for
+        `assignAgent`. Records `AgentAssigned` with the cause TAKEN.
         """
         room = await rooms.take_room(
             info.context.mutation(input.client_mutation_id), room_id=input.room_id, if_revision=input.if_revision
@@ -79,11 +79,10 @@ class RoomMutations:
 
     @mutation_field(rooms.unassign_agent)
     async def unassign_agent(self, info: Info, input: Input[UnassignAgentInput]) -> UnassignAgentPayload | None:
-        """Takes a room from its agent and puts it back into the queue, from where it may be routed at once.
+        """Removes the agent from a room and returns the room to the queue. It may be routed to another agent at once.
 
-        That one routing, and only that, passes over the agent it was taken from. `ROOM_NOT_ASSIGNED` when nobody
-        serves it; `ROOM_CLOSED`. Recorded as `AgentUnassigned` with the cause UNASSIGNED, then `RoomQueued` or
-        `AgentAssigned`.
+        This one routing does not choose the removed agent; later ones may. `ROOM_NOT_ASSIGNED` if the room has no
+        agent. `ROOM_CLOSED`. Records `AgentUnassigned` with the cause UNASSIGNED, then `RoomQueued` or `AgentAssigned`.
         """
         room = await rooms.unassign_agent(
             info.context.mutation(input.client_mutation_id),
@@ -95,10 +94,10 @@ class RoomMutations:
 
     @mutation_field(rooms.transfer_room)
     async def transfer_room(self, info: Info, input: Input[TransferRoomInput]) -> TransferRoomPayload | None:
-        """Passes a room that is not closed on, to an agent or to a department.
+        """Transfers a room that is not closed to an agent or to a department.
 
-        `ROOM_CLOSED`, `AGENT_NOT_ROUTABLE`, `NOT_AN_AGENT`, `DEPARTMENT_DISABLED`. Recorded as `AgentUnassigned` with
-        the cause TRANSFERRED if somebody served it, `RoomTransferred`, then `AgentAssigned` or `RoomQueued`.
+        `ROOM_CLOSED`, `AGENT_NOT_ROUTABLE`, `NOT_AN_AGENT`, `DEPARTMENT_DISABLED`. Records `AgentUnassigned` with the
+        cause TRANSFERRED if the room had an agent, then `RoomTransferred`, then `AgentAssigned` or `RoomQueued`.
         """
         room = await rooms.transfer_room(
             info.context.mutation(input.client_mutation_id),
@@ -112,9 +111,9 @@ class RoomMutations:
 
     @mutation_field(rooms.hold_room)
     async def hold_room(self, info: Info, input: Input[HoldRoomInput]) -> HoldRoomPayload | None:
-        """Puts a room that is ASSIGNED on hold. It keeps its agent, and makes way for another room of that agent.
+        """Puts an ASSIGNED room on hold. The room keeps its agent but no longer counts towards the agent's limit.
 
-        `ROOM_NOT_ASSIGNED`, `ROOM_ON_HOLD` when it is already, `ROOM_CLOSED`. Recorded as `RoomHeld`.
+        `ROOM_NOT_ASSIGNED`, `ROOM_ON_HOLD` if the room is on hold already, `ROOM_CLOSED`. Records `RoomHeld`.
         """
         room = await rooms.hold_room(
             info.context.mutation(input.client_mutation_id),
@@ -126,9 +125,9 @@ class RoomMutations:
 
     @mutation_field(rooms.resume_room)
     async def resume_room(self, info: Info, input: Input[ResumeRoomInput]) -> ResumeRoomPayload | None:
-        """Takes a room up again that is ON_HOLD, with the agent that kept it, offline or not.
+        """Resumes a room that is ON_HOLD. Its agent serves it again, also if the agent is offline.
 
-        `ROOM_NOT_ON_HOLD`, `ROOM_CLOSED`; `AGENT_NOT_ROUTABLE` when the agent is AT_CAPACITY or INACTIVE. Recorded as
+        `ROOM_NOT_ON_HOLD`, `ROOM_CLOSED`. `AGENT_NOT_ROUTABLE` if the agent is AT_CAPACITY or INACTIVE. Records
         `RoomResumed`.
         """
         room = await rooms.resume_room(
@@ -138,9 +137,10 @@ class RoomMutations:
 
     @mutation_field(rooms.update_room)
     async def update_room(self, info: Info, input: Input[UpdateRoomInput]) -> UpdateRoomPayload | None:
-        """Changes what is known of a room, in one step. `ROOM_CLOSED` when it is over.
+        """Changes the subject, priority, tags and custom fields of a room, atomically. `ROOM_CLOSED` if the room is
+        closed.
 
-        Recorded as one `RoomUpdated` that names what changed, unless nothing did.
+        Records one `RoomUpdated` that names the changed fields, unless nothing changed.
         """
         room = await rooms.update_room(
             info.context.mutation(input.client_mutation_id),
@@ -156,10 +156,10 @@ class RoomMutations:
 
     @mutation_field(rooms.close_room)
     async def close_room(self, info: Info, input: Input[CloseRoomInput]) -> CloseRoomPayload | None:
-        """Ends a conversation, whatever its status; `ROOM_CLOSED` when it is over already.
+        """Closes a room of any other status. `ROOM_CLOSED` if it is closed already.
 
-        Recorded as `AgentUnassigned` with the cause CLOSED if somebody served it, then `RoomClosed`, always its last
-        event.
+        Records `AgentUnassigned` with the cause CLOSED if the room had an agent, then `RoomClosed`, which is the room's
+        last event.
         """
         room = await rooms.close_room(
             info.context.mutation(input.client_mutation_id),

@@ -1,4 +1,4 @@
-"""Signing in with a password, and out again."""
+"""Login and logout."""
 
 from datetime import datetime
 
@@ -11,49 +11,50 @@ from schema.users import User
 
 @api_input
 class LoginInput(MutationInput):
-    """Who wants in."""
+    """Input of `login`."""
 
     username: str
-    """The username, in whatever case."""
+    """The username; case is ignored."""
     password: str
     """The password."""
 
 
 @api_input
 class LogoutInput(MutationInput):
-    """Nothing needs to be said on leaving."""
+    """Input of `logout`."""
 
 
 @api_type
 class LoginPayload(MutationPayload):
-    """A session."""
+    """Result of `login`: a session."""
 
     token: str
-    """The session's token, shown this once. Send it as `Authorization: Bearer TOKEN`."""
+    """The token of the session. It is not shown again. Send it as `Authorization: Bearer TOKEN`."""
     expires_at: datetime
-    """When the session ends by itself."""
+    """The time at which the session ends unless it was ended before."""
     user: User
-    """Who signed in."""
+    """The user who signed in."""
 
 
 @api_type
 class LogoutPayload(MutationPayload):
-    """The end of a session."""
+    """Result of `logout`."""
 
     logged_out: bool
-    """Always true: a session that cannot be ended is an error."""
+    """Always true. If the session cannot be ended, the mutation returns an error."""
 
 
 @api_type
 class SessionMutations:
-    """Signing in and out."""
+    """Mutations of sessions."""
 
     @mutation_field(sessions.login, anonymous=True)
     async def login(self, info: Info, input: Input[LoginInput]) -> LoginPayload | None:
-        """Signs a user in with a password. What the session may do is what the user's roles permit.
+        """Signs a user in with a password. The session has the permissions of the user's roles.
 
-        `UNAUTHENTICATED` for a wrong password, an unknown username and an inactive user alike; `RATE_LIMITED`, with
-        `retryAfterSeconds`, after too many attempts.
+        `UNAUTHENTICATED` for a wrong password, an unknown username or an inactive user. `RATE_LIMITED`, with
+        `retryAfterSeconds`, after too many attempts. A `clientMutationId` is returned but not stored: a repeated login
+        creates another session.
         """
         session = await sessions.login(
             info.context.mutation(input.client_mutation_id), username=input.username, password=input.password
@@ -67,6 +68,7 @@ class SessionMutations:
 
     @mutation_field(sessions.logout)
     async def logout(self, info: Info, input: Input[LogoutInput]) -> LogoutPayload | None:
-        """Ends the session whose token you sent, and its subscriptions. For signed-in users; `FORBIDDEN` for an app."""
+        """Ends the session of the token in the request, and its subscriptions. For signed-in users; `FORBIDDEN` for an
+        app."""
         await sessions.logout(info.context.mutation(input.client_mutation_id))
         return LogoutPayload(logged_out=True, client_mutation_id=input.client_mutation_id)

@@ -1,4 +1,4 @@
-"""Creating and changing users; making agents of them is in agent_mutations.py."""
+"""Mutations of users. Mutations that make users agents are in agent_mutations.py."""
 
 import strawberry
 
@@ -13,139 +13,135 @@ from storage import records
 
 @api_input
 class CreateUserInput(MutationInput):
-    """A user that does not exist yet."""
+    """Input of `createUser`."""
 
     username: str
-    """The name to sign in and be found with: 1 to 64 characters without white space. `USERNAME_TAKEN` when another
-    user has it, in whatever case."""
+    """The username to sign in with: 1 to 64 characters without white space. `USERNAME_TAKEN` if another user has it;
+    case is ignored."""
     name: str | None = None
-    """The name to show to people, of up to 128 characters."""
+    """The display name, up to 128 characters."""
     emails: list[str] | None = None
-    """Up to 10 email addresses, in the order in which to keep them."""
+    """Up to 10 email addresses. Their order is kept."""
     type: records.UserType = records.UserType.USER
-    """Whether it is a person, a bot or an app."""
+    """Whether the user is a person, a bot or an app."""
     password: str | None = None
-    """The password to sign in with, of 8 to 256 characters; without one the user cannot. Kept as an argon2id hash, and
-    never shown again."""
+    """The password to sign in with, 8 to 256 characters. Without a password, the user cannot sign in. Stored as an
+    argon2id hash and never returned."""
     roles: list[str] | None = None
-    """Roles to hold from the start, by name; `UNKNOWN_ROLE` when one does not exist. Needs the scope `roles:write`
-    too."""
+    """Names of the user's roles. `UNKNOWN_ROLE` if one does not exist. Also needs the scope `roles:write`."""
     custom_fields: list[CustomFieldInput] | None = None
-    """Values of custom fields. `FIELD_REQUIRED` when a required one is missing, `DUPLICATE_VALUE` when another user
-    holds the value of a unique one."""
+    """Values of custom fields. `FIELD_REQUIRED` if a required field has no value, `DUPLICATE_VALUE` if another user has
+    the same value of a unique field."""
 
 
 @api_input
 class UpdateUserInput(MutationInput):
-    """What will be different about a user. What is left out stays as it is."""
+    """Input of `updateUser`. Fields that are left out keep their values."""
 
     user_id: strawberry.ID
-    """The user; `NOT_FOUND` when there is none."""
+    """The id of the user. `NOT_FOUND` if there is no such user."""
     username: str | None = strawberry.UNSET
-    """A new username; `USERNAME_TAKEN` when another user has it, in whatever case. It cannot be null."""
+    """The new username. `USERNAME_TAKEN` if another user has it; case is ignored. `INVALID_INPUT` for null."""
     name: str | None = strawberry.UNSET
-    """A new name to show to people; null takes it away."""
+    """The new display name; null removes it."""
     emails: list[str] | None = strawberry.UNSET
-    """Email addresses instead of the present ones; null takes them away."""
+    """The email addresses, replacing the current ones; null removes them."""
     password: str | None = strawberry.UNSET
-    """A new password; null takes it away, so that the user cannot sign in any more. Either ends the user's sessions,
-    and is `FORBIDDEN` for a user who may do more than you."""
+    """The new password; null removes it, and the user can no longer sign in. Either ends the user's sessions.
+    `FORBIDDEN` if the user has permissions that you do not have."""
     custom_fields: list[CustomFieldInput] | None = strawberry.UNSET
-    """Values to change. They merge with what the user holds key by key, so that two writers of different fields both
-    win."""
+    """Custom field values to change. They are merged with the user's values key by key, so concurrent changes of
+    different fields do not overwrite each other."""
 
 
 @api_input
 class SetUserActiveInput(MutationInput):
-    """Whether a user may be active."""
+    """Input of `setUserActive`."""
 
     user_id: strawberry.ID
-    """The user; `NOT_FOUND` when there is none."""
+    """The id of the user. `NOT_FOUND` if there is no such user."""
     active: bool
     """Whether the user may sign in and serve rooms."""
 
 
 @api_input
 class SetPresenceInput(MutationInput):
-    """Whether a user is there."""
+    """Input of `setPresence`."""
 
     user_id: strawberry.ID
-    """The user; `NOT_FOUND` when there is none."""
+    """The id of the user. `NOT_FOUND` if there is no such user."""
     presence: records.Presence
     """The new presence."""
     lease_seconds: int | None = None
-    """After how many seconds the presence becomes OFFLINE unless it is set again, from 1 to 31,536,000; null: not by
-    time. Without effect on OFFLINE."""
+    """The number of seconds, 1 to 31,536,000, after which the presence becomes OFFLINE unless it is set again. No time
+    limit if null. Ignored for OFFLINE."""
 
 
 @api_input
 class AddRolesInput(MutationInput):
-    """Roles for a user."""
+    """Input of `addRoles`."""
 
     user_id: strawberry.ID
-    """The user; `NOT_FOUND` when there is none."""
+    """The id of the user. `NOT_FOUND` if there is no such user."""
     roles: list[str]
-    """Roles by name; `UNKNOWN_ROLE` when one does not exist. Those the user holds already are no error."""
+    """Names of roles. `UNKNOWN_ROLE` if one does not exist. Roles that the user has already are ignored."""
 
 
 @api_input
 class RemoveRolesInput(MutationInput):
-    """Roles to take from a user."""
+    """Input of `removeRoles`."""
 
     user_id: strawberry.ID
-    """The user; `NOT_FOUND` when there is none."""
+    """The id of the user. `NOT_FOUND` if there is no such user."""
     roles: list[str]
-    """Roles by name; `UNKNOWN_ROLE` when one does not exist. Those the user does not hold are no error."""
+    """Names of roles. `UNKNOWN_ROLE` if one does not exist. Roles that the user does not have are ignored."""
 
 
 @api_type
 class UserPayload(MutationPayload):
-    """A user after a change."""
+    """The fields of a payload with a user."""
 
     user: User
-    """The user as it is now."""
+    """The user after the change."""
 
 
 @api_type
 class CreateUserPayload(UserPayload):
-    """The user that came to be."""
+    """Result of `createUser`."""
 
 
 @api_type
 class UpdateUserPayload(UserPayload):
-    """The user with what was changed about it."""
+    """Result of `updateUser`."""
 
 
 @api_type
 class SetUserActivePayload(UserPayload):
-    """The user, active or not."""
+    """Result of `setUserActive`."""
 
 
 @api_type
 class SetPresencePayload(UserPayload):
-    """The user with its presence."""
+    """Result of `setPresence`."""
 
 
 @api_type
 class AddRolesPayload(UserPayload):
-    """The user with its roles."""
+    """Result of `addRoles`."""
 
 
 @api_type
 class RemoveRolesPayload(UserPayload):
-    """The user with the roles that it kept."""
+    """Result of `removeRoles`."""
 
 
 @api_type
 class UserMutations:
-    """Changing users."""
+    """Mutations of users."""
 
     @mutation_field(users.create_user)
     async def create_user(self, info: Info, input: Input[CreateUserInput]) -> CreateUserPayload | None:
-        """Creates a user, with its roles and custom fields in the same step: all of it or nothing.
-
-        Recorded as `UserCreated`.
-        """
+        """Creates a user with its roles and custom fields, atomically. Records `UserCreated`."""
         user = await users.create_user(
             info.context.mutation(input.client_mutation_id),
             username=input.username,
@@ -160,7 +156,8 @@ class UserMutations:
 
     @mutation_field(users.update_user)
     async def update_user(self, info: Info, input: Input[UpdateUserInput]) -> UpdateUserPayload | None:
-        """Changes what a user is called and what it holds. Recorded as `UserUpdated`, unless nothing changed."""
+        """Changes a user's names, email addresses, password and custom fields. Records `UserUpdated`, unless nothing
+        changed."""
         user = await users.update_user(
             info.context.mutation(input.client_mutation_id),
             user_id=input.user_id,
@@ -174,11 +171,12 @@ class UserMutations:
 
     @mutation_field(users.set_user_active)
     async def set_user_active(self, info: Info, input: Input[SetUserActiveInput]) -> SetUserActivePayload | None:
-        """Lets a user in, or shuts it out.
+        """Activates or deactivates a user.
 
-        Deactivating ends the user's sessions and puts the rooms it serves back into the queue, each with its events
-        (`AgentUnassigned` with the cause AGENT_REMOVED): the first 50 at once, more in the background. `FORBIDDEN` for
-        a user who may do more than you. Recorded as `UserUpdated`, which comes first, unless nothing changed.
+        Deactivation ends the user's sessions, and the rooms the user serves return to the queue, the first 50 at once
+        and the others in the background. `FORBIDDEN` if the user has permissions that you do not have. Records
+        `UserUpdated`, unless nothing changed, and then `AgentUnassigned` with the cause AGENT_REMOVED for each of these
+        rooms.
         """
         user = await users.set_user_active(
             info.context.mutation(input.client_mutation_id), user_id=input.user_id, active=input.active
@@ -187,11 +185,12 @@ class UserMutations:
 
     @mutation_field(users.set_presence)
     async def set_presence(self, info: Info, input: Input[SetPresenceInput]) -> SetPresencePayload | None:
-        """Says whether a user is there. Needs the scope `users:write`, but for signed-in users who speak of themselves.
+        """Sets a user's presence. Users may set their own presence; for other users, it needs the scope `users:write`.
 
-        An agent that is no longer OFFLINE may be routed to at once; one that goes OFFLINE keeps its rooms and gets no
-        new ones, unless it has the role `bot`. The presence ends with its lease, and where the user itself set it also
-        with the last of that user's sessions. Recorded as `UserPresenceChanged`, unless the presence stays the same.
+        If an agent is no longer OFFLINE, queued rooms may be routed to it at once. An agent that is OFFLINE keeps its
+        rooms and gets no new ones, unless it has the role `bot`. The presence becomes OFFLINE when its lease ends and,
+        if the user set it, when the user's last session ends. Records `UserPresenceChanged`, unless the presence is the
+        same.
         """
         user = await users.set_presence(
             info.context.mutation(input.client_mutation_id),
@@ -203,10 +202,10 @@ class UserMutations:
 
     @mutation_field(roles.add_roles)
     async def add_roles(self, info: Info, input: Input[AddRolesInput]) -> AddRolesPayload | None:
-        """Gives a user roles, all of those named or none.
+        """Adds roles to a user, atomically.
 
-        `FORBIDDEN` for roles that permit more than you may do yourself. Recorded as `UserRolesChanged`, unless the user
-        held all of them.
+        `FORBIDDEN` if a role has permissions that you do not have. Records `UserRolesChanged`, unless the user had all
+        of the roles.
         """
         user = await roles.add_roles(
             info.context.mutation(input.client_mutation_id), user_id=input.user_id, roles=input.roles
@@ -215,10 +214,10 @@ class UserMutations:
 
     @mutation_field(roles.remove_roles)
     async def remove_roles(self, info: Info, input: Input[RemoveRolesInput]) -> RemoveRolesPayload | None:
-        """Takes roles from a user, all of those named or none.
+        """Removes roles from a user, atomically.
 
-        `FORBIDDEN` for a user who may do more than you; `INVALID_INPUT` for the role `livechat-agent` of an agent,
-        which removeAgent takes. Recorded as `UserRolesChanged`, unless the user held none of them.
+        `FORBIDDEN` if the user has permissions that you do not have. `INVALID_INPUT` for the role `livechat-agent` of
+        an agent; use `removeAgent`. Records `UserRolesChanged`, unless the user had none of the roles.
         """
         user = await roles.remove_roles(
             info.context.mutation(input.client_mutation_id), user_id=input.user_id, roles=input.roles
