@@ -91,7 +91,7 @@ async def test_a_query_is_told_unavailable_at_its_deadline_and_not_tried_again(f
         attempts += 1
         return await filled.database["messages"].aggregate([{"$match": SLOW}]).to_list(None)
 
-    with time_limit(0.2), pytest.raises(Unavailable) as refusal:
+    with time_limit(2), pytest.raises(Unavailable) as refusal:
         await with_retries(filled.database, read)
 
     assert (attempts, refusal.value.data["retryable"]) == (1, True)

@@ -1,8 +1,9 @@
 """What a document may hold, and that finding it out is cheap."""
 
-import time
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import FrameType
 
 import pytest
 from graphql import get_introspection_query, parse, specified_rules, validate
@@ -49,6 +50,23 @@ def refusal(text: str, allowed: Limits = DEFAULT_LIMITS, **variables: object) ->
     with pytest.raises(QueryTooComplex) as caught:
         check(text, allowed, **variables)
     return caught.value.message
+
+
+def calls_of(run: Callable[[], object]) -> int:
+    """How many Python functions the run calls: a measure of work that does not depend on the machine or its load."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return calls
 
 
 @pytest.mark.parametrize(
@@ -153,14 +171,14 @@ def test_fragment_that_spreads_itself_comes_to_an_end() -> None:
         + "}",
     ],
 )
-def test_what_would_take_long_is_refused_within_milliseconds(text: str) -> None:
+def test_what_would_take_long_is_refused_after_few_steps(text: str) -> None:
     document = parse(text)
-    began = time.process_time()
 
-    with pytest.raises(QueryTooComplex):
-        cost_limits.check(API, document, DEFAULT_LIMITS, NONE)
+    def refused() -> None:
+        with pytest.raises(QueryTooComplex):
+            cost_limits.check(API, document, DEFAULT_LIMITS, NONE)
 
-    assert time.process_time() - began < 0.05
+    assert calls_of(refused) < 20_000
 
 
 @pytest.mark.parametrize(
@@ -174,14 +192,13 @@ def test_what_would_take_long_is_refused_within_milliseconds(text: str) -> None:
         "{ " + " ".join(f"{'room' * 5}{i}" for i in range(49)) + " }",
     ],
 )
-def test_what_is_within_the_limits_is_validated_quickly(text: str) -> None:
+def test_what_is_within_the_limits_is_validated_in_bounded_steps(text: str) -> None:
     document = parse(text)
     cost_limits.check(API, document, replace(DEFAULT_LIMITS, root_fields=1_000), NONE)
-    began = time.process_time()
 
-    validate(API, document, specified_rules)
+    calls = calls_of(lambda: validate(API, document, specified_rules))
 
-    assert time.process_time() - began < 0.5
+    assert calls < 300_000
 
 
 # ---------------------------------------------------------------- in an operation
