@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 #: File descriptors that connections leave free, for the database and for files.
 FREE_DESCRIPTORS: Final = 64
+#: A process that can hold fewer connections logs a warning when it starts.
+FEW_CONNECTIONS: Final = 1_000
 #: The most file descriptors worth asking for: systems without a limit refuse an infinite one.
 MOST_DESCRIPTORS: Final = 1_048_576
 #: How often deadlines are looked at.
@@ -82,9 +84,10 @@ class Connections:
         free = max(self._descriptors - FREE_DESCRIPTORS - open_descriptors(), 2)
         self.most_new = min(settings.max_new_connections, free // 2)
         self.most = min(settings.max_connections, free - self.most_new)
-        if self.most < settings.max_connections:
-            logger.info(
-                "%d file descriptors (ulimit -n) allow %d connections, and %d more that have sent no request yet.",
+        if self.most < min(settings.max_connections, FEW_CONNECTIONS):
+            logger.warning(
+                "%d file descriptors (ulimit -n) allow only %d connections, and %d more that have sent no request yet: "
+                "raise the limit.",
                 self._descriptors,
                 self.most,
                 self.most_new,
