@@ -1,1 +1,1 @@
-"""What it means: rules, permissions and routing. No GraphQL and no MongoDB here."""
+"""Operations: rules, permissions and routing, without GraphQL and without MongoDB. schema and server import it."""

@@ -14,7 +14,7 @@ from resolvers.custom_fields.definitions import FieldRef, bind, resolve
 from resolvers.custom_fields.values import FieldAssignment, convert
 from resolvers.operations import MutationContext, mutation, query
 from resolvers.roles import check_granted
-from resolvers.routing.departures import depart, stay
+from resolvers.routing.requeue import serve_again, store_and_requeue
 from resolvers.users import changed_user, new_user
 from storage import departments, users
 from storage import roles as stored_roles
@@ -150,7 +150,7 @@ async def remove_agent(change: MutationContext, *, user_id: str) -> User:
     leave = Leave(actor=tx.actor, open_room_count=_profile(before).open_room_count)
     after = msgspec.structs.replace(before, agent=None, leave=leave, roles=roles, updated_at=tx.now)
     facts: tuple[type[UserFact], ...] = (AgentRemoved,) if roles == before.roles else (UserRolesChanged, AgentRemoved)
-    return await depart(tx, before, after, *facts)
+    return await store_and_requeue(tx, before, after, *facts)
 
 
 @mutation("agents:write", lock=("user", "agent_id"), self_argument="agent_id")
@@ -302,7 +302,7 @@ async def _update_existing(
 def _become_agent(user: User, profile: AgentProfile, now: datetime) -> tuple[User, tuple[type[UserFact], ...]]:
     """The user as an agent, and the facts to record for that."""
     roles = tuple(sorted({*user.roles, stored_roles.AGENT}))
-    agent = stay(msgspec.structs.replace(user, agent=profile, roles=roles), now)
+    agent = serve_again(msgspec.structs.replace(user, agent=profile, roles=roles), now)
     return agent, (AgentAdded,) if roles == user.roles else (UserRolesChanged, AgentAdded)
 
 

@@ -1,4 +1,4 @@
-"""How many events wait for a consumer: those that are for it and that it has not acknowledged."""
+"""The lag of a consumer: the number of matching events that it has not acknowledged."""
 
 from resolvers.auth import access
 from resolvers.consumers.consumers import ConsumerStatus
@@ -12,16 +12,16 @@ from storage.filters.expressions import EVERYTHING
 from storage.mongo.cursors import event_sequence
 from storage.records import FieldTarget
 
-#: Events that are counted at most.
-COUNTED = 1_000_000
+#: The limit of the count.
+MAX_COUNT = 1_000_000
 
 
 @query("events:read")
 async def count(context: Context, consumer: ConsumerStatus) -> int:
-    """The events after the acknowledged one that the consumer's last subscription asked for, and may be read.
+    """The number of events after the acknowledged one that match the consumer's last subscription.
 
-    Exact as long as SCANNED events need to be looked at; those beyond count by their types alone. So do all of them
-    when the filter names a custom field that is gone by now.
+    Exact for the first MAX_SCANNED_FACTS events. Later events are counted by type alone. If the filter names a custom
+    field that was removed, all events are counted by type alone.
     """
     log = context.storage.log
     acked = event_sequence(consumer.acked_cursor)
@@ -45,4 +45,4 @@ async def count(context: Context, consumer: ConsumerStatus) -> int:
                 return counted
             scanned += len(facts)
             acked = facts[-1].sequence
-    return counted + await log.count({**of_types, "_id": {"$gt": acked}}, COUNTED)
+    return counted + await log.count({**of_types, "_id": {"$gt": acked}}, MAX_COUNT)

@@ -1,4 +1,4 @@
-"""Reading the log: pages of it, its head, and following it from a position for as long as somebody listens."""
+"""Events: operations that read pages of the log, its head, and that subscribe to it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
@@ -31,14 +31,13 @@ from storage.sizes import size_of
 
 Predicate: TypeAlias = Callable[[Fact], bool]
 
-#: Facts of one look at the log: of a page, and of a subscription, which holds no more than these while it waits for
-#: its reader.
+#: The limits of facts in one read of the log: for a page, and for a subscription, which buffers no more than this.
 BATCH = 256
 FIRST_BATCH = 64
-#: Facts that one page may look through in search of matches; what it did not find by then, the next page goes on from.
+#: The limit of facts that one page scans for matches. The next page continues after them.
 MAX_SCANNED_FACTS = 10_000
 
-#: What a token needs to hear of a kind of fact, by the first part of its tag.
+#: The scopes that are needed to read a fact, by the first part of its tag.
 _READABLE_WITH = {
     "MESSAGE": ("rooms:read", "messages:read"),
     "VISITOR": ("visitors:read",),
@@ -51,13 +50,13 @@ _READABLE_WITH = {
 
 
 def cursor_of(sequence: int) -> str:
-    """The cursor that goes on after the fact with this sequence."""
+    """The cursor of the fact with this sequence."""
     return event_cursor(sequence)
 
 
 @query("events:read")
 async def head_cursor(context: Context) -> str:
-    """The cursor of the newest fact: everything that comes after it has not happened yet."""
+    """The cursor of the newest fact."""
     return event_cursor(await context.storage.log.head())
 
 
@@ -75,8 +74,8 @@ async def list_events(
 ) -> Page[AnyFact]:
     """Facts that the caller may read, oldest first.
 
-    A page looks through SCANNED facts at most; when it has not found `first` by then, its end cursor is ahead of its
-    last item, and the next page goes on from there.
+    A page scans at most MAX_SCANNED_FACTS facts. If it finds fewer than `first` matches in them, its end cursor is that
+    of the last scanned fact, and the next page continues there.
     """
     size = validation.page_size(first)
     position = 0 if after is None else await existing_position(context.storage, after)
@@ -89,9 +88,9 @@ async def list_events(
 async def list_events_by_room(
     context: Context, room_ids: Sequence[str], *, first: int = 50, after: str | None = None
 ) -> dict[str, Page[AnyFact]]:
-    """A page of the facts about each of these rooms that the caller may read, by room, oldest first.
+    """For each room, a page of its facts that the caller may read, oldest first.
 
-    As many round trips as for one room, but for rooms of which the caller may not see the better part.
+    One query reads all rooms. A room of which the caller may not read most facts needs further queries.
     """
     size = validation.page_size(first)
     position = 0 if after is None else await existing_position(context.storage, after)
@@ -102,7 +101,9 @@ async def list_events_by_room(
     limit = max(size + 1, BATCH) if unseen else size + 1
     found = await room_history.read(context.reader, room_ids, types=types, after=position, limit=limit)
     if after is not None:
-        await require_kept(context.storage, position)  # now: or facts may have been forgotten meanwhile
+        await require_kept(
+            context.storage, position
+        )  # checked after the read, because the log may have been trimmed before it
     totals = ChildCounts(lambda: room_history.count(context.reader, room_ids, types=types))
     pages: dict[str, Page[AnyFact]] = {}
     for room_id, facts in found.items():
@@ -142,7 +143,9 @@ async def _scan(
             start = facts[0].sequence - 1 if start is None else start
             position = facts[-1].sequence
     if start is not None:
-        await require_kept(context.storage, start)  # now: or facts may have been forgotten between two looks
+        await require_kept(
+            context.storage, start
+        )  # checked after the reads, because the log may be trimmed between them
     items = found[:size]
     complete = len(found) > size or not more
 
@@ -157,7 +160,7 @@ async def _scan(
 
 
 def _total(context: Context, wanted: frozenset[str], where: Expression | None) -> Callable[[], Awaitable[int | None]]:
-    """Counts the facts that the caller may read, as `compile_filter` chooses them."""
+    """A function that counts the facts that `compile_filter` accepts."""
     visible = access.visible_rooms(context.caller)
     of_rooms = frozenset(tag for tag in wanted if issubclass(FACTS[tag], RoomFact))
     log = context.storage.log
@@ -173,7 +176,7 @@ def _total(context: Context, wanted: frozenset[str], where: Expression | None) -
 
 
 def _room_ids(where: Expression | None) -> list[str] | None:
-    """The rooms that alone can match, when the filter names them."""
+    """The ids of the only rooms that can match. None if the filter does not name ids."""
     match where:
         case AttributeCondition(name="id", operator=Operator.EQ, value=value):
             return [value]
@@ -184,7 +187,7 @@ def _room_ids(where: Expression | None) -> list[str] | None:
     return None
 
 
-# ---------------------------------------------------------------- following
+# ---------------------------------------------------------------- subscriptions
 
 
 @query("events:read")
@@ -196,10 +199,10 @@ async def subscribe(
     after: str | None = None,
     consumer: str | None = None,
 ) -> AsyncGenerator[AnyFact, None]:
-    """Every matching fact after the position, each once and in order, for as long as the caller listens.
+    """Every matching fact after a position, once and in order, until the caller closes the generator.
 
-    The position is that of `after`, of what `consumer` acknowledged, or the head; it is fixed when this returns. Raises
-    CursorExpired, then or later, when what follows the position is no longer kept.
+    The position is that of `after`, that which `consumer` acknowledged, or the head, and is determined before this
+    returns. Raises CursorExpired, also later, if facts after the position were trimmed.
     """
     storage = context.storage
     wanted = readable_types(context.caller, types)
@@ -213,7 +216,7 @@ async def subscribe(
         position = await starting_position(storage, after) if lease is None else lease.position
         keys = subscription_keys(wanted, where=expression, visible=access.visible_rooms(context.caller))
         facts = _follow(storage.feed, position, keys, passes, lease, stack.pop_all())
-    # A generator that nobody ever asked for anything gives nothing back when it is closed. So it has been asked once.
+    # Closing a generator that was never started does not run its cleanup. So this starts it.
     await anext(facts)
     return cast(AsyncGenerator[AnyFact, None], facts)
 
@@ -222,7 +225,7 @@ async def subscribe(
 async def subscribe_messages(
     context: Context, *, where: Expression | None = None, after: str | None = None
 ) -> AsyncGenerator[AnyFact, None]:
-    """MessageSent facts, as `subscribe` gives them."""
+    """`subscribe` for MessageSent facts."""
     return await subscribe(context, types=("MESSAGE_SENT",), where=where, after=after)
 
 
@@ -234,7 +237,7 @@ async def _follow(
     lease: ConsumerLease | None,
     stack: AsyncExitStack,
 ) -> AsyncGenerator[AnyFact | None, None]:
-    """Nothing, and then the facts."""
+    """None first, and then the facts."""
     async with stack:
         yield None
         while True:
@@ -251,14 +254,14 @@ async def _follow(
                 if lease is not None:
                     lease.position = position
                 if feed.head - position < FIRST_BATCH:
-                    # Those who follow closely take each fact together, so that what the subscriptions of one socket
-                    # bring is in the order of the log among them too, as far as nobody waits for anything.
+                    # Near the head, all subscriptions process a fact before the next one. So the subscriptions of one
+                    # socket usually send their facts in the order of the log.
                     await asyncio.sleep(0)
-            await asyncio.sleep(0)  # whoever replays a long history lets others have their turn
+            await asyncio.sleep(0)  # a long replay lets other tasks run
 
 
 async def _read(feed: Feed, position: int, lease: ConsumerLease | None) -> Sequence[AnyFact]:
-    """The next facts. Raises CursorExpired when they are no longer kept."""
+    """The next facts. Raises CursorExpired if they were trimmed."""
     try:
         return await feed.read(position, FIRST_BATCH)
     except CursorExpired as error:
@@ -268,7 +271,7 @@ async def _read(feed: Feed, position: int, lease: ConsumerLease | None) -> Seque
 
 
 async def _while_leased(feed: Feed, after: int, keys: frozenset[Key], lease: ConsumerLease) -> int:
-    """Where to go on reading when there is something to read, or ConsumerBusy when the lease is lost first."""
+    """Wait for a fact, and return the position to read from. Raises ConsumerBusy if the lease is lost first."""
 
     def on_wait(waiter: Waiter) -> None:
         lease.waiter = waiter
@@ -280,18 +283,18 @@ async def _while_leased(feed: Feed, after: int, keys: frozenset[Key], lease: Con
         await lease.wait_until_confirmed()
         return await position
     finally:
-        # Before the waiter ends: what it has not been woken for is passed.
+        # Must run before the waiter ends: facts that did not wake it do not match.
         lease.position = lease.passed(feed)
         lease.waiter = None
         position.cancel()
         lost.cancel()
 
 
-# ---------------------------------------------------------------- what passes
+# ---------------------------------------------------------------- filters
 
 
 def readable_types(caller: Caller, types: Iterable[str] | None) -> frozenset[str]:
-    """The tags of the facts asked for (None: all) whose subjects the caller may read."""
+    """The requested tags (None: all) of facts whose subjects the caller may read."""
     return frozenset(
         tag
         for tag in (FACTS if types is None else types)
@@ -300,7 +303,7 @@ def readable_types(caller: Caller, types: Iterable[str] | None) -> frozenset[str
 
 
 def required_read_scopes(tag: str) -> tuple[str, ...]:
-    """The scopes that hearing of facts with this tag takes, beside events:read."""
+    """The scopes that are needed to read facts with this tag, in addition to events:read."""
     first = tag.partition("_")[0]
     if issubclass(FACTS[tag], RoomFact) and first != "MESSAGE":
         return ("rooms:read",)
@@ -308,7 +311,7 @@ def required_read_scopes(tag: str) -> tuple[str, ...]:
 
 
 def compile_filter(caller: Caller, wanted: frozenset[str], where: Expression | None) -> Predicate:
-    """Whether a fact is one of the wanted types, about a room that matches and that the caller may see."""
+    """A test whether a fact has a wanted type, and its room matches and is visible to the caller."""
     kinds = tuple(FACTS[tag] for tag in wanted)
     visible = access.visible_rooms(caller)
     sees = None if visible == EVERYTHING else _before_or_after(visible)
@@ -325,13 +328,13 @@ def compile_filter(caller: Caller, wanted: frozenset[str], where: Expression | N
 
 
 def _before_or_after(expression: Expression) -> Callable[[RoomFact], bool]:
-    """Whether the room matches as it is after a fact, or as it was before."""
+    """A test whether the room matches after a fact or matched before it."""
     test = predicate(expression, FieldTarget.ROOM)
     return lambda fact: test(fact.room.room) or test(room_before(fact))
 
 
 def room_before(fact: RoomFact) -> Room:
-    """The room before a fact, as far as filters can see it; after it, for the fact that it began with."""
+    """The room before a fact, with the attributes that filters can name. For RoomStarted, the room after it."""
     before = fact.before
     if before is None:
         return fact.room.room

@@ -1,7 +1,7 @@
-"""Names: which characters they take, the form in which they are stored, and which of two look alike.
+"""Names: the characters that they allow, their normal form, and the comparison of names that look alike.
 
-A name is whatever people or programs tell one thing from another by: usernames, emails, tokens of visitors, names of
-roles, departments, apps and consumers, tags. docs/reference/names.md states the rules for users.
+A name is a text that identifies an object: usernames, emails, tokens of visitors, names of roles, departments, apps and
+consumers, and tags. docs/reference/names.md describes the rules.
 """
 
 import unicodedata
@@ -9,7 +9,7 @@ from functools import cache
 
 from storage.errors import Invalid
 
-#: Unicode's Default_Ignorable_Code_Point, and other characters that leave no mark. Bidirectional controls are included.
+#: Unicode's Default_Ignorable_Code_Point, and other invisible characters. Includes bidirectional controls.
 _INVISIBLE = frozenset(
     code
     for first, last in (
@@ -37,8 +37,8 @@ _INVISIBLE = frozenset(
 _JOINERS = "\u200c\u200d"
 _EMOJI_STYLE = "\ufe0f"
 _VIRAMA = 9
-#: Scripts whose letters a joiner shapes, as the names of their characters begin.
-_SHAPED = ("ARABIC", "SYRIAC", "MONGOLIAN", "NKO", "MANDAIC", "PHAGS-PA", "MANICHAEAN", "ADLAM")
+#: Prefixes of character names, for scripts in which a joiner changes the shape of letters.
+_JOINING_SCRIPTS = ("ARABIC", "SYRIAC", "MONGOLIAN", "NKO", "MANDAIC", "PHAGS-PA", "MANICHAEAN", "ADLAM")
 
 
 def normalised(name: str) -> str:
@@ -47,30 +47,30 @@ def normalised(name: str) -> str:
 
 
 def forms(name: str) -> tuple[str, ...]:
-    """The spellings under which a name may be stored: NFC first; the others are older than that rule."""
+    """The forms in which a name may be stored: NFC first, then the forms that older versions stored."""
     if name.isascii():
         return (name,)
     return tuple(dict.fromkeys((normalised(name), name, unicodedata.normalize("NFD", name))))
 
 
 def check(name: str, key: str) -> None:
-    """Raise Invalid for a character that is invisible, a control character, or changes the direction of writing."""
+    """Raise Invalid for a control character, an invisible character, and a bidirectional control."""
     if name.isascii() and name.isprintable():
         return
     for index, character in enumerate(name):
         code = ord(character)
         control = unicodedata.category(character) == "Cc"
-        if control or (code in _INVISIBLE and not _shapes(name, index)):
-            called = "a control character" if control else unicodedata.name(character, "an invisible character")
+        if control or (code in _INVISIBLE and not _is_shaping(name, index)):
+            description = "a control character" if control else unicodedata.name(character, "an invisible character")
             raise Invalid(
-                f"{key} must not contain U+{code:04X} ({called}), which is character {index + 1} of it: names take no "
-                "invisible, bidirectional or control characters.",
+                f"{key} must not contain U+{code:04X} ({description}), which is character {index + 1} of it: "
+                "names take no invisible, bidirectional or control characters.",
                 key=key,
             )
 
 
-def _shapes(name: str, index: int) -> bool:
-    """Whether an invisible character changes how its neighbours look, as in Persian, in Hindi, and in emoji."""
+def _is_shaping(name: str, index: int) -> bool:
+    """Whether an invisible character is needed for the shape of its neighbors, as in Persian, Hindi and emoji."""
     character, before, after = name[index], name[index - 1 : index], name[index + 1 : index + 2]
     if not before:
         return False
@@ -80,21 +80,21 @@ def _shapes(name: str, index: int) -> bool:
         return False
     if unicodedata.combining(before) == _VIRAMA:
         return True
-    if _shaped(before) and _shaped(after):
+    if _joins(before) and _joins(after):
         return True
     emoji = unicodedata.category(before) in ("So", "Sk") or before == _EMOJI_STYLE
     return character == "\u200d" and emoji and unicodedata.category(after) == "So"
 
 
-def _shaped(character: str) -> bool:
-    return unicodedata.name(character, "").startswith(_SHAPED)
+def _joins(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(_JOINING_SCRIPTS)
 
 
-# ---------------------------------------------------------------- look-alikes
+# ---------------------------------------------------------------- confusable names
 
 
 def look(name: str) -> str:
-    """What is the same for two names that differ, if at all, in case and in letters of other scripts that look alike.
+    """The same text for all names that differ only in case or in letters that look alike.
 
     A letter outside of ASCII is replaced by the ASCII letter that Unicode's table of confusables (UTS 39) gives for it.
     ASCII letters stand for themselves: `paul1` and `paull` are two names.
@@ -103,18 +103,18 @@ def look(name: str) -> str:
         return name.casefold()
     visible = "".join(character for character in name if ord(character) not in _INVISIBLE)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
-    return folded.translate(_ascii_twins()).casefold()
+    return folded.translate(_ascii_lookalikes()).casefold()
 
 
 @cache
-def _ascii_twins() -> dict[int, str]:
-    # Read when it is first needed: the table takes a tenth of a second to load, and most deployments never need it.
+def _ascii_lookalikes() -> dict[int, str]:
+    # Imported on first use: loading the table takes 0.1 seconds, and many deployments do not need it.
     from confusable_homoglyphs.confusables import confusables_data  # type: ignore[import-untyped]
 
-    twins = {}
-    for character, alike in confusables_data.items():
+    lookalikes = {}
+    for character, similar in confusables_data.items():
         if len(character) == 1 and not character.isascii():
-            ascii_alike = next((one["c"] for one in alike if one["c"].isascii()), None)
+            ascii_alike = next((letter["c"] for letter in similar if letter["c"].isascii()), None)
             if ascii_alike is not None:
-                twins[ord(character)] = ascii_alike
-    return twins
+                lookalikes[ord(character)] = ascii_alike
+    return lookalikes

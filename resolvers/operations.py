@@ -1,4 +1,4 @@
-"""What all operations share: the scopes they declare, and, for mutations, that sending one again changes nothing."""
+"""The decorators of operations: scopes, retries and, for mutations, locks, transactions and idempotency."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -35,7 +35,7 @@ from storage.transactions.transaction import Transaction
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Facts after which a waiting room may find somebody to serve it.
+#: Facts after which an agent may be able to take a waiting room.
 QUEUE_TRIGGERS: tuple[type[Fact], ...] = (
     AgentAdded,
     AgentStatusChanged,
@@ -52,7 +52,7 @@ QUEUE_TRIGGERS: tuple[type[Fact], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class MutationContext:
-    """What the body of a mutation is given: the attempt to write in, and who is calling."""
+    """The transaction and the context of one attempt of a mutation."""
 
     tx: Transaction
     context: Context
@@ -67,7 +67,7 @@ class MutationContext:
 
 
 class Query(Generic[P, R]):
-    """A read that declares the scopes it needs, and refuses without them."""
+    """A read operation. Raises Forbidden if the caller lacks one of its scopes."""
 
     def __init__(self, body: Callable[Concatenate[Context, P], Awaitable[R]], scopes: tuple[str, ...]) -> None:
         self._body = body
@@ -80,7 +80,7 @@ class Query(Generic[P, R]):
 
 
 class Mutation(Generic[P, R]):
-    """A change that declares the scopes it needs, refuses without them, and takes effect once per clientMutationId."""
+    """A write operation. Raises Forbidden without its scopes, and takes effect once for each clientMutationId."""
 
     def __init__(
         self,
@@ -111,25 +111,25 @@ class Mutation(Generic[P, R]):
         mutation_id = context.client_mutation_id
         if mutation_id is not None:
             validation.text(mutation_id, "clientMutationId", max_characters=128)
-        remembered = mutation_id is not None and self._idempotent
-        digest = await self._fingerprint(context, kwargs) if remembered else ""
+        idempotent = mutation_id is not None and self._idempotent
+        digest = await self._fingerprint(context, kwargs) if idempotent else ""
 
-        first: tuple[str, Any] | None = None
+        recorded: tuple[str, Any] | None = None
 
         async def attempt(tx: Transaction) -> R:
-            nonlocal first
-            if remembered and mutation_id is not None:
-                first = await idempotency.find(tx, context.caller.id, mutation_id)
-                if first is not None:
-                    return self._first_answer(first, digest)
+            nonlocal recorded
+            if idempotent and mutation_id is not None:
+                recorded = await idempotency.find(tx, context.caller.id, mutation_id)
+                if recorded is not None:
+                    return self._recorded_answer(recorded, digest)
             result = await self._body(MutationContext(tx, context), *args, **kwargs)
-            if remembered and mutation_id is not None:
+            if idempotent and mutation_id is not None:
                 idempotency.insert(tx, context.caller.id, mutation_id, fingerprint=digest, answer=to_builtins(result))
             return result
 
-        async def outdated() -> bool:
-            """Whether what refuses is what the same mutation, sent twice at once, has just done: its answer counts."""
-            if first is not None or not remembered or mutation_id is None:
+        async def is_recorded_now() -> bool:
+            """Whether a concurrent call with the same clientMutationId has committed, so that an error is outdated."""
+            if recorded is not None or not idempotent or mutation_id is None:
                 return False
             return await idempotency.is_recorded(context.reader, context.caller.id, mutation_id)
 
@@ -138,7 +138,7 @@ class Mutation(Generic[P, R]):
             actor=context.caller.actor or SYSTEM,
             client_mutation_id=mutation_id,
             lock_keys=self._lock_keys(kwargs),
-            is_stale=outdated,
+            is_stale=is_recorded_now,
         )
         if any(isinstance(fact, QUEUE_TRIGGERS) for fact in facts):
             context.services.notify_queue()
@@ -160,25 +160,25 @@ class Mutation(Generic[P, R]):
 
     async def _fingerprint(self, context: Context, arguments: dict[str, Any]) -> str:
         if isinstance(password := arguments.get("password"), str):
-            # What is kept must not help anybody to find it.
+            # The fingerprint is stored, so it must not make the password easy to guess.
             salt = f"{context.caller.id} {context.client_mutation_id}"
             hashed = await passwords.fingerprint(context.services.hashing, password, salt=salt)
             arguments = {**arguments, "password": hashed}
         return fingerprint(self._body.__name__, arguments, self._defaults)
 
-    def _first_answer(self, first: tuple[str, Any], digest: str) -> R:
-        known, answer = first
-        if known != digest:
+    def _recorded_answer(self, recorded: tuple[str, Any], digest: str) -> R:
+        recorded_digest, answer = recorded
+        if recorded_digest != digest:
             raise IdempotencyMismatch(
-                "This clientMutationId was used for another mutation; take a new one for each, and the same only to "
-                "repeat exactly the same mutation."
+                "This clientMutationId was used with another mutation or other arguments; use a new one for each "
+                "mutation, and repeat one only with the same arguments."
             )
         kind = get_type_hints(self._body)["return"]
         return from_builtins(answer, kind)  # type: ignore[no-any-return]
 
 
 def query(*scopes: str) -> Callable[[Callable[Concatenate[Context, P], Awaitable[R]]], Query[P, R]]:
-    """Declare the scopes of a read; none: any valid token."""
+    """Declare a read and its scopes. Without scopes, any valid token is enough."""
     return lambda body: Query(body, scopes)
 
 
@@ -189,12 +189,12 @@ def mutation(
     anonymous: bool = False,
     self_argument: str | None = None,
 ) -> Callable[[Callable[Concatenate[MutationContext, P], Awaitable[R]]], Mutation[P, R]]:
-    """Declare the scopes of a change; none: any valid token, or nobody at all when it is `open_to_all`.
+    """Declare a write and its scopes. Without scopes, any valid token is enough.
 
-    `turn`: the kind of what is written and the argument that names it, so that changes of the same take turns in this
-    process.
-    `unless_of`: the argument that names a user; signed-in users need no scope to speak of themselves.
-    `remembered`: whether the first answer is kept, which must not be when it holds a secret.
+    `lock`: the kind of object to lock in this process, and the argument with its id.
+    `idempotent`: whether the answer is stored by clientMutationId. Must be False if the answer contains a secret.
+    `anonymous`: whether no token is needed.
+    `self_argument`: the argument with a user's id. Signed-in users need no scope to change themselves.
     """
     return lambda body: Mutation(
         body, scopes, lock=lock, idempotent=idempotent, anonymous=anonymous, self_argument=self_argument

@@ -1,7 +1,7 @@
-"""How presence ends: with its lease and, where the user itself set it, with the last of that user's sessions.
+"""The end of presence: when its lease expires or, if the user set it, when the user's last session ends.
 
-An operation that ends sessions ends the presence in the same transaction. Leases and sessions that run out are found by
-`PresenceEnds`, in every process, by the clock of the database.
+An operation that ends sessions ends the presence in the same transaction. `PresenceExpiry` runs in every process and
+ends presence whose lease or session has expired, by the database's clock.
 """
 
 from collections.abc import Iterable
@@ -17,29 +17,29 @@ from storage.transactions.transaction import Transaction
 
 replace = msgspec.structs.replace
 
-#: How often each process looks for presence that has ended.
+#: The interval at which each process looks for expired presence.
 POLL_SECONDS = 1.0
-#: Users in one transaction.
+#: The limit of users that one transaction changes.
 BATCH = 50
 LONGEST_LEASE_SECONDS = 365 * 24 * 60 * 60
 
 
-def last_session_end(sessions: Iterable[Token], moment: datetime) -> datetime | None:
-    """When the last of these sessions ends; None when all of them have ended by that moment."""
-    ends = (one.expires_at for one in sessions)
-    return max((end for end in ends if end is not None and end > moment), default=None)
+def last_session_end(sessions: Iterable[Token], now: datetime) -> datetime | None:
+    """When the last of these sessions ends. None if all of them have ended."""
+    ends = (session.expires_at for session in sessions)
+    return max((end for end in ends if end is not None and end > now), default=None)
 
 
 def offline(user: User) -> User:
-    """The user as OFFLINE, until its presence is set again."""
+    """The user with the presence OFFLINE and without a lease."""
     return replace(user, presence=Presence.OFFLINE, presence_until=None, sessions_until=None)
 
 
-def with_sessions(user: User, sessions: Iterable[Token], moment: datetime) -> User:
-    """The user when these are its sessions: OFFLINE if it set its presence itself and they have all ended."""
+def with_sessions(user: User, sessions: Iterable[Token], now: datetime) -> User:
+    """The user with these sessions: OFFLINE if it set its presence itself and all of them have ended."""
     if user.sessions_until is None:
         return user
-    end = last_session_end(sessions, moment)
+    end = last_session_end(sessions, now)
     return offline(user) if end is None else replace(user, sessions_until=end)
 
 
@@ -48,14 +48,14 @@ def facts_between(before: User, after: User) -> tuple[type[UserFact], ...]:
     return () if before.presence is after.presence else (UserPresenceChanged,)
 
 
-class PresenceEnds:
-    """Sets users OFFLINE whose lease, or whose last session, has run out."""
+class PresenceExpiry:
+    """Sets users OFFLINE whose lease or last session has expired."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     async def run(self) -> None:
-        """End what has run out by now. Several processes may do this at once: whoever is late finds nothing to do."""
+        """End all presence that has expired by now. Safe to run in several processes at the same time."""
         reader = self._storage.reader
         changed = True
         while changed:
@@ -63,24 +63,24 @@ class PresenceEnds:
             changed = bool(due) and await self._end(due)
 
     async def _end(self, user_ids: list[str]) -> bool:
-        """Whether anything changed."""
+        """End the presence of those users for whom it has expired. Returns whether a user changed."""
 
         async def attempt(tx: Transaction) -> bool:
             for user_id in sorted(user_ids):
                 await tx.lock("user", user_id)
             present = await users.get_many(tx, user_ids)
-            changes = [(user, await self._due(tx, user)) for user in present.values()]
+            changes = [(user, await self._at_present(tx, user)) for user in present.values()]
             ended = [(user, after) for user, after in changes if after.presence is not user.presence]
-            prolonged = [(user, after) for user, after in changes if after.presence is user.presence and after != user]
+            extended = [(user, after) for user, after in changes if after.presence is user.presence and after != user]
             await users.update_many(tx, ended, UserPresenceChanged)
-            await users.update_many(tx, prolonged)
-            return bool(ended or prolonged)
+            await users.update_many(tx, extended)
+            return bool(ended or extended)
 
         changed, _ = await self._storage.transactions.run(attempt)
         return changed
 
-    async def _due(self, tx: Transaction, user: User) -> User:
-        """What becomes of the user now: OFFLINE, present until a session of later ends, or what it is."""
+    async def _at_present(self, tx: Transaction, user: User) -> User:
+        """The user now: OFFLINE, present until a later session ends, or unchanged."""
         if user.presence_until is not None and user.presence_until <= tx.now:
             after = offline(user)
         elif user.sessions_until is not None and user.sessions_until <= tx.now:

@@ -1,7 +1,4 @@
-"""Rooms about to change, and agents and departments in it: found, seen, in time and fit for it, or refused.
-
-What becomes of them is in rooms.py.
-"""
+"""Checks before a room changes: it exists, the caller may see it, and its status, agent and department allow it."""
 
 from resolvers.auth import access
 from resolvers.operations import MutationContext
@@ -16,7 +13,7 @@ from storage.transactions.transaction import Conflict
 
 
 async def require_open_room(change: MutationContext, room_id: str, if_revision: int | None) -> RoomTransition:
-    """The room that is to change. Raises NotFound, StaleRevision or RoomClosed."""
+    """The room to change. Raises NotFound, StaleRevision or RoomClosed."""
     snapshot = await rooms.get_snapshot(change.tx, room_id)
     room = snapshot.room
     if not matches(access.visible_rooms(change.caller), room):
@@ -29,11 +26,11 @@ async def require_open_room(change: MutationContext, room_id: str, if_revision: 
 
 
 async def require_waiting_room(change: MutationContext, room_id: str, if_revision: int | None) -> RoomTransition:
-    """The room that is to be assigned. Raises RoomAlreadyAssigned, with whoever serves it or keeps it on hold."""
+    """The room to assign. Raises RoomAlreadyAssigned if it has an agent."""
     try:
         transition = await require_open_room(change, room_id, if_revision)
     except NotFound:
-        # A room that another agent took is out of this one's sight; who took it is no secret to one who tried.
+        # An agent cannot see a room that another agent took. RoomAlreadyAssigned tells it more than NotFound.
         snapshot = await rooms.get_snapshot(change.tx, room_id)
         if change.caller.user is None or snapshot.served_by is None:
             raise
@@ -54,7 +51,7 @@ async def require_enabled_department(
 
 
 async def require_routable_agent(change: MutationContext, agent_id: str, *, key: str) -> User:
-    """The agent, held for this change. Raises NotFound, NotAnAgent or AgentNotRoutable."""
+    """The agent, locked and reserved for this mutation. Raises NotFound, NotAnAgent or AgentNotRoutable."""
     await change.tx.lock("user", agent_id)
     agent = await users.get(change.tx, agent_id, key=key)
     require_routable(agent)
@@ -69,11 +66,11 @@ def serving_agent_of(transition: RoomTransition) -> User:
 
 
 async def lock_serving_agent(change: MutationContext, transition: RoomTransition) -> User:
-    """The agent that serves the room, held for this change, which must not need another one."""
+    """The agent that serves the room, locked for this mutation. The mutation must lock no other agent."""
     agent = serving_agent_of(transition)
     await change.tx.lock("user", agent.id)
     newest = change.context.services.agent_cache.newest(agent)
-    if newest.agent is None and newest.leave is None:  # it was removed meanwhile, and its rooms were queued
+    if newest.agent is None and newest.leave is None:  # the agent was removed, and its rooms are queued
         raise Conflict
     transition.update_serving_agent(newest)
     return serving_agent_of(transition)
@@ -87,7 +84,7 @@ async def release_agent(
     next_agent: User | None = None,
     comment: str | None = None,
 ) -> User:
-    """Take the room from its agent, and the agent as it is without it."""
+    """Unassign the room and store the agent without it. Returns the agent."""
     released = await store_room_removed(change.tx, serving_agent_of(transition), status=transition.room.status)
     transition.unassign(released, cause, next_agent=next_agent, comment=comment)
     return released

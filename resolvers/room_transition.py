@@ -1,11 +1,11 @@
-"""The life of a room, step by step: what each step makes of it and which fact tells of it. No input and no output.
+"""The state machine of a room: each step changes the room and records a fact. No input and no output.
 
     QUEUED --assigned--> ASSIGNED --held--> ON_HOLD --resumed--> ASSIGNED
     ASSIGNED, ON_HOLD --unassigned--> QUEUED
-    any of them --closed--> CLOSED
+    every status --closed--> CLOSED
 
-Which steps an operation takes, and whether it may, is decided in rooms.py; this keeps status, revision, times and
-snapshots consistent, whatever the sequence.
+rooms.py decides which steps an operation takes, and whether it may take them. This module keeps status, revision, times
+and snapshots consistent in every sequence of steps.
 """
 
 from collections.abc import Mapping
@@ -46,37 +46,37 @@ replace = msgspec.structs.replace
 
 
 class RoomTransition:
-    """What becomes of one room in one change: the room as it was, as it is after the steps so far, and their facts."""
+    """The steps of one room in one transaction: the room before them, the room after them, and their facts."""
 
     def __init__(self, tx: Transaction, snapshot: RoomSnapshot) -> None:
-        self._moment: datetime = tx.now
+        self._now: datetime = tx.now
         self._actor: Actor = tx.actor
         self._client_mutation_id = tx.client_mutation_id
         self.before = snapshot.room
         self.now = snapshot
         self.facts: list[RoomFact] = []
-        self._told: Room | None = snapshot.room
+        self._last_recorded: Room | None = snapshot.room
 
     @classmethod
     def start(cls, tx: Transaction, snapshot: RoomSnapshot) -> Self:
-        """Begin the life of a room that is not stored yet; its revision is 0 until the first step."""
-        change = cls(tx, snapshot)
-        change._told = None
-        change._record(RoomStarted)
-        return change
+        """Start a room that is not stored yet. Its revision is 0 before the first step."""
+        transition = cls(tx, snapshot)
+        transition._last_recorded = None
+        transition._record(RoomStarted)
+        return transition
 
     @property
     def room(self) -> Room:
         return self.now.room
 
-    def update_serving_agent(self, server: User) -> None:
-        """Take whoever serves the room for what it has become since the room was read."""
-        self._apply(served_by=server)
+    def update_serving_agent(self, agent: User) -> None:
+        """Replace the agent in the snapshot by a newer version of it."""
+        self._apply(served_by=agent)
 
-    # ------------------------------------------------------------ who serves it
+    # ------------------------------------------------------------ assignment
 
     def assign(self, agent: User, cause: AssignmentCause) -> None:
-        """`agent` is the user as it is with this room on it."""
+        """Assign the room. `agent` already counts this room."""
         previous = self.now.last_served_by
         self._apply(
             served_by=agent,
@@ -84,7 +84,7 @@ class RoomTransition:
             status=RoomStatus.ASSIGNED,
             served_by_id=agent.id,
             last_served_by_id=agent.id,
-            assigned_at=self._moment,
+            assigned_at=self._now,
             queued_at=None,
             external_until=None,
             passed_over_id=agent.id if agent.id == self.room.passed_over_id else None,
@@ -95,19 +95,17 @@ class RoomTransition:
     def unassign(
         self, agent: User, cause: AssignmentCause, *, next_agent: User | None = None, comment: str | None = None
     ) -> None:
-        """`agent` is the user as it is without this room. The room waits, if nothing else follows."""
-        self._apply(served_by=None, former=agent, status=RoomStatus.QUEUED, served_by_id=None, queued_at=self._moment)
+        """Take the room from its agent and queue it. `agent` no longer counts this room."""
+        self._apply(served_by=None, former=agent, status=RoomStatus.QUEUED, served_by_id=None, queued_at=self._now)
         self._record(AgentUnassigned, cause=cause, next_agent=next_agent, comment=comment)
 
     def queue(self, *, external_until: datetime | None) -> None:
-        """Nobody is there to serve it. `external_until`: how long an outside decision is awaited, if at all."""
-        self._apply(
-            status=RoomStatus.QUEUED, queued_at=self.room.queued_at or self._moment, external_until=external_until
-        )
+        """Record that the room waits. `external_until`: when its external timeout ends."""
+        self._apply(status=RoomStatus.QUEUED, queued_at=self.room.queued_at or self._now, external_until=external_until)
         self._record(RoomQueued, actor=SYSTEM)
 
     def skip_agent(self, agent: User) -> None:
-        """Keep routing from offering the room to this agent until another agent has served it."""
+        """Exclude an agent from routing of this room until another agent has served it."""
         self._apply(passed_over_id=agent.id)
 
     def transfer(
@@ -119,10 +117,10 @@ class RoomTransition:
         external_until: datetime | None = None,
         comment: str | None,
     ) -> None:
-        """`external_until`: how long an outside decision is awaited in `to_department`, if at all."""
+        """Record a transfer. `external_until`: when the external timeout in `to_department` ends."""
         from_department = self.now.department
         if to_department is not None:
-            # What was awaited in the department that the room comes from is nothing to the one that it goes to.
+            # The external timeout of the previous department does not apply in this one.
             self._apply(department=to_department, department_id=to_department.id, external_until=external_until)
         self._record(
             RoomTransferred,
@@ -133,7 +131,7 @@ class RoomTransition:
             comment=comment,
         )
 
-    # ------------------------------------------------------------ everything else
+    # ------------------------------------------------------------ other steps
 
     def hold(self, agent: User, *, comment: str | None) -> None:
         self._apply(served_by=agent, status=RoomStatus.ON_HOLD)
@@ -144,7 +142,7 @@ class RoomTransition:
         self._record(RoomResumed)
 
     def update(self, **changes: Any) -> None:
-        """Change subject, priority, tags or custom_fields; nothing happens where nothing changes."""
+        """Change subject, priority, tags or custom_fields. Without a change, no fact is recorded."""
         before, after = self.room, replace(self.room, **changes)
         names = [name for name in ("subject", "priority", "tags") if getattr(before, name) != getattr(after, name)]
         keys = changed_keys(before.custom_fields, after.custom_fields)
@@ -160,7 +158,7 @@ class RoomTransition:
     def close(self, *, comment: str | None, tags: tuple[str, ...], custom_fields: Mapping[str, FieldValue]) -> None:
         self._apply(
             status=RoomStatus.CLOSED,
-            closed_at=self._moment,
+            closed_at=self._now,
             close_comment=comment,
             tags=tags,
             custom_fields=custom_fields,
@@ -174,34 +172,34 @@ class RoomTransition:
         self._apply(message_count=message.number)
         self._record(MessageSent, message=message)
 
-    # ------------------------------------------------------------ the steps themselves
+    # ------------------------------------------------------------ changes and facts
 
     def _apply(self, **changes: Any) -> None:
-        """Change the room, and what the snapshot holds around it, ahead of the step that tells of it."""
-        around = {name: changes.pop(name) for name in ("department", "served_by", "former") if name in changes}
-        self.now = replace(self.now, room=replace(self.room, **changes), **around)
+        """Change the room and the related objects in the snapshot. The next `_record` records the change."""
+        related = {name: changes.pop(name) for name in ("department", "served_by", "former") if name in changes}
+        self.now = replace(self.now, room=replace(self.room, **changes), **related)
 
     def _record(self, kind: type[RoomFact], *, actor: Actor | None = None, **data: Any) -> None:
-        """Tell what became of the room since the last fact about it."""
-        before = self._told
-        counted = {} if kind is MessageSent else {"revision": self.room.revision + 1}
-        self._apply(version=self.room.version + 1, **counted)
+        """Record a fact about the changes of the room since the last fact."""
+        before = self._last_recorded
+        revision = {} if kind is MessageSent else {"revision": self.room.revision + 1}
+        self._apply(version=self.room.version + 1, **revision)
         self.facts.append(
             kind(
                 id=f"{self.room.id}-{self.before.fact_count + len(self.facts) + 1}",
-                occurred_at=self._moment,
+                occurred_at=self._now,
                 actor=actor or self._actor,
                 client_mutation_id=self._client_mutation_id,
                 room=self.now,
-                before=None if before is None else _visible(before),
+                before=None if before is None else _filterable(before),
                 **data,
             )
         )
-        self._told = self.room
+        self._last_recorded = self.room
 
 
-def _visible(room: Room) -> RoomBefore:
-    """What filters can see of a room and facts can change."""
+def _filterable(room: Room) -> RoomBefore:
+    """The attributes of a room that filters can name and that facts can change."""
     return RoomBefore(
         status=room.status,
         department_id=room.department_id,

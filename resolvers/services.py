@@ -11,10 +11,10 @@ from functools import partial
 from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.consumers.releases import PendingReleases
 from resolvers.context import RoutingSettings, Services
-from resolvers.presence import POLL_SECONDS, PresenceEnds
+from resolvers.presence import POLL_SECONDS, PresenceExpiry
 from resolvers.routing.agent_cache import AgentCache
-from resolvers.routing.departures import Departures
 from resolvers.routing.queue import RoutingQueue
+from resolvers.routing.requeue import RequeueWorker
 from storage import maintenance
 from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.runtime import Storage
@@ -63,7 +63,7 @@ async def open_services(
     services = create_services(
         storage, routing=routing, login_throttle=login_throttle, configured_tokens=configured_tokens
     )
-    queue, departures = RoutingQueue(services), Departures(services)
+    queue, requeue = RoutingQueue(services), RequeueWorker(services)
     services.add_queue_listener(queue.wake)
 
     def apply_facts(facts: Sequence[Fact]) -> None:
@@ -75,9 +75,9 @@ async def open_services(
     storage.feed.reloaders.append(partial(services.agent_cache.load, storage.reader))
     tasks = [
         storage.supervisor.supervise("assign waiting rooms", queue.run),
-        storage.supervisor.supervise("return rooms of removed agents", departures.run),
+        storage.supervisor.supervise("return rooms of removed agents", requeue.run),
         storage.supervisor.supervise("maintenance", partial(_maintain, storage, retention)),
-        storage.supervisor.supervise("end presence", PresenceEnds(storage).run, every=POLL_SECONDS),
+        storage.supervisor.supervise("end presence", PresenceExpiry(storage).run, every=POLL_SECONDS),
     ]
     try:
         yield services

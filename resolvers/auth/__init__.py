@@ -1,1 +1,1 @@
-"""Who calls and what they may do: tokens, passwords, scopes and the limits of failed logins."""
+"""Authentication and access: tokens, passwords, scopes and login throttling. All of resolvers may import it."""

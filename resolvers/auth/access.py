@@ -1,4 +1,4 @@
-"""Who is calling and what they may do: scopes of apps, permissions of roles, and what of the rooms each may see."""
+"""Authentication and authorization: callers, scopes of apps, permissions of roles, and visible rooms."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from storage.records import Actor, ActorType, RoomStatus, User
 from storage.runtime import Storage
 
 ADMIN = "admin"
-#: How exactly it is known when an app was last heard of.
+#: The precision of an app's lastUsedAt.
 LAST_USED_INTERVAL_SECONDS = 60
 
-#: Every scope an app can hold, and what it opens.
+#: Every scope that an app can have, and what it allows.
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
         ADMIN: "everything",
@@ -51,8 +51,8 @@ _SERVING = frozenset(
         "events:read",
     }
 )
-#: What a signed-in user may do, by role. A manager sees the rooms of its departments, an agent those it serves, those
-#: closed ones that it served, and those that wait for somebody like it. Other roles open nothing by themselves.
+#: The scopes of a signed-in user, by role. Other roles have no scopes. `visible_rooms` limits the rooms of managers and
+#: agents.
 PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         roles.ADMIN: frozenset({ADMIN}),
@@ -64,16 +64,16 @@ PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever a token stands for; ANONYMOUS when there was none."""
+    """The app or user of a token. ANONYMOUS: the request had no token."""
 
     actor: Actor | None
     scopes: frozenset[str] = frozenset()
-    #: The signed-in user, if it is one.
+    #: The signed-in user. None for an app.
     user: User | None = None
-    #: The hash of the token that was shown, and when it ends by itself.
+    #: The hash of the token, and when the token expires.
     token_id: str | None = None
     expires_at: datetime | None = None
-    #: Why there is no actor.
+    #: The error message if there is no actor.
     problem: str = "This needs a token: send the header  Authorization: Bearer TOKEN."
 
     def has_scope(self, scope: str) -> bool:
@@ -81,61 +81,61 @@ class Caller:
 
     @property
     def identified(self) -> Actor:
-        """The actor. Raises Unauthenticated when there is none."""
+        """The actor. Raises Unauthenticated if there is none."""
         if self.actor is None:
             raise Unauthenticated(self.problem)
         return self.actor
 
     @property
     def id(self) -> str:
-        """The id of the app or user. Raises Unauthenticated when there is none."""
+        """The id of the app or user. Raises Unauthenticated if there is none."""
         return self.identified.id or ""
 
 
 ANONYMOUS = Caller(actor=None)
-#: Whoever shows a token that is not valid.
+#: The caller of a request with an invalid token.
 INVALID_TOKEN_CALLER = Caller(actor=None, problem="The token is not valid: it is unknown, has expired or was revoked.")
 
 
 async def authenticate(storage: Storage, token: str, *, configured_tokens: Collection[str] = ()) -> Caller:
-    """The caller that a token stands for: with no actor, and the reason, when the token is not valid.
+    """The caller of a token. It has no actor if the token is not valid.
 
-    Raises Unavailable when the database does not answer.
+    Raises Unavailable if the database does not answer.
     """
     token_id = token_id_of(token, configured_tokens=configured_tokens)
     return INVALID_TOKEN_CALLER if token_id is None else await load_caller(storage, token_id)
 
 
 def token_id_of(token: str, *, configured_tokens: Collection[str] = ()) -> str | None:
-    """The id of a token, its hash; None when it was mistyped, for which nobody needs to ask the database.
+    """The id of a token, which is its hash. None if the checksum is wrong.
 
-    Those among `made_up` were not made by us, and cannot be told to be mistyped.
+    `configured_tokens` are the ids of tokens from the settings, which have no checksum.
     """
     token_id = tokens.digest(token)
     return None if is_mistyped(token) and token_id not in configured_tokens else token_id
 
 
 async def load_caller(storage: Storage, token_id: str) -> Caller:
-    """The caller that the token of this id stands for now, as authenticate() finds it."""
-    known = await tokens.find(storage.reader, token_id)
-    if known is not None and known.holder_type is ActorType.APP:
-        app = await apps.find(storage.reader, known.holder_id)
+    """The caller of the token with this id, from the database."""
+    stored = await tokens.find(storage.reader, token_id)
+    if stored is not None and stored.holder_type is ActorType.APP:
+        app = await apps.find(storage.reader, stored.holder_id)
         if app is not None and app.active:
-            moment = storage.database.now()
-            if app.last_used_at is None or (moment - app.last_used_at).total_seconds() > LAST_USED_INTERVAL_SECONDS:
-                await apps.record_use(storage.reader, app.id, moment)
+            now = storage.database.now()
+            if app.last_used_at is None or (now - app.last_used_at).total_seconds() > LAST_USED_INTERVAL_SECONDS:
+                await apps.record_use(storage.reader, app.id, now)
             actor = Actor(type=ActorType.APP, id=app.id, name=app.name)
-            return Caller(actor, frozenset(app.scopes), token_id=token_id, expires_at=known.expires_at)
-    if known is not None and known.holder_type is ActorType.USER:
-        user = await users.find(storage.reader, known.holder_id)
+            return Caller(actor, frozenset(app.scopes), token_id=token_id, expires_at=stored.expires_at)
+    if stored is not None and stored.holder_type is ActorType.USER:
+        user = await users.find(storage.reader, stored.holder_id)
         if user is not None and user.active:
             actor = Actor(type=ActorType.USER, id=user.id, name=user.username)
-            return Caller(actor, scopes_of(user.roles), user, token_id, known.expires_at)
+            return Caller(actor, scopes_of(user.roles), user, token_id, stored.expires_at)
     return INVALID_TOKEN_CALLER
 
 
 def require(caller: Caller, scopes: Iterable[str]) -> None:
-    """Raise Unauthenticated without a valid token, and Forbidden when it lacks one of the scopes."""
+    """Raise Unauthenticated without a valid token, and Forbidden if a scope is missing."""
     _ = caller.identified
     for scope in scopes:
         if not caller.has_scope(scope):
@@ -154,11 +154,11 @@ def require_user(caller: Caller) -> User:
     return caller.user
 
 
-# ---------------------------------------------------------------- what goes beyond the caller
+# ---------------------------------------------------------------- privilege escalation
 
 
 def scopes_of(role_names: Iterable[str]) -> frozenset[str]:
-    """What somebody with these roles may do."""
+    """The scopes of a user with these roles."""
     return frozenset[str]().union(*(PERMISSIONS.get(name, frozenset()) for name in role_names))
 
 
@@ -169,28 +169,32 @@ def require_known(scopes: Iterable[str], *, key: str) -> None:
 
 
 def require_no_escalation(caller: Caller, role_names: Iterable[str], *, what: str, strictly: bool = False) -> None:
-    """Raise Forbidden, with a scope that is missing, when somebody with these roles may do more than the caller.
+    """Raise Forbidden if a user with these roles has a scope that the caller does not have.
 
-    What serving conversations takes does not count for those who hand it out, by agents:write, unless `strictly`.
+    A caller with agents:write may manage users with the scopes of an agent, unless `strictly` is set.
     """
     if caller.has_scope(ADMIN):
         return
-    given = _SERVING if caller.has_scope("agents:write") and not strictly else frozenset[str]()
-    beyond = sorted(scopes_of(role_names) - caller.scopes - given)
-    if beyond:
-        raise Forbidden(f"{what} needs scopes that this token does not have: {', '.join(beyond)}.", scope=beyond[0])
+    grantable = _SERVING if caller.has_scope("agents:write") and not strictly else frozenset[str]()
+    missing = sorted(scopes_of(role_names) - caller.scopes - grantable)
+    if missing:
+        raise Forbidden(f"{what} needs scopes that this token does not have: {', '.join(missing)}.", scope=missing[0])
 
 
-# ---------------------------------------------------------------- which rooms and departments
+# ---------------------------------------------------------------- rooms and departments
 
 
 def visible_rooms(caller: Caller) -> Expression:
-    """What a room must be for the caller to see it. Apps and admins see all of them."""
+    """The filter for the rooms that the caller may see.
+
+    Apps and admins see all rooms, and managers those of their departments. An agent sees the rooms that it serves, the
+    closed rooms that it served last, and the waiting rooms of its departments or without a department.
+    """
     user = caller.user
     if user is None or caller.has_scope(ADMIN):
         return EVERYTHING
     departments = _department_ids(user)
-    of_departments = Or(tuple(_room_attribute("department", one) for one in departments))
+    of_departments = Or(tuple(_room_attribute("department", department_id) for department_id in departments))
     closed = _room_attribute("status", RoomStatus.CLOSED.value)
     own = Or((_room_attribute("servedBy", user.id), And((closed, _room_attribute("lastServedBy", user.id)))))
     if roles.MANAGER in user.roles:
@@ -201,9 +205,9 @@ def visible_rooms(caller: Caller) -> Expression:
 
 
 def require_manages(caller: Caller, department_ids: Iterable[str]) -> None:
-    """Raise Forbidden when a signed-in user who is no admin would decide about departments of others.
+    """Raise Forbidden if a signed-in user that is not an admin would change a department that is not its own.
 
-    Whoever could join any department would see all of their rooms.
+    A user that could join any department could see all of its rooms.
     """
     if caller.user is None or caller.has_scope(ADMIN):
         return
@@ -214,7 +218,7 @@ def require_manages(caller: Caller, department_ids: Iterable[str]) -> None:
 
 
 def effective_permissions(caller: Caller) -> tuple[frozenset[str], Expression]:
-    """All that decides what the caller may do and see: as long as it is the same, so is what was begun."""
+    """The scopes and visible rooms of the caller. A subscription ends when they change."""
     return caller.scopes, visible_rooms(caller)
 
 

@@ -1,4 +1,4 @@
-"""The queue of work on passwords: a hash takes a tenth of a second of a core, and anybody may ask for one."""
+"""A bounded queue of password hashes. A hash takes 0.1 seconds of a core, and anonymous callers can request one."""
 
 import asyncio
 from collections import deque
@@ -11,86 +11,95 @@ from storage.errors import RateLimited
 
 T = TypeVar("T")
 
-#: Two hashes at a time, so that a wave of people who sign in takes neither all memory nor all cores.
-AT_ONCE = 2
-#: How much waits in a lane: some seconds of work.
-WAITING = 32
-_THREADS = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="passwords")
+#: The limit of concurrent hashes, which bounds the memory and cores that many logins take.
+MAX_CONCURRENT_HASHES = 2
+#: The limit of waiting hashes in a lane: some seconds of work.
+MAX_WAITING = 32
+_THREADS = ThreadPoolExecutor(max_workers=MAX_CONCURRENT_HASHES, thread_name_prefix="passwords")
 
 
 class Lane(IntEnum):
-    """On whose behalf a hash is computed, most trusted first."""
+    """The trust in the caller that needs a hash, highest first."""
 
-    #: A caller with a token, who sets a password.
+    #: A caller with a token, which sets a password.
     CALLER = 0
-    #: A sign-in of a user from an address from which that user has signed in before.
-    KNOWN = 1
-    #: A sign-in with a username and from an address that were not wrong of late.
-    NEW = 2
-    #: A sign-in with a username or from an address that was wrong of late.
-    DOUBTFUL = 3
+    #: A login from an address from which the user has logged in before.
+    KNOWN_ADDRESS = 1
+    #: A login without a recent failure of the username or the address.
+    NO_RECENT_FAILURE = 2
+    #: A login after a recent failure of the username or the address.
+    RECENT_FAILURE = 3
 
 
-#: Which lane each of eight hashes is for. The share of an empty lane goes to the first lane that is not empty.
-_SHARES = (Lane.KNOWN, Lane.CALLER, Lane.NEW, Lane.KNOWN, Lane.CALLER, Lane.NEW, Lane.KNOWN, Lane.DOUBTFUL)
+#: The lane of each of eight successive hashes. If it is empty, the first lane that is not empty is served.
+_SCHEDULE = (
+    Lane.KNOWN_ADDRESS,
+    Lane.CALLER,
+    Lane.NO_RECENT_FAILURE,
+    Lane.KNOWN_ADDRESS,
+    Lane.CALLER,
+    Lane.NO_RECENT_FAILURE,
+    Lane.KNOWN_ADDRESS,
+    Lane.RECENT_FAILURE,
+)
 
 
 class HashQueue:
-    """Runs work in threads, AT_ONCE at a time, with a share for each lane and a bound on each.
+    """Runs hashes in threads, with a limit of concurrent ones, a share for each lane, and a bound on each lane.
 
-    In the lanes of sign-ins the newest is first and the oldest is refused when a lane is full: after a wave of wrong
-    passwords whoever comes next is served next.
+    The lanes of logins are served newest first, and a full one refuses its oldest entry. So new logins are served even
+    during an attack that fills the lane.
     """
 
-    def __init__(self, *, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
-        self._free = at_once
-        self._bound = waiting
+    def __init__(self, *, max_concurrent: int = MAX_CONCURRENT_HASHES, max_waiting: int = MAX_WAITING) -> None:
+        self._free_slots = max_concurrent
+        self._max_waiting = max_waiting
         self._lanes: dict[Lane, deque[asyncio.Future[None]]] = {lane: deque() for lane in Lane}
-        self._turn = 0
+        self._served = 0
 
     async def run(self, lane: Lane, work: Callable[[], T]) -> T:
-        """What `work` returns. Raises RateLimited when too much work waits in the lane."""
-        await self._enter(lane)
+        """The result of `work`. Raises RateLimited if too many entries wait in the lane."""
+        await self._acquire_slot(lane)
         running = asyncio.get_running_loop().run_in_executor(_THREADS, work)
-        # A cancelled caller does not stop the thread: the place is free when the thread is.
-        running.add_done_callback(lambda _: self._leave())
+        # Cancelling the caller does not stop the thread, so the slot is free only when the thread ends.
+        running.add_done_callback(lambda _: self._release_slot())
         return await asyncio.shield(running)
 
-    async def _enter(self, lane: Lane) -> None:
-        if self._free:
-            self._free -= 1
+    async def _acquire_slot(self, lane: Lane) -> None:
+        if self._free_slots:
+            self._free_slots -= 1
             return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiting = self._lanes[lane]
-        waiting.append(place)
-        if len(waiting) > self._bound:
+        waiting.append(slot)
+        if len(waiting) > self._max_waiting:
             refused = waiting.pop() if lane is Lane.CALLER else waiting.popleft()
             if not refused.done():
                 message = "Too many passwords are waiting to be checked; try again in 1 second."
                 refused.set_exception(RateLimited(message, retry_after_seconds=1))
         try:
-            await place
+            await slot
         except asyncio.CancelledError:
-            if place in waiting:
-                waiting.remove(place)
-            elif place.done() and not place.cancelled() and place.exception() is None:
-                self._leave()
+            if slot in waiting:
+                waiting.remove(slot)
+            elif slot.done() and not slot.cancelled() and slot.exception() is None:
+                self._release_slot()
             raise
 
-    def _leave(self) -> None:
-        """Give the place to the next in line, or note that it is free."""
+    def _release_slot(self) -> None:
+        """Give the slot to the next entry, or count it as free."""
         while (lane := self._next_lane()) is not None:
             waiting = self._lanes[lane]
-            place = waiting.popleft() if lane is Lane.CALLER else waiting.pop()
-            if not place.done():
-                place.set_result(None)
+            slot = waiting.popleft() if lane is Lane.CALLER else waiting.pop()
+            if not slot.done():
+                slot.set_result(None)
                 return
-        self._free += 1
+        self._free_slots += 1
 
     def _next_lane(self) -> Lane | None:
-        filled = [lane for lane in Lane if self._lanes[lane]]
-        if not filled:
+        occupied = [lane for lane in Lane if self._lanes[lane]]
+        if not occupied:
             return None
-        share = _SHARES[self._turn % len(_SHARES)]
-        self._turn += 1
-        return share if share in filled else filled[0]
+        share = _SCHEDULE[self._served % len(_SCHEDULE)]
+        self._served += 1
+        return share if share in occupied else occupied[0]

@@ -1,4 +1,4 @@
-"""How often signing in may fail, counted in the memory of one process; signing in itself is in sessions.py."""
+"""The rate limit of failed logins, counted in the memory of one process. sessions.py has the login itself."""
 
 import math
 import time
@@ -13,39 +13,41 @@ from storage.errors import RateLimited, Unauthenticated
 
 MAX_ATTEMPTS = 10
 WINDOW_SECONDS = 5 * 60
-#: How many times more often an address may fail for all users together, and a user from all addresses together.
+#: The factor for the limits of one address with all users, and of one user from all addresses.
 SHARED_LIMIT_FACTOR = 10
 
 
 class LoginThrottle:
-    """How often signing in may fail: so many times in five minutes for one user from one address.
+    """Limits failed logins of one user from one address in WINDOW_SECONDS.
 
-    For all users from one address together, and for one user from all addresses together, it is ten times as many. The
-    latter does not bind addresses from which the user has signed in before: locking a user out for everybody would hand
-    whoever knows a username the means to do so.
+    The limits of one address with all users, and of one user from all addresses, are SHARED_LIMIT_FACTOR times as high.
+    The limit of one user does not apply to addresses from which that user has logged in before. Otherwise an attacker
+    could lock a user out with the username alone.
     """
 
     def __init__(self, attempts: int = MAX_ATTEMPTS, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._both = RateLimiter(attempts, seconds=WINDOW_SECONDS, clock=clock)
-        self._either = RateLimiter(attempts * SHARED_LIMIT_FACTOR, seconds=WINDOW_SECONDS, clock=clock)
+        self._pair_limiter = RateLimiter(attempts, seconds=WINDOW_SECONDS, clock=clock)
+        self._shared_limiter = RateLimiter(attempts * SHARED_LIMIT_FACTOR, seconds=WINDOW_SECONDS, clock=clock)
         self._clock = clock
-        #: The users and addresses for which signing in failed, and when it did last; the users' known addresses.
+        #: The time of the last failure of each user and of each address.
         self._failed: OrderedDict[Hashable, float] = OrderedDict()
-        self._known: OrderedDict[Hashable, float] = OrderedDict()
+        #: The time of the last login of each user from each address.
+        self._known_addresses: OrderedDict[Hashable, float] = OrderedDict()
 
     @contextmanager
     def attempt(self, username: str, address: str) -> Iterator[Lane]:
-        """How much the attempt is trusted. It counts if the block ends with Unauthenticated, and with nothing else.
+        """The lane for one login. Only a block that raises Unauthenticated counts as a failure.
 
-        Raises RateLimited when there were too many.
+        Raises RateLimited after too many failures.
         """
         pair = name, place = normalised(username[:256]).casefold()[:64], network(address)
-        known = pair in self._known
-        broad = [("", place)] if known else [("", place), (name, "")]
-        # What is wrong for both is taken beforehand, so that not more are under way than may fail.
-        wait = max(self._either.wait(key) for key in broad) or self._both.acquire(pair)
+        known = pair in self._known_addresses
+        shared_keys = [("", place)] if known else [("", place), (name, "")]
+        # The failure of the pair is counted beforehand, so that concurrent logins cannot exceed the limit.
+        wait = max(self._shared_limiter.wait(key) for key in shared_keys) or self._pair_limiter.acquire(pair)
         if wait:
-            raise RateLimited("Too many attempts to sign in; wait.", retry_after_seconds=math.ceil(wait))
+            seconds = math.ceil(wait)
+            raise RateLimited(f"Too many failed logins; try again in {seconds} s.", retry_after_seconds=seconds)
         failed = False
         try:
             yield self._lane(name, place)
@@ -54,23 +56,23 @@ class LoginThrottle:
             raise
         finally:
             if failed:
-                self._known.pop(pair, None)
+                self._known_addresses.pop(pair, None)
                 for key in (("", place), (name, "")):
-                    self._either.acquire(key)
-                    self._note(self._failed, key)
+                    self._shared_limiter.acquire(key)
+                    self._record(self._failed, key)
             else:
-                self._both.release(pair)
-        self._note(self._known, pair)
+                self._pair_limiter.release(pair)
+        self._record(self._known_addresses, pair)
 
     def _lane(self, name: str, place: str) -> Lane:
-        if (name, place) in self._known:
-            return Lane.KNOWN
+        if (name, place) in self._known_addresses:
+            return Lane.KNOWN_ADDRESS
         since = self._clock() - WINDOW_SECONDS
         failed = any(self._failed.get(key, -math.inf) > since for key in ((name, ""), ("", place)))
-        return Lane.DOUBTFUL if failed else Lane.NEW
+        return Lane.RECENT_FAILURE if failed else Lane.NO_RECENT_FAILURE
 
-    def _note(self, moments: OrderedDict[Hashable, float], key: Hashable) -> None:
-        moments[key] = self._clock()
-        moments.move_to_end(key)
-        if len(moments) > MAX_KEYS:
-            moments.popitem(last=False)
+    def _record(self, timestamps: OrderedDict[Hashable, float], key: Hashable) -> None:
+        timestamps[key] = self._clock()
+        timestamps.move_to_end(key)
+        if len(timestamps) > MAX_KEYS:
+            timestamps.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Tokens as texts: how they are made and recognised; what is kept of them is for storage/tokens.py."""
+"""Token texts: generation and checksum. storage/tokens.py stores their hashes."""
 
 import hashlib
 import secrets
@@ -9,13 +9,13 @@ _CHECKSUM_CHARACTERS = 6
 
 
 def new_token(kind: str) -> str:
-    """A token that people and secret scanners recognise: sb_KIND_, 40 random characters and six that check them."""
+    """A new token: sb_KIND_, 40 random characters and a checksum of six. The prefix is for secret scanners."""
     body = secrets.token_hex(20)
     return f"sb_{kind}_{body}{_checksum(kind, body)}"
 
 
 def is_mistyped(token: str) -> bool:
-    """Whether it begins like a token that new_token made, and is none: nobody needs to ask the database for it."""
+    """Whether the token has the prefix of `new_token` and a wrong checksum, so that no database lookup is needed."""
     match token.split("_", 2):
         case ["sb", kind, rest] if kind in _KINDS:
             return rest[-_CHECKSUM_CHARACTERS:] != _checksum(kind, rest[:-_CHECKSUM_CHARACTERS])

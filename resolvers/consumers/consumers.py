@@ -1,4 +1,4 @@
-"""Consumers: named positions in the log, kept for an app. Who reads for one at a time is in leases.py."""
+"""Consumers: stored positions of an app in the event log. leases.py has their leases."""
 
 from datetime import datetime
 
@@ -15,13 +15,13 @@ from storage.runtime import Storage
 
 
 class ConsumerStatus(Record, frozen=True, kw_only=True):
-    """How far a consumer has come, and whether somebody reads for it."""
+    """The position of a consumer, and whether a connection reads for it."""
 
     name: str
     acked_cursor: str
     connected: bool
     last_seen_at: datetime | None
-    #: What its last subscription asked for: tags of facts (None: all), about rooms that match.
+    #: The arguments of its last subscription: tags of facts (None: all) and the filter for rooms.
     types: tuple[str, ...] | None = None
     where: Expression | None = None
 
@@ -29,32 +29,34 @@ class ConsumerStatus(Record, frozen=True, kw_only=True):
 @query("events:read")
 async def list_consumers(context: Context) -> list[ConsumerStatus]:
     """The caller's consumers, by name."""
-    moment = context.storage.database.now()
-    return [_status(one, moment) for one in await consumers.list_by_owner(context.reader, context.caller.id)]
+    now = context.storage.database.now()
+    return [_status(consumer, now) for consumer in await consumers.list_by_owner(context.reader, context.caller.id)]
 
 
 @mutation("events:read", lock=("consumer", "consumer"))
 async def ack_events(change: MutationContext, *, consumer: str, cursor: str) -> ConsumerStatus:
-    """Acknowledge everything up to the cursor. An older cursor than the acknowledged one changes nothing."""
+    """Acknowledge all events up to the cursor. A cursor before the acknowledged one changes nothing."""
     sequence = event_sequence(cursor, key="cursor")
     storage = change.context.storage
     await _require_existing(storage, sequence, key="cursor")
-    known = await _get(change, consumer)
-    acknowledged = await consumers.acknowledge(change.tx, change.caller.id, known.name, sequence)
+    stored = await _get(change, consumer)
+    acknowledged = await consumers.acknowledge(change.tx, change.caller.id, stored.name, sequence)
     return _status(acknowledged, storage.database.now())
 
 
 @mutation("events:read", lock=("consumer", "consumer"))
 async def remove_consumer(change: MutationContext, *, consumer: str) -> str:
-    """Forget a consumer and its position; its name can begin anew. Refused while a connection reads for it."""
-    known = await _get(change, consumer)
-    if not await consumers.delete(change.tx, change.caller.id, known.name):
-        raise ConsumerBusy(f"The consumer {quoted(consumer)} is being read; end that subscription first.")
-    return known.name
+    """Delete a consumer and its position. Raises ConsumerBusy while a connection reads for it."""
+    stored = await _get(change, consumer)
+    if not await consumers.delete(change.tx, change.caller.id, stored.name):
+        raise ConsumerBusy(
+            f"The consumer {quoted(consumer)} is being read by a connection; end its subscription first."
+        )
+    return stored.name
 
 
 async def find_consumer(reader: Reader, owner_id: str, name: str) -> Consumer | None:
-    """The owner's consumer of that name, in whatever form of Unicode it is given."""
+    """Find a consumer by owner and name, in every Unicode normalization form of the name."""
     for form in names.forms(name):
         if (consumer := await consumers.find(reader, owner_id, form)) is not None:
             return consumer
@@ -68,11 +70,11 @@ async def _get(change: MutationContext, name: str) -> Consumer:
     return consumer
 
 
-def _status(consumer: Consumer, moment: datetime) -> ConsumerStatus:
+def _status(consumer: Consumer, now: datetime) -> ConsumerStatus:
     return ConsumerStatus(
         name=consumer.name,
         acked_cursor=event_cursor(consumer.acked),
-        connected=consumers.is_leased(consumer, moment),
+        connected=consumers.is_leased(consumer, now),
         last_seen_at=consumer.last_seen_at,
         types=consumer.types,
         where=consumer.where,
@@ -83,7 +85,7 @@ def _status(consumer: Consumer, moment: datetime) -> ConsumerStatus:
 
 
 async def starting_position(storage: Storage, after: str | None) -> int:
-    """The sequence to go on after: the cursor's, or the head. Raises InvalidCursor or CursorExpired."""
+    """The sequence of the cursor, or of the newest fact. Raises InvalidCursor or CursorExpired."""
     if after is None:
         return await storage.log.head()
     sequence = await existing_position(storage, after)
@@ -92,15 +94,15 @@ async def starting_position(storage: Storage, after: str | None) -> int:
 
 
 async def existing_position(storage: Storage, after: str) -> int:
-    """The sequence of a cursor, whether what follows it is still kept or not. Raises InvalidCursor."""
+    """The sequence of a cursor, even if the facts after it are trimmed. Raises InvalidCursor."""
     sequence = event_sequence(after)
     await _require_existing(storage, sequence, key="after")
     return sequence
 
 
 async def _require_existing(storage: Storage, sequence: int, *, key: str) -> None:
-    """Raise InvalidCursor when the log has not come to that fact yet."""
-    # The feed's head may be behind, and so may, for a moment after a failover, what a majority is known to hold.
+    """Raise InvalidCursor if the log has no fact with this sequence yet."""
+    # The feed's head may be outdated. So may be the head of the log, shortly after a failover.
     if (
         sequence > storage.feed.head
         and sequence > await storage.log.head()
@@ -110,7 +112,7 @@ async def _require_existing(storage: Storage, sequence: int, *, key: str) -> Non
 
 
 async def require_kept(storage: Storage, sequence: int, *, consumer: str | None = None) -> None:
-    """Raise CursorExpired unless everything after this sequence, which may be a consumer's, is still kept."""
+    """Raise CursorExpired if facts after this sequence were trimmed. `consumer` is named in the error."""
     oldest = await storage.log.oldest()
     if sequence < oldest - 1:
         raise CursorExpired(oldest_cursor=event_cursor(oldest - 1), consumer=consumer)

@@ -1,10 +1,11 @@
-"""Holds: which connection reads for a consumer. One at a time, by a lease that ends by itself."""
+"""Consumer leases: one connection at a time reads for a consumer. A lease expires unless it is renewed."""
 
 import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from resolvers import validation
@@ -22,38 +23,47 @@ from storage.runtime import Storage
 from storage.supervisor import spawn
 from storage.threads import Work
 
-#: How soon a renewal that the database did not answer is tried again.
+#: The pause before a renewal is repeated that the database did not answer.
 RENEW_RETRY_SECONDS = 0.5
 
 
-class ConsumerLease:
-    """A connection's hold on a consumer, which is lost when it is not renewed in time.
+@dataclass(frozen=True, slots=True)
+class LeaseId:
+    """The keys of a lease in the database."""
 
-    The database lets nobody else in before LEASE_SECONDS have passed since it heard of the last renewal, and here it
-    counts as held for as long since that was asked for: so nobody else can have it while it is believed to be held.
+    owner: str
+    name: str
+    connection_id: str
+
+
+class ConsumerLease:
+    """A connection's lease of a consumer. It is lost if it is not renewed within LEASE_SECONDS.
+
+    The database counts LEASE_SECONDS from the time at which it received a renewal, and this class from the time at
+    which the renewal was sent. So no other connection has the lease while this one counts as confirmed.
     """
 
     def __init__(self, name: str, position: int) -> None:
         self.name = name
-        #: Up to where the log was read: what comes before was sent, or is not for this consumer.
+        #: The last sequence that was read. Facts up to it were sent, or do not match.
         self.position = position
-        #: The last fact that was sent.
+        #: The sequence of the last fact that was sent.
         self.sent = position
-        #: Waits at the head for a fact that may be for this consumer.
+        #: Waits for the next fact that may match. None: the connection is reading.
         self.waiter: Waiter | None = None
         self._until = 0.0
         self._lost = False
         self._changed = asyncio.Event()
 
     def passed(self, feed: Feed) -> int:
-        """Up to where the log holds nothing for this consumer that was not sent."""
+        """The sequence up to which every matching fact was sent."""
         if self.waiter is None or self.waiter.woken.done():
             return self.position
         return max(self.position, feed.head)
 
-    def extend(self, asked_at: float) -> None:
-        """It was renewed by a request that was sent at that time of the clock."""
-        self._until = asked_at + consumers.LEASE_SECONDS
+    def extend(self, sent_at: float) -> None:
+        """Record a renewal whose request was sent at this time of the clock."""
+        self._until = sent_at + consumers.LEASE_SECONDS
         self._notify()
 
     def mark_lost(self) -> None:
@@ -61,7 +71,7 @@ class ConsumerLease:
         self._notify()
 
     async def wait_until_confirmed(self) -> None:
-        """Return while it certainly is held; wait while nobody can say. Raises ConsumerBusy when it is lost."""
+        """Return if the lease is confirmed, and otherwise wait for a renewal. Raises ConsumerBusy if it is lost."""
         while self._lost or clock() >= self._until:
             if self._lost:
                 raise ConsumerBusy(
@@ -70,7 +80,7 @@ class ConsumerLease:
             await self._changed.wait()
 
     async def wait_until_lost(self) -> None:
-        """Return when it is lost."""
+        """Return when the lease is lost."""
         while not self._lost:
             await self._changed.wait()
 
@@ -88,85 +98,93 @@ async def acquire(
     types: Sequence[str] | None = None,
     where: Expression | None = None,
 ) -> AsyncIterator[ConsumerLease]:
-    """Read for a consumer as the only one, from where it acknowledged, or from `after` or now if it is new.
+    """Lease a consumer until the block ends. Raises ConsumerBusy if another connection has the lease.
 
-    `types` and `where` are what is read of the log.
+    Reading starts after the acknowledged fact. A new consumer starts after `after`, or at the newest fact. `types` and
+    `where` are stored as the arguments of the consumer's last subscription.
     """
-    validation.text(name, "consumer", max_characters=validation.MAX_NAME_CHARACTERS)
     storage, owner = context.storage, context.caller.id
-    known = await find_consumer(storage.reader, owner, name)
-    new = known is None
-    name = validation.name(name, "consumer") if known is None else known.name
-    if new:
-        start = await starting_position(storage, after)
-        begun_after = None if after is None else start
-        new = await consumers.create(storage.reader, owner, name, start=start, begun_after=begun_after)
-        known = await consumers.find(storage.reader, owner, name)
-    if not new and after is not None and (known is None or event_sequence(after) != known.begun_after):
-        raise Invalid(
-            "This consumer goes on after what it acknowledged: leave `after` out, or give the one that it began with, "
-            "or removeConsumer to begin anew.",
-            key="after",
-        )
-    # A connection that ends here, and whose client is back already, is not another one's.
+    name = await _find_or_create(storage, owner, name, after)
+    # The previous connection of the same client may still be releasing its lease.
     await context.services.pending_releases.wait_for_pending(owner, name)
-    connection_id = secrets.token_hex(12)
-    asked_at = clock()
-    # Whoever goes away meanwhile may have taken it all the same: what is on a thread is not called back.
-    taking = spawn(
-        consumers.acquire_lease(storage.reader, owner, name, connection_id=connection_id, types=types, where=where),
-        name="take a consumer",
+    lease_id = LeaseId(owner, name, secrets.token_hex(12))
+    sent_at = clock()
+    # A task, because cancelling this call does not stop the request: it may acquire the lease, which is then released.
+    acquiring = spawn(
+        consumers.acquire_lease(
+            storage.reader, owner, name, connection_id=lease_id.connection_id, types=types, where=where
+        ),
+        name="acquire a consumer lease",
         kind=Work.BACKGROUND,
     )
     renewing: asyncio.Task[None] | None = None
     lease: ConsumerLease | None = None
     try:
-        consumer = await asyncio.shield(taking)
+        consumer = await asyncio.shield(acquiring)
         if consumer is None:
             raise ConsumerBusy(f"The consumer {quoted(name)} is being read by another connection.")
         lease = ConsumerLease(name, consumer.acked)
-        lease.extend(asked_at)
-        renewing = storage.supervisor.supervise(
-            "renew a consumer lease", partial(_renew, storage, owner, name, connection_id, lease)
-        )
+        lease.extend(sent_at)
+        renewing = storage.supervisor.supervise("renew a consumer lease", partial(_renew, storage, lease_id, lease))
         await require_kept(storage, consumer.acked, consumer=name)
         yield lease
     finally:
         if renewing is not None:
             renewing.cancel()
-        release = _release(storage, owner, name, connection_id, taking, lease)
+        release = _release(storage, lease_id, acquiring, lease)
         await asyncio.shield(context.services.pending_releases.start(owner, name, release))
 
 
+async def _find_or_create(storage: Storage, owner: str, name: str, after: str | None) -> str:
+    """The stored name of the consumer. Raises Invalid if an existing consumer did not start after `after`."""
+    validation.text(name, "consumer", max_characters=validation.MAX_NAME_CHARACTERS)
+    consumer = await find_consumer(storage.reader, owner, name)
+    created = False
+    if consumer is None:
+        name = validation.name(name, "consumer")
+        start = await starting_position(storage, after)
+        begun_after = None if after is None else start
+        created = await consumers.create(storage.reader, owner, name, start=start, begun_after=begun_after)
+        consumer = await consumers.find(storage.reader, owner, name)
+    if not created and after is not None and (consumer is None or event_sequence(after) != consumer.begun_after):
+        raise Invalid(
+            "This consumer exists and continues after its acknowledged event; leave `after` out, give the `after` with "
+            "which it was created, or call removeConsumer first.",
+            key="after",
+        )
+    return name if consumer is None else consumer.name
+
+
 async def _release(
-    storage: Storage,
-    owner: str,
-    name: str,
-    connection_id: str,
-    taking: "asyncio.Future[Consumer | None]",
-    lease: ConsumerLease | None,
+    storage: Storage, lease_id: LeaseId, acquiring: "asyncio.Future[Consumer | None]", lease: ConsumerLease | None
 ) -> None:
-    """Give it back, if it was taken; of a database that cannot be told it is free when the lease is over."""
-    await asyncio.wait([taking])
-    if taking.cancelled() or taking.exception() is not None or taking.result() is not None:
+    """Release the lease if it was acquired. If the database does not answer, the lease expires."""
+    await asyncio.wait([acquiring])
+    if acquiring.cancelled() or acquiring.exception() is not None or acquiring.result() is not None:
         with contextlib.suppress(Exception):
             sent, passed = (0, 0) if lease is None else (lease.sent, lease.passed(storage.feed))
             await consumers.release_lease(
-                storage.reader, owner, name, connection_id=connection_id, sent=sent, passed=passed
+                storage.reader,
+                lease_id.owner,
+                lease_id.name,
+                connection_id=lease_id.connection_id,
+                sent=sent,
+                passed=passed,
             )
 
 
-async def _renew(storage: Storage, owner: str, name: str, connection_id: str, lease: ConsumerLease) -> None:
+async def _renew(storage: Storage, lease_id: LeaseId, lease: ConsumerLease) -> None:
+    """Renew the lease until it is lost."""
     pause = consumers.LEASE_SECONDS / 3
     while True:
         await asyncio.sleep(pause)
-        asked_at = clock()
+        sent_at = clock()
         try:
-            held = await consumers.renew_lease(
+            renewed = await consumers.renew_lease(
                 storage.reader,
-                owner,
-                name,
-                connection_id=connection_id,
+                lease_id.owner,
+                lease_id.name,
+                connection_id=lease_id.connection_id,
                 sent=lease.sent,
                 passed=lease.passed(storage.feed),
             )
@@ -174,7 +192,7 @@ async def _renew(storage: Storage, owner: str, name: str, connection_id: str, le
             pause = RENEW_RETRY_SECONDS
         else:
             pause = consumers.LEASE_SECONDS / 3
-            if not held:
+            if not renewed:
                 lease.mark_lost()
                 return
-            lease.extend(asked_at)
+            lease.extend(sent_at)

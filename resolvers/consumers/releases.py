@@ -1,4 +1,4 @@
-"""Releases: consumers that connections of this process are about to give back."""
+"""The releases of consumer leases that are running in this process."""
 
 import asyncio
 from collections import defaultdict
@@ -9,26 +9,26 @@ from storage.threads import Work
 
 
 class PendingReleases:
-    """Those that are under way, so that whoever comes next in this process need not be refused because of them."""
+    """Tracks running releases, so that a new connection waits for them instead of being refused."""
 
     def __init__(self) -> None:
-        self._under_way: defaultdict[tuple[str, str], set[asyncio.Task[None]]] = defaultdict(set)
+        self._running: defaultdict[tuple[str, str], set[asyncio.Task[None]]] = defaultdict(set)
 
     def start(self, owner: str, name: str, release: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Do it, whatever becomes of whoever asked for it."""
+        """Run a release as a task, which the cancellation of the caller does not stop."""
         task = spawn(release, name="release a consumer lease", kind=Work.BACKGROUND)
-        tasks = self._under_way[owner, name]
+        tasks = self._running[owner, name]
         tasks.add(task)
 
-        def ended(task: asyncio.Task[None]) -> None:
+        def remove(task: asyncio.Task[None]) -> None:
             tasks.discard(task)
             if not tasks:
-                self._under_way.pop((owner, name), None)
+                self._running.pop((owner, name), None)
 
-        task.add_done_callback(ended)
+        task.add_done_callback(remove)
         return task
 
     async def wait_for_pending(self, owner: str, name: str) -> None:
-        """Return when those of this consumer that are under way now are over."""
-        if tasks := self._under_way.get((owner, name)):
+        """Wait for the releases of this consumer that are running now."""
+        if tasks := self._running.get((owner, name)):
             await asyncio.wait(tasks)

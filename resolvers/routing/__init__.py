@@ -1,1 +1,1 @@
-"""Assigning rooms to agents: the policy, the queue of waiting rooms and the capacity of agents."""
+"""Routing: assigns rooms to agents by policy, queue and capacity. Operations of nouns and services import it."""

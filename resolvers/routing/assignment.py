@@ -1,4 +1,4 @@
-"""Claiming an agent for a room that is being routed, and who may be claimed. Rooms that wait are served in queue.py."""
+"""Routes one room within the mutation that starts, unassigns or transfers it. queue.py assigns the waiting rooms."""
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,20 +17,20 @@ from storage.records import Candidate, Department, RoutingMethod, User, WaitingR
 from storage.rooms import OverdueRooms
 from storage.transactions.transaction import Conflict
 
-#: Agents looked at beyond those to whom changes of this process bring rooms.
+#: How many candidates to read in addition to the agents that running mutations of this process have reserved.
 SPARE_CANDIDATES = 4
 
 
 async def route(change: MutationContext, transition: RoomTransition) -> bool:
-    """Assign the room to the agent that its routing method chooses, and whether there was one.
+    """Assign the room to the agent that its routing method chooses. Returns whether there is one.
 
-    Rooms that wait already, come first and could be served by this agent are not overtaken.
+    The room is not assigned if the agent could take a waiting room that is ahead of it in the queue.
     """
     room = WaitingRoom.from_room(transition.room)
     method = _method(change, transition)
     if method not in AUTOMATIC:
         return False
-    # What this very change made of the agent that it took the room from has not been heard of yet.
+    # The agent cache does not have this mutation's change of the agent that it took the room from.
     agent = await _reserve_agent(change, room, method, released=transition.before.served_by_id is not None)
     if agent is None or await _is_behind_waiting_rooms(change, room, agent):
         return False
@@ -40,64 +40,66 @@ async def route(change: MutationContext, transition: RoomTransition) -> bool:
 
 def _method(change: MutationContext, transition: RoomTransition) -> RoutingMethod:
     room, department = WaitingRoom.from_room(transition.room), transition.now.department
-    return method_for(room, department, default=change.context.services.routing.method, moment=change.tx.now)
+    return method_for(room, department, default=change.context.services.routing.method, now=change.tx.now)
 
 
 async def _reserve_agent(
     change: MutationContext, room: WaitingRoom, method: RoutingMethod, *, released: bool
 ) -> User | None:
-    """The agent to serve the room, held for this change; None when nobody is routable."""
-    roster = change.context.services.agent_cache
+    """The agent for the room, locked and reserved for this mutation. None if no agent is routable."""
+    cache = change.context.services.agent_cache
     pool = room.department_id
-    # What was heard may be behind what other processes did. Then the claim loses, and the next attempt asks the
-    # database; and so does this one before it says that nobody is there.
-    trusting = change.tx.attempt == 1 and not released
+    # The cache may lack changes of other processes. A choice from an outdated entry makes the commit conflict. The next
+    # attempt reads the candidates from the database, and so does this one before it returns None.
+    from_cache = change.tx.attempt == 1 and not released
     chosen = None
-    if trusting:
-        known = roster.tiers(pool, method, bots_first=change.context.services.routing.bots_first)
-        chosen = choose_for(room, known, method, reservations=roster.reservations)
+    if from_cache:
+        cached = cache.tiers(pool, method, bots_first=change.context.services.routing.bots_first)
+        chosen = choose_for(room, cached, method, reservations=cache.reservations)
     if chosen is None:
-        trusting = False
+        from_cache = False
         tiers = await list_tiers(
-            change.tx, change.context, pool, method, limit=SPARE_CANDIDATES + roster.reserved_agent_count
+            change.tx, change.context, pool, method, limit=SPARE_CANDIDATES + cache.reserved_agent_count
         )
-        chosen = choose_for(room, tiers, method, reservations=roster.reservations)
+        chosen = choose_for(room, tiers, method, reservations=cache.reservations)
     if chosen is None:
         return None
-    change.tx.enter_context(roster.reserve(chosen.id))
+    change.tx.enter_context(cache.reserve(chosen.id))
     await change.tx.lock("user", chosen.id)
-    agent = roster.agent(chosen.id) if trusting else await users.find(change.tx, chosen.id)
+    agent = cache.agent(chosen.id) if from_cache else await users.find(change.tx, chosen.id)
     if agent is None or not accepts_rooms(agent) or not serves_pool(agent, room.department_id):
-        raise Conflict  # somebody else was quicker; look again
+        raise Conflict  # another mutation changed the agent: choose again
     return agent
 
 
 async def list_tiers(
     reader: Reader, context: Context, pool: str | None, method: RoutingMethod, *, limit: int
 ) -> Sequence[Sequence[Candidate]]:
-    """The first `limit` agents of a department (None: of all) that routing may offer a room; before them, if they come
-    first, the bots."""
+    """The first `limit` routable agents of a department (None: of all), read from the database.
+
+    With `bots_first`, the first tier has the bots.
+    """
     least_loaded = method is RoutingMethod.LEAST_LOADED
-    everybody = await users.list_candidates(reader, pool, least_loaded=least_loaded, limit=limit)
+    agents = await users.list_candidates(reader, pool, least_loaded=least_loaded, limit=limit)
     if not context.services.routing.bots_first:
-        return (everybody,)
+        return (agents,)
     bots = await users.list_candidates(reader, pool, role=BOT_ROLE, least_loaded=least_loaded, limit=limit)
-    return (bots, everybody)
+    return (bots, agents)
 
 
 def serves_pool(agent: User, pool: str | None) -> bool:
-    """Whether the agent serves rooms of that department; those without department are everybody's."""
+    """Whether the agent serves rooms of this department. Every agent serves rooms without a department (None)."""
     return agent.agent is not None and (pool is None or pool in agent.agent.department_ids)
 
 
 async def _is_behind_waiting_rooms(change: MutationContext, room: WaitingRoom, agent: User) -> bool:
-    """Whether a room that the agent may be offered waits ahead of this one, as far as this process has heard."""
+    """Whether the agent could take a waiting room that is ahead of this one in the queue, by this process's cache."""
     assert agent.agent is not None
     pools = {None, *agent.agent.department_ids}
     if not change.context.services.agent_cache.has_waiting_rooms(pools):
         return False
-    known = await departments.get_many(change.tx, agent.agent.department_ids)
-    sources = WaitingSources.of(known.values(), default=change.context.services.routing.method, moment=change.tx.now)
+    served = await departments.get_many(change.tx, agent.agent.department_ids)
+    sources = WaitingSources.of(served.values(), default=change.context.services.routing.method, now=change.tx.now)
     first = await rooms.list_waiting(
         change.tx,
         sources.automatic & pools,
@@ -111,27 +113,28 @@ async def _is_behind_waiting_rooms(change: MutationContext, room: WaitingRoom, a
 
 @dataclass(frozen=True, slots=True)
 class WaitingSources:
-    """Where rooms wait that routing serves at one moment."""
+    """The departments whose waiting rooms routing may assign at one time."""
 
-    #: Departments whose rooms are routed at once; None: rooms without department.
+    #: Departments with an automatic method. None: rooms without a department.
     automatic: set[str | None] = field(default_factory=set)
+    #: EXTERNAL departments, in which routing assigns the rooms whose timeout has passed.
     overdue: list[OverdueRooms] = field(default_factory=list)
 
     @classmethod
-    def of(cls, departments: Iterable[Department], *, default: RoutingMethod, moment: datetime) -> "WaitingSources":
+    def of(cls, departments: Iterable[Department], *, default: RoutingMethod, now: datetime) -> "WaitingSources":
         sources = cls({None} if default in AUTOMATIC else set())
-        for one in departments:
-            if one.routing in AUTOMATIC:
-                sources.automatic.add(one.id)
-            elif one.routing is RoutingMethod.EXTERNAL and fallback_of(one) in AUTOMATIC:
-                seconds = one.external_timeout_seconds
-                since = None if seconds is None else moment - timedelta(seconds=seconds)
-                sources.overdue.append(OverdueRooms(one.id, moment, since))
+        for department in departments:
+            if department.routing in AUTOMATIC:
+                sources.automatic.add(department.id)
+            elif department.routing is RoutingMethod.EXTERNAL and fallback_of(department) in AUTOMATIC:
+                seconds = department.external_timeout_seconds
+                since = None if seconds is None else now - timedelta(seconds=seconds)
+                sources.overdue.append(OverdueRooms(department.id, now, since))
         return sources
 
     def within(self, pools: Container[str | None]) -> "WaitingSources":
-        """Of these, those that are in `pools`."""
+        """The sources that are in `pools`."""
         return WaitingSources(
             {pool for pool in self.automatic if pool in pools},
-            [one for one in self.overdue if one.department_id in pools],
+            [overdue for overdue in self.overdue if overdue.department_id in pools],
         )

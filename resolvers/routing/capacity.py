@@ -1,4 +1,4 @@
-"""Agents and the rooms on them: taking a room on and letting it go. departures.py has the rooms of those who leave."""
+"""The capacity of agents: whether an agent can take a room, and the changes of its openRoomCount."""
 
 import msgspec
 
@@ -12,9 +12,9 @@ replace = msgspec.structs.replace
 
 
 def not_routable_reason(user: User) -> str | None:
-    """Why the agent is not routable: INACTIVE, NOT_AVAILABLE, OFFLINE or AT_CAPACITY; None when it is.
+    """INACTIVE, NOT_AVAILABLE, OFFLINE or AT_CAPACITY. None if the agent is routable.
 
-    The negation of storage.filters.attributes.is_routable, with a reason.
+    It must agree with storage.filters.attributes.is_routable.
     """
     agent = user.agent
     if agent is None or not user.active:
@@ -32,7 +32,7 @@ def is_at_capacity(user: User) -> bool:
 
 
 def require_routable(user: User) -> None:
-    """Raise NotAnAgent or AgentNotRoutable, with the reason, unless the user can take a room on."""
+    """Raise NotAnAgent or AgentNotRoutable unless the user can take a room."""
     if user.agent is None:
         raise NotAnAgent(f"The user {quoted(user.username)} is not an agent; call addAgent first.")
     reason = not_routable_reason(user)
@@ -56,14 +56,14 @@ _REASONS = {
 
 
 def with_room(user: User, tx: Transaction, *, assigned: bool = True) -> User:
-    """The agent with one room more, newly assigned or resumed, in its next version."""
+    """The next version of the agent, with one more room, which is newly assigned or resumed."""
     user = _with_count(user, +1)
     assert user.agent is not None
     return replace(user, agent=replace(user.agent, last_assigned_at=tx.now)) if assigned else user
 
 
 def without_room(user: User) -> User:
-    """The agent with one room less, in its next version."""
+    """The next version of the agent, with one room less."""
     return _with_count(user, -1)
 
 
@@ -71,18 +71,18 @@ def _with_count(user: User, by: int) -> User:
     if user.agent is not None:
         profile = replace(user.agent, open_room_count=user.agent.open_room_count + by)
         return replace(user, agent=profile, version=user.version + 1)
-    assert user.leave is not None, "a user who serves rooms is an agent, or was one until just now"
+    assert user.leave is not None, "a user that serves rooms is an agent, or a removed agent with a leave"
     leave = replace(user.leave, open_room_count=user.leave.open_room_count + by)
     return replace(user, leave=leave, version=user.version + 1)
 
 
 async def store_room_added(tx: Transaction, agent: User) -> User:
-    """Store that the agent has one room more. Starts again when the agent has changed meanwhile."""
+    """Store the agent with one more room. The transaction conflicts if the agent has changed."""
     return await _store_room_count(tx, agent, with_room(agent, tx))
 
 
 async def store_room_resumed(tx: Transaction, agent: User) -> User:
-    """Store that a room on hold counts again. Raises AgentNotRoutable for an agent that is INACTIVE or AT_CAPACITY."""
+    """Store the agent with a resumed room. Raises AgentNotRoutable if the agent is INACTIVE or AT_CAPACITY."""
     reason = not_routable_reason(agent)
     if reason == "INACTIVE" or is_at_capacity(agent):
         raise not_routable_error(agent, reason="INACTIVE" if reason == "INACTIVE" else "AT_CAPACITY")
@@ -90,7 +90,7 @@ async def store_room_resumed(tx: Transaction, agent: User) -> User:
 
 
 async def store_room_removed(tx: Transaction, agent: User, *, status: RoomStatus) -> User:
-    """Store that the agent no longer serves a room that was ASSIGNED or ON_HOLD; the latter did not count."""
+    """Store the agent without a room of this status. An ON_HOLD room does not count, so it changes nothing."""
     if status is RoomStatus.ON_HOLD:
         return agent
     return await _store_room_count(tx, agent, without_room(agent))

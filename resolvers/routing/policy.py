@@ -1,4 +1,4 @@
-"""Choosing who serves a room: pure decisions. What is done about them is in assignment.py and queue.py."""
+"""The routing policy: which agent gets a room. Pure functions, which assignment.py and queue.py apply."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,35 +11,35 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def method_for(
-    room: WaitingRoom, department: Department | None, *, default: RoutingMethod, moment: datetime
+    room: WaitingRoom, department: Department | None, *, default: RoutingMethod, now: datetime
 ) -> RoutingMethod:
-    """How the room is routed at that moment. `default` is for rooms without a department."""
+    """The method that routes the room at the time `now`. `default` is for rooms without a department."""
     if department is None:
         return default
     if department.routing is RoutingMethod.EXTERNAL:
         until = overdue_at(room, department)
-        return fallback_of(department) if until is not None and until <= moment else RoutingMethod.EXTERNAL
+        return fallback_of(department) if until is not None and until <= now else RoutingMethod.EXTERNAL
     return department.routing
 
 
 def fallback_of(department: Department) -> RoutingMethod:
-    """Who takes over when an outside decision does not come in time."""
+    """The method for rooms of an EXTERNAL department whose timeout has passed."""
     return department.fallback_routing or RoutingMethod.LEAST_LOADED
 
 
-def external_until(department: Department | None, moment: datetime) -> datetime | None:
-    """Until when a room that begins to wait at that moment waits for an outside decision; None: not, or for ever."""
+def external_until(department: Department | None, now: datetime) -> datetime | None:
+    """When the external timeout of a room that is queued now ends. None if the department has no such timeout."""
     if department is None or department.routing is not RoutingMethod.EXTERNAL:
         return None
     if department.external_timeout_seconds is None:
         return None
-    return moment + timedelta(seconds=department.external_timeout_seconds)
+    return now + timedelta(seconds=department.external_timeout_seconds)
 
 
 def overdue_at(room: WaitingRoom, department: Department) -> datetime | None:
-    """When a room of an EXTERNAL department has waited long enough; None: never.
+    """When the external timeout of a room in an EXTERNAL department ends. None: never.
 
-    A room that waited before the department became EXTERNAL has no time of its own: it counts from its first moment.
+    A room that was queued before the department became EXTERNAL has no stored time. Its timeout starts at `queued_at`.
     """
     return room.external_until or external_until(department, room.queued_at)
 
@@ -47,10 +47,11 @@ def overdue_at(room: WaitingRoom, department: Department) -> datetime | None:
 def choose(
     candidates: Sequence[Candidate], method: RoutingMethod, *, reservations: Callable[[str], int] = lambda _: 0
 ) -> Candidate | None:
-    """The routable agent to give a room to, or None when there is none.
+    """The candidate that gets the next room, or None if none has capacity.
 
-    LEAST_LOADED: fewest open rooms, then longest since assigned, then username; ROUND_ROBIN: longest since assigned,
-    then username. `claims` counts the rooms that are on their way to an agent and not on it yet.
+    LEAST_LOADED orders by open rooms, then by the time of the last assignment, then by username. ROUND_ROBIN orders by
+    the time of the last assignment, then by username. `reservations` gives the number of rooms that running mutations
+    assign to an agent.
     """
 
     def load(candidate: Candidate) -> int:
@@ -60,8 +61,10 @@ def choose(
         first = load(candidate) if method is RoutingMethod.LEAST_LOADED else 0
         return (first, reservations(candidate.id), candidate.last_assigned_at or _NEVER, candidate.username_key)
 
-    free = [one for one in candidates if one.max_rooms is None or load(one) < one.max_rooms]
-    return min(free, key=key, default=None)
+    available = [
+        candidate for candidate in candidates if candidate.max_rooms is None or load(candidate) < candidate.max_rooms
+    ]
+    return min(available, key=key, default=None)
 
 
 def choose_for(
@@ -71,9 +74,10 @@ def choose_for(
     *,
     reservations: Callable[[str], int] = lambda _: 0,
 ) -> Candidate | None:
-    """The agent for this room, of the first tier that has one whom it does not pass over."""
+    """The agent for this room, from the first tier that has one. Skips the agent in `passed_over_id`."""
     for tier in tiers:
-        chosen = choose([one for one in tier if one.id != room.passed_over_id], method, reservations=reservations)
+        allowed = [candidate for candidate in tier if candidate.id != room.passed_over_id]
+        chosen = choose(allowed, method, reservations=reservations)
         if chosen is not None:
             return chosen
     return None
@@ -84,15 +88,18 @@ def plan_assignments(
     tiers: Mapping[str | None, Sequence[Sequence[Candidate]]],
     method_of: Callable[[WaitingRoom], RoutingMethod],
 ) -> list[tuple[WaitingRoom, Candidate | None]]:
-    """Whom each waiting room gets, in the order in which they wait, if each choice counts for the next; None: nobody.
+    """The agent for each waiting room, in queue order. None for a room that no agent can take.
 
-    `tiers` are the routable agents of each department (None: of all), those who come first before the others.
+    Each choice counts as load for the next one. `tiers` are the routable agents of each department (None: of all), in
+    tiers of which the first takes precedence.
     """
-    claims: Counter[str] = Counter()
+    reservations: Counter[str] = Counter()
     planned: list[tuple[WaitingRoom, Candidate | None]] = []
     for room in waiting:
-        chosen = choose_for(room, tiers.get(room.department_id, ()), method_of(room), reservations=claims.__getitem__)
+        chosen = choose_for(
+            room, tiers.get(room.department_id, ()), method_of(room), reservations=reservations.__getitem__
+        )
         if chosen is not None:
-            claims[chosen.id] += 1
+            reservations[chosen.id] += 1
         planned.append((room, chosen))
     return planned

@@ -1,5 +1,4 @@
-"""Serving rooms that wait, whenever capacity may have appeared; claiming for a room on its way in is in
-assignment.py."""
+"""Assigns waiting rooms whenever capacity may have appeared. assignment.py routes a room that starts or moves."""
 
 import asyncio
 import logging
@@ -7,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from resolvers.batch_sizes import BatchSize, SetAside
+from resolvers.batch_sizes import BatchSize, ExcludedItems
 from resolvers.context import Context, Services
 from resolvers.room_transition import RoomTransition
 from resolvers.routing import policy
@@ -22,19 +21,19 @@ from storage.transactions.transaction import Transaction
 
 logger = logging.getLogger(__name__)
 
-#: Rooms that are assigned in one transaction: as many as keep others waiting for some 50 ms.
+#: The limit of rooms that one transaction assigns. A transaction of this size takes about 50 ms.
 BATCH = 50
-#: Bytes that they may take with everybody around them. MongoDB refuses a transaction that takes much of its cache.
+#: The limit of bytes of these rooms with their visitors, agents and departments, below MongoDB's transaction limits.
 BATCH_BYTES = 4 * 1024 * 1024
-#: How long a room can wait beside a free agent when the process that should have served it died.
+#: The poll interval. It bounds the wait of a room whose process died before it assigned the room.
 POLL_SECONDS = 1.0
-#: Looks at the queue in a row from which nothing comes before others have their turn.
+#: How many rounds in a row may assign no room before the loop waits again.
 MAX_EMPTY_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedAssignment:
-    """Whom a waiting room is to get, and by which method that was chosen."""
+    """The agent chosen for a waiting room, and the method that chose it."""
 
     room: WaitingRoom
     candidate: Candidate
@@ -42,69 +41,72 @@ class PlannedAssignment:
 
 
 class RoutingQueue:
-    """Serves waiting rooms: highest priority first, then longest waiting, over all departments that an agent serves.
+    """Assigns waiting rooms: highest priority first, then longest wait, in one order over all departments.
 
-    Several processes may serve the same queue: assignments are compare-and-set, so that the worst is work done twice.
+    Every process runs one. Assignments are compare-and-set, so concurrent queues only duplicate work.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._storage = services.storage
-        self._moved = asyncio.Event()
+        self._woken = asyncio.Event()
         self._batch = BatchSize(BATCH)
-        self._set_aside = SetAside()
+        self._excluded = ExcludedItems()
 
     def wake(self) -> None:
-        """Something changed that may let a waiting room be served."""
-        self._moved.set()
+        """Start a round now. Call it after a change that may let a waiting room be assigned."""
+        self._woken.set()
 
     async def run(self) -> None:
-        """Serve until cancelled: when told that something moved, when a time-out ends, and on patrol."""
+        """Assign rooms until cancelled: after each `wake`, at the end of an external timeout, and at POLL_SECONDS."""
         while True:
-            self._moved.clear()
+            self._woken.clear()
             pause = min(POLL_SECONDS, await self.assign_waiting_rooms())
             try:
                 async with asyncio.timeout(pause):
-                    await self._moved.wait()
+                    await self._woken.wait()
             except TimeoutError:
                 pass
 
     async def assign_waiting_rooms(self) -> float:
-        """Assign every waiting room that somebody can serve now; the seconds until an outside decision is overdue."""
+        """Assign every waiting room that an agent can take. Returns the seconds until the next external timeout."""
         reader = self._storage.reader
         if not await rooms.any_waiting(reader):
             return POLL_SECONDS
-        now = self._storage.database.now
-        moment = now()
-        fruitless = 0
-        while fruitless < MAX_EMPTY_ROUNDS:
-            moment = now()
-            pools, known = await asyncio.gather(users.list_routable_pools(reader), departments.list_all(reader))
+        clock = self._storage.database.now
+        now = clock()
+        empty_rounds = 0
+        while empty_rounds < MAX_EMPTY_ROUNDS:
+            now = clock()
+            pools, all_departments = await asyncio.gather(
+                users.list_routable_pools(reader), departments.list_all(reader)
+            )
             if not pools:
                 break
-            open_to = WaitingSources.of(known, default=self._services.routing.method, moment=moment).within(pools)
+            sources = WaitingSources.of(all_departments, default=self._services.routing.method, now=now).within(pools)
             waiting = await rooms.list_waiting(
                 reader,
-                open_to.automatic,
-                overdue=open_to.overdue,
+                sources.automatic,
+                overdue=sources.overdue,
                 only_agents=pools,
-                excluding=self._set_aside.names(),
+                excluding=self._excluded.names(),
                 limit=self._batch.current,
             )
             if not waiting:
                 break
-            plans = await self._plan(waiting, {one.id: one for one in known}, moment=moment)
+            by_id: dict[str | None, Department] = {department.id: department for department in all_departments}
+            plans = await self._plan(waiting, by_id, now=now)
             served = await self._try_to_assign(plans) if plans else 0
-            fruitless = 0 if served else fruitless + 1
-        next_overdue = await rooms.next_external_until(reader, after=moment)
-        return POLL_SECONDS if next_overdue is None else max(0.0, (next_overdue - now()).total_seconds())
+            empty_rounds = 0 if served else empty_rounds + 1
+        next_overdue = await rooms.next_external_until(reader, after=now)
+        return POLL_SECONDS if next_overdue is None else max(0.0, (next_overdue - clock()).total_seconds())
 
     async def _plan(
-        self, waiting: Sequence[WaitingRoom], known: Mapping[str | None, Department], *, moment: datetime
+        self, waiting: Sequence[WaitingRoom], by_id: Mapping[str | None, Department], *, now: datetime
     ) -> list[PlannedAssignment]:
-        """Whom each room is to get; rooms that nobody can serve are left out."""
-        # All rooms of one department that routing serves now have the same method: its own, or its fall-back.
-        methods = {room.department_id: self._method(room, known.get(room.department_id), moment) for room in waiting}
+        """The agent for each room. Rooms that no agent can take are left out."""
+        # All waiting rooms of one department have the same method: the department's method or its fallback.
+        methods = {room.department_id: self._method(room, by_id.get(room.department_id), now) for room in waiting}
         context, reader = Context(self._services), self._storage.reader
         limit = len(waiting) + SPARE_CANDIDATES
         found = await asyncio.gather(
@@ -118,19 +120,22 @@ class RoutingQueue:
             if chosen is not None
         ]
 
-    def _method(self, room: WaitingRoom, department: Department | None, moment: datetime) -> RoutingMethod:
-        return method_for(room, department, default=self._services.routing.method, moment=moment)
+    def _method(self, room: WaitingRoom, department: Department | None, now: datetime) -> RoutingMethod:
+        return method_for(room, department, default=self._services.routing.method, now=now)
 
-    def _is_current(self, plan: PlannedAssignment, snapshot: RoomSnapshot, moment: datetime) -> bool:
-        """Whether the room still waits as it did, in a department that still routes it as it did."""
+    def _is_current(self, plan: PlannedAssignment, snapshot: RoomSnapshot, now: datetime) -> bool:
+        """Whether the room still waits unchanged, and its department still routes it by the planned method."""
         if snapshot.room.queued_at is None:
             return False
         room = WaitingRoom.from_room(snapshot.room)
-        return room == plan.room and self._method(room, snapshot.department, moment) is plan.method
+        return room == plan.room and self._method(room, snapshot.department, now) is plan.method
 
     async def _try_to_assign(self, plans: Sequence[PlannedAssignment]) -> int:
-        """Assign these rooms, and how many those were. When that fails, the next batch is half as large; a room that
-        cannot be assigned alone is left out for a while, so that it keeps no other room waiting."""
+        """Assign these rooms. Returns the number of assigned rooms.
+
+        After a failure the next batch is half as large. A room that fails in a batch of one is excluded for a time, so
+        that it does not block the queue.
+        """
         try:
             served = await self._assign(plans)
         except Exception as error:
@@ -139,9 +144,9 @@ class RoutingQueue:
             self._batch.failed(len(plans))
             if len(plans) == 1:
                 room_id = plans[0].room.id
-                pause = self._set_aside.add(room_id)
+                pause = self._excluded.exclude(room_id)
                 logger.error(
-                    "The room %s could not be assigned and is left out for %.0f seconds: %s: %s",
+                    "Cannot assign the room %s. Routing excludes it for %.0f seconds. %s: %s",
                     room_id,
                     pause,
                     type(error).__name__,
@@ -152,13 +157,13 @@ class RoutingQueue:
         return served
 
     async def _assign(self, plans: Sequence[PlannedAssignment]) -> int:
-        """Assign all of these rooms that still wait to those agents that still can, and how many those were."""
+        """Assign those of the rooms that still wait, to agents that can still take them. Returns their number."""
         agent_ids = sorted({plan.candidate.id for plan in plans})
 
         async def attempt(tx: Transaction) -> int:
             for plan in plans:
                 tx.enter_context(self._services.agent_cache.reserve(plan.candidate.id))
-            # In order, because others who do the same at the same time would otherwise wait for each other.
+            # Sorted, so that concurrent transactions that lock the same agents do not deadlock.
             for agent_id in agent_ids:
                 await tx.lock("user", agent_id)
             snapshots = await rooms.get_first_snapshots(tx, [plan.room.id for plan in plans], size=BATCH_BYTES)
@@ -167,20 +172,20 @@ class RoutingQueue:
             changes: list[RoomTransition] = []
             for plan in plans:
                 if plan.room.id not in snapshots:
-                    break  # the rest is for the next transaction
+                    break  # the next transaction assigns the rest
                 snapshot, agent = snapshots[plan.room.id], agents.get(plan.candidate.id)
                 if snapshot is None or not self._is_current(plan, snapshot, tx.now):
                     continue
                 if agent is None or not accepts_rooms(agent) or not serves_pool(agent, plan.room.department_id):
-                    break  # somebody else was quicker: look again, for whoever comes later must not overtake this room
+                    break  # another mutation changed the agent: plan again, so that no later room overtakes this one
                 transition = RoomTransition(tx, snapshot)
                 agents[agent.id] = with_room(agent, tx)
                 transition.assign(agents[agent.id], AssignmentCause.ROUTED)
                 changes.append(transition)
             await users.update_room_counts(
-                tx, [(before[one], agents[one]) for one in agents if agents[one] is not before[one]]
+                tx, [(before[user_id], agent) for user_id, agent in agents.items() if agent is not before[user_id]]
             )
-            await rooms.update_many(tx, [(one.before, one.room, one.facts) for one in changes])
+            await rooms.update_many(tx, [(change.before, change.room, change.facts) for change in changes])
             return len(changes)
 
         served, _ = await self._storage.transactions.run(attempt)

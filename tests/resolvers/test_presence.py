@@ -10,7 +10,7 @@ import pytest
 from resolvers import rooms, sessions, users
 from resolvers.auth import access
 from resolvers.context import Context
-from resolvers.presence import PresenceEnds
+from resolvers.presence import PresenceExpiry
 from storage import tokens
 from storage.errors import Invalid, Unauthenticated
 from storage.facts import UserPresenceChanged
@@ -289,7 +289,7 @@ async def test_what_ran_out_while_no_process_was_there_ends_when_one_is_and_once
         )
 
     await world.services.storage.transactions.run(run_out)
-    await asyncio.gather(*(PresenceEnds(one.services.storage).run() for one in (world, other, world, other)))
+    await asyncio.gather(*(PresenceExpiry(one.services.storage).run() for one in (world, other, world, other)))
 
     assert [await presence_of(world, one) for one in everybody] == [OFFLINE] * 3
     await until_offline(world, everybody[0])

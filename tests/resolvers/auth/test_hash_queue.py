@@ -37,33 +37,33 @@ class Work:
 
 
 async def test_lanes_have_their_shares_and_the_newest_sign_in_is_first() -> None:
-    work = Work(HashQueue(at_once=1, waiting=4))
+    work = Work(HashQueue(max_concurrent=1, max_waiting=4))
     with work.busy():
-        tasks = [await work.enter(Lane.DOUBTFUL, "first")]
-        for lane in (Lane.DOUBTFUL, Lane.NEW, Lane.CALLER, Lane.KNOWN):
+        tasks = [await work.enter(Lane.RECENT_FAILURE, "first")]
+        for lane in (Lane.RECENT_FAILURE, Lane.NO_RECENT_FAILURE, Lane.CALLER, Lane.KNOWN_ADDRESS):
             tasks += [await work.enter(lane, f"{lane.name} {number}") for number in (1, 2, 3)]
     await asyncio.gather(*tasks)
 
     assert work.done == [
         "first",
-        "KNOWN 3",
+        "KNOWN_ADDRESS 3",
         "CALLER 1",
-        "NEW 3",
-        "KNOWN 2",
+        "NO_RECENT_FAILURE 3",
+        "KNOWN_ADDRESS 2",
         "CALLER 2",
-        "NEW 2",
-        "KNOWN 1",
-        "DOUBTFUL 3",
+        "NO_RECENT_FAILURE 2",
+        "KNOWN_ADDRESS 1",
+        "RECENT_FAILURE 3",
         "CALLER 3",
-        "NEW 1",
-        "DOUBTFUL 2",
-        "DOUBTFUL 1",
+        "NO_RECENT_FAILURE 1",
+        "RECENT_FAILURE 2",
+        "RECENT_FAILURE 1",
     ]
 
 
-@pytest.mark.parametrize(("lane", "done"), [(Lane.NEW, ["0", "4", "3"]), (Lane.CALLER, ["0", "1", "2"])])
+@pytest.mark.parametrize(("lane", "done"), [(Lane.NO_RECENT_FAILURE, ["0", "4", "3"]), (Lane.CALLER, ["0", "1", "2"])])
 async def test_what_a_full_lane_does_not_take_is_refused_at_once(lane: Lane, done: list[str]) -> None:
-    work = Work(HashQueue(at_once=1, waiting=2))
+    work = Work(HashQueue(max_concurrent=1, max_waiting=2))
     with work.busy():
         tasks = [await work.enter(lane, str(number)) for number in range(5)]
         refused = [task for number, task in enumerate(tasks) if str(number) not in done]
@@ -77,11 +77,11 @@ async def test_what_a_full_lane_does_not_take_is_refused_at_once(lane: Lane, don
 
 
 async def test_cancelled_caller_leaves_its_place_when_its_thread_has_ended() -> None:
-    work = Work(HashQueue(at_once=1, waiting=4))
+    work = Work(HashQueue(max_concurrent=1, max_waiting=4))
     with work.busy():
-        running = await work.enter(Lane.NEW, "running")
-        waiting = await work.enter(Lane.NEW, "waiting")
-        last = await work.enter(Lane.NEW, "last")
+        running = await work.enter(Lane.NO_RECENT_FAILURE, "running")
+        waiting = await work.enter(Lane.NO_RECENT_FAILURE, "waiting")
+        last = await work.enter(Lane.NO_RECENT_FAILURE, "last")
         waiting.cancel()
         running.cancel()
         await asyncio.wait([waiting, running])
@@ -89,4 +89,4 @@ async def test_cancelled_caller_leaves_its_place_when_its_thread_has_ended() -> 
     await last
 
     assert work.done == ["running", "last"]
-    assert await work.queue.run(Lane.NEW, lambda: 1) == 1
+    assert await work.queue.run(Lane.NO_RECENT_FAILURE, lambda: 1) == 1

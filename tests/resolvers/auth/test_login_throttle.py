@@ -111,7 +111,7 @@ def test_address_from_which_a_user_signed_in_is_not_locked_out_by_others() -> No
 
     refused(attempts, address="203.0.113.1")
     with attempts.attempt("ann", "192.0.2.1") as lane:
-        assert lane is Lane.KNOWN
+        assert lane is Lane.KNOWN_ADDRESS
 
 
 def test_lane_is_that_of_what_was_wrong_of_late() -> None:
@@ -124,15 +124,15 @@ def test_lane_is_that_of_what_was_wrong_of_late() -> None:
             raise OSError
         return found
 
-    assert lane("ben", "192.0.2.9") is Lane.NEW
+    assert lane("ben", "192.0.2.9") is Lane.NO_RECENT_FAILURE
     with attempts.attempt("ben", "192.0.2.9"):
         pass
-    assert lane("ben", "192.0.2.9") is Lane.KNOWN
+    assert lane("ben", "192.0.2.9") is Lane.KNOWN_ADDRESS
     fail(attempts, "ann", "192.0.2.1")
-    assert lane("ann", "192.0.2.2") is Lane.DOUBTFUL
-    assert lane("cat", "192.0.2.1") is Lane.DOUBTFUL
-    assert lane("dan", "192.0.2.3") is Lane.NEW
+    assert lane("ann", "192.0.2.2") is Lane.RECENT_FAILURE
+    assert lane("cat", "192.0.2.1") is Lane.RECENT_FAILURE
+    assert lane("dan", "192.0.2.3") is Lane.NO_RECENT_FAILURE
     fail(attempts, "ben", "192.0.2.9")
-    assert lane("ben", "192.0.2.9") is Lane.DOUBTFUL
+    assert lane("ben", "192.0.2.9") is Lane.RECENT_FAILURE
     moment = login_throttle.WINDOW_SECONDS + 1.0
-    assert lane("ann", "192.0.2.4") is Lane.NEW
+    assert lane("ann", "192.0.2.4") is Lane.NO_RECENT_FAILURE

@@ -119,20 +119,20 @@ def test_round_robin_takes_whoever_no_room_is_on_its_way_to_first() -> None:
 
 
 def test_a_room_without_department_is_routed_as_the_deployment_says() -> None:
-    assert method_for(room(), None, default=ROUND_ROBIN, moment=NOON) is ROUND_ROBIN
+    assert method_for(room(), None, default=ROUND_ROBIN, now=NOON) is ROUND_ROBIN
 
 
 @pytest.mark.parametrize("method", [LEAST_LOADED, ROUND_ROBIN, MANUAL])
 def test_a_department_routes_by_its_own_method(method: RoutingMethod) -> None:
-    assert method_for(room(pool="d"), department(method), default=EXTERNAL, moment=NOON) is method
+    assert method_for(room(pool="d"), department(method), default=EXTERNAL, now=NOON) is method
 
 
 def test_an_outside_decision_is_awaited_until_its_time_is_over() -> None:
     external = department(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
     waiting = room(pool="d", external=after(30))
 
-    assert method_for(waiting, external, default=MANUAL, moment=after(29.999)) is EXTERNAL
-    assert method_for(waiting, external, default=MANUAL, moment=after(30)) is ROUND_ROBIN
+    assert method_for(waiting, external, default=MANUAL, now=after(29.999)) is EXTERNAL
+    assert method_for(waiting, external, default=MANUAL, now=after(30)) is ROUND_ROBIN
 
 
 def test_least_loaded_takes_over_when_no_fall_back_is_named() -> None:
@@ -143,7 +143,7 @@ def test_without_a_time_out_an_outside_decision_is_awaited_for_ever() -> None:
     external = department(EXTERNAL)
 
     assert external_until(external, NOON) is None
-    assert method_for(room(pool="d"), external, default=MANUAL, moment=after(10**9)) is EXTERNAL
+    assert method_for(room(pool="d"), external, default=MANUAL, now=after(10**9)) is EXTERNAL
 
 
 def test_the_time_of_an_outside_decision_begins_when_the_room_begins_to_wait() -> None:
@@ -156,7 +156,7 @@ def test_a_room_that_waited_before_its_department_became_external_counts_from_it
     external = department(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
 
     assert overdue_at(room(pool="d", queued=NOON), external) == after(30)
-    assert method_for(room(pool="d", queued=NOON), external, default=MANUAL, moment=after(31)) is ROUND_ROBIN
+    assert method_for(room(pool="d", queued=NOON), external, default=MANUAL, now=after(31)) is ROUND_ROBIN
 
 
 # ---------------------------------------------------------------- passing over

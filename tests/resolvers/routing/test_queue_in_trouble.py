@@ -3,7 +3,7 @@
 import pytest
 
 from resolvers import agents, rooms
-from resolvers.batch_sizes import BatchSize, SetAside
+from resolvers.batch_sizes import BatchSize, ExcludedItems
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.values import FieldAssignment
 from resolvers.routing import queue as queues
@@ -55,7 +55,7 @@ async def test_a_room_that_cannot_be_assigned_is_stepped_around(world: World, ca
 
     assigned = [fact.subject_id for fact in await world.facts() if isinstance(fact, AgentAssigned)]
     assert sorted(assigned) == sorted(room.id for room in waiting if room is not bad)
-    assert f"The room {bad.id} could not be assigned and is left out for" in caplog.text
+    assert f"Cannot assign the room {bad.id}. Routing excludes it for" in caplog.text
     await collection.update_one({"_id": bad.id}, {"$set": {"revision": bad.revision}})
     await world.await_routing()
     assert await world.served_by(bad) == "anna"
@@ -86,8 +86,8 @@ def test_a_batch_that_fails_is_halved_and_one_that_does_not_is_doubled() -> None
     assert sizes == [25, 12, 6, 3, 1, 1, 1, 2]
 
 
-def test_what_is_set_aside_again_is_left_out_for_twice_as_long() -> None:
-    aside = SetAside()
+def test_an_item_that_fails_again_is_excluded_for_twice_as_long() -> None:
+    excluded = ExcludedItems()
 
-    assert [aside.add("room") for _ in range(8)] == [5, 10, 20, 40, 80, 160, 300, 300]
-    assert aside.names() == ["room"]
+    assert [excluded.exclude("room") for _ in range(8)] == [5, 10, 20, 40, 80, 160, 300, 300]
+    assert excluded.names() == ["room"]

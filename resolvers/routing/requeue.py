@@ -1,7 +1,7 @@
-"""The rooms of a user that was removed as an agent, or deactivated: they go back to the queue in steps.
+"""Returns the rooms of a removed agent or deactivated user to the queue, in batches.
 
-The first step is part of the removal. The user's record says that steps remain (`leave`), so that any process goes on
-with them in the background. Each step is one transaction of bounded size.
+The mutation that removes the agent returns the first batch. `leave` in the user's record marks that rooms remain, and
+one process returns them in the background. Each batch is one transaction of bounded size.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from datetime import datetime
 
 import msgspec
 
-from resolvers.batch_sizes import BatchSize, SetAside
+from resolvers.batch_sizes import BatchSize, ExcludedItems
 from resolvers.context import Services
 from resolvers.room_transition import RoomTransition
 from resolvers.routing.capacity import without_room
@@ -29,40 +29,40 @@ logger = logging.getLogger(__name__)
 
 replace = msgspec.structs.replace
 
-#: Rooms of one step, and the bytes that they may take with everybody around them: facts repeat these twice.
-STEP_ROOMS = 50
-STEP_BYTES = 2 * 1024 * 1024
-#: Users whose rooms go back at the same time, a batch of each in turn.
+#: The limits of one batch: rooms, and bytes of the rooms with their visitors, agents and departments.
+BATCH_ROOMS = 50
+BATCH_BYTES = 2 * 1024 * 1024
+#: The limit of users for whom one round returns a batch of rooms each.
 USERS = 1_000
-#: The pause after each step, which leaves the database to everybody else.
+#: The pause after each batch, so that other operations reach the database.
 PAUSE_SECONDS = 0.01
-#: How soon users whose rooms remain are found when the process that removed them is dead.
-PATROL_SECONDS = 2.0
+#: The poll interval, which bounds the delay after a process dies between two batches.
+POLL_SECONDS = 2.0
 LEASE_SECONDS = 10.0
 RELEASE_SECONDS = 0.5
 LOG_SECONDS = 1.0
 LEASE = "departures"
 
 
-async def depart(tx: Transaction, before: User, after: User, *facts: type[UserFact]) -> User:
-    """Store that a user serves rooms no more: tell the facts, and put its first rooms back into the queue.
+async def store_and_requeue(tx: Transaction, before: User, after: User, *facts: type[UserFact]) -> User:
+    """Store a user that no longer serves rooms, record the facts, and return its first rooms to the queue.
 
-    `after` has a `leave`, which stays while it serves more rooms.
+    `after` has a `leave`. It is removed with the last room.
     """
-    told = replace(after, version=before.version + 1)
-    left, changes = await _requeue(tx, told, limit=STEP_ROOMS)
+    removed = replace(after, version=before.version + 1)
+    without_rooms, changes = await _requeue(tx, removed, limit=BATCH_ROOMS)
     if not changes:
-        return await users.update(tx, before, replace(left, version=before.version), *facts)
-    stored = await users.update_leaving(tx, before, told, left, *facts)
-    await rooms.update_many(tx, [(one.before, one.room, one.facts) for one in changes])
+        return await users.update(tx, before, replace(without_rooms, version=before.version), *facts)
+    stored = await users.update_leaving(tx, before, removed, without_rooms, *facts)
+    await rooms.update_many(tx, [(change.before, change.room, change.facts) for change in changes])
     return stored
 
 
-def stay(user: User, moment: datetime) -> User:
-    """A user that is an agent, or active, again: the rooms from before still go back, those from now on stay."""
+def serve_again(user: User, now: datetime) -> User:
+    """The user when it is an agent, or active, again. It keeps only the rooms that are assigned to it after `now`."""
     if user.leave is None:
         return user
-    leave = replace(user.leave, assigned_until=moment)
+    leave = replace(user.leave, assigned_until=now)
     if user.agent is not None and leave.open_room_count:
         agent = replace(user.agent, open_room_count=user.agent.open_room_count + leave.open_room_count)
         return replace(user, agent=agent, leave=replace(leave, open_room_count=0))
@@ -72,17 +72,17 @@ def stay(user: User, moment: datetime) -> User:
 async def _requeue(
     tx: Transaction, user: User, *, limit: int, excluding: Sequence[str] = ()
 ) -> tuple[User, list[RoomTransition]]:
-    """The user without the first rooms that go back, and what becomes of these. Nothing is stored here."""
+    """The user without its first rooms, and the transitions of these rooms. Stores nothing."""
     assert user.leave is not None
     ids = await rooms.list_served_ids(
         tx, user.id, limit=limit + 1, assigned_until=user.leave.assigned_until, excluding=excluding
     )
-    snapshots = await rooms.get_first_snapshots(tx, ids[:limit], size=STEP_BYTES)
+    snapshots = await rooms.get_first_snapshots(tx, ids[:limit], size=BATCH_BYTES)
     changes: list[RoomTransition] = []
     last = len(snapshots) == len(ids) and not excluding
     for number, snapshot in enumerate(snapshots.values(), start=1):
         if snapshot is None or snapshot.room.served_by_id != user.id:
-            raise Conflict  # it went its own way just now
+            raise Conflict  # another mutation changed the room
         if snapshot.room.status is RoomStatus.ASSIGNED:
             user = without_room(user)
         if last and number == len(ids):
@@ -94,62 +94,62 @@ async def _requeue(
     return (user if ids or excluding else replace(user, leave=None)), changes
 
 
-class Departures:
-    """Puts the rooms of those who left back into the queue, step by step, in one process at a time."""
+class RequeueWorker:
+    """Returns the rooms of removed agents to the queue, batch by batch. A lease lets one process at a time work."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._storage = services.storage
-        self._begun = asyncio.Event()
-        self._batch = BatchSize(STEP_ROOMS)
-        self._set_aside = SetAside()
+        self._woken = asyncio.Event()
+        self._batch = BatchSize(BATCH_ROOMS)
+        self._excluded = ExcludedItems()
         self._logged_at = 0.0
         self._moved = 0
 
-    def hear(self, facts: Sequence[Fact]) -> None:
+    def _on_facts(self, facts: Sequence[Fact]) -> None:
         if any(isinstance(fact, UserFact) and fact.user.leave is not None for fact in facts):
-            self._begun.set()
+            self._woken.set()
 
     async def run(self) -> None:
-        """Go on until cancelled."""
-        holder = secrets.token_hex(8)
-        self._storage.feed.listeners.add(self.hear)
+        """Work until cancelled."""
+        owner = secrets.token_hex(8)
+        self._storage.feed.listeners.add(self._on_facts)
         try:
             while True:
-                self._begun.clear()
+                self._woken.clear()
                 if await users.list_leaving(self._storage.reader, 1):
-                    await self._work(holder)
+                    await self._work(owner)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._begun.wait(), PATROL_SECONDS)
+                    await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
         finally:
-            self._storage.feed.listeners.remove(self.hear)
+            self._storage.feed.listeners.remove(self._on_facts)
 
-    async def _work(self, holder: str) -> None:
-        """Step until nothing is left that this process can do, or another one is at it."""
+    async def _work(self, owner: str) -> None:
+        """Run batches until no rooms remain, all remaining rooms are excluded, or another process has the lease."""
         database = self._storage.database
         try:
-            while await leases.acquire(database, LEASE, owner=holder, seconds=LEASE_SECONDS) and await self.step():
+            while await leases.acquire(database, LEASE, owner=owner, seconds=LEASE_SECONDS) and await self.step():
                 pass
         finally:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(RELEASE_SECONDS):
-                    await leases.release(database, LEASE, owner=holder)
+                    await leases.release(database, LEASE, owner=owner)
 
     async def step(self) -> bool:
-        """Put a batch of rooms of every user that left back into the queue, and whether that was of any use."""
-        useful = False
+        """Return a batch of rooms of every removed agent to the queue. Returns whether another step is needed."""
+        progress = False
         for user_id, leave in (await users.list_leaving(self._storage.reader, USERS)).items():
             try:
-                useful |= await self._step(user_id, leave)
+                progress |= await self._step(user_id, leave)
             except Exception as error:
-                if not await self._failed(user_id, leave, error):
+                if not await self._handle_failure(user_id, leave, error):
                     raise
-                useful = True
+                progress = True
             await asyncio.sleep(PAUSE_SECONDS)
-        return useful
+        return progress
 
     async def _step(self, user_id: str, leave: Leave) -> bool:
-        excluding = self._set_aside.names()
+        excluding = self._excluded.names()
 
         async def attempt(tx: Transaction) -> tuple[User | None, int]:
             await tx.lock("user", user_id)
@@ -158,11 +158,11 @@ class Departures:
                 return None, 0
             after, changes = await _requeue(tx, before, limit=self._batch.current, excluding=excluding)
             if after.version == before.version:
-                if after == before:  # only rooms that are set aside remain
+                if after == before:  # only excluded rooms remain
                     return None, 0
                 after = replace(after, version=before.version + 1)
             await users.update_room_counts(tx, [(before, after)])
-            await rooms.update_many(tx, [(one.before, one.room, one.facts) for one in changes])
+            await rooms.update_many(tx, [(change.before, change.room, change.facts) for change in changes])
             return after, len(changes)
 
         (after, count), facts = await self._storage.transactions.run(attempt, actor=leave.actor)
@@ -180,15 +180,15 @@ class Departures:
         if user.leave is None or now - self._logged_at >= LOG_SECONDS:
             remaining = 0 if user.leave is None else (user.agent or user.leave).open_room_count
             logger.info(
-                "%d rooms of users that left are back in the queue; the user %s has %d assigned rooms that remain.",
+                "Returned %d rooms of removed agents to the queue. The user %s still has %d assigned rooms.",
                 self._moved,
                 user.id,
                 remaining,
             )
             self._logged_at, self._moved = now, 0
 
-    async def _failed(self, user_id: str, leave: Leave, error: Exception) -> bool:
-        """Make the next step smaller, or leave out the room that fails alone; False when neither helps."""
+    async def _handle_failure(self, user_id: str, leave: Leave, error: Exception) -> bool:
+        """Halve the batch size, or exclude the room that failed in a batch of one. False if there is no such room."""
         size = self._batch.current
         self._batch.failed(size)
         if size > 1:
@@ -198,14 +198,14 @@ class Departures:
             user_id,
             limit=1,
             assigned_until=leave.assigned_until,
-            excluding=self._set_aside.names(),
+            excluding=self._excluded.names(),
         )
         if not ids:
             return False
-        pause = self._set_aside.add(ids[0])
+        pause = self._excluded.exclude(ids[0])
         logger.log(
             logging.ERROR if to_unavailable(error) is None else logging.WARNING,
-            "The room %s could not go back to the queue and is left out for %.0f seconds: %s: %s",
+            "Cannot return the room %s to the queue. It is excluded for %.0f seconds. %s: %s",
             ids[0],
             pause,
             type(error).__name__,

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from resolvers import agents, rooms, users
-from resolvers.routing import departures
-from resolvers.routing.departures import Departures
+from resolvers.routing import requeue
+from resolvers.routing.requeue import RequeueWorker
 from schema.agents import Agent
 from storage import rooms as stored_rooms
 from storage.errors import AgentNotRoutable
@@ -40,16 +40,16 @@ async def test_an_agent_that_goes_offline_keeps_its_rooms_and_gets_no_new_ones(w
     assert (await world.start()).status is RoomStatus.QUEUED
 
 
-@pytest.mark.parametrize("way", ["removeAgent", "setUserActive"])
-async def test_the_rooms_of_an_agent_that_leaves_for_good_go_back_to_the_queue(world: World, way: str) -> None:
+@pytest.mark.parametrize("operation", ["removeAgent", "setUserActive"])
+async def test_the_rooms_of_a_removed_or_deactivated_agent_return_to_the_queue(world: World, operation: str) -> None:
     anna = await world.agent("anna")
     served, held = await world.assigned(anna), await world.held(anna)
     also_served = await world.assigned(anna)
 
-    if way == "removeAgent":
-        left = await agents.remove_agent(world.context, user_id=anna.id)
+    if operation == "removeAgent":
+        removed = await agents.remove_agent(world.context, user_id=anna.id)
     else:
-        left = await users.set_user_active(world.context, user_id=anna.id, active=False)
+        removed = await users.set_user_active(world.context, user_id=anna.id, active=False)
 
     for room in (served, held, also_served):
         assert (await world.story(room))[-2:] == ["AGENT_UNASSIGNED AGENT_REMOVED anna (-)", "ROOM_QUEUED"]
@@ -58,37 +58,39 @@ async def test_the_rooms_of_an_agent_that_leaves_for_good_go_back_to_the_queue(w
     counts = [Agent.from_record(user).open_room_count for user in unassigned if user is not None]
     assert counts == [1, 1, 0]
     assert (
-        (left.agent is None) if way == "removeAgent" else (left.agent is not None and left.agent.open_room_count == 0)
+        (removed.agent is None)
+        if operation == "removeAgent"
+        else (removed.agent is not None and removed.agent.open_room_count == 0)
     )
     told = [tag_of(type(fact)) for fact in await world.facts()]
-    assert told[-7] == ("AGENT_REMOVED" if way == "removeAgent" else "USER_UPDATED")
+    assert told[-7] == ("AGENT_REMOVED" if operation == "removeAgent" else "USER_UPDATED")
 
 
-@pytest.mark.parametrize("way", ["removeAgent", "setUserActive"])
+@pytest.mark.parametrize("operation", ["removeAgent", "setUserActive"])
 async def test_whoever_heard_only_of_its_rooms_does_not_give_another_to_an_agent_that_left(
-    world: World, other: World, way: str
+    world: World, other: World, operation: str
 ) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     anna = await world.agent("anna", departments=[sales])
     for _ in range(2):
         await world.assigned(anna)
-    if way == "removeAgent":
+    if operation == "removeAgent":
         await agents.remove_agent(world.context, user_id=anna.id)
     else:
         await users.set_user_active(world.context, user_id=anna.id, active=False)
-    left = await world.user(anna)
-    told = [fact for fact in await world.facts() if isinstance(fact, AgentUnassigned)]
+    removed = await world.user(anna)
+    unassigned = [fact for fact in await world.facts() if isinstance(fact, AgentUnassigned)]
 
-    await facts_received_by(other, told[:1])
+    await facts_received_by(other, unassigned[:1])
     started = await other.start(sales)
 
     assert started.status is RoomStatus.QUEUED
-    assert await world.user(anna) == left
-    versions = [fact.room.former.version for fact in told if fact.room.former is not None]
-    assert versions == sorted({*versions, left.version})
+    assert await world.user(anna) == removed
+    versions = [fact.room.former.version for fact in unassigned if fact.room.former is not None]
+    assert versions == sorted({*versions, removed.version})
 
 
-async def test_the_rooms_of_an_agent_that_leaves_go_to_the_others(world: World) -> None:
+async def test_the_rooms_of_a_removed_agent_are_assigned_to_other_agents(world: World) -> None:
     anna = await world.agent("anna")
     room = await world.start()
     await world.agent("bert")
@@ -115,59 +117,65 @@ async def rooms_of(world: World, user: User) -> int:
     return len(await stored_rooms.list_served_ids(world.context.reader, user.id, limit=1_000))
 
 
-@pytest.mark.parametrize("way", ["removeAgent", "setUserActive"])
-async def test_many_rooms_go_back_in_steps_after_the_agent_has_left(
-    world: World, way: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("operation", ["removeAgent", "setUserActive"])
+async def test_many_rooms_of_a_removed_agent_return_to_the_queue_in_batches(
+    world: World, operation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(departures, "STEP_ROOMS", 2)
-    monkeypatch.setattr(departures, "PATROL_SECONDS", 3_600)
+    monkeypatch.setattr(requeue, "BATCH_ROOMS", 2)
+    monkeypatch.setattr(requeue, "POLL_SECONDS", 3_600)
     anna = await busy_agent(world, 5)
     head = await world.head()
     async with paused(world):
-        if way == "removeAgent":
-            left = await agents.remove_agent(world.context, user_id=anna.id)
+        if operation == "removeAgent":
+            removed = await agents.remove_agent(world.context, user_id=anna.id)
         else:
-            left = await users.set_user_active(world.context, user_id=anna.id, active=False)
+            removed = await users.set_user_active(world.context, user_id=anna.id, active=False)
         after_the_first = [tag_of(type(fact)) for fact in await world.facts(head)]
 
-        assert left.leave is not None
+        assert removed.leave is not None
         assert (await rooms_of(world, anna), after_the_first[-4:]) == (3, ["AGENT_UNASSIGNED", "ROOM_QUEUED"] * 2)
-        assert after_the_first[-5] == ("AGENT_REMOVED" if way == "removeAgent" else "USER_UPDATED")
+        assert after_the_first[-5] == ("AGENT_REMOVED" if operation == "removeAgent" else "USER_UPDATED")
 
-        steps = Departures(world.services)
+        worker = RequeueWorker(world.services)
         counts = []
-        while await steps.step():
+        while await worker.step():
             user = await world.user(anna)
             counts.append((await rooms_of(world, anna), Agent.from_record(user).open_room_count))
 
     assert counts[-1] == (0, 0)
     assert counts == sorted(counts, reverse=True)
     assert (await world.user(anna)).leave is None
-    told = [fact for fact in await world.facts(head) if isinstance(fact, AgentUnassigned)]
-    assert len(told) == 5
-    assert {(fact.actor, fact.cause) for fact in told} == {(APP, "AGENT_REMOVED")}
-    assert [Agent.from_record(fact.room.former).open_room_count for fact in told if fact.room.former] == [4, 3, 2, 1, 0]
+    unassigned = [fact for fact in await world.facts(head) if isinstance(fact, AgentUnassigned)]
+    assert len(unassigned) == 5
+    assert {(fact.actor, fact.cause) for fact in unassigned} == {(APP, "AGENT_REMOVED")}
+    assert [Agent.from_record(fact.room.former).open_room_count for fact in unassigned if fact.room.former] == [
+        4,
+        3,
+        2,
+        1,
+        0,
+    ]
 
 
-async def test_another_process_goes_on_when_the_one_that_removed_an_agent_is_gone(
+async def test_another_process_continues_after_the_process_that_removed_the_agent_died(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(departures, "STEP_ROOMS", 2)
+    monkeypatch.setattr(requeue, "BATCH_ROOMS", 2)
     anna = await busy_agent(world, 5)
     async with paused(world):
         await agents.remove_agent(world.context, user_id=anna.id)
         assert await rooms_of(world, anna) == 3
 
-        while await Departures(other.services).step():
+        while await RequeueWorker(other.services).step():
             pass
 
     assert await rooms_of(world, anna) == 0
 
 
-async def test_rooms_that_remain_with_an_agent_that_left_can_be_closed_and_passed_on(
+async def test_remaining_rooms_of_a_removed_agent_can_be_closed_held_and_transferred(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(departures, "STEP_ROOMS", 1)
+    monkeypatch.setattr(requeue, "BATCH_ROOMS", 1)
     anna = await busy_agent(world, 4)
     async with paused(world):
         await agents.remove_agent(world.context, user_id=anna.id)
@@ -180,7 +188,7 @@ async def test_rooms_that_remain_with_an_agent_that_left_can_be_closed_and_passe
         await rooms.transfer_room(world.context, room_id=third, to_agent_id=bert.id)
 
         assert Agent.from_record(await world.user(anna)).open_room_count == 0
-        while await Departures(world.services).step():
+        while await RequeueWorker(world.services).step():
             pass
 
     user = await world.user(anna)
@@ -188,10 +196,10 @@ async def test_rooms_that_remain_with_an_agent_that_left_can_be_closed_and_passe
     assert (await world.profile(bert)).open_room_count == 1
 
 
-async def test_an_agent_that_comes_back_keeps_only_the_rooms_it_gets_from_then_on(
+async def test_an_agent_that_is_added_again_keeps_only_rooms_assigned_after_that(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(departures, "STEP_ROOMS", 1)
+    monkeypatch.setattr(requeue, "BATCH_ROOMS", 1)
     anna = await busy_agent(world, 3)
     async with paused(world):
         await agents.remove_agent(world.context, user_id=anna.id)
@@ -199,32 +207,32 @@ async def test_an_agent_that_comes_back_keeps_only_the_rooms_it_gets_from_then_o
         assert (await world.profile(anna)).open_room_count == 2
         room = await world.waiting()
         await condition(lambda: world.services.storage.database.now() > room.started_at)
-        kept = await rooms.assign_agent(world.context, room_id=room.id, agent_id=anna.id)
-        while await Departures(world.services).step():
+        assigned = await rooms.assign_agent(world.context, room_id=room.id, agent_id=anna.id)
+        while await RequeueWorker(world.services).step():
             pass
 
-    assert await stored_rooms.list_served_ids(world.context.reader, anna.id, limit=9) == [kept.id]
+    assert await stored_rooms.list_served_ids(world.context.reader, anna.id, limit=9) == [assigned.id]
     assert ((await world.profile(anna)).open_room_count, (await world.user(anna)).leave) == (1, None)
 
 
-async def test_a_room_that_cannot_go_back_is_stepped_around(
+async def test_a_room_that_cannot_return_to_the_queue_is_excluded(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(departures, "STEP_ROOMS", 2)
+    monkeypatch.setattr(requeue, "BATCH_ROOMS", 2)
     anna = await busy_agent(world, 5)
     async with paused(world):
         await agents.remove_agent(world.context, user_id=anna.id)
         bad, *_ = await stored_rooms.list_served_ids(world.context.reader, anna.id, limit=9)
         collection = world.context.reader.collection("rooms")
         await collection.update_one({"_id": bad}, {"$set": {"priority": "high"}})
-        steps = Departures(world.services)
-        while await steps.step():
+        worker = RequeueWorker(world.services)
+        while await worker.step():
             pass
 
         assert await stored_rooms.list_served_ids(world.context.reader, anna.id, limit=9) == [bad]
-        assert f"The room {bad} could not go back to the queue and is left out for 5 seconds" in caplog.text
+        assert f"Cannot return the room {bad} to the queue. It is excluded for 5 seconds" in caplog.text
         await collection.update_one({"_id": bad}, {"$set": {"priority": 0}})
-        while await Departures(world.services).step():
+        while await RequeueWorker(world.services).step():
             pass
 
     assert await rooms_of(world, anna) == 0
@@ -232,13 +240,13 @@ async def test_a_room_that_cannot_go_back_is_stepped_around(
 
 @asynccontextmanager
 async def paused(world: World) -> AsyncIterator[None]:
-    """Nobody continues in the background."""
+    """Hold the lease, so that no background task returns rooms."""
     database = world.services.storage.database
-    await condition(lambda: leases.acquire(database, departures.LEASE, owner="test", seconds=3_600))
+    await condition(lambda: leases.acquire(database, requeue.LEASE, owner="test", seconds=3_600))
     try:
         yield
     finally:
-        await leases.release(database, departures.LEASE, owner="test")
+        await leases.release(database, requeue.LEASE, owner="test")
 
 
 async def condition(ask: Callable[[], Awaitable[bool] | bool]) -> None:
