@@ -61,7 +61,7 @@ async def test_an_agent_that_accepts_routing_from_now_on_gets_the_rooms_that_wai
     assert isinstance(first, AgentUpdated)
 
 
-async def test_an_agent_that_accepts_routing_no_more_keeps_its_rooms_and_is_offered_no_other(world: World) -> None:
+async def test_agent_that_stops_accepting_routing_keeps_its_rooms_and_gets_no_others(world: World) -> None:
     anna = await world.agent("anna")
     served = await world.start()
 

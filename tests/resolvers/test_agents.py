@@ -116,7 +116,7 @@ async def test_what_is_given_is_changed_and_null_lifts_the_limit(world: World) -
     assert facts[-1].user == alone == await world.user(anna)
 
 
-async def test_a_status_is_told_of(world: World) -> None:
+async def test_status_change_is_recorded(world: World) -> None:
     anna = await world.agent("anna")
     head = await world.head()
 
@@ -178,7 +178,7 @@ async def test_an_agent_becomes_an_ordinary_user_and_its_rooms_wait(world: World
     assert await agents.find_agent(world.context, id=anna.id) is None
 
 
-async def test_somebody_who_is_no_agent_is_refused(world: World) -> None:
+async def test_user_that_is_not_an_agent_is_refused(world: World) -> None:
     plain = await user(world, "plain")
 
     message = 'The user "plain" is not an agent; call addAgent first.'
@@ -228,7 +228,7 @@ async def test_a_manager_decides_about_its_own_departments_only(world: World) ->
         await agents.remove_agent(context, user_id=anna.id)
 
 
-async def test_nobody_changes_an_agent_that_may_do_more(world: World) -> None:
+async def test_agent_with_more_scopes_than_the_caller_cannot_be_changed(world: World) -> None:
     root = await world.agent("root", roles=["admin"])
     context = scoped(world, "agents:write")
 
@@ -241,7 +241,7 @@ async def test_nobody_changes_an_agent_that_may_do_more(world: World) -> None:
         await agents.remove_agent(context, user_id=root.id)
 
 
-async def test_nobody_makes_an_agent_of_somebody_who_may_do_more(world: World) -> None:
+async def test_user_with_more_scopes_than_the_caller_cannot_become_an_agent(world: World) -> None:
     admin = await user(world, roles=["admin"])
 
     message = "Making this user an agent needs scopes that this token does not have: admin."

@@ -128,7 +128,7 @@ async def test_agents_come_and_go(world: World) -> None:
     assert {fact.subject_id for fact in facts} == {anna.id, bert.id}
 
 
-async def test_agents_come_and_go_when_it_is_their_turn(world: World) -> None:
+async def test_agents_are_added_and_removed_under_locks(world: World) -> None:
     sales = await world.department("Sales", MANUAL)
     anna, bert = await world.agent("anna"), await world.agent("bert", departments=[sales])
     turns = world.services.storage.transactions.locks
@@ -161,7 +161,7 @@ async def test_all_of_them_or_none(world: World) -> None:
         await departments.set_department_agents(world.context, department_id=sales.id, add=["x"] * 101)
 
 
-async def test_somebody_who_is_no_agent_joins_no_department(world: World) -> None:
+async def test_user_that_is_not_an_agent_cannot_join_a_department(world: World) -> None:
     sales = await world.department("Sales", MANUAL)
     anna = await world.agent("anna")
     plain = await users.create_user(world.context, username="plain", type=UserType.USER)

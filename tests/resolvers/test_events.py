@@ -75,7 +75,7 @@ async def test_cursor_of_nothing_is_refused(both: Both, text: str) -> None:
         await events.list_events(here, after=text)
 
 
-async def test_cursor_that_this_process_has_not_heard_of_yet_is_good(both: Both) -> None:
+async def test_cursor_beyond_the_feed_of_this_process_is_valid(both: Both) -> None:
     """The client may have it from a process that is further; after a failover, even the database may be behind."""
     here, elsewhere = both
     here.storage.feed.publish = lambda facts: None  # type: ignore[method-assign]

@@ -25,7 +25,7 @@ class Behind(Clock):
         return super().now() - self._behind
 
 
-async def test_a_message_is_told_of_and_leaves_the_revision_as_it_is(world: World) -> None:
+async def test_message_is_recorded_without_a_new_revision(world: World) -> None:
     room = await world.waiting()
     head = await world.head()
 
@@ -105,7 +105,7 @@ async def test_an_agent_speaks_for_itself(world: World) -> None:
         await messages.send_message(context, room_id=room.id, text="Ha", as_visitor_token="v")
 
 
-async def test_nobody_else_speaks_in_the_room(world: World) -> None:
+async def test_other_callers_cannot_send_messages_in_the_room(world: World) -> None:
     anna, bert = await world.agent("anna"), await world.agent("bert")
     room = await world.assigned(anna)
     await world.visitor("w")

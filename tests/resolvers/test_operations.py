@@ -40,7 +40,7 @@ async def test_mutation_sent_again_elsewhere_gets_the_first_answer_and_changes_n
     assert [(fact.subject_id, fact.client_mutation_id) for fact in facts] == [(first.id, "m")]
 
 
-async def test_first_answer_comes_back_whatever_happened_since(both: Both) -> None:
+async def test_repeated_mutation_returns_its_first_answer(both: Both) -> None:
     here, elsewhere = both
     first = await visitors.save_visitor(here.mutation("m"), token="v", name="Ada")
     await visitors.save_visitor(elsewhere, token="v", name="Grace")

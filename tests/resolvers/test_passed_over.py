@@ -18,7 +18,7 @@ async def given_up(world: World, **given: Any) -> Room:
     return await rooms.unassign_agent(world.context, room_id=room.id)
 
 
-async def test_a_room_waits_when_nobody_is_there_but_the_agent_that_it_was_taken_from(world: World) -> None:
+async def test_room_waits_if_the_only_agent_is_the_one_it_was_taken_from(world: World) -> None:
     anna = await world.agent("anna")
     room = await given_up(world)
     await world.await_routing()
@@ -75,7 +75,7 @@ async def test_no_other_process_gives_it_back_to_the_agent(world: World, other: 
     assert await world.served_by(room) is None
 
 
-async def test_another_agent_who_comes_gets_it(world: World) -> None:
+async def test_another_agent_that_becomes_available_gets_it(world: World) -> None:
     await world.agent("anna")
     room = await given_up(world)
 
@@ -147,7 +147,7 @@ async def test_the_agent_is_passed_over_also_where_others_decide(world: World, m
     assert await world.served_by(room) is None
 
 
-async def test_a_closed_room_passes_over_nobody(world: World) -> None:
+async def test_closed_room_passes_over_no_agent(world: World) -> None:
     await world.agent("anna")
     room = await given_up(world)
 
@@ -156,7 +156,7 @@ async def test_a_closed_room_passes_over_nobody(world: World) -> None:
     assert closed.passed_over_id is None
 
 
-async def test_rooms_that_pass_over_the_only_agent_hold_up_nobody_behind_them(world: World) -> None:
+async def test_rooms_that_pass_over_the_only_agent_do_not_block_later_rooms(world: World) -> None:
     await world.agent("anna")
     for number in range(60):  # more than the queue looks at together
         await given_up(world, subject=str(number), priority=1)

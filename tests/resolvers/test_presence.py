@@ -183,7 +183,7 @@ async def test_a_session_that_has_ended_sets_no_presence(world: World) -> None:
         await users.set_presence(session, user_id=anna.id, presence=ONLINE)
 
 
-async def test_logging_out_and_setting_presence_at_once_leave_nobody_online(world: World, other: World) -> None:
+async def test_concurrent_logout_and_set_presence_leave_no_user_online(world: World, other: World) -> None:
     anna = await agent(world)
     for _ in range(10):
         session = await logged_in(world, anna)

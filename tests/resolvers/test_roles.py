@@ -28,7 +28,7 @@ async def test_the_built_in_roles_come_first(world: World) -> None:
     assert (listed[-1].name, listed[-1].description, listed[-1].built_in) == ("zz-list", "Last.", False)
 
 
-async def test_a_new_role_is_told_of_and_can_be_given(world: World) -> None:
+async def test_new_role_is_recorded_and_can_be_added(world: World) -> None:
     head = await world.head()
 
     role = await roles.create_role(world.context, name="pilot")
@@ -41,7 +41,7 @@ async def test_a_new_role_is_told_of_and_can_be_given(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["admin", "livechat-manager", "livechat-agent", "bot"])
-async def test_a_name_is_given_once(world: World, name: str) -> None:
+async def test_role_name_is_unique(world: World, name: str) -> None:
     async with refused(world, Duplicate, f'There is a role "{name}" already.', key="name"):
         await roles.create_role(world.context, name=name)
 
@@ -99,7 +99,7 @@ async def test_roles_are_taken(world: World) -> None:
     assert len(await world.facts(head)) == 1
 
 
-async def test_an_unknown_role_is_neither_given_nor_taken(world: World) -> None:
+async def test_unknown_role_can_be_neither_added_nor_removed(world: World) -> None:
     user = await user_with(world, "bot")
 
     async with refused(world, UnknownRole, 'There is no role "Bot"; create it first.', key="Bot"):
@@ -125,7 +125,7 @@ async def test_an_agent_keeps_the_role_of_agents(world: World) -> None:
     assert (await world.user(anna)).roles == ()
 
 
-async def test_nobody_gives_or_takes_more_than_they_hold(world: World) -> None:
+async def test_caller_cannot_add_or_remove_roles_with_more_scopes(world: World) -> None:
     admin = await user_with(world, "admin")
     plain = await users.create_user(world.context, username="bert", type=UserType.USER)
     context = scoped(world, "roles:write")

@@ -32,7 +32,7 @@ async def test_a_new_room_is_assigned_at_once(world: World) -> None:
     assert (profile.open_room_count, profile.last_assigned_at) == (1, room.assigned_at)
 
 
-async def test_a_new_room_waits_when_nobody_is_there(world: World) -> None:
+async def test_new_room_waits_without_a_routable_agent(world: World) -> None:
     room = await world.start()
 
     assert (room.status, room.served_by_id, room.revision) == (RoomStatus.QUEUED, None, 2)
@@ -62,7 +62,7 @@ async def test_a_room_of_a_department_goes_to_its_agents_only(world: World) -> N
     assert room.served_by_id == bert.id
 
 
-async def test_a_room_without_department_goes_to_anybody(world: World) -> None:
+async def test_room_without_department_goes_to_any_agent(world: World) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     anna = await world.agent("anna", departments=[sales])
 
@@ -85,7 +85,7 @@ async def test_least_loaded_counts_rooms_and_round_robin_turns(world: World) -> 
     assert by_turn in (["anna", "bert", "anna", "bert"], ["bert", "anna", "bert", "anna"])
 
 
-async def test_bots_come_first_when_told_so_until_they_are_busy(world: World) -> None:
+async def test_bots_first_prefers_bots_until_they_are_at_capacity(world: World) -> None:
     world.routing(bots_first=True)
     await world.agent("anna")
     await world.agent("robot", presence=Presence.OFFLINE, roles=["bot"], max_rooms=2)
@@ -95,7 +95,7 @@ async def test_bots_come_first_when_told_so_until_they_are_busy(world: World) ->
     assert served == ["robot", "robot", "anna"]
 
 
-async def test_bots_do_not_come_first_unless_told_so(world: World) -> None:
+async def test_bots_are_not_preferred_by_default(world: World) -> None:
     await world.agent("anna")
     await world.agent("robot", presence=Presence.OFFLINE, roles=["bot"])
 
@@ -179,7 +179,7 @@ async def test_an_unassigned_room_goes_to_another_agent_at_once(world: World) ->
     assert (await world.profile(bert)).open_room_count == 1
 
 
-async def test_a_room_on_hold_can_be_unassigned_and_counts_for_nobody(world: World) -> None:
+async def test_room_on_hold_can_be_unassigned_and_does_not_count(world: World) -> None:
     anna = await world.agent("anna")
     room = await world.held(anna)
 

@@ -18,7 +18,7 @@ async def define(world: World, key: str, type: FieldType) -> None:
 # ---------------------------------------------------------------- hold and resume
 
 
-async def test_a_room_on_hold_makes_place_for_another(world: World) -> None:
+async def test_room_on_hold_frees_capacity(world: World) -> None:
     anna = await world.agent("anna", max_rooms=1)
     first, second = await world.start(), await world.start()
 

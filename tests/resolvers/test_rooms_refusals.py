@@ -218,7 +218,7 @@ async def test_who_is_no_agent_takes_no_rooms_whether_there_are_any_or_not(world
         assert refusal.code == "NOT_AN_AGENT"
 
 
-async def test_an_agent_that_comes_too_late_learns_who_won_though_it_cannot_see_the_room(world: World) -> None:
+async def test_agent_that_loses_a_race_gets_the_winner_though_it_cannot_see_the_room(world: World) -> None:
     sales = await world.department("Sales", RoutingMethod.MANUAL)
     anna, bert = await world.agent("anna", departments=[sales]), await world.agent("bert", departments=[sales])
     room = await world.start(sales)

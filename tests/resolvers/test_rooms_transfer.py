@@ -86,7 +86,7 @@ async def test_a_transfer_tells_of_the_agent_it_comes_from_as_it_is_without_the_
     assert transferred.from_agent == unassigned.room.former == await world.user(anna)
 
 
-async def test_a_room_transferred_to_a_department_where_nobody_is_waits_there(world: World) -> None:
+async def test_room_transferred_to_a_department_without_agents_waits_there(world: World) -> None:
     sales = await world.department("Sales", MANUAL)
     room = await world.assigned(await world.agent("anna"))
 
@@ -125,7 +125,7 @@ async def test_a_room_that_waited_long_before_its_transfer_is_still_decided_abou
     assert transferred.room.room.external_until == after.external_until
 
 
-async def test_a_room_transferred_to_an_external_department_is_decided_about_anew(world: World) -> None:
+async def test_transfer_to_an_external_department_starts_a_new_timeout(world: World) -> None:
     first = await world.department("First", EXTERNAL, external_timeout_seconds=1, fallback_routing=MANUAL)
     second = await world.department("Second", EXTERNAL, external_timeout_seconds=60)
     await world.agent("anna", departments=[second])

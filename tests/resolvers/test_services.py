@@ -15,9 +15,7 @@ from tests.databases import emptied
 from tests.storage.support import made_up, opened, until
 
 
-async def test_of_several_processes_one_keeps_the_data_in_order(
-    mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_of_several_processes_runs_maintenance(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.02)
     busy: list[Log] = []
 

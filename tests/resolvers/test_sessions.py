@@ -64,7 +64,7 @@ async def test_too_many_failures_are_rate_limited_also_with_the_right_password(
     assert set(caught.value.data) == {"retryAfterSeconds"}
 
 
-def test_whoever_does_not_exist_is_verified_at_the_same_cost() -> None:
+def test_login_of_an_unknown_user_takes_the_same_work() -> None:
     hasher = argon2.PasswordHasher()
 
     assert argon2.extract_parameters(passwords._DUMMY_HASH) == argon2.extract_parameters(hasher.hash("x"))
@@ -88,7 +88,7 @@ async def test_failing_database_is_not_a_wrong_password(world: World, monkeypatc
     assert (await sessions.login(world.context, username="dora", password=OLD)).user.username == "dora"
 
 
-async def test_two_hundred_wrong_passwords_from_new_addresses_keep_nobody_out(
+async def test_two_hundred_wrong_passwords_from_new_addresses_lock_no_user_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world.services, "login_throttle", LoginThrottle())

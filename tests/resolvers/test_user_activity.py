@@ -45,7 +45,7 @@ async def test_without_a_password_any_more_a_user_has_no_session_and_gets_none(w
         await sessions.login(world.context, username="anna", password="first password")
 
 
-async def test_a_password_is_kept_as_a_hash_and_never_told(world: World) -> None:
+async def test_password_is_stored_as_a_hash_and_never_returned(world: World) -> None:
     user = await create(world, "anna", password="correct horse")
 
     kept = await passwords.find(world.context.reader, user.id)
@@ -55,7 +55,7 @@ async def test_a_password_is_kept_as_a_hash_and_never_told(world: World) -> None
     assert "correct horse" not in repr(await world.facts())
 
 
-async def test_nobody_changes_the_password_of_somebody_who_may_do_more(world: World) -> None:
+async def test_password_of_a_user_with_more_scopes_cannot_be_changed(world: World) -> None:
     boss = await create(world, "boss", roles=["admin"])
 
     message = "Changing this user's password needs scopes that this token does not have: admin."
@@ -68,7 +68,7 @@ async def test_nobody_changes_the_password_of_somebody_who_may_do_more(world: Wo
         await users.set_user_active(scoped(world, "users:write"), user_id=boss.id, active=False)
 
 
-async def test_a_deactivated_user_is_told_of_and_signed_out(world: World) -> None:
+async def test_deactivated_user_is_recorded_and_its_sessions_end(world: World) -> None:
     user = await create(world, "anna", password="first password")
     await sessions.login(world.context, username="anna", password="first password")
     head = await world.head()
@@ -81,7 +81,7 @@ async def test_a_deactivated_user_is_told_of_and_signed_out(world: World) -> Non
     assert kinds(await world.facts(head)) == ["USER_UPDATED", "USER_UPDATED"]
 
 
-async def test_presence_is_told_of(world: World) -> None:
+async def test_presence_change_is_recorded(world: World) -> None:
     user = await create(world, "anna")
     head = await world.head()
 

@@ -156,7 +156,7 @@ async def test_giving_roles_needs_its_own_scope(world: World) -> None:
         await users.create_user(scoped(world, "users:write"), username="anna", type=UserType.USER, roles=["bot"])
 
 
-async def test_nobody_creates_somebody_who_may_do_more(world: World) -> None:
+async def test_user_with_more_scopes_than_the_caller_cannot_be_created(world: World) -> None:
     message = "Giving these roles needs scopes that this token does not have: admin."
     async with refused(world, Forbidden, message, scope="admin"):
         await users.create_user(
@@ -305,7 +305,7 @@ async def test_a_user_is_found_by_whatever_names_it(world: World) -> None:
     assert await users.find_user(context, custom_field=FieldRef("externalId", "x-2")) is None
 
 
-async def test_an_email_that_several_share_names_nobody(world: World) -> None:
+async def test_email_of_several_objects_identifies_none(world: World) -> None:
     await create(world, "anna", emails=["desk@example.org"])
     await create(world, "bert", emails=["Desk@example.org"])
 

@@ -79,7 +79,7 @@ async def test_a_visitor_is_found_by_whatever_names_it(world: World) -> None:
     assert await visitors.find_visitor(context, custom_field=FieldRef("customer", 13)) is None
 
 
-async def test_an_email_that_several_share_names_nobody(world: World) -> None:
+async def test_email_of_several_objects_identifies_none(world: World) -> None:
     await visitors.save_visitor(world.context, token="t-1", email="desk@example.org")
     await visitors.save_visitor(world.context, token="t-2", email="desk@example.org")
 

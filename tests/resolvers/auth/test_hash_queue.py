@@ -62,7 +62,7 @@ async def test_lanes_have_their_shares_and_the_newest_sign_in_is_first() -> None
 
 
 @pytest.mark.parametrize(("lane", "done"), [(Lane.NO_RECENT_FAILURE, ["0", "4", "3"]), (Lane.CALLER, ["0", "1", "2"])])
-async def test_what_a_full_lane_does_not_take_is_refused_at_once(lane: Lane, done: list[str]) -> None:
+async def test_full_lane_refuses_entries_without_a_wait(lane: Lane, done: list[str]) -> None:
     work = Work(HashQueue(max_concurrent=1, max_waiting=2))
     with work.busy():
         tasks = [await work.enter(lane, str(number)) for number in range(5)]
@@ -76,7 +76,7 @@ async def test_what_a_full_lane_does_not_take_is_refused_at_once(lane: Lane, don
     assert work.done == done
 
 
-async def test_cancelled_caller_leaves_its_place_when_its_thread_has_ended() -> None:
+async def test_slot_of_a_cancelled_caller_is_free_when_its_thread_ends() -> None:
     work = Work(HashQueue(max_concurrent=1, max_waiting=4))
     with work.busy():
         running = await work.enter(Lane.NO_RECENT_FAILURE, "running")

@@ -114,7 +114,7 @@ def test_address_from_which_a_user_signed_in_is_not_locked_out_by_others() -> No
         assert lane is Lane.KNOWN_ADDRESS
 
 
-def test_lane_is_that_of_what_was_wrong_of_late() -> None:
+def test_lane_depends_on_recent_failures_of_username_and_address() -> None:
     moment = 0.0
     attempts = LoginThrottle(3, clock=lambda: moment)
 

@@ -26,7 +26,7 @@ def test_every_slip_of_the_pen_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "anything", "sb_", "sb_app", "sb_other_abcdef", "SB_APP_abc"])
-def test_what_we_never_make_may_be_somebodys_own(token: str) -> None:
+def test_text_without_the_prefix_of_a_token_is_not_mistyped(token: str) -> None:
     assert not is_mistyped(token)
 
 

@@ -26,7 +26,7 @@ async def both(mongodb_uri: str) -> AsyncIterator[Both]:
 # ---------------------------------------------------------------- positions
 
 
-async def test_first_subscription_starts_at_after_and_later_ones_after_what_was_acknowledged(
+async def test_first_subscription_starts_at_after_and_later_ones_at_the_acknowledged_event(
     both: Both,
 ) -> None:
     context, elsewhere = both
@@ -50,7 +50,7 @@ async def test_new_consumer_without_after_starts_now(both: Both) -> None:
         assert await read(facts, len(await happen(context, 1))) == [await context.storage.log.head()]
 
 
-async def test_what_was_not_acknowledged_comes_again(both: Both) -> None:
+async def test_events_that_were_not_acknowledged_are_sent_again(both: Both) -> None:
     context, _ = both
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
         happened = await happen(context, 3)
@@ -72,7 +72,7 @@ async def test_consumer_that_exists_refuses_after(both: Both) -> None:
     assert not (await status(context)).connected
 
 
-async def test_the_after_that_a_consumer_began_with_may_be_given_again(both: Both) -> None:
+async def test_first_after_of_a_consumer_may_be_repeated(both: Both) -> None:
     context, elsewhere = both
     happened = await happen(context, 3)
     after = event_cursor(happened[0])
@@ -126,7 +126,7 @@ async def test_consumer_of_another_app_is_another_consumer(both: Both) -> None:
             )
 
 
-async def test_status_tells_lag_and_whether_somebody_reads(both: Both) -> None:
+async def test_status_shows_lag_and_whether_a_connection_reads(both: Both) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         happened = await happen(context, 3)
@@ -146,7 +146,7 @@ async def test_status_tells_lag_and_whether_somebody_reads(both: Both) -> None:
 # ---------------------------------------------------------------- left behind
 
 
-async def test_consumer_left_behind_is_told_and_can_begin_anew_on_purpose(both: Both) -> None:
+async def test_consumer_behind_the_trimmed_log_is_refused_and_can_be_created_again(both: Both) -> None:
     context, _ = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         happened = await happen(context, 5)

@@ -27,7 +27,7 @@ async def both(mongodb_uri: str) -> AsyncIterator[Both]:
 # ---------------------------------------------------------------- one connection at a time
 
 
-async def test_second_connection_is_refused_until_the_first_is_gone(both: Both) -> None:
+async def test_second_connection_is_refused_until_the_first_ends(both: Both) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
         for second in both:
@@ -49,7 +49,7 @@ async def test_of_many_that_connect_at_once_one_reads(both: Both) -> None:
     await reading[0].aclose()
 
 
-async def test_connection_that_is_alive_keeps_the_consumer(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connection_renews_its_lease(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored, "LEASE_SECONDS", 0.3)
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
@@ -59,7 +59,7 @@ async def test_connection_that_is_alive_keeps_the_consumer(both: Both, monkeypat
                 await events.subscribe(elsewhere, consumer="c")
 
 
-async def test_connection_whose_process_stands_still_loses_the_consumer_and_is_told(
+async def test_connection_of_a_stalled_process_loses_its_lease_with_an_error(
     both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stored, "LEASE_SECONDS", 0.5)
@@ -120,7 +120,7 @@ async def test_connection_that_cannot_tell_whether_it_holds_the_consumer_deliver
         assert await waiting == happened
 
 
-async def test_process_that_is_taken_for_dead_keeps_its_consumers_until_their_leases_are_over(
+async def test_leases_of_a_process_considered_dead_last_until_they_expire(
     both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may only have been slow, and goes on believing in them for as long."""
@@ -145,7 +145,7 @@ async def test_process_that_is_taken_for_dead_keeps_its_consumers_until_their_le
 # ---------------------------------------------------------------- giving back
 
 
-async def test_subscription_that_nobody_ever_read_gives_the_consumer_back(both: Both) -> None:
+async def test_subscription_that_was_never_read_releases_its_lease(both: Both) -> None:
     context, elsewhere = both
 
     await (await events.subscribe(context, consumer="c")).aclose()
@@ -160,7 +160,7 @@ async def held_by(context: Context) -> str | None:
     return consumer.connection_id
 
 
-async def test_whoever_goes_away_while_the_consumer_is_taken_for_it_gives_it_back(
+async def test_subscription_cancelled_during_the_acquisition_releases_the_lease(
     both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, elsewhere = both
@@ -187,7 +187,7 @@ async def test_whoever_goes_away_while_the_consumer_is_taken_for_it_gives_it_bac
         pass
 
 
-async def test_whoever_goes_away_at_any_moment_of_subscribing_gives_the_consumer_back(both: Both) -> None:
+async def test_subscription_cancelled_at_any_point_releases_the_lease(both: Both) -> None:
     context, elsewhere = both
     await (await events.subscribe(context, consumer="c")).aclose()
 

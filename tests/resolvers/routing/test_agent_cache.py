@@ -84,7 +84,7 @@ def names(
 # ---------------------------------------------------------------- agents
 
 
-def test_nobody_is_looked_at_behind_the_first_to_whom_no_room_is_on_its_way() -> None:
+def test_tier_ends_with_the_first_agent_without_reservations() -> None:
     roster = roster_of(agent("a", open_room_count=2), agent("b", open_room_count=1), agent("c", open_room_count=3))
 
     assert names(roster) == [["b"]]
@@ -100,7 +100,7 @@ def test_a_room_is_on_its_way_until_its_change_has_ended() -> None:
     assert (roster.reservations("a"), roster.reserved_agent_count) == (0, 0)
 
 
-def test_turns_are_by_time_and_load_is_by_rooms() -> None:
+def test_round_robin_orders_by_last_assignment_and_least_loaded_by_rooms() -> None:
     roster = roster_of(agent("a", last_assigned_at=NOON), agent("b", open_room_count=9))
 
     assert names(roster, method=LEAST_LOADED) == [["a"]]
@@ -123,13 +123,13 @@ def test_only_routable_agents_are_there() -> None:
     assert names(roster_of(away, full)) == [[]]
 
 
-def test_bots_come_before_everybody() -> None:
+def test_bots_are_the_first_tier() -> None:
     roster = roster_of(agent("a"), agent("robot", roles=("bot",), open_room_count=5))
 
     assert names(roster, bots_first=True) == [["robot"], ["a"]]
 
 
-def test_what_was_heard_last_counts_and_not_what_comes_late() -> None:
+def test_outdated_fact_does_not_replace_a_newer_version() -> None:
     roster = roster_of(agent("a", 2, department_ids=("y",)))
 
     roster.apply([told(agent("a", 1, department_ids=("x",)))])
@@ -150,7 +150,7 @@ def test_what_is_not_newer_changes_nothing() -> None:
     assert known.agent.open_room_count == 2
 
 
-def test_who_is_no_agent_any_more_stays_away_whatever_comes_late() -> None:
+def test_outdated_fact_does_not_restore_a_removed_agent() -> None:
     roster = roster_of(agent("a", 1))
 
     roster.apply([told(msgspec.structs.replace(agent("a", 3), agent=None))])
@@ -159,7 +159,7 @@ def test_who_is_no_agent_any_more_stays_away_whatever_comes_late() -> None:
     assert names(roster) == [[]]
 
 
-def test_the_newest_of_what_was_read_and_heard_is_known() -> None:
+def test_newest_returns_the_newer_of_read_and_cached_agent() -> None:
     roster = roster_of(agent("a", 2))
 
     assert roster.newest(agent("a", 1)).version == 2
@@ -167,7 +167,7 @@ def test_the_newest_of_what_was_read_and_heard_is_known() -> None:
     assert roster.newest(agent("b", 1)).version == 1
 
 
-def test_a_removed_field_is_gone_from_all_agents() -> None:
+def test_removed_field_is_removed_from_all_agents() -> None:
     definition = FieldDefinition(id="f", target=FieldTarget.USER, key="k", type=FieldType.TEXT, label="k")
     roster = roster_of(msgspec.structs.replace(agent("a"), custom_fields={"k": "1", "other": "2"}))
 
@@ -209,7 +209,7 @@ async def test_a_load_makes_good_what_was_missed(world: World) -> None:
     assert not missed.has_waiting_rooms(["nowhere"])
 
 
-async def test_an_agent_that_changed_unheard_is_claimed_as_it_is(world: World) -> None:
+async def test_agent_whose_change_is_not_cached_is_assigned_with_its_current_version(world: World) -> None:
     anna = await world.agent("anna")
     database = world.services.storage.database
     await database["users"].update_one({"_id": anna.id}, {"$inc": {"version": 1}, "$set": {"name": "A"}})

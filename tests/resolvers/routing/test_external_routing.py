@@ -56,7 +56,7 @@ async def test_an_outside_decision_in_time_is_the_one(world: World) -> None:
 
 
 @pytest.mark.parametrize(("fallback", "seconds"), [(MANUAL, 1), (None, None)])
-async def test_a_room_waits_on_when_nobody_is_to_take_over(
+async def test_room_keeps_waiting_without_an_automatic_fallback(
     world: World, fallback: RoutingMethod | None, seconds: int | None
 ) -> None:
     external = await world.department("External", EXTERNAL, external_timeout_seconds=seconds, fallback_routing=fallback)

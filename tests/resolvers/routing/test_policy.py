@@ -71,24 +71,24 @@ def chosen(method: RoutingMethod, *candidates: Candidate, **claims: int) -> str 
 
 
 @pytest.mark.parametrize("method", [LEAST_LOADED, ROUND_ROBIN])
-def test_nobody_is_chosen_among_nobody(method: RoutingMethod) -> None:
+def test_no_agent_is_chosen_without_candidates(method: RoutingMethod) -> None:
     assert chosen(method) is None
 
 
 @pytest.mark.parametrize("method", [LEAST_LOADED, ROUND_ROBIN])
-def test_nobody_is_chosen_when_everybody_is_at_the_limit(method: RoutingMethod) -> None:
+def test_no_agent_is_chosen_if_all_are_at_the_limit(method: RoutingMethod) -> None:
     assert chosen(method, agent("a", rooms=2, limit=2), agent("b", rooms=0, limit=0)) is None
 
 
-def test_least_loaded_takes_whoever_has_fewest_rooms() -> None:
+def test_least_loaded_chooses_the_agent_with_the_fewest_rooms() -> None:
     assert chosen(LEAST_LOADED, agent("a", rooms=2), agent("b", rooms=1, assigned=after(9)), agent("c", rooms=3)) == "b"
 
 
-def test_least_loaded_takes_whoever_was_assigned_longest_ago_among_equals() -> None:
+def test_least_loaded_chooses_the_earliest_last_assignment_among_equals() -> None:
     assert chosen(LEAST_LOADED, agent("a", assigned=after(2)), agent("b", assigned=after(1))) == "b"
 
 
-def test_who_never_had_a_room_comes_before_all_who_had_one() -> None:
+def test_agent_without_an_assignment_precedes_all_others() -> None:
     assert chosen(LEAST_LOADED, agent("a", assigned=NOON), agent("b")) == "b"
     assert chosen(ROUND_ROBIN, agent("a", assigned=NOON), agent("b")) == "b"
 
@@ -102,7 +102,7 @@ def test_round_robin_asks_for_time_alone_and_not_for_load() -> None:
     assert chosen(ROUND_ROBIN, agent("a", rooms=0, assigned=after(2)), agent("b", rooms=9, assigned=after(1))) == "b"
 
 
-def test_round_robin_leaves_out_whoever_is_at_the_limit() -> None:
+def test_round_robin_skips_agents_at_the_limit() -> None:
     assert chosen(ROUND_ROBIN, agent("a", rooms=1, limit=1), agent("b", rooms=1, assigned=NOON)) == "b"
 
 
@@ -111,7 +111,7 @@ def test_a_room_on_its_way_to_an_agent_counts_as_one_it_has() -> None:
     assert chosen(LEAST_LOADED, agent("a", limit=2), A=2) is None
 
 
-def test_round_robin_takes_whoever_no_room_is_on_its_way_to_first() -> None:
+def test_round_robin_prefers_agents_without_reservations() -> None:
     assert chosen(ROUND_ROBIN, agent("a"), agent("b", assigned=NOON), A=1) == "b"
 
 
@@ -152,7 +152,7 @@ def test_the_time_of_an_outside_decision_begins_when_the_room_begins_to_wait() -
     assert external_until(None, NOON) is None
 
 
-def test_a_room_that_waited_before_its_department_became_external_counts_from_its_first_moment() -> None:
+def test_timeout_of_a_room_queued_before_its_department_became_external_starts_at_queued_at() -> None:
     external = department(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
 
     assert overdue_at(room(pool="d", queued=NOON), external) == after(30)
@@ -170,7 +170,7 @@ def test_a_room_passes_over_the_agent_it_was_taken_from() -> None:
     assert choose_for(room(), ((agent("a"),),), LEAST_LOADED) == agent("a")
 
 
-def test_who_comes_first_comes_first_unless_the_room_passes_it_over() -> None:
+def test_first_agent_is_chosen_unless_the_room_passes_it_over() -> None:
     bot, person = agent("bot", rooms=5), agent("anna")
     tiers = ((bot,), (person, bot))
 
@@ -207,7 +207,7 @@ def test_an_agent_of_several_departments_is_counted_once() -> None:
     assert planned([room("1", pool="x"), room("2", pool="y")], x=[both], y=[both]) == [("1", "a"), ("2", None)]
 
 
-def test_a_room_that_nobody_can_serve_does_not_hold_up_those_behind_it() -> None:
+def test_room_that_no_agent_can_take_does_not_block_later_rooms() -> None:
     waiting = [room("1", pool="x"), room("2", passed_over="A"), room("3")]
 
     assert planned(waiting, x=[], everywhere=[agent("a")]) == [("1", None), ("2", None), ("3", "a")]
@@ -228,7 +228,7 @@ WAITING = st.lists(
 
 
 @given(WAITING, CANDIDATES, CANDIDATES, CANDIDATES, st.sampled_from([LEAST_LOADED, ROUND_ROBIN]))
-def test_a_plan_serves_each_room_that_somebody_may_be_offered_and_nobody_beyond_a_limit(
+def test_plan_assigns_every_room_that_an_agent_can_take_and_respects_limits(
     waiting: list[WaitingRoom],
     everywhere: tuple[Candidate, ...],
     x: tuple[Candidate, ...],

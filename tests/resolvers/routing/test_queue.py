@@ -118,7 +118,7 @@ async def test_a_waiting_room_is_served_when_its_department_begins_to_route(worl
         await departments.update_department(world.context, department_id=manual.id, routing=LEAST_LOADED)
 
 
-async def test_nobody_waits_for_the_patrol(world: World) -> None:
+async def test_room_is_assigned_without_waiting_for_the_poll(world: World) -> None:
     anna = await world.agent("anna", max_rooms=1)
     own = await world.assigned(anna)
     waiting = await world.start()
@@ -168,7 +168,7 @@ async def test_who_waits_is_not_overtaken_by_a_room_that_starts(world: World) ->
     assert await order_served(world) == ["waits"]
 
 
-async def test_a_room_that_nobody_can_serve_holds_nobody_up(world: World) -> None:
+async def test_room_that_no_agent_can_take_does_not_block_the_queue(world: World) -> None:
     empty = await world.department("Empty", LEAST_LOADED)
     for _ in range(60):
         await world.start(empty, priority=9)
@@ -229,7 +229,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Awaitable
     return then
 
 
-async def test_rooms_that_are_to_be_taken_by_hand_from_now_on_are_given_to_nobody(
+async def test_rooms_of_a_department_that_became_manual_are_not_assigned(
     world: World, planned: Callable[[Callable[[], Awaitable[Any]]], None]
 ) -> None:
     sales = await world.department("Sales", LEAST_LOADED)

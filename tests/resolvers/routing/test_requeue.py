@@ -67,7 +67,7 @@ async def test_the_rooms_of_a_removed_or_deactivated_agent_return_to_the_queue(w
 
 
 @pytest.mark.parametrize("operation", ["removeAgent", "setUserActive"])
-async def test_whoever_heard_only_of_its_rooms_does_not_give_another_to_an_agent_that_left(
+async def test_process_with_outdated_facts_assigns_no_room_to_a_removed_agent(
     world: World, other: World, operation: str
 ) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
