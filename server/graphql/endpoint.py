@@ -248,7 +248,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         self, request: Request, result: SubscriptionExecutionResult, transport: HTTPStreamTransport
     ) -> AsyncTextStream:
         chunks = super()._stream_result(request, result, transport)
-        caller: Caller = request.state.context.reading.caller
+        caller: Caller = request.state.context.resolver_context.caller
 
         def refuse(error: SwitchboardError) -> list[str]:
             told: GraphQLHTTPResponse = {"errors": [from_exception(error).formatted]}
