@@ -1,1 +1,1 @@
-"""How bytes arrive: the web application, the command line and the settings."""
+"""The web application, the `switchboard` command and the settings. Nothing below imports it."""

@@ -1,4 +1,4 @@
-"""The web application: which address leads where, and what its process has for all requests."""
+"""The web application: its routes, health checks and the services of its process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,16 +16,18 @@ from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.context import RoutingSettings, Services
 from resolvers.services import open_services
 from schema.schema import schema
-from server.graphql.endpoint import GraphQLEndpoint
+from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint
 from server.graphql.security_headers import middleware
 from server.settings import Settings
+from server.shutdown import Shutdown
 from storage import tokens
 from storage.errors import Unavailable
 from storage.runtime import Storage
 
-READY_SECONDS = 2.0
-#: A process writes a heartbeat twice a second. Without one for so long, it cannot serve changes.
+PING_SECONDS = 2.0
+#: A process writes a heartbeat twice a second. Without a write for this long, it is not ready.
 WRITE_SECONDS = 5.0
+DATABASE_AWAY = "MongoDB does not answer"
 NO_WRITES = (
     "MongoDB answers, but takes no writes: unlock it if it is locked (db.fsyncUnlock()), "
     "and free space if its disk is full"
@@ -34,92 +36,113 @@ NO_WRITES = (
 
 @asynccontextmanager
 async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Services, str | None]]:
-    """What a process serves from, and the admin token when it was made up just now."""
+    """The services of a process, and the admin token if this call created it."""
     async with Storage.open(uri, settings.database) as storage:
         admin_token = await apps.ensure_admin(storage, settings.admin_token)
         routing = RoutingSettings(settings.routing, settings.route_bots_first)
         retention = timedelta(days=settings.event_retention_days)
-        made_up = frozenset({tokens.digest(settings.admin_token)} if settings.admin_token else ())
+        configured = frozenset({tokens.digest(settings.admin_token)} if settings.admin_token else ())
         async with open_services(
             storage,
             routing=routing,
             retention=retention,
             login_throttle=LoginThrottle(settings.sign_in_attempts),
-            configured_tokens=made_up,
+            configured_tokens=configured,
         ) as services:
             yield services, admin_token
 
 
-def create_app(opened: Services, settings: Settings | None = None) -> Starlette:
-    """The application over services that are open already, and are closed by whoever opened them."""
+def create_app(
+    services: Services,
+    settings: Settings | None = None,
+    *,
+    shutdown: Shutdown | None = None,
+    connection_init_seconds: float = CONNECTION_INIT_SECONDS,
+    write_seconds: float = WRITE_SECONDS,
+) -> Starlette:
+    """The application over open services. The caller closes the services."""
     settings = settings or Settings()
-    graphql = GraphQLEndpoint(schema, opened, settings)
+    shutdown = shutdown or Shutdown()
+    endpoint = GraphQLEndpoint(
+        schema, services, settings, shutdown=shutdown, connection_init_seconds=connection_init_seconds
+    )
     routes: list[BaseRoute] = [
-        Route("/", home),
-        *both(Route, "/graphql", graphql),
-        *both(WebSocketRoute, "/graphql", graphql),
-        *both(Route, "/health/live", live),
-        *both(Route, "/health/ready", ready),
+        Route("/", redirect_to_graphql),
+        *with_and_without_slash(Route, "/graphql", endpoint),
+        *with_and_without_slash(WebSocketRoute, "/graphql", endpoint),
+        *with_and_without_slash(Route, "/health/live", report_liveness),
+        *with_and_without_slash(Route, "/health/ready", report_readiness),
     ]
     if settings.base_path:
         inner = Router(routes, redirect_slashes=False)
-        routes = [Route(settings.base_path, home), Mount(settings.base_path, inner)]
+        routes = [Route(settings.base_path, redirect_to_graphql), Mount(settings.base_path, inner)]
     app = Starlette(routes=routes, middleware=middleware(settings.allowed_origins))
     app.router.redirect_slashes = False
-    app.state.services = opened
-    app.state.home = f"{settings.base_path}/graphql"
-    app.state.drain = graphql.shutdown
+    app.state.services = services
+    app.state.graphql_path = f"{settings.base_path}/graphql"
+    app.state.shutdown = shutdown
+    app.state.write_seconds = write_seconds
     return app
 
 
-def both(kind: type[Route | WebSocketRoute], path: str, endpoint: Any) -> list[BaseRoute]:
-    """The path with a slash at its end and without.
+def with_and_without_slash(kind: type[Route | WebSocketRoute], path: str, endpoint: Any) -> list[BaseRoute]:
+    """Routes for the path with and without a trailing slash.
 
-    A redirect from one to the other would name the scheme that the proxy speaks to this process, not the client's.
+    A redirect from one to the other would name the scheme between the proxy and this process, not the client's.
     """
     return [kind(path, endpoint), kind(f"{path}/", endpoint)]
 
 
-async def home(request: Request) -> Response:
-    return RedirectResponse(request.app.state.home)
+async def redirect_to_graphql(request: Request) -> Response:
+    return RedirectResponse(request.app.state.graphql_path)
 
 
-async def live(request: Request) -> Response:
-    """That this process answers at all."""
+# ---------------------------------------------------------------- health
+
+
+async def report_liveness(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def ready(request: Request) -> Response:
-    """That it can serve: MongoDB answers, and no background task fails that a process cannot serve without.
-
-    What else is wrong with the process is in `problems`, with status 200.
-    """
-    opened: Services = request.app.state.services
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            await opened.storage.database.ping()
-    except (Unavailable, TimeoutError):
-        return JSONResponse({"status": "unavailable", "reason": "MongoDB does not answer"}, status_code=503)
-    if opened.storage.process.seconds_without_write > WRITE_SECONDS:
-        return JSONResponse({"status": "unavailable", "reason": NO_WRITES}, status_code=503)
-    failures = opened.storage.supervisor.failures()
-    problems: list[dict[str, object]] = [
-        {
-            "problem": "background task fails",
-            "task": one.name,
-            "error": one.error,
-            "failures": one.count,
-            "since": one.since.isoformat(timespec="seconds"),
-        }
-        for one in failures
-    ]
-    problems += [
-        {"problem": "records cannot be decoded by this version", "collection": collection, "records": count}
-        for collection, count in opened.storage.database.undecodable.counts.items()
-    ]
-    if (ahead := opened.storage.database.clock.difference) is not None:
-        problems.append({"problem": "clock differs from the database's", "seconds": round(ahead.total_seconds(), 1)})
-    if stopped := [one.name for one in failures if one.prevents_serving]:
+async def report_readiness(request: Request) -> Response:
+    """Status 503 if the process cannot serve, otherwise 200 with the problems that need attention."""
+    storage = request.app.state.services.storage
+    if (reason := await database_problem(storage, request.app.state.write_seconds)) is not None:
+        return JSONResponse({"status": "unavailable", "reason": reason}, status_code=503)
+    problems = list_problems(storage)
+    if stopped := [failure.name for failure in storage.supervisor.failures() if failure.prevents_serving]:
         reason = f"background task fails: {', '.join(stopped)}"
         return JSONResponse({"status": "unavailable", "reason": reason, "problems": problems}, status_code=503)
     return JSONResponse({"status": "degraded", "problems": problems} if problems else {"status": "ok"})
+
+
+async def database_problem(storage: Storage, write_seconds: float) -> str | None:
+    """Why the database cannot be used, or None."""
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await storage.database.ping()
+    except (Unavailable, TimeoutError):
+        return DATABASE_AWAY
+    return NO_WRITES if storage.process.seconds_without_write > write_seconds else None
+
+
+def list_problems(storage: Storage) -> list[dict[str, object]]:
+    """Failing background tasks, records that cannot be decoded, and a clock that differs from the database's."""
+    problems: list[dict[str, object]] = [
+        {
+            "problem": "background task fails",
+            "task": failure.name,
+            "error": failure.error,
+            "failures": failure.count,
+            "since": failure.since.isoformat(timespec="seconds"),
+        }
+        for failure in storage.supervisor.failures()
+    ]
+    problems += [
+        {"problem": "records cannot be decoded by this version", "collection": collection, "records": count}
+        for collection, count in storage.database.undecodable.counts.items()
+    ]
+    if (difference := storage.database.clock.difference) is not None:
+        seconds = round(difference.total_seconds(), 1)
+        problems.append({"problem": "clock differs from the database's", "seconds": seconds})
+    return problems

@@ -1,20 +1,20 @@
-"""Which sites' pages may use the API, as a setting names them; graphql/security_headers.py asks."""
+"""The web origins that SWITCHBOARD_ALLOWED_ORIGINS allows: parsing and matching."""
 
 import re
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-#: The origin that browsers send for pages that have none: files, sandboxed frames.
+#: The Origin header of pages without an origin: files and sandboxed frames.
 NO_ORIGIN: Final = "null"
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-#: Schemes that no page has: the origin of a page that opens a websocket begins with http.
-NEVER: Final = frozenset(("ws", "wss"))
+#: Schemes that no page has: the Origin header of a websocket request has the page's scheme, such as https.
+WEBSOCKET_SCHEMES: Final = frozenset(("ws", "wss"))
 SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
 
 
 class Origins:
-    """The origins that a setting names. `https://*.example.org` is every host with one label before `.example.org`."""
+    """Allowed origins. `https://*.example.org` matches every host with one label before `.example.org`."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
         self._allowed = frozenset(map(normalize, allowed))
@@ -30,13 +30,13 @@ class Origins:
 
 
 def normalize(origin: str) -> str:
-    """An origin as browsers write it. Raises ValueError when it is none."""
+    """The origin in the form that browsers send. Raises ValueError if the text is no origin."""
     origin = origin.strip()
     if origin == NO_ORIGIN:
         return origin
     parts = urlsplit(origin)
     scheme, host = parts.scheme.lower(), parts.hostname
-    if not SCHEME.fullmatch(scheme) or scheme in NEVER or not host:
+    if not SCHEME.fullmatch(scheme) or scheme in WEBSOCKET_SCHEMES or not host:
         raise ValueError(origin)
     if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc or not host.isascii():
         raise ValueError(origin)
@@ -45,7 +45,7 @@ def normalize(origin: str) -> str:
 
 
 def parse_origin(text: str) -> str:
-    """An origin as a setting may name it. Raises ValueError when no page can match it."""
+    """An origin of the setting. Raises ValueError if it can match no page."""
     origin = normalize(text)
     _, _, host = origin.partition("://")
     if "*" in host:

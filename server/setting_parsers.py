@@ -1,4 +1,4 @@
-"""How the text of a setting becomes its value; which settings there are is in settings.py."""
+"""Parsers of the texts of settings. settings.py lists the settings."""
 
 import ipaddress
 from collections.abc import Callable
@@ -9,15 +9,14 @@ from typing import Any
 
 from server.origins import parse_origin
 
-#: MongoDB's own databases: what is in them is not replicated, or not to be changed. Names that differ by case alone
-#: are one to it.
+#: MongoDB's own databases. MongoDB refuses two names that differ only by case.
 INTERNAL_DATABASES = ("admin", "config", "local")
 LONGEST_DATABASE = 63
 
 
 @dataclass(frozen=True, slots=True)
 class Parser:
-    """How the text of one kind of setting becomes its value; `expected` completes "... must be"."""
+    """Parses one kind of setting. `expected` completes the error message "... must be"."""
 
     expected: str
     parse: Callable[[str], Any]
@@ -104,7 +103,7 @@ URI = matching(
 )
 TOKEN = matching("8 to 256 printable ASCII characters without spaces", usable_token)
 DATABASE = matching(
-    "1 to 63 letters, digits, - and _, and none of MongoDB's own, admin, config and local", usable_database
+    "1 to 63 letters, digits, - and _, and not one of MongoDB's own databases (admin, config, local)", usable_database
 )
 SWITCH = Parser("on or off", switch)
 ORIGINS = Parser(

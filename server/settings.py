@@ -1,4 +1,4 @@
-"""The settings of a deployment: all of them, read from the environment once; what they mean is said here alone."""
+"""The settings of a deployment, read from environment variables. docs/reference/settings.md shows their texts."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class LogLevel(StrEnum):
 
 
 class SettingError(Exception):
-    """A setting has a value that it cannot have; the message is one line that names it and says what it can have."""
+    """The value of a setting is invalid. The message is one line that names the setting and the valid values."""
 
 
 def setting(default: Any, parser: Parser, meaning: str) -> Any:
@@ -50,156 +50,162 @@ class Settings:
     host: str = setting(
         "127.0.0.1",
         HOST,
-        "The address to listen on. `0.0.0.0` is every IPv4 address of the machine: put TLS in front of it.",
+        "The address to listen on. `0.0.0.0` is every IPv4 address of the machine: use a proxy with TLS then.",
     )
-    port: int = setting(8000, integer(0, 65_535), "The TCP port to listen on; `0` takes a free one and prints it.")
+    port: int = setting(
+        8000, integer(0, 65_535), "The TCP port to listen on. With `0` the server takes a free port and prints it."
+    )
     workers: int = setting(
-        1, integer(1, 256), "How many processes serve. One uses one core; they share the port and the database."
+        1, integer(1, 256), "The number of server processes. Each uses one core; they share the port and the database."
     )
     data_dir: Path = setting(
         Path("data"),
         FOLDER,
-        "The folder of the embedded MongoDB, made when it is missing. Not used with `SWITCHBOARD_MONGODB_URI`.",
+        "The data folder of the embedded MongoDB, created if missing. Not used with `SWITCHBOARD_MONGODB_URI`.",
     )
     mongodb_uri: str | None = setting(
         None,
         URI,
-        "A MongoDB of yours, 6.0 or later: a replica set (one node is enough) or a sharded cluster. `readPreference`, "
-        "`w`, `readConcernLevel`, `compressors` and the like have no effect; a `maxPoolSize` must be 42 or more. "
-        "Without it Switchboard runs an embedded one.",
+        "The URI of a MongoDB 6.0 or later: a replica set (one node is enough) or a sharded cluster. `readPreference`, "
+        "`w`, `readConcernLevel` and `compressors` have no effect; a `maxPoolSize` must be 42 or more. Without this "
+        "setting Switchboard runs an embedded MongoDB.",
     )
-    database: str = setting("switchboard", DATABASE, "The database to use in that MongoDB.")
+    database: str = setting("switchboard", DATABASE, "The name of the database in MongoDB.")
     admin_token: str | None = setting(
         None,
         TOKEN,
-        "The admin token of this deployment. Without it the first start makes one and prints it, once.",
+        "The admin token of the deployment. Without it the first start creates a token and prints it once.",
     )
     routing: RoutingMethod = setting(
         RoutingMethod.LEAST_LOADED,
         one_of(RoutingMethod),
-        "How rooms without a department find their agent. A program that calls `assignAgent` itself needs EXTERNAL, "
-        "here or as the `routing` of a department: otherwise routing gives the room away first.",
+        "The routing method of rooms without a department. A program that calls `assignAgent` itself needs EXTERNAL, "
+        "here or as the `routing` of a department: otherwise Switchboard assigns the room first.",
     )
     route_bots_first: bool = setting(
-        False, SWITCH, "Whether agents with the role `bot` are offered rooms before all others."
+        False, SWITCH, "Whether agents with the role `bot` are offered rooms before other agents."
     )
     sign_in_attempts: int = setting(
         10,
         integer(0, 10_000),
-        "How often signing in may fail in five minutes, for one user from one address; ten times as often for one user "
-        "from all addresses, and for all users from one address. Addresses from which the user has signed in before "
-        "are not bound by what fails elsewhere. `0` is no limit. Counted by each process.",
+        "The most failed logins in five minutes for one user from one address; ten times as many for one user from all "
+        "addresses, and for all users from one address. Failures from other addresses do not limit an address from "
+        "which the user has logged in before. `0` is no limit. Each process counts separately.",
     )
     event_retention_days: float = setting(
         7.0,
         number(0.00001, 3_650),
-        "How many days events are kept. A subscription cannot resume from a cursor older than that.",
+        "How many days events are kept. A subscription cannot resume from an older cursor.",
     )
-    log_level: LogLevel = setting(LogLevel.INFO, one_of(LogLevel), "How much to log.")
-    mongod_cache_gb: float = setting(
-        0.5, number(0.25, 1_024), "How many GB of memory the embedded MongoDB takes for its cache."
-    )
+    log_level: LogLevel = setting(LogLevel.INFO, one_of(LogLevel), "The least severe level that is logged.")
+    mongod_cache_gb: float = setting(0.5, number(0.25, 1_024), "The cache size of the embedded MongoDB, in GB.")
 
-    # ---------------------------------------------------------------- what one request may hold
+    # ---------------------------------------------------------------- limits of one request
 
-    introspection: bool = setting(
-        True, SWITCH, "Whether clients may read the schema. Without it, GraphiQL is not served."
-    )
-    max_body_kb: int = setting(256, integer(1, 65_536), "The longest body of a request, in KiB.")
+    introspection: bool = setting(True, SWITCH, "Whether clients may read the schema. If off, GraphiQL is not served.")
+    max_body_kb: int = setting(256, integer(1, 65_536), "The longest body of an HTTP request, in KiB.")
     max_message_kb: int = setting(
-        256, integer(1, 65_536), "The longest message on a websocket, in KiB; a longer one closes it with 1009."
+        256,
+        integer(1, 65_536),
+        "The longest message on a websocket, in KiB. A longer one closes the websocket with code 1009.",
     )
     max_variable_characters: int = setting(
         65_536,
         integer(1, 100_000_000),
-        "The most characters in the texts of an operation's variables together, names of fields included.",
+        "The most characters in all texts of an operation's variables together, names of fields included.",
     )
     max_query_seconds: float = setting(
         30.0,
         number(0.1, 3_600),
-        "How long a query may take; `UNAVAILABLE` beyond, and MongoDB ends its reads. "
-        "Changes end by themselves after 20.",
+        "The most seconds that a query may take. Then it fails with `UNAVAILABLE`, and MongoDB ends its reads. "
+        "Mutations have a fixed deadline of 20 seconds.",
     )
     max_variable_values: int = setting(
         2_500,
         integer(10, 1_000_000),
-        "The most values in the variables of an operation, those in lists and objects counted each.",
+        "The most values in the variables of an operation. Each value in a list or object counts.",
     )
-    max_characters: int = setting(100_000, integer(100, 10_000_000), "The longest document, in characters.")
+    max_characters: int = setting(100_000, integer(100, 10_000_000), "The most characters in a document.")
     max_tokens: int = setting(
         5_000, integer(10, 1_000_000), "The most tokens (names, punctuation, values) in a document."
     )
-    max_depth: int = setting(20, integer(1, 200), "How deep selections may be nested.")
+    max_depth: int = setting(20, integer(1, 200), "The deepest nesting of selections.")
     max_aliases: int = setting(100, integer(0, 100_000), "The most aliases in an operation.")
     max_directives: int = setting(50, integer(0, 100_000), "The most directives in an operation.")
     max_root_fields: int = setting(50, integer(1, 100_000), "The most fields at the root of an operation.")
     max_document_operations: int = setting(50, integer(1, 100_000), "The most operations in a document.")
     max_fragments: int = setting(100, integer(0, 100_000), "The most fragments in a document.")
     max_repetitions: int = setting(
-        50, integer(0, 100_000), "How often names may be given again in the same selection, in a whole document."
+        50, integer(0, 100_000), "The most repetitions of a field name in the same selection, in a whole document."
     )
     max_spreads: int = setting(40, integer(0, 100_000), "The most fragments spread in one selection.")
     max_complexity: int = setting(
         200_000,
         integer(10, 1_000_000_000),
-        "The most points of complexity in an operation: each field is one, as often as the pages and lists around it "
-        "may repeat it.",
+        "The highest complexity of an operation. Each field counts one point, multiplied by the lengths of the pages "
+        "and lists around it.",
     )
 
     # ---------------------------------------------------------------- connections
 
     max_header_kb: int = setting(
-        32, integer(1, 1_024), "The longest header of a request, all fields together, in KiB; status 431 beyond."
+        32,
+        integer(1, 1_024),
+        "The longest header of an HTTP request, all fields together, in KiB. A longer one has the status 431.",
     )
     header_seconds: float = setting(
         10.0,
         number(0.1, 3_600),
-        "How long a client may take to send the header of a request: the first after it connected, others after their "
-        "first byte. Status 408 beyond, or nothing when nothing was sent.",
+        "The most seconds that a client may take to send the header of a request: of the first request from the "
+        "connection on, of others from their first byte on. Then the status is 408, or the connection is closed if "
+        "nothing was sent.",
     )
     body_seconds: float = setting(
-        30.0, number(0.1, 3_600), "How long a client may take to send the body of a request; status 408 beyond."
+        30.0,
+        number(0.1, 3_600),
+        "The most seconds that a client may take to send the body of a request. Then the status is 408.",
     )
     idle_seconds: float = setting(
         75.0,
         number(0.1, 86_400),
-        "How long a connection stays open between two requests. Longer than proxies in front keep theirs (60 s with "
-        "most), which would find it closed at the moment they send the next one.",
+        "How many seconds a connection stays open between two requests. It must be longer than the idle timeout of a "
+        "proxy (60 s by default in most), which would otherwise send a request on a closed connection.",
     )
     max_connections: int = setting(
         50_000,
         integer(1, 10_000_000),
-        "The most connections of one process, websockets included. Beyond, the one that has been idle for the longest "
-        "time is closed; when none is idle, new ones get status 503, or close code 1013. Lower where the system allows "
-        "too few file descriptors (`ulimit -n`), of which 64 stay free.",
+        "The most connections of one process, websockets included. Beyond that, the connection that has been idle for "
+        "the longest time is closed; if none is idle, a new one gets the status 503, or close code 1013. The limit is "
+        "lower if the system allows too few file descriptors (`ulimit -n`), of which 64 stay free.",
     )
     max_new_connections: int = setting(
         10_000,
         integer(1, 10_000_000),
-        "The most connections that have not sent a whole request yet, or as websockets no `connection_init`. Beyond, "
-        "the oldest of them is closed. They do not count as `SWITCHBOARD_MAX_CONNECTIONS`. At most half of the file "
-        "descriptors.",
+        "The most connections that have not sent a complete request yet, or no `connection_init` on a websocket. "
+        "Beyond that, the oldest of them is closed. They do not count in `SWITCHBOARD_MAX_CONNECTIONS`. They take at "
+        "most half of the file descriptors.",
     )
     max_frames_per_second: int = setting(
         2_000,
         integer(10, 10_000_000),
-        "How many frames a second one websocket may send in the long run, pings and parts of messages included; ten "
-        "times as many at once. Close code 1008 beyond. A twentieth of it without a token.",
+        "The most frames per second that one websocket may send on average, pings and parts of messages included. A "
+        "burst may have ten times as many. Beyond that, the close code is 1008. Without a token the limit is a "
+        "twentieth.",
     )
     max_kb_per_second: int = setting(
         2_048,
         integer(1, 10_000_000),
-        "How many KiB a second one websocket may send in the long run; ten times as many at once. Close code 1008 "
-        "beyond. A twentieth of it without a token.",
+        "The most KiB per second that one websocket may send on average. A burst may have ten times as many. Beyond "
+        "that, the close code is 1008. Without a token the limit is a twentieth.",
     )
 
-    # ---------------------------------------------------------------- how much one caller may do
+    # ---------------------------------------------------------------- limits of one caller
 
     max_operations_per_connection: int = setting(
         1_000,
         integer(1, 1_000_000),
-        "The most operations under way on one websocket, subscriptions above all. To watch more rooms than this, ask "
-        "for them in one subscription.",
+        "The most operations in progress on one websocket, subscriptions included. One subscription can watch many "
+        "rooms.",
     )
     max_operations_per_caller: int = setting(
         50_000, integer(1, 10_000_000), "The most subscriptions of one app or user in one process."
@@ -210,17 +216,20 @@ class Settings:
     max_anonymous_connections: int = setting(
         1_000,
         integer(0, 10_000_000),
-        "The most websockets without a token from one address in one process; ten times as many, and no fewer than "
-        "100, before they have said whether they have one.",
+        "The most websockets without a token from one address in one process. Before their `connection_init`, ten "
+        "times as many are allowed, and at least 100.",
     )
     rate_per_caller: float = setting(
         0.0,
         number(0, 10_000_000),
-        "How many operations a second one app or user may begin in the long run, in one process; ten times as many at "
-        "once. `0` is no limit.",
+        "The most operations per second that one app or user may start on average, in one process. A burst may have "
+        "ten times as many. `0` is no limit.",
     )
     rate_per_address: float = setting(
-        0.0, number(0, 10_000_000), "The same for all operations from one address, with a token or without."
+        0.0,
+        number(0, 10_000_000),
+        "The most operations per second from one address on average, with or without a token, in one process. A burst "
+        "may have ten times as many. `0` is no limit.",
     )
 
     # ---------------------------------------------------------------- browsers and proxies
@@ -228,21 +237,22 @@ class Settings:
     allowed_origins: tuple[str, ...] = setting(
         (),
         ORIGINS,
-        "Which other sites' pages may use the API, by websocket and by fetch (CORS): origins as browsers send them, "
-        "and as the log names those it refused. `*` is one label of a host. Pages of the host itself always may.",
+        "The origins of other sites whose pages may use the API, by websocket and by fetch (CORS). The log names each "
+        "origin that was refused. `*` matches one label of a host. Pages of the same host are always allowed.",
     )
     trusted_proxies: tuple[str, ...] = setting(
         (),
         NETWORKS,
-        "The proxies that are believed when they say whom they speak for, in `X-Forwarded-For` and "
-        "`X-Forwarded-Proto`.",
+        "The proxies whose headers `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.",
     )
-    base_path: str = setting("", PATH_PREFIX, "The path under which everything is served, when it is not the root.")
+    base_path: str = setting(
+        "", PATH_PREFIX, "The path under which the server serves everything, if it is not the root."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the reference page says of one setting."""
+    """One setting as documentation shows it."""
 
     variable: str
     default: str
@@ -251,9 +261,9 @@ class Entry:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings that `environment` gives; a variable that is set but empty counts as not set.
+    """The settings of this environment. An empty variable counts as not set.
 
-    Raises SettingError for the first wrong value.
+    Raises SettingError for the first invalid value.
     """
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Settings):
@@ -263,21 +273,21 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
-def parse_setting(name: str, text: str, given_as: str) -> Any:
-    """The value of one setting; `given_as` is what the person who gave it knows it by."""
+def parse_setting(name: str, text: str, label: str) -> Any:
+    """The value of one setting. `label` names the variable or option in the error."""
     parser: Parser = Settings.__dataclass_fields__[name].metadata["parser"]
     try:
         return parser.parse(text)
     except (ValueError, KeyError):
-        # What may hold a password or is a secret is not repeated.
+        # These may contain secrets, so the message does not repeat them.
         shown = "" if name in ("mongodb_uri", "admin_token") else f", not {ascii_quote(text)}"
-        raise SettingError(f"{given_as} must be {parser.expected}{shown}.") from None
+        raise SettingError(f"{label} must be {parser.expected}{shown}.") from None
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """The variables that look like settings but are none, in alphabetical order."""
-    known = {variable_name(field.name) for field in dataclasses.fields(Settings)}
-    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    """The variables with the prefix that are no settings, in alphabetical order."""
+    names = {variable_name(field.name) for field in dataclasses.fields(Settings)}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in names)
 
 
 def variable_name(name: str) -> str:
@@ -285,7 +295,7 @@ def variable_name(name: str) -> str:
 
 
 def list_settings() -> list[Entry]:
-    """Every setting, in the order of Settings, as documentation shows it."""
+    """All settings in the order of Settings."""
     return [
         Entry(
             variable_name(field.name),
@@ -298,7 +308,7 @@ def list_settings() -> list[Entry]:
 
 
 def format_default(value: object) -> str:
-    """A default as one would write it in the environment; empty for none."""
+    """A default in the form of an environment variable; empty if there is none."""
     if value is None:
         return ""
     if isinstance(value, bool):

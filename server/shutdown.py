@@ -1,8 +1,6 @@
-"""What becomes of that which is open in a process that is told to end: nothing new begins, and the rest is ended well.
+"""The graceful shutdown of one process: nothing new starts, operations get a deadline, and connections are drained.
 
-How a websocket and a stream of events are ended is in graphql/transport_ws.py and graphql/sse.py; when a process is
-told, in
-process/run.py.
+graphql/transport_ws.py drains websockets and graphql/sse.py event streams. process/run.py starts the shutdown.
 """
 
 import asyncio
@@ -14,26 +12,27 @@ from typing import Protocol
 from storage.errors import Unavailable
 from storage.supervisor import spawn
 
-#: How long operations that are under way have to come to their end.
+#: How long operations in progress may take after the shutdown has started.
 SHUTDOWN_SECONDS = 3.0
 
 
 def shutdown_error(*, retryable: bool) -> Unavailable:
-    """What an operation is answered for which there was no time left."""
-    return Unavailable("The server stopped before this had come to its end.", retryable=retryable)
+    """The error of an operation that did not finish before the deadline of the shutdown."""
+    return Unavailable("The server stopped before the operation finished.", retryable=retryable)
 
 
 class Drainable(Protocol):
-    """Something that stays open until it is ended."""
+    """A connection that stays open until it is closed."""
 
     async def drain(self, deadline: float) -> None:
-        """End it so that its client can go on elsewhere, by that time of the loop as far as it can."""
+        """Close it in a way that lets its client resume elsewhere. `deadline` is a time of the event loop."""
 
 
 class Shutdown:
-    """What is open in one process, and whether the process is ending."""
+    """The open connections and operations of one process, and whether the process is shutting down."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = SHUTDOWN_SECONDS) -> None:
+        self.seconds = seconds
         self.started = False
         self._deadline = math.inf
         self._open: set[Drainable] = set()
@@ -41,33 +40,33 @@ class Shutdown:
         self._draining: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """End what is open, and from now on whatever opens."""
+        """Drain all open connections, and those that open from now on."""
         self.started = True
-        self._deadline = asyncio.get_running_loop().time() + SHUTDOWN_SECONDS
+        self._deadline = asyncio.get_running_loop().time() + self.seconds
         for operation in self._operations:
             self._limit(operation)
-        for one in self._open:
-            self._drain(one)
+        for connection in self._open:
+            self._drain(connection)
 
     def require_running(self) -> None:
-        """Raise Unavailable when nothing new may begin."""
+        """Raise Unavailable if the process is shutting down."""
         if self.started:
             raise Unavailable("The server is stopping; connect again.", retryable=True)
 
     @contextmanager
-    def tracking(self, one: Drainable) -> Iterator[None]:
-        """It is open for as long as the block lasts."""
-        self._open.add(one)
+    def tracking(self, connection: Drainable) -> Iterator[None]:
+        """Drain the connection if the shutdown starts before the block ends."""
+        self._open.add(connection)
         try:
             if self.started:
-                self._drain(one)
+                self._drain(connection)
             yield
         finally:
-            self._open.discard(one)
+            self._open.discard(connection)
 
     @contextmanager
     def limiting(self, operation: asyncio.Timeout) -> Iterator[None]:
-        """The operation, which goes on for as long as the block lasts, times out when the process waits no longer."""
+        """Let the timeout expire no later than the deadline of a shutdown that starts before the block ends."""
         self._operations.add(operation)
         try:
             if self.started:
@@ -80,7 +79,7 @@ class Shutdown:
         if not operation.expired():
             operation.reschedule(min(self._deadline, operation.when() or math.inf))
 
-    def _drain(self, one: Drainable) -> None:
-        task = spawn(one.drain(self._deadline), name="drain a connection")
+    def _drain(self, connection: Drainable) -> None:
+        task = spawn(connection.drain(self._deadline), name="drain a connection")
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -105,13 +105,13 @@ def served_in_thread(mongodb_uri: str) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def served(services: "Services", settings: Settings | None = None) -> AsyncIterator[str]:
-    """The address of a server over these services, which serves until the block is left."""
+async def served(services: "Services", settings: Settings | None = None, **options: Any) -> AsyncIterator[str]:
+    """The address of a server over these services, until the block ends. `options` are arguments of create_app."""
     from server.app import create_app
     from server.process.run import Server, bind, make_config
 
     ready = asyncio.Event()
-    server = Server(make_config(create_app(services, settings), settings or Settings()), ready.set)
+    server = Server(make_config(create_app(services, settings, **options), settings or Settings()), ready.set)
     with bind("127.0.0.1", 0) as bound:
         running = asyncio.create_task(server.serve(sockets=[bound]))
         await ready.wait()

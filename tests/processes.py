@@ -1,4 +1,4 @@
-"""What runs on this machine: for tests that start real processes."""
+"""Server processes and mongods, for tests that start real processes."""
 
 import os
 import re
@@ -12,22 +12,22 @@ ADMIN_TOKEN = "the-admin-token-of-the-tests"
 
 
 def mongods_on(folder: Path) -> list[int]:
-    """The running processes that name this folder, from the kernel's own list."""
+    """The ids of the running mongods whose data is in this folder."""
     listing = subprocess.run(["ps", "-ww", "-e", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return [int(line.split()[0]) for line in listing.splitlines() if f" --dbpath {folder}/" in line]
 
 
 class ServerProcess:
-    """`switchboard serve` over a MongoDB that runs already, on a free port. Killed when the block is left.
+    """`switchboard serve` over a running MongoDB, on a free port. It is killed when the block ends.
 
-    With a patience, changes are given up that much sooner than they are for anybody else.
+    `timeout_seconds` replaces the deadline of mutations.
     """
 
-    def __init__(self, uri: str, database: str, patience_seconds: float | None = None, /, **settings: str) -> None:
+    def __init__(self, uri: str, database: str, timeout_seconds: float | None = None, /, **settings: str) -> None:
         own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
         wanted = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": ADMIN_TOKEN, **settings}
         self._process = subprocess.Popen(
-            [sys.executable, *self._command(patience_seconds), "serve"],
+            [sys.executable, *self._command(timeout_seconds), "serve"],
             cwd=ROOT,
             env=own | {f"SWITCHBOARD_{name}": value for name, value in wanted.items()},
             stdout=subprocess.PIPE,
@@ -38,7 +38,7 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        """Where it answers GraphQL, known as soon as it does."""
+        """The URL of its GraphQL endpoint. Waits until the server is ready."""
         assert self._process.stdout is not None
         while not self._url:
             line = self._process.stdout.readline()
@@ -52,13 +52,13 @@ class ServerProcess:
         return self._process.pid
 
     def terminate(self) -> int:
-        """End it as an operator does, and its exit code."""
+        """Send SIGTERM, and return the exit code."""
         self._process.terminate()
         self._process.communicate()
         return self._process.returncode
 
     def kill(self) -> None:
-        """End it in the middle of whatever it does."""
+        """Send SIGKILL."""
         self._process.kill()
         if self._process.returncode is None:
             self._process.communicate()
@@ -69,9 +69,9 @@ class ServerProcess:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def _command(self, patience_seconds: float | None) -> list[str]:
-        """What Python runs."""
-        if patience_seconds is None:
+    def _command(self, timeout_seconds: float | None) -> list[str]:
+        """The arguments of Python."""
+        if timeout_seconds is None:
             return ["-m", "server"]
-        impatient = f"import storage.changes as t; t.PATIENCE_SECONDS = {patience_seconds}"
-        return ["-c", f"import sys; {impatient}; from server.cli import main; sys.exit(main())"]
+        set_timeout = f"import storage.transactions.runner as r; r.TRANSACTION_TIMEOUT_SECONDS = {timeout_seconds}"
+        return ["-c", f"import sys; {set_timeout}; from server.cli.main import main; sys.exit(main())"]

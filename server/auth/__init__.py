@@ -1,1 +1,2 @@
-"""The caller of a request: bearer tokens, cached callers, revocation and rate limits."""
+"""The caller of a request: bearer tokens, cached callers, revocation and rate limits. `server.graphql` and above import
+it."""

@@ -1,4 +1,4 @@
-"""Where a request carries its token; whose it is, is for resolvers/auth/access.py to say."""
+"""Reads the bearer token of a request. resolvers/auth/access.py checks it."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ SCHEME = "bearer"
 
 
 def token_in_header(value: str) -> str | None:
-    """The token of an Authorization header, None when there is none; raises Unauthenticated for another scheme."""
+    """The token of an Authorization header, or None. Raises Unauthenticated for a scheme other than Bearer."""
     scheme, _, token = value.strip().partition(" ")
     if not scheme or (scheme.lower() == SCHEME and not token.strip()):
         return None
@@ -18,7 +18,10 @@ def token_in_header(value: str) -> str | None:
 
 
 def token_in_payload(payload: Mapping[str, object]) -> str | None:
-    """The same from the payload of connection_init: under "authorization", in any case, or so under "headers"."""
+    """The token in the payload of connection_init, or None: `authorization`, or the same key in `headers`, in any case.
+
+    Raises Unauthenticated for a scheme other than Bearer.
+    """
     entries = {key.casefold(): value for key, value in payload.items()}
     if "authorization" not in entries and isinstance(headers := entries.get("headers"), Mapping):
         entries = {str(key).casefold(): value for key, value in headers.items()}

@@ -1,7 +1,7 @@
-"""Whose token a request shows: asked once for a program that sends many requests, not with each of them.
+"""A cache of the callers of requests, so that a program that sends many requests needs one lookup.
 
-What is known of an app's token is kept for some seconds after its last use, and given up as soon as a fact tells that
-the app has changed (revocation.py). Tokens of signed-in users are asked for each time: they may end without a fact.
+The caller of an app's token is cached until CACHE_SECONDS after its last use, or until revocation.py revokes it.
+Tokens of users are looked up for every request: they may expire without a fact.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from storage.errors import Unavailable
 from storage.records import ActorType
 
 CACHE_SECONDS: Final = 30.0
-#: How long a request waits for a database that does not answer.
+#: How long a lookup may take while the database does not answer.
 LOOKUP_TIMEOUT_SECONDS: Final = 10.0
-#: More apps than this at once, and those beyond are asked for each time.
+#: The most cached callers. Apps beyond are looked up for every request.
 MAX_CACHED_CALLERS: Final = 1_000
 
 
 class CachedToken:
-    """A token that was shown a moment ago."""
+    """The entry of one token."""
 
     def __init__(self, callers: "CallerCache", token_id: str) -> None:
         self._callers = callers
@@ -29,11 +29,11 @@ class CachedToken:
         self.used_at = 0.0
 
     async def revoke(self, reason: str) -> None:
-        self._callers.forget(self._token_id)
+        self._callers.evict(self._token_id)
 
 
 class CallerCache:
-    """The apps that one process has heard of in the last CACHE_SECONDS."""
+    """The callers of the apps that one process has served in the last CACHE_SECONDS."""
 
     def __init__(self, revocation: TokenRevocation, shutdown: Shutdown) -> None:
         self._revocation = revocation
@@ -41,22 +41,22 @@ class CallerCache:
         self._cached: dict[str, CachedToken] = {}
 
     async def get(self, token_id: str) -> Caller:
-        """Whose the token is now, with no actor when it is nobody's. Raises Unavailable when the database is away."""
+        """The current caller of a token, without an actor if it is invalid. Raises Unavailable."""
         try:
-            async with asyncio.timeout(LOOKUP_TIMEOUT_SECONDS) as waiting:
-                with self._shutdown.limiting(waiting):
+            async with asyncio.timeout(LOOKUP_TIMEOUT_SECONDS) as timeout:
+                with self._shutdown.limiting(timeout):
                     return await self._get(token_id)
         except TimeoutError:
             raise Unavailable("The database does not answer; nothing was changed.", retryable=True) from None
 
     async def _get(self, token_id: str) -> Caller:
-        moment = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
         cached = self._cached.get(token_id)
         if cached is not None:
-            cached.used_at = moment
+            cached.used_at = now
             return await self._revocation.current_caller(token_id)
         cached = CachedToken(self, token_id)
-        cached.used_at = moment
+        cached.used_at = now
         caller = await self._revocation.register(token_id, cached)
         if caller.actor is None:
             return caller
@@ -71,8 +71,8 @@ class CallerCache:
         asyncio.get_running_loop().call_later(CACHE_SECONDS, self._expire, token_id, cached)
         return caller
 
-    def forget(self, token_id: str) -> None:
-        """Ask again at the next request."""
+    def evict(self, token_id: str) -> None:
+        """Remove a token, so that the next request looks it up."""
         cached = self._cached.pop(token_id, None)
         if cached is not None:
             self._revocation.unregister(token_id, cached)
@@ -81,8 +81,8 @@ class CallerCache:
         if self._cached.get(token_id) is not cached:
             return
         loop = asyncio.get_running_loop()
-        left = cached.used_at + CACHE_SECONDS - loop.time()
-        if left <= 0:
-            self.forget(token_id)
+        remaining = cached.used_at + CACHE_SECONDS - loop.time()
+        if remaining <= 0:
+            self.evict(token_id)
         else:
-            loop.call_later(left, self._expire, token_id, cached)
+            loop.call_later(remaining, self._expire, token_id, cached)

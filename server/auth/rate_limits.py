@@ -1,4 +1,4 @@
-"""How much one caller, and one address, may do at once and in a second: counted in the memory of one process."""
+"""Limits on the operations and connections of each caller and each address, counted in the memory of one process."""
 
 import math
 from collections import Counter
@@ -10,47 +10,48 @@ from resolvers.auth.rate_limiter import RateLimiter, network
 from server.settings import Settings
 from storage.errors import RateLimited
 
-#: How many seconds' worth of operations may begin at once.
+#: A burst may have as many operations as the rate allows in this time.
 BURST_SECONDS = 10
-#: Websockets from one address that have not said whose they are yet, for each that may be nobody's: programs that
-#: connect again all at once, after a restart, are more than those.
+#: Websockets from one address before their connection_init, for each anonymous one that is allowed: many programs may
+#: reconnect at once after a restart.
 HANDSHAKES_PER_ANONYMOUS_CONNECTION = 10
 MIN_HANDSHAKES = 100
 
 
 class RequestRateLimits:
-    """What is counted of callers and addresses."""
+    """The counters of callers and addresses."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, min_handshakes: int = MIN_HANDSHAKES) -> None:
         self._settings = settings
+        handshakes = HANDSHAKES_PER_ANONYMOUS_CONNECTION * settings.max_anonymous_connections
+        self._max_handshakes = max(handshakes, min_handshakes)
         self._callers = RateLimiter(settings.rate_per_caller * BURST_SECONDS, seconds=BURST_SECONDS)
         self._addresses = RateLimiter(settings.rate_per_address * BURST_SECONDS, seconds=BURST_SECONDS)
         self._connections: Counter[str] = Counter()
         self._operations: Counter[str] = Counter()
 
     def check_address_rate(self, address: str) -> None:
-        """Count an operation that comes from there, whoever begins it. Raises RateLimited when there were too many."""
+        """Count an operation from that address. Raises RateLimited."""
         if self._settings.rate_per_address:
             self._acquire(self._addresses, network(address))
 
     def check_caller_rate(self, caller: Caller) -> None:
-        """Count an operation that begins. Raises RateLimited when there were too many."""
+        """Count an operation of that caller. Raises RateLimited."""
         if caller.actor is not None:
             self._acquire(self._callers, caller.id)
 
     def count_handshake(self, address: str) -> str:
-        """Count a websocket of which nobody knows yet whose it is, as connect() counts those of which it is known."""
-        most = max(HANDSHAKES_PER_ANONYMOUS_CONNECTION * self._settings.max_anonymous_connections, MIN_HANDSHAKES)
-        return self._count_connection(f"silent {network(address)}", most)
+        """Count a websocket before its connection_init. Returns the key for release_connection. Raises RateLimited."""
+        return self._count_connection(f"handshake {network(address)}", self._max_handshakes)
 
     def count_connection(self, caller: Caller, address: str) -> str:
-        """Count a websocket; returns what disconnect() takes. Raises RateLimited when there are too many."""
+        """Count a websocket after its connection_init. Returns the key for release_connection. Raises RateLimited."""
         if caller.actor is None:
             return self._count_connection(f"address {network(address)}", self._settings.max_anonymous_connections)
         return self._count_connection(caller.id, self._settings.max_connections_per_caller)
 
-    def _count_connection(self, key: str, most: int) -> str:
-        if self._connections[key] >= most:
+    def _count_connection(self, key: str, limit: int) -> str:
+        if self._connections[key] >= limit:
             raise RateLimited("Too many connections; close some.", retry_after_seconds=1)
         self._connections[key] += 1
         return key
@@ -60,7 +61,7 @@ class RequestRateLimits:
 
     @contextmanager
     def count_operation(self, caller: Caller) -> Iterator[None]:
-        """Count an operation that stays open. Raises RateLimited when there are too many."""
+        """Count an operation until the block ends. Raises RateLimited."""
         if caller.actor is None:
             yield
             return
@@ -80,7 +81,7 @@ class RequestRateLimits:
             raise RateLimited("Too many operations; wait.", retry_after_seconds=math.ceil(wait))
 
     @staticmethod
-    def _release(counted: Counter[str], key: str) -> None:
-        counted[key] -= 1
-        if not counted[key]:
-            del counted[key]
+    def _release(counter: Counter[str], key: str) -> None:
+        counter[key] -= 1
+        if not counter[key]:
+            del counter[key]

@@ -1,8 +1,8 @@
-"""What is open on behalf of a token: it ends as soon as the token does, or when what the token may do changes.
+"""Closes what a token has opened, when the token ends or its permissions change.
 
-Whether a token is valid is for resolvers/auth/access.py to say; here is when to ask again, once for everything that one
-token holds open. The tokens themselves are watched, facts tell of apps and users, and a timer knows when a token
-expires; each of them reaches every process.
+The caller of a token is loaded again (resolvers/auth/access.py) when the token watcher reports the token, when a fact
+reports a change of its app or user, when it expires, and every SWEEP_SECONDS. One load serves everything that the
+token has opened in this process.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from storage.supervisor import spawn
 
 logger = logging.getLogger(__name__)
 
-#: Facts after which a token may stand for something else.
+#: Facts after which the caller of a token may have changed.
 REVOKING_FACTS: tuple[type[Fact], ...] = (
     AppFact,
     UserUpdated,
@@ -27,9 +27,9 @@ REVOKING_FACTS: tuple[type[Fact], ...] = (
     AgentUpdated,
     AgentRemoved,
 )
-#: How long to wait before asking a database again that did not answer. Until it does, nothing ends.
+#: Pause after a failed load of a caller. Nothing is closed until a load succeeds.
 RETRY_SECONDS = 1.0
-#: How often every token is looked at, whatever was heard of it.
+#: How often every token is refreshed.
 SWEEP_SECONDS = 60.0
 
 ENDED = "The token has ended"
@@ -37,28 +37,28 @@ CHANGED = "What the token may do has changed; connect again"
 
 
 class Revocable(Protocol):
-    """Something open on behalf of a token."""
+    """A connection or cache entry that depends on a token."""
 
     async def revoke(self, reason: str) -> None:
-        """Close it, with the reason for people."""
+        """Close it. `reason` is a text for people."""
 
 
 class WatchedToken:
-    """One token that something is open on behalf of."""
+    """One token, with what it has opened in this process."""
 
     def __init__(self, token_id: str) -> None:
         self.token_id = token_id
         self.revocables: set[Revocable] = set()
-        #: Whose it is; None until that was found out.
+        #: None until it was loaded once.
         self.caller: Caller | None = None
-        #: Whether something was told since it was last looked at.
+        #: Whether the caller must be loaded again.
         self.stale = True
         self.refreshing: asyncio.Task[None] | None = None
         self.expiry: asyncio.TimerHandle | None = None
 
 
 class TokenRevocation:
-    """The tokens on behalf of which one process keeps something open."""
+    """The tokens that have opened something in one process."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -69,14 +69,16 @@ class TokenRevocation:
         storage.feed.listeners.add(self._apply)
 
     async def register(self, token_id: str, revocable: Revocable) -> Caller:
-        """From now on the holder ends with the token. Returns whose it is now: with no actor when it is nobody's, and
-        then nothing is held."""
+        """Revoke `revocable` when the token ends or its permissions change. Returns the current caller.
+
+        If the token is invalid, the caller has no actor and nothing is registered.
+        """
         token = self._tokens.setdefault(token_id, WatchedToken(token_id))
         token.revocables.add(revocable)
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         try:
-            # Asked anew for each, though not once for each of many at the same time.
+            # Every registration loads the caller; registrations at the same time share a load.
             await asyncio.shield(self._refresh(token))
         except BaseException:
             self.unregister(token_id, revocable)
@@ -87,19 +89,19 @@ class TokenRevocation:
         return caller
 
     def caller(self, token_id: str) -> Caller:
-        """Whose a held token is, as far as is known here."""
+        """The last loaded caller of a registered token."""
         token = self._tokens.get(token_id)
         return INVALID_TOKEN_CALLER if token is None or token.caller is None else token.caller
 
     async def current_caller(self, token_id: str) -> Caller:
-        """Whose a held token is, once everything that was heard of it by now has been looked at."""
+        """The caller of a registered token, after a load that is in progress."""
         token = self._tokens.get(token_id)
         if token is not None and token.refreshing is not None and not token.refreshing.done():
             await asyncio.shield(token.refreshing)
         return self.caller(token_id)
 
     def unregister(self, token_id: str, revocable: Revocable) -> None:
-        """The holder is over by itself."""
+        """Stop watching the token for `revocable`."""
         token = self._tokens.get(token_id)
         if token is None:
             return
@@ -109,18 +111,18 @@ class TokenRevocation:
             if token.expiry is not None:
                 token.expiry.cancel()
 
-    # ---------------------------------------------------------------- when to look
+    # ---------------------------------------------------------------- when to refresh
 
     def _sweep(self) -> None:
-        """Look at every token now and then, as long as there are any."""
+        """Refresh every token, and schedule the next sweep if there are any."""
         self._sweeping = None
         if self._tokens:
             self._token_ended(None)
             self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
 
     def _token_ended(self, token_id: str | None) -> None:
-        grants = list(self._tokens.values()) if token_id is None else [self._tokens.get(token_id)]
-        for token in grants:
+        tokens = list(self._tokens.values()) if token_id is None else [self._tokens.get(token_id)]
+        for token in tokens:
             if token is not None:
                 self._refresh(token)
 
@@ -129,14 +131,14 @@ class TokenRevocation:
         if not subjects:
             return
         for token in self._tokens.values():
-            # Of a token that is being looked at for the first time nobody knows whose it is.
+            # The subject of a token whose first load is in progress is unknown.
             if token.caller is None or token.caller.actor is None or token.caller.id in subjects:
                 self._refresh(token)
 
-    # ---------------------------------------------------------------- looking
+    # ---------------------------------------------------------------- refreshing
 
     def _refresh(self, token: WatchedToken) -> asyncio.Task[None]:
-        """See whose the token is, from now on: what is being read already may be older."""
+        """Load the caller of the token. A load that is in progress is repeated: its result may be outdated."""
         token.stale = True
         if token.refreshing is None or token.refreshing.done():
             token.refreshing = spawn(self._refresh_until_current(token), name="refresh a token")
@@ -147,8 +149,8 @@ class TokenRevocation:
             token.stale = False
             try:
                 caller = await access.load_caller(self._storage, token.token_id)
-            except Exception as error:  # whatever it is that keeps the database from answering
-                logger.warning("A token could not be looked up, trying again: %s", type(error).__name__)
+            except Exception as error:  # of the driver or the database
+                logger.warning("Failed to load the caller of a token, trying again: %s", type(error).__name__)
                 token.stale = True
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -168,7 +170,7 @@ class TokenRevocation:
             token.expiry = asyncio.get_running_loop().call_later(delay, self._refresh, token)
 
     def _revoke(self, token: WatchedToken, reason: str) -> None:
-        for holder in tuple(token.revocables):
-            task = spawn(holder.revoke(reason), name="end what a token opened")
+        for revocable in tuple(token.revocables):
+            task = spawn(revocable.revoke(reason), name="revoke what a token opened")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

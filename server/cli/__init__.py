@@ -1,1 +1,1 @@
-"""The `switchboard` command."""
+"""The `switchboard` command, one file for each subcommand. Nothing imports it."""

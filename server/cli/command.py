@@ -1,4 +1,4 @@
-"""What a command of `switchboard` is, and what several of them share."""
+"""The `Command` class, and helpers that several commands share."""
 
 import argparse
 import sys
@@ -17,36 +17,44 @@ OK = 0
 
 
 class CommandError(Exception):
-    """The command cannot do what was asked; the message is one line that says why."""
+    """The command failed. The message is one line with the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """One word after `switchboard`."""
+    """One subcommand of `switchboard`."""
 
     name: str
     summary: str
-    #: What --help says: what it does and when one wants it, then examples.
+    #: The text of --help: what the command does, and its examples.
     description: str
     examples: str
+    #: Adds the arguments of the command to its parser.
     configure: Callable[[argparse.ArgumentParser], None]
-    #: Does it, and returns the exit code.
+    #: Runs the command and returns the exit code.
     run: Callable[[argparse.Namespace, Settings], int]
 
 
 def add_setting(parser: argparse.ArgumentParser, name: str, metavar: str, meaning: str) -> None:
+    """Add an option that overrides the setting of that name."""
     parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=f"{meaning} [{variable_name(name)}]")
 
 
 def add_data_dir(parser: argparse.ArgumentParser) -> None:
-    add_setting(parser, "data_dir", "FOLDER", "where the embedded MongoDB keeps its data; ./data by default")
+    add_setting(parser, "data_dir", "FOLDER", "where the embedded MongoDB stores its data; ./data by default")
+
+
+def split_list(text: str) -> list[str]:
+    """The items of a comma-separated list, without empty ones."""
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 @contextmanager
 def existing_database(settings: Settings) -> Iterator[str]:
-    """The URI of the MongoDB with the database of a server that runs, or has run, with these settings.
+    """The URI of a MongoDB whose database a server has used before with these settings.
 
-    It says on stderr which database that is. Raises CommandError when no server has ever used it: nothing is created.
+    Prints to stderr which database that is. Raises CommandError if no server has used the database; nothing is
+    created then.
     """
     if settings.mongodb_uri is None:
         require_data(settings)
@@ -57,7 +65,7 @@ def existing_database(settings: Settings) -> Iterator[str]:
         if not holds(uri, settings.database, "apps", ADMIN_APP_ID):
             raise CommandError(
                 f"No server has used the database {settings.database} of {place} yet: start one with  switchboard "
-                f"serve  first, or name the database of yours by {variable_name('mongodb_uri')}, "
+                f"serve  first, or name your database with {variable_name('mongodb_uri')}, "
                 f"{variable_name('database')} or --data-dir."
             )
         print(f"Using the database {settings.database} of {place}.", file=sys.stderr)
@@ -65,9 +73,9 @@ def existing_database(settings: Settings) -> Iterator[str]:
 
 
 def require_data(settings: Settings) -> None:
-    """Raise CommandError when the embedded MongoDB of these settings has no data."""
+    """Raise CommandError if the data folder of the embedded MongoDB has no data."""
     if not has_data(settings.data_dir / "mongodb"):
         raise CommandError(
             f"There is no database under {settings.data_dir.resolve()}: start a server there with  switchboard serve  "
-            f"first, or name the folder of yours with --data-dir or {variable_name('data_dir')}."
+            f"first, or name your data folder with --data-dir or {variable_name('data_dir')}."
         )

@@ -1,8 +1,9 @@
-"""What the demo plays against: a server that runs already, or one of its own; and the token that it begins with.
+"""`switchboard demo`: runs examples/external_routing.py against a running server, or against a temporary one.
 
-The demo itself is in examples/, an outside program that knows nothing of this package.
+The example is an outside program and imports nothing of this package. This module gives it an address and a token.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -18,81 +19,79 @@ from tempfile import TemporaryDirectory
 
 from resolvers.auth import access
 from server.cli import operators
+from server.cli.command import Command, CommandError, add_data_dir, add_setting
 from server.settings import PREFIX, Settings
 from storage.embedded.replica_set import running_uri
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "examples.external_routing"
 PROBE_SECONDS = 2.0
-#: What to connect to when a server listens on every address of the machine.
+#: The address to connect to if the server listens on every address of the machine.
 LOOPBACK_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
 
 
-class DemoError(Exception):
-    """The demo cannot be played; the message is one line that says what to do about it."""
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_setting(parser, "host", "HOST", "the host of the server; 127.0.0.1 by default")
+    add_setting(parser, "port", "PORT", "the port of the server; 8000 by default")
+    add_data_dir(parser)
 
 
-def run_demo(settings: Settings) -> int:
-    """Play the demo against the server of these settings, which answers; the demo's exit code. Raises DemoError."""
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    if not (ROOT / "examples" / "external_routing.py").exists():
+        raise CommandError("The demo is in the project's examples/ folder: run it from a checkout, with  make demo.")
+    if not is_serving(settings):
+        address = format_url(server_address(settings))
+        print(f"No Switchboard answers at {address}: starting one for the demo, on a temporary folder.\n", flush=True)
+        with temporary_server() as (place, token):
+            return run_program(place, token)
     if settings.admin_token is not None:
         return run_program(server_address(settings), settings.admin_token, path=settings.base_path)
     with temporary_token(settings) as token:
         return run_program(server_address(settings), token, path=settings.base_path)
 
 
-def run_demo_alone() -> int:
-    """Play the demo against a server that exists for nothing else; the demo's exit code."""
-    with temporary_server() as (place, token):
-        return run_program(place, token)
-
-
-def require_program() -> None:
-    """Raise DemoError when this is an installation without the examples."""
-    if not (ROOT / "examples" / "external_routing.py").exists():
-        raise DemoError("The demo is in the project's examples/ folder: run it from a checkout, with  make demo.")
-
-
 def run_program(place: tuple[str, int], token: str, *, path: str = "") -> int:
+    """Run the example against the server at that host and port. Returns its exit code."""
     own = {"HOST": place[0], "PORT": str(place[1]), "BASE_PATH": path, "ADMIN_TOKEN": token}
-    told = os.environ | {PREFIX + name: value for name, value in own.items()}
-    return subprocess.run([sys.executable, "-m", PROGRAM], cwd=ROOT, env=told, check=False).returncode
+    environment = os.environ | {PREFIX + name: value for name, value in own.items()}
+    return subprocess.run([sys.executable, "-m", PROGRAM], cwd=ROOT, env=environment, check=False).returncode
 
 
 def server_address(settings: Settings) -> tuple[str, int]:
-    """Where the server of these settings can be reached from this machine."""
+    """The host and port at which this machine reaches the server of these settings."""
     return LOOPBACK_HOSTS.get(settings.host, settings.host), settings.port
 
 
-def url_of(place: tuple[str, int], path: str) -> str:
+def format_url(place: tuple[str, int], path: str = "") -> str:
     host, port = place
     return f"http://[{host}]:{port}{path}" if ":" in host else f"http://{host}:{port}{path}"
 
 
 def is_serving(settings: Settings) -> bool:
-    """Whether a Switchboard serves there now."""
-    health = url_of(server_address(settings), f"{settings.base_path}/health/live")
-    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    """Whether a Switchboard server answers at the address of these settings."""
+    url = format_url(server_address(settings), f"{settings.base_path}/health/live")
+    without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with directly.open(health, timeout=PROBE_SECONDS) as response:
+        with without_proxy.open(url, timeout=PROBE_SECONDS) as response:
             return bool(json.load(response)["status"] == "ok")
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
 
-# ---------------------------------------------------------------- a token for a server that runs
+# ---------------------------------------------------------------- a token for a running server
 
 
 @contextmanager
 def temporary_token(settings: Settings) -> Iterator[str]:
-    """The token of an app that exists as long as the block lasts, made in the server's own database."""
+    """The token of a new app in the server's database. The app is revoked when the block ends."""
     uri = settings.mongodb_uri or running_uri(settings.data_dir / "mongodb")
     if uri is None:
-        raise DemoError(
-            f"A server answers at {url_of(server_address(settings), '')}, but not from the data folder "
+        raise CommandError(
+            f"The server at {format_url(server_address(settings))} does not use the data folder "
             f"{settings.data_dir.resolve()}: "
             "set SWITCHBOARD_ADMIN_TOKEN to its admin token, or SWITCHBOARD_DATA_DIR to its data folder."
         )
-    # It creates the apps of the demo, and nobody can grant what they may not do themselves.
+    # The example creates apps, and no app may grant a scope that it does not have.
     scopes = [scope for scope in access.SCOPES if scope != access.ADMIN]
     created = asyncio.run(operators.create_app(uri, settings.database, name="demo", scopes=scopes))
     try:
@@ -101,17 +100,17 @@ def temporary_token(settings: Settings) -> Iterator[str]:
         asyncio.run(operators.revoke_app(uri, settings.database, app_id=created.app.id))
 
 
-# ---------------------------------------------------------------- a server of its own
+# ---------------------------------------------------------------- a temporary server
 
 
 @contextmanager
 def temporary_server() -> Iterator[tuple[tuple[str, int], str]]:
-    """The address of a server on an empty temporary folder, and its admin token, for as long as the block lasts."""
+    """The address and the admin token of a server on an empty temporary folder. It stops when the block ends."""
     token = secrets.token_hex(16)
     with TemporaryDirectory(prefix="switchboard-demo-") as folder:
         own = {"HOST": "127.0.0.1", "PORT": "0", "DATA_DIR": folder, "ADMIN_TOKEN": token, "LOG_LEVEL": "warning"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        # In a session of its own, so that Ctrl-C ends the demo first and the server then.
+        # The server has its own session, so that Ctrl-C reaches the demo first; the demo then stops the server.
         with subprocess.Popen(
             [sys.executable, "-m", "server", "serve"],
             env=inherited | {PREFIX + name: value for name, value in own.items()},
@@ -120,16 +119,38 @@ def temporary_server() -> Iterator[tuple[tuple[str, int], str]]:
             start_new_session=True,
         ) as server:
             try:
-                yield ("127.0.0.1", port_of(server)), token
+                yield ("127.0.0.1", read_port(server)), token
             finally:
                 server.terminate()
                 server.communicate()
 
 
-def port_of(server: subprocess.Popen[str]) -> int:
-    """The port that the server says it listens on, once it is ready. Raises DemoError."""
+def read_port(server: subprocess.Popen[str]) -> int:
+    """Wait until the server is ready, and return the port that it prints. Raises CommandError if it ends."""
     assert server.stdout is not None
     for line in server.stdout:
         if found := re.search(r"GraphQL +http://127\.0\.0\.1:(\d+)/", line):
             return int(found.group(1))
-    raise DemoError("The server for the demo did not start; what it said is above.")
+    raise CommandError("The server for the demo did not start; its error is above.")
+
+
+COMMAND = Command(
+    name="demo",
+    summary="run an outside program that decides who serves a conversation",
+    description="""
+        Runs an example of an outside program, over HTTP and websocket: an app receives the event that a conversation
+        started, asks an external system who must serve it, makes that person an agent, assigns, transfers and closes
+        the conversation, and checks every event. It fails if an event is not as expected.
+
+        It uses the server at SWITCHBOARD_HOST and SWITCHBOARD_PORT, with SWITCHBOARD_ADMIN_TOKEN or with a temporary
+        app in that server's database. Without a server there, it starts one on a temporary folder and stops it
+        afterwards. It can be repeated. Everything that it creates has a name that begins with "demo". A closed
+        conversation with its visitor, two agents who are not available, a department and two custom fields stay.
+    """,
+    examples="""
+        switchboard demo
+        SWITCHBOARD_ADMIN_TOKEN=... switchboard demo --host switchboard.example --port 8000
+    """,
+    configure=configure,
+    run=run,
+)

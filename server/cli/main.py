@@ -1,4 +1,4 @@
-"""The `switchboard` command: its arguments, settings and how it fails; what can be asked of it is in commands.py."""
+"""The `switchboard` command: reads its arguments and settings, runs a command and reports errors."""
 
 import argparse
 import dataclasses
@@ -21,24 +21,24 @@ from storage.embedded.preflight import DeploymentError
 from storage.errors import SwitchboardError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-#: How --help is set: paragraphs as they are written, and room for every name beside what it means.
+#: Lays out --help: keeps paragraphs, and leaves room for the longest option.
 HELP_FORMATTER = partial(argparse.RawDescriptionHelpFormatter, max_help_position=24, width=100)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
-    given = parser.parse_args(arguments)
-    if given.command is None:
+    parsed = parser.parse_args(arguments)
+    if parsed.command is None:
         parser.print_help()
         return USAGE
     for number in STOP_SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(number, raise_keyboard_interrupt)
     try:
         warn_of_unknown_variables()
-        settings = apply_options(read_settings(os.environ), given)
-        command: Command = given.command
-        return command.run(given, settings)
+        settings = apply_options(read_settings(os.environ), parsed)
+        command: Command = parsed.command
+        return command.run(parsed, settings)
     except (SettingError, CommandError, DeploymentError, SwitchboardError) as error:
         print(f"switchboard: {error}", file=sys.stderr)
         return FAILED
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def raise_keyboard_interrupt(number: int, frame: FrameType | None) -> Never:
-    """Whatever tells to end leaves by the way that Ctrl-C takes, past everything that has to be closed."""
+    """Handle a signal that stops the process as Ctrl-C is handled, so that every open resource is closed."""
     raise KeyboardInterrupt
 
 
@@ -56,11 +56,11 @@ def make_parser() -> argparse.ArgumentParser:
         prog="switchboard",
         formatter_class=HELP_FORMATTER,
         description=wrap_paragraphs(
-            "Switchboard is an omnichannel backend that other programs drive: conversations, the agents who serve "
-            "them, and every event about them, over GraphQL."
+            "Switchboard is an omnichannel backend with a GraphQL API: conversations, the agents who serve them, and "
+            "an event for every change."
         ),
-        epilog="Settings come from environment variables, SWITCHBOARD_PORT among them: docs/reference/settings.md.\n"
-        "`switchboard COMMAND --help` says more about a command.",
+        epilog="Settings are environment variables, such as SWITCHBOARD_PORT: docs/reference/settings.md.\n"
+        "`switchboard COMMAND --help` describes a command.",
     )
     parser.add_argument("--version", action="version", version=f"switchboard {version('switchboard')}")
     parser.set_defaults(command=None)
@@ -82,9 +82,9 @@ def wrap_paragraphs(text: str) -> str:
     return "\n\n".join(textwrap.fill(paragraph, 100) for paragraph in textwrap.dedent(text).strip().split("\n\n"))
 
 
-def apply_options(settings: Settings, given: argparse.Namespace) -> Settings:
-    """The settings, with those options that say the same as one of them put over it."""
-    options = {name: getattr(given, name, None) for name in ("host", "port", "workers", "data_dir")}
+def apply_options(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    """The settings, overridden by the options that were given."""
+    options = {name: getattr(arguments, name, None) for name in ("host", "port", "workers", "data_dir")}
     return dataclasses.replace(
         settings,
         **{
@@ -96,8 +96,8 @@ def apply_options(settings: Settings, given: argparse.Namespace) -> Settings:
 
 
 def warn_of_unknown_variables() -> None:
-    known = [variable_name(field.name) for field in dataclasses.fields(Settings)]
+    names = [variable_name(field.name) for field in dataclasses.fields(Settings)]
     for name in unknown_variables(os.environ):
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; is {close[0]} meant?" if close else "."
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {close[0]}?" if close else "."
         print(f"switchboard: warning: there is no setting {name}{hint}", file=sys.stderr)

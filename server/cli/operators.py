@@ -1,4 +1,4 @@
-"""What whoever runs the deployment does from the command line, in its database and without a token."""
+"""Operations of the commands, in the database of the deployment and without a token."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ async def create_app(uri: str, database: str, *, name: str, scopes: Sequence[str
 
 
 async def list_apps(uri: str, database: str) -> list[App]:
-    """All apps in the order they were created, revoked ones included."""
+    """All apps, revoked ones included, oldest first."""
     async with operator_context(uri, database) as context:
         return await apps.list_apps(context)
 
@@ -32,7 +32,7 @@ async def rotate_app_token(uri: str, database: str, *, app_id: str, overlap_seco
 
 
 async def revoke_app(uri: str, database: str, *, app_id: str) -> None:
-    """End an app and everything that is open in its name."""
+    """Revoke an app."""
     async with operator_context(uri, database) as context:
         await apps.revoke_app(context, app_id=app_id)
 
@@ -55,13 +55,13 @@ async def create_user(
 
 
 async def verify_counts(uri: str, database: str, *, repair: bool) -> list[capacity_check.RoomCountMismatch]:
-    """The agents whose openRoomCount is wrong, or was until now."""
+    """The agents whose openRoomCount is wrong; with `repair`, their counts are corrected."""
     async with operator_context(uri, database) as context:
         return await (capacity_check.repair_mismatches(context) if repair else capacity_check.find_mismatches(context))
 
 
 @asynccontextmanager
 async def operator_context(uri: str, database: str) -> AsyncIterator[Context]:
-    """The context of somebody who may do everything, beside servers that may be running on the same database."""
+    """A context with every permission. Servers may be running on the same database."""
     async with Storage.open(uri, database) as storage:
         yield Context(create_services(storage), Caller(actor=SYSTEM, scopes=frozenset({access.ADMIN})))

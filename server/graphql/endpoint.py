@@ -1,5 +1,7 @@
-"""GraphQL over HTTP: how a request becomes an operation; transport_ws.py is the other way in, responses.py the way
-out."""
+"""The GraphQL endpoint: parses HTTP requests, authenticates callers and executes operations.
+
+transport_ws.py has the websockets, responses.py the HTTP responses.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -38,7 +40,7 @@ from server.auth.revocation import TokenRevocation
 from server.graphql import persisted_queries, variables
 from server.graphql.responses import EVENT_STREAM, JSON, error_response, media_type, response_body, success_response
 from server.graphql.security_headers import page_policy
-from server.graphql.sse import EventStream, Written, guarded
+from server.graphql.sse import EncodedEvent, EventStream, guarded
 from server.graphql.transport_ws import TransportWsHandler, WebSocketAdapter
 from server.settings import Settings
 from server.shutdown import Shutdown, shutdown_error
@@ -47,13 +49,14 @@ from storage.mongo.deadlines import time_limit
 
 T = TypeVar("T")
 
-CONNECTION_INIT_WAIT = timedelta(seconds=10)
+#: How long a client may take from the websocket to its connection_init.
+CONNECTION_INIT_SECONDS = 10.0
 GRAPHIQL = Path(__file__).with_name("graphiql.html")
 BYTES_PER_KIB = 1024
 
 
 class Operation(msgspec.Struct, frozen=True, rename="camel"):
-    """What the body of a POST must be."""
+    """The body of a POST request."""
 
     query: str | msgspec.UnsetType = msgspec.UNSET
     variables: dict[str, Any] | None = None
@@ -62,20 +65,28 @@ class Operation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
-    """The endpoint: queries and mutations by POST, queries by GET, subscriptions by either as a stream of events,
-    everything by websocket, GraphiQL for browsers."""
+    """Queries and mutations by POST, queries by GET, subscriptions by both as server-sent events, all operations by
+    websocket, and the GraphiQL page for browsers."""
 
     graphql_transport_ws_handler_class = TransportWsHandler
     websocket_adapter_class = WebSocketAdapter
     stream_transport_classes_by_protocol = MappingProxyType({GRAPHQL_SSE_PROTOCOL: EventStream})
 
-    def __init__(self, schema: Schema, services: Services, settings: Settings) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        services: Services,
+        settings: Settings,
+        *,
+        shutdown: Shutdown,
+        connection_init_seconds: float = CONNECTION_INIT_SECONDS,
+    ) -> None:
         super().__init__(
             schema,
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL],
-            connection_init_wait_timeout=CONNECTION_INIT_WAIT,
-            max_subscriptions_per_connection=None,  # the connections count for themselves
-            allowed_origins=("*",),  # security_headers.py has refused the others
+            connection_init_wait_timeout=timedelta(seconds=connection_init_seconds),
+            max_subscriptions_per_connection=None,  # transport_ws.py has its own limit
+            allowed_origins=("*",),  # security_headers.py checks the origin
         )
         self.api = schema
         self.services = services
@@ -83,7 +94,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         self.limits = limits_of(settings)
         self.rate_limits = RequestRateLimits(settings)
         self.revocation = TokenRevocation(services.storage)
-        self.shutdown = Shutdown()
+        self.shutdown = shutdown
         self.caller_cache = CallerCache(self.revocation, self.shutdown)
         self.cohorts = Cohorts()
         self._graphiql = GRAPHIQL.read_text(encoding="utf-8")
@@ -99,30 +110,30 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         try:
             response = await self.run(request)
         except ClientDisconnect:
-            return  # who went away in the middle of a request is not there to be answered
+            return
         except Exception as error:
             response = error_response(error, request.state.media_type)
         await response(scope, receive, send)
 
     async def authenticate(self, token: str | None) -> Caller:
-        """Who shows this token; somebody with no actor when it is not valid, and so are those who show none."""
+        """The caller with this token. A caller without a token, or with an invalid one, has no actor."""
         if token is None:
             return ANONYMOUS
         token_id = self.token_id_of(token)
         return INVALID_TOKEN_CALLER if token_id is None else await self.caller_cache.get(token_id)
 
     def token_id_of(self, token: str) -> str | None:
-        """The id of a token; None when it was mistyped."""
+        """The id of a token; None if the token is malformed."""
         return token_id_of(token, configured_tokens=self.services.configured_tokens)
 
     def context_of(self, caller: Caller, address: str) -> RequestContext:
-        """What one operation of this caller, who is at that address, runs with."""
+        """The context of one operation of this caller, who connects from that address."""
         return RequestContext(Context(self.services, caller, address=address), self.limits, self.cohorts)
 
     @override
     async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> RequestContext:
         address = request.client.host if request.client else ""
-        if isinstance(request, WebSocket):  # who it is, is known when connection_init has been received
+        if isinstance(request, WebSocket):  # connection_init authenticates it
             return self.context_of(ANONYMOUS, address)
         self.rate_limits.check_address_rate(address)
         try:
@@ -137,8 +148,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
 
     @override
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
-        """Browsers that open the address, and nobody else: a client that takes anything is told what is missing. And
-        nobody at all where the schema is not to be read, which the page is made for."""
+        """Whether to send the GraphiQL page: to a browser that opens the address, if introspection is on."""
         return (
             self.settings.introspection
             and request.method == "GET"
@@ -153,19 +163,19 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
     @override
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         if request.method == "GET":
-            given: dict[str, Any] = {key: value for key, value in request.query_params.items() if value}
+            parameters: dict[str, Any] = {key: value for key, value in request.query_params.items() if value}
             for key in ("variables", "extensions"):
-                if key in given:
-                    given[key] = decode(given[key], Any, f"the parameter {key}")
-            operation, noun = convert(given), "The parameters are"
+                if key in parameters:
+                    parameters[key] = decode(parameters[key], Any, f"the parameter {key}")
+            operation, subject = convert(parameters), "The parameters are"
         else:
             if (request.content_type or "").partition(";")[0].strip().lower() != "application/json":
                 raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type must be application/json.")
-            operation, noun = decode(await request.get_body(), Operation, "the body"), "The body is"
-        persisted_queries.require_text({"query": operation.query, "extensions": operation.extensions})
+            operation, subject = decode(await request.get_body(), Operation, "the body"), "The body is"
+        persisted_queries.require_document({"query": operation.query, "extensions": operation.extensions})
         if operation.query is msgspec.UNSET:
             raise HTTPException(
-                HTTPStatus.BAD_REQUEST, f"{noun} no GraphQL request: Object missing required field `query`."
+                HTTPStatus.BAD_REQUEST, f"{subject} no GraphQL request: Object missing required field `query`."
             )
         variables.require_within(operation.variables, self.settings)
         return GraphQLRequestData(
@@ -176,7 +186,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
             protocol="sse" if media_type(request.headers.get("accept", "")) == EVENT_STREAM else "http",
         )
 
-    # ---------------------------------------------------------------- answers
+    # ---------------------------------------------------------------- execution and responses
 
     @override
     async def execute_operation(
@@ -199,20 +209,23 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
     async def with_deadline(
         self, query: str | None, operation_name: str | None, context: RequestContext, work: Awaitable[T]
     ) -> T:
-        """The outcome; raises Unavailable when queries take too long, or anything when the server stops. Changes have a
-        patience of their own (transactions.py), and subscriptions have no end."""
-        only_reads = self.api.is_query(query, operation_name, context)
-        seconds = self.settings.max_query_seconds if only_reads else None
-        waiting = asyncio.timeout(seconds)
+        """The result of `work`. Raises Unavailable when a query exceeds SWITCHBOARD_MAX_QUERY_SECONDS, and when an
+        operation exceeds the deadline of a shutdown.
+
+        The transaction runner has the deadline of mutations. Subscriptions have none.
+        """
+        is_query = self.api.is_query(query, operation_name, context)
+        seconds = self.settings.max_query_seconds if is_query else None
+        timeout = asyncio.timeout(seconds)
         try:
-            async with waiting:
-                with self.shutdown.limiting(waiting), time_limit(seconds):
+            async with timeout:
+                with self.shutdown.limiting(timeout), time_limit(seconds):
                     return await work
         except TimeoutError:
-            if not waiting.expired():
+            if not timeout.expired():
                 raise
         if self.shutdown.started:
-            raise shutdown_error(retryable=only_reads)
+            raise shutdown_error(retryable=is_query)
         raise Unavailable(f"The query took longer than {seconds:g} s.", retryable=True)
 
     @override
@@ -224,7 +237,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
     @override
     async def process_result(self, request: Request, result: Any) -> GraphQLHTTPResponse:
         if isinstance(result, Delivery):
-            return cast(GraphQLHTTPResponse, Written(result))
+            return cast(GraphQLHTTPResponse, EncodedEvent(result))
         return cast(GraphQLHTTPResponse, response_body(result))
 
     @override
@@ -248,11 +261,12 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         self, request: Request, result: SubscriptionExecutionResult, transport: HTTPStreamTransport
     ) -> AsyncTextStream:
         chunks = super()._stream_result(request, result, transport)
-        caller: Caller = request.state.context.resolver_context.caller
+        context: RequestContext = request.state.context
+        caller = context.resolver_context.caller
 
         def refuse(error: SwitchboardError) -> list[str]:
-            told: GraphQLHTTPResponse = {"errors": [from_exception(error).formatted]}
-            return [transport.encode_next(told, self.encode_json_string), transport.encode_complete()]
+            response: GraphQLHTTPResponse = {"errors": [from_exception(error).formatted]}
+            return [transport.encode_next(response, self.encode_json_string), transport.encode_complete()]
 
         return guarded(
             chunks,
@@ -279,25 +293,25 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         return msgspec.json.encode(data).decode()
 
 
-def decode(data: str | bytes, kind: Any, noun: str) -> Any:
-    """The JSON as `kind`; raises Invalid that says where it is not what it should be."""
+def decode(data: str | bytes, kind: Any, subject: str) -> Any:
+    """The JSON as `kind`. Raises HTTPException with the place of the first error; `subject` names the data in it."""
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{noun.capitalize()} is no GraphQL request: {error}.") from None
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{subject.capitalize()} is no GraphQL request: {error}.") from None
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{noun.capitalize()} is not JSON: {error}.") from None
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{subject.capitalize()} is not JSON: {error}.") from None
 
 
-def convert(given: dict[str, Any]) -> Operation:
+def convert(parameters: dict[str, Any]) -> Operation:
     try:
-        return msgspec.convert(given, Operation)
+        return msgspec.convert(parameters, Operation)
     except msgspec.ValidationError as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"The parameters are no GraphQL request: {error}.") from None
 
 
 def limit_body(receive: Receive, limit: int) -> Receive:
-    """What is received, refused as soon as a body is longer than that many bytes."""
+    """`receive`, which raises HTTPException when the body exceeds that many bytes."""
     length = 0
 
     async def receive_within() -> Message:
@@ -305,14 +319,16 @@ def limit_body(receive: Receive, limit: int) -> Receive:
         message = await receive()
         length += len(message.get("body", b""))
         if length > limit:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may take {limit // BYTES_PER_KIB} KiB.")
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have at most {limit // BYTES_PER_KIB} KiB."
+            )
         return message
 
     return receive_within
 
 
 def limits_of(settings: Settings) -> Limits:
-    """What one document may hold."""
+    """The limits of one document."""
     return Limits(
         characters=settings.max_characters,
         tokens=settings.max_tokens,

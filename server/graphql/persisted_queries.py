@@ -1,6 +1,6 @@
-"""Apollo's persisted queries: a hash in the place of a text. None are kept, and clients are told so.
+"""Apollo's persisted queries, in which a client sends the hash of a document. They are not supported.
 
-A client that is answered PersistedQueryNotSupported sends the text, and no hashes any more.
+A client that gets PersistedQueryNotSupported sends the document, and sends no hashes afterwards.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from typing import Any
 from schema.base.errors import PersistedQueryNotSupported
 
 
-def require_text(payload: Mapping[str, Any]) -> None:
-    """Raise PersistedQueryNotSupported for an operation that is a hash alone."""
-    if asked_for(payload):
+def require_document(payload: Mapping[str, Any]) -> None:
+    """Raise PersistedQueryNotSupported for an operation with a hash and no document."""
+    if has_only_hash(payload):
         raise PersistedQueryNotSupported
 
 
-def asked_for(payload: Mapping[str, Any]) -> bool:
-    """Whether the operation has a hash and no text."""
+def has_only_hash(payload: Mapping[str, Any]) -> bool:
+    """Whether the operation has a hash and no document."""
     extensions = payload.get("extensions")
     return not payload.get("query") and isinstance(extensions, Mapping) and "persistedQuery" in extensions

@@ -1,5 +1,5 @@
-"""What stands around a result on its way out: media types, status codes and refusals, by the GraphQL over HTTP
-specification."""
+"""HTTP responses to GraphQL requests: media types, status codes and errors, as the GraphQL over HTTP specification
+defines them."""
 
 import math
 from collections.abc import Mapping
@@ -24,27 +24,25 @@ JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
 _FALLBACKS = {JSON: ("application/*", "*/*"), RESPONSE_JSON: (), EVENT_STREAM: ()}
-#: What a refusal of the whole operation is in HTTP; anything else is a 400.
+#: The HTTP status of an operation that was not executed, by error code. Other codes have the status 400.
 _STATUS = {
     INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
     RateLimited.code: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable.code: HTTPStatus.SERVICE_UNAVAILABLE,
-    # As servers that support them answer: some clients read no other.
+    # The status of servers that support persisted queries: some clients read the body of no other.
     PERSISTED_QUERY_NOT_SUPPORTED: HTTPStatus.OK,
 }
-#: What also answers of the older media type say with their status: nothing was executed, through no fault of the
-#: request.
+#: The statuses that responses of the older media type have too: nothing was executed, and the request was valid.
 _ALWAYS = frozenset(_STATUS.values())
 
 
 @lru_cache(maxsize=256)
 def media_type(accept: str) -> str:
-    """What somebody who accepts this is answered in: the newer media type and event streams only to those who name
-    them."""
+    """The media type of the response to this Accept header. RESPONSE_JSON and EVENT_STREAM must be named in it."""
     offered = dict(_preferences(accept))
     best, best_quality = JSON, 0.0
     for kind in (EVENT_STREAM, RESPONSE_JSON, JSON):
-        quality = offered.get(kind, max((offered.get(one, 0.0) for one in _FALLBACKS[kind]), default=0.0))
+        quality = offered.get(kind, max((offered.get(name, 0.0) for name in _FALLBACKS[kind]), default=0.0))
         if quality > best_quality:
             best, best_quality = kind, quality
     return best
@@ -66,7 +64,7 @@ def _preferences(accept: str) -> list[tuple[str, float]]:
 
 
 def response_body(result: ExecutionResult | PreExecutionError) -> Mapping[str, Any] | msgspec.Raw:
-    """The result as it is sent; without `data` when nothing was executed."""
+    """The body of the response, without `data` if nothing was executed."""
     if isinstance(result, Delivery):
         return msgspec.Raw(result.encoded)
     errors = [error.formatted for error in result.errors or ()]
@@ -78,14 +76,14 @@ def response_body(result: ExecutionResult | PreExecutionError) -> Mapping[str, A
 
 
 def was_executed(result: ExecutionResult | PreExecutionError) -> bool:
-    """Whether anything was executed: an error of the request as a whole names no field."""
+    """Whether any field was executed. An error of the whole request has no path."""
     if isinstance(result, PreExecutionError):
         return False
     return result.data is not None or any(error.path for error in result.errors or ())
 
 
 def success_response(body: Mapping[str, Any], kind: str, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
-    """The answer to a request that was understood."""
+    """The response to an operation that was executed or refused by the executor."""
     status = HTTPStatus.OK
     if "data" not in body:
         extensions = body["errors"][0].get("extensions", {})
@@ -98,28 +96,28 @@ def success_response(body: Mapping[str, Any], kind: str, headers: Mapping[str, s
 
 
 def error_response(error: Exception, kind: str) -> Response:
-    """What a request gets that was refused before its operation began."""
+    """The response to a request that was refused before its operation started."""
     if not isinstance(error, HTTPException):
         return success_response({"errors": [from_exception(error).formatted]}, kind)
     headers: Mapping[str, str] = {}
     status = HTTPStatus(error.status_code)
     match error.__cause__:
         case InvalidOperationTypeError() as cause:
-            told = from_exception(cause)
+            graphql_error = from_exception(cause)
             if cause.operation_type.value == "subscription":
-                told.message = f"Subscriptions are answered by websocket, or to those who accept {EVENT_STREAM}."
+                graphql_error.message = f"Subscriptions need a websocket, or a request that accepts {EVENT_STREAM}."
                 status = HTTPStatus.NOT_ACCEPTABLE
             else:
                 status, headers = HTTPStatus.METHOD_NOT_ALLOWED, {"allow": "POST"}
         case CannotGetOperationTypeError() as cause:
-            told = from_exception(cause)
+            graphql_error = from_exception(cause)
         case _:
             too_large = status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE
             data = {"code": QueryTooComplex.code} if too_large else {"code": Invalid.code, "key": "request"}
-            told = GraphQLError(error.reason, extensions=data)
+            graphql_error = GraphQLError(error.reason, extensions=data)
             if status is HTTPStatus.METHOD_NOT_ALLOWED:
                 headers = {"allow": "GET, POST"}
-    return _response({"errors": [told.formatted]}, status, kind, headers)
+    return _response({"errors": [graphql_error.formatted]}, status, kind, headers)
 
 
 def _response(body: Mapping[str, Any], status: HTTPStatus, kind: str, headers: Mapping[str, str]) -> Response:

@@ -1,4 +1,4 @@
-"""What browsers are told about answers, and which pages of other sites may ask: headers, and nothing of GraphQL."""
+"""Security headers of responses, and the check of the Origin of requests (CORS and websockets)."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ from storage.errors import ascii_quote
 
 logger = logging.getLogger(__name__)
 
-#: Of everything that is no page: nothing in it may load or run anything.
+#: The policy of responses that are no page: they may load and run nothing.
 DENY_ALL = "default-src 'none'; frame-ancestors 'none'"
 HEADERS = {
     "x-content-type-options": "nosniff",
@@ -34,12 +34,12 @@ HEADERS = {
     "content-security-policy": DENY_ALL,
     "cache-control": "no-store",
 }
-#: Once a browser has come by TLS, it is not to come without for a year.
+#: HSTS: a browser that has connected with TLS must use TLS for a year.
 TRANSPORT_SECURITY = {"strict-transport-security": "max-age=31536000"}
 
-#: How long a browser may remember what other sites may do.
+#: How long a browser may cache the response to a preflight request.
 PREFLIGHT_SECONDS: Final = 600
-#: Headers that GraphQL clients, tracing and readers of event streams send.
+#: Request headers of GraphQL clients, tracing libraries and event stream clients.
 REQUEST_HEADERS: Final = (
     "accept",
     "apollo-require-preflight",
@@ -56,7 +56,7 @@ REQUEST_HEADERS: Final = (
     "x-apollo-operation-name",
     "x-requested-with",
 )
-#: One origin is logged once in this time, and no more than so many origins.
+#: Each refused origin is logged at most once in LOG_SECONDS, and at most LOGGED_ORIGINS different ones.
 LOG_SECONDS: Final = 60.0
 LOGGED_ORIGINS: Final = 100
 LONGEST_LOGGED: Final = 200
@@ -64,11 +64,11 @@ LONGEST_LOGGED: Final = 200
 _PLAIN = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 _SECURE = [(name.encode(), value.encode()) for name, value in (HEADERS | TRANSPORT_SECURITY).items()]
 _SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script>", re.DOTALL)
-_ELSEWHERE = re.compile(r"""<(script|link)\b[^>]*?\b(?:src|href)=["'](https://[^"']+)["']""", re.DOTALL)
+_EXTERNAL = re.compile(r"""<(script|link)\b[^>]*?\b(?:src|href)=["'](https://[^"']+)["']""", re.DOTALL)
 
 
 class SecurityHeaders:
-    """Adds to every answer what browsers need to know; what an answer says itself stands."""
+    """Middleware that adds the security headers to every response, except those that the response has already."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -78,21 +78,21 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                said = {name for name, _ in message["headers"]}
+                present = {name for name, _ in message["headers"]}
                 headers = _SECURE if scope["scheme"] == "https" else _PLAIN
-                added = [pair for pair in headers if pair[0] not in said]
+                added = [pair for pair in headers if pair[0] not in present]
                 message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        await self._app(scope, receive, send_with_headers)
 
 
 class OriginGuard(CORSMiddleware):
-    """Answers preflights, and refuses websockets of pages that may not use the API.
+    """Middleware that answers preflight requests, and refuses websockets of pages whose origin is not allowed.
 
-    Pages of the host itself always may, and programs, which send no Origin.
+    Pages of the same host are allowed, and so are programs, which send no Origin.
     """
 
     def __init__(self, app: ASGIApp, allowed: Iterable[str]) -> None:
@@ -110,7 +110,7 @@ class OriginGuard(CORSMiddleware):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
             await super().__call__(scope, receive, send)
-        elif self._admits(Headers(scope=scope), "A websocket"):
+        elif self._check(Headers(scope=scope), "A websocket"):
             await self.app(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": WS_1008_POLICY_VIOLATION, "reason": ""})
@@ -121,16 +121,16 @@ class OriginGuard(CORSMiddleware):
 
     @override
     def preflight_response(self, request_headers: Headers) -> Response:
-        self._admits(request_headers, "A request")
+        self._check(request_headers, "A request")
         return super().preflight_response(request_headers)
 
     @override
     async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
-        self._admits(request_headers, "A request")
+        self._check(request_headers, "A request")
         await super().simple_response(scope, receive, send, request_headers)
 
-    def _admits(self, headers: Headers, what: str) -> bool:
-        """Whether a page may use the API, if it is one; logged when it may not."""
+    def _check(self, headers: Headers, what: str) -> bool:
+        """Whether the request may use the API. A refused origin is logged."""
         origin = headers.get("origin")
         if origin is None or headers.get("sec-fetch-site") == "same-origin":
             return True
@@ -146,7 +146,7 @@ class OriginGuard(CORSMiddleware):
             return
         self._logged[what, origin] = now
         logger.warning(
-            "%s of a page from %s was refused: if its pages may use the API, add this origin to "
+            "%s of a page from %s was refused: to allow the pages of this origin, add it to "
             "SWITCHBOARD_ALLOWED_ORIGINS.",
             what,
             ascii_quote(origin),
@@ -154,20 +154,20 @@ class OriginGuard(CORSMiddleware):
 
 
 def middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
-    """What stands before the whole application."""
+    """The middleware of the application."""
     return [Middleware(SecurityHeaders), Middleware(OriginGuard, allowed=allowed_origins)]
 
 
 def page_policy(html: str) -> str:
-    """The Content-Security-Policy of a page that may load what it names itself, and nothing else.
+    """The Content-Security-Policy of a page that may load only the scripts and styles that it names.
 
-    Scripts in the page are allowed by their hashes, so that none that somebody else got into it runs. Styles are made
-    by the editor while it runs, which no hash can foresee.
+    Inline scripts are allowed by their hashes, so that injected scripts do not run. Inline styles are all allowed,
+    because the editor creates styles at run time.
     """
-    elsewhere = _ELSEWHERE.findall(html)
+    external = _EXTERNAL.findall(html)
     inline = [code for attributes, code in _SCRIPT.findall(html) if "src=" not in attributes]
-    scripts = [*map(_hash, inline), *(url for kind, url in elsewhere if kind == "script")]
-    styles = [url for kind, url in elsewhere if kind == "link"]
+    scripts = [*map(_hash, inline), *(url for kind, url in external if kind == "script")]
+    styles = [url for kind, url in external if kind == "link"]
     return "; ".join(
         [
             "default-src 'none'",

@@ -1,4 +1,4 @@
-"""GraphQL over server-sent events (graphql-sse, distinct connections): a stream ends with its token or its server."""
+"""GraphQL over server-sent events (graphql-sse, distinct connections mode)."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -18,8 +18,8 @@ from server.shutdown import Shutdown, shutdown_error
 from storage.errors import SwitchboardError, Unauthenticated
 
 
-class Written:
-    """An event as it is sent."""
+class EncodedEvent:
+    """An event as JSON text, with its cursor."""
 
     def __init__(self, delivery: Delivery) -> None:
         self.text = delivery.encoded.decode()
@@ -27,25 +27,25 @@ class Written:
 
 
 class EventStream(SSETransport):
-    """Server-sent events of which each has its cursor as its id: clients send it as Last-Event-ID to resume."""
+    """Server-sent events. The id of each is its cursor, which clients send as Last-Event-ID to resume."""
 
     @override
-    def encode_next(self, response: GraphQLHTTPResponse | Written, encode_json: JSONEncoder) -> str:
-        if isinstance(response, Written):
+    def encode_next(self, response: GraphQLHTTPResponse | EncodedEvent, encode_json: JSONEncoder) -> str:
+        if isinstance(response, EncodedEvent):
             return f"id: {response.cursor}\r\n{self.encode_event('next', response.text)}"
         return super().encode_next(response, encode_json)
 
 
 class ShuttingDown(Exception):
-    """The process ends, and with it a stream in which nothing is wrong."""
+    """The process is shutting down; the stream ends without an error."""
 
 
 class SseStream:
-    """One open stream: of a subscription, which `follows` the log, or of one answer."""
+    """One open stream: of a subscription, which `follows` the log, or of a single response."""
 
     def __init__(self, *, follows: bool) -> None:
         self._follows = follows
-        #: Why it ends.
+        #: The reason why the stream ends early.
         self._ended: asyncio.Future[SwitchboardError | ShuttingDown] = asyncio.get_running_loop().create_future()
 
     async def revoke(self, reason: str) -> None:
@@ -63,7 +63,7 @@ class SseStream:
             self._ended.set_result(reason)
 
     async def until_ended(self, chunks: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
-        """The chunks, until they are over; raises what the stream is ended for when that is first."""
+        """The chunks. Raises the reason if the stream ends early."""
         async with aclosing(chunks):
             while True:
                 chunk = asyncio.ensure_future(anext(chunks, None))
@@ -94,23 +94,24 @@ def guarded(
     complete: str,
     refuse: Callable[[SwitchboardError], Iterable[str]],
 ) -> AsyncTextStream:
-    """The stream, as long as the caller's token is valid, the caller has not too many, and the process goes on.
+    """A stream of the chunks that ends when the caller's token is revoked, or when the process shuts down.
 
-    `refuse` writes why it is over, `complete` that it is when nothing is wrong.
+    The stream counts as an operation of the caller. It ends with `refuse(error)` if it is refused or revoked, and with
+    `complete` if the process shuts down.
     """
 
     async def stream() -> AsyncGenerator[str, None]:
-        token_id, holder = caller.token_id, SseStream(follows=follows)
+        token_id, open_stream = caller.token_id, SseStream(follows=follows)
         try:
-            with rate_limits.count_operation(caller), shutdown.tracking(holder):
+            with rate_limits.count_operation(caller), shutdown.tracking(open_stream):
                 if token_id is not None:
-                    now = await revocation.register(token_id, holder)
-                    if now.actor is None:
+                    current = await revocation.register(token_id, open_stream)
+                    if current.actor is None:
                         raise Unauthenticated("The token has ended.")
-                    if access.effective_permissions(now) != access.effective_permissions(caller):
+                    if access.effective_permissions(current) != access.effective_permissions(caller):
                         raise Unauthenticated(f"{CHANGED}.")
-                async with aclosing(holder.until_ended(chunks())) as rest:
-                    async for chunk in rest:
+                async with aclosing(open_stream.until_ended(chunks())) as limited:
+                    async for chunk in limited:
                         yield chunk
         except SwitchboardError as error:
             for chunk in refuse(error):
@@ -119,6 +120,6 @@ def guarded(
             yield complete
         finally:
             if token_id is not None:
-                revocation.unregister(token_id, holder)
+                revocation.unregister(token_id, open_stream)
 
     return stream

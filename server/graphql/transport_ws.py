@@ -1,4 +1,4 @@
-"""GraphQL over websocket, by the protocol graphql-transport-ws: who connects, and messages that are out of shape."""
+"""GraphQL over websocket with the protocol graphql-transport-ws: authentication, limits and malformed messages."""
 
 import asyncio
 from collections.abc import Mapping
@@ -27,22 +27,21 @@ from schema.execution.cohorts import Delivery
 from schema.execution.context import RequestContext
 from server.auth.bearer_tokens import token_in_header, token_in_payload
 from server.graphql import persisted_queries, variables
+from server.graphql.endpoint_protocol import Endpoint
 from server.graphql.responses import response_body
-from server.transport.websocket_protocol import ADMIT, ENCODED_PREFIX
+from server.transport.websocket_protocol import ADMIT_EXTENSION, ENCODED_EXTENSION
 from storage.errors import RateLimited, SwitchboardError, Unauthenticated
 
 if TYPE_CHECKING:
     from strawberry.schema.schema import StreamResult
 
-    from server.graphql.endpoint import GraphQLEndpoint
-
 FORBIDDEN = 4403
 STOPPING = "The server is stopping; connect again"
-#: All that a close frame has room for beside the code.
+#: The longest reason of a close frame (RFC 6455, section 5.5).
 REASON_BYTES = 123
-#: How long somebody who connects waits for a database that does not answer.
-SEND_TIMEOUT_SECONDS = 10
-#: What may stand under a key of a message, beside nothing at all.
+#: How long the check of a token may take while the database does not answer.
+LOOKUP_TIMEOUT_SECONDS = 10
+#: The types that each key of a message may have. Other keys are ignored.
 SHAPES: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "connection_init": {"payload": (dict, type(None))},
     "ping": {"payload": (dict, type(None))},
@@ -60,28 +59,28 @@ NAMES: Mapping[type, str] = {str: "a string", dict: "an object", type(None): "nu
 
 
 class WebSocketAdapter(ASGIWebSocketAdapter):
-    """A websocket on which what comes too late is dropped."""
+    """A websocket that drops messages which are sent after it was closed."""
 
     async def send_encoded(self, message: bytes) -> None:
-        """Send a message that is JSON already."""
+        """Send a message that is encoded as JSON already."""
         ws = self.ws
         if ws.application_state is not WebSocketState.CONNECTED:
             return
         with suppress(WebSocketDisconnect):
-            if ENCODED_PREFIX in ws.scope.get("extensions", ()):
+            if ENCODED_EXTENSION in ws.scope.get("extensions", ()):
                 await ws.send({"type": "websocket.send", "encoded": message})
             else:
                 await ws.send_text(message.decode())
 
     def admit(self, *, trusted: bool) -> bool:
-        """Say that it is known who is there, with a valid token or not. Returns False when there is no room."""
-        extension = self.ws.scope.get("extensions", {}).get(ADMIT)
+        """Count the peer as an open connection; a trusted one has a valid token. Returns False if there is no room."""
+        extension = self.ws.scope.get("extensions", {}).get(ADMIT_EXTENSION)
         return extension is None or bool(extension["admit"](trusted=trusted))
 
     @override
     async def send_json(self, message: Mapping[str, object]) -> None:
         if self.ws.application_state is WebSocketState.CONNECTED:
-            # A client that is gone is heard of where messages are received, and everything for it ends there.
+            # The loop that receives messages notices the disconnect and ends the operations.
             with suppress(WebSocketDisconnected):
                 await super().send_json(message)
 
@@ -92,16 +91,16 @@ class WebSocketAdapter(ASGIWebSocketAdapter):
 
 
 class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
-    """One websocket and the operations on it."""
+    """One websocket and its operations."""
 
-    #: The token that came with connection_init, once it was found to be valid.
+    #: The id of the token of connection_init, once it was found valid.
     _token_id: str | None = None
-    #: What it is counted as.
+    #: The key under which the rate limits count this websocket.
     _counted_key: str | None = None
 
     @property
-    def endpoint(self) -> "GraphQLEndpoint":
-        return cast("GraphQLEndpoint", self.view)
+    def endpoint(self) -> Endpoint:
+        return cast(Endpoint, self.view)
 
     @property
     def caller(self) -> Caller:
@@ -145,9 +144,10 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
 
     async def _authenticate(self, payload: Mapping[str, object]) -> bool:
-        """Whether there is no token, or a valid one, with which the socket ends; otherwise it is closed.
+        """Check the token of the payload, or else of the header of the request.
 
-        The token of the payload wins over the one of the request for the websocket.
+        Returns True if there is none or it is valid; the websocket is then closed when the token is revoked.
+        Otherwise closes the websocket and returns False.
         """
         try:
             token = token_in_payload(payload)
@@ -160,7 +160,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
             return True
         token_id = self.endpoint.token_id_of(token)
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+            async with asyncio.timeout(LOOKUP_TIMEOUT_SECONDS):
                 if token_id is not None and (await self.endpoint.revocation.register(token_id, self)).actor is not None:
                     self._token_id = token_id
                     return True
@@ -171,14 +171,14 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         return False
 
     async def revoke(self, reason: str) -> None:
-        """Close it because the token allows it no longer."""
-        with suppress(Exception):  # whatever it is, the socket is gone
+        """Close the websocket, because its token was revoked."""
+        with suppress(Exception):  # the peer has disconnected
             await self.websocket.close(FORBIDDEN, reason)
 
     async def drain(self, deadline: float) -> None:
-        """Complete the subscriptions, let everything else be answered, and close it with the word to connect again."""
+        """Complete the subscriptions, finish the other operations, and close with a code that asks to connect again."""
         operations = list(self.operations.values())
-        with suppress(Exception):  # whatever it is, the socket is gone
+        with suppress(Exception):  # the peer has disconnected
             async with asyncio.timeout_at(deadline):
                 await asyncio.gather(*(self._finish_operation(operation) for operation in operations))
         with suppress(Exception):
@@ -189,7 +189,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         follows = self.endpoint.api.is_subscription(operation.query, operation.operation_name, self.context)
         if follows:
             operation.task.cancel()
-        # A subscription gives its consumer back before its client is told to go on elsewhere.
+        # The subscription releases its consumer before the client is asked to resume elsewhere.
         await asyncio.wait([operation.task])
         if follows and self.operations.get(operation.id) is operation:
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
@@ -202,7 +202,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         await super().shutdown()
 
     def _release_count(self) -> None:
-        """Be counted no longer as what it was."""
+        """Stop counting this websocket."""
         if self._counted_key is not None:
             self.endpoint.rate_limits.release_connection(self._counted_key)
             self._counted_key = None
@@ -218,7 +218,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 self.endpoint.shutdown.require_running()
                 self.endpoint.rate_limits.check_address_rate(self._address)
                 self.endpoint.rate_limits.check_caller_rate(self.caller)
-                persisted_queries.require_text(message["payload"])
+                persisted_queries.require_document(message["payload"])
                 variables.require_within(message["payload"].get("variables"), self.endpoint.settings)
                 if len(self.operations) >= self.endpoint.settings.max_operations_per_connection:
                     raise RateLimited("Too many operations on this websocket; end some.", retry_after_seconds=1)
@@ -230,7 +230,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
 
     @override
     async def run_operation(self, operation: Operation[RequestContext, None]) -> None:
-        # The base class has one context for all operations, and takes it up before it first waits for anything.
+        # The base class has one context for all operations, and reads it before its first await.
         caller = self.caller
         self.context = self.endpoint.context_of(caller, self._address)
         try:
@@ -258,12 +258,12 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
     @staticmethod
     @override
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
-        """Never: an operation that cannot begin gets an `error` message, and the others on the socket go on."""
+        """Always None: an operation that cannot start gets an `error` message, and the other operations continue."""
         return None
 
 
 def malformed(message: Any) -> str | None:
-    """What is wrong with the form of a message, as the reason of a close; None when nothing is."""
+    """The reason for a close, if the message is malformed; otherwise None."""
     if not isinstance(message, dict):
         return "A message must be a JSON object"
     kind = message.get("type")
@@ -274,9 +274,9 @@ def malformed(message: Any) -> str | None:
         return "id must not be empty"
     if problem is None and kind == "subscribe":
         payload = message["payload"]
-        problem = shape_error(
-            {"query": "", **payload} if persisted_queries.asked_for(payload) else payload, OPERATION_SHAPE
-        )
+        if persisted_queries.has_only_hash(payload):
+            payload = {"query": "", **payload}
+        problem = shape_error(payload, OPERATION_SHAPE)
     return problem
 
 

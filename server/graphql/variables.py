@@ -1,4 +1,4 @@
-"""How much the variables of an operation may hold. Each value and each character costs time to check."""
+"""Limits on the variables of an operation: the time to check them grows with their values and characters."""
 
 from typing import Any
 
@@ -7,13 +7,10 @@ from storage.errors import QueryTooComplex
 
 
 def require_within(variables: dict[str, Any] | None, settings: Settings) -> None:
-    """Raise QueryTooComplex for variables that hold too many values, or too much text.
-
-    Text is counted in characters, as the limits of documents and of single values are.
-    """
+    """Raise QueryTooComplex if the variables have too many values or too many characters."""
     pending: list[Any] = [variables]
     characters = 0
-    for value in pending:  # which grows on the way
+    for value in pending:  # grows during the loop
         if isinstance(value, dict):
             characters += sum(map(len, value))
             pending.extend(value.values())
@@ -22,8 +19,9 @@ def require_within(variables: dict[str, Any] | None, settings: Settings) -> None
         elif isinstance(value, str):
             characters += len(value)
         if len(pending) > settings.max_variable_values:
-            raise QueryTooComplex(f"The variables hold more than {settings.max_variable_values} values.")
+            raise QueryTooComplex(f"The variables have more than {settings.max_variable_values} values.")
     if characters > settings.max_variable_characters:
         raise QueryTooComplex(
-            f"The texts in the variables have {characters} characters; {settings.max_variable_characters} are the most."
+            f"The texts in the variables have {characters} characters; at most {settings.max_variable_characters} "
+            "are allowed."
         )

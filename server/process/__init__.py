@@ -1,1 +1,1 @@
-"""Running the server: one process or several workers, and their shutdown."""
+"""Starts and stops the server: one process or several workers. Only `server.cli` imports it."""

@@ -1,4 +1,4 @@
-"""Several processes that serve from one socket: started, started again when one dies, and ended together."""
+"""Worker processes that serve from one socket: started, restarted when one ends, and stopped together."""
 
 import asyncio
 import logging
@@ -24,68 +24,72 @@ from storage.errors import SwitchboardError
 
 logger = logging.getLogger(__name__)
 
-#: Between two starts of a worker that cannot live, so that a broken database is not stormed.
+#: Least time between two starts of the same worker, so that failing workers do not overload the database.
 RESTART_DELAY_SECONDS = 1.0
-#: What ending may take beyond draining, before a worker is killed.
+#: Time that a worker has to stop beyond SHUTDOWN_SECONDS, before it is killed.
 STOP_TIMEOUT_SECONDS = 5.0
 
-#: Spawned and not forked: the parent has threads by now, and a worker should know nothing of it.
+#: Spawned and not forked: the parent has threads, which a fork would copy in an undefined state.
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
 class Worker:
-    """One process that serves."""
+    """One server process.
 
-    def __init__(self, bound: socket.socket, uri: str, settings: Settings) -> None:
-        self.link, theirs = _CONTEXT.Pipe()
-        self.process: SpawnProcess = _CONTEXT.Process(target=run_worker, args=(bound, uri, settings, theirs))
+    Through the pipe it sends the admin token that it created, or None, when it is ready, and a ServingError when it
+    fails.
+    """
+
+    def __init__(self, listener: socket.socket, uri: str, settings: Settings) -> None:
+        self.pipe, worker_end = _CONTEXT.Pipe()
+        self.process: SpawnProcess = _CONTEXT.Process(target=run_worker, args=(listener, uri, settings, worker_end))
         self.process.start()
         self.started = time.monotonic()
-        theirs.close()
+        worker_end.close()
 
-    def admin_token(self) -> str | None:
-        """Wait until it serves, and the admin token if it had to make one. Raises ServingError when it ended."""
+    def wait_until_ready(self) -> str | None:
+        """Wait until the worker serves. Returns the admin token if it created one. Raises ServingError if it ended."""
         try:
-            told: str | ServingError | None = self.link.recv()
+            message: str | ServingError | None = self.pipe.recv()
         except EOFError:
-            raise ServingError("A worker could not start; what it said is above.") from None
-        if isinstance(told, ServingError):
-            raise told
-        return told
+            raise ServingError("A worker could not start; its error is above.") from None
+        if isinstance(message, ServingError):
+            raise message
+        return message
 
     def exit_reason(self) -> str:
-        """How it ended, and why if it said so."""
+        """The process id, how the process ended, and its error if it sent one."""
         self.process.join()
         code = self.process.exitcode or 0
         end = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         with suppress(EOFError, OSError):
-            while self.link.poll():
-                told = self.link.recv()
-                if isinstance(told, ServingError):
-                    return f"{self.process.pid} {end} ({told})"
+            while self.pipe.poll():
+                message = self.pipe.recv()
+                if isinstance(message, ServingError):
+                    return f"{self.process.pid} {end} ({message})"
         return f"{self.process.pid} {end}"
 
 
-def serve_with_workers(bound: socket.socket, uri: str, settings: Settings, started: float) -> Never:
-    """Serve until KeyboardInterrupt, and end every worker then. Raises ServingError when they cannot begin."""
-    workers = [Worker(bound, uri, settings) for _ in range(settings.workers)]
+def serve_with_workers(listener: socket.socket, uri: str, settings: Settings, started: float) -> Never:
+    """Serve until KeyboardInterrupt, then stop every worker. Raises ServingError if a worker cannot start."""
+    workers = [Worker(listener, uri, settings) for _ in range(settings.workers)]
     try:
-        tokens = [worker.admin_token() for worker in workers]
-        report_ready(settings, bound, started, next((token for token in tokens if token is not None), None))
+        tokens = [worker.wait_until_ready() for worker in workers]
+        report_ready(settings, listener, started, next((token for token in tokens if token is not None), None))
         while True:
             ended = wait([worker.process.sentinel for worker in workers])
             for index, worker in enumerate(workers):
                 if worker.process.sentinel in ended:
                     logger.error("Worker %s; starting another.", worker.exit_reason())
-                    worker.link.close()
+                    worker.pipe.close()
                     time.sleep(max(0.0, worker.started + RESTART_DELAY_SECONDS - time.monotonic()))
-                    workers[index] = Worker(bound, uri, settings)
+                    workers[index] = Worker(listener, uri, settings)
     finally:
         stop([worker.process for worker in workers])
 
 
 def stop(processes: Sequence[SpawnProcess]) -> None:
-    """End them as SIGTERM does, and those that cannot, or when asked a second time, at once."""
+    """Send SIGTERM to the processes, and SIGKILL to those that run after the deadline or a second interrupt."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + SHUTDOWN_SECONDS + STOP_TIMEOUT_SECONDS
@@ -102,29 +106,29 @@ def stop(processes: Sequence[SpawnProcess]) -> None:
 # ---------------------------------------------------------------- in the worker
 
 
-def run_worker(bound: socket.socket, uri: str, settings: Settings, parent: Connection) -> None:
-    """Serve from the socket until SIGTERM, or until the parent is gone."""
+def run_worker(listener: socket.socket, uri: str, settings: Settings, parent: Connection) -> None:
+    """Serve until SIGTERM, or until the parent process has ended."""
     for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the terminal tells everybody, and the parent tells us
+        signal.signal(number, signal.SIG_IGN)  # a terminal sends these to all processes; the parent sends SIGTERM
     log_to_stderr(settings)
     try:
         with translating_driver_errors(uri), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(bound, uri, settings, parent))
+            runner.run(_serve(listener, uri, settings, parent))
     except (ServingError, DeploymentError, SwitchboardError) as error:
         parent.send(ServingError(str(error)))
         sys.exit(1)
 
 
-async def _serve(bound: socket.socket, uri: str, settings: Settings, parent: Connection) -> None:
+async def _serve(listener: socket.socket, uri: str, settings: Settings, parent: Connection) -> None:
     from server.app import create_app, start_services
 
     async with start_services(uri, settings) as (services, admin_token):
-        # The parent never says anything: there is something to read when it is no more.
-        asyncio.get_running_loop().add_reader(parent.fileno(), parent_gone, parent.fileno())
-        await run_uvicorn(create_app(services, settings), bound, settings, lambda: parent.send(admin_token))
+        # The parent sends nothing: the pipe becomes readable when the parent has ended.
+        asyncio.get_running_loop().add_reader(parent.fileno(), stop_without_parent, parent.fileno())
+        await run_uvicorn(create_app(services, settings), listener, settings, lambda: parent.send(admin_token))
 
 
-def parent_gone(link: int) -> None:
-    """End this process, once: a closed pipe can be read for ever, and the loop would do nothing else until the end."""
-    asyncio.get_running_loop().remove_reader(link)
+def stop_without_parent(descriptor: int) -> None:
+    """Send SIGTERM to this process. A closed pipe stays readable, so the reader is removed first."""
+    asyncio.get_running_loop().remove_reader(descriptor)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,1 +1,2 @@
-"""The client connections below HTTP and websockets: protocols, deadlines and budgets."""
+"""Client connections below the application: HTTP and websocket protocols, deadlines and budgets. `server.graphql` and
+above import it."""

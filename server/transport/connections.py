@@ -1,8 +1,8 @@
-"""The client connections of one process: a deadline for what each of them owes, and bounds on how many there are.
+"""The client connections of one process: a deadline for each phase of a connection, and limits on their number.
 
-A connection is new until its first request has been received whole; for a websocket, until its `connection_init` has
-been accepted. When there are too many new connections the oldest of them is closed, which costs nobody an answer. All
-others have a bound of their own, so that new connections cannot displace those that are in use.
+A connection is new until its first request has been received completely; a websocket, until its `connection_init` has
+been accepted. If there are too many new connections, the oldest is closed: it has no request to answer. Admitted
+connections have a limit of their own, so that new connections cannot displace them.
 """
 
 import asyncio
@@ -19,51 +19,51 @@ from server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: File descriptors that connections leave free, for the database and for files.
+#: File descriptors that are reserved for the database and for files.
 FREE_DESCRIPTORS: Final = 64
-#: A process that can hold fewer connections logs a warning when it starts.
+#: A process that allows fewer connections logs a warning when it starts.
 FEW_CONNECTIONS: Final = 1_000
-#: The most file descriptors worth asking for: systems without a limit refuse an infinite one.
+#: The highest limit of file descriptors to ask for: some systems without a limit refuse an infinite one.
 MOST_DESCRIPTORS: Final = 1_048_576
-#: How often deadlines are looked at.
+#: How often deadlines are checked.
 SWEEP_SECONDS: Final = 0.5
-#: How long a request may still be read whose answer has been sent already.
+#: How long the rest of a request is read after its response has been sent.
 LINGER_SECONDS: Final = 2.0
-#: How long a connection that was closed has to be gone, before it is reset.
+#: How long a closed connection may take to send its buffer, before it is aborted.
 CLOSE_SECONDS: Final = 5.0
-#: How often one reason for closing connections is logged at most.
+#: Each reason for closing connections is logged at most once in this time.
 LOG_SECONDS: Final = 10.0
 
 
 class Phase(Enum):
-    """What a connection does, or what it owes."""
+    """What a connection is doing, or what its client has to send."""
 
     HEADER = auto()
-    """The header of a request is awaited; for the first request, since the connection was made."""
+    """Waiting for the header of a request; for the first request, since the connection was opened."""
     BODY = auto()
-    """The rest of a request is awaited."""
+    """Waiting for the rest of a request."""
     LINGER = auto()
-    """The rest of a request is awaited that has been answered already."""
+    """Waiting for the rest of a request whose response has been sent."""
     ACTIVE = auto()
-    """A request is being answered, or a websocket is open."""
+    """A request is being executed, or a websocket is open."""
     IDLE = auto()
-    """Nothing is under way: the next request may come."""
+    """Between two requests."""
     CLOSING = auto()
-    """It was closed, and what was written to it is still to be sent."""
+    """Closed, but the write buffer is not yet sent."""
 
 
 class Peer(Protocol):
     """The protocol that serves a connection."""
 
     def expire(self, phase: Phase) -> None:
-        """The deadline of that phase has passed: close the connection, or enter a phase again."""
+        """Close the connection, because the deadline of that phase has passed, or enter a phase again."""
 
     def abort(self) -> None:
         """Close the connection at once."""
 
 
 class Connection:
-    """One connection, whichever protocol serves it."""
+    """The entry of one connection, over HTTP or websocket."""
 
     __slots__ = ("admitted", "descriptor", "peer", "phase")
 
@@ -71,26 +71,26 @@ class Connection:
         self.peer = peer
         self.descriptor = descriptor
         self.phase = Phase.HEADER
-        #: Whether its first request has been received whole.
+        #: Whether its first request has been received completely.
         self.admitted = False
 
 
-class Connections:
+class ConnectionTable:
     """The connections of one process."""
 
     def __init__(self, settings: Settings, descriptors: int | None = None) -> None:
         self.settings = settings
         self._descriptors = descriptors or descriptor_limit()
         free = max(self._descriptors - FREE_DESCRIPTORS - open_descriptors(), 2)
-        self.most_new = min(settings.max_new_connections, free // 2)
-        self.most = min(settings.max_connections, free - self.most_new)
-        if self.most < min(settings.max_connections, FEW_CONNECTIONS):
+        self.max_new = min(settings.max_new_connections, free // 2)
+        self.max_admitted = min(settings.max_connections, free - self.max_new)
+        if self.max_admitted < min(settings.max_connections, FEW_CONNECTIONS):
             logger.warning(
-                "%d file descriptors (ulimit -n) allow only %d connections, and %d more that have sent no request yet: "
+                "%d file descriptors (ulimit -n) allow only %d connections, and %d more that have not sent a request yet: "
                 "raise the limit.",
                 self._descriptors,
-                self.most,
-                self.most_new,
+                self.max_admitted,
+                self.max_new,
             )
         self._seconds: Mapping[Phase, float] = {
             Phase.HEADER: settings.header_seconds,
@@ -99,7 +99,7 @@ class Connections:
             Phase.IDLE: settings.idle_seconds,
             Phase.CLOSING: CLOSE_SECONDS,
         }
-        #: The connections in each phase, those that entered it first first, and when they did.
+        #: The connections in each phase with the time when they entered it, oldest first.
         self._phases: Mapping[Phase, dict[Connection, float]] = {phase: {} for phase in Phase}
         #: The new connections, oldest first.
         self._new: dict[Connection, None] = {}
@@ -108,20 +108,20 @@ class Connections:
         self._closed: Counter[str] = Counter()
         self._logged_at: dict[str, float] = {}
 
-    # ---------------------------------------------------------------- the life of a connection
+    # ---------------------------------------------------------------- phases
 
     def open(self, peer: Peer, descriptor: int) -> Connection:
-        """Count a connection that was just made, and close one when there are too many."""
+        """Add a new connection, and close another one if there are too many."""
         connection = Connection(peer, descriptor)
         self._new[connection] = None
         self._phases[Phase.HEADER][connection] = self._now()
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
-        if len(self._new) > self.most_new:
+        if len(self._new) > self.max_new:
             self._close_oldest_new(
-                f"more than {self.most_new} had not sent a request yet (SWITCHBOARD_MAX_NEW_CONNECTIONS)"
+                f"more than {self.max_new} had not sent a request yet (SWITCHBOARD_MAX_NEW_CONNECTIONS)"
             )
-        # A new descriptor is the lowest that is free: all below it are in use.
+        # The system returns the lowest free descriptor, so all lower ones are in use.
         elif descriptor >= self._descriptors - FREE_DESCRIPTORS:
             reason = f"{self._descriptors} file descriptors were nearly used up (ulimit -n)"
             if len(self._new) > 1 or not self._close_idle(reason):
@@ -129,26 +129,26 @@ class Connections:
         return connection
 
     def enter(self, connection: Connection, phase: Phase) -> None:
-        """The connection is in that phase from now on."""
+        """Put the connection into that phase, which starts its deadline."""
         if self._phases[connection.phase].pop(connection, None) is not None:
             connection.phase = phase
             self._phases[phase][connection] = self._now()
 
     def make_room(self) -> bool:
-        """Whether one more connection can be admitted, if need be because an idle one was closed."""
-        if self._admitted < self.most:
+        """Whether one more connection can be admitted. Closes an idle connection if necessary."""
+        if self._admitted < self.max_admitted:
             return True
-        return self._close_idle(f"more than {self.most} were open (SWITCHBOARD_MAX_CONNECTIONS)")
+        return self._close_idle(f"more than {self.max_admitted} were open (SWITCHBOARD_MAX_CONNECTIONS)")
 
     def admit(self, connection: Connection) -> None:
-        """Its first request has been received whole."""
+        """Mark the connection as no longer new: its first request has been received completely."""
         if not connection.admitted and connection in self._new:
             del self._new[connection]
             connection.admitted = True
             self._admitted += 1
 
     def close(self, connection: Connection) -> None:
-        """The connection is gone."""
+        """Remove the connection."""
         if self._phases[connection.phase].pop(connection, None) is None:
             return
         self._new.pop(connection, None)
@@ -174,7 +174,7 @@ class Connections:
         return True
 
     def log_closed(self, reason: str) -> None:
-        """Log that a connection was closed; many for one reason are one line in LOG_SECONDS."""
+        """Count a closed connection, and log the count at most once in LOG_SECONDS for each reason."""
         self._closed[reason] += 1
         if self._now() - self._logged_at.get(reason, -LOG_SECONDS) >= LOG_SECONDS:
             self._log(reason)
@@ -184,17 +184,17 @@ class Connections:
         logger.warning("Connections closed: %d, because %s.", self._closed.pop(reason), reason)
 
     def _sweep(self) -> None:
-        """Expire what is past its deadline, and log what was closed since the last line about it."""
+        """Expire connections that are past their deadline, and log counts that were not logged yet."""
         now = self._now()
         self._sweeping = None
         if any(self._phases.values()) or self._closed:
             self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         for phase, seconds in self._seconds.items():
-            for connection in _entered_by(self._phases[phase], now - seconds):
+            for connection in _entered_before(self._phases[phase], now - seconds):
                 connection.peer.expire(phase)
-        for reason in [one for one in self._closed if now - self._logged_at[one] >= LOG_SECONDS]:
+        for reason in [reason for reason in self._closed if now - self._logged_at[reason] >= LOG_SECONDS]:
             self._log(reason)
-        for reason in [one for one, at in self._logged_at.items() if now - at >= LOG_SECONDS]:
+        for reason in [reason for reason, at in self._logged_at.items() if now - at >= LOG_SECONDS]:
             del self._logged_at[reason]
 
     @staticmethod
@@ -202,16 +202,16 @@ class Connections:
         return asyncio.get_running_loop().time()
 
 
-def _entered_by(entered: Mapping[Connection, float], moment: float) -> list[Connection]:
-    """The connections that entered a phase at the moment or before."""
-    return [connection for connection, _ in takewhile(lambda entry: entry[1] <= moment, entered.items())]
+def _entered_before(entered: Mapping[Connection, float], time: float) -> list[Connection]:
+    """The connections that entered a phase at that time or earlier."""
+    return [connection for connection, _ in takewhile(lambda entry: entry[1] <= time, entered.items())]
 
 
 # ---------------------------------------------------------------- file descriptors
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process, and those that it starts, open as many files as the system allows them."""
+    """Raise the soft limit of file descriptors of this process and its children to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -219,15 +219,15 @@ def raise_descriptor_limit() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError) as error:
-        logger.warning("The limit of %d file descriptors could not be raised to %d: %s", soft, wanted, error)
+        logger.warning("Failed to raise the limit of file descriptors from %d to %d: %s", soft, wanted, error)
 
 
 def descriptor_limit() -> int:
-    """How many file descriptors this process may have open."""
+    """The soft limit of file descriptors of this process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
 
 
 def open_descriptors() -> int:
-    """How many file descriptors this process has open."""
+    """The number of open file descriptors of this process."""
     return len(os.listdir("/dev/fd"))

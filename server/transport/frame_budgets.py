@@ -1,62 +1,62 @@
-"""How much one websocket may send in a second: frames of every kind, and bytes.
+"""Budgets of one websocket: how many frames of all kinds, and how many bytes, a client may send per second.
 
-A frame costs the server time even when it is empty, and a ping an answer.
+Even an empty frame takes time to parse, and a ping needs a pong.
 """
 
 from typing import Final
 
 from server.settings import Settings
 
-#: How many seconds' worth may be sent at once.
+#: A burst may have as much as the rate allows in this time.
 BURST_SECONDS: Final = 10
-#: The share of a peer that has shown no token, which has little to say.
-SHARE: Final = 1 / 20
-BURST_SECONDS_OF_SHARE: Final = 2
+#: The share of the rates that a client without a token has, and its burst.
+ANONYMOUS_SHARE: Final = 1 / 20
+ANONYMOUS_BURST_SECONDS: Final = 2
 KIB: Final = 1024
 
 
-class Budget:
-    """A number that is spent, and grows again with time."""
+class TokenBucket:
+    """A token bucket: `rate` units per second, at most `burst` at once."""
 
-    __slots__ = ("_at", "_left", "_most", "_rate")
+    __slots__ = ("_burst", "_rate", "_remaining", "_updated_at")
 
-    def __init__(self, rate: float, most: float) -> None:
+    def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
-        self._most = most
-        self._left = most
-        self._at: float | None = None
+        self._burst = burst
+        self._remaining = burst
+        self._updated_at: float | None = None
 
     def spend(self, amount: float, now: float) -> bool:
-        """Whether so much was left."""
-        if self._at is not None:
-            self._left = min(self._most, self._left + (now - self._at) * self._rate)
-        self._at = now
-        self._left -= amount
-        return self._left >= 0
+        """Take that amount. Returns False if less was left."""
+        if self._updated_at is not None:
+            self._remaining = min(self._burst, self._remaining + (now - self._updated_at) * self._rate)
+        self._updated_at = now
+        self._remaining -= amount
+        return self._remaining >= 0
 
 
 class SocketBudget:
-    """What one websocket may send."""
+    """The budgets of one websocket."""
 
     __slots__ = ("_bytes", "_frames", "_frames_rate", "_kb_rate")
 
     def __init__(self, settings: Settings) -> None:
         self._frames_rate: float = settings.max_frames_per_second
         self._kb_rate: float = settings.max_kb_per_second
-        frames, size = self._frames_rate * SHARE, self._kb_rate * KIB * SHARE
-        # The largest message is for another limit to refuse.
+        frames, size = self._frames_rate * ANONYMOUS_SHARE, self._kb_rate * KIB * ANONYMOUS_SHARE
+        # A message of the allowed size must fit: the limit of messages has its own close code.
         least = 2 * settings.max_message_kb * KIB
-        self._frames = Budget(frames, frames * BURST_SECONDS_OF_SHARE)
-        self._bytes = Budget(size, max(size * BURST_SECONDS_OF_SHARE, least))
+        self._frames = TokenBucket(frames, frames * ANONYMOUS_BURST_SECONDS)
+        self._bytes = TokenBucket(size, max(size * ANONYMOUS_BURST_SECONDS, least))
 
     def widen(self) -> None:
-        """The peer has shown a token: from now on it may send as much as the settings say."""
+        """Give the websocket the full rates, because its client has a valid token."""
         size = self._kb_rate * KIB
-        self._frames = Budget(self._frames_rate, self._frames_rate * BURST_SECONDS)
-        self._bytes = Budget(size, size * BURST_SECONDS)
+        self._frames = TokenBucket(self._frames_rate, self._frames_rate * BURST_SECONDS)
+        self._bytes = TokenBucket(size, size * BURST_SECONDS)
 
     def excess(self, now: float, *, frames: int, size: int) -> str | None:
-        """Count what was received. Returns what there was too much of, None when it was within the budget."""
+        """Count received frames and bytes. Returns the reason of a close if a budget is exceeded, otherwise None."""
         if not self._frames.spend(frames, now):
             return "Too many frames a second"
         if not self._bytes.spend(size, now):

@@ -1,7 +1,8 @@
-"""HTTP below the application: uvicorn's protocol, with bounds on what a client may send and how long it may take.
+"""HTTP connections: uvicorn's httptools protocol, with limits on the size and the duration of requests.
 
-A request for an upgrade to anything but a websocket is answered as if the upgrade had not been offered (RFC 9110,
-section 7.8). httptools stops at the end of such a header, so it is parsed a second time without the offer.
+An upgrade to another protocol than websocket is ignored (RFC 9110, section 7.8). httptools stops at the end of the
+header of such a request, so the header is parsed again without the upgrade.
+docs/decisions/0014-httptools.md has the reasons for httptools.
 """
 
 import asyncio
@@ -15,19 +16,19 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from server.transport.connections import Connection, Connections, Phase
+from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.websocket_protocol import WebSocketProtocol
 
-#: How many bytes are parsed at once: one request behind another is not parsed before the first is answered.
+#: How many bytes are parsed at once, so that few pipelined requests are parsed before the first is answered.
 SLICE_BYTES: Final = 16 * 1024
-#: Headers by which an upgrade is offered.
-OFFERS: Final = frozenset((b"upgrade", b"http2-settings"))
-#: Headers that the websocket library reads. The application is given all of them.
-HANDSHAKE: Final = frozenset((b"host", b"upgrade", b"connection", b"origin"))
+#: Header fields of an upgrade.
+UPGRADE_FIELDS: Final = frozenset((b"upgrade", b"http2-settings"))
+#: Header fields that the websocket library reads, beside sec-websocket-*. The application gets all fields.
+HANDSHAKE_FIELDS: Final = frozenset((b"host", b"upgrade", b"connection", b"origin"))
 
 
 class Refused(Exception):
-    """A request that is not passed to the application."""
+    """A request that is refused before it reaches the application."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
@@ -36,7 +37,7 @@ class Refused(Exception):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """One connection, until it becomes a websocket."""
+    """One HTTP connection, until it becomes a websocket."""
 
     def __init__(
         self,
@@ -45,19 +46,20 @@ class HttpProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        counted: Connections,
+        connection_table: ConnectionTable,
         max_header: int,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._counted = counted
+        self._table = connection_table
         self._max_header = max_header
         self._connection: Connection
         self._refused: Refused | None = None
-        #: What was received behind a request that is still being answered.
-        self._rest = b""
-        #: Bytes since the parser last completed something: of a header, of trailers, or of the length of a chunk.
+        #: Received bytes that are not parsed yet, because a request before them is being answered.
+        self._unparsed = b""
+        #: Bytes since the parser completed an element: a header, trailers, or the length of a chunk.
         self._pending = 0
         self._in_header = True
+        #: The size of the write buffer when the idle deadline last passed.
         self._unsent = 0
 
     # ---------------------------------------------------------------- the connection
@@ -65,11 +67,11 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._connection = self._counted.open(self, transport.get_extra_info("socket").fileno())
+        self._connection = self._table.open(self, transport.get_extra_info("socket").fileno())
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._counted.close(self._connection)
+        self._table.close(self._connection)
         super().connection_lost(exc)
 
     @property
@@ -90,21 +92,21 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.abort()
             return
         unsent = self.transport.get_write_buffer_size()
-        if phase is Phase.IDLE and unsent not in (0, self._unsent):  # a long answer is still being read
+        if phase is Phase.IDLE and unsent not in (0, self._unsent):  # the client is still reading a long response
             self._unsent = unsent
-            self._counted.enter(self._connection, Phase.IDLE)
+            self._table.enter(self._connection, Phase.IDLE)
             return
         waiting = phase is Phase.HEADER and (self._pending or self._connection.admitted)
         if waiting or (phase is Phase.BODY and not self.cycle.response_started):
-            self._answer(HTTPStatus.REQUEST_TIMEOUT, "The request was not received in time.")
+            self._respond(HTTPStatus.REQUEST_TIMEOUT, "The request was not received in time.")
         self._close()
 
     def _close(self) -> None:
-        """Close the connection when what was written to it has been sent, or after CLOSE_SECONDS."""
+        """Close the connection when its write buffer has been sent, or after CLOSE_SECONDS."""
         if self._is_answering:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self._counted.enter(self._connection, Phase.CLOSING)
+        self._table.enter(self._connection, Phase.CLOSING)
         self.transport.close()
 
     # ---------------------------------------------------------------- what is received
@@ -112,14 +114,14 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         if self._refused is not None or self.parser is None:
-            return  # the refusal has been written; what comes before the client has read it is dropped
-        self._parse(self._rest + data if self._rest else data)
+            return  # the refusal has been written; the rest of the request is ignored
+        self._parse(self._unparsed + data if self._unparsed else data)
 
     def _parse(self, data: bytes) -> None:
-        self._rest = b""
+        self._unparsed = b""
         while data:
-            if self.pipeline:  # two requests wait: one is being answered, one is parsed
-                self._rest = data
+            if self.pipeline:  # one request is being answered, and a second one is parsed
+                self._unparsed = data
                 self.flow.pause_reading()
                 return
             try:
@@ -130,7 +132,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._enter_phase()
 
     def _parse_slice(self, data: bytes) -> bytes:
-        """Parse at most SLICE_BYTES. Returns what is left; nothing when the connection has become a websocket."""
+        """Parse at most SLICE_BYTES. Returns the rest, or nothing if the connection has become a websocket."""
         now, later = data[:SLICE_BYTES], data[SLICE_BYTES:]
         self._pending += len(now)
         try:
@@ -140,7 +142,7 @@ class HttpProtocol(HttpToolsProtocol):
             if self._should_upgrade():
                 self._become_websocket()
                 return b""
-            head = self._head(without_offer(self.headers))
+            head = self._head(without_upgrade(self.headers))
             self._pending = 0
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -151,7 +153,7 @@ class HttpProtocol(HttpToolsProtocol):
         return later
 
     def _enter_phase(self) -> None:
-        """Say what the connection owes now."""
+        """Enter the phase that follows from the state of the parser and the response."""
         if self._connection.peer is not self:
             return
         if self._is_answering:
@@ -160,10 +162,10 @@ class HttpProtocol(HttpToolsProtocol):
             phase = Phase.LINGER
         else:
             phase = Phase.HEADER if self._pending or not self._connection.admitted else Phase.IDLE
-        if phase is not self._connection.phase:  # bytes that come one by one do not move a deadline
-            self._counted.enter(self._connection, phase)
+        if phase is not self._connection.phase:  # single bytes do not extend a deadline
+            self._table.enter(self._connection, phase)
 
-    # ---------------------------------------------------------------- what the parser finds
+    # ---------------------------------------------------------------- callbacks of the parser
 
     @override
     def on_message_begin(self) -> None:
@@ -172,7 +174,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_header:  # not a trailer, which nobody reads
+        if self._in_header:  # trailers are ignored
             super().on_header(name, value)
 
     @override
@@ -182,9 +184,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._raise(self._header_too_long())
         self._pending = 0
         if self.parser.get_method() == b"CONNECT":
-            self._raise(Refused(HTTPStatus.METHOD_NOT_ALLOWED, "This is no proxy."))
-        if not self._connection.admitted and not self._counted.make_room():
-            self._counted.log_closed(f"{self._counted.most} others were in use (SWITCHBOARD_MAX_CONNECTIONS)")
+            self._raise(Refused(HTTPStatus.METHOD_NOT_ALLOWED, "This server is not a proxy."))
+        if not self._connection.admitted and not self._table.make_room():
+            self._table.log_closed(f"{self._table.max_admitted} others were in use (SWITCHBOARD_MAX_CONNECTIONS)")
             self._raise(Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections; try again later."))
         if not self.parser.should_upgrade():
             super().on_headers_complete()
@@ -199,22 +201,22 @@ class HttpProtocol(HttpToolsProtocol):
         self._pending = 0
         if self.parser.should_upgrade():
             return
-        self._counted.admit(self._connection)
+        self._table.admit(self._connection)
         self.cycle.more_body = False
         super().on_message_complete()
 
     @override
     def on_response_complete(self) -> None:
-        # Without the timer of the original: Connections has the deadlines.
+        # Replaces uvicorn's method, which starts a timer: ConnectionTable has the deadlines.
         self.server_state.total_requests += 1
         if self.transport.is_closing():
-            self._counted.enter(self._connection, Phase.CLOSING)
+            self._table.enter(self._connection, Phase.CLOSING)
             return
         self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
-        if self._rest and not self.pipeline:
+        if self._unparsed and not self.pipeline:
             self.loop.call_soon(self.data_received, b"")
         self._enter_phase()
 
@@ -222,25 +224,29 @@ class HttpProtocol(HttpToolsProtocol):
 
     @override
     def _should_upgrade(self) -> bool:
-        """Whether the client asks for a websocket, and for nothing else."""
+        """Whether the client asks for an upgrade to a websocket."""
         names = {name for name, _ in self.headers}
-        offered = [value.strip().lower() for name, value in self.headers if name == b"upgrade"]
+        upgrades = [value.strip().lower() for name, value in self.headers if name == b"upgrade"]
         has_body = b"content-length" in names or b"transfer-encoding" in names
-        return offered == [b"websocket"] and self.parser.get_method() == b"GET" and not has_body
+        return upgrades == [b"websocket"] and self.parser.get_method() == b"GET" and not has_body
 
     def _become_websocket(self) -> None:
-        """Serve the connection as a websocket from now on."""
+        """Hand the connection over to WebSocketProtocol."""
         self.connections.discard(self)
         protocol = WebSocketProtocol(
-            self.config, self.server_state, self.app_state, counted=self._counted, connection=self._connection
+            self.config, self.server_state, self.app_state, connection_table=self._table, connection=self._connection
         )
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
-        read = [(name, value) for name, value in self.headers if name in HANDSHAKE or name.startswith(b"sec-websocket")]
-        protocol.begin(self._head(read), self.headers)
+        fields = [
+            (name, value)
+            for name, value in self.headers
+            if name in HANDSHAKE_FIELDS or name.startswith(b"sec-websocket")
+        ]
+        protocol.begin(self._head(fields), self.headers)
 
     def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """The header of the request, with these fields."""
+        """The header of the request as bytes, with these fields."""
         first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         return b"".join([first, *(b"%b: %b\r\n" % field for field in headers), b"\r\n"])
 
@@ -248,7 +254,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _header_too_long(self) -> Refused:
         return Refused(
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The header may take {self._max_header // 1024} KiB."
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The header may have at most {self._max_header // 1024} KiB."
         )
 
     def _raise(self, refused: Refused) -> None:
@@ -256,18 +262,18 @@ class HttpProtocol(HttpToolsProtocol):
         raise refused
 
     def _refuse(self, refused: Refused) -> None:
-        """Answer a request without the application, and close the connection."""
+        """Send an error response without the application, and close the connection."""
         self._refused = refused
         if self._is_answering:
-            self.transport.abort()  # an answer of two requests would be taken for one
+            self.transport.abort()  # the client would take a second response for a part of the first
             return
-        self._answer(refused.status, refused.reason)
+        self._respond(refused.status, refused.reason)
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        # Closed with bytes unread the connection would be reset, and the answer with it.
-        self._counted.enter(self._connection, Phase.LINGER)
+        # Closing a connection with unread bytes resets it, and the client may lose the response.
+        self._table.enter(self._connection, Phase.LINGER)
 
-    def _answer(self, status: HTTPStatus, reason: str) -> None:
+    def _respond(self, status: HTTPStatus, reason: str) -> None:
         text = reason.encode()
         self.transport.write(
             b"".join(
@@ -283,14 +289,14 @@ class HttpProtocol(HttpToolsProtocol):
         )
 
 
-def without_offer(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The header fields without those that offer an upgrade."""
+def without_upgrade(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The header fields without those of an upgrade."""
     found = []
     for name, value in headers:
-        if name in OFFERS:
+        if name in UPGRADE_FIELDS:
             continue
         if name == b"connection":
             options = [option.strip() for option in value.split(b",")]
-            value = b", ".join(option for option in options if option.lower() not in OFFERS)
+            value = b", ".join(option for option in options if option.lower() not in UPGRADE_FIELDS)
         found.append((name, value))
     return found

@@ -1,8 +1,8 @@
-"""Websockets below the protocol of GraphQL: uvicorn's, with budgets for what a peer sends, and another idea of when a
-peer is dead, and of how that ends.
+"""Websocket connections: uvicorn's protocol, with budgets for what a client sends and another check for dead peers.
 
-A peer that reads slowly is not dead: what was sent before a ping has to be read before its pong can come. And one that
-is dead never takes what waits for it, so that waiting for that to be sent would be waiting for ever.
+A client that reads slowly is alive: it must read everything that was sent before a ping, before it can send the pong.
+So a peer is alive as long as its TCP stack acknowledges bytes. The connection to a dead peer is aborted: its write
+buffer would never be sent.
 """
 
 import asyncio
@@ -19,41 +19,40 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode
 
-from server.transport.connections import Connection, Connections, Phase
+from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.frame_budgets import SocketBudget
 
-#: How often a peer is asked whether it lives, and how long it has to answer.
+#: How often a peer gets a ping, and how long it has for the pong.
 PING_SECONDS = 10.0
 PONG_SECONDS = 10.0
-#: A peer that has more waiting for it than fits the buffers, and takes nothing of it for so many times PONG_SECONDS, is
-#: dead too.
+#: A peer with a full write buffer is dead if it acknowledges no bytes for this many times PONG_SECONDS.
 MAX_STALLS = 12
-# Where the kernel's struct tcp_info (Linux) has the number of bytes that were acknowledged.
+# The size of the part of Linux's struct tcp_info that is read, and the place of tcpi_bytes_acked in it.
 TCP_INFO_BYTES = 128
 BYTES_ACKED = slice(120, 128)
-#: The extension of ASGI by which a text can be sent that was encoded already: `encoded` in place of `text`.
-ENCODED_PREFIX = "switchboard.encoded"
-#: The extension of ASGI by which the application says that it knows the peer: a function, which returns False when
-#: there is no room for one more connection.
-ADMIT = "switchboard.admit"
-#: How many bytes are parsed before other connections have their turn: some hundred frames, a few milliseconds.
+#: An ASGI extension: a websocket.send message may have UTF-8 bytes in `encoded` in place of `text`.
+ENCODED_EXTENSION = "switchboard.encoded"
+#: An ASGI extension: the application calls the function `admit` after connection_init. It returns False if there is no
+#: room for one more connection.
+ADMIT_EXTENSION = "switchboard.admit"
+#: How many bytes are parsed before the event loop serves other connections: some hundred frames, a few milliseconds.
 SLICE_BYTES: Final = 4 * 1024
 #: The most frames of one message.
-MOST_FRAGMENTS: Final = 1_000
-#: How a frame begins that holds a text as a whole, and the lengths that its second byte can say.
+MAX_FRAGMENTS: Final = 1_000
+#: The first byte of an unfragmented text frame, and the limits of its length encodings.
 TEXT_FRAME = 0x81
 SHORT, MEDIUM = 126, 2**16
 #: How long a closing handshake may take.
 CLOSE_SECONDS = 5.0
-#: How long a peer that sent too much has to read that it was closed.
+#: How long a peer that exceeded a budget has to read the close frame.
 REFUSED_SECONDS = 1.0
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """One websocket."""
+    """One websocket connection."""
 
     _stalls = 0
-    _taken = 0
+    _acknowledged = 0
 
     def __init__(
         self,
@@ -61,27 +60,27 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         *,
-        counted: Connections,
+        connection_table: ConnectionTable,
         connection: Connection,
     ) -> None:
         super().__init__(config, server_state, app_state)
-        self._counted = counted
+        self._table = connection_table
         self._connection = connection
-        self._budget = SocketBudget(counted.settings)
+        self._budget = SocketBudget(connection_table.settings)
         self._headers: list[tuple[bytes, bytes]] = []
-        #: What was received and is not parsed yet; reading is paused meanwhile.
+        #: Received bytes that are not parsed yet. Reading is paused meanwhile.
         self._unparsed = b""
         self._parsing: asyncio.Handle | None = None
-        #: The last answer to pings, while the peer reads nothing.
+        #: The last pong, while the write buffer is full.
         self._pong = b""
         self._refused = False
 
     # ---------------------------------------------------------------- the connection
 
     def begin(self, head: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        """Begin with a request for a websocket: what the protocol reads of its header, and all fields of it."""
+        """Start with the handshake request: the part of its header that the library reads, and all header fields."""
         self._connection.peer = self
-        self._counted.enter(self._connection, Phase.ACTIVE)
+        self._table.enter(self._connection, Phase.ACTIVE)
         self._headers = headers
         super().data_received(head)
         if not self.handshake_initiated:
@@ -90,7 +89,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._counted.close(self._connection)
+        self._table.close(self._connection)
         self._unparsed = b""
         super().connection_lost(exc)
 
@@ -101,10 +100,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def admit(self, *, trusted: bool) -> bool:
-        """The peer is known; one that is trusted may send more. Returns False when there is no room for it."""
-        if not self._connection.admitted and not self._counted.make_room():
+        """Count the connection as open; a trusted one gets the full budgets. Returns False if there is no room."""
+        if not self._connection.admitted and not self._table.make_room():
             return False
-        self._counted.admit(self._connection)
+        self._table.admit(self._connection)
         if trusted:
             self._budget.widen()
         return True
@@ -114,21 +113,21 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         if self._refused:
-            return  # it is read only so that the peer reads why it was closed
+            return  # reading continues only so that the peer receives the close frame
         self._unparsed += data
         self._parse()
 
     def _parse(self) -> None:
-        """Parse one slice of what was received. The rest waits for the other connections, and for the application to
-        take the messages of this slice."""
+        """Parse one slice of the received bytes. The rest is parsed after other connections were served, and after the
+        application has taken the messages of this slice."""
         self._parsing = None
-        now, self._unparsed = self._unparsed[:SLICE_BYTES], self._unparsed[SLICE_BYTES:]
-        if not now or self.disconnected:
+        data, self._unparsed = self._unparsed[:SLICE_BYTES], self._unparsed[SLICE_BYTES:]
+        if not data or self.disconnected:
             return
-        self.conn.receive_data(now)
-        excess = self._budget.excess(self.loop.time(), frames=len(self.conn.events), size=len(now))
-        if excess is None and len(self.frames) > MOST_FRAGMENTS:
-            excess = f"A message may have {MOST_FRAGMENTS} frames"
+        self.conn.receive_data(data)
+        excess = self._budget.excess(self.loop.time(), frames=len(self.conn.events), size=len(data))
+        if excess is None and len(self.frames) > MAX_FRAGMENTS:
+            excess = f"A message may have {MAX_FRAGMENTS} frames"
         if excess is not None:
             self._refuse(excess)
             return
@@ -156,7 +155,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     @override
     def handle_ping(self) -> None:
-        # While a peer reads nothing, only its last pings are answered (RFC 6455, section 5.5.3).
+        # While the write buffer is full, only the last ping is answered (RFC 6455, section 5.5.3).
         pong = b"".join(self.conn.data_to_send())
         if self.writable.is_set():
             self.transport.write(pong)
@@ -171,11 +170,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._pong = b""
 
     def _refuse(self, reason: str) -> None:
-        """Close the websocket, because the peer sends too much."""
+        """Close the websocket, because the peer exceeded a budget."""
         self._refused = True
         self._unparsed = b""
-        self._counted.log_closed(
-            "websockets sent too much at once (SWITCHBOARD_MAX_FRAMES_PER_SECOND, SWITCHBOARD_MAX_KB_PER_SECOND)"
+        self._table.log_closed(
+            "websockets exceeded their budgets (SWITCHBOARD_MAX_FRAMES_PER_SECOND, SWITCHBOARD_MAX_KB_PER_SECOND)"
         )
         if not self.handshake_complete or self.close_sent:
             self.transport.abort()
@@ -185,29 +184,29 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.transport.resume_reading()
-        self._give_up_after(REFUSED_SECONDS)
+        self._abort_after(REFUSED_SECONDS)
 
     # ---------------------------------------------------------------- what is sent
 
     @override
     def keepalive_timeout(self) -> None:
-        taken = bytes_taken(self.transport)
-        moves, self._taken = taken > self._taken, taken
-        waits = not self.writable.is_set()
-        self._stalls = 0 if moves else self._stalls + 1
-        if moves or (waits and self._stalls < MAX_STALLS):
+        acknowledged = bytes_acknowledged(self.transport)
+        progresses, self._acknowledged = acknowledged > self._acknowledged, acknowledged
+        buffer_is_full = not self.writable.is_set()
+        self._stalls = 0 if progresses else self._stalls + 1
+        if progresses or (buffer_is_full and self._stalls < MAX_STALLS):
             assert self.ping_timeout is not None
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
             return
         super().keepalive_timeout()
-        if waits:
+        if buffer_is_full:
             self.transport.abort()
         else:
-            self._give_up_after(CLOSE_SECONDS)
+            self._abort_after(CLOSE_SECONDS)
 
     @override
     def shutdown(self) -> None:
-        # Whoever serves the websocket has been told (shutdown.py), and closes it when all is said.
+        # The application closes the websocket, when it has drained it (shutdown.py).
         if not self.handshake_complete or self.close_sent:
             super().shutdown()
 
@@ -221,10 +220,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             message = {"type": "websocket.send", "text": encoded.decode()}
         await super().send(message)
         if message["type"] == "websocket.close" and self.close_timer is not None:
-            self._give_up_after(CLOSE_SECONDS)
+            self._abort_after(CLOSE_SECONDS)
 
     async def _send_encoded(self, text: bytes) -> None:
-        """Write a text as it is, in a frame of its own: a server's frames are not masked."""
+        """Write a text as one unmasked frame."""
         if not self.writable.is_set():
             await self.writable.wait()
         if self.disconnected or self.close_sent or self.transport.is_closing():
@@ -236,21 +235,21 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.scope["headers"] = self._headers
         self.scope["extensions"] = {
             **(self.scope.get("extensions") or {}),
-            ENCODED_PREFIX: {},
-            ADMIT: {"admit": self.admit},
+            ENCODED_EXTENSION: {},
+            ADMIT_EXTENSION: {"admit": self.admit},
         }
         await super().run_asgi()
         if self.close_timer is None and not self.disconnected:
-            self._give_up_after(CLOSE_SECONDS)
+            self._abort_after(CLOSE_SECONDS)
 
-    def _give_up_after(self, seconds: float) -> None:
+    def _abort_after(self, seconds: float) -> None:
         if self.close_timer is not None:
             self.close_timer.cancel()
         self.close_timer = self.loop.call_later(seconds, self.transport.abort)
 
 
-def bytes_taken(transport: asyncio.Transport) -> int:
-    """How many bytes the peer's machine has said to have received; 0 where the system does not tell."""
+def bytes_acknowledged(transport: asyncio.Transport) -> int:
+    """How many bytes the peer's TCP stack has acknowledged; 0 if the system does not say."""
     try:
         with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as duplicate:
             info = duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
@@ -260,7 +259,7 @@ def bytes_taken(transport: asyncio.Transport) -> int:
 
 
 def frame_header(length: int) -> bytes:
-    """What comes before a text of so many bytes that is one whole frame (RFC 6455, section 5.2)."""
+    """The header of an unfragmented text frame with that many bytes (RFC 6455, section 5.2)."""
     if length < SHORT:
         return bytes((TEXT_FRAME, length))
     if length < MEDIUM:

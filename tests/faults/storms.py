@@ -1,4 +1,4 @@
-"""A load of mutations and subscribers that goes on while servers and primaries are killed, and notes what it hears."""
+"""A load of mutations and subscribers that continues while servers and primaries are killed, and records results."""
 
 import asyncio
 import json
@@ -21,10 +21,10 @@ from websockets.typing import Subprotocol
 from storage.mongo.cursors import event_cursor
 from tests.processes import ADMIN_TOKEN, ServerProcess
 
-#: A request that got no answer for so long hangs.
+#: A request without a response for this long hangs.
 HUNG_SECONDS = 45
-#: Shorter than it takes to elect a primary.
-IMPATIENT_SECONDS = 0.5
+#: Shorter than the election of a primary.
+SHORT_TIMEOUT_SECONDS = 0.5
 WORKERS = 12
 AGENTS = 8
 BEGINNING = event_cursor(0)
@@ -32,27 +32,27 @@ AUTHORIZATION = f"Bearer {ADMIN_TOKEN}"
 
 
 class Servers:
-    """Server processes, each on a port that it keeps when it is killed and started again.
+    """Server processes, each of which restarts on the same port.
 
-    Those on the `impatient` ports give changes up so soon that their callers have to be told what became of them.
+    `short_timeout` of them have so short a deadline for mutations that many fail with an unknown outcome.
     """
 
-    def __init__(self, uri: str, database: str, count: int, impatient: int) -> None:
+    def __init__(self, uri: str, database: str, count: int, short_timeout: int) -> None:
         self._uri = uri
         self._database = database
         self._ports = [free_port() for _ in range(count)]
-        self._impatient = self._ports[:impatient]
+        self._short_timeout = self._ports[:short_timeout]
         self.urls = [f"http://127.0.0.1:{port}/graphql" for port in self._ports]
         self._running = [self._start(port) for port in self._ports]
         for server in self._running:
             assert server.url in self.urls
 
     def _start(self, port: int) -> ServerProcess:
-        patience = IMPATIENT_SECONDS if port in self._impatient else None
-        return ServerProcess(self._uri, self._database, patience, PORT=str(port), LOG_LEVEL="error")
+        timeout = SHORT_TIMEOUT_SECONDS if port in self._short_timeout else None
+        return ServerProcess(self._uri, self._database, timeout, PORT=str(port), LOG_LEVEL="error")
 
     def kill_and_restart(self, index: int) -> None:
-        """Return when it serves again."""
+        """Kill a server, start it again and wait until it is ready."""
         self._running[index].kill()
         self._running[index] = self._start(self._ports[index])
         assert self._running[index].url == self.urls[index]
@@ -66,8 +66,8 @@ class Servers:
 
 
 @contextmanager
-def running_servers(uri: str, database: str, *, count: int, impatient: int = 0) -> Iterator[Servers]:
-    servers = Servers(uri, database, count, impatient)
+def running_servers(uri: str, database: str, *, count: int, short_timeout: int = 0) -> Iterator[Servers]:
+    servers = Servers(uri, database, count, short_timeout)
     try:
         yield servers
     finally:
@@ -85,17 +85,17 @@ def free_port() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a mutation was answered in the end: a payload, or the code of a refusal."""
+class Outcome:
+    """The final response to a mutation: a payload, or the code of an error."""
 
     name: str
     payload: Any
     refusal: str | None
-    #: Under which it was sent in the end. What was sent under others before was said to have changed nothing.
+    #: The clientMutationId of the last attempt. Attempts with other ids were answered as without effect.
     mutation_id: str
 
 
-#: With something that is read beside the change: a change is true, and is not said to be otherwise, when that fails.
+#: Each mutation also reads a list: a failed read must not make a committed mutation look failed.
 ROOM = "room { id messages { nodes { id } } }"
 SELECTIONS = {
     "startRoom": ROOM,
@@ -108,14 +108,14 @@ SELECTIONS = {
 
 @dataclass
 class Load:
-    """Workers that each send one mutation after the other, and each again until it is answered."""
+    """Workers that send one mutation after the other, and repeat each until it is answered."""
 
     urls: Sequence[str]
     chance: random.Random
-    told: dict[str, Told] = field(default_factory=dict)
-    #: Sent again after the connection died or the server did not know.
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    #: Sent again after a lost connection or an unknown outcome.
     repeated: int = 0
-    #: Sent again as something new, since nothing had been changed.
+    #: Sent again with a new clientMutationId, because nothing had been changed.
     renewed: int = 0
     hung: int = 0
     longest_seconds: float = 0.0
@@ -125,13 +125,13 @@ class Load:
         async with self._client() as http:
             await self._mutate(http, "saveVisitor", "visitor { id }", {"token": "v"})
             for number in range(AGENTS):
-                given = {"username": f"agent{number}"}
-                user = (await self._mutate(http, "createUser", "user { id }", given)).payload["user"]["id"]
+                fields = {"username": f"agent{number}"}
+                user = (await self._mutate(http, "createUser", "user { id }", fields)).payload["user"]["id"]
                 await self._mutate(http, "setPresence", "user { id }", {"userId": user, "presence": "ONLINE"})
                 await self._mutate(http, "addAgent", "added", {"userId": user, "maxRooms": 5})
 
     async def run(self, until: float) -> None:
-        """Send until then, and on until everything that was sent is answered."""
+        """Send mutations until that time, and wait until all are answered."""
         async with asyncio.TaskGroup() as group:
             for number in range(WORKERS):
                 group.create_task(self._work(number, until))
@@ -144,14 +144,14 @@ class Load:
                 name, given = self._choose()
                 mutation_id = f"{number}-{count}"
                 began = time.monotonic()
-                told = await self._mutate(http, name, SELECTIONS[name], {**given, "clientMutationId": mutation_id})
+                outcome = await self._mutate(http, name, SELECTIONS[name], {**given, "clientMutationId": mutation_id})
                 self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
-                self.told[told.mutation_id] = told
+                self.outcomes[outcome.mutation_id] = outcome
                 if name == "startRoom":
-                    self._rooms.append(told.payload["room"]["id"])
+                    self._rooms.append(outcome.payload["room"]["id"])
 
     def _choose(self) -> tuple[str, dict[str, Any]]:
-        """More rooms are closed than started once there are many, so that the queue moves."""
+        """A random mutation. With many rooms, more are closed than started, so that the queue moves."""
         dice = self.chance.random()
         if len(self._rooms) < 20 or dice < 0.25:
             return "startRoom", {"visitorToken": "v"}
@@ -164,7 +164,7 @@ class Load:
             return "unassignAgent", {"roomId": room_id}
         return "closeRoom", {"roomId": self._rooms.pop(self.chance.randrange(len(self._rooms)))}
 
-    async def _mutate(self, http: httpx.AsyncClient, name: str, selection: str, given: dict[str, Any]) -> Told:
+    async def _mutate(self, http: httpx.AsyncClient, name: str, selection: str, given: dict[str, Any]) -> Outcome:
         query = f"mutation ($input: {name[0].upper()}{name[1:]}Input!) {{ {name}(input: $input) {{ {selection} }} }}"
         mutation_id = given.get("clientMutationId", "")
         certain = True
@@ -180,15 +180,15 @@ class Load:
                 await asyncio.sleep(0.05)
             else:
                 if "errors" not in answer:
-                    return Told(name, answer["data"][name], None, mutation_id)
+                    return Outcome(name, answer["data"][name], None, mutation_id)
                 refused = [error["extensions"] for error in answer["errors"]]
                 assert all(one["code"] != "INTERNAL" for one in refused), answer
                 if refused[0]["code"] != "UNAVAILABLE":
-                    return Told(name, None, refused[0]["code"], mutation_id)
+                    return Outcome(name, None, refused[0]["code"], mutation_id)
                 if not all(one["retryable"] for one in refused):
                     certain = False
                 elif certain and mutation_id:
-                    # Nothing was changed, if that is true, by anything sent so far: as another one it takes effect.
+                    # No attempt so far has changed anything, so a new clientMutationId is safe.
                     self.renewed += 1
                     mutation_id += "+"
                     given = {**given, "clientMutationId": mutation_id}
@@ -204,21 +204,21 @@ class Load:
 
 @dataclass
 class Follower:
-    """A subscriber that is cut off again and again, and resumes each time where it was."""
+    """A subscriber that loses its connection repeatedly and resumes each time."""
 
     urls: Sequence[str]
     chance: random.Random
-    #: None: all types.
+    #: None for all types.
     types: Sequence[str] | None = None
     consumer: str | None = None
-    #: The sequences and ids of what was delivered, in order; of what a consumer got again, the first time only.
+    #: The sequences and ids of delivered events, in order. Redelivered events of a consumer are recorded once.
     seen: list[tuple[int, str]] = field(default_factory=list)
     cuts: int = 0
-    #: Out of order, or again without a reason.
+    #: Events that were delivered out of order, or redelivered without reason.
     wrong: list[str] = field(default_factory=list)
     _cursor: str = BEGINNING
-    #: Whether the consumer exists, and what it was heard to have acknowledged.
-    _known: bool = False
+    #: Whether the consumer exists, and the last sequence that the server confirmed as acknowledged.
+    _exists: bool = False
     _acked: int = 0
     _socket: ClientConnection | None = None
 
@@ -231,7 +231,7 @@ class Follower:
             await asyncio.sleep(0.05)
 
     def cut(self) -> None:
-        """Lose the connection, without a word."""
+        """Abort the connection."""
         if self._socket is not None:
             self._socket.transport.abort()
 
@@ -242,19 +242,19 @@ class Follower:
             await self._send(type="connection_init", payload={"authorization": AUTHORIZATION})
             query = """subscription ($types: [EventType!], $after: Cursor, $consumer: String) {
                 events(types: $types, after: $after, consumer: $consumer) { sequence id cursor } }"""
-            after = None if self._known else self._cursor
+            after = None if self._exists else self._cursor
             variables = {"types": self.types, "after": after, "consumer": self.consumer}
             await self._send(id="events", type="subscribe", payload={"query": query, "variables": variables})
-            begun_after = self._last_seen if self.consumer is None else self._acked
+            started_after = self._last_seen if self.consumer is None else self._acked
             async for text in self._socket:
                 message = json.loads(text)
                 data = message["payload"].get("data") if message["type"] == "next" else None
                 if data and message["id"] == "events":
-                    await self._take(data["events"], begun_after)
+                    await self._take(data["events"], started_after)
                 elif data:
                     self._acked = max(self._acked, int(message["id"]))
                 elif message["type"] in ("next", "error"):
-                    self._understand(json.dumps(message["payload"]))
+                    self._check_error(json.dumps(message["payload"]))
                     if message["id"] == "events":
                         return
 
@@ -262,33 +262,33 @@ class Follower:
     def _last_seen(self) -> int:
         return self.seen[-1][0] if self.seen else 0
 
-    async def _take(self, event: dict[str, Any], begun_after: int) -> None:
+    async def _take(self, event: dict[str, Any], started_after: int) -> None:
         sequence = event["sequence"]
-        if sequence <= begun_after:
-            self.wrong.append(f"{sequence} came although {begun_after} was named")
+        if sequence <= started_after:
+            self.wrong.append(f"{sequence} was delivered after a start at {started_after}")
         if sequence > self._last_seen:
             self.seen.append((sequence, event["id"]))
         elif self.consumer is None:
-            self.wrong.append(f"{sequence} came after {self._last_seen}")
+            self.wrong.append(f"{sequence} was delivered after {self._last_seen}")
         if self.consumer is None:
             self._cursor = event["cursor"]
-        elif not self._known or sequence % 10 == 0:
-            self._known = True
+        elif not self._exists or sequence % 10 == 0:
+            self._exists = True
             query = "mutation ($input: AckEventsInput!) { ackEvents(input: $input) { consumer { lag } } }"
             given = {"input": {"consumer": self.consumer, "cursor": event["cursor"]}}
             await self._send(id=str(sequence), type="subscribe", payload={"query": query, "variables": given})
 
-    def _understand(self, told: str) -> None:
-        if "INVALID_INPUT" in told and self.consumer is not None and not self._known:
-            self._known = True  # the first subscription made it, and was cut before it brought anything
-        elif "UNAVAILABLE" not in told and "CONSUMER_BUSY" not in told:
-            self.wrong.append(told)
+    def _check_error(self, error: str) -> None:
+        if "INVALID_INPUT" in error and self.consumer is not None and not self._exists:
+            self._exists = True  # the first subscription created the consumer, and was cut before its first event
+        elif "UNAVAILABLE" not in error and "CONSUMER_BUSY" not in error:
+            self.wrong.append(error)
 
     async def _send(self, **message: Any) -> None:
         assert self._socket is not None
         await self._socket.send(json.dumps(message))
 
 
-def counted(told: dict[str, Told]) -> Counter[str]:
-    """How many mutations took effect, and how many were refused for what."""
-    return Counter(one.refusal or one.name for one in told.values())
+def count_outcomes(outcomes: dict[str, Outcome]) -> Counter[str]:
+    """The number of mutations by name that took effect, and of the others by error code."""
+    return Counter(outcome.refusal or outcome.name for outcome in outcomes.values())

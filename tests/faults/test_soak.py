@@ -64,14 +64,14 @@ class Figures:
 
 
 class CountedServer(ServerProcess):
-    """A server that tells what it holds."""
+    """A server that counts its tasks, threads and file descriptors."""
 
     def __init__(self, uri: str, database: str, path: Path) -> None:
         self._path = path
         super().__init__(uri, database)
 
     @override
-    def _command(self, patience_seconds: float | None) -> list[str]:
+    def _command(self, timeout_seconds: float | None) -> list[str]:
         return ["-c", _COUNTING.replace("PATH", repr(str(self._path)))]
 
     async def figures(self) -> Figures:

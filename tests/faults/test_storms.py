@@ -20,7 +20,7 @@ from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.facts import AnyFact, MessageSent, RoomFact, tag_of
 from storage.log.log import Log
 from storage.mongo.connection import Database
-from tests.faults.storms import Follower, Load, Servers, Told, counted, running_servers
+from tests.faults.storms import Follower, Load, Outcome, Servers, count_outcomes, running_servers
 from tests.histories import verify_history
 
 STORM_SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
@@ -30,7 +30,7 @@ FROZEN = 1 / 3
 STOPPED_SECONDS = 6.0
 #: How long everything may take to come to rest once the storm is over.
 REST_SECONDS = 60
-#: What every mutation that took effect has told, beside what the queue made of it.
+#: The facts of each mutation that took effect, without those of the queue.
 TELLS = {
     "startRoom": {"ROOM_STARTED": 1},
     "sendMessage": {"MESSAGE_SENT": 1},
@@ -77,7 +77,7 @@ async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -
     """Or frozen, which is worse: they come back and believe for a while that they are still the primary."""
     chance = random.Random()
     replica_set = EmbeddedReplicaSet(tmp_path, nodes=3, cache_gb=0.25, election_timeout_ms=1_000, heartbeat_ms=300)
-    with replica_set as mongod, running_servers(mongod.uri, "storm", count=2, impatient=1) as servers:
+    with replica_set as mongod, running_servers(mongod.uri, "storm", count=2, short_timeout=1) as servers:
 
         def lose_primary() -> None:
             primary = next(node for node in mongod.nodes if node.is_primary())
@@ -160,17 +160,17 @@ async def survive(
         kills, _ = await asyncio.gather(kill(until), load.run(until))
         async with Database(uri, database_name) as database:
             facts = await at_rest(database)
-            expected = {one: told_to(follower, facts) for one, follower in enumerate(followers)}
+            expected = {one: matching_facts(follower, facts) for one, follower in enumerate(followers)}
             await until_seen(followers, expected)
-            lost, doubled = compare(load.told, facts)
+            lost, doubled = compare(load.outcomes, facts)
             report(
-                f"{what}: {kills}; subscribers cut: {sum(one.cuts for one in followers)}; mutations: {len(load.told)} "
-                f"({load.repeated} sent again, {load.renewed} of them as new); "
+                f"{what}: {kills}; subscribers cut: {sum(one.cuts for one in followers)}; "
+                f"mutations: {len(load.outcomes)} ({load.repeated} sent again, {load.renewed} of them as new); "
                 f"facts: {len(facts)}; lost: {len(lost)}; doubled: {len(doubled)}; "
                 f"hung: {load.hung}; longest pause: {load.longest_seconds:.1f} s"
             )
             assert kills > 0
-            assert counted(load.told)["startRoom"] > 0
+            assert count_outcomes(load.outcomes)["startRoom"] > 0
             assert (lost, doubled, load.hung) == ([], [], 0)
             verify_history(facts)
             await verify_documents(database, facts)
@@ -208,7 +208,7 @@ async def at_rest(database: Database) -> list[AnyFact]:
     return await log.read(0, 1_000_000)
 
 
-def told_to(follower: Follower, facts: Sequence[AnyFact]) -> list[tuple[int, str]]:
+def matching_facts(follower: Follower, facts: Sequence[AnyFact]) -> list[tuple[int, str]]:
     """What the follower must have seen, in this order."""
     return [
         (fact.sequence, fact.id) for fact in facts if follower.types is None or tag_of(type(fact)) in follower.types
@@ -224,36 +224,36 @@ async def until_seen(followers: Sequence[Follower], expected: dict[int, list[tup
         await asyncio.sleep(0.05)
 
 
-def compare(told: dict[str, Told], facts: Sequence[AnyFact]) -> tuple[list[str], list[str]]:
+def compare(outcomes: dict[str, Outcome], facts: Sequence[AnyFact]) -> tuple[list[str], list[str]]:
     """The mutations that took effect without all of their facts, and those with too many or none to have."""
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for fact in facts:
         if fact.client_mutation_id is not None:
             found[fact.client_mutation_id][tag_of(type(fact))] += 1
     lost, doubled = [], []
-    for mutation_id, one in told.items():
+    for mutation_id, one in outcomes.items():
         wanted = {} if one.refusal else TELLS[one.name]
         has = found[mutation_id]
         if any(has[tag] < count for tag, count in wanted.items()):
             lost.append(mutation_id)
         if (one.refusal and has) or any(has[tag] > count for tag, count in wanted.items()):
             doubled.append(mutation_id)
-    doubled.extend(found.keys() - told.keys())  # what was said to have changed nothing, and did
+    doubled.extend(found.keys() - outcomes.keys())  # mutations whose error said that nothing was changed
     doubled.extend(one for one, count in Counter(fact.id for fact in facts).items() if count > 1)
     return lost, doubled
 
 
 async def verify_documents(database: Database, facts: Sequence[AnyFact]) -> None:
-    """Every fact about rooms has its change, and every change its fact: what is stored is what was told last."""
+    """Assert that the stored state of each room is that of its last fact."""
     last = {fact.subject_id: fact for fact in facts if isinstance(fact, RoomFact)}
     counts = Counter(fact.subject_id for fact in facts if isinstance(fact, RoomFact))
     rooms = {document["_id"]: document async for document in database["rooms"].find({})}
     assert rooms.keys() == last.keys()
     for room_id, document in rooms.items():
-        told = last[room_id].room.room
+        room = last[room_id].room.room
         assert document["factCount"] == counts[room_id]
-        assert (document["revision"], document["status"]) == (told.revision, told.status.value)
-        assert (document["servedById"], document["subject"]) == (told.served_by_id, told.subject)
+        assert (document["revision"], document["status"]) == (room.revision, room.status.value)
+        assert (document["servedById"], document["subject"]) == (room.served_by_id, room.subject)
     said = [fact.message.id for fact in facts if isinstance(fact, MessageSent)]
     kept = [document["_id"] async for document in database["messages"].find({}, {"_id": 1})]
     assert sorted(said) == sorted(kept)

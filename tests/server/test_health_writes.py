@@ -1,27 +1,22 @@
-"""A process whose database takes no writes is not ready, and says what to do."""
+"""A process whose database takes no writes is not ready."""
 
 import asyncio
 from pathlib import Path
 
 import httpx
-import pytest
 from pymongo import MongoClient
 
-from server import app
 from server.app import start_services
 from server.settings import Settings
 from storage.embedded.replica_set import EmbeddedReplicaSet
 from tests.conftest import served
 
 
-async def test_a_locked_database_is_not_ready_until_it_is_unlocked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(app, "WRITE_SECONDS", 1.0)
+async def test_a_process_is_not_ready_while_its_database_is_locked(tmp_path: Path) -> None:
     with EmbeddedReplicaSet(tmp_path, cache_gb=0.25) as mongod, MongoClient[dict[str, object]](mongod.uri) as client:
         async with (
             start_services(mongod.uri, Settings()) as (services, _),
-            served(services) as url,
+            served(services, write_seconds=1.0) as url,
             httpx.AsyncClient(base_url=url.removesuffix("/graphql")) as http,
         ):
 

@@ -156,6 +156,6 @@ def test_databases_that_are_not_ours_to_use_are_refused(name: str) -> None:
         read_settings({"SWITCHBOARD_DATABASE": name})
 
     assert str(caught.value) == (
-        "SWITCHBOARD_DATABASE must be 1 to 63 letters, digits, - and _, and none of MongoDB's own, admin, config and "
-        f'local, not "{name}".'
+        "SWITCHBOARD_DATABASE must be 1 to 63 letters, digits, - and _, and not one of MongoDB's own databases "
+        f'(admin, config, local), not "{name}".'
     )

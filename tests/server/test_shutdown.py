@@ -1,4 +1,4 @@
-"""What clients see of a server that is told to end."""
+"""The graceful shutdown of a server, as clients see it."""
 
 import asyncio
 import json
@@ -14,10 +14,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from resolvers.context import Services
-from server import shutdown
 from server.app import create_app
 from server.process.run import Server, bind, make_config
 from server.settings import Settings
+from server.shutdown import Shutdown
 from storage.mongo.cursors import event_cursor
 from storage.transactions.keyed_locks import LockKey
 from tests.conftest import ADMIN_TOKEN
@@ -29,8 +29,8 @@ from tests.storage.support import until
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 STOPPING = (1012, "The server is stopping; connect again")
-#: What ending takes at most: DRAIN_SECONDS, and what comes after it.
-SOON_SECONDS = 6.0
+#: The longest duration of a shutdown: SHUTDOWN_SECONDS, and the time to close.
+STOP_SECONDS = 6.0
 CREATE_ROLE = "mutation ($name: String!) { createRole(input: { name: $name }) { role { name } } }"
 WATCHED = LockKey("app", "watched")
 ROTATE = 'mutation { rotateAppToken(input: { appId: "watched" }) { token } }'
@@ -49,10 +49,10 @@ async def ask(socket: ClientConnection, operation_id: str, query: str, **variabl
 
 
 @asynccontextmanager
-async def endable(services: Services) -> AsyncIterator[tuple[str, Server]]:
-    """A server over these services, which is told to end by its should_exit."""
+async def stoppable(services: Services, shutdown: Shutdown | None = None) -> AsyncIterator[tuple[str, Server]]:
+    """A server over these services that a test stops by its should_exit."""
     ready = asyncio.Event()
-    server = Server(make_config(create_app(services), Settings()), ready.set)
+    server = Server(make_config(create_app(services, shutdown=shutdown), Settings()), ready.set)
     with bind("127.0.0.1", 0) as bound:
         running = asyncio.create_task(server.serve(sockets=[bound]))
         await ready.wait()
@@ -61,44 +61,44 @@ async def endable(services: Services) -> AsyncIterator[tuple[str, Server]]:
         await running
 
 
-async def draining(server: Server) -> None:
-    """Tell the server to end, and return when it has begun to."""
+async def start_shutdown(server: Server) -> None:
+    """Stop the server, and return when its shutdown has started."""
     server.should_exit = True
 
-    async def begun() -> bool:
-        begun: bool = server.config.app.state.drain.begun  # type: ignore[union-attr] # it is an application
-        return begun
+    async def has_started() -> bool:
+        started: bool = server.config.app.state.shutdown.started  # type: ignore[union-attr] # it is an application
+        return started
 
-    await until(begun)
-
-
-# ---------------------------------------------------------------- what is under way
+    await until(has_started)
 
 
-async def test_what_is_under_way_on_a_socket_is_answered_before_it_closes(mongodb_uri: str, database_name: str) -> None:
+# ---------------------------------------------------------------- operations in progress
+
+
+async def test_operations_of_a_websocket_are_answered_before_it_closes(mongodb_uri: str, database_name: str) -> None:
     with ServerProcess(mongodb_uri, database_name) as server:
         async with connected(server.url, ADMIN) as socket:
             for number in range(40):
                 await ask(socket, str(number), CREATE_ROLE, name=f"role-{number}")
             answers = [await receive(socket)]
 
-            ending = asyncio.create_task(asyncio.to_thread(server.terminate))
+            stopping = asyncio.create_task(asyncio.to_thread(server.terminate))
             answers += [json.loads(message) async for message in until_closed(socket)]
 
             assert await close_of(socket) == STOPPING
-            assert await ending == 0
-    told = {answer["id"]: answer for answer in answers if answer["type"] != "complete"}
-    made = {one["payload"]["data"]["createRole"]["role"]["name"] for one in told.values() if one["type"] == "next"}
-    refused = [one["payload"][0]["extensions"] for one in told.values() if one["type"] == "error"]
-    assert len(told) == 40
-    assert refused == [UNAVAILABLE] * (40 - len(made))
+            assert await stopping == 0
+    results = [answer for answer in answers if answer["type"] != "complete"]
+    created = {one["payload"]["data"]["createRole"]["role"]["name"] for one in results if one["type"] == "next"}
+    refused = [one["payload"][0]["extensions"] for one in results if one["type"] == "error"]
+    assert len({one["id"] for one in results}) == 40
+    assert refused == [UNAVAILABLE] * (40 - len(created))
     with ServerProcess(mongodb_uri, database_name) as other:
         async with Client([other.url]) as client:
             roles = {role["name"] for role in (await client.send("{ roles { name } }"))["roles"]}
-    assert {name for name in roles if name.startswith("role-")} == made
+    assert {name for name in roles if name.startswith("role-")} == created
 
 
-async def test_subscriptions_and_streams_are_completed_and_the_process_is_soon_gone(
+async def test_subscriptions_and_streams_complete_and_the_process_ends_in_time(
     mongodb_uri: str, database_name: str
 ) -> None:
     with ServerProcess(mongodb_uri, database_name, WORKERS="2") as server:
@@ -107,27 +107,27 @@ async def test_subscriptions_and_streams_are_completed_and_the_process_is_soon_g
             await ask(socket, "2", "{ __typename }")
             assert [(await receive(socket))["id"] for _ in range(2)] == ["2", "2"]
 
-            told = monotonic()
-            ending = asyncio.create_task(asyncio.to_thread(server.terminate))
+            stopped_at = monotonic()
+            stopping = asyncio.create_task(asyncio.to_thread(server.terminate))
 
             assert await receive(socket) == {"id": "1", "type": "complete"}
             assert await close_of(socket) == STOPPING
             assert await events.next() == ("complete", None)
             assert await events.next() == ("", None)  # and nothing is cut off
-            assert await ending == 0
-            assert monotonic() - told < SOON_SECONDS
+            assert await stopping == 0
+            assert monotonic() - stopped_at < STOP_SECONDS
 
 
-async def test_nothing_new_begins_while_the_rest_comes_to_its_end(services: Services) -> None:
+async def test_new_operations_are_refused_while_others_finish(services: Services) -> None:
     async with (
-        endable(services) as (url, server),
+        stoppable(services) as (url, server),
         connected(url, ADMIN) as socket,
         connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as silent,
     ):
         async with services.storage.transactions.locks.lock(WATCHED, deadline=float("inf")):
-            await ask(socket, "under way", ROTATE)
-            await until(partial(waiting, services, 1))
-            await draining(server)
+            await ask(socket, "in progress", ROTATE)
+            await until(partial(are_waiting, services, 1))
+            await start_shutdown(server)
 
             await ask(socket, "late", CREATE_ROLE, name="late")
             late = await receive(socket)
@@ -136,26 +136,23 @@ async def test_nothing_new_begins_while_the_rest_comes_to_its_end(services: Serv
 
         answer = await receive(socket)
         assert (late["id"], late["type"], late["payload"][0]["extensions"]) == ("late", "error", UNAVAILABLE)
-        assert (answer["id"], answer["type"]) == ("under way", "next")
+        assert (answer["id"], answer["type"]) == ("in progress", "next")
         assert answer["payload"]["errors"][0]["extensions"]["code"] == "NOT_FOUND"  # there is no such app
-        assert await receive(socket) == {"id": "under way", "type": "complete"}
+        assert await receive(socket) == {"id": "in progress", "type": "complete"}
         assert await close_of(socket) == STOPPING
         assert await close_of(silent) == STOPPING
     assert await services.storage.database["roles"].find_one({"name": "late"}) is None
 
 
-async def waiting(services: Services, changes: int) -> bool:
-    """Whether so many changes wait for the turn that a test holds."""
-    return services.storage.transactions.locks._counts[WATCHED] == 1 + changes
+async def are_waiting(services: Services, mutations: int) -> bool:
+    """Whether that many mutations wait for the lock that a test has."""
+    return services.storage.transactions.locks._counts[WATCHED] == 1 + mutations
 
 
-async def test_what_does_not_come_to_its_end_in_time_is_told_and_closed(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shutdown, "SHUTDOWN_SECONDS", 0.3)
+async def test_operations_that_exceed_the_deadline_are_answered_unavailable(services: Services) -> None:
     async with (
         services.storage.transactions.locks.lock(WATCHED, deadline=float("inf")),
-        endable(services) as (url, server),
+        stoppable(services, Shutdown(seconds=0.3)) as (url, server),
         connected(url, ADMIN) as socket,
         httpx.AsyncClient(headers=ADMIN, timeout=10) as client,
     ):
@@ -164,8 +161,8 @@ async def test_what_does_not_come_to_its_end_in_time_is_told_and_closed(
         by_stream = asyncio.create_task(
             client.post(url, json={"query": ROTATE}, headers={"accept": "text/event-stream"})
         )
-        await until(partial(waiting, services, 3))
-        await draining(server)
+        await until(partial(are_waiting, services, 3))
+        await start_shutdown(server)
 
         assert await close_of(socket) == STOPPING
         for answer in (await by_http, await by_stream):
@@ -174,28 +171,27 @@ async def test_what_does_not_come_to_its_end_in_time_is_told_and_closed(
         assert (await by_stream).text.endswith("event: complete\r\ndata: \r\n\r\n")
 
 
-async def test_peer_that_does_not_listen_holds_nothing_up(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.process.run.DRAIN_SECONDS", 0.3)
-    async with endable(services) as (url, server), connected(url, ADMIN) as socket:
+async def test_client_that_does_not_read_does_not_delay_the_shutdown(services: Services) -> None:
+    async with stoppable(services, Shutdown(seconds=0.3)) as (url, server), connected(url, ADMIN) as socket:
         await ask(socket, "1", WATCH)
         await ask(socket, "2", "{ __typename }")
         assert [(await receive(socket))["id"] for _ in range(2)] == ["2", "2"]
         socket.transport.pause_reading()
-        told = monotonic()
-        await draining(server)
+        stopped_at = monotonic()
+        await start_shutdown(server)
 
-        async def gone() -> bool:
+        async def is_closed() -> bool:
             return not server.server_state.connections
 
-        await until(gone)
-        assert monotonic() - told < SOON_SECONDS / 2
+        await until(is_closed)
+        assert monotonic() - stopped_at < STOP_SECONDS / 2
         socket.transport.abort()
 
 
-# ---------------------------------------------------------------- going on elsewhere
+# ---------------------------------------------------------------- resuming at another server
 
 
-async def test_subscribers_who_go_on_at_another_server_miss_nothing(mongodb_uri: str, database_name: str) -> None:
+async def test_subscribers_that_resume_at_another_server_miss_no_event(mongodb_uri: str, database_name: str) -> None:
     wanted = 60
     with ServerProcess(mongodb_uri, database_name) as first, ServerProcess(mongodb_uri, database_name) as second:
         urls = [first.url, second.url]
@@ -205,19 +201,19 @@ async def test_subscribers_who_go_on_at_another_server_miss_nothing(mongodb_uri:
             by_consumer = asyncio.create_task(follow_by_consumer(urls, start, wanted, client))
             for number in range(wanted // 2):
                 await client.visitor(f"visitor {number}")
-            ending = asyncio.create_task(asyncio.to_thread(first.terminate))
+            stopping = asyncio.create_task(asyncio.to_thread(first.terminate))
             for number in range(wanted // 2, wanted):
                 await client.visitor(f"visitor {number}")
             async with asyncio.timeout(30):
                 sequences, handled = await by_cursor, await by_consumer
-            assert await ending == 0
+            assert await stopping == 0
 
     assert sequences == list(range(sequences[0], sequences[0] + wanted))
     assert handled == set(sequences)
 
 
 async def follow_by_cursor(urls: list[str], after: str, wanted: int) -> list[int]:
-    """The sequences of so many events, from one server after the other, each after what was seen before."""
+    """The sequences of `wanted` events, from one server after the other, resumed by cursor."""
     seen: list[int] = []
     for url in urls:
         async with connected(url, ADMIN) as socket:
@@ -233,7 +229,7 @@ async def follow_by_cursor(urls: list[str], after: str, wanted: int) -> list[int
 
 
 async def follow_by_consumer(urls: list[str], start: str, wanted: int, client: Client) -> set[int]:
-    """The same as a consumer, which acknowledges every third event at once and all others never."""
+    """The same as a consumer that acknowledges every third event."""
     seen: set[int] = set()
     after = f', after: "{start}"'
     for url in urls:
@@ -251,7 +247,7 @@ async def follow_by_consumer(urls: list[str], start: str, wanted: int, client: C
 
 
 async def next_event(socket: ClientConnection) -> Any:
-    """The next event; None when the subscription is complete."""
+    """The next event, or None when the subscription is complete."""
     message = json.loads(await socket.recv())
     assert message["type"] in ("next", "complete"), message
     return message["payload"]["data"]["events"] if message["type"] == "next" else None

@@ -1,4 +1,4 @@
-"""How much callers and addresses may do, by settings, and that each refusal has its code."""
+"""Limits on callers and addresses, and the code of each refusal."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ class Clock:
         return self.seconds
 
 
-def test_a_bucket_empties_refills_and_is_nobody_elses() -> None:
+def test_a_bucket_empties_refills_and_belongs_to_one_key() -> None:
     clock = Clock()
     rates = RateLimiter(2, seconds=10, clock=clock)
 
@@ -44,14 +44,14 @@ def test_a_bucket_empties_refills_and_is_nobody_elses() -> None:
     assert [rates.acquire("a"), rates.acquire("a"), rates.acquire("a")] == [0, 0, 5]
 
 
-def test_what_was_seen_longest_ago_is_forgotten() -> None:
+def test_the_least_recently_used_key_is_evicted() -> None:
     rates = RateLimiter(1, seconds=10, max_keys=2, clock=Clock())
 
     assert [rates.acquire(key) for key in "abcab"] == [0, 0, 0, 0, 0]
     assert rates.acquire("b") == 10
 
 
-def test_without_an_amount_there_is_no_limit() -> None:
+def test_an_amount_of_zero_is_no_limit() -> None:
     rates = RateLimiter(0, seconds=1)
 
     assert [rates.acquire("a") for _ in range(100)] == [0] * 100
@@ -174,7 +174,7 @@ async def test_query_that_takes_too_long_is_given_up(services: Services, monkeyp
     assert (by_http["message"], by_http["extensions"]) == (message, {"code": "UNAVAILABLE", "retryable": True})
 
 
-async def test_websockets_that_do_not_say_whose_they_are_are_bounded_by_address(
+async def test_websockets_before_connection_init_are_limited_by_address(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_limits, "MIN_HANDSHAKES", 3)

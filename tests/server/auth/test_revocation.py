@@ -1,4 +1,4 @@
-"""What is open on behalf of a token ends with it, in every process."""
+"""What a token has opened is closed in every process when the token ends."""
 
 import json
 import secrets
@@ -43,7 +43,7 @@ async def execute(url: str, query: str, token: str = ADMIN_TOKEN, **variables: o
 
 @asynccontextmanager
 async def watching(url: str, token: str) -> AsyncIterator[ClientConnection]:
-    """A socket of this token with a subscription that has begun."""
+    """A websocket with this token and a running subscription."""
     async with connect(url.replace("http", "ws", 1), subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
         await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}))
         await socket.send(
@@ -69,7 +69,7 @@ async def signed_in(url: str, *roles: str) -> tuple[str, str, str]:
         "rotateAppToken(input: {appId: $id}) { app { id } }",
     ],
 )
-async def test_app_that_loses_its_token_is_closed_in_every_process(
+async def test_websockets_of_an_ended_app_token_close_in_every_process(
     shared_url: str, shared_elsewhere_url: str, change: str
 ) -> None:
     created = (await execute(shared_url, CREATE_APP, scopes=["events:read"]))["createApp"]
@@ -84,16 +84,16 @@ async def test_app_that_loses_its_token_is_closed_in_every_process(
         assert await close_of(there) == ENDED
 
 
-async def test_logout_closes_that_session_alone_in_every_process(shared_url: str, shared_elsewhere_url: str) -> None:
+async def test_logout_closes_only_the_websockets_of_that_session(shared_url: str, shared_elsewhere_url: str) -> None:
     _, name, token = await signed_in(shared_url)
     other = (await execute(shared_url, LOGIN, name=name))["login"]["token"]
 
-    async with watching(shared_elsewhere_url, token) as left, watching(shared_elsewhere_url, other) as stays:
+    async with watching(shared_elsewhere_url, token) as closed, watching(shared_elsewhere_url, other) as open_socket:
         await execute(shared_url, "mutation { logout(input: {}) { loggedOut } }", token)
 
-        assert await close_of(left) == ENDED
-        await stays.send('{"type": "ping"}')
-        while json.loads(await stays.recv())["type"] != "pong":
+        assert await close_of(closed) == ENDED
+        await open_socket.send('{"type": "ping"}')
+        while json.loads(await open_socket.recv())["type"] != "pong":
             pass
 
 
@@ -104,7 +104,7 @@ async def test_logout_closes_that_session_alone_in_every_process(shared_url: str
         "setUserActive(input: {userId: $id, active: false}) { user { id } }",
     ],
 )
-async def test_user_whose_sessions_end_is_closed_in_every_process(
+async def test_websockets_of_ended_sessions_close_in_every_process(
     shared_url: str, shared_elsewhere_url: str, change: str
 ) -> None:
     user, _, token = await signed_in(shared_url, "livechat-agent")
@@ -124,7 +124,7 @@ async def test_user_whose_sessions_end_is_closed_in_every_process(
         "updateAgent(input: {agentId: $id, departmentIds: [$department]}) { agent { id } }",
     ],
 )
-async def test_user_who_may_see_something_else_has_to_connect_again(
+async def test_changed_permissions_close_the_websockets_of_a_user(
     shared_url: str, shared_elsewhere_url: str, change: str
 ) -> None:
     user, _, token = await signed_in(shared_url, "livechat-manager")
@@ -141,7 +141,7 @@ async def test_user_who_may_see_something_else_has_to_connect_again(
         assert await close_of(there) == CHANGED
 
 
-async def test_change_that_matters_to_nothing_leaves_the_socket_open(shared_url: str) -> None:
+async def test_other_changes_of_a_user_leave_the_websocket_open(shared_url: str) -> None:
     user, _, token = await signed_in(shared_url, "livechat-agent")
 
     async with watching(shared_url, token) as socket:
@@ -157,7 +157,7 @@ async def test_change_that_matters_to_nothing_leaves_the_socket_open(shared_url:
             pass
 
 
-async def test_socket_is_closed_when_its_token_expires(services: Services, url: str) -> None:
+async def test_websocket_closes_when_its_token_expires(services: Services, url: str) -> None:
     user, _, token = await signed_in(url)
 
     async with watching(url, token) as socket:
@@ -168,27 +168,27 @@ async def test_socket_is_closed_when_its_token_expires(services: Services, url: 
         assert await close_of(socket) == ENDED
 
 
-class Open:
-    """Something open on behalf of a token."""
+class NeverRevoked:
+    """A Revocable that must not be revoked."""
 
     async def revoke(self, reason: str) -> None:
         raise AssertionError(reason)
 
 
-async def test_nothing_is_kept_of_what_is_over(services: Services) -> None:
-    grants = TokenRevocation(services.storage)
+async def test_a_token_is_removed_with_its_last_revocable(services: Services) -> None:
+    revocation = TokenRevocation(services.storage)
     token_id = digest(ADMIN_TOKEN)
-    first, second = Open(), Open()
+    first, second = NeverRevoked(), NeverRevoked()
 
-    held = [await grants.register(token_id, first), await grants.register(token_id, second)]
-    grants.unregister(token_id, first)
-    assert held == [grants.caller(token_id)] * 2
+    callers = [await revocation.register(token_id, first), await revocation.register(token_id, second)]
+    revocation.unregister(token_id, first)
+    assert callers == [revocation.caller(token_id)] * 2
 
-    grants.unregister(token_id, second)
-    assert grants.caller(token_id) is INVALID_TOKEN_CALLER
+    revocation.unregister(token_id, second)
+    assert revocation.caller(token_id) is INVALID_TOKEN_CALLER
 
 
-async def test_nothing_is_held_on_behalf_of_a_token_that_is_not_valid(services: Services) -> None:
-    grants = TokenRevocation(services.storage)
+async def test_nothing_is_registered_for_an_invalid_token(services: Services) -> None:
+    revocation = TokenRevocation(services.storage)
 
-    assert await grants.register(digest("never given out"), Open()) is INVALID_TOKEN_CALLER
+    assert await revocation.register(digest("never given out"), NeverRevoked()) is INVALID_TOKEN_CALLER

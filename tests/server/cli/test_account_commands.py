@@ -68,7 +68,7 @@ def test_where_no_server_has_run_nothing_is_created(tmp_path: Path, name: str) -
 
     assert str(caught.value) == (
         f"There is no database under {tmp_path}/data: start a server there with  switchboard serve  first, or name "
-        "the folder of yours with --data-dir or SWITCHBOARD_DATA_DIR."
+        "your data folder with --data-dir or SWITCHBOARD_DATA_DIR."
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -89,7 +89,7 @@ async def test_an_app_is_created_in_the_database_that_the_command_names(
     (token,) = printed
     assert await name_of(services, token) == "crm"
     assert told[0].startswith(f"Using the database {database_name} of MongoDB at 127.0.0.1:")
-    assert told[1:] == ["The app crm may rooms:read, users:read. Its token is shown this once:"]
+    assert told[1:] == ["The app crm has the scopes rooms:read, users:read. Its token is shown this once:"]
 
 
 async def test_a_name_that_an_active_app_has_is_refused(command: Command, services: Services) -> None:
@@ -151,7 +151,7 @@ async def test_a_rotated_token_ends_at_once_or_after_the_overlap(command: Comman
     (third,), told = await command("rotate-app-token", "crm")
 
     assert [await name_of(services, token) for token in (first, second, third)] == [None, None, "crm"]
-    assert told[1].endswith("has a new token; the old one has ended. Its token is shown this once:")
+    assert told[1].endswith("has a new token; the old one is no longer valid. Its token is shown this once:")
 
 
 async def test_a_revoked_app_has_no_token_any_more(command: Command, services: Services) -> None:

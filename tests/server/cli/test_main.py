@@ -230,7 +230,7 @@ def test_app_created_beside_a_running_server_can_be_used_at_once(start: Start, t
     assert created.returncode == 0
     assert created.stderr.splitlines() == [
         f"Using the database switchboard of the embedded MongoDB under {tmp_path}/data.",
-        "The app crm may rooms:read, users:read. Its token is shown this once:",
+        "The app crm has the scopes rooms:read, users:read. Its token is shown this once:",
     ]
     headers = {"authorization": f"Bearer {one_line(created.stdout)}"}
     answer = httpx.post(url, json={"query": "{ viewer { type name } }"}, headers=headers).json()
@@ -273,8 +273,8 @@ def test_port_in_use_is_refused_in_one_line_and_starts_nothing(tmp_path: Path) -
 
     assert refused.returncode == 1
     assert one_line(refused.stderr) == (
-        f"switchboard: Port {port} of 127.0.0.1 is in use: stop what listens there, or choose another port with --port "
-        "or SWITCHBOARD_PORT."
+        f"switchboard: Port {port} of 127.0.0.1 is in use: stop the program that listens there, or choose another "
+        "port with --port or SWITCHBOARD_PORT."
     )
     assert not (tmp_path / "data").exists()
 
@@ -334,7 +334,7 @@ def test_misspelt_setting_is_warned_of() -> None:
     refused = switchboard("mongod", PROT="9000", MONGODB_URI="mongodb://elsewhere")
 
     assert refused.stderr.splitlines() == [
-        "switchboard: warning: there is no setting SWITCHBOARD_PROT; is SWITCHBOARD_PORT meant?",
+        "switchboard: warning: there is no setting SWITCHBOARD_PROT; did you mean SWITCHBOARD_PORT?",
         "switchboard: SWITCHBOARD_MONGODB_URI is set, so there is no embedded MongoDB to run.",
     ]
 

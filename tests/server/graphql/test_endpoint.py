@@ -273,6 +273,6 @@ async def test_variables_are_counted_in_characters(shared_url: str, character: s
 
     assert within.json() == {"data": {"__typename": "Query", "a": None}}
     assert error_of(beyond) == {
-        "message": "The texts in the variables have 65540 characters; 65536 are the most.",
+        "message": "The texts in the variables have 65540 characters; at most 65536 are allowed.",
         "extensions": {"code": "QUERY_TOO_COMPLEX"},
     }

@@ -159,7 +159,7 @@ async def test_refused_origin_is_one_line_in_the_log_that_names_the_setting(
             await client.post(url, json={"query": "{ __typename }"}, headers={"origin": url.removesuffix("/graphql")})
 
     assert [record.getMessage() for record in caplog.records if ELSEWHERE in record.getMessage()] == [
-        f'{what} of a page from "{ELSEWHERE}" was refused: if its pages may use the API, add this origin to '
+        f'{what} of a page from "{ELSEWHERE}" was refused: to allow the pages of this origin, add it to '
         "SWITCHBOARD_ALLOWED_ORIGINS."
         for what in ("A websocket", "A request")
     ]

@@ -2,7 +2,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -12,7 +11,6 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from resolvers.context import Services
-from server.graphql import endpoint
 from tests.conftest import ADMIN_TOKEN, served
 
 #: A server that says nothing for so long never will.
@@ -241,12 +239,9 @@ async def test_other_protocols_are_refused_with_4406(shared_url: str, protocols:
         assert (await close_of(socket))[0] == 4406
 
 
-async def test_silence_instead_of_connection_init_closes_with_4408(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(endpoint, "CONNECTION_INIT_WAIT", timedelta(seconds=0.05))
+async def test_websocket_without_connection_init_closes_with_4408(services: Services) -> None:
     async with (
-        served(services) as url,
+        served(services, connection_init_seconds=0.05) as url,
         connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket,
     ):
         await send(socket, type="ping")

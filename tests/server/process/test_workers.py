@@ -1,4 +1,4 @@
-"""`switchboard serve --workers`: several processes behind one port, which are kept alive and end together."""
+"""`switchboard serve --workers`: several processes on one port that are restarted and stop together."""
 
 import asyncio
 import multiprocessing
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from server.process import workers
+from server.process.workers import stop_without_parent
 from storage.mongo.cursors import event_cursor
 from tests.faults.clients import Client
 from tests.processes import ADMIN_TOKEN, ServerProcess
@@ -38,7 +38,7 @@ def server(mongodb_uri: str) -> Iterator[ServerProcess]:
 
 
 def workers_of(server: ServerProcess) -> set[int]:
-    """The processes that serve, from the kernel's own list."""
+    """The process ids of the workers."""
     listing = subprocess.run(
         ["ps", "-ww", "--ppid", str(server.pid), "-o", "pid=,args="], capture_output=True, text=True, check=False
     ).stdout
@@ -53,30 +53,32 @@ def is_running(pid: int) -> bool:
     return True
 
 
-async def test_workers_tell_each_other_what_happens(server: ServerProcess) -> None:
-    """Of so many sockets some are at each worker, and each hears everything."""
+async def test_every_worker_delivers_the_events_of_all_workers(server: ServerProcess) -> None:
+    """With that many websockets, each worker has some."""
     count = 8
     async with asyncio.timeout(30), Client([server.url]) as client:
-        heard = await asyncio.gather(*(listen(server.url, count) for _ in range(6)), make(client, count))
+        received = await asyncio.gather(
+            *(read_sequences(server.url, count) for _ in range(6)), save_visitors(client, count)
+        )
 
-    assert all(sequences == heard[0] for sequences in heard[:-1])
+    assert all(sequences == received[0] for sequences in received[:-1])
 
 
-async def listen(url: str, count: int) -> list[int]:
-    """The sequences of so many saved visitors."""
+async def read_sequences(url: str, count: int) -> list[int]:
+    """The sequences of that many VISITOR_SAVED events."""
     async with connected(url, ADMIN) as socket:
         query = f'subscription {{ events(types: [VISITOR_SAVED], after: "{event_cursor(0)}") {{ sequence }} }}'
         await send(socket, id="1", type="subscribe", payload={"query": query})
         return [(await receive(socket))["payload"]["data"]["events"]["sequence"] for _ in range(count)]
 
 
-async def make(client: Client, count: int) -> list[int]:
+async def save_visitors(client: Client, count: int) -> list[int]:
     for number in range(count):
         await client.visitor(f"visitor {number}")
     return []
 
 
-async def test_worker_that_dies_is_replaced_while_the_others_serve(server: ServerProcess) -> None:
+async def test_killed_worker_is_replaced_while_the_others_serve(server: ServerProcess) -> None:
     before = workers_of(server)
     assert len(before) == WORKERS
     os.kill(min(before), signal.SIGKILL)
@@ -92,7 +94,7 @@ async def test_worker_that_dies_is_replaced_while_the_others_serve(server: Serve
         await client.visitor("w")
 
 
-def test_sigterm_ends_every_worker(mongodb_uri: str) -> None:
+def test_sigterm_stops_every_worker(mongodb_uri: str) -> None:
     with started(mongodb_uri) as server:
         workers = workers_of(server)
 
@@ -101,7 +103,7 @@ def test_sigterm_ends_every_worker(mongodb_uri: str) -> None:
         assert [pid for pid in workers if is_running(pid)] == []
 
 
-def test_workers_end_with_a_parent_that_was_killed(mongodb_uri: str) -> None:
+def test_workers_stop_when_their_parent_is_killed(mongodb_uri: str) -> None:
     with started(mongodb_uri) as server:
         workers = workers_of(server)
 
@@ -113,22 +115,22 @@ def test_workers_end_with_a_parent_that_was_killed(mongodb_uri: str) -> None:
             time.sleep(0.02)
 
 
-async def test_worker_whose_parent_is_gone_is_told_to_end_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed pipe can be read for ever: the loop of a worker must not do that until its end."""
-    told: list[int] = []
-    monkeypatch.setattr(os, "kill", lambda _, number: told.append(number))
-    mine, parents = multiprocessing.Pipe()
+async def test_worker_without_parent_sends_itself_one_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed pipe stays readable: its reader must be removed, or the event loop would do nothing else."""
+    signals: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _, number: signals.append(number))
+    worker_end, parent_end = multiprocessing.Pipe()
     loop = asyncio.get_running_loop()
-    with mine:
-        loop.add_reader(mine.fileno(), workers.parent_gone, mine.fileno())
-        parents.close()
+    with worker_end:
+        loop.add_reader(worker_end.fileno(), stop_without_parent, worker_end.fileno())
+        parent_end.close()
 
-        async def was_told() -> bool:
-            return bool(told)
+        async def has_signal() -> bool:
+            return bool(signals)
 
-        await until(was_told)
+        await until(has_signal)
         for _ in range(20):
             await asyncio.sleep(0)
 
-        assert told == [signal.SIGTERM]
-        assert not loop.remove_reader(mine.fileno())
+        assert signals == [signal.SIGTERM]
+        assert not loop.remove_reader(worker_end.fileno())

@@ -14,7 +14,7 @@ from websockets.frames import Frame, Opcode
 
 from resolvers.context import Services
 from server.settings import Settings
-from server.transport.connections import FREE_DESCRIPTORS, Connections, Phase
+from server.transport.connections import FREE_DESCRIPTORS, ConnectionTable, Phase
 from tests.conftest import ADMIN_TOKEN, served
 from tests.server.graphql.test_transport_ws import PROTOCOL, close_of, connected, receive, send
 
@@ -287,19 +287,19 @@ class Counted:
 
 async def test_descriptors_are_kept_free(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    connections = Connections(Settings(), descriptors=1_024)
+    table = ConnectionTable(Settings(), descriptors=1_024)
     peers = [Counted() for _ in range(4)]
     idle, silent, *_ = peers
-    held = connections.open(idle, 20)
-    connections.admit(held)
-    connections.enter(held, Phase.IDLE)
+    held = table.open(idle, 20)
+    table.admit(held)
+    table.enter(held, Phase.IDLE)
 
-    connections.open(silent, 21)
+    table.open(silent, 21)
     assert [peer.closed for peer in peers] == [False, False, False, False]
-    connections.open(peers[2], 1_024 - FREE_DESCRIPTORS)
+    table.open(peers[2], 1_024 - FREE_DESCRIPTORS)
     assert [peer.closed for peer in peers] == [False, True, False, False]
 
-    assert connections.most + connections.most_new < 1_024 - FREE_DESCRIPTORS
+    assert table.max_admitted + table.max_new < 1_024 - FREE_DESCRIPTORS
     assert any("1024 file descriptors (ulimit -n) allow" in record.message for record in caplog.records)
 
 
