@@ -1,7 +1,7 @@
 """A small client of a GraphQL API like Switchboard's: operations over HTTP, subscriptions over one websocket.
 
-It is here to be read and copied. Whoever writes something larger takes a GraphQL client of their choice: the protocols
-are GraphQL over HTTP and graphql-transport-ws.
+It is meant to be read and copied. For a larger program, use a GraphQL client library: the protocols are GraphQL over
+HTTP and graphql-transport-ws.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ JSON = dict[str, Any]
 
 
 def address(environment: Mapping[str, str]) -> str:
-    """Where the API is, by the variables that the server goes by itself."""
+    """The URL of the API, from the settings of the server."""
     host = environment.get("SWITCHBOARD_HOST") or "127.0.0.1"
     port = environment.get("SWITCHBOARD_PORT") or "8000"
     path = environment.get("SWITCHBOARD_BASE_PATH", "").rstrip("/")
@@ -27,7 +27,7 @@ def address(environment: Mapping[str, str]) -> str:
 
 
 def open_http() -> httpx.AsyncClient:
-    """For use in `async with`. It goes to the server directly, whatever proxy there is for the world outside."""
+    """An HTTP client for `async with`. It ignores the proxy settings of the environment."""
     return httpx.AsyncClient(timeout=30, trust_env=False)
 
 
@@ -40,7 +40,7 @@ class Refused(Exception):
 
 
 class Api:
-    """The operations of one GraphQL document, run over HTTP on behalf of one token."""
+    """Runs the operations of one GraphQL document over HTTP, with one token."""
 
     def __init__(self, http: httpx.AsyncClient, url: str, token: str, document: str) -> None:
         self._http = http
@@ -49,7 +49,7 @@ class Api:
         self._document = document
 
     async def run(self, operation: str, **variables: object) -> JSON:
-        """The data that the operation of that name answers. Raises Refused."""
+        """The data of the operation with that name. Raises Refused."""
         body = {"query": self._document, "operationName": operation, "variables": variables}
         response = await self._http.post(self._url, json=body, headers=self._headers)
         answer: JSON = response.json()
@@ -58,14 +58,14 @@ class Api:
         data: JSON = answer["data"]
         return data
 
-    async def change(self, operation: str, **given: object) -> JSON:
-        """The payload of a mutation, whose input these are."""
-        (payload,) = (await self.run(operation, input=given)).values()
+    async def mutate(self, operation: str, **fields: object) -> JSON:
+        """The payload of a mutation. `fields` are the fields of its input."""
+        (payload,) = (await self.run(operation, input=fields)).values()
         return dict(payload)
 
 
 class Socket:
-    """One websocket, on which any number of subscriptions run."""
+    """One websocket with any number of subscriptions."""
 
     def __init__(self, connection: ClientConnection, document: str) -> None:
         self._connection = connection
@@ -74,21 +74,21 @@ class Socket:
         self._numbers = itertools.count(1)
         self._pongs = asyncio.Event()
 
-    async def subscribe(self, operation: str, hear: Callable[[JSON], None], **variables: object) -> None:
-        """Call `hear` with the data of each event, in order, from the moment that the variables name."""
+    async def subscribe(self, operation: str, on_event: Callable[[JSON], None], **variables: object) -> None:
+        """Call `on_event` with the data of each event, in order."""
         number = str(next(self._numbers))
-        self._handlers[number] = hear
+        self._handlers[number] = on_event
         payload = {"query": self._document, "operationName": operation, "variables": variables}
         await self._send({"id": number, "type": "subscribe", "payload": payload})
 
     async def round_trip(self) -> None:
-        """Return when the server has answered a ping: what it had sent before then has been heard."""
+        """Wait for the pong to a ping. Everything that the server had sent before was handled then."""
         self._pongs.clear()
         await self._send({"type": "ping"})
         await self._pongs.wait()
 
     async def run(self) -> None:
-        """Hear until cancelled. Raises Refused when a subscription failed, and ConnectionError when it was cut off."""
+        """Handle messages until cancelled. Raises Refused if a subscription fails, and ConnectionError if one ends."""
         async for text in self._connection:
             message: JSON = json.loads(text)
             match message["type"]:
@@ -112,9 +112,9 @@ class Socket:
 
 @asynccontextmanager
 async def open_socket(url: str, token: str, document: str) -> AsyncIterator[Socket]:
-    """A websocket to the API at this http address, which the server has accepted the token on.
+    """A websocket to the API at this HTTP address, authenticated with the token.
 
-    Raises ConnectionClosed, with code 4403, when it has not.
+    Raises ConnectionClosed with code 4403 if the token is invalid.
     """
     protocols = [Subprotocol("graphql-transport-ws")]
     async with connect(url.replace("http", "ws", 1), subprotocols=protocols, proxy=None) as connection:

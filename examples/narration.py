@@ -1,4 +1,4 @@
-"""Telling a story on a terminal: numbered steps, remarks, and events as they arrive; in colours where they show."""
+"""Prints the progress of a program: numbered steps, remarks and events, in colours on a terminal."""
 
 import os
 import sys
@@ -10,29 +10,29 @@ WIDTH = 100
 
 
 class Narrator:
-    """Prints a story to standard output, line by line, as it happens."""
+    """Prints steps, remarks and events to standard output."""
 
     def __init__(self) -> None:
         self._colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._steps = 0
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
 
     def title(self, text: str, place: str) -> None:
         self._print(f"{self._paint(text, BOLD)}\n{self._paint(place, DIM)}")
 
     def step(self, text: str) -> None:
-        """The next thing that somebody does. Times are told from here on."""
+        """Start a step. Times of events are measured from here on."""
         self._steps += 1
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._print(f"\n{self._paint(f'{self._steps:2}', BOLD)}  {self._paint(text, BOLD)}")
 
     def remark(self, text: str) -> None:
         self._print(textwrap.fill(text, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 6))
 
     def event(self, sequence: int, kind: str, text: str, arrived: float) -> None:
-        """Something that came over the websocket; `arrived` by the monotonic clock, shown as time since the step."""
-        passed = f"{(arrived - self._began) * 1_000:.0f} ms"
-        self._print(f"    {self._paint(f'⇠ #{sequence}  {kind:<15}', CYAN)}  {text}  {self._paint(passed, DIM)}")
+        """An event of a subscription. `arrived` is a monotonic time, printed relative to the start of the step."""
+        elapsed = f"{(arrived - self._started_at) * 1_000:.0f} ms"
+        self._print(f"    {self._paint(f'⇠ #{sequence}  {kind:<15}', CYAN)}  {text}  {self._paint(elapsed, DIM)}")
 
     def good(self, text: str) -> None:
         self._print(f"    {self._paint('✓', GREEN)} {text}")

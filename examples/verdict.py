@@ -1,11 +1,11 @@
-"""What external_routing.py should hear, and what is different about what it heard."""
+"""The expected events of external_routing.py, and the comparison with the received events."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 from examples.client import JSON
 
-#: Every event of the room: those of types that nobody subscribed to count in the revisions too.
+#: All events of the room with its revisions, also of types without a subscription.
 HISTORY = (
     (1, "ROOM_STARTED"),
     (2, "ROOM_QUEUED"),
@@ -19,7 +19,7 @@ HISTORY = (
 
 
 def sentence(kind: str, event: JSON) -> str:
-    """An event as people like to read it."""
+    """A description of an event for people."""
     match kind:
         case "roomStarted":
             return f"{event['room']['visitor']['name']}, {event['room']['customField']}, served by nobody yet"
@@ -35,8 +35,8 @@ def _name(agent: JSON | None) -> str:
     return "nobody" if agent is None else str(agent["user"]["name"])
 
 
-def facts_of(kind: str, event: JSON) -> tuple[object, ...]:
-    """Everything of an event that can be known beforehand."""
+def expected_part(kind: str, event: JSON) -> tuple[object, ...]:
+    """The part of an event that is known in advance."""
     return (
         kind,
         event["roomRevision"],
@@ -54,8 +54,10 @@ def _external_id(agent: JSON | None) -> str | None:
     return None if agent is None else str(agent["user"]["customField"])
 
 
-def differences(heard: Sequence[tuple[str, JSON]], history: Sequence[JSON], case: str, one: str, two: str) -> list[str]:
-    """What is wrong with what was heard of the case, which went from agent `one` to agent `two`, and with the log."""
+def differences(
+    received: Sequence[tuple[str, JSON]], history: Sequence[JSON], case: str, one: str, two: str
+) -> list[str]:
+    """The differences from the expected events of a case that agent `one` served first, then agent `two`."""
     expected = [
         ("roomStarted", 1, case, None, None, None, None, "website", "start"),
         ("agentAssigned", 3, case, "ASSIGNED", one, None, one, "case-router", "assign"),
@@ -64,19 +66,19 @@ def differences(heard: Sequence[tuple[str, JSON]], history: Sequence[JSON], case
         ("agentUnassigned", 7, case, "CLOSED", two, None, None, "case-router", "close"),
         ("roomClosed", 8, case, None, None, None, None, "case-router", "close"),
     ]
-    in_order = sorted(heard, key=lambda told: int(told[1]["sequence"]))
-    found = [facts_of(kind, event) for kind, event in in_order]
+    in_order = sorted(received, key=lambda item: int(item[1]["sequence"]))
+    found = [expected_part(kind, event) for kind, event in in_order]
     problems = [f"missing: {facts}" for facts in expected if facts not in found]
     problems += [f"unexpected: {facts}" for facts in found if facts not in expected]
-    problems += [f"heard {found.count(facts)} times: {facts}" for facts in expected if found.count(facts) > 1]
+    problems += [f"received {found.count(facts)} times: {facts}" for facts in expected if found.count(facts) > 1]
     if not problems and found != expected:
         problems.append(f"out of order: {found}")
-    for subscription in sorted({kind for kind, _ in heard}):
-        sequences = [event["sequence"] for kind, event in heard if kind == subscription]
+    for subscription in sorted({kind for kind, _ in received}):
+        sequences = [event["sequence"] for kind, event in received if kind == subscription]
         problems += [
             f"{subscription}: #{later} came after #{sooner}" for sooner, later in pairwise(sequences) if later <= sooner
         ]
     logged = [(event["roomRevision"], event["type"]) for event in history]
     if logged != list(HISTORY):
-        problems.append(f"the log holds {logged} and not {list(HISTORY)}")
+        problems.append(f"the log has {logged} and not {list(HISTORY)}")
     return problems

@@ -1,9 +1,9 @@
-"""Watch everything that happens, one line for each event, and miss nothing: not even while the server restarts.
+"""Prints one line for each event, and misses none when the server restarts.
 
-    SWITCHBOARD_ADMIN_TOKEN=... python -m examples.watch      SWITCHBOARD_HOST and _PORT say where
+    SWITCHBOARD_ADMIN_TOKEN=... python -m examples.watch      SWITCHBOARD_HOST and _PORT are the address
 
-The program keeps the cursor of the last event it has shown. When the connection breaks it connects again and subscribes
-after that cursor, so that what happened meanwhile comes first. Ctrl-C ends it.
+The program remembers the cursor of the last event that it printed. After a lost connection it subscribes after that
+cursor, so that it receives the missed events first. Ctrl-C stops it.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ from examples.client import JSON, Api, Refused, address, open_http, open_socket
 
 DOCUMENT = Path(__file__).with_suffix(".graphql").read_text(encoding="utf-8")
 PAUSE_SECONDS = 1.0
-#: The close code of a token that is not valid, for which trying again is of no use.
+#: The close code of an invalid token, which a retry does not fix.
 FORBIDDEN = 4403
 
 
 async def watch(url: str, token: str) -> None:
-    """Show events until cancelled. Raises Refused or ConnectionClosed when the token may not."""
+    """Print events until cancelled. Raises Refused or ConnectionClosed if the token is invalid or lacks a scope."""
     cursor: str | None = None
-    connected = True  # so that the first failure is told
+    connected = True  # so that the first failure is printed
 
-    def hear(data: JSON) -> None:
+    def print_event(data: JSON) -> None:
         nonlocal cursor
-        print(line(data["events"]), flush=True)
+        print(format_event(data["events"]), flush=True)
         cursor = data["events"]["cursor"]
 
     while True:
@@ -39,12 +39,12 @@ async def watch(url: str, token: str) -> None:
                 async with open_http() as http:
                     cursor = (await Api(http, url, token, DOCUMENT).run("LogEnd"))["eventCursor"]
             async with open_socket(url, token, DOCUMENT) as socket:
-                await socket.subscribe("Watch", hear, after=cursor)
+                await socket.subscribe("Watch", print_event, after=cursor)
                 print(f"Watching {url}", file=sys.stderr)
                 connected = True
                 await socket.run()
         except (OSError, httpx.TransportError, WebSocketException, Refused) as error:
-            if not passing(error):
+            if not is_transient(error):
                 raise
             if connected:
                 print(f"{url} does not answer; trying again until it does", file=sys.stderr)
@@ -52,8 +52,8 @@ async def watch(url: str, token: str) -> None:
         await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
 
 
-def passing(error: Exception) -> bool:
-    """Whether it is worth while to try again."""
+def is_transient(error: Exception) -> bool:
+    """Whether a retry may succeed."""
     match error:
         case Refused(code=code):
             return code == "UNAVAILABLE"
@@ -62,14 +62,14 @@ def passing(error: Exception) -> bool:
     return True
 
 
-def line(event: JSON) -> str:
+def format_event(event: JSON) -> str:
     """One event as one line."""
     actor = event["actor"]["name"] or event["actor"]["type"].lower()
     return f"#{event['sequence']:<5} {event['occurredAt'][11:19]}  {event['type']:<22} {subject(event)}  by {actor}"
 
 
 def subject(event: JSON) -> str:
-    """What the event is about."""
+    """The subject of the event: a message, a room or a name."""
     match event:
         case {"message": {"text": text}, "room": {"id": room_id}}:
             return f"…{room_id[-4:]}: “{text}”"

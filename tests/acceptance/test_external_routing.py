@@ -164,7 +164,7 @@ def test_server_of_another_data_folder_is_refused_in_one_line(serve: Serve, run:
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
-        f"switchboard: A server answers at http://127.0.0.1:{port}, but not from the data folder {tmp_path}/other: "
+        f"switchboard: The server at http://127.0.0.1:{port} does not use the data folder {tmp_path}/other: "
         "set SWITCHBOARD_ADMIN_TOKEN to its admin token, or SWITCHBOARD_DATA_DIR to its data folder.\n"
     )
     assert not (tmp_path / "other").exists()

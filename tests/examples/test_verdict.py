@@ -1,3 +1,5 @@
+"""The comparison of expected and received events in examples/verdict.py."""
+
 from copy import deepcopy
 from typing import Any
 
@@ -7,7 +9,7 @@ from examples.verdict import HISTORY, differences
 
 ONE, TWO = "E-1", "E-2"
 
-Heard = list[tuple[str, dict[str, Any]]]
+Received = list[tuple[str, dict[str, Any]]]
 
 
 def agent(external_id: str | None) -> dict[str, Any] | None:
@@ -27,8 +29,8 @@ def event(
 
 
 @pytest.fixture
-def heard() -> Heard:
-    """What the app hears when all goes well."""
+def received() -> Received:
+    """The expected events."""
     transfer = {"cause": "TRANSFERRED"}
     return [
         ("roomStarted", event(10, 1, "website", "start", None)),
@@ -57,46 +59,48 @@ def history() -> list[dict[str, Any]]:
     return [{"roomRevision": revision, "type": kind} for revision, kind in HISTORY]
 
 
-def verdict(heard: Heard, history: list[dict[str, Any]]) -> list[str]:
+def verdict(received: Received, history: list[dict[str, Any]]) -> list[str]:
     """The first word of each problem."""
-    return [problem.split(" ")[0] for problem in differences(heard, history, "CASE-1", ONE, TWO)]
+    return [problem.split(" ")[0] for problem in differences(received, history, "CASE-1", ONE, TWO)]
 
 
-def test_nothing_is_wrong_when_all_went_well(heard: Heard, history: list[dict[str, Any]]) -> None:
-    assert differences(heard, history, "CASE-1", ONE, TWO) == []
+def test_nothing_is_wrong_when_all_went_well(received: Received, history: list[dict[str, Any]]) -> None:
+    assert differences(received, history, "CASE-1", ONE, TWO) == []
 
 
-def test_order_between_subscriptions_is_read_from_the_sequence(heard: Heard, history: list[dict[str, Any]]) -> None:
-    heard[2], heard[3] = heard[3], heard[2]
+def test_order_between_subscriptions_is_read_from_the_sequence(
+    received: Received, history: list[dict[str, Any]]
+) -> None:
+    received[2], received[3] = received[3], received[2]
 
-    assert differences(heard, history, "CASE-1", ONE, TWO) == []
-
-
-@pytest.mark.parametrize("index", range(6))
-def test_lost_event_is_noticed(heard: Heard, history: list[dict[str, Any]], index: int) -> None:
-    del heard[index]
-
-    assert verdict(heard, history) == ["missing:"]
+    assert differences(received, history, "CASE-1", ONE, TWO) == []
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_doubled_event_is_noticed(heard: Heard, history: list[dict[str, Any]], index: int) -> None:
-    kind, told = heard[index]
-    heard.append((kind, deepcopy(told)))
+def test_missing_event_is_reported(received: Received, history: list[dict[str, Any]], index: int) -> None:
+    del received[index]
 
-    assert verdict(heard, history) == ["heard", f"{kind}:"]
-
-
-def test_assigned_before_unassigned_is_noticed(heard: Heard, history: list[dict[str, Any]]) -> None:
-    heard[2][1]["sequence"], heard[3][1]["sequence"] = 22, 20
-
-    assert verdict(heard, history) == ["out"]
+    assert verdict(received, history) == ["missing:"]
 
 
-def test_disorder_within_a_subscription_is_noticed(heard: Heard, history: list[dict[str, Any]]) -> None:
-    heard[1], heard[3] = heard[3], heard[1]
+@pytest.mark.parametrize("index", range(6))
+def test_duplicate_event_is_reported(received: Received, history: list[dict[str, Any]], index: int) -> None:
+    kind, data = received[index]
+    received.append((kind, deepcopy(data)))
 
-    assert verdict(heard, history) == ["agentAssigned:"]
+    assert verdict(received, history) == ["received", f"{kind}:"]
+
+
+def test_assigned_before_unassigned_is_reported(received: Received, history: list[dict[str, Any]]) -> None:
+    received[2][1]["sequence"], received[3][1]["sequence"] = 22, 20
+
+    assert verdict(received, history) == ["out"]
+
+
+def test_wrong_order_within_a_subscription_is_reported(received: Received, history: list[dict[str, Any]]) -> None:
+    received[1], received[3] = received[3], received[1]
+
+    assert verdict(received, history) == ["agentAssigned:"]
 
 
 @pytest.mark.parametrize(
@@ -110,15 +114,15 @@ def test_disorder_within_a_subscription_is_noticed(heard: Heard, history: list[d
         (5, "roomRevision", 9),
     ],
 )
-def test_wrong_detail_is_noticed(
-    heard: Heard, history: list[dict[str, Any]], index: int, path: str, value: object
+def test_wrong_detail_is_reported(
+    received: Received, history: list[dict[str, Any]], index: int, path: str, value: object
 ) -> None:
-    heard[index][1][path] = value
+    received[index][1][path] = value
 
-    assert verdict(heard, history) == ["missing:", "unexpected:"]
+    assert verdict(received, history) == ["missing:", "unexpected:"]
 
 
-def test_hole_in_the_log_is_noticed(heard: Heard, history: list[dict[str, Any]]) -> None:
+def test_gap_in_the_log_is_reported(received: Received, history: list[dict[str, Any]]) -> None:
     del history[4]
 
-    assert verdict(heard, history) == ["the"]
+    assert verdict(received, history) == ["the"]
