@@ -1,4 +1,4 @@
-"""How fast users are found by custom fields among a million, beside the bare driver and the cheapest request there is.
+"""Measures lookups of users by custom fields among a million, compared with the bare driver and `{ __typename }`.
 
     python -m benchmarks.custom_fields [--quick] [--users N]
 
@@ -39,9 +39,9 @@ from storage.mongo.reader import Reader
 from storage.records import FieldDefinition, FieldTarget, User
 
 NAME = "custom-fields"
-#: How many users share one value of `segment`.
+#: The number of users with the same `segment`.
 SHARING = 10
-#: How many share one of `team`: a fifth of them has one plan, and half of those the role.
+#: The number of users with the same `team`. A fifth of them has the same plan, and half of those the role.
 TEAM = 100
 PLANS = ("free", "basic", "pro", "gold", "max")
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,7 +53,7 @@ SHOWN = "id username roles { name } customFields { key value }"
 
 
 def user(number: int) -> User:
-    """User number n, as it is stored. Everybody's fields can be told from the number."""
+    """The stored record of user `number`, from which its fields follow."""
     return User(
         id=new_id(MOMENT + timedelta(seconds=number)),
         version=1,
@@ -76,13 +76,13 @@ def user(number: int) -> User:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One way to find users: over HTTP, and as the bare driver would."""
+    """One lookup, over HTTP and with the bare driver."""
 
     title: str
     query: str
     #: The variables for user number n.
     variables: Callable[[int], dict[str, Any]]
-    #: What MongoDB is asked for user number n.
+    #: The MongoDB query for user number n.
     found: Callable[[int], dict[str, Any]]
     rows: int
 
@@ -147,7 +147,7 @@ async def define(client: Client) -> None:
 
 
 async def load(reader: Reader, count: int) -> None:
-    """Write the users, and make the indexes after them, which takes a fraction of the time."""
+    """Insert the users, then create the indexes, which is faster than the reverse."""
     collection = reader.collection("users")
     await collection.drop_indexes()
     began = time.perf_counter()
@@ -164,7 +164,7 @@ async def load(reader: Reader, count: int) -> None:
 
 
 def progress(what: str, done: int, count: int, began: float) -> None:
-    """A bar on a terminal, a line now and then elsewhere."""
+    """Print a progress bar on a terminal, and occasional lines elsewhere."""
     bar = "#" * (30 * done // count)
     line = f"{what} [{bar:30}] {done:,} of {count:,}, {done / (time.perf_counter() - began):,.0f}/s"
     if sys.stdout.isatty():
@@ -183,7 +183,7 @@ async def measure_lookups(
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
     for at_once in AT_ONCE:
         cheapest = await measure(lambda: client.send("{ __typename }", {}), at_once, seconds)
-        print(f"| `{{ __typename }}` | {at_once} | {told(cheapest)} | | | | 1.00 |", flush=True)
+        print(f"| `{{ __typename }}` | {at_once} | {format_figures(cheapest)} | | | | 1.00 |", flush=True)
         for one in asked:
 
             async def look(one: Lookup = one) -> None:
@@ -199,13 +199,13 @@ async def measure_lookups(
 
             ours, theirs = await measure(look, at_once, seconds), await measure(find, at_once, seconds)
             print(
-                f"| {one.title} | {at_once} | {told(ours)} | {theirs.rate:,.0f} | {theirs.p50_ms:.2f} ms "
+                f"| {one.title} | {at_once} | {format_figures(ours)} | {theirs.rate:,.0f} | {theirs.p50_ms:.2f} ms "
                 f"| {ours.rate / theirs.rate:.2f} | {ours.rate / cheapest.rate:.2f} |",
                 flush=True,
             )
 
 
-def told(measured: Measured) -> str:
+def format_figures(measured: Measured) -> str:
     return f"{measured.rate:,.0f} | {measured.p50_ms:.2f} ms | {measured.p99_ms:.2f} ms"
 
 
@@ -223,7 +223,7 @@ async def explain(bare: AsyncIOMotorCollection[dict[str, Any]], asked: Sequence[
 
 
 async def weigh(reader: Reader, bare: AsyncIOMotorCollection[dict[str, Any]], count: int) -> None:
-    """What fields cost: the same users without them, in a collection with all other indexes."""
+    """Compare with the same users without fields, in a collection with all other indexes."""
     plain = bare.database["users_plain"]
     print("\nCopying the users without their fields ...", flush=True)
     await bare.aggregate([{"$unset": ["fields", "attrs"]}, {"$out": plain.name}]).to_list(None)
@@ -254,7 +254,7 @@ def per_user(size: int, count: int) -> str:
 async def write(
     reader: Reader, collection: AsyncIOMotorCollection[dict[str, Any]], count: int, *, plain: bool
 ) -> tuple[float, float]:
-    """Documents inserted and replaced a second, in batches, with encoding left out."""
+    """The rates of inserts and replacements in batches, without encoding."""
     documents = [encode(reader, users.KIND, user(number)) for number in range(count, count + WRITTEN)]
     if plain:
         for document in documents:
@@ -281,7 +281,7 @@ async def write(
 
 @contextlib.contextmanager
 def deployment() -> Iterator[tuple[str, int]]:
-    """Where a mongod and a server of our own are: the URI of the one, the port of the other."""
+    """Run a mongod and a server. Yields the URI of the mongod and the port of the server."""
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedReplicaSet(Path(folder)) as mongod,

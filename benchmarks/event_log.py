@@ -1,4 +1,4 @@
-"""How fast the event log is appended to, how soon a subscriber hears of a mutation, and how fast history is replayed.
+"""Measures the event log: the rate of appends, the latency from a mutation to its event, and the rate of replays.
 
     python -m benchmarks.event_log [--quick]
 
@@ -26,7 +26,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient, WriteConcern
 from websockets.asyncio.client import ClientConnection
 
-from benchmarks.sockets import connected, mutate, server, some_rooms, subscribe
+from benchmarks.sockets import connected, mutate, server, start_rooms, subscribe
 from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.facts import VisitorSaved
 from storage.log.log import Log
@@ -38,18 +38,18 @@ from storage.runtime import Storage
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS_PER_SECOND = 200
-#: Each has a subscriber of its own; those are spread over some websockets.
+#: Each room has its own subscriber. The subscribers share some websockets.
 ROOMS = 1_000
 SOCKETS = 10
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """The sizes of one run."""
 
     appended: int
     replayed: int
-    #: To each of SUBSCRIBERS at once.
+    #: Events that each of SUBSCRIBERS replays at once.
     shared: int
     subscribers: int
     seconds: float
@@ -61,7 +61,7 @@ QUICK = Sizes(appended=20_000, replayed=10_000, shared=100, subscribers=100, sec
 
 
 def facts(count: int, subject: str) -> list[VisitorSaved]:
-    """Facts of an ordinary size, some 700 bytes each."""
+    """Facts of a typical size, some 700 bytes."""
     fields = {f"field_{number}": f"value {number}" * 2 for number in range(12)}
     visitor = Visitor(id=subject, token=subject, name="Ada Lovelace", custom_fields=fields, created_at=MOMENT)
     return [
@@ -78,16 +78,16 @@ def row(what: str, figure: str, beside: str) -> None:
 
 
 def append_rate(uri: str, writers: int, count: int) -> float:
-    """Facts a second of so many processes that append at the same time, to one log."""
-    return together(append, uri, writers, count)
+    """The rate of facts that several processes append to one log at the same time."""
+    return measure_processes(append, uri, writers, count)
 
 
 def insert_rate(uri: str, writers: int, count: int) -> float:
-    """The same documents, inserted by the same processes in the same batches under ids that nobody fights for."""
-    return together(insert, uri, writers, count)
+    """The rate of the same documents, inserted in the same batches with ids that do not conflict."""
+    return measure_processes(insert, uri, writers, count)
 
 
-def together(what: Any, uri: str, writers: int, count: int) -> float:
+def measure_processes(what: Any, uri: str, writers: int, count: int) -> float:
     context = multiprocessing.get_context("spawn")
     name = f"append_{secrets.token_hex(4)}"
     asyncio.run(prepare(uri, name))
@@ -127,7 +127,7 @@ def append(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> N
             await Log(database).head()
             waiting = facts(count, subject)
             await asyncio.to_thread(barrier.wait)
-            # As many wait at once as when many mutations commit at the same time.
+            # As many appends are pending as when many mutations commit at the same time.
             for start in range(0, count, 4 * BATCH):
                 await appender.append(waiting[start : start + 4 * BATCH])
             running.cancel()
@@ -155,18 +155,18 @@ def insert(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> N
 
 
 async def delivery_latency(url: str, seconds: float) -> list[float]:
-    """From sending a mutation to its event at the one subscriber that it is for, 200 a second, in milliseconds."""
+    """Milliseconds from a mutation to its event at the only matching subscriber, at 200 mutations per second."""
     sent: dict[str, float] = {}
     took: list[float] = []
     run = secrets.token_hex(4)
     async with AsyncExitStack() as stack:
         acting = await stack.enter_async_context(connected(url))
         listening = [await stack.enter_async_context(connected(url)) for _ in range(SOCKETS)]
-        rooms = await some_rooms(acting, ROOMS)
+        rooms = await start_rooms(acting, ROOMS)
         for number, room_id in enumerate(rooms):
             selection = f'messageSent(where: {{ ids: ["{room_id}"] }}) {{ clientMutationId }}'
             await subscribe(listening[number % SOCKETS], selection, name=str(number))
-        for socket in listening:  # what was sent before has been dealt with when this is answered
+        for socket in listening:  # the response shows that earlier messages were handled
             await socket.send('{"type": "ping"}')
             await socket.recv()
         await asyncio.sleep(1)
@@ -201,7 +201,7 @@ async def delivery_latency(url: str, seconds: float) -> list[float]:
 
 
 async def bare_latency(uri: str, seconds: float) -> list[float]:
-    """From a bare insert to its sight in a bare change stream on another connection, 200 a second, in milliseconds."""
+    """Milliseconds from a bare insert to its event in a change stream on another connection, at 200 per second."""
     inserting, watching = AsyncIOMotorClient[dict[str, Any]](uri), AsyncIOMotorClient[dict[str, Any]](uri)
     collection = inserting["bare"].get_collection("inserts", write_concern=WriteConcern(w="majority"))
     await collection.insert_one({"_id": -1})
@@ -235,7 +235,7 @@ async def bare_latency(uri: str, seconds: float) -> list[float]:
 
 
 async def replay(url: str, after: int, count: int, subscribers: int) -> float:
-    """Events a second, of all subscribers together, who each get so many of history."""
+    """The rate of events of all subscribers together, each of which replays `count` events."""
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(connected(url)) for _ in range(subscribers)]
 
@@ -251,13 +251,13 @@ async def replay(url: str, after: int, count: int, subscribers: int) -> float:
 
 
 async def memory_of_a_stopped_subscriber(uri: str, name: str, url: str, pid: int, count: int) -> tuple[int, int]:
-    """How the server grows (bytes) while so many facts pass a subscriber that does not read, and what those take."""
+    """The growth of the server while `count` facts pass a subscriber that does not read, and their size, in bytes."""
     async with Storage.open(uri, name) as storage, connected(url) as stopped, connected(url) as reading:
         selection = "{ sequence ... on VisitorSaved { visitor { customFields { key value } } } }"
         await subscribe(stopped, f"events {selection}")
         await subscribe(reading, f"events {selection}")
         await asyncio.sleep(0.5)
-        await storage.appender.append(facts(5_000, "warm"))  # recent facts fill what there is for them
+        await storage.appender.append(facts(5_000, "warm"))  # fill the cache of recent facts
         size = max([len(await reading.recv()) for _ in range(5_000)])
         reading.transport.abort()
         before = resident_bytes(pid)
@@ -334,7 +334,7 @@ async def fill(uri: str, name: str, count: int) -> None:
 
 
 def reads_of(uri: str) -> int:
-    """How many reads the database has answered."""
+    """The number of reads that the database has answered."""
     with MongoClient[dict[str, Any]](uri) as client:
         counters = client.admin.command("serverStatus")["opcounters"]
         return int(counters["query"]) + int(counters["getmore"])

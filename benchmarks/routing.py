@@ -1,4 +1,4 @@
-"""How fast rooms are started and routed, and how fast a queue drains, beside bare MongoDB transactions.
+"""Measures routing: the rate of started rooms and of a draining queue, compared with bare MongoDB transactions.
 
     python -m benchmarks.routing [--quick]
 
@@ -33,13 +33,13 @@ from storage.embedded.replica_set import EmbeddedReplicaSet
 TOKEN = "benchmark-token"
 ROOT = Path(__file__).parents[1]
 AT_ONCE = (1, 16, 64)
-#: Agents that come to the queue, and rooms of it that are left for them to go on with one by one.
+#: Agents that become available to the queue, and rooms that remain for the measurement of single rooms.
 DRAINING, CLOSED = 100, 50
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured."""
+    """The sizes of one run."""
 
     agents: tuple[int, ...]
     seconds: float
@@ -54,14 +54,14 @@ QUICK = Sizes(agents=(10, 200), seconds=1.5, queue=1_050)
 
 
 class Client:
-    """GraphQL over a few kept connections, each of which carries one request after the other."""
+    """A GraphQL client with a few persistent connections, each with one request at a time."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def mutate(self, name: str, selection: str, /, **given: Any) -> Any:
-        """What the mutation answers."""
+        """The payload of the mutation."""
         kind = f"{name[0].upper()}{name[1:]}Input!"
         query = f"mutation ($input: {kind}) {{ {name}(input: $input) {{ {selection} }} }}"
         return (await self.send(query, {"input": given}))[name]
@@ -80,7 +80,7 @@ class Client:
                 headers = await reader.readuntil(b"\r\n\r\n")
                 break
             except (asyncio.IncompleteReadError, ConnectionResetError):
-                continue  # it was kept for so long that the server closed it
+                continue  # the server has closed the idle connection
         length = int(re.search(rb"content-length: (\d+)", headers.lower())[1])  # type: ignore[index]
         answer = msgspec.json.decode(await reader.readexactly(length))
         self._free.append(connection)
@@ -91,7 +91,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Measured:
-    """So many a second, and how long one took."""
+    """The rate and the durations of operations."""
 
     rate: float
     p50_ms: float
@@ -99,7 +99,7 @@ class Measured:
 
 
 async def measure(act: Callable[[], Awaitable[Any]], at_once: int, seconds: float) -> Measured:
-    """Do it over and over, so many at once, for so long; the first tenth of the time does not count."""
+    """Repeat an operation with that concurrency for that time. The first tenth of the time is not measured."""
     took: list[float] = []
     began = time.perf_counter()
     counts_from, until = began + seconds / 10, began + seconds
@@ -134,7 +134,7 @@ class Deployment:
         await self.client.mutate("saveVisitor", "visitor { id }", token="v")
 
     async def agents(self, count: int, name: str = "agent", **given: Any) -> list[str]:
-        """Let there be so many agents of that name; those that are not there yet are as given."""
+        """Create agents until that many have the name."""
 
         async def one(number: int) -> str:
             made = await self.client.mutate(
@@ -158,7 +158,7 @@ class Deployment:
             raise RuntimeError("a room was not assigned")
 
     async def bare(self) -> Callable[[], Awaitable[None]]:
-        """A transaction that writes what starting a room writes, and nothing else."""
+        """A transaction with the writes of startRoom."""
         pattern: dict[str, Any] = await self.database["rooms"].find_one({"status": "ASSIGNED"}) or {}
         facts = await self.database["log"].find({"fact.room.room.id": pattern["_id"]}).to_list(2)
         users = await self.database["users"].find({"agent": {"$ne": None}}).to_list(200)
@@ -218,7 +218,7 @@ async def start_rooms(deployment: Deployment, sizes: Sizes) -> None:
 
 
 async def drain(deployment: Deployment, sizes: Sizes) -> None:
-    """A queue that many agents come to at once, and how soon a closed room makes place for the next one."""
+    """The rate of a queue when many agents become available, and the time from a closed room to the next assignment."""
     client, rooms = deployment.client, deployment.database["rooms"]
     made = await client.mutate("createDepartment", "department { id }", name="Queue")
     department = made["department"]["id"]
@@ -280,7 +280,7 @@ async def main() -> None:
 
 @contextmanager
 def server(uri: str, database: str) -> Iterator[int]:
-    """The port of one `switchboard serve` over this MongoDB."""
+    """Run `switchboard serve` over this MongoDB. Yields its port."""
     settings = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": TOKEN}
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "serve"],

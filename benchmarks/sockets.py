@@ -1,4 +1,4 @@
-"""A server to measure and websockets to it, as a program outside would have them."""
+"""A server process to measure, and websockets to it."""
 
 import json
 import os
@@ -19,7 +19,7 @@ TOKEN = "benchmark-token"
 
 @contextmanager
 def server(uri: str, database: str) -> Iterator[tuple[str, int]]:
-    """The websocket address of one `switchboard serve` over this MongoDB, and its process."""
+    """Run `switchboard serve` over this MongoDB. Yields its websocket address and process id."""
     settings = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": TOKEN, "LOG_LEVEL": "error"}
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "serve"],
@@ -56,15 +56,15 @@ async def subscribe(socket: ClientConnection, selection: str, *, name: str = "ev
     await socket.send(json.dumps({"id": name, "type": "subscribe", "payload": payload}))
 
 
-async def mutate(socket: ClientConnection, operation_id: str, name: str, selection: str, given: Any) -> None:
+async def mutate(socket: ClientConnection, operation_id: str, name: str, selection: str, fields: Any) -> None:
     query = f"mutation ($input: {name[0].upper()}{name[1:]}Input!) {{ {name}(input: $input) {{ {selection} }} }}"
-    payload = {"query": query, "variables": {"input": given}}
+    payload = {"query": query, "variables": {"input": fields}}
     await socket.send(json.dumps({"id": operation_id, "type": "subscribe", "payload": payload}))
 
 
-async def some_rooms(socket: ClientConnection, count: int) -> list[str]:
+async def start_rooms(socket: ClientConnection, count: int) -> list[str]:
     await mutate(socket, "visitor", "saveVisitor", "visitor { id }", {"token": "v"})
-    await answer(socket, "saveVisitor")
+    await receive_payload(socket, "saveVisitor")
     for number in range(count):
         await mutate(socket, f"room {number}", "startRoom", "room { id }", {"visitorToken": "v"})
     found: list[str] = []
@@ -75,7 +75,7 @@ async def some_rooms(socket: ClientConnection, count: int) -> list[str]:
     return found
 
 
-async def answer(socket: ClientConnection, name: str) -> Any:
+async def receive_payload(socket: ClientConnection, name: str) -> Any:
     payload: Any = None
     while (message := json.loads(await socket.recv()))["type"] != "complete":
         payload = message["payload"]["data"][name]
