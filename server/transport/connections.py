@@ -86,8 +86,8 @@ class ConnectionTable:
         self.max_admitted = min(settings.max_connections, free - self.max_new)
         if self.max_admitted < min(settings.max_connections, FEW_CONNECTIONS):
             logger.warning(
-                "%d file descriptors (ulimit -n) allow only %d connections, and %d more that have not sent a request yet: "
-                "raise the limit.",
+                "%d file descriptors (ulimit -n) allow only %d connections, and %d more without a request: raise "
+                "the limit.",
                 self._descriptors,
                 self.max_admitted,
                 self.max_new,
