@@ -1,1 +1,1 @@
-"""The embedded MongoDB and the checks of an external one; imported by the command line and the tests alone."""
+"""The embedded MongoDB, and the checks of an external one. Only the command line and the tests may import it."""

@@ -1,4 +1,4 @@
-"""Keeping the embedded mongod alive: it is started again when it ends by itself, for as long as that is of any use."""
+"""The supervisor of the embedded mongod: restarts it if it exits, up to MAX_RESTARTS times a minute."""
 
 import logging
 import os
@@ -14,46 +14,47 @@ from storage.embedded.replica_set import EmbeddedReplicaSet
 
 logger = logging.getLogger(__name__)
 
-#: How often it is looked at.
+#: Interval at which the process is checked.
 POLL_SECONDS = 0.1
-#: Who ends so many times within so many seconds will not live, however often it is started.
+#: A mongod that exits this often within RESTART_WINDOW_SECONDS is not started again.
 MAX_RESTARTS = 5
 RESTART_WINDOW_SECONDS = 60.0
-#: From one start to the next, so that whatever ended it has a moment to pass.
+#: Least pause between two starts, so that a temporary cause can pass.
 RESTART_DELAY_SECONDS = 1.0
 
 
 @contextmanager
-def supervised(mongod: EmbeddedReplicaSet) -> Iterator[None]:
-    """Start a mongod again that ends by itself in the block, on the same port and folder: it recovers from its journal.
+def supervised(mongod: EmbeddedReplicaSet, *, max_restarts: int = MAX_RESTARTS) -> Iterator[None]:
+    """Restart a mongod that exits within the block, on the same port and folder. It recovers from its journal.
 
-    When that is of no use, the program is told to end by SIGTERM, and leaving the block raises DeploymentError.
+    If restarts do not help, the supervisor sends SIGTERM to this program, and leaving the block raises DeploymentError.
     """
-    watches = [NodeSupervisor(node) for node in mongod.nodes]
+    supervisors = [NodeSupervisor(node, max_restarts) for node in mongod.nodes]
     try:
         yield
     finally:
-        for watch in watches:
-            watch.stop()
-        for watch in watches:
-            if watch.failure is not None:
-                raise watch.failure
+        for supervisor in supervisors:
+            supervisor.stop()
+        for supervisor in supervisors:
+            if supervisor.failure is not None:
+                raise supervisor.failure
 
 
 class NodeSupervisor:
-    """A thread that looks after one mongod until it is stopped or gives up."""
+    """A thread that restarts one mongod until `stop` is called or a restart fails."""
 
-    def __init__(self, node: Node) -> None:
-        #: Why it gave up.
+    def __init__(self, node: Node, max_restarts: int) -> None:
+        #: Why the mongod is not started again; None while it runs.
         self.failure: DeploymentError | None = None
         self._node = node
+        self._max_restarts = max_restarts
         self._stopped = threading.Event()
-        self._ends: list[float] = []
+        self._exit_times: list[float] = []
         self._thread = threading.Thread(target=self._run, name="supervise the embedded mongod", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Look after it no longer. The caller ends it."""
+        """End the supervision. The mongod continues to run; the caller ends it."""
         self._stopped.set()
         self._thread.join()
 
@@ -61,8 +62,8 @@ class NodeSupervisor:
         while self.failure is None and not self._stopped.wait(POLL_SECONDS):
             if not self._node.folder.exists():
                 self.failure = DeploymentError(
-                    f"The data folder {self._node.folder} is gone: the embedded MongoDB ends, and its data with it. "
-                    "Restore the folder from a backup, or start again to begin with an empty one."
+                    f"The data folder {self._node.folder} was deleted, and the data of the embedded MongoDB with it. "
+                    "Restore the folder from a backup, or start again with an empty one."
                 )
             elif not self._node.is_alive():
                 self._restart()
@@ -70,18 +71,21 @@ class NodeSupervisor:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _restart(self) -> None:
-        ending, moment = self._node.exit_cause(), time.monotonic()
-        self._ends = [*(end for end in self._ends if moment - end < RESTART_WINDOW_SECONDS), moment]
-        if len(self._ends) == MAX_RESTARTS:
+        cause, now = self._node.exit_cause(), time.monotonic()
+        self._exit_times = [*(at for at in self._exit_times if now - at < RESTART_WINDOW_SECONDS), now]
+        if len(self._exit_times) == self._max_restarts:
             self.failure = DeploymentError(
-                f"The embedded mongod ended {MAX_RESTARTS} times within {moment - self._ends[0]:.0f} s, now {ending}: "
+                f"The embedded mongod ended {self._max_restarts} times within {now - self._exit_times[0]:.0f} s, "
+                f"now {cause}: "
                 f"{log_errors(self._node.log_path)} (its log: {self._node.log_path})"
             )
             return
-        logger.error("The embedded mongod ended %s; starting it again.", ending)
-        if len(self._ends) > 1 and self._stopped.wait(max(0.0, self._ends[-2] + RESTART_DELAY_SECONDS - moment)):
+        logger.error("The embedded mongod ended %s; starting it again.", cause)
+        if len(self._exit_times) > 1 and self._stopped.wait(
+            max(0.0, self._exit_times[-2] + RESTART_DELAY_SECONDS - now)
+        ):
             return
         try:
             self._node.launch(find_binary())
         except (DeploymentError, OSError) as error:
-            self.failure = DeploymentError(f"The embedded mongod ended {ending} and cannot be started again: {error}")
+            self.failure = DeploymentError(f"The embedded mongod ended {cause} and cannot be started again: {error}")

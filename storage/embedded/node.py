@@ -1,5 +1,4 @@
-"""One mongod process of the embedded MongoDB: found, started, taken over, ended; the replica set is in
-replica_set.py."""
+"""One mongod process of the embedded MongoDB: finds its program, starts, adopts and stops it."""
 
 import contextlib
 import errno
@@ -22,16 +21,16 @@ from storage.embedded.preflight import DeploymentError
 
 REPLICA_SET = "switchboard"
 START_SECONDS = 60.0
-#: A mongod that has not ended this long after SIGTERM is killed; it recovers from its journal at the next start.
+#: A mongod that still runs this long after SIGTERM is killed. It recovers from its journal at the next start.
 SHUTDOWN_TIMEOUT_SECONDS = 20.0
 POLL_SECONDS = 0.005
 MAX_LAUNCHES = 20
-#: How long a mongod that was left over has to answer before it is ended.
+#: Time-out of commands. A mongod of an earlier program that does not answer in time is stopped.
 ANSWER_MS = 2_000
 
 EXIT_ADDRESS_IN_USE = 48
 EXIT_DATA_IN_USE = 100
-#: How the system words ENOSPC, which mongod repeats.
+#: The message of the operating system for ENOSPC, which mongod writes to its log.
 DISK_FULL = os.strerror(errno.ENOSPC)
 
 #: Absent on macOS.
@@ -39,12 +38,12 @@ PROC_FOLDER = Path("/proc")
 
 BINARY_NOT_FOUND = (
     "There is no mongod on this machine. Install the embedded one with  pip install 'switchboard[mongod]',  or put a "
-    "mongod on the PATH, or set SWITCHBOARD_MONGODB_URI to a replica set that runs already."
+    "mongod on the PATH, or set SWITCHBOARD_MONGODB_URI to a running replica set."
 )
 
 
 class Node:
-    """One mongod and its data folder. `pid` and `port` are those of the process while there is one, else 0."""
+    """One mongod and its data folder. `pid` and `port` are 0 while no process runs."""
 
     def __init__(self, folder: Path, cache_gb: float, oplog_mb: int) -> None:
         self.folder = folder
@@ -72,11 +71,11 @@ class Node:
             *("--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet", "--replSet", REPLICA_SET),
             *("--wiredTigerCacheSizeGB", str(self._cache_gb), "--oplogSize", str(self._oplog_mb)),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
-            # Nobody else reads from this replica set: there is no reason to linger so that readers can move on.
+            # Without this, a mongod waits 15 s after SIGTERM for clients to choose another node.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
         ]
         with self.log_path.open("wb") as log:
-            # A session of its own: Ctrl-C in the terminal reaches the server alone, which then ends its mongod.
+            # In a session of its own, mongod does not get the SIGINT of Ctrl-C. The server stops it.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
@@ -89,18 +88,18 @@ class Node:
                 return True
             return False
 
-        wait_for(listening, "it does not listen", (self,))
+        wait_for(listening, "it does not accept connections", (self,))
 
     def is_primary(self) -> bool:
         return bool(self._hello().get("isWritablePrimary"))
 
     def is_in_sync(self) -> bool:
-        """Whether the node has copied what it lacked and takes part: killing another one now stops nothing."""
+        """Return whether the node is primary or secondary."""
         hello = self._hello()
         return bool(hello.get("isWritablePrimary") or hello.get("secondary"))
 
     def require_running(self) -> None:
-        """Raise if the process ended by itself."""
+        """Raise DeploymentError if the process exited."""
         if not self.is_alive():
             raise DeploymentError(
                 f"The embedded mongod ended {self.exit_cause()}: {log_errors(self.log_path)} (its log: {self.log_path})"
@@ -112,7 +111,7 @@ class Node:
         return bool(self.pid) and runs_on(self.folder, self.pid) is not None
 
     def exit_cause(self) -> str:
-        """How the process ended, as far as that can be known: one that was taken over tells nobody."""
+        """Describe how the process exited. The exit code of an adopted process is not available."""
         code = 0 if self._process is None else self._process.poll() or 0
         return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}" if code else "by itself"
 
@@ -136,7 +135,7 @@ class Node:
                 os.kill(self.pid, number)
 
     def wait_until_exited(self) -> None:
-        """Wait for the process to end after SIGTERM; kill it when it takes longer than SHUTDOWN_TIMEOUT_SECONDS."""
+        """Wait for the process to exit after SIGTERM. Kill it after SHUTDOWN_TIMEOUT_SECONDS."""
         until = time.monotonic() + SHUTDOWN_TIMEOUT_SECONDS
         while self.is_alive():
             if time.monotonic() > until:
@@ -153,7 +152,7 @@ class Node:
         return {}
 
     def _adopt(self) -> bool:
-        """Whether a mongod that was left over on this folder now is this node; one that does not answer is ended."""
+        """Adopt a mongod of an earlier program on this folder, and return whether there is one. Stop one that hangs."""
         pid = owner_of(self.folder)
         port = runs_on(self.folder, pid) if pid else None
         if port is None:
@@ -169,7 +168,7 @@ class Node:
         return False
 
     def _relaunch_after_conflict(self) -> None:
-        """Begin again when the port was taken meanwhile, or a mongod left over was too young to be seen at first."""
+        """Launch again if another program took the port, or another mongod the folder, since the first launch."""
         code = None if self._process is None else self._process.poll()
         if code in (EXIT_ADDRESS_IN_USE, EXIT_DATA_IN_USE) and self._relaunches < MAX_LAUNCHES:
             self._relaunches += 1
@@ -179,11 +178,11 @@ class Node:
 
 
 def find_binary() -> Path:
-    """The mongod on the PATH, or else the one that the `mongod` extra installs."""
-    found = shutil.which("mongod")
-    if found is not None:
-        return Path(found)
-    # The package is looked up without being imported: another distribution of the same name imports half the world.
+    """Return the mongod on the PATH, or else the one that the `mongod` extra installs."""
+    on_path = shutil.which("mongod")
+    if on_path is not None:
+        return Path(on_path)
+    # The package is located without importing it: another distribution of the same name imports many others.
     spec = importlib.util.find_spec("fiftyone")
     for location in (spec.submodule_search_locations or ()) if spec is not None else ():
         binary = Path(location) / "db" / "bin" / "mongod"
@@ -195,7 +194,7 @@ def find_binary() -> Path:
 
 
 def owner_of(folder: Path) -> int:
-    """The process that mongod itself noted in its folder: 0 when it ended cleanly, and perhaps long gone."""
+    """Return the process id in mongod.lock, or 0 if mongod shut down cleanly. The process may no longer run."""
     try:
         text = (folder / "mongod.lock").read_text()
     except OSError:
@@ -204,7 +203,10 @@ def owner_of(folder: Path) -> int:
 
 
 def runs_on(folder: Path, pid: int) -> int | None:
-    """The port of process `pid` if it is a mongod of ours on this folder, else None (a number is soon another's)."""
+    """Return the port of process `pid` if it is an embedded mongod on this folder, else None.
+
+    The operating system reuses process ids, so the arguments of the process are checked.
+    """
     arguments = command_line(pid)
     if f"--dbpath {folder} " not in arguments or f"--replSet {REPLICA_SET} " not in arguments:
         return None
@@ -213,7 +215,7 @@ def runs_on(folder: Path, pid: int) -> int | None:
 
 
 def command_line(pid: int) -> str:
-    """The arguments of a process, separated by spaces; empty when it is gone or waits to be reaped."""
+    """Return the arguments of a process, separated by spaces; empty if it exited."""
     if (PROC_FOLDER / "self").exists():
         try:
             return (PROC_FOLDER / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -242,19 +244,19 @@ def wait_for(condition: Callable[[], bool], timeout_message: str, nodes: tuple[N
 
 
 def log_errors(log_path: Path) -> str:
-    """What a mongod that failed said last that was more than information; its log is one JSON object a line."""
+    """Return the last error in the log of a mongod. The log has one JSON object per line."""
     try:
         text = log_path.read_text(errors="replace")
     except OSError:
-        return "its log is gone"
+        return "its log was deleted"
     if DISK_FULL in text:
-        return f"the disk of {log_path.parent} is full: free space there, and start again"
+        return f"the disk of {log_path.parent} is full. Free space there, and start again"
     lines = text.splitlines()
     for line in reversed(lines):
         if re.search(r'"s":"[EF]"', line):
             message = re.search(r'"msg":"([^"]*)"', line)
             reason = re.search(r'"error":"([^"]*)"', line)
-            return ": ".join(found.group(1) for found in (message, reason) if found)
+            return ": ".join(match.group(1) for match in (message, reason) if match)
         if not line.startswith("{"):
             return line
-    return "it said nothing"
+    return "its log has no error"

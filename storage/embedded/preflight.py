@@ -1,4 +1,4 @@
-"""Whether a MongoDB that somebody else runs will do; the one that Switchboard runs itself is in replica_set.py."""
+"""Checks of an external MongoDB before Switchboard uses it. The embedded one is in replica_set.py."""
 
 import re
 import warnings
@@ -20,11 +20,11 @@ AUTHENTICATION_FAILED = 18
 
 
 class DeploymentError(Exception):
-    """The database cannot be used as things stand; the message is one line that says what to do about it."""
+    """The database cannot be used. The message is one line that says what to do."""
 
 
 def settled_uri(uri: str) -> str:
-    """The URI as it is used: without the options that Switchboard decides itself. Raises DeploymentError."""
+    """Return the URI with the options that Switchboard sets itself. Raises DeploymentError."""
     try:
         return settle(uri, connections=sum(THREADS.values()))
     except UnusableURI as error:
@@ -32,13 +32,13 @@ def settled_uri(uri: str) -> str:
 
 
 def verify_deployment(uri: str, database: str, *, answer_ms: int = ANSWER_MS) -> None:
-    """Raise DeploymentError unless `uri` leads to a replica set or sharded cluster where `database` can be used."""
+    """Raise DeploymentError unless `uri` names a replica set or sharded cluster whose `database` can be used."""
     place = redact(uri)
     with connect(uri, answer_ms) as client:
         try:
             hello = client.admin.command("hello")
             require_supported(hello, place)
-            # Changes nothing, and asks for the rights that everything else needs.
+            # Matches no document, and requires the role that all other commands require.
             client[database]["apps"].update_one({"_id": "none has this id"}, {"$set": {"name": ""}})
         except ServerSelectionTimeoutError as error:
             raise DeploymentError(
@@ -49,7 +49,7 @@ def verify_deployment(uri: str, database: str, *, answer_ms: int = ANSWER_MS) ->
             if error.code not in (UNAUTHORIZED, AUTHENTICATION_FAILED):
                 raise to_deployment_error(place, error) from None
             raise DeploymentError(
-                f"MongoDB at {place} refuses this user: {one_line(error)}. Give SWITCHBOARD_MONGODB_URI a user and "
+                f"MongoDB at {place} refuses this user: {one_line(error)}. Set SWITCHBOARD_MONGODB_URI to a user and "
                 f"password with the role readWrite on the database {database}."
             ) from None
         except PyMongoError as error:
@@ -57,7 +57,7 @@ def verify_deployment(uri: str, database: str, *, answer_ms: int = ANSWER_MS) ->
 
 
 def connect(uri: str, answer_ms: int) -> MongoClient[dict[str, Any]]:
-    """A connection to the primary. Raises DeploymentError for what the driver refuses of the URI, or would ignore."""
+    """Connect to the primary. Raises DeploymentError for an option that the driver refuses or ignores."""
     with warnings.catch_warnings(record=True) as ignored:
         warnings.simplefilter("always", UserWarning)
         try:
@@ -68,7 +68,7 @@ def connect(uri: str, answer_ms: int) -> MongoClient[dict[str, Any]]:
                 connectTimeoutMS=answer_ms,
                 socketTimeoutMS=answer_ms,
             )
-        except OSError as error:  # a certificate that cannot be read, for one
+        except OSError as error:  # such as a certificate that cannot be read
             raise DeploymentError(
                 f"SWITCHBOARD_MONGODB_URI names a file that cannot be used: {error.filename or one_line(error)}: "
                 f"{error.strerror or type(error).__name__}."
@@ -87,14 +87,14 @@ def connect(uri: str, answer_ms: int) -> MongoClient[dict[str, Any]]:
 
 
 def holds(uri: str, database: str, collection: str, id: str, *, answer_ms: int = ANSWER_MS) -> bool:
-    """Whether the collection holds a document of that id. Creates nothing."""
+    """Return whether the collection has a document with that id. Creates no collection."""
     with connect(uri, answer_ms) as client:
         return client[database][collection].find_one({"_id": id}, {"_id": 1}) is not None
 
 
 @contextmanager
 def translating_driver_errors(uri: str) -> Iterator[None]:
-    """Raises DeploymentError for whatever of the driver's comes out of the block, which uses the database at `uri`."""
+    """Raise DeploymentError in place of the driver's exceptions in the block, which uses the database at `uri`."""
     try:
         yield
     except PyMongoError as error:
@@ -102,12 +102,12 @@ def translating_driver_errors(uri: str) -> Iterator[None]:
 
 
 def to_deployment_error(place: str, error: Exception) -> DeploymentError:
-    """What to tell of whatever else the driver raised."""
+    """Wrap an exception of the driver that has no message of its own here."""
     return DeploymentError(f"MongoDB at {place} cannot be used: {one_line(error)}.")
 
 
 def require_supported(hello: dict[str, Any], place: str) -> None:
-    """Raise DeploymentError when what answered `hello` is no replica set or sharded cluster, or is too old."""
+    """Raise DeploymentError if the reply to `hello` is of a standalone server, or of a version that is too old."""
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise DeploymentError(
             f"MongoDB at {place} is a standalone server, and Switchboard needs a replica set, for transactions and "
@@ -119,6 +119,6 @@ def require_supported(hello: dict[str, Any], place: str) -> None:
 
 
 def one_line(error: Exception | Warning | str) -> str:
-    """What the driver says, without the dump of its view of the topology that follows."""
+    """Return the driver's message on one line, without its description of the topology."""
     text = re.split(r", Timeout: |, full error: | \(configured timeouts: ", str(error))[0]
     return " ".join(text.split()).rstrip(".")

@@ -1,6 +1,6 @@
-"""The embedded MongoDB: private mongod processes, one replica set, that live and end with the program using them.
+"""The embedded MongoDB: a replica set of mongod processes that starts and stops with the program that uses it.
 
-One process of it is in node.py; what is asked of a MongoDB that somebody else runs is in preflight.py.
+One process is in node.py. The checks of an external MongoDB are in preflight.py.
 """
 
 import errno
@@ -20,10 +20,10 @@ NOT_YET_INITIALIZED = 94
 
 
 class EmbeddedReplicaSet:
-    """A replica set of its own under `folder`, on free ports of 127.0.0.1, for as long as the `with` block lasts.
+    """A replica set with its data under `folder`, on free ports of 127.0.0.1, which runs during the `with` block.
 
-    One program at a time: a second one on the same folder gets a DeploymentError. A mongod left over by a program that
-    was killed is taken over, or ended when it does not answer. Several nodes are for tests of fail-over.
+    One program can use a folder at a time; a second one gets a DeploymentError. If an earlier program was killed and
+    its mongod still runs, it is adopted, or stopped if it does not answer. Several nodes are for tests of failovers.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class EmbeddedReplicaSet:
         self.stop()
 
     def launch(self) -> None:
-        """Start the processes, or take over those left behind; wait_until_ready() must follow, stop() must end it."""
+        """Start the processes, or adopt running ones. Call wait_until_ready() next, and stop() at the end."""
         binary = find_binary()
         self._lock = lock_folder(self.folder)
         for node in self.nodes:
             node.launch(binary)
 
     def wait_until_ready(self) -> None:
-        """Return when the replica set is configured as asked and has a primary that takes writes."""
+        """Configure the replica set, and wait until it has a primary and all nodes are in sync."""
         for node in self.nodes:
             node.wait_until_listening()
         members = [{"_id": index, "host": node.host} for index, node in enumerate(self.nodes)]
@@ -77,10 +77,10 @@ class EmbeddedReplicaSet:
         except PyMongoError as error:
             raise DeploymentError(f"The embedded replica set cannot be configured: {error}") from None
         wait_for(lambda: any(node.is_primary() for node in self.nodes), "no primary was elected", self.nodes)
-        wait_for(lambda: all(node.is_in_sync() for node in self.nodes), "not all nodes take part", self.nodes)
+        wait_for(lambda: all(node.is_in_sync() for node in self.nodes), "not all nodes are in sync", self.nodes)
 
     def stop(self) -> None:
-        """End every mongod, cleanly as far as it lets itself be, and release the folder. May be called again."""
+        """Stop every mongod, by SIGKILL if SIGTERM does not work, and unlock the folder. Can be called twice."""
         for node in self.nodes:
             node.signal(signal.SIGTERM)
         for node in self.nodes:
@@ -91,7 +91,7 @@ class EmbeddedReplicaSet:
 
 
 def lock_folder(folder: Path) -> TextIO:
-    """Hold the folder for this process until the returned file is closed; the kernel lets go when the process dies."""
+    """Lock the folder until the returned file is closed. The kernel unlocks it when the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("a+")
@@ -101,12 +101,12 @@ def lock_folder(folder: Path) -> TextIO:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.seek(0)
-        holder = lock.read().strip()
+        owner_pid = lock.read().strip()
         lock.close()
         if error.errno not in (errno.EAGAIN, errno.EACCES):
             raise DeploymentError(f"The data folder {folder} cannot be locked: {error.strerror}.") from None
         raise DeploymentError(
-            f"The data folder {folder} is in use by another Switchboard (process {holder or 'unknown'}): "
+            f"The data folder {folder} is in use by another Switchboard (process {owner_pid or 'unknown'}): "
             "stop that one, or set SWITCHBOARD_DATA_DIR to another folder."
         ) from None
     lock.truncate(0)
@@ -115,35 +115,35 @@ def lock_folder(folder: Path) -> TextIO:
     return lock
 
 
-def configure(nodes: tuple[Node, ...], members: dict[str, Any]) -> None:
-    """Found the replica set, or tell it the ports of today."""
+def configure(nodes: tuple[Node, ...], wanted: dict[str, Any]) -> None:
+    """Initiate the replica set, or reconfigure it if a port or setting changed."""
     stored = [node_config(node) for node in nodes]
     if not any(stored):
         with nodes[0].client() as client:
-            client.admin.command("replSetInitiate", members)
+            client.admin.command("replSetInitiate", wanted)
         return
-    same = [
+    is_current = [
         config is not None
-        and [member["host"] for member in config["members"]] == [member["host"] for member in members["members"]]
-        and all(config["settings"][key] == value for key, value in members["settings"].items())
+        and [member["host"] for member in config["members"]] == [member["host"] for member in wanted["members"]]
+        and all(config["settings"][key] == value for key, value in wanted["settings"].items())
         for config in stored
     ]
-    if all(same):
+    if all(is_current):
         return
-    # No node finds itself under its old address, so none can become primary and only a forced change is possible. The
-    # other nodes learn of it from the one that is told.
+    # No node has its old address, so none can become primary, and only a forced reconfiguration is possible. The other
+    # nodes get it from the node that runs the command.
     node, config = max(
         ((node, config) for node, config in zip(nodes, stored, strict=True) if config is not None),
         key=lambda pair: pair[1]["version"],
     )
-    settings = {**config["settings"], **members["settings"]}
-    changed = {**config, "version": config["version"] + 1, "members": members["members"], "settings": settings}
+    settings = {**config["settings"], **wanted["settings"]}
+    changed = {**config, "version": config["version"] + 1, "members": wanted["members"], "settings": settings}
     with node.client() as client:
         client.admin.command("replSetReconfig", changed, force=True)
 
 
 def node_config(node: Node) -> dict[str, Any] | None:
-    """The configuration this node has, or None when it was never part of a replica set."""
+    """Return the replica set configuration of this node, or None if it has none."""
     with node.client() as client:
         try:
             config: dict[str, Any] = client.admin.command("replSetGetConfig")["config"]
@@ -155,12 +155,12 @@ def node_config(node: Node) -> dict[str, Any] | None:
 
 
 def has_data(folder: Path) -> bool:
-    """Whether a mongod has ever run on this folder."""
+    """Return whether a mongod has run on this folder before."""
     return (folder.resolve() / "node-0" / "WiredTiger").exists()
 
 
 def running_uri(folder: Path) -> str | None:
-    """The URI of the one-node replica set that another program runs on this folder now, if there is one."""
+    """Return the URI of the one-node replica set that another program runs on this folder; None if none runs."""
     node = folder.resolve() / "node-0"
     pid = owner_of(node)
     port = runs_on(node, pid) if pid else None

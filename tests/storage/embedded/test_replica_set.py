@@ -16,7 +16,7 @@ from storage.embedded.replica_set import EmbeddedReplicaSet, running_uri
 from storage.uris import redact
 from tests.processes import mongods_on
 
-# A program that starts the embedded MongoDB, writes something, and is then killed before it can end anything.
+# A program that starts the embedded MongoDB, inserts a document, and is killed before it can stop the mongod.
 ABANDON = """
 import os, signal, sys
 from pathlib import Path
@@ -31,7 +31,7 @@ with EmbeddedReplicaSet(Path(sys.argv[1])) as mongod:
 
 
 def abandon(folder: Path) -> int:
-    """The process id of a mongod whose program was killed."""
+    """Run that program, and return the process id of its mongod, which still runs."""
     killed = subprocess.run([sys.executable, "-c", ABANDON, str(folder)], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     return int(killed.stdout)
@@ -41,23 +41,23 @@ def connect(uri: str) -> MongoClient[dict[str, Any]]:
     return MongoClient(uri, w="majority")
 
 
-def test_transactions_work_and_data_survive_a_restart_on_other_ports(tmp_path: Path) -> None:
+def test_data_of_a_transaction_survive_a_restart_on_another_port(tmp_path: Path) -> None:
     with EmbeddedReplicaSet(tmp_path) as mongod, connect(mongod.uri) as client, client.start_session() as session:
         with session.start_transaction():
             client.notes.notes.insert_one({"_id": 1}, session=session)
         first_port = mongod.nodes[0].port
 
     with EmbeddedReplicaSet(tmp_path) as mongod, connect(mongod.uri) as client:
-        kept = list(client.notes.notes.find())
+        notes = list(client.notes.notes.find())
         client.notes.notes.insert_one({"_id": 2})
         second_port = mongod.nodes[0].port
 
-    assert kept == [{"_id": 1}]
+    assert notes == [{"_id": 1}]
     assert second_port != first_port
     assert mongods_on(tmp_path) == []
 
 
-def test_second_program_on_the_folder_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+def test_second_program_on_the_folder_is_refused(tmp_path: Path) -> None:
     with EmbeddedReplicaSet(tmp_path) as mongod:
         with pytest.raises(DeploymentError) as caught, EmbeddedReplicaSet(tmp_path):
             pass
@@ -71,29 +71,29 @@ def test_second_program_on_the_folder_is_refused_and_the_first_goes_on(tmp_path:
     assert running_uri(tmp_path) is None
 
 
-def test_mongod_left_over_is_taken_over_and_ended_with_its_new_program(tmp_path: Path) -> None:
-    left_over = abandon(tmp_path)
+def test_running_mongod_is_adopted_and_stopped_at_the_end(tmp_path: Path) -> None:
+    running_pid = abandon(tmp_path)
 
     with EmbeddedReplicaSet(tmp_path) as mongod, connect(mongod.uri) as client:
         assert list(client.notes.notes.find()) == [{"_id": "written by the killed one"}]
-        assert mongods_on(tmp_path) == [left_over]
+        assert mongods_on(tmp_path) == [running_pid]
 
     assert mongods_on(tmp_path) == []
 
 
-def test_mongod_left_over_that_does_not_answer_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_mongod_that_does_not_answer_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_node, "ANSWER_MS", 200)
     monkeypatch.setattr(embedded_node, "SHUTDOWN_TIMEOUT_SECONDS", 0.1)
-    left_over = abandon(tmp_path)
-    os.kill(left_over, signal.SIGSTOP)
+    running_pid = abandon(tmp_path)
+    os.kill(running_pid, signal.SIGSTOP)
 
     with EmbeddedReplicaSet(tmp_path) as mongod, connect(mongod.uri) as client:
         assert list(client.notes.notes.find()) == [{"_id": "written by the killed one"}]
         assert mongods_on(tmp_path) == [mongod.nodes[0].pid]
-        assert mongod.nodes[0].pid != left_over
+        assert mongod.nodes[0].pid != running_pid
 
 
-def test_number_of_a_process_that_is_no_mongod_is_no_left_over(tmp_path: Path) -> None:
+def test_lock_file_with_the_id_of_another_program_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "node-0").mkdir()
     (tmp_path / "node-0" / "mongod.lock").write_text(f"{os.getpid()}\n")
 
@@ -117,7 +117,7 @@ def test_three_nodes_elect_another_primary_when_one_is_killed(tmp_path: Path) ->
     assert mongods_on(tmp_path) == []
 
 
-def test_without_a_binary_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_binary_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
 
@@ -125,15 +125,17 @@ def test_without_a_binary_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPa
         embedded_node.find_binary()
 
 
-def test_mongod_on_the_path_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    own = tmp_path / "mongod"
-    own.touch(mode=stat.S_IRWXU)
+def test_mongod_on_the_path_has_precedence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    binary = tmp_path / "mongod"
+    binary.touch(mode=stat.S_IRWXU)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert embedded_node.find_binary() == own
+    assert embedded_node.find_binary() == binary
 
 
-def test_mongod_that_cannot_start_is_told_with_its_own_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_mongod_that_cannot_start_is_refused_with_its_last_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     broken = tmp_path / "mongod"
     broken.write_text("#!/bin/sh\necho 'mongod: error while loading shared libraries: libcurl.so.4' >&2\nexit 127\n")
     broken.chmod(0o755)
@@ -148,7 +150,7 @@ def test_mongod_that_cannot_start_is_told_with_its_own_words(monkeypatch: pytest
     )
 
 
-def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(DeploymentError) as caught, EmbeddedReplicaSet(tmp_path / "file" / "data"):
@@ -157,14 +159,14 @@ def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert str(caught.value) == f"The data folder {tmp_path}/file/data cannot be written: Not a directory."
 
 
-# ---------------------------------------------------------------- a MongoDB that somebody else runs
+# ---------------------------------------------------------------- external MongoDB
 
 
-def test_replica_set_will_do(mongodb_uri: str, database_name: str) -> None:
+def test_replica_set_is_accepted(mongodb_uri: str, database_name: str) -> None:
     verify_deployment(mongodb_uri, database_name)
 
 
-def test_nothing_there_is_told_in_one_line() -> None:
+def test_address_without_a_server_is_refused_in_one_line() -> None:
     uri = f"mongodb://me:secret@127.0.0.1:{embedded_node.free_port()}/?serverSelectionTimeoutMS=100"
 
     with pytest.raises(DeploymentError) as caught:
@@ -177,13 +179,13 @@ def test_nothing_there_is_told_in_one_line() -> None:
     assert "\n" not in message
 
 
-def test_uri_that_is_none_is_told() -> None:
+def test_invalid_uri_is_refused() -> None:
     with pytest.raises(DeploymentError, match=r"^SWITCHBOARD_MONGODB_URI is not a MongoDB URI: "):
         verify_deployment("mongodb://:::/", "switchboard")
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ("tls=true&tlsCAFile=/nope", "names a file that cannot be used: /nope: No such file or directory."),
         ("tls=true&tlsCertificateKeyFile=/nope", "names a file that cannot be used: /nope: No such file or directory."),
@@ -195,14 +197,14 @@ def test_uri_that_is_none_is_told() -> None:
         ),
     ],
 )
-def test_options_of_a_uri_that_cannot_be_heeded_are_told(options: str, told: str) -> None:
+def test_uri_with_an_option_that_has_no_effect_is_refused(options: str, message: str) -> None:
     with pytest.raises(DeploymentError) as caught:
         verify_deployment(f"mongodb://127.0.0.1:{embedded_node.free_port()}/?{options}", "switchboard")
 
-    assert str(caught.value).startswith(f"SWITCHBOARD_MONGODB_URI {told}")
+    assert str(caught.value).startswith(f"SWITCHBOARD_MONGODB_URI {message}")
 
 
-def test_whatever_else_the_driver_says_is_told_in_one_line(mongodb_uri: str) -> None:
+def test_other_exceptions_of_the_driver_are_translated_in_one_line(mongodb_uri: str) -> None:
     with (
         pytest.raises(DeploymentError) as caught,
         translating_driver_errors(mongodb_uri),
@@ -223,9 +225,9 @@ def test_whatever_else_the_driver_says_is_told_in_one_line(mongodb_uri: str) -> 
         ("mongodb+srv://me:se%40cret@cluster.example?w=1", "cluster.example"),
     ],
 )
-def test_what_is_shown_of_a_uri_is_its_hosts(uri: str, shown: str) -> None:
+def test_redacted_uri_has_the_hosts_only(uri: str, shown: str) -> None:
     assert redact(uri) == shown
 
 
-def test_what_the_driver_says_of_its_topology_is_left_out() -> None:
+def test_topology_is_left_out_of_the_message() -> None:
     assert one_line(Exception("a:1: refused (configured timeouts: x), Timeout: 5s, Topology")) == "a:1: refused"
