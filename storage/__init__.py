@@ -1,1 +1,1 @@
-"""What is true: records, the facts told about them, and the only code that talks to MongoDB."""
+"""Records, facts, and all access to MongoDB. The other layers import it; it imports none of them."""

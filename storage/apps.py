@@ -1,4 +1,4 @@
-"""Apps as documents; their tokens are in tokens.py."""
+"""Apps; their tokens are in tokens.py."""
 
 from datetime import datetime
 
@@ -24,12 +24,12 @@ async def find(reader: Reader, app_id: str) -> App | None:
 
 
 async def list_all(reader: Reader) -> list[App]:
-    """All apps in the order they were created, revoked ones included."""
+    """Return all apps in the order of their creation, including revoked ones."""
     return await entities.list_all(reader, KIND, {}, sort=(("createdAt", ASCENDING), ("_id", ASCENDING)))
 
 
 async def insert(tx: Transaction, app: App) -> App:
-    """Create it. Raises Duplicate when an app of that id exists."""
+    """Insert a new app. Raises Duplicate if the id is taken."""
     taken = Duplicate(f"There is an app {quoted(app.id)} already.", key="id")
     app = await entities.insert(tx, KIND, app, refusal=lambda _: taken)
     tx.record_fact(AppCreated, app, app=app)
@@ -42,6 +42,6 @@ async def update(tx: Transaction, before: App, after: App, kind: type[AppFact]) 
     return after
 
 
-async def record_use(reader: Reader, app_id: str, moment: datetime) -> None:
-    """Remember when the app was last heard of. No fact is told of it."""
-    await reader.collection(KIND.collection).update_one({"_id": app_id}, {"$max": {"lastUsedAt": moment}})
+async def record_use(reader: Reader, app_id: str, used_at: datetime) -> None:
+    """Store when the app was last used. This records no fact."""
+    await reader.collection(KIND.collection).update_one({"_id": app_id}, {"$max": {"lastUsedAt": used_at}})

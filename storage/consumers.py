@@ -1,4 +1,4 @@
-"""Consumers: positions in the log that are kept here, each held by one connection at a time."""
+"""Consumers: stored positions in the log. One connection at a time has the lease of a consumer."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,11 +13,11 @@ from storage.mongo.reader import Reader
 from storage.records import Consumer
 from storage.transactions.transaction import Transaction
 
-#: A connection that has not said for this long that it lives has lost its consumer to whoever asks next, and nothing
-#: else frees it sooner: a process that only stood still goes on believing in its leases until they are over.
+#: Duration of a lease. A lease of a crashed or paused process is not revoked earlier, because a paused process acts on
+#: its leases until they expire.
 LEASE_SECONDS = 5.0
 
-# Leases go by the clock of the database, so that those of the processes need not agree.
+# Leases are compared with the clock of the database, not with the clocks of processes.
 _LEASED: Document = {"$gt": ["$leasedUntil", "$$NOW"]}
 
 
@@ -39,7 +39,7 @@ def _lease() -> Document:
 
 
 async def list_by_owner(reader: Reader, owner_id: str) -> list[Consumer]:
-    """The consumers of an app or user, by name."""
+    """Return the consumers of an app or user, sorted by name."""
     cursor = reader.collection("consumers").find({"ownerId": owner_id}, sort=[("name", ASCENDING)])
     return [_decode(document) for document in await cursor.to_list(None)]
 
@@ -50,7 +50,7 @@ async def find(reader: Reader, owner_id: str, name: str) -> Consumer | None:
 
 
 async def create(reader: Reader, owner_id: str, name: str, *, start: int, begun_after: int | None = None) -> bool:
-    """Make it, to begin after `start`; False when there is one of that name."""
+    """Create a consumer that begins after `start`. Return False if the name is taken."""
     try:
         result = await reader.collection("consumers").update_one(
             {"_id": _id(owner_id, name)},
@@ -71,13 +71,13 @@ async def acquire_lease(
     types: Sequence[str] | None = None,
     where: Expression | None = None,
 ) -> Consumer | None:
-    """Hold the consumer for a connection, for LEASE_SECONDS; None while another holds it, or when it is gone.
+    """Acquire the lease of a consumer for a connection. Return None if another connection has it, or it was deleted.
 
-    `types` and `where` are what the connection reads of the log, kept to tell the lag by.
+    `types` and `where` are the filter of the subscription. They are stored to compute the lag.
     """
-    asked = {"types": None if types is None else list(types), "where": to_builtins(where)}
-    # What clients gave is a literal: nothing in it is an expression of MongoDB.
-    literal = {key: {"$literal": value} for key, value in asked.items()}
+    subscription = {"types": None if types is None else list(types), "where": to_builtins(where)}
+    # $literal keeps MongoDB from evaluating values of clients as expressions.
+    literal = {key: {"$literal": value} for key, value in subscription.items()}
     result = await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name), "$expr": {"$not": _LEASED}},
         [{"$set": {"connectionId": connection_id, **literal, **_lease()}}],
@@ -85,43 +85,43 @@ async def acquire_lease(
     return await find(reader, owner_id, name) if result.matched_count else None
 
 
-def _moved_on(sent: int, passed: int) -> Document:
-    """Where the position is after a connection that has sent facts up to `sent` has passed those up to `passed`."""
+def _position_after(sent: int, passed: int) -> Document:
+    """Return the expression for the new position: `passed` if all facts up to `sent` are acknowledged."""
     return {"$cond": [{"$gte": ["$acked", sent]}, {"$max": ["$acked", passed]}, "$acked"]}
 
 
 async def renew_lease(
     reader: Reader, owner_id: str, name: str, *, connection_id: str, sent: int = 0, passed: int = 0
 ) -> bool:
-    """Go on holding it for LEASE_SECONDS more; False when it is another's by now, or gone.
+    """Extend the lease to LEASE_SECONDS from now. Return False if the connection has lost it.
 
-    If everything that the connection has sent is acknowledged, the position moves on over what it passed, which was not
-    for this consumer. Raises Unavailable when the database does not answer.
+    `sent` is the last fact that was sent, and `passed` the last one that was evaluated. If all sent facts are
+    acknowledged, the position moves to `passed`. Raises Unavailable if the database does not answer.
     """
     try:
         result = await reader.collection("consumers").update_one(
             {"_id": _id(owner_id, name), "connectionId": connection_id},
-            [{"$set": {"acked": _moved_on(sent, passed), **_lease()}}],
+            [{"$set": {"acked": _position_after(sent, passed), **_lease()}}],
         )
     except PyMongoError as error:
-        raise Unavailable("The database does not answer.", retryable=True) from error
+        raise Unavailable("The database does not answer; try again.", retryable=True) from error
     return bool(result.matched_count)
 
 
 async def release_lease(
     reader: Reader, owner_id: str, name: str, *, connection_id: str, sent: int = 0, passed: int = 0
 ) -> None:
-    """Give it back, if the connection still holds it, and move its position on as `renew` does."""
+    """Release the lease if the connection still has it, and move the position as `renew_lease` does."""
     ended = {"connectionId": None, "leasedUntil": None, "lastSeenAt": "$$NOW"}
     await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name), "connectionId": connection_id},
-        [{"$set": {"acked": _moved_on(sent, passed), **ended}}],
+        [{"$set": {"acked": _position_after(sent, passed), **ended}}],
     )
 
 
 async def acknowledge(reader: Reader, owner_id: str, name: str, sequence: int) -> Consumer:
-    """Move the position on, never back. Raises NotFound."""
-    # Not by findAndModify: what that answers in the midst of a failover, the driver cannot read with a codec like ours.
+    """Move the position to `sequence` if it is before it. Raises NotFound."""
+    # findAndModify is not used: its replies during a failover cannot be decoded with raw BSON documents.
     await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name)},
         [{"$set": {"acked": {"$max": ["$acked", sequence]}, "lastSeenAt": "$$NOW"}}],
@@ -133,13 +133,13 @@ async def acknowledge(reader: Reader, owner_id: str, name: str, sequence: int) -
 
 
 async def delete(tx: Transaction, owner_id: str, name: str) -> bool:
-    """Forget it and its position, unless a connection holds it; whether it is gone now."""
+    """Delete a consumer unless a connection has its lease, and return whether it was deleted."""
     result = await tx.collection("consumers").delete_one(
         {"_id": _id(owner_id, name), "$expr": {"$not": _LEASED}}, session=await tx.write_session()
     )
     return bool(result.deleted_count)
 
 
-def is_leased(consumer: Consumer, moment: datetime) -> bool:
-    """Whether a connection holds it at that moment."""
-    return consumer.leased_until is not None and consumer.leased_until > moment
+def is_leased(consumer: Consumer, now: datetime) -> bool:
+    """Return whether a connection has the lease of the consumer."""
+    return consumer.leased_until is not None and consumer.leased_until > now

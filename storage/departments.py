@@ -1,4 +1,4 @@
-"""Departments: groups of agents, each with a routing method of its own."""
+"""Departments: groups of agents, each with its own routing method."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Department]:
 
 
 async def list_all(reader: Reader) -> list[Department]:
-    """All departments, in the order they were created."""
+    """Return all departments in the order of their creation."""
     return await entities.list_all(reader, KIND, {}, step_around=True)
 
 

@@ -1,7 +1,7 @@
-"""What all entities have in common: how they become documents, are found, inserted, and replaced by compare-and-set.
+"""Reads and writes entities of all kinds: encodes them as documents, and replaces them by compare-and-set.
 
-A document is the record in camelCase. Custom fields are held twice, by definition id: under `fields` for reading and
-for unique indexes, and under `attrs` for finding (mongo/field_encoding.py).
+A document is the record in camelCase. Custom fields are stored twice, by definition id: in `fields` for reads and
+unique indexes, and in `attrs` for filters (mongo/field_encoding.py).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +29,7 @@ DUPLICATE_KEY = 11_000
 
 
 class Kind(Generic[E]):
-    """How one kind of entity is kept."""
+    """How one kind of entity is stored."""
 
     def __init__(
         self,
@@ -39,18 +39,18 @@ class Kind(Generic[E]):
         noun: str,
         target: FieldTarget | None = None,
         derive: Callable[[E, Document], None] = lambda _, __: None,
-        given: Callable[[E], object] = lambda entity: entity,
+        client_values: Callable[[E], object] = lambda entity: entity,
     ) -> None:
         self.collection = collection
         self.record = record
-        #: What messages call it.
+        #: The word for it in error messages.
         self.noun = noun
-        #: The target of its custom fields, if it has any.
+        #: The target of its custom fields; None if it has none.
         self.target = target
-        #: Adds to a document what the record does not have, computed from it for the sake of indexes.
+        #: Adds computed values to a document, for indexes.
         self.derive = derive
-        #: What callers decide about an entity, and so can make too large. A change of anything else is never refused.
-        self.given = given
+        #: Returns the parts of an entity that clients set. The size is checked only if one of them changes.
+        self.client_values = client_values
 
 
 def encode(reader: Reader, kind: Kind[E], entity: E) -> Document:
@@ -65,22 +65,24 @@ def encode(reader: Reader, kind: Kind[E], entity: E) -> Document:
 
 
 def _to_write(tx: Transaction, kind: Kind[E], entity: E, before: E | None = None) -> Document:
-    """The document to store. Starts the change again when definitions changed under it (Conflict).
+    """Return the document to store. Raises Conflict if the definitions of custom fields changed.
 
-    Raises Invalid when what callers gave makes it too large.
+    Raises Invalid if a value of the client makes it too large.
     """
     if kind.target is not None:
         tx.require_current_definitions()
     document = encode(tx, kind, entity)
-    if before is None or kind.given(entity) != kind.given(before):
+    if before is None or kind.client_values(entity) != kind.client_values(before):
         sizes.require_storable(kind.noun, document, before=None if before is None else lambda: encode(tx, kind, before))
     return document
 
 
 async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document], *, step_around: bool = False) -> list[E]:
-    """The entities. With `step_around`, those that cannot be decoded are noted and left out (mongo/undecodable.py)."""
+    """Decode documents. With `step_around`, those that cannot be decoded are left out (mongo/undecodable.py)."""
     if kind.target is not None:
-        await reader.definition_cache.ensure_loaded(one for document in documents for one in document["fields"])
+        await reader.definition_cache.ensure_loaded(
+            definition_id for document in documents for definition_id in document["fields"]
+        )
         for document in documents:
             document["customFields"] = field_encoding.decode(document["fields"], reader.definition_cache.by_id)
     if step_around:
@@ -91,28 +93,32 @@ async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document], *
 
 
 async def find(reader: Reader, kind: Kind[E], query: Document) -> E | None:
-    """The entity that matches, or None."""
+    """Return the entity that matches, or None."""
     document = await reader.collection(kind.collection).find_one(query, session=await reader.read_session())
     return None if document is None else (await decode(reader, kind, [document]))[0]
 
 
 async def find_by(reader: Reader, kind: Kind[E], path: str, value: Any) -> E | None:
-    """The entity that holds that value at the path, where no two hold the same; None when there is none."""
+    """Return the entity with that value at a path with a unique index, or None. Concurrent calls share one query."""
     if await reader.read_session() is not None or isinstance(value, list):
         return await find(reader, kind, {path: value})
-    outside = Reader(reader.database, reader.definition_cache)
+    reader_without_session = Reader(reader.database, reader.definition_cache)
 
     async def read(values: Sequence[Any]) -> dict[Any, E]:
         query = {path: {"$in": list(values)}}
-        documents = await outside.collection(kind.collection).find(query, batch_size=MAX_BATCH_ROWS).to_list(None)
-        held = [_at(document, path) for document in documents]
-        return dict(zip(held, await decode(outside, kind, documents), strict=True))
+        documents = (
+            await reader_without_session.collection(kind.collection)
+            .find(query, batch_size=MAX_BATCH_ROWS)
+            .to_list(None)
+        )
+        values_found = [_value_at(document, path) for document in documents]
+        return dict(zip(values_found, await decode(reader_without_session, kind, documents), strict=True))
 
     found: E | None = await reader.database.batch_loaders.loader((kind.collection, path), read).load(value)
     return found
 
 
-def _at(document: Document, path: str) -> Any:
+def _value_at(document: Document, path: str) -> Any:
     value: Any = document
     for name in path.split("."):
         value = value[name]
@@ -120,7 +126,7 @@ def _at(document: Document, path: str) -> Any:
 
 
 async def get(reader: Reader, kind: Kind[E], entity_id: str, *, key: str) -> E:
-    """The entity with that id. Raises NotFound, naming the argument `key` that the id came in."""
+    """Return the entity with that id. Raises NotFound, with `key` as the name of the argument."""
     entity = await find_by(reader, kind, "_id", entity_id)
     if entity is None:
         raise NotFound(kind.noun, entity_id, key=key)
@@ -128,7 +134,7 @@ async def get(reader: Reader, kind: Kind[E], entity_id: str, *, key: str) -> E:
 
 
 async def get_many(reader: Reader, kind: Kind[E], ids: Iterable[str]) -> dict[str, E]:
-    """The entities with those ids, by id; those that do not exist are absent."""
+    """Return the entities with those ids, by id. Missing ones are left out."""
     found = await list_all(reader, kind, {"_id": {"$in": list(ids)}})
     return {entity.id: entity for entity in found}
 
@@ -142,9 +148,9 @@ async def list_all(
     limit: int = 0,
     step_around: bool = False,
 ) -> list[E]:
-    """The entities that match, up to `limit` of them if it is not 0; in the order of their creation by default.
+    """Return the entities that match, up to `limit` (0: all), by default in the order of their creation.
 
-    With `step_around`, without those that cannot be decoded.
+    With `step_around`, those that cannot be decoded are left out.
     """
     cursor = reader.collection(kind.collection).find(
         query,
@@ -157,17 +163,17 @@ async def list_all(
     return await decode(reader, kind, await cursor.to_list(limit or None), step_around=step_around)
 
 
-#: What to raise when a unique index refused a document.
+#: Returns the error to raise for a violation of a unique index.
 Refusal = Callable[[DuplicateKeyError], Exception]
 
 
 async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1, refusal: Refusal | None = None) -> E:
-    """Store a new entity about which `facts` facts are told in the same change."""
+    """Insert a new entity. `facts` is the number of facts that the transaction records about it."""
     entity = msgspec.structs.replace(entity, version=entity.version + 1, fact_count=facts)
     document, collection = _to_write(tx, kind, entity), tx.collection(kind.collection).delegate
 
     def write(session: ClientSession) -> None:
-        with _refused(refusal):
+        with _translating_duplicates(refusal):
             collection.insert_one(document, session=session)
 
     tx.defer_write(write)
@@ -177,15 +183,15 @@ async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1, r
 async def replace(
     tx: Transaction, kind: Kind[E], before: E, after: E, *, facts: int = 1, refusal: Refusal | None = None
 ) -> E:
-    """Store what became of an entity, if it is still as it was before; else the change starts again (Conflict).
+    """Replace an entity if its version is still that of `before`. Raises Conflict otherwise.
 
-    `after` came from `before`, perhaps by steps that facts told of: its version is the newest there was so far.
+    `after` results from one or more changes of `before`, each with a version of its own. It has the last version.
     """
     after = msgspec.structs.replace(after, version=after.version + 1, fact_count=before.fact_count + facts)
     collection, replacement = tx.collection(kind.collection).delegate, _replacement(tx, kind, before, after)
 
     def write(session: ClientSession) -> None:
-        with _refused(refusal):
+        with _translating_duplicates(refusal):
             if collection.bulk_write([replacement], session=session).matched_count == 0:
                 raise Conflict
 
@@ -194,9 +200,9 @@ async def replace(
 
 
 async def replace_many(tx: Transaction, kind: Kind[E], changes: Sequence[tuple[E, E, int]]) -> list[E]:
-    """Store what became of several entities, each (before, after, facts), as `replace` does of one. One round trip.
+    """Replace several entities, each (before, after, number of facts), in one round trip, as `replace` does.
 
-    None of their unique fields may change.
+    Their unique fields must not change.
     """
     if not changes:
         return []
@@ -210,23 +216,23 @@ async def replace_many(tx: Transaction, kind: Kind[E], changes: Sequence[tuple[E
 
 
 def _replacement(tx: Transaction, kind: Kind[E], before: E, after: E) -> ReplaceOne[Document] | UpdateOne:
-    """How the document of `before`, if it is still that, becomes that of `after`.
+    """Return the write that replaces `before` with `after` if the version matches.
 
-    Values of custom fields whose definitions this process cannot decode are in neither record. They stay.
+    It preserves the values of custom fields whose definitions this process cannot decode; no record has them.
     """
-    known, document = {"_id": before.id, "version": before.version}, _to_write(tx, kind, after, before)
+    query, document = {"_id": before.id, "version": before.version}, _to_write(tx, kind, after, before)
     if kind.target is None or not tx.definition_cache.undecodable:
-        return ReplaceOne(known, document)
+        return ReplaceOne(query, document)
     fields, attrs = field_encoding.kept(tx.definition_cache.undecodable, field_encoding.contexts_of(after))
     merged = {
         "fields": {"$mergeObjects": [{"$literal": document["fields"]}, fields]},
         "attrs": {"$concatArrays": [{"$literal": document["attrs"]}, attrs]},
     }
-    return UpdateOne(known, [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, merged]}}])
+    return UpdateOne(query, [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, merged]}}])
 
 
 def update_many(tx: Transaction, kind: Kind[Any], writes: Sequence[ReplaceOne[Document] | UpdateOne]) -> None:
-    """Write all of these, each of which names the version that it knows; else the change starts again (Conflict)."""
+    """Execute writes whose queries each have a version. Raises Conflict if one of them matches no document."""
     collection = tx.collection(kind.collection).delegate
 
     def write(session: ClientSession) -> None:
@@ -237,19 +243,19 @@ def update_many(tx: Transaction, kind: Kind[Any], writes: Sequence[ReplaceOne[Do
 
 
 async def delete(tx: Transaction, kind: Kind[Any], entity: Entity) -> None:
-    """Remove an entity, if it is still as it was; else the change starts again (Conflict)."""
+    """Delete an entity if its version is unchanged. Raises Conflict otherwise."""
     collection = tx.collection(kind.collection).delegate
-    known = {"_id": entity.id, "version": entity.version}
+    query = {"_id": entity.id, "version": entity.version}
 
     def write(session: ClientSession) -> None:
-        if collection.delete_one(known, session=session).deleted_count == 0:
+        if collection.delete_one(query, session=session).deleted_count == 0:
             raise Conflict
 
     tx.defer_write(write)
 
 
 @contextmanager
-def _refused(refusal: Refusal | None) -> Iterator[None]:
+def _translating_duplicates(refusal: Refusal | None) -> Iterator[None]:
     try:
         yield
     except DuplicateKeyError as error:
@@ -266,22 +272,22 @@ def _refused(refusal: Refusal | None) -> Iterator[None]:
 async def read_page(
     reader: Reader, kind: Kind[E], query: Document, *, order: pagination.SortOrder, first: int, after: str | None
 ) -> pagination.Page[E]:
-    """Up to `first` of the entities that match, after the cursor. Raises InvalidCursor."""
-    bounded = query if after is None else {"$and": [query, order.query_after(after)]}
+    """Return a page of up to `first` matching entities after the cursor. Raises InvalidCursor."""
+    page_query = query if after is None else {"$and": [query, order.query_after(after)]}
 
     async def rows(session: AsyncIOMotorClientSession | None) -> tuple[list[Document], bool]:
-        # The index of custom fields is for finding alone.
+        # `attrs` is for filters only.
         found = reader.collection(kind.collection).find(
-            bounded, {"attrs": 0}, sort=order.sort, limit=first + 1, batch_size=MAX_BATCH_ROWS, session=session
+            page_query, {"attrs": 0}, sort=order.sort, limit=first + 1, batch_size=MAX_BATCH_ROWS, session=session
         )
         return await pagination.read_within(found, pagination.PAGE_BYTES)
 
     scan = is_scan(kind.collection, query)
     documents, more = await (reader.database.scans.run(rows) if scan else rows(None))
-    kept = documents[:first]
-    cursors = [order.cursor(document) for document in kept]
+    shown = documents[:first]
+    cursors = [order.cursor(document) for document in shown]
     return pagination.Page(
-        items=await decode(reader, kind, kept),
+        items=await decode(reader, kind, shown),
         cursors=cursors,
         has_next=more or len(documents) > first,
         has_previous=after is not None,

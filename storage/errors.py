@@ -1,17 +1,17 @@
-"""Every refusal of Switchboard, each with its code of the API.
+"""The errors of Switchboard, each with its code in the API.
 
 SwitchboardError
-├── Unauthenticated            no token, or one that is not valid
-├── Forbidden                  a valid token that may not do this
-├── NotFound                   no such thing
-├── Invalid                    a value that can never be right
-│   ├── InvalidCursor          a cursor that this deployment did not make
+├── Unauthenticated            no token, or an invalid one
+├── Forbidden                  the token is valid but lacks the right
+├── NotFound                   the entity does not exist
+├── Invalid                    an argument is invalid, whatever the state
+│   ├── InvalidCursor          a cursor that this deployment did not create
 │   ├── UnknownField           a custom field that is not defined
 │   ├── InvalidFieldValue      a custom field's value of the wrong type or form
 │   ├── FieldRequired          a required custom field is missing
 │   └── UnknownRole            a role that does not exist
-├── Refused                    right in form, but not as things stand
-│   ├── Duplicate              a unique value that another holds
+├── Refused                    the current state does not allow the change
+│   ├── Duplicate              a unique value that another entity has
 │   ├── UsernameTaken
 │   ├── NotAnAgent
 │   ├── AgentNotRoutable
@@ -25,15 +25,16 @@ SwitchboardError
 │   └── QueryTooComplex
 └── Unavailable                the database did not answer in time
 
-Storage raises facts (NotFound, Duplicate, ...), resolvers raise judgements (Forbidden, Invalid, ...), and schema alone
-translates them. A message names what was wrong and what would be right; `data` is what machines read beside the code.
+Storage raises errors about the data (NotFound, Duplicate, ...), resolvers raise errors about the request (Forbidden,
+Invalid, ...). Only schema translates them to GraphQL. A message says what is wrong and what is right. `data` has values
+for programs.
 """
 
 from collections.abc import Sequence
 
 
 class SwitchboardError(Exception):
-    """The root: a code of the API, a message for people and data for machines."""
+    """Base class: a code of the API, a message for people, and data for programs."""
 
     code = "INTERNAL"
 
@@ -48,7 +49,7 @@ class Unauthenticated(SwitchboardError):
 
 
 class Forbidden(SwitchboardError):
-    """`scope`, when given, is what the token lacks."""
+    """`scope` is the missing scope of the token, if there is one."""
 
     code = "FORBIDDEN"
 
@@ -57,7 +58,7 @@ class Forbidden(SwitchboardError):
 
 
 class NotFound(SwitchboardError):
-    """`key` names the argument that named the thing."""
+    """`key` is the name of the argument with the id."""
 
     code = "NOT_FOUND"
 
@@ -65,11 +66,11 @@ class NotFound(SwitchboardError):
         super().__init__(f"There is no {noun} {quoted(value)}.", key=key)
 
 
-# ---------------------------------------------------------------- never right
+# ---------------------------------------------------------------- invalid arguments
 
 
 class Invalid(SwitchboardError):
-    """`key` names the argument that is wrong."""
+    """`key` is the name of the invalid argument."""
 
     code = "INVALID_INPUT"
 
@@ -106,11 +107,11 @@ class UnknownRole(Invalid):
         super().__init__(f"There is no role {quoted(name)}; create it first.", key=name)
 
 
-# ---------------------------------------------------------------- not as things stand
+# ---------------------------------------------------------------- refused in the current state
 
 
 class Refused(SwitchboardError):
-    """Right in form, but not as things stand; nothing was changed."""
+    """The current state does not allow the change. Nothing was changed."""
 
 
 class Duplicate(Refused):
@@ -147,14 +148,14 @@ class DepartmentDisabled(Refused):
 
 
 class RoomAlreadyAssigned(Refused):
-    """`servedBy` names the winner."""
+    """`servedBy` is the agent that serves the room."""
 
     code = "ROOM_ALREADY_ASSIGNED"
 
     def __init__(self, *, agent_id: str, username: str) -> None:
         super().__init__(
-            f"The room is served by {username} already. transferRoom passes it on. Rooms of a department with routing "
-            "EXTERNAL wait for assignAgent.",
+            f"The room is already served by {username}. Use transferRoom to move it. Rooms of a department with "
+            "routing EXTERNAL wait for assignAgent.",
             servedBy={"id": agent_id, "username": username},
         )
 
@@ -176,7 +177,7 @@ class RoomClosed(Refused):
 
 
 class StaleRevision(Refused):
-    """`revision` is the current one."""
+    """`revision` is the current revision."""
 
     code = "STALE_REVISION"
 
@@ -189,21 +190,21 @@ class IdempotencyMismatch(Refused):
 
 
 class CursorExpired(Refused):
-    """`oldestCursor` is the oldest one that can be resumed after."""
+    """`oldestCursor` is the oldest cursor from which a subscription can resume."""
 
     code = "CURSOR_EXPIRED"
 
     def __init__(self, *, oldest_cursor: str, consumer: str | None = None) -> None:
         if consumer is None:
             message = (
-                "What came after this cursor is no longer kept, so going on from it would skip events; "
-                "start again from oldestCursor and read the state anew."
+                "The events after this cursor were deleted, so a subscription from it would skip events. "
+                "Start again from oldestCursor and read the state again."
             )
         else:
             message = (
-                f"What the consumer {quoted(consumer)} has not acknowledged is no longer kept, so going on would skip "
-                "events; call removeConsumer, subscribe with the consumer and `after: oldestCursor`, and read the "
-                "state anew."
+                f"Events that the consumer {quoted(consumer)} has not acknowledged were deleted, so it would skip "
+                "events. Call removeConsumer, subscribe with the consumer and `after: oldestCursor`, and read the "
+                "state again."
             )
         super().__init__(message, oldestCursor=oldest_cursor)
 
@@ -223,13 +224,13 @@ class QueryTooComplex(Refused):
     code = "QUERY_TOO_COMPLEX"
 
 
-# ---------------------------------------------------------------- not now
+# ---------------------------------------------------------------- database not available
 
 
 class Unavailable(SwitchboardError):
-    """The database did not answer in time. `retryable` is true when the change certainly did not take effect.
+    """The database did not answer in time. `retryable` is true if the change was certainly not committed.
 
-    When it is false the change may have taken effect: sending it again is safe with the same clientMutationId only.
+    If it is false, the change may be committed. A retry is then safe only with the same clientMutationId.
     """
 
     code = "UNAVAILABLE"
@@ -239,18 +240,18 @@ class Unavailable(SwitchboardError):
 
 
 def quoted(value: object, limit: int = 80) -> str:
-    """The value in quotes as it may stand in a message: of bounded length, control characters escaped."""
+    """Return the value in quotes for a message: of bounded length, with control characters escaped."""
     text = str(value)
     return ascii_quote(text if len(text) <= limit else text[: limit - 1] + "…")
 
 
 def ascii_quote(text: str) -> str:
-    """The text in double quotes, with control characters and lone surrogates escaped."""
+    """Return the text in double quotes, with control characters and lone surrogates escaped."""
     plain = "".join(c if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF else f"\\u{ord(c):04x}" for c in text)
     return f'"{plain}"'
 
 
 def listed(values: Sequence[object], limit: int = 5) -> str:
-    """The first few values, and how many more there are."""
-    named = ", ".join(quoted(value) for value in values[:limit])
-    return named if len(values) <= limit else f"{named} and {len(values) - limit} more"
+    """Return the first few values in quotes, and the number of the others."""
+    text = ", ".join(quoted(value) for value in values[:limit])
+    return text if len(values) <= limit else f"{text} and {len(values) - limit} more"

@@ -1,9 +1,8 @@
-"""What can happen, told in the past tense: one class per fact, each with everything that its readers may want to know.
+"""Facts: one class for each kind of change. The API calls them events.
 
-A fact is recorded if and only if the change it tells of is (transactions/transaction.py), and gets its sequence when it
-is appended
-to the log (log/outbox.py). It carries the room, users, ... as they were when it happened: reading it needs nothing
-else.
+A fact is committed in the transaction of its change (transactions/transaction.py), and gets its sequence when it is
+appended to the log (log/outbox.py). It contains the room, users, ... as they were after the change, so that a reader
+needs no other data.
 """
 
 from collections.abc import Mapping
@@ -39,24 +38,24 @@ class AssignmentCause(StrEnum):
 
 
 class Fact(Record, frozen=True, kw_only=True, tag_field="type"):
-    """Something that happened to one entity, its subject."""
+    """A change of one entity, its subject."""
 
-    #: The subject's id and the fact's number among those about it, joined by "-". Unique over the log.
+    #: The subject's id and the number of the fact among those about the subject, joined by "-". Unique in the log.
     id: str
     occurred_at: datetime
     actor: Actor
     client_mutation_id: str | None = None
-    #: The place in the log: 1, 2, 3, ...; 0 until it is appended.
+    #: The position in the log: 1, 2, 3, ...; 0 until it is appended.
     sequence: int = 0
 
     @property
     def subject_id(self) -> str:
-        """The id of the entity this fact is about; facts about one entity are in the log in the order they happened."""
+        """The id of the entity that the fact is about. The log has its facts in the order of their numbers."""
         return self.id.rpartition("-")[0]
 
     @property
     def subject_number(self) -> int:
-        """Which one of the facts about its subject this is, from 1."""
+        """The number of the fact among those about its subject, from 1."""
         return int(self.id.rpartition("-")[2])
 
 
@@ -64,7 +63,7 @@ class Fact(Record, frozen=True, kw_only=True, tag_field="type"):
 
 
 class RoomBefore(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """What a filter can see of a room, as it was before a fact; None for a room that was just started."""
+    """The values of a room before a fact that filters can read."""
 
     status: RoomStatus
     department_id: str | None = None
@@ -74,9 +73,10 @@ class RoomBefore(Record, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RoomFact(Fact, frozen=True, kw_only=True):
-    """A fact about a room, with the room as it is after it."""
+    """A fact about a room, with the room after the change."""
 
     room: RoomSnapshot
+    #: None if the fact is about the start of the room.
     before: RoomBefore | None = None
 
 
@@ -104,7 +104,7 @@ class RoomQueued(RoomFact, frozen=True, tag="ROOM_QUEUED"):
 
 
 class RoomTransferred(RoomFact, frozen=True, kw_only=True, tag="ROOM_TRANSFERRED"):
-    """Somebody passed the room on, to an agent or to a department."""
+    """The room was transferred to an agent or a department."""
 
     from_agent: User | None = None
     to_agent: User | None = None
@@ -114,7 +114,7 @@ class RoomTransferred(RoomFact, frozen=True, kw_only=True, tag="ROOM_TRANSFERRED
 
 
 class RoomHeld(RoomFact, frozen=True, kw_only=True, tag="ROOM_HELD"):
-    """The room was put on hold; its agent keeps it, and it does not count against the agent's limit."""
+    """The room was put on hold. Its agent still serves it, and it does not count against the agent's limit."""
 
     comment: str | None = None
 
@@ -128,7 +128,7 @@ class RoomUpdated(RoomFact, frozen=True, kw_only=True, tag="ROOM_UPDATED"):
 
     #: "subject", "priority", "tags", "customFields.KEY"
     changes: tuple[str, ...]
-    #: What the changed custom fields held before; those that held nothing are absent.
+    #: Previous values of the changed custom fields; fields without a previous value are absent.
     previous_custom_fields: Mapping[str, FieldValue] = {}
 
 
@@ -139,7 +139,7 @@ class RoomClosed(RoomFact, frozen=True, kw_only=True, tag="ROOM_CLOSED"):
 
 
 class MessageSent(RoomFact, frozen=True, kw_only=True, tag="MESSAGE_SENT"):
-    """Somebody said something. The only fact that leaves the room's revision as it is."""
+    """A message was sent. The only fact about a room that does not increase its revision."""
 
     message: Message
 
@@ -148,13 +148,13 @@ class MessageSent(RoomFact, frozen=True, kw_only=True, tag="MESSAGE_SENT"):
 
 
 class UserFact(Fact, frozen=True, kw_only=True):
-    """A fact about a user, with the user as it is after it."""
+    """A fact about a user, with the user after the change."""
 
     user: User
 
 
 class UserCreated(UserFact, frozen=True, tag="USER_CREATED"):
-    """A user came to be."""
+    """A user was created."""
 
 
 class UserUpdated(UserFact, frozen=True, tag="USER_UPDATED"):
@@ -166,7 +166,7 @@ class UserRolesChanged(UserFact, frozen=True, tag="USER_ROLES_CHANGED"):
 
 
 class UserPresenceChanged(UserFact, frozen=True, tag="USER_PRESENCE_CHANGED"):
-    """A user came online, went away, ..."""
+    """A user's presence changed."""
 
 
 class AgentAdded(UserFact, frozen=True, tag="AGENT_ADDED"):
@@ -186,31 +186,31 @@ class AgentStatusChanged(UserFact, frozen=True, tag="AGENT_STATUS_CHANGED"):
 
 
 class VisitorSaved(Fact, frozen=True, kw_only=True, tag="VISITOR_SAVED"):
-    """A visitor came to be or changed."""
+    """A visitor was created or changed."""
 
     visitor: Visitor
 
 
 class DepartmentSaved(Fact, frozen=True, kw_only=True, tag="DEPARTMENT_SAVED"):
-    """A department came to be or changed."""
+    """A department was created or changed."""
 
     department: Department
 
 
 class RoleCreated(Fact, frozen=True, kw_only=True, tag="ROLE_CREATED"):
-    """A role came to be."""
+    """A role was created."""
 
     role: Role
 
 
 class FieldFact(Fact, frozen=True, kw_only=True):
-    """A fact about a custom field's definition, with the definition as it is after it (or was before its removal)."""
+    """A fact about a custom field's definition, with the definition after the change (or before its removal)."""
 
     definition: FieldDefinition
 
 
 class CustomFieldDefined(FieldFact, frozen=True, tag="CUSTOM_FIELD_DEFINED"):
-    """A custom field came to be."""
+    """A custom field was defined."""
 
 
 class CustomFieldUpdated(FieldFact, frozen=True, tag="CUSTOM_FIELD_UPDATED"):
@@ -218,17 +218,17 @@ class CustomFieldUpdated(FieldFact, frozen=True, tag="CUSTOM_FIELD_UPDATED"):
 
 
 class CustomFieldRemoved(FieldFact, frozen=True, tag="CUSTOM_FIELD_REMOVED"):
-    """A custom field is gone, and all its values with it."""
+    """A custom field and all its values were removed."""
 
 
 class AppFact(Fact, frozen=True, kw_only=True):
-    """A fact about an app; never with a token."""
+    """A fact about an app. It never contains a token."""
 
     app: App
 
 
 class AppCreated(AppFact, frozen=True, tag="APP_CREATED"):
-    """An app came to be."""
+    """An app was created."""
 
 
 class AppTokenRotated(AppFact, frozen=True, tag="APP_TOKEN_ROTATED"):
@@ -236,7 +236,7 @@ class AppTokenRotated(AppFact, frozen=True, tag="APP_TOKEN_ROTATED"):
 
 
 class AppRevoked(AppFact, frozen=True, tag="APP_REVOKED"):
-    """An app can no longer do anything."""
+    """An app was revoked: its tokens are no longer valid."""
 
 
 AnyRoomFact: TypeAlias = (
@@ -277,7 +277,7 @@ AnyFact: TypeAlias = (
 
 
 def tag_of(kind: type[Fact]) -> str:
-    """The name of a kind of fact in documents and in the API."""
+    """Return the name of a kind of fact in documents and in the API."""
     return str(kind.__struct_config__.tag)
 
 

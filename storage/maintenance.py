@@ -1,4 +1,4 @@
-"""Work on the data as a whole, in the background: forgetting old facts, freeing what removed custom fields took up."""
+"""Background maintenance: deletes old facts and the values of removed custom fields, and reconciles indexes."""
 
 import logging
 from datetime import timedelta
@@ -12,24 +12,24 @@ from storage.transactions.heartbeats import ProcessHeartbeat
 
 logger = logging.getLogger(__name__)
 
-#: Documents freed of removed values in one go.
+#: Documents whose removed values one call deletes.
 PURGE_BATCH = 500
-#: How long it is remembered that a removal was done, and looked whether a change that was under way then left values.
+#: Time for which a finished purge is repeated, for values that transactions during the removal stored.
 FINISHED_PURGE_RETENTION = timedelta(days=1)
 
 
 async def trim_log(log: Log, *, keep: timedelta) -> int:
-    """Forget facts that are older than that, and how many those were."""
-    forgotten = await log.trim(log.now() - keep)
-    if forgotten:
-        logger.info("%d facts older than %s were removed from the log.", forgotten, keep)
-    return forgotten
+    """Delete facts that are older than `keep`, and return their number."""
+    deleted = await log.trim(log.now() - keep)
+    if deleted:
+        logger.info("%d facts older than %s were removed from the log.", deleted, keep)
+    return deleted
 
 
 async def purge_removed_fields(reader: Reader, process: ProcessHeartbeat, *, limit: int = PURGE_BATCH) -> int:
-    """Free up to `limit` documents of the values of one removed custom field, and how many those were; 0 when done.
+    """Delete the values of one removed custom field from up to `limit` documents, and return the number of documents.
 
-    May be ended at any moment, and gone on with by anybody.
+    0 means that no values are left. If the process ends during a call, any process can continue.
     """
     for purge in await purges.list_all(reader):
         if purge.total is None:
@@ -47,14 +47,14 @@ async def purge_removed_fields(reader: Reader, process: ProcessHeartbeat, *, lim
 async def _finish_purge(reader: Reader, process: ProcessHeartbeat, purge: Purge) -> None:
     await unique_indexes.drop_if_unused(process, purge.id)
     await purges.record_done(reader, purge.id, reader.database.now())
-    logger.info("The values of the removed custom field %s of %ss are gone.", purge.key, purge.target.lower())
+    logger.info("All values of the removed custom field %s of %ss were deleted.", purge.key, purge.target.lower())
 
 
 async def reconcile_definitions(reader: Reader, process: ProcessHeartbeat) -> None:
-    """Take back what dead processes had announced; see that every unique field has its index, and no other has one."""
+    """Release the definition leases of dead processes, and create or drop the indexes of unique custom fields."""
     await epochs.release_dead_leases(reader.database)
     present = await unique_indexes.list_all(reader.database)
-    unique = {one.id: one for one in await definitions.list_all(reader) if one.unique}
+    unique = {definition.id: definition for definition in await definitions.list_all(reader) if definition.unique}
     for _, definition_id in present:
         if definition_id not in unique:
             await unique_indexes.drop_if_unused(process, definition_id)
@@ -62,9 +62,9 @@ async def reconcile_definitions(reader: Reader, process: ProcessHeartbeat) -> No
         try:
             await unique_indexes.create(reader.database, definition)
         except (Duplicate, Invalid) as error:
-            logger.error("A unique custom field is not unique any more: %s", error.message)
+            logger.error("The index of a unique custom field cannot be created: %s", error.message)
 
 
 async def delete_finished_purges(reader: Reader) -> None:
-    """Forget the removals that were done long ago."""
+    """Delete the records of purges that finished more than FINISHED_PURGE_RETENTION ago."""
     await purges.delete_finished(reader, done_before=reader.database.now() - FINISHED_PURGE_RETENTION)

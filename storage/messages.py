@@ -1,4 +1,4 @@
-"""Messages, kept apart from their rooms and never changed."""
+"""Messages. They are stored in a collection of their own and never changed."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def insert(tx: Transaction, message: Message) -> None:
 async def read_pages(
     reader: Reader, room_ids: Sequence[str], *, first: int, after: str | None
 ) -> dict[str, Page[Message]]:
-    """A page of each room's messages, oldest first, in one round trip for all rooms."""
+    """Return a page of each room's messages, oldest first, in one round trip for all rooms."""
     return await child_pagination.read_pages(
         reader, MESSAGES_BY_ROOM, room_ids, {}, decode=_decode, first=first, after=after
     )
@@ -33,9 +33,9 @@ async def _decode(documents: list[Document]) -> list[Message]:
 
 
 async def number_unnumbered(database: Database) -> None:
-    """Number the messages of a version that had no numbers, in the order of their ids, and count them in their rooms.
+    """Number messages of a version without numbers, by their ids, and store the count of messages in each room.
 
-    Processes that do this at the same time, or again after one that died, come to the same numbers.
+    The result is the same if several processes run this at once, or if one repeats it after a crash.
     """
     messages = database["messages"]
     if UNNUMBERED_INDEX not in [index["name"] async for index in messages.list_indexes()]:

@@ -1,11 +1,11 @@
-"""Hashes of passwords, kept apart from users so that no read of a user ever carries one."""
+"""Hashes of passwords, in a collection of their own so that a read of a user never contains one."""
 
 from storage.mongo.reader import Reader
 from storage.transactions.transaction import Conflict, Transaction
 
 
 async def find(reader: Reader, user_id: str) -> str | None:
-    """The hash of a user's password, if the user has one."""
+    """Return the hash of a user's password, or None."""
     document = await reader.collection("passwords").find_one({"_id": user_id})
     return None if document is None else str(document["hash"])
 
@@ -21,9 +21,9 @@ async def delete(tx: Transaction, user_id: str) -> None:
 
 
 async def lock(tx: Transaction, user_id: str, password_hash: str) -> None:
-    """Let no other change replace or remove this hash before this one is over. Raises Conflict when one has."""
-    held = await tx.collection("passwords").update_one(
+    """Write to the hash, so that no other transaction replaces it before this one ends. Raises Conflict if one did."""
+    result = await tx.collection("passwords").update_one(
         {"_id": user_id, "hash": password_hash}, {"$set": {"usedAt": tx.now}}, session=await tx.write_session()
     )
-    if not held.matched_count:
+    if not result.matched_count:
         raise Conflict

@@ -1,7 +1,7 @@
-"""The nouns of Switchboard as they are stored and passed between layers; what happens to them is in facts.py.
+"""The records that are stored and passed between layers: users, rooms, ... facts.py has the facts about them.
 
-Every record is an immutable value. Identifiers are ULIDs: unique over the whole deployment and ordered by creation
-time, so that the order of ids is the order of creation. Times are aware, in UTC, to the millisecond.
+Every record is immutable. Ids are ULIDs: unique in the deployment, and ordered by creation time. Times are aware
+datetimes in UTC, with milliseconds.
 """
 
 from collections.abc import Mapping
@@ -13,26 +13,26 @@ import msgspec
 
 if TYPE_CHECKING:
     FieldValue: TypeAlias = str | int | float | bool | datetime | list[str]
-else:  # at run time msgspec takes the value as it is: definitions, not Python types, say what a field may hold
+else:  # msgspec does not check these values: the definitions of custom fields do
     FieldValue = Any
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An immutable value that crosses layers."""
+    """An immutable value that is passed between layers."""
 
 
 class Entity(Record, frozen=True, kw_only=True):
-    """A record with a life of its own: it is stored, changed by compare-and-set, and facts are told about it."""
+    """A record with an id that is stored, replaced by compare-and-set, and the subject of facts."""
 
     id: str
-    #: Grows with every step of a change and with every write: no two different states have the same. A write names the
-    #: version it read, and loses against one that came first.
+    #: Increases with every change, so that two states never have the same version. A write fails unless the stored
+    #: version is the one that was read.
     version: int = 0
-    #: How many facts have been told about this entity; they are numbered 1, 2, 3, ... in the order they happened.
+    #: The number of facts about this entity. The facts are numbered 1, 2, 3, ... in order.
     fact_count: int = 0
 
 
-# ---------------------------------------------------------------- who acts
+# ---------------------------------------------------------------- actors
 
 
 class ActorType(StrEnum):
@@ -43,7 +43,7 @@ class ActorType(StrEnum):
 
 
 class Actor(Record, frozen=True):
-    """Who caused something, with the name held at that time. SYSTEM (routing, time-outs) has neither id nor name."""
+    """The cause of a change, with its name at that time. SYSTEM (routing, time-outs) has no id and no name."""
 
     type: ActorType
     id: str | None = None
@@ -54,18 +54,19 @@ SYSTEM = Actor(type=ActorType.SYSTEM)
 
 
 class App(Entity, frozen=True, kw_only=True):
-    """An outside program with a token of its own and the scopes it was granted, in alphabetical order."""
+    """A client program with its own token."""
 
     name: str
+    #: In alphabetical order.
     scopes: tuple[str, ...]
     active: bool = True
     created_at: datetime
-    #: To the minute: a token that is used all the time does not write all the time.
+    #: Accurate to a minute, so that not every request writes it.
     last_used_at: datetime | None = None
 
 
 class Token(Record, frozen=True, kw_only=True):
-    """What is kept of a token: the hash of it, and whose it is."""
+    """A stored token: its hash and its holder."""
 
     #: The SHA-256 of the token, in hexadecimal.
     id: str
@@ -73,7 +74,7 @@ class Token(Record, frozen=True, kw_only=True):
     holder_type: ActorType
     holder_id: str
     created_at: datetime
-    #: None: until it is revoked.
+    #: None: never.
     expires_at: datetime | None = None
 
 
@@ -96,7 +97,7 @@ class FieldType(StrEnum):
 
 
 class FieldDefinition(Entity, frozen=True, kw_only=True):
-    """What a custom field of one target holds. Target, key and type never change."""
+    """The definition of a custom field of one target. Target, key and type never change."""
 
     target: FieldTarget
     key: str
@@ -104,9 +105,9 @@ class FieldDefinition(Entity, frozen=True, kw_only=True):
     label: str
     required: bool = False
     unique: bool = False
-    #: What SELECT and MULTI_SELECT may hold, in the order given.
+    #: SELECT, MULTI_SELECT: the allowed values, in the order of the client.
     options: tuple[str, ...] = ()
-    #: TEXT: an RE2 expression that the whole value matches.
+    #: TEXT: an RE2 expression that the whole value must match.
     pattern: str | None = None
 
 
@@ -139,7 +140,7 @@ class RoutingMethod(StrEnum):
 
 
 class Role(Entity, frozen=True, kw_only=True):
-    """A named set of permissions; users hold roles by name."""
+    """A named set of permissions. Users refer to roles by name."""
 
     name: str
     description: str | None = None
@@ -147,60 +148,60 @@ class Role(Entity, frozen=True, kw_only=True):
 
 
 class AgentProfile(Record, frozen=True, kw_only=True):
-    """What makes a user an omnichannel agent, and what routing needs to know of it."""
+    """The data of an omnichannel agent. A user with a profile is an agent."""
 
     status: AgentStatus = AgentStatus.AVAILABLE
-    #: False: the agent gets rooms by assignAgent, takeRoom and transferRoom alone.
+    #: False: the agent gets rooms only by assignAgent, takeRoom and transferRoom.
     accepts_routing: bool = True
     #: None: no limit.
     max_rooms: int | None = None
-    #: Rooms with status ASSIGNED that this agent serves; written in the transaction that moves the room.
+    #: The number of rooms with status ASSIGNED that the agent serves. Written in the transaction that assigns a room.
     open_room_count: int = 0
     department_ids: tuple[str, ...] = ()
     last_assigned_at: datetime | None = None
 
 
 class Leave(Record, frozen=True, kw_only=True):
-    """What remains to be done of a removal or a deactivation: the rooms that the user still serves go back."""
+    """The rest of the work after a user was deactivated or removed as an agent: its rooms are moved to the queue."""
 
-    #: Who removed or deactivated it.
+    #: The actor that removed or deactivated the user.
     actor: Actor
-    #: Rooms with status ASSIGNED that it still serves, while it has no agent profile that counts them.
+    #: Rooms with status ASSIGNED that the user still serves, if it has no agent profile with this number.
     open_room_count: int = 0
-    #: Rooms assigned later stay: the user became an agent, or active, again then. None: no room stays.
+    #: When the user became an agent or active again: rooms assigned later are not moved. None: all rooms are moved.
     assigned_until: datetime | None = None
 
 
 class User(Entity, frozen=True, kw_only=True):
-    """A person, bot or app that can hold roles; an omnichannel agent if it has an agent profile."""
+    """A person, bot or app with roles. It is an omnichannel agent if it has an agent profile."""
 
     username: str
-    #: What no two users share who were named since it is stored: usernames with the same look are taken for each other.
+    #: Equal for usernames that look the same, and unique. None if the username is older than this field.
     username_look: str | None = None
     name: str | None = None
     emails: tuple[str, ...] = ()
     type: UserType = UserType.USER
     active: bool = True
     presence: Presence = Presence.OFFLINE
-    #: When the presence ends unless it is set again; None: when somebody sets it.
+    #: When the presence becomes OFFLINE if it is not set again; None: never.
     presence_until: datetime | None = None
-    #: When the last of the user's sessions ends, as far as is known; None unless the user itself set its presence.
+    #: When the user's last session expires. Only if the user itself set its presence; otherwise None.
     sessions_until: datetime | None = None
     #: Names of roles, in alphabetical order.
     roles: tuple[str, ...] = ()
     custom_fields: Mapping[str, FieldValue] = {}
     agent: AgentProfile | None = None
-    #: Present while rooms of a user that was removed as an agent, or deactivated, go back to the queue.
+    #: Present until all rooms of a deactivated user or removed agent are moved to the queue.
     leave: Leave | None = None
     created_at: datetime
     updated_at: datetime
 
 
 class Candidate(Record, frozen=True, kw_only=True):
-    """What routing compares agents by."""
+    """The values of an agent by which routing chooses."""
 
     id: str
-    #: The username without case.
+    #: The case-folded username.
     username_key: str
     open_room_count: int
     max_rooms: int | None
@@ -208,7 +209,7 @@ class Candidate(Record, frozen=True, kw_only=True):
 
     @classmethod
     def from_user(cls, user: User) -> "Candidate":
-        """An agent as routing sees it."""
+        """Return the candidate for a user that is an agent."""
         assert user.agent is not None
         return cls(
             id=user.id,
@@ -220,12 +221,12 @@ class Candidate(Record, frozen=True, kw_only=True):
 
 
 class Department(Entity, frozen=True, kw_only=True):
-    """A group of agents with a way of its own to route rooms to them."""
+    """A group of agents with its own routing method."""
 
     name: str
     enabled: bool = True
     routing: RoutingMethod = RoutingMethod.LEAST_LOADED
-    #: EXTERNAL: how long a room waits for an outside decision before fallback_routing takes over.
+    #: EXTERNAL: how long a room waits for an external decision before fallback_routing applies.
     external_timeout_seconds: int | None = None
     fallback_routing: RoutingMethod | None = None
 
@@ -241,7 +242,7 @@ class RoomStatus(StrEnum):
 
 
 class Visitor(Entity, frozen=True, kw_only=True):
-    """Somebody who starts conversations, known by a token that the outside world chose."""
+    """A person who starts conversations. An app identifies the visitor by a token that it chooses."""
 
     token: str
     name: str | None = None
@@ -252,34 +253,34 @@ class Visitor(Entity, frozen=True, kw_only=True):
 
 
 class Room(Entity, frozen=True, kw_only=True):
-    """A conversation between a visitor and whoever serves it."""
+    """A conversation between a visitor and agents."""
 
     status: RoomStatus
-    #: 1 at start; one more with every fact about the room but MessageSent.
+    #: 1 at the start. Increases by one with every fact about the room except MessageSent.
     revision: int
     visitor_id: str
     department_id: str | None = None
-    #: Who serves it while ASSIGNED or ON_HOLD.
+    #: The agent that serves the room while it is ASSIGNED or ON_HOLD.
     served_by_id: str | None = None
-    #: Who served it most recently; stays when the room is queued again or closed.
+    #: The agent that served the room most recently. It remains when the room is queued again or closed.
     last_served_by_id: str | None = None
     source: str = "api"
     subject: str | None = None
-    #: Without repetition, in the order added.
+    #: Without duplicates, in the order in which they were added.
     tags: tuple[str, ...] = ()
     priority: int = 0
     custom_fields: Mapping[str, FieldValue] = {}
     started_at: datetime
-    #: Since when it has been waiting, while QUEUED.
+    #: When the room was queued, while it is QUEUED.
     queued_at: datetime | None = None
-    #: Until when an EXTERNAL decision is awaited, while QUEUED in such a department.
+    #: Deadline of the external decision, while it is QUEUED in a department with routing EXTERNAL.
     external_until: datetime | None = None
-    #: The agent that unassignAgent took the room from. Routing offers the room to others until one has served it.
+    #: The agent from whom unassignAgent removed the room. Routing offers the room to others until one has served it.
     passed_over_id: str | None = None
     assigned_at: datetime | None = None
     closed_at: datetime | None = None
     close_comment: str | None = None
-    #: The number of its newest message.
+    #: The number of messages, which is the number of the newest one.
     message_count: int = 0
 
 
@@ -288,7 +289,7 @@ class Message(Record, frozen=True, kw_only=True):
 
     id: str
     room_id: str
-    #: 1, 2, 3, ... in its room, in the order of the room's facts. 0 in facts from before messages were numbered.
+    #: 1, 2, 3, ... in the room, in the order of its facts. 0 in facts of versions that did not number messages.
     number: int = 0
     text: str
     sender: Actor
@@ -296,7 +297,7 @@ class Message(Record, frozen=True, kw_only=True):
 
 
 class WaitingRoom(Record, frozen=True, kw_only=True):
-    """What routing needs to know of a room that waits, and compares such rooms by."""
+    """The values of a waiting room that routing needs."""
 
     id: str
     department_id: str | None
@@ -307,7 +308,7 @@ class WaitingRoom(Record, frozen=True, kw_only=True):
 
     @classmethod
     def from_room(cls, room: Room) -> "WaitingRoom":
-        """A room with status QUEUED as routing sees it."""
+        """Return the waiting room for a room with status QUEUED."""
         assert room.queued_at is not None
         return cls(
             id=room.id,
@@ -320,43 +321,43 @@ class WaitingRoom(Record, frozen=True, kw_only=True):
 
     @property
     def queue_position(self) -> tuple[int, datetime, str]:
-        """Where it stands in the queue, the least first: highest priority, then longest waiting."""
+        """The sort key in the queue: highest priority first, then longest waiting."""
         return (-self.priority, self.queued_at, self.id)
 
 
 class RoomSnapshot(Record, frozen=True, kw_only=True):
-    """A room with everybody around it, as they all were at one moment."""
+    """A room with its visitor, department and agents, all at the same time."""
 
     room: Room
     visitor: Visitor
     department: Department | None = None
     served_by: User | None = None
-    #: Present when it is somebody else than served_by.
+    #: The agent that served the room before; None if it is served_by.
     former: User | None = None
 
     @property
     def last_served_by(self) -> User | None:
-        """Who served the room most recently, the one serving it now included."""
+        """The agent that serves the room now, or else the one that served it most recently."""
         return self.served_by or self.former
 
 
-# ---------------------------------------------------------------- reading the log
+# ---------------------------------------------------------------- consumers
 
 
 class Consumer(Record, frozen=True, kw_only=True):
-    """A named position in the log that an app keeps here, and the connection that reads for it now, if any."""
+    """A named, stored position in the log, with the lease of the connection that reads for it."""
 
     name: str
-    #: The app or user it belongs to; names are free for others to use.
+    #: The app or user to which it belongs. Names are unique per owner.
     owner_id: str
-    #: The sequence up to which every fact is acknowledged, or not for this consumer.
+    #: The sequence up to which every fact was acknowledged or did not match.
     acked: int
-    #: The sequence that its first subscription named as `after`; None when it began with the next fact.
+    #: The `after` of its first subscription, as a sequence; None if it had none.
     begun_after: int | None = None
-    #: What its last subscription asked for: tags of facts (None: all), and the filter of rooms as a stored expression.
+    #: The filter of its last subscription: tags of facts (None: all) and the filter of rooms as an expression.
     types: tuple[str, ...] | None = None
     where: Any = None
-    #: The connection that holds the consumer, and until when without a sign of life.
+    #: The connection that has the lease, and the end of the lease.
     connection_id: str | None = None
     leased_until: datetime | None = None
     last_seen_at: datetime | None = None

@@ -1,6 +1,6 @@
-"""Roles and departments as one process knows them: few, rarely changed, and named by almost everything that is read.
+"""A cache of all roles and departments in one process: they are few, change rarely, and most results contain them.
 
-What is decided about a department is decided on what the database holds; this is for showing them.
+It is for results only. Decisions about a department, such as routing, read it from the database.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from storage.records import Department, Role
 
 
 class ReferenceDataCache:
-    """Read once, kept current by the facts about them; what is unknown is looked for in the database."""
+    """Caches roles and departments. Facts update the cache, and a missing entry is read from the database."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -20,14 +20,14 @@ class ReferenceDataCache:
         self._departments: dict[str, Department] = {}
 
     async def refresh(self) -> None:
-        """Read all of them anew."""
+        """Read all roles and departments from the database."""
         for role in await roles.list_all(self._reader):
             self._roles[role.name] = role
         for department in await departments.list_all(self._reader):
             self._apply_department(department)
 
     def apply(self, fact: Fact) -> None:
-        """Take in what a fact says, unless something newer is known."""
+        """Update the cache from a fact, unless the cache has a newer version."""
         match fact:
             case RoleCreated(role=role):
                 self._roles[role.name] = role
@@ -35,21 +35,25 @@ class ReferenceDataCache:
                 self._apply_department(department)
 
     async def roles(self, names: Iterable[str]) -> dict[str, Role]:
-        """The roles with those names, by name; those that do not exist are absent."""
+        """Return the roles with those names, by name. Missing ones are left out."""
         wanted = set(names)
-        if unknown := wanted - self._roles.keys():
-            self._roles.update(await roles.get_many(self._reader, unknown))
+        if missing := wanted - self._roles.keys():
+            self._roles.update(await roles.get_many(self._reader, missing))
         return {name: self._roles[name] for name in wanted if name in self._roles}
 
     async def departments(self, ids: Iterable[str]) -> dict[str, Department]:
-        """The departments with those ids, by id; those that do not exist are absent."""
+        """Return the departments with those ids, by id. Missing ones are left out."""
         wanted = set(ids)
-        if unknown := wanted - self._departments.keys():
-            for department in (await departments.get_many(self._reader, unknown)).values():
+        if missing := wanted - self._departments.keys():
+            for department in (await departments.get_many(self._reader, missing)).values():
                 self._apply_department(department)
-        return {one: self._departments[one] for one in wanted if one in self._departments}
+        return {
+            department_id: self._departments[department_id]
+            for department_id in wanted
+            if department_id in self._departments
+        }
 
     def _apply_department(self, department: Department) -> None:
-        known = self._departments.get(department.id)
-        if known is None or known.version < department.version:
+        cached = self._departments.get(department.id)
+        if cached is None or cached.version < department.version:
             self._departments[department.id] = department

@@ -1,4 +1,4 @@
-"""Roles, known by name: the four built-in ones and those that were created."""
+"""Roles: four built-in ones, and those that administrators create. A name identifies a role."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ MANAGER = "livechat-manager"
 AGENT = "livechat-agent"
 BOT = "bot"
 
-#: Names and descriptions of the roles that every deployment has.
+#: Names and descriptions of the built-in roles.
 BUILT_IN = {
     ADMIN: "May do everything.",
     MANAGER: "Runs the conversations of its departments.",
@@ -28,18 +28,18 @@ BUILT_IN = {
 
 
 async def list_all(reader: Reader) -> list[Role]:
-    """All roles in the order they were created, the built-in ones first."""
+    """Return all roles in the order of their creation, built-in ones first."""
     return await entities.list_all(reader, KIND, {}, step_around=True)
 
 
 async def get_many(reader: Reader, names: Iterable[str]) -> dict[str, Role]:
-    """The roles with those names, by name; those that do not exist are absent."""
+    """Return the roles with those names, by name. Missing ones are left out."""
     found = await entities.list_all(reader, KIND, {"name": {"$in": list(names)}})
     return {role.name: role for role in found}
 
 
 async def insert(tx: Transaction, role: Role) -> Role:
-    """Create it. Raises Duplicate when the name is taken."""
+    """Insert a new role. Raises Duplicate if the name is taken."""
     taken = Duplicate(f"There is a role {quoted(role.name)} already.", key="name")
     role = await entities.insert(tx, KIND, role, refusal=lambda _: taken)
     tx.record_fact(RoleCreated, role, role=role)
@@ -47,7 +47,7 @@ async def insert(tx: Transaction, role: Role) -> Role:
 
 
 async def ensure_built_in(tx: Transaction) -> None:
-    """Create those built-in roles that do not exist yet."""
+    """Create the missing built-in roles."""
     present = await get_many(tx, BUILT_IN)
     for name, description in BUILT_IN.items():
         if name not in present:
@@ -55,4 +55,4 @@ async def ensure_built_in(tx: Transaction) -> None:
     try:
         await tx.flush()
     except Duplicate:
-        raise Conflict from None  # another process starts on the same database: see what is left to do
+        raise Conflict from None  # another process created it at the same time; the retry creates the others

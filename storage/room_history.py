@@ -1,4 +1,4 @@
-"""What the log holds of rooms, read for many rooms at once; everything else about the log is in log/log.py."""
+"""Reads the facts about many rooms at once from the log."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ FACTS_BY_ROOM = Relation("rooms", "log", "fact.room.room.id")
 async def read(
     reader: Reader, room_ids: Sequence[str], *, types: Sequence[str] | None, after: int, limit: int
 ) -> dict[str, list[AnyFact]]:
-    """Of every room, up to `limit` facts of these types (None: all) with a sequence above `after`, oldest first."""
+    """Return up to `limit` facts of each room, of these types (None: all) and above `after`, oldest first."""
     query = {**Log.query(types, None), "_id": {"$gt": after}}
     found = await child_pagination.read_documents(reader, FACTS_BY_ROOM, room_ids, query, limit=limit)
     return {room_id: [decode(document) for document in documents] for room_id, documents in found.items()}
 
 
 async def count(reader: Reader, room_ids: Sequence[str], *, types: Sequence[str] | None) -> dict[str, int | None]:
-    """How many facts of these types (None: all) there are about each room."""
+    """Count the facts of these types (None: all) about each room."""
     return await child_pagination.count(reader, FACTS_BY_ROOM, room_ids, Log.query(types, None))

@@ -1,4 +1,4 @@
-"""Rooms as documents: read with everybody around them, written together with the facts of what became of them."""
+"""Rooms: reads them with their visitors, departments and agents, and writes them with the facts about their changes."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,17 +31,18 @@ KIND = Kind(
     Room,
     noun="room",
     target=FieldTarget.ROOM,
-    given=lambda room: (room.custom_fields, room.tags, room.subject),
+    client_values=lambda room: (room.custom_fields, room.tags, room.subject),
 )
 ROOMS_BY_AGENT = Relation("users", "rooms", "servedById")
 BY_CREATION = SortOrder("rooms")
 BY_PRIORITY = SortOrder("rooms.priority", "priority", kind=int)
 #: Highest priority first, then longest waiting.
 WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
-#: Rooms whose size is looked at before more are read at once: with everybody around it one takes up to a megabyte.
+#: Rooms in the first read of `get_first_snapshots`, whose sizes decide how many the next read has. One snapshot takes
+#: up to a megabyte.
 FIRST_SNAPSHOTS = 8
 _QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
-#: What a WaitingRoom is made of.
+#: The fields of a WaitingRoom.
 _WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "passedOverId")
 
 
@@ -54,7 +55,7 @@ async def get(reader: Reader, room_id: str) -> Room:
 
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> Room | None:
-    """The room that holds that value of a unique field."""
+    """Return the room with that value of a unique field."""
     return await entities.find_by(reader, KIND, definitions.path(definition), value)
 
 
@@ -63,11 +64,13 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Room]:
 
 
 async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:
-    """A room with everybody around it. One round trip, whoever is around. Raises NotFound."""
+    """Return a room with its visitor, department and agents, in one round trip. Raises NotFound."""
     if await reader.read_session() is None:
-        outside = Reader(reader.database, reader.definition_cache)
-        lookups = reader.database.batch_loaders.loader("snapshots", lambda ids: get_snapshots(outside, ids))
-        snapshot: RoomSnapshot | None = await lookups.load(room_id)
+        reader_without_session = Reader(reader.database, reader.definition_cache)
+        loader = reader.database.batch_loaders.loader(
+            "snapshots", lambda ids: get_snapshots(reader_without_session, ids)
+        )
+        snapshot: RoomSnapshot | None = await loader.load(room_id)
     else:
         snapshot = (await get_snapshots(reader, [room_id])).get(room_id)
     if snapshot is None:
@@ -76,18 +79,18 @@ async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:
 
 
 async def get_snapshots(reader: Reader, ids: Sequence[str], *, step_around: bool = False) -> dict[str, RoomSnapshot]:
-    """Rooms with everybody around them, by id; those that do not exist are absent. One round trip.
+    """Return snapshots of rooms by id, in one round trip. Missing rooms are left out.
 
-    With `step_around`, those are absent too that cannot be decoded, or somebody around them.
+    With `step_around`, snapshots that cannot be decoded are left out too.
     """
     if not ids:
         return {}
     pipeline = [
         {"$match": {"_id": {"$in": list(ids)}}},
-        _lookup_stages("visitors", "visitorId", "visitor"),
-        _lookup_stages("departments", "departmentId", "department"),
-        _lookup_stages("users", "servedById", "servedBy"),
-        _lookup_stages("users", "lastServedById", "former"),
+        _lookup_stage("visitors", "visitorId", "visitor"),
+        _lookup_stage("departments", "departmentId", "department"),
+        _lookup_stage("users", "servedById", "servedBy"),
+        _lookup_stage("users", "lastServedById", "former"),
     ]
     found = (
         await reader.collection(KIND.collection).aggregate(pipeline, session=await reader.read_session()).to_list(None)
@@ -105,16 +108,16 @@ async def get_snapshots(reader: Reader, ids: Sequence[str], *, step_around: bool
 
 
 async def get_first_snapshots(reader: Reader, ids: Sequence[str], *, size: int) -> dict[str, RoomSnapshot | None]:
-    """The first of these rooms with everybody around them, by id: as many as take `size` bytes, and at least one.
+    """Return snapshots of the first of these rooms, by id: up to `size` bytes, and at least one.
 
-    A room that does not exist, or cannot be decoded, is None. Two round trips for rooms of ordinary size.
+    A room that does not exist or cannot be decoded is None. Rooms of ordinary size take two round trips.
     """
     found: dict[str, RoomSnapshot | None] = {}
     total, count = 0, FIRST_SNAPSHOTS
     while total < size and len(found) < len(ids):
-        asked = ids[len(found) : len(found) + count]
-        snapshots = await get_snapshots(reader, asked, step_around=True)
-        for room_id in asked:
+        batch = ids[len(found) : len(found) + count]
+        snapshots = await get_snapshots(reader, batch, step_around=True)
+        for room_id in batch:
             snapshot = snapshots.get(room_id)
             weight = 0 if snapshot is None else size_of(snapshot)
             if found and total + weight > size:
@@ -126,12 +129,12 @@ async def get_first_snapshots(reader: Reader, ids: Sequence[str], *, size: int) 
 
 
 async def _snapshot(reader: Reader, document: Document) -> RoomSnapshot:
-    around = {name: document.pop(name) for name in ("visitor", "department", "servedBy", "former")}
+    related = {name: document.pop(name) for name in ("visitor", "department", "servedBy", "former")}
     (room,) = await entities.decode(reader, KIND, [document])
-    (visitor,) = await entities.decode(reader, visitors.KIND, around["visitor"])
-    department = await entities.decode(reader, departments.KIND, around["department"])
-    served_by = await entities.decode(reader, users.KIND, around["servedBy"])
-    former = [] if room.served_by_id is not None else await entities.decode(reader, users.KIND, around["former"])
+    (visitor,) = await entities.decode(reader, visitors.KIND, related["visitor"])
+    department = await entities.decode(reader, departments.KIND, related["department"])
+    served_by = await entities.decode(reader, users.KIND, related["servedBy"])
+    former = [] if room.served_by_id is not None else await entities.decode(reader, users.KIND, related["former"])
     return RoomSnapshot(
         room=room,
         visitor=visitor,
@@ -141,7 +144,7 @@ async def _snapshot(reader: Reader, document: Document) -> RoomSnapshot:
     )
 
 
-def _lookup_stages(collection: str, local: str, name: str) -> Mapping[str, object]:
+def _lookup_stage(collection: str, local: str, name: str) -> Mapping[str, object]:
     return {"$lookup": {"from": collection, "localField": local, "foreignField": "_id", "as": name}}
 
 
@@ -155,21 +158,21 @@ async def read_page(
 
 
 def id_bounds(where: Expression) -> list[Document]:
-    """What the filter says of when a room was started, said of its id, which begins with that time and is indexed."""
+    """Translate conditions on startedAt to bounds of the id, which begins with that time and has an index."""
     match where:
         case And(parts=parts):
             return [bound for part in parts for bound in id_bounds(part)]
-        case AttributeCondition(name="startedAt", operator=operator, value=moment):
-            first, last = id_range(moment)
-            since = operator in (Operator.GT, Operator.GTE)
-            return [{"_id": {"$gte": first} if since else {"$lte": last}}]
+        case AttributeCondition(name="startedAt", operator=operator, value=started_at):
+            first, last = id_range(started_at)
+            is_lower_bound = operator in (Operator.GT, Operator.GTE)
+            return [{"_id": {"$gte": first} if is_lower_bound else {"$lte": last}}]
     return []
 
 
 async def read_pages_by_agent(
     reader: Reader, agent_ids: Sequence[str], where: Expression, *, first: int, after: str | None
 ) -> dict[str, Page[Room]]:
-    """A page of the rooms that each agent serves and that match, in the order they were started, in one round trip."""
+    """Return a page of the matching rooms of each agent, in the order of their start, in one round trip."""
 
     async def decode(documents: list[Document]) -> list[Room]:
         return await entities.decode(reader, KIND, documents)
@@ -183,7 +186,7 @@ async def read_pages_by_agent(
 async def list_served_ids(
     reader: Reader, agent_id: str, *, limit: int, assigned_until: datetime | None = None, excluding: Sequence[str] = ()
 ) -> list[str]:
-    """The first rooms that an agent serves, those on hold included, in the order they were started."""
+    """Return the ids of the first rooms that an agent serves, including those on hold, in the order of their start."""
     query: Document = {
         "servedById": agent_id,
         "status": {"$in": [RoomStatus.ASSIGNED.value, RoomStatus.ON_HOLD.value]},
@@ -197,21 +200,22 @@ async def list_served_ids(
     return [document["_id"] for document in await found.to_list(limit)]
 
 
-# ---------------------------------------------------------------- those that wait
+# ---------------------------------------------------------------- waiting rooms
 
 
 @dataclass(frozen=True, slots=True)
 class OverdueRooms:
-    """The rooms of a department that have waited long enough for an outside decision."""
+    """A condition: the rooms of a department that have waited for an external decision until a deadline."""
 
     department_id: str
+    #: Rooms with a deadline up to this time are overdue.
     moment: datetime
-    #: Rooms without a time of their own have when they wait since then; None: they wait for ever.
+    #: Rooms without a deadline are overdue if they were queued up to this time; None: never.
     waiting_since: datetime | None
 
 
 async def any_waiting(reader: Reader) -> bool:
-    """Whether any room is QUEUED."""
+    """Return whether any room is QUEUED."""
     return await reader.collection(KIND.collection).find_one({**_QUEUED}, {"_id": 1}) is not None
 
 
@@ -224,24 +228,27 @@ async def list_waiting(
     excluding: Sequence[str] = (),
     limit: int = 0,
 ) -> list[WaitingRoom]:
-    """The rooms that wait in these departments (None: without department) and those overdue, in WAITING_ORDER.
+    """Return the waiting rooms of these departments (None: no department) and the overdue ones, in WAITING_ORDER.
 
-    `pools` None: in all departments; `limit` 0: all of them. `only_agents` names, for departments whose rooms can go to
-    one agent alone, that agent: rooms that are not to be offered to it are left out.
+    If `pools` is None, all departments count. If `limit` is 0, all rooms are returned. `only_agents` has the agent of
+    each department with a single candidate. Rooms that must not be offered to that agent are left out.
     """
     choices: list[Document] = [{**_QUEUED} if pools is None else {**_QUEUED, "departmentId": {"$in": list(pools)}}]
-    for one in overdue:
-        rooms = {**_QUEUED, "departmentId": one.department_id}
-        choices.append({**rooms, "externalUntil": {"$lte": one.moment}})
-        if one.waiting_since is not None:
-            choices.append({**rooms, "externalUntil": None, "queuedAt": {"$lte": one.waiting_since}})
+    for condition in overdue:
+        rooms = {**_QUEUED, "departmentId": condition.department_id}
+        choices.append({**rooms, "externalUntil": {"$lte": condition.moment}})
+        if condition.waiting_since is not None:
+            choices.append({**rooms, "externalUntil": None, "queuedAt": {"$lte": condition.waiting_since}})
     query: Document = choices[0] if len(choices) == 1 else {"$or": choices}
     excluded: list[Document] = [{"_id": {"$in": list(excluding)}}] if excluding else []
     pools_of: dict[str, list[str | None]] = defaultdict(list)
     for pool, agent_id in only_agents.items():
         if agent_id is not None:
             pools_of[agent_id].append(pool)
-    excluded += [{"passedOverId": agent_id, "departmentId": {"$in": only}} for agent_id, only in pools_of.items()]
+    excluded += [
+        {"passedOverId": agent_id, "departmentId": {"$in": pools_of_agent}}
+        for agent_id, pools_of_agent in pools_of.items()
+    ]
     if excluded:
         query = {"$and": [query, {"$nor": excluded}]}
     found = reader.collection(KIND.collection).find(
@@ -253,7 +260,7 @@ async def list_waiting(
 
 
 async def next_external_until(reader: Reader, *, after: datetime) -> datetime | None:
-    """When the next outside decision will be overdue."""
+    """Return the next deadline of an external decision, or None."""
     document = await reader.collection(KIND.collection).find_one(
         {**_QUEUED, "externalUntil": {"$gt": after}}, {"externalUntil": 1}, sort=[("externalUntil", ASCENDING)]
     )
@@ -264,11 +271,11 @@ async def next_external_until(reader: Reader, *, after: datetime) -> datetime | 
 
 
 async def count_assigned(reader: Reader, agent_id: str | None = None) -> dict[str, int]:
-    """How many ASSIGNED rooms each agent serves, or only that one; those who serve none are absent."""
-    of_agent = {} if agent_id is None else {"servedById": agent_id}
+    """Count the ASSIGNED rooms of each agent, or of one. Agents without rooms are left out."""
+    agent_query = {} if agent_id is None else {"servedById": agent_id}
     groups = reader.collection("rooms").aggregate(
         [
-            {"$match": {"status": RoomStatus.ASSIGNED.value, **of_agent}},
+            {"$match": {"status": RoomStatus.ASSIGNED.value, **agent_query}},
             {"$group": {"_id": "$servedById", "count": {"$sum": 1}}},
         ],
         session=await reader.read_session(),
@@ -280,7 +287,7 @@ async def count_assigned(reader: Reader, agent_id: str | None = None) -> dict[st
 
 
 async def insert(tx: Transaction, room: Room, facts: Sequence[RoomFact]) -> Room:
-    """Store a new room and the facts of how it began. Raises Duplicate for a unique field."""
+    """Insert a room, and record the facts about its start. Raises Duplicate for a unique field."""
     refusal = partial(definitions.unique_violation, tx, "room", room.custom_fields)
     room = await entities.insert(tx, KIND, room, facts=len(facts), refusal=refusal)
     tx.facts.extend(facts)
@@ -288,7 +295,7 @@ async def insert(tx: Transaction, room: Room, facts: Sequence[RoomFact]) -> Room
 
 
 async def update(tx: Transaction, before: Room, after: Room, facts: Sequence[RoomFact]) -> Room:
-    """Store what became of a room and the facts of it. Raises Duplicate for a unique field."""
+    """Replace a room, and record the facts about its change. Raises Duplicate for a unique field."""
     refusal = partial(definitions.unique_violation, tx, "room", after.custom_fields)
     after = await entities.replace(tx, KIND, before, after, facts=len(facts), refusal=refusal)
     tx.facts.extend(facts)
@@ -296,7 +303,7 @@ async def update(tx: Transaction, before: Room, after: Room, facts: Sequence[Roo
 
 
 async def update_many(tx: Transaction, changes: Sequence[tuple[Room, Room, Sequence[RoomFact]]]) -> None:
-    """Store what became of several rooms, none of whose unique fields change, each (before, after, facts)."""
+    """Replace several rooms, each (before, after, facts), and record the facts. Unique fields must not change."""
     await entities.replace_many(tx, KIND, [(before, after, len(facts)) for before, after, facts in changes])
     for _, _, facts in changes:
         tx.facts.extend(facts)

@@ -1,4 +1,4 @@
-"""The composition of storage: one database, and what each process keeps running beside it."""
+"""The storage of one process: connects its parts to one database, and runs their background tasks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -26,12 +26,12 @@ from storage.transactions import heartbeats
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.runner import TransactionRunner
 
-#: How long leaving the database may take.
+#: Time limit of deregistration at shutdown.
 DEREGISTER_TIMEOUT_SECONDS = 0.5
 
 
 class Storage:
-    """What is true, and the ways to read it, to change it and to hear of changes."""
+    """The parts of storage that other layers use: reads, transactions, the log and its feed."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -43,7 +43,7 @@ class Storage:
         self.token_watcher = TokenWatcher(database)
         self.appender = Appender(database, self.feed.publish, process_id=self.process.id)
         self.transactions = TransactionRunner(database, self.definition_cache, self.appender, self.process)
-        #: Reads outside of any transaction.
+        #: Reads without a transaction.
         self.reader = Reader(database, self.definition_cache)
         self.reference_data = ReferenceDataCache(self.reader)
         self.feed.listeners.add(self._apply)
@@ -55,7 +55,7 @@ class Storage:
     async def open(
         cls, uri: str, name: str, *, listeners: Sequence[CommandListener] = (), own_clock: Clock | None = None
     ) -> AsyncIterator[Self]:
-        """Connect, create what is missing, and keep the log moving until the block is left."""
+        """Connect, create missing indexes and roles, and run the background tasks until the block ends."""
         async with Database(uri, name, listeners=tuple(listeners), clock=own_clock) as database:
             storage = cls(database)
             await database.measure_clock()
@@ -69,7 +69,7 @@ class Storage:
                 yield storage
             finally:
                 await storage.transactions.wait_for_running()
-                # What a database that is away is not told now, the others find out.
+                # If the database does not answer, other processes detect the end of this one.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(DEREGISTER_TIMEOUT_SECONDS):
                         await storage.supervisor.stop()
@@ -78,9 +78,9 @@ class Storage:
 
     def _start(self) -> None:
         start = self.supervisor.supervise
-        start("keep the clock", self.database.tick, every=clock.TICK_SECONDS)
+        start("measure the database's clock", self.database.tick, every=clock.TICK_SECONDS)
         start("heartbeat", self.process.keep_alive, every=heartbeats.HEARTBEAT_SECONDS, essential=True)
-        start("close what dead processes left open", self.process.reap_dead_processes, every=heartbeats.LOOK_SECONDS)
+        start("reap dead processes", self.process.reap_dead_processes, every=heartbeats.LOOK_SECONDS)
         start("append facts to the log", self.appender.run, essential=True)
         start("sweep the outbox", self.appender.sweep_once, every=outbox.SWEEP_SECONDS)
         start("follow the log", self.feed.run, essential=True)
@@ -88,7 +88,7 @@ class Storage:
         start("watch the tokens", ChangeStreamRetry("tokens", self.token_watcher.watch).run)
 
     async def _refresh(self) -> None:
-        """Read anew what is otherwise kept current by facts."""
+        """Reload the caches that facts keep up to date."""
         await self.definition_cache.refresh()
         await self.reference_data.refresh()
 

@@ -1,5 +1,4 @@
-"""Tokens of apps and of signed-in users: only their hashes are kept. Hearing of their end is in
-log/token_watcher.py."""
+"""Tokens of apps and signed-in users. Only their hashes are stored. log/token_watcher.py watches for their end."""
 
 import hashlib
 from collections.abc import Iterable
@@ -16,20 +15,20 @@ from storage.transactions.transaction import Transaction
 
 
 def digest(token: str) -> str:
-    """What is kept of a token, and its id. Tokens are long and random, so that a plain hash is enough."""
+    """Return the hash of a token, which is its id. Tokens are long and random, so they need no salt."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def find(reader: Reader, token_id: str) -> Token | None:
-    """What is known of a token that is valid now. Raises Unavailable when the database does not answer."""
+    """Return a token if it is valid now, or None. Raises Unavailable if the database does not answer."""
     try:
         document = await reader.collection("tokens").find_one({"_id": token_id})
     except PyMongoError as error:
-        raise Unavailable("The database does not answer.", retryable=True) from error
+        raise Unavailable("The database does not answer; try again.", retryable=True) from error
     if document is None:
         return None
-    found: Token = to_record(document, Token)
-    return found if found.expires_at is None or found.expires_at > reader.database.now() else None
+    token: Token = to_record(document, Token)
+    return token if token.expires_at is None or token.expires_at > reader.database.now() else None
 
 
 async def insert(tx: Transaction, token: Token) -> None:
@@ -37,7 +36,7 @@ async def insert(tx: Transaction, token: Token) -> None:
 
 
 async def list_by_holder(reader: Reader, holder_id: str) -> list[Token]:
-    """All tokens of an app or user, oldest first, those that have expired included until MongoDB drops them."""
+    """Return all tokens of an app or user, oldest first, including expired ones that MongoDB has not deleted yet."""
     query: Document = {"holderId": holder_id}
     cursor = reader.collection("tokens").find(
         query, sort=[("createdAt", ASCENDING)], session=await reader.read_session()
@@ -46,7 +45,7 @@ async def list_by_holder(reader: Reader, holder_id: str) -> list[Token]:
 
 
 async def expire(tx: Transaction, holder_id: str, *, at: datetime) -> None:
-    """Let all tokens of an app or user end at that time, those that end sooner excepted."""
+    """Set the expiry of all tokens of an app or user that expire after that time."""
     await tx.collection("tokens").update_many(
         {"holderId": holder_id, "$or": [{"expiresAt": None}, {"expiresAt": {"$gt": at}}]},
         {"$set": {"expiresAt": at}},
@@ -55,7 +54,7 @@ async def expire(tx: Transaction, holder_id: str, *, at: datetime) -> None:
 
 
 async def delete(tx: Transaction, holder_id: str, *, digests: Iterable[str] | None = None) -> None:
-    """End all tokens of an app or user at once, or those of them that are named."""
+    """Delete all tokens of an app or user, or those with these digests."""
     query: Document = {"holderId": holder_id}
     if digests is not None:
         query["_id"] = {"$in": list(digests)}

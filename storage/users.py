@@ -1,4 +1,4 @@
-"""Users as documents, omnichannel agents among them: an agent is a user with a profile."""
+"""Users, including omnichannel agents: an agent is a user with an agent profile."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,16 +37,16 @@ def _derive(user: User, document: Document) -> None:
         document["presenceDue"] = min(ends)
 
 
-def _given(user: User) -> object:
+def _client_values(user: User) -> object:
     departments = () if user.agent is None else user.agent.department_ids
     return user.custom_fields, user.roles, user.username, user.name, user.emails, departments
 
 
-KIND = Kind("users", User, noun="user", target=FieldTarget.USER, derive=_derive, given=_given)
+KIND = Kind("users", User, noun="user", target=FieldTarget.USER, derive=_derive, client_values=_client_values)
 AGENTS_BY_DEPARTMENT = Relation("departments", "users", "agent.departmentIds")
 BY_CREATION = SortOrder("users")
 BY_USERNAME = SortOrder("users.username", "usernameKey", unique=True)
-#: The list of agents is one of its own.
+#: Cursors of the list of agents differ from those of the list of users.
 AGENTS_BY_CREATION = SortOrder("agents")
 
 
@@ -67,25 +67,25 @@ async def find_by_username(reader: Reader, username: str) -> User | None:
 
 
 async def list_by_username_keys(reader: Reader, keys: Iterable[str]) -> list[User]:
-    """The users whose case-folded username is one of these."""
+    """Return the users whose case-folded usernames are among `keys`."""
     return await entities.list_all(reader, KIND, {"usernameKey": {"$in": list(keys)}})
 
 
 async def list_by_email(reader: Reader, spellings: Iterable[str]) -> list[User]:
-    """The users with that address in one of these spellings, two at most: enough to know whether it is one's own."""
+    """Return up to two users with one of these email addresses, compared without case."""
     keys = [spelling.casefold() for spelling in spellings]
     return await entities.list_all(reader, KIND, {"emailKeys": {"$in": keys}}, limit=2)
 
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> User | None:
-    """The user that holds that value of a unique field."""
+    """Return the user with that value of a unique field."""
     return await entities.find_by(reader, KIND, definitions.path(definition), value)
 
 
 async def has_field_value(reader: Reader, definition: FieldDefinition, value: object) -> bool:
-    """Whether a user holds that value of a unique field by now, be it known to a majority already or not."""
-    present = reader.collection(KIND.collection).with_options(read_concern=ReadConcern("local"))
-    return await present.find_one({definitions.path(definition): value}, {"_id": 1}) is not None
+    """Return whether a user has that value of a unique field, by a local read that includes recent writes."""
+    users = reader.collection(KIND.collection).with_options(read_concern=ReadConcern("local"))
+    return await users.find_one({definitions.path(definition): value}, {"_id": 1}) is not None
 
 
 async def read_page(
@@ -99,7 +99,7 @@ async def read_page(
 async def read_agent_pages_by_department(
     reader: Reader, department_ids: Sequence[str], *, first: int, after: str | None
 ) -> dict[str, Page[User]]:
-    """A page of each department's agents, in the order in which their users were created, in one round trip."""
+    """Return a page of each department's agents, in the order of their creation, in one round trip."""
 
     async def decode(documents: list[Document]) -> list[User]:
         return await entities.decode(reader, KIND, documents)
@@ -110,34 +110,39 @@ async def read_agent_pages_by_department(
 
 
 async def insert(tx: Transaction, user: User, *kinds: type[UserFact]) -> User:
-    """Create a user and tell facts of these kinds about it. Raises UsernameTaken or Duplicate."""
+    """Insert a user, and record facts of these kinds about it. Raises UsernameTaken or Duplicate."""
     user = await entities.insert(tx, KIND, user, facts=len(kinds), refusal=partial(_refusal, tx, user))
     _record_facts(tx, user, kinds)
     return user
 
 
 async def update(tx: Transaction, before: User, after: User, *kinds: type[UserFact]) -> User:
-    """Change a user and tell facts of these kinds about it. Raises UsernameTaken or Duplicate."""
+    """Replace a user, and record facts of these kinds about it. Raises UsernameTaken or Duplicate."""
     refusal = partial(_refusal, tx, after)
     after = await entities.replace(tx, KIND, before, after, facts=len(kinds), refusal=refusal)
     _record_facts(tx, after, kinds)
     return after
 
 
-async def update_leaving(tx: Transaction, before: User, told: User, after: User, *kinds: type[UserFact]) -> User:
-    """Store what became of a user, and tell facts of these kinds about it as it was `told` at the beginning.
+async def update_leaving(tx: Transaction, before: User, leaving: User, after: User, *kinds: type[UserFact]) -> User:
+    """Replace a user whose first rooms the same transaction moved. Record facts of these kinds, with `leaving`.
 
-    `after` has the version that the last fact about its rooms shows; these facts follow.
+    `leaving` is the user before the rooms were moved, and `after` the user with the version of the last fact about
+    these rooms.
     """
     facts = len(kinds)
-    told = msgspec.structs.replace(told, fact_count=before.fact_count + facts)
-    _record_facts(tx, told, kinds)
-    last_told = msgspec.structs.replace(after, version=after.version - 1)
-    return await entities.replace(tx, KIND, before, last_told, facts=facts, refusal=partial(_refusal, tx, after))
+    leaving = msgspec.structs.replace(leaving, fact_count=before.fact_count + facts)
+    _record_facts(tx, leaving, kinds)
+    # `replace` increases the version by one.
+    previous = msgspec.structs.replace(after, version=after.version - 1)
+    return await entities.replace(tx, KIND, before, previous, facts=facts, refusal=partial(_refusal, tx, after))
 
 
 async def update_many(tx: Transaction, changes: Sequence[tuple[User, User]], *kinds: type[UserFact]) -> None:
-    """Change users, none of whose names or unique fields change, each (before, after), and tell facts about each."""
+    """Replace users, each (before, after), and record facts of these kinds about each.
+
+    Usernames and unique fields must not change.
+    """
     changed = await entities.replace_many(tx, KIND, [(before, after, len(kinds)) for before, after in changes])
     for user in changed:
         _record_facts(tx, user, kinds)
@@ -154,26 +159,26 @@ def _refusal(tx: Transaction, user: User, error: DuplicateKeyError) -> Exception
     return definitions.unique_violation(tx, "user", user.custom_fields, error)
 
 
-async def list_presence_due(reader: Reader, moment: datetime, *, limit: int) -> list[str]:
-    """The users whose lease or last known session has ended by that moment, those that ended first before others."""
+async def list_presence_due(reader: Reader, now: datetime, *, limit: int) -> list[str]:
+    """Return the users whose presence lease or last session has expired, in the order of expiry."""
     cursor = reader.collection(KIND.collection).find(
-        {"presenceDue": {"$lte": moment}}, {"_id": 1}, sort=[("presenceDue", ASCENDING)], limit=limit
+        {"presenceDue": {"$lte": now}}, {"_id": 1}, sort=[("presenceDue", ASCENDING)], limit=limit
     )
     return [document["_id"] for document in await cursor.to_list(limit)]
 
 
 # ---------------------------------------------------------------- agents
 
-#: The agents that routing offers rooms to. Agents stored by version 0.1.0 have no acceptsRouting, which counts as true.
+#: Agents to whom routing may offer rooms. Agents of version 0.1.0 have no acceptsRouting, which means true.
 _ACCEPTING: Mapping[str, object] = MappingProxyType({"routable": True, "agent.acceptsRouting": {"$in": [True, None]}})
 
 
 async def list_candidates(
     reader: Reader, department_id: str | None, *, role: str | None = None, least_loaded: bool, limit: int
 ) -> list[Candidate]:
-    """The first agents that routing may offer a room, of a department and with a role if given.
+    """Return the first agents to whom routing may offer a room, of a department and with a role if given.
 
-    By rooms served (if `least_loaded`), then longest since assigned, then username.
+    The order is: open rooms (if `least_loaded`), time of the last assignment, username.
     """
     query: Document = {**_ACCEPTING}
     if department_id is not None:
@@ -193,12 +198,12 @@ async def list_candidates(
 
 
 async def list_agents(reader: Reader) -> list[User]:
-    """All agents."""
+    """Return all agents that can be decoded."""
     return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}}, step_around=True)
 
 
 async def list_leaving(reader: Reader, limit: int) -> dict[str, Leave]:
-    """The first users whose rooms are going back to the queue, by id, and what remains of it."""
+    """Return the first users whose rooms are being moved back to the queue, by id, with the rest of that work."""
     found = reader.collection(KIND.collection).find(
         {"leave.openRoomCount": {"$exists": True}}, {"leave": 1}, sort=[("leave.openRoomCount", ASCENDING)], limit=limit
     )
@@ -206,8 +211,10 @@ async def list_leaving(reader: Reader, limit: int) -> dict[str, Leave]:
 
 
 async def list_routable_pools(reader: Reader) -> dict[str | None, str | None]:
-    """The departments (None: all agents) with an agent that routing may offer a room, and that agent's id if it is the
-    only one."""
+    """Return the departments (None: all agents) with candidates for routing.
+
+    The value is the id of the only candidate, or None if there are several.
+    """
     groups = reader.collection(KIND.collection).aggregate(
         [
             {"$match": {**_ACCEPTING}},
@@ -222,20 +229,20 @@ async def list_routable_pools(reader: Reader) -> dict[str | None, str | None]:
 
 
 async def update_room_counts(tx: Transaction, changes: Sequence[tuple[User, User]]) -> None:
-    """Store what rooms that come or go make of agents, each (before, after); facts about the rooms tell of it.
+    """Store the room counts of agents, each (before, after). The facts about the rooms contain the agents.
 
-    `after` has a version of its own already, the one that the last of these facts shows. Only that is written, and only
-    if the agents are still as they were before; else the change starts again (Conflict).
+    `after` has the version of the last of these facts. Only the changed values are written. Raises Conflict if an
+    agent's version is not that of `before`.
     """
-    writes = [UpdateOne(_as_known(before), {"$set": _room_count_update(after)}) for before, after in changes]
+    writes = [UpdateOne(_unchanged(before), {"$set": _room_count_update(after)}) for before, after in changes]
     if writes:
         entities.update_many(tx, KIND, writes)
 
 
-def _as_known(user: User) -> Document:
-    known: Document = {"_id": user.id, "version": user.version}
-    # What is to be written goes into a profile: whatever the version says, there has to be one.
-    return known if user.agent is None else {**known, "agent.status": {"$exists": True}}
+def _unchanged(user: User) -> Document:
+    query: Document = {"_id": user.id, "version": user.version}
+    # Without the profile, $set would create an incomplete one.
+    return query if user.agent is None else {**query, "agent.status": {"$exists": True}}
 
 
 def _room_count_update(user: User) -> Document:
@@ -252,7 +259,11 @@ def _room_count_update(user: User) -> Document:
 
 
 async def find_wrong_room_counts(reader: Reader, expected: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """The agents whose openRoomCount is not what `right` says (0 when absent): by id, what it is and should be."""
+    """Return the agents whose openRoomCount differs from `expected` (default 0), by id, each (stored, expected)."""
     cursor = reader.collection(KIND.collection).find({"agent": {"$ne": None}}, {"agent.openRoomCount": 1})
-    held = {document["_id"]: int(document["agent"]["openRoomCount"]) async for document in cursor}
-    return {one: (count, expected.get(one, 0)) for one, count in held.items() if count != expected.get(one, 0)}
+    stored = {document["_id"]: int(document["agent"]["openRoomCount"]) async for document in cursor}
+    return {
+        agent_id: (count, expected.get(agent_id, 0))
+        for agent_id, count in stored.items()
+        if count != expected.get(agent_id, 0)
+    }

@@ -1,4 +1,4 @@
-"""Visitors, known by the token that the outside world chose for them."""
+"""Visitors. An app identifies a visitor by a token that it chooses."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -36,13 +36,13 @@ async def find_by_token(reader: Reader, token: str) -> Visitor | None:
 
 
 async def list_by_email(reader: Reader, spellings: Iterable[str]) -> list[Visitor]:
-    """The visitors with that address in one of these spellings, two at most: enough to know whether it is one's own."""
+    """Return up to two visitors with one of these email addresses, compared without case."""
     keys = [spelling.casefold() for spelling in spellings]
     return await entities.list_all(reader, KIND, {"emailKey": {"$in": keys}}, limit=2)
 
 
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> Visitor | None:
-    """The visitor that holds that value of a unique field."""
+    """Return the visitor with that value of a unique field."""
     return await entities.find_by(reader, KIND, definitions.path(definition), value)
 
 
@@ -56,7 +56,7 @@ async def read_page(reader: Reader, where: Expression, *, first: int, after: str
 
 
 async def insert(tx: Transaction, visitor: Visitor) -> Visitor:
-    """Store a new visitor. Raises Duplicate for a unique field; starts again when the token is there by now."""
+    """Insert a visitor. Raises Duplicate for a unique field, and Conflict if the token is taken."""
     visitor = await entities.insert(tx, KIND, visitor, refusal=partial(_refusal, tx, visitor))
     tx.record_fact(VisitorSaved, visitor, visitor=visitor)
     return visitor
