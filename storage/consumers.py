@@ -121,7 +121,7 @@ async def release_lease(
 
 async def acknowledge(reader: Reader, owner_id: str, name: str, sequence: int) -> Consumer:
     """Move the position to `sequence` if it is before it. Raises NotFound."""
-    # findAndModify is not used: its replies during a failover cannot be decoded with raw BSON documents.
+    # findAndModify is not used: its replies during a failover cannot be decoded with a type registry.
     await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name)},
         [{"$set": {"acked": {"$max": ["$acked", sequence]}, "lastSeenAt": "$$NOW"}}],

@@ -1,2 +1,4 @@
-"""The filter language: expressions, the MongoDB query and the in-memory predicate made from one; all layers may import
-expressions."""
+"""The filter language: expressions, and their translation to a MongoDB query or an in-memory predicate.
+
+All layers may import expressions.py; storage and resolvers may import the others.
+"""

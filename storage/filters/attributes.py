@@ -1,6 +1,6 @@
-"""The built-in attributes that a filter may name, per target: how documents hold them and how a record is read.
+"""The built-in attributes of each target: their paths in documents, their operators, and how to read them of a record.
 
-Custom fields are not here: definitions say what they are.
+Custom fields are not here; their definitions are in the database.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,27 +22,27 @@ _INSTANT = frozenset({Operator.GT, Operator.GTE, Operator.LT, Operator.LTE})
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """How one attribute is compared. A condition on a missing attribute does not hold, but for `exists: false`."""
+    """How one attribute is compared. If it is missing, every condition is false except `exists: false`."""
 
-    #: Where documents hold what `read` returns.
+    #: The path in documents of the value that `read` returns.
     path: str
     operators: frozenset[Operator]
-    #: From a record of the target: the value, or None when it is missing; a tuple when `many`.
+    #: Returns the value of a record of the target, or None if it is missing; a tuple if `many`.
     read: Callable[[Any], Any]
-    #: A list, of which one element has to meet the condition.
+    #: A list. The condition is true if it is true for one element.
     many: bool = False
-    #: Compared without case: `path` holds and `read` returns case-folded text.
+    #: Compared without case: documents have, and `read` returns, case-folded text.
     folded: bool = False
-    #: True or false according to whether `path` holds anything.
+    #: The value is whether the path exists.
     existence: bool = False
-    #: All values there can be; () when there is no end to them.
+    #: All possible values; () if they are unlimited.
     choices: tuple[str, ...] = ()
-    #: The first letters of the contexts (mongo/field_encoding.py) that tell this attribute.
+    #: Prefix of the contexts (mongo/field_encoding.py) with this attribute.
     context: str | None = None
 
 
 def is_routable(user: User) -> bool:
-    """Whether the user is an agent that can take a room on. Documents of agents keep the answer in `routable`."""
+    """Return whether the user is an agent that can serve another room. Documents have the result as `routable`."""
     agent = user.agent
     return (
         agent is not None
@@ -54,7 +54,7 @@ def is_routable(user: User) -> bool:
 
 
 def accepts_rooms(user: User) -> bool:
-    """Whether routing may offer this user a room: a routable agent that accepts routing."""
+    """Return whether routing may offer the user a room: a routable agent that accepts routing."""
     return user.agent is not None and user.agent.accepts_routing and is_routable(user)
 
 
@@ -112,7 +112,7 @@ _ROOM = {
     "status": Attribute("status", _CHOICE, lambda room: room.status, choices=tuple(RoomStatus), context="s:"),
     "department": Attribute("departmentId", _LINK, lambda room: room.department_id, context="d:"),
     "servedBy": Attribute("servedById", _LINK, lambda room: room.served_by_id),
-    # Not for clients: decides who sees a room that is over.
+    # Not available to clients. It decides who may see a closed room.
     "lastServedBy": Attribute("lastServedById", _CHOICE, lambda room: room.last_served_by_id),
     "visitor": Attribute("visitorId", _CHOICE, lambda room: room.visitor_id),
     "source": Attribute("source", _STRING, lambda room: room.source),

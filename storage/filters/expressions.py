@@ -1,9 +1,8 @@
-"""The one filter language, as data: what queries, subscriptions and routing say of users, visitors and rooms.
+"""Filter expressions: conditions on users, visitors and rooms, for queries, subscriptions and routing.
 
-mongo_query.py turns an expression into a MongoDB query, predicates.py evaluates it against a record; the two agree.
-Before
-either, resolvers/custom_fields/filter_binding.py binds it: every FieldCondition's key is looked up and its value
-checked and converted.
+mongo_query.py translates an expression to a MongoDB query. predicates.py evaluates it for a record, with the same
+result. Before both, resolvers/custom_fields/filter_binding.py replaces each FieldCondition by a BoundCondition: it
+finds the definition of the key, and checks and converts the value.
 """
 
 from enum import StrEnum
@@ -27,13 +26,13 @@ class Operator(StrEnum):
 
 
 class And(Record, frozen=True, kw_only=False, tag=True):
-    """All parts hold; without parts, everything matches."""
+    """True if all parts are true, and so without parts."""
 
     parts: tuple["Expression", ...] = ()
 
 
 class Or(Record, frozen=True, kw_only=False, tag=True):
-    """Some part holds; without parts, nothing matches."""
+    """True if at least one part is true, and so never without parts."""
 
     parts: tuple["Expression", ...] = ()
 
@@ -43,7 +42,7 @@ class Not(Record, frozen=True, kw_only=False, tag=True):
 
 
 class AttributeCondition(Record, frozen=True, kw_only=False, tag=True):
-    """What a built-in attribute must be. Names and operators per target stand in ATTRIBUTES of attributes.py."""
+    """A condition on a built-in attribute. ATTRIBUTES of attributes.py has the names and operators of each target."""
 
     name: str
     operator: Operator
@@ -51,9 +50,9 @@ class AttributeCondition(Record, frozen=True, kw_only=False, tag=True):
 
 
 class FieldCondition(Record, frozen=True, kw_only=False, tag=True):
-    """What a custom field must be, as a client said it: neither key nor value has been checked.
+    """A condition on a custom field, as a client sent it: neither key nor value was checked.
 
-    Without an operator nothing is asked of it but that it is defined.
+    Without an operator, the only condition is that the field is defined.
     """
 
     key: str
@@ -62,7 +61,7 @@ class FieldCondition(Record, frozen=True, kw_only=False, tag=True):
 
 
 class BoundCondition(Record, frozen=True, kw_only=False, tag=True):
-    """What a custom field must be: the value fits the definition and is in the form in which records hold it."""
+    """A condition on a custom field whose value was checked, and has the type of values in records."""
 
     definition: FieldDefinition
     operator: Operator

@@ -1,4 +1,4 @@
-"""Small changes that tests of storage make: visitors that are saved again and again."""
+"""Helpers for tests of storage: most of them save visitors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,7 +21,7 @@ from storage.transactions.transaction import Transaction
 
 
 class KilledAppender(Appender):
-    """The appender of a process that is killed whenever it has committed something."""
+    """The appender of a process that is killed after every commit."""
 
     @override
     async def append(self, facts: Sequence[Fact]) -> None:
@@ -30,7 +30,7 @@ class KilledAppender(Appender):
 
 @asynccontextmanager
 async def opened(uri: str, name: str, *, processes: int) -> AsyncIterator[list[Storage]]:
-    """The storages of so many processes: each with its own connections, appender and feed."""
+    """Open one storage per process, each with its own connections, appender and feed."""
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(Storage.open(uri, name)) for _ in range(processes)]
 
@@ -40,13 +40,13 @@ async def find(storage: Storage, token: str) -> Visitor | None:
 
 
 async def save(storage: Storage, token: str, name: str | None = None) -> Visitor:
-    """Create or change the visitor with that token, as any mutation would."""
+    """Create or change the visitor with that token, as a mutation does."""
     visitor, _ = await storage.transactions.run(lambda tx: put(tx, token, name), lock_keys=[LockKey("visitor", token)])
     return visitor
 
 
 async def save_and_die(storage: Storage, token: str) -> None:
-    """Do the same in a process that dies before it can append the fact."""
+    """Save the visitor in a process that dies before it appends the fact."""
     appender = KilledAppender(storage.database, storage.feed.publish)
     await TransactionRunner(storage.database, storage.definition_cache, appender, storage.process).run(
         lambda tx: put(tx, token, None)
@@ -54,18 +54,18 @@ async def save_and_die(storage: Storage, token: str) -> None:
 
 
 async def put(tx: Transaction, token: str, name: str | None) -> Visitor:
-    known = await visitors.find_by_token(tx, token)
-    if known is None:
+    visitor = await visitors.find_by_token(tx, token)
+    if visitor is None:
         return await visitors.insert(tx, Visitor(id=new_id(tx.now), token=token, name=name, created_at=tx.now))
-    return await visitors.update(tx, known, msgspec.structs.replace(known, name=name))
+    return await visitors.update(tx, visitor, msgspec.structs.replace(visitor, name=name))
 
 
 def made_up(count: int, *, subject: str = "someone") -> list[VisitorSaved]:
-    """Facts about a visitor, for tests that only need many of them in the log."""
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
-    visitor = Visitor(id=subject, token=subject, created_at=moment)
+    """Facts about one visitor, for tests that need many facts in the log."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    visitor = Visitor(id=subject, token=subject, created_at=now)
     return [
-        VisitorSaved(id=f"{subject}-{number}", occurred_at=moment, actor=SYSTEM, visitor=visitor)
+        VisitorSaved(id=f"{subject}-{number}", occurred_at=now, actor=SYSTEM, visitor=visitor)
         for number in range(1, count + 1)
     ]
 
@@ -75,17 +75,17 @@ async def read_all(storage: Storage, *, after: int = 0) -> list[AnyFact]:
 
 
 def tokens(facts: Sequence[Fact]) -> list[str]:
-    """Which visitors the facts are about, in order."""
+    """The tokens of the visitors of the facts, in order."""
     return [fact.visitor.token for fact in facts if isinstance(fact, VisitorSaved)]
 
 
 def names(facts: Sequence[Fact]) -> list[str | None]:
-    """What the visitors were called, in order."""
+    """The names of the visitors of the facts, in order."""
     return [fact.visitor.name for fact in facts if isinstance(fact, VisitorSaved)]
 
 
 async def outbox_is_empty(storage: Storage) -> bool:
-    """Whether everything that waited is taken out in the end."""
+    """Wait until the outbox is empty."""
 
     async def empty() -> bool:
         return not await storage.database["outbox"].count_documents({})
@@ -95,7 +95,7 @@ async def outbox_is_empty(storage: Storage) -> bool:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what nobody tells of when it comes true."""
+    """Poll a condition until it is true."""
     async with asyncio.timeout(30):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -109,7 +109,7 @@ async def with_passing_index(storage: Storage, numbers: Sequence[int]) -> None:
 
 
 async def read_as_the_index_goes(reader: Reader, attempts: list[int]) -> list[int]:
-    """Read all of it by the index; the first attempt drops the index on its way."""
+    """Read all messages by the index. The first attempt drops the index during the read."""
     attempts.append(len(attempts) + 1)
     messages = reader.collection("messages")
     cursor = messages.find({"x": {"$gte": 0}}, sort=[("x", 1)], batch_size=1)

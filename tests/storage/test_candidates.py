@@ -1,4 +1,4 @@
-"""Whom routing may offer a room is read from an index, in order, however many agents do not accept routing."""
+"""Candidates for routing are read from an index in order, however many agents do not accept routing."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,12 +11,12 @@ from storage.mongo.connection import Database
 from storage.mongo.indexes import RETIRED, ensure
 from storage.mongo.reader import Reader
 
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+LAST_ASSIGNED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def document(number: int, accepts: bool | None) -> dict[str, Any]:
-    """An agent; with None as version 0.1.0 stored it."""
-    agent = {"status": "AVAILABLE", "openRoomCount": number, "lastAssignedAt": MOMENT, "departmentIds": ["D"]}
+    """An agent. With None, it is as version 0.1.0 stored it."""
+    agent = {"status": "AVAILABLE", "openRoomCount": number, "lastAssignedAt": LAST_ASSIGNED_AT, "departmentIds": ["D"]}
     if accepts is not None:
         agent["acceptsRouting"] = accepts
     return {
@@ -46,7 +46,7 @@ async def test_candidates_are_the_first_keys_of_an_index(
             client[database_name].command("profile", 0)
             (run,) = client[database_name]["system.profile"].find({"op": "query", "ns": f"{database_name}.users"})
 
-    assert [one.id for one in found] == ["U500", "U501", "U502", "U503"]
+    assert [candidate.id for candidate in found] == ["U500", "U501", "U502", "U503"]
     assert (run.get("hasSortStage", False), run["docsExamined"] <= 8, run["keysExamined"] <= 12) == (False, True, True)
 
 

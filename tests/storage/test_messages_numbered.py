@@ -1,4 +1,4 @@
-"""Messages of a version that had no numbers get them when a server of this version starts."""
+"""A server that starts numbers the messages of a version without numbers."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from storage.runtime import Storage
 from tests.databases import emptied
 
 
-async def test_unnumbered_messages_are_numbered_in_the_order_of_their_ids_when_a_server_starts(
+async def test_unnumbered_messages_are_numbered_by_id_at_the_start(
     mongodb_uri: str,
 ) -> None:
     name = emptied(mongodb_uri, "test-numbers")
@@ -26,6 +26,6 @@ async def test_unnumbered_messages_are_numbered_in_the_order_of_their_ids_when_a
         rooms: list[Any] = await storage.database["rooms"].find({}, {"messageCount": 1}, sort=["_id"]).to_list(None)
         indexes = [index["name"] async for index in storage.database["messages"].list_indexes()]
 
-    assert [(one["text"], one["number"]) for one in found] == [("question", 1), ("answer", 2), ("hello", 1)]
+    assert [(message["text"], message["number"]) for message in found] == [("question", 1), ("answer", 2), ("hello", 1)]
     assert rooms == [{"_id": "r", "messageCount": 2}, {"_id": "s", "messageCount": 1}, {"_id": "silent"}]
     assert sorted(indexes) == ["_id_", "number"]

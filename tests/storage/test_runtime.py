@@ -1,4 +1,4 @@
-"""Leaving a database that does not answer."""
+"""Shutdown of the storage, also while the database does not answer."""
 
 import asyncio
 import os
@@ -13,11 +13,11 @@ from storage.runtime import Storage
 from tests.storage.embedded.test_replica_set import connect
 from tests.storage.support import save
 
-#: Half of what the driver waits for a primary.
-SOON_SECONDS = 5.0
+#: Half of the time for which the driver waits for a primary.
+TIME_LIMIT_SECONDS = 5.0
 
 
-async def test_leaving_does_not_wait_for_a_database_that_is_gone(
+async def test_shutdown_does_not_wait_for_a_database_that_does_not_answer(
     tmp_path: Path, database_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -30,11 +30,11 @@ async def test_leaving_does_not_wait_for_a_database_that_is_gone(
         took = loop.time() - began
         stuck.cancel()
 
-    assert took < SOON_SECONDS
+    assert took < TIME_LIMIT_SECONDS
     assert [record for record in caplog.records if record.exc_info] == []
 
 
-async def test_leaving_says_so_and_ends_what_was_begun(mongodb_uri: str, database_name: str) -> None:
+async def test_shutdown_ends_transactions_and_deregisters_the_process(mongodb_uri: str, database_name: str) -> None:
     async with Storage.open(mongodb_uri, database_name) as storage:
         saving = asyncio.create_task(save(storage, "v"))
         await asyncio.sleep(0)
