@@ -252,7 +252,7 @@ async def drain(deployment: Deployment, sizes: Sizes) -> None:
     delays = []
     waiting = sizes.queue - DRAINING * places
     async for room in rooms.find({**in_department, "status": "ASSIGNED"}, {"_id": 1}).limit(CLOSED):
-        await client.mutate("closeRoom", "room { id }", roomId=room["_id"])
+        await client.mutate("closeRoom", "room { id }", roomId=f"room_{room['_id']}")
         began = time.perf_counter()
         waiting -= 1
         await until_waiting(waiting)

@@ -76,6 +76,13 @@ async def find_agent(context: Context, *, id: str) -> User | None:
 
 
 @query("users:read")
+async def find_many(context: Context, ids: Sequence[str]) -> dict[str, User]:
+    """Agents by id; users that are not agents are absent."""
+    found = await users.get_many(context.reader, ids)
+    return {user_id: user for user_id, user in found.items() if user.agent is not None}
+
+
+@query("users:read")
 async def list_agents(
     context: Context,
     *,

@@ -31,6 +31,12 @@ class AppWithToken(Record, frozen=True, kw_only=False):
 
 
 @query("apps:write")
+async def find_many(context: Context, ids: Sequence[str]) -> dict[str, App]:
+    """Apps by id; those that do not exist are absent."""
+    return await apps.get_many(context.reader, ids)
+
+
+@query("apps:write")
 async def list_apps(context: Context) -> list[App]:
     return await apps.list_all(context.reader)
 

@@ -10,7 +10,7 @@ from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.operations import MutationContext, mutation, query
 from storage import departments, users
-from storage.errors import Invalid, NotAnAgent, NotFound, quoted
+from storage.errors import EntityId, Invalid, NotAnAgent, NotFound, quoted
 from storage.facts import AgentUpdated
 from storage.mongo.connection import new_id
 from storage.records import Department, RoutingMethod, User
@@ -22,6 +22,12 @@ DAY_SECONDS = 24 * 60 * 60
 @query("users:read")
 async def list_departments(context: Context) -> list[Department]:
     return await departments.list_all(context.reader)
+
+
+@query("users:read")
+async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Department]:
+    """Departments by id; those that do not exist are absent."""
+    return await departments.get_many(context.reader, ids)
 
 
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Department]:
@@ -92,7 +98,8 @@ async def set_department_agents(
     added = validation.texts(add, "add")
     removed = validation.texts(remove, "remove")
     if common := set(added) & set(removed):
-        raise Invalid(f"{quoted(min(common))} is in both add and remove.", key="remove")
+        mentioned = [EntityId("agent", min(common))]
+        raise Invalid(f"{quoted(min(common))} is in both add and remove.", key="remove", mentioned=mentioned)
     agent_ids = sorted({*added, *removed})
     # Routing changes these agents often. Without the locks, this transaction would conflict again and again.
     for agent_id in agent_ids:

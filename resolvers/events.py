@@ -60,6 +60,14 @@ async def head_cursor(context: Context) -> str:
     return event_cursor(await context.storage.log.head())
 
 
+@query("events:read")
+async def find_many(context: Context, ids: Sequence[str]) -> dict[str, AnyFact]:
+    """Facts by id; those that are no longer kept, or that the caller may not read, are absent."""
+    passes = compile_filter(context.caller, readable_types(context.caller, None), None)
+    found = await context.storage.log.read_by_id(ids, size=PAGE_BYTES)
+    return {fact.id: fact for fact in found if passes(fact)}
+
+
 # ---------------------------------------------------------------- pages
 
 

@@ -16,6 +16,14 @@ from storage.mongo.pagination import Page
 from storage.records import Actor, ActorType, Message, RoomSnapshot, RoomStatus
 
 
+@query("rooms:read", "messages:read")
+async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Message]:
+    """Messages by id; those that do not exist, or whose room the caller may not see, are absent."""
+    found = await messages.get_many(context.reader, ids)
+    seen = await _visible_room_ids(context, list({message.room_id for message in found.values()}))
+    return {message_id: message for message_id, message in found.items() if message.room_id in seen}
+
+
 @query("messages:read")
 async def list_messages(
     context: Context, room_ids: Sequence[str], *, first: int = 50, after: str | None = None

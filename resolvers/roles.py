@@ -22,6 +22,12 @@ async def list_roles(context: Context) -> list[Role]:
     return await stored_roles.list_all(context.reader)
 
 
+@query("users:read")
+async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Role]:
+    """Roles by id; those that do not exist are absent."""
+    return await stored_roles.get_many_by_id(context.reader, ids)
+
+
 async def get_many(context: Context, names: Iterable[str]) -> dict[str, Role]:
     """Roles by name, for fields of users that the caller may read. Checks no scope."""
     return await context.storage.reference_data.roles(names)

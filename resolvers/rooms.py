@@ -55,6 +55,14 @@ async def find_room(context: Context, *, id: str | None = None, custom_field: Fi
 
 
 @query("rooms:read")
+async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Room]:
+    """Rooms by id; those that do not exist, or that the caller may not see, are absent."""
+    found = await rooms.get_many(context.reader, ids)
+    visible = access.visible_rooms(context.caller)
+    return {room_id: room for room_id, room in found.items() if matches(visible, room)}
+
+
+@query("rooms:read")
 async def list_rooms(
     context: Context,
     *,

@@ -88,6 +88,12 @@ async def get_many(context: Context, ids: Iterable[str]) -> dict[str, User]:
     return await users.get_many(context.reader, ids)
 
 
+@query("users:read")
+async def find_many(context: Context, ids: Sequence[str]) -> dict[str, User]:
+    """Users by id; those that do not exist are absent."""
+    return await users.get_many(context.reader, ids)
+
+
 # ---------------------------------------------------------------- changes
 
 

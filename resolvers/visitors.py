@@ -64,6 +64,12 @@ async def list_visitors(
     return await visitors.read_page(context.reader, expression, first=validation.page_size(first), after=after)
 
 
+@query("visitors:read")
+async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Visitor]:
+    """Visitors by id; those that do not exist are absent."""
+    return await visitors.get_many(context.reader, ids)
+
+
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Visitor]:
     """Visitors by id, for fields of objects that the caller may read. Checks no scope."""
     return await visitors.get_many(context.reader, ids)

@@ -5,6 +5,7 @@ from typing import Self
 import strawberry
 
 from resolvers.auth import access
+from schema.base import ids
 from schema.base.fields import api_type, describe_enum, query_field
 from schema.execution.context import Info
 from storage import records
@@ -32,7 +33,7 @@ class Actor:
 
     @classmethod
     def from_record(cls, actor: records.Actor) -> Self:
-        return cls(type=actor.type, id=None if actor.id is None else strawberry.ID(actor.id), name=actor.name)
+        return cls(type=actor.type, id=ids.of_actor(actor.type, actor.id), name=actor.name)
 
 
 @api_type

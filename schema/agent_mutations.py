@@ -5,6 +5,7 @@ import strawberry
 from resolvers import agents
 from resolvers.custom_fields.definitions import FieldRef
 from schema.agents import Agent
+from schema.base import ids
 from schema.base.fields import api_input, api_type, mutation_field, or_unset
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.custom_fields import CustomFieldInput, CustomFieldRef, assignments
@@ -151,11 +152,11 @@ class AgentMutations:
         """
         result = await agents.add_agent(
             info.context.mutation(input.client_mutation_id),
-            user_id=input.user_id,
+            user_id=ids.USER.take(input.user_id, "userId"),
             status=input.status,
             accepts_routing=input.accepts_routing,
             max_rooms=input.max_rooms,
-            department_ids=input.department_ids,
+            department_ids=ids.DEPARTMENT.take_all(input.department_ids, "departmentIds"),
         )
         return AddAgentPayload(
             agent=Agent.from_record(result.user), added=result.added, client_mutation_id=input.client_mutation_id
@@ -168,7 +169,9 @@ class AgentMutations:
         The rooms the agent serves return to the queue, the first 50 at once and the others in the background. Records
         `AgentRemoved` and, for each of these rooms, `AgentUnassigned` with the cause AGENT_REMOVED.
         """
-        user = await agents.remove_agent(info.context.mutation(input.client_mutation_id), user_id=input.user_id)
+        user = await agents.remove_agent(
+            info.context.mutation(input.client_mutation_id), user_id=ids.USER.take(input.user_id, "userId")
+        )
         return RemoveAgentPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(agents.set_agent_status)
@@ -180,7 +183,9 @@ class AgentMutations:
         its rooms. Records `AgentStatusChanged`, unless nothing changed.
         """
         user = await agents.set_agent_status(
-            info.context.mutation(input.client_mutation_id), agent_id=input.agent_id, status=input.status
+            info.context.mutation(input.client_mutation_id),
+            agent_id=ids.AGENT.take(input.agent_id, "agentId"),
+            status=input.status,
         )
         return SetAgentStatusPayload(agent=Agent.from_record(user), client_mutation_id=input.client_mutation_id)
 
@@ -193,10 +198,10 @@ class AgentMutations:
         """
         user = await agents.update_agent(
             info.context.mutation(input.client_mutation_id),
-            agent_id=input.agent_id,
+            agent_id=ids.AGENT.take(input.agent_id, "agentId"),
             accepts_routing=or_unset(input.accepts_routing),
             max_rooms=or_unset(input.max_rooms),
-            department_ids=or_unset(input.department_ids),
+            department_ids=or_unset(ids.DEPARTMENT.take_all(input.department_ids, "departmentIds")),
         )
         return UpdateAgentPayload(agent=Agent.from_record(user), client_mutation_id=input.client_mutation_id)
 
@@ -220,7 +225,7 @@ class AgentMutations:
             status=input.status,
             accepts_routing=input.accepts_routing,
             max_rooms=or_unset(input.max_rooms),
-            department_ids=or_unset(input.department_ids),
+            department_ids=or_unset(ids.DEPARTMENT.take_all(input.department_ids, "departmentIds")),
         )
         return EnsureAgentPayload(
             agent=Agent.from_record(result.user), created=result.created, client_mutation_id=input.client_mutation_id

@@ -8,11 +8,13 @@ import strawberry
 
 from resolvers import agents
 from schema import departments, rooms, users
+from schema.base import ids
 from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
 from schema.base.fields import api_type, as_awaitable, describe_enum, field, query_field, scoped_field
 from schema.base.filters import RoomFilter, UserFilter, expression_of
 from schema.base.lazy_types import DepartmentRef, RoomRef, UserRef
 from schema.base.loaders import PageKey
+from schema.base.node import Node
 from schema.execution.context import Info
 from storage import records
 from storage.filters.attributes import is_routable
@@ -29,11 +31,11 @@ FORMER_PROFILE = records.AgentProfile(status=records.AgentStatus.NOT_AVAILABLE)
 
 
 @api_type
-class Agent:
+class Agent(Node):
     """A user as an omnichannel agent: one who serves rooms."""
 
-    id: strawberry.ID
-    """Its identity, the same as its user's."""
+    user_id: strawberry.ID
+    """The id of its user."""
     status: records.AgentStatus
     """Whether it takes new rooms."""
     accepts_routing: bool
@@ -57,7 +59,8 @@ class Agent:
         if record.agent is None and record.leave is not None:  # its rooms are going back to the queue
             profile = msgspec.structs.replace(FORMER_PROFILE, open_room_count=record.leave.open_room_count)
         return cls(
-            id=strawberry.ID(record.id),
+            id=ids.AGENT.add(record.id),
+            user_id=ids.USER.add(record.id),
             status=profile.status,
             accepts_routing=profile.accepts_routing,
             max_rooms=profile.max_rooms,
@@ -96,7 +99,7 @@ class Agent:
     ) -> Connection[RoomRef]:
         """The rooms it serves now, ASSIGNED and ON_HOLD, oldest first."""
         page = await info.context.loaders.rooms_of_agents.load(
-            PageKey(self.id, page_size(first), after, expression_of(where))
+            PageKey(self.record.id, page_size(first), after, expression_of(where))
         )
         return Connection.from_page(page, rooms.Room.from_record)
 
@@ -109,10 +112,10 @@ class AgentQueries:
     async def agent(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The agent's id, which is its user's.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id of the agent, or of its user.")],
     ) -> Agent | None:
         """One agent; null when there is no such user, or when the user is no agent."""
-        user = await agents.find_agent(info.context.resolver_context, id=id)
+        user = await agents.find_agent(info.context.resolver_context, id=ids.AGENT.take(id, "id"))
         return None if user is None else Agent.from_record(user)
 
     @query_field(agents.list_agents)

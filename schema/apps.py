@@ -6,18 +6,18 @@ from typing import Self
 import strawberry
 
 from resolvers import apps
+from schema.base import ids
 from schema.base.fields import api_input, api_type, mutation_field, query_field
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.base.node import Node
 from schema.execution.context import Info
 from storage import records
 
 
 @api_type
-class App:
+class App(Node):
     """A program with a token of its own. The token cannot be read."""
 
-    id: strawberry.ID
-    """The id. It never changes."""
     name: str
     """The display name."""
     scopes: list[str]
@@ -32,7 +32,7 @@ class App:
     @classmethod
     def from_record(cls, record: records.App) -> Self:
         return cls(
-            id=strawberry.ID(record.id),
+            id=ids.APP.add(record.id),
             name=record.name,
             scopes=list(record.scopes),
             active=record.active,
@@ -137,7 +137,7 @@ class AppMutations:
         """
         result = await apps.rotate_app_token(
             info.context.mutation(input.client_mutation_id),
-            app_id=input.app_id,
+            app_id=ids.APP.take(input.app_id, "appId"),
             overlap_seconds=input.overlap_seconds,
         )
         return RotateAppTokenPayload(
@@ -148,5 +148,7 @@ class AppMutations:
     async def revoke_app(self, info: Info, input: Input[RevokeAppInput]) -> RevokeAppPayload | None:
         """Makes all tokens of an app invalid, permanently. The app's subscriptions end at once with the close code
         4403. Records `AppRevoked`, unless the app was revoked already."""
-        app = await apps.revoke_app(info.context.mutation(input.client_mutation_id), app_id=input.app_id)
+        app = await apps.revoke_app(
+            info.context.mutation(input.client_mutation_id), app_id=ids.APP.take(input.app_id, "appId")
+        )
         return RevokeAppPayload(app=App.from_record(app), client_mutation_id=input.client_mutation_id)

@@ -3,6 +3,7 @@
 import strawberry
 
 from resolvers.custom_fields import definitions
+from schema.base import ids
 from schema.base.fields import api_input, api_type, mutation_field, or_unset
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.custom_fields import CustomFieldDefinition
@@ -127,7 +128,7 @@ class CustomFieldMutations:
         """
         definition = await definitions.update_custom_field(
             info.context.mutation(input.client_mutation_id),
-            id=input.id,
+            id=ids.FIELD.take(input.id, "id"),
             label=or_unset(input.label),
             required=or_unset(input.required),
             unique=or_unset(input.unique),
@@ -147,7 +148,9 @@ class CustomFieldMutations:
         The values cannot be read from now on. A new field with the same key has no values. Records
         `CustomFieldRemoved`.
         """
-        definition = await definitions.remove_custom_field(info.context.mutation(input.client_mutation_id), id=input.id)
+        definition = await definitions.remove_custom_field(
+            info.context.mutation(input.client_mutation_id), id=ids.FIELD.take(input.id, "id")
+        )
         return RemoveCustomFieldPayload(
-            removed_id=strawberry.ID(definition.id), client_mutation_id=input.client_mutation_id
+            removed_id=ids.FIELD.add(definition.id), client_mutation_id=input.client_mutation_id
         )

@@ -9,7 +9,9 @@ import strawberry
 from resolvers.custom_fields import definitions as field_definitions
 from resolvers.custom_fields.definitions import FieldRef
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
+from schema.base import ids
 from schema.base.fields import api_input, api_type, describe_enum, field, or_unset, query_field
+from schema.base.node import Node
 from schema.base.scalars import FieldValue, Long
 from schema.execution.context import Info
 from storage import records
@@ -35,11 +37,9 @@ describe_enum(
 
 
 @api_type
-class CustomFieldDefinition:
+class CustomFieldDefinition(Node):
     """What one custom field is called and may hold. Every value is checked against it, whichever way it comes in."""
 
-    id: strawberry.ID
-    """Its identity. Stays the same for life."""
     target: records.FieldTarget
     """What the field is a field of. Never changes."""
     key: str
@@ -62,7 +62,7 @@ class CustomFieldDefinition:
     @classmethod
     def from_record(cls, definition: records.FieldDefinition) -> Self:
         return cls(
-            id=strawberry.ID(definition.id),
+            id=ids.FIELD.add(definition.id),
             target=definition.target,
             key=definition.key,
             type=definition.type,
@@ -98,7 +98,7 @@ class CustomFieldRemoval:
         done = removal.done_at is not None
         remaining = None if removal.total is None else Long(max(removal.total - removal.purged, 0))
         return cls(
-            id=strawberry.ID(removal.id),
+            id=ids.FIELD.add(removal.id),
             target=removal.target,
             key=removal.key,
             removed_at=removal.removed_at,

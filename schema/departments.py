@@ -6,11 +6,13 @@ import strawberry
 
 from resolvers import departments
 from schema import agents
+from schema.base import ids
 from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
 from schema.base.fields import api_input, api_type, describe_enum, mutation_field, or_unset, query_field, scoped_field
 from schema.base.lazy_types import AgentRef
 from schema.base.loaders import PageKey
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.base.node import Node
 from schema.execution.context import Info
 from storage import records
 
@@ -28,11 +30,9 @@ describe_enum(
 
 
 @api_type
-class Department:
+class Department(Node):
     """A group of agents with its own routing."""
 
-    id: strawberry.ID
-    """The id. It never changes."""
     name: str
     """The name."""
     enabled: bool
@@ -46,10 +46,13 @@ class Department:
     fallback_routing: records.RoutingMethod | None
     """For EXTERNAL routing: how a room gets its agent if no app assigned one in time."""
 
+    record: strawberry.Private[records.Department]
+
     @classmethod
     def from_record(cls, record: records.Department) -> Self:
         return cls(
-            id=strawberry.ID(record.id),
+            record=record,
+            id=ids.DEPARTMENT.add(record.id),
             name=record.name,
             enabled=record.enabled,
             routing=record.routing,
@@ -60,7 +63,7 @@ class Department:
     @scoped_field("users:read")
     async def agents(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[AgentRef]:
         """The agents who work in the department, in the order in which their users were created."""
-        page = await info.context.loaders.agents_of_departments.load(PageKey(self.id, page_size(first), after))
+        page = await info.context.loaders.agents_of_departments.load(PageKey(self.record.id, page_size(first), after))
         return Connection.from_page(page, agents.Agent.from_record)
 
 
@@ -180,7 +183,7 @@ class DepartmentMutations:
         `DepartmentSaved`, unless nothing changed."""
         department = await departments.update_department(
             info.context.mutation(input.client_mutation_id),
-            department_id=input.department_id,
+            department_id=ids.DEPARTMENT.take(input.department_id, "departmentId"),
             name=or_unset(input.name),
             enabled=or_unset(input.enabled),
             routing=or_unset(input.routing),
@@ -202,9 +205,9 @@ class DepartmentMutations:
         """
         department = await departments.set_department_agents(
             info.context.mutation(input.client_mutation_id),
-            department_id=input.department_id,
-            add=input.add or (),
-            remove=input.remove or (),
+            department_id=ids.DEPARTMENT.take(input.department_id, "departmentId"),
+            add=ids.AGENT.take_all(input.add, "add") or (),
+            remove=ids.AGENT.take_all(input.remove, "remove") or (),
         )
         return SetDepartmentAgentsPayload(
             department=Department.from_record(department), client_mutation_id=input.client_mutation_id

@@ -8,19 +8,19 @@ import strawberry
 from resolvers import messages
 from schema import rooms
 from schema.actors import Actor
+from schema.base import ids
 from schema.base.fields import api_input, api_one_of, api_type, as_awaitable, field, mutation_field, or_none
 from schema.base.lazy_types import RoomRef
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.base.node import Node
 from schema.execution.context import Info
 from storage import records
 
 
 @api_type
-class Message:
+class Message(Node):
     """Something that was said in a room. Messages never change."""
 
-    id: strawberry.ID
-    """Its identity."""
     number: int
     """1, 2, 3, ... in its room, in the order of the room's events, whichever server took the messages. Lists of the
     room's messages are in this order."""
@@ -36,7 +36,7 @@ class Message:
     @classmethod
     def from_record(cls, record: records.Message, *, room: "rooms.Room | None" = None) -> Self:
         return cls(
-            id=strawberry.ID(record.id),
+            id=ids.MESSAGE.add(record.id),
             number=record.number,
             text=record.text,
             sender=Actor.from_record(record.sender),
@@ -100,9 +100,9 @@ class MessageMutations:
         sender = input.as_
         message = await messages.send_message(
             info.context.mutation(input.client_mutation_id),
-            room_id=input.room_id,
+            room_id=ids.ROOM.take(input.room_id, "roomId"),
             text=input.text,
-            as_user_id=or_none(sender.user_id) if sender else None,
+            as_user_id=ids.USER.take_optional(sender.user_id, "as.userId") if sender else None,
             as_visitor_token=or_none(sender.visitor_token) if sender else None,
         )
         return SendMessagePayload(message=Message.from_record(message), client_mutation_id=input.client_mutation_id)

@@ -5,18 +5,18 @@ from typing import Self
 import strawberry
 
 from resolvers import roles
+from schema.base import ids
 from schema.base.fields import api_input, api_type, mutation_field, query_field
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.base.node import Node
 from schema.execution.context import Info
 from storage import records
 
 
 @api_type
-class Role:
+class Role(Node):
     """A named set of permissions. Users hold roles by name."""
 
-    id: strawberry.ID
-    """The id. It never changes."""
     name: str
     """The name. It is unique."""
     description: str | None
@@ -27,7 +27,7 @@ class Role:
     @classmethod
     def from_record(cls, record: records.Role) -> Self:
         return cls(
-            id=strawberry.ID(record.id), name=record.name, description=record.description, built_in=record.built_in
+            id=ids.ROLE.add(record.id), name=record.name, description=record.description, built_in=record.built_in
         )
 
     @classmethod

@@ -1,7 +1,9 @@
 """Mutations of rooms, from start to close."""
 
 from resolvers import rooms
-from schema.base.fields import api_type, mutation_field, or_none, or_unset
+from resolvers.auth import access
+from schema.base import ids
+from schema.base.fields import api_type, mutation_field, or_unset
 from schema.base.mutation_types import Input
 from schema.custom_fields import assignments, increments
 from schema.execution.context import Info
@@ -41,7 +43,7 @@ class RoomMutations:
         room = await rooms.start_room(
             info.context.mutation(input.client_mutation_id),
             visitor_token=input.visitor_token,
-            department_id=input.department_id,
+            department_id=ids.DEPARTMENT.take_optional(input.department_id, "departmentId"),
             source=input.source,
             subject=input.subject,
             priority=input.priority,
@@ -59,8 +61,8 @@ class RoomMutations:
         """
         room = await rooms.assign_agent(
             info.context.mutation(input.client_mutation_id),
-            room_id=input.room_id,
-            agent_id=input.agent_id,
+            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            agent_id=ids.AGENT.take(input.agent_id, "agentId"),
             if_revision=input.if_revision,
         )
         return AssignAgentPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
@@ -72,8 +74,11 @@ class RoomMutations:
         `NOT_AN_AGENT` or `AGENT_NOT_ROUTABLE` if you are not an agent or cannot take a room now; other errors as for
         `assignAgent`. Records `AgentAssigned` with the cause TAKEN.
         """
+        access.require_user(info.context.resolver_context.caller)  # an app is refused before its input is checked
         room = await rooms.take_room(
-            info.context.mutation(input.client_mutation_id), room_id=input.room_id, if_revision=input.if_revision
+            info.context.mutation(input.client_mutation_id),
+            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            if_revision=input.if_revision,
         )
         return TakeRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
@@ -86,7 +91,7 @@ class RoomMutations:
         """
         room = await rooms.unassign_agent(
             info.context.mutation(input.client_mutation_id),
-            room_id=input.room_id,
+            room_id=ids.ROOM.take(input.room_id, "roomId"),
             comment=input.comment,
             if_revision=input.if_revision,
         )
@@ -101,9 +106,9 @@ class RoomMutations:
         """
         room = await rooms.transfer_room(
             info.context.mutation(input.client_mutation_id),
-            room_id=input.room_id,
-            to_agent_id=or_none(input.to.agent_id),
-            to_department_id=or_none(input.to.department_id),
+            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            to_agent_id=ids.AGENT.take_optional(input.to.agent_id, "to.agentId"),
+            to_department_id=ids.DEPARTMENT.take_optional(input.to.department_id, "to.departmentId"),
             comment=input.comment,
             if_revision=input.if_revision,
         )
@@ -117,7 +122,7 @@ class RoomMutations:
         """
         room = await rooms.hold_room(
             info.context.mutation(input.client_mutation_id),
-            room_id=input.room_id,
+            room_id=ids.ROOM.take(input.room_id, "roomId"),
             comment=input.comment,
             if_revision=input.if_revision,
         )
@@ -131,7 +136,9 @@ class RoomMutations:
         `RoomResumed`.
         """
         room = await rooms.resume_room(
-            info.context.mutation(input.client_mutation_id), room_id=input.room_id, if_revision=input.if_revision
+            info.context.mutation(input.client_mutation_id),
+            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            if_revision=input.if_revision,
         )
         return ResumeRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
@@ -144,7 +151,7 @@ class RoomMutations:
         """
         room = await rooms.update_room(
             info.context.mutation(input.client_mutation_id),
-            room_id=input.room_id,
+            room_id=ids.ROOM.take(input.room_id, "roomId"),
             subject=or_unset(input.subject),
             priority=or_unset(input.priority),
             tags=or_unset(input.tags),
@@ -163,7 +170,7 @@ class RoomMutations:
         """
         room = await rooms.close_room(
             info.context.mutation(input.client_mutation_id),
-            room_id=input.room_id,
+            room_id=ids.ROOM.take(input.room_id, "roomId"),
             comment=input.comment,
             tags=input.tags or (),
             custom_fields=assignments(input.custom_fields),

@@ -8,6 +8,7 @@ import strawberry
 
 from resolvers import rooms
 from schema import agents, departments, messages, visitors
+from schema.base import ids
 from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
 from schema.base.fields import (
     api_enum,
@@ -17,13 +18,13 @@ from schema.base.fields import (
     as_awaitable,
     describe_enum,
     field,
-    or_none,
     query_field,
     scoped_field,
 )
 from schema.base.filters import RoomFilter, expression_of
 from schema.base.lazy_types import AgentRef, DepartmentRef, EventRef, MessageRef, VisitorRef
 from schema.base.loaders import PageKey
+from schema.base.node import Node
 from schema.base.order_direction import OrderDirection, descending
 from schema.custom_fields import CustomFieldRef, HasCustomFields, to_field_ref
 from schema.events import conversion
@@ -41,15 +42,13 @@ describe_enum(
 
 
 @api_type
-class Room(HasCustomFields):
+class Room(HasCustomFields, Node):
     """A conversation between a visitor and whoever serves it.
 
     In an event it is the room as it was just after the event, with its visitor, department and agents as they were
     then; only its messages and events are read anew.
     """
 
-    id: strawberry.ID
-    """Its identity. Stays the same for life."""
     status: records.RoomStatus
     """Whether it waits, is served, is on hold or is over."""
     revision: int
@@ -78,7 +77,7 @@ class Room(HasCustomFields):
     @classmethod
     def from_record(cls, record: records.Room, snapshot: records.RoomSnapshot | None = None) -> Self:
         return cls(
-            id=strawberry.ID(record.id),
+            id=ids.ROOM.add(record.id),
             status=record.status,
             revision=record.revision,
             source=record.source,
@@ -152,13 +151,13 @@ class Room(HasCustomFields):
     @scoped_field("messages:read")
     async def messages(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[MessageRef]:
         """What was said in it, oldest first."""
-        page = await info.context.loaders.messages_of_rooms.load(PageKey(self.id, page_size(first), after))
+        page = await info.context.loaders.messages_of_rooms.load(PageKey(self.record.id, page_size(first), after))
         return Connection.from_page(page, lambda record: messages.Message.from_record(record, room=self))
 
     @scoped_field("events:read")
     async def events(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[EventRef]:
         """What happened to it, oldest first, as far back as events are kept."""
-        page = await info.context.loaders.events_of_rooms.load(PageKey(self.id, page_size(first), after))
+        page = await info.context.loaders.events_of_rooms.load(PageKey(self.record.id, page_size(first), after))
         return Connection.from_page(page, conversion.event_from_fact)
 
 
@@ -223,7 +222,9 @@ class RoomQueries:
     ) -> Room | None:
         """One room; null when there is none that you may see."""
         room = await rooms.find_room(
-            info.context.resolver_context, id=or_none(by.id), custom_field=to_field_ref(by.custom_field)
+            info.context.resolver_context,
+            id=ids.ROOM.take_optional(by.id, "by.id"),
+            custom_field=to_field_ref(by.custom_field),
         )
         return None if room is None else Room.from_record(room)
 

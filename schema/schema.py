@@ -34,6 +34,7 @@ from schema.execution.context import RequestContext
 from schema.execution.executor import Executor
 from schema.execution.preparation import REFUSALS, Documents, prepare
 from schema.messages import MessageMutations
+from schema.nodes import NodeQueries
 from schema.roles import RoleMutations, RoleQueries
 from schema.room_mutations import RoomMutations
 from schema.rooms import RoomQueries
@@ -45,6 +46,7 @@ from schema.visitors import VisitorMutations, VisitorQueries
 
 @api_type
 class Query(
+    NodeQueries,
     ActorQueries,
     UserQueries,
     AgentQueries,

@@ -3,6 +3,7 @@
 import strawberry
 
 from resolvers import roles, users
+from schema.base import ids
 from schema.base.fields import api_input, api_type, mutation_field, or_unset
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.custom_fields import CustomFieldInput, assignments
@@ -160,7 +161,7 @@ class UserMutations:
         changed."""
         user = await users.update_user(
             info.context.mutation(input.client_mutation_id),
-            user_id=input.user_id,
+            user_id=ids.USER.take(input.user_id, "userId"),
             username=or_unset(input.username),
             name=or_unset(input.name),
             emails=or_unset(input.emails),
@@ -179,7 +180,9 @@ class UserMutations:
         rooms.
         """
         user = await users.set_user_active(
-            info.context.mutation(input.client_mutation_id), user_id=input.user_id, active=input.active
+            info.context.mutation(input.client_mutation_id),
+            user_id=ids.USER.take(input.user_id, "userId"),
+            active=input.active,
         )
         return SetUserActivePayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
@@ -194,7 +197,7 @@ class UserMutations:
         """
         user = await users.set_presence(
             info.context.mutation(input.client_mutation_id),
-            user_id=input.user_id,
+            user_id=ids.USER.take(input.user_id, "userId"),
             presence=input.presence,
             lease_seconds=input.lease_seconds,
         )
@@ -208,7 +211,9 @@ class UserMutations:
         of the roles.
         """
         user = await roles.add_roles(
-            info.context.mutation(input.client_mutation_id), user_id=input.user_id, roles=input.roles
+            info.context.mutation(input.client_mutation_id),
+            user_id=ids.USER.take(input.user_id, "userId"),
+            roles=input.roles,
         )
         return AddRolesPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
@@ -220,6 +225,8 @@ class UserMutations:
         an agent; use `removeAgent`. Records `UserRolesChanged`, unless the user had none of the roles.
         """
         user = await roles.remove_roles(
-            info.context.mutation(input.client_mutation_id), user_id=input.user_id, roles=input.roles
+            info.context.mutation(input.client_mutation_id),
+            user_id=ids.USER.take(input.user_id, "userId"),
+            roles=input.roles,
         )
         return RemoveRolesPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)

@@ -8,6 +8,7 @@ import strawberry
 
 from resolvers import users
 from schema import agents
+from schema.base import ids
 from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
 from schema.base.fields import (
     api_enum,
@@ -22,6 +23,7 @@ from schema.base.fields import (
 )
 from schema.base.filters import UserFilter, expression_of
 from schema.base.lazy_types import AgentRef
+from schema.base.node import Node
 from schema.base.order_direction import OrderDirection, descending
 from schema.custom_fields import CustomFieldRef, HasCustomFields, to_field_ref
 from schema.execution.context import Info, selects_only
@@ -46,11 +48,9 @@ describe_enum(
 
 
 @api_type
-class User(HasCustomFields):
+class User(HasCustomFields, Node):
     """A person, bot or app that can hold roles and custom fields, and be made an omnichannel agent."""
 
-    id: strawberry.ID
-    """Its identity. Stays the same for life."""
     username: str
     """The name to sign in and be found with; unique, compared without case."""
     name: str | None
@@ -75,7 +75,7 @@ class User(HasCustomFields):
     @classmethod
     def from_record(cls, record: records.User) -> Self:
         return cls(
-            id=strawberry.ID(record.id),
+            id=ids.USER.add(record.id),
             username=record.username,
             name=record.name,
             emails=list(record.emails),
@@ -156,7 +156,7 @@ class UserQueries:
         """One user; null when there is none."""
         user = await users.find_user(
             info.context.resolver_context,
-            id=or_none(by.id),
+            id=ids.USER.take_optional(by.id, "by.id"),
             username=or_none(by.username),
             email=or_none(by.email),
             custom_field=to_field_ref(by.custom_field),

@@ -6,21 +6,21 @@ from typing import Annotated, Self
 import strawberry
 
 from resolvers import visitors
+from schema.base import ids
 from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
 from schema.base.fields import api_input, api_one_of, api_type, mutation_field, or_none, or_unset, query_field
 from schema.base.filters import VisitorFilter, expression_of
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.base.node import Node
 from schema.custom_fields import CustomFieldInput, CustomFieldRef, HasCustomFields, assignments, to_field_ref
 from schema.execution.context import Info
 from storage import records
 
 
 @api_type
-class Visitor(HasCustomFields):
+class Visitor(HasCustomFields, Node):
     """Somebody who starts conversations, known by a token that your side chose."""
 
-    id: strawberry.ID
-    """Its identity. Stays the same for life."""
     token: str
     """What your side knows the visitor by; unique."""
     name: str | None
@@ -35,7 +35,7 @@ class Visitor(HasCustomFields):
     @classmethod
     def from_record(cls, record: records.Visitor) -> Self:
         return cls(
-            id=strawberry.ID(record.id),
+            id=ids.VISITOR.add(record.id),
             token=record.token,
             name=record.name,
             email=record.email,
@@ -70,7 +70,7 @@ class VisitorQueries:
         """One visitor; null when there is none."""
         visitor = await visitors.find_visitor(
             info.context.resolver_context,
-            id=or_none(by.id),
+            id=ids.VISITOR.take_optional(by.id, "by.id"),
             token=or_none(by.token),
             email=or_none(by.email),
             custom_field=to_field_ref(by.custom_field),

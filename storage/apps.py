@@ -1,5 +1,6 @@
 """Apps; their tokens are in tokens.py."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from pymongo import ASCENDING
@@ -21,6 +22,11 @@ async def get(reader: Reader, app_id: str) -> App:
 
 async def find(reader: Reader, app_id: str) -> App | None:
     return await entities.find(reader, KIND, {"_id": app_id})
+
+
+async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, App]:
+    """The apps with those ids, by id; those that do not exist are absent."""
+    return await entities.get_many(reader, KIND, ids)
 
 
 async def list_all(reader: Reader) -> list[App]:

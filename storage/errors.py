@@ -31,16 +31,30 @@ for programs.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EntityId:
+    """The id of an entity in the data of an error: the API shows it in a form of its own."""
+
+    #: The kind of entity, as messages call it: "user", "agent", "room", ...
+    noun: str
+    id: str
 
 
 class SwitchboardError(Exception):
-    """Base class: a code of the API, a message for people, and data for programs."""
+    """Base class: a code of the API, a message for people, and data for programs.
+
+    `mentioned`: the ids that the message quotes.
+    """
 
     code = "INTERNAL"
 
-    def __init__(self, message: str, **data: object) -> None:
+    def __init__(self, message: str, *, mentioned: Sequence[EntityId] = (), **data: object) -> None:
         super().__init__(message)
         self.message = message
+        self.mentioned = mentioned
         self.data = data
 
 
@@ -54,7 +68,8 @@ class Forbidden(SwitchboardError):
     code = "FORBIDDEN"
 
     def __init__(self, message: str, *, scope: str | None = None) -> None:
-        super().__init__(message, **({} if scope is None else {"scope": scope}))
+        data: dict[str, object] = {} if scope is None else {"scope": scope}
+        super().__init__(message, mentioned=(), **data)
 
 
 class NotFound(SwitchboardError):
@@ -63,7 +78,8 @@ class NotFound(SwitchboardError):
     code = "NOT_FOUND"
 
     def __init__(self, noun: str, value: object, *, key: str) -> None:
-        super().__init__(f"There is no {noun} {quoted(value)}.", key=key)
+        mentioned = (EntityId(noun, str(value)),)
+        super().__init__(f"There is no {noun} {quoted(value)}.", mentioned=mentioned, key=key)
 
 
 # ---------------------------------------------------------------- invalid arguments
@@ -74,8 +90,8 @@ class Invalid(SwitchboardError):
 
     code = "INVALID_INPUT"
 
-    def __init__(self, message: str, *, key: str, **data: object) -> None:
-        super().__init__(message, key=key, **data)
+    def __init__(self, message: str, *, key: str, mentioned: Sequence[EntityId] = (), **data: object) -> None:
+        super().__init__(message, mentioned=mentioned, key=key, **data)
 
 
 class InvalidCursor(Invalid):
@@ -92,8 +108,10 @@ class UnknownField(Invalid):
 class InvalidFieldValue(Invalid):
     code = "INVALID_FIELD_VALUE"
 
-    def __init__(self, message: str, *, key: str, expected: str, **data: object) -> None:
-        super().__init__(message, key=key, expected=expected, **data)
+    def __init__(
+        self, message: str, *, key: str, expected: str, mentioned: Sequence[EntityId] = (), **data: object
+    ) -> None:
+        super().__init__(message, mentioned=mentioned, key=key, expected=expected, **data)
 
 
 class FieldRequired(Invalid):
@@ -117,8 +135,8 @@ class Refused(SwitchboardError):
 class Duplicate(Refused):
     code = "DUPLICATE_VALUE"
 
-    def __init__(self, message: str, *, key: str, **data: object) -> None:
-        super().__init__(message, key=key, **data)
+    def __init__(self, message: str, *, key: str, mentioned: Sequence[EntityId] = (), **data: object) -> None:
+        super().__init__(message, mentioned=mentioned, key=key, **data)
 
 
 class UsernameTaken(Refused):
@@ -156,7 +174,7 @@ class RoomAlreadyAssigned(Refused):
         super().__init__(
             f"The room is already served by {username}. Use transferRoom to move it. Rooms of a department with "
             "routing EXTERNAL wait for assignAgent.",
-            servedBy={"id": agent_id, "username": username},
+            servedBy={"id": EntityId("agent", agent_id), "userId": EntityId("user", agent_id), "username": username},
         )
 
 

@@ -1,10 +1,10 @@
 """Messages. They are stored in a collection of their own and never changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from storage.mongo import child_pagination
 from storage.mongo.child_pagination import Relation
-from storage.mongo.connection import Collection, Database, Document, to_document, to_record
+from storage.mongo.connection import MAX_BATCH_ROWS, Collection, Database, Document, to_document, to_record
 from storage.mongo.indexes import UNNUMBERED_INDEX
 from storage.mongo.pagination import Page
 from storage.mongo.reader import Reader
@@ -17,6 +17,12 @@ MESSAGES_BY_ROOM = Relation("rooms", "messages", "roomId", number="number")
 def insert(tx: Transaction, message: Message) -> None:
     messages, document = tx.collection("messages").delegate, to_document(message)
     tx.defer_write(lambda session: messages.insert_one(document, session=session))
+
+
+async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Message]:
+    """The messages with those ids, by id; those that do not exist are absent."""
+    found = reader.collection("messages").find({"_id": {"$in": list(ids)}}, batch_size=MAX_BATCH_ROWS)
+    return {message.id: message for message in await _decode(await found.to_list(None))}
 
 
 async def read_pages(

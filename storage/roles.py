@@ -38,6 +38,11 @@ async def get_many(reader: Reader, names: Iterable[str]) -> dict[str, Role]:
     return {role.name: role for role in found}
 
 
+async def get_many_by_id(reader: Reader, ids: Iterable[str]) -> dict[str, Role]:
+    """The roles with those ids, by id; those that do not exist are absent."""
+    return await entities.get_many(reader, KIND, ids)
+
+
 async def insert(tx: Transaction, role: Role) -> Role:
     """Insert a new role. Raises Duplicate if the name is taken."""
     taken = Duplicate(f"There is a role {quoted(role.name)} already.", key="name")

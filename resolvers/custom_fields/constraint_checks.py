@@ -1,10 +1,11 @@
 """Who stands in the way of a new rule: what is held already, and does not fit a definition that is to be."""
 
 import asyncio
+from collections.abc import Sequence
 
 from resolvers.custom_fields import values
 from storage.custom_fields import definitions
-from storage.errors import Duplicate, FieldRequired, InvalidFieldValue, listed, quoted
+from storage.errors import Duplicate, EntityId, FieldRequired, InvalidFieldValue, listed, quoted
 from storage.mongo.reader import Reader
 from storage.records import FieldDefinition
 
@@ -39,6 +40,10 @@ def noun_of(definition: FieldDefinition) -> str:
     return f"{definition.target.value.capitalize()}s"
 
 
+def _entity_ids(definition: FieldDefinition, ids: Sequence[str]) -> list[EntityId]:
+    return [EntityId(definition.target.value.lower(), one) for one in ids]
+
+
 async def _require_no_missing(reader: Reader, definition: FieldDefinition) -> None:
     found = await definitions.without_value(reader, definition, limit=MAX_NAMED + 1)
     if found:
@@ -46,19 +51,22 @@ async def _require_no_missing(reader: Reader, definition: FieldDefinition) -> No
             f"{noun_of(definition)} without {quoted(definition.key)} exist, so it cannot be required: "
             f"{listed(found, MAX_NAMED)}. Give them a value first.",
             key=definition.key,
-            offenders=found[:MAX_NAMED],
+            mentioned=_entity_ids(definition, found),
+            offenders=_entity_ids(definition, found[:MAX_NAMED]),
         )
 
 
 async def require_no_duplicates(reader: Reader, definition: FieldDefinition) -> None:
     found = await definitions.duplicates(reader, definition, limit=MAX_NAMED)
     if found:
+        holders = _entity_ids(definition, [holder for _, ids in found for holder in ids])
         named = "; ".join(f"{quoted(value)} by {listed(ids, 3)}" for value, ids in found)
         raise Duplicate(
             f"{quoted(definition.key)} cannot be unique: several {noun_of(definition).lower()} hold the same value: "
             f"{named}.",
             key=definition.key,
-            offenders=[holder for _, ids in found for holder in ids][:MAX_NAMED],
+            mentioned=holders,
+            offenders=holders[:MAX_NAMED],
         )
 
 
@@ -83,5 +91,6 @@ async def _require_no_invalid(reader: Reader, definition: FieldDefinition) -> No
             f"Values of {quoted(definition.key)} that are held already break the new rule: {listed(found, MAX_NAMED)}.",
             key=definition.key,
             expected=str(expected),
-            offenders=found[:MAX_NAMED],
+            mentioned=_entity_ids(definition, found),
+            offenders=_entity_ids(definition, found[:MAX_NAMED]),
         )

@@ -37,6 +37,12 @@ async def list_definitions(context: Context, *, target: FieldTarget | None = Non
     return await stored_definitions.list_all(context.reader, target)
 
 
+@query()
+async def find_many(context: Context, ids: Sequence[str]) -> dict[str, FieldDefinition]:
+    """Definitions by id; those that do not exist are absent."""
+    return await stored_definitions.get_many(context.reader, ids)
+
+
 @mutation("fields:write")
 async def define_custom_field(
     change: MutationContext,

@@ -8,6 +8,7 @@ from typing import Protocol
 import strawberry
 
 from schema.base.fields import api_input
+from schema.base.ids import IdKind, within
 from schema.base.scalars import FieldValue
 from storage.errors import Invalid
 from storage.filters.expressions import And, AttributeCondition, Expression, FieldCondition, Not, Operator, Or
@@ -111,16 +112,37 @@ def all_of(*parts: Expression) -> Expression:
 
 def combined(and_: Sequence[Filter] | None, or_: Sequence[Filter] | None, not_: Filter | None) -> Iterable[Expression]:
     if _given(and_, "and"):
-        yield And(tuple(part.expression() for part in and_ or ()))
+        yield And(tuple(_each(and_ or (), "and")))
     if _given(or_, "or"):
-        yield Or(tuple(part.expression() for part in or_ or ()))
+        yield Or(tuple(_each(or_ or (), "or")))
     if _given(not_, "not") and not_ is not None:
-        yield Not(not_.expression())
+        with within("not"):
+            negated = not_.expression()
+        yield Not(negated)
+
+
+def _each(parts: Sequence[Filter], name: str) -> Iterable[Expression]:
+    for index, part in enumerate(parts):
+        with within(f"{name}.{index}"):
+            expression = part.expression()
+        yield expression
 
 
 def attribute_is(attribute: str, operator: Operator, value: object, key: str | None = None) -> Iterable[Expression]:
     if _given(value, key or attribute):
         yield AttributeCondition(attribute, operator, _plain(value))
+
+
+def attribute_is_id(
+    attribute: str, kind: IdKind, value: strawberry.ID | Sequence[strawberry.ID] | None, key: str
+) -> Iterable[Expression]:
+    """The attribute is this id, or one of these."""
+    if not _given(value, key) or value is None:
+        return
+    if isinstance(value, str):
+        yield AttributeCondition(attribute, Operator.EQ, kind.take(value, key))
+    else:
+        yield AttributeCondition(attribute, Operator.IN, [kind.take(one, key) for one in value])
 
 
 def attribute_has(attribute: str, values: Sequence[object] | None, key: str) -> Iterable[Expression]:

@@ -10,6 +10,7 @@ from graphql.language import FieldNode
 from strawberry.exceptions import MissingQueryError, StrawberryInputCoercionError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
+from schema.base import ids
 from storage.errors import SwitchboardError, Unavailable
 from storage.mongo.connection import to_unavailable
 
@@ -84,7 +85,8 @@ def _to_client_error(error: GraphQLError) -> tuple[str, dict[str, object]]:
     match cause:
         case SwitchboardError():
             logger.info("%s at %s", cause.code, _place(error))
-            return cause.message, {"code": cause.code, **cause.data}
+            message, data = ids.shown(cause)
+            return message, {"code": cause.code, **data}
         case GraphQLSyntaxError():
             return error.message, {"code": PARSE_FAILED}
         case MissingQueryError() | CannotGetOperationTypeError() | InvalidOperationTypeError():

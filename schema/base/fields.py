@@ -7,6 +7,7 @@ that of the field, a method's that of the field it resolves. They are written fo
 
 from collections.abc import Awaitable, Callable
 from enum import EnumMeta
+from functools import wraps
 from typing import Any, TypeVar, cast, dataclass_transform
 
 import msgspec
@@ -16,7 +17,9 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
 from strawberry.types.field import StrawberryField
 
+from resolvers.auth import access
 from schema.base import docstrings
+from schema.base.ids import InvalidId
 
 Class = TypeVar("Class", bound=type)
 Enumeration = TypeVar("Enumeration", bound=EnumMeta)
@@ -108,7 +111,8 @@ def query_field(operation: object) -> Callable[[Method], Method]:
     def declare(method: Method) -> Method:
         description = _with_scopes(method, _scopes(operation))
         directives = [_needs_scopes(operation)]
-        return _declared(strawberry.field(resolver=method, description=description, directives=directives), method)
+        resolver = _scopes_first(operation, method)
+        return _declared(strawberry.field(resolver=resolver, description=description, directives=directives), method)
 
     return declare
 
@@ -119,7 +123,8 @@ def mutation_field(operation: object, *, anonymous: bool = False) -> Callable[[M
     def declare(method: Method) -> Method:
         description = _with_scopes(method, None if anonymous else _scopes(operation))
         directives = [] if anonymous else [_needs_scopes(operation)]
-        return _declared(strawberry.mutation(resolver=method, description=description, directives=directives), method)
+        resolver = method if anonymous else _scopes_first(operation, method)
+        return _declared(strawberry.mutation(resolver=resolver, description=description, directives=directives), method)
 
     return declare
 
@@ -130,11 +135,26 @@ def subscription_field(operation: object) -> Callable[[Method], Method]:
     def declare(method: Method) -> Method:
         description = _with_scopes(method, _scopes(operation))
         directives = [_needs_scopes(operation)]
+        resolver = _scopes_first(operation, method)
         return _declared(
-            strawberry.subscription(resolver=method, description=description, directives=directives), method
+            strawberry.subscription(resolver=resolver, description=description, directives=directives), method
         )
 
     return declare
+
+
+def _scopes_first(operation: object, method: Method) -> Method:
+    """The method, where a missing scope is told before an id of the wrong kind."""
+
+    @wraps(method)
+    async def resolve(self: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(self, info, *args, **kwargs)
+        except InvalidId:
+            access.require(info.context.resolver_context.caller, _scopes(operation))
+            raise
+
+    return cast(Method, resolve)
 
 
 def _declared(declared: Any, method: Method) -> Method:

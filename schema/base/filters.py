@@ -6,6 +6,7 @@ from typing import Optional
 
 import strawberry
 
+from schema.base import ids
 from schema.base.conditions import (
     CustomFieldFilter,
     Filter,
@@ -13,23 +14,30 @@ from schema.base.conditions import (
     all_of,
     attribute_has,
     attribute_is,
+    attribute_is_id,
     attribute_text,
     combined,
     field_conditions,
 )
 from schema.base.fields import api_input
+from schema.base.ids import within
 from storage import records
 from storage.filters.expressions import EVERYTHING, Expression, Operator
 
 
 def expression_of(where: Filter | None) -> Expression:
     """What the filter says; no filter says nothing."""
-    return EVERYTHING if where is None else where.expression()
+    return EVERYTHING if where is None else _expression(where)
 
 
 def optional(where: Filter | None) -> Expression | None:
     """What the filter says, where to say nothing is something else than a filter that everything passes."""
-    return None if where is None else where.expression()
+    return None if where is None else _expression(where)
+
+
+def _expression(where: Filter) -> Expression:
+    with within("where"):
+        return where.expression()
 
 
 @api_input
@@ -74,7 +82,7 @@ class UserFilter:
     def expression(self) -> Expression:
         return all_of(
             *combined(self.and_, self.or_, self.not_),
-            *attribute_is("id", Operator.IN, self.ids, "ids"),
+            *attribute_is_id("id", ids.USER, self.ids, "ids"),
             *attribute_text("username", self.username),
             *attribute_text("name", self.name),
             *attribute_text("email", self.email),
@@ -84,7 +92,7 @@ class UserFilter:
             *attribute_has("role", self.has_roles, "hasRoles"),
             *attribute_is("isAgent", Operator.EQ, self.is_agent),
             *attribute_is("agentStatus", Operator.EQ, self.agent_status),
-            *attribute_is("department", Operator.EQ, self.department_id, "departmentId"),
+            *attribute_is_id("department", ids.DEPARTMENT, self.department_id, "departmentId"),
             *field_conditions(self.custom_fields),
         )
 
@@ -118,7 +126,7 @@ class VisitorFilter:
     def expression(self) -> Expression:
         return all_of(
             *combined(self.and_, self.or_, self.not_),
-            *attribute_is("id", Operator.IN, self.ids, "ids"),
+            *attribute_is_id("id", ids.VISITOR, self.ids, "ids"),
             *attribute_text("token", self.token),
             *attribute_text("name", self.name),
             *attribute_text("email", self.email),
@@ -164,11 +172,11 @@ class RoomFilter:
     def expression(self) -> Expression:
         return all_of(
             *combined(self.and_, self.or_, self.not_),
-            *attribute_is("id", Operator.IN, self.ids, "ids"),
+            *attribute_is_id("id", ids.ROOM, self.ids, "ids"),
             *attribute_is("status", Operator.IN, self.status),
-            *attribute_is("department", Operator.EQ, self.department_id, "departmentId"),
-            *attribute_is("servedBy", Operator.EQ, self.served_by_id, "servedById"),
-            *attribute_is("visitor", Operator.EQ, self.visitor_id, "visitorId"),
+            *attribute_is_id("department", ids.DEPARTMENT, self.department_id, "departmentId"),
+            *attribute_is_id("servedBy", ids.AGENT, self.served_by_id, "servedById"),
+            *attribute_is_id("visitor", ids.VISITOR, self.visitor_id, "visitorId"),
             *attribute_text("source", self.source),
             *attribute_has("tag", self.has_tags, "hasTags"),
             *attribute_is("startedAt", Operator.GT, self.started_after, "startedAfter"),

@@ -8,6 +8,7 @@ from resolvers import events
 from schema import agents, departments, messages, rooms, users, visitors
 from schema.actors import Actor
 from schema.apps import App
+from schema.base import ids
 from schema.base.scalars import Cursor, Long
 from schema.custom_fields import CustomFieldDefinition, to_custom_fields
 from schema.events.entity_events import (
@@ -226,7 +227,7 @@ def _user_event(fact: facts.AnyUserFact) -> Event:
 
 def _event_fields(fact: facts.AnyFact) -> _EventFields:
     return _EventFields(
-        id=strawberry.ID(fact.id),
+        id=ids.EVENT.add(fact.id),
         cursor=Cursor(events.cursor_of(fact.sequence)),
         sequence=Long(fact.sequence),
         type=EventType(str(fact.__struct_config__.tag)),

@@ -4,11 +4,10 @@
 from datetime import datetime
 from enum import StrEnum
 
-import strawberry
-
 from schema.actors import Actor
 from schema.base.fields import api_enum, api_interface
 from schema.base.lazy_types import RoomRef
+from schema.base.node import Node
 from schema.base.scalars import Cursor, Long
 
 
@@ -73,12 +72,10 @@ class EventType(StrEnum):
 
 
 @api_interface
-class Event:
+class Event(Node):
     """Something that happened. It is recorded if and only if the change it tells of is, and carries what it tells of as
     it was just after."""
 
-    id: strawberry.ID
-    """Its identity; unique over the whole log."""
     cursor: Cursor
     """Its position in the log: give it as `after` to go on with what came after this event."""
     sequence: Long

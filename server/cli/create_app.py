@@ -4,6 +4,7 @@ import argparse
 import asyncio
 
 from resolvers.auth import access
+from schema.base import ids
 from server.cli import operators
 from server.cli.apps import print_token
 from server.cli.command import OK, Command, CommandError, add_data_dir, existing_database, split_list
@@ -20,9 +21,10 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     with existing_database(settings) as uri:
         for app in asyncio.run(operators.list_apps(uri, settings.database)):
             if app.active and app.name == arguments.name:
+                app_id = ids.APP.add(app.id)
                 raise CommandError(
-                    f"There is an app called {app.name} already ({app.id}):  switchboard rotate-app-token {app.id}  "
-                    f"gives it a new token, and  switchboard revoke-app {app.id}  revokes it."
+                    f"There is an app called {app.name} already ({app_id}):  switchboard rotate-app-token {app_id}  "
+                    f"gives it a new token, and  switchboard revoke-app {app_id}  revokes it."
                 )
         created = asyncio.run(
             operators.create_app(uri, settings.database, name=arguments.name, scopes=split_list(arguments.scopes))

@@ -5,6 +5,7 @@ import asyncio
 import getpass
 import sys
 
+from schema.base import ids
 from server.cli import operators
 from server.cli.command import OK, Command, CommandError, add_data_dir, existing_database, split_list
 from server.settings import Settings
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         )
     roles = f" with the roles {', '.join(user.roles)}" if user.roles else ""
     print(f"The user {user.username} is created{roles}. Its id:", file=sys.stderr)
-    print(user.id)
+    print(ids.USER.add(user.id))
     return OK
 
 

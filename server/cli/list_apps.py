@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from datetime import datetime
 
+from schema.base import ids
 from server.cli import operators
 from server.cli.command import OK, Command, add_data_dir, existing_database
 from server.settings import Settings
@@ -16,7 +17,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     for app in apps:
         state = "active" if app.active else "revoked"
         created, used = format_day(app.created_at), format_day(app.last_used_at)
-        rows.append((app.id, app.name, state, created, used, ", ".join(app.scopes)))
+        rows.append((ids.APP.add(app.id), app.name, state, created, used, ", ".join(app.scopes)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

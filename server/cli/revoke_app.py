@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 
+from schema.base import ids
 from server.cli import operators
 from server.cli.apps import add_app, find_app
 from server.cli.command import OK, Command, existing_database
@@ -13,7 +14,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     with existing_database(settings) as uri:
         app = find_app(asyncio.run(operators.list_apps(uri, settings.database)), arguments.app)
         asyncio.run(operators.revoke_app(uri, settings.database, app_id=app.id))
-    print(f"The app {app.name} ({app.id}) is revoked; its token is invalid and its subscriptions are closed.")
+    print(
+        f"The app {app.name} ({ids.APP.add(app.id)}) is revoked; its token is invalid and its subscriptions are closed."
+    )
     return OK
 
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 
+from schema.base import ids
 from server.cli import operators
 from server.cli.apps import add_app, find_app, print_token
 from server.cli.command import OK, Command, existing_database
@@ -28,7 +29,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             operators.rotate_app_token(uri, settings.database, app_id=app.id, overlap_seconds=overlap)
         )
     validity = f"is valid for {overlap} s more" if overlap else "is no longer valid"
-    print_token(f"The app {app.name} ({app.id}) has a new token; the old one {validity}.", rotated.token)
+    print_token(f"The app {app.name} ({ids.APP.add(app.id)}) has a new token; the old one {validity}.", rotated.token)
     return OK
 
 

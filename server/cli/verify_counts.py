@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 
+from schema.base import ids
 from server.cli import operators
 from server.cli.command import OK, Command, CommandError, add_data_dir, existing_database
 from server.settings import Settings
@@ -20,7 +21,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         user = mismatch.agent
         assert user.agent is not None
         print(
-            f"{user.username} ({user.id}): openRoomCount is {user.agent.open_room_count}, "
+            f"{user.username} ({ids.USER.add(user.id)}): openRoomCount is {user.agent.open_room_count}, "
             f"rooms assigned are {mismatch.expected}"
         )
     if mismatches and not arguments.repair:

@@ -3,7 +3,7 @@
 What removed ones leave to be tidied up is in purges.py, what keeps values unique in unique_indexes.py.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from pymongo import ASCENDING
@@ -26,6 +26,11 @@ KIND = Kind("custom_fields", FieldDefinition, noun="custom field definition")
 
 async def get(reader: Reader, definition_id: str) -> FieldDefinition:
     return await entities.get(reader, KIND, definition_id, key="id")
+
+
+async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, FieldDefinition]:
+    """The definitions with those ids, by id; those that do not exist are absent."""
+    return await entities.get_many(reader, KIND, ids)
 
 
 async def list_all(reader: Reader, target: FieldTarget | None = None) -> list[FieldDefinition]:

@@ -11,7 +11,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 from pymongo.read_concern import ReadConcern
 
-from storage.errors import Unavailable
+from storage.errors import QueryTooComplex, Unavailable
 from storage.facts import AnyFact
 from storage.mongo import counts
 from storage.mongo.connection import Database, Document, to_record
@@ -55,6 +55,16 @@ class Log:
         Ends before a fact that cannot be decoded, so that no reader skips it. Raises Unavailable if it is the first.
         """
         return (await self.read_within(after, limit, size=sys.maxsize, query=query))[0]
+
+    async def read_by_id(self, ids: Sequence[str], *, size: int) -> list[AnyFact]:
+        """The facts with these ids that are kept. Raises QueryTooComplex when they take more than `size` bytes."""
+        facts: list[AnyFact] = []
+        async for document in self._log.find({"fact.id": {"$in": list(ids)}}, batch_size=len(ids)):
+            facts.append(decode(document))
+            size -= size_of(facts[-1])
+            if size < 0:
+                raise QueryTooComplex("These events are too large to be read together; ask for fewer at a time.")
+        return facts
 
     async def read_within(
         self, after: int, limit: int, *, size: int, query: Document | None = None

@@ -89,10 +89,10 @@ class Client:
     def agent(self, *departments: str, presence: str = "ONLINE", **input: Any) -> str:
         profile = {name: input.pop(name) for name in ("maxRooms", "status") if name in input}
         user = self.user(**input)
-        self.change("addAgent", userId=user, departmentIds=list(departments), **profile)
+        added = self.change("addAgent", "agent { id }", userId=user, departmentIds=list(departments), **profile)
         if presence != "OFFLINE":
             self.change("setPresence", userId=user, presence=presence)
-        return user
+        return str(added["agent"]["id"])
 
     def department(self, routing: str = "MANUAL", **input: Any) -> str:
         payload = self.change("createDepartment", "department { id }", name=new("d"), routing=routing, **input)

@@ -59,7 +59,7 @@ def test_who_logs_out_is_no_longer_there(admin: Client) -> None:
     after = admin.ask(f"query ($id: ID!) {{ {selection.replace('user', 'user(by: {id: $id})', 1)} }}", id=agent)["user"]
     assert after == {"presence": "OFFLINE", "presenceUntil": None, "agent": {"routable": False}}
     (event,) = admin.since(head, "type actor { id }")
-    assert event == {"type": "USER_PRESENCE_CHANGED", "actor": {"id": agent}}
+    assert event == {"type": "USER_PRESENCE_CHANGED", "actor": {"id": agent.replace("agt_", "usr_")}}
 
 
 def test_a_lease_says_until_when_presence_lasts(admin: Client) -> None:

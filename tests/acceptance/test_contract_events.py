@@ -216,7 +216,7 @@ def test_each_subscription_hears_its_own_from_the_cursor_on_and_then_live(admin:
             ("agentAssigned", "cause agent { id }", {"cause": "ASSIGNED", "agent": {"id": agent}}),
             ("messageSent", "roomRevision message { text }", {"roomRevision": 3, "message": {"text": "Hello"}}),
             ("agentUnassigned", "cause nextAgent { id }", {"cause": "CLOSED", "nextAgent": None}),
-            ("roomClosed", "closedBy { id }", {"closedBy": {"id": "admin"}}),
+            ("roomClosed", "closedBy { id }", {"closedBy": {"id": "app_admin"}}),
         ):
             socket.subscribe(f"{declared} {{ {name}(after: $after, where: $where) {{ {selection} }} }}", **asked)
             assert socket.next() == expected
@@ -233,7 +233,7 @@ def test_what_cannot_be_followed_is_an_error_and_the_socket_stays(admin: Client)
         socket.subscribe("subscription {")
         assert socket.refusal() == {"code": "GRAPHQL_PARSE_FAILED"}
         socket.subscribe("{ viewer { id } }")
-        assert socket.next() == {"id": "admin"}
+        assert socket.next() == {"id": "app_admin"}
 
 
 @pytest.mark.parametrize("message", ["{", "5", "null", '{"type": "nope"}', '{"type": "subscribe", "id": 1}', b"\0"])

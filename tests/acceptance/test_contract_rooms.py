@@ -136,8 +136,8 @@ def test_whoever_cannot_take_a_room_is_named_with_the_reason(admin: Client) -> N
             assert admin.refusal("assignAgent", roomId=room, agentId=agent) == refusal
             assert admin.refusal("transferRoom", roomId=room, to={"agentId": agent}) == refusal
         assert admin.refusal("assignAgent", roomId=room, agentId=plain) == {"code": "NOT_AN_AGENT"}
-        assert admin.refusal("assignAgent", roomId="nope", agentId=full) == {"code": "NOT_FOUND", "key": "roomId"}
-        assert admin.refusal("assignAgent", roomId=room, agentId="nope") == {"code": "NOT_FOUND", "key": "agentId"}
+        assert admin.refusal("assignAgent", roomId="room_nope", agentId=full) == {"code": "NOT_FOUND", "key": "roomId"}
+        assert admin.refusal("assignAgent", roomId=room, agentId="agt_nope") == {"code": "NOT_FOUND", "key": "agentId"}
 
 
 def test_each_status_refuses_what_is_not_for_it(admin: Client) -> None:
@@ -148,7 +148,10 @@ def test_each_status_refuses_what_is_not_for_it(admin: Client) -> None:
         admin.change("assignAgent", roomId=room, agentId=anna)
     admin.change("holdRoom", roomId=held)
     admin.change("closeRoom", roomId=closed)
-    taken = {"code": "ROOM_ALREADY_ASSIGNED", "servedBy": named}
+    taken = {
+        "code": "ROOM_ALREADY_ASSIGNED",
+        "servedBy": {"id": anna, "userId": named["id"], "username": named["username"]},
+    }
 
     with admin.nothing_happens():
         assert admin.refusal("assignAgent", roomId=served, agentId=bert) == taken
@@ -337,8 +340,8 @@ def test_an_app_speaks_as_the_rooms_agent_or_visitor_and_otherwise_as_itself(adm
     visitor = room["visitor"]
 
     for speaker, sent in (
-        ({}, {"type": "APP", "id": "admin"}),
-        ({"as": {"userId": agent}}, {"type": "USER", "id": agent}),
+        ({}, {"type": "APP", "id": "app_admin"}),
+        ({"as": {"userId": agent}}, {"type": "USER", "id": agent.replace("agt_", "usr_")}),
         ({"as": {"visitorToken": visitor["token"]}}, {"type": "VISITOR", "id": visitor["id"]}),
     ):
         message = admin.change("sendMessage", sender, roomId=room["id"], text="Hello", **speaker)["message"]

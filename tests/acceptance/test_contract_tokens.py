@@ -14,11 +14,16 @@ SCOPES = [
 ]
 QUERIES = {
     "users:read": [
-        *('user(by: {id: "x"}) { id }', "users { totalCount }", 'agent(id: "x") { id }', "agents { totalCount }"),
+        *(
+            'user(by: {id: "usr_x"}) { id }',
+            "users { totalCount }",
+            'agent(id: "agt_x") { id }',
+            "agents { totalCount }",
+        ),
         *("roles { id }", "departments { id }"),
     ],
-    "visitors:read": ['visitor(by: {id: "x"}) { id }', "visitors { totalCount }"],
-    "rooms:read": ['room(by: {id: "x"}) { id }', "rooms { totalCount }"],
+    "visitors:read": ['visitor(by: {id: "vis_x"}) { id }', "visitors { totalCount }"],
+    "rooms:read": ['room(by: {id: "room_x"}) { id }', "rooms { totalCount }"],
     "events:read": ["events { totalCount }", "eventCursor", "consumers { name }"],
     "apps:write": ["apps { id }"],
 }
@@ -26,51 +31,51 @@ QUERIES = {
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "users:write": {
         "createUser": {"username": "x"},
-        "updateUser": {"userId": "x"},
-        "setUserActive": {"userId": "x", "active": True},
-        "setPresence": {"userId": "x", "presence": "AWAY"},
+        "updateUser": {"userId": "usr_x"},
+        "setUserActive": {"userId": "usr_x", "active": True},
+        "setPresence": {"userId": "usr_x", "presence": "AWAY"},
     },
     "roles:write": {
         "createRole": {"name": "x"},
-        "addRoles": {"userId": "x", "roles": []},
-        "removeRoles": {"userId": "x", "roles": []},
+        "addRoles": {"userId": "usr_x", "roles": []},
+        "removeRoles": {"userId": "usr_x", "roles": []},
     },
     "agents:write": {
-        "addAgent": {"userId": "x"},
-        "removeAgent": {"userId": "x"},
-        "setAgentStatus": {"agentId": "x", "status": "AVAILABLE"},
-        "updateAgent": {"agentId": "x"},
+        "addAgent": {"userId": "usr_x"},
+        "removeAgent": {"userId": "usr_x"},
+        "setAgentStatus": {"agentId": "agt_x", "status": "AVAILABLE"},
+        "updateAgent": {"agentId": "agt_x"},
         "ensureAgent": {"by": {"key": "x", "value": "x"}, "username": "x"},
     },
     "departments:write": {
         "createDepartment": {"name": "x"},
-        "updateDepartment": {"departmentId": "x"},
-        "setDepartmentAgents": {"departmentId": "x"},
+        "updateDepartment": {"departmentId": "dep_x"},
+        "setDepartmentAgents": {"departmentId": "dep_x"},
     },
     "fields:write": {
         "defineCustomField": {"target": "USER", "key": "x", "type": "TEXT"},
-        "updateCustomField": {"id": "x"},
-        "removeCustomField": {"id": "x"},
+        "updateCustomField": {"id": "fld_x"},
+        "removeCustomField": {"id": "fld_x"},
     },
     "visitors:write": {"saveVisitor": {"token": "x"}},
     "rooms:write": {
         "startRoom": {"visitorToken": "x"},
-        "updateRoom": {"roomId": "x"},
-        "closeRoom": {"roomId": "x"},
-        "holdRoom": {"roomId": "x"},
-        "resumeRoom": {"roomId": "x"},
+        "updateRoom": {"roomId": "room_x"},
+        "closeRoom": {"roomId": "room_x"},
+        "holdRoom": {"roomId": "room_x"},
+        "resumeRoom": {"roomId": "room_x"},
     },
     "rooms:assign": {
-        "assignAgent": {"roomId": "x", "agentId": "x"},
-        "unassignAgent": {"roomId": "x"},
-        "transferRoom": {"roomId": "x", "to": {"agentId": "x"}},
+        "assignAgent": {"roomId": "room_x", "agentId": "agt_x"},
+        "unassignAgent": {"roomId": "room_x"},
+        "transferRoom": {"roomId": "room_x", "to": {"agentId": "agt_x"}},
     },
-    "messages:write": {"sendMessage": {"roomId": "x", "text": "x"}},
+    "messages:write": {"sendMessage": {"roomId": "room_x", "text": "x"}},
     "events:read": {"ackEvents": {"consumer": "x", "cursor": "x"}, "removeConsumer": {"consumer": "x"}},
     "apps:write": {
         "createApp": {"name": "x", "scopes": []},
-        "rotateAppToken": {"appId": "x"},
-        "revokeApp": {"appId": "x"},
+        "rotateAppToken": {"appId": "app_x"},
+        "revokeApp": {"appId": "app_x"},
     },
 }
 
@@ -199,13 +204,13 @@ def test_a_signed_in_agent_takes_a_room_and_an_app_does_not(admin: Client) -> No
     with admin.nothing_happens():
         assert admin.refusal("takeRoom", roomId=room) == {"code": "FORBIDDEN"}
         assert admin.refusal("logout") == {"code": "FORBIDDEN"}
-        refusal = admin.refusal("takeRoom", roomId="x", ifRevision=1)
+        refusal = admin.refusal("takeRoom", roomId="room_x", ifRevision=1)
         assert refusal == {"code": "FORBIDDEN"}
     taker.change("takeRoom", roomId=room, ifRevision=2)
 
     (event,) = admin.since(head)
     assert (event["cause"], event["agent"]["id"], event["actor"]["type"]) == ("TAKEN", anna, "USER")
-    assert event["actor"]["id"] == anna
+    assert event["actor"]["id"] == anna.replace("agt_", "usr_")
     assert admin.signed_in(plain).refusal("takeRoom", roomId=room) == {"code": "NOT_AN_AGENT"}
 
 

@@ -62,8 +62,8 @@ class Client:
         user = await self.mutate("createUser", "user { id }", username=username, **given)
         user_id: str = user["user"]["id"]
         await self.mutate("setPresence", "user { id }", userId=user_id, presence="ONLINE")
-        await self.mutate("addAgent", "added", userId=user_id, maxRooms=max_rooms)
-        return user_id
+        added = await self.mutate("addAgent", "agent { id }", userId=user_id, maxRooms=max_rooms)
+        return str(added["agent"]["id"])
 
     async def visitor(self, token: str) -> str:
         await self.mutate("saveVisitor", "visitor { id }", token=token)

@@ -118,7 +118,8 @@ async def test_of_200_takes_of_one_room_one_wins_and_all_others_learn_who(client
     won = [answer["room"]["servedBy"]["id"] for answer in answers if isinstance(answer, dict)]
     lost = [answer.extensions for answer in answers if isinstance(answer, Refused)]
     assert (len(won), len(lost)) == (1, 199)
-    winner = {"id": won[0], "username": names[ids.index(won[0])]}
+    user_id = f"usr_{won[0].removeprefix('agt_')}"
+    winner = {"id": won[0], "userId": user_id, "username": names[ids.index(won[0])]}
     assert {extensions["code"] for extensions in lost} == {"ROOM_ALREADY_ASSIGNED"}
     assert all(extensions["servedBy"] == winner for extensions in lost)
     facts = await whole_log(database)
@@ -160,7 +161,7 @@ async def test_of_500_rooms_at_once_100_are_assigned_and_all_are_served_in_order
     assert await open_counts(client) == {0: AGENTS}
     facts = await whole_log(database)
     verify_history(facts)
-    assert Counter(fact.subject_id for fact in facts if isinstance(fact, AgentAssigned)) == {
+    assert Counter(f"room_{fact.subject_id}" for fact in facts if isinstance(fact, AgentAssigned)) == {
         room["id"]: 1 for room in started
     }
 

@@ -73,7 +73,9 @@ async def test_wrong_counts_are_reported_and_repaired_by_the_command(mongodb_uri
     with ServerProcess(mongodb_uri, database_name) as server:
         async with Client([server.url]) as client, Database(mongodb_uri, database_name) as database:
             anna = await client.agent("anna")
-            await database["users"].update_one({"_id": anna}, {"$inc": {"agent.openRoomCount": 2, "version": 1}})
+            await database["users"].update_one(
+                {"_id": anna.partition("_")[2]}, {"$inc": {"agent.openRoomCount": 2, "version": 1}}
+            )
 
             found = await asyncio.to_thread(switchboard, mongodb_uri, database_name, "verify-counts")
             repaired = await asyncio.to_thread(switchboard, mongodb_uri, database_name, "verify-counts", "--repair")

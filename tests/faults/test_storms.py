@@ -211,7 +211,9 @@ async def at_rest(database: Database) -> list[AnyFact]:
 def matching_facts(follower: Follower, facts: Sequence[AnyFact]) -> list[tuple[int, str]]:
     """What the follower must have seen, in this order."""
     return [
-        (fact.sequence, fact.id) for fact in facts if follower.types is None or tag_of(type(fact)) in follower.types
+        (fact.sequence, f"evt_{fact.id}")
+        for fact in facts
+        if follower.types is None or tag_of(type(fact)) in follower.types
     ]
 
 

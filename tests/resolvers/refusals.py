@@ -11,7 +11,7 @@ from pymongo.read_concern import ReadConcern
 from resolvers.auth.access import Caller
 from resolvers.context import Context
 from resolvers.custom_fields.values import FieldAssignment
-from storage.errors import SwitchboardError
+from storage.errors import EntityId, SwitchboardError
 from storage.facts import AnyFact, tag_of
 from storage.mongo.connection import COLLECTIONS
 from tests.resolvers.world import APP, World
@@ -35,8 +35,20 @@ async def refused(world: World, kind: type[SwitchboardError], message: str, **da
     before = await everything(world)
     with pytest.raises(SwitchboardError) as caught:
         yield
-    assert (type(caught.value), caught.value.message, caught.value.data) == (kind, message, data)
+    assert (type(caught.value), caught.value.message, stored(caught.value.data)) == (kind, message, data)
     assert await everything(world) == before
+
+
+def stored(data: object) -> Any:
+    """The data of a refusal, with ids as they are stored."""
+    match data:
+        case EntityId(id=one):
+            return one
+        case dict():
+            return {key: stored(value) for key, value in data.items()}
+        case list():
+            return [stored(value) for value in data]
+    return data
 
 
 def scoped(world: World, *scopes: str) -> Context:

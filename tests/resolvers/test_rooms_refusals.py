@@ -11,6 +11,7 @@ from resolvers import agents, departments, rooms, users
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from storage.errors import AgentNotRoutable, NotFound, RoomAlreadyAssigned, StaleRevision, SwitchboardError
 from storage.records import AgentStatus, Presence, Room, RoomStatus, RoutingMethod, User, UserType
+from tests.resolvers.refusals import stored
 from tests.resolvers.world import World
 
 UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -93,7 +94,9 @@ async def test_an_illegal_move_is_refused(world: World, name: str, status: RoomS
 
     assert refusal.code == code
     if isinstance(refusal, RoomAlreadyAssigned):
-        assert refusal.data == {"servedBy": {"id": room.served_by_id, "username": "anna"}}
+        assert stored(refusal.data) == {
+            "servedBy": {"id": room.served_by_id, "userId": room.served_by_id, "username": "anna"}
+        }
 
 
 async def test_a_room_that_moved_on_is_refused_with_its_revision_by_every_move(world: World) -> None:
@@ -227,7 +230,7 @@ async def test_agent_that_loses_a_race_gets_the_winner_though_it_cannot_see_the_
     refusal = await refused(world, rooms.take_room(world.signed_in(bert), room_id=room.id))
 
     assert isinstance(refusal, RoomAlreadyAssigned)
-    assert refusal.data == {"servedBy": {"id": anna.id, "username": "anna"}}
+    assert stored(refusal.data) == {"servedBy": {"id": anna.id, "userId": anna.id, "username": "anna"}}
 
 
 # ---------------------------------------------------------------- departments, visitors, values

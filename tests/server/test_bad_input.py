@@ -108,14 +108,17 @@ MUTATIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"userId": "{user}", "customFields": [{"key": "a.b", "value": 1}]},
         {"code": "UNKNOWN_FIELD", "key": "a.b"},
     ),
-    (UPDATE, {"userId": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
-    (UPDATE, {"userId": "", "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
-    (UPDATE, {"userId": "\0", "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
-    (UPDATE, {"userId": "x" * 10_000, "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
+    (UPDATE, {"userId": "usr_01ARZ3NDEKTSV4RRFFQ69G5FAV", "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
+    (UPDATE, {"userId": "usr_", "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
+    (UPDATE, {"userId": "usr_\0", "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
+    (UPDATE, {"userId": "usr_" + "x" * 10_000, "name": "x"}, {"code": "NOT_FOUND", "key": "userId"}),
+    (UPDATE, {"userId": "", "name": "x"}, {"code": "INVALID_INPUT", "key": "userId"}),
+    (UPDATE, {"userId": "\0", "name": "x"}, {"code": "INVALID_INPUT", "key": "userId"}),
+    (UPDATE, {"userId": "x" * 10_000, "name": "x"}, {"code": "INVALID_INPUT", "key": "userId"}),
     (START, {"visitorToken": "nobody"}, {"code": "NOT_FOUND", "key": "visitorToken"}),
-    (START, {"visitorToken": "{tag}", "departmentId": "nowhere"}, {"code": "NOT_FOUND", "key": "departmentId"}),
-    (ASSIGN, {"roomId": "{room}", "agentId": "nobody"}, {"code": "NOT_FOUND", "key": "agentId"}),
-    (ASSIGN, {"roomId": "nowhere", "agentId": "{user}"}, {"code": "NOT_FOUND", "key": "roomId"}),
+    (START, {"visitorToken": "{tag}", "departmentId": "dep_nowhere"}, {"code": "NOT_FOUND", "key": "departmentId"}),
+    (ASSIGN, {"roomId": "{room}", "agentId": "agt_nobody"}, {"code": "NOT_FOUND", "key": "agentId"}),
+    (ASSIGN, {"roomId": "room_nowhere", "agentId": "{user}"}, {"code": "NOT_FOUND", "key": "roomId"}),
     (ASSIGN, {"roomId": "{room}", "agentId": "{user}"}, {"code": "NOT_AN_AGENT"}),
     # Values of the wrong type or form.
     (
@@ -290,7 +293,7 @@ def test_a_scope_that_is_missing_is_named(client: httpx.Client, shared_url: str,
                 "{ users { nodes { id } } }",
                 'mutation { createUser(input: { username: "x" }) { user { id } } }',
                 'mutation { createApp(input: { name: "x", scopes: ["rooms:read"] }) { token } }',
-                'mutation { assignAgent(input: { roomId: "x", agentId: "y" }) { room { id } } }',
+                'mutation { assignAgent(input: { roomId: "room_x", agentId: "agt_y" }) { room { id } } }',
             )
         ]
 

@@ -33,7 +33,7 @@ STOPPING = (1012, "The server is stopping; connect again")
 STOP_SECONDS = 6.0
 CREATE_ROLE = "mutation ($name: String!) { createRole(input: { name: $name }) { role { name } } }"
 WATCHED = LockKey("app", "watched")
-ROTATE = 'mutation { rotateAppToken(input: { appId: "watched" }) { token } }'
+ROTATE = 'mutation { rotateAppToken(input: { appId: "app_watched" }) { token } }'
 WATCH = "subscription { events { sequence } }"
 UNAVAILABLE = {"code": "UNAVAILABLE", "retryable": True}
 

@@ -217,9 +217,9 @@ CHANGES = {
     "holdRoom": "holdRoom(input: {roomId: $room}) { room { id } }",
     "resumeRoom": "resumeRoom(input: {roomId: $room}) { room { id } }",
     "unassignAgent": "unassignAgent(input: {roomId: $room}) { room { id } }",
-    "transferRoom": "transferRoom(input: {roomId: $room, to: {agentId: $room}}) { room { id } }",
+    "transferRoom": 'transferRoom(input: {roomId: $room, to: {agentId: "agt_x"}}) { room { id } }',
     "sendMessage": 'sendMessage(input: {roomId: $room, text: "?"}) { message { id } }',
-    "assignAgent": "assignAgent(input: {roomId: $room, agentId: $room}) { room { id } }",
+    "assignAgent": 'assignAgent(input: {roomId: $room, agentId: "agt_x"}) { room { id } }',
 }
 
 
@@ -246,7 +246,7 @@ ABOVE = {
         'updateAgent(input: {agentId: "$ann", departmentIds: ["$help"]}) { agent { id } }',
         'setDepartmentAgents(input: {departmentId: "$help", add: ["$ann"]}) { department { id } }',
         'createApp(input: {name: "mole", scopes: ["rooms:read"]}) { token }',
-        'rotateAppToken(input: {appId: "admin"}) { token }',
+        'rotateAppToken(input: {appId: "app_admin"}) { token }',
         'setPresence(input: {userId: "$ben", presence: AWAY}) { user { id } }',
         'setAgentStatus(input: {agentId: "$ben", status: NOT_AVAILABLE}) { agent { id } }',
     ],

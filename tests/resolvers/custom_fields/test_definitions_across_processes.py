@@ -10,7 +10,7 @@ from resolvers.custom_fields import definitions
 from resolvers.custom_fields.definitions import define_custom_field, remove_custom_field, update_custom_field
 from storage import users as stored_users
 from storage.custom_fields import epochs
-from storage.errors import FieldRequired, InvalidFieldValue, SwitchboardError, Unavailable, UnknownField
+from storage.errors import EntityId, FieldRequired, InvalidFieldValue, SwitchboardError, Unavailable, UnknownField
 from storage.facts import UserCreated
 from storage.mongo.connection import new_id
 from storage.records import FieldDefinition, FieldTarget, FieldType, User, UserType
@@ -222,7 +222,7 @@ async def test_what_is_being_written_counts_as_held(
         await changing
     anna = await users.find_user(world.context, username="anna")
     assert anna is not None
-    assert refusal.value.data["offenders"] == [anna.id]
+    assert refusal.value.data["offenders"] == [EntityId("user", anna.id)]
     assert (await definitions.list_definitions(world.context)) == [made]
     for number, one in enumerate((world, other)):
         assert (await create(one, f"c{number}", **fields)).custom_fields == fields

@@ -23,7 +23,7 @@ def test_filter_that_says_nothing_is_passed_by_everything(where: UserFilter | No
 
 def test_everything_that_is_said_of_a_user_must_hold() -> None:
     where = UserFilter(
-        ids=[strawberry.ID("1")],
+        ids=[strawberry.ID("usr_1")],
         username=StringFilter(eq="ann"),
         name=StringFilter(starts_with="A", contains="n"),
         email=StringFilter(in_=["a@b"]),
@@ -33,7 +33,7 @@ def test_everything_that_is_said_of_a_user_must_hold() -> None:
         has_roles=["bot", "admin"],
         is_agent=True,
         agent_status=AgentStatus.AVAILABLE,
-        department_id=strawberry.ID("d"),
+        department_id=strawberry.ID("dep_d"),
         custom_fields=[CustomFieldFilter(key="level", gte=2, lt=5)],
     )
 
@@ -69,9 +69,9 @@ def test_everything_that_is_said_of_a_visitor_must_hold() -> None:
 def test_everything_that_is_said_of_a_room_must_hold() -> None:
     where = RoomFilter(
         status=[RoomStatus.QUEUED],
-        department_id=strawberry.ID("d"),
-        served_by_id=strawberry.ID("a"),
-        visitor_id=strawberry.ID("v"),
+        department_id=strawberry.ID("dep_d"),
+        served_by_id=strawberry.ID("usr_a"),
+        visitor_id=strawberry.ID("vis_v"),
         source=StringFilter(eq="api"),
         has_tags=["x", "y"],
         started_after=MOMENT,

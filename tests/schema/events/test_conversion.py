@@ -89,12 +89,12 @@ def test_every_fact_is_told_as_the_event_of_its_name(kind: type[facts.Fact]) -> 
     assert result.data == {
         "events": {
             "__typename": kind.__name__,
-            "id": "subject-2",
+            "id": "evt_subject-2",
             "cursor": cursor_of(7),
             "sequence": 7,
             "type": kind.__struct_config__.tag,
             "occurredAt": "2030-01-01T00:00:00Z",
-            "actor": {"type": "APP", "id": "app", "name": "crm"},
+            "actor": {"type": "APP", "id": "app_app", "name": "crm"},
             "clientMutationId": "m1",
         }
     }
@@ -136,7 +136,7 @@ def test_room_event_is_delivered_with_everybody_as_they_were_and_without_reading
             "roomRevision": 2,
             "cause": "ROUTED",
             "agent": {
-                "id": "ann",
+                "id": "agt_ann",
                 "routable": True,
                 "openRoomCount": 1,
                 "maxRooms": 2,
@@ -146,15 +146,15 @@ def test_room_event_is_delivered_with_everybody_as_they_were_and_without_reading
                     "customField": "x1",
                 },
             },
-            "previousAgent": {"id": "bob", "routable": False, "status": "NOT_AVAILABLE"},
+            "previousAgent": {"id": "agt_bob", "routable": False, "status": "NOT_AVAILABLE"},
             "room": {
                 "status": "ASSIGNED",
                 "revision": 2,
                 "customFields": [{"key": "caseId", "value": "c1"}, {"key": "due", "value": "2030-01-01T00:00:00Z"}],
                 "visitor": {"token": "v1"},
                 "department": {"name": "Sales"},
-                "servedBy": {"id": "ann"},
-                "lastServedBy": {"id": "ann"},
+                "servedBy": {"id": "agt_ann"},
+                "lastServedBy": {"id": "agt_ann"},
             },
         }
     }
@@ -163,7 +163,7 @@ def test_room_event_is_delivered_with_everybody_as_they_were_and_without_reading
 def test_agent_who_is_unassigned_is_the_one_who_served_the_room() -> None:
     result = _deliver(facts.AgentUnassigned, "... on AgentUnassigned { agent { id } nextAgent { id } cause }")
 
-    assert result.data == {"events": {"agent": {"id": "bob"}, "nextAgent": None, "cause": "CLOSED"}}
+    assert result.data == {"events": {"agent": {"id": "agt_bob"}, "nextAgent": None, "cause": "CLOSED"}}
 
 
 def test_message_knows_its_room_as_it_was() -> None:

@@ -9,6 +9,7 @@ from graphql import ExecutionResult, execute, execute_sync, parse
 
 from resolvers import messages
 from resolvers.context import Context, Services
+from schema.base import ids
 from schema.events import conversion
 from schema.execution import selection_compiler
 from schema.execution.context import RequestContext
@@ -190,7 +191,7 @@ async def test_what_a_change_cannot_answer_is_not_told_as_if_it_had_not_been_mad
     user = await users.find_by_username(world.context.reader, "anna")
     assert user is not None
 
-    result = await schema.execute(text % user.id, context_value=RequestContext(world.context))
+    result = await schema.execute(text % ids.AGENT.add(user.id), context_value=RequestContext(world.context))
 
     assert result.errors is not None
     (error,) = result.errors

@@ -15,6 +15,7 @@ from typing_extensions import override
 from resolvers import apps, sessions
 from resolvers.auth import access
 from resolvers.context import Context, Services
+from schema.base import ids
 from server.cli.command import CommandError
 from server.cli.main import make_parser
 from server.settings import Settings
@@ -191,7 +192,7 @@ async def test_a_user_is_created_who_can_log_in(
     (user_id,), told = await command("create-user", "anna", "--roles", "livechat-manager", "--password")
 
     session = await sessions.login(Context(services), username="anna", password="correct horse battery")
-    assert (session.user.id, session.user.roles) == (user_id, ("livechat-manager",))
+    assert (ids.USER.add(session.user.id), session.user.roles) == (user_id, ("livechat-manager",))
     assert told[1] == "The user anna is created with the roles livechat-manager. Its id:"
     with pytest.raises(UsernameTaken):
         await command("create-user", "Anna")

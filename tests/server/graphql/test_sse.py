@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from resolvers.context import Services
+from schema.base import ids
 from server.graphql.endpoint import GraphQLEndpoint
 from storage import users
 from tests.conftest import ADMIN_TOKEN
@@ -148,7 +149,7 @@ async def test_stream_whose_caller_may_see_less_by_now_does_not_begin(
             url,
             """mutation($id: ID!) { addRoles(input: {userId: $id, roles: ["bot"]}) { user { id } }
             removeRoles(input: {userId: $id, roles: ["livechat-agent"]}) { user { id } } }""",
-            id=user.id,
+            id=ids.USER.add(user.id),
         )
         return await follow(self, *args, **given)
 

@@ -1,0 +1,119 @@
+"""Anything found by its id, whatever its type."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple, cast
+
+import strawberry
+
+from resolvers import agents, apps, departments, events, messages, roles, rooms, users, visitors
+from resolvers.auth import access
+from resolvers.context import Context
+from resolvers.custom_fields import definitions
+from schema.agents import Agent
+from schema.apps import App
+from schema.base import ids
+from schema.base.fields import api_type, query_field
+from schema.base.ids import IdKind, InvalidId
+from schema.base.node import Node
+from schema.custom_fields import CustomFieldDefinition
+from schema.departments import Department
+from schema.events.conversion import event_from_fact
+from schema.execution.context import Info
+from schema.messages import Message
+from schema.roles import Role
+from schema.rooms import Room
+from schema.users import User
+from schema.visitors import Visitor
+from storage.errors import Invalid
+
+MAX_NODES = 100
+
+
+class NodeReader(NamedTuple):
+    """How entities of one kind are found by their stored ids."""
+
+    read: Callable[[Context, Sequence[str]], Awaitable[Mapping[str, Any]]]
+    to_node: Callable[[Any], Any]
+
+
+READERS: Mapping[IdKind, NodeReader] = MappingProxyType(
+    {
+        ids.USER: NodeReader(users.find_many, User.from_record),
+        ids.AGENT: NodeReader(agents.find_many, Agent.from_record),
+        ids.ROLE: NodeReader(roles.find_many, Role.from_record),
+        ids.DEPARTMENT: NodeReader(departments.find_many, Department.from_record),
+        ids.VISITOR: NodeReader(visitors.find_many, Visitor.from_record),
+        ids.ROOM: NodeReader(rooms.find_many, Room.from_record),
+        ids.MESSAGE: NodeReader(messages.find_many, Message.from_record),
+        ids.FIELD: NodeReader(definitions.find_many, CustomFieldDefinition.from_record),
+        ids.APP: NodeReader(apps.find_many, App.from_record),
+        ids.EVENT: NodeReader(events.find_many, event_from_fact),
+    }
+)
+
+
+@api_type
+class NodeQueries:
+    """Finding anything by its id."""
+
+    @query_field(access.viewer)
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, of any kind.")]
+    ) -> Node | None:
+        """Anything by its id; null when there is none, or none that you may see.
+
+        Needs the scope that reading the entity itself takes, such as `rooms:read` for a room; `FORBIDDEN` without it.
+        A text that is not an id is `INVALID_INPUT`.
+        """
+        context = info.context.resolver_context
+        access.require(context.caller, ())
+        kind, stored = ids.split(id, "id")
+        found = await READERS[kind].read(context, [stored])
+        return READERS[kind].to_node(found[stored]) if stored in found else None
+
+    @query_field(access.viewer)
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[
+            list[strawberry.ID],
+            strawberry.argument(description="The ids, of any kinds: up to 100, `INVALID_INPUT` beyond."),
+        ],
+    ) -> list[Node | None] | None:
+        """Several things by their ids, in the order of the ids; null in the place of one that does not exist, or that
+        you may not see.
+
+        An id that `node` refuses is null in its place, beside the error that `node` answers.
+        """
+        context = info.context.resolver_context
+        access.require(context.caller, ())
+        if len(ids) > MAX_NODES:
+            raise Invalid(f"ids takes up to {MAX_NODES} ids, not {len(ids)}.", key="ids")
+        return cast(list[Node | None], await _nodes(context, ids))
+
+
+async def _nodes(context: Context, given: Sequence[str]) -> list[Any]:
+    """The node of each id, None, or the error to tell in its place. One round trip for each kind."""
+    asked = [_split(one, f"ids.{index}") for index, one in enumerate(given)]
+    by_kind: dict[IdKind, list[str]] = {}
+    for one in asked:
+        if not isinstance(one, InvalidId):
+            by_kind.setdefault(one[0], []).append(one[1])
+    read = (READERS[kind].read(context, list(dict.fromkeys(stored))) for kind, stored in by_kind.items())
+    answers = dict(zip(by_kind, await asyncio.gather(*read, return_exceptions=True), strict=True))
+    return [one if isinstance(one, InvalidId) else _node(one[0], one[1], answers[one[0]]) for one in asked]
+
+
+def _split(given: str, key: str) -> tuple[IdKind, str] | InvalidId:
+    try:
+        return ids.split(given, key)
+    except InvalidId as error:
+        return error
+
+
+def _node(kind: IdKind, stored: str, answer: Mapping[str, Any] | BaseException) -> Any:
+    if isinstance(answer, BaseException):
+        return answer
+    return READERS[kind].to_node(answer[stored]) if stored in answer else None

@@ -1,0 +1,163 @@
+"""Ids: every one that goes out names its kind, and every one that comes in is checked for it."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLList,
+    GraphQLNonNull,
+    get_named_type,
+    is_required_input_field,
+)
+from strawberry.types import ExecutionResult
+
+from resolvers.auth.access import Caller
+from resolvers.context import Context
+from schema.base import ids
+from schema.base.ids import InvalidId
+from schema.execution.context import RequestContext
+from schema.schema import schema
+from storage.errors import RoomAlreadyAssigned
+from storage.records import Actor, ActorType
+
+API = schema._schema
+ADMIN = Caller(actor=Actor(type=ActorType.APP, id="app", name="app"), scopes=frozenset({"admin"}))
+#: Of no kind that anything but `node` and `nodes` takes.
+WRONG = "evt_1"
+#: Root fields that take ids of every kind.
+ANY_KIND = {"node", "nodes"}
+#: How many inputs deep ids are looked for: a filter inside a filter is like the filter.
+MAX_DEPTH = 3
+
+
+def test_a_user_and_an_agent_are_named_by_the_id_of_either() -> None:
+    assert ids.USER.take("agt_1", "userId") == "1"
+    assert ids.AGENT.take("usr_1", "agentId") == "1"
+    assert (ids.USER.add("1"), ids.AGENT.add("1")) == ("usr_1", "agt_1")
+
+
+def test_an_id_of_another_kind_is_refused_by_name() -> None:
+    with pytest.raises(InvalidId) as refusal:
+        ids.AGENT.take("room_1", "agentId")
+
+    assert refusal.value.message == (
+        '"room_1" is the id of a room; agentId takes the id of an agent, which begins with "agt_".'
+    )
+    assert refusal.value.data == {"key": "agentId"}
+
+
+@pytest.mark.parametrize("given", ["", "1", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "xyz_1", "_1", "USR_1", "usr"])
+def test_what_is_no_id_is_refused(given: str) -> None:
+    with pytest.raises(InvalidId) as refusal:
+        ids.USER.take(given, "by.id")
+
+    assert refusal.value.message.endswith('is not an id; by.id takes the id of a user, which begins with "usr_".')
+
+
+@pytest.mark.parametrize("stored", ["", "_", "usr_1", "\0", "x" * 10_000])
+def test_whatever_follows_the_word_is_the_stored_id(stored: str) -> None:
+    assert ids.USER.take(ids.USER.add(stored), "userId") == stored
+
+
+def test_ids_in_the_data_of_an_error_have_their_words() -> None:
+    assert ids.shown(RoomAlreadyAssigned(agent_id="1", username="ann"))[1] == {
+        "servedBy": {"id": "agt_1", "userId": "usr_1", "username": "ann"}
+    }
+
+
+# ---------------------------------------------------------------- every place that takes an id
+
+
+def places() -> Iterator[tuple[str, str, str]]:
+    """Every input of type ID: the operation, its argument with a wrong id in it, and the key of the refusal."""
+    for root in (API.query_type, API.mutation_type, API.subscription_type):
+        assert root is not None
+        for name, field in root.fields.items():
+            for argument, declared in field.args.items():
+                if name in ANY_KIND:
+                    continue
+                for text, key in wrong(declared.type, MAX_DEPTH):
+                    others = {
+                        one: least(other.type)
+                        for one, other in field.args.items()
+                        if one != argument and isinstance(other.type, GraphQLNonNull)
+                    }
+                    given = ", ".join(f"{one}: {value}" for one, value in {**others, argument: text}.items())
+                    prefix = "" if argument == "input" else argument
+                    selection = "" if not hasattr(get_named_type(field.type), "fields") else " { __typename }"
+                    yield root.name.lower(), f"{name}({given}){selection}", ".".join(filter(None, (prefix, key)))
+
+
+def wrong(kind: GraphQLInputType, depth: int) -> Iterator[tuple[str, str]]:
+    """Values of the type with one wrong id, and where in it the id is."""
+    match kind:
+        case GraphQLNonNull(of_type=inner):
+            yield from wrong(inner, depth)
+        case GraphQLList(of_type=inner) if get_named_type(inner).name == "ID":
+            yield f'["{WRONG}"]', ""
+        case GraphQLList(of_type=inner):
+            yield from ((f"[{text}]", f"0.{key}") for text, key in wrong(inner, depth))
+        case GraphQLInputObjectType(is_one_of=one_of) if depth:
+            for name, field in kind.fields.items():
+                for text, key in wrong(field.type, depth - 1):
+                    needed = {} if one_of else least_fields(kind)
+                    given = ", ".join(f"{one}: {value}" for one, value in {**needed, name: text}.items())
+                    yield f"{{{given}}}", f"{name}.{key}".rstrip(".")
+        case _ if get_named_type(kind).name == "ID":
+            yield f'"{WRONG}"', ""
+
+
+def least_fields(kind: GraphQLInputObjectType) -> dict[str, str]:
+    required = {name: field.type for name, field in kind.fields.items() if is_required_input_field(field)}
+    return {name: ID_BY_NAME.get(name, least(type_)) for name, type_ in required.items()}
+
+
+def least(kind: GraphQLInputType) -> str:
+    """Any value of the type, its ids of the right kind where that can be told by the name."""
+    match kind:
+        case GraphQLNonNull(of_type=inner):
+            return least(inner)
+        case GraphQLList():
+            return "[]"
+        case GraphQLEnumType():
+            return str(next(iter(kind.values)))
+        case GraphQLInputObjectType():
+            fields = least_fields(kind) or {name: least(one.type) for name, one in list(kind.fields.items())[:1]}
+            return "{" + ", ".join(f"{name}: {value}" for name, value in fields.items()) + "}"
+    texts = {"Int": "1", "Long": "1", "Float": "1.5", "Boolean": "true"}
+    return texts.get(get_named_type(kind).name, '"x"')
+
+
+ID_BY_NAME = {
+    "roomId": '"room_1"',
+    "userId": '"usr_1"',
+    "agentId": '"agt_1"',
+    "departmentId": '"dep_1"',
+    "appId": '"app_1"',
+    "messageId": '"msg_1"',
+    "roleId": '"rol_1"',
+}
+PLACES = list(places())
+
+
+def test_the_places_that_take_ids_are_found() -> None:
+    assert len(PLACES) > 60
+
+
+@pytest.mark.parametrize(("root", "call", "key"), PLACES)
+async def test_an_id_of_the_wrong_kind_is_refused_wherever_one_is_given(root: str, call: str, key: str) -> None:
+    context = RequestContext(Context(services=None, caller=ADMIN))  # type: ignore[arg-type]
+    if root == "subscription":
+        stream: Any = await schema.subscribe(f"subscription {{ {call} }}", context_value=context)
+        result = cast(ExecutionResult, await anext(aiter(stream)))
+    else:
+        result = cast(ExecutionResult, await schema.execute(f"{root} {{ {call} }}", context_value=context))
+
+    assert result.errors is not None
+    (error,) = result.errors
+    assert error.extensions == {"code": "INVALID_INPUT", "key": key}
+    assert error.message.startswith('"evt_1" is the id of an event; ')

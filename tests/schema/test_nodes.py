@@ -1,0 +1,147 @@
+"""Anything is found by its id, by those who may read it."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from strawberry.types import ExecutionResult
+
+from resolvers import apps, departments, messages, roles, users
+from resolvers.auth.access import SCOPES, Caller
+from resolvers.context import Services
+from resolvers.custom_fields import definitions
+from schema.base import ids
+from schema.base.ids import IdKind
+from schema.execution.context import RequestContext
+from schema.schema import schema
+from storage.records import FieldTarget, FieldType
+from tests.resolvers.world import APP, World
+
+NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
+NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
+#: The scopes that each type takes beside a valid token.
+NEEDED = {
+    "User": {"users:read"},
+    "Agent": {"users:read"},
+    "Role": {"users:read"},
+    "Department": {"users:read"},
+    "Visitor": {"visitors:read"},
+    "Room": {"rooms:read"},
+    "Message": {"rooms:read", "messages:read"},
+    "CustomFieldDefinition": set[str](),
+    "App": {"apps:write"},
+    "RoomStarted": {"events:read", "rooms:read"},
+}
+
+
+@pytest.fixture
+async def world(services: Services) -> World:
+    return World(services)
+
+
+async def everything(world: World) -> dict[str, str]:
+    """One thing of each kind: its type by its id."""
+    anna = await world.agent("anna")
+    visitor = await world.visitor()
+    room = await world.start()
+    message = await messages.send_message(world.context, room_id=room.id, text="hello")
+    made: list[tuple[IdKind, str, str]] = [
+        (ids.USER, anna.id, "User"),
+        (ids.AGENT, anna.id, "Agent"),
+        (ids.ROLE, (await roles.create_role(world.context, name="r")).id, "Role"),
+        (ids.DEPARTMENT, (await departments.create_department(world.context, name="d")).id, "Department"),
+        (ids.VISITOR, visitor.id, "Visitor"),
+        (ids.ROOM, room.id, "Room"),
+        (ids.MESSAGE, message.id, "Message"),
+        (
+            ids.FIELD,
+            (
+                await definitions.define_custom_field(
+                    world.context, target=FieldTarget.USER, key="k", type=FieldType.TEXT
+                )
+            ).id,
+            "CustomFieldDefinition",
+        ),
+        (ids.APP, (await apps.create_app(world.context, name="a", scopes=["users:read"])).app.id, "App"),
+        (ids.EVENT, f"{room.id}-1", "RoomStarted"),
+    ]
+    await world.services.storage.appender.wait_for_cleanup()
+    return {kind.add(stored): name for kind, stored, name in made}
+
+
+async def ask(world: World, text: str, *, scopes: frozenset[str] | None = None, **variables: Any) -> ExecutionResult:
+    context = world.context
+    if scopes is not None:
+        context = replace(context, caller=Caller(actor=APP, scopes=scopes))
+    result = await schema.execute(text, variables, context_value=RequestContext(context))
+    return cast(ExecutionResult, result)
+
+
+async def test_nodes_are_found_by_their_ids_in_the_order_asked_for(world: World) -> None:
+    made = await everything(world)
+
+    result = await ask(world, NODES, ids=list(made))
+
+    assert result.errors is None
+    assert result.data == {"nodes": [{"__typename": name, "id": one} for one, name in made.items()]}
+
+
+async def test_a_node_needs_the_scopes_of_its_own_type(world: World) -> None:
+    made = await everything(world)
+
+    for one, name in made.items():
+        found = await ask(world, NODE, id=one, scopes=frozenset(NEEDED[name]))
+        assert (found.errors, found.data) == (None, {"node": {"__typename": name, "id": one}})
+        for scope in NEEDED[name]:
+            less = await ask(world, NODE, id=one, scopes=frozenset(SCOPES) - {scope, "admin"})
+            assert less.data == {"node": None}
+            codes = [(error.extensions or {})["code"] for error in less.errors or ()]
+            # Out of the log, what the caller may not read is simply missing.
+            assert codes == ([] if name == "RoomStarted" and scope != "events:read" else ["FORBIDDEN"])
+
+
+@pytest.mark.parametrize("rest", ["", "nothing", "\0", "x" * 10_000, "01ARZ3NDEKTSV4RRFFQ69G5FAV"])
+async def test_an_id_of_the_right_kind_that_names_nothing_is_null(world: World, rest: str) -> None:
+    given = [kind.add(rest) for kind in ids.KINDS.values()]
+
+    result = await ask(world, NODES, ids=given)
+
+    assert result.errors is None
+    assert result.data == {"nodes": [None] * len(given)}
+
+
+async def test_a_user_that_is_no_agent_is_no_node_by_an_agents_id(world: World) -> None:
+    anna = await users.create_user(world.context, username="anna")
+
+    result = await ask(world, NODES, ids=[ids.USER.add(anna.id), ids.AGENT.add(anna.id)])
+
+    assert result.data == {"nodes": [{"__typename": "User", "id": ids.USER.add(anna.id)}, None]}
+
+
+async def test_what_is_no_id_is_null_in_its_place_beside_its_error(world: World) -> None:
+    visitor = await world.visitor()
+
+    result = await ask(world, NODES, ids=["nope", ids.VISITOR.add(visitor.id), "xyz_1"])
+
+    assert result.data == {"nodes": [None, {"__typename": "Visitor", "id": ids.VISITOR.add(visitor.id)}, None]}
+    assert [(error.path, error.extensions) for error in result.errors or ()] == [
+        (["nodes", 0], {"code": "INVALID_INPUT", "key": "ids.0"}),
+        (["nodes", 2], {"code": "INVALID_INPUT", "key": "ids.2"}),
+    ]
+
+
+async def test_a_missing_scope_empties_only_the_places_that_need_it(world: World) -> None:
+    made = {name: one for one, name in (await everything(world)).items()}
+
+    result = await ask(world, NODES, ids=[made["Room"], made["User"]], scopes=frozenset({"users:read"}))
+
+    assert result.data == {"nodes": [None, {"__typename": "User", "id": made["User"]}]}
+    assert [(error.path, error.extensions) for error in result.errors or ()] == [
+        (["nodes", 0], {"code": "FORBIDDEN", "scope": "rooms:read"})
+    ]
+
+
+async def test_more_than_100_nodes_are_refused(world: World) -> None:
+    result = await ask(world, NODES, ids=["usr_1"] * 101)
+
+    assert [error.extensions for error in result.errors or ()] == [{"code": "INVALID_INPUT", "key": "ids"}]
