@@ -353,4 +353,5 @@ def room_before(fact: RoomFact) -> Room:
         served_by_id=before.served_by_id,
         tags=before.tags,
         custom_fields=before.custom_fields,
+        priority=fact.room.room.priority if before.priority is None else before.priority,
     )

@@ -199,13 +199,14 @@ class RoomTransition:
 
 
 def _filterable(room: Room) -> RoomBefore:
-    """The attributes of a room that filters can name and that facts can change."""
+    """The attributes of a room that filters and orders can name and that facts can change."""
     return RoomBefore(
         status=room.status,
         department_id=room.department_id,
         served_by_id=room.served_by_id,
         tags=room.tags,
         custom_fields=dict(room.custom_fields),
+        priority=room.priority,
     )
 
 

@@ -28,11 +28,13 @@ from schema.departments import DepartmentMutations, DepartmentQueries
 from schema.events import deliveries
 from schema.events.conversion import EVENT_TYPES
 from schema.events.queries import LogQueries
-from schema.events.subscriptions import Subscription
+from schema.events.subscriptions import EventSubscriptions
 from schema.execution import introspection
 from schema.execution.context import RequestContext
 from schema.execution.executor import Executor
 from schema.execution.preparation import REFUSALS, Documents, prepare
+from schema.live.room_counts import RoomCountQueries, RoomCountSubscriptions
+from schema.live.room_lists import RoomListSubscriptions
 from schema.messages import MessageMutations
 from schema.nodes import NodeQueries
 from schema.roles import RoleMutations, RoleQueries
@@ -54,6 +56,7 @@ class Query(
     DepartmentQueries,
     VisitorQueries,
     RoomQueries,
+    RoomCountQueries,
     CustomFieldQueries,
     LogQueries,
     ConsumerQueries,
@@ -82,6 +85,16 @@ class Mutation(
     an error with a code. Several mutations in one operation run one after the other, each on its own. In updates,
     null clears a field, and a field that is left out keeps its value. With `clientMutationId`, a mutation can be
     repeated safely. docs/reference/mutations.md describes what holds for all mutations.
+    """
+
+
+@api_type
+class Subscription(EventSubscriptions, RoomListSubscriptions, RoomCountSubscriptions):
+    """Everything that is sent as it happens: events, and lists and counts that keep themselves.
+
+    Without `after` a subscription of events starts with the next event. With it, every matching event since then comes
+    first, each once and in order, and the new ones follow without a seam. A subscription passes no event about
+    something that its token may not read.
     """
 
 

@@ -63,13 +63,15 @@ class Fact(Record, frozen=True, kw_only=True, tag_field="type"):
 
 
 class RoomBefore(Record, frozen=True, kw_only=True, omit_defaults=True):
-    """The values of a room before a fact that filters can read."""
+    """The values of a room before a fact that filters and orders can read."""
 
     status: RoomStatus
     department_id: str | None = None
     served_by_id: str | None = None
     tags: tuple[str, ...] = ()
     custom_fields: Mapping[str, FieldValue] = {}
+    #: None in facts from before it was recorded.
+    priority: int | None = None
 
 
 class RoomFact(Fact, frozen=True, kw_only=True):

@@ -151,10 +151,13 @@ def _lookup_stage(collection: str, local: str, name: str) -> Mapping[str, object
 async def read_page(
     reader: Reader, where: Expression, *, order: SortOrder = BY_CREATION, first: int, after: str | None
 ) -> Page[Room]:
+    return await entities.read_page(reader, KIND, room_query(where), order=order, first=first, after=after)
+
+
+def room_query(where: Expression) -> Document:
+    """The MongoDB query for the rooms that match."""
     query = to_query(where, FieldTarget.ROOM)
-    if bounds := id_bounds(where):
-        query = {"$and": [query, *bounds]}
-    return await entities.read_page(reader, KIND, query, order=order, first=first, after=after)
+    return {"$and": [query, *bounds]} if (bounds := id_bounds(where)) else query
 
 
 def id_bounds(where: Expression) -> list[Document]:

@@ -38,7 +38,7 @@ async def ack_events(change: MutationContext, *, consumer: str, cursor: str) -> 
     """Acknowledge all events up to the cursor. A cursor before the acknowledged one changes nothing."""
     sequence = event_sequence(cursor, key="cursor")
     storage = change.context.storage
-    await _require_existing(storage, sequence, key="cursor")
+    await require_existing(storage, sequence, key="cursor")
     stored = await _get(change, consumer)
     acknowledged = await consumers.acknowledge(change.tx, change.caller.id, stored.name, sequence)
     return _status(acknowledged, storage.database.now())
@@ -96,11 +96,11 @@ async def starting_position(storage: Storage, after: str | None) -> int:
 async def existing_position(storage: Storage, after: str) -> int:
     """The sequence of a cursor, even if the facts after it are trimmed. Raises InvalidCursor."""
     sequence = event_sequence(after)
-    await _require_existing(storage, sequence, key="after")
+    await require_existing(storage, sequence, key="after")
     return sequence
 
 
-async def _require_existing(storage: Storage, sequence: int, *, key: str) -> None:
+async def require_existing(storage: Storage, sequence: int, *, key: str) -> None:
     """Raise InvalidCursor if the log has no fact with this sequence yet."""
     # The feed's head may be outdated. So may be the head of the log, shortly after a failover.
     if (

@@ -19,18 +19,19 @@ from graphql.execution.collect_fields import collect_fields
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
+from resolvers import events
 from resolvers.auth import access
 from schema.base.errors import from_exception, is_transient, to_client_errors
 from schema.events.conversion import event_from_fact
 from schema.events.event_types import Event
-from schema.execution.cohorts import Cohort, Cohorts, Delivery
+from schema.execution.cohorts import Cohort, Cohorts, Delivery, Source
 from schema.execution.context import RequestContext
 from schema.execution.documents import Document
 from schema.execution.executor import Executor, selections
 from schema.execution.selection_compiler import CannotCompile
 from schema.execution.selection_execution import Execution
 from schema.execution.value_serializers import Serializer
-from storage.facts import AnyFact
+from storage.facts import AnyFact, Fact
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,24 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = 0.5
 #: The largest message that common websocket clients take unless told otherwise.
 LARGE_BYTES = 1024 * 1024
+
+
+class FactSource:
+    """A fact of the log, of which an event is made."""
+
+    #: Every subscriber reads with its own permissions, at its own moment.
+    shares_reads = False
+
+    def __init__(self, fact: AnyFact) -> None:
+        self.key = fact.sequence
+        self._fact = fact
+
+    @property
+    def cursor(self) -> str:
+        return events.cursor_of(self.key)
+
+    def root(self) -> Event:
+        return event_from_fact(self._fact)
 
 
 def is_subscription(document: Document, operation_name: str | None) -> bool:
@@ -71,8 +90,8 @@ async def subscription_results(
         writing = DeliveryWriter(executor, cohort)
         async with aclosing(source):
             try:
-                async for fact in cast(AsyncIterable[AnyFact], source):
-                    yield writing.cached(fact) or await writing.write(fact)
+                async for one in cast(AsyncIterable[AnyFact | Source], source):
+                    yield writing.cached(one) or await writing.write(one)
             except Exception as error:
                 yield ExecutionResult(data=None, errors=[from_exception(error)])
 
@@ -103,59 +122,65 @@ class DeliveryWriter:
         self._cohort = cohort
         self._name, self._writer = _root_field(executor)
 
-    def cached(self, fact: AnyFact) -> Delivery | None:
-        """What another subscriber was sent of the fact, if it may be sent to this one."""
-        return self._cohort.get(fact.sequence)
+    def cached(self, one: AnyFact | Source) -> Delivery | None:
+        """What another subscriber was sent, if it may be sent to this one."""
+        return self._cohort.get(one.sequence if isinstance(one, Fact) else one.key)
 
-    async def write(self, fact: AnyFact) -> Delivery:
-        """What the subscriber is sent of the fact, once the database answers everything that is to be read beside it.
+    async def write(self, one: AnyFact | Source) -> Delivery:
+        """What the subscriber is sent, once the database answers everything that is to be read beside it.
 
         Until then the subscriber waits, for an event without its cursor would be one that it missed.
         """
-        event = event_from_fact(fact)
+        source = FactSource(one) if isinstance(one, Fact) else one
+        if source.shares_reads and self._cohort.reads_live and self._cohort.members > 1:
+            return await self._cohort.make_once(source.key, lambda: self._write(source))
+        return await self._write(source)
+
+    async def _write(self, source: Source) -> Delivery:
+        root = source.root()
         while True:
             self._context.reset_loaders()  # what is read beside one event is read anew for the next
-            delivery = await self._write_compiled(fact, event) or await self._write_executed(fact, event)
+            delivery = await self._write_compiled(source, root) or await self._write_executed(source, root)
             if not any(map(is_transient, delivery.errors or ())):
                 to_client_errors(delivery.errors or [])
-                self._warn_of_size(fact, delivery)
+                self._warn_of_size(delivery)
                 return delivery
             logger.info("What belongs to an event could not be read, trying again.")
             await asyncio.sleep(RETRY_SECONDS)
 
-    def _warn_of_size(self, fact: AnyFact, delivery: Delivery) -> None:
+    def _warn_of_size(self, delivery: Delivery) -> None:
         if len(delivery.encoded) > LARGE_BYTES:
             logger.warning(
-                "The event %d takes %d bytes as a subscription asks for it. Many clients close a websocket on a "
+                "The result of a subscription at the cursor %s takes %d bytes. Many clients close a websocket on a "
                 "message of more than %d bytes; ask for fewer fields.",
-                fact.sequence,
+                delivery.cursor,
                 len(delivery.encoded),
                 LARGE_BYTES,
             )
 
-    async def _write_compiled(self, fact: AnyFact, event: Event) -> Delivery | None:
+    async def _write_compiled(self, source: Source, root: object) -> Delivery | None:
         """What the plan writes; None when it cannot."""
         if self._writer is None:
             return None
         execution = Execution(self._context, self._executor.variable_values)
         try:
-            written = self._writer.serialize(event, execution)
-            alone = not execution.is_complete
+            written = self._writer.serialize(root, execution)
+            self._cohort.reads_live = reads_live = not execution.is_complete
             await execution.await_pending()
         except Exception:
             execution.cancel()
             return None
-        delivery = Delivery(fact.sequence, {self._name: written}, None)
-        if not alone:  # what was read beside the fact is as it is now, and as the caller may see it
-            self._cohort.put(fact.sequence, delivery)
+        delivery = Delivery(source, {self._name: written}, None)
+        if not reads_live:  # what was read beside the fact is as it is now, and as the caller may see it
+            self._cohort.put(source.key, delivery)
         return delivery
 
-    async def _write_executed(self, fact: AnyFact, event: Event) -> Delivery:
+    async def _write_executed(self, source: Source, root: object) -> Delivery:
         """What graphql-core makes of it, errors included."""
-        result: Any = execute_subscription_event(self._executor.build_per_event_executor(event))
+        result: Any = execute_subscription_event(self._executor.build_per_event_executor(root))
         if self._executor.is_awaitable(result):
             result = await result
-        return Delivery(fact.sequence, result.data, result.errors)
+        return Delivery(source, result.data, result.errors)
 
 
 def _root_field(executor: Executor) -> tuple[str, Serializer | None]:

@@ -19,13 +19,8 @@ Delivered = TypeVar("Delivered", bound=Event)
 
 
 @api_type
-class Subscription:
-    """Events as they happen.
-
-    Without `after` a subscription starts with the next event. With it, every matching event since then comes first,
-    each once and in order, and the new ones follow without a seam. A subscription passes no event about something
-    that its token may not read.
-    """
+class EventSubscriptions:
+    """Events as they happen."""
 
     @subscription_field(events.subscribe)
     async def room_started(

@@ -1,38 +1,61 @@
 """Results of subscriptions, shared by all subscriptions with the same document, variables and permissions.
 
-Each fact is serialized once for a cohort instead of once for each of its subscriptions. Sharing does not change which
+Each result is serialized once for a cohort instead of once for each of its subscriptions. Sharing does not change which
 results a subscription gets, or their order: each subscription reads the log at a position of its own.
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Coroutine, Hashable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
-from resolvers import events
+from storage.supervisor import spawn
 
+#: How long a result with fields that were read live is shared, and how many such results a cohort keeps.
+SHARED_SECONDS = 0.5
+MAX_SHARED = 256
 #: Byte budget of the results that all cohorts of a process cache: about one second of the events of a busy deployment.
 MAX_CACHED_BYTES = 8 * 1024 * 1024
 #: The memory that a cached result takes, for each byte of its JSON.
 MEMORY_PER_JSON_BYTE = 4
 
 
-class Delivery(ExecutionResult):
-    """The result of a subscription for one fact."""
+class Source(Protocol):
+    """What the resolver of a subscription yields: one thing of which one result is made."""
 
-    def __init__(self, sequence: int, data: dict[str, Any] | None, errors: list[GraphQLError] | None) -> None:
-        super().__init__(data, errors)
-        self._sequence = sequence
+    @property
+    def key(self) -> Hashable:
+        """Identifies the source among those of a cohort."""
 
     @property
     def cursor(self) -> str:
-        """The position of the fact in the log."""
-        return events.cursor_of(self._sequence)
+        """Where a client continues that has received the result."""
+
+    @property
+    def shares_reads(self) -> bool:
+        """Whether fields that are read live are read once for all members that are sent the result at one moment."""
+
+    def root(self) -> object:
+        """The value of the subscription field."""
+
+
+class Delivery(ExecutionResult):
+    """The result of a subscription for one source."""
+
+    def __init__(self, source: Source, data: dict[str, Any] | None, errors: list[GraphQLError] | None) -> None:
+        super().__init__(data, errors)
+        self._source = source
+
+    @property
+    def cursor(self) -> str:
+        """Where a client continues that has received the result."""
+        return self._source.cursor
 
     @cached_property
     def encoded(self) -> bytes:
@@ -50,15 +73,30 @@ class Cohort:
         #: The number of running subscriptions in this cohort.
         self.members = 0
         self._cohorts = cohorts
+        #: Whether the last result had fields that were read live, as far as is known. Results of a cohort are alike.
+        self.reads_live = True
+        #: The results that are or were made a moment ago with live reads, and when that began; oldest first.
+        self._shared: dict[Hashable, tuple[float, asyncio.Task[Delivery]]] = {}
 
-    def get(self, sequence: int) -> Delivery | None:
-        """The cached result for the fact with this sequence number."""
-        return self._cohorts.get(self, sequence)
+    def get(self, key: Hashable) -> Delivery | None:
+        """The cached result for the source with this key."""
+        return self._cohorts.get(self, key)
 
-    def put(self, sequence: int, delivery: Delivery) -> None:
-        """Cache the result for a fact, unless the cohort has only one member."""
+    def put(self, key: Hashable, delivery: Delivery) -> None:
+        """Cache the result for a source, unless the cohort has only one member."""
         if self.members > 1:
-            self._cohorts.put(self, sequence, delivery)
+            self._cohorts.put(self, key, delivery)
+
+    async def make_once(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, Delivery]]) -> Delivery:
+        """The result for a source, made once for all members that ask for it within SHARED_SECONDS."""
+        now = asyncio.get_running_loop().time()
+        while self._shared and next(iter(self._shared.values()))[0] < now - SHARED_SECONDS:
+            del self._shared[next(iter(self._shared))]
+        if key not in self._shared:
+            self._shared[key] = now, spawn(make(), name="make the result of a subscription for a cohort")
+            while len(self._shared) > MAX_SHARED:
+                del self._shared[next(iter(self._shared))]
+        return await asyncio.shield(self._shared[key][1])
 
 
 class Cohorts:
@@ -67,7 +105,7 @@ class Cohorts:
     def __init__(self, max_cached_bytes: int = MAX_CACHED_BYTES) -> None:
         self._max_cached_bytes = max_cached_bytes
         self._cohorts: dict[Hashable, Cohort] = {}
-        self._deliveries: OrderedDict[tuple[Cohort, int], Delivery] = OrderedDict()
+        self._deliveries: OrderedDict[tuple[Cohort, Hashable], Delivery] = OrderedDict()
         #: The memory that the cached results take, as counted.
         self.cached_bytes = 0
 
@@ -88,14 +126,14 @@ class Cohorts:
             if not cohort.members:
                 del self._cohorts[key]
 
-    def get(self, cohort: Cohort, sequence: int) -> Delivery | None:
-        return self._deliveries.get((cohort, sequence))
+    def get(self, cohort: Cohort, key: Hashable) -> Delivery | None:
+        return self._deliveries.get((cohort, key))
 
-    def put(self, cohort: Cohort, sequence: int, delivery: Delivery) -> None:
+    def put(self, cohort: Cohort, key: Hashable, delivery: Delivery) -> None:
         """Cache a result. Results that were cached first are evicted when the byte budget is exceeded."""
-        if (cohort, sequence) in self._deliveries:
+        if (cohort, key) in self._deliveries:
             return
-        self._deliveries[cohort, sequence] = delivery
+        self._deliveries[cohort, key] = delivery
         self.cached_bytes += _memory(delivery)
         while self.cached_bytes > self._max_cached_bytes:
             _, oldest = self._deliveries.popitem(last=False)

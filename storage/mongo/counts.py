@@ -24,6 +24,16 @@ async def count(database: Database, collection: str, query: Document) -> int | N
     )
 
 
+async def count_in_session(
+    database: Database, name: str, query: Document, session: AsyncIOMotorClientSession
+) -> int | None:
+    """The same, counted in the session."""
+    collection, parts = database[name], indexed_parts(name, query)
+    if not query or any(answers(part, query) for part in parts):
+        return within(await _keys(collection, query, COUNT_LIMIT, session))
+    return await _sift(collection, query, parts or [{}], session)
+
+
 async def _count(database: Database, name: str, query: Document) -> int | None:
     collection, parts = database[name], indexed_parts(name, query)
     if not query or any(answers(part, query) for part in parts):

@@ -23,11 +23,14 @@ class Scans:
         self._client = client
         self._slots = asyncio.Semaphore(slots)
 
-    async def run(self, read: Callable[[AsyncIOMotorClientSession], Awaitable[T]]) -> T:
-        """What is read, in a session by which it is ended at the server when the caller is cancelled."""
+    async def run(self, read: Callable[[AsyncIOMotorClientSession], Awaitable[T]], *, snapshot: bool = False) -> T:
+        """What is read, in a session by which it is ended at the server when the caller is cancelled.
+
+        With `snapshot`, all reads in the session see the data of one moment (mongo/snapshots.py).
+        """
         await self._slots.acquire()
         # Starting and ending a session asks nothing of the database, so that neither needs a thread.
-        session = AsyncIOMotorClientSession(self._client.delegate.start_session(), self._client)
+        session = AsyncIOMotorClientSession(self._client.delegate.start_session(snapshot=snapshot), self._client)
 
         async def scan() -> T:
             work.set(Work.SCANS)

@@ -1,0 +1,90 @@
+"""What a change of a list costs the server when 10 and when 1,000 subscribers watch the list.
+
+    python -m benchmarks.live_lists [--quick]
+
+Starts a mongod and a server of its own. 10,000 rooms match the filter, and the list shows 50 of them. A change is an
+update of a room that the list shows. Measured is the CPU of the server process; beside it stands the same change with
+nobody who watches, which is what the mutation itself costs.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from websockets.asyncio.client import ClientConnection
+
+from benchmarks.sockets import connected, mutate, receive_payload, server, start_rooms, subscribe
+from storage.embedded.replica_set import EmbeddedReplicaSet
+
+LIST = """roomList(first: 50, where: {status: [QUEUED]}) {
+  cursor change roomId totalCount room { id status revision subject priority tags startedAt }
+}"""
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu(process: int) -> float:
+    """The seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+async def until_ready(socket: ClientConnection) -> None:
+    while json.loads(await socket.recv())["payload"]["data"]["roomList"]["change"] != "READY":
+        pass
+
+
+async def receive(socket: ClientConnection, count: int) -> None:
+    for _ in range(count):
+        await socket.recv()
+
+
+async def measure(url: str, process: int, control: ClientConnection, room: str, watching: int, changes: int) -> float:
+    """Seconds of CPU for each change with so many subscribers."""
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(connected(url)) for _ in range(watching)]
+        for socket in sockets:
+            await subscribe(socket, LIST)
+        await asyncio.gather(*map(until_ready, sockets))
+        before = cpu(process)
+        receiving = asyncio.gather(*(receive(socket, changes) for socket in sockets))
+        for number in range(changes):
+            given = {"roomId": room, "subject": f"{watching} {number}"}
+            await mutate(control, "change", "updateRoom", "room { id }", given)
+            await receive_payload(control, "updateRoom")
+        await receiving
+        return (cpu(process) - before) / changes
+
+
+async def main(rooms: int, changes: int) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedReplicaSet(Path(folder), cache_gb=1) as mongod,
+        server(mongod.uri, "benchmark") as (url, process),
+    ):
+        async with connected(url) as control:
+            started = time.monotonic()
+            first = (await start_rooms(control, 1))[0]
+            for _ in range(rooms // 500):
+                await start_rooms(control, 500)
+            print(f"{rooms} rooms match the filter, started in {time.monotonic() - started:.0f} s")
+            alone = await measure(url, process, control, first, 0, changes)
+            print(f"nobody watches: {alone * 1e3:.2f} ms of CPU for each change")
+            for watching in (10, 1_000):
+                used = await measure(url, process, control, first, watching, changes)
+                print(
+                    f"{watching} watch: {used * 1e3:.2f} ms of CPU for each change, "
+                    f"{(used - alone) * 1e3:.2f} ms more than with nobody, "
+                    f"{(used - alone) / watching * 1e6:.0f} us for each subscriber"
+                )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rooms and changes")
+    quick = parser.parse_args().quick
+    asyncio.run(main(1_000 if quick else 10_000, 50 if quick else 200))

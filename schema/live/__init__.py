@@ -1,0 +1,1 @@
+"""Lists and counts of rooms that keep themselves. Only schema.schema imports it."""

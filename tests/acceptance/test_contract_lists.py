@@ -1,0 +1,91 @@
+"""What the contract promises of lists and counts that keep themselves: by websocket and by event stream."""
+
+import json
+
+import httpx
+
+from tests.acceptance.clients import Client
+
+LIST = """subscription ($where: RoomFilter, $first: Int! = 50, $after: Cursor) {
+  roomList(where: $where, first: $first, after: $after) {
+    cursor change roomId totalCount room { id status subject department { id name } visitor { id } servedBy { id } }
+  }
+}"""
+COUNTS = """subscription ($where: RoomFilter) {
+  roomCounts(where: $where, by: [STATUS, DEPARTMENT]) {
+    cursor groups { count status department { id } servedBy { id } } }
+}"""
+
+
+def test_a_list_tells_what_enters_changes_and_leaves(admin: Client) -> None:
+    department = admin.department()
+    first = admin.start(department)["id"]
+    where = {"departmentId": department, "status": ["QUEUED"]}
+    with admin.socket() as socket:
+        socket.subscribe(LIST, where=where, first=1)
+        present, ready = socket.next(), socket.next()
+        assert (present["change"], present["roomId"], present["totalCount"]) == ("PRESENT", first, None)
+        assert present["room"]["department"]["id"] == department
+        assert (ready["change"], ready["roomId"], ready["room"], ready["totalCount"]) == ("READY", None, None, 1)
+        admin.change("updateRoom", roomId=first, subject="hello")
+        changed = socket.next()
+        assert (changed["change"], changed["room"]["subject"]) == ("CHANGED", "hello")
+        second = admin.start(department)["id"]
+        assert socket.next()["totalCount"] == 2
+        admin.change("closeRoom", roomId=first)
+        left, entered = socket.next(), socket.next()
+        assert (left["change"], left["roomId"], left["totalCount"]) == ("LEFT", first, 1)
+        assert (entered["change"], entered["roomId"]) == ("ENTERED", second)
+        assert left["cursor"] != entered["cursor"]
+
+
+def test_a_list_by_event_stream_resumes_after_its_last_event_id(admin: Client) -> None:
+    department = admin.department()
+    first = admin.start(department)["id"]
+    where = {"departmentId": department}
+    headers = {"Authorization": f"Bearer {admin.token}", "Accept": "text/event-stream"}
+    body = {"query": LIST, "variables": {"where": where}}
+
+    def changes(last_event_id: str | None) -> tuple[list[tuple[str, str | None]], str]:
+        resumed = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
+        found: list[tuple[str, str | None]] = []
+        cursor = ""
+        with httpx.stream("POST", admin.url, json=body, headers=headers | resumed, timeout=10) as response:
+            for line in response.iter_lines():
+                if line.startswith("id: "):
+                    cursor = line.removeprefix("id: ")
+                if line.startswith("data: ") and "roomList" in line:
+                    told = json.loads(line.removeprefix("data: "))["data"]["roomList"]
+                    assert told["cursor"] == cursor
+                    found.append((told["change"], told["roomId"]))
+                    if told["change"] == "READY":
+                        return found, cursor
+        raise AssertionError("the stream ended")
+
+    told, cursor = changes(None)
+    assert told == [("PRESENT", first), ("READY", None)]
+    second = admin.start(department)["id"]
+    told, _ = changes(cursor)
+    assert told == [("ENTERED", second), ("READY", None)]
+
+
+def test_the_cursor_of_another_list_is_refused(admin: Client) -> None:
+    with admin.socket() as socket:
+        socket.subscribe(LIST, after=admin.head())
+        assert socket.refusal()["code"] == "INVALID_CURSOR"
+
+
+def test_counts_are_told_at_once_and_when_they_change(admin: Client) -> None:
+    department = admin.department()
+    admin.start(department)
+    where = {"departmentId": department}
+    group = {"count": 1, "status": "QUEUED", "department": {"id": department}, "servedBy": None}
+    asked = """query ($where: RoomFilter) {
+      roomCounts(where: $where, by: [STATUS, DEPARTMENT]) { groups { count status department { id } servedBy { id } } }
+    }"""
+    assert admin.ask(asked, where=where)["roomCounts"]["groups"] == [group]
+    with admin.socket() as socket:
+        socket.subscribe(COUNTS, where=where)
+        assert socket.next()["groups"] == [group]
+        admin.start(department)
+        assert socket.next()["groups"] == [group | {"count": 2}]

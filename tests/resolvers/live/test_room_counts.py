@@ -1,0 +1,115 @@
+"""Rooms counted by group, once and live."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from resolvers import rooms
+from resolvers.live.counts import RoomCounts, count_rooms, subscribe_room_counts
+from storage import room_views
+from storage.errors import Forbidden, QueryTooComplex
+from storage.filters.expressions import AttributeCondition, Operator
+from storage.mongo.cursors import event_cursor
+from storage.records import RoutingMethod
+from tests.resolvers.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def summary(found: RoomCounts) -> list[tuple[str | None, str | None, str | None, int, datetime | None]]:
+    return [(one.status, one.department_id, one.served_by_id, one.count, one.oldest_queued_at) for one in found.groups]
+
+
+async def test_there_is_a_group_for_each_combination_that_exists(world: World) -> None:
+    department = await world.department("Manual", RoutingMethod.MANUAL)
+    agent = await world.agent("anna")
+    oldest = await world.start(department)
+    await world.start(department)
+    served = await world.start(department)
+    await rooms.assign_agent(world.context, room_id=served.id, agent_id=agent.id)
+    found = await count_rooms(world.context, by=["SERVED_BY", "STATUS", "DEPARTMENT"])
+    assert summary(found) == [
+        ("ASSIGNED", department.id, agent.id, 1, None),
+        ("QUEUED", department.id, None, 2, oldest.queued_at),
+    ]
+    assert found.cursor == event_cursor(await world.head())
+
+
+async def test_without_a_grouping_all_rooms_are_one_group(world: World) -> None:
+    assert summary(await count_rooms(world.context, by=[])) == []
+    room = await world.start()
+    assert summary(await count_rooms(world.context, by=[])) == [(None, None, None, 1, room.queued_at)]
+
+
+async def test_the_filter_and_what_the_caller_sees_choose_what_is_counted(world: World) -> None:
+    department = await world.department("Manual", RoutingMethod.MANUAL)
+    agent = await world.agent("anna", max_rooms=0)
+    await world.start(department)
+    mine = await world.start()
+    context = world.signed_in(agent)
+    assert [one.count for one in (await count_rooms(world.context, by=[])).groups] == [2]
+    assert [one.count for one in (await count_rooms(context, by=[])).groups] == [1]
+    where = AttributeCondition("id", Operator.EQ, mine.id)
+    assert [one.count for one in (await count_rooms(world.context, where=where, by=["SOURCE"])).groups] == [1]
+
+
+async def test_counting_needs_the_scope_to_read_rooms(world: World) -> None:
+    user = await world.agent("anna")
+    context = world.signed_in(user)
+    bare: Any = type(context.caller)(actor=context.caller.actor, user=user)
+    with pytest.raises(Forbidden):
+        await count_rooms(replace(context, caller=bare), by=[])
+
+
+async def test_too_many_groups_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_views, "MAX_GROUPS", 1)
+    await world.start(source="one")
+    await world.start(source="two")
+    with pytest.raises(QueryTooComplex):
+        await count_rooms(world.context, by=["SOURCE"])
+
+
+async def test_the_counts_come_at_once_and_whenever_they_change(world: World) -> None:
+    stream = await subscribe_room_counts(world.context, by=["STATUS"])
+    async with asyncio.timeout(10):
+        assert summary(await anext(stream)) == []
+        room = await world.start()
+        assert summary(await anext(stream)) == [("QUEUED", None, None, 1, room.queued_at)]
+        await rooms.close_room(world.context, room_id=room.id)
+        assert summary(await anext(stream)) == [("CLOSED", None, None, 1, None)]
+    await stream.aclose()
+    assert len(world.services.watches) == 0
+
+
+async def test_many_changes_are_told_together_at_most_twice_a_second(world: World) -> None:
+    clock = asyncio.get_running_loop().time
+    stream = await subscribe_room_counts(world.context, by=[])
+    async with asyncio.timeout(20):
+        told = [(clock(), await anext(stream))]
+        for _ in range(10):
+            await world.start()
+        while not told[-1][1].groups or told[-1][1].groups[0].count < 10:
+            found = await anext(stream)
+            told.append((clock(), found))
+    await stream.aclose()
+    assert all(after - before >= 0.49 for (before, _), (after, _) in pairwise(told))
+
+
+async def test_the_oldest_that_waits_is_told_when_many_left_before_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_views, "OLDEST_KEPT", 2)
+    started = [await world.start() for _ in range(6)]
+    stream = await subscribe_room_counts(world.context, by=["STATUS"])
+    async with asyncio.timeout(20):
+        found = await anext(stream)
+        for room in started[:5]:
+            await rooms.close_room(world.context, room_id=room.id)
+        while {one.status: one.count for one in found.groups} != {"CLOSED": 5, "QUEUED": 1}:
+            found = await anext(stream)
+    assert [one.oldest_queued_at for one in found.groups] == [None, started[5].queued_at]
+    await stream.aclose()

@@ -1,0 +1,283 @@
+"""What `roomList` tells, message by message."""
+
+from dataclasses import replace
+
+import pytest
+
+from resolvers import agents, messages, rooms
+from resolvers.auth.access import Caller
+from resolvers.custom_fields import definitions
+from resolvers.live import list_watch
+from resolvers.live.window import ListChange
+from storage.errors import Forbidden, Invalid, InvalidCursor, RateLimited, UnknownField
+from storage.filters.expressions import AttributeCondition, FieldCondition, Operator
+from storage.records import FieldTarget, FieldType, RoutingMethod
+from tests.resolvers.live.reader import ListReader
+from tests.resolvers.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PRESENT, READY, ENTERED, CHANGED, LEFT = ListChange
+
+
+def told(reader: ListReader, since: int = 0) -> list[tuple[ListChange, str | None, int | None]]:
+    return [(one.change, one.room_id, one.total) for one in reader.updates[since:]]
+
+
+async def test_the_rooms_come_first_in_their_order_and_then_ready_with_the_total(world: World) -> None:
+    started = [await world.start() for _ in range(3)]
+    reader = ListReader(world.context, first=2)
+    await reader.open()
+    await reader.until_ready()
+    assert told(reader) == [(PRESENT, started[0].id, None), (PRESENT, started[1].id, None), (READY, None, 3)]
+    await reader.close()
+
+
+async def test_an_empty_list_is_ready_at_once(world: World) -> None:
+    reader = ListReader(world.context)
+    await reader.open()
+    await reader.until_ready()
+    assert told(reader) == [(READY, None, 0)]
+    await reader.close()
+
+
+async def test_a_room_that_moves_in_because_another_left_has_entered(world: World) -> None:
+    waiting = AttributeCondition("status", Operator.EQ, "QUEUED")
+    first, second = await world.start(), await world.start()
+    reader = ListReader(world.context, first=1, where=waiting)
+    await reader.open()
+    await reader.until_ready()
+    await rooms.close_room(world.context, room_id=first.id)
+    left, entered = await reader.next(), await reader.next()
+    assert told(reader, 2) == [(LEFT, first.id, 1), (ENTERED, second.id, None)]
+    assert left.cursor != entered.cursor
+    assert left.room is not None
+    assert left.room.status == "CLOSED"
+    await reader.close()
+
+
+async def test_a_room_that_is_pushed_out_has_left(world: World) -> None:
+    low = await world.start(priority=1)
+    reader = ListReader(world.context, first=1, order_by=("PRIORITY", True))
+    await reader.open()
+    await reader.until_ready()
+    high = await world.start(priority=2)
+    while reader.ids != [high.id]:
+        await reader.next()
+    assert [(change, room) for change, room, _ in told(reader, 2)][:2] == [(LEFT, low.id), (ENTERED, high.id)]
+    await reader.close()
+
+
+async def test_of_a_room_beyond_the_list_nothing_is_told_but_the_total(world: World) -> None:
+    listed = await world.start()
+    reader = ListReader(world.context, first=1)
+    await reader.open()
+    await reader.until_ready()
+    await world.start()
+    await reader.next()
+    await rooms.update_room(world.context, room_id=listed.id, subject="hello")
+    await reader.next()
+    assert told(reader, 2) == [(READY, None, 2), (CHANGED, listed.id, None)]
+    await reader.close()
+
+
+async def test_messages_are_changes_for_those_who_may_read_them(world: World) -> None:
+    room = await world.start()
+    everything = ListReader(world.context)
+    scoped = World(world.services)
+    scoped.context = replace(
+        world.context, caller=Caller(actor=world.context.caller.actor, scopes=frozenset({"rooms:read"}))
+    )
+    without = ListReader(scoped.context)
+    for reader in (everything, without):
+        await reader.open()
+        await reader.until_ready()
+    await messages.send_message(world.context, room_id=room.id, text="hi")
+    await rooms.update_room(world.context, room_id=room.id, subject="hello")
+    await everything.next()
+    await everything.next()
+    await without.next()
+    assert told(everything, 2) == [(CHANGED, room.id, None), (CHANGED, room.id, None)]
+    assert told(without, 2) == [(CHANGED, room.id, None)]
+    assert [one.room and one.room.subject for one in everything.updates[2:]] == [None, "hello"]
+    for reader in (everything, without):
+        await reader.close()
+
+
+async def test_resuming_tells_what_changed_and_then_ready(world: World) -> None:
+    gone, changed, same = await world.start(), await world.start(), await world.start()
+    waiting = AttributeCondition("status", Operator.EQ, "QUEUED")
+    reader = ListReader(world.context, where=waiting)
+    await reader.open()
+    await reader.until_ready()
+    await reader.close()
+    assert len(world.services.watches) == 0
+    await rooms.close_room(world.context, room_id=gone.id)
+    await rooms.update_room(world.context, room_id=changed.id, subject="hello")
+    came = await world.start()
+    await reader.open()
+    await reader.until_ready()
+    assert told(reader, 4) == [
+        (LEFT, gone.id, None),
+        (CHANGED, changed.id, None),
+        (ENTERED, came.id, None),
+        (READY, None, 3),
+    ]
+    assert reader.ids == [changed.id, same.id, came.id]
+    await reader.close()
+
+
+async def test_resuming_between_the_changes_of_one_event_tells_the_rest(world: World) -> None:
+    first, second = await world.start(), await world.start()
+    reader = ListReader(world.context, first=1, where=AttributeCondition("status", Operator.EQ, "QUEUED"))
+    await reader.open()
+    await reader.until_ready()
+    await rooms.close_room(world.context, room_id=first.id)
+    assert (await reader.next()).change is LEFT
+    await reader.close()
+    await reader.open()
+    await reader.until_ready()
+    assert told(reader, 3) == [(ENTERED, second.id, None), (READY, None, 1)]
+    await reader.close()
+
+
+async def test_resuming_among_the_present_rooms_tells_the_rest(world: World, other: World) -> None:
+    started = [await world.start() for _ in range(3)]
+    reader = ListReader(world.context)
+    await reader.open()
+    await reader.next()
+    await reader.close()
+    await reader.open(context=other.context)
+    await reader.until_ready()
+    assert told(reader, 1) == [(ENTERED, started[1].id, None), (ENTERED, started[2].id, None), (READY, None, 3)]
+    await reader.close()
+
+
+async def test_too_far_back_the_whole_list_comes_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = await world.start()
+    reader = ListReader(world.context)
+    await reader.open()
+    await reader.until_ready()
+    await reader.close()
+    monkeypatch.setattr(list_watch, "MAX_MISSED_FACTS", 1)
+    await rooms.update_room(world.context, room_id=room.id, subject="a")
+    await rooms.update_room(world.context, room_id=room.id, subject="b")
+    await reader.open()
+    await reader.until_ready()
+    assert told(reader, 2) == [(PRESENT, room.id, None), (READY, None, 1)]
+    await reader.close()
+
+
+async def test_a_cursor_is_good_for_its_list_alone(world: World) -> None:
+    reader = ListReader(world.context, first=2)
+    await reader.open()
+    await reader.until_ready()
+    await reader.close()
+    for arguments in (
+        {"first": 3},
+        {"first": 2, "order_by": ("PRIORITY", False)},
+        {"first": 2, "where": AttributeCondition("status", Operator.EQ, "QUEUED")},
+    ):
+        another = ListReader(world.context, **arguments)
+        another.cursor = reader.cursor
+        with pytest.raises(InvalidCursor):
+            await another.open()
+    event_cursor = ListReader(world.context)
+    event_cursor.cursor = "nonsense"
+    with pytest.raises(InvalidCursor):
+        await event_cursor.open()
+    assert len(world.services.watches) == 0
+
+
+async def test_a_list_has_from_1_to_200_rooms(world: World) -> None:
+    for size in (0, 201, -1):
+        with pytest.raises(Invalid) as refusal:
+            await ListReader(world.context, first=size).open()
+        assert refusal.value.data["key"] == "first"
+    assert len(world.services.watches) == 0
+
+
+async def test_a_list_needs_the_scope_to_read_rooms(world: World) -> None:
+    user = await world.agent("nobody")
+    await agents.remove_agent(world.context, user_id=user.id)
+    with pytest.raises(Forbidden):
+        await ListReader(world.signed_in(await world.user(user))).open()
+
+
+async def test_an_agent_is_told_of_the_rooms_that_it_sees_and_of_no_other(world: World) -> None:
+    department = await world.department("Manual", RoutingMethod.MANUAL)
+    agent = await world.agent("anna", departments=[department])
+    other = await world.agent("bert", departments=[department])
+    room = await world.start(department)
+    reader = ListReader(world.signed_in(await world.user(agent)))
+    await reader.open()
+    await reader.until_ready()
+    assert reader.ids == [room.id]
+    await rooms.assign_agent(world.context, room_id=room.id, agent_id=other.id)
+    left = await reader.next()
+    assert (left.change, left.room_id, left.room) == (LEFT, room.id, None)
+    await reader.close()
+
+
+async def test_those_who_watch_the_same_list_share_one_watch(world: World) -> None:
+    readers = [ListReader(world.context, first=5) for _ in range(3)]
+    another = ListReader(world.context, first=6)
+    for reader in (*readers, another):
+        await reader.open()
+    assert len(world.services.watches) == 2
+    for reader in (*readers, another):
+        await reader.close()
+    assert len(world.services.watches) == 0
+
+
+async def test_a_process_keeps_a_bounded_number_of_watches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resolvers.watches.MAX_WATCHES", 1)
+    one, same, another = ListReader(world.context), ListReader(world.context), ListReader(world.context, first=1)
+    await one.open()
+    await same.open()
+    with pytest.raises(RateLimited):
+        await another.open()
+    assert len(world.services.watches) == 1
+    await one.close()
+    await same.close()
+
+
+async def test_a_list_ends_when_the_field_that_it_is_filtered_by_is_removed(world: World) -> None:
+    defined = await definitions.define_custom_field(
+        world.context, target=FieldTarget.ROOM, key="vip", type=FieldType.BOOLEAN
+    )
+    reader = ListReader(world.context, where=FieldCondition("vip", Operator.EQ, True))
+    await reader.open()
+    await reader.until_ready()
+    await definitions.remove_custom_field(world.context, id=defined.id)
+    with pytest.raises(UnknownField):
+        await reader.next()
+    assert len(world.services.watches) == 0
+
+
+async def test_a_reader_that_falls_behind_is_brought_up_to_date(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_watch, "MAX_UPDATES", 2)
+    room = await world.start()
+    slow = ListReader(world.context)
+    await slow.open()
+    await slow.until_ready()
+    for number in range(6):
+        await rooms.update_room(world.context, room_id=room.id, subject=str(number))
+    while slow.rooms[room.id].subject != "5":
+        await slow.next()
+    assert len(slow.updates) < 2 + 6
+    await slow.close()
+
+
+async def test_a_list_that_runs_short_reads_its_next_rooms_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_watch, "slack", lambda _: 0)
+    started = [await world.start() for _ in range(4)]
+    reader = ListReader(world.context, first=2, where=AttributeCondition("status", Operator.EQ, "QUEUED"))
+    await reader.open()
+    await reader.until_ready()
+    await rooms.close_room(world.context, room_id=started[0].id)
+    await reader.next()
+    await reader.next()
+    assert told(reader, 3) == [(LEFT, started[0].id, 3), (ENTERED, started[2].id, None)]
+    assert reader.ids == [started[1].id, started[2].id]
+    await reader.close()
