@@ -157,7 +157,7 @@ async def test_consumer_behind_the_trimmed_log_is_refused_and_can_be_created_aga
         await events.subscribe(context, consumer="c")
 
     assert 'Events that the consumer "c" has not acknowledged' in refusal.value.message
-    assert "call removeConsumer, subscribe with the consumer and `after: oldestCursor`" in refusal.value.message
+    assert "Call removeConsumer, subscribe with the consumer and `after: oldestCursor`" in refusal.value.message
     oldest = refusal.value.data["oldestCursor"]
     assert oldest == event_cursor(happened[-1] - 1)
     assert not (await status(context)).connected
