@@ -26,7 +26,7 @@ from storage.facts import (
     UserUpdated,
 )
 from storage.mongo.connection import from_builtins, to_builtins
-from storage.mongo.retries import with_retries
+from storage.mongo.retries import read_with_retries
 from storage.records import SYSTEM, Actor
 from storage.transactions import idempotency
 from storage.transactions.keyed_locks import LockKey, LockKind
@@ -76,7 +76,7 @@ class Query(Generic[P, R]):
 
     async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
         access.require(context.caller, self.scopes)
-        return await with_retries(context.storage.database, partial(self._body, context, *args, **kwargs))
+        return await read_with_retries(context.storage.database, partial(self._body, context, *args, **kwargs))
 
 
 class Mutation(Generic[P, R]):

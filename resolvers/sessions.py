@@ -14,7 +14,7 @@ from resolvers.users import find_by_username
 from storage import tokens, users
 from storage.errors import Unauthenticated
 from storage.mongo.reader import Reader
-from storage.mongo.retries import with_retries
+from storage.mongo.retries import read_with_retries
 from storage.records import ActorType, Record, Token, User
 
 SESSION_HOURS = 12
@@ -31,7 +31,7 @@ class Session(Record, frozen=True, kw_only=False):
 async def login(context: Context, *, username: str, password: str) -> Session:
     """Log in. The error and the time do not show whether the username or the password is wrong."""
     with context.services.login_throttle.attempt(username, context.address) as lane:
-        user, password_hash = await with_retries(
+        user, password_hash = await read_with_retries(
             context.storage.database, partial(_find_user, context.reader, username)
         )
         matches = await passwords.verify(context.services.hashing, lane, password_hash, password)

@@ -3,7 +3,7 @@
 import logging
 from datetime import timedelta
 
-from storage.custom_fields import definitions, epochs, purges, unique_indexes
+from storage.custom_fields import definition_leases, definitions, purges, unique_indexes
 from storage.custom_fields.purges import Purge
 from storage.errors import Duplicate, Invalid
 from storage.log.log import Log
@@ -52,7 +52,7 @@ async def _finish_purge(reader: Reader, process: ProcessHeartbeat, purge: Purge)
 
 async def reconcile_definitions(reader: Reader, process: ProcessHeartbeat) -> None:
     """Release the definition leases of dead processes, and create or drop the indexes of unique custom fields."""
-    await epochs.release_dead_leases(reader.database)
+    await definition_leases.release_dead(reader.database)
     present = await unique_indexes.list_all(reader.database)
     unique = {definition.id: definition for definition in await definitions.list_all(reader) if definition.unique}
     for _, definition_id in present:

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Self
 
+from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandListener
 
 from storage import messages, roles
+from storage.custom_fields import definition_leases
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.facts import Fact, FieldFact
 from storage.log import outbox
@@ -18,7 +21,7 @@ from storage.log.token_watcher import TokenWatcher
 from storage.log.watch_rights import ChangeStreamRetry
 from storage.mongo import clock, indexes
 from storage.mongo.clock import Clock
-from storage.mongo.connection import Database
+from storage.mongo.connection import Database, Document
 from storage.mongo.reader import Reader
 from storage.reference_data import ReferenceDataCache
 from storage.supervisor import Supervisor
@@ -37,12 +40,14 @@ class Storage:
         self.database = database
         self.supervisor = Supervisor()
         self.definition_cache = DefinitionCache(database)
-        self.process = ProcessHeartbeat(database, self.definition_cache)
+        self.process = ProcessHeartbeat(database, self._published_state)
+        self.process.reap_listeners.append(partial(definition_leases.release_dead, database))
         self.log = Log(database)
         self.feed = Feed(self.log, process_id=self.process.id)
         self.token_watcher = TokenWatcher(database)
         self.appender = Appender(database, self.feed.publish, process_id=self.process.id)
         self.transactions = TransactionRunner(database, self.definition_cache, self.appender, self.process)
+        self.transactions.append_listeners.append(self._update_definitions)
         #: Reads without a transaction.
         self.reader = Reader(database, self.definition_cache)
         self.reference_data = ReferenceDataCache(self.reader)
@@ -79,13 +84,32 @@ class Storage:
     def _start(self) -> None:
         start = self.supervisor.supervise
         start("measure the database's clock", self.database.tick, every=clock.TICK_SECONDS)
-        start("heartbeat", self.process.keep_alive, every=heartbeats.HEARTBEAT_SECONDS, essential=True)
+        start("heartbeat", self._send_heartbeat, every=heartbeats.HEARTBEAT_SECONDS, essential=True)
         start("reap dead processes", self.process.reap_dead_processes, every=heartbeats.LOOK_SECONDS)
         start("append facts to the log", self.appender.run, essential=True)
         start("sweep the outbox", self.appender.sweep_once, every=outbox.SWEEP_SECONDS)
         start("follow the log", self.feed.run, essential=True)
         start("watch the log", ChangeStreamRetry("log", self.feed.watch).run)
         start("watch the tokens", ChangeStreamRetry("tokens", self.token_watcher.watch).run)
+
+    def _published_state(self) -> Document:
+        """What other processes read of this one: the epoch decides when a tighter rule of a custom field is in use."""
+        return {"epoch": self.definition_cache.lowest_epoch_in_use}
+
+    async def _send_heartbeat(self) -> None:
+        """Send a heartbeat, also when the definitions cannot be read."""
+        try:
+            await self.definition_cache.catch_up()
+        finally:
+            await self.process.send_heartbeat()
+
+    async def _update_definitions(self, facts: Sequence[Fact]) -> None:
+        """Update the definition cache of this process before the caller of a mutation has its result."""
+        if definitions := [fact for fact in facts if isinstance(fact, FieldFact)]:
+            for fact in definitions:
+                self.definition_cache.apply(fact)
+            with suppress(PyMongoError):  # the next heartbeat refreshes it
+                await self.definition_cache.refresh()
 
     async def _refresh(self) -> None:
         """Reload the caches that facts keep up to date."""

@@ -10,8 +10,8 @@ from resolvers.custom_fields import constraint_checks, filter_binding, values
 from resolvers.custom_fields.definition_checks import check_definition
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from resolvers.operations import MutationContext, mutation, query
+from storage.custom_fields import commit_guard, purges, unique_indexes
 from storage.custom_fields import definitions as stored_definitions
-from storage.custom_fields import purges, unique_indexes
 from storage.custom_fields.purges import Purge
 from storage.errors import Invalid, quoted
 from storage.filters.expressions import And, Expression, FieldCondition, Not, Or
@@ -179,7 +179,7 @@ async def assign(
     keys = [one.key for one in assignments or ()] + [one.key for one in increments or ()]
     definitions = await definitions_of(tx, target, keys)
     if keys or creating:
-        tx.pin_definition_epoch()
+        commit_guard.pin_epoch(tx)
     return values.assign(
         current,
         assignments or (),

@@ -1,4 +1,4 @@
-"""The definitions of custom fields as one process knows them, so that no read and no write has to ask for them."""
+"""The definition cache: all definitions of custom fields, in the memory of one process."""
 
 import asyncio
 from collections import Counter
@@ -9,28 +9,31 @@ from storage.facts import CustomFieldRemoved, FieldFact
 from storage.mongo.connection import Database, to_record
 from storage.records import FieldDefinition, FieldTarget
 
+#: How long a tighter rule waits until all processes use it: longer than it takes to detect a dead process.
+EPOCH_TIMEOUT_SECONDS = 8.0
+
 
 class DefinitionCache:
-    """The definitions as this process knows them: read once, then kept current by the facts about them."""
+    """The definitions that one process has cached. `refresh` reads them, and facts about definitions update them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, epoch_timeout_seconds: float = EPOCH_TIMEOUT_SECONDS) -> None:
+        self.epoch_timeout_seconds = epoch_timeout_seconds
         self._database = database
-        self._definitions = database["custom_fields"]
         self._by_id: dict[str, FieldDefinition] = {}
         self._by_key: dict[FieldTarget, dict[str, FieldDefinition]] = {target: {} for target in FieldTarget}
-        self._gone: set[str] = set()
-        #: The definitions that this process cannot decode. It neither shows nor changes their values.
+        self._pending: Mapping[str, FieldDefinition] = {}
+        self._removed: set[str] = set()
+        #: Ids of definitions that this process cannot decode. It neither shows nor changes their values.
         self.undecodable: frozenset[str] = frozenset()
-        self._reading = asyncio.Lock()
-        #: What was heard while the definitions were being read, which may be newer than what that read saw.
-        self._heard: list[FieldFact] = []
-        self._coming: Mapping[str, FieldDefinition] = {}
-        #: Grows whenever what is known changes. Values that were checked at one number are not written at another.
+        self._refreshing = asyncio.Lock()
+        #: Facts that were applied during a refresh, which may be newer than what the refresh reads.
+        self._applied_meanwhile: list[FieldFact] = []
+        #: Grows with every change of the cache. Values that were checked at one revision are not written at another.
         self.revision = 0
-        #: What is known is at least as new as the rules of this epoch (epochs.py).
+        #: The cached definitions are at least as new as this epoch (epochs.py).
         self.epoch = 0
-        #: How many attempts at a change go by what was known at each epoch.
-        self._relied_on: Counter[int] = Counter()
+        #: By epoch: the number of running attempts that use definitions of this epoch.
+        self._used_epochs: Counter[int] = Counter()
 
     def definitions(self, target: FieldTarget) -> Mapping[str, FieldDefinition]:
         """The definitions of a target by key."""
@@ -42,84 +45,85 @@ class DefinitionCache:
         return self._by_id
 
     def pending(self, target: FieldTarget) -> Mapping[str, FieldDefinition]:
-        """What is to become of definitions of a target, by key: values that are written have to fit it as well."""
+        """The pending definitions of a target by key. Values must fit them as well."""
         return {
-            known.key: rule
-            for one, rule in self._coming.items()
-            if (known := self._by_id.get(one)) is not None and known.target is target
+            definition.key: pending
+            for definition_id, pending in self._pending.items()
+            if (definition := self._by_id.get(definition_id)) is not None and definition.target is target
         }
 
     def acquire_epoch(self) -> int:
-        """The epoch that an attempt goes by from now on, until it is let go."""
-        self._relied_on[self.epoch] += 1
+        """Return the current epoch, and count it as in use until `release_epoch`."""
+        self._used_epochs[self.epoch] += 1
         return self.epoch
 
     def release_epoch(self, epoch: int) -> None:
-        self._relied_on[epoch] -= 1
-        if not self._relied_on[epoch]:
-            del self._relied_on[epoch]
+        self._used_epochs[epoch] -= 1
+        if not self._used_epochs[epoch]:
+            del self._used_epochs[epoch]
 
     @property
     def lowest_epoch_in_use(self) -> int:
-        """No attempt of this process goes by an older epoch, and none ever will."""
-        return min(self._relied_on, default=self.epoch)
+        """The lowest epoch that a running transaction of this process still uses, or a later one will use."""
+        return min(self._used_epochs, default=self.epoch)
 
     async def catch_up(self) -> None:
-        """Read the definitions anew if there is a newer epoch."""
+        """Refresh the cache if there is a newer epoch."""
         if await epochs.read_epoch(self._database) != self.epoch:
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Read all definitions anew, and what is to become of them."""
-        async with self._reading:
-            self._heard.clear()
-            # Before the definitions, which may be newer than the epoch but never older.
-            current_rules = await epochs.read(self._database)
-            documents = await self._definitions.find({}).to_list(None)
+        """Read all definitions and pending definitions."""
+        async with self._refreshing:
+            self._applied_meanwhile.clear()
+            # Before the definitions: they may be newer than the epoch, and must not be older.
+            state = await epochs.read(self._database)
+            documents = await self._database["custom_fields"].find({}).to_list(None)
             ids = frozenset(str(document["_id"]) for document in documents)
-            current: list[FieldDefinition] = self._database.undecodable.decode(
+            decoded: list[FieldDefinition] = self._database.undecodable.decode(
                 "custom_fields", documents, lambda document: to_record(document, FieldDefinition)
             )
-            # What is to become of a definition is as much of it as what it is.
-            known = {one.id: one for one in current if one.id not in {*self._gone, *current_rules.undecodable}}
-            undecodable = ids - known.keys() - self._gone
+            # A definition whose pending definition cannot be decoded counts as undecodable.
+            unusable = self._removed | state.undecodable
+            by_id = {definition.id: definition for definition in decoded if definition.id not in unusable}
+            undecodable = ids - by_id.keys() - self._removed
             if undecodable != self.undecodable:
                 self.undecodable = undecodable
                 self.revision += 1
-            self._index(known)
-            for fact in self._heard:
+            self._index(by_id)
+            for fact in self._applied_meanwhile:
                 self._replace(fact)
-            if self._coming != current_rules.pending:
-                self._coming = current_rules.pending
+            if self._pending != state.pending:
+                self._pending = state.pending
                 self.revision += 1
-            self.epoch = current_rules.epoch
+            self.epoch = state.epoch
 
     async def ensure_loaded(self, definition_ids: Iterable[str]) -> None:
-        """Make sure that those definitions are known, or known to be gone.
+        """Refresh the cache unless it has those definitions, or has them as removed.
 
-        A document may hold the value of a field that another process defined a moment ago. Reading it as if the field
-        did not exist, and writing it back, would lose the value.
+        A document may have a value of a definition that another process has just created. A process that does not have
+        the definition would drop the value when it replaces the document.
         """
-        known = (self._by_id, self._gone, self.undecodable)
-        unknown = {one for one in definition_ids if not any(one in ids for ids in known)}
-        if unknown:
+        cached = (self._by_id, self._removed, self.undecodable)
+        missing = {one for one in definition_ids if not any(one in ids for ids in cached)}
+        if missing:
             await self.refresh()
-            self._gone.update(unknown - self._by_id.keys() - self.undecodable)
+            self._removed.update(missing - self._by_id.keys() - self.undecodable)
 
     def apply(self, fact: FieldFact) -> None:
-        """Take in what a fact says, unless something newer is known."""
-        if self._reading.locked():
-            self._heard.append(fact)
+        """Update the cache by a fact, unless the cache is newer."""
+        if self._refreshing.locked():
+            self._applied_meanwhile.append(fact)
         self._replace(fact)
 
     def _replace(self, fact: FieldFact) -> None:
         definition = fact.definition
         if isinstance(fact, CustomFieldRemoved):
-            self._gone.add(definition.id)
-            self._index({one: known for one, known in self._by_id.items() if one != definition.id})
+            self._removed.add(definition.id)
+            self._index({key: cached for key, cached in self._by_id.items() if key != definition.id})
             return
-        held = self._by_id.get(definition.id)
-        if definition.id not in self._gone and (held is None or held.version < definition.version):
+        cached = self._by_id.get(definition.id)
+        if definition.id not in self._removed and (cached is None or cached.version < definition.version):
             self._index({**self._by_id, definition.id: definition})
 
     def _index(self, by_id: dict[str, FieldDefinition]) -> None:
@@ -127,7 +131,7 @@ class DefinitionCache:
             return
         self._by_id = by_id
         self._by_key = {target: {} for target in FieldTarget}
-        # A removal may be heard after the definition that took over its key: the later one of the two has it.
-        for definition in sorted(by_id.values(), key=lambda one: one.id):
+        # The fact of a removal may arrive after a new definition took the key: the newer definition wins.
+        for definition in sorted(by_id.values(), key=lambda definition: definition.id):
             self._by_key[definition.target][definition.key] = definition
         self.revision += 1

@@ -1,7 +1,6 @@
-"""What removing a custom field leaves to be tidied up behind everybody's back, and how far that is.
+"""Purges: the deletion of the values of removed custom fields, in the background, and its progress.
 
-The note of it is made in the transaction of the removal, so that whoever dies in the midst of the work leaves it to the
-next one.
+The transaction that removes a definition inserts the purge. Any process continues it, after any crash.
 """
 
 from datetime import datetime
@@ -15,32 +14,34 @@ from storage.transactions.transaction import Transaction
 
 
 class Purge(Record, frozen=True, kw_only=True):
-    """A removed custom field, whose values still take up room until it is done."""
+    """The purge of one removed custom field. Its values occupy space until `done_at`."""
 
-    #: The definition's.
+    #: The id of the definition.
     id: str
     target: FieldTarget
     key: str
     removed_at: datetime
-    #: How many users, visitors or rooms held a value; None until they are counted.
+    #: How many users, visitors or rooms had a value. None until they are counted.
     total: int | None = None
-    #: How many of them have been freed of it.
+    #: How many of these values are deleted.
     purged: int = 0
     done_at: datetime | None = None
 
 
 async def insert(tx: Transaction, definition: FieldDefinition) -> None:
-    """Note that the values of a definition are to be freed."""
-    note = {"_id": definition.id, "target": definition.target.value, "key": definition.key}
-    values: Document = {**note, "removedAt": tx.now, "purged": 0}
+    """Insert the purge of a definition."""
+    document = {"_id": definition.id, "target": definition.target.value, "key": definition.key}
+    values: Document = {**document, "removedAt": tx.now, "purged": 0}
     await tx.collection("removals").insert_one(values, session=await tx.write_session())
 
 
 async def list_all(reader: Reader) -> list[Purge]:
-    """The removed definitions, longest removed first, until some time after they are done."""
+    """All purges, oldest first. Finished ones are among them until they are deleted."""
     found = reader.collection("removals").find({"removedAt": {"$exists": True}}, sort=[("removedAt", ASCENDING)])
     return reader.database.undecodable.decode(
-        "removals", await found.to_list(None), lambda note: from_builtins({**note, "id": note["_id"]}, Purge)
+        "removals",
+        await found.to_list(None),
+        lambda document: from_builtins({**document, "id": document["_id"]}, Purge),
     )
 
 
@@ -57,5 +58,4 @@ async def record_done(reader: Reader, definition_id: str, at: datetime) -> None:
 
 
 async def delete_finished(reader: Reader, *, done_before: datetime) -> None:
-    """Forget what was done long ago."""
     await reader.collection("removals").delete_many({"doneAt": {"$lt": done_before}})

@@ -1,16 +1,16 @@
-"""The processes of a database: each says that it lives, and what a dead one left open is closed by the others.
+"""The heartbeat of each process, and the clean-up after processes that have died.
 
-A process that is killed in the middle of a transaction leaves it open, and MongoDB keeps what it wrote locked for a
-minute: nobody else could change those rooms and agents. So every process names the sessions it writes with, and counts
-up a number as long as it lives. Whoever sees the number stand still ends the sessions, which is harmless when the
-process was only slow: its changes start again.
+A process that is killed in a transaction leaves the transaction open, and MongoDB keeps the documents that it wrote
+locked for a minute. Each process therefore registers the sessions that it writes with, and increments a counter while
+it lives. Other processes kill the sessions of a process whose counter does not change. If that process is only slow, it
+repeats the transactions that were aborted.
 """
 
-import asyncio
 import contextlib
 import logging
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 
 from bson import Binary
 from motor.motor_asyncio import AsyncIOMotorClientSession
@@ -18,141 +18,107 @@ from pymongo import WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from storage.custom_fields import epochs
-from storage.custom_fields.definition_cache import DefinitionCache
-from storage.errors import Unavailable
 from storage.mongo.connection import Database, Document
-from storage.records import FieldDefinition
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 0.5
-#: How often a process looks at the numbers of all others.
+#: From one look at the counters of other processes to the next.
 LOOK_SECONDS = 1.0
-#: So many looks in a row at a number that stands still, and its process is taken for dead.
+#: A process is dead when its counter is unchanged at so many looks in a row.
 MISSED_HEARTBEATS = 3
-#: Sessions named at once; a driver has as many as it writes at the same time, and new ones after each failover.
+#: Registered sessions of a process. A driver has one for each concurrent transaction, and new ones after a failover.
 MAX_REGISTERED_SESSIONS = 2_000
-#: How long to wait until all processes go by new rules: longer than it takes to see that one has died.
-EPOCH_TIMEOUT_SECONDS = 8.0
-EPOCH_POLL_SECONDS = 0.02
 
 
 class ProcessHeartbeat:
-    """This process, as the others know it."""
+    """This process in the `processes` collection.
 
-    def __init__(self, database: Database, definition_cache: DefinitionCache) -> None:
+    `state` returns what the heartbeat publishes about this process beside its counter.
+    """
+
+    def __init__(self, database: Database, state: Callable[[], Document] = dict) -> None:
         self.id = secrets.token_hex(8)
         self.database = database
-        self._definition_cache = definition_cache
-        # Nothing here needs to survive a failover: what is lost is said again, or MongoDB's own time-out sees to it.
+        self._state = state
+        #: Awaited after the sessions of a dead process were killed.
+        self.reap_listeners: list[Callable[[], Awaitable[None]]] = []
+        # A failover may lose these writes: the next heartbeat repeats them, or MongoDB's own time-out applies.
         self._processes = database["processes"].with_options(
             read_concern=ReadConcern("local"), write_concern=WriteConcern(w=1)
         )
-        self._last_beat = time.monotonic()
-        self._named: dict[bytes, Binary] = {}
-        #: Of every other process: its number, and how often it was seen to stand still.
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._last_heartbeat = time.monotonic()
+        self._session_ids: dict[bytes, Binary] = {}
+        #: By the id of every other process: its counter, and how many looks in a row found it unchanged.
+        self._counters: dict[str, tuple[int, int]] = {}
 
     async def register_session(self, session: AsyncIOMotorClientSession) -> None:
-        """Name the session as one of this process, before it is written with."""
+        """Register a session, before the first write in it."""
         session_id: Binary = session.session_id["id"]  # type: ignore[index] # a property, whatever the stubs say
         key = bytes(session_id)
-        if key in self._named:
+        if key in self._session_ids:
             return
-        self._named[key] = session_id
-        while len(self._named) > MAX_REGISTERED_SESSIONS:
-            del self._named[next(iter(self._named))]
-        named = {"$push": {"sessions": {"$each": [session_id], "$slice": -MAX_REGISTERED_SESSIONS}}}
+        self._session_ids[key] = session_id
+        while len(self._session_ids) > MAX_REGISTERED_SESSIONS:
+            del self._session_ids[next(iter(self._session_ids))]
+        update = {"$push": {"sessions": {"$each": [session_id], "$slice": -MAX_REGISTERED_SESSIONS}}}
         try:
-            result = await self._processes.update_one({"_id": self.id}, named)
+            result = await self._processes.update_one({"_id": self.id}, update)
             if not result.matched_count:
                 await self._register()
         except BaseException:
-            self._named.pop(key, None)
+            self._session_ids.pop(key, None)
             raise
 
-    async def keep_alive(self) -> None:
-        """Say that this process lives, whether or not it knows the newest definitions."""
-        try:
-            await self._definition_cache.catch_up()
-        finally:
-            await self.send_heartbeat()
-
     async def send_heartbeat(self) -> None:
-        """Say that this process lives, and which rules of custom fields all its changes go by."""
-        told: Document = {"epoch": self._definition_cache.lowest_epoch_in_use}
-        result = await self._processes.update_one({"_id": self.id}, {"$inc": {"beats": 1}, "$set": told})
+        """Increment the counter and publish the state of this process."""
+        # MongoDB refuses an empty $set.
+        update = {"$inc": {"beats": 1}, **({"$set": state} if (state := self._state()) else {})}
+        result = await self._processes.update_one({"_id": self.id}, update)
         if not result.matched_count:
             await self._register()
-        self._last_beat = time.monotonic()
+        self._last_heartbeat = time.monotonic()
 
     @property
     def seconds_without_write(self) -> float:
-        """How long ago MongoDB took this process's last heartbeat, which is a write."""
-        return time.monotonic() - self._last_beat
+        """Seconds since MongoDB last acknowledged a heartbeat, which is a write."""
+        return time.monotonic() - self._last_heartbeat
 
     async def _register(self) -> None:
-        """Say all there is to say: the first time, or after others took this process for dead."""
-        known = {
-            "beats": 1,
-            "epoch": self._definition_cache.lowest_epoch_in_use,
-            "sessions": list(self._named.values()),
-        }
-        await self._processes.update_one({"_id": self.id}, {"$set": known}, upsert=True)
+        """Insert the document of this process: at the first heartbeat, and after another process removed it."""
+        document = {**self._state(), "beats": 1, "sessions": list(self._session_ids.values())}
+        await self._processes.update_one({"_id": self.id}, {"$set": document}, upsert=True)
 
     async def reap_dead_processes(self) -> None:
-        """Look at all others, and close what those left open whose number has stood still for MISSED_HEARTBEATS
-        looks."""
-        seen: dict[str, tuple[int, int]] = {}
+        """Kill the sessions of every process whose counter has not changed for MISSED_HEARTBEATS looks."""
+        counters: dict[str, tuple[int, int]] = {}
         try:
             async for other in self._processes.find({"_id": {"$ne": self.id}}, {"beats": 1}):
-                beats = int(other.get("beats", 0))
-                before, still = self._seen.get(other["_id"], (-1, 0))
-                still = still + 1 if beats == before else 0
-                if still < MISSED_HEARTBEATS:
-                    seen[other["_id"]] = (beats, still)
+                counter = int(other.get("beats", 0))
+                before, unchanged = self._counters.get(other["_id"], (-1, 0))
+                unchanged = unchanged + 1 if counter == before else 0
+                if unchanged < MISSED_HEARTBEATS:
+                    counters[other["_id"]] = (counter, unchanged)
                 else:
-                    await self._reap(other["_id"], beats)
+                    await self._reap(other["_id"], counter)
         except BaseException:
-            # Nobody could beat while the database was away, so that standing still meant nothing.
-            self._seen.clear()
+            # No process could send a heartbeat while the database was away.
+            self._counters.clear()
             raise
-        self._seen = seen
-
-    async def acquire_definition_lease(
-        self, definition_id: str, *, owner: str, pending: FieldDefinition | None = None
-    ) -> int | None:
-        """Claim a definition for a change of this process (epochs.acquire_lease)."""
-        await self.send_heartbeat()  # a claim is worth something only while its process is known to live
-        return await epochs.acquire_lease(
-            self.database, definition_id, owner=owner, process_id=self.id, pending=pending
-        )
-
-    async def wait_for_epoch(self, epoch: int) -> None:
-        """Return when no change of any process goes by rules from before the epoch. Raises Unavailable."""
-        behind: Document = {"_id": {"$ne": self.id}, "epoch": {"$not": {"$gte": epoch}}}
-        deadline = asyncio.get_running_loop().time() + EPOCH_TIMEOUT_SECONDS
-        await self._definition_cache.catch_up()
-        while (
-            self._definition_cache.lowest_epoch_in_use < epoch
-            or await self._processes.find_one(behind, {"_id": 1}) is not None
-        ):
-            if asyncio.get_running_loop().time() > deadline:
-                raise Unavailable("Not all processes keep to the new rule yet; try again.", retryable=True)
-            await asyncio.sleep(EPOCH_POLL_SECONDS)
+        self._counters = counters
 
     async def deregister(self) -> None:
-        """Say that this process ends, and has nothing open."""
+        """Remove this process, which has no open transaction."""
         with contextlib.suppress(PyMongoError):
             await self._processes.delete_one({"_id": self.id})
 
-    async def _reap(self, process_id: str, beats: int) -> None:
-        dead: Document | None = await self._processes.find_one({"_id": process_id, "beats": beats})
+    async def _reap(self, process_id: str, counter: int) -> None:
+        dead: Document | None = await self._processes.find_one({"_id": process_id, "beats": counter})
         if dead is None:
-            return  # it beats again, or another process closed it
+            return  # it has sent a heartbeat, or another process has removed it
         logger.info("Process %s missed its heartbeats; killing its sessions.", process_id)
         if sessions := dead.get("sessions"):
-            await self.database.client.admin.command("killSessions", [{"id": one} for one in sessions])
+            await self.database.client.admin.command("killSessions", [{"id": session_id} for session_id in sessions])
         await self._processes.delete_one({"_id": process_id})
-        await epochs.release_dead_leases(self.database)
+        for listener in self.reap_listeners:
+            await listener()

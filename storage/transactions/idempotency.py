@@ -1,4 +1,7 @@
-"""First answers of mutations, so that sending one again changes nothing: written in the transaction of the change."""
+"""Recorded answers of mutations, by which a repeated mutation returns the first answer and changes nothing.
+
+The answer is written in the transaction of the mutation.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,13 +20,16 @@ def _key(actor_id: str, client_mutation_id: str) -> Document:
 
 
 async def find(reader: Reader, actor_id: str, client_mutation_id: str) -> tuple[str, Any] | None:
-    """The fingerprint of a mutation that was carried out, and its answer; None if there was none."""
+    """The fingerprint and the answer of a committed mutation, or None."""
     answers = reader.collection("idempotency")
 
     async def read(keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, Any]]:
         query = {"_id": {"$in": [_key(*key) for key in keys]}}
         documents = await answers.find(query, batch_size=MAX_BATCH_ROWS).to_list(None)
-        return {(one["_id"]["actor"], one["_id"]["mutation"]): (one["fingerprint"], one["answer"]) for one in documents}
+        return {
+            (document["_id"]["actor"], document["_id"]["mutation"]): (document["fingerprint"], document["answer"])
+            for document in documents
+        }
 
     found: tuple[str, Any] | None
     found = await reader.database.batch_loaders.loader("answers", read).load((actor_id, client_mutation_id))
@@ -31,13 +37,13 @@ async def find(reader: Reader, actor_id: str, client_mutation_id: str) -> tuple[
 
 
 async def is_recorded(reader: Reader, actor_id: str, client_mutation_id: str) -> bool:
-    """Whether that mutation was carried out by now, be it known to a majority already or not."""
+    """Whether that mutation is committed, including commits that no majority has acknowledged yet."""
     present = reader.collection("idempotency").with_options(read_concern=ReadConcern("local"))
     return await present.find_one({"_id": _key(actor_id, client_mutation_id)}, {"_id": 1}) is not None
 
 
 def insert(tx: Transaction, actor_id: str, client_mutation_id: str, *, fingerprint: str, answer: object) -> None:
-    """Remember an answer. Starts the change again when another attempt was first, so that it finds its answer."""
+    """Record an answer. Raises Conflict if one is recorded already, so that the next attempt finds it."""
     answers = tx.collection("idempotency").delegate
     key = _key(actor_id, client_mutation_id)
     first = {"_id": key, "fingerprint": fingerprint, "answer": answer, "at": tx.now}

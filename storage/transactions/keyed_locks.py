@@ -1,4 +1,4 @@
-"""Who of this process is busy with what, so that others wait here and need not lose at the database."""
+"""Locks by key among the mutations of one process, which avoid conflicts at the database."""
 
 import asyncio
 from collections import Counter
@@ -8,19 +8,19 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from storage.errors import Unavailable
 
-#: What changes can be busy with. Names of different kinds have nothing to do with each other, however alike they are.
+#: The namespaces of lock names: clients choose some names, which may equal names of another kind.
 LockKind: TypeAlias = Literal["app", "consumer", "department", "field", "room", "sign-in", "user", "value", "visitor"]
 
 
 class LockKey(NamedTuple):
-    """What one change at a time is busy with."""
+    """The key of one lock."""
 
     kind: LockKind
     name: str
 
 
 class KeyedLocks:
-    """The changes of one process, which come after each other where they are busy with the same."""
+    """The locks of one process. A lock exists while somebody holds it or waits for it."""
 
     def __init__(self) -> None:
         self._locks: dict[LockKey, asyncio.Lock] = {}
@@ -28,10 +28,9 @@ class KeyedLocks:
 
     @asynccontextmanager
     async def lock(self, key: LockKey, *, deadline: float) -> AsyncIterator[None]:
-        """Wait until nobody else holds the turn, and hold it until this is left.
+        """Hold the lock for the duration of the block. Not reentrant.
 
-        `deadline` is a time of the running loop: who waits until then raises Unavailable. Who holds a turn must not ask
-        for it again.
+        Raises Unavailable if the lock is not free by the deadline, which is a time of the running loop.
         """
         self._counts[key] += 1
         lock = self._locks.setdefault(key, asyncio.Lock())

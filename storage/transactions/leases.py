@@ -1,4 +1,4 @@
-"""Leases: work that any process may do and only one should, until it dies or lets go."""
+"""Leases: each lets one process at a time do some work, until it releases the lease or the lease expires."""
 
 from pymongo.errors import DuplicateKeyError
 
@@ -6,21 +6,21 @@ from storage.mongo.connection import Database, Document
 
 
 async def acquire(database: Database, name: str, *, owner: str, seconds: float) -> bool:
-    """Take or renew the lease; False while somebody else holds it.
+    """Acquire or renew the lease. Returns False while another owner has it.
 
-    Work under a lease must bear being done twice: a holder that stood still for longer than its lease does not know.
+    Work under a lease must be idempotent: an owner that was suspended until its lease expired does not notice.
     """
-    # By the clock of the database, so that those of the processes need not agree.
+    # The database's clock decides, because the clocks of processes differ.
     until = {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": int(seconds * 1000)}}
-    held: Document = {"holder": {"$literal": owner}, "until": until}
+    lease: Document = {"holder": {"$literal": owner}, "until": until}
     own = {"$eq": ["$holder", {"$literal": owner}]}
     result = await database["leases"].update_one(
-        {"_id": name, "$expr": {"$or": [own, {"$lte": ["$until", "$$NOW"]}]}}, [{"$set": held}]
+        {"_id": name, "$expr": {"$or": [own, {"$lte": ["$until", "$$NOW"]}]}}, [{"$set": lease}]
     )
     if result.matched_count:
         return True
-    # There is none, or another holds it: a new one is made, and one that is there stays as it is.
-    new = {key: {"$ifNull": [f"${key}", value]} for key, value in held.items()}
+    # No lease exists, or another owner has it. The upsert creates a lease and does not change an existing one.
+    new = {key: {"$ifNull": [f"${key}", value]} for key, value in lease.items()}
     try:
         result = await database["leases"].update_one({"_id": name}, [{"$set": new}], upsert=True)
     except DuplicateKeyError:

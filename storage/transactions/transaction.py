@@ -1,9 +1,9 @@
-"""How a change becomes true: read, decide, write and tell the facts, all of it or nothing.
+"""One attempt at a mutation: read, decide, write and record the facts in one MongoDB transaction.
 
-A change's body reads first and writes then. Reads before the first write see what a majority holds; every write names
-the version of what it read. Writes are done together, at the end, in one MongoDB transaction, in which the facts go to
-the outbox beside the change they tell of. Whoever loses a race starts the body again, on fresh data, so that its second
-look finds the winner and says so.
+The body of a mutation reads first and writes then. Reads before the first write see majority-committed data, and every
+write names the version of the document that was read. Writes are batched into one MongoDB transaction at the end, which
+also inserts the facts into the outbox. After a conflict the body runs again on fresh data, and then sees what the other
+transaction wrote.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from motor.frameworks.asyncio import run_on_executor
 from motor.motor_asyncio import AsyncIOMotorClientSession
@@ -22,18 +22,20 @@ from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from typing_extensions import override
 
-from storage.custom_fields import epochs
-from storage.custom_fields.definition_cache import DefinitionCache
 from storage.facts import Fact
 from storage.mongo.connection import Database, Document, is_session_killed, new_id, to_document
 from storage.mongo.reader import Reader
-from storage.mongo.retries import Deadline, outcome_unknown
+from storage.mongo.retries import with_retries
 from storage.records import Actor, Entity
+from storage.transactions.deadline import Deadline, outcome_unknown
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.keyed_locks import KeyedLocks, LockKey, LockKind
 
+if TYPE_CHECKING:
+    from storage.custom_fields.definition_cache import DefinitionCache
+
 AsyncCallback = Callable[[], Awaitable[None]]
-#: Writes something in the session's transaction. Blocks, on a thread of the driver.
+#: Writes in the session's transaction. Blocks, on a thread of the driver.
 SessionWrite = Callable[[ClientSession], None]
 T = TypeVar("T")
 
@@ -43,33 +45,49 @@ COMMIT_RETRY_SECONDS = 0.002
 
 
 class Conflict(Exception):
-    """Somebody else changed what this change had read. The body is run again, after `before_retry`."""
+    """Data that this attempt read has changed. The body runs again, after `before_retry`."""
 
     def __init__(self, before_retry: AsyncCallback | None = None) -> None:
         super().__init__()
         self.before_retry = before_retry
 
 
-class ChangeState:
-    """What all attempts at one change have in common."""
+class CommitGuard(Protocol):
+    """A condition on which an attempt may be committed, beside the versions that its writes name."""
 
-    def __init__(self, deadline: Deadline[Any], moment: datetime) -> None:
+    def require(self, session: ClientSession) -> None:
+        """Raise Conflict if the condition is false in the session's transaction. Blocks."""
+
+    async def is_outdated(self) -> bool:
+        """Whether the condition is false now."""
+
+    async def refresh(self) -> None:
+        """Prepare the next attempt, in which the condition may be true."""
+
+    def close(self) -> None:
+        """Called when the attempt has ended."""
+
+
+class ChangeState:
+    """What all attempts at one mutation share."""
+
+    def __init__(self, deadline: Deadline[Any], now: datetime) -> None:
         self.deadline = deadline
-        #: Of the change; good for something that it makes.
-        self.id = new_id(moment)
-        #: The definitions that it has claimed (custom_fields/epochs.py).
+        #: The id of the mutation, which an entity that it creates may use.
+        self.id = new_id(now)
+        #: The definitions of which it has the lease (custom_fields/definition_leases.py).
         self.leased_definitions: set[str] = set()
-        #: What undoes what it does beside its transactions, should none of them be committed.
+        #: Undo writes outside of transactions. They run when the mutation has ended.
         self.undo_steps: dict[str, AsyncCallback] = {}
 
 
 class Transaction(Reader):
-    """What writing functions take first: one attempt at a change, by one actor, at one time."""
+    """One attempt at a mutation, by one actor, at one time. It is the first argument of writing functions."""
 
     def __init__(
         self,
         database: Database,
-        definition_cache: DefinitionCache,
+        definition_cache: "DefinitionCache",
         locks: KeyedLocks,
         process: ProcessHeartbeat,
         state: ChangeState,
@@ -87,46 +105,34 @@ class Transaction(Reader):
         self.now = database.now()
         self.actor = actor
         self.client_mutation_id = client_mutation_id
-        #: Which attempt at the change this is, from 1. What this process had been told was not new enough for those
-        #: before it.
+        #: The number of this attempt, from 1. From the second one on, caches of this process may be outdated.
         self.attempt = attempt
         self.facts: list[Fact] = []
+        self.guards: list[CommitGuard] = []
         self._writes: list[SessionWrite] = []
         self._cache_revision = definition_cache.revision
-        #: Of the rules by which custom fields were assigned in this attempt, if they were.
-        self._epoch: int | None = None
-
-    def pin_definition_epoch(self) -> None:
-        """What this process knows of definitions, from now on, is what this attempt stands or falls with.
-
-        It is committed only if they are the same at the database then, whatever this process has been told.
-        """
-        if self._epoch is None:
-            self._epoch = self.definition_cache.acquire_epoch()
-
-    async def used_outdated_definitions(self) -> bool:
-        """Whether the attempt went by definitions that are not the present ones."""
-        return self._epoch is not None and await epochs.read_epoch(self.database) != self._epoch
 
     def require_current_definitions(self) -> None:
-        """Raise Conflict when definitions of custom fields changed since this attempt began.
+        """Raise Conflict if the cached definitions have changed since this attempt began.
 
-        What it read is held by the keys of then, and what it checked was checked against the rules of then.
+        Records that the attempt has read, and values that it has checked, depend on the definitions of that time.
         """
         if self.definition_cache.revision != self._cache_revision:
             raise Conflict
 
-    def defer_write(self, write: SessionWrite) -> None:
-        """Write this when the attempt is committed, or read in, or written in otherwise, after what was to be written
-        before it.
+    def add_guard(self, guard: CommitGuard) -> None:
+        """Commit this attempt only if the guard's condition is true. Closes the guard when the attempt has ended."""
+        self.guards.append(guard)
 
-        Handing work to a thread of the driver costs more than the work, so that what can go together does. What `write`
-        raises is raised then.
+    def defer_write(self, write: SessionWrite) -> None:
+        """Run the write with all others at the commit, or before the next read in the transaction.
+
+        One call on a thread of the driver for all writes costs less than one for each. Errors are raised at that time.
         """
         self._writes.append(write)
 
     async def flush(self) -> None:
-        """Do what is to be written."""
+        """Run the deferred writes now."""
         if self._writes:
             session = await self._begin()
             writes, self._writes = self._writes, []
@@ -138,13 +144,13 @@ class Transaction(Reader):
         return self.session
 
     async def write_session(self) -> AsyncIOMotorClientSession:
-        """The session to write with; the first call opens the transaction."""
+        """The session to write with. The first call begins the transaction."""
         await self.flush()
         return await self._begin()
 
     async def _begin(self) -> AsyncIOMotorClientSession:
         if self.session is None:
-            # Beginning and ending a session asks nothing of the database, so that neither needs a thread.
+            # Starting and ending a session sends nothing to the database, so neither needs a thread.
             client = self.database.client
             self.session = AsyncIOMotorClientSession(client.delegate.start_session(), client)
             await self.process.register_session(self.session)
@@ -154,9 +160,9 @@ class Transaction(Reader):
         return self.session
 
     def record_fact(self, kind: type[Fact], subject: Entity, *, number: int | None = None, **data: Any) -> None:
-        """Record a fact about the subject, as this change's actor; by default the newest one that it counts.
+        """Record a fact about the subject, by this mutation's actor, with the subject's newest number by default.
 
-        The facts about one subject are told in the order of their numbers.
+        The log has the facts about one subject in the order of their numbers.
         """
         self.facts.append(
             kind(
@@ -169,42 +175,41 @@ class Transaction(Reader):
         )
 
     async def lock(self, kind: LockKind, name: str) -> None:
-        """Wait until no other change of this process is busy with that, and be it to the end of this attempt.
+        """Acquire a lock among the mutations of this process, and release it when this attempt has ended.
 
-        Changes that take the same turns need not lose against each other at the database. To be taken in one order by
-        all: first what the change is about, then users, and several of these in the order of their ids. Raises
-        Unavailable when others are busy with it for longer than this change may take.
+        Locks avoid conflicts at the database. To avoid deadlocks, lock the subject of the mutation first, then users in
+        the order of their ids. Raises Unavailable at the deadline of the mutation.
         """
         await self._exit_stack.enter_async_context(
             self._locks.lock(LockKey(kind, name), deadline=self.state.deadline.at)
         )
 
     def enter_context(self, context: AbstractContextManager[None]) -> None:
-        """Enter the context, and leave it when this attempt has ended and, if it is committed, has been told of."""
+        """Enter the context. It exits when this attempt has ended and, if committed, listeners have its facts."""
         self._exit_stack.enter_context(context)
 
     async def commit(self) -> None:
-        """Put the facts told so far into the outbox and make it all true.
+        """Insert the facts into the outbox and commit.
 
-        While the database does not say how it went, ask again: committing twice commits once.
+        An unknown result of a commit is followed by another commit of the same transaction, which commits it once.
         """
         facts = [_outbox_document(fact, self.now) for fact in self.facts]
         writes, self._writes = self._writes, []
         session = await self._begin() if facts or writes else self.session
         if session is None:
-            if await self.used_outdated_definitions():
-                raise Conflict(self.definition_cache.refresh)
+            for guard in self.guards:
+                if await guard.is_outdated():
+                    raise Conflict(guard.refresh)
             return
         outbox = self.collection("outbox").delegate
-        epoch = self._epoch
         committing = False
 
-        def finish() -> None:
+        def write_and_commit() -> None:
+            """One call on one thread: each call waits for a free thread."""
             nonlocal committing
-            # All on one thread: whoever hands over twice waits twice for its turn.
             _apply_writes(writes, session.delegate)
-            if epoch is not None and epochs.read_epoch_in_session(self.database, session.delegate) != epoch:
-                raise Conflict(self.definition_cache.refresh)
+            for guard in self.guards:
+                guard.require(session.delegate)
             if facts:
                 outbox.insert_many(facts, session=session.delegate)
             if not self.state.deadline.begin_commit():
@@ -213,33 +218,35 @@ class Transaction(Reader):
             session.delegate.commit_transaction()
 
         try:
-            await _run_in_thread(finish)
+            await _run_in_thread(write_and_commit)
         except PyMongoError as error:
             if not committing or not _is_commit_unknown(error):
                 raise
             await self._commit_again(session)
 
     async def _commit_again(self, session: AsyncIOMotorClientSession) -> None:
-        while True:
-            await asyncio.sleep(COMMIT_RETRY_SECONDS)
-            try:
-                await _run_in_thread(session.delegate.commit_transaction)
-                return
-            except PyMongoError as error:
-                if not _is_commit_unknown(error):
-                    raise
-                if asyncio.get_running_loop().time() > self.state.deadline.at:
-                    raise outcome_unknown() from error
+        await asyncio.sleep(COMMIT_RETRY_SECONDS)
+        try:
+            await with_retries(
+                lambda: _run_in_thread(session.delegate.commit_transaction),
+                retry_on=_is_commit_unknown,
+                seconds=self.state.deadline.at - asyncio.get_running_loop().time(),
+                interval=COMMIT_RETRY_SECONDS,
+            )
+        except PyMongoError as error:
+            if not _is_commit_unknown(error):
+                raise
+            raise outcome_unknown() from error
 
     async def close(self) -> None:
-        """Undo what was not committed. A database that cannot be told forgets the transaction by itself."""
+        """Abort the transaction if it is not committed. MongoDB aborts it if this fails."""
         if self.session is not None:
             if self.session.in_transaction:  # type: ignore[truthy-function] # a property, whatever the stubs say
                 with contextlib.suppress(PyMongoError):
                     await self.session.abort_transaction()
             self.session.delegate.end_session()
-        if self._epoch is not None:
-            self.definition_cache.release_epoch(self._epoch)
+        for guard in self.guards:
+            guard.close()
         await self._exit_stack.aclose()
 
 
@@ -248,22 +255,21 @@ def _apply_writes(writes: Sequence[SessionWrite], session: ClientSession) -> Non
         write(session)
 
 
-def _outbox_document(fact: Fact, moment: datetime) -> Document:
-    """A fact as the outbox holds it until it is in the log."""
+def _outbox_document(fact: Fact, now: datetime) -> Document:
     return {
         "_id": fact.id,
         "subject": fact.subject_id,
         "number": fact.subject_number,
-        "at": moment,
+        "at": now,
         "fact": to_document(fact, id_key="id"),
     }
 
 
 def _is_commit_unknown(error: PyMongoError) -> bool:
-    """Whether a commit that met this error may have gone through, so that it has to be asked for again."""
+    """Whether a commit that raised this error may have taken effect."""
     return error.has_error_label("UnknownTransactionCommitResult") or is_session_killed(error)
 
 
 async def _run_in_thread(work: Callable[[], None]) -> None:
-    """Do what blocks on one of the threads that the driver has for that."""
+    """Run blocking work on a thread of the driver."""
     await run_on_executor(asyncio.get_running_loop(), work)  # type: ignore[no-untyped-call] # has no types

@@ -15,7 +15,7 @@ from storage.embedded.node import find_binary
 from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.errors import Unavailable
 from storage.mongo.connection import Database
-from storage.mongo.retries import with_retries
+from storage.mongo.retries import read_with_retries
 from storage.runtime import Storage
 from tests.faults.clients import Client, Refused
 from tests.storage.support import save
@@ -36,7 +36,7 @@ async def timed(work: Any) -> tuple[Any, float]:
 
 
 async def read(storage: Storage, token: str) -> object:
-    return await with_retries(storage.database, lambda: visitors.find_by_token(storage.reader, token))
+    return await read_with_retries(storage.database, lambda: visitors.find_by_token(storage.reader, token))
 
 
 async def test_everybody_is_told_in_time_while_the_database_is_away_and_served_when_it_is_back(
@@ -44,7 +44,7 @@ async def test_everybody_is_told_in_time_while_the_database_is_away_and_served_w
 ) -> None:
     with EmbeddedReplicaSet(tmp_path, cache_gb=0.25) as mongod:
         async with Storage.open(mongod.uri, "outage") as storage:
-            monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+            storage.transactions.timeout_seconds = PATIENCE_SECONDS
             monkeypatch.setattr("storage.mongo.retries.READ_TIMEOUT_SECONDS", PATIENCE_SECONDS)
             (node,) = mongod.nodes
             changes = [timed(save(storage, f"early {number}")) for number in range(CHANGES)]
@@ -55,7 +55,7 @@ async def test_everybody_is_told_in_time_while_the_database_is_away_and_served_w
             node.wait_until_exited()
             told = await waiting
 
-            monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", REST_SECONDS)
+            storage.transactions.timeout_seconds = REST_SECONDS
             late = asyncio.gather(*(timed(save(storage, f"late {number}")) for number in range(CHANGES)))
             await asyncio.sleep(1)
             await asyncio.to_thread(node.launch, find_binary())

@@ -13,7 +13,7 @@ from storage.errors import Unavailable
 from storage.mongo import counts
 from storage.mongo.deadlines import time_limit
 from storage.mongo.index_use import answers, indexed_parts, is_scan
-from storage.mongo.retries import with_retries
+from storage.mongo.retries import read_with_retries
 from storage.runtime import Storage
 from storage.supervisor import spawn
 from storage.threads import SCAN_THREADS, THREADS, Work, WorkThreads, work
@@ -92,7 +92,7 @@ async def test_a_query_is_told_unavailable_at_its_deadline_and_not_tried_again(f
         return await filled.database["messages"].aggregate([{"$match": SLOW}]).to_list(None)
 
     with time_limit(2), pytest.raises(Unavailable) as refusal:
-        await with_retries(filled.database, read)
+        await read_with_retries(filled.database, read)
 
     assert (attempts, refusal.value.data["retryable"]) == (1, True)
 

@@ -252,7 +252,7 @@ async def test_a_process_that_does_not_say_what_it_goes_by_is_waited_for_until_i
     await processes.insert_one({"_id": "stands still", "beats": 1})
 
     with monkeypatch.context() as impatient:
-        impatient.setattr("storage.transactions.heartbeats.EPOCH_TIMEOUT_SECONDS", 0.1)
+        impatient.setattr(world.services.storage.definition_cache, "epoch_timeout_seconds", 0.1)
         message = "Not all processes keep to the new rule yet; try again."
         async with refused(world, Unavailable, message, retryable=True):
             await update_custom_field(world.context, id=made.id, pattern="a+")

@@ -12,12 +12,12 @@ from resolvers import users
 from resolvers.custom_fields import constraint_checks
 from resolvers.custom_fields.definitions import define_custom_field, update_custom_field
 from storage import maintenance
+from storage.custom_fields import definition_leases, unique_indexes
 from storage.custom_fields import definitions as stored_definitions
-from storage.custom_fields import epochs, unique_indexes
 from storage.errors import Duplicate, Invalid, InvalidFieldValue, Unavailable
 from storage.mongo.connection import Database
 from storage.records import FieldDefinition, FieldTarget, FieldType, User, UserType
-from storage.transactions import runner
+from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.transaction import Transaction
 from tests.resolvers.refusals import refused, values
 from tests.resolvers.world import World
@@ -99,7 +99,7 @@ async def test_a_rule_that_somebody_else_made_meanwhile_is_claimed_no_more(
 
 
 async def test_an_attempt_that_fails_takes_its_index_with_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "TRANSACTION_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(world.services.storage.transactions, "timeout_seconds", 0.3)
     made = await define(world, "badge")
     client = database(world).client
 
@@ -157,13 +157,14 @@ async def test_a_leftover_index_keeps_no_writer_waiting(world: World) -> None:
 
 async def test_an_index_that_is_being_made_is_left_alone_while_its_process_lives(world: World, other: World) -> None:
     made = await define(world, "badge")
-    process = other.services.storage.process
-    assert await process.acquire_definition_lease(made.id, owner="builder") is not None
+    process, dead = other.services.storage.process, ProcessHeartbeat(database(world))
+    assert await definition_leases.acquire(process, made.id, owner="builder") is not None
     await unique_indexes.create(database(world), made)
 
     await tend(world)
     while_it_lives = await unique_indexes.list_all(database(world))
-    await epochs.acquire_lease(database(world), made.id, owner="builder", process_id="dead")
+    await definition_leases.acquire(dead, made.id, owner="builder")
+    await dead.deregister()
     await tend(world)
 
     assert while_it_lives == [(USER, made.id)]
@@ -174,7 +175,9 @@ async def test_an_index_that_is_being_made_is_left_alone_while_its_process_lives
 async def test_a_rule_that_a_dead_process_announced_is_taken_back(world: World) -> None:
     made = await define(world, "plan", SELECT, options=["free", "paid"])
     coming = msgspec.structs.replace(made, options=("free",))
-    await epochs.acquire_lease(database(world), made.id, owner="announcer", process_id="dead", pending=coming)
+    dead = ProcessHeartbeat(database(world))
+    await definition_leases.acquire(dead, made.id, owner="announcer", pending=coming)
+    await dead.deregister()
     message = 'Custom field "plan": expected SELECT of "free", got "paid" (String).'
     async with refused(world, InvalidFieldValue, message, key="plan", expected='SELECT of "free"'):
         await create(world, "anna", plan="paid")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from storage.mongo.retries import Deadline
-from storage.records import SYSTEM
 from storage.runtime import Storage
 from storage.transactions import heartbeats
+from storage.transactions.deadline import Deadline
+from storage.transactions.runner import TransactionRequest
 from storage.transactions.transaction import Transaction
 from tests.storage.support import names, opened, put, read_all, save, until
 
@@ -27,7 +27,7 @@ async def test_what_a_killed_process_had_open_is_closed_by_the_others(
     monkeypatch.setattr(heartbeats, "LOOK_SECONDS", 3600)
     async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
         await save(living, "one", "whole")
-        running = asyncio.create_task(dying.transactions._run(hang, SYSTEM, None, (), Deadline(60)))
+        running = asyncio.create_task(dying.transactions.run_until(Deadline(60), TransactionRequest(body=hang)))
         await _wrote(dying)
 
         for _ in range(heartbeats.MISSED_HEARTBEATS + 1):
@@ -86,7 +86,7 @@ async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_
     monkeypatch.setattr(heartbeats, "LOOK_SECONDS", 3600)
     async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
         known = other.database["processes"]
-        running = [asyncio.create_task(slow.transactions._run(hang, SYSTEM, None, (), Deadline(60)))]
+        running = [asyncio.create_task(slow.transactions.run_until(Deadline(60), TransactionRequest(body=hang)))]
         await _wrote(slow)
         before: Any = await known.find_one({"_id": slow.process.id})
 
@@ -96,7 +96,7 @@ async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_
 
         await until(buried)
 
-        running.append(asyncio.create_task(slow.transactions._run(hang, SYSTEM, None, (), Deadline(60))))
+        running.append(asyncio.create_task(slow.transactions.run_until(Deadline(60), TransactionRequest(body=hang))))
 
         async def named_a_new_one() -> bool:
             after: Any = await known.find_one({"_id": slow.process.id})

@@ -23,7 +23,7 @@ async def test_who_waits_too_long_for_a_turn_is_told_that_nothing_was_changed(
             await tx.lock("visitor", "one")
 
         with monkeypatch.context() as patch:
-            patch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.1)
+            patch.setattr(storage.transactions, "timeout_seconds", 0.1)
             async with storage.transactions.locks.lock(LockKey("visitor", "one"), deadline=never):
                 with pytest.raises(Unavailable) as before:
                     await save(storage, "one")
@@ -39,11 +39,9 @@ async def test_who_waits_too_long_for_a_turn_is_told_that_nothing_was_changed(
         assert await find(storage, "one") is not None
 
 
-async def test_work_on_all_data_does_not_count_and_what_follows_does(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_work_on_all_data_does_not_count_and_what_follows_does(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.2)
+        storage.transactions.timeout_seconds = 0.2
         working, told = asyncio.Event(), asyncio.Event()
 
         async def large(tx: Transaction) -> Visitor:

@@ -142,7 +142,7 @@ async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
         raise lost_answer()
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.05)
+        storage.transactions.timeout_seconds = 0.05
         monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
         with pytest.raises(Unavailable) as told:
@@ -152,25 +152,23 @@ async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
 
 
 async def test_change_that_the_database_never_answers_is_said_not_to_have_happened(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+    mongodb_uri: str, empty_database: str
 ) -> None:
     async def away(tx: Transaction) -> None:
         raise AutoReconnect("no primary")
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.05)
+        storage.transactions.timeout_seconds = 0.05
         with pytest.raises(Unavailable) as told:
             await storage.transactions.run(away)
 
         assert told.value.data == {"retryable": True}
 
 
-async def test_change_that_was_given_up_does_not_take_effect_later(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_change_that_was_given_up_does_not_take_effect_later(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
-        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.2)
+        storage.transactions.timeout_seconds = 0.2
         go_on = asyncio.Event()
 
         async def stuck(tx: Transaction) -> None:
@@ -190,11 +188,11 @@ async def test_change_that_was_given_up_does_not_take_effect_later(
 
 
 async def test_change_that_is_given_up_while_it_is_written_does_not_take_effect_later(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+    mongodb_uri: str, empty_database: str
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
-        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.2)
+        storage.transactions.timeout_seconds = 0.2
         go_on = threading.Event()
 
         def waits(_: ClientSession) -> None:
@@ -217,7 +215,6 @@ async def test_change_that_is_given_up_while_it_is_written_does_not_take_effect_
 async def test_commit_that_takes_longer_than_anybody_waits_is_said_to_be_uncertain_and_keeps_its_facts(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.mongo.retries.COMMIT_GRACE_SECONDS", 0.05)
     commit, go_on = ClientSession.commit_transaction, threading.Event()
 
     def slow(session: ClientSession) -> None:
@@ -226,7 +223,7 @@ async def test_commit_that_takes_longer_than_anybody_waits_is_said_to_be_uncerta
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
-        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.2)
+        storage.transactions.timeout_seconds, storage.transactions.commit_grace_seconds = 0.2, 0.05
         monkeypatch.setattr(ClientSession, "commit_transaction", slow)
 
         with pytest.raises(Unavailable) as told:
@@ -243,7 +240,7 @@ async def test_change_that_is_true_is_answered_though_its_facts_are_still_on_the
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
-        monkeypatch.setattr("storage.transactions.runner.TRANSACTION_TIMEOUT_SECONDS", 0.5)
+        storage.transactions.timeout_seconds = 0.5
         append, go_on = storage.appender._append, asyncio.Event()
 
         async def slow(facts: list[Any]) -> None:
