@@ -1,1 +1,1 @@
-"""The connection to MongoDB and everything generic about reading from it; storage alone imports it."""
+"""The connection to MongoDB, and generic reading: batches, pages, counts, retries. Only storage may import it."""

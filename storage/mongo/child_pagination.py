@@ -1,4 +1,4 @@
-"""Pages of the lists that hang on many parents at once, all in one round trip; pagination.py reads a single list."""
+"""Pagination of the children of many parents in one round trip. pagination.py has that of a single list."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -15,23 +15,23 @@ from storage.supervisor import spawn
 
 T = TypeVar("T")
 
-#: Bytes that the lists of many parents take together.
+#: The largest size in bytes of the children of all parents in one read.
 LISTS_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Where the children of a parent are: in `children`, with the parent's id at `path`, which an index begins with."""
+    """The children of a parent: documents of `children` with the parent's id at `path`, which an index begins with."""
 
     parents: str
     children: str
     path: str
-    #: Where the children hold their number within their parent, by which they are ordered; None: by their ids.
+    #: The path of the number by which the children of one parent are sorted. None sorts them by id.
     number: str | None = None
 
     @property
     def order(self) -> SortOrder:
-        """The order of the lists of this link."""
+        """The sort order of the children of one parent."""
         name = f"{self.parents}.{self.children}"
         if self.number is None:
             return SortOrder(name)
@@ -48,7 +48,7 @@ async def read_pages(
     first: int,
     after: str | None,
 ) -> dict[str, Page[T]]:
-    """Of every parent, up to `first` of the children that match, after the cursor, in the order of the link.
+    """By parent id: up to `first` of the children that match, after the cursor, in the order of the relation.
 
     Raises InvalidCursor.
     """
@@ -57,7 +57,7 @@ async def read_pages(
     totals = ChildCounts(lambda: count(reader, relation, parent_ids, query))
     kept = {parent_id: documents[:first] for parent_id, documents in found.items()}
     cursors = {parent_id: [relation.order.cursor(one) for one in documents] for parent_id, documents in kept.items()}
-    # Decoded together, so that what they need to be decoded is looked for once.
+    # Decoded together: decoding may have to refresh the definition cache.
     items = iter(await decode([document for documents in kept.values() for document in documents]))
     return {
         parent_id: Page(
@@ -74,11 +74,11 @@ async def read_pages(
 async def read_documents(
     reader: Reader, relation: Relation, parent_ids: Sequence[str], query: Document, *, limit: int
 ) -> dict[str, list[Document]]:
-    """Of every parent, the first children that match, as documents, in the order of the link."""
+    """By parent id: the first children that match, as documents, in the order of the relation."""
     found: dict[str, list[Document]] = {parent_id: [] for parent_id in parent_ids}
-    asked = lookup_pipeline(relation, parent_ids, first_children_stages(relation, query, limit))
+    pipeline = lookup_pipeline(relation, parent_ids, first_children_stages(relation, query, limit))
     total = 0
-    rows = reader.collection(relation.parents).aggregate(asked, batchSize=MAX_BATCH_ROWS)
+    rows = reader.collection(relation.parents).aggregate(pipeline, batchSize=MAX_BATCH_ROWS)
     try:
         async for row in rows:
             total += size_of_document(row)
@@ -96,7 +96,7 @@ async def read_documents(
 async def _lookup(
     reader: Reader, relation: Relation, parent_ids: Sequence[str], pipeline: Sequence[Mapping[str, object]]
 ) -> list[Document]:
-    """What the pipeline makes of every parent's children, a row for each result."""
+    """Run the pipeline on the children of every parent. Each row has one result."""
     rows = reader.collection(relation.parents).aggregate(
         lookup_pipeline(relation, parent_ids, pipeline), batchSize=MAX_BATCH_ROWS
     )
@@ -106,7 +106,7 @@ async def _lookup(
 def lookup_pipeline(
     relation: Relation, parent_ids: Sequence[str], pipeline: Sequence[Mapping[str, object]]
 ) -> list[Document]:
-    """The question of which `_look` gives the answer."""
+    """The aggregation that runs a pipeline on the children of every parent."""
     children = {
         "from": relation.children,
         "localField": "_id",
@@ -118,20 +118,20 @@ def lookup_pipeline(
         {"$match": {"_id": {"$in": list(parent_ids)}}},
         {"$project": {"_id": 1}},
         {"$lookup": children},
-        # A row for each, or the children of one parent could be more than a document can hold.
+        # One row for each child: the children of one parent may exceed the size of a document.
         {"$unwind": "$child"},
     ]
 
 
 def first_children_stages(relation: Relation, query: Mapping[str, object], limit: int) -> list[Document]:
-    """The first children that match, of one parent."""
+    """The stages that select the first matching children of one parent."""
     return [{"$match": query}, {"$sort": dict(relation.order.sort)}, {"$limit": limit}]
 
 
 async def count(
     reader: Reader, relation: Relation, parent_ids: Sequence[str], query: Document
 ) -> dict[str, int | None]:
-    """How many children of every parent match, or None beyond the bounds of counts.py."""
+    """By parent id: the number of children that match, or None beyond the bounds of counts.py."""
     seen: list[Document] = [{"$count": "count"}]
     matching: list[Document] = [{"$match": query}, {"$count": "count"}]
     counting: list[Document] = [
@@ -143,7 +143,7 @@ async def count(
 
 
 def _bounded(counted: Document) -> int | None:
-    """The number of matching children from the `$facet` of `count`."""
+    """The number of matching children in the result of `$facet`."""
     seen = counted["seen"][0]["count"] if counted["seen"] else 0
     found = counted.get("matching", counted["seen"])
     matching = found[0]["count"] if found else 0
@@ -151,7 +151,7 @@ def _bounded(counted: Document) -> int | None:
 
 
 class ChildCounts:
-    """How many children parents have, counted for all of them together when the first one is asked for."""
+    """The numbers of children of several parents. The first request for one counts those of all parents."""
 
     def __init__(self, count: Callable[[], Coroutine[Any, Any, dict[str, int | None]]]) -> None:
         self._count = count

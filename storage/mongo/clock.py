@@ -1,8 +1,7 @@
-"""The database's clock, as every process uses it: times of different processes can be compared, whatever their own say.
+"""The database's clock. Every process takes the time from it, so that times of different processes are comparable.
 
-A process measures how far a timer of its own is from the database's clock, and measures again every MEASURE_SECONDS.
-Its own wall clock decides nothing. Where one document decides, MongoDB compares with its `$$NOW` itself
-(transactions/leases.py).
+A process measures the offset between a timer of its own and the database's clock every MEASURE_SECONDS. Nothing depends
+on its own wall clock. Conditions on a single document compare with MongoDB's `$$NOW` (transactions/leases.py).
 """
 
 import logging
@@ -15,36 +14,36 @@ from storage.listeners import Listeners
 
 logger = logging.getLogger(__name__)
 
-#: How often the clock is looked at: whether the process stood still, and whether it is to be measured again.
+#: The interval of `Clock.tick`.
 TICK_SECONDS = 1.0
 MEASURE_SECONDS = 10.0
-#: Of so many samples the one with the shortest round trip counts.
+#: Samples of one measurement. The one with the shortest round trip is used.
 SAMPLES = 3
-#: A sample that took longer says too little.
+#: Samples with a longer round trip are ignored.
 LONGEST_ROUND_TRIP_SECONDS = 1.0
-#: A wall clock that differs from the database's by more is reported.
+#: A larger difference between the wall clock and the database's clock is reported.
 REPORTED_SECONDS = 3.0
-#: A process that did not run for longer is reported.
+#: A longer suspension of the process is reported.
 STOOD_STILL_SECONDS = 5.0
 #: `hello` answers in whole milliseconds, rounded down.
 _ROUNDING_SECONDS = 0.0005
 
 
 def boot_seconds() -> float:
-    """Seconds, of a timer that runs on while the process is stopped and, on Linux, while the machine sleeps.
+    """The seconds of a timer that runs while the process is suspended and, on Linux, while the machine sleeps.
 
-    The time of an event loop may be that of when it last woke up, which a process that was stopped since is behind.
+    The event loop's clock does not serve: uvloop updates it only when it wakes up.
     """
     return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
 
 
 class Clock:
-    """The time of one database. Until it is measured for the first time, that of the process."""
+    """The time of one database. Before the first measurement it is the time of this process."""
 
     def __init__(self, *, wall: Callable[[], float] = time.time, timer: Callable[[], float] = boot_seconds) -> None:
         self._wall = wall
         self._timer = timer
-        #: What the database's clock shows when the timer is 0.
+        #: The time of the database when the timer is 0.
         self._start: float | None = None
         self._measured_at = 0.0
         self._ticked_at: float | None = None
@@ -53,38 +52,38 @@ class Clock:
         self.listeners = Listeners[[]]("the process runs again after a pause")
 
     def now(self) -> datetime:
-        """The present by the database's clock, to the millisecond, as MongoDB keeps it."""
+        """The current time of the database in whole milliseconds, the precision of MongoDB."""
         seconds = self._wall() if self._start is None else self._start + self._timer()
         moment = datetime.fromtimestamp(seconds, UTC)
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
     @property
     def difference(self) -> timedelta | None:
-        """How far the wall clock of this process is ahead of the database's, if that is far enough to be reported."""
+        """How far this process's wall clock is ahead of the database's. None below REPORTED_SECONDS."""
         if self._start is None:
             return None
         seconds = self._wall() - self._start - self._timer()
         return timedelta(seconds=seconds) if abs(seconds) > REPORTED_SECONDS else None
 
     async def measure(self, ask: Callable[[], Awaitable[datetime]]) -> None:
-        """Measure the difference to the database's clock. `ask` asks the database for its time."""
+        """Measure the database's clock. `ask` returns the time of the database."""
         samples: list[tuple[float, float]] = []
         for _ in range(SAMPLES):
             sent = self._timer()
-            told = (await ask()).timestamp() + _ROUNDING_SECONDS
+            answer = (await ask()).timestamp() + _ROUNDING_SECONDS
             received = self._timer()
-            samples.append((received - sent, told - (sent + received) / 2))
+            samples.append((received - sent, answer - (sent + received) / 2))
         round_trip, start = min(samples)
         if self._start is not None and round_trip > LONGEST_ROUND_TRIP_SECONDS:
             return
         self._measured_at = self._timer()
-        # Within what a sample can tell, nothing is changed: time would jump back and forth.
+        # A smaller change is within the error of a sample. Applying it would make the time jump.
         if self._start is None or abs(start - self._start) > round_trip / 2 + 2 * _ROUNDING_SECONDS:
             self._start = start
         self._report()
 
     async def tick(self, ask: Callable[[], Awaitable[datetime]]) -> None:
-        """Report when this process stood still since the last tick, and measure again when that is due."""
+        """Report a suspension of this process since the last tick, and measure again after MEASURE_SECONDS."""
         ticked_at, self._ticked_at = self._ticked_at, self._timer()
         stood_still = 0.0 if ticked_at is None else self._ticked_at - ticked_at - TICK_SECONDS
         if stood_still > STOOD_STILL_SECONDS:
@@ -102,7 +101,7 @@ class Clock:
         if difference is not None and not self._reported:
             seconds = difference.total_seconds()
             logger.warning(
-                "The clock of this machine is %.1f s %s the database's, which Switchboard uses; set it, by NTP say.",
+                "The clock of this machine is %.1f s %s the database's, which Switchboard uses. Synchronize it.",
                 abs(seconds),
                 "ahead of" if seconds > 0 else "behind",
             )

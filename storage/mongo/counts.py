@@ -1,6 +1,6 @@
-"""How many documents match a query: exactly, or None beyond the bounds within which counting is cheap.
+"""Bounded counts: the exact number of documents that match a query, or None if counting it would be expensive.
 
-Counted are the keys of an index, and of documents no more than COUNT_LIMIT + UNMATCHED_LIMIT are looked at.
+A count reads index keys, and at most COUNT_LIMIT + UNMATCHED_LIMIT documents.
 """
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
@@ -8,17 +8,20 @@ from motor.motor_asyncio import AsyncIOMotorClientSession
 from storage.mongo.connection import Collection, Database, Document
 from storage.mongo.index_use import answers, indexed_parts
 
-#: A larger number of matches is not counted out: it would cost more than it tells.
+#: The largest count that is returned.
 COUNT_LIMIT = 100_000
-#: The most documents that are looked at and do not match.
+#: The largest number of documents that a count reads although they do not match.
 UNMATCHED_LIMIT = 10_000
-#: An index in the order of ids has every document. Counting its keys reads no document.
+#: The index on _id has every document. Counting its keys reads no document.
 _EVERYTHING = "_id_"
 
 
 async def count(database: Database, collection: str, query: Document) -> int | None:
-    """How many documents match; None when more than COUNT_LIMIT do, or when more than UNMATCHED_LIMIT that do not match
-    would have to be looked at. The same count, asked for while it is under way, is done once."""
+    """The number of documents that match the query.
+
+    None if it exceeds COUNT_LIMIT, or if the count would read more than UNMATCHED_LIMIT documents that do not match.
+    Concurrent callers share one count.
+    """
     return await database.shared_reads.read(
         ("count", collection, repr(query)), lambda: _count(database, collection, query)
     )
@@ -42,21 +45,21 @@ async def _count(database: Database, name: str, query: Document) -> int | None:
 
 
 def within(counted: int) -> int | None:
-    """The number, or None when it is more than COUNT_LIMIT."""
+    """The number, or None if it exceeds COUNT_LIMIT."""
     return counted if counted <= COUNT_LIMIT else None
 
 
 async def _sift(
     collection: Collection, query: Document, parts: list[Document], session: AsyncIOMotorClientSession
 ) -> int | None:
-    """The count when documents have to be looked at: those of the smallest part of the query that an index answers."""
+    """Count by reading documents: those that match the part of the query with the fewest keys in an index."""
     limit = COUNT_LIMIT + UNMATCHED_LIMIT
     sizes = [await _keys(collection, part, limit, session) for part in parts]
     size = min(sizes)
-    if size > limit:  # so many more match, or so many more do not
+    if size > limit:  # either bound is exceeded
         return None
-    looked_at: list[Document] = [{"$match": parts[sizes.index(size)]}, {"$limit": limit}, {"$match": query}]
-    counting: list[Document] = [*looked_at, {"$count": "count"}]
+    candidates: list[Document] = [{"$match": parts[sizes.index(size)]}, {"$limit": limit}, {"$match": query}]
+    counting: list[Document] = [*candidates, {"$count": "count"}]
     rows = await collection.aggregate(counting, session=session).to_list(1)
     matching = int(rows[0]["count"]) if rows else 0
     return None if size - matching > UNMATCHED_LIMIT else within(matching)
@@ -65,6 +68,6 @@ async def _sift(
 async def _keys(
     collection: Collection, query: Document, limit: int, session: AsyncIOMotorClientSession | None = None
 ) -> int:
-    """How many documents match, counted to just above the limit."""
+    """The number of index keys that match, counted up to one above the limit."""
     hint = {} if query else {"hint": _EVERYTHING}
     return int(await collection.count_documents(query, limit=limit + 1, session=session, **hint))

@@ -1,4 +1,4 @@
-"""Cursors: opaque texts that stand for a position in the event log or in a connection."""
+"""Cursors: opaque strings for a position in the event log or in a connection."""
 
 import base64
 import binascii
@@ -11,12 +11,12 @@ EVENT = "e"
 
 
 def event_cursor(sequence: int) -> str:
-    """The cursor after the fact with this sequence; 0 is the beginning of the log."""
+    """The cursor after the fact with this sequence number. 0 is the beginning of the log."""
     return _encode([EVENT, sequence])
 
 
 def event_sequence(cursor: str, *, key: str = "after") -> int:
-    """The sequence that event_cursor took. Raises InvalidCursor for any other text."""
+    """The sequence number in an event cursor. Raises InvalidCursor for any other string."""
     match _decode(cursor, key):
         case [kind, int(sequence)] if kind == EVENT and 0 <= sequence < 2**53:
             return sequence
@@ -24,12 +24,12 @@ def event_sequence(cursor: str, *, key: str = "after") -> int:
 
 
 def page_cursor(order: str, values: list[object]) -> str:
-    """The cursor after the item that has these values of the order's keys; `order` names the list too."""
+    """The cursor after the item with these values of the sort keys. `order` names the list and its sort order."""
     return _encode([order, *values])
 
 
 def page_values(cursor: str, order: str, count: int, *, key: str = "after") -> list[object]:
-    """The values that page_cursor took. Raises InvalidCursor for another text, or the cursor of another order."""
+    """The values in a page cursor. Raises InvalidCursor for any other string, and for a cursor of another order."""
     match _decode(cursor, key):
         case [kind, *values] if kind == order and len(values) == count:
             return values

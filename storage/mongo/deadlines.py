@@ -1,4 +1,4 @@
-"""When the caller of a read stops waiting for it, which MongoDB is told with every read (`maxTimeMS`)."""
+"""Time limits of reads. Every read passes the rest of its caller's time limit to MongoDB as `maxTimeMS`."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typing_extensions import override
 Document: TypeAlias = dict[str, Any]
 
 MAX_TIME_MS_EXPIRED = 50
-#: How long a read may take whose caller names no deadline: what a mutation or a subscription reads for its answer.
+#: The default time limit. It applies to the reads of mutations and subscriptions.
 READ_SECONDS = 30.0
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -21,7 +21,7 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def time_limit(seconds: float | None) -> Iterator[None]:
-    """Every read in the block must end within so many seconds from now, and by the deadline around the block."""
+    """Limit the reads in the block to `seconds` from now. An outer limit still applies."""
     if seconds is None:
         yield
         return
@@ -35,13 +35,13 @@ def time_limit(seconds: float | None) -> Iterator[None]:
 
 @contextmanager
 def time_limit_by_default() -> Iterator[None]:
-    """A limit of READ_SECONDS, unless there is a deadline already."""
+    """Limit the reads in the block to READ_SECONDS, unless an outer limit exists."""
     with time_limit(READ_SECONDS if _deadline.get() is None else None):
         yield
 
 
 def exceeded(error: PyMongoError) -> bool:
-    """Whether a read ended because its deadline has passed."""
+    """Whether a read exceeded its time limit."""
     return isinstance(error, ExecutionTimeout) and error.code == MAX_TIME_MS_EXPIRED
 
 
@@ -56,7 +56,7 @@ def _milliseconds_left() -> int | None:
 
 
 class BoundedCollection(AsyncIOMotorCollection[Document]):
-    """A collection whose reads end at the deadline of their caller."""
+    """A collection whose reads have the time limit of their caller."""
 
     @override
     def find(self, *args: Any, **kwargs: Any) -> Any:

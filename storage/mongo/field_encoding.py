@@ -1,8 +1,8 @@
-"""How documents hold custom field values: by definition id in `fields`, and again in `attrs`, which is indexed.
+"""The encoding of custom field values in documents: by definition id in `fields`, and again in `attrs`, for the index.
 
-An entry of `attrs` is {"k": definition id, "c": contexts, "v": value}. Contexts repeat what a filter often asks beside
-a field (a role, a status, a department), so that one compound index finds both at once. What values may be is not said
-here.
+An entry of `attrs` is {"k": definition id, "c": contexts, "v": value}. Contexts copy what filters often combine with a
+field (a role, a status, a department), so that one compound index answers both conditions. The validation of values is
+in resolvers/custom_fields/values.py.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,14 +11,14 @@ from typing import Any, Protocol
 from storage.mongo.connection import Document
 from storage.records import Entity, FieldDefinition, FieldValue, Room, User
 
-#: The context that every entry has.
+#: The context of every entry.
 ANY = ""
-#: Between the options of a MULTI_SELECT; no option holds it.
+#: Separates the options of a MULTI_SELECT. No option contains it.
 SEPARATOR = "\0"
 
 
 class Definitions(Protocol):
-    """What knows definitions by their id: a catalog, or a mapping."""
+    """A mapping of definitions by id."""
 
     def get(self, definition_id: str, /) -> FieldDefinition | None: ...
 
@@ -26,9 +26,9 @@ class Definitions(Protocol):
 def encode(
     custom_fields: Mapping[str, FieldValue], definitions: Mapping[str, FieldDefinition], contexts: Sequence[str]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What a document holds of a record's custom fields: its `fields` and its `attrs`. Definitions are given by key.
+    """Encode a record's custom fields as the `fields` and the `attrs` of its document. `definitions` are by key.
 
-    Values whose definition is gone are left out.
+    Leaves out values without a definition.
     """
     fields: dict[str, Any] = {}
     attrs: list[dict[str, Any]] = []
@@ -46,40 +46,40 @@ def encode(
 
 
 def decode(fields: Mapping[str, Any], definitions: Definitions) -> dict[str, FieldValue]:
-    """A record's custom fields by key, from a document's `fields`. Values whose definition is gone are left out."""
-    known = ((definitions.get(definition_id), value) for definition_id, value in fields.items())
-    return {definition.key: value for definition, value in known if definition is not None}
+    """Decode a document's `fields` into a record's custom fields by key. Leaves out values without a definition."""
+    pairs = ((definitions.get(definition_id), value) for definition_id, value in fields.items())
+    return {definition.key: value for definition, value in pairs if definition is not None}
 
 
-def kept(definition_ids: Iterable[str], contexts: Sequence[str]) -> tuple[Document, Document]:
-    """Expressions for what a document holds of these definitions: its `fields`, and its `attrs` in new contexts."""
+def preserving(definition_ids: Iterable[str], contexts: Sequence[str]) -> tuple[Document, Document]:
+    """Aggregation expressions for the stored `fields` and `attrs` of these definitions, the latter in new contexts."""
     ids = sorted(definition_ids)
     keys = [*ids, *map(option_key, ids)]
-    held = {"$filter": {"input": {"$objectToArray": "$fields"}, "cond": {"$in": ["$$this.k", ids]}}}
+    fields = {"$filter": {"input": {"$objectToArray": "$fields"}, "cond": {"$in": ["$$this.k", ids]}}}
     entries = {"$filter": {"input": "$attrs", "cond": {"$in": ["$$this.k", keys]}}}
-    moved = {"$mergeObjects": ["$$this", {"c": {"$literal": list(contexts)}}]}
-    return {"$arrayToObject": held}, {"$map": {"input": entries, "in": moved}}
+    entry = {"$mergeObjects": ["$$this", {"c": {"$literal": list(contexts)}}]}
+    return {"$arrayToObject": fields}, {"$map": {"input": entries, "in": entry}}
 
 
 def contexts_of(record: Entity) -> tuple[str, ...]:
-    """What the entries of a record's `attrs` say of it: its roles (r:), its status (s:), its departments (d:)."""
+    """The contexts of a record's `attrs`: its roles (r:), its status (s:) and its departments (d:)."""
     match record:
         case User(roles=roles, agent=agent):
-            told = [f"r:{role}" for role in roles]
+            contexts = [f"r:{role}" for role in roles]
             if agent is not None:
-                told += [f"s:{agent.status}", *(f"d:{department_id}" for department_id in agent.department_ids)]
+                contexts += [f"s:{agent.status}", *(f"d:{department_id}" for department_id in agent.department_ids)]
         case Room(status=status, department_id=department_id):
-            told = [f"s:{status}"] if department_id is None else [f"s:{status}", f"d:{department_id}"]
+            contexts = [f"s:{status}"] if department_id is None else [f"s:{status}", f"d:{department_id}"]
         case _:
-            told = []
-    return (ANY, *told)
+            contexts = []
+    return (ANY, *contexts)
 
 
 def join_options(options: Sequence[str]) -> str:
-    """A MULTI_SELECT as one value, by which it is found as a whole. The options are sorted already."""
+    """The value of a MULTI_SELECT as one string, for equality. The options must be sorted."""
     return SEPARATOR.join(options)
 
 
 def option_key(definition_id: str) -> str:
-    """The `k` of the entries that hold the options of a MULTI_SELECT one by one."""
+    """The `k` of the entries of a MULTI_SELECT's single options."""
     return f"{definition_id}#"

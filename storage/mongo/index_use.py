@@ -1,4 +1,4 @@
-"""Which part of a query one index answers alone: this decides what is a scan, and what a count may cost."""
+"""Which part of a query one index answers alone. This decides whether a read is a scan, and how to count."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -9,21 +9,21 @@ Query: TypeAlias = dict[str, Any]
 
 _POINTS = frozenset({"$eq", "$in"})
 _RANGES = frozenset({"$gt", "$gte", "$lt", "$lte", "$elemMatch"})
-#: Paths at which a document may hold several values: of two conditions on one, an index answers one.
+#: Paths with several values in one document. An index answers only one of two conditions on such a path.
 _LISTS = frozenset({"attrs", "tags", "roles", "emailKeys", "agent.departmentIds"})
-#: Conditions on these leave more than conditions on other paths: closed rooms pile up.
+#: Conditions on these paths match many documents: the number of closed rooms only grows.
 _BROAD = frozenset({"status"})
 
 
 def is_scan(collection: str, query: Query) -> bool:
-    """Whether a read for this query looks at documents that no index chose, or at the text in each of them."""
+    """Whether a read for this query examines documents that no index selects, or evaluates an expression on each."""
     return bool(query) and (_names(query, "$expr") or not indexed_parts(collection, query))
 
 
 def indexed_parts(collection: str, query: Query) -> list[Query]:
-    """The parts of the query that one index of the collection answers alone, each for one index; the best first.
+    """The parts of the query that one index of the collection answers alone, the most selective first.
 
-    A document that matches the query matches each part. A part that equals the query answers it.
+    A document that matches the query matches each part. A part that equals the query answers the query.
     """
     clauses = _clauses(query)
     found = [part for index in _keys_of(collection) if (part := _covered(index, clauses))]
@@ -37,7 +37,7 @@ def indexed_parts(collection: str, query: Query) -> list[Query]:
 
 
 def answers(part: Query, query: Query) -> bool:
-    """Whether the part is all that the query asks."""
+    """Whether the part is the whole query."""
     return _canonical(part) == _canonical(query)
 
 
@@ -49,7 +49,7 @@ def _canonical(query: Query) -> list[str]:
 
 
 def _clauses(query: Query) -> list[Query]:
-    """What must hold, condition by condition."""
+    """The conditions of the query, all of which a document must match."""
     found: list[Query] = []
     for key, value in query.items():
         if key == "$and":
@@ -64,7 +64,7 @@ def _joined(clauses: Sequence[Query]) -> Query:
 
 
 def _keys_of(collection: str) -> list[tuple[list[str], bool]]:
-    """The paths of each index, and whether it has all documents."""
+    """The paths of each index, and whether the index has every document."""
     indexes = [index.document for index in INDEXES.get(collection, ())]
     return [
         (["_id"], True),
@@ -73,7 +73,7 @@ def _keys_of(collection: str) -> list[tuple[list[str], bool]]:
 
 
 def _covered(index: tuple[list[str], bool], clauses: Sequence[Query]) -> list[Query]:
-    """The conditions that the index answers: points on its first paths, then a range on the next."""
+    """The conditions that the index answers: equality on its first paths, then a range on the next path."""
     paths, complete = index
     covered: list[Query] = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""Pages of long lists, by keyset: a page costs the same wherever it is, and inserts elsewhere do not shift it."""
+"""Keyset pagination: the cost of a page does not depend on its position, and inserts do not shift it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,35 +13,35 @@ from storage.sizes import size_of_document
 
 T = TypeVar("T")
 
-#: Bytes of a page, and one document more: a page of larger ones ends early and says that more follow.
+#: A page ends after the document with which it exceeds this size in bytes.
 PAGE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A run of items of a list, each with the cursor that goes on after it."""
+    """Consecutive items of a list, each with the cursor after it."""
 
     items: list[T]
     cursors: list[str]
     has_next: bool
     has_previous: bool
-    #: Counts the whole list when called: exactly, or None beyond the bounds of counts.py.
+    #: Counts the whole list when called. The result is exact, or None beyond the bounds of counts.py.
     total: Callable[[], Awaitable[int | None]]
-    #: Where to go on when that is not after the last item.
+    #: The cursor of the next page if that is not the one after the last item.
     end_cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SortOrder:
-    """One way to sort one list: by a path of its documents, if any, then by id; both in the same direction."""
+    """One sort order of one list: by a path of its documents, if any, then by id, both in the same direction."""
 
-    #: Of the list and the way, as cursors name them: a cursor is good for no other.
+    #: Names the list and the order in cursors. A cursor is valid for no other list or order.
     name: str
     path: str | None = None
-    #: What documents hold at the path.
+    #: The type of the values at the path.
     kind: type[str | int] = str
     descending: bool = False
-    #: No two documents have the same at the path, so that ids have nothing to decide.
+    #: Whether the values at the path are unique, so that the order needs no ids.
     unique: bool = False
 
     def reversed(self) -> "SortOrder":
@@ -55,7 +55,7 @@ class SortOrder:
         return [(self.path, direction)] if self.unique else [(self.path, direction), ("_id", direction)]
 
     def query_after(self, cursor: str) -> Document:
-        """The query for what comes after the cursor. Raises InvalidCursor."""
+        """The query for the documents after the cursor. Raises InvalidCursor."""
         beyond = "$lt" if self.descending else "$gt"
         if self.path is None:
             (last,) = _texts(page_values(cursor, self.name, 1)[-1:])
@@ -80,7 +80,7 @@ def _texts(values: Sequence[object]) -> Sequence[object]:
 
 
 async def read_within(cursor: Any, size: int) -> tuple[list[Document], bool]:
-    """The documents of the cursor, ended by the one with which they take more than `size` bytes; whether any follow."""
+    """Read documents up to the one with which they exceed `size` bytes. Returns them, and whether more follow."""
     documents: list[Document] = []
     total = 0
     try:

@@ -1,4 +1,4 @@
-"""What reading functions take first: the database, the definition cache and the session of a transaction."""
+"""Reader: the first argument of reading functions."""
 
 from typing import TYPE_CHECKING
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """What reading functions take first."""
+    """The database, the definition cache, and the session of a transaction if there is one."""
 
     def __init__(self, database: Database, definition_cache: "DefinitionCache") -> None:
         self.database = database
         self.definition_cache = definition_cache
-        #: None outside of transactions, and in one before its first write.
+        #: None outside of a transaction, and before the first write of one.
         self.session: AsyncIOMotorClientSession | None = None
 
     def collection(self, name: str) -> Collection:
         return self.database[name]
 
     async def read_session(self) -> AsyncIOMotorClientSession | None:
-        """The session to read with, in which everything that was written before shows."""
+        """The session to read with. Reads in it see the previous writes of the transaction."""
         return self.session

@@ -1,4 +1,4 @@
-"""Reads that several callers ask for at the same time, done once for all of them."""
+"""Shared reads: concurrent callers of the same read wait for one execution of it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -13,23 +13,25 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class _UnderWay:
+class _SharedRead:
     task: "asyncio.Task[Any]"
     waiting: int = 0
 
 
 class SharedReads:
-    """The reads of one process that are under way, by what they read. Nothing is kept of one that has ended."""
+    """The running reads of one process by key. Results are not cached."""
 
     def __init__(self) -> None:
-        self._under_way: dict[Hashable, _UnderWay] = {}
+        self._running: dict[Hashable, _SharedRead] = {}
 
     async def read(self, key: Hashable, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What is read; by the read with that key that is under way, if there is one. The last caller that no longer
-        waits ends it."""
-        shared = self._under_way.get(key)
+        """Return the result of the running read with that key, or start it.
+
+        The read is cancelled when its last caller is cancelled.
+        """
+        shared = self._running.get(key)
         if shared is None or shared.task.done():
-            shared = self._under_way[key] = _UnderWay(spawn(_within_limit(read), name="shared read", kind=Work.READS))
+            shared = self._running[key] = _SharedRead(spawn(_within_limit(read), name="shared read", kind=Work.READS))
         shared.waiting += 1
         try:
             return cast(T, await asyncio.shield(shared.task))
@@ -37,8 +39,8 @@ class SharedReads:
             shared.waiting -= 1
             if not shared.waiting:
                 shared.task.cancel()
-                if self._under_way.get(key) is shared:
-                    del self._under_way[key]
+                if self._running.get(key) is shared:
+                    del self._running[key]
 
 
 async def _within_limit(read: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -1,7 +1,7 @@
-"""Records that this process cannot decode: written by a newer version, as during a rolling upgrade, or damaged.
+"""Records that this process cannot decode: a newer version wrote them, as in a rolling upgrade, or they are damaged.
 
-Background work steps around them; an operation that asks for one fails. Each is logged once and counted, and
-/health/ready shows the counts.
+Background tasks skip them, and an operation that reads one fails. Each is logged once and counted. /health/ready shows
+the counts.
 """
 
 import logging
@@ -14,21 +14,21 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-#: What decoding a document raises that was written by another version.
+#: The errors of decoding a document that another version wrote.
 ERRORS = (msgspec.ValidationError, KeyError)
-#: Ids remembered of each collection. Beyond it, records are still stepped around, and neither logged nor counted.
+#: Ids that are remembered of each collection. Further records are skipped, but neither logged nor counted.
 REMEMBERED = 1_000
 
 
 class Undecodable:
-    """The records that one process could not decode."""
+    """The undecodable records that one process has met."""
 
     def __init__(self) -> None:
         self._ids: dict[str, set[str]] = {}
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many records of each collection could not be decoded since the process started."""
+        """By collection: the number of undecodable records since the process started."""
         return {collection: len(ids) for collection, ids in self._ids.items()}
 
     def note(self, collection: str, record_id: str, error: Exception) -> None:
@@ -47,7 +47,7 @@ class Undecodable:
     def decode(
         self, collection: str, documents: Iterable[dict[str, object]], decode: Callable[[dict[str, object]], T]
     ) -> list[T]:
-        """What can be decoded of the documents; the rest is noted."""
+        """Decode the documents. Notes and leaves out those that cannot be decoded."""
         decoded = []
         for document in documents:
             record_id = str(document["_id"])
