@@ -58,6 +58,10 @@ class SwitchboardError(Exception):
         self.data = data
 
 
+class DeploymentError(Exception):
+    """The database cannot be used. The message is one line that says what to do. No request causes this error."""
+
+
 class Unauthenticated(SwitchboardError):
     code = "UNAUTHENTICATED"
 

@@ -19,7 +19,7 @@ from storage.log.log import Log
 from storage.log.outbox import Appender
 from storage.log.token_watcher import TokenWatcher
 from storage.log.watch_rights import ChangeStreamRetry
-from storage.mongo import clock, indexes
+from storage.mongo import clock, data_version, indexes
 from storage.mongo.clock import Clock
 from storage.mongo.connection import Database, Document
 from storage.mongo.reader import Reader
@@ -63,6 +63,7 @@ class Storage:
         """Connect, create missing indexes and roles, and run the background tasks until the block ends."""
         async with Database(uri, name, listeners=tuple(listeners), clock=own_clock) as database:
             storage = cls(database)
+            await data_version.require_supported(database)
             await database.measure_clock()
             await messages.number_unnumbered(database)
             await indexes.ensure(database)
@@ -84,6 +85,12 @@ class Storage:
     def _start(self) -> None:
         start = self.supervisor.supervise
         start("measure the database's clock", self.database.tick, every=clock.TICK_SECONDS)
+        start(
+            "check the data version",
+            partial(data_version.require_supported, self.database),
+            every=data_version.CHECK_SECONDS,
+            essential=True,
+        )
         start("heartbeat", self._send_heartbeat, every=heartbeats.HEARTBEAT_SECONDS, essential=True)
         start("reap dead processes", self.process.reap_dead_processes, every=heartbeats.LOOK_SECONDS)
         start("append facts to the log", self.appender.run, essential=True)

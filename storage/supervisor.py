@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pymongo.errors import PyMongoError
 
-from storage.errors import SwitchboardError
+from storage.errors import DeploymentError, SwitchboardError
 from storage.threads import Work, context_of
 
 T = TypeVar("T")
@@ -148,7 +148,7 @@ class SupervisedTask:
         if self._logged is not None and self._logged[0] == kind and now - self._logged[1] < REPEAT_LOG_SECONDS:
             return
         self._logged = kind, now
-        expected = isinstance(error, PyMongoError | SwitchboardError)  # no defect of this program
+        expected = isinstance(error, PyMongoError | SwitchboardError | DeploymentError)  # no defect of this program
         logger.log(
             logging.WARNING if expected else logging.ERROR,
             "The background task %r failed (%d in a row) and starts again: %s",

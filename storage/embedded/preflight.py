@@ -9,6 +9,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
+from storage.errors import DeploymentError as DeploymentError
 from storage.threads import THREADS
 from storage.uris import UnusableURI, redact, settle, without_quotations
 
@@ -17,10 +18,6 @@ ANSWER_MS = 5_000
 OLDEST_WIRE_VERSION = 17
 UNAUTHORIZED = 13
 AUTHENTICATION_FAILED = 18
-
-
-class DeploymentError(Exception):
-    """The database cannot be used. The message is one line that says what to do."""
 
 
 def settled_uri(uri: str) -> str:

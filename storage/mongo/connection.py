@@ -80,6 +80,7 @@ COLLECTIONS = (
     "rules",
     "tokens",
     "users",
+    "versions",
     "visitors",
 )
 

@@ -1,21 +1,30 @@
-"""Every index but those of unique custom fields (custom_fields/definitions.py). Explained in
-docs/reference/indexes.md."""
+"""All indexes but those of unique custom fields (custom_fields/unique_indexes.py).
 
-from collections.abc import Mapping
+docs/reference/indexes.md explains each.
+"""
+
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import OperationFailure
 
-from storage.mongo.connection import Database
+from storage.errors import DeploymentError
+from storage.mongo.connection import Database, is_transient
 
-#: How long the first answer of a mutation is kept; MongoDB deletes it within a minute after.
+#: How long the first answer of a mutation is stored. MongoDB deletes it within a minute after that.
 IDEMPOTENCY_SECONDS = 24 * 60 * 60
 #: The index of messages of a version that did not number them. It exists until all messages have numbers.
 UNNUMBERED_INDEX = "room"
 
-#: Any custom field by equality, set or range, alone or in a context, in the order of ids.
+DUPLICATE_KEY = 11_000
+UNAUTHORIZED = 13
+TOO_MANY_INDEXES = 67
+OPTIONS_CONFLICT = 85
+KEYS_CONFLICT = 86
+
+#: Any custom field by equality, set or range, alone or in a context, sorted by id.
 _FIELDS = IndexModel(
     [("attrs.k", ASCENDING), ("attrs.c", ASCENDING), ("attrs.v", ASCENDING), ("_id", ASCENDING)], name="fields"
 )
@@ -33,7 +42,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         "consumers": (_index("owner", "ownerId", "name"),),
         "custom_fields": (_index("key", "target", "key", unique=True),),
         "departments": (),
-        # Forgets answers by itself once they are old enough.
+        # Deletes old answers.
         "idempotency": (_index("age", "at", expireAfterSeconds=IDEMPOTENCY_SECONDS),),
         "log": (
             # Keeps a fact from entering the log twice.
@@ -47,7 +56,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         "roles": (_index("name", "name", unique=True),),
         "rooms": (
             _FIELDS,
-            # The queue: per department, highest priority first, then longest waiting.
+            # The queue of a department: by priority, then by waiting time.
             _index("queue", "status", "departmentId", "-priority", "queuedAt", "_id"),
             _index("served", "servedById", "status", "_id"),
             # The closed rooms that an agent served.
@@ -73,7 +82,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("role", "roles", "_id"),
             _index("department", "agent.departmentIds", "_id"),
             _index("presence", "presenceDue", sparse=True),
-            # Whom routing chooses: the first of these.
+            # Routing chooses the first agent in one of these.
             _index(
                 "offered_least_loaded",
                 "routable",
@@ -118,7 +127,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
     }
 )
 
-#: Indexes of earlier versions that nothing uses any more.
+#: Indexes of earlier versions that are not used any more.
 RETIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "messages": (UNNUMBERED_INDEX,),
@@ -128,17 +137,55 @@ RETIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 async def ensure(database: Database) -> None:
-    """Create the collections and indexes that are missing, and drop those of earlier versions.
+    """Create the collections and indexes that are missing, and drop the indexes of earlier versions.
 
-    A transaction cannot create them on the way.
+    Raises DeploymentError if an index is missing and cannot be created.
     """
     present = set(await database.raw.list_collection_names())
     for name in database.collection_names:
         if name not in present:
             await database.create_collection(name)
         if indexes := INDEXES.get(name):
-            await database[name].create_indexes(list(indexes))
+            await _create(database, name, indexes)
         if retired := RETIRED.get(name):
             for index in retired:
                 with suppress(OperationFailure):  # there is no such index
                     await database[name].drop_index(index)
+
+
+async def _create(database: Database, collection: str, indexes: Sequence[IndexModel]) -> None:
+    try:
+        await database[collection].create_indexes(list(indexes))
+    except OperationFailure:
+        for index in indexes:  # the error of all together does not say which one it is about
+            try:
+                await database[collection].create_indexes([index])
+            except OperationFailure as error:
+                if is_transient(error):
+                    raise
+                remedy = await _remedy(database, collection, index, error)
+                raise DeploymentError(
+                    f"The index {index.document['name']} of the collection {collection} in the database "
+                    f"{database.raw.name} is missing and cannot be created: {remedy}"
+                ) from error
+
+
+async def _remedy(database: Database, collection: str, index: IndexModel, error: OperationFailure) -> str:
+    """Why the index cannot be created, and what to do."""
+    name, keys = index.document["name"], list(index.document["key"].items())
+    match error.code:
+        case code if code in (OPTIONS_CONFLICT, KEYS_CONFLICT):
+            present = await database[collection].index_information()
+            other = next((one for one, info in present.items() if one == name or list(info["key"]) == keys), name)
+            command = f'db.{collection}.dropIndex("{other}")'
+            return f"another index has its name or its keys. Run {command} in mongosh and start again."
+        case code if code == DUPLICATE_KEY:
+            value = (error.details or {}).get("keyValue", {})
+            pairs = ", ".join(f"{path} {found!r}" for path, found in value.items())
+            return f"several documents have the same {pairs}. Delete or change all but one of them and start again."
+        case code if code == TOO_MANY_INDEXES:
+            return "the collection has as many indexes as MongoDB allows. Drop one that you created and start again."
+        case code if code == UNAUTHORIZED:
+            return "the MongoDB user must not create indexes. Give it the role readWrite and start again."
+        case _:
+            return f"MongoDB answers: {(error.details or {}).get('errmsg', error)}. Correct that and start again."

@@ -1,0 +1,67 @@
+"""Processes of two versions on the same data."""
+
+import logging
+
+import pytest
+
+from storage.errors import DeploymentError
+from storage.mongo import data_version
+from storage.mongo.connection import Database
+from storage.mongo.data_version import DATA_VERSION, require_supported
+from storage.runtime import Storage
+from tests.storage.support import until
+
+NEWER = DATA_VERSION + 1
+
+
+def refusal(database: str) -> str:
+    return (
+        f"A newer version of Switchboard has written to the database {database}: its data has version {NEWER}, and "
+        f"this program supports versions up to {DATA_VERSION}. Upgrade this program, or set SWITCHBOARD_DATABASE to another "
+        "database."
+    )
+
+
+async def test_start_records_the_version_of_the_data(mongodb_uri: str, empty_database: str) -> None:
+    async with Storage.open(mongodb_uri, empty_database) as storage:
+        assert await storage.database["versions"].find_one({"_id": "data"}) == {"_id": "data", "version": DATA_VERSION}
+
+
+async def test_an_older_version_does_not_start_on_newer_data(mongodb_uri: str, empty_database: str) -> None:
+    async with Database(mongodb_uri, empty_database) as database:
+        await require_supported(database, supported=NEWER)
+
+        with pytest.raises(DeploymentError) as error:
+            async with Storage.open(mongodb_uri, empty_database):
+                pass
+
+        assert str(error.value) == refusal(empty_database)
+        assert await database["versions"].find_one({"_id": "data"}) == {"_id": "data", "version": NEWER}
+        assert await database["processes"].count_documents({}) == 0
+
+
+async def test_a_newer_version_starts_on_older_data(mongodb_uri: str, empty_database: str) -> None:
+    async with Database(mongodb_uri, empty_database) as database:
+        await require_supported(database, supported=DATA_VERSION - 1)
+
+        await require_supported(database)
+
+        assert await database["versions"].find_one({"_id": "data"}) == {"_id": "data", "version": DATA_VERSION}
+
+
+async def test_a_running_process_reports_that_a_newer_version_wrote_to_its_data(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(data_version, "CHECK_SECONDS", 0.01)
+    async with Storage.open(mongodb_uri, empty_database) as storage:
+        await require_supported(storage.database, supported=NEWER)
+
+        async def is_reported() -> bool:
+            return any(failure.name == "check the data version" for failure in storage.supervisor.failures())
+
+        await until(is_reported)
+        (failure,) = storage.supervisor.failures()
+
+    messages = [record for record in caplog.records if refusal(empty_database)[:100] in record.getMessage()]
+    assert failure.essential
+    assert [(record.levelno, record.exc_info) for record in messages] == [(logging.WARNING, None)]

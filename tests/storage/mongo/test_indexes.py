@@ -1,0 +1,81 @@
+"""Indexes that are missing when a process starts."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from storage.errors import DeploymentError
+from storage.mongo import indexes
+from storage.mongo.connection import Database
+
+Prepare = Callable[[Database], Awaitable[Any]]
+
+
+async def other_keys(database: Database) -> None:
+    await database["rooms"].create_index("topic", name="visitor")
+
+
+async def other_name(database: Database) -> None:
+    await database["rooms"].create_index([("visitorId", 1), ("_id", 1)], name="by_hand")
+
+
+async def duplicates(database: Database) -> None:
+    await database["roles"].insert_many([{"_id": "1", "name": "same"}, {"_id": "2", "name": "same"}])
+
+
+async def too_many(database: Database) -> None:
+    for number in range(63):
+        await database["outbox"].create_index(f"field{number}")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "index", "collection", "remedy"),
+    [
+        (
+            other_keys,
+            "visitor",
+            "rooms",
+            'another index has its name or its keys. Run db.rooms.dropIndex("visitor") in mongosh and start again.',
+        ),
+        (
+            other_name,
+            "visitor",
+            "rooms",
+            'another index has its name or its keys. Run db.rooms.dropIndex("by_hand") in mongosh and start again.',
+        ),
+        (
+            duplicates,
+            "name",
+            "roles",
+            "several documents have the same name 'same'. Delete or change all but one of them and start again.",
+        ),
+        (
+            too_many,
+            "subject",
+            "outbox",
+            "the collection has as many indexes as MongoDB allows. Drop one that you created and start again.",
+        ),
+    ],
+)
+async def test_start_refuses_a_database_in_which_an_index_cannot_be_created(
+    mongodb_uri: str, database_name: str, prepare: Prepare, index: str, collection: str, remedy: str
+) -> None:
+    async with Database(mongodb_uri, database_name) as database:
+        await prepare(database)
+
+        with pytest.raises(DeploymentError) as error:
+            await indexes.ensure(database)
+
+        place = f"of the collection {collection} in the database {database_name}"
+        assert str(error.value) == f"The index {index} {place} is missing and cannot be created: {remedy}"
+
+
+async def test_start_creates_missing_indexes(mongodb_uri: str, database_name: str) -> None:
+    async with Database(mongodb_uri, database_name) as database:
+        await indexes.ensure(database)
+        await database["rooms"].drop_index("visitor")
+
+        await indexes.ensure(database)
+
+        assert "visitor" in await database["rooms"].index_information()
