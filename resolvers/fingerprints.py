@@ -1,7 +1,7 @@
-"""What two calls of a mutation have in common when one repeats the other: a digest of what was given.
+"""Fingerprints: digests of a mutation and its arguments, by which a repeated call is recognized.
 
-An argument that has its default says nothing, and is left out: a later version may add arguments, and a mutation that
-was sent to the version before is repeated to it without them.
+Arguments with their default value are left out, because a later version may add arguments that a client repeating a
+mutation does not send.
 """
 
 import hashlib
@@ -15,29 +15,29 @@ from storage.records import Record
 
 def fingerprint(operation: str, arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """The digest of an operation and of the arguments that differ from their defaults."""
-    given = {
+    changed = {
         name: _canonical(value)
         for name, value in arguments.items()
         if value is not msgspec.UNSET and (name not in defaults or value != defaults[name])
     }
-    return hashlib.sha256(msgspec.json.encode([operation, given], order="deterministic")).hexdigest()
+    return hashlib.sha256(msgspec.json.encode([operation, changed], order="deterministic")).hexdigest()
 
 
 def _canonical(value: Any) -> Any:
-    """The value in one form for 1 and 1.0, a list and a tuple, a field with its default and one that is left out."""
+    """The canonical form of a value: 1 equals 1.0, a list a tuple, and an omitted field one with its default."""
     match value:
         case Record():
             return {
-                field.name: _canonical(held)
+                field.name: _canonical(item)
                 for field in msgspec.structs.fields(value)
-                if (held := getattr(value, field.name)) is not msgspec.UNSET and held != field.default
+                if (item := getattr(value, field.name)) is not msgspec.UNSET and item != field.default
             }
         case Mapping():
-            return {key: _canonical(held) for key, held in value.items()}
+            return {key: _canonical(item) for key, item in value.items()}
         case str():
             return value
         case Sequence():
-            return [_canonical(held) for held in value]
+            return [_canonical(item) for item in value]
         case float() if value.is_integer():
             return int(value)
         case _:

@@ -1,4 +1,4 @@
-"""How many bytes an entity may take, and how many bytes entities and facts take in memory."""
+"""Sizes in bytes: limits of stored entities, and estimates for entities and facts in memory."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -10,21 +10,21 @@ from storage.errors import Invalid
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-#: Largest entity with all its fields, as BSON without the copy of its custom fields that is indexed. A fact holds up to
-#: six entities, and MongoDB takes documents of up to 16 MiB.
+#: The largest entity with all its fields, as BSON without the indexed copy of its custom fields. A fact has up to six
+#: entities, and MongoDB accepts documents of up to 16 MiB.
 ENTITY_BYTES = 256 * 1024
-#: Largest entity with the indexed copy, which repeats roles, status and departments beside every value.
+#: The largest entity with the indexed copy, which has the roles, status and departments of the entity with every value.
 INDEXED_BYTES = 1024 * 1024
 
 
-#: What a document holds beside what callers gave.
+#: Fields of documents that are computed from other fields.
 _DERIVED = frozenset({"attrs", "leave"})
 
 
 def require_storable(
     noun: str, document: Mapping[str, object], *, before: Callable[[], Mapping[str, object]] | None = None
 ) -> None:
-    """Raise Invalid when the document of an entity is too large, unless it is no larger than it was before."""
+    """Raise Invalid if the document of an entity is too large, and larger than the one `before` returns."""
     whole = len(bson.encode(document))
     if whole <= ENTITY_BYTES:
         return
@@ -48,17 +48,17 @@ def _without_derived(document: Mapping[str, object]) -> int:
 
 
 def size_of(record: msgspec.Struct) -> int:
-    """The size of a record as JSON, in bytes: about what it takes in memory, for 5 microseconds an ordinary fact."""
+    """The size of a record as JSON, an estimate of its size in memory. Takes 5 microseconds for an ordinary fact."""
     return len(msgspec.json.encode(record))
 
 
 def size_of_document(document: Mapping[str, object]) -> int:
-    """The size of a document as MongoDB holds it, in bytes."""
+    """The size of a document as BSON."""
     return len(bson.encode(document))
 
 
 def batches(records: Sequence[T], *, count: int, size: int) -> Iterator[Sequence[T]]:
-    """Split the records, in order, into runs of at most `count` records and `size` bytes, or one larger record."""
+    """Split the records into batches of at most `count` records and `size` bytes, or of one larger record."""
     start, total = 0, 0
     for index, record in enumerate(records):
         weight = size_of(record)

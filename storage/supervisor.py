@@ -1,7 +1,6 @@
-"""Background tasks: `Supervisor.supervise` starts those that run until the process ends, `spawn` those that end soon.
+"""Background tasks. `Supervisor.supervise` starts those that run until the process ends, and `spawn` short ones.
 
-Nothing else in this project starts a task (the linter refuses `asyncio.create_task`), so that no background task can
-end without a line in the log, and no error of one is lost.
+The linter refuses `asyncio.create_task` elsewhere. Every background task that fails is therefore logged.
 """
 
 import asyncio
@@ -23,21 +22,21 @@ logger = logging.getLogger(__name__)
 #: The pause before the first restart of a task that failed. It doubles with every failure in a row.
 FIRST_PAUSE_SECONDS = 0.01
 LONGEST_PAUSE_SECONDS = 1.0
-#: A task that has no end counts as running again when it has run for so long. A periodic one does when it returns.
+#: A task without `every` has recovered when it has run for so long. A periodic one has when it returns.
 RECOVERED_SECONDS = 10.0
-#: A task that keeps failing with the same error is logged once in so many seconds.
+#: Repetitions of the same error of a task are logged once in so many seconds.
 REPEAT_LOG_SECONDS = 60.0
-#: A process whose essential task has been failing for so long is not ready to serve.
+#: A process is not ready when an essential task has been failing for so long.
 NOT_READY_SECONDS = 5.0
 
-#: Characters of an error in the log: those of the driver list all servers.
+#: The most characters of an error in the log. Errors of the driver list all servers.
 LONGEST_ERROR = 300
 
 _running: set[asyncio.Task[Any]] = set()
 
 
 def spawn(work: Coroutine[Any, Any, T], *, name: str, kind: Work | None = None) -> asyncio.Task[T]:
-    """Start a task that ends by itself. What it raises is logged unless somebody awaits it.
+    """Start a task that ends by itself. asyncio logs its error unless the caller retrieves it.
 
     The event loop only keeps weak references to tasks; this function keeps a reference until the task ends. With
     `kind`, the task uses the threads for that class of work, and has no deadline; otherwise it has its creator's.
@@ -51,15 +50,15 @@ def spawn(work: Coroutine[Any, Any, T], *, name: str, kind: Work | None = None) 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A background task that is failing now."""
+    """The state of a background task that is failing."""
 
     name: str
     #: Whether the process cannot serve correctly without it.
     essential: bool
     since: datetime
-    #: How often it failed in a row.
+    #: Failures in a row.
     count: int
-    #: The type of the last error. The log has the rest: an error's text may hold what not everybody may read.
+    #: The type of the last error. Only the log has its message, which may contain secrets.
     error: str
     seconds: float
 
@@ -69,7 +68,7 @@ class Failure:
 
 
 class SupervisedTask:
-    """One background task: it restarts after every error until it returns or is cancelled."""
+    """One background task, which restarts after every error until it returns or is cancelled."""
 
     def __init__(self, name: str, run: Callable[[], Awaitable[object]], every: float | None, essential: bool) -> None:
         self.name = name
@@ -95,7 +94,7 @@ class SupervisedTask:
                 current = asyncio.current_task()
                 if current is None or current.cancelling():
                     raise
-                # Something that the task awaited was cancelled, not the task.
+                # An awaited future was cancelled, and not this task.
                 self._failed(RuntimeError(f"cancelled from inside: {error}"))
             except Exception as error:
                 self._failed(error)
@@ -111,7 +110,7 @@ class SupervisedTask:
             self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
 
     def failure(self) -> Failure | None:
-        """How the task fails now; None when it runs."""
+        """The failure of the task, or None while it runs."""
         if self._runs_again():
             self._recovered()
         if self._error is None:
@@ -126,7 +125,7 @@ class SupervisedTask:
         )
 
     def _runs_again(self) -> bool:
-        """Whether a task that is not periodic has run for long enough since its last failure."""
+        """Whether a task that is not periodic has recovered since its last failure."""
         if self._error is None or self._waiting or self._every is not None:
             return False
         return self._seconds() > RECOVERED_SECONDS
@@ -173,11 +172,12 @@ class Supervisor:
     def supervise(
         self, name: str, run: Callable[[], Awaitable[object]], *, every: float | None = None, essential: bool = False
     ) -> asyncio.Task[None]:
-        """Call `run` until it returns, and again after every error; with `every`, so many seconds after each return.
+        """Call `run` until it returns, and again after every error. With `every`, call it so many seconds
+        after it returns.
 
-        An error is logged, and the pause before the restart doubles with every error in a row. A task that keeps
-        failing is in `failures`, and /health/ready shows it; the process is not ready while an `essential` one fails.
-        Cancel the returned task, or call `stop`, to end it.
+        Errors are logged, and the pause before the restart doubles with each error in a row. /health/ready shows the
+        tasks that are failing, and the process is not ready while an `essential` one is. Cancel the returned task, or
+        call `stop`, to end it.
         """
         supervised = SupervisedTask(name, run, every, essential)
         context = context_of(Work.BACKGROUND)
@@ -187,11 +187,11 @@ class Supervisor:
         return task
 
     def failures(self) -> list[Failure]:
-        """The tasks that are failing now."""
+        """The failures of all tasks that are failing."""
         return [failure for one in self._tasks.values() if (failure := one.failure()) is not None]
 
     async def stop(self) -> None:
-        """Cancel all tasks, and return when they have ended."""
+        """Cancel all tasks and wait until they have ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -1,8 +1,8 @@
-"""The threads on which driver calls block: a pool for each class of work, so that none can occupy another's threads.
+"""The threads of driver calls: one pool for each class of work, so that no class can occupy another's threads.
 
-Motor runs every driver call on one thread pool of the process. That pool is replaced here by one that reads the class
-of work from the caller's context. Tasks inherit the context in which they are created: a task that serves more than its
-creator is created in the context that `context_of` makes.
+Motor runs every driver call on one thread pool of the process. This module replaces it by an executor that reads the
+class of work from the caller's context. A task inherits the context of its creator. Create a task that works for other
+callers too in the context that `context_of` returns.
 """
 
 import os
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class Work(StrEnum):
     """A class of driver calls."""
 
-    #: Heartbeats, leases, change streams, the log: what keeps the process known to be alive.
+    #: Heartbeats, leases, change streams, the log: other processes consider this one dead without them.
     BACKGROUND = "background"
     CHANGES = "changes"
     READS = "reads"
@@ -29,7 +29,7 @@ class Work(StrEnum):
     SCANS = "scans"
 
 
-#: Scans at once. A scan occupies a core of the database server.
+#: Concurrent scans. A scan occupies a core of the database server.
 SCAN_THREADS = 2
 THREADS = {Work.BACKGROUND: 16, Work.CHANGES: 12, Work.READS: 12, Work.SCANS: SCAN_THREADS}
 
@@ -37,14 +37,14 @@ work: ContextVar[Work] = ContextVar("work", default=Work.READS)
 
 
 def context_of(kind: Work) -> Context:
-    """A context for tasks that do work of this class: nothing else of the caller's context is in it, no deadline."""
+    """A context for tasks of this class of work. It has nothing of the caller's context, such as its time limit."""
     context = Context()
     context.run(work.set, kind)
     return context
 
 
 class WorkThreads(Executor):
-    """Runs a call on the pool of the class of work that the submitting context names."""
+    """Runs each call on the pool of the class of work in its context."""
 
     def __init__(self) -> None:
         self._pools = {
@@ -62,10 +62,10 @@ class WorkThreads(Executor):
 
 
 def install() -> None:
-    """Make Motor use these pools, in this process and in its forks."""
+    """Make Motor use these pools in this process."""
     motor_asyncio._EXECUTOR = WorkThreads()  # type: ignore[assignment] # an executor, whatever the stubs say
 
 
 install()
-# After Motor's own hook, which makes an ordinary pool.
+# Registered after Motor's own hook, which creates its default pool in a fork.
 os.register_at_fork(after_in_child=install)

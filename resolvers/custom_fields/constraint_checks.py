@@ -1,4 +1,4 @@
-"""Who stands in the way of a new rule: what is held already, and does not fit a definition that is to be."""
+"""Checks of stored values against a changed definition. A refusal names the first offenders."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from storage.records import FieldDefinition
 
 #: How many offenders a refusal names.
 MAX_NAMED = 5
-#: How long to look at values that have come already before everybody else has a turn.
+#: How long to check values before other tasks of the event loop run.
 YIELD_SECONDS = 0.003
 
 
 def is_stricter(before: FieldDefinition, after: FieldDefinition) -> bool:
-    """Whether something fits the definition of before and not the one of after, uniqueness apart."""
+    """Whether a value may fit the definition `before` and not `after`. Ignores uniqueness."""
     return (after.required and not before.required) or _has_stricter_rules(before, after)
 
 
 async def require_values_fit(reader: Reader, before: FieldDefinition, after: FieldDefinition) -> None:
-    """Raise FieldRequired or InvalidFieldValue, with the first offenders, when there are any.
+    """Raise FieldRequired or InvalidFieldValue, with the first offenders, if there are any.
 
-    All offenders are seen that were written before this began.
+    Checks all values that were committed before the call.
     """
     if after.required and not before.required:
         await _require_no_missing(reader, after)
@@ -75,14 +75,14 @@ async def _require_no_invalid(reader: Reader, definition: FieldDefinition) -> No
     expected: object = None
     loop = asyncio.get_running_loop()
     pause_at = loop.time() + YIELD_SECONDS
-    async for holder, value in definitions.iterate_values(reader, definition):
+    async for entity_id, value in definitions.iterate_values(reader, definition):
         if loop.time() > pause_at:
             await asyncio.sleep(0)
             pause_at = loop.time() + YIELD_SECONDS
         try:
             values.check(definition, value)
         except InvalidFieldValue as error:
-            found.append(holder)
+            found.append(entity_id)
             expected = error.data["expected"]
         if len(found) > MAX_NAMED:
             break

@@ -1,4 +1,4 @@
-"""What a definition of a custom field may say; what the values of a field may be is in values.py."""
+"""Validation of definitions of custom fields. values.py validates values."""
 
 import re
 
@@ -19,9 +19,9 @@ _WITH_OPTIONS = frozenset({FieldType.SELECT, FieldType.MULTI_SELECT})
 
 
 def check_definition(definition: FieldDefinition, *, before: FieldDefinition | None = None) -> None:
-    """Raise Invalid, with the argument as its key, unless the definition makes sense as a whole.
+    """Raise Invalid, with the argument as its key, unless the definition is valid.
 
-    What a definition had `before` may be older than the rule for names, and is not held to it.
+    Labels and options that the definition had `before` may be older than the rule for names, and are not checked by it.
     """
     if not _KEY.fullmatch(definition.key):
         raise Invalid(

@@ -1,4 +1,4 @@
-"""Definitions of custom fields: defined, changed and removed with data in place; and looked up for everybody else."""
+"""Operations on definitions of custom fields, and functions by which other operations assign and filter by them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -19,9 +19,9 @@ from storage.mongo.reader import Reader
 from storage.records import FieldDefinition, FieldTarget, FieldType, FieldValue, Record
 from storage.transactions.transaction import Transaction
 
-#: Of one target. Every process knows all definitions, and every entity may hold a value of each.
+#: Definitions of one target. Every process caches all definitions, and an entity may have a value of each.
 MAX_DEFINITIONS = 500
-#: Of one target: each has an index of its own, of which MongoDB takes 64 in all.
+#: Unique definitions of one target. Each has an index, and MongoDB allows 64 indexes of a collection.
 MAX_UNIQUE = 32
 
 
@@ -56,10 +56,10 @@ async def define_custom_field(
     options: Sequence[str] | None = None,
     pattern: str | None = None,
 ) -> FieldDefinition:
-    """Define a field. A required one binds whatever is created from then on; what is there may be without a value."""
+    """Define a field. If it is required, existing entities may lack a value, and new ones may not."""
     tx = change.tx
     definition = FieldDefinition(
-        id=tx.state.id,  # the same in every attempt, and so its index
+        id=tx.state.id,  # every attempt uses the same id, and so the same index
         target=target,
         key=key,
         type=type,
@@ -75,7 +75,7 @@ async def define_custom_field(
         raise Invalid(f"{constraint_checks.noun_of(definition)} take up to {MAX_DEFINITIONS} custom fields.", key="key")
     if unique:
         await _require_room_for_another(tx, definition)
-        # The index comes first: from the moment the field is known, MongoDB keeps it unique.
+        # The index is created first, so that MongoDB enforces uniqueness from the first value on.
         await stored_definitions.acquire_lease(tx, definition)
         with tx.state.deadline.without_deadline():
             await unique_indexes.create(tx.database, definition)
@@ -93,10 +93,10 @@ async def update_custom_field(
     options: Sequence[str] | UnsetType | None = UNSET,
     pattern: str | UnsetType | None = UNSET,
 ) -> FieldDefinition:
-    """Change a field's label or rules. Refused, with the first offenders, when values held already break a new rule.
+    """Change a field's label or rules. Refused, with the first offenders, if stored values break a new rule.
 
-    Values that are being written meanwhile by an older rule count as held: a tighter one is announced first, and looked
-    at again when nobody writes by the older one any more.
+    A tighter rule is first made pending, so that every process enforces it for new values. Stored values are then
+    checked again, including those that other transactions wrote before that.
     """
     tx = change.tx
     before = await stored_definitions.get(tx, id)
@@ -123,20 +123,20 @@ async def update_custom_field(
 
 @query()
 async def list_purges(context: Context) -> list[Purge]:
-    """The fields that were removed of late, and how far their values are gone; longest removed first."""
+    """The purges of recently removed fields, oldest first."""
     return await purges.list_all(context.reader)
 
 
 @mutation("fields:write", lock=("field", "id"))
 async def remove_custom_field(change: MutationContext, *, id: str) -> FieldDefinition:
-    """Remove a field and, from the same moment, all its values; what they took up is freed in the background."""
+    """Remove a field. Its values are unreachable at once, and deleted in the background."""
     definition = await stored_definitions.get(change.tx, id)
     await stored_definitions.delete(change.tx, definition)
     return definition
 
 
 async def _make_unique(tx: Transaction, definition: FieldDefinition) -> None:
-    """Have MongoDB keep a field unique that is about to be so."""
+    """Create the unique index of a field that is not unique yet."""
     await _require_room_for_another(tx, definition)
     await constraint_checks.require_no_duplicates(tx, definition)
     if definition.id not in tx.state.leased_definitions:
@@ -151,16 +151,15 @@ async def _require_room_for_another(reader: Reader, definition: FieldDefinition)
         )
 
 
-# ---------------------------------------------------------------- for everybody else
+# ---------------------------------------------------------------- for other operations
 
 
 async def definitions_of(reader: Reader, target: FieldTarget, keys: Iterable[str]) -> Mapping[str, FieldDefinition]:
-    """The definitions of a target by key. An unknown key is looked for once more: it may have been defined just now."""
-    known = reader.definition_cache.definitions(target)
-    if any(key not in known for key in keys):
-        await reader.definition_cache.refresh()
-        known = reader.definition_cache.definitions(target)
-    return known
+    """The definitions of a target by key. Refreshes the cache if it does not have one of the keys."""
+    cache = reader.definition_cache
+    if any(key not in cache.definitions(target) for key in keys):
+        await cache.refresh()
+    return cache.definitions(target)
 
 
 async def assign(
@@ -172,9 +171,9 @@ async def assign(
     increments: Sequence[FieldIncrement] | None = None,
     creating: bool = False,
 ) -> dict[str, FieldValue]:
-    """The custom fields of an entity after a change (field_values.assign).
+    """The custom fields of an entity after a mutation (values.assign).
 
-    The change is committed only if the definitions are then as they are now.
+    The transaction commits only if the definitions have not changed by then.
     """
     keys = [one.key for one in assignments or ()] + [one.key for one in increments or ()]
     definitions = await definitions_of(tx, target, keys)
@@ -191,7 +190,7 @@ async def assign(
 
 
 async def bind(reader: Reader, target: FieldTarget, where: Expression | None) -> Expression:
-    """The filter, checked against the definitions and ready to be evaluated (filters.bind)."""
+    """Bind the filter to the definitions (filter_binding.bind)."""
     where = And() if where is None else where
     definitions = await definitions_of(reader, target, _keys(where))
     return filter_binding.bind(where, definitions, target)
@@ -212,7 +211,7 @@ def _keys(expression: Expression) -> set[str]:
 
 
 async def resolve(reader: Reader, target: FieldTarget, ref: FieldRef) -> tuple[FieldDefinition, FieldValue]:
-    """The unique field that a reference names, and the value in the form in which it is held."""
+    """The unique field that a reference names, and the value in its stored form."""
     definitions = await definitions_of(reader, target, [ref.key])
     definition = definitions.get(ref.key)
     if definition is None:

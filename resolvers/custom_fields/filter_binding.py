@@ -1,4 +1,4 @@
-"""From a filter as a client wrote it to one that can be evaluated: keys are looked up, values checked and converted."""
+"""Binding of filters: conditions on custom fields get their definitions, and values are checked and converted."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -30,10 +30,10 @@ from storage.records import FieldDefinition, FieldTarget, FieldType
 
 MAX_DEPTH = 10
 MAX_CONDITIONS = 200
-#: The longest list that `in` and `notIn` take.
+#: The longest list of `in` and `notIn`.
 MAX_VALUES = 500
 
-#: What clients call the attributes that have another name inside.
+#: API names of attributes whose internal name differs.
 _ARGUMENTS = {
     "id": "ids",
     "role": "hasRoles",
@@ -57,7 +57,7 @@ OPERATORS: Mapping[FieldType, frozenset[Operator]] = {
 
 
 def bind(expression: Expression, definitions: Mapping[str, FieldDefinition], target: FieldTarget) -> Expression:
-    """The expression with every FieldCondition bound to its definition; `definitions` are those of the target, by key.
+    """Bind every FieldCondition to its definition. `definitions` are those of the target, by key.
 
     Raises UnknownField, InvalidFieldValue, and Invalid for a filter or text beyond its limits.
     """
@@ -83,7 +83,7 @@ def _bind(expression: Expression, definitions: Mapping[str, FieldDefinition], ta
 
 
 def _count(expression: Expression, *, depth: int, grouped: bool = True) -> int:
-    """How many conditions the expression has. Raises Invalid when and, or and not are nested too deep.
+    """The number of conditions of the expression. Raises Invalid if and, or and not are nested too deep.
 
     Filters are objects whose conditions all hold, so that they and the lists in `and`, `or` and `not` alternate: an And
     directly inside of a group is a filter of that group, and is not counted as a level of its own.

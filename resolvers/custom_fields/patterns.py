@@ -1,45 +1,45 @@
-"""The patterns of custom fields: RE2 expressions, which match in time linear in the text whatever they are.
+"""The patterns of custom fields: RE2 expressions, which match in time linear in the length of the text.
 
-Linear in the size of the compiled expression too, in the worst case, and a few characters make a large one: so that
-size is bounded where a field is defined.
+In the worst case the time is also linear in the size of the compiled expression, which may be much larger than the
+expression. Definitions therefore have a limit on that size.
 """
 
 import functools
 
 import re2  # type: ignore[import-untyped, unused-ignore]
 
-#: For the states that RE2 remembers of one expression; with more it builds those of a bad one for longer in vain.
+#: Memory for the states that RE2 caches of one expression. With more memory, bad expressions take longer.
 MAX_MEMORY_BYTES = 1 << 18
-#: Of the compiled expression, as if all text were of single bytes: what counted repetitions multiply. The slowest match
-#: of 4,096 characters that we found within both took 9 ms; `.{1,100}` fits in.
+#: The size limit of the expression compiled for single-byte text, which counted repetitions multiply. The slowest match
+#: of 4,096 characters that was found within both limits took 9 ms. `.{1,100}` is within them.
 MAX_STEPS = 320
-#: Of the compiled expression as it is used: one class of the letters of all scripts (\pL) takes 1,200.
+#: The size limit of the compiled expression. One class of the letters of all scripts (\pL) has size 1,200.
 MAX_INSTRUCTIONS = 1250
 _LAST_BYTE = "\xff"
 
 
 def matches_whole(expression: str, text: str) -> bool:
-    """Whether the whole text matches. Raises ValueError, saying why, when it is not an RE2 expression."""
+    """Whether the whole text matches. Raises ValueError, with the reason, for an invalid expression."""
     return _compiled(expression).fullmatch(text) is not None
 
 
 def check(expression: str) -> None:
-    """Raise ValueError, saying why, when it is not an RE2 expression."""
+    """Raise ValueError, with the reason, for an invalid expression."""
     _compiled(expression)
 
 
 def is_slow(expression: str) -> bool:
-    """Whether an RE2 expression compiles to more than what matches the longest text without stalling the server."""
+    """Whether the compiled expression exceeds a size limit."""
     if _compiled(expression).programsize > MAX_INSTRUCTIONS:
         return True
     try:
         return bool(_compiled(_as_bytes(expression)).programsize > MAX_STEPS)
-    except ValueError:  # it names characters by numbers that no byte has
+    except ValueError:  # it has numeric escapes of characters beyond one byte
         return bool(_compiled(expression).programsize > MAX_STEPS)
 
 
 def _as_bytes(expression: str) -> bytes:
-    """The expression with one byte for each character: an expression again, for ranges stay ranges."""
+    """The expression with each character replaced by one byte. Ranges remain ranges."""
     return "".join(min(character, _LAST_BYTE) for character in expression).encode("latin-1")
 
 

@@ -1,6 +1,6 @@
-"""What custom fields may hold: every value on its way in passes here, whichever operation it came with.
+"""Validation of custom field values. Every operation that writes values calls `assign`.
 
-Definitions themselves are checked in definition_checks.py, values in filters in filter_binding.py.
+definition_checks.py validates definitions, and filter_binding.py the values in filters.
 """
 
 import math
@@ -16,7 +16,7 @@ from storage.errors import FieldRequired, Invalid, InvalidFieldValue, UnknownFie
 from storage.records import FieldDefinition, FieldType, FieldValue, Record
 
 MAX_TEXT_CHARACTERS = 4096
-#: What JavaScript, and so JSON in practice, holds exactly.
+#: The largest integer that JavaScript represents exactly.
 MAX_WHOLE_NUMBER = 2**53 - 1
 
 _INSTANT = re.compile(
@@ -25,14 +25,14 @@ _INSTANT = re.compile(
 
 
 class FieldAssignment(Record, frozen=True, kw_only=False):
-    """A value as a client sent it; None removes the field, UNSET leaves it as it is."""
+    """A value from a client. None removes the field's value, and UNSET does not change it."""
 
     key: str
     value: object
 
 
 class FieldIncrement(Record, frozen=True, kw_only=False):
-    """What to add to a NUMBER; one that is missing counts as 0."""
+    """A number to add to a NUMBER. A missing value counts as 0."""
 
     key: str
     by: float
@@ -47,9 +47,9 @@ def assign(
     pending: Mapping[str, FieldDefinition] = MappingProxyType({}),
     creating: bool,
 ) -> dict[str, FieldValue]:
-    """The custom fields of an entity after a change, by key; `definitions` are those of its target.
+    """The custom fields of an entity after a mutation, by key. `definitions` are those of its target.
 
-    What is given has to fit both them and what is `coming`, which is what some of them are to be.
+    Values must fit the definitions and the pending definitions.
 
     Raises UnknownField, InvalidFieldValue, FieldRequired, and Invalid for a key that is given twice.
     """
@@ -79,7 +79,7 @@ def assign(
 
 
 def check(definition: FieldDefinition, value: object) -> FieldValue:
-    """The value in the form in which records hold it, if the field may hold it. Raises InvalidFieldValue."""
+    """Convert a value to its stored form and check it. Raises InvalidFieldValue."""
     subject = f"Custom field {quoted(definition.key)}"
     held = convert(definition, value, subject=subject)
     pattern = definition.pattern
@@ -89,7 +89,7 @@ def check(definition: FieldDefinition, value: object) -> FieldValue:
 
 
 def convert(definition: FieldDefinition, value: object, *, subject: str) -> FieldValue:
-    """The value in the form in which records hold it, if it is of the field's type. Raises InvalidFieldValue.
+    """Convert a value to its stored form and check its type. Raises InvalidFieldValue.
 
     `subject` says in messages what the value was meant for.
     """
@@ -99,7 +99,7 @@ def convert(definition: FieldDefinition, value: object, *, subject: str) -> Fiel
 def invalid_value_error(
     definition: FieldDefinition, value: object, *, subject: str, expected: str | None = None, hint: str = ""
 ) -> InvalidFieldValue:
-    """`expected`: the field's type, unless the value is of that type and something else is wrong with it."""
+    """`expected` is the field's type by default."""
     expected = expected or definition.type.value
     return InvalidFieldValue(
         f"{subject}: expected {expected}{hint}, got {describe(value)}.", key=definition.key, expected=expected
@@ -107,7 +107,7 @@ def invalid_value_error(
 
 
 def describe(value: object) -> str:
-    """What a client sent, as a message names it: bounded, with the name of its GraphQL type."""
+    """A client's value in an error message: shortened, with the name of its GraphQL type."""
     match value:
         case None:
             return "null"
@@ -127,7 +127,7 @@ def describe(value: object) -> str:
 
 
 def is_encodable(text: str) -> bool:
-    """Whether UTF-8, and so MongoDB and JSON, can hold the text: all but unpaired surrogates."""
+    """Whether UTF-8 can encode the text: it has no unpaired surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -162,7 +162,7 @@ def _sum(definition: FieldDefinition, held: FieldValue, by: float) -> FieldValue
     assert isinstance(held, int | float)
     assert isinstance(added, int | float)
     if isinstance(held, int) and added == int(added):
-        added = int(added)  # GraphQL sends 1 as 1.0; what counts in whole numbers stays whole
+        added = int(added)  # GraphQL sends 1 as 1.0; the sum of integers is an integer
     return convert(definition, held + added, subject=f"{subject}, the result")
 
 
@@ -185,7 +185,7 @@ def _number(definition: FieldDefinition, value: object, subject: str) -> FieldVa
         raise invalid_value_error(definition, value, subject=subject)
     if isinstance(value, float) and not math.isfinite(value):
         raise invalid_value_error(definition, value, subject=subject, expected="NUMBER that is finite")
-    # A float beyond this is whole, and stands for others beside it: what is added to it may be lost without a word.
+    # A larger float represents several integers, and adding to it may change nothing.
     if abs(value) > MAX_WHOLE_NUMBER:
         expected = f"NUMBER from -{MAX_WHOLE_NUMBER} to {MAX_WHOLE_NUMBER}"
         raise invalid_value_error(definition, value, subject=subject, expected=expected)
@@ -221,7 +221,7 @@ def _options(definition: FieldDefinition, value: object, subject: str) -> FieldV
 
 
 def parse_instant(text: str) -> datetime | None:
-    """RFC 3339 text as an instant in UTC, cut to the millisecond; None when it is not such text."""
+    """Parse an RFC 3339 string as a time in UTC, truncated to milliseconds. None if it is not one."""
     found = _INSTANT.fullmatch(text)
     if found is None:
         return None

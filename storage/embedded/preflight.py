@@ -11,7 +11,7 @@ from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyM
 
 from storage.errors import DeploymentError as DeploymentError
 from storage.threads import THREADS
-from storage.uris import UnusableURI, redact, settle, without_quotations
+from storage.uris import UnusableURI, redact, without_overridden_options, without_quotations
 
 ANSWER_MS = 5_000
 #: MongoDB 6.0.
@@ -23,7 +23,7 @@ AUTHENTICATION_FAILED = 18
 def settled_uri(uri: str) -> str:
     """Return the URI with the options that Switchboard sets itself. Raises DeploymentError."""
     try:
-        return settle(uri, connections=sum(THREADS.values()))
+        return without_overridden_options(uri, connections=sum(THREADS.values()))
     except UnusableURI as error:
         raise DeploymentError(str(error)) from None
 

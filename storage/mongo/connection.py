@@ -1,4 +1,4 @@
-"""The connection to MongoDB: its client, collections and read views; writing is in transactions/transaction.py."""
+"""The connection to MongoDB: its client, its collections, ids, and the classification of its errors."""
 
 import asyncio
 from collections.abc import Mapping
@@ -35,31 +35,31 @@ QUERY_PLAN_KILLED = 175
 
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
-#: Of the 26 characters of an id; the other 16 are random.
+#: The characters of an id that encode its time. The other 16 are random.
 ID_TIME_CHARACTERS = 10
 NAMESPACE_EXISTS = 48
-#: How often it is looked whether there is a primary again.
+#: The interval of checks for a primary.
 PRIMARY_POLL_SECONDS = 0.05
-#: Rows of a page, or of what is read at once, come in one answer: by default MongoDB sends the first 101 alone. An
-#: answer ends at 16 MB anyway.
+#: The batch size of reads, so that a page is one round trip. By default the first batch has 101 documents. MongoDB ends
+#: a batch at 16 MB anyway.
 MAX_BATCH_ROWS = 100_000
 
-#: A primary that froze is given up after about three seconds; with the driver's defaults it takes 26.
+#: With these options the driver detects a frozen primary in about three seconds. By default it takes 26.
 CONNECTION_OPTIONS: Mapping[str, Any] = {
     "connectTimeoutMS": 2_000,
     "heartbeatFrequencyMS": 1_000,
     "serverMonitoringMode": "poll",
-    # Waiting for a primary takes a thread; where it may last, it is waited for in retries.py.
+    # The driver waits for a primary on a thread. retries.py waits longer without one.
     "serverSelectionTimeoutMS": 2_000,
     "retryWrites": True,
     "retryReads": True,
-    # Whatever a URI asks for: elsewhere one would read what was true a while ago.
+    # Overrides the URI: reads from secondaries may be stale.
     "readPreference": "primary",
     "tz_aware": True,
     "tzinfo": UTC,
     "appname": "switchboard",
 }
-#: How long a database that does not answer is waited for when the connection is closed.
+#: The time limit of closing the connection.
 CLOSE_SECONDS = 0.5
 
 COLLECTIONS = (
@@ -86,7 +86,7 @@ COLLECTIONS = (
 
 
 class _Int64Decoder(TypeDecoder):
-    """What does not fit 32 bits comes as an int like any other: nobody but the driver knows the type of its own."""
+    """Decodes 64-bit integers as int instead of the driver's own type."""
 
     bson_type = Int64
 
@@ -99,10 +99,10 @@ _CODEC = CodecOptions[Document](tz_aware=True, tzinfo=UTC, type_registry=TypeReg
 
 
 class Database:
-    """One MongoDB database, in which everything Switchboard knows is kept.
+    """The MongoDB database of this deployment.
 
-    Reads see what a majority of the replica set holds, so that nothing that was read can be undone by a failover;
-    writes are acknowledged by a majority.
+    Reads have read concern majority, so that a failover cannot roll back what was read. Writes are acknowledged by a
+    majority.
     """
 
     def __init__(
@@ -138,24 +138,23 @@ class Database:
 
     @property
     def has_primary(self) -> bool:
-        """Whether the driver knows of a server that takes writes; asks nothing of any."""
+        """Whether the driver knows a server that accepts writes. Sends nothing."""
         description: TopologyDescription = self.client.delegate.topology_description
         if description is not self._described:
             self._described, self._has_primary = description, description.has_writable_server()
         return self._has_primary
 
     async def wait_for_primary(self) -> None:
-        """Return when there is one, of a database that was asked something before."""
+        """Return when the driver knows a primary. It discovers servers from the first command on."""
         while not self.has_primary:  # noqa: ASYNC110 - it is found on threads of the driver's
             await asyncio.sleep(PRIMARY_POLL_SECONDS)
 
     @property
     def collection_names(self) -> tuple[str, ...]:
-        """The names of all collections."""
         return COLLECTIONS
 
     async def create_collection(self, name: str) -> None:
-        """Create an empty collection, unless another process was quicker."""
+        """Create an empty collection unless it exists."""
         try:
             await self.raw.create_collection(name)
         except CollectionInvalid:
@@ -168,21 +167,21 @@ class Database:
         return self._collections[name]
 
     def now(self) -> datetime:
-        """The present by the clock of the database."""
+        """The current time of the database."""
         return self.clock.now()
 
     async def measure_clock(self) -> None:
-        """Measure how far the clock of the database is from this process's."""
+        """Measure the clock of the database."""
         await self.clock.measure(self._ask_time)
 
     async def tick(self) -> None:
-        """Keep the clock; to be called every TICK_SECONDS."""
+        """Update the clock. Call it every TICK_SECONDS."""
         await self.clock.tick(self._ask_time)
 
     async def _ask_time(self) -> datetime:
         answer: Document = await self.raw.command("hello")
-        told: datetime = answer["localTime"]
-        return told
+        local_time: datetime = answer["localTime"]
+        return local_time
 
     async def ping(self) -> None:
         """Raise Unavailable unless the primary answers."""
@@ -192,7 +191,7 @@ class Database:
             raise Unavailable("The database does not answer.", retryable=True) from error
 
     def close(self) -> None:
-        # Its sessions are ended at the server first, for which the driver would wait as long as for anything else.
+        # The driver first ends its sessions at the server.
         with pymongo.timeout(CLOSE_SECONDS):
             self.client.close()
 
@@ -206,16 +205,16 @@ class Database:
 
 
 def to_unavailable(error: BaseException) -> Unavailable | None:
-    """What to tell of an error of the driver that somebody met while reading, if it is one that may pass."""
+    """The Unavailable error for a transient error of a read, or None for other errors."""
     if isinstance(error, PyMongoError) and is_transient(error):
         return Unavailable("The database did not answer in time; try again.", retryable=True)
     return None
 
 
 def is_transient(error: PyMongoError) -> bool:
-    """Whether the same thing may go well in a moment: a write conflict, a failover, a broken connection."""
+    """Whether a retry may succeed: after a write conflict, a failover or a broken connection."""
     return (
-        # A node that came up a moment ago may say that it knows no sessions: for the driver, the wrong configuration.
+        # The driver raises ConfigurationError when a node that has just started does not report sessions yet.
         isinstance(error, ConnectionFailure | ConfigurationError)
         or error.timeout
         or error.has_error_label("TransientTransactionError")
@@ -226,44 +225,44 @@ def is_transient(error: PyMongoError) -> bool:
 
 
 def too_large(error: PyMongoError) -> bool:
-    """Whether a transaction took more of the database's cache than one may."""
+    """Whether a transaction exceeded its share of the database's cache."""
     details = error.details if isinstance(error, OperationFailure) else None
     return details is not None and details.get("codeName") == "TransactionTooLargeForCache"
 
 
 def is_session_killed(error: PyMongoError) -> bool:
-    """Whether somebody ended the session in the middle of it: another process, that took this one for dead."""
+    """Whether the session was killed, as by a process that considers this one dead."""
     return isinstance(error, OperationFailure) and error.code == INTERRUPTED
 
 
 def is_query_plan_killed(error: BaseException) -> bool:
-    """Whether a read was cut short because an index that it used was dropped: read again, it uses another."""
+    """Whether a read failed because the index that it used was dropped. A retry uses another index."""
     return isinstance(error, OperationFailure) and error.code == QUERY_PLAN_KILLED
 
 
-def new_id(moment: datetime) -> str:
-    """An id that sorts after those of earlier moments."""
-    return str(ULID.from_timestamp((moment - UNIX_EPOCH) // MILLISECOND))
+def new_id(now: datetime) -> str:
+    """A new id. It sorts after the ids of earlier milliseconds."""
+    return str(ULID.from_timestamp((now - UNIX_EPOCH) // MILLISECOND))
 
 
-def id_range(moment: datetime) -> tuple[str, str]:
-    """The first and the last id that can be made in that millisecond."""
-    made_then = new_id(max(moment, UNIX_EPOCH))[:ID_TIME_CHARACTERS]
-    return f"{made_then}{'0' * 16}", f"{made_then}{'Z' * 16}"
+def id_range(time: datetime) -> tuple[str, str]:
+    """The lowest and the highest id of a millisecond."""
+    prefix = new_id(max(time, UNIX_EPOCH))[:ID_TIME_CHARACTERS]
+    return f"{prefix}{'0' * 16}", f"{prefix}{'Z' * 16}"
 
 
 def to_builtins(value: object) -> Any:
-    """The value as MongoDB can hold it: records become dicts with camelCase keys."""
+    """Convert a value to types that MongoDB stores. Records become dicts with camelCase keys."""
     return msgspec.to_builtins(value, builtin_types=(datetime,))
 
 
 def from_builtins(value: Any, kind: Any) -> Any:
-    """The value that to_builtins took; keys unknown to a record are left out."""
+    """The inverse of to_builtins. Ignores keys that the record does not have."""
     return msgspec.convert(value, kind, builtin_types=(datetime,))
 
 
 def to_document(record: msgspec.Struct, *, id_key: str = "_id") -> Document:
-    """The record with camelCase keys, its id under `id_key`."""
+    """Convert a record to a document with camelCase keys and its id at `id_key`."""
     document: Document = to_builtins(record)
     if id_key != "id":
         document[id_key] = document.pop("id")
@@ -271,7 +270,7 @@ def to_document(record: msgspec.Struct, *, id_key: str = "_id") -> Document:
 
 
 def to_record(document: Document, kind: Any) -> Any:
-    """The record that to_document made; keys unknown to the record are left out."""
+    """The inverse of to_document. Ignores keys that the record does not have."""
     if "_id" in document:
         document["id"] = document.pop("_id")
     return from_builtins(document, kind)

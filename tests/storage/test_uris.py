@@ -7,7 +7,7 @@ import pytest
 
 from storage.embedded.preflight import DeploymentError, connect, settled_uri
 from storage.threads import THREADS
-from storage.uris import UnusableURI, redact, settle
+from storage.uris import UnusableURI, redact, without_overridden_options
 
 NEEDED = 42
 SECRETS = ("pa", "ss", "wo", "rd")
@@ -27,14 +27,14 @@ def test_options_that_switchboard_decides_are_left_out_and_named_in_one_line(cap
         "&readPreferenceTags=dc:ny&readPreferenceTags=&w=1&READCONCERNLEVEL=local&compressors=zstd"
     )
 
-    assert settle(uri, connections=NEEDED) == "mongodb://host/db?replicaSet=rs0&tls=true"
+    assert without_overridden_options(uri, connections=NEEDED) == "mongodb://host/db?replicaSet=rs0&tls=true"
 
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
         "SWITCHBOARD_MONGODB_URI: readPreference, maxStalenessSeconds, readPreferenceTags, w, readConcernLevel, "
-        "compressors has no effect; Switchboard reads at the primary what a majority holds, writes to a majority, and "
-        "compresses nothing."
+        "compressors has no effect; Switchboard reads from the primary with read concern majority, "
+        "writes with write concern majority, and compresses nothing."
     )
 
 
@@ -42,7 +42,7 @@ def test_options_that_switchboard_decides_are_left_out_and_named_in_one_line(cap
     "uri", ["mongodb://host", "mongodb://a,b:1/db?replicaSet=rs0&maxPoolSize=42", "mongodb://h/?w=1"]
 )
 def test_everything_else_stays_as_it_is(uri: str) -> None:
-    assert settle(uri, connections=NEEDED) == uri.removesuffix("?w=1")
+    assert without_overridden_options(uri, connections=NEEDED) == uri.removesuffix("?w=1")
 
 
 def test_a_pool_that_is_too_small_is_refused_with_the_number_that_is_needed() -> None:
@@ -58,7 +58,7 @@ def test_a_pool_that_is_too_small_is_refused_with_the_number_that_is_needed() ->
 @pytest.mark.parametrize("uri", UNESCAPED)
 def test_an_unescaped_password_is_refused_without_a_piece_of_it(uri: str) -> None:
     with pytest.raises(UnusableURI, match="%40 for @, %2F for /") as refusal:
-        settle(uri, connections=NEEDED)
+        without_overridden_options(uri, connections=NEEDED)
 
     shown = re.findall(r"\w+", f"{refusal.value} {redact(uri)}")
     assert not set(shown) & set(SECRETS)

@@ -17,8 +17,8 @@ NEWER = DATA_VERSION + 1
 def refusal(database: str) -> str:
     return (
         f"A newer version of Switchboard has written to the database {database}: its data has version {NEWER}, and "
-        f"this program supports versions up to {DATA_VERSION}. Upgrade this program, or set SWITCHBOARD_DATABASE to another "
-        "database."
+        f"this program supports versions up to {DATA_VERSION}. Upgrade this program, or set SWITCHBOARD_DATABASE to "
+        "another database."
     )
 
 
