@@ -1,4 +1,4 @@
-"""Definitions that change in one process, as the others know them and write by them."""
+"""Definitions that change in one process while another one writes values."""
 
 import asyncio
 from typing import Any
@@ -36,7 +36,7 @@ async def assign(world: World, user: User, **fields: object) -> User:
     return await users.update_user(world.context, user_id=user.id, custom_fields=values(**fields))
 
 
-async def test_a_field_is_known_in_every_process_at_once(world: World, other: World) -> None:
+async def test_every_process_can_use_a_new_field_at_once(world: World, other: World) -> None:
     await define(world, "plan")
 
     anna = await create(other, "anna", plan="free")
@@ -44,7 +44,7 @@ async def test_a_field_is_known_in_every_process_at_once(world: World, other: Wo
     assert (await world.user(anna)).custom_fields == {"plan": "free"}
 
 
-async def test_a_rule_binds_every_process_once_its_fact_has_arrived(world: World, other: World) -> None:
+async def test_every_process_enforces_a_rule_after_its_fact(world: World, other: World) -> None:
     made = await define(world, "plan")
     await create(other, "anna", plan="1")
 
@@ -61,7 +61,7 @@ async def test_a_rule_binds_every_process_once_its_fact_has_arrived(world: World
         await create(other, "bert", plan="1")
 
 
-async def test_a_value_of_a_field_that_a_process_does_not_know_yet_is_kept(world: World, other: World) -> None:
+async def test_a_process_keeps_values_of_fields_that_it_has_not_cached(world: World, other: World) -> None:
     anna = await create(world, "anna")
     await define(world, "plan")
     await assign(world, anna, plan="free")
@@ -73,7 +73,7 @@ async def test_a_value_of_a_field_that_a_process_does_not_know_yet_is_kept(world
     assert (await world.user(anna)).custom_fields == {"plan": "free"}
 
 
-async def test_nothing_is_written_that_was_checked_by_a_definition_of_before(world: World) -> None:
+async def test_no_value_is_committed_that_was_checked_by_an_outdated_definition(world: World) -> None:
     """A change that is overtaken by the removal and redefinition of its field starts again, and is refused then."""
     made = await define(world, "plan", TEXT)
     anna = await create(world, "anna", plan="old")
@@ -94,11 +94,11 @@ async def test_nothing_is_written_that_was_checked_by_a_definition_of_before(wor
     assert (await world.user(anna)).custom_fields == {}
 
 
-# ---------------------------------------------------------------- by what a process knew before
+# ---------------------------------------------------------------- with an outdated cache
 
 
-def deaf(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on the process hears of no change of definitions, as one that stood still for a moment."""
+def miss_facts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the updates of the definition cache of this process, as if it was suspended."""
 
     async def no_news() -> None:
         pass
@@ -107,10 +107,10 @@ def deaf(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.services.storage.definition_cache, "catch_up", no_news)
 
 
-async def test_the_first_field_that_is_required_binds_whoever_knows_of_none(
+async def test_the_first_required_field_applies_to_a_process_without_definitions(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deaf(other, monkeypatch)
+    miss_facts(other, monkeypatch)
     await define(world, "owner", required=True)
 
     async with refused(world, FieldRequired, 'Required custom fields are missing: "owner".', key="owner"):
@@ -123,7 +123,7 @@ async def test_no_value_is_lost_that_was_written_to_a_field_of_before(
 ) -> None:
     made = await define(world, "plan")
     anna = await create(other, "anna", plan="old")
-    deaf(other, monkeypatch)
+    miss_facts(other, monkeypatch)
     await remove_custom_field(world.context, id=made.id)
     await define(world, "plan")
 
@@ -133,34 +133,34 @@ async def test_no_value_is_lost_that_was_written_to_a_field_of_before(
     assert (await world.user(anna)).custom_fields == {"plan": value}
 
 
-async def test_whatever_is_created_holds_what_is_required_by_then(
+async def test_new_entities_have_the_fields_required_at_their_commit(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await define(world, "plan")
     await create(other, "anna", plan="free")
-    deaf(other, monkeypatch)
+    miss_facts(other, monkeypatch)
     await define(world, "owner", required=True)
 
     async with refused(world, FieldRequired, 'Required custom fields are missing: "owner".', key="owner"):
         await create(other, "bert")
 
 
-async def test_nothing_is_refused_by_a_rule_of_before(
+async def test_no_value_is_refused_by_an_outdated_rule(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await define(world, "plan", pattern="[a-z]+")
     await create(other, "anna", plan="free")
-    deaf(other, monkeypatch)
+    miss_facts(other, monkeypatch)
     await update_custom_field(world.context, id=made.id, pattern=None)
 
     assert (await create(other, "bert", plan="7")).custom_fields == {"plan": "7"}
 
 
-# ---------------------------------------------------------------- while others write
+# ---------------------------------------------------------------- with running transactions
 
 
 async def begin(world: World, username: str, go: asyncio.Event, **fields: object) -> asyncio.Task[Any]:
-    """A change under way that has written a user, and is committed when it may go on."""
+    """Start a transaction that writes a user, and commits when `go` is set."""
     written = asyncio.Event()
     await world.services.storage.definition_cache.catch_up()
 
@@ -177,13 +177,13 @@ async def begin(world: World, username: str, go: asyncio.Event, **fields: object
     return running
 
 
-async def announced(world: World) -> None:
-    """Return when a rule is to come."""
+async def pending(world: World) -> None:
+    """Return when a definition is pending."""
 
-    async def is_coming() -> bool:
+    async def is_pending() -> bool:
         return bool((await epochs.read(world.services.storage.database)).pending)
 
-    await until(is_coming)
+    await until(is_pending)
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -211,7 +211,7 @@ async def test_what_is_being_written_counts_as_held(
     writing = await begin(other if elsewhere else world, "anna", go, **fields)
 
     changing = asyncio.create_task(update_custom_field(world.context, id=made.id, **rule))
-    await announced(world)
+    await pending(world)
     for one in (world, other):  # from now on, nobody begins to write what the rule forbids
         with pytest.raises(kind):
             await create(one, "bert", **fields)
@@ -228,13 +228,13 @@ async def test_what_is_being_written_counts_as_held(
         assert (await create(one, f"c{number}", **fields)).custom_fields == fields
 
 
-async def test_a_tighter_rule_waits_for_those_who_write_and_holds(world: World, other: World) -> None:
+async def test_a_tighter_rule_waits_for_running_transactions(world: World, other: World) -> None:
     made = await define(world, "plan")
     go = asyncio.Event()
     writing = await begin(other, "anna", go, plan="aa")
 
     changing = asyncio.create_task(update_custom_field(world.context, id=made.id, pattern="a+"))
-    await announced(world)
+    await pending(world)
     shown = await definitions.list_definitions(other.context)
     go.set()
     await writing
@@ -244,15 +244,15 @@ async def test_a_tighter_rule_waits_for_those_who_write_and_holds(world: World, 
     assert not (await epochs.read(world.services.storage.database)).pending
 
 
-async def test_a_process_that_does_not_say_what_it_goes_by_is_waited_for_until_it_is_dead(
+async def test_a_tighter_rule_waits_for_a_silent_process_until_it_is_reaped(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await define(world, "plan")
     processes = world.services.storage.database["processes"]
     await processes.insert_one({"_id": "stands still", "beats": 1})
 
-    with monkeypatch.context() as impatient:
-        impatient.setattr(world.services.storage.definition_cache, "epoch_timeout_seconds", 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.services.storage.definition_cache, "epoch_timeout_seconds", 0.1)
         message = "Not all processes keep to the new rule yet; try again."
         async with refused(world, Unavailable, message, retryable=True):
             await update_custom_field(world.context, id=made.id, pattern="a+")
@@ -264,6 +264,6 @@ async def test_a_process_that_does_not_say_what_it_goes_by_is_waited_for_until_i
 
 
 async def arrived(world: World, other: World) -> None:
-    """Return when the other process has heard everything that happened until now."""
+    """Return when the other process has applied all facts of the log."""
     async with asyncio.timeout(10):
         await other.services.storage.feed.wait(await world.head() - 1)

@@ -1,4 +1,4 @@
-"""Changes of definitions that fail, or whose process dies, leave nothing behind: no index, no rule that was to come."""
+"""Changes of definitions that fail, or whose process dies, leave no index, no lease and no pending definition."""
 
 import asyncio
 from dataclasses import replace
@@ -40,16 +40,16 @@ def database(world: World) -> Database:
     return world.services.storage.database
 
 
-async def tend(world: World) -> None:
+async def maintain(world: World) -> None:
     await maintenance.reconcile_definitions(world.context.reader, world.services.storage.process)
 
 
-async def claims(world: World) -> object:
+async def leases(world: World) -> object:
     document = await database(world)["rules"].find_one({}) or {}
     return document.get("claims", {})
 
 
-async def test_a_field_that_is_defined_already_is_not_indexed_first(world: World) -> None:
+async def test_a_refused_duplicate_definition_creates_no_index(world: World) -> None:
     made = await define(world, "badge", unique=True)
 
     for _ in range(3):
@@ -59,7 +59,7 @@ async def test_a_field_that_is_defined_already_is_not_indexed_first(world: World
     assert await unique_indexes.list_all(database(world)) == [(USER, made.id)]
 
 
-async def test_who_is_second_with_the_same_change_leaves_one_index_and_no_claim(world: World, other: World) -> None:
+async def test_concurrent_repetitions_leave_one_index_and_no_lease(world: World, other: World) -> None:
     contexts = [replace(one.context, client_mutation_id="same") for one in (world, other)]
 
     first, second = await asyncio.gather(
@@ -68,10 +68,10 @@ async def test_who_is_second_with_the_same_change_leaves_one_index_and_no_claim(
 
     assert first == second
     assert await unique_indexes.list_all(database(world)) == [(USER, first.id)]
-    assert await claims(world) == {}
+    assert await leases(world) == {}
 
 
-async def test_a_rule_that_somebody_else_made_meanwhile_is_claimed_no_more(
+async def test_a_mutation_that_finds_its_rule_committed_by_another_leaves_no_lease(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await define(world, "badge")
@@ -92,13 +92,13 @@ async def test_a_rule_that_somebody_else_made_meanwhile_is_claimed_no_more(
     go_on.set()
 
     assert (await late).required
-    assert await claims(world) == {}
+    assert await leases(world) == {}
     await update_custom_field(world.context, id=made.id, required=False)
     for one, username in ((world, "anna"), (other, "bert")):
         assert (await create(one, username)).custom_fields == {}
 
 
-async def test_an_attempt_that_fails_takes_its_index_with_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_mutation_drops_its_index(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.services.storage.transactions, "timeout_seconds", 0.3)
     made = await define(world, "badge")
     client = database(world).client
@@ -110,15 +110,15 @@ async def test_an_attempt_that_fails_takes_its_index_with_it(world: World, monke
         await session.abort_transaction()
 
     async def undone() -> bool:
-        return await unique_indexes.list_all(database(world)) == [] and await claims(world) == {}
+        return await unique_indexes.list_all(database(world)) == [] and await leases(world) == {}
 
     assert told.value.data == {"retryable": True}
-    await until(undone)  # who waits is told in time, which may be before all is undone
+    await until(undone)  # the caller may have its error before everything is undone
     for name in ("anna", "bert"):
         await create(world, name, badge="a")
 
 
-async def test_a_refused_definition_takes_its_index_with_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_definition_drops_its_index(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def lost(*_: object) -> None:
         raise Duplicate("Somebody was quicker.", key="key")
 
@@ -127,10 +127,10 @@ async def test_a_refused_definition_takes_its_index_with_it(world: World, monkey
         await define(world, "badge", unique=True)
 
     assert await unique_indexes.list_all(database(world)) == []
-    assert await claims(world) == {}
+    assert await leases(world) == {}
 
 
-async def test_no_room_for_an_index_is_invalid_input(world: World) -> None:
+async def test_too_many_indexes_are_invalid_input(world: World) -> None:
     visitors = database(world)["visitors"]
     present = len(await visitors.index_information())
     await visitors.create_indexes([IndexModel([(f"filler{n}", 1)], name=f"filler{n}") for n in range(64 - present)])
@@ -143,7 +143,7 @@ async def test_no_room_for_an_index_is_invalid_input(world: World) -> None:
         await visitors.drop_index(f"filler{n}")
 
 
-async def test_a_leftover_index_keeps_no_writer_waiting(world: World) -> None:
+async def test_a_writer_drops_an_unused_index(world: World) -> None:
     made = await define(world, "badge")
     await unique_indexes.create(database(world), made)
     await create(world, "anna", badge="a")
@@ -155,24 +155,24 @@ async def test_a_leftover_index_keeps_no_writer_waiting(world: World) -> None:
     assert await unique_indexes.list_all(database(world)) == []
 
 
-async def test_an_index_that_is_being_made_is_left_alone_while_its_process_lives(world: World, other: World) -> None:
+async def test_maintenance_drops_an_index_only_after_its_process_died(world: World, other: World) -> None:
     made = await define(world, "badge")
     process, dead = other.services.storage.process, ProcessHeartbeat(database(world))
     assert await definition_leases.acquire(process, made.id, owner="builder") is not None
     await unique_indexes.create(database(world), made)
 
-    await tend(world)
+    await maintain(world)
     while_it_lives = await unique_indexes.list_all(database(world))
     await definition_leases.acquire(dead, made.id, owner="builder")
     await dead.deregister()
-    await tend(world)
+    await maintain(world)
 
     assert while_it_lives == [(USER, made.id)]
     assert await unique_indexes.list_all(database(world)) == []
-    assert await claims(world) == {}
+    assert await leases(world) == {}
 
 
-async def test_a_rule_that_a_dead_process_announced_is_taken_back(world: World) -> None:
+async def test_maintenance_withdraws_the_pending_definition_of_a_dead_process(world: World) -> None:
     made = await define(world, "plan", SELECT, options=["free", "paid"])
     coming = msgspec.structs.replace(made, options=("free",))
     dead = ProcessHeartbeat(database(world))
@@ -182,6 +182,6 @@ async def test_a_rule_that_a_dead_process_announced_is_taken_back(world: World) 
     async with refused(world, InvalidFieldValue, message, key="plan", expected='SELECT of "free"'):
         await create(world, "anna", plan="paid")
 
-    await tend(world)
+    await maintain(world)
 
     assert (await create(world, "anna", plan="paid")).custom_fields == {"plan": "paid"}

@@ -1,4 +1,4 @@
-"""What a process that died has open is closed by the others, and nobody who lives is harmed."""
+"""Other processes abort the transactions of a dead process, and a slow process repeats its own."""
 
 import asyncio
 from typing import Any
@@ -14,16 +14,16 @@ from tests.storage.support import names, opened, put, read_all, save, until
 
 
 async def hang(tx: Transaction) -> None:
-    """Write, and get no further: what a process has open that is killed now."""
+    """Write and do not commit, as a process that is killed in a transaction."""
     await put(tx, "one", "half a change")
     await tx.flush()
     await asyncio.Event().wait()
 
 
-async def test_what_a_killed_process_had_open_is_closed_by_the_others(
+async def test_transactions_of_a_killed_process_are_aborted_by_others(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeats, "HEARTBEAT_SECONDS", 3600)  # nobody beats or looks but when told to
+    monkeypatch.setattr(heartbeats, "HEARTBEAT_SECONDS", 3600)  # only the test sends heartbeats and reaps
     monkeypatch.setattr(heartbeats, "LOOK_SECONDS", 3600)
     async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
         await save(living, "one", "whole")
@@ -41,7 +41,7 @@ async def test_what_a_killed_process_had_open_is_closed_by_the_others(
         assert await living.database["processes"].count_documents({"_id": dying.process.id}) == 0
 
 
-async def test_process_that_beats_is_not_taken_for_dead(
+async def test_a_process_with_heartbeats_is_not_reaped(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeats, "HEARTBEAT_SECONDS", 3600)
@@ -57,7 +57,7 @@ async def test_process_that_beats_is_not_taken_for_dead(
         assert known["sessions"]
 
 
-async def test_process_that_was_taken_for_dead_names_its_sessions_again(
+async def test_a_reaped_process_registers_its_sessions_again_with_a_heartbeat(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeats, "HEARTBEAT_SECONDS", 3600)
@@ -70,16 +70,16 @@ async def test_process_that_was_taken_for_dead_names_its_sessions_again(
 
         await slow.process.send_heartbeat()
 
-        async def known_again() -> bool:
+        async def is_registered() -> bool:
             return await other.database["processes"].find_one({"_id": slow.process.id}) is not None
 
-        await until(known_again)
+        await until(is_registered)
         after: Any = await other.database["processes"].find_one({"_id": slow.process.id})
         assert set(after["sessions"]) == set(before["sessions"])
         assert (await save(slow, "one", "again")).name == "again"
 
 
-async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_one(
+async def test_a_reaped_process_registers_all_its_sessions_with_a_new_session(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeats, "HEARTBEAT_SECONDS", 3600)
@@ -90,19 +90,19 @@ async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_
         await _wrote(slow)
         before: Any = await known.find_one({"_id": slow.process.id})
 
-        async def buried() -> bool:
+        async def is_reaped() -> bool:
             await other.process.reap_dead_processes()
             return await known.find_one({"_id": slow.process.id}) is None
 
-        await until(buried)
+        await until(is_reaped)
 
         running.append(asyncio.create_task(slow.transactions.run_until(Deadline(60), TransactionRequest(body=hang))))
 
-        async def named_a_new_one() -> bool:
+        async def has_a_new_session() -> bool:
             after: Any = await known.find_one({"_id": slow.process.id})
             return after is not None and len(after["sessions"]) > len(before["sessions"])
 
-        await until(named_a_new_one)
+        await until(has_a_new_session)
         after: Any = await known.find_one({"_id": slow.process.id})
         assert set(before["sessions"]) < set(after["sessions"])
         for one in running:
@@ -111,7 +111,7 @@ async def test_process_taken_for_dead_names_all_its_sessions_with_the_first_new_
 
 
 async def _wrote(storage: Storage) -> None:
-    """Wait until the process has written something in a transaction that it has not committed."""
+    """Wait until the process has an open transaction."""
     command = {"aggregate": 1, "pipeline": [{"$currentOp": {"idleSessions": True}}], "cursor": {}}
     async with asyncio.timeout(30):
         while True:
@@ -125,12 +125,12 @@ def _is_open(operation: dict[str, Any]) -> bool:
     return operation.get("type") == "idleSession" and "transaction" in operation
 
 
-async def test_change_whose_process_was_taken_for_dead_starts_again(mongodb_uri: str, empty_database: str) -> None:
+async def test_a_mutation_whose_session_was_killed_runs_again(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
         head = await other.log.head()
         attempts = 0
 
-        async def buried(tx: Transaction) -> None:
+        async def killed(tx: Transaction) -> None:
             nonlocal attempts
             attempts += 1
             await put(tx, "one", f"attempt {attempts}")
@@ -140,6 +140,6 @@ async def test_change_whose_process_was_taken_for_dead_starts_again(mongodb_uri:
                 sessions = [{"id": one} for one in known["sessions"]]
                 await other.database.client.admin.command("killSessions", sessions)
 
-        await slow.transactions.run(buried)
+        await slow.transactions.run(killed)
 
         assert names(await read_all(other, after=head)) == ["attempt 2"]
