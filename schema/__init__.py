@@ -1,1 +1,1 @@
-"""What a client can say: types, inputs, operations and their documentation; what they mean is in resolvers/."""
+"""The GraphQL API: one module for each noun. Only server imports it."""

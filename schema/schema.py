@@ -196,4 +196,4 @@ schema = Schema(
     execution_context_class=Executor,
 )
 _enforce_one_of(schema._schema)
-introspection.publish_no_drafts(schema._schema)
+introspection.remove_draft_locations(schema._schema)

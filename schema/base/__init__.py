@@ -1,2 +1,2 @@
-"""What every type of the API is declared with: decorators, scalars, connections, filters and errors; imports no
+"""Declarations that all types of the API share: decorators, scalars, connections, filters and errors. Imports no
 noun."""

@@ -1,7 +1,7 @@
 """Descriptions of the API, read from the docstrings of the code.
 
-Docstrings are wrapped at the width of the code. A description has each paragraph on one line: GraphiQL and other
-tools wrap it at the width of their window, and show each line break within a paragraph.
+Docstrings are wrapped at the line length of the code. In a description, each paragraph is one line, because GraphiQL
+and other tools wrap it themselves, and show each line break within a paragraph.
 """
 
 import ast
@@ -11,27 +11,27 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 
-#: A line that begins something else than the paragraph before it: an item of a list, a row of a table, a heading.
+#: A line that does not continue the paragraph before it: an item of a list, a row of a table, a heading.
 _BLOCK = re.compile(r"\s*([-*+] |\d+[.)] |\||#+ )")
 _FENCE = "```"
 
 
-def of_class(cls: type) -> Mapping[str, str]:
-    """The descriptions of a class of this package, as "", and of its attributes, by their names.
+def class_descriptions(cls: type) -> Mapping[str, str]:
+    """The descriptions of the attributes of a class, by name, and of the class itself, as "".
 
-    Empty for a class of a library, whose source may not be there.
+    Empty for a class of another package, whose source may not be installed.
     """
-    ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
-    return _of_module(cls.__module__).get(cls.__qualname__, {}) if ours else {}
+    is_own = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return _module_descriptions(cls.__module__).get(cls.__qualname__, {}) if is_own else {}
 
 
-def of_method(method: Callable[..., object]) -> str:
+def method_description(method: Callable[..., object]) -> str:
     """The description of the field that a method resolves."""
-    return unwrapped(inspect.getdoc(method) or "")
+    return unwrap(inspect.getdoc(method) or "")
 
 
-def unwrapped(text: str) -> str:
-    """The text with each paragraph and each item of a list on one line. Fenced code stays as it is."""
+def unwrap(text: str) -> str:
+    """The text with each paragraph and each list item on one line. Fenced code is not changed."""
     lines: list[str] = []
     fenced = continues = False
     for line in text.split("\n"):
@@ -46,25 +46,25 @@ def unwrapped(text: str) -> str:
 
 
 @cache
-def _of_module(module: str) -> Mapping[str, Mapping[str, str]]:
-    """By class and then by attribute, what the module's source says of them; "" is the class itself.
+def _module_descriptions(module: str) -> Mapping[str, Mapping[str, str]]:
+    """The descriptions of all classes of a module, by class name.
 
-    Read from the source because Python keeps no docstrings of attributes; a whole module at once because
-    inspect.getsource of each class would parse the file again and again.
+    They are read from the source, because Python does not store docstrings of attributes, and for a whole module at
+    once, because inspect.getsource of a class parses the whole file.
     """
     tree = ast.parse(inspect.getsource(sys.modules[module]))
-    return {node.name: _of_node(node) for node in tree.body if isinstance(node, ast.ClassDef)}
+    return {node.name: _node_descriptions(node) for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
-def _of_node(node: ast.ClassDef) -> Mapping[str, str]:
-    docs = {"": unwrapped(ast.get_docstring(node) or "")}
+def _node_descriptions(node: ast.ClassDef) -> Mapping[str, str]:
+    docs = {"": unwrap(ast.get_docstring(node) or "")}
     for statement, following in zip(node.body, node.body[1:], strict=False):
         match statement, following:
             case (
                 ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
                 ast.Expr(value=ast.Constant(value=str(text))),
             ):
-                docs[name] = unwrapped(inspect.cleandoc(text))
+                docs[name] = unwrap(inspect.cleandoc(text))
             case _:
                 pass
     return docs

@@ -1,5 +1,4 @@
-"""What clients learn of errors: the one place where refusals become GraphQL errors with a code, whatever the
-transport."""
+"""Conversion of exceptions to GraphQL errors with a code, for every transport."""
 
 import logging
 import re
@@ -23,22 +22,24 @@ INVALID_INPUT = "INVALID_INPUT"
 TOO_COMPLEX = "QUERY_TOO_COMPLEX"
 INTERNAL = "INTERNAL"
 
-#: How graphql-core begins to say that a variable does not fit; what follows the path may repeat the value.
+#: The beginning of graphql-core's message for an invalid variable. The rest of the message may contain the value.
 _BAD_VARIABLE = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([^:]*))?:")
-#: What follows repeats a value that was sent, which may be a secret.
-_REPEATED = re.compile(r"(cannot represent [\w\s-]*value): .*$|[,;]? [Ff]ound:? .*$", re.DOTALL)
+#: The parts of messages that contain a value that was sent, which may be a secret.
+_VALUE = re.compile(r"(cannot represent [\w\s-]*value): .*$|[,;]? [Ff]ound:? .*$", re.DOTALL)
 
 
 class PersistedQueryNotSupported(GraphQLError):
-    """An operation is the hash of a text. Clients read the message, which Apollo's protocol fixes."""
+    """The operation is a hash of a persisted query. Apollo's protocol specifies the message."""
 
     def __init__(self) -> None:
         super().__init__("PersistedQueryNotSupported", extensions={"code": PERSISTED_QUERY_NOT_SUPPORTED})
 
 
 def to_client_errors(errors: list[GraphQLError], *, is_mutation: bool = False) -> None:
-    """Turn what execution raised into what clients may see, in place: a code, the data beside it, and nothing from
-    inside. `changing`: it executed mutations."""
+    """Replace the messages and extensions of execution errors, in place: a code, its data, and no internal details.
+
+    `is_mutation`: the errors of fields below the root say that the change was made.
+    """
     for error in errors:
         if "code" not in (error.extensions or {}):
             error.message, error.extensions = _to_client_error(error)
@@ -47,34 +48,35 @@ def to_client_errors(errors: list[GraphQLError], *, is_mutation: bool = False) -
 
 
 def _add_change_notice(error: GraphQLError) -> None:
-    """What is read for the answer to a mutation is read when the change has been made."""
+    """Say that the change was made: fields of a payload are read after the commit."""
     if error.extensions and error.extensions["code"] == Unavailable.code:
         error.message = (
-            "The change was made, but what was asked for beside it could not be read; do not send it again without "
-            "the same clientMutationId."
+            "The change was made, but a field of the payload could not be read. Send the mutation again only with the "
+            "same clientMutationId."
         )
         error.extensions["retryable"] = False
     else:
-        error.message = f"The change was made, but what was asked for beside it is refused: {error.message}"
+        error.message = f"The change was made, but a field of the payload was refused: {error.message}"
 
 
 def is_transient(error: GraphQLError) -> bool:
-    """Whether what an event raised is that the database did not answer: later it will."""
+    """Whether the database did not respond, so that the same read may succeed later."""
     cause = _cause(error)
     return isinstance(cause, Unavailable) or to_unavailable(cause) is not None
 
 
 def from_exception(exception: Exception) -> GraphQLError:
-    """What clients see of an exception that no field raised: an unknown operation name, a refused connection, ..."""
+    """The error for an exception that was not raised by a field, such as an unknown operation name or a refused
+    connection."""
     error = exception if isinstance(exception, GraphQLError) else GraphQLError(str(exception), original_error=exception)
     to_client_errors([error])
     return error
 
 
 def mark_validation_errors(errors: list[GraphQLError]) -> list[GraphQLError]:
-    """Mark what validation says of a document."""
+    """Set the code of validation errors, and remove values from their messages."""
     for error in errors:
-        error.message = _without_values(error.message)
+        error.message = _remove_values(error.message)
         error.extensions = {"code": VALIDATION_FAILED}
     return errors
 
@@ -84,7 +86,7 @@ def _to_client_error(error: GraphQLError) -> tuple[str, dict[str, object]]:
     cause = to_unavailable(cause) or cause
     match cause:
         case SwitchboardError():
-            logger.info("%s at %s", cause.code, _place(error))
+            logger.info("%s at %s", cause.code, _path(error))
             message, data = ids.shown(cause)
             return message, {"code": cause.code, **data}
         case GraphQLSyntaxError():
@@ -94,17 +96,17 @@ def _to_client_error(error: GraphQLError) -> tuple[str, dict[str, object]]:
         case RecursionError():
             return "The operation is nested too deeply.", {"code": TOO_COMPLEX}
         case GraphQLError() if _is_about_input(error, cause):
-            return _without_values(error.message), {"code": INVALID_INPUT, "key": _key(error)}
+            return _remove_values(error.message), {"code": INVALID_INPUT, "key": _key(error)}
         case _:
             error_id = secrets.token_hex(8)
-            logger.error("%s %s at %s", INTERNAL, error_id, _place(error), exc_info=cause)
-            return f"Something went wrong inside; it is logged as {error_id}.", {"code": INTERNAL, "errorId": error_id}
+            logger.error("%s %s at %s", INTERNAL, error_id, _path(error), exc_info=cause)
+            return f"Internal error. The log contains it as {error_id}.", {"code": INTERNAL, "errorId": error_id}
 
 
-def _without_values(message: str) -> str:
-    # Clients know null; None is a word of this server's language.
+def _remove_values(message: str) -> str:
+    # graphql-core's messages name Python's None. Its name in GraphQL is null.
     message = message.replace("not to be None", "not to be null")
-    return _REPEATED.sub(lambda found: f"{found[1] or ''}.", message).replace("?.", "?").replace("..", ".")
+    return _VALUE.sub(lambda match: f"{match[1] or ''}.", message).replace("?.", "?").replace("..", ".")
 
 
 def _operation_error(cause: Exception) -> str:
@@ -112,13 +114,13 @@ def _operation_error(cause: Exception) -> str:
         case CannotGetOperationTypeError():
             return str(cause.as_http_error_reason())
         case InvalidOperationTypeError(operation_type=kind):
-            return f"A {kind.value} cannot be sent this way."
+            return f"This transport does not accept a {kind.value}."
         case _:
-            return "There is no query."
+            return "The request contains no query."
 
 
 def _cause(error: GraphQLError) -> Exception:
-    """What was raised first. graphql-core wraps it once where it was caught, and again where it got its path."""
+    """The original exception. graphql-core wraps an exception where it is caught, and again where its path is added."""
     cause: Exception = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
@@ -126,14 +128,14 @@ def _cause(error: GraphQLError) -> Exception:
 
 
 def _is_about_input(error: GraphQLError, cause: GraphQLError) -> bool:
-    """Whether a value that the client sent is at fault, and not one that a resolver answered."""
+    """Whether the error is about a value that the client sent, rather than a value that a resolver returned."""
     if error.path is None or isinstance(cause, StrawberryInputCoercionError):
         return True
     return any(not isinstance(node, FieldNode) for node in cause.nodes or ())
 
 
 def _key(error: GraphQLError) -> str:
-    """The innermost name that the error is about: of an input field, or else of the variable."""
+    """The innermost name in the message: the name of an input field, or else of the variable."""
     match = _BAD_VARIABLE.match(error.message)
     if match is None:
         return "variables"
@@ -142,5 +144,5 @@ def _key(error: GraphQLError) -> str:
     return names[-1] if names else variable
 
 
-def _place(error: GraphQLError) -> str:
+def _path(error: GraphQLError) -> str:
     return ".".join(str(part) for part in error.path or ()) or "the operation"

@@ -1,8 +1,8 @@
-"""The decorators that types, inputs, enums and operations are declared with; what is declared stands in the nouns'
-files.
+"""The decorators that declare the types, inputs, enums and operations of the API.
 
-Docstrings are the API's documentation: a class's becomes the description of its type, the string after an attribute
-that of the field, a method's that of the field it resolves. They are written for API users.
+Docstrings are the API's documentation: the docstring of a class is the description of its type, the string after an
+attribute that of the field, and the docstring of a method that of the field it resolves. They are written for users of
+the API.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,14 +26,14 @@ Enumeration = TypeVar("Enumeration", bound=EnumMeta)
 Method = TypeVar("Method", bound=Callable[..., Any])
 Value = TypeVar("Value")
 
-#: Fields that many types have in common, in the order in which they follow a type's own.
+#: Fields that many types share. They follow the type's own fields, in this order.
 SHARED_FIELDS = ("custom_fields", "custom_field", "if_revision", "client_mutation_id")
 
 
 @strawberry.schema_directive(
     locations=[Location.FIELD_DEFINITION],
     name="needsScopes",
-    description="The token must have all of these scopes. With none named, any valid token will do.",
+    description="The token must have all of these scopes. If the list is empty, any valid token is sufficient.",
 )
 class NeedsScopes:
     scopes: list[str]
@@ -44,37 +44,37 @@ class NeedsScopes:
 
 @dataclass_transform(kw_only_default=True)
 def api_type(cls: Class) -> Class:
-    """An object type of the API, described by its docstrings."""
-    return _described(strawberry.type(cls, description=docstrings.of_class(cls).get("")))
+    """An object type of the API. Its docstrings are the descriptions."""
+    return _set_descriptions(strawberry.type(cls, description=docstrings.class_descriptions(cls).get("")))
 
 
 @dataclass_transform(kw_only_default=True)
 def api_interface(cls: Class) -> Class:
-    """An interface of the API, described by its docstrings."""
-    return _described(strawberry.interface(cls, description=docstrings.of_class(cls).get("")))
+    """An interface of the API. Its docstrings are the descriptions."""
+    return _set_descriptions(strawberry.interface(cls, description=docstrings.class_descriptions(cls).get("")))
 
 
 @dataclass_transform(kw_only_default=True)
 def api_input(cls: Class) -> Class:
-    """An input of the API, described by its docstrings; fields with a default may be left out."""
-    return _described(strawberry.input(cls, description=docstrings.of_class(cls).get("")))
+    """An input of the API. Its docstrings are the descriptions. Fields with a default are optional."""
+    return _set_descriptions(strawberry.input(cls, description=docstrings.class_descriptions(cls).get("")))
 
 
 @dataclass_transform(kw_only_default=True)
 def api_one_of(cls: Class) -> Class:
-    """An input of which exactly one field is given (@oneOf)."""
-    return _described(strawberry.input(cls, description=docstrings.of_class(cls).get(""), one_of=True))
+    """An input of which exactly one field must be given (@oneOf)."""
+    return _set_descriptions(strawberry.input(cls, description=docstrings.class_descriptions(cls).get(""), one_of=True))
 
 
 def api_enum(cls: Enumeration) -> Enumeration:
-    """An enum of the API, described by its docstrings."""
-    docs = docstrings.of_class(cls)
+    """An enum of the API. Its docstrings are the descriptions."""
+    docs = docstrings.class_descriptions(cls)
     return describe_enum(cls, docs[""], **{name: doc for name, doc in docs.items() if name})
 
 
 def describe_enum(cls: Enumeration, description: str, **values: str) -> Enumeration:
-    """Puts an enum of a lower layer into the API under its own name; describes it and each of its values."""
-    # Strawberry declares an enum by itself when a field of it is declared first, and there can be one declaration only.
+    """Add an enum of a lower layer to the API, with descriptions of the enum and of each value."""
+    # An enum can be declared once only, and Strawberry declares it when a field of its type is declared.
     if not has_enum_definition(cls):
         strawberry.enum(cls)
     definition = cast(StrawberryEnumDefinition, cls.__strawberry_definition__)  # type: ignore[attr-defined]
@@ -91,52 +91,54 @@ def describe_enum(cls: Enumeration, description: str, **values: str) -> Enumerat
 
 def field(method: Method) -> Method:
     """A field that a method resolves."""
-    return _declared(strawberry.field(resolver=method, description=docstrings.of_method(method)), method)
+    return _as_method(strawberry.field(resolver=method, description=docstrings.method_description(method)), method)
 
 
 def scoped_field(*scopes: str) -> Callable[[Method], Method]:
-    """A field that a method resolves, and that needs scopes of its own."""
+    """A field that a method resolves and that needs scopes of its own."""
 
     def declare(method: Method) -> Method:
         directives = [NeedsScopes(scopes=list(scopes))]
         description = _with_scopes(method, scopes)
-        return _declared(strawberry.field(resolver=method, description=description, directives=directives), method)
+        return _as_method(strawberry.field(resolver=method, description=description, directives=directives), method)
 
     return declare
 
 
 def query_field(operation: object) -> Callable[[Method], Method]:
-    """A root query, which needs the scopes that this operation of the resolvers declares."""
+    """A root query. It needs the scopes of this operation of the resolvers."""
 
     def declare(method: Method) -> Method:
         description = _with_scopes(method, _scopes(operation))
         directives = [_needs_scopes(operation)]
         resolver = _scopes_first(operation, method)
-        return _declared(strawberry.field(resolver=resolver, description=description, directives=directives), method)
+        return _as_method(strawberry.field(resolver=resolver, description=description, directives=directives), method)
 
     return declare
 
 
 def mutation_field(operation: object, *, anonymous: bool = False) -> Callable[[Method], Method]:
-    """A mutation, which needs the scopes that this operation of the resolvers declares, or no token when anonymous."""
+    """A mutation. It needs the scopes of this operation of the resolvers, or no token if anonymous."""
 
     def declare(method: Method) -> Method:
         description = _with_scopes(method, None if anonymous else _scopes(operation))
         directives = [] if anonymous else [_needs_scopes(operation)]
         resolver = method if anonymous else _scopes_first(operation, method)
-        return _declared(strawberry.mutation(resolver=resolver, description=description, directives=directives), method)
+        return _as_method(
+            strawberry.mutation(resolver=resolver, description=description, directives=directives), method
+        )
 
     return declare
 
 
 def subscription_field(operation: object) -> Callable[[Method], Method]:
-    """A subscription, which needs the scopes that this operation of the resolvers declares."""
+    """A subscription. It needs the scopes of this operation of the resolvers."""
 
     def declare(method: Method) -> Method:
         description = _with_scopes(method, _scopes(operation))
         directives = [_needs_scopes(operation)]
         resolver = _scopes_first(operation, method)
-        return _declared(
+        return _as_method(
             strawberry.subscription(resolver=resolver, description=description, directives=directives), method
         )
 
@@ -144,7 +146,7 @@ def subscription_field(operation: object) -> Callable[[Method], Method]:
 
 
 def _scopes_first(operation: object, method: Method) -> Method:
-    """The method, where a missing scope is told before an id of the wrong kind."""
+    """The method, with the error about a missing scope before the error about an id of the wrong kind."""
 
     @wraps(method)
     async def resolve(self: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
@@ -157,41 +159,41 @@ def _scopes_first(operation: object, method: Method) -> Method:
     return cast(Method, resolve)
 
 
-def _declared(declared: Any, method: Method) -> Method:
-    """The field in the method's place, typed as the method."""
-    # As with fields of inputs: the method's own default is used where an argument is left out.
-    for argument in cast(StrawberryField, declared).arguments:
+def _as_method(field: Any, method: Method) -> Method:
+    """The field, typed as the method that it replaces."""
+    # As for fields of inputs: if the argument is left out, the default of the method applies.
+    for argument in cast(StrawberryField, field).arguments:
         if argument.default is None:
             argument.default = strawberry.UNSET
-    return cast(Method, declared)
+    return cast(Method, field)
 
 
 def as_awaitable(value: Awaitable[Value]) -> Value:
-    """What a plain method answers when it has to wait: typed as the result, since the executor awaits what it gets."""
+    """The awaitable, typed as its result: a field's method may return an awaitable, which the executor awaits."""
     return cast(Value, value)
 
 
 def or_unset(value: Value) -> Value | msgspec.UnsetType:
-    """The value of an input field whose absence means something else than null, as resolvers expect it."""
+    """The value of an input field, as resolvers expect it if leaving the field out differs from null."""
     return msgspec.UNSET if value is strawberry.UNSET else value
 
 
 def or_none(value: Value | None) -> Value | None:
-    """The value of one field of a choice, None when it is not the one that was given."""
+    """The value of one field of an `api_one_of` input; None if another field was given."""
     return None if value is strawberry.UNSET else value
 
 
 # ---------------------------------------------------------------- descriptions
 
 
-def _described(cls: Class) -> Class:
-    """Gives the class's own fields their descriptions, and the fields it shares with others their place at the end."""
+def _set_descriptions(cls: Class) -> Class:
+    """Set the descriptions of the class's own fields, and move the shared fields to the end."""
     definition = cast(StrawberryObjectDefinition, cls.__strawberry_definition__)  # type: ignore[attr-defined]
-    docs = {name: text for base in reversed(cls.__mro__) for name, text in docstrings.of_class(base).items()}
+    docs = {name: text for base in reversed(cls.__mro__) for name, text in docstrings.class_descriptions(base).items()}
     for field in definition.fields:
         if field.python_name in docs:
             field.description = docs[field.python_name]
-        # A default of null is none: to leave a field out and to give null are two things in the API's documents.
+        # Without a default of null in the schema, a field that is left out differs from null.
         if field.default_value is None:
             field.default_value = strawberry.UNSET
     definition.fields.sort(
@@ -204,7 +206,7 @@ def _described(cls: Class) -> Class:
 
 
 def _scopes(operation: object) -> tuple[str, ...]:
-    """What the operation declares; one that declares nothing is content with any valid token."""
+    """The scopes of the operation. If empty, any valid token is sufficient."""
     scopes: tuple[str, ...] = getattr(operation, "scopes", ())
     return scopes
 
@@ -218,9 +220,9 @@ def _with_scopes(method: Callable[..., object], scopes: tuple[str, ...] | None) 
         case None:
             needs = "Needs no token."
         case ():
-            needs = "Needs a valid token, with any scopes."
+            needs = "Needs a valid token."
         case (scope,):
             needs = f"Needs the scope `{scope}`."
         case _:
             needs = f"Needs the scopes {' and '.join(f'`{scope}`' for scope in scopes)}."
-    return f"{docstrings.of_method(method)}\n\n{needs}"
+    return f"{docstrings.method_description(method)}\n\n{needs}"

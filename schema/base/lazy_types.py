@@ -1,5 +1,4 @@
-"""Names for the types that refer to each other, so that no file has to be read before another; the types are
-elsewhere."""
+"""Lazy references to types, for modules of types that refer to each other."""
 
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 

@@ -1,5 +1,4 @@
-"""What one operation reads of records by key: each at most once, and all that are asked for together in one round
-trip."""
+"""Batch loaders: each record is read at most once in an operation, and concurrent reads become one query."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +22,7 @@ K = TypeVar("K")
 
 
 class Loader(DataLoader[K, T]):
-    """Who gives up waiting gives up for itself alone: graphql-core cancels what stands beside an error."""
+    """A DataLoader whose loads can be cancelled separately: graphql-core cancels the fields beside an error."""
 
     @override
     def load(self, key: K) -> Awaitable[T]:
@@ -32,17 +31,17 @@ class Loader(DataLoader[K, T]):
 
 @dataclass(frozen=True, slots=True)
 class PageKey:
-    """Which page of which parent's children."""
+    """A page of the children of one parent."""
 
     parent_id: str
     first: int
     after: str | None = None
-    #: Not hashed: it holds lists, as clients send them.
+    #: Not hashed, because it contains lists.
     where: Expression = field(default=EVERYTHING, hash=False)
 
 
 class Loaders:
-    """Readers by key, for one operation and until something changes in it."""
+    """The loaders of one operation. They are replaced after each change."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -71,8 +70,8 @@ class Loaders:
         self, noun: str, read: Callable[[Context, Sequence[str]], Awaitable[dict[str, T]]]
     ) -> DataLoader[str, T]:
         async def load(keys: list[str]) -> list[T | BaseException]:
-            found = await read(self._context, keys)
-            return [found.get(key) or NotFound(noun, key, key="id") for key in keys]
+            records = await read(self._context, keys)
+            return [records.get(key) or NotFound(noun, key, key="id") for key in keys]
 
         return Loader(load)
 
@@ -103,18 +102,19 @@ class Loaders:
     def _pages(
         self, read: Callable[[Sequence[str], PageKey], Awaitable[dict[str, Page[T]]]]
     ) -> DataLoader[PageKey, Page[T]]:
-        """`read` is given the parents whose pages are asked for in the same way, and one of the pages to say how."""
+        """A loader of pages. `read` gets the parents whose pages have the same arguments, and one of the keys for the
+        arguments."""
 
         async def load(keys: list[PageKey]) -> list[Page[T] | BaseException]:
             groups: dict[PageKey, list[str]] = {}
             for key in keys:
                 groups.setdefault(replace(key, parent_id=""), []).append(key.parent_id)
-            found = await asyncio.gather(*(read(ids, of) for of, ids in groups.items()), return_exceptions=True)
-            pages = dict(zip(groups, found, strict=True))
+            results = await asyncio.gather(*(read(ids, key) for key, ids in groups.items()), return_exceptions=True)
+            pages = dict(zip(groups, results, strict=True))
             return [_page(pages[replace(key, parent_id="")], key.parent_id) for key in keys]
 
         return Loader(load)
 
 
-def _page(found: dict[str, Page[T]] | BaseException, parent_id: str) -> Page[T] | BaseException:
-    return found if isinstance(found, BaseException) else found[parent_id]
+def _page(result: dict[str, Page[T]] | BaseException, parent_id: str) -> Page[T] | BaseException:
+    return result if isinstance(result, BaseException) else result[parent_id]

@@ -1,4 +1,4 @@
-"""The scalars that GraphQL does not have itself: what they hold, and how they are read and written."""
+"""The custom scalars: DateTime, Cursor, Long and FieldValue."""
 
 import math
 from datetime import UTC, datetime
@@ -27,13 +27,13 @@ FIELD_VALUE_IS = "FieldValue is a String, an Int, a Float, a Boolean or a list o
 
 
 def format_time(value: datetime) -> str:
-    """RFC 3339 in UTC with "Z": no fraction when there is none, else three digits."""
+    """RFC 3339 in UTC with "Z", without a fraction or with three digits."""
     text = value.astimezone(UTC).isoformat(timespec="milliseconds" if value.microsecond >= 1000 else "seconds")
     return text.removesuffix("+00:00") + "Z"
 
 
 def parse_time(value: object) -> datetime:
-    """The instant, to the millisecond: finer digits are cut off, as everywhere in Switchboard."""
+    """The time, truncated to milliseconds."""
     instant = parse_instant(value) if isinstance(value, str) else None
     if instant is None:
         raise GraphQLError(f"DateTime is RFC 3339, such as 2030-01-31T09:30:00Z; it cannot be {describe(value)}.")
@@ -45,7 +45,7 @@ def parse_time(value: object) -> datetime:
 
 def parse_cursor(value: object) -> str:
     if not isinstance(value, str):
-        raise GraphQLError(f"Cursor is text that the API gave out; it cannot be {describe(value)}.")
+        raise GraphQLError(f"Cursor is a text that the API returned; it cannot be {describe(value)}.")
     return value
 
 
@@ -63,7 +63,7 @@ def format_field_value(value: object) -> object:
 
 
 def parse_field_value(value: object) -> object:
-    """The value as it came: what its field's definition says of it is not known here."""
+    """The value unchanged. The definition of its field is not known here, so that its type is checked later."""
     match value:
         case str() | bool() | int():
             return value
@@ -76,7 +76,7 @@ def parse_field_value(value: object) -> object:
 
 
 def parse_field_value_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> object:
-    """Of the names that stand in a document for themselves, enum values, it knows none: they are not taken for text."""
+    """The value of a literal. Enum values are refused, because a text without quotes would be one."""
     items = node.values if isinstance(node, ListValueNode) else [node]
     if any(isinstance(item, EnumValueNode) for item in items):
         raise GraphQLError(f"{FIELD_VALUE_IS}; texts need quotes.", node)
@@ -87,9 +87,9 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description=(
-            "A point in time, to the millisecond: RFC 3339, always answered in UTC with `Z`, such as "
-            "`2030-01-31T09:30:00Z` or `2030-01-31T09:30:00.250Z`. Three digits of fraction are written, or none when "
-            "they would be zeros. What you send may have another offset, and is converted; finer digits are cut off."
+            "A time with milliseconds, in RFC 3339. Results are in UTC with `Z`, such as `2030-01-31T09:30:00Z` or "
+            "`2030-01-31T09:30:00.250Z`: with three fractional digits, or with none if they are zero. Inputs may "
+            "have another offset, and are truncated to milliseconds."
         ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=format_time,
@@ -98,24 +98,24 @@ SCALARS: dict[object, ScalarDefinition] = {
     Cursor: strawberry.scalar(
         name="Cursor",
         description=(
-            "A position in the event log or in a list, as opaque text. Keep it and send it back as it came; what is in "
-            "it may change from version to version. A text that is no cursor is `INVALID_CURSOR`."
+            "A position in the event log or in a list, as opaque text. Its format may change with any version. A text "
+            "that is not a cursor is refused with `INVALID_CURSOR`."
         ),
         serialize=str,
         parse_value=parse_cursor,
     ),
     Long: strawberry.scalar(
         name="Long",
-        description="An integer of up to 2^53 - 1, written as a plain JSON number: more than Int can hold.",
+        description="An integer from -(2^53 - 1) to 2^53 - 1, as a JSON number. It has a larger range than Int.",
         serialize=parse_long,
         parse_value=parse_long,
     ),
     FieldValue: strawberry.scalar(
         name="FieldValue",
         description=(
-            "What a custom field holds: a String (TEXT, SELECT, and DATETIME in the form of `DateTime`), an Int or "
-            "Float (NUMBER), a Boolean (BOOLEAN), or a list of Strings (MULTI_SELECT). The field's definition decides "
-            "which; a value that does not fit it is `INVALID_FIELD_VALUE`."
+            "The value of a custom field: a String (TEXT, SELECT, and DATETIME in the format of `DateTime`), an Int or "
+            "Float (NUMBER), a Boolean (BOOLEAN), or a list of Strings (MULTI_SELECT). A value that does not fit the "
+            "field's definition is refused with `INVALID_FIELD_VALUE`."
         ),
         serialize=format_field_value,
         parse_value=parse_field_value,

@@ -27,7 +27,7 @@ from schema.events.event_types import Event
 from schema.execution.cohorts import Cohort, Cohorts, Delivery, Source
 from schema.execution.context import RequestContext
 from schema.execution.documents import Document
-from schema.execution.executor import Executor, selections
+from schema.execution.executor import Executor, subselections
 from schema.execution.selection_compiler import CannotCompile
 from schema.execution.selection_execution import Execution
 from schema.execution.value_serializers import Serializer
@@ -197,6 +197,6 @@ def _root_field(executor: Executor) -> tuple[str, Serializer | None]:
     ).grouped_field_set
     ((name, details),) = asked.items()
     try:
-        return name, executor.plans.serializer(root.fields[details[0].node.name.value].type, selections(details))
+        return name, executor.compiled.serializer(root.fields[details[0].node.name.value].type, subselections(details))
     except CannotCompile:
         return name, None

@@ -1,1 +1,1 @@
-"""Executing operations: document cache, cost limits and compiled selections; imports no noun."""
+"""Execution of operations: document cache, cost limits, compiled selections and shared results. Imports no noun."""

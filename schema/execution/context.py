@@ -1,4 +1,4 @@
-"""What one GraphQL operation is given as `info.context`; what resolvers are given is resolvers.context.Context."""
+"""The value of `info.context` of one GraphQL operation. Resolvers get its resolvers.context.Context."""
 
 from typing import TypeAlias
 
@@ -9,53 +9,52 @@ from resolvers import events
 from resolvers.context import Context
 from schema.base.loaders import Loaders
 from schema.execution.cohorts import Cohorts
-from schema.execution.cost_limits import Limits
+from schema.execution.cost_limits import DEFAULT_LIMITS, Limits
 from schema.execution.documents import Document
 from storage.errors import SwitchboardError
 
-DEFAULT_LIMITS = Limits()
-
 
 class RequestContext:
-    """The caller's context and what was read on the caller's behalf. One for each operation, also on a shared
-    socket."""
+    """The context of one operation: the caller's context, and loaders with what was read. Operations of a socket have
+    one each."""
 
     def __init__(
         self, resolver_context: Context, limits: Limits = DEFAULT_LIMITS, cohorts: Cohorts | None = None
     ) -> None:
-        #: How much the operation's document may hold.
+        #: The limits of the operation's document.
         self.limits = limits
-        #: Those who share what subscriptions are sent; None: nobody.
+        #: The cohorts that share results of subscriptions; None if results are not shared.
         self.cohorts = cohorts
-        #: What resolvers that read are given.
+        #: The context of the resolvers that read.
         self.resolver_context = resolver_context
         self.loaders = Loaders(resolver_context)
-        #: The cursor after which a subscription goes on, whatever its `after` says, if it is not a consumer's.
+        #: The cursor after which a subscription resumes instead of its argument `after`, unless it has a consumer.
         self.resume_after: str | None = None
-        #: The text of the operation, with its document or why there is none; None until it was asked for.
+        #: The text of the operation and its document, or the error of parsing it; None before `prepare` is called.
         self.prepared: tuple[str, Document | Exception] | None = None
         self._head: str | SwitchboardError | None = None
 
     @property
     def document(self) -> Document | None:
-        """The document of the operation, once it was asked for."""
+        """The document of the operation, if `prepare` parsed one."""
         document = self.prepared and self.prepared[1]
         return document if isinstance(document, Document) else None
 
     def mutation(self, client_mutation_id: str | None) -> Context:
-        """What a resolver that changes something is given. Whatever was read before may be out of date after it."""
+        """The context of a resolver that changes something. Loaders are reset, because what they read may be outdated
+        after it."""
         self.reset_loaders()
         return self.resolver_context.mutation(client_mutation_id)
 
     def reset_loaders(self) -> None:
-        """Read anew from here on."""
+        """Forget everything that was read."""
         self.loaders = Loaders(self.resolver_context)
 
     async def read_head(self) -> None:
-        """Note where the log ends, before anything else of the operation is read: what is read after shows at least
-        that.
+        """Read the position of the log's end before anything else of the operation is read, so that everything read
+        later is at least as new.
 
-        Whether the caller may know it is for the field that asks to say.
+        A refusal is stored, and raised by the field that needs the position.
         """
         try:
             self._head = await events.head_cursor(self.resolver_context)
@@ -63,7 +62,7 @@ class RequestContext:
             self._head = refusal
 
     async def head(self) -> str:
-        """The end of the log as it was when the operation began."""
+        """The position of the log's end when the operation began."""
         if self._head is None:
             await self.read_head()
         if isinstance(self._head, SwitchboardError):
@@ -76,7 +75,7 @@ Info: TypeAlias = strawberry.Info[RequestContext, None]
 
 
 def selects_only(info: Info, name: str) -> bool:
-    """Whether of the field's value nothing but this field is asked for, as far as that is plain to see."""
+    """Whether the field's selection has only this field. False if the selection has fragments."""
     return all(
         isinstance(selection, FieldNode) and selection.name.value in (name, "__typename")
         for node in info._raw_info.field_nodes

@@ -1,7 +1,7 @@
-"""How much one document may ask for, found out before it is validated and executed.
+"""The limits of a document, checked before it is validated and executed.
 
-One pass over the syntax tree, in which every fragment is measured once, however often it is spread: what a document
-weighs can grow exponentially with its length, what it takes to weigh it grows with its length alone.
+The cost is computed in one pass over the syntax tree, in which each fragment is visited once, however often it is
+spread. So the time is linear in the length of the document, although the cost itself can grow exponentially with it.
 """
 
 import math
@@ -36,27 +36,27 @@ from graphql import (
 from storage.errors import QueryTooComplex
 
 POINTS = "points of complexity"
-#: How many entries of a list that is not read in pages are reckoned with: roles, departments, ...
+#: The assumed number of entries of a list without pages, such as roles and departments.
 LIST_ENTRIES = 2
-#: What a page holds, when a document does not say how much, and at most.
+#: The default and the maximum number of entries of a page.
 PAGE_ENTRIES, MAX_PAGE_ENTRIES = 50, 200
-#: The fields of a page that hold its entries.
+#: The fields of a connection that contain its entries.
 ENTRIES = frozenset({"nodes", "edges"})
-#: What counting a list takes, beside reading it; events are looked at one by one where a filter asks for it.
+#: The cost of totalCount. Events may have to be checked one by one.
 COUNT_POINTS, EVENT_COUNT_POINTS = 100, 5_000
 HINTS = MappingProxyType(
     {
-        POINTS: " Ask for smaller pages or fewer fields: each field is one point, as often as the pages and lists "
-        "around it may repeat it."
+        POINTS: " Select smaller pages or fewer fields: each field costs one point, multiplied by the sizes of the "
+        "pages and lists around it."
     }
 )
-#: Counting stops here: the weight of a nested document has hundreds of digits.
+#: Costs are capped here: the cost of a nested document can have hundreds of digits.
 MAX_COMPLEXITY_COUNTED = 10**12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one document may hold; each is refused with QUERY_TOO_COMPLEX beyond."""
+    """The limits of one document. Unless noted, a document that exceeds one is refused with QUERY_TOO_COMPLEX."""
 
     characters: int = 100_000
     tokens: int = 5_000
@@ -66,23 +66,28 @@ class Limits:
     root_fields: int = 50
     operations: int = 50
     fragments: int = 100
-    #: Validation looks at each pair of fields of the same response name, and of fragments that are spread side by side.
+    #: Validation compares all pairs of fields with the same response name, and of fragments in the same selection.
     repetitions: int = 50
     spreads: int = 40
     complexity: int = 200_000
+    #: Selections beyond this number are executed by graphql-core instead of being compiled. Nothing is refused.
+    compiled_selections: int = 1_000
     introspection: bool = True
+
+
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(slots=True)
 class Cost:
-    """What a selection holds, fragments included."""
+    """The cost of a selection, including its fragments."""
 
     depth: int = 0
     aliases: int = 0
     directives: int = 0
     fields: int = 0
     complexity: int = 0
-    #: Of a page: the complexity of each of its entries.
+    #: For a connection: the complexity of each entry.
     per_entry: int = 0
 
     def add(self, other: "Cost") -> None:
@@ -97,34 +102,34 @@ class Cost:
 def check(
     schema: GraphQLSchema, document: DocumentNode, limits: Limits, variables: Mapping[str, Any]
 ) -> frozenset[str]:
-    """Raise QueryTooComplex when an operation of the document holds more than it may.
+    """Raise QueryTooComplex if an operation of the document exceeds a limit.
 
-    Returns the names of the variables that it depends on.
+    Returns the names of the variables on which the result depends.
     """
-    scale = _CostCounter(schema, document, variables)
-    require_within("fragments", len(scale.fragments), limits.fragments)
-    require_within("operations", len(scale.operations), limits.operations)
-    for operation in scale.operations:
-        weight = scale.operation_cost(operation)
-        require_within("levels of nesting", weight.depth, limits.depth)
-        require_within("aliases", weight.aliases, limits.aliases)
-        require_within("directives", weight.directives, limits.directives)
-        require_within("root fields", weight.fields, limits.root_fields)
-        require_within(POINTS, weight.complexity, limits.complexity)
-    require_within("fields of the same name side by side", scale.repetitions, limits.repetitions)
-    require_within("fragments side by side", scale.spreads, limits.spreads)
-    return frozenset(scale.used)
+    counter = _CostCounter(schema, document, variables)
+    require_within("fragments", len(counter.fragments), limits.fragments)
+    require_within("operations", len(counter.operations), limits.operations)
+    for operation in counter.operations:
+        cost = counter.operation_cost(operation)
+        require_within("levels of nesting", cost.depth, limits.depth)
+        require_within("aliases", cost.aliases, limits.aliases)
+        require_within("directives", cost.directives, limits.directives)
+        require_within("root fields", cost.fields, limits.root_fields)
+        require_within(POINTS, cost.complexity, limits.complexity)
+    require_within("fields of the same name side by side", counter.repetitions, limits.repetitions)
+    require_within("fragments side by side", counter.spreads, limits.spreads)
+    return frozenset(counter.size_variables)
 
 
-def require_within(noun: str, held: int, limit: int) -> None:
-    if held > limit:
-        shown = "far more" if held >= MAX_COMPLEXITY_COUNTED else str(held)
-        raise QueryTooComplex(f"The operation has {shown} {noun}; {limit} is the most.{HINTS.get(noun, '')}")
+def require_within(noun: str, count: int, limit: int) -> None:
+    if count > limit:
+        shown = "far more" if count >= MAX_COMPLEXITY_COUNTED else str(count)
+        raise QueryTooComplex(f"The operation has {shown} {noun}; the maximum is {limit}.{HINTS.get(noun, '')}")
 
 
 @dataclass(slots=True)
 class _CostCounter:
-    """Weighs the selections of one document, with the values of its variables."""
+    """Computes the cost of the selections of one document, with the values of its variables."""
 
     schema: GraphQLSchema
     document: DocumentNode
@@ -132,9 +137,10 @@ class _CostCounter:
     fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
     operations: list[OperationDefinitionNode] = field(default_factory=list)
     costs: dict[str, Cost] = field(default_factory=dict)
-    #: The variables that say how much a page holds.
-    used: set[str] = field(default_factory=set)
-    #: How often a response name was given again in the same selection, and the most fragments spread in one.
+    #: The names of the variables that are page sizes.
+    size_variables: set[str] = field(default_factory=set)
+    #: The number of fields with a response name that the same selection has already, and the maximum number of
+    #: fragments spread in one selection.
     repetitions: int = 0
     spreads: int = 0
 
@@ -146,16 +152,16 @@ class _CostCounter:
                 self.operations.append(node)
 
     def operation_cost(self, operation: OperationDefinitionNode) -> Cost:
-        weight = Cost(directives=len(operation.directives or ()))
+        cost = Cost(directives=len(operation.directives or ()))
         try:
-            weight.add(self._selection(operation.selection_set, self.schema.get_root_type(operation.operation)))
+            cost.add(self._selection(operation.selection_set, self.schema.get_root_type(operation.operation)))
         except RecursionError:
             raise QueryTooComplex("The operation is nested too deeply.") from None
-        return weight
+        return cost
 
-    def _selection(self, selection: SelectionSetNode, parent: Any, seen: set[str] | None = None) -> Cost:
-        """`seen`: the response names of the selection that an inline fragment stands in."""
-        names: set[str] = set() if seen is None else seen
+    def _selection(self, selection: SelectionSetNode, parent: Any, outer_names: set[str] | None = None) -> Cost:
+        """`outer_names`: the response names of the selection that contains this inline fragment."""
+        names: set[str] = set() if outer_names is None else outer_names
         total = Cost()
         spread: set[str] = set()
         for node in selection.selections:
@@ -177,17 +183,17 @@ class _CostCounter:
         return total
 
     def _fragment(self, name: str) -> Cost:
-        known = self.costs.get(name)
-        if known is None:
-            self.costs[name] = Cost()  # one that spreads itself is refused by validation
+        cost = self.costs.get(name)
+        if cost is None:
+            self.costs[name] = Cost()  # ends the recursion of a fragment that spreads itself; validation refuses it
             fragment = self.fragments.get(name)
             if fragment is None:
                 return self.costs[name]
             type_ = self.schema.type_map.get(fragment.type_condition.name.value)
-            known = self._selection(fragment.selection_set, type_)
-            known.directives += len(fragment.directives or ())
-            self.costs[name] = known
-        return known
+            cost = self._selection(fragment.selection_set, type_)
+            cost.directives += len(fragment.directives or ())
+            self.costs[name] = cost
+        return cost
 
     def _field(self, node: FieldNode, parent: Any) -> Cost:
         definition = self._definition(node, parent)
@@ -197,7 +203,7 @@ class _CostCounter:
             type_ = None if definition is None else get_named_type(definition.type)
             inner = self._selection(node.selection_set, type_)
             entries = self._entries(node, definition)
-        weight = Cost(
+        cost = Cost(
             depth=inner.depth + 1,
             aliases=inner.aliases + (node.alias is not None),
             directives=inner.directives,
@@ -205,13 +211,13 @@ class _CostCounter:
             complexity=1,
         )
         if definition is not None and "first" in definition.args:
-            weight.complexity += inner.complexity + entries * inner.per_entry
+            cost.complexity += inner.complexity + entries * inner.per_entry
         elif node.name.value in ENTRIES:
-            weight.complexity, weight.per_entry = 0, 1 + inner.complexity
+            cost.complexity, cost.per_entry = 0, 1 + inner.complexity
         else:
-            weight.complexity += entries * inner.complexity + _counting(node, parent)
-        weight.complexity = min(weight.complexity, MAX_COMPLEXITY_COUNTED)
-        return weight
+            cost.complexity += entries * inner.complexity + _count_cost(node, parent)
+        cost.complexity = min(cost.complexity, MAX_COMPLEXITY_COUNTED)
+        return cost
 
     def _definition(self, node: FieldNode, parent: Any) -> GraphQLField | None:
         if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType):
@@ -219,7 +225,7 @@ class _CostCounter:
         return self.schema.get_field(parent, node.name.value)
 
     def _entries(self, node: FieldNode, definition: GraphQLField | None) -> int:
-        """How often what is selected in a field may be answered."""
+        """The maximum number of objects that the field returns."""
         if definition is None:
             return 1
         if "first" in definition.args:
@@ -245,7 +251,7 @@ class _CostCounter:
         return PAGE_ENTRIES
 
     def _variable(self, name: str) -> Any:
-        self.used.add(name)
+        self.size_variables.add(name)
         if name in self.variables:
             return self.variables[name]
         defaults = [
@@ -254,13 +260,13 @@ class _CostCounter:
             for definition in operation.variable_definitions or ()
             if definition.variable.name.value == name
         ]
-        # Operations may differ in their defaults: the largest counts.
-        return max((_int_literal(one.value) for one in defaults if isinstance(one, IntValueNode)), default=None)
+        # The operations of a document may have different defaults. The largest one counts.
+        return max((_int_literal(node.value) for node in defaults if isinstance(node, IntValueNode)), default=None)
 
 
 @cache
 def _introspection_entries(schema: GraphQLSchema) -> Mapping[str, int]:
-    """How long the lists of introspection are, by their field: on average, over all types or all fields there are."""
+    """The average length of the lists of introspection, by field name."""
     types = schema.type_map.values()
     fields = [
         declared
@@ -270,32 +276,32 @@ def _introspection_entries(schema: GraphQLSchema) -> Mapping[str, int]:
     ]
     totals = {
         "fields": len(fields),
-        "inputFields": sum(len(one.fields) for one in types if isinstance(one, GraphQLInputObjectType)),
-        "enumValues": sum(len(one.values) for one in types if isinstance(one, GraphQLEnumType)),
+        "inputFields": sum(len(type_.fields) for type_ in types if isinstance(type_, GraphQLInputObjectType)),
+        "enumValues": sum(len(type_.values) for type_ in types if isinstance(type_, GraphQLEnumType)),
         "interfaces": len(types),
         "possibleTypes": len(types),
     }
     return {
         "types": len(types),
         "directives": len(schema.directives),
-        "args": math.ceil(sum(len(one.args) for one in fields) / len(fields)),
+        "args": math.ceil(sum(len(field.args) for field in fields) / len(fields)),
         **{name: math.ceil(total / len(types)) for name, total in totals.items()},
     }
 
 
-def _counting(node: FieldNode, parent: Any) -> int:
+def _count_cost(node: FieldNode, parent: Any) -> int:
     if node.name.value != "totalCount":
         return 0
     return EVENT_COUNT_POINTS if getattr(parent, "name", "") == "EventConnection" else COUNT_POINTS
 
 
 def int_value(value: object) -> int | None:
-    """The number that a value of a variable is for an Int, which takes 200.0 too."""
+    """The Int that the value of a variable is coerced to, such as 200 for 200.0; None if it is no Int."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _int_literal(digits: str) -> int:
-    """What is written, as far as it matters: reading a number of many digits takes long."""
+    """The value of an Int literal, capped: parsing a number of many digits takes long."""
     return int(digits) if len(digits) < 10 else (-1 if digits.startswith("-") else MAX_PAGE_ENTRIES)

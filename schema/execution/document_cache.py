@@ -1,4 +1,4 @@
-"""The documents used last, with everything that is made from them, within one budget in bytes."""
+"""A cache of parsed documents and everything derived from them, within one byte budget."""
 
 import threading
 from collections import OrderedDict
@@ -9,16 +9,16 @@ from schema.execution.cost_limits import Limits
 from schema.execution.documents import Document
 from schema.execution.memory_usage import Usage
 
-#: What all cached documents of a process take together. The least recently used are evicted.
+#: Byte budget of the cached documents of a process. The least recently used are evicted.
 BUDGET_BYTES = 64 * 1024 * 1024
-#: A document that takes more than this part of the budget is not cached.
-LARGEST_PART = 4
+#: A document that takes more than the budget divided by this is not cached.
+MAX_SHARE_DIVISOR = 4
 
 
 class DocumentCache:
     """Documents by their text.
 
-    Not by the syntax tree, as Strawberry's caches have it: to hash one walks all of it.
+    The caches of Strawberry use the syntax tree as the key. To hash a syntax tree takes a pass over all of it.
     """
 
     def __init__(self, budget: int = BUDGET_BYTES) -> None:
@@ -26,19 +26,19 @@ class DocumentCache:
         self._documents: OrderedDict[str, Document] = OrderedDict()
         #: Bytes of all documents in the cache.
         self.bytes = 0
-        # What is asked about the schema is compiled, and charged, on a thread of its own.
+        # Introspection runs on a thread, and adds to the usage there.
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._documents)
 
     def get(self, text: str, schema: GraphQLSchema, limits: Limits) -> Document:
-        """The document. Raises QueryTooComplex, and what the parser raises."""
+        """The document of a text. Raises QueryTooComplex, and the errors of the parser."""
         with self._lock:
-            known = self._documents.get(text)
-            if known is not None and known.limits is limits:
+            cached = self._documents.get(text)
+            if cached is not None and cached.limits is limits:
                 self._documents.move_to_end(text)
-                return known
+                return cached
         document = Document(text, schema, limits, Usage(text, self._charge))
         with self._lock:
             self._remove(text)
@@ -56,13 +56,13 @@ class DocumentCache:
                 self._evict(usage)
 
     def _evict(self, grown: Usage) -> None:
-        if grown.bytes > self._budget // LARGEST_PART:
+        if grown.bytes > self._budget // MAX_SHARE_DIVISOR:
             self._remove(grown.text)
         while self.bytes > self._budget:
             self._remove(next(iter(self._documents)))
 
     def _remove(self, text: str) -> None:
-        """Forget a document. Operations that are under way go on with it; their references are the last to it."""
+        """Remove a document. Operations that use it keep their references to it."""
         removed = self._documents.pop(text, None)
         if removed is not None:
             removed.usage.cached = False

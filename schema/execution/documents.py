@@ -1,4 +1,4 @@
-"""One document: what its text says, what is wrong with it, and what is compiled from it."""
+"""A parsed document, with its validation errors, its cost and its compiled selections."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,19 +31,19 @@ from schema.execution.parsing import parse_within
 from schema.execution.selection_compiler import CompiledSelections
 from storage.errors import QueryTooComplex
 
-#: What graphql-core says when it has compared as many fields and fragments with each other as it is willing to.
+#: The error message of graphql-core when validation exceeds its limit of comparisons of fields and fragments.
 ABORTED = "Validation aborted."
-#: How many validation errors are told of one document; validation stops there.
+#: The maximum number of validation errors of a document. Validation stops there.
 MAX_ERRORS = 5
-#: For how many combinations of page sizes it is remembered that a document is within its limits.
+#: The maximum number of combinations of page sizes for which a successful check of the limits is cached.
 MAX_CACHED_CHECKS = 32
-#: For how many combinations of switches it is remembered how a document is written.
+#: The maximum number of combinations of @skip and @include variables for which selections are cached.
 MAX_CACHED_VARIANTS = 8
 NO_REQUIREMENTS = AnswerRequirements()
 
 
 class Document:
-    """What a text says, and, once asked for, what is wrong with it."""
+    """A parsed text. What is derived from it is computed on first use and kept."""
 
     node: DocumentNode
 
@@ -52,24 +52,29 @@ class Document:
         self.node, tokens = parse_within(text, limits)
         self.usage.add(tokens * TOKEN_BYTES)
         self.limits = limits
-        self._sizes: set[tuple[object, ...]] = set()
+        #: The values of the page size variables with which the document is within its limits.
+        self._checked_sizes: set[tuple[object, ...]] = set()
         self._size_variables: frozenset[str] | None = None
-        self._plans: dict[tuple[object, ...], CompiledSelections] = {}
+        self._compiled: dict[tuple[object, ...], CompiledSelections] = {}
         self.has_one_operation = sum(isinstance(node, OperationDefinitionNode) for node in self.node.definitions) == 1
         self.schema = schema
 
     def compiled_selections(self, variables: Mapping[str, Any]) -> CompiledSelections:
-        """How what it asks for is written, with these values of its variables."""
+        """The compiled selections for these values of the variables in @skip and @include."""
         values = tuple(variables.get(name) for name in self._condition_variables)
-        known = self._plans.get(values)
-        if known is None:
-            known = CompiledSelections(
-                self.schema, self._fragments, dict(zip(self._condition_variables, values, strict=True)), self.usage
+        selections = self._compiled.get(values)
+        if selections is None:
+            selections = CompiledSelections(
+                self.schema,
+                self._fragments,
+                dict(zip(self._condition_variables, values, strict=True)),
+                self.usage,
+                max_compiled=self.limits.compiled_selections,
             )
-            if len(self._plans) < MAX_CACHED_VARIANTS:
-                self._plans[values] = known
+            if len(self._compiled) < MAX_CACHED_VARIANTS:
+                self._compiled[values] = selections
                 self.usage.add((1 + len(values)) * VALUE_BYTES)
-        return known
+        return selections
 
     @cached_property
     def _fragments(self) -> Mapping[str, FragmentDefinitionNode]:
@@ -78,63 +83,63 @@ class Document:
 
     @cached_property
     def _condition_variables(self) -> Sequence[str]:
-        """The variables by which directives decide what is asked for at all."""
-        seen = ConditionVariables()
-        visit(self.node, seen)
-        return sorted(seen.names)
+        """The names of the variables in directives."""
+        visitor = ConditionVariables()
+        visit(self.node, visitor)
+        return sorted(visitor.names)
 
     def is_query(self, operation_name: str | None) -> bool:
-        """Whether the operation of that name is a query; also when there is no such operation."""
+        """Whether the operation of this name is a query. True if there is no such operation."""
         operation = get_operation_ast(self.node, operation_name or None)
         return operation is None or operation.operation is OperationType.QUERY
 
     @cached_property
     def answer_requirements(self) -> Mapping[str | None, AnswerRequirements]:
-        """By the name of each mutation, what its answer reads."""
+        """What the answer of each mutation reads, by operation name."""
         return find_requirements(self.schema, self.node)
 
     def requirements_of(self, operation_name: str | None) -> AnswerRequirements:
-        """What the answer to the operation reads, if it is a mutation."""
+        """What the answer of this mutation reads; nothing for other operations."""
         if self.has_one_operation:
             return next(iter(self.answer_requirements.values()), NO_REQUIREMENTS)
         return self.answer_requirements.get(operation_name, NO_REQUIREMENTS)
 
     def check(self, variables: Mapping[str, Any]) -> None:
-        """Raise QueryTooComplex when it is beyond its limits with these variables."""
+        """Raise QueryTooComplex if the document exceeds its limits with these variables."""
         key = None
         if self._size_variables is not None:
-            key = tuple((name in variables, _size(variables.get(name))) for name in self._size_variables)
-            if key in self._sizes:
+            key = tuple(
+                (name in variables, cost_limits.int_value(variables.get(name))) for name in self._size_variables
+            )
+            if key in self._checked_sizes:
                 return
         self._size_variables = cost_limits.check(self.schema, self.node, self.limits, variables)
-        if key is not None and len(self._sizes) < MAX_CACHED_CHECKS:
-            self._sizes.add(key)
+        if key is not None and len(self._checked_sizes) < MAX_CACHED_CHECKS:
+            self._checked_sizes.add(key)
             self.usage.add((1 + len(key)) * VALUE_BYTES)
 
     @cached_property
     def errors(self) -> list[GraphQLError]:
         rules = specified_rules if self.limits.introspection else (*specified_rules, NoSchemaIntrospectionCustomRule)
-        # Where the schema is not to be read, it is not to be guessed either.
+        # Suggestions in error messages name fields. They are hidden if introspection is disabled.
         hide = not self.limits.introspection
         errors = validate(self.schema, self.node, rules, max_errors=MAX_ERRORS, hide_suggestions=hide)
         if [error.message for error in errors] == [ABORTED]:
             found = [from_exception(QueryTooComplex("The document takes too long to validate; make it smaller."))]
         else:
-            found = mark_validation_errors(errors[:MAX_ERRORS])  # the one after them says that there may be more
+            found = mark_validation_errors(errors[:MAX_ERRORS])  # without graphql-core's "too many errors"
         self.usage.add(sum(VALUE_BYTES + TEXT_COPIES * sys.getsizeof(error.message) for error in found))
         return found
 
 
-def _size(value: object) -> int | None:
-    return cost_limits.int_value(value)
-
-
 class ConditionVariables(Visitor):
-    """Finds the variables that stand in directives."""
+    """Collects the names of the variables in directives."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
 
     def enter_directive(self, node: DirectiveNode, *_: object) -> None:
-        self.names |= {one.value.name.value for one in node.arguments or () if isinstance(one.value, VariableNode)}
+        self.names |= {
+            argument.value.name.value for argument in node.arguments or () if isinstance(argument.value, VariableNode)
+        }

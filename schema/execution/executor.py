@@ -1,8 +1,7 @@
-"""How selections become answers: graphql-core's executor, with plans (selection_compiler.py) for everything below the
-roots.
+"""Executes operations: graphql-core's executor, with compiled selections (selection_compiler.py) below the root fields.
 
-Root fields are graphql-core's: arguments, and errors of resolvers. What they answer is written by a plan. Where a plan
-cannot write it, graphql-core does the same again, and finds out what is to be told.
+graphql-core resolves the root fields, with their arguments and errors. Compiled selections serialize the values of root
+fields. If they cannot serialize a value, graphql-core completes it, and reports the error if there is one.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,18 +31,18 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        switches = self.variable_values.coerced
+        variables = self.variable_values.coerced
         document = self.context_value.document if isinstance(self.context_value, RequestContext) else None
-        self.plans = (
-            document.compiled_selections(switches)
+        self.compiled = (
+            document.compiled_selections(variables)
             if document
-            else CompiledSelections(self.schema, self.fragment_definitions, switches)
+            else CompiledSelections(self.schema, self.fragment_definitions, variables)
         )
 
     @classmethod
     @override
     def build(cls, schema: GraphQLSchema, document: DocumentNode, *args: Any, **kwargs: Any) -> Any:
-        """As graphql-core builds one; where the schema is not to be read, it is not to be guessed either."""
+        """Build an executor that hides suggestions of names if introspection is disabled."""
         context = args[1] if len(args) > 1 else kwargs.get("context_value")
         if isinstance(context, RequestContext) and not context.limits.introspection:
             kwargs["hide_suggestions"] = True
@@ -65,13 +64,15 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             )
 
         if introspection.is_root(return_type, path) and isinstance(self.context_value, RequestContext):
-            keep = not self.variable_values.coerced
+            cacheable = not self.variable_values.coerced
             name = self.operation.name
             return introspection.cached_answer(
-                fall_back, path, self.plans, None if name is None else name.value, cacheable=keep
+                fall_back, path, self.compiled, None if name is None else name.value, cacheable=cacheable
             )
-        plan = self.plans.for_type(return_type, selections(field_details_list))
-        return fall_back() if plan is None else self._compiled(lambda execution: plan(result, execution), fall_back)
+        serialize = self.compiled.for_type(return_type, subselections(field_details_list))
+        if serialize is None:
+            return fall_back()
+        return self._serialize(lambda execution: serialize(result, execution), fall_back)
 
     @override
     def complete_list_value(
@@ -90,32 +91,34 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 
         item = return_type.of_type
         kind = item.of_type if isinstance(item, GraphQLNonNull) else item
-        plan = (
-            self.plans.for_type(kind, selections(field_details_list)) if isinstance(kind, GraphQLObjectType) else None
+        serialize = (
+            self.compiled.for_type(kind, subselections(field_details_list))
+            if isinstance(kind, GraphQLObjectType)
+            else None
         )
-        if plan is None or type(result) is not list:
+        if serialize is None or type(result) is not list:
             return fall_back()
-        return self._compiled(lambda execution: execution.write_all(result, plan), fall_back)
+        return self._serialize(lambda execution: execution.serialize_list(result, serialize), fall_back)
 
-    def _compiled(self, write: Callable[[Execution], Any], fall_back: Callable[[], Any]) -> Any:
-        """What `write` writes once everything it waits for is there, or else what `long_way` makes of it."""
+    def _serialize(self, serialize: Callable[[Execution], Any], fall_back: Callable[[], Any]) -> Any:
+        """What `serialize` returns, after everything that it waits for; what `fall_back` returns if that raises."""
         execution = Execution(self.context_value, self.variable_values)
         try:
-            written = write(execution)
+            serialized = serialize(execution)
         except Exception:
             execution.cancel()
             return fall_back()
-        return written if execution.is_complete else self._await_pending(execution, written, fall_back)
+        return serialized if execution.is_complete else self._await_pending(execution, serialized, fall_back)
 
-    async def _await_pending(self, execution: Execution, written: Any, fall_back: Callable[[], Any]) -> Any:
+    async def _await_pending(self, execution: Execution, serialized: Any, fall_back: Callable[[], Any]) -> Any:
         try:
             await execution.await_pending()
         except Exception:
             completed = fall_back()
             return await completed if isinstance(completed, Awaitable) else completed
-        return written
+        return serialized
 
 
-def selections(field_details_list: Any) -> Sequence[SelectionSetNode]:
-    """Everything that is asked of the value of a field."""
+def subselections(field_details_list: Any) -> Sequence[SelectionSetNode]:
+    """The selection sets of all nodes of one field."""
     return [details.node.selection_set for details in field_details_list if details.node.selection_set is not None]

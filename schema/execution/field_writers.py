@@ -1,4 +1,4 @@
-"""What plans are made of (selection_compiler.py): one step for each field, put together into one function."""
+"""The parts of compiled selections (selection_compiler.py): one writer for each field, compiled into one function."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ AWAITABLE = (CoroutineType, asyncio.Future)
 
 
 class FieldWriter(ABC):
-    """One field of a plan."""
+    """Writes one field of an object into the row of the object."""
 
     def __init__(self, name: str, serializer: Serializer, *, nullable: bool) -> None:
         self.name = name
@@ -23,7 +23,7 @@ class FieldWriter(ABC):
         self._nullable = nullable
 
     def serialize(self, value: Any, execution: Execution) -> Any:
-        """What is written of the field's value."""
+        """The serialized value of the field."""
         if value is None:
             if self._nullable:
                 return None
@@ -35,9 +35,9 @@ class FieldWriter(ABC):
 
     @abstractmethod
     def code(self, v: str, o: str) -> Iterable[str]:
-        """The lines that find the value of the field of `source`, and set the variable `v` to what is written of it.
+        """The lines that read the field of `source` and set the variable `v` to its serialized value.
 
-        `o` is the name of what object() returns.
+        `o` is the name of the variable with the result of `object()`.
         """
 
     def object(self) -> Any:
@@ -51,7 +51,7 @@ class FieldWriter(ABC):
 
 
 class TypeNameWriter(FieldWriter):
-    """What kind of object it is."""
+    """Writes `__typename`."""
 
     def __init__(self, name: str, kind: str) -> None:
         super().__init__(name, Serializer.calling(lambda value, _: value), nullable=False)
@@ -67,7 +67,7 @@ class TypeNameWriter(FieldWriter):
 
 
 class AttributeWriter(FieldWriter):
-    """An attribute of the object."""
+    """Writes a field whose value is an attribute of the object."""
 
     def __init__(self, name: str, attribute: str, serializer: Serializer, *, nullable: bool) -> None:
         super().__init__(name, serializer, nullable=nullable)
@@ -83,7 +83,7 @@ class AttributeWriter(FieldWriter):
 
 
 class MethodWriter(FieldWriter):
-    """What a method of the object answers."""
+    """Writes a field whose value is returned by a method of the object."""
 
     def __init__(
         self,
@@ -104,9 +104,9 @@ class MethodWriter(FieldWriter):
 
     @override
     def code(self, v: str, o: str) -> Iterable[str]:
-        given = "" if self._arguments is None else f", **execution.arguments_for({o})"
+        arguments = "" if self._arguments is None else f", **execution.arguments_for({o})"
         return [
-            f"{v} = {o}.method(source{given})",
+            f"{v} = {o}.method(source{arguments})",
             f"if isinstance({v}, AWAITABLE):",
             f" execution.pending.append(PendingValue({v}, row, {o}))",
             f" {v} = None",
@@ -116,19 +116,19 @@ class MethodWriter(FieldWriter):
 
 
 def compile_writers(writers: Sequence[FieldWriter]) -> Serialize:
-    """The function that takes all steps, in the order in which their fields were asked for, which GraphQL promises.
+    """Compile writers into one function, which writes the fields in their order in the document, as GraphQL requires.
 
-    Put together as source: what a plan does for every object is then free of calls that only look up what comes next.
-    Names and attributes in it come from the schema; what a client sent is in objects that it refers to.
+    The function is compiled from source, which saves a call for each field. The names and attributes in the source come
+    from the schema; values that a client sent are in variables that the source refers to.
     """
-    known: dict[str, Any] = {"AWAITABLE": AWAITABLE, "CannotSerialize": CannotSerialize, "PendingValue": PendingValue}
-    source = ["def write(source, execution):", " if source is None: raise CannotSerialize", " row = {}"]
+    scope: dict[str, Any] = {"AWAITABLE": AWAITABLE, "CannotSerialize": CannotSerialize, "PendingValue": PendingValue}
+    source = ["def serialize(source, execution):", " if source is None: raise CannotSerialize", " row = {}"]
     for number, writer in enumerate(writers):
         v, o, name = f"v{number}", f"o{number}", f"n{number}"
-        known |= {o: writer.object(), name: writer.name}
+        scope |= {o: writer.object(), name: writer.name}
         source += [f" {line}" for line in writer.code(v, o)]
         source.append(f" row[{name}] = {v}")
     source.append(" return row")
-    exec("\n".join(source), known)  # noqa: S102 - see above
-    write: Serialize = known.pop("write")  # which refers to what it knows
-    return write
+    exec("\n".join(source), scope)  # noqa: S102 - see above
+    serialize: Serialize = scope.pop("serialize")  # no cycle: the function refers to its scope
+    return serialize

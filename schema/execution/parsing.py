@@ -1,4 +1,4 @@
-"""From the text of a document to its syntax tree, for texts whose size is within the limits."""
+"""Parses a text whose size is within the limits."""
 
 import re
 from itertools import islice
@@ -9,8 +9,8 @@ from graphql import DocumentNode, GraphQLSyntaxError, Token, parse
 from schema.execution.cost_limits import Limits
 from storage.errors import QueryTooComplex
 
-#: What graphql-core reads as one token, or, in a text that is not GraphQL, no more than the tokens it would read. All
-#: repetitions are possessive and end at the end of the text at the latest, so that a text is passed once.
+#: One token of graphql-core. In a text that is not GraphQL, there may be fewer matches than tokens. All repetitions are
+#: possessive, so that matching takes one pass over the text.
 _TOKEN = re.compile(
     r'"""(?:\\"""|[^"]|"(?!""))*+(?:"""|\Z)'
     r'|"(?:\\.|[^"\\\n\r])*+"?'
@@ -23,40 +23,40 @@ _TOKEN = re.compile(
 
 
 def parse_within(text: str, limits: Limits) -> tuple[DocumentNode, int]:
-    """The syntax tree and the number of tokens that it is made of.
+    """The syntax tree and its number of tokens.
 
-    Raises QueryTooComplex for a text that is too large, before any of it is parsed, and what the parser raises.
+    Raises QueryTooComplex for a text that is too large, before parsing it, and the errors of the parser.
     """
     if len(text) > limits.characters:
-        raise QueryTooComplex(f"The document has {len(text)} characters; {limits.characters} are the most.")
+        raise QueryTooComplex(f"The document has {len(text)} characters; the maximum is {limits.characters}.")
     tokens = count_tokens(text, most=limits.tokens)
     if tokens > limits.tokens:
-        raise _too_many(limits)
+        raise _too_many_tokens(limits)
     try:
         node = parse(text, max_tokens=limits.tokens)
     except GraphQLSyntaxError as error:
         if "Parsing aborted" in error.description:
-            raise _too_many(limits) from None
+            raise _too_many_tokens(limits) from None
         raise
-    _unlink(node)
+    _unlink_tokens(node)
     return node, tokens
 
 
 def count_tokens(text: str, *, most: int) -> int:
-    """How many tokens the text has, counted up to `most` + 1. Takes a tenth of the time that parsing takes."""
+    """The number of tokens of the text, at most `most` + 1. Counting takes a tenth of the time of parsing."""
     found = (match for match in _TOKEN.finditer(text) if match["ignored"] is None)
     return sum(1 for _ in islice(found, most + 1))
 
 
-def _too_many(limits: Limits) -> QueryTooComplex:
-    return QueryTooComplex(f"The document has more than {limits.tokens} tokens; they are the most.")
+def _too_many_tokens(limits: Limits) -> QueryTooComplex:
+    return QueryTooComplex(f"The document has more than {limits.tokens} tokens, which is the maximum.")
 
 
-def _unlink(node: DocumentNode) -> None:
-    """Take the tokens apart, each of which names the one before and the one after.
+def _unlink_tokens(node: DocumentNode) -> None:
+    """Remove the links between the tokens.
 
-    Linked, they are a cycle of references: a syntax tree that nobody uses any more would stay in memory until the
-    garbage collector looks at everything.
+    The tokens are a doubly linked list, which is a reference cycle: the memory of an unused syntax tree would stay in
+    use until the garbage collector runs.
     """
     token = cast("Token | None", node.loc and node.loc.start_token)
     while token is not None:

@@ -1,7 +1,8 @@
-"""How an operation's text becomes a document that can be executed: parsed once, checked against the limits, validated.
+"""Preparation of an operation: its text becomes a document, which is parsed once, checked against the limits and
+validated.
 
-Whoever needs the document of an operation (to know whether it only reads, whether it subscribes, to execute it) asks
-here. The first who asks has it parsed.
+All code that needs the document of an operation (to know whether it is a query or a subscription, or to execute it)
+calls `prepare`. The first call parses the text.
 """
 
 from collections.abc import Iterator
@@ -11,21 +12,22 @@ from strawberry.extensions import SchemaExtension
 from typing_extensions import override
 
 from schema.base.errors import mark_validation_errors
-from schema.execution.context import DEFAULT_LIMITS, RequestContext
+from schema.execution.context import RequestContext
+from schema.execution.cost_limits import DEFAULT_LIMITS
 from schema.execution.document_cache import DocumentCache
 from schema.execution.documents import Document
 from storage.errors import QueryTooComplex
 
 #: The documents of this process.
 CACHE = DocumentCache()
-#: What a text is refused with.
+#: The errors of texts that cannot be parsed or exceed the limits.
 REFUSALS = (QueryTooComplex, GraphQLSyntaxError, RecursionError)
 
 
 def prepare(text: str, schema: GraphQLSchema, context: object) -> Document:
-    """The document of the operation that runs with this context. Raises one of REFUSALS.
+    """The document of an operation. Raises one of REFUSALS.
 
-    Parsed, or refused, once for each operation, however often it is asked for.
+    The result, or the refusal, is stored in the operation's context.
     """
     if not isinstance(context, RequestContext):
         return CACHE.get(text, schema, DEFAULT_LIMITS)
@@ -35,7 +37,7 @@ def prepare(text: str, schema: GraphQLSchema, context: object) -> Document:
         except REFUSALS as refusal:
             context.prepared = (text, refusal)
     prepared, document = context.prepared
-    if prepared != text:  # a socket that asks about another of its operations
+    if prepared != text:  # the context belongs to another operation of the socket
         return CACHE.get(text, schema, context.limits)
     if isinstance(document, Exception):
         raise document
@@ -43,7 +45,7 @@ def prepare(text: str, schema: GraphQLSchema, context: object) -> Document:
 
 
 class Documents(SchemaExtension):
-    """Lets Strawberry execute the document that was prepared."""
+    """Lets Strawberry execute the prepared document."""
 
     _document: Document | None = None
 
@@ -61,8 +63,8 @@ class Documents(SchemaExtension):
         if document is not None:
             context.pre_execution_errors = list(document.errors)
             if not (document.has_one_operation or document.errors or context._provided_operation_name):
-                several = GraphQLError("The document has several operations: name the one that is meant.")
-                context.pre_execution_errors = mark_validation_errors([several])
+                ambiguous = GraphQLError("The document has several operations, and no operation name was given.")
+                context.pre_execution_errors = mark_validation_errors([ambiguous])
             if not context.pre_execution_errors and isinstance(context.context, RequestContext):
                 answer = document.requirements_of(context._provided_operation_name)
                 answer.require(context.context.resolver_context.caller, context.variables or {})

@@ -1,8 +1,8 @@
-"""From a selection to a function that writes what it asks of an object: compiled once, for all who ask the same.
+"""Compiles the selection sets of a document into functions that serialize objects.
 
-graphql-core finds out anew for every object what is asked of it, and builds a path and a resolve info for every field.
-A plan knows beforehand. It writes what comes out as it should; whatever does not (a value of another type, an error)
-raises, and whoever runs the plan lets graphql-core do the same work again, which knows how to tell of it.
+graphql-core collects the fields of a selection for every object anew, and creates a path and a resolve info for every
+field. A compiled selection does this once for a document. It serializes only values that are correct. For any other
+value (of a wrong type, or an error) it raises, and graphql-core completes the value again and reports the error.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,32 +37,31 @@ from strawberry.types import Info
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
+from schema.execution.cost_limits import DEFAULT_LIMITS
 from schema.execution.field_writers import AttributeWriter, FieldWriter, MethodWriter, TypeNameWriter, compile_writers
-from schema.execution.memory_usage import JSON_BYTES, PLAN_BYTES, STEP_BYTES, Usage
+from schema.execution.memory_usage import FIELD_BYTES, JSON_BYTES, SELECTION_BYTES, Usage
 from schema.execution.selection_execution import Execution, Row
 from schema.execution.value_serializers import CannotSerialize, Serialize, Serializer, leaf_serializer, list_serializer
 
 Selections: TypeAlias = Sequence[SelectionSetNode]
 
-#: The directives that decide whether something is asked for at all.
+#: The directives that exclude fields and fragments from a selection.
 CONDITION_DIRECTIVES = frozenset({"skip", "include"})
-#: Of one document. One that is larger is not planned beyond that.
-MAX_COMPILED = 1_000
 
 
 class CannotCompile(Exception):
-    """A selection that is left to graphql-core."""
+    """The selection has to be executed by graphql-core."""
 
 
 class RawInfo(NamedTuple):
-    """What resolvers below the roots may ask of graphql-core's resolve info."""
+    """The part of graphql-core's resolve info that the resolvers below the root fields use."""
 
     context: Any
     field_nodes: list[FieldNode]
 
 
 class CompiledSelections:
-    """The plans of one document, each made when it is first needed: what is never met costs nothing."""
+    """The compiled selections of one document. Each is compiled on first use."""
 
     def __init__(
         self,
@@ -70,43 +69,46 @@ class CompiledSelections:
         fragments: Mapping[str, FragmentDefinitionNode],
         conditions: Mapping[str, Any],
         usage: Usage | None = None,
+        *,
+        max_compiled: int = DEFAULT_LIMITS.compiled_selections,
     ) -> None:
         self._usage = usage or Usage("")
+        self._max_compiled = max_compiled
         self._schema = schema
         self._fragments = fragments
-        #: The values of the variables by which @skip and @include decide.
+        #: The values of the variables in @skip and @include.
         self._conditions = conditions
         declared: Any = schema
         self._scalars = declared._strawberry_schema.schema_converter.scalar_registry
         self._config = declared._strawberry_schema.config
-        #: By type and selection; None: left to graphql-core. Selections are known by where they are in memory, and
-        #: stay there as long as the document does.
-        self._writers: dict[tuple[str, tuple[int, ...]], Serialize | None] = {}
-        #: What is known of the schema, by operation and by the name of the root field in its result.
-        self.answers: dict[tuple[str | None, str], Any] = {}
+        #: By type and selection sets; None if graphql-core executes it. The keys are ids of nodes, which live as long
+        #: as the document.
+        self._serializers: dict[tuple[str, tuple[int, ...]], Serialize | None] = {}
+        #: Results of introspection, by operation name and response name of the root field.
+        self.introspection_answers: dict[tuple[str | None, str], Any] = {}
 
-    def keep_answer(self, key: tuple[str | None, str], answer: Any) -> None:
-        """Keep what was found of the schema, which is the same each time."""
-        self.answers[key] = answer
+    def cache_introspection_answer(self, key: tuple[str | None, str], answer: Any) -> None:
+        """Cache a result of introspection."""
+        self.introspection_answers[key] = answer
         self._usage.add(JSON_BYTES * len(msgspec.json.encode(answer)))
 
     def for_type(self, kind: GraphQLObjectType, selections: Selections) -> Serialize | None:
-        """What writes that which these selections together ask of an object of that type, if it can be planned."""
+        """The function that serializes an object of this type; None if the selections cannot be compiled."""
         key = (kind.name, tuple(map(id, selections)))
-        if key in self._writers:
-            return self._writers[key]
-        plan = None
-        if len(self._writers) < MAX_COMPILED:
-            steps: list[FieldWriter] = []
+        if key in self._serializers:
+            return self._serializers[key]
+        serialize = None
+        if len(self._serializers) < self._max_compiled:
+            writers: list[FieldWriter] = []
             with suppress(CannotCompile):
-                steps = self._field_writers(kind, selections)
-                plan = compile_writers(steps)
-            self._writers[key] = plan
-            self._usage.add(PLAN_BYTES + STEP_BYTES * len(steps))
-        return plan
+                writers = self._field_writers(kind, selections)
+                serialize = compile_writers(writers)
+            self._serializers[key] = serialize
+            self._usage.add(SELECTION_BYTES + FIELD_BYTES * len(writers))
+        return serialize
 
     def serializer(self, kind: GraphQLOutputType, selections: Selections) -> Serializer:
-        """What writes values of a type."""
+        """The serializer of the values of a type."""
         match kind:
             case GraphQLNonNull(of_type=inner):
                 return self.serializer(inner, selections)
@@ -121,63 +123,64 @@ class CompiledSelections:
         raise CannotCompile
 
     def _object(self, kind: GraphQLObjectType, selections: Selections) -> Serializer:
-        plan: Serialize | None = None
-        plans = ref(self)
+        compiled: Serialize | None = None
+        self_ref = ref(self)
 
-        def write(value: Any, run: Execution) -> Row:
-            nonlocal plan
-            if plan is None:
-                plan = _alive(plans).for_type(kind, selections)
-                if plan is None:
+        def serialize(value: Any, execution: Execution) -> Row:
+            nonlocal compiled
+            if compiled is None:
+                compiled = _dereference(self_ref).for_type(kind, selections)
+                if compiled is None:
                     raise CannotSerialize
-            row: Row = plan(value, run)
+            row: Row = compiled(value, execution)
             return row
 
-        return Serializer.calling(write)
+        return Serializer.calling(serialize)
 
     def _abstract(self, selections: Selections) -> Serializer:
-        known: dict[type, Serialize] = {}
-        schema, plans = self._schema, ref(self)
+        by_class: dict[type, Serialize] = {}
+        schema, self_ref = self._schema, ref(self)
 
-        def write(value: Any, run: Execution) -> Row:
-            plan = known.get(type(value))
-            if plan is None:
+        def serialize(value: Any, execution: Execution) -> Row:
+            compiled = by_class.get(type(value))
+            if compiled is None:
                 kind = schema.type_map[type(value).__strawberry_definition__.name]
-                plan = _alive(plans).for_type(kind, selections) if isinstance(kind, GraphQLObjectType) else None
-                if plan is None:
+                if isinstance(kind, GraphQLObjectType):
+                    compiled = _dereference(self_ref).for_type(kind, selections)
+                if compiled is None:
                     raise CannotSerialize
-                known[type(value)] = plan
-            row: Row = plan(value, run)
+                by_class[type(value)] = compiled
+            row: Row = compiled(value, execution)
             return row
 
-        return Serializer.calling(write)
+        return Serializer.calling(serialize)
 
-    # ---------------------------------------------------------------- steps
+    # ---------------------------------------------------------------- fields
 
     def _field_writers(self, kind: GraphQLObjectType, selections: Selections) -> list[FieldWriter]:
-        asked: dict[str, list[FieldNode]] = {}
+        fields: dict[str, list[FieldNode]] = {}
         spread: set[str] = set()
         for selection in selections:
-            self._collect(kind, selection, asked, spread)
-        return [self._field_writer(kind, name, nodes) for name, nodes in asked.items()]
+            self._collect(kind, selection, fields, spread)
+        return [self._field_writer(kind, name, nodes) for name, nodes in fields.items()]
 
     def _collect(
-        self, kind: GraphQLObjectType, selection: SelectionSetNode, asked: dict[str, list[FieldNode]], spread: set[str]
+        self, kind: GraphQLObjectType, selection: SelectionSetNode, fields: dict[str, list[FieldNode]], spread: set[str]
     ) -> None:
         for node in selection.selections:
             if node.directives and not all(map(self._includes, node.directives)):
                 continue
             match node:
                 case FieldNode():
-                    asked.setdefault((node.alias or node.name).value, []).append(node)
+                    fields.setdefault((node.alias or node.name).value, []).append(node)
                 case InlineFragmentNode(type_condition=condition, selection_set=inner):
                     if condition is None or self._applies(condition.name.value, kind):
-                        self._collect(kind, inner, asked, spread)
+                        self._collect(kind, inner, fields, spread)
                 case FragmentSpreadNode(name=name) if name.value not in spread:
                     spread.add(name.value)
                     fragment = self._fragments[name.value]
                     if self._applies(fragment.type_condition.name.value, kind):
-                        self._collect(kind, fragment.selection_set, asked, spread)
+                        self._collect(kind, fragment.selection_set, fields, spread)
 
     def _includes(self, directive: DirectiveNode) -> bool:
         if directive.name.value not in CONDITION_DIRECTIVES:
@@ -188,59 +191,61 @@ class CompiledSelections:
                 pass
             case VariableNode(name=name):
                 value = self._conditions[name.value]
-                if value is None:  # null, where none may be: graphql-core tells of it
+                if value is None:  # graphql-core reports the error
                     raise CannotCompile
             case _:
                 raise CannotCompile
         return bool(value) is (directive.name.value == "include")
 
     def _applies(self, condition: str, kind: GraphQLObjectType) -> bool:
-        wider = self._schema.type_map[condition]
-        return wider is kind or (is_abstract_type(wider) and self._schema.is_sub_type(wider, kind))
+        type_ = self._schema.type_map[condition]
+        return type_ is kind or (is_abstract_type(type_) and self._schema.is_sub_type(type_, kind))
 
     def _field_writer(self, kind: GraphQLObjectType, name: str, nodes: list[FieldNode]) -> FieldWriter:
         field_name = nodes[0].name.value
         if field_name == "__typename":
             return TypeNameWriter(name, kind.name)
         field = kind.fields.get(field_name)
-        declared = None if field is None else field.extensions.get("strawberry-definition")
-        if field is None or not isinstance(declared, StrawberryField):
+        definition = None if field is None else field.extensions.get("strawberry-definition")
+        if field is None or not isinstance(definition, StrawberryField):
             raise CannotCompile
-        writer = self.serializer(field.type, [node.selection_set for node in nodes if node.selection_set is not None])
+        serializer = self.serializer(
+            field.type, [node.selection_set for node in nodes if node.selection_set is not None]
+        )
         nullable = not isinstance(field.type, GraphQLNonNull)
-        if declared.is_basic_field:
-            return AttributeWriter(name, declared.python_name, writer, nullable=nullable)
-        resolver = declared.base_resolver
-        if resolver is None or resolver.self_parameter is None or declared.extensions:
+        if definition.is_basic_field:
+            return AttributeWriter(name, definition.python_name, serializer, nullable=nullable)
+        resolver = definition.base_resolver
+        if resolver is None or resolver.self_parameter is None or definition.extensions:
             raise CannotCompile
         arguments = None
-        if declared.arguments or resolver.info_parameter is not None:
-            arguments = self._arguments(field, declared, nodes)
-        return MethodWriter(name, resolver.wrapped_func, arguments, writer, nullable=nullable)  # type: ignore[arg-type]
+        if definition.arguments or resolver.info_parameter is not None:
+            arguments = self._arguments(field, definition, nodes)
+        return MethodWriter(name, resolver.wrapped_func, arguments, serializer, nullable=nullable)  # type: ignore[arg-type]
 
     def _arguments(
-        self, field: GraphQLField, declared: StrawberryField, nodes: list[FieldNode]
+        self, field: GraphQLField, definition: StrawberryField, nodes: list[FieldNode]
     ) -> Callable[[Execution], dict[str, Any]]:
-        info = declared.base_resolver and declared.base_resolver.info_parameter
+        info = definition.base_resolver and definition.base_resolver.info_parameter
         scalars, config = self._scalars, self._config
 
-        def arguments(run: Execution) -> dict[str, Any]:
-            values = get_argument_values(field, nodes[0], run.variables) if declared.arguments else {}
-            given = convert_arguments(values, declared.arguments, scalars, config)
+        def arguments(execution: Execution) -> dict[str, Any]:
+            values = get_argument_values(field, nodes[0], execution.variables) if definition.arguments else {}
+            converted = convert_arguments(values, definition.arguments, scalars, config)
             if info:
-                raw: Any = RawInfo(run.context, nodes)
-                given[info.name] = Info(_raw_info=raw, _field=declared)
-            return given
+                raw: Any = RawInfo(execution.context, nodes)
+                converted[info.name] = Info(_raw_info=raw, _field=definition)
+            return converted
 
         return arguments
 
 
-def _alive(plans: "ref[CompiledSelections]") -> CompiledSelections:
-    """The plans that a writer belongs to. Whoever runs it holds them.
+def _dereference(reference: "ref[CompiledSelections]") -> CompiledSelections:
+    """The selections that a serializer belongs to. The caller of a serializer holds a reference to them.
 
-    Writers refer to them weakly: a cycle of references would stay in memory until the garbage collector looks at
-    everything.
+    Serializers hold weak references: with a reference cycle, the memory would stay in use until the garbage collector
+    runs.
     """
-    found = plans()
-    assert found is not None
-    return found
+    selections = reference()
+    assert selections is not None
+    return selections

@@ -1,5 +1,4 @@
-"""Runs of plans (selection_compiler.py): what has to be waited for, and what is written later, so that others have
-their turn."""
+"""The execution of compiled selections (selection_compiler.py) for one operation: pending values and deferred lists."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -15,14 +14,14 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, Any]
 
-#: How many entries of lists are written without letting others have their turn, and so many at a time of longer lists:
-#: some milliseconds' worth.
+#: The number of list entries that an execution serializes before it yields to the event loop, and the number between
+#: further yields in a long list. Each takes some milliseconds.
 ENTRIES_BEFORE_YIELD = 250
 ENTRIES_BETWEEN_YIELDS = 50
 
 
 class PendingValue(NamedTuple):
-    """A value that has to be waited for, and where it belongs."""
+    """An awaitable field value, and the row and the field it belongs to."""
 
     value: Awaitable[Any]
     row: Row
@@ -30,17 +29,17 @@ class PendingValue(NamedTuple):
 
 
 class DeferredList(NamedTuple):
-    """A list that is written later, and where."""
+    """A list that is serialized later, and the list that receives the results."""
 
     values: Sequence[Any]
-    written: list[Any]
-    write: Serialize
+    serialized: list[Any]
+    serialize: Serialize
 
 
 class Execution:
-    """One run of a plan, for one operation.
+    """One execution of compiled selections, for one operation.
 
-    Long lists are written a part at a time, so that others have their turn in between.
+    Long lists are serialized in parts, with a yield to the event loop between them.
     """
 
     def __init__(self, context: Any, variables: VariableValues) -> None:
@@ -51,36 +50,37 @@ class Execution:
         self._deferred: list[DeferredList] = []
         self._arguments: dict[FieldWriter, dict[str, Any]] = {}
 
-    def arguments_for(self, step: "FieldWriter") -> dict[str, Any]:
-        """What the method of a step is called with beside its object, the same for all objects."""
-        known = self._arguments.get(step)
-        if known is None:
-            known = self._arguments[step] = step.arguments(self)
-        return known
+    def arguments_for(self, writer: "FieldWriter") -> dict[str, Any]:
+        """The keyword arguments of a field's method. They are the same for all objects."""
+        arguments = self._arguments.get(writer)
+        if arguments is None:
+            arguments = self._arguments[writer] = writer.arguments(self)
+        return arguments
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything is written."""
+        """Whether nothing is pending or deferred."""
         return not self.pending and not self._deferred
 
-    def write_all(self, values: Sequence[Any], write: Serialize) -> list[Any]:
-        """What is written of the entries of a list, some of them later (settle)."""
+    def serialize_list(self, values: Sequence[Any], serialize: Serialize) -> list[Any]:
+        """Serialize the entries of a list; those of a long list later, in `await_pending`."""
         if len(values) <= self._entries_before_yield:
             self._entries_before_yield -= len(values)
-            return [write(value, self) for value in values]
-        written: list[Any] = [None] * len(values)
-        self._deferred.append(DeferredList(values, written, write))
-        return written
+            return [serialize(value, self) for value in values]
+        serialized: list[Any] = [None] * len(values)
+        self._deferred.append(DeferredList(values, serialized, serialize))
+        return serialized
 
     async def await_pending(self) -> None:
-        """Write what was postponed, and what had to be waited for: all of it at once, and then what that brought."""
+        """Serialize deferred lists and await pending values, until nothing is left. Pending values are awaited
+        concurrently."""
         try:
             while not self.is_complete:
                 while self._deferred:
-                    await self._write_deferred(self._deferred.pop())
-                waited, self.pending = self.pending, []
-                values = await asyncio.gather(*(one.value for one in waited), return_exceptions=True)
-                for one, value in zip(waited, values, strict=True):
+                    await self._serialize_deferred(self._deferred.pop())
+                pending, self.pending = self.pending, []
+                values = await asyncio.gather(*(one.value for one in pending), return_exceptions=True)
+                for one, value in zip(pending, values, strict=True):
                     if isinstance(value, BaseException):
                         raise value
                     one.row[one.writer.name] = one.writer.serialize(value, self)
@@ -88,15 +88,15 @@ class Execution:
             self.cancel()
             raise
 
-    async def _write_deferred(self, one: "DeferredList") -> None:
-        for start in range(0, len(one.values), ENTRIES_BETWEEN_YIELDS):
+    async def _serialize_deferred(self, deferred: "DeferredList") -> None:
+        for start in range(0, len(deferred.values), ENTRIES_BETWEEN_YIELDS):
             await asyncio.sleep(0)
             self._entries_before_yield = ENTRIES_BEFORE_YIELD
-            for index, value in enumerate(one.values[start : start + ENTRIES_BETWEEN_YIELDS], start):
-                one.written[index] = one.write(value, self)
+            for index, value in enumerate(deferred.values[start : start + ENTRIES_BETWEEN_YIELDS], start):
+                deferred.serialized[index] = deferred.serialize(value, self)
 
     def cancel(self) -> None:
-        """Wait for nothing."""
+        """Close all pending coroutines."""
         for one in self.pending:
             if isinstance(one.value, CoroutineType):
                 one.value.close()

@@ -1,7 +1,7 @@
-"""How values of each type of the API are written: as a function, and as lines of a larger one (selection_compiler.py).
+"""Serializers of values by their type in the API: as a function, and as source lines for a compiled selection.
 
-A writer takes a value that is not None. One that it cannot write makes it raise, no matter what: graphql-core then
-looks at the same value, and knows how to tell of it.
+A serializer takes a value that is not None. It raises any exception for a value that it cannot serialize; graphql-core
+then completes the value and reports the error.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,73 +9,74 @@ from typing import Any, NamedTuple, TypeAlias
 
 from graphql import GraphQLEnumType, GraphQLScalarType
 
-#: From a value, and the run that it is written in, to what is written of it.
+#: Takes a value and the Execution. Returns the serialized value.
 Serialize: TypeAlias = Callable[[Any, Any], Any]
 
-#: What is written as it is.
+#: The scalars that are not converted, with the class that their values must have.
 IDENTITY_SCALARS: Mapping[str, type] = {"String": str, "ID": str, "Cursor": str, "Boolean": bool}
 MIN_INT, MAX_INT = -(2**31), 2**31 - 1
 
 
 class CannotSerialize(Exception):
-    """A value that no writer knows how to write."""
+    """The value has to be completed by graphql-core."""
 
 
 class Serializer(NamedTuple):
     serialize: Serialize
-    #: The lines that do the same to a variable, in which {v} stands for its name and {o} for that of `object`.
+    #: The same as lines of source, in which {v} is the name of the variable with the value, and {o} that of `object`.
     code: tuple[str, ...]
-    #: What the lines need.
+    #: The object that the lines use.
     object: Any = None
 
     @classmethod
-    def calling(cls, write: Serialize) -> "Serializer":
-        return cls(write, ("{v} = {o}({v}, execution)",), write)
+    def calling(cls, serialize: Serialize) -> "Serializer":
+        return cls(serialize, ("{v} = {o}({v}, execution)",), serialize)
 
 
 def leaf_serializer(kind: GraphQLScalarType | GraphQLEnumType) -> Serializer:
-    """Writes scalars and enums."""
+    """The serializer of a scalar or an enum."""
     if isinstance(kind, GraphQLEnumType):
         names = {value.value: name for name, value in kind.values.items()}
         return Serializer(lambda value, _: names[value], ("{v} = {o}[{v}]",), names)
     if kind.name in IDENTITY_SCALARS:
-        return _plain(IDENTITY_SCALARS[kind.name])
+        return _identity_serializer(IDENTITY_SCALARS[kind.name])
     if kind.name == "Int":
         return Serializer(
-            _int, (f"if type({{v}}) is not int or not {MIN_INT} <= {{v}} <= {MAX_INT}: raise CannotSerialize",)
+            _serialize_int,
+            (f"if type({{v}}) is not int or not {MIN_INT} <= {{v}} <= {MAX_INT}: raise CannotSerialize",),
         )
     coerce = kind.coerce_output_value
     return Serializer(lambda value, _: coerce(value), ("{v} = {o}({v})",), coerce)
 
 
-def _plain(expected: type) -> Serializer:
-    def write(value: Any, _: Any) -> Any:
+def _identity_serializer(expected: type) -> Serializer:
+    def serialize(value: Any, _: Any) -> Any:
         if type(value) is not expected:
             raise CannotSerialize
         return value
 
-    return Serializer(write, (f"if type({{v}}) is not {expected.__name__}: raise CannotSerialize",))
+    return Serializer(serialize, (f"if type({{v}}) is not {expected.__name__}: raise CannotSerialize",))
 
 
-def _int(value: Any, _: Any) -> int:
+def _serialize_int(value: Any, _: Any) -> int:
     if type(value) is not int or not MIN_INT <= value <= MAX_INT:
         raise CannotSerialize
     return value
 
 
 def list_serializer(item: Serializer, *, nullable: bool) -> Serializer:
-    """Writes lists."""
+    """The serializer of a list."""
 
-    def write(value: Any, execution: Any) -> Any:
+    def serialize_item(value: Any, execution: Any) -> Any:
         if value is None:
             if nullable:
                 return None
             raise CannotSerialize
         return item.serialize(value, execution)
 
-    def write_all(values: Any, execution: Any) -> Any:
+    def serialize_list(values: Any, execution: Any) -> Any:
         if type(values) is not list:
             raise CannotSerialize
-        return execution.write_all(values, write)
+        return execution.serialize_list(values, serialize_item)
 
-    return Serializer.calling(write_all)
+    return Serializer.calling(serialize_list)

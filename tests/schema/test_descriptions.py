@@ -1,4 +1,4 @@
-"""Everything that a client can see of the schema says what it is."""
+"""Every type, field, argument and enum value of the schema has a description."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from graphql import (
     is_specified_scalar_type,
 )
 
-from schema.base.docstrings import unwrapped
+from schema.base.docstrings import unwrap
 from schema.schema import schema
 
 
@@ -95,4 +95,4 @@ def test_paragraphs_of_descriptions_are_not_wrapped() -> None:
     ],
 )
 def test_unwrapped_text_keeps_lists_tables_and_code(text: str, expected: str) -> None:
-    assert unwrapped(text) == expected
+    assert unwrap(text) == expected

@@ -47,7 +47,7 @@ async def test_unexpected_error_reveals_an_id_and_nothing_else(caplog: pytest.Lo
     assert result.errors is not None
     assert told.keys() == {"code", "errorId"}
     assert told["code"] == "INTERNAL"
-    assert result.errors[0].message == f"Something went wrong inside; it is logged as {told['errorId']}."
+    assert result.errors[0].message == f"Internal error. The log contains it as {told['errorId']}."
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert str(told["errorId"]) in record.getMessage()
     assert record.exc_info is not None
@@ -138,7 +138,7 @@ async def test_subscription_is_not_answered_once() -> None:
         await _execute("subscription { roomStarted { id } }")
 
     assert from_exception(refusal.value).formatted == {
-        "message": "A subscription cannot be sent this way.",
+        "message": "This transport does not accept a subscription.",
         "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
     }
 

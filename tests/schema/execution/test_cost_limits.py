@@ -11,8 +11,8 @@ from graphql import get_introspection_query, parse, specified_rules, validate
 from resolvers.auth.access import ANONYMOUS
 from resolvers.context import Context
 from schema.execution import cost_limits
-from schema.execution.context import DEFAULT_LIMITS, RequestContext
-from schema.execution.cost_limits import Limits
+from schema.execution.context import RequestContext
+from schema.execution.cost_limits import DEFAULT_LIMITS, Limits
 from schema.schema import schema
 from storage.errors import QueryTooComplex
 
@@ -95,28 +95,28 @@ def test_introspection_is_weighed_by_the_lists_there_are() -> None:
 @pytest.mark.parametrize(
     ("text", "allowed", "message"),
     [
-        ("{ viewer { id } }", Limits(depth=1), "The operation has 2 levels of nesting; 1 is the most."),
-        ("{ a: viewer { b: id } }", Limits(aliases=1), "The operation has 2 aliases; 1 is the most."),
+        ("{ viewer { id } }", Limits(depth=1), "The operation has 2 levels of nesting; the maximum is 1."),
+        ("{ a: viewer { b: id } }", Limits(aliases=1), "The operation has 2 aliases; the maximum is 1."),
         (
             "query @a { viewer @b { id @c } }",
             Limits(directives=2),
-            "The operation has 3 directives; 2 is the most.",
+            "The operation has 3 directives; the maximum is 2.",
         ),
-        ("{ roles { id } viewer { id } }", Limits(root_fields=1), "The operation has 2 root fields; 1 is the most."),
+        ("{ roles { id } viewer { id } }", Limits(root_fields=1), "The operation has 2 root fields; the maximum is 1."),
         (
             "{ ...a } fragment a on Query { ...b ...b } fragment b on Query { x: roles { id } }",
             Limits(aliases=1),
-            "The operation has 2 aliases; 1 is the most.",
+            "The operation has 2 aliases; the maximum is 1.",
         ),
         (
             "{ ... { ... on Query { roles { id } viewer { id } } } }",
             Limits(root_fields=1),
-            "The operation has 2 root fields; 1 is the most.",
+            "The operation has 2 root fields; the maximum is 1.",
         ),
         (
             "query a { viewer { id } } query b { viewer { id name } }",
             Limits(complexity=2),
-            f"The operation has 3 points of complexity; 2 is the most.{cost_limits.HINTS[cost_limits.POINTS]}",
+            f"The operation has 3 points of complexity; the maximum is 2.{cost_limits.HINTS[cost_limits.POINTS]}",
         ),
     ],
 )

@@ -12,8 +12,8 @@ from graphql import GraphQLObjectType, OperationDefinitionNode, build_schema, ge
 from resolvers.auth.access import ANONYMOUS, Caller
 from resolvers.context import Context
 from schema.execution import preparation
-from schema.execution.context import DEFAULT_LIMITS, RequestContext
-from schema.execution.cost_limits import Limits
+from schema.execution.context import RequestContext
+from schema.execution.cost_limits import DEFAULT_LIMITS, Limits
 from schema.execution.document_cache import BUDGET_BYTES, DocumentCache
 from schema.execution.documents import Document
 from schema.schema import schema

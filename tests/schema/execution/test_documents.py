@@ -21,8 +21,8 @@ from graphql import (
 
 from resolvers.context import Context
 from schema.execution import parsing
-from schema.execution.context import DEFAULT_LIMITS, RequestContext
-from schema.execution.cost_limits import Limits
+from schema.execution.context import RequestContext
+from schema.execution.cost_limits import DEFAULT_LIMITS, Limits
 from schema.execution.documents import MAX_ERRORS, Document
 from schema.execution.parsing import count_tokens, parse_within
 from schema.execution.selection_compiler import CompiledSelections
@@ -100,8 +100,8 @@ def test_text_of_any_form_is_counted_in_one_pass(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "limits", "message"),
     [
-        ("{ a }" + " " * 96, Limits(characters=100), "The document has 101 characters; 100 are the most."),
-        ("{" + " a" * 9 + "}", Limits(tokens=10), "The document has more than 10 tokens; they are the most."),
+        ("{ a }" + " " * 96, Limits(characters=100), "The document has 101 characters; the maximum is 100."),
+        ("{" + " a" * 9 + "}", Limits(tokens=10), "The document has more than 10 tokens, which is the maximum."),
     ],
 )
 def test_text_beyond_the_limits_is_not_parsed(text: str, limits: Limits, message: str, parsed: list[str]) -> None:
