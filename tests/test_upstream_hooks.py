@@ -1,16 +1,29 @@
-"""Every method and private name of other packages that the code overrides or reads exists there.
+"""Every method of other packages that the code overrides, and every private name of them that it reads, exists there.
 
-A new version of Strawberry, graphql-core, Starlette or uvicorn that renames one of them would not call the override any
-more, without an error. These tests fail then.
+If a new version of Strawberry, graphql-core, Starlette or uvicorn renames a method, it no longer calls the override and
+reports no error. These tests fail then.
 """
 
+import ast
+import dataclasses
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
+import strawberry
+from motor.frameworks import asyncio as motor_asyncio
+from strawberry.http.async_base_view import AsyncBaseHTTPView
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.types import ExecutionContext
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 import resolvers
 import schema
@@ -22,9 +35,9 @@ OWN = {layer.__name__ for layer in LAYERS}
 
 
 def modules(package: ModuleType) -> Iterator[ModuleType]:
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        if not found.name.endswith("__main__"):
-            yield importlib.import_module(found.name)
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            yield importlib.import_module(module.name)
 
 
 def overrides() -> dict[str, tuple[type, str]]:
@@ -58,3 +71,89 @@ def test_an_overridden_method_exists_in_a_base_class(name: str) -> None:
     cls, method = OVERRIDES[name]
 
     assert any(hasattr(base, method) for base in cls.__mro__[1:] if base is not object)
+
+
+# ---------------------------------------------------------------- private names that the code reads
+
+API = strawberry.Schema(strawberry.type(type("Query", (), {"__annotations__": {"name": str}})))
+EXECUTION = ExecutionContext(query=None, schema=API, allowed_operations=[])
+INFO_FIELDS = SimpleNamespace(**{field.name: field for field in dataclasses.fields(strawberry.Info)})
+
+#: The private names of other packages that the code reads, each with an object that must have it.
+PRIVATE_NAMES: dict[str, object] = {
+    "_EXECUTOR": motor_asyncio,
+    "_field": INFO_FIELDS,
+    "_handle_pre_execution_error": BaseGraphQLTransportWSHandler,
+    "_provided_operation_name": EXECUTION,
+    "_raw_info": INFO_FIELDS,
+    "_schema": API,
+    "_start_asgi_task": HttpToolsProtocol,
+    "_stream_result": AsyncBaseHTTPView,
+    "_strawberry_schema": API._schema,
+}
+
+
+class PrivateNames(ast.NodeVisitor):
+    """Collects the private names that a module reads and does not define."""
+
+    def __init__(self) -> None:
+        self.read: set[str] = set()
+        self.defined: set[str] = set()
+
+    @override
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        of_self = isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
+        names = self.defined if of_self and isinstance(node.ctx, ast.Store) else self.read
+        names.add(node.attr)
+        # super()._name is a name of a base class, whether or not the class overrides it.
+        if isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "super":
+            self.read.add(f"super.{node.attr}")
+        self.generic_visit(node)
+
+    @override
+    def visit_keyword(self, node: ast.keyword) -> None:
+        self.read.add(node.arg or "")
+        self.generic_visit(node)
+
+    @override
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self.defined.add(node.name)
+        self.generic_visit(node)
+
+    @override
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        self.defined.add(node.name)
+        self.generic_visit(node)
+
+    @override
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Store):
+            self.defined.add(node.id)
+
+
+def private_names() -> set[str]:
+    """The private names that the modules of the layers read or set, and do not define."""
+    found: set[str] = set()
+    for layer in LAYERS:
+        for path in Path(layer.__path__[0]).rglob("*.py"):
+            names = PrivateNames()
+            names.visit(ast.parse(path.read_text(encoding="utf-8")))
+            of_bases = {name.removeprefix("super.") for name in names.read if name.startswith("super.")}
+            found |= {name for name in names.read - names.defined | of_bases if re.match(r"_[a-zA-Z]", name)}
+    return found
+
+
+def test_every_private_name_that_is_read_is_listed() -> None:
+    assert private_names() == set(PRIVATE_NAMES)
+
+
+@pytest.mark.parametrize("name", PRIVATE_NAMES)
+def test_a_private_name_that_is_read_exists(name: str) -> None:
+    assert hasattr(PRIVATE_NAMES[name], name)
+
+
+def test_a_type_of_graphql_core_names_its_definition_of_strawberry() -> None:
+    definition = API._schema.type_map["Query"].extensions["strawberry-definition"]
+
+    assert isinstance(definition, StrawberryObjectDefinition)
+    assert isinstance(API._schema.query_type.fields["name"].extensions["strawberry-definition"], StrawberryField)  # type: ignore[union-attr]
