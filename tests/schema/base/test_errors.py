@@ -28,7 +28,7 @@ async def _execute(query: str, caller: Caller = APP, **variables: object) -> Exe
     return result
 
 
-def _told(result: ExecutionResult) -> list[dict[str, object]]:
+def _extensions(result: ExecutionResult) -> list[dict[str, object]]:
     return [dict(error.formatted["extensions"]) for error in result.errors or []]
 
 
@@ -37,27 +37,27 @@ async def test_refusal_has_its_code_message_and_data() -> None:
 
     assert result.errors is not None
     assert result.errors[0].message == "This needs the scope users:read, which this token does not have."
-    assert _told(result) == [{"code": "FORBIDDEN", "scope": "users:read"}]
+    assert _extensions(result) == [{"code": "FORBIDDEN", "scope": "users:read"}]
 
 
 async def test_unexpected_error_reveals_an_id_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     result = await _execute("{ roles { name } }")
 
-    (told,) = _told(result)
+    (extensions,) = _extensions(result)
     assert result.errors is not None
-    assert told.keys() == {"code", "errorId"}
-    assert told["code"] == "INTERNAL"
-    assert result.errors[0].message == f"Internal error. The log contains it as {told['errorId']}."
+    assert extensions.keys() == {"code", "errorId"}
+    assert extensions["code"] == "INTERNAL"
+    assert result.errors[0].message == f"Internal error. The log contains it as {extensions['errorId']}."
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert str(told["errorId"]) in record.getMessage()
+    assert str(extensions["errorId"]) in record.getMessage()
     assert record.exc_info is not None
 
 
 @pytest.mark.parametrize("query", ["{", "", "{ a { b }", 'query { viewer(: "x") }'])
-async def test_text_that_cannot_be_parsed_is_told_so(query: str) -> None:
+async def test_text_that_cannot_be_parsed_is_refused_with_a_code(query: str) -> None:
     result = await _execute(query or "#")
 
-    assert [told["code"] for told in _told(result)] == ["GRAPHQL_PARSE_FAILED"]
+    assert [extensions["code"] for extensions in _extensions(result)] == ["GRAPHQL_PARSE_FAILED"]
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ async def test_text_that_cannot_be_parsed_is_told_so(query: str) -> None:
         "query A { viewer { id } } query B { viewer { id } }",
     ],
 )
-async def test_document_that_does_not_fit_the_schema_is_told_so(query: str) -> None:
+async def test_document_that_does_not_fit_the_schema_is_refused_with_a_code(query: str) -> None:
     result = await _execute(query)
 
     assert result.data is None
-    assert [told["code"] for told in _told(result)] == ["GRAPHQL_VALIDATION_FAILED"]
+    assert [extensions["code"] for extensions in _extensions(result)] == ["GRAPHQL_VALIDATION_FAILED"]
 
 
 @pytest.mark.parametrize(
@@ -89,19 +89,19 @@ async def test_document_that_does_not_fit_the_schema_is_told_so(query: str) -> N
         (None, "input"),
     ],
 )
-async def test_variable_that_does_not_fit_names_what_does_not(given: object, key: str) -> None:
+async def test_error_about_a_variable_names_the_invalid_field(given: object, key: str) -> None:
     result = await _execute(LOGIN, input=given)
 
     assert result.data is None
-    assert _told(result) == [{"code": "INVALID_INPUT", "key": key}]
+    assert _extensions(result) == [{"code": "INVALID_INPUT", "key": key}]
 
 
-async def test_choice_takes_one_of_its_fields_from_a_variable() -> None:
+async def test_variable_of_a_one_of_input_has_exactly_one_field() -> None:
     query = "query ($by: UserBy!) { user(by: $by) { id } }"
 
     results = [await _execute(query, by=by) for by in ({}, {"id": None}, {"id": "1", "email": "a@b"})]
 
-    assert [_told(result)[0] for result in results] == [
+    assert [_extensions(result)[0] for result in results] == [
         {"code": "INVALID_INPUT", "key": "by"},
         {"code": "INVALID_INPUT", "key": "id"},
         {"code": "INVALID_INPUT", "key": "by"},
@@ -116,24 +116,24 @@ async def test_deep_nesting_is_refused() -> None:
     variable = await _execute("query ($w: RoomFilter) { rooms(where: $w) { nodes { id } } }", w=where)
     text = await _execute("{ a" * 5_000 + "}" * 5_000)
 
-    assert [told["code"] for told in _told(variable)] == ["INVALID_INPUT"]
-    assert [told["code"] for told in _told(text)] == ["QUERY_TOO_COMPLEX"]
+    assert [extensions["code"] for extensions in _extensions(variable)] == ["INVALID_INPUT"]
+    assert [extensions["code"] for extensions in _extensions(text)] == ["QUERY_TOO_COMPLEX"]
 
 
-async def test_what_was_refused_does_not_log_what_was_sent(caplog: pytest.LogCaptureFixture) -> None:
+async def test_log_of_a_refusal_does_not_contain_the_values_sent(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="schema"):
         await _execute(LOGIN, input={"username": "ann", "password": ["secret"]})
 
     assert "secret" not in caplog.text
 
 
-def test_exception_of_no_operation_is_told_like_one() -> None:
+def test_exception_outside_an_operation_has_a_code_and_data() -> None:
     error = from_exception(Forbidden("Not you.", scope="rooms:read"))
 
     assert error.formatted == {"message": "Not you.", "extensions": {"code": "FORBIDDEN", "scope": "rooms:read"}}
 
 
-async def test_subscription_is_not_answered_once() -> None:
+async def test_execute_refuses_a_subscription() -> None:
     with pytest.raises(InvalidOperationTypeError) as refusal:
         await _execute("subscription { roomStarted { id } }")
 
@@ -143,7 +143,7 @@ async def test_subscription_is_not_answered_once() -> None:
     }
 
 
-async def test_change_whose_answer_cannot_be_read_says_that_it_was_made(
+async def test_error_about_a_payload_field_says_that_the_change_was_made(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(services)
@@ -160,8 +160,8 @@ async def test_change_whose_answer_cannot_be_read_says_that_it_was_made(
         "{ rooms { nodes { messages { nodes { id } } } } }", context_value=RequestContext(world.context)
     )
 
-    assert _told(changed) == [{"code": "UNAVAILABLE", "retryable": False}]
-    assert _told(asked) == [{"code": "UNAVAILABLE", "retryable": True}]
+    assert _extensions(changed) == [{"code": "UNAVAILABLE", "retryable": False}]
+    assert _extensions(asked) == [{"code": "UNAVAILABLE", "retryable": True}]
     assert len((await rooms.list_rooms(world.context)).items) == 1
 
 
@@ -173,7 +173,7 @@ async def test_change_whose_answer_cannot_be_read_says_that_it_was_made(
         ('mutation { login(input: { username: null, password: "x" }) { token } }', {}),
     ],
 )
-async def test_what_must_not_be_null_is_told_in_the_words_of_graphql(query: str, variables: dict[str, object]) -> None:
+async def test_error_about_null_says_null_instead_of_none(query: str, variables: dict[str, object]) -> None:
     result = await _execute(query, APP, **variables)
 
     assert result.errors is not None

@@ -1,4 +1,4 @@
-"""What is known of one document."""
+"""Documents are parsed once, counted and released."""
 
 import gc
 from collections.abc import Iterator
@@ -53,14 +53,14 @@ def no_garbage_collector() -> Iterator[None]:
     gc.enable()
 
 
-def test_operation_that_only_reads_is_known_whatever_stands_beside_it() -> None:
+def test_query_is_recognized_among_other_operations() -> None:
     document = Document("query Q { a } mutation M { a }", SCHEMA, DEFAULT_LIMITS)
 
     assert [document.is_query(name) for name in ("Q", "M", "unknown", None)] == [True, False, True, True]
 
 
 @pytest.mark.parametrize("unknown", [1, 5, 6, 50])
-def test_at_most_five_errors_are_told(unknown: int) -> None:
+def test_at_most_five_errors_are_returned(unknown: int) -> None:
     document = Document("{ " + " ".join(f"b{number}" for number in range(unknown)) + " }", SCHEMA, DEFAULT_LIMITS)
 
     assert [error.message for error in document.errors] == [
@@ -138,7 +138,7 @@ async def test_text_is_parsed_once_for_an_operation(text: str, code: str | None,
     ]
 
 
-async def test_context_answers_for_its_own_operation_alone(parsed: list[str]) -> None:
+async def test_context_keeps_the_document_of_its_own_operation(parsed: list[str]) -> None:
     context = RequestContext(Context(services=None))  # type: ignore[arg-type]
     own, other = "# own\n{ __typename }", "# other\nsubscription { events { id } }"
     schema.is_subscription(own, None, context)
@@ -151,32 +151,32 @@ async def test_context_answers_for_its_own_operation_alone(parsed: list[str]) ->
     assert parsed == [own, other]
 
 
-def test_text_that_cannot_be_parsed_is_no_document() -> None:
+def test_text_that_cannot_be_parsed_is_refused() -> None:
     with pytest.raises(GraphQLSyntaxError):
         Document("{", SCHEMA, DEFAULT_LIMITS)
 
 
-# ---------------------------------------------------------------- what it leaves behind
+# ---------------------------------------------------------------- memory
 
 
 @pytest.mark.usefixtures("no_garbage_collector")
-def test_document_with_its_plans_leaves_memory_with_its_last_user() -> None:
+def test_document_with_its_selections_is_freed_with_its_last_reference() -> None:
     document = Document("{ rooms { nodes { id visitor { id } } } }", schema._schema, DEFAULT_LIMITS)
-    plans = document.compiled_selections({})
+    selections = document.compiled_selections({})
     kind = schema._schema.type_map["Room"]
     node = document.node.definitions[0]
     assert isinstance(kind, GraphQLObjectType)
     assert isinstance(node, OperationDefinitionNode)
-    plan = plans.for_type(kind, (parse("{ id visitor { id } }").definitions[0].selection_set,))  # type: ignore[attr-defined]
-    assert plan is not None
-    alive: list[ref[Any]] = [ref(document), ref(document.node), ref(node), ref(plans), ref(plan)]
+    serialize = selections.for_type(kind, (parse("{ id visitor { id } }").definitions[0].selection_set,))  # type: ignore[attr-defined]
+    assert serialize is not None
+    alive: list[ref[Any]] = [ref(document), ref(document.node), ref(node), ref(selections), ref(serialize)]
 
-    del document, plans, node, plan
+    del document, selections, node, serialize
 
     assert [one() for one in alive] == [None] * 5
 
 
-def test_plans_are_counted_as_what_their_document_takes() -> None:
+def test_selections_count_as_memory_of_their_document() -> None:
     document = Document("{ a }", schema._schema, DEFAULT_LIMITS)
     before = document.usage.bytes
     kind = schema._schema.type_map["Role"]

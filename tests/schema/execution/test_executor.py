@@ -1,4 +1,4 @@
-"""Plans write what graphql-core alone would have answered, and what they cannot write they leave to it."""
+"""Compiled selections return the same results and errors as graphql-core alone."""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -72,7 +72,7 @@ def _of_thing(selection: str, thing: Thing, executor: type[Executor] | None) -> 
 
 
 @pytest.mark.parametrize("kind", [facts.AgentAssigned, facts.RoomUpdated, facts.UserCreated, facts.VisitorSaved])
-async def test_plan_answers_what_graphql_core_does(kind: type[facts.Fact]) -> None:
+async def test_event_is_serialized_as_by_graphql_core(kind: type[facts.Fact]) -> None:
     document = parse(f"subscription {{ events {{ {EVERYTHING} }} }} {FRAGMENTS}")
 
     answers = []
@@ -86,7 +86,7 @@ async def test_plan_answers_what_graphql_core_does(kind: type[facts.Fact]) -> No
     assert answers[0] == answers[1]
 
 
-def test_answer_is_in_the_order_of_the_question() -> None:
+def test_fields_are_in_the_order_of_the_document() -> None:
     document = parse(
         "subscription { events { ... on RoomEvent { room { visitor { name token } id department { id } status } } } }"
     )
@@ -111,7 +111,7 @@ def test_answer_is_in_the_order_of_the_question() -> None:
         Thing(name="a", tags=cast(list[str], ["b", None])),
     ],
 )
-def test_value_that_does_not_fit_is_told_as_graphql_core_tells_it(thing: Thing) -> None:
+def test_value_of_a_wrong_type_is_reported_as_by_graphql_core(thing: Thing) -> None:
     ours, theirs = (_of_thing("tags name count", thing, executor) for executor in (Executor, None))
 
     assert ours == theirs
@@ -139,9 +139,9 @@ READ = [
     "{ roles { name builtIn } departments { name agents { totalCount nodes { id user { username } } } } }",
     ROOMS % ("id subject", "status department { name } visitor { token } servedBy { id user { roles { name } } }"),
     ROOMS % ("__typename", "a: messages(first: 1) { nodes { text } } b: messages { nodes { room { id } } }"),
-    ROOMS % ("...of", "events { nodes { __typename ...told } }") + "fragment of on Room { subject ...of2 }"
+    ROOMS % ("...of", "events { nodes { __typename ...event } }") + "fragment of on Room { subject ...of2 }"
     "fragment of2 on Room { servedBy { status } servedBy { openRoomCount user { id } } }"
-    "fragment told on Event { sequence ... on RoomEvent { room { subject } } ... on AgentAssigned { cause } }",
+    "fragment event on Event { sequence ... on RoomEvent { room { subject } } ... on AgentAssigned { cause } }",
     "query ($first: Int = 1) { agents { nodes { departments { name } rooms(first: $first) { nodes { subject } } } } }",
     ROOMS % ("id @skip(if: true) subject", "visitor @include(if: true) { id }"),
     'mutation { saveVisitor(input: { token: "v" }) { clientMutationId visitor { id token customFields { key } } } }',
@@ -152,7 +152,7 @@ READ = [
 
 @pytest.mark.parametrize("text", READ)
 @pytest.mark.parametrize("scopes", [{"admin"}, {"rooms:read", "users:read", "visitors:read", "visitors:write"}])
-async def test_plan_waits_for_what_graphql_core_waits_for(world: World, scopes: set[str], text: str) -> None:
+async def test_operation_has_the_result_and_errors_of_graphql_core(world: World, scopes: set[str], text: str) -> None:
     document = parse(text)
     answers = []
     for executor in (Executor, None):
@@ -163,12 +163,12 @@ async def test_plan_waits_for_what_graphql_core_waits_for(world: World, scopes: 
 
     ours, theirs = answers
     assert ours.data == theirs.data
-    assert _told(ours) == _told(theirs)
+    assert _sorted_errors(ours) == _sorted_errors(theirs)
 
 
 @pytest.mark.parametrize("value", [True, False, None])
 @pytest.mark.parametrize("switch", ["skip", "include"])
-async def test_switch_decides_as_it_does_with_graphql_core(world: World, switch: str, value: bool | None) -> None:
+async def test_skip_and_include_have_the_effect_of_graphql_core(world: World, switch: str, value: bool | None) -> None:
     document = parse(f"query ($a: Boolean = true) {{ roles {{ id @{switch}(if: $a) name }} }}")
     answers = []
     for executor in (Executor, None):
@@ -182,10 +182,10 @@ async def test_switch_decides_as_it_does_with_graphql_core(world: World, switch:
         answers.append(result if isinstance(result, ExecutionResult) else await result)
 
     ours, theirs = answers
-    assert (ours.data, _told(ours)) == (theirs.data, _told(theirs))
+    assert (ours.data, _sorted_errors(ours)) == (theirs.data, _sorted_errors(theirs))
 
 
-async def test_what_a_change_cannot_answer_is_not_told_as_if_it_had_not_been_made(world: World) -> None:
+async def test_error_about_a_payload_field_says_that_the_change_was_made(world: World) -> None:
     text = """mutation { updateAgent(input: { agentId: "%s", maxRooms: 7 }) {
         agent { rooms(after: "bad") { nodes { id } } } } }"""
     user = await users.find_by_username(world.context.reader, "anna")
@@ -199,8 +199,8 @@ async def test_what_a_change_cannot_answer_is_not_told_as_if_it_had_not_been_mad
     assert error.extensions == {"code": "INVALID_CURSOR", "key": "after"}
 
 
-def _told(result: ExecutionResult) -> list[tuple[str, Any]]:
-    """The errors; which of several that happen at once is first is left open by GraphQL."""
+def _sorted_errors(result: ExecutionResult) -> list[tuple[str, Any]]:
+    """The errors, sorted: GraphQL does not specify the order of errors of concurrent fields."""
     return sorted((error.message, error.path) for error in result.errors or ())
 
 

@@ -53,18 +53,18 @@ async def test_each_operation_of_a_document_has_its_own_answer() -> None:
 
     answers = [await schema.execute(text, operation_name=name, context_value=context) for name in ("A", "B", "A")]
 
-    told = [answer.data and answer.data["__schema"] for answer in answers]
-    assert told == [{"queryType": {"name": "Query"}}, {"mutationType": {"name": "Mutation"}}, told[0]]
+    schemas = [answer.data and answer.data["__schema"] for answer in answers]
+    assert schemas == [{"queryType": {"name": "Query"}}, {"mutationType": {"name": "Mutation"}}, schemas[0]]
 
 
-async def test_only_directive_locations_of_a_published_specification_are_told() -> None:
+async def test_only_directive_locations_of_a_published_specification_are_returned() -> None:
     """By name: graphql-core 3.2 raises for a location that it does not know."""
-    told = await ask(
+    result = await ask(
         '{ __schema { directives { name locations } } __type(name: "__DirectiveLocation") { enumValues { name } } }'
     )
 
-    assert told.errors is None
-    locations = {one["name"]: set(one["locations"]) for one in told.data["__schema"]["directives"]}
+    assert result.errors is None
+    locations = {one["name"]: set(one["locations"]) for one in result.data["__schema"]["directives"]}
     assert set().union(*locations.values()) <= PUBLISHED_LOCATIONS
     assert locations["deprecated"] == {
         "FIELD_DEFINITION",
@@ -72,4 +72,4 @@ async def test_only_directive_locations_of_a_published_specification_are_told() 
         "INPUT_FIELD_DEFINITION",
         "ENUM_VALUE",
     }
-    assert {one["name"] for one in told.data["__type"]["enumValues"]} == PUBLISHED_LOCATIONS
+    assert {one["name"] for one in result.data["__type"]["enumValues"]} == PUBLISHED_LOCATIONS
