@@ -141,7 +141,7 @@ async def test_apps_are_listed_with_their_state_and_scopes(command: Command) -> 
         ["crm", "active", "rooms:read,", "users:read"],
         ["old", "revoked", "rooms:read"],
     ]
-    assert rows[1][:3] == ["admin", "admin", "active"]
+    assert rows[1][:3] == ["app_admin", "admin", "active"]
 
 
 async def test_a_rotated_token_ends_at_once_or_after_the_overlap(command: Command, services: Services) -> None:
