@@ -50,13 +50,13 @@ def test_the_server_has_every_type_field_and_argument_of_the_contract(admin: Cli
         ('{"query": "{ viewer { id } }", "variables": []}', "INVALID_INPUT"),
     ],
 )
-def test_what_is_no_valid_request_has_a_code_too(admin: Client, body: str, code: str) -> None:
+def test_invalid_request_has_a_code(admin: Client, body: str, code: str) -> None:
     response = admin.http.post(admin.url, content=body, headers={**admin.headers, "content-type": "application/json"})
 
     assert [error["extensions"]["code"] for error in response.json()["errors"]] == [code]
 
 
-def test_queries_may_come_by_get_and_mutations_may_not(admin: Client) -> None:
+def test_get_is_for_queries_only(admin: Client) -> None:
     mutation = f'mutation {{ createRole(input: {{name: "{new()}"}}) {{ role {{ id }} }} }}'
 
     viewer = admin.http.get(admin.url, params={"query": "{ viewer { id } }"}, headers=admin.headers)
@@ -70,7 +70,7 @@ def test_queries_may_come_by_get_and_mutations_may_not(admin: Client) -> None:
 # ---------------------------------------------------------------- clientMutationId
 
 
-def test_a_mutation_sent_again_is_answered_as_the_first_time_and_changes_nothing(admin: Client) -> None:
+def test_repeated_mutation_returns_the_first_result_and_changes_nothing(admin: Client) -> None:
     department, agent, visitor, again = admin.department(), admin.agent(), admin.visitor(), new()
     start = {"visitorToken": visitor, "departmentId": department, "clientMutationId": again}
     first = admin.change("startRoom", f"clientMutationId {ROOM}", **start)
@@ -83,7 +83,7 @@ def test_a_mutation_sent_again_is_answered_as_the_first_time_and_changes_nothing
     assert first["clientMutationId"] == again
 
 
-def test_an_id_that_was_used_is_refused_for_anything_else(admin: Client) -> None:
+def test_used_mutation_id_is_refused_for_another_mutation(admin: Client) -> None:
     used = new()
     admin.change("createRole", name=new(), clientMutationId=used)
 
@@ -94,7 +94,7 @@ def test_an_id_that_was_used_is_refused_for_anything_else(admin: Client) -> None
     assert other_arguments == other_operation == {"code": "IDEMPOTENCY_MISMATCH"}
 
 
-def test_a_refusal_is_not_remembered_and_another_caller_may_use_the_same_id(admin: Client) -> None:
+def test_refusals_are_not_stored_and_ids_are_per_caller(admin: Client) -> None:
     used, role = new(), new("role")
     given = {"username": new("u"), "roles": [role], "clientMutationId": used}
     assert admin.refusal("createUser", **given) == {"code": "UNKNOWN_ROLE", "key": role}
@@ -106,7 +106,7 @@ def test_a_refusal_is_not_remembered_and_another_caller_may_use_the_same_id(admi
     assert created["user"]["id"] != other["user"]["id"]
 
 
-def test_the_same_mutation_sent_ten_times_at_once_happens_once(admin: Client) -> None:
+def test_ten_concurrent_copies_of_a_mutation_execute_once(admin: Client) -> None:
     head, given = admin.head(), {"username": new("u"), "clientMutationId": new()}
 
     with ThreadPoolExecutor(10) as threads:
@@ -116,7 +116,7 @@ def test_the_same_mutation_sent_ten_times_at_once_happens_once(admin: Client) ->
     assert [event["type"] for event in admin.since(head)] == ["USER_CREATED"]
 
 
-def test_what_hands_out_a_secret_only_echoes_the_id(admin: Client) -> None:
+def test_mutation_that_returns_a_secret_only_echoes_the_id(admin: Client) -> None:
     given = {"name": new("app"), "scopes": ["rooms:read"], "clientMutationId": new()}
 
     one, two = (admin.change("createApp", "token clientMutationId", **given) for _ in range(2))
@@ -128,7 +128,7 @@ def test_what_hands_out_a_secret_only_echoes_the_id(admin: Client) -> None:
 # ---------------------------------------------------------------- users, roles, agents
 
 
-def test_null_clears_and_absent_leaves(admin: Client) -> None:
+def test_null_clears_and_absent_keeps(admin: Client) -> None:
     key = admin.field("USER", "TEXT")
     given = {"name": "Ada", "emails": ["a@x.org"], "customFields": [{"key": key, "value": "v"}]}
     user = admin.user(**given)
@@ -141,7 +141,7 @@ def test_null_clears_and_absent_leaves(admin: Client) -> None:
     assert cleared["user"] == {"name": None, "emails": [], "customFields": []}
 
 
-def test_a_user_is_found_by_what_is_its_alone(admin: Client) -> None:
+def test_user_is_found_by_its_unique_values(admin: Client) -> None:
     key, plain = admin.field("USER", "TEXT", unique=True), admin.field("USER", "TEXT")
     username, email, shared = new("Ada"), f"{new()}@x.org", f"{new()}@x.org"
     user = admin.user(username=username, emails=[email, shared], customFields=[{"key": key, "value": "S-1"}])
@@ -159,7 +159,7 @@ def test_a_user_is_found_by_what_is_its_alone(admin: Client) -> None:
     }
 
 
-def test_roles_held_already_are_no_error_and_no_event(admin: Client) -> None:
+def test_assigning_current_roles_is_no_error_and_no_event(admin: Client) -> None:
     user = admin.user(roles=["bot"])
 
     with admin.nothing_happens():
@@ -168,7 +168,7 @@ def test_roles_held_already_are_no_error_and_no_event(admin: Client) -> None:
     assert held == {"user": {"roles": [{"name": "bot", "builtIn": True}]}}
 
 
-def test_an_agent_is_routable_when_it_is_there_or_a_bot(admin: Client) -> None:
+def test_agent_is_routable_if_present_or_a_bot(admin: Client) -> None:
     routable = "agent { id status maxRooms openRoomCount routable user { roles { name } } }"
     user = admin.user()
 
@@ -189,7 +189,7 @@ def test_an_agent_is_routable_when_it_is_there_or_a_bot(admin: Client) -> None:
     assert bot == {"agent": {"routable": True}}
 
 
-def test_twenty_who_ensure_an_agent_at_once_get_the_one_that_one_of_them_created(admin: Client) -> None:
+def test_twenty_concurrent_ensures_create_one_agent(admin: Client) -> None:
     key, username = admin.field("USER", "TEXT", unique=True), new("u")
     given = {"by": {"key": key, "value": "S-1"}, "username": username, "roles": ["bot"], "type": "BOT"}
 
@@ -207,7 +207,7 @@ def test_twenty_who_ensure_an_agent_at_once_get_the_one_that_one_of_them_created
         assert admin.refusal("ensureAgent", **taken) == {"code": "USERNAME_TAKEN"}
 
 
-def test_pages_are_whole_in_every_order_and_refuse_what_is_no_page(admin: Client) -> None:
+def test_pages_are_complete_in_every_order_and_refuse_invalid_arguments(admin: Client) -> None:
     prefix = new("page")
     created = [f"{prefix}{letter}" for letter in "ZaYbX"]
     for username in created:
@@ -257,7 +257,7 @@ def test_pages_are_whole_in_every_order_and_refuse_what_is_no_page(admin: Client
         ("MULTI_SELECT", {"options": ["a", "b"]}, ["b", "a"], ["a", "b"]),
     ],
 )
-def test_a_value_comes_back_as_what_it_is_now_and_in_events(
+def test_values_are_returned_by_queries_and_in_events(
     admin: Client, type: str, definition: dict[str, Any], given: object, held: object
 ) -> None:
     key, head = admin.field("ROOM", type, **definition), admin.head()
@@ -297,7 +297,7 @@ def test_a_value_of_the_wrong_type_is_refused(
     assert refusal["expected"].startswith(type)
 
 
-def test_what_is_required_binds_whatever_is_created_and_is_never_taken_away(admin: Client) -> None:
+def test_required_field_is_set_at_creation_and_cannot_be_cleared(admin: Client) -> None:
     unique, key = admin.field("USER", "TEXT", unique=True), new("required")
     before = admin.user()
     defined = admin.change("defineCustomField", "definition { id }", target="USER", key=key, type="TEXT", required=True)
@@ -314,7 +314,7 @@ def test_what_is_required_binds_whatever_is_created_and_is_never_taken_away(admi
     admin.user()
 
 
-def test_of_ten_who_want_the_same_unique_value_one_gets_it(admin: Client) -> None:
+def test_of_ten_concurrent_writers_of_a_unique_value_one_succeeds(admin: Client) -> None:
     key = admin.field("USER", "NUMBER", unique=True)
 
     def create(_: int) -> str:
@@ -330,7 +330,7 @@ def test_of_ten_who_want_the_same_unique_value_one_gets_it(admin: Client) -> Non
     assert outcomes == ["created", *[str({"code": "DUPLICATE_VALUE", "key": key})] * 9]
 
 
-def test_a_rule_that_data_breaks_is_refused_with_the_offenders(admin: Client) -> None:
+def test_constraint_that_data_violates_is_refused_with_the_violations(admin: Client) -> None:
     key = new("team")
     field = admin.change("defineCustomField", "definition { id }", target="USER", key=key, type="TEXT")
     field_id = field["definition"]["id"]
@@ -345,7 +345,7 @@ def test_a_rule_that_data_breaks_is_refused_with_the_offenders(admin: Client) ->
     assert pattern == {"code": "INVALID_FIELD_VALUE", "key": key, "expected": expected, "offenders": holders}
 
 
-def test_a_field_that_was_removed_and_defined_anew_holds_nothing(admin: Client) -> None:
+def test_removed_and_redefined_field_has_no_values(admin: Client) -> None:
     key = new("again")
     given = {"target": "USER", "key": key}
     first = admin.change("defineCustomField", "definition { id }", **given, type="NUMBER")["definition"]["id"]

@@ -5,7 +5,7 @@ from tests.acceptance.clients import Client, new
 PASSED_OVER = "room { status passedOver { id } servedBy { id } }"
 
 
-def test_agents_accept_routing_unless_they_are_said_not_to(admin: Client) -> None:
+def test_agents_accept_routing_by_default(admin: Client) -> None:
     user = admin.user()
     key = admin.field("USER", "TEXT", unique=True)
     selection = "agent { acceptsRouting }"
@@ -18,7 +18,7 @@ def test_agents_accept_routing_unless_they_are_said_not_to(admin: Client) -> Non
     assert [one["agent"]["acceptsRouting"] for one in (added, changed, made)] == [True, False, False]
 
 
-def test_routing_offers_rooms_to_agents_that_accept_it_alone(admin: Client) -> None:
+def test_routing_assigns_only_to_agents_that_accept_it(admin: Client) -> None:
     department = admin.department("LEAST_LOADED")
     agent = admin.agent(department)
     admin.change("updateAgent", agentId=agent, acceptsRouting=False)
@@ -30,7 +30,7 @@ def test_routing_offers_rooms_to_agents_that_accept_it_alone(admin: Client) -> N
     assert assigned["room"]["servedBy"]["id"] == agent
 
 
-def test_a_room_passes_over_the_agent_that_it_was_taken_from_until_another_has_served_it(admin: Client) -> None:
+def test_room_skips_its_last_agent_until_another_has_served_it(admin: Client) -> None:
     department = admin.department("LEAST_LOADED")
     first = admin.agent(department)
     room = admin.start(department)
@@ -46,7 +46,7 @@ def test_a_room_passes_over_the_agent_that_it_was_taken_from_until_another_has_s
     assert again == {"status": "ASSIGNED", "passedOver": [], "servedBy": {"id": first}}
 
 
-def test_who_logs_out_is_no_longer_there(admin: Client) -> None:
+def test_logout_ends_presence(admin: Client) -> None:
     agent = admin.agent(presence="OFFLINE")
     session = admin.signed_in(agent)
     selection = "user { presence presenceUntil agent { routable } }"
@@ -62,7 +62,7 @@ def test_who_logs_out_is_no_longer_there(admin: Client) -> None:
     assert event == {"type": "USER_PRESENCE_CHANGED", "actor": {"id": agent.replace("agt_", "usr_")}}
 
 
-def test_a_lease_says_until_when_presence_lasts(admin: Client) -> None:
+def test_presence_lasts_until_the_lease_expires(admin: Client) -> None:
     agent = admin.agent(presence="OFFLINE")
     selection = "user { presence presenceUntil }"
 

@@ -82,7 +82,7 @@ def test_queries_and_events_find_the_same(
     assert find(admin, rooms, {"customFields": [{"key": rooms[1][type], **operators}]}) == rows
 
 
-def test_groups_hold_for_all_or_some_or_none(admin: Client, rooms: Rooms) -> None:
+def test_filter_groups_match_all_some_or_none(admin: Client, rooms: Rooms) -> None:
     one = {"customFields": [{"key": rooms[1]["NUMBER"], "gt": 0}]}
     two = {"customFields": [{"key": rooms[1]["BOOLEAN"], "eq": True}]}
 
@@ -107,9 +107,7 @@ def test_groups_hold_for_all_or_some_or_none(admin: Client, rooms: Rooms) -> Non
         ("MULTI_SELECT", {"contains": "w"}),
     ],
 )
-def test_a_filter_that_cannot_be_meant_is_an_error(
-    admin: Client, rooms: Rooms, type: str, operators: dict[str, Any]
-) -> None:
+def test_contradictory_filter_is_an_error(admin: Client, rooms: Rooms, type: str, operators: dict[str, Any]) -> None:
     key = rooms[1][type]
 
     for document in ("rooms(where: $where)", "events(where: $where)"):
@@ -197,7 +195,7 @@ def types_of(socket: Socket, count: int) -> list[str]:
     return [socket.next()["type"] for _ in range(count)]
 
 
-def test_each_subscription_hears_its_own_from_the_cursor_on_and_then_live(admin: Client) -> None:
+def test_each_subscription_delivers_from_the_cursor_and_then_live(admin: Client) -> None:
     here, agent, head = admin.department(), admin.agent(), admin.head()
     room = admin.start(here)["id"]
     asked: dict[str, Any] = {"after": head, "where": {"departmentId": here}}
@@ -222,7 +220,7 @@ def test_each_subscription_hears_its_own_from_the_cursor_on_and_then_live(admin:
             assert socket.next() == expected
 
 
-def test_what_cannot_be_followed_is_an_error_and_the_socket_stays(admin: Client) -> None:
+def test_invalid_subscription_is_an_error_and_the_socket_stays_open(admin: Client) -> None:
     with admin.socket() as socket:
         socket.follow("after", after="nonsense")
         assert socket.refusal()["code"] == "INVALID_CURSOR"
@@ -237,14 +235,14 @@ def test_what_cannot_be_followed_is_an_error_and_the_socket_stays(admin: Client)
 
 
 @pytest.mark.parametrize("message", ["{", "5", "null", '{"type": "nope"}', '{"type": "subscribe", "id": 1}', b"\0"])
-def test_a_message_that_is_none_closes_the_socket(admin: Client, message: str | bytes) -> None:
+def test_malformed_message_closes_the_socket(admin: Client, message: str | bytes) -> None:
     with admin.socket() as socket:
         socket.connection.send(message)
 
         assert socket.close_code() == 4400
 
 
-def test_a_consumer_resumes_after_what_it_acknowledged(admin: Client) -> None:
+def test_consumer_resumes_after_its_acknowledged_cursor(admin: Client) -> None:
     name, head = new("consumer"), admin.head()
     for _ in range(3):
         admin.user()

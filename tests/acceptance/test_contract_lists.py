@@ -17,7 +17,7 @@ COUNTS = """subscription ($where: RoomFilter) {
 }"""
 
 
-def test_a_list_tells_what_enters_changes_and_leaves(admin: Client) -> None:
+def test_list_reports_entries_that_enter_change_and_leave(admin: Client) -> None:
     department = admin.department()
     first = admin.start(department)["id"]
     where = {"departmentId": department, "status": ["QUEUED"]}
@@ -75,7 +75,7 @@ def test_the_cursor_of_another_list_is_refused(admin: Client) -> None:
         assert socket.refusal()["code"] == "INVALID_CURSOR"
 
 
-def test_counts_are_told_at_once_and_when_they_change(admin: Client) -> None:
+def test_counts_are_sent_initially_and_on_change(admin: Client) -> None:
     department = admin.department()
     admin.start(department)
     where = {"departmentId": department}

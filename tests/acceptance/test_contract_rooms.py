@@ -27,7 +27,7 @@ def wait_for(admin: Client, room: Data, type: str, cursor: str) -> Data:
 # ---------------------------------------------------------------- the order of a room's events
 
 
-def test_a_room_waits_when_nobody_can_serve_it(admin: Client) -> None:
+def test_room_is_queued_when_no_agent_can_serve_it(admin: Client) -> None:
     head, again = admin.head(), new()
 
     room = admin.start(admin.department(), priority=3, tags=["t"], clientMutationId=again)
@@ -40,7 +40,7 @@ def test_a_room_waits_when_nobody_can_serve_it(admin: Client) -> None:
     assert [event["room"]["revision"] for event in events] == [1, 2]
 
 
-def test_a_room_is_routed_at_once_and_events_show_room_and_agent_as_they_were(admin: Client) -> None:
+def test_room_is_routed_immediately_and_events_have_snapshots(admin: Client) -> None:
     department = admin.department("LEAST_LOADED")
     agent = admin.agent(department, name="Ada")
     visitor, again, head = admin.visitor(), new(), admin.head()
@@ -117,7 +117,7 @@ def test_assigned_unassigned_transferred_and_closed_name_both_agents(admin: Clie
 # ---------------------------------------------------------------- refusals
 
 
-def test_whoever_cannot_take_a_room_is_named_with_the_reason(admin: Client) -> None:
+def test_agent_that_cannot_take_a_room_is_named_with_the_reason(admin: Client) -> None:
     here = admin.department()
     full = admin.agent(maxRooms=0)
     inactive = admin.agent()
@@ -140,7 +140,7 @@ def test_whoever_cannot_take_a_room_is_named_with_the_reason(admin: Client) -> N
         assert admin.refusal("assignAgent", roomId=room, agentId="agt_nope") == {"code": "NOT_FOUND", "key": "agentId"}
 
 
-def test_each_status_refuses_what_is_not_for_it(admin: Client) -> None:
+def test_each_status_refuses_invalid_transitions(admin: Client) -> None:
     here, anna, bert = admin.department(), admin.agent(username=new("anna")), admin.agent()
     named = admin.ask("query ($by: UserBy!) { user(by: $by) { id username } }", by={"id": anna})["user"]
     waiting, served, held, closed = (admin.start(here)["id"] for _ in range(4))
@@ -177,7 +177,7 @@ def test_each_status_refuses_what_is_not_for_it(admin: Client) -> None:
             assert admin.refusal(name, roomId=closed, **given) == {"code": "ROOM_CLOSED"}, name
 
 
-def test_of_six_who_assign_a_room_at_once_one_wins_and_the_others_learn_who(admin: Client) -> None:
+def test_of_six_concurrent_assignments_one_wins_and_the_others_name_the_winner(admin: Client) -> None:
     room, agents = admin.start(admin.department())["id"], [admin.agent() for _ in range(6)]
     assign = "mutation ($input: AssignAgentInput!) { assignAgent(input: $input) { room { servedBy { id } } } }"
 
@@ -191,7 +191,7 @@ def test_of_six_who_assign_a_room_at_once_one_wins_and_the_others_learn_who(admi
     assert [(one["code"], one["servedBy"]["id"]) for one in lost] == [("ROOM_ALREADY_ASSIGNED", won[0])] * 5
 
 
-def test_a_disabled_department_takes_no_new_rooms_and_goes_on_with_those_it_has(admin: Client) -> None:
+def test_disabled_department_takes_no_new_rooms_and_keeps_its_rooms(admin: Client) -> None:
     here, visitor = admin.department("LEAST_LOADED"), admin.visitor()
     waiting = admin.start(here)
     admin.change("updateDepartment", departmentId=here, enabled=False)
@@ -208,7 +208,7 @@ def test_a_disabled_department_takes_no_new_rooms_and_goes_on_with_those_it_has(
 # ---------------------------------------------------------------- routing
 
 
-def test_the_least_loaded_serves_then_who_waited_longest_then_by_username(admin: Client) -> None:
+def test_least_loaded_orders_by_load_then_idle_time_then_username(admin: Client) -> None:
     here, word = admin.department("LEAST_LOADED"), new()
     b, a, c = (admin.agent(here, username=f"{letter}{word}") for letter in "bac")
 
@@ -217,7 +217,7 @@ def test_the_least_loaded_serves_then_who_waited_longest_then_by_username(admin:
     assert served == [a, b, c, a]
 
 
-def test_round_robin_looks_at_nothing_but_whose_turn_it_is(admin: Client) -> None:
+def test_round_robin_ignores_load(admin: Client) -> None:
     here, word = admin.department("ROUND_ROBIN"), new()
     b, a = (admin.agent(here, username=f"{letter}{word}") for letter in "ba")
     rooms = [admin.start(here) for _ in range(2)]
@@ -228,7 +228,7 @@ def test_round_robin_looks_at_nothing_but_whose_turn_it_is(admin: Client) -> Non
     assert [room["servedBy"]["id"] for room in (*rooms, third)] == [a, b, a]
 
 
-def test_an_unassigned_room_passes_over_its_agent_once(admin: Client) -> None:
+def test_unassigned_room_skips_its_last_agent_once(admin: Client) -> None:
     here = admin.department("LEAST_LOADED")
     alone = admin.agent(here)
     room = admin.start(here)["id"]
@@ -268,7 +268,7 @@ def test_capacity_is_never_exceeded_and_the_queue_moves_by_priority_when_it_retu
 
 
 @pytest.mark.parametrize(("leave", "input"), [("removeAgent", {}), ("setUserActive", {"active": False})])
-def test_rooms_of_who_leaves_go_back_to_the_queue(admin: Client, leave: str, input: dict[str, Any]) -> None:
+def test_rooms_of_an_absent_agent_return_to_the_queue(admin: Client, leave: str, input: dict[str, Any]) -> None:
     here, agent = admin.department(), admin.agent()
     rooms = [admin.start(here)["id"] for _ in range(2)]
     for room in rooms:
@@ -288,7 +288,7 @@ def test_rooms_of_who_leaves_go_back_to_the_queue(admin: Client, leave: str, inp
         assert (admin.room(room)["status"], admin.room(room)["lastServedBy"]) == ("QUEUED", {"id": agent})
 
 
-def test_an_app_that_does_not_decide_in_time_is_fallen_back_from(admin: Client) -> None:
+def test_overdue_external_decision_falls_back(admin: Client) -> None:
     here = admin.department("EXTERNAL", externalTimeoutSeconds=1, fallbackRouting="LEAST_LOADED")
     agent, head, began = admin.agent(here), admin.head(), time.monotonic()
 
@@ -318,7 +318,7 @@ def test_a_room_is_closed_with_its_last_tags_and_fields(admin: Client) -> None:
     assert closed["closeComment"] == event["comment"] == "Solved"
 
 
-def test_increments_of_25_at_once_all_count(admin: Client) -> None:
+def test_concurrent_increments_add_up(admin: Client) -> None:
     number, room = admin.field("ROOM", "NUMBER"), admin.start(admin.department())["id"]
     head = admin.head()
 
@@ -333,7 +333,7 @@ def test_increments_of_25_at_once_all_count(admin: Client) -> None:
     assert before == [[], *([number] for number in range(1, 25))]
 
 
-def test_an_app_speaks_as_the_rooms_agent_or_visitor_and_otherwise_as_itself(admin: Client) -> None:
+def test_app_sends_as_agent_visitor_or_itself(admin: Client) -> None:
     room, agent, other = admin.start(admin.department()), admin.agent(), admin.user()
     admin.change("assignAgent", roomId=room["id"], agentId=agent)
     sender = "message { sender { type id } }"

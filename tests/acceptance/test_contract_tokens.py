@@ -81,7 +81,7 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_a_token_without_a_scope_may_do_all_but_what_it_opens(admin: Client, scope: str) -> None:
+def test_token_without_one_scope_loses_only_its_operations(admin: Client, scope: str) -> None:
     without, nobody = admin.app(*(one for one in SCOPES if one != scope)), Client(admin.http, admin.url, None)
     lacking = {"code": "FORBIDDEN", "scope": scope}
 
@@ -97,7 +97,7 @@ def test_a_token_without_a_scope_may_do_all_but_what_it_opens(admin: Client, sco
             without.ask(f"{{ {query} }}")
 
 
-def test_roles_and_agents_need_the_scopes_of_all_that_they_touch(admin: Client) -> None:
+def test_roles_and_agents_require_the_scopes_of_all_changed_objects(admin: Client) -> None:
     key, given = admin.field("USER", "TEXT", unique=True), {"username": new("u"), "roles": ["bot"]}
     ensured = {**given, "by": {"key": key, "value": "S-1"}}
     without_roles, without_users = admin.app("users:write", "agents:write"), admin.app("agents:write")
@@ -108,7 +108,7 @@ def test_roles_and_agents_need_the_scopes_of_all_that_they_touch(admin: Client) 
         assert without_users.refusal("ensureAgent", **ensured) == {"code": "FORBIDDEN", "scope": "users:write"}
 
 
-def test_a_change_whose_answer_may_not_be_read_is_not_made(admin: Client) -> None:
+def test_mutation_with_an_unreadable_result_is_not_executed(admin: Client) -> None:
     app, visitor = admin.app("rooms:write", "rooms:read"), admin.visitor()
     room = admin.start(admin.department())["id"]
 
@@ -121,7 +121,7 @@ def test_a_change_whose_answer_may_not_be_read_is_not_made(admin: Client) -> Non
     assert too_much == {"code": "INVALID_INPUT", "key": "first"}
 
 
-def test_events_pass_only_those_that_may_read_what_they_are_about(admin: Client) -> None:
+def test_events_are_sent_only_to_tokens_that_can_read_their_subject(admin: Client) -> None:
     head = admin.head()
     admin.user()
     room = admin.start(admin.department())["id"]
@@ -148,7 +148,7 @@ def test_events_pass_only_those_that_may_read_what_they_are_about(admin: Client)
 # ---------------------------------------------------------------- apps
 
 
-def test_an_app_grants_only_what_it_holds(admin: Client) -> None:
+def test_app_delegates_only_scopes_that_it_has(admin: Client) -> None:
     app = admin.app("apps:write", "users:read")
 
     with admin.nothing_happens():
@@ -214,7 +214,7 @@ def test_a_signed_in_agent_takes_a_room_and_an_app_does_not(admin: Client) -> No
     assert admin.signed_in(plain).refusal("takeRoom", roomId=room) == {"code": "NOT_AN_AGENT"}
 
 
-def test_nobody_lays_hands_on_who_may_do_more(admin: Client) -> None:
+def test_callers_cannot_change_users_with_more_permissions(admin: Client) -> None:
     boss = admin.user(roles=["admin"])
     manager = admin.signed_in(admin.user(roles=["livechat-manager"]))
     app = admin.app("users:write", "roles:write")

@@ -33,9 +33,7 @@ def events_in(printed: str) -> tuple[list[int], list[str]]:
     return [int(sequence) for sequence, _ in shown], [re.sub(r"CASE-\w+", "CASE", event) for _, event in shown]
 
 
-def test_journey_can_be_played_again_and_again_on_one_server(
-    serve: Serve, run: Run, mongodb_uri: str, database_name: str
-) -> None:
+def test_journey_can_be_repeated_on_one_server(serve: Serve, run: Run, mongodb_uri: str, database_name: str) -> None:
     port = serve(MONGODB_URI=mongodb_uri, DATABASE=database_name, ADMIN_TOKEN=ADMIN_TOKEN)
 
     first = run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN)
@@ -54,7 +52,7 @@ def test_journey_can_be_played_again_and_again_on_one_server(
     assert "department Demo: decided elsewhere: is there already" in second.stdout
 
 
-def test_journey_leaves_a_closed_room_and_nobody_who_is_offered_the_next_one(
+def test_journey_leaves_a_closed_room_and_no_routable_agent(
     serve: Serve, run: Run, mongodb_uri: str, database_name: str
 ) -> None:
     port = serve(MONGODB_URI=mongodb_uri, DATABASE=database_name, ADMIN_TOKEN=ADMIN_TOKEN)
@@ -104,7 +102,7 @@ mutation {
 """
 
 
-def test_what_the_demo_leaves_is_in_nobodys_way(serve: Serve, run: Run, mongodb_uri: str, database_name: str) -> None:
+def test_data_of_the_demo_does_not_affect_routing(serve: Serve, run: Run, mongodb_uri: str, database_name: str) -> None:
     port = serve(MONGODB_URI=mongodb_uri, DATABASE=database_name, ADMIN_TOKEN=ADMIN_TOKEN)
     run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN)
 
@@ -126,9 +124,7 @@ def test_what_the_demo_leaves_is_in_nobodys_way(serve: Serve, run: Run, mongodb_
     }
 
 
-def test_without_a_token_the_demo_makes_an_app_in_the_data_folder_of_the_server_and_ends_it(
-    serve: Serve, run: Run
-) -> None:
+def test_demo_without_a_token_creates_and_revokes_an_app(serve: Serve, run: Run) -> None:
     port = serve(ADMIN_TOKEN=ADMIN_TOKEN)
 
     played = run("demo", PORT=port)
@@ -143,7 +139,7 @@ def test_without_a_token_the_demo_makes_an_app_in_the_data_folder_of_the_server_
     assert {app["name"] for app in answer["data"]["apps"] if app["active"]} == {"admin"}
 
 
-def test_without_a_server_the_demo_starts_one_and_leaves_nothing(
+def test_demo_without_a_server_starts_one_and_removes_it(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -170,7 +166,9 @@ def test_server_of_another_data_folder_is_refused_in_one_line(serve: Serve, run:
     assert not (tmp_path / "other").exists()
 
 
-def test_wrong_token_fails_the_demo_and_says_so(serve: Serve, run: Run, mongodb_uri: str, database_name: str) -> None:
+def test_wrong_token_fails_the_demo_with_a_message(
+    serve: Serve, run: Run, mongodb_uri: str, database_name: str
+) -> None:
     port = serve(MONGODB_URI=mongodb_uri, DATABASE=database_name)
 
     refused = run("demo", PORT=port, ADMIN_TOKEN="not-the-token-of-anybody")

@@ -57,7 +57,7 @@ def request(curl: list[str]) -> dict[str, Any]:
     return {"headers": headers, "content": body}
 
 
-async def test_first_minute_goes_as_it_says(serve: Serve, run: Run) -> None:
+async def test_quick_start_works_as_written(serve: Serve, run: Run) -> None:
     subscription, question = those_of("curl")
     port = serve(ADMIN_TOKEN=TOKEN)
     url = f"http://127.0.0.1:{port}/graphql"
@@ -76,7 +76,7 @@ async def test_first_minute_goes_as_it_says(serve: Serve, run: Run) -> None:
     assert created.stdout.startswith("sb_app_")
 
 
-async def test_program_that_follows_the_documented_journey_decides_about_every_room(serve: Serve) -> None:
+async def test_client_of_the_documented_journey_assigns_every_room(serve: Serve) -> None:
     """On a fresh server with its defaults, beside an agent who would be given every room by routing."""
     (document,) = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
     port = serve(ADMIN_TOKEN=TOKEN)

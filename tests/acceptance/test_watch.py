@@ -56,7 +56,7 @@ def next_event(watcher: subprocess.Popen[str]) -> tuple[int, str, str]:
     return int(found.group(1)), found.group(2), found.group(3)
 
 
-def test_events_go_on_without_a_gap_after_the_server_was_killed_and_started_again(
+def test_events_continue_without_a_gap_after_a_server_restart(
     watcher: subprocess.Popen[str], port: str, mongodb_uri: str, database_name: str
 ) -> None:
     assert watcher.stderr is not None
@@ -77,7 +77,7 @@ def test_events_go_on_without_a_gap_after_the_server_was_killed_and_started_agai
     assert events == [(first + 1, "ROLE_CREATED", "meanwhile"), (first + 2, "ROLE_CREATED", "after")]
 
 
-def test_ctrl_c_ends_it_without_complaint(watcher: subprocess.Popen[str]) -> None:
+def test_ctrl_c_stops_the_program_without_errors(watcher: subprocess.Popen[str]) -> None:
     assert watcher.stderr is not None
     watcher.stderr.readline()
 

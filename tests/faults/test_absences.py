@@ -15,7 +15,7 @@ from storage.runtime import Storage
 from tests.storage.support import until
 
 
-async def test_a_database_that_is_away_is_told_without_a_traceback(
+async def test_unreachable_database_is_logged_without_a_traceback(
     tmp_path: Path, database_name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     quick = {**connection.CONNECTION_OPTIONS, "serverSelectionTimeoutMS": 100}

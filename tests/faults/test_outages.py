@@ -39,7 +39,7 @@ async def read(storage: Storage, token: str) -> object:
     return await read_with_retries(storage.database, lambda: visitors.find_by_token(storage.reader, token))
 
 
-async def test_everybody_is_told_in_time_while_the_database_is_away_and_served_when_it_is_back(
+async def test_operations_fail_in_time_during_an_outage_and_succeed_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with EmbeddedReplicaSet(tmp_path, cache_gb=0.25) as mongod:
@@ -74,7 +74,7 @@ async def test_everybody_is_told_in_time_while_the_database_is_away_and_served_w
             assert {f"late {number}" for number in range(CHANGES)} <= made
 
 
-async def test_change_whose_answer_cannot_be_read_is_not_said_to_be_retryable(
+async def test_mutation_whose_result_cannot_be_read_is_not_retryable(
     services: Services, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Client([url]) as client:

@@ -101,7 +101,9 @@ async def open_counts(client: Client) -> Counter[int]:
 # ---------------------------------------------------------------- one room
 
 
-async def test_of_200_takes_of_one_room_one_wins_and_all_others_learn_who(client: Client, database: Database) -> None:
+async def test_of_200_takes_of_one_room_one_wins_and_the_others_name_the_winner(
+    client: Client, database: Database
+) -> None:
     names = [f"agent{number}" for number in range(20)]
     ids = await asyncio.gather(*(client.agent(name, password="correct horse battery") for name in names))
     logins = await asyncio.gather(
@@ -166,7 +168,7 @@ async def test_of_500_rooms_at_once_100_are_assigned_and_all_are_served_in_order
     }
 
 
-async def test_limits_hold_and_everybody_is_served_while_agents_come_and_go(client: Client, database: Database) -> None:
+async def test_limits_hold_and_all_rooms_are_served_while_agents_change(client: Client, database: Database) -> None:
     ids = await asyncio.gather(*(client.agent(f"agent{number}", max_rooms=CAPACITY) for number in range(AGENTS)))
     rooms_at_all = 200
     rest = random.Random(5)

@@ -88,7 +88,7 @@ async def test_wrong_counts_are_reported_and_repaired_by_the_command(mongodb_uri
 
 
 @pytest.mark.parametrize("survivors", [0, 1])
-async def test_an_outside_decision_that_does_not_come_is_taken_over_when_its_server_is_dead(
+async def test_overdue_external_decision_of_a_dead_server_is_taken_over(
     mongodb_uri: str, database_name: str, survivors: int
 ) -> None:
     with ServerProcess(mongodb_uri, database_name) as doomed:

@@ -88,7 +88,7 @@ class CountedServer(ServerProcess):
         return Figures(memory_kb=int(memory.stdout), **json.loads(self._path.read_text()))
 
 
-async def test_mixed_load_of_new_things_leaves_nothing_behind(
+async def test_mixed_load_leaves_no_residue(
     mongodb_uri: str, database_name: str, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     with CountedServer(mongodb_uri, database_name, tmp_path / "figures") as server:

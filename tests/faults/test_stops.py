@@ -17,7 +17,7 @@ SUBSCRIBE = {"query": 'subscription { events(consumer: "c", types: [ROOM_STARTED
 ROOMS = 5
 
 
-async def test_server_that_stood_still_delivers_nothing_more_for_a_consumer_that_another_has_taken_over(
+async def test_paused_server_delivers_nothing_for_a_consumer_leased_elsewhere(
     mongodb_uri: str, database_name: str
 ) -> None:
     with ServerProcess(mongodb_uri, database_name) as stopped, ServerProcess(mongodb_uri, database_name) as other:

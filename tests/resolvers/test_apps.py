@@ -53,7 +53,7 @@ async def test_what_can_never_be_right_is_refused(
         await apps.create_app(world.context, name=name, scopes=scopes)
 
 
-async def test_an_app_grants_only_what_it_holds(world: World) -> None:
+async def test_app_delegates_only_scopes_that_it_has(world: World) -> None:
     context = scoped(world, "apps:write", "users:read")
     stronger = await apps.create_app(world.context, name="Crm", scopes=["users:write"])
 

@@ -236,7 +236,7 @@ async def test_agent_that_loses_a_race_gets_the_winner_though_it_cannot_see_the_
 # ---------------------------------------------------------------- departments, visitors, values
 
 
-async def test_a_disabled_department_takes_no_new_rooms_and_goes_on_with_those_it_has(world: World) -> None:
+async def test_disabled_department_takes_no_new_rooms_and_keeps_its_rooms(world: World) -> None:
     sales = await world.department("Sales", RoutingMethod.LEAST_LOADED)
     waiting, other = await world.start(sales), await world.waiting()
     await departments.update_department(world.context, department_id=sales.id, enabled=False)

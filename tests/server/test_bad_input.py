@@ -175,7 +175,7 @@ MUTATIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("mutation", "given", "expected"), MUTATIONS)
-def test_a_mutation_that_cannot_be_is_refused_by_code(
+def test_invalid_mutation_is_refused_with_its_code(
     client: httpx.Client,
     unchanged: Any,
     names: dict[str, str],
@@ -238,7 +238,7 @@ def filled(value: Any, names: dict[str, str]) -> Any:
         ("", {"code": "INVALID_INPUT", "key": "request"}),
     ],
 )
-def test_a_query_that_cannot_be_is_refused_by_code(client: httpx.Client, query: str, expected: dict[str, str]) -> None:
+def test_invalid_query_is_refused_with_its_code(client: httpx.Client, query: str, expected: dict[str, str]) -> None:
     answers = post(client, query).json()
 
     assert not any((answers.get("data") or {}).values())
@@ -250,7 +250,7 @@ def test_a_query_that_cannot_be_is_refused_by_code(client: httpx.Client, query: 
     ("name", "value"),
     [("username", '"\\ud800"'), ("username", '"\\udfff\\ud800"'), ("username", '"\xff"'), ("type", '"\\ud83d"')],
 )
-def test_half_a_character_is_no_json(client: httpx.Client, unchanged: Any, name: str, value: str) -> None:
+def test_lone_surrogate_is_refused_as_invalid_json(client: httpx.Client, unchanged: Any, name: str, value: str) -> None:
     body = '{"query": %s, "variables": {"i": {"%s": %s}}}' % (json.dumps(CREATE), name, value)  # noqa: UP031
 
     with unchanged():
@@ -263,14 +263,14 @@ def test_half_a_character_is_no_json(client: httpx.Client, unchanged: Any, name:
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"nonsense", b"[]", b'{"query": 1}', b'{"query": "{ viewer { name } }", }']
 )
-def test_what_is_no_json_is_refused(client: httpx.Client, body: bytes) -> None:
+def test_invalid_json_is_refused(client: httpx.Client, body: bytes) -> None:
     response = client.post("graphql", content=body, headers={"content-type": "application/json"})
 
     assert response.status_code == 400
     assert refusal(response) == {"code": "INVALID_INPUT", "key": "request"}
 
 
-def test_nothing_is_told_without_a_token(shared_url: str, unchanged: Any) -> None:
+def test_every_operation_requires_a_token(shared_url: str, unchanged: Any) -> None:
     with unchanged(), httpx.Client(base_url=shared_url.removesuffix("graphql")) as client:
         for headers in ({}, {"authorization": "Bearer nonsense"}, {"authorization": "nonsense"}):
             for query in (
@@ -282,7 +282,7 @@ def test_nothing_is_told_without_a_token(shared_url: str, unchanged: Any) -> Non
                 assert refusal(response)["code"] == "UNAUTHENTICATED"
 
 
-def test_a_scope_that_is_missing_is_named(client: httpx.Client, shared_url: str, unchanged: Any) -> None:
+def test_missing_scope_is_named(client: httpx.Client, shared_url: str, unchanged: Any) -> None:
     create = 'mutation { createApp(input: { name: "reader", scopes: ["rooms:read"] }) { token } }'
     headers = {"authorization": f"Bearer {ask(client, create)['createApp']['token']}"}
 
@@ -302,7 +302,7 @@ def test_a_scope_that_is_missing_is_named(client: httpx.Client, shared_url: str,
     ]
 
 
-async def test_of_many_who_want_one_value_at_once_one_gets_it(shared_url: str, names: dict[str, str]) -> None:
+async def test_concurrent_writers_of_one_unique_value_leave_one_winner(shared_url: str, names: dict[str, str]) -> None:
     value = secrets.token_hex(4)
 
     async with httpx.AsyncClient(base_url=shared_url.removesuffix("graphql"), headers=ADMIN, timeout=30) as client:

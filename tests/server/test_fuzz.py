@@ -121,7 +121,7 @@ def unbroken(caplog: pytest.LogCaptureFixture) -> Any:
 
 @QUIET
 @given(acknowledged=st.booleans(), sent=st.lists(frames, max_size=8))
-def test_messages_of_any_form_are_answered_or_close_with_their_code(
+def test_arbitrary_messages_are_answered_or_close_with_a_code(
     shared_url: str, acknowledged: bool, sent: list[str | bytes]
 ) -> None:
     begun = [json.dumps(INIT)] if acknowledged else []
@@ -138,7 +138,7 @@ def test_messages_of_any_form_are_answered_or_close_with_their_code(
 @given(
     sent=st.lists(frames, max_size=3).filter(lambda sent: all(isinstance(one, str) for one in sent)), ends=st.booleans()
 )
-def test_another_socket_is_not_disturbed(shared_url: str, sent: list[str], ends: bool) -> None:
+def test_other_sockets_are_not_affected(shared_url: str, sent: list[str], ends: bool) -> None:
     async def beside() -> None:
         async with connect(
             shared_url.replace("http", "ws", 1), subprotocols=[Subprotocol("graphql-transport-ws")]
@@ -227,7 +227,7 @@ def code_in(received: bytes) -> int | None:
 
 @QUIET
 @given(sent=st.lists(raw_frames, max_size=6))
-def test_bytes_of_any_form_leave_the_server_standing(shared_url: str, sent: list[bytes]) -> None:
+def test_arbitrary_bytes_do_not_stop_the_server(shared_url: str, sent: list[bytes]) -> None:
     code = asyncio.run(send_raw(shared_url, sent))
 
     assert code is None or code in FRAME_CODES or 3000 <= code <= 4999

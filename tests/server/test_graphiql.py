@@ -16,7 +16,7 @@ def test_example_is_valid_against_the_schema() -> None:
     assert validate(schema._schema, parse(example.group(1))) == []
 
 
-def test_everything_from_elsewhere_is_pinned_and_checked() -> None:
+def test_external_resources_are_pinned_with_hashes() -> None:
     elsewhere = re.findall(r"<(?:script|link)\b[^>]*https://[^>]*>", PAGE)
 
     assert len(elsewhere) == 4

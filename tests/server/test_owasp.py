@@ -84,7 +84,7 @@ async def test_input_validation_bounds_texts(shared_url: str, given: str) -> Non
         "<script>alert(1)</script>",
     ],
 )
-async def test_injection_prevention_what_is_sent_is_data(shared_url: str, given: str) -> None:
+async def test_injection_prevention_input_is_treated_as_data(shared_url: str, given: str) -> None:
     find = """query($t: String!) {
         users(where: {username: {startsWith: $t}}) { totalCount } user(by: {username: $t}) { id } }"""
     token = f"{given}{secrets.token_hex(4)}"
@@ -200,7 +200,7 @@ async def test_rate_limiting(closed_url: str) -> None:
     assert ["RATE_LIMITED"] in answers
 
 
-async def test_system_resource_management_bounds_what_is_received(shared_url: str) -> None:
+async def test_system_resource_management_bounds_request_sizes(shared_url: str) -> None:
     async with httpx.AsyncClient(headers=ADMIN) as client:
         answer = await client.post(shared_url, json={"query": "{ __typename }" + " " * 300_000})
 
@@ -328,7 +328,7 @@ async def test_secure_configurations_graphiql_goes_with_introspection(closed_url
     assert (shown.status_code, shown.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
-async def test_secure_configurations_errors_say_nothing_of_the_inside(
+async def test_secure_configurations_errors_contain_no_internals(
     shared_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:

@@ -24,7 +24,7 @@ async def behind(services: Services, **settings: Any) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("trusted", "statuses"), [((), [200, 200, 429, 429]), (("127.0.0.0/8",), [200, 200, 200, 200])]
 )
-async def test_address_is_taken_from_a_trusted_proxy_alone(
+async def test_address_is_read_from_trusted_proxies_only(
     services: Services, trusted: tuple[str, ...], statuses: list[int]
 ) -> None:
     async with behind(services, trusted_proxies=trusted, rate_per_address=0.2) as url, httpx.AsyncClient() as client:
@@ -37,7 +37,7 @@ async def test_address_is_taken_from_a_trusted_proxy_alone(
 
 
 @pytest.mark.parametrize(("trusted", "secure"), [((), False), (("127.0.0.1/32",), True)])
-async def test_browsers_are_told_to_stay_with_tls_when_a_trusted_proxy_has_it(
+async def test_hsts_is_sent_when_a_trusted_proxy_terminates_tls(
     services: Services, trusted: tuple[str, ...], secure: bool
 ) -> None:
     async with behind(services, trusted_proxies=trusted) as url, httpx.AsyncClient() as client:
@@ -46,7 +46,7 @@ async def test_browsers_are_told_to_stay_with_tls_when_a_trusted_proxy_has_it(
     assert ("strict-transport-security" in answer.headers) == secure
 
 
-async def test_everything_is_under_the_base_path(services: Services) -> None:
+async def test_every_route_is_under_the_base_path(services: Services) -> None:
     async with behind(services, base_path="/live/chat") as root_url, httpx.AsyncClient() as client:
         url = root_url.replace("/graphql", "/live/chat/graphql")
         home = await client.get(url.removesuffix("graphql"))
@@ -63,7 +63,7 @@ async def test_everything_is_under_the_base_path(services: Services) -> None:
 
 
 @pytest.mark.parametrize("base_path", ["", "/live"])
-async def test_slash_at_the_end_is_answered_and_not_redirected(services: Services, base_path: str) -> None:
+async def test_trailing_slash_is_answered_without_redirect(services: Services, base_path: str) -> None:
     async with behind(services, base_path=base_path) as root_url, httpx.AsyncClient() as client:
         url = root_url.replace("/graphql", f"{base_path}/graphql/")
         answer = await client.post(url, json=TYPENAME)

@@ -125,7 +125,7 @@ async def _populate(world: World) -> None:
 USER = "username roles { name description } customFields { key value }"
 
 
-async def test_a_page_of_agents_with_all_about_them(crowd: Crowd) -> None:
+async def test_page_of_agents_with_nested_objects(crowd: Crowd) -> None:
     data, trips = await crowd.ask(
         "{ agents(first: 50) { nodes { routable user { " + USER + " } departments { name agents(first: 1) { nodes "
         "{ id } } } } } }"
@@ -136,7 +136,7 @@ async def test_a_page_of_agents_with_all_about_them(crowd: Crowd) -> None:
     assert trips == ["find users", "aggregate departments"]
 
 
-async def test_more_rows_than_mongodb_sends_at_first(crowd: Crowd) -> None:
+async def test_more_rows_than_the_first_batch_of_mongodb(crowd: Crowd) -> None:
     data, trips = await crowd.ask("{ users(first: 200) { nodes { " + USER + " agent { departments { name } } } } }")
 
     assert len(data["users"]["nodes"]) == AGENTS
@@ -167,7 +167,7 @@ async def test_agents_and_their_rooms(crowd: Crowd) -> None:
     assert sorted(trips) == sorted(["find users", "aggregate users", "aggregate users", "find visitors", "find users"])
 
 
-async def test_rooms_and_everything_around_them(crowd: Crowd) -> None:
+async def test_rooms_with_all_nested_objects(crowd: Crowd) -> None:
     data, trips = await crowd.ask(
         "{ rooms(first: 12) { nodes { id visitor { token } department { name } servedBy { id user { "
         + USER

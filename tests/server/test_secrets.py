@@ -116,7 +116,7 @@ async def by_websocket(url: str, token: str) -> str:
     return heard + str(socket.close_reason)
 
 
-async def test_secrets_are_in_no_log_no_answer_and_no_collection(
+async def test_secrets_are_in_no_log_no_response_and_no_collection(
     server: tuple[str, Path], mongodb_uri: str, database_name: str
 ) -> None:
     url, log = server

@@ -135,7 +135,7 @@ def test_wrong_value_is_one_line_naming_variable_and_what_is_allowed(variable: s
     assert str(caught.value) == message
 
 
-def test_variables_that_are_no_settings_are_found() -> None:
+def test_unknown_variables_are_found() -> None:
     environment = {"SWITCHBOARD_PROT": "1", "SWITCHBOARD_PORT": "1", "SWITCHBOARD_HOTS": "1", "HOME": "/"}
 
     assert unknown_variables(environment) == ["SWITCHBOARD_HOTS", "SWITCHBOARD_PROT"]
@@ -151,7 +151,7 @@ def test_reference_page_lists_every_setting_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("name", ["admin", "Admin", "config", "local", "a.b", "$external", "x" * 64])
-def test_databases_that_are_not_ours_to_use_are_refused(name: str) -> None:
+def test_reserved_databases_are_refused(name: str) -> None:
     with pytest.raises(SettingError) as caught:
         read_settings({"SWITCHBOARD_DATABASE": name})
 

@@ -105,7 +105,7 @@ SEEN = {
 
 
 @pytest.mark.parametrize("who", SEEN)
-async def test_rooms_are_those_one_may_see(floor: Floor, who: str) -> None:
+async def test_rooms_contain_only_visible_rooms(floor: Floor, who: str) -> None:
     visitor = (await floor.ask("app", "query($t: String!) { visitor(by: {token: $t}) { id } }", t=floor.mark))[
         "visitor"
     ]
@@ -123,7 +123,7 @@ async def test_rooms_are_those_one_may_see(floor: Floor, who: str) -> None:
 
 
 @pytest.mark.parametrize("who", SEEN)
-async def test_events_are_of_rooms_one_may_see(floor: Floor, who: str) -> None:
+async def test_events_contain_only_visible_rooms(floor: Floor, who: str) -> None:
     query = """query($ids: [ID!]) { events(first: 200, where: {ids: $ids}) {
         nodes { type ... on RoomEvent { room { subject status } } } } }"""
 
@@ -138,7 +138,7 @@ async def test_events_are_of_rooms_one_may_see(floor: Floor, who: str) -> None:
 
 
 @pytest.mark.parametrize("who", SEEN)
-async def test_rooms_of_an_agent_are_those_one_may_see(floor: Floor, who: str) -> None:
+async def test_rooms_of_an_agent_contain_only_visible_rooms(floor: Floor, who: str) -> None:
     query = "query($id: ID!) { agent(id: $id) { rooms { totalCount nodes { subject } } } }"
 
     rooms = (await floor.ask(who, query, id=floor.ids["ann"]))["agent"]["rooms"]
@@ -148,7 +148,7 @@ async def test_rooms_of_an_agent_are_those_one_may_see(floor: Floor, who: str) -
     assert rooms["totalCount"] == len(rooms["nodes"])
 
 
-async def test_live_events_are_of_rooms_one_may_see(floor: Floor) -> None:
+async def test_live_events_contain_only_visible_rooms(floor: Floor) -> None:
     query = (
         "subscription { events(types: [ROOM_STARTED, MESSAGE_SENT]) { type ... on RoomEvent { room { subject } } } }"
     )
@@ -180,7 +180,7 @@ async def heard(socket: ClientConnection) -> Any:
     return message["payload"]["data"]["events"]
 
 
-async def test_room_that_went_to_another_shows_neither_messages_nor_events_any_more(floor: Floor) -> None:
+async def test_transferred_room_hides_its_messages_and_events(floor: Floor) -> None:
     await floor.start("passed-on", "sales", "ann")
     await floor.ask("ann", SAY, room=floor.ids["passed-on"], text="mine")
     move = """mutation($room: ID!, $agent: ID!) {
@@ -199,7 +199,7 @@ async def test_room_that_went_to_another_shows_neither_messages_nor_events_any_m
     assert "not for ann" in json.dumps(for_ben)
 
 
-async def test_closed_room_stays_with_whoever_served_it_last(floor: Floor) -> None:
+async def test_closed_room_stays_visible_to_its_last_agent(floor: Floor) -> None:
     await floor.start("closed", "help", "ann")
     await floor.ask(
         "ann", "mutation($id: ID!) { closeRoom(input: {roomId: $id}) { room { id } } }", id=floor.ids["closed"]
@@ -224,7 +224,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_room_out_of_sight_cannot_be_changed(floor: Floor, change: str) -> None:
+async def test_invisible_room_cannot_be_changed(floor: Floor, change: str) -> None:
     before = await floor.ask(
         "app", "query($id: ID!) { room(by: {id: $id}) { revision } }", id=floor.ids["help-waiting"]
     )
@@ -266,7 +266,7 @@ ABOVE = {
 
 
 @pytest.mark.parametrize(("who", "change"), [(who, change) for who, changes in ABOVE.items() for change in changes])
-async def test_nobody_raises_themselves(floor: Floor, who: str, change: str) -> None:
+async def test_users_cannot_raise_their_own_permissions(floor: Floor, who: str, change: str) -> None:
     head = (await floor.ask("app", "{ eventCursor }"))["eventCursor"]
     for name, known in floor.ids.items():
         change = change.replace(f'"${name}"', f'"{known}"')
@@ -277,7 +277,7 @@ async def test_nobody_raises_themselves(floor: Floor, who: str, change: str) -> 
     assert (await floor.ask("app", "{ eventCursor }"))["eventCursor"] == head
 
 
-async def test_app_hands_on_what_it_holds_and_no_more(floor: Floor) -> None:
+async def test_app_delegates_only_its_own_scopes(floor: Floor) -> None:
     create = 'mutation($scopes: [String!]!) { createApp(input: {name: "hub", scopes: $scopes}) { token app { id } } }'
     hub = (await floor.ask("app", create, scopes=["apps:write", "users:write", "roles:write", "rooms:read"]))[
         "createApp"
@@ -307,7 +307,7 @@ async def test_app_hands_on_what_it_holds_and_no_more(floor: Floor) -> None:
         assert await floor.refused("hub", f"mutation {{ {change} }}") == ["FORBIDDEN"], change
 
 
-async def test_who_hands_out_serving_decides_about_those_who_serve(floor: Floor) -> None:
+async def test_permission_to_assign_agent_roles_extends_to_agents(floor: Floor) -> None:
     create = 'mutation($scopes: [String!]!) { createApp(input: {name: "desk", scopes: $scopes}) { token } }'
     desk = (await floor.ask("app", create, scopes=["agents:write", "users:write", "roles:write"]))["createApp"]
     floor.tokens["desk"] = desk["token"]
@@ -333,7 +333,7 @@ async def test_who_hands_out_serving_decides_about_those_who_serve(floor: Floor)
         (["users:read"], "{ departments { agents { nodes { user { emails } } } } }"),
     ],
 )
-async def test_what_hangs_on_what_one_may_read_comes_along(floor: Floor, scopes: list[str], query: str) -> None:
+async def test_nested_objects_of_readable_objects_are_readable(floor: Floor, scopes: list[str], query: str) -> None:
     create = 'mutation($scopes: [String!]!) { createApp(input: {name: "reader", scopes: $scopes}) { token } }'
     floor.tokens["reader"] = (await floor.ask("app", create, scopes=scopes))["createApp"]["token"]
 
@@ -362,7 +362,7 @@ async def test_nested_lists_need_their_own_scopes(floor: Floor, scopes: list[str
     }
 
 
-async def test_events_about_what_one_may_not_read_do_not_pass(floor: Floor) -> None:
+async def test_events_about_unreadable_objects_are_filtered_out(floor: Floor) -> None:
     create = 'mutation($scopes: [String!]!) { createApp(input: {name: "listener", scopes: $scopes}) { token } }'
     floor.tokens["listener"] = (await floor.ask("app", create, scopes=["events:read", "visitors:read"]))["createApp"][
         "token"

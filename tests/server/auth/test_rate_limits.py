@@ -66,7 +66,7 @@ def test_an_amount_of_zero_is_no_limit() -> None:
         ("unix", "unix"),
     ],
 )
-def test_customers_of_ipv6_cannot_change_their_address(address: str, expected: str) -> None:
+def test_addresses_of_one_ipv6_network_share_a_limit(address: str, expected: str) -> None:
     assert network(address) == expected
 
 
@@ -105,7 +105,7 @@ async def test_websockets_share_the_rate_and_survive_the_refusal(services: Servi
 
 
 @pytest.mark.parametrize("setting", ["max_operations_per_connection", "max_operations_per_caller"])
-async def test_operations_beyond_the_most_are_refused_and_the_others_go_on(services: Services, setting: str) -> None:
+async def test_operations_over_the_limit_are_refused_and_the_others_continue(services: Services, setting: str) -> None:
     async with limited(services, **{setting: 1}) as url, connected(url, ADMIN) as socket:
         await send(socket, id="1", type="subscribe", payload=WATCH)
         await send(socket, id="2", type="subscribe", payload=WATCH)
@@ -122,7 +122,7 @@ async def test_operations_beyond_the_most_are_refused_and_the_others_go_on(servi
 @pytest.mark.parametrize(
     ("setting", "payload"), [("max_connections_per_caller", ADMIN), ("max_anonymous_connections", None)]
 )
-async def test_connections_beyond_the_most_are_closed_until_one_goes(
+async def test_connections_over_the_limit_are_refused_until_one_closes(
     services: Services, setting: str, payload: dict[str, str] | None
 ) -> None:
     async with limited(services, **{setting: 1}) as url:
@@ -133,7 +133,7 @@ async def test_connections_beyond_the_most_are_closed_until_one_goes(
             pass
 
 
-async def test_body_is_refused_before_it_was_received_whole(services: Services) -> None:
+async def test_too_large_body_is_refused_before_it_is_complete(services: Services) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(1_000):
             yield b" " * 10_000
@@ -152,7 +152,9 @@ async def test_message_that_is_too_long_closes_with_1009(services: Services) -> 
         assert (await close_of(socket))[0] == 1009
 
 
-async def test_query_that_takes_too_long_is_given_up(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_query_that_exceeds_its_time_limit_is_cancelled(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def endless(_: object) -> None:
         await asyncio.Event().wait()
 

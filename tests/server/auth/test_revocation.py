@@ -69,7 +69,7 @@ async def signed_in(url: str, *roles: str) -> tuple[str, str, str]:
         "rotateAppToken(input: {appId: $id}) { app { id } }",
     ],
 )
-async def test_websockets_of_an_ended_app_token_close_in_every_process(
+async def test_websockets_of_a_revoked_app_token_close_in_every_process(
     shared_url: str, shared_elsewhere_url: str, change: str
 ) -> None:
     created = (await execute(shared_url, CREATE_APP, scopes=["events:read"]))["createApp"]

@@ -63,7 +63,7 @@ OPENING = {
 
 
 @pytest.mark.parametrize("name", OPENING)
-def test_where_no_server_has_run_nothing_is_created(tmp_path: Path, name: str) -> None:
+def test_without_a_server_data_folder_nothing_is_created(tmp_path: Path, name: str) -> None:
     with pytest.raises(CommandError) as caught:
         run(*OPENING[name], data_dir=tmp_path / "data")
 
@@ -74,7 +74,7 @@ def test_where_no_server_has_run_nothing_is_created(tmp_path: Path, name: str) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_in_a_database_that_no_server_has_used_nothing_is_created(mongodb_uri: str, database_name: str) -> None:
+def test_in_an_unused_database_nothing_is_created(mongodb_uri: str, database_name: str) -> None:
     with pytest.raises(CommandError, match=f"^No server has used the database {database_name} of MongoDB at "):
         run("create-app", "crm", "--scopes", "rooms:read", mongodb_uri=mongodb_uri, database=database_name)
 
@@ -93,7 +93,7 @@ async def test_an_app_is_created_in_the_database_that_the_command_names(
     assert told[1:] == ["The app crm has the scopes rooms:read, users:read. Its token is shown this once:"]
 
 
-async def test_a_name_that_an_active_app_has_is_refused(command: Command, services: Services) -> None:
+async def test_name_of_an_active_app_is_refused(command: Command, services: Services) -> None:
     await command("create-app", "crm", "--scopes", "rooms:read")
     context = admin(services)
     before = await apps.list_apps(context)
@@ -155,7 +155,7 @@ async def test_a_rotated_token_ends_at_once_or_after_the_overlap(command: Comman
     assert told[1].endswith("has a new token; the old one is no longer valid. Its token is shown this once:")
 
 
-async def test_a_revoked_app_has_no_token_any_more(command: Command, services: Services) -> None:
+async def test_revoked_app_has_no_token(command: Command, services: Services) -> None:
     (token,), _ = await command("create-app", "crm", "--scopes", "rooms:read")
 
     await command("revoke-app", "crm")
@@ -163,7 +163,7 @@ async def test_a_revoked_app_has_no_token_any_more(command: Command, services: S
     assert await name_of(services, token) is None
 
 
-async def test_an_app_that_is_not_there_is_refused_by_name(command: Command) -> None:
+async def test_unknown_app_is_refused_by_name(command: Command) -> None:
     for name in ("rotate-app-token", "revoke-app"):
         with pytest.raises(CommandError, match=r"^There is no active app called crm: "):
             await command(name, "crm")
@@ -184,9 +184,7 @@ async def test_an_admin_token_that_is_a_setting_is_not_reset(command: Command, s
     assert await name_of(services, ADMIN_TOKEN) == "admin"
 
 
-async def test_a_user_is_created_who_can_log_in(
-    command: Command, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_created_user_can_log_in(command: Command, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
 
     (user_id,), told = await command("create-user", "anna", "--roles", "livechat-manager", "--password")
@@ -205,7 +203,7 @@ async def test_a_user_without_a_password_cannot_log_in(command: Command, service
         await sessions.login(Context(services), username="anna", password="")
 
 
-async def test_two_passwords_that_differ_create_nobody(
+async def test_different_passwords_create_no_user(
     command: Command, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Terminal(io.StringIO):

@@ -95,7 +95,7 @@ def one_line(text: str) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signal_ends_server_and_mongod_without_complaint(start: Start, tmp_path: Path, number: signal.Signals) -> None:
+def test_signal_stops_server_and_mongod_without_errors(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     server = start()
     url = url_in(wait_until_ready(server))
     assert httpx.post(url, json={"query": "{ __typename }"}).json() == {"data": {"__typename": "Query"}}
@@ -108,7 +108,7 @@ def test_signal_ends_server_and_mongod_without_complaint(start: Start, tmp_path:
     assert mongods_on(tmp_path) == []
 
 
-def test_server_under_nohup_outlives_its_terminal(
+def test_server_under_nohup_continues_after_its_terminal_closes(
     start: Start, mongodb_uri: str, database_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # whatever is started now inherits that
@@ -126,7 +126,7 @@ def test_server_under_nohup_outlives_its_terminal(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_server_whose_mongod_was_killed_goes_on_with_another(start: Start, tmp_path: Path, workers: str) -> None:
+def test_server_restarts_a_killed_mongod(start: Start, tmp_path: Path, workers: str) -> None:
     server = start(WORKERS=workers, LOG_LEVEL="error", ADMIN_TOKEN="the-admin-token")
     url = url_in(wait_until_ready(server))
     (killed,) = mongods_on(tmp_path)
@@ -149,7 +149,7 @@ def test_server_whose_mongod_was_killed_goes_on_with_another(start: Start, tmp_p
 
 
 @pytest.mark.parametrize("command", ["serve", "mongod"])
-def test_program_whose_mongod_does_not_live_ends_in_one_line(start: Start, tmp_path: Path, command: str) -> None:
+def test_server_whose_mongod_keeps_failing_exits_with_one_line(start: Start, tmp_path: Path, command: str) -> None:
     if command == "mongod":
         with EmbeddedReplicaSet(tmp_path / "data" / "mongodb"):
             pass  # it is for data that are there
@@ -169,7 +169,7 @@ def test_program_whose_mongod_does_not_live_ends_in_one_line(start: Start, tmp_p
     assert mongods_on(tmp_path) == []
 
 
-def test_sigterm_does_not_wait_for_a_mongodb_that_is_gone(start: Start, tmp_path: Path) -> None:
+def test_sigterm_does_not_wait_for_an_unreachable_mongodb(start: Start, tmp_path: Path) -> None:
     with EmbeddedReplicaSet(tmp_path / "other") as mongod:
         server = start(MONGODB_URI=mongod.uri, ADMIN_TOKEN="the-admin-token")
         url = url_in(wait_until_ready(server))
@@ -190,7 +190,7 @@ def test_sigterm_does_not_wait_for_a_mongodb_that_is_gone(start: Start, tmp_path
     assert "Traceback" not in errors
 
 
-def test_next_server_takes_over_what_a_killed_one_left(start: Start, tmp_path: Path) -> None:
+def test_next_server_reuses_the_folder_of_a_killed_server(start: Start, tmp_path: Path) -> None:
     first = start()
     wait_until_ready(first)
     left_over = mongods_on(tmp_path)
@@ -207,7 +207,7 @@ def test_next_server_takes_over_what_a_killed_one_left(start: Start, tmp_path: P
     assert mongods_on(tmp_path) == []
 
 
-def test_second_server_on_a_folder_is_refused_in_one_line(start: Start, tmp_path: Path) -> None:
+def test_second_server_on_a_folder_is_refused(start: Start, tmp_path: Path) -> None:
     first = start()
     url = url_in(wait_until_ready(first))
 
@@ -222,7 +222,7 @@ def test_second_server_on_a_folder_is_refused_in_one_line(start: Start, tmp_path
     assert httpx.get(url.replace("/graphql", "/health/ready")).status_code == 200
 
 
-def test_app_created_beside_a_running_server_can_be_used_at_once(start: Start, tmp_path: Path) -> None:
+def test_app_created_while_a_server_runs_can_be_used_immediately(start: Start, tmp_path: Path) -> None:
     url = url_in(wait_until_ready(start()))
 
     created = switchboard("create-app", "crm", "--scopes", "users:read, rooms:read", DATA_DIR=str(tmp_path / "data"))
@@ -237,7 +237,7 @@ def test_app_created_beside_a_running_server_can_be_used_at_once(start: Start, t
     assert answer == {"data": {"viewer": {"type": "APP", "name": "crm"}}}
 
 
-def test_admin_token_is_printed_by_the_first_start_alone(start: Start, mongodb_uri: str, database_name: str) -> None:
+def test_admin_token_is_printed_only_by_the_first_start(start: Start, mongodb_uri: str, database_name: str) -> None:
     first = start(MONGODB_URI=mongodb_uri, DATABASE=database_name)
     printed = wait_until_ready(first)
     found = re.search(r"Admin token +(\S+)", printed)
@@ -254,7 +254,7 @@ def test_admin_token_is_printed_by_the_first_start_alone(start: Start, mongodb_u
     assert answer == {"data": {"viewer": {"name": "admin"}}}
 
 
-def test_admin_token_that_was_set_is_used_and_not_printed(start: Start, mongodb_uri: str, database_name: str) -> None:
+def test_configured_admin_token_is_used_and_not_printed(start: Start, mongodb_uri: str, database_name: str) -> None:
     chosen = "chosen-by-the-operator"
     server = start(MONGODB_URI=mongodb_uri, DATABASE=database_name, ADMIN_TOKEN=chosen)
     printed = wait_until_ready(server)
@@ -279,7 +279,7 @@ def test_port_in_use_is_refused_in_one_line_and_starts_nothing(tmp_path: Path) -
     assert not (tmp_path / "data").exists()
 
 
-def test_standalone_mongodb_is_refused_in_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+def test_standalone_mongodb_is_refused_with_a_remedy(tmp_path: Path) -> None:
     port = free_port()
     command = [str(find_binary()), "--dbpath", str(tmp_path), "--port", str(port), "--bind_ip", "127.0.0.1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as standalone:
@@ -297,7 +297,7 @@ def test_standalone_mongodb_is_refused_in_one_line_that_says_what_to_do(tmp_path
 
 
 @pytest.mark.parametrize("options", ["tls=true&tlsCAFile=/nope", "foo=bar"])
-def test_mongodb_uri_that_cannot_be_heeded_is_refused_in_one_line(mongodb_uri: str, options: str) -> None:
+def test_unsupported_mongodb_uri_is_refused_in_one_line(mongodb_uri: str, options: str) -> None:
     refused = switchboard("serve", PORT="0", MONGODB_URI=f"{mongodb_uri}&{options}")
 
     assert refused.returncode == 1
@@ -305,7 +305,7 @@ def test_mongodb_uri_that_cannot_be_heeded_is_refused_in_one_line(mongodb_uri: s
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_database_that_cannot_be_used_is_told_in_one_line(mongodb_uri: str, database_name: str, workers: str) -> None:
+def test_unusable_database_is_reported_in_one_line(mongodb_uri: str, database_name: str, workers: str) -> None:
     with MongoClient[dict[str, Any]](mongodb_uri) as client:
         client[database_name.upper()]["notes"].insert_one({})
 
@@ -324,13 +324,13 @@ def test_wrong_setting_is_refused_in_one_line() -> None:
     )
 
 
-def test_option_is_named_as_it_was_given() -> None:
+def test_error_names_the_option_as_given() -> None:
     refused = switchboard("serve", "--port", "x")
 
     assert one_line(refused.stderr) == 'switchboard: --port must be a whole number from 0 to 65535, not "x".'
 
 
-def test_misspelt_setting_is_warned_of() -> None:
+def test_misspelt_setting_logs_a_warning() -> None:
     refused = switchboard("mongod", PROT="9000", MONGODB_URI="mongodb://elsewhere")
 
     assert refused.stderr.splitlines() == [
@@ -339,7 +339,7 @@ def test_misspelt_setting_is_warned_of() -> None:
     ]
 
 
-def test_ctrl_c_while_everything_is_being_imported_says_nothing() -> None:
+def test_ctrl_c_during_imports_prints_no_traceback() -> None:
     interrupted = """
 import builtins, os, signal
 from server.__main__ import main
@@ -368,7 +368,7 @@ def test_help_names_every_command() -> None:
     assert set(re.findall(r"^    (\S+)", shown.stdout, re.MULTILINE)) >= {command.name for command in COMMANDS}
 
 
-def test_without_a_command_help_is_shown_and_the_exit_code_says_so() -> None:
+def test_missing_command_prints_help_and_fails() -> None:
     shown = switchboard()
 
     assert shown.returncode == 2

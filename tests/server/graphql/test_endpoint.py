@@ -63,7 +63,7 @@ async def test_post_and_get_answer_a_query(shared_url: str) -> None:
         ('{"query": "", "variables": {"a": ' + "[" * 100_000, "The body is not JSON: "),
     ],
 )
-async def test_body_that_is_no_request_is_invalid_input(shared_url: str, body: str, message: str) -> None:
+async def test_body_that_is_not_a_request_is_invalid_input(shared_url: str, body: str, message: str) -> None:
     async with httpx.AsyncClient() as client:
         response = await client.post(shared_url, content=body, headers={"content-type": "application/json"})
 
@@ -90,7 +90,7 @@ async def test_variables_of_a_get_that_are_not_json_are_refused(shared_url: str)
     assert error_of(response)["message"] == "The parameter variables is not JSON: Input data was truncated."
 
 
-async def test_operation_name_that_is_not_in_the_document_is_refused(shared_url: str) -> None:
+async def test_unknown_operation_name_is_refused(shared_url: str) -> None:
     async with httpx.AsyncClient() as client:
         response = await client.post(shared_url, json={"query": "query A { __typename }", "operationName": "B"})
 
@@ -98,7 +98,7 @@ async def test_operation_name_that_is_not_in_the_document_is_refused(shared_url:
     assert error_of(response)["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
 
 
-async def test_get_does_not_mutate(shared_url: str) -> None:
+async def test_mutation_by_get_is_refused(shared_url: str) -> None:
     async with httpx.AsyncClient() as client:
         response = await client.get(shared_url, params={"query": "mutation { __typename }"})
 
@@ -115,7 +115,7 @@ async def test_other_methods_are_refused(shared_url: str) -> None:
     assert response.headers["allow"] == "GET, POST"
 
 
-async def test_browser_gets_graphiql_and_others_are_told_what_is_missing(shared_url: str) -> None:
+async def test_get_without_a_query_returns_graphiql_to_browsers_and_an_error_to_others(shared_url: str) -> None:
     async with httpx.AsyncClient() as client:
         page = await client.get(shared_url, headers={"accept": "text/html,application/xhtml+xml"})
         other = await client.get(shared_url)
@@ -128,7 +128,7 @@ async def test_browser_gets_graphiql_and_others_are_told_what_is_missing(shared_
     )
 
 
-async def test_home_leads_to_graphiql(shared_url: str) -> None:
+async def test_root_path_redirects_to_graphiql(shared_url: str) -> None:
     async with httpx.AsyncClient() as client:
         response = await client.get(shared_url.removesuffix("graphql"))
 
@@ -136,14 +136,14 @@ async def test_home_leads_to_graphiql(shared_url: str) -> None:
 
 
 @pytest.mark.parametrize("authorization", ["Bearer never-given-out", "Basic bWU6c2VjcmV0"])
-async def test_token_that_is_not_valid_is_unauthenticated(shared_url: str, authorization: str) -> None:
+async def test_invalid_token_is_unauthenticated(shared_url: str, authorization: str) -> None:
     async with httpx.AsyncClient(headers={"authorization": authorization}) as client:
         response = await client.post(shared_url, json={"query": "{ viewer { name } }"})
 
     assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["UNAUTHENTICATED"]
 
 
-async def test_health_is_told(shared_url: str) -> None:
+async def test_health_reports_liveness_and_readiness(shared_url: str) -> None:
     base = shared_url.removesuffix("graphql")
     async with httpx.AsyncClient() as client:
         live = await client.get(base + "health/live")
@@ -175,7 +175,7 @@ async def test_background_task_that_fails_shows_in_health(
     assert "secret" not in degraded.text
 
 
-async def test_without_mongodb_it_is_live_but_not_ready(shared_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_server_without_mongodb_is_live_but_not_ready(shared_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def frozen(_: Database) -> None:
         raise TimeoutError
 
@@ -193,7 +193,7 @@ async def test_without_mongodb_it_is_live_but_not_ready(shared_url: str, monkeyp
     )
 
 
-async def test_client_that_goes_away_in_the_middle_of_a_request_is_no_error_of_ours(
+async def test_client_that_disconnects_mid_request_is_not_logged_as_an_error(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     host, port = url.split("/")[2].split(":")
@@ -211,7 +211,7 @@ async def test_client_that_goes_away_in_the_middle_of_a_request_is_no_error_of_o
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-async def test_what_is_refused_takes_nothing_along_that_others_wait_for(
+async def test_refused_operation_does_not_cancel_shared_work(
     services: Services, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(services)
@@ -244,9 +244,7 @@ HASH = {"persistedQuery": {"version": 1, "sha256Hash": "ab" * 32}}
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json", "*/*"])
-async def test_hash_without_a_text_is_told_that_persisted_queries_are_not_supported(
-    shared_url: str, accept: str
-) -> None:
+async def test_persisted_query_hash_is_refused_as_not_supported(shared_url: str, accept: str) -> None:
     async with httpx.AsyncClient(headers={"accept": accept}) as client:
         posted = await client.post(shared_url, json={"operationName": None, "variables": {}, "extensions": HASH})
         got = await client.get(shared_url, params={"extensions": json.dumps(HASH)})

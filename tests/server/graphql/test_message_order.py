@@ -19,7 +19,7 @@ TRANSFERS = 10
 
 
 @pytest.mark.parametrize("fields", [FIELDS, FIELDS[::-1]], ids=lambda fields: fields[0] + " first")
-async def test_transfer_is_heard_in_the_order_of_the_log(services: Services, url: str, fields: tuple[str, ...]) -> None:
+async def test_transfer_events_arrive_in_log_order(services: Services, url: str, fields: tuple[str, ...]) -> None:
     world = World(services)
     await world.visitor()
     agents = [await world.agent(name) for name in ("anna", "bert")]

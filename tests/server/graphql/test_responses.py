@@ -47,9 +47,7 @@ def test_media_type_is_the_one_preferred(accept: str, kind: str) -> None:
         ({"query": "{ __typename }", "variables": {"a": "x" * 300_000}}, 413, 413),
     ],
 )
-async def test_status_says_what_became_of_a_request(
-    shared_url: str, request_body: object, newer: int, older: int
-) -> None:
+async def test_status_code_matches_the_result(shared_url: str, request_body: object, newer: int, older: int) -> None:
     async with httpx.AsyncClient() as client:
         by_newer = await client.post(shared_url, json=request_body, headers={"accept": RESPONSE_JSON})
         by_older = await client.post(shared_url, json=request_body, headers={"accept": JSON})

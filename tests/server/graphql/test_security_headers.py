@@ -39,7 +39,7 @@ async def handshake(url: str, origin: str | None) -> int:
         return refusal.response.status_code
 
 
-async def test_websocket_is_for_pages_of_the_same_host_and_for_programs(shared_url: str) -> None:
+async def test_websocket_accepts_pages_of_the_same_host_and_programs(shared_url: str) -> None:
     own = shared_url.removesuffix("/graphql")
 
     assert await handshake(shared_url, None) == 101
@@ -48,7 +48,7 @@ async def test_websocket_is_for_pages_of_the_same_host_and_for_programs(shared_u
         assert await handshake(shared_url, other) == 403
 
 
-async def test_websocket_is_for_pages_that_a_setting_names_too(opened_url: str) -> None:
+async def test_websocket_accepts_pages_of_configured_origins(opened_url: str) -> None:
     assert await handshake(opened_url, HERE) == 101
     assert await handshake(opened_url, ELSEWHERE) == 403
 
@@ -63,7 +63,7 @@ async def preflight(url: str, origin: str, asked: str = "authorization,content-t
         return await client.options(url, headers=headers)
 
 
-async def test_no_page_of_another_site_may_fetch_by_default(shared_url: str) -> None:
+async def test_other_origins_cannot_fetch_by_default(shared_url: str) -> None:
     async with httpx.AsyncClient() as client:
         answer = await client.post(shared_url, json={"query": "{ __typename }"}, headers={"origin": ELSEWHERE})
 
@@ -71,7 +71,7 @@ async def test_no_page_of_another_site_may_fetch_by_default(shared_url: str) -> 
     assert "access-control-allow-origin" not in (await preflight(shared_url, ELSEWHERE)).headers
 
 
-async def test_pages_that_a_setting_names_may_fetch(opened_url: str) -> None:
+async def test_configured_origins_can_fetch(opened_url: str) -> None:
     allowed, refused = await preflight(opened_url, HERE), await preflight(opened_url, ELSEWHERE)
     async with httpx.AsyncClient() as client:
         answer = await client.post(opened_url, json={"query": "{ __typename }"}, headers={"origin": HERE})
@@ -98,7 +98,7 @@ async def test_pages_that_a_setting_names_may_fetch(opened_url: str) -> None:
         "last-event-id",
     ],
 )
-async def test_pages_may_send_what_graphql_clients_and_tracing_send(opened_url: str, name: str) -> None:
+async def test_cors_allows_headers_of_graphql_clients_and_tracing(opened_url: str, name: str) -> None:
     answer = await preflight(opened_url, HERE, asked=f"authorization,content-type,{name}")
 
     assert answer.status_code == 200
@@ -117,9 +117,7 @@ async def test_pages_may_send_what_graphql_clients_and_tracing_send(opened_url: 
         ("http://LOCALHOST:80", "http://localhost", "https://localhost"),
     ],
 )
-async def test_origins_are_matched_as_they_are_named(
-    services: Services, named: str, allowed: str, refused: str
-) -> None:
+async def test_origins_match_exactly(services: Services, named: str, allowed: str, refused: str) -> None:
     settings = read_settings({"SWITCHBOARD_ALLOWED_ORIGINS": named})
     async with served(services, settings) as url:
         assert [(await preflight(url, origin)).status_code for origin in (allowed, refused)] == [200, 400]
@@ -143,12 +141,12 @@ async def test_origins_are_matched_as_they_are_named(
         "https://example.org,",
     ],
 )
-def test_origins_that_no_page_can_have_are_refused_at_the_start(named: str) -> None:
+def test_invalid_origins_are_refused_at_startup(named: str) -> None:
     with pytest.raises(SettingError, match="SWITCHBOARD_ALLOWED_ORIGINS must be origins such as"):
         read_settings({"SWITCHBOARD_ALLOWED_ORIGINS": named})
 
 
-async def test_refused_origin_is_one_line_in_the_log_that_names_the_setting(
+async def test_refused_origin_is_logged_once_with_the_setting(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with served(services) as url, httpx.AsyncClient() as client:
@@ -168,7 +166,7 @@ async def test_refused_origin_is_one_line_in_the_log_that_names_the_setting(
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
-async def test_what_a_form_of_another_site_can_send_is_refused(shared_url: str, content_type: str) -> None:
+async def test_cross_site_form_requests_are_refused(shared_url: str, content_type: str) -> None:
     async with httpx.AsyncClient() as client:
         answer = await client.post(
             shared_url, content=b'{"query": "{ __typename }"}', headers={"content-type": content_type}
@@ -177,7 +175,7 @@ async def test_what_a_form_of_another_site_can_send_is_refused(shared_url: str, 
     assert answer.status_code == 415
 
 
-async def test_every_answer_tells_browsers_to_run_nothing_of_it(shared_url: str) -> None:
+async def test_every_response_has_a_policy_that_forbids_scripts(shared_url: str) -> None:
     async with httpx.AsyncClient() as client:
         answers = [
             await client.post(shared_url, json={"query": "{ __typename }"}),
@@ -195,7 +193,7 @@ async def test_every_answer_tells_browsers_to_run_nothing_of_it(shared_url: str)
         assert "strict-transport-security" not in answer.headers
 
 
-async def test_graphiql_may_load_what_it_names_and_nothing_else(shared_url: str) -> None:
+async def test_graphiql_policy_allows_only_its_own_resources(shared_url: str) -> None:
     async with httpx.AsyncClient() as client:
         page = await client.get(shared_url, headers={"accept": "text/html"})
 
@@ -210,7 +208,7 @@ async def test_graphiql_may_load_what_it_names_and_nothing_else(shared_url: str)
         assert source == "'self'" or source.startswith("'sha256-") or source in page.text
 
 
-def test_policy_of_a_page_knows_its_own_scripts_by_their_hashes() -> None:
+def test_page_policy_allows_inline_scripts_by_hash() -> None:
     html = '<script>a()</script><script type="module">b()</script><script src="https://cdn.example/x@1/y.js"></script>'
 
     (scripts,) = [part for part in page_policy(html).split("; ") if part.startswith("script-src")]

@@ -137,7 +137,7 @@ async def is_free(storage: Storage) -> bool:
     return not await is_held(storage)
 
 
-async def test_dead_peer_is_noticed_and_gives_back_what_it_held(impatient: tuple[str, Storage]) -> None:
+async def test_connection_of_a_dead_peer_is_closed_and_its_lease_ends(impatient: tuple[str, Storage]) -> None:
     url, storage = impatient
     async with AsyncExitStack() as stack:
         peer = await consuming(stack, url, storage)
@@ -147,7 +147,7 @@ async def test_dead_peer_is_noticed_and_gives_back_what_it_held(impatient: tuple
         await until(partial(is_free, storage))
 
 
-async def test_dead_peer_is_noticed_also_when_much_waits_for_it(
+async def test_dead_peer_is_detected_with_a_full_send_buffer(
     impatient: tuple[str, Storage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(websocket_protocol, "MAX_STALLS", 3)
@@ -161,7 +161,7 @@ async def test_dead_peer_is_noticed_also_when_much_waits_for_it(
         await until(partial(is_free, storage))
 
 
-async def test_slow_peer_is_not_taken_for_dead(impatient: tuple[str, Storage], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_peer_is_not_disconnected(impatient: tuple[str, Storage], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket_protocol, "MAX_STALLS", 1_000)
     url, storage = impatient
     async with AsyncExitStack() as stack:

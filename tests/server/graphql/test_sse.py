@@ -93,7 +93,7 @@ async def test_query_is_one_next_event_and_complete(shared_url: str) -> None:
         ('subscription { events(after: "x") { id } }', "INVALID_CURSOR"),
     ],
 )
-async def test_operation_that_cannot_begin_says_so_and_completes(shared_url: str, query: str, code: str) -> None:
+async def test_operation_that_cannot_begin_sends_an_error_and_completes(shared_url: str, query: str, code: str) -> None:
     async with streaming(shared_url, query) as events:
         kind, payload = await events.next()
 
@@ -127,7 +127,7 @@ async def test_stream_ends_with_its_token(shared_url: str, shared_elsewhere_url:
         assert await events.next() == ("complete", None)
 
 
-async def test_stream_whose_caller_may_see_less_by_now_does_not_begin(
+async def test_stream_is_refused_if_permissions_shrink_before_it_begins(
     services: Services, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await execute(
@@ -173,7 +173,7 @@ async def test_every_event_has_its_cursor_as_its_id_and_lines_end_with_crlf(shar
     assert text == f"id: {cursor}\r\nevent: next\r\ndata: {body}\r\n\r\n"
 
 
-async def test_stream_resumes_after_the_last_event_id_whatever_after_says(shared_url: str) -> None:
+async def test_last_event_id_takes_precedence_over_after(shared_url: str) -> None:
     head = (await execute(shared_url, "{ eventCursor }"))["eventCursor"]
     for subject in ("first", "second"):
         await start_room(shared_url, subject)
@@ -190,7 +190,7 @@ async def test_stream_resumes_after_the_last_event_id_whatever_after_says(shared
                 assert await events.next() == ("next", {"data": {"told": {"room": {"subject": "second"}}}})
 
 
-async def test_last_event_id_that_is_no_cursor_is_refused(shared_url: str) -> None:
+async def test_invalid_last_event_id_is_refused(shared_url: str) -> None:
     async with streaming(shared_url, "subscription { events { type } }", last_event_id="7") as events:
         kind, payload = await events.next()
 

@@ -135,9 +135,7 @@ async def test_delivery_with_a_selection_inside_room_and_agents_costs_no_databas
     assert reads.of_state == {}
 
 
-async def test_what_is_beyond_the_snapshot_is_read_when_it_is_delivered(
-    client: Client, elsewhere: str, reads: Reads
-) -> None:
+async def test_data_outside_the_snapshot_is_read_at_delivery(client: Client, elsewhere: str, reads: Reads) -> None:
     room = await client.start("v")
     reads.counts.clear()
     async with AsyncExitStack() as stack:
@@ -172,7 +170,7 @@ async def test_every_subscription_resumes_after_a_cursor(client: Client, elsewhe
     assert got == [first, first + 1, first + 2, first + 3, first + 4]
 
 
-async def test_page_and_subscription_tell_the_same(client: Client, elsewhere: str) -> None:
+async def test_page_and_subscription_return_the_same_events(client: Client, elsewhere: str) -> None:
     for _ in range(5):
         await client.start("v")
     page = (await client.send("{ events(first: 100) { nodes { sequence id type cursor } } }"))["events"]["nodes"]
@@ -190,7 +188,7 @@ async def acknowledge(client: Client, cursor: str) -> Any:
     return payload["consumer"]
 
 
-async def test_consumer_resumes_at_another_server_after_what_it_acknowledged(client: Client, elsewhere: str) -> None:
+async def test_consumer_resumes_at_another_server_after_its_acknowledged_cursor(client: Client, elsewhere: str) -> None:
     async with AsyncExitStack() as stack:
         socket = await subscribed(stack, elsewhere, 'events(consumer: "c", types: [ROOM_STARTED]) { sequence cursor }')
         await until_held(client)
@@ -212,7 +210,7 @@ async def test_consumer_resumes_at_another_server_after_what_it_acknowledged(cli
         assert await events(socket, 1) == [second]
 
 
-async def test_second_subscription_of_a_consumer_is_told_that_it_is_busy(client: Client, elsewhere: str) -> None:
+async def test_second_subscription_of_a_consumer_is_refused_as_busy(client: Client, elsewhere: str) -> None:
     query = 'events(consumer: "c") { sequence }'
     async with AsyncExitStack() as stack:
         first = await subscribed(stack, elsewhere, query)
@@ -227,7 +225,7 @@ async def test_second_subscription_of_a_consumer_is_told_that_it_is_busy(client:
         assert errors[0]["extensions"]["code"] == "CONSUMER_BUSY"
 
 
-async def test_consumer_is_free_as_soon_as_its_websocket_is_gone(client: Client, elsewhere: str) -> None:
+async def test_consumer_lease_ends_when_its_websocket_closes(client: Client, elsewhere: str) -> None:
     query = 'events(consumer: "c") { sequence }'
     async with AsyncExitStack() as stack:
         first = await subscribed(stack, elsewhere, query)
@@ -255,7 +253,7 @@ async def until_free(client: Client) -> None:
     await until(partial(is_connected, client, False))
 
 
-async def test_consumer_left_behind_is_told_the_oldest_cursor_and_may_begin_anew(
+async def test_expired_consumer_gets_the_oldest_cursor_and_can_restart(
     client: Client, elsewhere: str, mongodb_uri: str, name: str
 ) -> None:
     query = 'events(consumer: "c") { sequence }'

@@ -54,7 +54,7 @@ async def test_operation_is_answered_and_completed(shared_url: str) -> None:
         assert await receive(socket) == {"id": "1", "type": "complete"}
 
 
-async def test_operation_of_which_nothing_was_executed_has_no_data(shared_url: str) -> None:
+async def test_operation_that_was_not_executed_has_no_data(shared_url: str) -> None:
     """As over HTTP: `data`, even null, would say that execution had begun."""
     query = "query ($first: Int) { users(first: $first) { nodes { id } } }"
     async with connected(shared_url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
@@ -82,7 +82,7 @@ async def test_ping_is_answered_with_pong(shared_url: str) -> None:
         {"headers": {"Authorization": f"Bearer {ADMIN_TOKEN}"}},
     ],
 )
-async def test_token_of_connection_init_counts_for_every_operation(shared_url: str, payload: dict[str, object]) -> None:
+async def test_token_of_connection_init_applies_to_every_operation(shared_url: str, payload: dict[str, object]) -> None:
     async with connected(shared_url, payload) as socket:
         await send(socket, id="1", type="subscribe", payload={"query": "{ viewer { type } }"})
 
@@ -93,7 +93,7 @@ async def test_token_of_connection_init_counts_for_every_operation(shared_url: s
     "payload",
     [{"authorization": "Bearer never-given-out"}, {"authorization": "Basic bWU6c2VjcmV0"}, {"authorization": 1}],
 )
-async def test_token_that_is_not_valid_closes_with_4403(shared_url: str, payload: dict[str, object]) -> None:
+async def test_invalid_token_closes_with_4403(shared_url: str, payload: dict[str, object]) -> None:
     async with connect(shared_url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
         await send(socket, type="connection_init", payload=payload)
 
@@ -109,7 +109,7 @@ async def test_token_that_is_not_valid_closes_with_4403(shared_url: str, payload
         ("Basic bWU6c2VjcmV0", {"authorization": f"Bearer {ADMIN_TOKEN}"}, "APP"),
     ],
 )
-async def test_token_of_the_upgrade_counts_unless_connection_init_has_one(
+async def test_token_of_the_upgrade_applies_unless_connection_init_has_one(
     shared_url: str, header: str, payload: object, kind: str
 ) -> None:
     url = shared_url.replace("http", "ws", 1)
@@ -129,7 +129,7 @@ async def test_token_of_the_upgrade_counts_unless_connection_init_has_one(
         (f"Bearer {ADMIN_TOKEN}", {"authorization": "Bearer never-given-out"}),
     ],
 )
-async def test_token_that_counts_and_is_not_valid_closes_with_4403(
+async def test_invalid_token_that_takes_precedence_closes_with_4403(
     shared_url: str, header: str, payload: object
 ) -> None:
     url = shared_url.replace("http", "ws", 1)
@@ -139,7 +139,7 @@ async def test_token_that_counts_and_is_not_valid_closes_with_4403(
         assert await close_of(socket) == (4403, "Forbidden")
 
 
-async def test_without_a_token_operations_answer_that_themselves(shared_url: str) -> None:
+async def test_operations_without_a_token_are_refused_one_by_one(shared_url: str) -> None:
     async with connected(shared_url) as socket:
         await send(socket, id="1", type="subscribe", payload={"query": "{ viewer { type } }"})
 
@@ -156,7 +156,7 @@ async def test_without_a_token_operations_answer_that_themselves(shared_url: str
         ("query A { __typename }", "B", "GRAPHQL_VALIDATION_FAILED"),
     ],
 )
-async def test_operation_that_cannot_begin_is_an_error_and_the_socket_goes_on(
+async def test_operation_that_cannot_begin_gets_an_error_and_the_socket_stays_open(
     shared_url: str, query: str, operation_name: str | None, code: str
 ) -> None:
     async with connected(shared_url) as socket:
@@ -170,7 +170,7 @@ async def test_operation_that_cannot_begin_is_an_error_and_the_socket_goes_on(
     assert answered["payload"] == {"data": {"__typename": "Query"}}
 
 
-async def test_hash_without_a_text_is_an_error_and_the_socket_goes_on(shared_url: str) -> None:
+async def test_persisted_query_hash_gets_an_error_and_the_socket_stays_open(shared_url: str) -> None:
     extensions = {"persistedQuery": {"version": 1, "sha256Hash": "ab" * 32}}
     async with connected(shared_url) as socket:
         await send(socket, id="1", type="subscribe", payload={"extensions": extensions})
@@ -254,7 +254,7 @@ WATCH = {"query": "subscription { events { id } }"}
 
 
 @pytest.mark.parametrize("name", ["1", "x" * 10_000, "\N{GRINNING FACE}" * 100])
-async def test_id_that_is_in_use_closes_with_4409(shared_url: str, name: str) -> None:
+async def test_duplicate_operation_id_closes_with_4409(shared_url: str, name: str) -> None:
     async with connected(shared_url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
         await send(socket, id=name, type="subscribe", payload=WATCH)
         await send(socket, id=name, type="subscribe", payload=WATCH)
@@ -265,7 +265,7 @@ async def test_id_that_is_in_use_closes_with_4409(shared_url: str, name: str) ->
     assert reason == f"Subscriber for {name} already exists".encode()[:123].decode(errors="ignore")
 
 
-async def test_id_can_be_used_again_once_its_operation_is_over(shared_url: str) -> None:
+async def test_operation_id_can_be_reused_after_completion(shared_url: str) -> None:
     async with connected(shared_url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
         await send(socket, id="1", type="subscribe", payload=WATCH)
         await send(socket, id="1", type="complete")
@@ -276,7 +276,7 @@ async def test_id_can_be_used_again_once_its_operation_is_over(shared_url: str) 
 
 
 @pytest.mark.parametrize("early", [True, False])
-async def test_complete_of_what_is_not_there_is_ignored(shared_url: str, early: bool) -> None:
+async def test_complete_of_an_unknown_operation_is_ignored(shared_url: str, early: bool) -> None:
     async with connect(shared_url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
         if early:
             await send(socket, id="1", type="complete")
@@ -289,7 +289,7 @@ async def test_complete_of_what_is_not_there_is_ignored(shared_url: str, early: 
         assert [await receive(socket), await receive(socket)] == [{"type": "connection_ack"}, {"type": "pong"}]
 
 
-async def test_subscribe_that_is_quicker_than_the_acknowledgement_is_answered(shared_url: str) -> None:
+async def test_subscribe_before_connection_ack_is_answered(shared_url: str) -> None:
     async with connect(shared_url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
         await send(socket, type="connection_init", payload={"authorization": f"Bearer {ADMIN_TOKEN}"})
         await send(socket, id="1", type="subscribe", payload={"query": "{ viewer { type } }"})
@@ -298,7 +298,7 @@ async def test_subscribe_that_is_quicker_than_the_acknowledgement_is_answered(sh
         assert (await receive(socket))["payload"] == {"data": {"viewer": {"type": "APP"}}}
 
 
-async def test_operation_that_cannot_go_on_leaves_the_others_alone(shared_url: str) -> None:
+async def test_failed_subscription_does_not_affect_the_others(shared_url: str) -> None:
     async with connected(shared_url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
         await send(socket, id="watch", type="subscribe", payload=WATCH)
         for number, query in enumerate(
@@ -338,7 +338,7 @@ async def execute(url: str, query: str, **variables: object) -> Any:
 CREATE = 'mutation { createApp(input: {name: "watcher", scopes: ["events:read", "rooms:read"]}) { token app { id } } }'
 
 
-async def test_revoked_app_is_closed_with_4403_at_once(shared_url: str) -> None:
+async def test_websocket_of_a_revoked_app_closes_with_4403(shared_url: str) -> None:
     created = (await execute(shared_url, CREATE))["createApp"]
     async with (
         connected(shared_url, {"authorization": f"Bearer {created['token']}"}) as revoked,
@@ -357,7 +357,7 @@ async def test_revoked_app_is_closed_with_4403_at_once(shared_url: str) -> None:
         assert await receive(other) == {"type": "pong"}
 
 
-async def test_rotated_token_is_closed_when_its_overlap_is_over(shared_url: str) -> None:
+async def test_websocket_of_a_rotated_token_closes_after_the_overlap(shared_url: str) -> None:
     created = (await execute(shared_url, CREATE))["createApp"]
     async with connected(shared_url, {"authorization": f"Bearer {created['token']}"}) as old:
         await execute(
@@ -371,7 +371,7 @@ async def test_rotated_token_is_closed_when_its_overlap_is_over(shared_url: str)
         assert await close_of(old) == (4403, "The token has ended")
 
 
-async def test_user_who_is_deactivated_is_closed_with_4403(shared_url: str) -> None:
+async def test_websocket_of_a_deactivated_user_closes_with_4403(shared_url: str) -> None:
     user = 'createUser(input: {username: "ann", password: "correct horse battery"}) { user { id } }'
     user_id = (await execute(shared_url, f"mutation {{ {user} }}"))["createUser"]["user"]["id"]
     login = 'login(input: {username: "ann", password: "correct horse battery"}) { token }'

@@ -182,14 +182,14 @@ async def test_silent_connection_is_closed(hurried_url: str) -> None:
         post()[:-5],
     ],
 )
-async def test_half_a_request_is_answered_with_408_and_closed(hurried_url: str, half: bytes) -> None:
+async def test_incomplete_request_is_answered_with_408_and_closed(hurried_url: str, half: bytes) -> None:
     async with raw(hurried_url) as client:
         await client.send(half)
         assert (await client.answer())[0] == 408
         assert await client.rest() == b""
 
 
-async def test_request_that_comes_byte_by_byte_has_no_longer_than_others(hurried_url: str) -> None:
+async def test_request_sent_byte_by_byte_has_the_same_deadline(hurried_url: str) -> None:
     async def trickle(client: Raw) -> None:
         while True:
             await client.send(b"x")
@@ -229,7 +229,7 @@ async def test_open_websocket_and_open_stream_have_no_deadline(hurried_url: str)
 # ---------------------------------------------------------------- bounds
 
 
-async def test_oldest_new_connection_makes_way_for_the_newest(
+async def test_oldest_new_connection_is_closed_for_the_newest(
     services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with (
@@ -254,7 +254,7 @@ async def test_oldest_new_connection_makes_way_for_the_newest(
     ]
 
 
-async def test_idle_connection_makes_way_and_without_one_new_ones_are_refused(services: Services) -> None:
+async def test_idle_connection_is_closed_first_and_then_new_ones_are_refused(services: Services) -> None:
     async with served(services, Settings(max_connections=2)) as url, raw(url) as idle:
         await idle.send(post())
         assert await idle.answer() == (200, ANSWER)
@@ -285,7 +285,7 @@ class Counted:
         self.closed = True
 
 
-async def test_descriptors_are_kept_free(caplog: pytest.LogCaptureFixture) -> None:
+async def test_file_descriptors_are_reserved(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     table = ConnectionTable(Settings(), descriptors=1_024)
     peers = [Counted() for _ in range(4)]
@@ -334,14 +334,14 @@ async def test_frames_of_one_message_are_bounded(services: Services) -> None:
         assert await close_of(socket) == (1008, "A message may have 1000 frames")
 
 
-async def test_bytes_are_bounded_for_those_without_a_token(services: Services) -> None:
+async def test_bytes_without_a_token_are_bounded(services: Services) -> None:
     small = Settings(max_message_kb=1, max_kb_per_second=1)
     async with served(services, small) as url, flooded(url, True) as socket:
         socket.transport.write(Frame(Opcode.PONG, b"x" * 125).serialize(mask=True) * 30)
         assert await close_of(socket) == (1008, "Too many bytes a second")
 
 
-async def test_program_with_a_token_may_send_thousands_of_messages_at_once(shared_url: str) -> None:
+async def test_client_with_a_token_can_send_thousands_of_messages(shared_url: str) -> None:
     async with connected(shared_url, ADMIN) as socket:
         for _ in range(3_000):
             await send(socket, type="ping")
@@ -349,7 +349,7 @@ async def test_program_with_a_token_may_send_thousands_of_messages_at_once(share
             assert await receive(socket) == {"type": "pong"}
 
 
-async def test_messages_that_come_together_are_answered_in_order(shared_url: str) -> None:
+async def test_messages_in_one_packet_are_answered_in_order(shared_url: str) -> None:
     query = "{ __typename }" + " " * 2_000
     async with connected(shared_url, ADMIN) as socket:
         for number in range(50):

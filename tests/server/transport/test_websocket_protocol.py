@@ -8,7 +8,7 @@ from server.transport.websocket_protocol import frame_header
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 65_535, 65_536, 200_000])
-def test_frame_begins_as_the_protocol_says(length: int) -> None:
+def test_frame_header_follows_the_protocol(length: int) -> None:
     text = b"x" * length
 
     assert frame_header(length) + text == WrittenFrame(Opcode.TEXT, text).serialize(mask=False)
