@@ -13,7 +13,7 @@ from storage.errors import RateLimited
 #: A burst may have as many operations as the rate allows in this time.
 BURST_SECONDS = 10
 #: Websockets from one address before their connection_init, for each anonymous one that is allowed: many programs may
-#: reconnect at once after a restart.
+#: reconnect immediately after a restart.
 HANDSHAKES_PER_ANONYMOUS_CONNECTION = 10
 MIN_HANDSHAKES = 100
 

@@ -91,7 +91,7 @@ def temporary_token(settings: Settings) -> Iterator[str]:
             f"{settings.data_dir.resolve()}: "
             "set SWITCHBOARD_ADMIN_TOKEN to its admin token, or SWITCHBOARD_DATA_DIR to its data folder."
         )
-    # The example creates apps, and no app may grant a scope that it does not have.
+    # The example creates apps, and an app can only give scopes that it has.
     scopes = [scope for scope in access.SCOPES if scope != access.ADMIN]
     created = asyncio.run(operators.create_app(uri, settings.database, name="demo", scopes=scopes))
     try:

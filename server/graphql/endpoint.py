@@ -127,7 +127,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         return token_id_of(token, configured_tokens=self.services.configured_tokens)
 
     def context_of(self, caller: Caller, address: str) -> RequestContext:
-        """The context of one operation of this caller, who connects from that address."""
+        """The context of one operation of a caller at an address."""
         return RequestContext(Context(self.services, caller, address=address), self.limits, self.cohorts)
 
     @override

@@ -25,7 +25,7 @@ class Endpoint(Protocol):
         """The id of a token; None if the token is malformed."""
 
     def context_of(self, caller: Caller, address: str) -> RequestContext:
-        """The context of one operation of this caller, who connects from that address."""
+        """The context of one operation of a caller at an address."""
 
     async def with_deadline(
         self, query: str | None, operation_name: str | None, context: RequestContext, work: Awaitable[T]

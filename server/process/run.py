@@ -154,7 +154,7 @@ def make_config(app: Starlette, settings: Settings) -> uvicorn.Config:
 async def run_uvicorn(
     app: Starlette, listener: socket.socket, settings: Settings, on_ready: Callable[[], None]
 ) -> None:
-    """Serve until a stop signal, then finish the operations in progress. A second SIGINT stops at once."""
+    """Serve until a stop signal, then finish the operations in progress. A second SIGINT stops immediately."""
     server = Server(make_config(app, settings), on_ready)
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:

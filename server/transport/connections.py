@@ -59,7 +59,7 @@ class Peer(Protocol):
         """Close the connection, because the deadline of that phase has passed, or enter a phase again."""
 
     def abort(self) -> None:
-        """Close the connection at once."""
+        """Close the connection immediately."""
 
 
 class Connection:

@@ -16,7 +16,7 @@ KIB: Final = 1024
 
 
 class TokenBucket:
-    """A token bucket: `rate` units per second, at most `burst` at once."""
+    """A token bucket: `rate` units per second, at most `burst` in one burst."""
 
     __slots__ = ("_burst", "_rate", "_remaining", "_updated_at")
 

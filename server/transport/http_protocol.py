@@ -19,11 +19,11 @@ from uvicorn.server import ServerState
 from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.websocket_protocol import WebSocketProtocol
 
-#: How many bytes are parsed at once, so that few pipelined requests are parsed before the first is answered.
+#: How many bytes one call parses, so that few pipelined requests are parsed before the first is answered.
 SLICE_BYTES: Final = 16 * 1024
 #: Header fields of an upgrade.
 UPGRADE_FIELDS: Final = frozenset((b"upgrade", b"http2-settings"))
-#: Header fields that the websocket library reads, beside sec-websocket-*. The application gets all fields.
+#: Header fields that the websocket library reads, in addition to sec-websocket-*. The application gets all fields.
 HANDSHAKE_FIELDS: Final = frozenset((b"host", b"upgrade", b"connection", b"origin"))
 
 

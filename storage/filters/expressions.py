@@ -32,7 +32,7 @@ class And(Record, frozen=True, kw_only=False, tag=True):
 
 
 class Or(Record, frozen=True, kw_only=False, tag=True):
-    """True if at least one part is true, and so never without parts."""
+    """True if at least one part is true; false without parts."""
 
     parts: tuple["Expression", ...] = ()
 

@@ -1,7 +1,7 @@
-"""From a bound filter on rooms to a MongoDB query on the log; resolvers/events.py evaluates the same filters in memory.
+"""Translates a bound filter on rooms to a MongoDB query on the log. resolvers/events.py evaluates them in memory.
 
-A fact about a room matches when the room matches as it is after the fact, or as it was before. The log holds rooms as
-records, without the entries for indexes that the collection of rooms has.
+A fact about a room matches if the state of the room before or after the fact matches. The log stores rooms as records,
+without the index entries of the collection of rooms.
 """
 
 from dataclasses import replace
@@ -26,7 +26,7 @@ Query: TypeAlias = dict[str, Any]
 
 _AFTER = "fact.room.room"
 _BEFORE = "fact.before"
-#: What RoomBefore has; everything else of a room was the same before.
+#: The attributes of RoomBefore. A fact does not change any other attribute.
 _CHANGING = frozenset({"status", "departmentId", "servedById", "tags", "customFields"})
 _TYPES = {
     FieldType.TEXT: "string",
@@ -39,7 +39,7 @@ _TYPES = {
 
 
 def fact_query(expression: Expression) -> Query:
-    """The query for facts about rooms that match, as they are after the fact or as they were before; {} for all."""
+    """The query for facts about rooms that match before or after the fact; {} if all facts match."""
     if expression == EVERYTHING:
         return {}
     before = {"$and": [{_BEFORE: {"$type": "object"}}, _translate(expression, before=True)]}
@@ -83,7 +83,7 @@ def _field(condition: BoundCondition, path: str) -> Query:
 
 
 def _has(condition: BoundCondition, path: str) -> Query:
-    """There is a value of the field's type; conditions on an array would be met by one of its elements."""
+    """The field has a value of its type. The query excludes arrays, because one of their elements could match it."""
     kind = condition.definition.type
     if kind is FieldType.MULTI_SELECT:
         return {path: {"$type": "array"}}
@@ -98,7 +98,7 @@ def _compared(condition: BoundCondition, path: str) -> Query:
         case Operator.CONTAINS if condition.definition.type is FieldType.MULTI_SELECT:
             return {path: {"$elemMatch": {"$eq": value}}}
         case Operator.CONTAINS:
-            # Evaluated for every fact, so that the type is asked for here once more.
+            # $expr is evaluated for every fact, so it checks the type itself.
             return {"$expr": {"$and": [{"$eq": [{"$type": f"${path}"}, "string"]}, contains(path, value)["$expr"]]}}
         case Operator.STARTS_WITH:
             return {path: prefixed(value)}
@@ -106,7 +106,7 @@ def _compared(condition: BoundCondition, path: str) -> Query:
 
 
 def _plain(value: Any) -> Any:
-    """The value as documents hold it: no enums, no tuples."""
+    """The value as documents store it: without enums and tuples."""
     if isinstance(value, tuple | list | frozenset):
         return [_plain(one) for one in value]
     return str(value) if isinstance(value, str) else value

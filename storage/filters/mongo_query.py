@@ -1,8 +1,8 @@
-"""From a bound filter to a MongoDB query; predicates.py evaluates the same filters in memory.
+"""Translates a bound filter to a MongoDB query. predicates.py evaluates the same filters in memory.
 
 A condition on a custom field becomes one $elemMatch on `attrs`, which one index (attrs.k, attrs.c, attrs.v, _id)
-answers. What stands beside it, such as a role or a status, moves into its `c`. Keys of a query are written here or come
-from attributes.py; what a client sent only ever stands where MongoDB takes a literal.
+answers. One condition on an attribute of the same And, such as a role or a status, moves into its `c`. Keys of a query
+are constants of this module or come from attributes.py. Values that clients send are used only as literals.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,10 +25,10 @@ from storage.records import FieldTarget, FieldType, RoomStatus
 
 Query: TypeAlias = dict[str, Any]
 
-#: MongoDB sees at once that no document can match.
+#: Matches no document. MongoDB answers it without reading documents.
 NOTHING: Query = {"_id": {"$in": []}}
 
-#: What the opposite of each negative operator is.
+#: The operator that each negative operator negates.
 _POSITIVE = {Operator.NE: Operator.EQ, Operator.NOT_IN: Operator.IN}
 COMPARED = {
     Operator.EQ: "$eq",
@@ -42,7 +42,7 @@ _SURROGATES = range(0xD800, 0xE000)
 
 
 def to_query(expression: Expression, target: FieldTarget) -> Query:
-    """The MongoDB query that finds what the expression matches; {} for everything."""
+    """The MongoDB query that matches the same documents as the expression; {} if all match."""
     return _translate(expression, target, (ANY,))
 
 
@@ -51,18 +51,18 @@ def to_query(expression: Expression, target: FieldTarget) -> Query:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What one entry of `attrs` must be: all bounds hold for its value."""
+    """The conditions on one entry of `attrs`: its key, and the bounds that its value must meet."""
 
     key: str
     bounds: list[Query] = field(default_factory=list)
 
 
 def _translate(expression: Expression, target: FieldTarget, contexts: Sequence[str]) -> Query:
-    """`contexts`: what is known to hold around the expression."""
+    """`contexts`: the contexts of which a matching document has at least one, by the enclosing conditions."""
     match expression:
         case Not(part=part):
-            if (denied := _denied(part)) is not None:
-                return _translate(denied, target, contexts)
+            if (positive := _positive_of(part)) is not None:
+                return _translate(positive, target, contexts)
             return _negated(_translate(part, target, (ANY,)))
         case Or(parts=parts):
             branches = [branch for part in parts if (branch := _translate(part, target, contexts)) != NOTHING]
@@ -75,49 +75,49 @@ def _translate(expression: Expression, target: FieldTarget, contexts: Sequence[s
 
 
 def _conjunction(parts: Sequence[Expression], target: FieldTarget, contexts: Sequence[str]) -> Query:
-    told = _most_useful(parts, target)
-    if told is not None:
-        contexts = told[1]
+    selective = _most_useful(parts, target)
+    if selective is not None:
+        contexts = selective[1]
     entries: dict[str, _Entry] = {}
     clauses: list[Query] = []
-    beside: list[tuple[Expression, Query]] = []
+    on_attributes: list[tuple[Expression, Query]] = []
     for part in parts:
         match part:
             case AttributeCondition():
-                beside.append((part, attribute_query(part, ATTRIBUTES[target][part.name])))
+                on_attributes.append((part, attribute_query(part, ATTRIBUTES[target][part.name])))
             case BoundCondition() if not _is_negative(part):
                 clauses.extend(_bound(part, entries))
             case FieldCondition():
                 raise TypeError(f"The condition on {part.key!r} is not bound to a definition.")
             case _:
                 clauses.append(_translate(part, target, contexts))
-    # An entry with the context of an attribute says all that the condition on the attribute says. Without that
-    # condition there is one index to choose, and no plan that was good for another value is tried first.
+    # The context of an entry implies the condition on the attribute, so that condition is left out. MongoDB then has
+    # one index to choose from, and does not try a cached query plan that suited another value.
     clauses = [
         *(_elem_match(entry, contexts) for entry in entries.values()),
-        *(query for part, query in beside if not (entries and told and part is told[0])),
+        *(query for part, query in on_attributes if not (entries and selective and part is selective[0])),
         *clauses,
     ]
-    if NOTHING in clauses or NOTHING in (query for _, query in beside):
+    if NOTHING in clauses or NOTHING in (query for _, query in on_attributes):
         return dict(NOTHING)
     clauses = [clause for clause in clauses if clause]
     return _joined("$and", clauses) if clauses else {}
 
 
 def _flat(expression: Expression) -> Iterable[Expression]:
-    """The parts of an And, and of the Ands among them; those that are denied twice are parts like any other."""
+    """The parts of an And, with nested Ands and double negations resolved."""
     match expression:
         case And(parts=parts):
             for part in parts:
                 yield from _flat(part)
-        case Not(part=part) if (denied := _denied(part)) is not None:
-            yield from _flat(denied)
+        case Not(part=part) if (positive := _positive_of(part)) is not None:
+            yield from _flat(positive)
         case _:
             yield expression
 
 
-def _denied(expression: Expression) -> Expression | None:
-    """What the expression denies, if it does nothing else: what its own negation says. An index answers it."""
+def _positive_of(expression: Expression) -> Expression | None:
+    """The positive expression that a purely negative one negates, or None. An index answers the positive one."""
     match list(_flat(expression)):
         case [Not(part=part)]:
             return part
@@ -140,12 +140,12 @@ def _negated(query: Query) -> Query:
 
 
 def _most_useful(parts: Sequence[Expression], target: FieldTarget) -> tuple[Expression, list[str]] | None:
-    """The condition on an attribute that narrows most, and the contexts that tell it."""
+    """The most selective condition on an attribute, and the contexts that are equivalent to it."""
     found = []
     for part in parts:
         if isinstance(part, AttributeCondition):
             attribute = ATTRIBUTES[target][part.name]
-            values = _told(part, attribute)
+            values = _required_values(part, attribute)
             if attribute.context is not None and values:
                 found.append((_breadth(part.name, values), part, [f"{attribute.context}{value}" for value in values]))
     if not found:
@@ -154,8 +154,8 @@ def _most_useful(parts: Sequence[Expression], target: FieldTarget) -> tuple[Expr
     return part, contexts
 
 
-def _told(condition: AttributeCondition, attribute: Attribute) -> list[str]:
-    """The values of which the attribute must have one; empty when contexts cannot say it."""
+def _required_values(condition: AttributeCondition, attribute: Attribute) -> list[str]:
+    """The values of which the attribute must have one; empty if contexts cannot express the condition."""
     if attribute.existence:
         return [*map(str, attribute.choices)] if condition.value else []
     match condition.operator:
@@ -168,7 +168,7 @@ def _told(condition: AttributeCondition, attribute: Attribute) -> list[str]:
 
 
 def _breadth(name: str, values: Sequence[str]) -> int:
-    """How much a condition is likely to leave, as a rank: closed rooms pile up, and every agent is an agent."""
+    """Rank a condition by its expected number of matches: most rooms are closed, and all agents match isAgent."""
     match name:
         case "isAgent":
             return 5
@@ -195,10 +195,10 @@ def _opposite(condition: BoundCondition) -> BoundCondition:
 
 
 def _bound(condition: BoundCondition, entries: dict[str, _Entry]) -> list[Query]:
-    """Add to the entries what the condition asks of them; returned is what it asks beside them."""
+    """Add the bounds of the condition to the entries, and return the clauses that entries cannot express."""
     definition, value = condition.definition, condition.value
     if definition.type is FieldType.MULTI_SELECT and condition.operator is Operator.CONTAINS:
-        # Each option is an entry of its own: two conditions of this kind are not about the same entry.
+        # Each option has its own entry, so two such conditions apply to different entries.
         key = option_key(definition.id)
         entries[f"{key}{value}"] = _Entry(key, [{"$eq": value}])
         return []
@@ -214,20 +214,20 @@ def _bound(condition: BoundCondition, entries: dict[str, _Entry]) -> list[Query]
         case Operator.IN if not value:
             return [dict(NOTHING)]
         case Operator.IN:
-            bounds.append({"$in": [_held(definition.type, one) for one in value]})
+            bounds.append({"$in": [_stored(definition.type, one) for one in value]})
             return []
-    bounds.append({COMPARED[condition.operator]: _held(definition.type, value)})
+    bounds.append({COMPARED[condition.operator]: _stored(definition.type, value)})
     return []
 
 
-def _held(kind: FieldType, value: Any) -> Any:
+def _stored(kind: FieldType, value: Any) -> Any:
     return join_options(value) if kind is FieldType.MULTI_SELECT else value
 
 
 def _elem_match(entry: _Entry, contexts: Sequence[str]) -> Query:
     found: Query = {"k": entry.key, "c": contexts[0] if len(contexts) == 1 else {"$in": list(contexts)}}
     operators = [operator for bound in entry.bounds for operator in bound]
-    if len(set(operators)) < len(operators):  # the same operator twice, as in `startsWith` beside `gte`
+    if len(set(operators)) < len(operators):  # the same operator twice, as in `startsWith` and `gte`
         found["$and"] = [{"v": bound} for bound in entry.bounds]
     elif operators:
         found["v"] = {operator: value for bound in entry.bounds for operator, value in bound.items()}
@@ -248,7 +248,7 @@ def attribute_query(condition: AttributeCondition, attribute: Attribute) -> Quer
         case Operator.IN:
             return {path: {"$in": value}} if value else dict(NOTHING)
         case Operator.STARTS_WITH:
-            # Without $elemMatch, one element of a list could meet one end of the range and another the other.
+            # Without $elemMatch, different elements of a list could meet the two ends of the range.
             return {path: {"$elemMatch": prefixed(value)} if attribute.many else prefixed(value)}
         case Operator.CONTAINS:
             return contains(path, value, many=attribute.many)
@@ -256,7 +256,7 @@ def attribute_query(condition: AttributeCondition, attribute: Attribute) -> Quer
 
 
 def _plain(value: Any, *, folded: bool) -> Any:
-    """The value as documents hold it: no enums, no tuples, case-folded where they are."""
+    """The value as documents store it: without enums and tuples, and case-folded for folded attributes."""
     if isinstance(value, str):
         return str(value).casefold() if folded else str(value)
     if isinstance(value, tuple | list):
@@ -268,7 +268,7 @@ def _plain(value: Any, *, folded: bool) -> Any:
 
 
 def prefixed(prefix: str) -> Query:
-    """The range of the texts that start so: MongoDB orders text by code point."""
+    """The range of the texts that start with the prefix. MongoDB orders text by code point."""
     start = prefix.rstrip(chr(_LAST_CODE_POINT))
     if not start:
         return {"$gte": prefix}
@@ -279,7 +279,7 @@ def prefixed(prefix: str) -> Query:
 
 
 def contains(path: str, part: str, *, many: bool = False) -> Query:
-    """Text at the path, or in the list there, that contains the part: literally, without a regular expression."""
+    """Match text at the path, or in the list there, that contains the part literally, without a regular expression."""
     if not many:
         return {"$expr": _found(f"${path}", part)}
     elements = {"$map": {"input": {"$ifNull": [f"${path}", []]}, "in": _found("$$this", part)}}
@@ -287,5 +287,5 @@ def contains(path: str, part: str, *, many: bool = False) -> Query:
 
 
 def _found(text: str, part: str) -> Query:
-    # A missing text has the index null, which sorts before 0.
+    # $indexOfBytes of a missing text is null, which sorts before 0.
     return {"$gte": [{"$indexOfBytes": [text, {"$literal": part}]}, 0]}

@@ -1,4 +1,4 @@
-"""Bound filters evaluated in memory, against a record; mongo_query.py asks MongoDB the same, and the two agree."""
+"""Evaluates bound filters in memory. The results are the same as those of the queries of mongo_query.py."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -19,8 +19,8 @@ from storage.records import FieldDefinition, FieldTarget, FieldType, Room, User,
 
 Predicate: TypeAlias = Callable[[Any], bool]
 
-#: What a value of each type is in memory. A record older than a definition may hold, under the same
-#: key, the value of a field that was removed.
+#: The Python types of the values of each field type. A record that is older than the definition can have, under the
+#: same key, a value of a removed field of another type.
 _TYPES: dict[FieldType, frozenset[type]] = {
     FieldType.TEXT: frozenset({str}),
     FieldType.NUMBER: frozenset({int, float}),
@@ -32,12 +32,12 @@ _TYPES: dict[FieldType, frozenset[type]] = {
 
 
 def matches(expression: Expression, record: User | Visitor | Room) -> bool:
-    """Whether the record is one of those that the expression describes."""
+    """Whether the record matches the expression."""
     return predicate(expression, _target(record))(record)
 
 
 def predicate(expression: Expression, target: FieldTarget) -> Callable[[User | Visitor | Room], bool]:
-    """A function that tells whether a record of the target matches; for expressions that many records meet."""
+    """Compile the expression to a function that returns whether a record of the target matches."""
     match expression:
         case And(parts=parts):
             return _all_of([predicate(part, target) for part in parts])
@@ -95,11 +95,11 @@ def _on_attribute(condition: AttributeCondition, attribute: Attribute) -> Predic
     if attribute.many:
         return lambda record: any(map(test, read(record)))
 
-    def holds(record: Any) -> bool:
-        held = read(record)
-        return held is not None and test(held)
+    def check(record: Any) -> bool:
+        actual = read(record)
+        return actual is not None and test(actual)
 
-    return holds
+    return check
 
 
 def _on_field(condition: BoundCondition) -> Predicate:
@@ -114,7 +114,7 @@ def _on_field(condition: BoundCondition) -> Predicate:
             return _has(condition.definition)
     test = _test(condition.operator, condition.value)
     if condition.definition.type is FieldType.MULTI_SELECT and condition.operator is not Operator.CONTAINS:
-        return _has(condition.definition, lambda held: test(tuple(held)))
+        return _has(condition.definition, lambda actual: test(tuple(actual)))
     return _has(condition.definition, test)
 
 
@@ -123,36 +123,36 @@ def _with(condition: BoundCondition, operator: Operator) -> BoundCondition:
 
 
 def _has(definition: FieldDefinition, test: Predicate | None = None) -> Predicate:
-    """Whether a record holds a value of the field, and one that meets the test."""
+    """A predicate: the record has a value of the field, and the value passes the test, if there is one."""
     key, types = definition.key, _TYPES[definition.type]
 
-    def holds(record: Any) -> bool:
-        held = record.custom_fields.get(key)
-        return type(held) in types and (test is None or test(held))
+    def check(record: Any) -> bool:
+        actual = record.custom_fields.get(key)
+        return type(actual) in types and (test is None or test(actual))
 
-    return holds
+    return check
 
 
 def _test(operator: Operator, value: Any) -> Callable[[Any], bool]:
-    """Whether a value that is there, and of the right type, meets the condition."""
+    """A test of the operator for values that are present and of the right type."""
     match operator:
         case Operator.EQ:
-            return lambda held: bool(held == value)
+            return lambda actual: bool(actual == value)
         case Operator.IN:
             values = frozenset(value)
-            return lambda held: held in values
+            return lambda actual: actual in values
         case Operator.GT:
-            return lambda held: bool(held > value)
+            return lambda actual: bool(actual > value)
         case Operator.GTE:
-            return lambda held: bool(held >= value)
+            return lambda actual: bool(actual >= value)
         case Operator.LT:
-            return lambda held: bool(held < value)
+            return lambda actual: bool(actual < value)
         case Operator.LTE:
-            return lambda held: bool(held <= value)
+            return lambda actual: bool(actual <= value)
         case Operator.CONTAINS:
-            return lambda held: value in held
+            return lambda actual: value in actual
         case Operator.STARTS_WITH:
-            return lambda held: bool(held.startswith(value))
+            return lambda actual: bool(actual.startswith(value))
         case Operator.NE | Operator.NOT_IN | Operator.EXISTS:
-            raise TypeError(f"{operator} is told by other operators.")
+            raise TypeError(f"{operator} is implemented by other operators.")
     assert_never(operator)

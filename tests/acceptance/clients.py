@@ -1,4 +1,4 @@
-"""The client that a reader of the contract would write: HTTP and graphql-transport-ws, and nothing of the server's."""
+"""A client of the API over HTTP and graphql-transport-ws that imports no code of the server."""
 
 import json
 import secrets
@@ -36,12 +36,12 @@ class Refused(Exception):
 
 
 def new(word: str = "") -> str:
-    """A name that nobody has yet."""
+    """A random name, prefixed with the word."""
     return f"{word}{secrets.token_hex(5)}"
 
 
 class Client:
-    """Whoever holds this token."""
+    """An API client that authenticates with one token."""
 
     def __init__(self, http: httpx.Client, url: str, token: str | None) -> None:
         self.http = http
@@ -99,17 +99,17 @@ class Client:
         return str(payload["department"]["id"])
 
     def visitor(self, **input: Any) -> str:
-        """The token of a visitor who has just come."""
+        """Create a visitor and return its token."""
         return str(self.change("saveVisitor", "visitor { token }", token=new("v"), **input)["visitor"]["token"])
 
     def start(self, department: str, **input: Any) -> Data:
-        """A room of a visitor who has just come."""
+        """Start a room, with a new visitor unless the input has one."""
         visitor = input.pop("visitorToken", None) or self.visitor()
         room: Data = self.change("startRoom", ROOM, visitorToken=visitor, departmentId=department, **input)["room"]
         return room
 
     def field(self, target: str, type: str, **input: Any) -> str:
-        """The key of a custom field that nobody else uses."""
+        """Define a custom field and return its key, a new one unless the input has one."""
         key = new(type.lower().replace("_", "-"))
         self.change("defineCustomField", target=target, type=type, **{"key": key, **input})
         return key

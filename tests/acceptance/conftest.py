@@ -1,4 +1,4 @@
-"""Real processes, as a person at a terminal starts them."""
+"""Servers and programs in real processes, started by their command lines."""
 
 import os
 import re
@@ -75,6 +75,6 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def admin(mongodb_uri: str) -> Iterator[Client]:
-    """Whoever may do everything, at a server of its own that all tests of the contract share."""
+    """A client with the admin token, for one server that all tests of the contract share."""
     with ServerProcess(mongodb_uri, "test-contract") as server, httpx.Client(timeout=30) as http:
         yield Client(http, server.url, ADMIN_TOKEN)

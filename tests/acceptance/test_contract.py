@@ -1,6 +1,6 @@
-"""What the contract promises of requests, mutations, users, agents and custom fields, asked of a real server.
+"""The contract of requests, mutations, users, agents and custom fields, tested against a real server.
 
-Rooms, filters, events and tokens are in the files beside this one.
+Other files in this folder test rooms, filters, events and tokens.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What the contract says of agents: whom routing offers rooms, whom it passes over, and when presence ends."""
+"""The contract of agents: which agents routing assigns rooms to, which it skips, and when presence ends."""
 
 from tests.acceptance.clients import Client, new
 

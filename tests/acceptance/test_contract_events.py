@@ -1,4 +1,4 @@
-"""What the contract promises of filters and of events: in queries, in the log and in subscriptions, alike."""
+"""The contract of filters and events in queries, in the log and in subscriptions."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the contract promises of lists and counts that keep themselves: by websocket and by event stream."""
+"""The contract of live lists and counts, over websockets and event streams."""
 
 import json
 

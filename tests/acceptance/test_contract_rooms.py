@@ -1,4 +1,4 @@
-"""What the contract promises of rooms: who serves them, what refuses to, and what is told of it in which order."""
+"""The contract of rooms: how they are assigned, which operations are refused, and the order of their events."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from tests.acceptance.clients import ROOM, Client, Data, new
 
 
 def told(events: list[Data]) -> list[tuple[Any, ...]]:
-    """What happened to rooms: type, revision, who caused it and, of assignments, why."""
+    """A tuple for each event: type, room revision, type of the actor and, for assignments, the cause."""
     return [
         (event["type"], event["roomRevision"], event["actor"]["type"], *filter(None, [event.get("cause")]))
         for event in events

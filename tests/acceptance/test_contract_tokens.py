@@ -1,4 +1,4 @@
-"""What the contract promises of tokens: what each scope opens, and that nobody gets further than they may."""
+"""The contract of tokens: the operations that each scope permits, and the refusal of all others."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""The commands of README.md exist, and those that a newcomer types in the first minute do what it says."""
+"""The commands of README.md exist, and those of its quick start do what it says."""
 
 import asyncio
 import json
@@ -77,7 +77,7 @@ async def test_quick_start_works_as_written(serve: Serve, run: Run) -> None:
 
 
 async def test_client_of_the_documented_journey_assigns_every_room(serve: Serve) -> None:
-    """On a fresh server with its defaults, beside an agent who would be given every room by routing."""
+    """The server is new, has its defaults, and has an agent to which routing could assign every room."""
     (document,) = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
     port = serve(ADMIN_TOKEN=TOKEN)
     url = f"http://127.0.0.1:{port}/graphql"

@@ -1,4 +1,4 @@
-"""An app that keeps its cursor misses nothing, whatever becomes of the server: examples/watch.py, as people run it."""
+"""An app that stores its cursor misses no event when the server restarts: examples/watch.py, by its command line."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""A client of the API over HTTP, as an outside program has it."""
+"""A client of the API over HTTP."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class Client:
     """Sends each operation to the next of several servers, as a load balancer would."""
 
     def __init__(self, urls: Sequence[str], token: str = ADMIN_TOKEN) -> None:
-        # Connections that nobody uses are let go of well before the server closes them.
+        # Idle connections are closed well before the server closes them.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=20)
         self._http = httpx.AsyncClient(limits=limits, timeout=60, headers={"authorization": f"Bearer {token}"})
         self.urls = list(urls)
@@ -74,5 +74,5 @@ class Client:
 
 
 async def gather(*calls: Any) -> list[Any]:
-    """The results or exceptions of all calls, which are made at once."""
+    """The results or exceptions of all calls, which run concurrently."""
     return await asyncio.gather(*calls, return_exceptions=True)

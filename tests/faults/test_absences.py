@@ -1,4 +1,4 @@
-"""What goes on beside the operations of a process, when the database is away."""
+"""The background tasks of a process while the database is unreachable."""
 
 import logging
 import os

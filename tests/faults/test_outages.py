@@ -1,4 +1,4 @@
-"""A database that is away: everybody is told in time, however many they are, and told the truth."""
+"""An outage of the database: every operation fails within its deadline, with a correct error, under any load."""
 
 import asyncio
 import signal
@@ -23,9 +23,9 @@ from tests.storage.support import save
 CHANGES = 80
 READS = 80
 PATIENCE_SECONDS = 5.0
-#: How much later than that somebody may be told, on a busy machine.
+#: Tolerance for the deadline on a loaded machine.
 LATE_SECONDS = 2.0
-#: How long the database may take to come back, on a busy machine.
+#: Time limit for the database to recover on a loaded machine.
 REST_SECONDS = 60.0
 
 

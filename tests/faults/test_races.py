@@ -87,7 +87,7 @@ async def rooms_of(client: Client, status: str) -> list[str]:
 
 
 async def in_queue_order(database: Database) -> list[str]:
-    """The rooms that wait, who is served next first."""
+    """The ids of the queued rooms, in queue order."""
     reader = Reader(database, DefinitionCache(database))
     return [room.id for room in await rooms.list_waiting(reader, [None], limit=10_000)]
 
@@ -144,12 +144,12 @@ async def test_of_500_rooms_at_once_100_are_assigned_and_all_are_served_in_order
     await until_counts_are(client, {"ASSIGNED": places, "QUEUED": ROOMS - places})
     assert await open_counts(client) == {CAPACITY: AGENTS}
     waiting = await in_queue_order(database)
-    for closed in range(3):  # one after the other: each place goes to whoever is next
+    for closed in range(3):  # one after the other: the next room in the queue gets each place
         await client.mutate("closeRoom", ROOM, roomId=(await rooms_of(client, "ASSIGNED"))[0])
         await until_counts_are(client, {"ASSIGNED": places, "QUEUED": len(waiting) - closed - 1, "CLOSED": closed + 1})
         assert await in_queue_order(database) == waiting[closed + 1 :]
     left = waiting[3:]
-    while left:  # a hundred at once: they go to the next hundred
+    while left:  # a hundred concurrently: the next hundred rooms get the places
         closed = ROOMS - places - len(left)
         await gather(*(client.mutate("closeRoom", ROOM, roomId=one) for one in await rooms_of(client, "ASSIGNED")))
         left = left[places:]

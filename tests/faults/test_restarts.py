@@ -1,4 +1,4 @@
-"""What outlives a server that is killed: counts that are right, time-outs that end, and a queue that is served."""
+"""State after a server is killed: counts are correct, time-outs end, and the queue is served."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A mixed load of documents, filters, consumers and connections that are new every time leaves nothing behind.
+"""A mixed load of documents, filters, consumers and connections that are new every time leaks nothing.
 
 The short form is part of every run of the tests; `make soak` makes it as long as SOAK_SECONDS says.
 """
@@ -88,7 +88,7 @@ class CountedServer(ServerProcess):
         return Figures(memory_kb=int(memory.stdout), **json.loads(self._path.read_text()))
 
 
-async def test_mixed_load_leaves_no_residue(
+async def test_mixed_load_leaks_nothing(
     mongodb_uri: str, database_name: str, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     with CountedServer(mongodb_uri, database_name, tmp_path / "figures") as server:

@@ -1,4 +1,4 @@
-"""Servers that are stopped for a while, as a laptop that sleeps or a machine that swaps does, and then go on."""
+"""Servers that are paused for a while, like a machine that sleeps or swaps, and then continue."""
 
 import asyncio
 import os
@@ -51,7 +51,7 @@ def code_of(told: dict[str, Any]) -> str | None:
 
 
 async def take_over(client: Client, socket: Any) -> None:
-    """Subscribe until nobody else holds the consumer."""
+    """Subscribe again until the lease of the consumer is free."""
     until, number = time.monotonic() + 30, 0
     while True:
         number += 1
@@ -60,7 +60,7 @@ async def take_over(client: Client, socket: Any) -> None:
             async with asyncio.timeout(1):
                 told = await receive(socket)
         except TimeoutError:
-            return  # nothing is told while nothing happens
+            return  # no message: the subscription runs, and no event occurs
         while told["type"] != "error" and code_of(told) is None:
             told = await receive(socket)
         assert code_of(told) == "CONSUMER_BUSY"

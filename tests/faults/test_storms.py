@@ -1,4 +1,4 @@
-"""Servers and primaries are killed under load, again and again, and nothing that was promised is broken.
+"""Servers and primaries are killed repeatedly under load, and every guarantee holds.
 
 The short form is part of every run of the tests; `make soak` makes each storm as long as SOAK_SECONDS says.
 """
@@ -107,7 +107,7 @@ async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -
 
 
 async def test_servers_are_stopped_under_load(mongodb_uri: str, database_name: str, report: Report) -> None:
-    """Long enough to be taken for dead, and to lose what they held; and then they go on as if nothing had been."""
+    """Servers are paused until other servers have ended their leases, and then continue."""
     chance = random.Random()
     with running_servers(mongodb_uri, database_name, count=2) as servers:
 

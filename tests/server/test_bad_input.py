@@ -1,4 +1,4 @@
-"""Whatever a client sends over HTTP, it is told what is wrong with it, and nothing is written."""
+"""Invalid requests over HTTP get an error that names the fault, and write nothing."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from storage.mongo.connection import COLLECTIONS
 from tests.conftest import ADMIN_TOKEN
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
-#: What processes do beside what they are asked for; and when an app was last heard of.
+#: Collections that background tasks write, and apps for the time of their last use.
 ASIDE = frozenset({"apps", "leases", "log", "outbox", "processes", "removals"})
 
 
@@ -55,7 +55,7 @@ def ask(client: httpx.Client, query: str, **variables: object) -> Any:
 
 
 def refusal(response: httpx.Response) -> dict[str, Any]:
-    """The one error of an answer, its code and what stands beside it."""
+    """The extensions of the only error of a response."""
     (error,) = response.json()["errors"]
     assert not any((response.json().get("data") or {}).values())
     assert error["message"]

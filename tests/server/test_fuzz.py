@@ -1,4 +1,4 @@
-"""Whatever comes over a websocket, it is answered or closed with a code that says why, and the server goes on."""
+"""Arbitrary websocket messages are answered or close the socket with a code, and the server continues."""
 
 import asyncio
 import json
@@ -128,7 +128,7 @@ def test_arbitrary_messages_are_answered_or_close_with_a_code(
 
     code = asyncio.run(converse(shared_url, [*begun, *sent]))
 
-    # Who goes on sending more than may be sent, after the close, can lose the close frame to a reset of the connection.
+    # A client that keeps sending after the close can lose the close frame to a reset of the connection.
     lost = code == 1006 and TOO_LONG in sent
     assert code is None or code in CODES or lost
     assert asyncio.run(serves(shared_url))

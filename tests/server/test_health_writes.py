@@ -1,4 +1,4 @@
-"""A process whose database takes no writes is not ready."""
+"""A process is not ready while its database refuses writes."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The items of the OWASP GraphQL Cheat Sheet, in its order and by its headings, each held by a test."""
+"""The items of the OWASP GraphQL Cheat Sheet, in its order and by its headings, with a test for each."""
 
 import asyncio
 import json
@@ -231,7 +231,7 @@ async def test_access_control_of_edges_and_nodes(shared_url: str) -> None:
 
 
 async def test_access_control_of_single_objects(services: Services, url: str) -> None:
-    """Who may read some rooms cannot read another by guessing its id."""
+    """A caller that can read some rooms cannot read another by guessing its id."""
     world = World(services)
     await world.visitor()
     anna, bert = await world.agent("anna"), await world.agent("bert")

@@ -1,4 +1,4 @@
-"""Behind a proxy: whose word is taken for where a caller is, and a path of one's own."""
+"""A server behind a proxy: the address of the caller and the base path."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,6 +1,6 @@
-"""However many rows a query shows, and however deep: so many round trips to MongoDB, and no more.
+"""The number of round trips to MongoDB does not depend on the number of rows of a query.
 
-Of whom a token is, and what roles and departments are called, the process knows after the first time.
+Callers, roles and departments are cached after the first operation.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from tests.resolvers.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-#: What a process does beside its operations.
+#: Collections that background tasks read.
 ASIDE = frozenset({"outbox", "processes", "leases", "rules"})
-#: What it follows by change streams.
+#: Collections that the process reads by change streams.
 WATCHED = frozenset({"log", "tokens"})
 AGENTS = 130
 ROOMS = 12

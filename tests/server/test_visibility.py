@@ -1,4 +1,4 @@
-"""What signed-in people see and do: agents their own rooms and their queues, managers their departments, admins all."""
+"""Permissions of users: agents see their rooms and queues, managers their departments, administrators everything."""
 
 import json
 import secrets
@@ -130,7 +130,7 @@ async def test_events_contain_only_visible_rooms(floor: Floor, who: str) -> None
     events = (await floor.ask(who, query, ids=[floor.ids[room] for room in ALL]))["events"]["nodes"]
 
     seen = {event["room"]["subject"] for event in events}
-    # What waited in one's own queue before somebody else got it, one has seen there.
+    # Events of a room in an agent's own queue stay visible after another agent gets the room.
     waited = {"ann": {"sales-ben"}, "ben": {"help-ann"}}.get(who, set())
     assert seen == SEEN[who] | waited
     statuses = {event["room"]["status"] for event in events if event["room"]["subject"] in waited}
@@ -143,7 +143,7 @@ async def test_rooms_of_an_agent_contain_only_visible_rooms(floor: Floor, who: s
 
     rooms = (await floor.ask(who, query, id=floor.ids["ann"]))["agent"]["rooms"]
 
-    # Other tests may have given her rooms beside those of the floor.
+    # Other tests may have assigned more rooms to ann.
     assert {room["subject"] for room in rooms["nodes"]} & ALL == SEEN[who] & {"sales-ann", "help-ann"}
     assert rooms["totalCount"] == len(rooms["nodes"])
 
@@ -307,7 +307,7 @@ async def test_app_delegates_only_its_own_scopes(floor: Floor) -> None:
         assert await floor.refused("hub", f"mutation {{ {change} }}") == ["FORBIDDEN"], change
 
 
-async def test_permission_to_assign_agent_roles_extends_to_agents(floor: Floor) -> None:
+async def test_app_that_can_assign_agent_roles_can_change_agents(floor: Floor) -> None:
     create = 'mutation($scopes: [String!]!) { createApp(input: {name: "desk", scopes: $scopes}) { token } }'
     desk = (await floor.ask("app", create, scopes=["agents:write", "users:write", "roles:write"]))["createApp"]
     floor.tokens["desk"] = desk["token"]

@@ -1,4 +1,4 @@
-"""What a token has opened is closed in every process when the token ends."""
+"""The connections of a token are closed in every process when the token ends."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""The commands about apps, their tokens and users: each in the database of a server, and nowhere else."""
+"""The commands for apps, their tokens and users, which write only to the database of a server."""
 
 import asyncio
 import getpass
@@ -34,7 +34,7 @@ def run(*arguments: str, **settings: Any) -> int:
 
 @pytest.fixture
 def command(services: Services, mongodb_uri: str, database_name: str, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command beside a server: the lines that it wrote to stdout and to stderr."""
+    """Runs a command while a server uses the database; returns the lines of its stdout and stderr."""
 
     async def command(*arguments: str, **settings: Any) -> tuple[list[str], list[str]]:
         await asyncio.to_thread(run, *arguments, mongodb_uri=mongodb_uri, database=database_name, **settings)
@@ -45,7 +45,7 @@ def command(services: Services, mongodb_uri: str, database_name: str, capsys: py
 
 
 async def name_of(services: Services, token: str) -> str | None:
-    """The name of whoever the token stands for; None when it is nobody's."""
+    """The name of the app or user that the token authenticates; None if the token is invalid."""
     actor = (await access.authenticate(services.storage, token)).actor
     return None if actor is None else actor.name
 

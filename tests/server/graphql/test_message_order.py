@@ -1,7 +1,7 @@
-"""Subscriptions of one socket that follow the log closely bring events in its order, among them too.
+"""Subscriptions of one socket that do not lag behind the log deliver their events in log order, across subscriptions.
 
-Nobody is promised this, for a subscription that has to wait for something falls behind. But those who listen to an
-agent's leaving and to the next one's coming would be surprised by anything else.
+The API does not guarantee this order, because a subscription that waits for the database can lag. But clients that
+subscribe to unassignments and assignments expect it.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ async def test_transfer_events_arrive_in_log_order(services: Services, url: str,
             await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=to.id)
             heard.append([sequence_of(await receive(socket)) for _ in fields])
 
-    # While the first transfer was told, subscriptions were still beginning.
+    # The first transfer is excluded: some subscriptions had not begun.
     in_step = [sequence for transfer in heard[1:] for sequence in transfer]
     assert in_step == sorted(in_step)
 

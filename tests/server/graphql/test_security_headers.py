@@ -1,4 +1,4 @@
-"""What pages of other sites may do, and what browsers are told."""
+"""Requests from pages of other sites, and the security headers of responses."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Promise 8 of the log: a slow reader costs the server its position, and a dead one soon costs it nothing."""
+"""Guarantee 8 of the log: the server stores only the position of a slow reader, and soon drops a dead one."""
 
 import asyncio
 import re

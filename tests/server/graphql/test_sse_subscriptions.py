@@ -1,4 +1,4 @@
-"""The log over real websockets: what a subscriber gets, what it costs the database, and consumers."""
+"""The log over real websockets: the events of a subscriber, its database reads, and consumers."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from tests.server.graphql.test_transport_ws import connected, receive, send
 from tests.storage.support import until
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
-#: Read beside events only: the log itself, and what every process asks for by itself.
+#: Collections that delivering events and background tasks may read.
 OF_THE_LOG = {"log", "outbox", "processes", "leases", "tokens", "consumers"}
 
 

@@ -1,4 +1,4 @@
-"""What a client may send below GraphQL, how long it may take, and how many may be connected."""
+"""Limits on HTTP requests, websocket frames, deadlines and the number of connections."""
 
 import asyncio
 import logging
@@ -164,7 +164,7 @@ async def test_requests_sent_at_once_are_answered_in_order(shared_url: str) -> N
 
 @pytest.fixture
 async def hurried_url(services: Services) -> AsyncIterator[str]:
-    """A server whose clients have to hurry."""
+    """A server with short deadlines for requests and idle connections."""
     async with served(services, Settings(header_seconds=0.5, body_seconds=0.5, idle_seconds=0.5)) as address:
         yield address
 
@@ -274,7 +274,7 @@ async def test_idle_connection_is_closed_first_and_then_new_ones_are_refused(ser
 
 
 class Counted:
-    """A peer that is closed at once."""
+    """A connection that records whether it was closed."""
 
     def __init__(self) -> None:
         self.closed = False

@@ -1,4 +1,4 @@
-"""Texts that were encoded already go out in frames that clients read like any other."""
+"""Frames of text that is already encoded follow the websocket protocol."""
 
 import pytest
 from websockets.frames import Frame as WrittenFrame
