@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from typing_extensions import Unpack
 
 from resolvers import validation
 from resolvers.auth import access
@@ -30,7 +31,7 @@ from storage.facts import (
     UserUpdated,
 )
 from storage.filters.expressions import And, AttributeCondition, Expression, Operator
-from storage.mongo.pagination import Page
+from storage.mongo.pagination import Page, PageArguments
 from storage.records import (
     AgentProfile,
     AgentStatus,
@@ -88,30 +89,23 @@ async def list_agents(
     *,
     where: Expression | None = None,
     routable: bool | None = None,
-    first: int = 50,
-    after: str | None = None,
+    **page: Unpack[PageArguments],
 ) -> Page[User]:
     """Agents that match, in the order in which their users were created."""
+    request = validation.page(**page)
     expression = await bind(context.reader, FieldTarget.USER, where)
     parts = [expression, AttributeCondition("isAgent", Operator.EQ, True)]
     if routable is not None:
         parts.append(AttributeCondition("routable", Operator.EQ, routable))
-    return await users.read_page(
-        context.reader,
-        And(tuple(parts)),
-        order=users.AGENTS_BY_CREATION,
-        first=validation.page_size(first),
-        after=after,
-    )
+    return await users.read_page(context.reader, And(tuple(parts)), order=users.AGENTS_BY_CREATION, page=request)
 
 
 @query("users:read")
 async def list_agents_by_department(
-    context: Context, department_ids: Sequence[str], *, first: int = 50, after: str | None = None
+    context: Context, department_ids: Sequence[str], **page: Unpack[PageArguments]
 ) -> dict[str, Page[User]]:
     """A page of the agents of each of these departments, by department, in one round trip."""
-    size = validation.page_size(first)
-    return await users.read_agent_pages_by_department(context.reader, department_ids, first=size, after=after)
+    return await users.read_agent_pages_by_department(context.reader, department_ids, page=validation.page(**page))
 
 
 # ---------------------------------------------------------------- changes

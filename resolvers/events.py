@@ -1,11 +1,14 @@
 """Events: operations that read pages of the log, its head, and that subscribe to it."""
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 import msgspec
+from typing_extensions import Unpack
 
 from resolvers import validation
 from resolvers.auth import access
@@ -25,7 +28,7 @@ from storage.log.feed import Feed
 from storage.log.subscription_index import Key, Waiter, subscription_keys
 from storage.mongo.child_pagination import ChildCounts
 from storage.mongo.cursors import event_cursor
-from storage.mongo.pagination import PAGE_BYTES, Page
+from storage.mongo.pagination import PAGE_BYTES, Page, PageArguments, PageRequest
 from storage.records import FieldTarget, Room
 from storage.sizes import size_of
 
@@ -77,94 +80,147 @@ async def list_events(
     *,
     types: Iterable[str] | None = None,
     where: Expression | None = None,
-    first: int = 50,
-    after: str | None = None,
+    **page: Unpack[PageArguments],
 ) -> Page[AnyFact]:
     """Facts that the caller may read, oldest first.
 
-    A page scans at most MAX_SCANNED_FACTS facts. If it finds fewer than `first` matches in them, its end cursor is that
-    of the last scanned fact, and the next page continues there.
+    A page looks through MAX_SCANNED_FACTS at most. When it has not found enough by then, its outer cursor lies beyond
+    its last item in the direction of reading, and the next page goes on from there.
     """
-    size = validation.page_size(first)
-    position = 0 if after is None else await existing_position(context.storage, after)
+    request = validation.page(**page)
+    at = await _position(context, request)
     wanted = readable_types(context.caller, types)
     expression = None if where is None else await bind(context.reader, FieldTarget.ROOM, where)
-    return await _scan(context, wanted, expression, size, position, paged=after is not None)
+    return await _scan(context, wanted, expression, request, at)
 
 
 @query("events:read")
 async def list_events_by_room(
-    context: Context, room_ids: Sequence[str], *, first: int = 50, after: str | None = None
+    context: Context, room_ids: Sequence[str], **page: Unpack[PageArguments]
 ) -> dict[str, Page[AnyFact]]:
     """For each room, a page of its facts that the caller may read, oldest first.
 
     One query reads all rooms. A room of which the caller may not read most facts needs further queries.
     """
-    size = validation.page_size(first)
-    position = 0 if after is None else await existing_position(context.storage, after)
+    request = validation.page(**page)
+    at = await _position(context, request)
     wanted = readable_types(context.caller, None)
     types = None if wanted >= FACTS.keys() else sorted(wanted)
     passes = compile_filter(context.caller, wanted, None)
     unseen = access.visible_rooms(context.caller) != EVERYTHING
-    limit = max(size + 1, BATCH) if unseen else size + 1
-    found = await room_history.read(context.reader, room_ids, types=types, after=position, limit=limit)
-    if after is not None:
-        await require_kept(
-            context.storage, position
-        )  # checked after the read, because the log may have been trimmed before it
+    needed = request.size + 1 + (at is not None)
+    limit = max(needed, BATCH) if unseen else needed
+    found = await room_history.read(
+        context.reader, room_ids, types=types, position=at, limit=limit, backwards=request.backwards
+    )
+    if at is not None:
+        await require_kept(context.storage, at)  # after the read: the log may be trimmed before it
     totals = ChildCounts(lambda: room_history.count(context.reader, room_ids, types=types))
-    pages: dict[str, Page[AnyFact]] = {}
-    for room_id, facts in found.items():
-        of_room = AttributeCondition("id", Operator.EQ, room_id)
-        seen = [fact for fact in facts if passes(fact)]
-        if len(seen) <= size and len(facts) == limit:
-            pages[room_id] = await _scan(context, wanted, of_room, size, position, paged=after is not None)
-            continue
-        pages[room_id] = Page(
-            items=seen[:size],
-            cursors=[event_cursor(fact.sequence) for fact in seen[:size]],
-            has_next=len(seen) > size,
-            has_previous=after is not None,
-            total=_total(context, wanted, of_room) if unseen else totals.get(room_id),
+    runs = {room_id: _around(request, at, list(filter(passes, facts))) for room_id, facts in found.items()}
+    scanned = {one for one, run in runs.items() if len(run.facts) <= request.size and len(found[one]) == limit}
+    others = [one for one, run in runs.items() if at is not None and not run.behind and one not in scanned]
+    if others:
+        probed = await room_history.read(
+            context.reader,
+            others,
+            types=types,
+            position=at,
+            limit=BATCH if unseen else 1,
+            backwards=not request.backwards,
         )
+        for room_id, facts in probed.items():
+            runs[room_id].behind = any(map(passes, facts)) or (unseen and len(facts) == BATCH)
+    pages: dict[str, Page[AnyFact]] = {}
+    for room_id, run in runs.items():
+        of_room = AttributeCondition("id", Operator.EQ, room_id)
+        if room_id in scanned:
+            pages[room_id] = await _scan(context, wanted, of_room, request, at)
+        else:
+            total = _total(context, wanted, of_room) if unseen else totals.get(room_id)
+            pages[room_id] = _page(request, run, total)
     return pages
 
 
+async def _position(context: Context, request: PageRequest) -> int | None:
+    """The sequence that the page's cursor stands for. Raises InvalidCursor."""
+    if request.cursor is None:
+        return None
+    return await existing_position(context.storage, request.cursor, key=request.cursor_argument)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Facts in the direction of reading, one more than a page has if there are so many."""
+
+    facts: list[AnyFact]
+    #: Something lies on the other side of the position.
+    behind: bool
+    #: What was not looked at yet may hold more.
+    more: bool = False
+    #: Where to go on in that case.
+    position: int = 0
+
+
+def _around(request: PageRequest, at: int | None, facts: list[AnyFact]) -> _Run:
+    """The facts beyond the position, from those that begin with the fact at it, if that passes."""
+    behind = at is not None and bool(facts) and facts[0].sequence == at
+    return _Run(facts[1:] if behind else facts, behind)
+
+
+def _page(request: PageRequest, run: _Run, total: Callable[[], Awaitable[int | None]]) -> Page[AnyFact]:
+    items, ahead = run.facts[: request.size], len(run.facts) > request.size or run.more
+    outer = event_cursor(run.position) if run.more and len(run.facts) <= request.size else None
+    backwards = request.backwards
+    if backwards:
+        items.reverse()
+    return Page(
+        items=items,
+        cursors=[event_cursor(fact.sequence) for fact in items],
+        has_next=run.behind if backwards else ahead,
+        has_previous=ahead if backwards else run.behind,
+        total=total,
+        start_cursor=outer if backwards else None,
+        end_cursor=None if backwards else outer,
+    )
+
+
 async def _scan(
-    context: Context, wanted: frozenset[str], where: Expression | None, size: int, position: int, *, paged: bool
+    context: Context, wanted: frozenset[str], where: Expression | None, request: PageRequest, at: int | None
 ) -> Page[AnyFact]:
-    log = context.storage.log
     passes = compile_filter(context.caller, wanted, where)
-    mongo = log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
+    mongo = context.storage.log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
+    needed = request.size + 1 + (at is not None)
+    look = await _look(context, passes, mongo, at, needed, backwards=request.backwards)
+    run = _around(request, at, look.facts)
+    run.more, run.position = look.more, look.position
+    if at is not None and not run.behind:
+        other = await _look(context, passes, mongo, at, 1, backwards=not request.backwards)
+        run.behind = bool(other.facts) or other.more
+    return _page(request, run, _total(context, wanted, where))
+
+
+async def _look(
+    context: Context, passes: Predicate, mongo: dict[str, object], at: int | None, count: int, *, backwards: bool
+) -> _Run:
+    """Up to `count` facts that pass, from the position on, the fact at it included; from the end of the log without
+    one. Raises CursorExpired when facts between are no longer kept."""
+    log = context.storage.log
+    position = (sys.maxsize if backwards else 0) if at is None else at + 1 if backwards else at - 1
+    start = at
     found: list[AnyFact] = []
-    scanned = 0
-    more = True
-    start = position if paged else None
-    free = PAGE_BYTES
-    while more and len(found) <= size and scanned < MAX_SCANNED_FACTS and free > 0:
-        facts, more = await log.read_within(position, BATCH, size=free, query=mongo)
+    scanned, more, free = 0, True, PAGE_BYTES
+    while more and len(found) < count and scanned < MAX_SCANNED_FACTS and free > 0:
+        facts, more = await log.read_within(position, BATCH, size=free, query=mongo, backwards=backwards)
         scanned += len(facts)
         matching = [fact for fact in facts if passes(fact)]
         free -= sum(map(size_of, matching))
         found.extend(matching)
         if facts:
-            start = facts[0].sequence - 1 if start is None else start
+            start = facts[0].sequence - 1 if start is None and not backwards else start
             position = facts[-1].sequence
     if start is not None:
-        await require_kept(
-            context.storage, start
-        )  # checked after the reads, because the log may be trimmed between them
-    items = found[:size]
-    complete = len(found) > size or not more
-
-    return Page(
-        items=items,
-        cursors=[event_cursor(fact.sequence) for fact in items],
-        has_next=len(found) > size or more,
-        has_previous=paged,
-        total=_total(context, wanted, where),
-        end_cursor=None if complete else event_cursor(position),
-    )
+        await require_kept(context.storage, start)  # after the reads: the log may be trimmed between them
+    return _Run(found[:count], behind=False, more=more or len(found) > count, position=position)
 
 
 def _total(context: Context, wanted: frozenset[str], where: Expression | None) -> Callable[[], Awaitable[int | None]]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from typing_extensions import Unpack
+
 from resolvers import validation
 from resolvers.auth import access
 from resolvers.context import Context
@@ -12,7 +14,7 @@ from storage.errors import Forbidden, Invalid, NotFound, RoomClosed
 from storage.filters.expressions import EVERYTHING
 from storage.filters.predicates import matches
 from storage.mongo.connection import new_id
-from storage.mongo.pagination import Page
+from storage.mongo.pagination import Page, PageArguments
 from storage.records import Actor, ActorType, Message, RoomSnapshot, RoomStatus
 
 
@@ -26,15 +28,15 @@ async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Message]:
 
 @query("messages:read")
 async def list_messages(
-    context: Context, room_ids: Sequence[str], *, first: int = 50, after: str | None = None
+    context: Context, room_ids: Sequence[str], **page: Unpack[PageArguments]
 ) -> dict[str, Page[Message]]:
     """For each room, a page of its messages, oldest first. Empty for a room that the caller may not see.
 
     The number of round trips does not depend on the number of rooms.
     """
-    size = validation.page_size(first)
+    request = validation.page(**page)
     visible = await _visible_room_ids(context, room_ids)
-    pages = await messages.read_pages(context.reader, visible, first=size, after=after) if visible else {}
+    pages = await messages.read_pages(context.reader, visible, page=request) if visible else {}
     return {room_id: pages.get(room_id, _EMPTY_PAGE) for room_id in room_ids}
 
 

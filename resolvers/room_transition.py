@@ -169,7 +169,7 @@ class RoomTransition:
         self._record(RoomClosed, comment=comment)
 
     def send(self, message: Message) -> None:
-        self._apply(message_count=message.number)
+        self._apply(message_count=message.number, last_message_at=message.sent_at)
         self._record(MessageSent, message=message)
 
     # ------------------------------------------------------------ changes and facts

@@ -8,6 +8,7 @@ in one transaction.
 from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET, UnsetType
+from typing_extensions import Unpack
 
 from resolvers import room_preconditions, validation
 from resolvers.auth import access
@@ -15,6 +16,7 @@ from resolvers.context import Context
 from resolvers.custom_fields.definitions import FieldRef, assign, bind, resolve
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from resolvers.operations import MutationContext, mutation, query
+from resolvers.ordering import Ordering, sort_order
 from resolvers.room_transition import RoomTransition
 from resolvers.routing.assignment import route
 from resolvers.routing.capacity import store_room_added, store_room_removed, store_room_resumed
@@ -35,7 +37,8 @@ from storage.facts import AssignmentCause
 from storage.filters.expressions import And, Expression
 from storage.filters.predicates import matches
 from storage.mongo.connection import new_id
-from storage.mongo.pagination import Page
+from storage.mongo.pagination import Page, PageArguments
+from storage.mongo.sort_orders import SortOrder
 from storage.records import FieldTarget, Room, RoomSnapshot, RoomStatus, User
 
 SERVED_STATUSES = frozenset({RoomStatus.ASSIGNED, RoomStatus.ON_HOLD})
@@ -67,23 +70,29 @@ async def list_rooms(
     context: Context,
     *,
     where: Expression | None = None,
-    order_by: tuple[str, bool] | None = None,
-    first: int = 50,
-    after: str | None = None,
+    order_by: Ordering | None = None,
+    **page: Unpack[PageArguments],
 ) -> Page[Room]:
-    """A page of the rooms that match `where` and that the caller may see.
-
-    `order_by` is a pair of STARTED_AT or PRIORITY and `descending`.
-    """
+    """A page of the rooms that match `where` and that the caller may see, in the order of their creation by default."""
+    request = validation.page(**page)
     expression = await bind(context.reader, FieldTarget.ROOM, where)
-    field, descending = order_by or ("STARTED_AT", False)
-    order = rooms.BY_PRIORITY if field == "PRIORITY" else rooms.BY_CREATION
     return await rooms.read_page(
         context.reader,
         And((expression, access.visible_rooms(context.caller))),
-        order=order.reversed() if descending else order,
-        first=validation.page_size(first),
-        after=after,
+        order=await room_order(context, order_by),
+        page=request,
+    )
+
+
+async def room_order(context: Context, order_by: Ordering | None) -> SortOrder:
+    """The order of storage for lists of rooms. Raises UnknownField and Invalid."""
+    return await sort_order(
+        context.reader,
+        FieldTarget.ROOM,
+        order_by,
+        orders=rooms.ORDERS,
+        default="STARTED_AT",
+        by_field=rooms.order_by_field,
     )
 
 
@@ -93,14 +102,12 @@ async def list_rooms_by_agent(
     agent_ids: Sequence[str],
     *,
     where: Expression | None = None,
-    first: int = 50,
-    after: str | None = None,
+    **page: Unpack[PageArguments],
 ) -> dict[str, Page[Room]]:
     """For each agent, a page of the rooms that it serves and that the caller may see, in one round trip."""
     expression = await bind(context.reader, FieldTarget.ROOM, where)
     visible = And((expression, access.visible_rooms(context.caller)))
-    size = validation.page_size(first)
-    return await rooms.read_pages_by_agent(context.reader, agent_ids, visible, first=size, after=after)
+    return await rooms.read_pages_by_agent(context.reader, agent_ids, visible, page=validation.page(**page))
 
 
 def agent_after_change(context: Context, room: Room) -> User | None:

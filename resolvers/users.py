@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from typing_extensions import Unpack
 
 from resolvers import names, validation
 from resolvers import presence as presences
@@ -13,6 +14,7 @@ from resolvers.context import Context
 from resolvers.custom_fields.definitions import FieldRef, assign, bind, resolve
 from resolvers.custom_fields.values import FieldAssignment
 from resolvers.operations import MutationContext, mutation, query
+from resolvers.ordering import Ordering, sort_order
 from resolvers.roles import check_granted
 from resolvers.routing.requeue import serve_again, store_and_requeue
 from storage import tokens, users
@@ -20,7 +22,7 @@ from storage.errors import Invalid, Unauthenticated, UsernameTaken
 from storage.facts import UserCreated, UserFact, UserUpdated
 from storage.filters.expressions import Expression
 from storage.mongo.connection import new_id
-from storage.mongo.pagination import Page
+from storage.mongo.pagination import Page, PageArguments
 from storage.mongo.reader import Reader
 from storage.records import FieldTarget, Leave, Presence, User, UserType
 
@@ -66,21 +68,21 @@ async def list_users(
     context: Context,
     *,
     where: Expression | None = None,
-    order_by: tuple[str, bool] | None = None,
-    first: int = 50,
-    after: str | None = None,
+    order_by: Ordering | None = None,
+    **page: Unpack[PageArguments],
 ) -> Page[User]:
-    """A page of the users that match `where`. `order_by` is a pair of CREATED_AT or USERNAME and `descending`."""
+    """A page of the users that match `where`, in the order of their creation by default."""
+    request = validation.page(**page)
     expression = await bind(context.reader, FieldTarget.USER, where)
-    field, descending = order_by or ("CREATED_AT", False)
-    order = users.BY_USERNAME if field == "USERNAME" else users.BY_CREATION
-    return await users.read_page(
+    order = await sort_order(
         context.reader,
-        expression,
-        order=order.reversed() if descending else order,
-        first=validation.page_size(first),
-        after=after,
+        FieldTarget.USER,
+        order_by,
+        orders=users.ORDERS,
+        default="CREATED_AT",
+        by_field=users.order_by_field,
     )
+    return await users.read_page(context.reader, expression, order=order, page=request)
 
 
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, User]:

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from resolvers import names
 from storage.errors import Invalid, quoted
+from storage.mongo.pagination import PageRequest
 
 T = TypeVar("T")
 
@@ -18,6 +19,7 @@ MAX_LIST_ITEMS = 100
 #: The largest value of GraphQL's Int.
 MAX_INT = 2**31 - 1
 MAX_PAGE_SIZE = 200
+DEFAULT_PAGE_SIZE = 50
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _WHITE_SPACE = re.compile(r"\s")
@@ -94,8 +96,29 @@ def number(value: int, key: str, *, minimum: int, maximum: int = MAX_INT) -> int
     return value
 
 
-def page_size(first: int) -> int:
-    return number(first, "first", minimum=1, maximum=MAX_PAGE_SIZE)
+def page_size(size: int, key: str) -> int:
+    return number(size, key, minimum=1, maximum=MAX_PAGE_SIZE)
+
+
+def page(
+    *, first: int | None = None, after: str | None = None, last: int | None = None, before: str | None = None
+) -> PageRequest:
+    """The page that these arguments name. Raises Invalid when they do not go together."""
+    for given, one, other in (
+        (first is not None and last is not None, "first", "last"),
+        (first is not None and before is not None, "first", "before"),
+        (last is not None and after is not None, "last", "after"),
+        (after is not None and before is not None, "after", "before"),
+    ):
+        if given:
+            raise Invalid(
+                f"{one} and {other} are not given together: first and after go forwards, last and before backwards.",
+                key=other,
+            )
+    backwards = last is not None or before is not None
+    size, key = (last, "last") if backwards else (first, "first")
+    size = DEFAULT_PAGE_SIZE if size is None else page_size(size, key)
+    return PageRequest(size, before if backwards else after, backwards)
 
 
 def texts(values: Sequence[str] | None, key: str, *, max_characters: int = MAX_NAME_CHARACTERS) -> tuple[str, ...]:

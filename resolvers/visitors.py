@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from typing_extensions import Unpack
 
 from resolvers import names, validation
 from resolvers.context import Context
@@ -14,7 +15,7 @@ from storage import visitors
 from storage.errors import Invalid
 from storage.filters.expressions import Expression
 from storage.mongo.connection import new_id
-from storage.mongo.pagination import Page
+from storage.mongo.pagination import Page, PageArguments
 from storage.mongo.reader import Reader
 from storage.records import FieldTarget, Visitor
 
@@ -57,11 +58,12 @@ async def find_by_token(reader: Reader, token: str) -> Visitor | None:
 
 @query("visitors:read")
 async def list_visitors(
-    context: Context, *, where: Expression | None = None, first: int = 50, after: str | None = None
+    context: Context, *, where: Expression | None = None, **page: Unpack[PageArguments]
 ) -> Page[Visitor]:
     """A page of the visitors that match `where`, in the order of their creation."""
+    request = validation.page(**page)
     expression = await bind(context.reader, FieldTarget.VISITOR, where)
-    return await visitors.read_page(context.reader, expression, first=validation.page_size(first), after=after)
+    return await visitors.read_page(context.reader, expression, page=request)
 
 
 @query("visitors:read")

@@ -9,7 +9,7 @@ import strawberry
 from resolvers import agents
 from schema import departments, rooms, users
 from schema.base import ids
-from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
+from schema.base.connections import After, Before, Connection, First, Last
 from schema.base.fields import api_type, as_awaitable, describe_enum, field, query_field, scoped_field
 from schema.base.filters import RoomFilter, UserFilter, expression_of
 from schema.base.lazy_types import DepartmentRef, RoomRef, UserRef
@@ -90,16 +90,18 @@ class Agent(Node):
     async def rooms(
         self,
         info: Info,
-        first: First = DEFAULT_FIRST,
+        first: First = None,
         after: After = None,
+        last: Last = None,
+        before: Before = None,
         where: Annotated[
             RoomFilter | None,
             strawberry.argument(description="Only rooms of which this holds; all of its own when null."),
         ] = None,
-    ) -> Connection[RoomRef]:
+    ) -> Connection[RoomRef] | None:
         """The rooms it serves now, ASSIGNED and ON_HOLD, oldest first."""
         page = await info.context.loaders.rooms_of_agents.load(
-            PageKey(self.record.id, page_size(first), after, expression_of(where))
+            PageKey(self.record.id, first, after, last, before, expression_of(where))
         )
         return Connection.from_page(page, rooms.Room.from_record)
 
@@ -131,15 +133,19 @@ class AgentQueries:
                 description="Only those who can be given a room now (true), or cannot (false); all when null."
             ),
         ] = None,
-        first: First = DEFAULT_FIRST,
+        first: First = None,
         after: After = None,
-    ) -> Connection[Agent]:
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Agent] | None:
         """The omnichannel agents of which the filter holds, in the order in which their users were created."""
         page = await agents.list_agents(
             info.context.resolver_context,
             where=expression_of(where),
             routable=routable,
-            first=page_size(first),
+            first=first,
             after=after,
+            last=last,
+            before=before,
         )
         return Connection.from_page(page, Agent.from_record)

@@ -46,7 +46,7 @@ class AppQueries:
     """Queries of apps."""
 
     @query_field(apps.list_apps)
-    async def apps(self, info: Info) -> list[App]:
+    async def apps(self, info: Info) -> list[App] | None:
         """All apps, including revoked ones, in the order in which they were created."""
         return [App.from_record(record) for record in await apps.list_apps(info.context.resolver_context)]
 

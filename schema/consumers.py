@@ -54,7 +54,7 @@ class ConsumerQueries:
     """Queries of consumers."""
 
     @query_field(consumers.list_consumers)
-    async def consumers(self, info: Info) -> list[Consumer]:
+    async def consumers(self, info: Info) -> list[Consumer] | None:
         """Your consumers, ordered by name."""
         return [
             Consumer.from_status(status) for status in await consumers.list_consumers(info.context.resolver_context)

@@ -207,13 +207,13 @@ class CustomFieldQueries:
             records.FieldTarget | None,
             strawberry.argument(description="Only the fields of this target; of all when null."),
         ] = None,
-    ) -> list[CustomFieldDefinition]:
+    ) -> list[CustomFieldDefinition] | None:
         """The custom fields that are defined, by target and then in the order in which they were defined."""
         definitions = await field_definitions.list_definitions(info.context.resolver_context, target=target)
         return [CustomFieldDefinition.from_record(definition) for definition in definitions]
 
     @query_field(field_definitions.list_purges)
-    async def custom_field_removals(self, info: Info) -> list[CustomFieldRemoval]:
+    async def custom_field_removals(self, info: Info) -> list[CustomFieldRemoval] | None:
         """The custom fields that were removed, longest removed first, until a day after their values are gone.
 
         The values of a removed field are out of reach at once, but where they are many it takes a while to free the

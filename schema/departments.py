@@ -7,7 +7,7 @@ import strawberry
 from resolvers import departments
 from schema import agents
 from schema.base import ids
-from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
+from schema.base.connections import After, Before, Connection, First, Last
 from schema.base.fields import api_input, api_type, describe_enum, mutation_field, or_unset, query_field, scoped_field
 from schema.base.lazy_types import AgentRef
 from schema.base.loaders import PageKey
@@ -61,9 +61,18 @@ class Department(Node):
         )
 
     @scoped_field("users:read")
-    async def agents(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[AgentRef]:
+    async def agents(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[AgentRef] | None:
         """The agents who work in the department, in the order in which their users were created."""
-        page = await info.context.loaders.agents_of_departments.load(PageKey(self.record.id, page_size(first), after))
+        page = await info.context.loaders.agents_of_departments.load(
+            PageKey(self.record.id, first, after, last, before)
+        )
         return Connection.from_page(page, agents.Agent.from_record)
 
 
@@ -72,7 +81,7 @@ class DepartmentQueries:
     """Queries of departments."""
 
     @query_field(departments.list_departments)
-    async def departments(self, info: Info) -> list[Department]:
+    async def departments(self, info: Info) -> list[Department] | None:
         """All departments, including disabled ones, in the order in which they were created."""
         return [
             Department.from_record(record)

@@ -42,7 +42,7 @@ class RoleQueries:
     """Queries of roles."""
 
     @query_field(roles.list_roles)
-    async def roles(self, info: Info) -> list[Role]:
+    async def roles(self, info: Info) -> list[Role] | None:
         """All roles, including the built-in ones, in the order in which they were created."""
         return [Role.from_record(role) for role in await roles.list_roles(info.context.resolver_context)]
 

@@ -7,9 +7,10 @@ from typing import Annotated, Self
 import strawberry
 
 from resolvers import rooms
+from resolvers.ordering import Ordering
 from schema import agents, departments, messages, visitors
 from schema.base import ids
-from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
+from schema.base.connections import After, Before, Connection, First, Last
 from schema.base.fields import (
     api_enum,
     api_input,
@@ -18,6 +19,7 @@ from schema.base.fields import (
     as_awaitable,
     describe_enum,
     field,
+    or_none,
     query_field,
     scoped_field,
 )
@@ -69,6 +71,8 @@ class Room(HasCustomFields, Node):
     """When it last got an agent; null while none has served it."""
     closed_at: datetime | None
     """When it was closed; null until then."""
+    last_message_at: datetime | None
+    """When its newest message was sent; null while it has none."""
     close_comment: str | None
     """What was said on closing it."""
     record: strawberry.Private[records.Room]
@@ -87,6 +91,7 @@ class Room(HasCustomFields, Node):
             started_at=record.started_at,
             assigned_at=record.assigned_at,
             closed_at=record.closed_at,
+            last_message_at=record.last_message_at,
             close_comment=record.close_comment,
             field_values=record.custom_fields,
             record=record,
@@ -149,15 +154,29 @@ class Room(HasCustomFields, Node):
         return [] if passed_over_id is None else as_awaitable(_agents(info, [passed_over_id]))
 
     @scoped_field("messages:read")
-    async def messages(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[MessageRef]:
+    async def messages(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[MessageRef] | None:
         """What was said in it, oldest first."""
-        page = await info.context.loaders.messages_of_rooms.load(PageKey(self.record.id, page_size(first), after))
+        page = await info.context.loaders.messages_of_rooms.load(PageKey(self.record.id, first, after, last, before))
         return Connection.from_page(page, lambda record: messages.Message.from_record(record, room=self))
 
     @scoped_field("events:read")
-    async def events(self, info: Info, first: First = DEFAULT_FIRST, after: After = None) -> Connection[EventRef]:
+    async def events(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[EventRef] | None:
         """What happened to it, oldest first, as far back as events are kept."""
-        page = await info.context.loaders.events_of_rooms.load(PageKey(self.record.id, page_size(first), after))
+        page = await info.context.loaders.events_of_rooms.load(PageKey(self.record.id, first, after, last, before))
         return Connection.from_page(page, conversion.event_from_fact)
 
 
@@ -194,12 +213,22 @@ class RoomBy:
 
 @api_enum
 class RoomOrderField(StrEnum):
-    """What rooms can be sorted by. Rooms that are equal in it follow each other in the order in which they started."""
+    """What rooms can be sorted by. Rooms that are equal in it follow each other in the order in which they started.
+    Rooms that hold no value come last in either direction."""
 
     STARTED_AT = "STARTED_AT"
     """When the room started."""
     PRIORITY = "PRIORITY"
     """How urgent the room is."""
+    QUEUE = "QUEUE"
+    """As the queue serves them: highest priority first, then longest waiting. Rooms that do not wait come last."""
+    CLOSED_AT = "CLOSED_AT"
+    """When the room was closed. Rooms that are not closed come last."""
+    LAST_MESSAGE_AT = "LAST_MESSAGE_AT"
+    """When the newest message of the room was sent. Rooms without messages come last."""
+    CUSTOM_FIELD = "CUSTOM_FIELD"
+    """The value of the custom field that `customField` names. Rooms without a value come last. `QUERY_TOO_COMPLEX` when
+    the field is not unique and more than 10,000 rooms match."""
 
 
 @api_input
@@ -208,8 +237,14 @@ class RoomOrder:
 
     field: RoomOrderField
     """What to sort by."""
+    custom_field: str | None = None
+    """The key of a custom field, with CUSTOM_FIELD alone (`INVALID_INPUT`). `UNKNOWN_FIELD` when none is defined under
+    this key; `INVALID_INPUT` for a MULTI_SELECT."""
     direction: OrderDirection = OrderDirection.ASC
     """Which end comes first."""
+
+    def ordering(self) -> Ordering:
+        return Ordering(self.field.value, descending(self.direction), or_none(self.custom_field))
 
 
 @api_type
@@ -238,9 +273,11 @@ class RoomQueries:
         order_by: Annotated[
             RoomOrder | None, strawberry.argument(description="How to sort; those that started first when null.")
         ] = None,
-        first: First = DEFAULT_FIRST,
+        first: First = None,
         after: After = None,
-    ) -> Connection[Room]:
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Room] | None:
         """The rooms of which the filter holds and that you may see.
 
         Apps and admins see every room; a manager those of its departments; an agent those it serves and those that wait
@@ -249,8 +286,10 @@ class RoomQueries:
         page = await rooms.list_rooms(
             info.context.resolver_context,
             where=expression_of(where),
-            order_by=None if order_by is None else (order_by.field, descending(order_by.direction)),
-            first=page_size(first),
+            order_by=None if order_by is None else order_by.ordering(),
+            first=first,
             after=after,
+            last=last,
+            before=before,
         )
         return Connection.from_page(page, Room.from_record)

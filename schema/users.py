@@ -7,9 +7,10 @@ from typing import Annotated, Self
 import strawberry
 
 from resolvers import users
+from resolvers.ordering import Ordering
 from schema import agents
 from schema.base import ids
-from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
+from schema.base.connections import After, Before, Connection, First, Last
 from schema.base.fields import (
     api_enum,
     api_input,
@@ -130,6 +131,11 @@ class UserOrderField(StrEnum):
     """When the user was created."""
     USERNAME = "USERNAME"
     """The username, without case."""
+    NAME = "NAME"
+    """The name, without case. Users without a name come last."""
+    CUSTOM_FIELD = "CUSTOM_FIELD"
+    """The value of the custom field that `customField` names. Users without a value come last. `QUERY_TOO_COMPLEX` when
+    the field is not unique and more than 10,000 users match."""
 
 
 @api_input
@@ -138,8 +144,14 @@ class UserOrder:
 
     field: UserOrderField
     """What to sort by."""
+    custom_field: str | None = None
+    """The key of a custom field, with CUSTOM_FIELD alone (`INVALID_INPUT`). `UNKNOWN_FIELD` when none is defined under
+    this key; `INVALID_INPUT` for a MULTI_SELECT."""
     direction: OrderDirection = OrderDirection.ASC
     """Which end comes first."""
+
+    def ordering(self) -> Ordering:
+        return Ordering(self.field.value, descending(self.direction), or_none(self.custom_field))
 
 
 Where = Annotated[UserFilter | None, strawberry.argument(description="Only users of which this holds; all when null.")]
@@ -171,15 +183,19 @@ class UserQueries:
         order_by: Annotated[
             UserOrder | None, strawberry.argument(description="How to sort; oldest first when null.")
         ] = None,
-        first: First = DEFAULT_FIRST,
+        first: First = None,
         after: After = None,
-    ) -> Connection[User]:
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[User] | None:
         """The users of which the filter holds, agents and inactive ones included."""
         page = await users.list_users(
             info.context.resolver_context,
             where=expression_of(where),
-            order_by=None if order_by is None else (order_by.field, descending(order_by.direction)),
-            first=page_size(first),
+            order_by=None if order_by is None else order_by.ordering(),
+            first=first,
             after=after,
+            last=last,
+            before=before,
         )
         return Connection.from_page(page, User.from_record)

@@ -7,7 +7,7 @@ import strawberry
 
 from resolvers import visitors
 from schema.base import ids
-from schema.base.connections import DEFAULT_FIRST, After, Connection, First, page_size
+from schema.base.connections import After, Before, Connection, First, Last
 from schema.base.fields import api_input, api_one_of, api_type, mutation_field, or_none, or_unset, query_field
 from schema.base.filters import VisitorFilter, expression_of
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
@@ -84,12 +84,19 @@ class VisitorQueries:
         where: Annotated[
             VisitorFilter | None, strawberry.argument(description="Only visitors of which this holds; all when null.")
         ] = None,
-        first: First = DEFAULT_FIRST,
+        first: First = None,
         after: After = None,
-    ) -> Connection[Visitor]:
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Visitor] | None:
         """The visitors of which the filter holds, in the order in which they were first saved."""
         page = await visitors.list_visitors(
-            info.context.resolver_context, where=expression_of(where), first=page_size(first), after=after
+            info.context.resolver_context,
+            where=expression_of(where),
+            first=first,
+            after=after,
+            last=last,
+            before=before,
         )
         return Connection.from_page(page, Visitor.from_record)
 

@@ -20,6 +20,7 @@ from storage.mongo import counts, field_encoding, pagination
 from storage.mongo.connection import MAX_BATCH_ROWS, Document, to_document, to_record
 from storage.mongo.index_use import is_scan
 from storage.mongo.reader import Reader
+from storage.mongo.sort_orders import SortOrder
 from storage.records import Entity, FieldTarget
 from storage.transactions.transaction import Conflict, Transaction
 
@@ -270,26 +271,33 @@ def _translating_duplicates(refusal: Refusal | None) -> Iterator[None]:
 
 
 async def read_page(
-    reader: Reader, kind: Kind[E], query: Document, *, order: pagination.SortOrder, first: int, after: str | None
+    reader: Reader, kind: Kind[E], query: Document, *, order: SortOrder, page: pagination.PageRequest
 ) -> pagination.Page[E]:
-    """Return a page of up to `first` matching entities after the cursor. Raises InvalidCursor."""
-    page_query = query if after is None else {"$and": [query, order.query_after(after)]}
+    """Return a page of the entities that match.
 
-    async def rows(session: AsyncIOMotorClientSession | None) -> tuple[list[Document], bool]:
-        # `attrs` is for filters only.
-        found = reader.collection(kind.collection).find(
-            page_query, {"attrs": 0}, sort=order.sort, limit=first + 1, batch_size=MAX_BATCH_ROWS, session=session
-        )
-        return await pagination.read_within(found, pagination.PAGE_BYTES)
+    Raises InvalidCursor, and QueryTooComplex when no index gives the order and too many match to sort them.
+    """
 
-    scan = is_scan(kind.collection, query)
-    documents, more = await (reader.database.scans.run(rows) if scan else rows(None))
-    shown = documents[:first]
-    cursors = [order.cursor(document) for document in shown]
+    async def read(session: AsyncIOMotorClientSession | None) -> pagination.Run:
+        async def find(
+            query: Document, sort: list[tuple[str, int]], limit: int, size: int
+        ) -> tuple[list[Document], bool]:
+            # `attrs` is for filters only.
+            found = reader.collection(kind.collection).find(
+                query, {"attrs": 0}, sort=sort, limit=limit, batch_size=MAX_BATCH_ROWS, session=session
+            )
+            return await pagination.read_within(found, size)
+
+        return await pagination.read_run(find, query, order, page)
+
+    if not order.indexed:
+        await counts.require_sortable(reader.database, kind.collection, query)
+    run = await (reader.database.scans.run(read) if is_scan(kind.collection, query) else read(None))
+    cursors = [order.cursor(document) for document in run.documents]
     return pagination.Page(
-        items=await decode(reader, kind, shown),
+        items=await decode(reader, kind, run.documents),
         cursors=cursors,
-        has_next=more or len(documents) > first,
-        has_previous=after is not None,
+        has_next=run.has_next,
+        has_previous=run.has_previous,
         total=lambda: counts.count(reader.database, kind.collection, query),
     )

@@ -6,7 +6,7 @@ from storage.mongo import child_pagination
 from storage.mongo.child_pagination import Relation
 from storage.mongo.connection import MAX_BATCH_ROWS, Collection, Database, Document, to_document, to_record
 from storage.mongo.indexes import UNNUMBERED_INDEX
-from storage.mongo.pagination import Page
+from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
 from storage.records import Message
 from storage.transactions.transaction import Transaction
@@ -25,13 +25,9 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Message]:
     return {message.id: message for message in await _decode(await found.to_list(None))}
 
 
-async def read_pages(
-    reader: Reader, room_ids: Sequence[str], *, first: int, after: str | None
-) -> dict[str, Page[Message]]:
+async def read_pages(reader: Reader, room_ids: Sequence[str], *, page: PageRequest) -> dict[str, Page[Message]]:
     """Return a page of each room's messages, oldest first, in one round trip for all rooms."""
-    return await child_pagination.read_pages(
-        reader, MESSAGES_BY_ROOM, room_ids, {}, decode=_decode, first=first, after=after
-    )
+    return await child_pagination.read_pages(reader, MESSAGES_BY_ROOM, room_ids, {}, decode=_decode, page=page)
 
 
 async def _decode(documents: list[Document]) -> list[Message]:
@@ -48,7 +44,7 @@ async def number_unnumbered(database: Database) -> None:
         return
     window = {"partitionBy": "$roomId", "sortBy": {"_id": 1}, "output": {"number": {"$documentNumber": {}}}}
     await _merge(messages, [{"$setWindowFields": window}, {"$project": {"number": 1}}], into="messages")
-    counts = {"$group": {"_id": "$roomId", "messageCount": {"$max": "$number"}}}
+    counts = {"$group": {"_id": "$roomId", "messageCount": {"$max": "$number"}, "lastMessageAt": {"$max": "$sentAt"}}}
     await _merge(messages, [counts], into="rooms")
 
 

@@ -282,6 +282,8 @@ class Room(Entity, frozen=True, kw_only=True):
     close_comment: str | None = None
     #: The number of messages, which is the number of the newest one.
     message_count: int = 0
+    #: When its newest message was sent. None in facts from before it was recorded.
+    last_message_at: datetime | None = None
 
 
 class Message(Record, frozen=True, kw_only=True):

@@ -12,11 +12,24 @@ FACTS_BY_ROOM = Relation("rooms", "log", "fact.room.room.id")
 
 
 async def read(
-    reader: Reader, room_ids: Sequence[str], *, types: Sequence[str] | None, after: int, limit: int
+    reader: Reader,
+    room_ids: Sequence[str],
+    *,
+    types: Sequence[str] | None,
+    position: int | None,
+    limit: int,
+    backwards: bool = False,
 ) -> dict[str, list[AnyFact]]:
-    """Return up to `limit` facts of each room, of these types (None: all) and above `after`, oldest first."""
-    query = {**Log.query(types, None), "_id": {"$gt": after}}
-    found = await child_pagination.read_documents(reader, FACTS_BY_ROOM, room_ids, query, limit=limit)
+    """Return, for every room, up to `limit` facts of these types (None: all) from the position on, itself included.
+
+    They are in the order of the log, or newest first with `backwards`.
+    """
+    query = Log.query(types, None)
+    if position is not None:
+        query["_id"] = {"$lte" if backwards else "$gte": position}
+    found = await child_pagination.read_documents(
+        reader, FACTS_BY_ROOM, room_ids, query, limit=limit, backwards=backwards
+    )
     return {room_id: [decode(document) for document in documents] for room_id, documents in found.items()}
 
 

@@ -15,9 +15,10 @@ from storage.mongo import counts
 from storage.mongo.connection import MAX_BATCH_ROWS, Document
 from storage.mongo.deadlines import READ_SECONDS, time_limit
 from storage.mongo.index_use import is_scan
-from storage.mongo.pagination import SortOrder, read_within
+from storage.mongo.pagination import read_within
 from storage.mongo.reader import Reader
 from storage.mongo.snapshots import read_snapshot
+from storage.mongo.sort_orders import SortOrder
 from storage.records import Room, RoomStatus
 from storage.rooms import KIND, room_query
 
@@ -48,10 +49,21 @@ async def read_window(reader: Reader, where: Expression, *, order: SortOrder, si
     query = room_query(where)
 
     async def read(session: AsyncIOMotorClientSession) -> tuple[list[Document], bool, int | None, LogState]:
-        found = reader.collection(KIND.collection).find(
-            query, {"attrs": 0}, sort=order.sort, limit=size + 1, batch_size=MAX_BATCH_ROWS, session=session
-        )
-        documents, more = await read_within(found, WINDOW_BYTES)
+        documents: list[Document] = []
+        more = False
+        for number, section in enumerate(order.sections):
+            found = reader.collection(KIND.collection).find(
+                {"$and": [query, dict(section.query)]},
+                {"attrs": 0},
+                sort=order.sort(number),
+                limit=size + 1 - len(documents),
+                batch_size=MAX_BATCH_ROWS,
+                session=session,
+            )
+            read_documents, more = await read_within(found, WINDOW_BYTES)
+            documents += read_documents
+            if more or len(documents) > size:
+                break
         total = await counts.count_in_session(reader.database, KIND.collection, query, session)
         return documents, more, total, await read_log_state(reader.database, session)
 

@@ -19,23 +19,64 @@ from storage.filters.mongo_query import to_query
 from storage.mongo import child_pagination
 from storage.mongo.child_pagination import Relation
 from storage.mongo.connection import Document, id_range, to_record
-from storage.mongo.pagination import Page, SortOrder
+from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
+from storage.mongo.sort_orders import SortKey, SortOrder, field_order
 from storage.mongo.undecodable import ERRORS
 from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus, WaitingRoom
 from storage.sizes import size_of
 from storage.transactions.transaction import Transaction
+
+
+def _derive(room: Room, document: Document) -> None:
+    document["sourceKey"] = room.source.casefold()
+    if room.subject is not None:
+        document["subjectKey"] = room.subject.casefold()
+
 
 KIND = Kind(
     "rooms",
     Room,
     noun="room",
     target=FieldTarget.ROOM,
+    derive=_derive,
     client_values=lambda room: (room.custom_fields, room.tags, room.subject),
 )
 ROOMS_BY_AGENT = Relation("users", "rooms", "servedById")
 BY_CREATION = SortOrder("rooms")
-BY_PRIORITY = SortOrder("rooms.priority", "priority", kind=int)
+BY_PRIORITY = SortOrder("rooms.priority", (SortKey("priority", (int,)),), read=lambda room: (room.priority,))
+#: As the queue serves them. Rooms that do not wait come last.
+BY_QUEUE = SortOrder(
+    "rooms.queue",
+    (SortKey("priority", (int,), descending=True), SortKey("queuedAt", (datetime,))),
+    present={"status": RoomStatus.QUEUED.value},
+    absent={"status": {"$in": [one.value for one in RoomStatus if one is not RoomStatus.QUEUED]}},
+    read=lambda room: (room.priority, room.queued_at) if room.status is RoomStatus.QUEUED else None,
+)
+BY_CLOSING = SortOrder(
+    "rooms.closedAt",
+    (SortKey("closedAt", (datetime,)),),
+    present={"closedAt": {"$type": "date"}},
+    absent={"closedAt": None},
+    read=lambda room: None if room.closed_at is None else (room.closed_at,),
+)
+BY_LAST_MESSAGE = SortOrder(
+    "rooms.lastMessageAt",
+    (SortKey("lastMessageAt", (datetime,)),),
+    present={"lastMessageAt": {"$type": "date"}},
+    absent={"lastMessageAt": None},
+    read=lambda room: None if room.last_message_at is None else (room.last_message_at,),
+)
+#: What rooms can be sorted by, beside custom fields.
+ORDERS: Mapping[str, SortOrder] = MappingProxyType(
+    {
+        "STARTED_AT": BY_CREATION,
+        "PRIORITY": BY_PRIORITY,
+        "QUEUE": BY_QUEUE,
+        "CLOSED_AT": BY_CLOSING,
+        "LAST_MESSAGE_AT": BY_LAST_MESSAGE,
+    }
+)
 #: Highest priority first, then longest waiting.
 WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
 #: Rooms in the first read of `get_first_snapshots`, whose sizes decide how many the next read has. One snapshot takes
@@ -149,15 +190,22 @@ def _lookup_stage(collection: str, local: str, name: str) -> Mapping[str, object
 
 
 async def read_page(
-    reader: Reader, where: Expression, *, order: SortOrder = BY_CREATION, first: int, after: str | None
+    reader: Reader, where: Expression, *, order: SortOrder = BY_CREATION, page: PageRequest
 ) -> Page[Room]:
-    return await entities.read_page(reader, KIND, room_query(where), order=order, first=first, after=after)
+    """A page of the rooms that match. Raises InvalidCursor, and QueryTooComplex when no index gives the order and too
+    many match to sort them."""
+    return await entities.read_page(reader, KIND, room_query(where), order=order, page=page)
 
 
 def room_query(where: Expression) -> Document:
     """The MongoDB query for the rooms that match."""
     query = to_query(where, FieldTarget.ROOM)
     return {"$and": [query, *bounds]} if (bounds := id_bounds(where)) else query
+
+
+def order_by_field(definition: FieldDefinition) -> SortOrder:
+    """By the value of a custom field, rooms without one last. Raises Invalid for a field without an order."""
+    return field_order(KIND.collection, definition)
 
 
 def id_bounds(where: Expression) -> list[Document]:
@@ -173,7 +221,7 @@ def id_bounds(where: Expression) -> list[Document]:
 
 
 async def read_pages_by_agent(
-    reader: Reader, agent_ids: Sequence[str], where: Expression, *, first: int, after: str | None
+    reader: Reader, agent_ids: Sequence[str], where: Expression, *, page: PageRequest
 ) -> dict[str, Page[Room]]:
     """Return a page of the matching rooms of each agent, in the order of their start, in one round trip."""
 
@@ -181,9 +229,7 @@ async def read_pages_by_agent(
         return await entities.decode(reader, KIND, documents)
 
     query = to_query(where, FieldTarget.ROOM)
-    return await child_pagination.read_pages(
-        reader, ROOMS_BY_AGENT, agent_ids, query, decode=decode, first=first, after=after
-    )
+    return await child_pagination.read_pages(reader, ROOMS_BY_AGENT, agent_ids, query, decode=decode, page=page)
 
 
 async def list_served_ids(

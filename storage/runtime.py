@@ -19,7 +19,7 @@ from storage.log.log import Log
 from storage.log.outbox import Appender
 from storage.log.token_watcher import TokenWatcher
 from storage.log.watch_rights import ChangeStreamRetry
-from storage.mongo import clock, data_version, indexes
+from storage.mongo import clock, data_version, folded_text, indexes
 from storage.mongo.clock import Clock
 from storage.mongo.connection import Database, Document
 from storage.mongo.reader import Reader
@@ -66,6 +66,7 @@ class Storage:
             await data_version.require_supported(database)
             await database.measure_clock()
             await messages.number_unnumbered(database)
+            await folded_text.fold_unfolded(database)
             await indexes.ensure(database)
             await storage.feed.open()
             await storage._refresh()

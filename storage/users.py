@@ -22,14 +22,17 @@ from storage.filters.mongo_query import to_query
 from storage.mongo import child_pagination
 from storage.mongo.child_pagination import Relation
 from storage.mongo.connection import Document, from_builtins, to_builtins
-from storage.mongo.pagination import Page, SortOrder
+from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
+from storage.mongo.sort_orders import SortKey, SortOrder, field_order
 from storage.records import Candidate, FieldDefinition, FieldTarget, Leave, User
 from storage.transactions.transaction import Transaction
 
 
 def _derive(user: User, document: Document) -> None:
     document["usernameKey"] = user.username.casefold()
+    if user.name is not None:
+        document["nameKey"] = user.name.casefold()
     document["emailKeys"] = sorted({email.casefold() for email in user.emails})
     if user.agent is not None:
         document["routable"] = is_routable(user)
@@ -45,9 +48,20 @@ def _client_values(user: User) -> object:
 KIND = Kind("users", User, noun="user", target=FieldTarget.USER, derive=_derive, client_values=_client_values)
 AGENTS_BY_DEPARTMENT = Relation("departments", "users", "agent.departmentIds")
 BY_CREATION = SortOrder("users")
-BY_USERNAME = SortOrder("users.username", "usernameKey", unique=True)
+BY_USERNAME = SortOrder("users.username", (SortKey("usernameKey"),), unique=True)
+#: Without case. Users without a name come last.
+BY_NAME = SortOrder(
+    "users.name",
+    (SortKey("nameKey"),),
+    present={"nameKey": {"$type": "string"}},
+    absent={"nameKey": None},
+)
 #: Cursors of the list of agents differ from those of the list of users.
 AGENTS_BY_CREATION = SortOrder("agents")
+#: What users can be sorted by, beside custom fields.
+ORDERS: Mapping[str, SortOrder] = MappingProxyType(
+    {"CREATED_AT": BY_CREATION, "USERNAME": BY_USERNAME, "NAME": BY_NAME}
+)
 
 
 async def get(reader: Reader, user_id: str, *, key: str = "userId") -> User:
@@ -89,24 +103,27 @@ async def has_field_value(reader: Reader, definition: FieldDefinition, value: ob
 
 
 async def read_page(
-    reader: Reader, where: Expression, *, order: SortOrder = BY_CREATION, first: int, after: str | None
+    reader: Reader, where: Expression, *, order: SortOrder = BY_CREATION, page: PageRequest
 ) -> Page[User]:
-    return await entities.read_page(
-        reader, KIND, to_query(where, FieldTarget.USER), order=order, first=first, after=after
-    )
+    """A page of the users that match. Raises InvalidCursor, and QueryTooComplex when no index gives the order and too
+    many match to sort them."""
+    return await entities.read_page(reader, KIND, to_query(where, FieldTarget.USER), order=order, page=page)
+
+
+def order_by_field(definition: FieldDefinition) -> SortOrder:
+    """By the value of a custom field, users without one last. Raises Invalid for a field without an order."""
+    return field_order(KIND.collection, definition)
 
 
 async def read_agent_pages_by_department(
-    reader: Reader, department_ids: Sequence[str], *, first: int, after: str | None
+    reader: Reader, department_ids: Sequence[str], *, page: PageRequest
 ) -> dict[str, Page[User]]:
     """Return a page of each department's agents, in the order of their creation, in one round trip."""
 
     async def decode(documents: list[Document]) -> list[User]:
         return await entities.decode(reader, KIND, documents)
 
-    return await child_pagination.read_pages(
-        reader, AGENTS_BY_DEPARTMENT, department_ids, {}, decode=decode, first=first, after=after
-    )
+    return await child_pagination.read_pages(reader, AGENTS_BY_DEPARTMENT, department_ids, {}, decode=decode, page=page)
 
 
 async def insert(tx: Transaction, user: User, *kinds: type[UserFact]) -> User:

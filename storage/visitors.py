@@ -12,15 +12,16 @@ from storage.facts import VisitorSaved
 from storage.filters.expressions import Expression
 from storage.filters.mongo_query import to_query
 from storage.mongo.connection import Document
-from storage.mongo.pagination import Page, SortOrder
+from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
+from storage.mongo.sort_orders import SortOrder
 from storage.records import FieldDefinition, FieldTarget, Visitor
 from storage.transactions.transaction import Conflict, Transaction
 
 
 def _derive(visitor: Visitor, document: Document) -> None:
-    if visitor.email is not None:
-        document["emailKey"] = visitor.email.casefold()
+    given = {"token": visitor.token, "name": visitor.name, "email": visitor.email, "phone": visitor.phone}
+    document |= {f"{name}Key": value.casefold() for name, value in given.items() if value is not None}
 
 
 KIND = Kind("visitors", Visitor, noun="visitor", target=FieldTarget.VISITOR, derive=_derive)
@@ -50,9 +51,9 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Visitor]:
     return await entities.get_many(reader, KIND, ids)
 
 
-async def read_page(reader: Reader, where: Expression, *, first: int, after: str | None) -> Page[Visitor]:
+async def read_page(reader: Reader, where: Expression, *, page: PageRequest) -> Page[Visitor]:
     query = to_query(where, FieldTarget.VISITOR)
-    return await entities.read_page(reader, KIND, query, order=BY_CREATION, first=first, after=after)
+    return await entities.read_page(reader, KIND, query, order=BY_CREATION, page=page)
 
 
 async def insert(tx: Transaction, visitor: Visitor) -> Visitor:

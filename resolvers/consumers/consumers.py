@@ -93,10 +93,10 @@ async def starting_position(storage: Storage, after: str | None) -> int:
     return sequence
 
 
-async def existing_position(storage: Storage, after: str) -> int:
+async def existing_position(storage: Storage, cursor: str, *, key: str = "after") -> int:
     """The sequence of a cursor, even if the facts after it are trimmed. Raises InvalidCursor."""
-    sequence = event_sequence(after)
-    await require_existing(storage, sequence, key="after")
+    sequence = event_sequence(cursor, key=key)
+    await require_existing(storage, sequence, key=key)
     return sequence
 
 

@@ -210,12 +210,17 @@ def _keys(expression: Expression) -> set[str]:
     return keys
 
 
+async def find_definition(reader: Reader, target: FieldTarget, key: str) -> FieldDefinition:
+    """The definition with that key. Raises UnknownField."""
+    definitions = await definitions_of(reader, target, [key])
+    if key not in definitions:
+        raise values.unknown_field_error(key, definitions)
+    return definitions[key]
+
+
 async def resolve(reader: Reader, target: FieldTarget, ref: FieldRef) -> tuple[FieldDefinition, FieldValue]:
     """The unique field that a reference names, and the value in its stored form."""
-    definitions = await definitions_of(reader, target, [ref.key])
-    definition = definitions.get(ref.key)
-    if definition is None:
-        raise values.unknown_field_error(ref.key, definitions)
+    definition = await find_definition(reader, target, ref.key)
     if not definition.unique:
         raise Invalid(
             f"Custom field {quoted(ref.key)} is not unique, so its value names nobody; use a filter.", key=ref.key

@@ -33,7 +33,7 @@ async def subscribe_room_list(
 
     Raises InvalidCursor for a cursor of another list.
     """
-    size = validation.page_size(first)
+    size = validation.page_size(first, "first")
     expression = await bind(context.reader, FieldTarget.ROOM, where)
     visible = access.visible_rooms(context.caller)
     with_messages = context.caller.has_scope("messages:read")

@@ -2,24 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import total_ordering
 from typing import Any
 
 from storage import rooms
+from storage.errors import Invalid
 from storage.facts import RoomFact
-from storage.mongo.pagination import SortOrder
+from storage.mongo.sort_orders import SortOrder
 from storage.records import Room
-
-
-@total_ordering
-@dataclass(frozen=True, slots=True)
-class _Reversed:
-    """A value that compares the other way round."""
-
-    value: Any
-
-    def __lt__(self, other: "_Reversed") -> bool:
-        return bool(other.value < self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +23,20 @@ class ListOrder:
 
 
 def list_order(field: str, *, descending: bool) -> ListOrder:
-    """The order of rooms by a field, then by id."""
-    order = rooms.BY_PRIORITY if field == "PRIORITY" else rooms.BY_CREATION
-    read = _priority if field == "PRIORITY" else _id
-    key = (lambda room: _Reversed(read(room))) if descending else read
-    return ListOrder(order.reversed() if descending else order, key, _knows_before)
+    """The order of rooms by a field, then by id. Raises Invalid for a custom field."""
+    order = rooms.ORDERS.get(field)
+    if order is None:
+        raise Invalid(f"A list that keeps itself is not sorted by {field}.", key="orderBy.field")
+    order = order.reversed() if descending else order
+    return ListOrder(order, order.sort_key, _knows_before if field in _KNOWN_BEFORE else _is_first)
 
 
-def _id(room: Room) -> tuple[Any, ...]:
-    return (room.id,)
+#: The orders of which `room_before` has all values.
+_KNOWN_BEFORE = frozenset({"STARTED_AT", "PRIORITY"})
 
 
-def _priority(room: Room) -> tuple[Any, ...]:
-    return (room.priority, room.id)
+def _is_first(fact: RoomFact) -> bool:
+    return fact.before is None
 
 
 def _knows_before(fact: RoomFact) -> bool:

@@ -1,4 +1,4 @@
-"""Lists that are read a page at a time, in the form that Relay gave the world; which lists there are is elsewhere."""
+"""Connections in Relay's form: lists that are read a page at a time. Which lists there are is in the nouns' files."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Generic, Self, TypeVar
@@ -12,26 +12,45 @@ from storage.mongo.pagination import Page
 Node = TypeVar("Node")
 Item = TypeVar("Item")
 
-DEFAULT_FIRST = 50
-
 First = Annotated[
     int | None,
-    strawberry.argument(description="How many to answer at most, from 1 to 200; `INVALID_INPUT` beyond. 50 when null."),
+    strawberry.argument(
+        description=(
+            "Answers up to this many entries from the start of the list, or after `after`: 1 to 200, `INVALID_INPUT` "
+            "for another number. 50 when neither `first` nor `last` is given. Not together with `last` or `before` "
+            "(`INVALID_INPUT`)."
+        )
+    ),
 ]
 After = Annotated[
     Cursor | None,
     strawberry.argument(
         description=(
-            "Go on after this position: the `endCursor` of the page before, or any cursor of this list. From the start "
-            "when null. A text that is no cursor of this list is `INVALID_CURSOR`."
+            "Answers what comes after this position: the `endCursor` of the page before, or any cursor of this list. "
+            "`INVALID_CURSOR` for a text that is no cursor of this list. Not together with `last` or `before` "
+            "(`INVALID_INPUT`)."
         )
     ),
 ]
-
-
-def page_size(first: int | None) -> int:
-    """How many to answer at most; whether that is too many is for the resolvers to say."""
-    return DEFAULT_FIRST if first is None else first
+Last = Annotated[
+    int | None,
+    strawberry.argument(
+        description=(
+            "Answers up to this many entries from the end of the list, or before `before`, in the order of the list: "
+            "1 to 200, `INVALID_INPUT` for another number. Not together with `first` or `after` (`INVALID_INPUT`)."
+        )
+    ),
+]
+Before = Annotated[
+    Cursor | None,
+    strawberry.argument(
+        description=(
+            "Answers what comes before this position: the `startCursor` of a page, or any cursor of this list; the "
+            "last 50 of it when `last` is null. `INVALID_CURSOR` for a text that is no cursor of this list. Not "
+            "together with `first` or `after` (`INVALID_INPUT`)."
+        )
+    ),
+]
 
 
 @api_type
@@ -39,14 +58,15 @@ class PageInfo:
     """Where a page stands in its list, and how to get the next one."""
 
     has_next_page: bool
-    """Whether more follows: ask again with `after: endCursor`."""
+    """Whether more follows this page: read it with `after: endCursor`."""
     has_previous_page: bool
-    """Whether anything stands before this page."""
+    """Whether more comes before this page: read it with `last` and `before: startCursor`."""
     start_cursor: Cursor | None
-    """The position of the page's first entry; null when the page is empty."""
+    """Where to go on backwards: the position of the page's first entry, or an earlier one when what comes before was
+    searched already; null when there is neither."""
     end_cursor: Cursor | None
     """Where to go on: the position of the page's last entry, or a later one when what follows was searched already;
-    null when there is nothing before it."""
+    null when there is neither."""
 
 
 @api_type
@@ -54,7 +74,7 @@ class Edge(Generic[Node]):
     """One entry of a page: what stands there, and the position itself."""
 
     cursor: Cursor
-    """The position of this entry in the list, good for `after`. Among events it is the event's own cursor."""
+    """The position of this entry in the list, for `after` and `before`. Among events it is the event's own cursor."""
     node: Node
     """What stands at this position."""
 
@@ -72,6 +92,7 @@ class Connection(Generic[Node]):
     nodes: list[Node]
     """The entries of this page in the list's order, without their positions."""
     cursors: strawberry.Private[list[Cursor]]
+    first_cursor: strawberry.Private[Cursor | None]
     last_cursor: strawberry.Private[Cursor | None]
     has_next: strawberry.Private[bool]
     has_previous: strawberry.Private[bool]
@@ -82,6 +103,7 @@ class Connection(Generic[Node]):
         return cls(
             nodes=[node(item) for item in page.items],
             cursors=[Cursor(cursor) for cursor in page.cursors],
+            first_cursor=None if page.start_cursor is None else Cursor(page.start_cursor),
             last_cursor=None if page.end_cursor is None else Cursor(page.end_cursor),
             has_next=page.has_next,
             has_previous=page.has_previous,
@@ -99,7 +121,7 @@ class Connection(Generic[Node]):
         return PageInfo(
             has_next_page=self.has_next,
             has_previous_page=self.has_previous,
-            start_cursor=self.cursors[0] if self.cursors else None,
+            start_cursor=self.first_cursor or (self.cursors[0] if self.cursors else None),
             end_cursor=self.last_cursor or (self.cursors[-1] if self.cursors else None),
         )
 

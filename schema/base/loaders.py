@@ -14,7 +14,7 @@ from resolvers.context import Context
 from storage.errors import NotFound
 from storage.facts import AnyFact
 from storage.filters.expressions import EVERYTHING, Expression
-from storage.mongo.pagination import Page
+from storage.mongo.pagination import Page, PageArguments
 from storage.records import Department, Message, Role, Room, User, Visitor
 
 T = TypeVar("T")
@@ -34,10 +34,16 @@ class PageKey:
     """A page of the children of one parent."""
 
     parent_id: str
-    first: int
+    first: int | None = None
     after: str | None = None
+    last: int | None = None
+    before: str | None = None
     #: Not hashed, because it contains lists.
     where: Expression = field(default=EVERYTHING, hash=False)
+
+    @property
+    def page(self) -> PageArguments:
+        return {"first": self.first, "after": self.after, "last": self.last, "before": self.before}
 
 
 class Loaders:
@@ -77,27 +83,19 @@ class Loaders:
 
     @cached_property
     def messages_of_rooms(self) -> DataLoader[PageKey, Page[Message]]:
-        return self._pages(lambda ids, of: messages.list_messages(self._context, ids, first=of.first, after=of.after))
+        return self._pages(lambda ids, of: messages.list_messages(self._context, ids, **of.page))
 
     @cached_property
     def events_of_rooms(self) -> DataLoader[PageKey, Page[AnyFact]]:
-        return self._pages(
-            lambda ids, of: events.list_events_by_room(self._context, ids, first=of.first, after=of.after)
-        )
+        return self._pages(lambda ids, of: events.list_events_by_room(self._context, ids, **of.page))
 
     @cached_property
     def rooms_of_agents(self) -> DataLoader[PageKey, Page[Room]]:
-        return self._pages(
-            lambda ids, of: rooms.list_rooms_by_agent(
-                self._context, ids, where=of.where, first=of.first, after=of.after
-            )
-        )
+        return self._pages(lambda ids, of: rooms.list_rooms_by_agent(self._context, ids, where=of.where, **of.page))
 
     @cached_property
     def agents_of_departments(self) -> DataLoader[PageKey, Page[User]]:
-        return self._pages(
-            lambda ids, of: agents.list_agents_by_department(self._context, ids, first=of.first, after=of.after)
-        )
+        return self._pages(lambda ids, of: agents.list_agents_by_department(self._context, ids, **of.page))
 
     def _pages(
         self, read: Callable[[Sequence[str], PageKey], Awaitable[dict[str, Page[T]]]]

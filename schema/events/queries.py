@@ -5,7 +5,7 @@ from typing import Annotated
 import strawberry
 
 from resolvers import events
-from schema.base.connections import DEFAULT_FIRST, Connection, First, page_size
+from schema.base.connections import Connection, First, Last
 from schema.base.fields import api_type, query_field
 from schema.base.filters import RoomFilter, optional
 from schema.base.scalars import Cursor
@@ -35,6 +35,15 @@ AfterEvent = Annotated[
         )
     ),
 ]
+BeforeEvent = Annotated[
+    Cursor | None,
+    strawberry.argument(
+        description=(
+            "Answers what came before this event: its `cursor`, or an `eventCursor`; the last 50 of it when `last` is "
+            "null. `INVALID_CURSOR` for any other text. Not together with `first` or `after` (`INVALID_INPUT`)."
+        )
+    ),
+]
 
 
 @api_type
@@ -42,7 +51,7 @@ class LogQueries:
     """Reading the event log."""
 
     @query_field(events.head_cursor)
-    async def event_cursor(self, info: Info) -> Cursor:
+    async def event_cursor(self, info: Info) -> Cursor | None:
         """Where the event log ends now.
 
         It is read before anything else in the same operation: read your state together with it, then subscribe with
@@ -56,9 +65,11 @@ class LogQueries:
         info: Info,
         types: Types = None,
         where: Where = None,
-        first: First = DEFAULT_FIRST,
+        first: First = None,
         after: AfterEvent = None,
-    ) -> Connection[Event]:
+        last: Last = None,
+        before: BeforeEvent = None,
+    ) -> Connection[Event] | None:
         """The event log, oldest first, from the oldest event that is still kept.
 
         It passes no event about something that your token may not read.
@@ -67,8 +78,10 @@ class LogQueries:
             info.context.resolver_context,
             types=fact_tags(types),
             where=optional(where),
-            first=page_size(first),
+            first=first,
             after=after,
+            last=last,
+            before=before,
         )
         return Connection.from_page(page, event_from_fact)
 

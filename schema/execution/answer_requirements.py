@@ -1,6 +1,6 @@
-"""What the answer to a mutation reads beside the change itself, known before anything is changed.
+"""The pages that the answer to a mutation reads, checked before anything is changed.
 
-A change whose answer cannot be given would come true and look as if it had been refused.
+A field that the caller's scopes do not open is null beside its error, and does not keep the change from being made.
 """
 
 from collections.abc import Mapping
@@ -26,28 +26,22 @@ from graphql import (
 )
 
 from resolvers import validation
-from resolvers.auth import access
-from resolvers.auth.access import Caller
 from schema.base.fields import NeedsScopes
 from schema.execution.cost_limits import int_value
 
 
 class AnswerRequirements(NamedTuple):
-    """What stands behind @skip or @include is left out, for it may never be read."""
+    """Fields with @skip or @include are left out, for they may never be read."""
 
-    #: What reading it needs; the scopes of the change itself are not among them.
-    scopes: frozenset[str] = frozenset()
-    #: What its pages are to hold: the variable that says so, and the number without one.
-    sizes: frozenset[tuple[str | None, int | None]] = frozenset()
+    #: The sizes of its pages: the argument, the variable that gives the size, and the number without a variable.
+    sizes: frozenset[tuple[str, str | None, int | None]] = frozenset()
 
-    def require(self, caller: Caller, variables: Mapping[str, Any]) -> None:
-        """Raise Forbidden when the caller may not read it, and Invalid for a page that is too small or too large."""
-        if self.scopes:
-            access.require(caller, sorted(self.scopes))
-        for variable, number in self.sizes:
+    def require(self, variables: Mapping[str, Any]) -> None:
+        """Raise Invalid for a page that is too small or too large."""
+        for argument, variable, number in self.sizes:
             size = int_value(variables.get(variable, number) if variable else number)
             if size is not None:
-                validation.page_size(size)
+                validation.page_size(size, argument)
 
 
 def find_requirements(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, AnswerRequirements]:
@@ -63,8 +57,7 @@ def find_requirements(schema: GraphQLSchema, document: DocumentNode) -> dict[str
 def _selected_fields(
     schema: GraphQLSchema, fragments: dict[str, FragmentDefinitionNode], operation: OperationDefinitionNode
 ) -> AnswerRequirements:
-    scopes: set[str] = set()
-    sizes: set[tuple[str | None, int | None]] = set()
+    sizes: set[tuple[str, str | None, int | None]] = set()
     spread: set[str] = set()
     unseen: list[tuple[SelectionSetNode, GraphQLNamedType | None]] = [(operation.selection_set, schema.mutation_type)]
     while unseen:
@@ -78,7 +71,6 @@ def _selected_fields(
                 ):
                     field = schema.get_field(parent, name.value)
                     if field is not None and parent is not schema.mutation_type:
-                        scopes.update(required_scopes(field))
                         sizes.update(_sizes(node, operation))
                     if field is not None and inner is not None:
                         unseen.append((inner, get_named_type(field.type)))
@@ -90,23 +82,23 @@ def _selected_fields(
                     spread.add(name.value)
                     fragment = fragments[name.value]
                     unseen.append((fragment.selection_set, schema.type_map.get(fragment.type_condition.name.value)))
-    return AnswerRequirements(frozenset(scopes), frozenset(sizes))
+    return AnswerRequirements(frozenset(sizes))
 
 
-def _sizes(node: FieldNode, operation: OperationDefinitionNode) -> set[tuple[str | None, int | None]]:
-    """What the field's `first` says, if it has one."""
-    found: set[tuple[str | None, int | None]] = set()
+def _sizes(node: FieldNode, operation: OperationDefinitionNode) -> set[tuple[str, str | None, int | None]]:
+    """What the field's `first` and `last` are, if it has them."""
+    found: set[tuple[str, str | None, int | None]] = set()
     for argument in node.arguments or ():
         match argument.name.value, argument.value:
-            case "first", IntValueNode(value=digits):
-                found.add((None, int(digits)))
-            case "first", VariableNode(name=name):
+            case ("first" | "last") as key, IntValueNode(value=digits):
+                found.add((key, None, int(digits)))
+            case ("first" | "last") as key, VariableNode(name=name):
                 defaults = (
                     int(one.default_value.value)
                     for one in operation.variable_definitions or ()
                     if one.variable.name.value == name.value and isinstance(one.default_value, IntValueNode)
                 )
-                found.add((name.value, next(defaults, None)))
+                found.add((key, name.value, next(defaults, None)))
     return found
 
 

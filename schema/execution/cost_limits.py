@@ -239,7 +239,7 @@ class _CostCounter:
 
     def _page_entries(self, node: FieldNode) -> int:
         for argument in node.arguments or ():
-            if argument.name.value == "first":
+            if argument.name.value in ("first", "last"):
                 value: Any = None
                 if isinstance(argument.value, IntValueNode):
                     value = _int_literal(argument.value.value)

@@ -67,5 +67,5 @@ class Documents(SchemaExtension):
                 context.pre_execution_errors = mark_validation_errors([ambiguous])
             if not context.pre_execution_errors and isinstance(context.context, RequestContext):
                 answer = document.requirements_of(context._provided_operation_name)
-                answer.require(context.context.resolver_context.caller, context.variables or {})
+                answer.require(context.variables or {})
         yield

@@ -67,11 +67,15 @@ class Log:
         return facts
 
     async def read_within(
-        self, after: int, limit: int, *, size: int, query: Document | None = None
+        self, position: int, limit: int, *, size: int, query: Document | None = None, backwards: bool = False
     ) -> tuple[list[AnyFact], bool]:
-        """Read as `read` does, up to the fact that exceeds `size` bytes. Also return whether more facts may follow."""
-        found = {**(query or {}), "_id": {"$gt": after}}
-        cursor = self._log.find(found, sort=[("_id", ASCENDING)], limit=limit, batch_size=limit)
+        """Read as `read` does, up to the fact that exceeds `size` bytes. Also return whether more facts may follow.
+
+        With `backwards`, read the facts with a sequence below the position, newest first.
+        """
+        found = {**(query or {}), "_id": {"$lt" if backwards else "$gt": position}}
+        direction = DESCENDING if backwards else ASCENDING
+        cursor = self._log.find(found, sort=[("_id", direction)], limit=limit, batch_size=limit)
         facts: list[AnyFact] = []
         total = 0
         try:

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 from storage.errors import QueryTooComplex
 from storage.mongo import counts
 from storage.mongo.connection import MAX_BATCH_ROWS, Document
-from storage.mongo.pagination import Page, SortOrder
+from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
+from storage.mongo.sort_orders import SortKey, SortOrder
 from storage.sizes import size_of_document
 from storage.supervisor import spawn
 
@@ -35,7 +36,7 @@ class Relation:
         name = f"{self.parents}.{self.children}"
         if self.number is None:
             return SortOrder(name)
-        return SortOrder(f"{name}.{self.number}", self.number, kind=int, unique=True)
+        return SortOrder(f"{name}.{self.number}", (SortKey(self.number, (int,)),), unique=True)
 
 
 async def read_pages(
@@ -45,38 +46,66 @@ async def read_pages(
     query: Document,
     *,
     decode: Callable[[list[Document]], Awaitable[list[T]]],
-    first: int,
-    after: str | None,
+    page: PageRequest,
 ) -> dict[str, Page[T]]:
-    """By parent id: up to `first` of the children that match, after the cursor, in the order of the relation.
+    """Of every parent, a page of the children that match, in the order of the relation. Raises InvalidCursor.
 
-    Raises InvalidCursor.
+    The child at the cursor is read too: the parents that have it have something on the other side of the page. For the
+    others that is one more round trip.
     """
-    bounded = query if after is None else {"$and": [query, relation.order.query_after(after)]}
-    found = await read_documents(reader, relation, parent_ids, bounded, limit=first + 1)
-    totals = ChildCounts(lambda: count(reader, relation, parent_ids, query))
-    kept = {parent_id: documents[:first] for parent_id, documents in found.items()}
-    cursors = {parent_id: [relation.order.cursor(one) for one in documents] for parent_id, documents in kept.items()}
-    # Decoded together: decoding may have to refresh the definition cache.
+    order, totals = relation.order, ChildCounts(lambda: count(reader, relation, parent_ids, query))
+    at = None if page.cursor is None else order.position_of(page.cursor, key=page.cursor_argument)
+    bounded = query
+    if at is not None:
+        bounded = {"$and": [query, order.query_beyond(at, backwards=page.backwards, inclusive=True)]}
+    limit = page.size + 1 + (at is not None)
+    found = await read_documents(reader, relation, parent_ids, bounded, limit=limit, backwards=page.backwards)
+    behind: set[str] = set()
+    if at is not None:
+        for parent_id, documents in found.items():
+            if documents and order.is_at(documents[0], at):
+                behind.add(parent_id)
+                del documents[0]
+        if others := [parent_id for parent_id in parent_ids if parent_id not in behind]:
+            asked = {"$and": [query, order.query_beyond(at, backwards=not page.backwards)]}
+            probed = await read_documents(
+                reader, relation, others, asked, limit=1, backwards=not page.backwards, ids_only=True
+            )
+            behind.update(parent_id for parent_id, documents in probed.items() if documents)
+    kept = {parent_id: documents[: page.size] for parent_id, documents in found.items()}
+    if page.backwards:
+        kept = {parent_id: documents[::-1] for parent_id, documents in kept.items()}
+    cursors = {parent_id: [order.cursor(one) for one in documents] for parent_id, documents in kept.items()}
+    # Decoded together, so that what they need to be decoded is looked for once.
     items = iter(await decode([document for documents in kept.values() for document in documents]))
-    return {
-        parent_id: Page(
+    pages: dict[str, Page[T]] = {}
+    for parent_id, documents in found.items():
+        ahead, other = len(documents) > page.size, parent_id in behind
+        pages[parent_id] = Page(
             items=[next(items) for _ in kept[parent_id]],
             cursors=cursors[parent_id],
-            has_next=len(documents) > first,
-            has_previous=after is not None,
+            has_next=other if page.backwards else ahead,
+            has_previous=ahead if page.backwards else other,
             total=totals.get(parent_id),
         )
-        for parent_id, documents in found.items()
-    }
+    return pages
 
 
 async def read_documents(
-    reader: Reader, relation: Relation, parent_ids: Sequence[str], query: Document, *, limit: int
+    reader: Reader,
+    relation: Relation,
+    parent_ids: Sequence[str],
+    query: Document,
+    *,
+    limit: int,
+    backwards: bool = False,
+    ids_only: bool = False,
 ) -> dict[str, list[Document]]:
-    """By parent id: the first children that match, as documents, in the order of the relation."""
+    """Of every parent, the first children that match, as documents, in the order of the relation; the last ones, from
+    the end, when `backwards`."""
     found: dict[str, list[Document]] = {parent_id: [] for parent_id in parent_ids}
-    pipeline = lookup_pipeline(relation, parent_ids, first_children_stages(relation, query, limit))
+    stages = first_children_stages(relation, query, limit, backwards=backwards)
+    pipeline = lookup_pipeline(relation, parent_ids, [*stages, {"$project": {"_id": 1}}] if ids_only else stages)
     total = 0
     rows = reader.collection(relation.parents).aggregate(pipeline, batchSize=MAX_BATCH_ROWS)
     try:
@@ -106,7 +135,7 @@ async def _lookup(
 def lookup_pipeline(
     relation: Relation, parent_ids: Sequence[str], pipeline: Sequence[Mapping[str, object]]
 ) -> list[Document]:
-    """The aggregation that runs a pipeline on the children of every parent."""
+    """The pipeline that applies `pipeline` to the children of each parent."""
     children = {
         "from": relation.children,
         "localField": "_id",
@@ -123,9 +152,11 @@ def lookup_pipeline(
     ]
 
 
-def first_children_stages(relation: Relation, query: Mapping[str, object], limit: int) -> list[Document]:
-    """The stages that select the first matching children of one parent."""
-    return [{"$match": query}, {"$sort": dict(relation.order.sort)}, {"$limit": limit}]
+def first_children_stages(
+    relation: Relation, query: Mapping[str, object], limit: int, *, backwards: bool = False
+) -> list[Document]:
+    """The first children that match, of one parent; the last ones when `backwards`."""
+    return [{"$match": query}, {"$sort": dict(relation.order.sort(backwards=backwards))}, {"$limit": limit}]
 
 
 async def count(

@@ -5,8 +5,10 @@ A count reads index keys, and at most COUNT_LIMIT + UNMATCHED_LIMIT documents.
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 
+from storage.errors import QueryTooComplex
 from storage.mongo.connection import Collection, Database, Document
-from storage.mongo.index_use import answers, indexed_parts
+from storage.mongo.index_use import answers, indexed_parts, is_scan
+from storage.mongo.sort_orders import SORT_LIMIT
 
 #: The largest count that is returned.
 COUNT_LIMIT = 100_000
@@ -35,6 +37,21 @@ async def count_in_session(
     if not query or any(answers(part, query) for part in parts):
         return within(await _keys(collection, query, COUNT_LIMIT, session))
     return await _sift(collection, query, parts or [{}], session)
+
+
+async def require_sortable(database: Database, name: str, query: Document) -> None:
+    """Raise QueryTooComplex when more documents match than are sorted without an index."""
+    collection = database[name]
+
+    async def keys(session: AsyncIOMotorClientSession | None) -> int:
+        return await _keys(collection, query, SORT_LIMIT, session)
+
+    counted = await (database.scans.run(keys) if is_scan(name, query) else keys(None))
+    if counted > SORT_LIMIT:
+        raise QueryTooComplex(
+            f"No index gives this order, and more than {SORT_LIMIT:,} {name} match: name fewer of them with `where`, "
+            "or sort by a unique custom field."
+        )
 
 
 async def _count(database: Database, name: str, query: Document) -> int | None:

@@ -12,11 +12,14 @@ from pymongo.errors import OperationFailure
 
 from storage.errors import DeploymentError
 from storage.mongo.connection import Database, is_transient
+from storage.records import RoomStatus
 
 #: How long the first answer of a mutation is stored. MongoDB deletes it within a minute after that.
 IDEMPOTENCY_SECONDS = 24 * 60 * 60
 #: The index of messages of a version that did not number them. It exists until all messages have numbers.
 UNNUMBERED_INDEX = "room"
+#: The index of users' names without case. It exists once all documents have what text is compared by without case.
+NAMES_INDEX = "name"
 
 DUPLICATE_KEY = 11_000
 UNAUTHORIZED = 13
@@ -67,6 +70,12 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("priority", "priority", "_id"),
             _index("tags", "tags", "_id"),
             _index("external", "status", "externalUntil", sparse=True),
+            # The queue of all departments together, in order.
+            _index(
+                "waiting", "-priority", "queuedAt", "_id", partialFilterExpression={"status": RoomStatus.QUEUED.value}
+            ),
+            _index("closed", "closedAt", "_id"),
+            _index("last_message", "lastMessageAt", "_id"),
         ),
         "tokens": (_index("holder", "holderId", "createdAt"), _index("expiry", "expiresAt", expireAfterSeconds=0)),
         "users": (
@@ -81,6 +90,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("email", "emailKeys", "_id"),
             _index("role", "roles", "_id"),
             _index("department", "agent.departmentIds", "_id"),
+            _index(NAMES_INDEX, "nameKey", "_id"),
             _index("presence", "presenceDue", sparse=True),
             # Routing chooses the first agent in one of these.
             _index(

@@ -1,14 +1,11 @@
 """Keyset pagination: the cost of a page does not depend on its position, and inserts do not shift it."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypedDict, TypeVar
 
-from pymongo import ASCENDING, DESCENDING
-
-from storage.errors import InvalidCursor
 from storage.mongo.connection import Document
-from storage.mongo.cursors import page_cursor, page_values
+from storage.mongo.sort_orders import Position, SortOrder
 from storage.sizes import size_of_document
 
 T = TypeVar("T")
@@ -17,9 +14,32 @@ T = TypeVar("T")
 PAGE_BYTES = 4 * 1024 * 1024
 
 
+class PageArguments(TypedDict, total=False):
+    """How clients name a page. `first` and `after` go forwards, `last` and `before` backwards."""
+
+    first: int | None
+    after: str | None
+    last: int | None
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Up to `size` entries of a list, after the cursor, or before it when `backwards`; from the end without one."""
+
+    size: int
+    cursor: str | None = None
+    backwards: bool = False
+
+    @property
+    def cursor_argument(self) -> str:
+        """What clients call the cursor."""
+        return "before" if self.backwards else "after"
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Consecutive items of a list, each with the cursor after it."""
+    """A run of items of a list in the list's order, each with its cursor."""
 
     items: list[T]
     cursors: list[str]
@@ -27,56 +47,96 @@ class Page(Generic[T]):
     has_previous: bool
     #: Counts the whole list when called. The result is exact, or None beyond the bounds of counts.py.
     total: Callable[[], Awaitable[int | None]]
-    #: The cursor of the next page if that is not the one after the last item.
+    #: Where to go on backwards when that is not before the first item.
+    start_cursor: str | None = None
+    #: Where to go on when that is not after the last item.
     end_cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class SortOrder:
-    """One sort order of one list: by a path of its documents, if any, then by id, both in the same direction."""
+class Run:
+    """Documents of a list in the order of the list, and what lies around them."""
 
-    #: Names the list and the order in cursors. A cursor is valid for no other list or order.
-    name: str
-    path: str | None = None
-    #: The type of the values at the path.
-    kind: type[str | int] = str
-    descending: bool = False
-    #: Whether the values at the path are unique, so that the order needs no ids.
-    unique: bool = False
-
-    def reversed(self) -> "SortOrder":
-        return replace(self, name=f"-{self.name}", descending=not self.descending)
-
-    @property
-    def sort(self) -> list[tuple[str, int]]:
-        direction = DESCENDING if self.descending else ASCENDING
-        if self.path is None:
-            return [("_id", direction)]
-        return [(self.path, direction)] if self.unique else [(self.path, direction), ("_id", direction)]
-
-    def query_after(self, cursor: str) -> Document:
-        """The query for the documents after the cursor. Raises InvalidCursor."""
-        beyond = "$lt" if self.descending else "$gt"
-        if self.path is None:
-            (last,) = _texts(page_values(cursor, self.name, 1)[-1:])
-            return {"_id": {beyond: last}}
-        value, last = page_values(cursor, self.name, 2)
-        _texts([last])
-        if type(value) is not self.kind or (isinstance(value, int) and abs(value) >= 2**63):
-            raise InvalidCursor
-        if self.unique:
-            return {self.path: {beyond: value}}
-        return {"$or": [{self.path: {beyond: value}}, {self.path: value, "_id": {beyond: last}}]}
-
-    def cursor(self, document: Document) -> str:
-        values = [document["_id"]] if self.path is None else [document[self.path], document["_id"]]
-        return page_cursor(self.name, values)
+    documents: list[Document]
+    has_next: bool
+    has_previous: bool
 
 
-def _texts(values: Sequence[object]) -> Sequence[object]:
-    if not all(isinstance(value, str) for value in values):
-        raise InvalidCursor
-    return values
+class Find(Protocol):
+    """Reads the first documents that match in a sort order, up to `limit` and about `size` bytes; whether more follow
+    that were left out for their size."""
+
+    async def __call__(
+        self, query: Document, sort: list[tuple[str, int]], limit: int, size: int
+    ) -> tuple[list[Document], bool]: ...
+
+
+async def read_run(find: Find, query: Document, order: SortOrder, request: PageRequest) -> Run:
+    """The documents of a page. Raises InvalidCursor.
+
+    The entry at the cursor is read too: while it is in the list, something lies on the other side of the page.
+    """
+    at = None if request.cursor is None else order.position_of(request.cursor, key=request.cursor_argument)
+    documents, more = await _read(find, query, order, request, at)
+    behind = at is not None and bool(documents) and order.is_at(documents[0], at)
+    if behind:
+        documents = documents[1:]
+    elif at is not None:
+        behind = await _any_behind(find, query, order, request, at)
+    kept = documents[: request.size]
+    ahead = more or len(documents) > request.size
+    if request.backwards:
+        return Run(kept[::-1], has_next=behind, has_previous=ahead)
+    return Run(kept, has_next=ahead, has_previous=behind)
+
+
+async def _read(
+    find: Find, query: Document, order: SortOrder, request: PageRequest, at: Position | None
+) -> tuple[list[Document], bool]:
+    """From the position on, itself included: the entries in the direction of reading, one more than the page has."""
+    limit, backwards = request.size + 1 + (at is not None), request.backwards
+    found: list[Document] = []
+    free = PAGE_BYTES
+    for number in _sections(order, at, backwards=backwards):
+        asked = [query, order.sections[number].query]
+        if at is not None and number == at.section:
+            asked.append(order.query_beyond(at, backwards=backwards, inclusive=True))
+        documents, more = await find(
+            _all_of(asked), order.sort(number, backwards=backwards), limit - len(found), max(free, 0)
+        )
+        found += documents
+        free -= sum(map(size_of_document, documents))
+        if more:
+            return found, True
+        if len(found) >= limit:
+            break
+    return found, False
+
+
+async def _any_behind(find: Find, query: Document, order: SortOrder, request: PageRequest, at: Position) -> bool:
+    """Whether anything lies on the other side of a position at which nothing is any more."""
+    backwards = not request.backwards
+    for number in _sections(order, at, backwards=backwards):
+        asked = [query, order.sections[number].query]
+        if number == at.section:
+            asked.append(order.query_beyond(at, backwards=backwards))
+        documents, _ = await find(_all_of(asked), order.sort(number, backwards=backwards), 1, PAGE_BYTES)
+        if documents:
+            return True
+    return False
+
+
+def _sections(order: SortOrder, at: Position | None, *, backwards: bool) -> range:
+    """The sections to read, in the direction of reading, from that of the position on."""
+    last = len(order.sections) - 1
+    if backwards:
+        return range(last if at is None else at.section, -1, -1)
+    return range(0 if at is None else at.section, last + 1)
+
+
+def _all_of(queries: list[Any]) -> Document:
+    asked = [dict(one) for one in queries if one]
+    return asked[0] if len(asked) == 1 else {"$and": asked} if asked else {}
 
 
 async def read_within(cursor: Any, size: int) -> tuple[list[Document], bool]:

@@ -16,6 +16,7 @@ from storage.facts import AnyFact, VisitorSaved
 from storage.filters.expressions import EVERYTHING
 from storage.mongo.connection import new_id
 from storage.mongo.cursors import event_cursor, event_sequence
+from storage.mongo.pagination import PageRequest
 from storage.records import Role, Visitor
 from storage.transactions.transaction import Transaction
 from tests.resolvers.processes import Both, happen, two_processes
@@ -160,5 +161,5 @@ async def _write(context: Context, number: int) -> None:
 
 
 async def _all(context: Context) -> dict[str, Visitor]:
-    page = await stored_visitors.read_page(context.reader, EVERYTHING, first=200, after=None)
+    page = await stored_visitors.read_page(context.reader, EVERYTHING, page=PageRequest(200))
     return {visitor.id: visitor for visitor in page.items}

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from resolvers import rooms
 from resolvers.live import list_watch
+from resolvers.ordering import Ordering
 from server.app import start_services
 from server.settings import Settings
 from storage.errors import SwitchboardError
@@ -117,6 +118,8 @@ class Machine(RuleBasedStateMachine):
                 await reader.next()
                 await self._verify_position(reader)
             arguments = {"order_by": None, "where": None, **reader.arguments}
+            if (order_by := arguments["order_by"]) is not None:
+                arguments["order_by"] = Ordering(*order_by)
             page = await rooms.list_rooms(self.shared.context, **arguments)
             assert reader.ids == [room.id for room in page.items]
             assert [reader.rooms[room.id].revision for room in page.items] == [room.revision for room in page.items]

@@ -1,55 +1,25 @@
-"""A change whose answer would be refused is refused itself, before anything is changed."""
+"""A change whose answer has a page that is too small or too large is refused before anything is changed."""
 
 import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType, parse
 
-from resolvers.auth.access import Caller
 from schema.execution.answer_requirements import find_requirements, required_scopes
 from schema.schema import schema
 from storage.errors import Invalid
-from storage.records import Actor, ActorType
 
 API = schema._schema
-ADMIN = Caller(actor=Actor(type=ActorType.APP, id="app"), scopes=frozenset({"admin"}))
 CLOSE = 'closeRoom(input: {roomId: "1"})'
 
 
-@pytest.mark.parametrize(
-    ("document", "scopes"),
-    [
-        (f"mutation {{ {CLOSE} {{ room {{ id servedBy {{ user {{ name }} }} }} }} }}", set()),
-        (f"mutation {{ {CLOSE} {{ room {{ messages {{ totalCount }} }} }} }}", {"messages:read"}),
-        (
-            (
-                f"mutation {{ {CLOSE} {{ room {{ ... on Room {{ ...R }} ...R }} }} }}"
-                " fragment R on Room { events { nodes { ... on RoomEvent { room { messages { totalCount } } } } } }"
-            ),
-            {"events:read", "messages:read"},
-        ),
-        (
-            (
-                f"mutation {{ ...M }} fragment M on Mutation {{ {CLOSE} {{ room {{ servedBy {{ rooms {{ totalCount }}"
-                " departments { agents { totalCount } } } } } }"
-            ),
-            {"rooms:read", "users:read"},
-        ),
-        (f"mutation {{ {CLOSE} {{ room {{ messages @include(if: false) {{ totalCount }} }} }} }}", set()),
-        ("mutation { a: createRole(input: {name: null}) { nothing { messages } } ...Nothing }", set()),
-        (f"mutation {{ ...A }} fragment A on Mutation {{ {CLOSE} {{ room {{ id }} }} ...A }}", set()),
-    ],
-)
-def test_the_answer_needs_what_its_fields_need(document: str, scopes: set[str]) -> None:
-    assert find_requirements(API, parse(document))[None].scopes == scopes
-
-
-def test_each_mutation_of_a_document_needs_its_own() -> None:
+def test_each_mutation_of_a_document_has_its_own_pages() -> None:
     document = parse(
-        f"mutation A {{ {CLOSE} {{ room {{ messages {{ totalCount }} }} }} }} "
-        f"mutation B {{ {CLOSE} {{ room {{ id }} }} }} query C {{ rooms {{ totalCount }} }}"
+        f"mutation A {{ {CLOSE} {{ room {{ ...R }} }} }} fragment R on Room {{ messages(last: 300) {{ totalCount }} }} "
+        f"mutation B {{ {CLOSE} {{ room {{ id }} }} }} query C {{ rooms(first: 0) {{ totalCount }} }} "
+        f"mutation D {{ {CLOSE} {{ room {{ messages(first: 0) @include(if: false) {{ totalCount }} }} }} }}"
     )
 
-    needed = {name: answer.scopes for name, answer in find_requirements(API, document).items()}
-    assert needed == {"A": {"messages:read"}, "B": set()}
+    sizes = {name: answer.sizes for name, answer in find_requirements(API, document).items()}
+    assert sizes == {"A": {("last", None, 300)}, "B": set(), "D": set()}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +30,7 @@ def test_a_page_that_is_none_is_refused_with_the_change(first: str, variables: d
     (answer,) = find_requirements(API, parse(document)).values()
 
     with pytest.raises(Invalid) as refusal:
-        answer.require(ADMIN, variables)
+        answer.require(variables)
 
     assert refusal.value.data == {"key": "first"}
 
@@ -70,7 +40,7 @@ def test_a_page_that_is_one_is_not(first: str, variables: dict[str, int | None])
     document = f"mutation ($first: Int = 0) {{ {CLOSE} {{ room {{ messages(first: {first}) {{ totalCount }} }} }} }}"
     (answer,) = find_requirements(API, parse(document)).values()
 
-    answer.require(ADMIN, variables)
+    answer.require(variables)
 
 
 def test_every_field_beneath_the_roots_that_says_it_needs_a_scope_declares_it() -> None:

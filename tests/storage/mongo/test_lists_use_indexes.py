@@ -14,7 +14,7 @@ from storage.mongo.child_pagination import first_children_stages, lookup_pipelin
 from storage.mongo.connection import new_id
 from storage.mongo.cursors import page_cursor
 from storage.mongo.indexes import INDEXES
-from storage.mongo.pagination import SortOrder
+from storage.mongo.sort_orders import SortOrder
 from storage.records import FieldTarget
 from storage.rooms import BY_PRIORITY, id_bounds
 from storage.users import AGENTS_BY_DEPARTMENT, BY_USERNAME
@@ -84,9 +84,9 @@ def examined(
     """The rows of a page, and the keys examined for them."""
     parts = [to_query(where, target), *(id_bounds(where) if target is FieldTarget.ROOM else ())]
     if after is not None:
-        parts.append(order.query_after(page_cursor(order.name, after)))
+        parts.append(order.query_beyond(order.position_of(page_cursor(order.name, after)), inclusive=True))
     found = database["users" if target is FieldTarget.USER else "rooms"].find({"$and": parts})
-    stats = found.sort(order.sort).limit(PAGE).explain()["executionStats"]
+    stats = found.sort(order.sort()).limit(PAGE).explain()["executionStats"]
     assert stats["totalDocsExamined"] <= stats["totalKeysExamined"]
     return stats["nReturned"], stats["totalKeysExamined"]
 
@@ -198,7 +198,9 @@ def test_lists_of_many_parents_examine_what_they_show(database: Database[dict[st
     query = (
         {}
         if after is None
-        else AGENTS_BY_DEPARTMENT.order.query_after(page_cursor(AGENTS_BY_DEPARTMENT.order.name, [after]))
+        else AGENTS_BY_DEPARTMENT.order.query_beyond(
+            AGENTS_BY_DEPARTMENT.order.position_of(page_cursor(AGENTS_BY_DEPARTMENT.order.name, [after]))
+        )
     )
     pipeline = lookup_pipeline(
         AGENTS_BY_DEPARTMENT, departments, first_children_stages(AGENTS_BY_DEPARTMENT, query, 11)
