@@ -1,6 +1,7 @@
 """Ids: every one that goes out names its kind, and every one that comes in is checked for it."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -22,10 +23,16 @@ from schema.base.ids import InvalidId
 from schema.execution.context import RequestContext
 from schema.schema import schema
 from storage.errors import RoomAlreadyAssigned
-from storage.records import Actor, ActorType
+from storage.records import Actor, ActorType, User
 
 API = schema._schema
-ADMIN = Caller(actor=Actor(type=ActorType.APP, id="app", name="app"), scopes=frozenset({"admin"}))
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+#: A signed-in user, because takeRoom refuses apps before it looks at its input.
+ADMIN = Caller(
+    actor=Actor(type=ActorType.USER, id="u", name="root"),
+    scopes=frozenset({"admin"}),
+    user=User(id="u", username="root", created_at=MOMENT, updated_at=MOMENT),
+)
 #: Of no kind that anything but `node` and `nodes` takes.
 WRONG = "evt_1"
 #: Root fields that take ids of every kind.

@@ -39,5 +39,5 @@ async def test_end_of_the_log_is_not_told_to_who_may_not_read_it(services: Servi
 
     result = await schema.execute("{ eventCursor }", context_value=RequestContext(Context(services, stranger)))
 
-    assert result.data is None
+    assert result.data == {"eventCursor": None}
     assert [error.extensions for error in result.errors or []] == [{"code": "FORBIDDEN", "scope": "events:read"}]
