@@ -35,6 +35,7 @@ _INVISIBLE = frozenset(
     for code in range(first, last + 1)
 )
 _JOINERS = "\u200c\u200d"
+_KEYCAP = "\u20e3"
 _EMOJI_STYLE = "\ufe0f"
 _VIRAMA = 9
 #: Prefixes of character names, for scripts in which a joiner changes the shape of letters.
@@ -75,7 +76,9 @@ def _is_shaping(name: str, index: int) -> bool:
     if not before:
         return False
     if character == _EMOJI_STYLE:
-        return unicodedata.category(before) == "So" or before in "#*0123456789‼⁉↔"
+        return (
+            unicodedata.category(before) == "So" or before in "‼⁉↔" or (before in "#*0123456789" and after == _KEYCAP)
+        )
     if character not in _JOINERS or not after:
         return False
     if unicodedata.combining(before) == _VIRAMA:
@@ -103,7 +106,8 @@ def look(name: str) -> str:
         return name.casefold()
     visible = "".join(character for character in name if ord(character) not in _INVISIBLE)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
-    return folded.translate(_ascii_lookalikes()).casefold()
+    # A letter that is replaced may form one character with the accent behind it.
+    return unicodedata.normalize("NFKC", folded.translate(_ascii_lookalikes()).casefold())
 
 
 @cache

@@ -17,7 +17,6 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import strawberry
 from motor.frameworks import asyncio as motor_asyncio
-from strawberry.http.async_base_view import AsyncBaseHTTPView
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
@@ -88,7 +87,6 @@ PRIVATE_NAMES: dict[str, object] = {
     "_raw_info": INFO_FIELDS,
     "_schema": API,
     "_start_asgi_task": HttpToolsProtocol,
-    "_stream_result": AsyncBaseHTTPView,
     "_strawberry_schema": API._schema,
 }
 
@@ -98,16 +96,26 @@ class PrivateNames(ast.NodeVisitor):
 
     def __init__(self) -> None:
         self.read: set[str] = set()
+        #: Names of `self` or `super()`: a base class, which may be in another module, can define them.
+        self.inherited: set[str] = set()
         self.defined: set[str] = set()
+
+    @classmethod
+    def of(cls, path: Path) -> "PrivateNames":
+        names = cls()
+        names.visit(ast.parse(path.read_text(encoding="utf-8")))
+        return names
 
     @override
     def visit_Attribute(self, node: ast.Attribute) -> None:
         of_self = isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
-        names = self.defined if of_self and isinstance(node.ctx, ast.Store) else self.read
-        names.add(node.attr)
-        # super()._name is a name of a base class, whether or not the class overrides it.
-        if isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "super":
-            self.read.add(f"super.{node.attr}")
+        of_base = isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "super"
+        if of_self and isinstance(node.ctx, ast.Store):
+            self.defined.add(node.attr)
+        elif of_self or of_base:
+            self.inherited.add(node.attr)
+        else:
+            self.read.add(node.attr)
         self.generic_visit(node)
 
     @override
@@ -132,15 +140,14 @@ class PrivateNames(ast.NodeVisitor):
 
 
 def private_names() -> set[str]:
-    """The private names that the modules of the layers read or set, and do not define."""
+    """The private names that the modules of the layers read or set, and that the layers do not define."""
     found: set[str] = set()
     for layer in LAYERS:
-        for path in Path(layer.__path__[0]).rglob("*.py"):
-            names = PrivateNames()
-            names.visit(ast.parse(path.read_text(encoding="utf-8")))
-            of_bases = {name.removeprefix("super.") for name in names.read if name.startswith("super.")}
-            found |= {name for name in names.read - names.defined | of_bases if re.match(r"_[a-zA-Z]", name)}
-    return found
+        for package in {path.parent for path in Path(layer.__path__[0]).rglob("*.py")}:
+            modules = [PrivateNames.of(path) for path in package.glob("*.py")]
+            defined = set().union(*(module.defined for module in modules))
+            found |= set().union(*((module.read - module.defined) | (module.inherited - defined) for module in modules))
+    return {name for name in found if re.match(r"_[a-zA-Z]", name)}
 
 
 def test_every_private_name_that_is_read_is_listed() -> None:

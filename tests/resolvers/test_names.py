@@ -26,6 +26,7 @@ REFUSED = {
     "a\ufeffb": "U+FEFF (ZERO WIDTH NO-BREAK SPACE)",
     "a\u200db": "U+200D (ZERO WIDTH JOINER)",
     "a\U000e0041b": "U+E0041 (TAG LATIN CAPITAL LETTER A)",
+    "1\ufe0fb": "U+FE0F (VARIATION SELECTOR-16)",
 }
 
 
@@ -89,7 +90,7 @@ async def test_invisible_bidirectional_and_control_characters_are_refused_in_eve
         "\u2764\ufe0f",
         "山田　太郎",
         "O'Neill-Müller",
-        "1\ufe0f",
+        "1\ufe0f\u20e3",
     ],
 )
 def test_what_shapes_letters_and_emoji_is_taken(name: str) -> None:
@@ -130,6 +131,7 @@ async def test_decomposed_name_is_stored_composed_and_found_in_either_form(world
         ("Admin", "\u0391dmin"),  # one letter is Greek
         ("anna", "\uff41nna"),  # one letter is full-width
         ("ivan", "\u0406van"),
+        (COMPOSED, "jos\u0435\u0301"),  # a Cyrillic letter with the accent behind it
     ],
     ids=ascii,
 )
