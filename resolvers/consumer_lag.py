@@ -4,7 +4,8 @@ from resolvers.auth import access
 from resolvers.consumers.consumers import ConsumerStatus
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import bind
-from resolvers.events import BATCH, MAX_SCANNED_FACTS, compile_filter, readable_types
+from resolvers.event_filters import compile_filter, readable_types
+from resolvers.events import BATCH, MAX_SCANNED_FACTS
 from resolvers.operations import query
 from storage.errors import Invalid
 from storage.facts import FACTS

@@ -5,51 +5,36 @@ import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import cast
 
-import msgspec
 from typing_extensions import Unpack
 
 from resolvers import validation
 from resolvers.auth import access
-from resolvers.auth.access import Caller
 from resolvers.consumers.consumers import existing_position, require_kept, starting_position
 from resolvers.consumers.leases import ConsumerLease, acquire
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import bind
+from resolvers.event_filters import Predicate, compile_filter, readable_types
 from resolvers.operations import query
 from storage import room_history
 from storage.errors import CursorExpired
-from storage.facts import FACTS, AnyFact, Fact, RoomFact
+from storage.facts import FACTS, AnyFact, RoomFact
 from storage.filters.expressions import EVERYTHING, And, AttributeCondition, Expression, Operator
 from storage.filters.fact_query import fact_query
-from storage.filters.predicates import predicate
 from storage.log.feed import Feed
 from storage.log.subscription_index import Key, Waiter, subscription_keys
 from storage.mongo.child_pagination import ChildCounts
 from storage.mongo.cursors import event_cursor
 from storage.mongo.pagination import PAGE_BYTES, Page, PageArguments, PageRequest
-from storage.records import FieldTarget, Room
+from storage.records import FieldTarget
 from storage.sizes import size_of
-
-Predicate: TypeAlias = Callable[[Fact], bool]
 
 #: The limits of facts in one read of the log: for a page, and for a subscription, which buffers no more than this.
 BATCH = 256
 FIRST_BATCH = 64
 #: The limit of facts that one page scans for matches. The next page continues after them.
 MAX_SCANNED_FACTS = 10_000
-
-#: The scopes that are needed to read a fact, by the first part of its tag.
-_READABLE_WITH = {
-    "MESSAGE": ("rooms:read", "messages:read"),
-    "VISITOR": ("visitors:read",),
-    "CUSTOM": (),
-    "APP": ("apps:write",),
-    "USER": ("users:read",),
-    "DEPARTMENT": ("users:read",),
-    "ROLE": ("users:read",),
-}
 
 
 def cursor_of(sequence: int) -> str:
@@ -352,62 +337,3 @@ async def _while_leased(feed: Feed, after: int, keys: frozenset[Key], lease: Con
         lease.waiter = None
         position.cancel()
         lost.cancel()
-
-
-# ---------------------------------------------------------------- filters
-
-
-def readable_types(caller: Caller, types: Iterable[str] | None) -> frozenset[str]:
-    """The requested tags (None: all) of facts whose subjects the caller may read."""
-    return frozenset(
-        tag
-        for tag in (FACTS if types is None else types)
-        if all(caller.has_scope(scope) for scope in required_read_scopes(tag))
-    )
-
-
-def required_read_scopes(tag: str) -> tuple[str, ...]:
-    """The scopes that are needed to read facts with this tag, in addition to events:read."""
-    first = tag.partition("_")[0]
-    if issubclass(FACTS[tag], RoomFact) and first != "MESSAGE":
-        return ("rooms:read",)
-    return ("users:read",) if first == "AGENT" else _READABLE_WITH[first]
-
-
-def compile_filter(caller: Caller, wanted: frozenset[str], where: Expression | None) -> Predicate:
-    """A test whether a fact has a wanted type, and its room matches and is visible to the caller."""
-    kinds = tuple(FACTS[tag] for tag in wanted)
-    visible = access.visible_rooms(caller)
-    sees = None if visible == EVERYTHING else _before_or_after(visible)
-    matches = None if where is None else _before_or_after(where)
-
-    def passes(fact: Fact) -> bool:
-        if not isinstance(fact, kinds):
-            return False
-        if isinstance(fact, RoomFact):
-            return (sees is None or sees(fact)) and (matches is None or matches(fact))
-        return matches is None
-
-    return passes
-
-
-def _before_or_after(expression: Expression) -> Callable[[RoomFact], bool]:
-    """A test whether the room matches after a fact or matched before it."""
-    test = predicate(expression, FieldTarget.ROOM)
-    return lambda fact: test(fact.room.room) or test(room_before(fact))
-
-
-def room_before(fact: RoomFact) -> Room:
-    """The room before a fact, with the attributes that filters can name. For RoomStarted, the room after it."""
-    before = fact.before
-    if before is None:
-        return fact.room.room
-    return msgspec.structs.replace(
-        fact.room.room,
-        status=before.status,
-        department_id=before.department_id,
-        served_by_id=before.served_by_id,
-        tags=before.tags,
-        custom_fields=before.custom_fields,
-        priority=fact.room.room.priority if before.priority is None else before.priority,
-    )

@@ -14,7 +14,8 @@ from typing_extensions import override
 from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import bind
-from resolvers.events import cursor_of, room_before
+from resolvers.event_filters import room_before
+from resolvers.events import cursor_of
 from resolvers.live.counter import GroupKey, RoomCounter
 from resolvers.live.following import FollowingWatch
 from resolvers.live.lists import digest

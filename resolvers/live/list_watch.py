@@ -7,7 +7,7 @@ from itertools import count
 
 from typing_extensions import override
 
-from resolvers.events import room_before
+from resolvers.event_filters import room_before
 from resolvers.live.following import BATCH, FollowingWatch
 from resolvers.live.orders import ListOrder
 from resolvers.live.positions import ListName, ListPosition, partial

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resolvers import events
+from resolvers import event_filters
 from storage import entities, rooms, users, visitors
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.entities import Kind
@@ -327,7 +327,7 @@ async def test_a_query_on_the_log_finds_the_facts_whose_rooms_match_before_or_af
     for expression in expressions:
         documents = await log.find(fact_query(expression), {"_id": 1}).sort("_id", 1).to_list(None)
         found = [document["_id"] for document in documents]
-        test = events._before_or_after(expression)
+        test = event_filters.before_or_after(expression)
         assert found == [n for n, fact in enumerate(facts) if test(fact)], expression
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resolvers.auth.access import Caller, visible_rooms
-from resolvers.events import compile_filter
+from resolvers.event_filters import compile_filter
 from storage.facts import FACTS, AnyFact, RoomBefore, RoomUpdated, UserUpdated
 from storage.filters.expressions import (
     EVERYTHING,

@@ -1,0 +1,82 @@
+"""Which facts a caller reads: the scopes of each type, the caller's rooms, and a filter on the room."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+import msgspec
+
+from resolvers.auth import access
+from resolvers.auth.access import Caller
+from storage.facts import FACTS, Fact, RoomFact
+from storage.filters.expressions import EVERYTHING, Expression
+from storage.filters.predicates import predicate
+from storage.records import FieldTarget, Room
+
+Predicate: TypeAlias = Callable[[Fact], bool]
+
+#: The scopes that are needed to read a fact, by the first part of its tag.
+_READABLE_WITH = {
+    "MESSAGE": ("rooms:read", "messages:read"),
+    "VISITOR": ("visitors:read",),
+    "CUSTOM": (),
+    "APP": ("apps:write",),
+    "USER": ("users:read",),
+    "DEPARTMENT": ("users:read",),
+    "ROLE": ("users:read",),
+}
+
+
+def readable_types(caller: Caller, types: Iterable[str] | None) -> frozenset[str]:
+    """The requested tags (None: all) of facts whose subjects the caller may read."""
+    return frozenset(
+        tag
+        for tag in (FACTS if types is None else types)
+        if all(caller.has_scope(scope) for scope in required_read_scopes(tag))
+    )
+
+
+def required_read_scopes(tag: str) -> tuple[str, ...]:
+    """The scopes that are needed to read facts with this tag, in addition to events:read."""
+    first = tag.partition("_")[0]
+    if issubclass(FACTS[tag], RoomFact) and first != "MESSAGE":
+        return ("rooms:read",)
+    return ("users:read",) if first == "AGENT" else _READABLE_WITH[first]
+
+
+def compile_filter(caller: Caller, wanted: frozenset[str], where: Expression | None) -> Predicate:
+    """A test whether a fact has a wanted type, and its room matches and is visible to the caller."""
+    kinds = tuple(FACTS[tag] for tag in wanted)
+    visible = access.visible_rooms(caller)
+    sees = None if visible == EVERYTHING else before_or_after(visible)
+    matches = None if where is None else before_or_after(where)
+
+    def passes(fact: Fact) -> bool:
+        if not isinstance(fact, kinds):
+            return False
+        if isinstance(fact, RoomFact):
+            return (sees is None or sees(fact)) and (matches is None or matches(fact))
+        return matches is None
+
+    return passes
+
+
+def before_or_after(expression: Expression) -> Callable[[RoomFact], bool]:
+    """A test whether the room matches after a fact or matched before it."""
+    test = predicate(expression, FieldTarget.ROOM)
+    return lambda fact: test(fact.room.room) or test(room_before(fact))
+
+
+def room_before(fact: RoomFact) -> Room:
+    """The room before a fact, with the attributes that filters can name. For RoomStarted, the room after it."""
+    before = fact.before
+    if before is None:
+        return fact.room.room
+    return msgspec.structs.replace(
+        fact.room.room,
+        status=before.status,
+        department_id=before.department_id,
+        served_by_id=before.served_by_id,
+        tags=before.tags,
+        custom_fields=before.custom_fields,
+        priority=fact.room.room.priority if before.priority is None else before.priority,
+    )
