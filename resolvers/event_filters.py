@@ -78,5 +78,10 @@ def room_before(fact: RoomFact) -> Room:
         served_by_id=before.served_by_id,
         tags=before.tags,
         custom_fields=before.custom_fields,
+        last_served_by_id=before.last_served_by_id,
+        subject=before.subject,
         priority=fact.room.room.priority if before.priority is None else before.priority,
+        queued_at=before.queued_at,
+        last_message_at=before.last_message_at,
+        closed_at=None,  # nothing follows the closing of a room
     )

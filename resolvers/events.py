@@ -21,7 +21,7 @@ from storage import room_history
 from storage.errors import CursorExpired
 from storage.facts import FACTS, AnyFact, RoomFact
 from storage.filters.expressions import EVERYTHING, And, AttributeCondition, Expression, Operator
-from storage.filters.fact_query import fact_query
+from storage.filters.fact_query import fact_query, is_translatable
 from storage.log.feed import Feed
 from storage.log.subscription_index import Key, Waiter, subscription_keys
 from storage.mongo.child_pagination import ChildCounts
@@ -213,6 +213,9 @@ def _total(context: Context, wanted: frozenset[str], where: Expression | None) -
     visible = access.visible_rooms(context.caller)
     of_rooms = frozenset(tag for tag in wanted if issubclass(FACTS[tag], RoomFact))
     log = context.storage.log
+    if where is not None and not is_translatable(where):
+        passes = compile_filter(context.caller, wanted, where)
+        return lambda: log.count_passing(passes, log.query(sorted(of_rooms), _room_ids(where)))
     of_types = log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
     asked: list[dict[str, object]] = [of_types] if of_types else []
     if where is not None:

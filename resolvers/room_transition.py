@@ -206,7 +206,11 @@ def _filterable(room: Room) -> RoomBefore:
         served_by_id=room.served_by_id,
         tags=room.tags,
         custom_fields=dict(room.custom_fields),
+        last_served_by_id=room.last_served_by_id,
+        subject=room.subject,
         priority=room.priority,
+        queued_at=room.queued_at,
+        last_message_at=room.last_message_at,
     )
 
 

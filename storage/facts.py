@@ -70,8 +70,12 @@ class RoomBefore(Record, frozen=True, kw_only=True, omit_defaults=True):
     served_by_id: str | None = None
     tags: tuple[str, ...] = ()
     custom_fields: Mapping[str, FieldValue] = {}
-    #: None in facts from before it was recorded.
+    #: Facts of version 0.1.0 lack what follows. Their rooms had the same priority, and none of the rest.
+    last_served_by_id: str | None = None
+    subject: str | None = None
     priority: int | None = None
+    queued_at: datetime | None = None
+    last_message_at: datetime | None = None
 
 
 class RoomFact(Fact, frozen=True, kw_only=True):

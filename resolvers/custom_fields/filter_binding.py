@@ -14,7 +14,7 @@ from resolvers.custom_fields.values import (
 )
 from resolvers.names import forms, normalised
 from storage.errors import Invalid, InvalidFieldValue, quoted
-from storage.filters.attributes import ATTRIBUTES
+from storage.filters.attributes import ATTRIBUTES, IGNORING_CASE
 from storage.filters.expressions import (
     EVERYTHING,
     And,
@@ -39,6 +39,7 @@ _ARGUMENTS = {
     "role": "hasRoles",
     "department": "departmentId",
     "servedBy": "servedById",
+    "lastServedBy": "lastServedById",
     "visitor": "visitorId",
     "tag": "hasTags",
 }
@@ -159,7 +160,7 @@ def _one(definition: FieldDefinition, value: object, subject: str) -> Any:
 
 def _on_attribute(condition: AttributeCondition, target: FieldTarget) -> AttributeCondition:
     name, operator, value = condition.name, condition.operator, condition.value
-    key = _ARGUMENTS.get(name, name)
+    key = _ARGUMENTS.get(name, name.removesuffix(IGNORING_CASE))
     attribute = ATTRIBUTES[target].get(name)
     if attribute is None or operator not in attribute.operators:
         raise Invalid(f"A filter of {target.value.lower()}s has no {name} {operator.value}.", key=key)

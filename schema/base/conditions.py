@@ -11,7 +11,11 @@ from schema.base.fields import api_input
 from schema.base.ids import IdKind, within
 from schema.base.scalars import FieldValue
 from storage.errors import Invalid
+from storage.filters.attributes import IGNORING_CASE
 from storage.filters.expressions import And, AttributeCondition, Expression, FieldCondition, Not, Operator, Or
+
+#: The attributes that are always compared without case.
+_ALWAYS_FOLDED = frozenset({"username", "email"})
 
 
 class Filter(Protocol):
@@ -33,13 +37,50 @@ class StringFilter:
     """Has this somewhere in it. No index helps with that: it reads all that the rest of the filter leaves."""
     starts_with: str | None = strawberry.UNSET
     """Begins with this."""
+    ignore_case: bool = False
+    """Whether all operators given here compare without case, by Unicode case folding."""
 
     def conditions(self, attribute: str) -> list[Expression]:
+        if self.ignore_case and attribute not in _ALWAYS_FOLDED:
+            attribute += IGNORING_CASE
         operators = {
             Operator.EQ: self.eq,
             Operator.IN: self.in_,
             Operator.CONTAINS: self.contains,
             Operator.STARTS_WITH: self.starts_with,
+        }
+        return [
+            AttributeCondition(attribute, operator, value)
+            for operator, value in operators.items()
+            if _given(value, operator.value)
+        ]
+
+
+@api_input
+class IntFilter:
+    """What a number must be. All operators that are given must hold."""
+
+    eq: int | None = strawberry.UNSET
+    """Equal to this."""
+    in_: list[int] | None = strawberry.field(name="in", default=strawberry.UNSET)
+    """Equal to one of these; an empty list matches nothing."""
+    gt: int | None = strawberry.UNSET
+    """More than this."""
+    gte: int | None = strawberry.UNSET
+    """This or more."""
+    lt: int | None = strawberry.UNSET
+    """Less than this."""
+    lte: int | None = strawberry.UNSET
+    """This or less."""
+
+    def conditions(self, attribute: str) -> list[Expression]:
+        operators = {
+            Operator.EQ: self.eq,
+            Operator.IN: self.in_,
+            Operator.GT: self.gt,
+            Operator.GTE: self.gte,
+            Operator.LT: self.lt,
+            Operator.LTE: self.lte,
         }
         return [
             AttributeCondition(attribute, operator, value)
@@ -150,7 +191,7 @@ def attribute_has(attribute: str, values: Sequence[object] | None, key: str) -> 
         yield from (AttributeCondition(attribute, Operator.EQ, value) for value in values or ())
 
 
-def attribute_text(attribute: str, where: StringFilter | None) -> Iterable[Expression]:
+def attribute_text(attribute: str, where: StringFilter | IntFilter | None) -> Iterable[Expression]:
     if _given(where, attribute) and where is not None:
         yield from where.conditions(attribute)
 

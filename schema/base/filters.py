@@ -10,6 +10,7 @@ from schema.base import ids
 from schema.base.conditions import (
     CustomFieldFilter,
     Filter,
+    IntFilter,
     StringFilter,
     all_of,
     attribute_has,
@@ -156,16 +157,34 @@ class RoomFilter:
     """The room belongs to this department."""
     served_by_id: strawberry.ID | None = strawberry.UNSET
     """This agent serves the room now."""
+    last_served_by_id: strawberry.ID | None = strawberry.UNSET
+    """This agent served the room last, or serves it now."""
     visitor_id: strawberry.ID | None = strawberry.UNSET
     """This visitor started the room."""
+    has_department: bool | None = strawberry.UNSET
+    """Whether the room belongs to a department."""
     source: StringFilter | None = strawberry.UNSET
     """What the source is."""
+    subject: StringFilter | None = strawberry.UNSET
+    """What the subject is. Rooms without a subject do not match."""
     has_tags: list[str] | None = strawberry.UNSET
     """The room has all of these tags."""
+    has_any_tags: list[str] | None = strawberry.UNSET
+    """The room has at least one of these tags; an empty list matches nothing."""
+    priority: IntFilter | None = strawberry.UNSET
+    """What the priority is."""
     started_after: datetime | None = strawberry.UNSET
     """The room started after this time."""
     started_before: datetime | None = strawberry.UNSET
     """The room started before this time."""
+    queued_after: datetime | None = strawberry.UNSET
+    """The room has waited since a time after this one. Rooms that do not wait do not match."""
+    queued_before: datetime | None = strawberry.UNSET
+    """The room has waited since a time before this one. Rooms that do not wait do not match."""
+    closed_after: datetime | None = strawberry.UNSET
+    """The room was closed after this time."""
+    closed_before: datetime | None = strawberry.UNSET
+    """The room was closed before this time."""
     custom_fields: list[CustomFieldFilter] | None = strawberry.UNSET
     """What the room's custom fields hold; all of these."""
 
@@ -176,10 +195,19 @@ class RoomFilter:
             *attribute_is("status", Operator.IN, self.status),
             *attribute_is_id("department", ids.DEPARTMENT, self.department_id, "departmentId"),
             *attribute_is_id("servedBy", ids.AGENT, self.served_by_id, "servedById"),
+            *attribute_is_id("lastServedBy", ids.AGENT, self.last_served_by_id, "lastServedById"),
+            *attribute_is("department", Operator.EXISTS, self.has_department, "hasDepartment"),
             *attribute_is_id("visitor", ids.VISITOR, self.visitor_id, "visitorId"),
             *attribute_text("source", self.source),
+            *attribute_text("subject", self.subject),
             *attribute_has("tag", self.has_tags, "hasTags"),
+            *attribute_is("tag", Operator.IN, self.has_any_tags, "hasAnyTags"),
+            *attribute_text("priority", self.priority),
             *attribute_is("startedAt", Operator.GT, self.started_after, "startedAfter"),
             *attribute_is("startedAt", Operator.LT, self.started_before, "startedBefore"),
+            *attribute_is("queuedAt", Operator.GT, self.queued_after, "queuedAfter"),
+            *attribute_is("queuedAt", Operator.LT, self.queued_before, "queuedBefore"),
+            *attribute_is("closedAt", Operator.GT, self.closed_after, "closedAfter"),
+            *attribute_is("closedAt", Operator.LT, self.closed_before, "closedBefore"),
             *field_conditions(self.custom_fields),
         )

@@ -41,6 +41,20 @@ class Attribute:
     context: str | None = None
 
 
+#: The end of the names of the attributes that compare text without case (ignoreCase).
+IGNORING_CASE = "IgnoringCase"
+
+
+def _ignoring_case(name: str) -> dict[str, Attribute]:
+    """Return the attribute that compares this text without case. Documents hold the case-folded text."""
+
+    def read(record: Any) -> str | None:
+        text = getattr(record, name)
+        return None if text is None else text.casefold()
+
+    return {f"{name}{IGNORING_CASE}": Attribute(f"{name}Key", _STRING, read, folded=True)}
+
+
 def is_routable(user: User) -> bool:
     """Return whether the user is an agent that can serve another room. Documents have the result as `routable`."""
     agent = user.agent
@@ -62,6 +76,7 @@ _USER = {
     "id": Attribute("_id", _CHOICE, lambda user: user.id),
     "username": Attribute("usernameKey", _STRING, lambda user: user.username.casefold(), folded=True),
     "name": Attribute("name", _STRING, lambda user: user.name),
+    **_ignoring_case("name"),
     "email": Attribute(
         "emailKeys", _STRING, lambda user: tuple(email.casefold() for email in user.emails), many=True, folded=True
     ),
@@ -97,7 +112,9 @@ _USER = {
 _VISITOR = {
     "id": Attribute("_id", _CHOICE, lambda visitor: visitor.id),
     "token": Attribute("token", _STRING, lambda visitor: visitor.token),
+    **_ignoring_case("token"),
     "name": Attribute("name", _STRING, lambda visitor: visitor.name),
+    **_ignoring_case("name"),
     "email": Attribute(
         "emailKey",
         _STRING,
@@ -105,6 +122,7 @@ _VISITOR = {
         folded=True,
     ),
     "phone": Attribute("phone", _STRING, lambda visitor: visitor.phone),
+    **_ignoring_case("phone"),
 }
 
 _ROOM = {
@@ -112,12 +130,17 @@ _ROOM = {
     "status": Attribute("status", _CHOICE, lambda room: room.status, choices=tuple(RoomStatus), context="s:"),
     "department": Attribute("departmentId", _LINK, lambda room: room.department_id, context="d:"),
     "servedBy": Attribute("servedById", _LINK, lambda room: room.served_by_id),
-    # Not available to clients. It decides who may see a closed room.
     "lastServedBy": Attribute("lastServedById", _CHOICE, lambda room: room.last_served_by_id),
     "visitor": Attribute("visitorId", _CHOICE, lambda room: room.visitor_id),
     "source": Attribute("source", _STRING, lambda room: room.source),
+    **_ignoring_case("source"),
+    "subject": Attribute("subject", _STRING, lambda room: room.subject),
+    **_ignoring_case("subject"),
+    "priority": Attribute("priority", _CHOICE | _INSTANT, lambda room: room.priority),
     "tag": Attribute("tags", _CHOICE, lambda room: room.tags, many=True),
     "startedAt": Attribute("startedAt", _INSTANT, lambda room: room.started_at),
+    "queuedAt": Attribute("queuedAt", _INSTANT, lambda room: room.queued_at),
+    "closedAt": Attribute("closedAt", _INSTANT, lambda room: room.closed_at),
 }
 
 ATTRIBUTES: Mapping[FieldTarget, Mapping[str, Attribute]] = MappingProxyType(

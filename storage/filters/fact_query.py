@@ -7,7 +7,7 @@ without the index entries of the collection of rooms.
 from dataclasses import replace
 from typing import Any, TypeAlias, assert_never
 
-from storage.filters.attributes import ATTRIBUTES
+from storage.filters.attributes import ATTRIBUTES, IGNORING_CASE
 from storage.filters.expressions import (
     EVERYTHING,
     And,
@@ -27,7 +27,20 @@ Query: TypeAlias = dict[str, Any]
 _AFTER = "fact.room.room"
 _BEFORE = "fact.before"
 #: The attributes of RoomBefore. A fact does not change any other attribute.
-_CHANGING = frozenset({"status", "departmentId", "servedById", "tags", "customFields"})
+_CHANGING = frozenset(
+    {
+        "status",
+        "departmentId",
+        "servedById",
+        "tags",
+        "customFields",
+        "lastServedById",
+        "subject",
+        "priority",
+        "queuedAt",
+        "closedAt",
+    }
+)
 _TYPES = {
     FieldType.TEXT: "string",
     FieldType.NUMBER: "number",
@@ -46,6 +59,18 @@ def fact_query(expression: Expression) -> Query:
     return {"$or": [_translate(expression, before=False), before]}
 
 
+def is_translatable(expression: Expression) -> bool:
+    """Return whether fact_query can translate the filter. Facts hold no case-folded text to compare without case."""
+    match expression:
+        case And(parts=parts) | Or(parts=parts):
+            return all(map(is_translatable, parts))
+        case Not(part=part):
+            return is_translatable(part)
+        case AttributeCondition(name=name):
+            return not name.endswith(IGNORING_CASE)
+    return True
+
+
 def _translate(expression: Expression, *, before: bool) -> Query:
     match expression:
         case And(parts=parts):
@@ -56,8 +81,14 @@ def _translate(expression: Expression, *, before: bool) -> Query:
             return {"$nor": [_translate(part, before=before)]}
         case AttributeCondition(name=name):
             attribute = ATTRIBUTES[FieldTarget.ROOM][name]
+            if name.endswith(IGNORING_CASE):
+                raise TypeError(f"Facts hold no case-folded text for {name}.")
             path = "id" if attribute.path == "_id" else attribute.path
-            return attribute_query(expression, replace(attribute, path=_path(path, before=before)))
+            query = attribute_query(expression, replace(attribute, path=_path(path, before=before)))
+            if before and path == "priority":  # facts of version 0.1.0 lack it, and did not change it
+                same = attribute_query(expression, replace(attribute, path=_path(path, before=False)))
+                return {"$or": [query, {"$and": [{f"{_BEFORE}.{path}": None}, same]}]}
+            return query
         case BoundCondition():
             return _field(expression, f"{_path('customFields', before=before)}.{expression.definition.key}")
         case FieldCondition(key=key):

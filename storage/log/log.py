@@ -4,7 +4,7 @@ Facts are numbered 1, 2, 3, ... without a gap, and the number is the document's 
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,8 @@ from storage.sizes import size_of
 
 #: Facts deleted by one command.
 TRIM_BATCH = 5_000
+#: The facts, and about the bytes, that a count reads at once.
+COUNT_BATCH, COUNT_BYTES = 256, 4 * 1024 * 1024
 
 
 class Log:
@@ -101,6 +103,21 @@ class Log:
     async def total(self, query: Document) -> int | None:
         """Count the facts that match; None beyond the limits of mongo/counts.py."""
         return await counts.count(self._database, "log", query)
+
+    async def count_passing(self, passes: Callable[[AnyFact], bool], query: Document) -> int | None:
+        """Count the facts that match the query and pass, for filters that no query can express.
+
+        None beyond the bounds of mongo/counts.py.
+        """
+        position, looked_at, passing, more = 0, 0, 0, True
+        while more:
+            facts, more = await self.read_within(position, COUNT_BATCH, size=COUNT_BYTES, query=query)
+            looked_at += len(facts)
+            passing += sum(map(passes, facts))
+            if passing > counts.COUNT_LIMIT or looked_at - passing > counts.UNMATCHED_LIMIT:
+                return None
+            position = facts[-1].sequence if facts else position
+        return passing
 
     @staticmethod
     def query(types: Sequence[str] | None, room_ids: Sequence[str] | None) -> Document:

@@ -37,11 +37,11 @@ def fact_keys(fact: Fact) -> Iterator[Key]:
         room = fact.room.room
         yield "id", room.id
         yield "visitor", room.visitor_id
-        yield "lastServedBy", room.last_served_by_id
         for state in (room,) if fact.before is None else (room, fact.before):
             yield "status", state.status
             yield "department", state.department_id
             yield "servedBy", state.served_by_id
+            yield "lastServedBy", state.last_served_by_id
             for name, value in state.custom_fields.items():
                 if not isinstance(value, list):
                     yield "field", name, value

@@ -109,7 +109,7 @@ def test_routing_is_the_work_of_the_system_and_echoes_the_mutation() -> None:
     assert isinstance(assigned, AgentAssigned)
     assert (assigned.actor, assigned.client_mutation_id, assigned.id) == (SYSTEM, "m", "r-2")
     assert (assigned.cause, assigned.previous_agent, assigned.room.served_by) == (AssignmentCause.ROUTED, None, ANNA)
-    assert assigned.before == RoomBefore(status=RoomStatus.QUEUED)
+    assert assigned.before == RoomBefore(status=RoomStatus.QUEUED, priority=0, queued_at=NOON)
     assert revisions(change) == [1, 2]
 
 
@@ -151,7 +151,9 @@ def test_unassigning_leaves_who_served_it_last_and_begins_a_new_wait() -> None:
     assert (fact.cause, fact.next_agent, fact.comment) == (AssignmentCause.UNASSIGNED, None, "lunch")
     assert (fact.room.served_by, fact.room.former, fact.room.last_served_by) == (None, without, without)
     assert (fact.room.room.status, fact.room.room.queued_at) == (RoomStatus.QUEUED, LATER)
-    assert fact.before == RoomBefore(status=RoomStatus.ASSIGNED, served_by_id="anna")
+    assert fact.before == RoomBefore(
+        status=RoomStatus.ASSIGNED, served_by_id="anna", last_served_by_id="anna", priority=0
+    )
 
 
 def test_the_next_assignment_names_who_served_it_before() -> None:
@@ -239,7 +241,13 @@ def test_an_update_names_what_changed_and_what_the_fields_held() -> None:
     assert isinstance(second, RoomUpdated)
     assert second.changes == ("subject", "tags", "customFields.a", "customFields.b")
     assert second.previous_custom_fields == {"a": 2, "b": 1}
-    assert second.before == RoomBefore(status=RoomStatus.ASSIGNED, served_by_id="anna", custom_fields={"a": 2, "b": 1})
+    assert second.before == RoomBefore(
+        status=RoomStatus.ASSIGNED,
+        served_by_id="anna",
+        last_served_by_id="anna",
+        priority=0,
+        custom_fields={"a": 2, "b": 1},
+    )
 
 
 def test_an_update_that_changes_nothing_tells_nothing() -> None:

@@ -3,13 +3,14 @@ from datetime import UTC, datetime
 import pytest
 import strawberry
 
-from schema.base.conditions import CustomFieldFilter, StringFilter
+from schema.base.conditions import CustomFieldFilter, IntFilter, StringFilter
 from schema.base.filters import RoomFilter, UserFilter, VisitorFilter, expression_of
 from storage.errors import Invalid
 from storage.filters.expressions import EVERYTHING, And, AttributeCondition, FieldCondition, Not, Operator, Or
 from storage.records import AgentStatus, Presence, RoomStatus, UserType
 
 MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
+TIMES = ("startedAt", "queuedAt", "closedAt")
 
 
 def _is(name: str, value: object, operator: Operator = Operator.EQ) -> AttributeCondition:
@@ -71,11 +72,20 @@ def test_everything_that_is_said_of_a_room_must_hold() -> None:
         status=[RoomStatus.QUEUED],
         department_id=strawberry.ID("dep_d"),
         served_by_id=strawberry.ID("usr_a"),
+        last_served_by_id=strawberry.ID("agt_b"),
+        has_department=True,
         visitor_id=strawberry.ID("vis_v"),
         source=StringFilter(eq="api"),
+        subject=StringFilter(contains="bill"),
         has_tags=["x", "y"],
+        has_any_tags=["y", "z"],
+        priority=IntFilter(gte=1, lt=5),
         started_after=MOMENT,
         started_before=MOMENT,
+        queued_after=MOMENT,
+        queued_before=MOMENT,
+        closed_after=MOMENT,
+        closed_before=MOMENT,
     )
 
     assert where.expression() == And(
@@ -83,12 +93,47 @@ def test_everything_that_is_said_of_a_room_must_hold() -> None:
             _is("status", ["QUEUED"], Operator.IN),
             _is("department", "d"),
             _is("servedBy", "a"),
+            _is("lastServedBy", "b"),
+            _is("department", True, Operator.EXISTS),
             _is("visitor", "v"),
             _is("source", "api"),
+            _is("subject", "bill", Operator.CONTAINS),
             _is("tag", "x"),
             _is("tag", "y"),
-            _is("startedAt", MOMENT, Operator.GT),
-            _is("startedAt", MOMENT, Operator.LT),
+            _is("tag", ["y", "z"], Operator.IN),
+            _is("priority", 1, Operator.GTE),
+            _is("priority", 5, Operator.LT),
+            *(_is(time, MOMENT, operator) for time in TIMES for operator in (Operator.GT, Operator.LT)),
+        )
+    )
+
+
+def test_ignoring_case_holds_for_all_operators_of_the_condition() -> None:
+    where = UserFilter(name=StringFilter(starts_with="A", contains="N", ignore_case=True))
+
+    assert where.expression() == And(
+        (_is("nameIgnoringCase", "N", Operator.CONTAINS), _is("nameIgnoringCase", "A", Operator.STARTS_WITH))
+    )
+
+
+def test_usernames_and_email_addresses_are_compared_without_case_either_way() -> None:
+    for ignore_case in (True, False):
+        text = StringFilter(eq="ann", ignore_case=ignore_case)
+
+        assert UserFilter(username=text, email=text).expression() == And((_is("username", "ann"), _is("email", "ann")))
+
+
+def test_all_operators_on_a_number_must_hold() -> None:
+    where = RoomFilter(priority=IntFilter(eq=1, in_=[1, 2], gt=0, gte=1, lt=3, lte=1))
+
+    assert where.expression() == And(
+        (
+            _is("priority", 1),
+            _is("priority", [1, 2], Operator.IN),
+            _is("priority", 0, Operator.GT),
+            _is("priority", 1, Operator.GTE),
+            _is("priority", 3, Operator.LT),
+            _is("priority", 1, Operator.LTE),
         )
     )
 
@@ -114,6 +159,12 @@ def test_empty_and_says_nothing_and_empty_or_excludes_all() -> None:
         (UserFilter(not_=None), "not"),
         (UserFilter(username=StringFilter(eq=None)), "eq"),
         (RoomFilter(department_id=None), "departmentId"),
+        (RoomFilter(last_served_by_id=None), "lastServedById"),
+        (RoomFilter(has_department=None), "hasDepartment"),
+        (RoomFilter(has_any_tags=None), "hasAnyTags"),
+        (RoomFilter(priority=IntFilter(gt=None)), "gt"),
+        (RoomFilter(queued_after=None), "queuedAfter"),
+        (RoomFilter(closed_before=None), "closedBefore"),
         (VisitorFilter(custom_fields=None), "customFields"),
     ],
 )

@@ -15,7 +15,7 @@ from storage.entities import Kind
 from storage.facts import CustomFieldDefined, RoomBefore, RoomFact, RoomHeld
 from storage.filters.attributes import ATTRIBUTES, Attribute
 from storage.filters.expressions import And, AttributeCondition, BoundCondition, Expression, Not, Operator, Or
-from storage.filters.fact_query import fact_query
+from storage.filters.fact_query import fact_query, is_translatable
 from storage.filters.mongo_query import to_query
 from storage.filters.predicates import matches
 from storage.mongo.connection import Database, to_document
@@ -87,6 +87,7 @@ VALUES: dict[FieldType, st.SearchStrategy[Any]] = {
 roles = st.sampled_from(["bot", "livechat-agent", "admin", "$or"])
 departments = st.sampled_from(["d1", "d2", "d3"])
 people = st.sampled_from(["p1", "p2"])
+priorities = st.sampled_from([-1, 0, 1, 2**31 - 1])
 
 
 @st.composite
@@ -141,9 +142,14 @@ def records(draw: st.DrawFn, definitions: Sequence[FieldDefinition], target: Fie
                 visitor_id=draw(people),
                 department_id=draw(st.none() | departments),
                 served_by_id=draw(st.none() | people),
+                last_served_by_id=draw(st.none() | people),
                 source=draw(texts),
+                subject=draw(st.none() | texts),
                 tags=tuple(draw(st.lists(texts, max_size=2, unique=True))),
+                priority=draw(priorities),
                 started_at=draw(instants),
+                queued_at=draw(st.none() | instants),
+                closed_at=draw(st.none() | instants),
             )
 
 
@@ -209,7 +215,11 @@ ATTRIBUTE_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "department": departments,
     "servedBy": people,
     "visitor": people,
+    "lastServedBy": people,
+    "priority": priorities,
     "startedAt": instants,
+    "queuedAt": instants,
+    "closedAt": instants,
 }
 
 
@@ -317,7 +327,7 @@ async def test_a_query_on_the_log_finds_the_facts_whose_rooms_match_before_or_af
 ) -> None:
     definitions = data.draw(field_definitions(FieldTarget.ROOM))
     held = [data.draw(records(definitions, FieldTarget.ROOM, number)) for number in range(RECORDS)]
-    expressions = data.draw(filters(definitions, FieldTarget.ROOM, held))
+    expressions = [one for one in data.draw(filters(definitions, FieldTarget.ROOM, held)) if is_translatable(one)]
     facts = [data.draw(facts_about(room, held, number)) for number, room in enumerate(held)]
 
     log = database["log"]
@@ -344,6 +354,11 @@ def facts_about(draw: st.DrawFn, room: Room, others: Sequence[Room], number: int
             served_by_id=former.served_by_id,
             tags=former.tags,
             custom_fields=former.custom_fields,
+            last_served_by_id=former.last_served_by_id,
+            subject=former.subject,
+            priority=draw(st.none() | st.just(former.priority)),
+            queued_at=former.queued_at,
+            last_message_at=former.last_message_at,
         )
     )
     visitor = Visitor(id="V", token="V", created_at=NOON)
