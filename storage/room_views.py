@@ -45,7 +45,10 @@ class RoomWindow:
 
 
 async def read_window(reader: Reader, where: Expression, *, order: SortOrder, size: int) -> RoomWindow:
-    """Up to `size` of the rooms that match, in the order, and how many match, all of one moment."""
+    """Up to `size` of the rooms that match, in the order, and how many match, all of one moment.
+
+    Raises QueryTooComplex when no index gives the order and too many match to sort them.
+    """
     query = room_query(where)
 
     async def read(session: AsyncIOMotorClientSession) -> tuple[list[Document], bool, int | None, LogState]:
@@ -68,6 +71,8 @@ async def read_window(reader: Reader, where: Expression, *, order: SortOrder, si
         return documents, more, total, await read_log_state(reader.database, session)
 
     with time_limit(READ_SECONDS):
+        if not order.indexed:
+            await counts.require_sortable(reader.database, KIND.collection, query)
         scan = is_scan(KIND.collection, query)
         documents, more, total, log = await read_snapshot(reader.database, read, scan=scan)
     return RoomWindow(

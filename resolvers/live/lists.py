@@ -15,6 +15,8 @@ from resolvers.live.list_watch import ListSpec, ListUpdate, ListWatch
 from resolvers.live.orders import list_order
 from resolvers.live.positions import ListName, ListPosition
 from resolvers.operations import query
+from resolvers.ordering import Ordering
+from resolvers.rooms import room_order
 from storage.filters.expressions import EVERYTHING, Expression
 from storage.records import FieldTarget
 
@@ -24,28 +26,26 @@ async def subscribe_room_list(
     context: Context,
     *,
     where: Expression | None = None,
-    order_by: tuple[str, bool] | None = None,
+    order_by: Ordering | None = None,
     first: int = 50,
     after: str | None = None,
 ) -> AsyncGenerator[ListUpdate, None]:
     """The first `first` rooms that match, in the order, and then every change of that list, for as long as the caller
     listens. With `after`, what changed since that position first.
 
-    Raises InvalidCursor for a cursor of another list.
+    Raises InvalidCursor for a cursor of another list, UnknownField, and Invalid.
     """
     size = validation.page_size(first, "first")
     expression = await bind(context.reader, FieldTarget.ROOM, where)
     visible = access.visible_rooms(context.caller)
     with_messages = context.caller.has_scope("messages:read")
-    field, descending = order_by or ("STARTED_AT", False)
-    name = ListName(
-        digest(where or EVERYTHING, field, descending, size, length=8), digest(visible, with_messages, length=8)
-    )
+    order = await room_order(context, order_by)
+    name = ListName(digest(where or EVERYTHING, order.name, size, length=8), digest(visible, with_messages, length=8))
     position = None if after is None else name.position(after)
     if position is not None:
         await require_existing(context.storage, position.sequence, key="after")
-    spec = ListSpec(expression, visible, list_order(field, descending=descending), size, with_messages, name)
-    key = f"list {digest(expression, visible, field, descending, size, with_messages, where or EVERYTHING)}"
+    spec = ListSpec(expression, visible, list_order(order), size, with_messages, name)
+    key = f"list {digest(expression, visible, order.name, size, with_messages, where or EVERYTHING)}"
     head = await context.storage.log.head()
     updates = _follow(context, key, lambda: ListWatch(context.storage, spec), head, position)
     # A generator that was never asked for anything gives nothing back when it is closed. So it has been asked once.

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from storage import rooms
-from storage.errors import Invalid
 from storage.facts import RoomFact
 from storage.mongo.sort_orders import SortOrder
 from storage.records import Room
@@ -22,21 +20,9 @@ class ListOrder:
     knows_before: Callable[[RoomFact], bool]
 
 
-def list_order(field: str, *, descending: bool) -> ListOrder:
-    """The order of rooms by a field, then by id. Raises Invalid for a custom field."""
-    order = rooms.ORDERS.get(field)
-    if order is None:
-        raise Invalid(f"A list that keeps itself is not sorted by {field}.", key="orderBy.field")
-    order = order.reversed() if descending else order
-    return ListOrder(order, order.sort_key, _knows_before if field in _KNOWN_BEFORE else _is_first)
-
-
-#: The orders of which `room_before` has all values.
-_KNOWN_BEFORE = frozenset({"STARTED_AT", "PRIORITY"})
-
-
-def _is_first(fact: RoomFact) -> bool:
-    return fact.before is None
+def list_order(order: SortOrder) -> ListOrder:
+    """The order of storage as one of a list that is kept in memory."""
+    return ListOrder(order, order.sort_key, _knows_before)
 
 
 def _knows_before(fact: RoomFact) -> bool:

@@ -10,7 +10,6 @@ from resolvers.live.list_watch import ListUpdate
 from resolvers.live.window import ListChange
 from schema.base.fields import api_type, describe_enum, subscription_field
 from schema.base.filters import RoomFilter, optional
-from schema.base.order_direction import descending
 from schema.base.scalars import Cursor
 from schema.execution.context import Info
 from schema.rooms import Room, RoomOrder
@@ -119,7 +118,7 @@ class RoomListSubscriptions:
         updates = await lists.subscribe_room_list(
             info.context.resolver_context,
             where=optional(where),
-            order_by=None if order_by is None else (order_by.field, descending(order_by.direction)),
+            order_by=None if order_by is None else order_by.ordering(),
             first=first,
             after=info.context.resume_after or after,
         )

@@ -7,12 +7,14 @@ from typing import Any
 from resolvers.context import Context
 from resolvers.live.list_watch import ListUpdate
 from resolvers.live.lists import subscribe_room_list
-from resolvers.live.orders import list_order
 from resolvers.live.window import ListChange
+from resolvers.ordering import Ordering
 from storage.facts import AnyFact, RoomFact
 from storage.filters.expressions import EVERYTHING, Expression
 from storage.filters.predicates import predicate
+from storage.mongo.sort_orders import SortOrder
 from storage.records import FieldTarget, Room
+from storage.rooms import ORDERS
 
 SECONDS = 10.0
 
@@ -84,13 +86,18 @@ class ListReader:
     @property
     def ids(self) -> list[str]:
         """The list in its order."""
-        field, descending = self.arguments.get("order_by") or ("STARTED_AT", False)
-        key = list_order(field, descending=descending).key
+        key = stored_order(self.arguments.get("order_by")).sort_key
         return [room.id for room in sorted(self.rooms.values(), key=key)]
 
     def is_complete(self) -> bool:
         """Whether the client holds the whole list as of `last`, and not a part of the way there."""
         return self.last is not None and self.last.at.base is None
+
+
+def stored_order(order_by: Ordering | None) -> SortOrder:
+    """The order of storage, for orders without a custom field."""
+    order = ORDERS[order_by.field if order_by else "STARTED_AT"]
+    return order.reversed() if order_by and order_by.descending else order
 
 
 def expected_list(
@@ -100,15 +107,14 @@ def expected_list(
     first: int = 50,
     where: Expression | None = None,
     visible: Expression = EVERYTHING,
-    order_by: tuple[str, bool] | None = None,
+    order_by: Ordering | None = None,
 ) -> tuple[list[Room], int]:
     """The list after that fact, and how many rooms match, computed from all facts."""
     rooms: dict[str, Room] = {}
     for fact in facts:
         if isinstance(fact, RoomFact) and fact.sequence <= sequence:
             rooms[fact.room.room.id] = fact.room.room
-    field, descending = order_by or ("STARTED_AT", False)
     tests = [predicate(one, FieldTarget.ROOM) for one in (where or EVERYTHING, visible)]
     matching = [room for room in rooms.values() if all(test(room) for test in tests)]
-    matching.sort(key=list_order(field, descending=descending).key)
+    matching.sort(key=stored_order(order_by).sort_key)
     return matching[:first], len(matching)

@@ -40,9 +40,12 @@ def _status(*statuses: RoomStatus) -> Expression:
 #: What is watched: of different sizes, orders and filters, some of which one room enters and leaves often.
 LISTS: tuple[dict[str, Any], ...] = (
     {"first": 2},
-    {"first": 3, "order_by": ("PRIORITY", True)},
-    {"first": 2, "order_by": ("PRIORITY", False), "where": _status(RoomStatus.QUEUED, RoomStatus.ASSIGNED)},
-    {"first": 4, "order_by": ("STARTED_AT", True), "where": Not(_status(RoomStatus.CLOSED))},
+    {"first": 3, "order_by": Ordering("PRIORITY", True)},
+    {"first": 2, "order_by": Ordering("PRIORITY", False), "where": _status(RoomStatus.QUEUED, RoomStatus.ASSIGNED)},
+    {"first": 2, "order_by": Ordering("QUEUE")},
+    {"first": 2, "order_by": Ordering("CLOSED_AT", True)},
+    {"first": 2, "order_by": Ordering("LAST_MESSAGE_AT", True), "where": Not(_status(RoomStatus.CLOSED))},
+    {"first": 4, "order_by": Ordering("STARTED_AT", True), "where": Not(_status(RoomStatus.CLOSED))},
     {"first": 1, "where": And((_status(RoomStatus.QUEUED), AttributeCondition("department", Operator.EXISTS, False)))},
 )
 
@@ -118,8 +121,6 @@ class Machine(RuleBasedStateMachine):
                 await reader.next()
                 await self._verify_position(reader)
             arguments = {"order_by": None, "where": None, **reader.arguments}
-            if (order_by := arguments["order_by"]) is not None:
-                arguments["order_by"] = Ordering(*order_by)
             page = await rooms.list_rooms(self.shared.context, **arguments)
             assert reader.ids == [room.id for room in page.items]
             assert [reader.rooms[room.id].revision for room in page.items] == [room.revision for room in page.items]

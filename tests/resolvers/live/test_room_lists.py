@@ -9,6 +9,7 @@ from resolvers.auth.access import Caller
 from resolvers.custom_fields import definitions
 from resolvers.live import list_watch
 from resolvers.live.window import ListChange
+from resolvers.ordering import Ordering
 from storage.errors import Forbidden, Invalid, InvalidCursor, RateLimited, UnknownField
 from storage.filters.expressions import AttributeCondition, FieldCondition, Operator
 from storage.records import FieldTarget, FieldType, RoutingMethod
@@ -58,7 +59,7 @@ async def test_a_room_that_moves_in_because_another_left_has_entered(world: Worl
 
 async def test_a_room_that_is_pushed_out_has_left(world: World) -> None:
     low = await world.start(priority=1)
-    reader = ListReader(world.context, first=1, order_by=("PRIORITY", True))
+    reader = ListReader(world.context, first=1, order_by=Ordering("PRIORITY", True))
     await reader.open()
     await reader.until_ready()
     high = await world.start(priority=2)
@@ -175,7 +176,7 @@ async def test_a_cursor_is_good_for_its_list_alone(world: World) -> None:
     await reader.close()
     for arguments in (
         {"first": 3},
-        {"first": 2, "order_by": ("PRIORITY", False)},
+        {"first": 2, "order_by": Ordering("PRIORITY", False)},
         {"first": 2, "where": AttributeCondition("status", Operator.EQ, "QUEUED")},
     ):
         another = ListReader(world.context, **arguments)
