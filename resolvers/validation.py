@@ -1,5 +1,6 @@
 """Checks of input values: texts, names, addresses and numbers, each with a bound."""
 
+import json
 import re
 from collections.abc import Sequence
 from typing import TypeVar
@@ -16,6 +17,9 @@ MAX_NAME_CHARACTERS = 128
 MAX_TEXT_CHARACTERS = 1_000
 MAX_MESSAGE_CHARACTERS = 20_000
 MAX_LIST_ITEMS = 100
+#: The longest JSON value, as compact UTF-8 text, and its deepest nesting.
+MAX_JSON_BYTES = 16 * 1024
+MAX_JSON_DEPTH = 64
 #: The largest value of GraphQL's Int.
 MAX_INT = 2**31 - 1
 MAX_PAGE_SIZE = 200
@@ -119,6 +123,37 @@ def page(
     size, key = (last, "last") if backwards else (first, "first")
     size = DEFAULT_PAGE_SIZE if size is None else page_size(size, key)
     return PageRequest(size, before if backwards else after, backwards)
+
+
+def json_text(value: object, key: str) -> str:
+    """The JSON value as compact text. Raises Invalid if it is too long or nested too deep, or has no JSON text."""
+    if _is_deeper(value, MAX_JSON_DEPTH):
+        raise Invalid(f"{key} is nested too deep; at most {MAX_JSON_DEPTH} levels are allowed.", key=key)
+    try:
+        found = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        size = len(found.encode())
+    except (UnicodeEncodeError, ValueError):
+        raise Invalid(
+            f"{key} contains half of a surrogate pair or a number beyond the range of a double; neither is JSON.",
+            key=key,
+        ) from None
+    if size > MAX_JSON_BYTES:
+        raise Invalid(f"{key} takes {size:,} bytes as JSON; at most {MAX_JSON_BYTES:,} are allowed.", key=key)
+    return found
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    level: list[object] = [value]
+    for _ in range(levels + 1):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def texts(values: Sequence[str] | None, key: str, *, max_characters: int = MAX_NAME_CHARACTERS) -> tuple[str, ...]:

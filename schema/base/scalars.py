@@ -1,4 +1,4 @@
-"""The custom scalars: DateTime, Cursor, Long and FieldValue."""
+"""The custom scalars: DateTime, JSON, Cursor, Long and FieldValue."""
 
 import math
 from datetime import UTC, datetime
@@ -17,8 +17,10 @@ Long = NewType("Long", int)
 
 if TYPE_CHECKING:
     FieldValue: TypeAlias = str | int | float | bool | list[str]
+    JSON: TypeAlias = object
 else:
     FieldValue = NewType("FieldValue", object)
+    JSON = NewType("JSON", object)
 
 FIELD_VALUE_IS = "FieldValue is a String, an Int, a Float, a Boolean or a list of Strings"
 
@@ -55,7 +57,12 @@ def parse_long(value: object) -> int:
     return value
 
 
-# ---------------------------------------------------------------- FieldValue
+# ---------------------------------------------------------------- JSON, FieldValue
+
+
+def format_json(value: object) -> object:
+    """The value unchanged. `validation.json_text` limits its size and depth where the name of the input is known."""
+    return value
 
 
 def format_field_value(value: object) -> object:
@@ -109,6 +116,16 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="An integer from -(2^53 - 1) to 2^53 - 1, as a JSON number. It has a larger range than Int.",
         serialize=parse_long,
         parse_value=parse_long,
+    ),
+    JSON: strawberry.scalar(
+        name="JSON",
+        description=(
+            "Any JSON value. An input takes at most 16 KiB as compact UTF-8 text and is nested at most 64 levels deep; "
+            "beyond that it is refused with `INVALID_INPUT`."
+        ),
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
+        serialize=format_json,
+        parse_value=format_json,
     ),
     FieldValue: strawberry.scalar(
         name="FieldValue",

@@ -4,6 +4,8 @@ import pytest
 from graphql import GraphQLError, parse_value
 
 from schema.base.scalars import (
+    JSON,
+    SCALARS,
     format_field_value,
     format_time,
     parse_cursor,
@@ -82,3 +84,9 @@ def test_field_value_in_a_document_takes_no_bare_name_for_text(literal: str) -> 
 
 def test_field_value_that_is_a_time_is_written_as_one() -> None:
     assert format_field_value(NOON) == "2030-01-31T12:00:00Z"
+
+
+@pytest.mark.parametrize("value", [None, True, 5, 2.5, "text", ["a", {"b": [None]}], {"$gt": {"a.b": 1}}])
+def test_json_is_taken_as_it_comes(value: object) -> None:
+    assert SCALARS[JSON].parse_value(value) == value  # type: ignore[misc]
+    assert SCALARS[JSON].serialize(value) == value  # type: ignore[misc]
