@@ -8,6 +8,7 @@ import strawberry
 from resolvers.live import lists
 from resolvers.live.list_watch import ListUpdate
 from resolvers.live.window import ListChange
+from schema.base import ids
 from schema.base.fields import api_type, describe_enum, subscription_field
 from schema.base.filters import RoomFilter, optional
 from schema.base.scalars import Cursor
@@ -63,7 +64,7 @@ class ListUpdateSource:
             cursor=Cursor(update.cursor),
             change=update.change,
             room=None if update.room is None else Room.from_record(update.room),
-            room_id=None if update.room_id is None else strawberry.ID(update.room_id),
+            room_id=ids.ROOM.add_optional(update.room_id),
             total_count=update.total,
         )
 
