@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import msgspec
 
+from storage.changes import changes_between
 from storage.facts import (
     AgentAssigned,
     AgentUnassigned,
@@ -143,17 +144,9 @@ class RoomTransition:
 
     def update(self, **changes: Any) -> None:
         """Change subject, priority, tags or custom_fields. Without a change, no fact is recorded."""
-        before, after = self.room, replace(self.room, **changes)
-        names = [name for name in ("subject", "priority", "tags") if getattr(before, name) != getattr(after, name)]
-        keys = changed_keys(before.custom_fields, after.custom_fields)
-        if not names and not keys:
-            return
-        self._apply(**changes)
-        self._record(
-            RoomUpdated,
-            changes=(*names, *(f"customFields.{key}" for key in keys)),
-            previous_custom_fields={key: before.custom_fields[key] for key in keys if key in before.custom_fields},
-        )
+        if changed := changes_between(self.room, replace(self.room, **changes), RoomUpdated.fields):
+            self._apply(**changes)
+            self._record(RoomUpdated, changes=changed)
 
     def close(self, *, comment: str | None, tags: tuple[str, ...], custom_fields: Mapping[str, FieldValue]) -> None:
         self._apply(
@@ -212,8 +205,3 @@ def _filterable(room: Room) -> RoomBefore:
         queued_at=room.queued_at,
         last_message_at=room.last_message_at,
     )
-
-
-def changed_keys(before: Mapping[str, FieldValue], after: Mapping[str, FieldValue]) -> list[str]:
-    """The keys whose values differ, sorted."""
-    return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))

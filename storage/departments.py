@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from storage import entities
+from storage.changes import changes_between
 from storage.entities import Kind
 from storage.facts import DepartmentSaved
 from storage.mongo.reader import Reader
@@ -33,5 +34,6 @@ async def insert(tx: Transaction, department: Department) -> Department:
 
 async def update(tx: Transaction, before: Department, after: Department) -> Department:
     after = await entities.replace(tx, KIND, before, after)
-    tx.record_fact(DepartmentSaved, after, department=after)
+    changes = changes_between(before, after, DepartmentSaved.fields)
+    tx.record_fact(DepartmentSaved, after, department=after, changes=changes)
     return after

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TypeAlias, get_args
+from typing import Any, ClassVar, TypeAlias, get_args
 
+import msgspec
+
+from storage.changes import CUSTOM_FIELDS, Change
 from storage.records import (
     Actor,
     App,
@@ -57,6 +60,10 @@ class Fact(Record, frozen=True, kw_only=True, tag_field="type"):
     def subject_number(self) -> int:
         """The number of the fact among those about its subject, from 1."""
         return int(self.id.rpartition("-")[2])
+
+
+#: The changes of a fact that names them. Facts of 0.1.0 have none: their "changes", if any, were names alone.
+CHANGES: Any = msgspec.field(default=(), name="changedFields")
 
 
 # ---------------------------------------------------------------- rooms
@@ -132,10 +139,8 @@ class RoomResumed(RoomFact, frozen=True, tag="ROOM_RESUMED"):
 class RoomUpdated(RoomFact, frozen=True, kw_only=True, tag="ROOM_UPDATED"):
     """Subject, priority, tags or custom fields changed."""
 
-    #: "subject", "priority", "tags", "customFields.KEY"
-    changes: tuple[str, ...]
-    #: Previous values of the changed custom fields; fields without a previous value are absent.
-    previous_custom_fields: Mapping[str, FieldValue] = {}
+    fields: ClassVar = ("subject", "priority", "tags", CUSTOM_FIELDS)
+    changes: tuple[Change, ...] = CHANGES
 
 
 class RoomClosed(RoomFact, frozen=True, kw_only=True, tag="ROOM_CLOSED"):
@@ -163,44 +168,66 @@ class UserCreated(UserFact, frozen=True, tag="USER_CREATED"):
     """A user was created."""
 
 
-class UserUpdated(UserFact, frozen=True, tag="USER_UPDATED"):
-    """A user's name, addresses, custom fields, password or activity changed."""
+class UserChanged(UserFact, frozen=True, kw_only=True):
+    """A fact about a change of a user, with the values before it."""
+
+    #: The fields of the API whose changes the fact names.
+    fields: ClassVar[tuple[str, ...]]
+    changes: tuple[Change, ...] = CHANGES
 
 
-class UserRolesChanged(UserFact, frozen=True, tag="USER_ROLES_CHANGED"):
+class UserUpdated(UserChanged, frozen=True, tag="USER_UPDATED"):
+    """A user's name, addresses, custom fields, password or activity changed. A new password is no change of a field."""
+
+    fields: ClassVar = ("username", "name", "emails", "active", CUSTOM_FIELDS)
+
+
+class UserRolesChanged(UserChanged, frozen=True, tag="USER_ROLES_CHANGED"):
     """A user gained or lost roles."""
 
+    fields: ClassVar = ("roles",)
 
-class UserPresenceChanged(UserFact, frozen=True, tag="USER_PRESENCE_CHANGED"):
+
+class UserPresenceChanged(UserChanged, frozen=True, tag="USER_PRESENCE_CHANGED"):
     """A user's presence changed."""
+
+    fields: ClassVar = ("presence",)
 
 
 class AgentAdded(UserFact, frozen=True, tag="AGENT_ADDED"):
     """A user became an omnichannel agent."""
 
 
-class AgentUpdated(UserFact, frozen=True, tag="AGENT_UPDATED"):
-    """An agent's limit or departments changed."""
+class AgentUpdated(UserChanged, frozen=True, tag="AGENT_UPDATED"):
+    """Whether routing offers an agent rooms, its limit or its departments changed."""
+
+    fields: ClassVar = ("agent.acceptsRouting", "agent.maxRooms", "agent.departmentIds")
 
 
 class AgentRemoved(UserFact, frozen=True, tag="AGENT_REMOVED"):
     """A user is no longer an omnichannel agent."""
 
 
-class AgentStatusChanged(UserFact, frozen=True, tag="AGENT_STATUS_CHANGED"):
+class AgentStatusChanged(UserChanged, frozen=True, tag="AGENT_STATUS_CHANGED"):
     """An agent became available or not available."""
+
+    fields: ClassVar = ("agent.status",)
 
 
 class VisitorSaved(Fact, frozen=True, kw_only=True, tag="VISITOR_SAVED"):
-    """A visitor was created or changed."""
+    """A visitor was created or changed. A creation has no changes."""
 
+    fields: ClassVar = ("name", "email", "phone", CUSTOM_FIELDS)
     visitor: Visitor
+    changes: tuple[Change, ...] = CHANGES
 
 
 class DepartmentSaved(Fact, frozen=True, kw_only=True, tag="DEPARTMENT_SAVED"):
-    """A department was created or changed."""
+    """A department was created or changed. A creation has no changes."""
 
+    fields: ClassVar = ("name", "enabled", "routing", "externalTimeoutSeconds", "fallbackRouting")
     department: Department
+    changes: tuple[Change, ...] = CHANGES
 
 
 class RoleCreated(Fact, frozen=True, kw_only=True, tag="ROLE_CREATED"):
@@ -219,8 +246,11 @@ class CustomFieldDefined(FieldFact, frozen=True, tag="CUSTOM_FIELD_DEFINED"):
     """A custom field was defined."""
 
 
-class CustomFieldUpdated(FieldFact, frozen=True, tag="CUSTOM_FIELD_UPDATED"):
+class CustomFieldUpdated(FieldFact, frozen=True, kw_only=True, tag="CUSTOM_FIELD_UPDATED"):
     """A custom field's label or rules changed."""
+
+    fields: ClassVar = ("label", "required", "unique", "options", "pattern")
+    changes: tuple[Change, ...] = CHANGES
 
 
 class CustomFieldRemoved(FieldFact, frozen=True, tag="CUSTOM_FIELD_REMOVED"):

@@ -12,10 +12,11 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from storage import entities
+from storage.changes import changes_between
 from storage.custom_fields import definitions
 from storage.entities import Kind
 from storage.errors import UsernameTaken
-from storage.facts import UserFact
+from storage.facts import UserChanged, UserFact
 from storage.filters.attributes import is_routable
 from storage.filters.expressions import Expression
 from storage.filters.mongo_query import to_query
@@ -129,7 +130,7 @@ async def read_agent_pages_by_department(
 async def insert(tx: Transaction, user: User, *kinds: type[UserFact]) -> User:
     """Insert a user, and record facts of these kinds about it. Raises UsernameTaken or Duplicate."""
     user = await entities.insert(tx, KIND, user, facts=len(kinds), refusal=partial(_refusal, tx, user))
-    _record_facts(tx, user, kinds)
+    _record_facts(tx, None, user, kinds)
     return user
 
 
@@ -137,7 +138,7 @@ async def update(tx: Transaction, before: User, after: User, *kinds: type[UserFa
     """Replace a user, and record facts of these kinds about it. Raises UsernameTaken or Duplicate."""
     refusal = partial(_refusal, tx, after)
     after = await entities.replace(tx, KIND, before, after, facts=len(kinds), refusal=refusal)
-    _record_facts(tx, after, kinds)
+    _record_facts(tx, before, after, kinds)
     return after
 
 
@@ -149,7 +150,7 @@ async def update_leaving(tx: Transaction, before: User, leaving: User, after: Us
     """
     facts = len(kinds)
     leaving = msgspec.structs.replace(leaving, fact_count=before.fact_count + facts)
-    _record_facts(tx, leaving, kinds)
+    _record_facts(tx, before, leaving, kinds)
     # `replace` increases the version by one.
     previous = msgspec.structs.replace(after, version=after.version - 1)
     return await entities.replace(tx, KIND, before, previous, facts=facts, refusal=partial(_refusal, tx, after))
@@ -161,13 +162,17 @@ async def update_many(tx: Transaction, changes: Sequence[tuple[User, User]], *ki
     Usernames and unique fields must not change.
     """
     changed = await entities.replace_many(tx, KIND, [(before, after, len(kinds)) for before, after in changes])
-    for user in changed:
-        _record_facts(tx, user, kinds)
+    for (before, _), user in zip(changes, changed, strict=True):
+        _record_facts(tx, before, user, kinds)
 
 
-def _record_facts(tx: Transaction, user: User, kinds: Sequence[type[UserFact]]) -> None:
+def _record_facts(tx: Transaction, before: User | None, user: User, kinds: Sequence[type[UserFact]]) -> None:
     for number, kind in enumerate(kinds, start=user.fact_count - len(kinds) + 1):
-        tx.record_fact(kind, user, number=number, user=user)
+        if before is not None and issubclass(kind, UserChanged):
+            changes = changes_between(before, user, kind.fields)
+            tx.record_fact(kind, user, number=number, user=user, changes=changes)
+        else:
+            tx.record_fact(kind, user, number=number, user=user)
 
 
 def _refusal(tx: Transaction, user: User, error: DuplicateKeyError) -> Exception:

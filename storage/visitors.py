@@ -6,6 +6,7 @@ from functools import partial
 from pymongo.errors import DuplicateKeyError
 
 from storage import entities
+from storage.changes import changes_between
 from storage.custom_fields import definitions
 from storage.entities import Kind
 from storage.facts import VisitorSaved
@@ -65,7 +66,7 @@ async def insert(tx: Transaction, visitor: Visitor) -> Visitor:
 
 async def update(tx: Transaction, before: Visitor, after: Visitor) -> Visitor:
     after = await entities.replace(tx, KIND, before, after, refusal=partial(_refusal, tx, after))
-    tx.record_fact(VisitorSaved, after, visitor=after)
+    tx.record_fact(VisitorSaved, after, visitor=after, changes=changes_between(before, after, VisitorSaved.fields))
     return after
 
 

@@ -61,8 +61,11 @@ def parse_long(value: object) -> int:
 
 
 def format_json(value: object) -> object:
-    """The value unchanged. `validation.json_text` limits its size and depth where the name of the input is known."""
-    return value
+    """The value, with a time as DateTime text.
+
+    `validation.json_text` limits the size and depth of inputs where the name of the input is known.
+    """
+    return format_time(value) if isinstance(value, datetime) else value
 
 
 def format_field_value(value: object) -> object:

@@ -10,7 +10,8 @@ from schema.actors import Actor
 from schema.apps import App
 from schema.base import ids
 from schema.base.scalars import Cursor, Long
-from schema.custom_fields import CustomFieldDefinition, to_custom_fields
+from schema.custom_fields import CustomFieldDefinition
+from schema.events.changes import to_changes
 from schema.events.entity_events import (
     AgentAdded,
     AgentRemoved,
@@ -124,10 +125,18 @@ def event_from_fact(fact: facts.AnyFact) -> Event:
         ):
             return _user_event(fact)
         case facts.VisitorSaved():
-            return VisitorSaved(visitor=visitors.Visitor.from_record(fact.visitor), **_event_fields(fact))
+            return VisitorSaved(
+                visitor=visitors.Visitor.from_record(fact.visitor),
+                created=fact.subject_number == 1,
+                changes=to_changes(fact.changes, fact.visitor),
+                **_event_fields(fact),
+            )
         case facts.DepartmentSaved():
             return DepartmentSaved(
-                department=departments.Department.from_record(fact.department), **_event_fields(fact)
+                department=departments.Department.from_record(fact.department),
+                created=fact.subject_number == 1,
+                changes=to_changes(fact.changes, fact.department),
+                **_event_fields(fact),
             )
         case facts.RoleCreated():
             return RoleCreated(role=Role.from_record(fact.role), **_event_fields(fact))
@@ -137,7 +146,9 @@ def event_from_fact(fact: facts.AnyFact) -> Event:
             )
         case facts.CustomFieldUpdated():
             return CustomFieldUpdated(
-                definition=CustomFieldDefinition.from_record(fact.definition), **_event_fields(fact)
+                definition=CustomFieldDefinition.from_record(fact.definition),
+                changes=to_changes(fact.changes, fact.definition),
+                **_event_fields(fact),
             )
         case facts.CustomFieldRemoved():
             return CustomFieldRemoved(
@@ -188,11 +199,7 @@ def _room_event(fact: facts.AnyRoomFact) -> Event:
         case facts.RoomResumed():
             return RoomResumed(**_room_event_fields(fact))
         case facts.RoomUpdated():
-            return RoomUpdated(
-                changes=list(fact.changes),
-                previous_custom_fields=to_custom_fields(fact.previous_custom_fields),
-                **_room_event_fields(fact),
-            )
+            return RoomUpdated(changes=to_changes(fact.changes, fact.room.room), **_room_event_fields(fact))
         case facts.RoomClosed():
             return RoomClosed(closed_by=Actor.from_record(fact.actor), comment=fact.comment, **_room_event_fields(fact))
         case facts.MessageSent():
@@ -208,19 +215,19 @@ def _user_event(fact: facts.AnyUserFact) -> Event:
         case facts.UserCreated():
             return UserCreated(user=user, **_event_fields(fact))
         case facts.UserUpdated():
-            return UserUpdated(user=user, **_event_fields(fact))
+            return UserUpdated(user=user, changes=to_changes(fact.changes, fact.user), **_event_fields(fact))
         case facts.UserRolesChanged():
-            return UserRolesChanged(user=user, **_event_fields(fact))
+            return UserRolesChanged(user=user, changes=to_changes(fact.changes, fact.user), **_event_fields(fact))
         case facts.UserPresenceChanged():
-            return UserPresenceChanged(user=user, **_event_fields(fact))
+            return UserPresenceChanged(user=user, changes=to_changes(fact.changes, fact.user), **_event_fields(fact))
         case facts.AgentAdded():
             return AgentAdded(user=user, **_event_fields(fact))
         case facts.AgentUpdated():
-            return AgentUpdated(user=user, **_event_fields(fact))
+            return AgentUpdated(user=user, changes=to_changes(fact.changes, fact.user), **_event_fields(fact))
         case facts.AgentRemoved():
             return AgentRemoved(user=user, **_event_fields(fact))
         case facts.AgentStatusChanged():
-            return AgentStatusChanged(user=user, **_event_fields(fact))
+            return AgentStatusChanged(user=user, changes=to_changes(fact.changes, fact.user), **_event_fields(fact))
         case _:
             assert_never(fact)
 

@@ -4,16 +4,21 @@ from schema.apps import App
 from schema.base.fields import api_type
 from schema.base.lazy_types import DepartmentRef, UserRef, VisitorRef
 from schema.custom_fields import CustomFieldDefinition
+from schema.events.changes import Change
 from schema.events.event_types import Event
 from schema.roles import Role
 
 
 @api_type
 class VisitorSaved(Event):
-    """A visitor came to be or changed."""
+    """A visitor was created or changed."""
 
     visitor: VisitorRef
-    """The visitor just after."""
+    """The visitor after the event."""
+    created: bool
+    """Whether the visitor was created."""
+    changes: list[Change]
+    """The changes of `name`, `email`, `phone` and `customFields.KEY`, in this order. Empty if it was created."""
 
 
 @api_type
@@ -26,10 +31,13 @@ class UserCreated(Event):
 
 @api_type
 class UserUpdated(Event):
-    """A user's names, addresses, custom fields, password or activity changed. Never with the password."""
+    """A user's username, name, addresses, custom fields, password or activity changed."""
 
     user: UserRef
-    """The user just after."""
+    """The user after the event."""
+    changes: list[Change]
+    """The changes of `username`, `name`, `emails`, `active` and `customFields.KEY`, in this order, without a change of
+    the password."""
 
 
 @api_type
@@ -37,15 +45,19 @@ class UserRolesChanged(Event):
     """A user gained or lost roles."""
 
     user: UserRef
-    """The user just after."""
+    """The user after the event."""
+    changes: list[Change]
+    """The change of `roles`: the names, sorted."""
 
 
 @api_type
 class UserPresenceChanged(Event):
-    """A user came, left, or changed otherwise in being there."""
+    """A user's presence changed."""
 
     user: UserRef
-    """The user just after."""
+    """The user after the event."""
+    changes: list[Change]
+    """The change of `presence`."""
 
 
 @api_type
@@ -58,10 +70,12 @@ class AgentAdded(Event):
 
 @api_type
 class AgentUpdated(Event):
-    """An agent's limit or departments changed."""
+    """Whether routing offers an agent rooms, its limit or its departments changed."""
 
     user: UserRef
-    """The user just after, with what it is as an agent."""
+    """The user after the event, with its agent."""
+    changes: list[Change]
+    """The changes of `agent.acceptsRouting`, `agent.maxRooms` and `agent.departmentIds`, in this order."""
 
 
 @api_type
@@ -74,18 +88,25 @@ class AgentRemoved(Event):
 
 @api_type
 class AgentStatusChanged(Event):
-    """An agent takes new rooms now, or no longer does."""
+    """The status of an agent changed."""
 
     user: UserRef
-    """The user just after, with what it is as an agent."""
+    """The user after the event, with its agent."""
+    changes: list[Change]
+    """The change of `agent.status`."""
 
 
 @api_type
 class DepartmentSaved(Event):
-    """A department came to be or changed."""
+    """A department was created or changed."""
 
     department: DepartmentRef
-    """The department just after."""
+    """The department after the event."""
+    created: bool
+    """Whether the department was created."""
+    changes: list[Change]
+    """The changes of `name`, `enabled`, `routing`, `externalTimeoutSeconds` and `fallbackRouting`, in this order. Empty
+    if it was created."""
 
 
 @api_type
@@ -109,7 +130,9 @@ class CustomFieldUpdated(Event):
     """A custom field's label or rules changed."""
 
     definition: CustomFieldDefinition
-    """The definition just after."""
+    """The definition after the event."""
+    changes: list[Change]
+    """The changes of `label`, `required`, `unique`, `options` and `pattern`, in this order."""
 
 
 @api_type

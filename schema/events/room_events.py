@@ -3,7 +3,7 @@
 from schema.actors import Actor
 from schema.base.fields import api_type, describe_enum
 from schema.base.lazy_types import AgentRef, DepartmentRef, MessageRef
-from schema.custom_fields import CustomField
+from schema.events.changes import Change
 from schema.events.event_types import RoomEvent
 from storage import facts
 
@@ -87,13 +87,10 @@ class RoomResumed(RoomEvent):
 
 @api_type
 class RoomUpdated(RoomEvent):
-    """What is known of a room changed."""
+    """The subject, priority, tags or custom fields of a room changed."""
 
-    changes: list[str]
-    """What changed: `subject`, `priority`, `tags`, and `customFields.KEY` for each custom field."""
-    previous_custom_fields: list[CustomField]
-    """What the custom fields that changed held before, in the order of their keys; those that held nothing are
-    absent."""
+    changes: list[Change]
+    """The changes of `subject`, `priority`, `tags` and `customFields.KEY`, in this order."""
 
 
 @api_type

@@ -10,6 +10,7 @@ from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from storage import entities
+from storage.changes import changes_between
 from storage.custom_fields import definition_leases, purges, unique_indexes
 from storage.custom_fields.unique_indexes import COLLECTIONS
 from storage.entities import Kind
@@ -50,7 +51,8 @@ async def insert(tx: Transaction, definition: FieldDefinition) -> FieldDefinitio
 async def update(tx: Transaction, before: FieldDefinition, after: FieldDefinition) -> FieldDefinition:
     after = await entities.replace(tx, KIND, before, after)
     await _increment_epoch(tx, after.id)
-    tx.record_fact(CustomFieldUpdated, after, definition=after)
+    changes = changes_between(before, after, CustomFieldUpdated.fields)
+    tx.record_fact(CustomFieldUpdated, after, definition=after, changes=changes)
     return after
 
 

@@ -22,7 +22,7 @@ EVENT = """type cursor sequence occurredAt clientMutationId actor { type id name
   ... on AgentAssigned { agent { id openRoomCount } previousAgent { id } cause }
   ... on AgentUnassigned { agent { id } nextAgent { id } cause }
   ... on RoomTransferred { fromAgent { id } toAgent { id } fromDepartment { id } toDepartment { id } comment }
-  ... on RoomUpdated { changes previousCustomFields { key value } }
+  ... on RoomUpdated { changes { field before after } }
   ... on RoomClosed { closedBy { type id } comment }
   ... on MessageSent { message { text sender { type id } } }"""
 

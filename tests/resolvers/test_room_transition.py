@@ -7,6 +7,7 @@ from typing import cast
 import msgspec
 
 from resolvers.room_transition import RoomTransition
+from storage.changes import Change
 from storage.facts import (
     AgentAssigned,
     AgentUnassigned,
@@ -237,10 +238,14 @@ def test_an_update_names_what_changed_and_what_the_fields_held() -> None:
 
     first, second = change.facts
     assert isinstance(first, RoomUpdated)
-    assert (first.changes, first.previous_custom_fields) == (("customFields.a", "customFields.b"), {})
+    assert first.changes == (Change("customFields.a"), Change("customFields.b"))
     assert isinstance(second, RoomUpdated)
-    assert second.changes == ("subject", "tags", "customFields.a", "customFields.b")
-    assert second.previous_custom_fields == {"a": 2, "b": 1}
+    assert second.changes == (
+        Change("subject"),
+        Change("tags", []),
+        Change("customFields.a", 2),
+        Change("customFields.b", 1),
+    )
     assert second.before == RoomBefore(
         status=RoomStatus.ASSIGNED,
         served_by_id="anna",

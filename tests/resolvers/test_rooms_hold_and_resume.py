@@ -5,6 +5,7 @@ import pytest
 from resolvers import agents, rooms, users
 from resolvers.custom_fields.definitions import define_custom_field
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
+from storage.changes import Change
 from storage.errors import AgentNotRoutable
 from storage.facts import RoomClosed, RoomUpdated
 from storage.records import AgentStatus, FieldTarget, FieldType, Presence, RoomStatus
@@ -90,8 +91,12 @@ async def test_an_update_changes_what_is_given_and_increments_atomically(world: 
     assert (after.subject, after.priority, after.tags, after.custom_fields) == ("S", 2, ("a",), {"count": 3})
     told = (await world.facts_of(room))[-1]
     assert isinstance(told, RoomUpdated)
-    assert told.changes == ("subject", "priority", "customFields.count", "customFields.note")
-    assert told.previous_custom_fields == {"count": 1, "note": "n"}
+    assert told.changes == (
+        Change("subject"),
+        Change("priority", 0),
+        Change("customFields.count", 1),
+        Change("customFields.note", "n"),
+    )
 
 
 async def test_an_update_clears_what_is_null(world: World) -> None:

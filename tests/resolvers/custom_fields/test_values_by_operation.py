@@ -11,6 +11,7 @@ import pytest
 from resolvers import rooms, users, visitors
 from resolvers.custom_fields.definitions import define_custom_field
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
+from storage.changes import Change
 from storage.errors import (
     Duplicate,
     FieldRequired,
@@ -116,8 +117,7 @@ async def test_a_room_tells_what_its_fields_were_and_takes_the_last_ones_with_it
 
     updated, ended = await world.facts(head)
     assert isinstance(updated, RoomUpdated)
-    assert updated.changes == ("customFields.caseId", "customFields.score")
-    assert updated.previous_custom_fields == {"caseId": "c-1"}
+    assert updated.changes == (Change("customFields.caseId", "c-1"), Change("customFields.score"))
     assert updated.room.room.custom_fields == {"score": 2}
     assert isinstance(ended, RoomClosed)
     assert ended.room.room.custom_fields == closed.custom_fields == {"score": 5, "caseId": "c-2"}

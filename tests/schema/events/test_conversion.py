@@ -11,6 +11,7 @@ from schema.events.event_types import EventType
 from schema.execution.context import RequestContext
 from schema.schema import schema
 from storage import facts, records
+from storage.changes import Change
 
 MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
 ACTOR = records.Actor(type=records.ActorType.APP, id="app", name="crm")
@@ -46,7 +47,7 @@ DEFINITION = records.FieldDefinition(
 DATA: dict[type[facts.Fact], dict[str, object]] = {
     facts.AgentAssigned: {"cause": facts.AssignmentCause.ROUTED, "previous_agent": BOB},
     facts.AgentUnassigned: {"cause": facts.AssignmentCause.CLOSED},
-    facts.RoomUpdated: {"changes": ("subject",)},
+    facts.RoomUpdated: {"changes": (Change("subject", "before"),)},
     facts.MessageSent: {"message": MESSAGE},
     facts.VisitorSaved: {"visitor": VISITOR},
     facts.DepartmentSaved: {"department": SALES},

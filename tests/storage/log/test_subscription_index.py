@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from resolvers.auth.access import Caller, visible_rooms
 from resolvers.event_filters import compile_filter
+from storage.changes import Change
 from storage.facts import FACTS, AnyFact, RoomBefore, RoomUpdated, UserUpdated
 from storage.filters.expressions import (
     EVERYTHING,
@@ -69,7 +70,7 @@ def updated(room: Room, before: Room | None = None, *, sequence: int = 1) -> Roo
             tags=was.tags,
             custom_fields=was.custom_fields,
         ),
-        changes=("subject",),
+        changes=(Change("subject"),),
     )
 
 
