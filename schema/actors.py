@@ -1,4 +1,4 @@
-"""Who does things: apps, users, visitors and the system itself."""
+"""Actors: apps, users, visitors and the system, as the causes of events and the senders of messages."""
 
 from typing import Self
 
@@ -12,24 +12,25 @@ from storage import records
 
 describe_enum(
     records.ActorType,
-    "The kinds of those who can cause something.",
-    APP="A program with a token of its own.",
-    USER="A person or bot who has signed in.",
-    VISITOR="Somebody who talks to you from outside.",
-    SYSTEM="Switchboard itself: routing, and what happens by the passing of time.",
+    "The kinds of actors.",
+    APP="An app: a program with its own token.",
+    USER="A signed-in user: a person or a bot.",
+    VISITOR="A visitor.",
+    SYSTEM="Switchboard itself: routing, timeouts and expired leases.",
 )
 
 
 @api_type
 class Actor:
-    """Who did something, with the name they had when they did it."""
+    """The app, user or visitor who did something, or the system, with the name at that time."""
 
     type: records.ActorType
-    """What kind of actor it is, and so what `id` is the id of."""
+    """The kind of actor."""
     id: strawberry.ID | None
-    """The id of the app, user or visitor; null for the system."""
+    """The id of the app, user or visitor. Null for the system."""
     name: str | None
-    """The app's name, the user's username or the visitor's name at that time; null for the system and the nameless."""
+    """The app's name, the user's username or the visitor's name at that time. Null for the system and for a visitor
+    without a name."""
 
     @classmethod
     def from_record(cls, actor: records.Actor) -> Self:
@@ -38,9 +39,9 @@ class Actor:
 
 @api_type
 class ActorQueries:
-    """Who is asking."""
+    """Queries of the caller."""
 
     @query_field(access.viewer)
     async def viewer(self, info: Info) -> Actor:
-        """Whom your token stands for. The simplest way to see whether a token is still good."""
+        """The app or user that your token belongs to. Use it to check whether a token is valid."""
         return Actor.from_record(access.viewer(info.context.resolver_context.caller))

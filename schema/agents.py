@@ -1,4 +1,4 @@
-"""Agents: the type, which is a view of a user with an agent profile, and how agents are found."""
+"""Agents: the type, which presents a user with an agent profile, and the queries."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -21,42 +21,43 @@ from storage.filters.attributes import is_routable
 
 describe_enum(
     records.AgentStatus,
-    "Whether an agent takes new rooms. What it serves already it goes on serving either way.",
-    AVAILABLE="Takes new rooms.",
-    NOT_AVAILABLE="Takes none.",
+    "Whether an agent takes new rooms. The status does not affect the rooms it serves already.",
+    AVAILABLE="The agent takes new rooms.",
+    NOT_AVAILABLE="The agent takes no new rooms.",
 )
 
-#: Somebody who was an agent and no longer is: still named by the rooms served.
+#: The profile of a user who is no longer an agent, but whom rooms still name as `lastServedBy`.
 FORMER_PROFILE = records.AgentProfile(status=records.AgentStatus.NOT_AVAILABLE)
 
 
 @api_type
 class Agent(Node):
-    """A user as an omnichannel agent: one who serves rooms."""
+    """An omnichannel agent: a user who serves rooms."""
 
     user_id: strawberry.ID
-    """The id of its user."""
+    """The id of the agent's user."""
     status: records.AgentStatus
-    """Whether it takes new rooms."""
+    """Whether the agent takes new rooms."""
     accepts_routing: bool
-    """Whether routing offers it rooms. An agent with false gets rooms by `assignAgent`, `takeRoom` and `transferRoom`
-    alone."""
+    """Whether routing offers rooms to the agent. If false, the agent gets rooms only by `assignAgent`, `takeRoom` and
+    `transferRoom`."""
     max_rooms: int | None
-    """How many rooms it may have ASSIGNED at once; never exceeded. No limit when null."""
+    """The maximum number of rooms the agent may have ASSIGNED at once. No limit if null."""
     open_room_count: int
-    """How many rooms it has ASSIGNED. Rooms ON_HOLD do not count."""
+    """The number of rooms the agent has ASSIGNED. Rooms ON_HOLD do not count."""
     routable: bool
-    """Whether it can be given a room now, by routing only if `acceptsRouting` is true: its user is active, it is
-    AVAILABLE and below `maxRooms`, and its user is not OFFLINE or has the role `bot`."""
+    """Whether the agent can take a room now: its user is active, its status is AVAILABLE, it has fewer rooms than
+    `maxRooms`, and its user is not OFFLINE or has the role `bot`. Routing offers it a room only if `acceptsRouting` is
+    true, too."""
     last_assigned_at: datetime | None
-    """When it was last given a room; null when it never was."""
+    """When the agent last got a room. Null if it never got one."""
     record: strawberry.Private[records.User]
     profile: strawberry.Private[records.AgentProfile]
 
     @classmethod
     def from_record(cls, record: records.User) -> Self:
         profile = record.agent or FORMER_PROFILE
-        if record.agent is None and record.leave is not None:  # its rooms are going back to the queue
+        if record.agent is None and record.leave is not None:  # the rooms it served are not all back in the queue
             profile = msgspec.structs.replace(FORMER_PROFILE, open_room_count=record.leave.open_room_count)
         return cls(
             id=ids.AGENT.add(record.id),
@@ -73,12 +74,12 @@ class Agent(Node):
 
     @field
     def user(self) -> UserRef:
-        """The user that it is."""
+        """The agent's user."""
         return users.User.from_record(self.record)
 
     @field
     def departments(self, info: Info) -> list[DepartmentRef]:
-        """The departments it works in, in the order in which they came to be."""
+        """The departments the agent works in, in the order in which they were created."""
         return as_awaitable(self._departments(info)) if self.profile.department_ids else []
 
     async def _departments(self, info: Info) -> list[DepartmentRef]:
@@ -96,10 +97,12 @@ class Agent(Node):
         before: Before = None,
         where: Annotated[
             RoomFilter | None,
-            strawberry.argument(description="Only rooms of which this holds; all of its own when null."),
+            strawberry.argument(
+                description="Returns only the agent's rooms that match this filter. All of them if null."
+            ),
         ] = None,
     ) -> Connection[RoomRef] | None:
-        """The rooms it serves now, ASSIGNED and ON_HOLD, oldest first."""
+        """The rooms the agent serves now, ASSIGNED and ON_HOLD, oldest first."""
         page = await info.context.loaders.rooms_of_agents.load(
             PageKey(self.record.id, first, after, last, before, expression_of(where))
         )
@@ -108,15 +111,15 @@ class Agent(Node):
 
 @api_type
 class AgentQueries:
-    """Reading agents."""
+    """Queries of agents."""
 
     @query_field(agents.find_agent)
     async def agent(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The id of the agent, or of its user.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id of the agent or of its user.")],
     ) -> Agent | None:
-        """One agent; null when there is no such user, or when the user is no agent."""
+        """One agent. Null if there is no such user, or if the user is not an agent."""
         user = await agents.find_agent(info.context.resolver_context, id=ids.AGENT.take(id, "id"))
         return None if user is None else Agent.from_record(user)
 
@@ -125,12 +128,16 @@ class AgentQueries:
         self,
         info: Info,
         where: Annotated[
-            UserFilter | None, strawberry.argument(description="Only agents whose user this holds of; all when null.")
+            UserFilter | None,
+            strawberry.argument(description="Returns only agents whose user matches this filter. All agents if null."),
         ] = None,
         routable: Annotated[
             bool | None,
             strawberry.argument(
-                description="Only those who can be given a room now (true), or cannot (false); all when null."
+                description=(
+                    "Returns only agents that can take a room now (true), or only agents that cannot (false). All "
+                    "agents if null."
+                )
             ),
         ] = None,
         first: First = None,
@@ -138,7 +145,7 @@ class AgentQueries:
         last: Last = None,
         before: Before = None,
     ) -> Connection[Agent] | None:
-        """The omnichannel agents of which the filter holds, in the order in which their users were created."""
+        """The omnichannel agents that match the filter, in the order in which their users were created."""
         page = await agents.list_agents(
             info.context.resolver_context,
             where=expression_of(where),

@@ -1,4 +1,4 @@
-"""Custom fields: their definitions, the values that users, visitors and rooms hold, and how values are given."""
+"""Custom fields: the types of definitions and values, the inputs, and the queries."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,18 +19,19 @@ from storage.custom_fields.purges import Purge
 
 describe_enum(
     records.FieldTarget,
-    "What can hold custom fields. Each target has definitions of its own: the same key may mean different things.",
-    USER="Users, and so agents too.",
+    "The types that have custom fields. Each target has its own definitions: the same key may be defined once for "
+    "each target.",
+    USER="Users, including agents.",
     VISITOR="Visitors.",
     ROOM="Rooms.",
 )
 describe_enum(
     records.FieldType,
-    "What a custom field holds.",
+    "The type of the values of a custom field.",
     TEXT="A String. May be restricted by a pattern.",
     NUMBER="An Int or a Float of at most 2^53 - 1, up to which whole numbers are exact. Can be incremented atomically.",
     BOOLEAN="A Boolean.",
-    DATETIME="A point in time, written as a String in the form of `DateTime`. Compared as an instant.",
+    DATETIME="A time, as a String in the format of `DateTime`. Values are compared as instants.",
     SELECT="One of the definition's options, as a String.",
     MULTI_SELECT="Any of the definition's options, as a list of Strings without repetition. The order does not matter.",
 )
@@ -38,26 +39,27 @@ describe_enum(
 
 @api_type
 class CustomFieldDefinition(Node):
-    """What one custom field is called and may hold. Every value is checked against it, whichever way it comes in."""
+    """The definition of a custom field: its key, its type and the constraints on its values. All mutations check values
+    against it."""
 
     target: records.FieldTarget
-    """What the field is a field of. Never changes."""
+    """The type of object that has the field. It never changes."""
     key: str
-    """What the field is called in inputs, filters and answers; unique within its target. Never changes."""
+    """The name of the field in inputs, filters and results. It is unique within the target and never changes."""
     type: records.FieldType
-    """What kind of value the field holds. Never changes."""
+    """The type of the values. It never changes."""
     label: str
-    """What to call the field in front of people."""
+    """The display name."""
     required: bool
-    """Whether whatever of the target is created must hold a value: without one that is `FIELD_REQUIRED`, and so is
-    removing it."""
+    """Whether new objects of the target must have a value. `FIELD_REQUIRED` if one is created without a value, and if
+    the value is removed."""
     unique: bool
-    """Whether no two of the target may hold the same value (`DUPLICATE_VALUE`). Only such a field can look things
-    up."""
+    """Whether each value may occur only once among the objects of the target (`DUPLICATE_VALUE`). A unique field can
+    identify an object in queries and in `ensureAgent`."""
     options: list[str]
-    """What a SELECT or MULTI_SELECT may hold, in the order in which to offer it. Empty for the other types."""
+    """The allowed values of a SELECT or MULTI_SELECT, in display order. Empty for other types."""
     pattern: str | None
-    """An expression in RE2 syntax that the whole of a TEXT must match; null when anything goes."""
+    """A regular expression in RE2 syntax that the whole value of a TEXT must match. No restriction if null."""
 
     @classmethod
     def from_record(cls, definition: records.FieldDefinition) -> Self:
@@ -76,22 +78,22 @@ class CustomFieldDefinition(Node):
 
 @api_type
 class CustomFieldRemoval:
-    """A custom field that was removed, and how far what it held is gone. Nobody sees its values either way."""
+    """A removed custom field, and the progress of deleting its values. The values cannot be read."""
 
     id: strawberry.ID
-    """The id that the definition had."""
+    """The id of the removed definition."""
     target: records.FieldTarget
-    """What the field was a field of."""
+    """The type of object that had the field."""
     key: str
-    """What the field was called; another may have the key by now."""
+    """The key of the field. Another field may have this key now."""
     removed_at: datetime
-    """When it was removed."""
+    """When the field was removed."""
     purged: Long
-    """How many users, visitors or rooms have been freed of its value."""
+    """The number of objects whose value was deleted."""
     remaining: Long | None
-    """How many have not yet; null until they have been counted."""
+    """The number of objects whose value is not deleted yet. Null until they are counted."""
     done: bool
-    """Whether nothing is left of it."""
+    """Whether all values are deleted."""
 
     @classmethod
     def from_record(cls, removal: Purge) -> Self:
@@ -110,84 +112,85 @@ class CustomFieldRemoval:
 
 @api_type
 class CustomField:
-    """A value that a user, visitor or room holds."""
+    """The value of a custom field of a user, visitor or room."""
 
     key: str
-    """Which field it is: the key of its definition."""
+    """The key of the field."""
     value: FieldValue
-    """What it holds, in the form that the definition's type has."""
+    """The value, in the format of the field's type."""
 
 
 def to_custom_fields(values: Mapping[str, records.FieldValue]) -> list[CustomField]:
-    """The values of a record as the API lists them."""
+    """The values of a record, sorted by key."""
     return [CustomField(key=key, value=_to_output(value)) for key, value in sorted(values.items())]
 
 
 @api_type
 class HasCustomFields:
-    """What users, visitors and rooms have in common."""
+    """The fields of types that have custom fields."""
 
     field_values: strawberry.Private[Mapping[str, records.FieldValue]]
 
     @field
     def custom_fields(self) -> list[CustomField]:
-        """All custom fields that hold a value, in the order of their keys. Fields without a value are absent."""
+        """All custom fields that have a value, in the order of their keys."""
         return to_custom_fields(self.field_values)
 
     @field
     def custom_field(
         self,
-        key: Annotated[str, strawberry.argument(description="The key of the field's definition.")],
+        key: Annotated[str, strawberry.argument(description="The key of the field.")],
     ) -> FieldValue | None:
-        """The value of one custom field; null when it holds none, or when no field has this key."""
+        """The value of one custom field. Null if it has no value, or if no field has this key."""
         value = self.field_values.get(key)
         return None if value is None else _to_output(value)
 
 
 @api_input
 class CustomFieldInput:
-    """A value to give to a custom field, or to take from it. Fields that are not named stay as they are."""
+    """A value to set or remove. Custom fields that are not listed keep their values."""
 
     key: str
-    """The key of the field's definition; `UNKNOWN_FIELD` when there is none for this target."""
+    """The key of the field. `UNKNOWN_FIELD` if the target has no field with this key."""
     value: FieldValue | None = strawberry.UNSET
-    """What the field will hold, `INVALID_FIELD_VALUE` when its definition forbids that; null removes the field, and
-    absent leaves it as it is."""
+    """The new value. `INVALID_FIELD_VALUE` if the field's definition does not allow it. Null removes the value; if left
+    out, the field keeps its value."""
 
 
 @api_input
 class FieldIncrementInput:
-    """A number to add to a NUMBER field. Increments by several clients at once all count."""
+    """A number to add to a NUMBER field. Concurrent increments are all applied."""
 
     key: str
-    """The key of the field's definition; `UNKNOWN_FIELD` when there is none, `INVALID_FIELD_VALUE` when it is no
+    """The key of the field. `UNKNOWN_FIELD` if no field has this key, `INVALID_FIELD_VALUE` if the field is not a
     NUMBER."""
     by: float
-    """How much to add; negative to take away. A field without a value counts from 0."""
+    """The number to add; negative to subtract. A field without a value counts as 0."""
 
 
 @api_input
 class CustomFieldRef:
-    """A value of a unique custom field: it names at most one user, visitor or room."""
+    """The value of a unique custom field. It identifies at most one user, visitor or room."""
 
     key: str
-    """The key of a unique field; `UNKNOWN_FIELD` when there is none, `INVALID_INPUT` when the field is not unique."""
+    """The key of a unique field. `UNKNOWN_FIELD` if no field has this key, `INVALID_INPUT` if the field is not
+    unique."""
     value: FieldValue
-    """The value to look for; `INVALID_FIELD_VALUE` when no such field could ever hold it."""
+    """The value to find. `INVALID_FIELD_VALUE` if it is not a valid value of the field's type."""
 
 
 def to_field_ref(ref: CustomFieldRef | None) -> FieldRef | None:
-    """The reference, when it is what was chosen to name something by."""
+    """The reference, or None if another field of the input was given."""
     return FieldRef(key=ref.key, value=ref.value) if ref else None
 
 
 def assignments(inputs: Sequence[CustomFieldInput] | None) -> list[FieldAssignment]:
-    """The values to write; no list at all writes none."""
+    """The values to write. None is the empty list."""
     return [FieldAssignment(key=one.key, value=or_unset(one.value)) for one in inputs or ()]
 
 
 def increments(inputs: Sequence[FieldIncrementInput] | None) -> list[FieldIncrement]:
-    """The numbers to add; no list at all adds none."""
+    """The numbers to add. None is the empty list."""
     return [FieldIncrement(key=one.key, by=one.by) for one in inputs or ()]
 
 
@@ -197,7 +200,7 @@ def _to_output(value: records.FieldValue) -> FieldValue:
 
 @api_type
 class CustomFieldQueries:
-    """Reading definitions."""
+    """Queries of custom fields."""
 
     @query_field(field_definitions.list_definitions)
     async def custom_field_definitions(
@@ -205,19 +208,20 @@ class CustomFieldQueries:
         info: Info,
         target: Annotated[
             records.FieldTarget | None,
-            strawberry.argument(description="Only the fields of this target; of all when null."),
+            strawberry.argument(description="Returns only the fields of this target. All fields if null."),
         ] = None,
     ) -> list[CustomFieldDefinition] | None:
-        """The custom fields that are defined, by target and then in the order in which they were defined."""
+        """The custom fields, sorted by target and then in the order in which they were defined."""
         definitions = await field_definitions.list_definitions(info.context.resolver_context, target=target)
         return [CustomFieldDefinition.from_record(definition) for definition in definitions]
 
     @query_field(field_definitions.list_purges)
     async def custom_field_removals(self, info: Info) -> list[CustomFieldRemoval] | None:
-        """The custom fields that were removed, longest removed first, until a day after their values are gone.
+        """The removed custom fields, in the order of removal. A field is listed until one day after its last value was
+        deleted.
 
-        The values of a removed field are out of reach at once, but where they are many it takes a while to free the
-        room they take up. This shows how far that is.
+        The values of a removed field cannot be read from the removal on. They are deleted in the background; this query
+        returns the progress.
         """
         removals = await field_definitions.list_purges(info.context.resolver_context)
         return [CustomFieldRemoval.from_record(removal) for removal in removals]

@@ -1,4 +1,4 @@
-"""Messages: the type, and how one is sent; they are listed by room (rooms.py)."""
+"""Messages: the type and the mutation. `Room.messages` in rooms.py lists them."""
 
 from datetime import datetime
 from typing import Self
@@ -19,17 +19,17 @@ from storage import records
 
 @api_type
 class Message(Node):
-    """Something that was said in a room. Messages never change."""
+    """A message in a room. Messages never change."""
 
     number: int
-    """1, 2, 3, ... in its room, in the order of the room's events, whichever server took the messages. Lists of the
-    room's messages are in this order."""
+    """The number of the message in its room: 1, 2, 3, ... in the order of the room's events. Lists of messages are in
+    this order."""
     text: str
-    """What was said."""
+    """The text."""
     sender: Actor
-    """Who said it, with the name they had then."""
+    """The sender, with the name at that time."""
     sent_at: datetime
-    """When it was said."""
+    """When the message was sent."""
     record: strawberry.Private[records.Message]
     known_room: strawberry.Private["rooms.Room | None"]
 
@@ -47,7 +47,7 @@ class Message(Node):
 
     @field
     def room(self, info: Info) -> RoomRef:
-        """The room it was said in. In an event, the room as it was then."""
+        """The room of the message. In an event, the room at the time of the event."""
         return self.known_room or as_awaitable(_room(info, self.record.room_id))
 
 
@@ -60,30 +60,30 @@ async def _room(info: Info, room_id: str) -> "rooms.Room":
 
 @api_one_of
 class MessageSenderInput:
-    """In whose name an app speaks."""
+    """The user or the visitor in whose name an app sends a message."""
 
     user_id: strawberry.ID | None = strawberry.UNSET
-    """The agent who serves the room."""
+    """The id of the agent who serves the room, or of the agent's user."""
     visitor_token: str | None = strawberry.UNSET
-    """The visitor of the room, by token."""
+    """The token of the room's visitor."""
 
 
 @api_input
 class SendMessageInput(MutationInput):
-    """Something to say in a room."""
+    """Input of `sendMessage`."""
 
     room_id: strawberry.ID
-    """The room: `NOT_FOUND` when there is none that you may see, `ROOM_CLOSED` when it is over."""
+    """The id of the room. `NOT_FOUND` if there is no such room that you may read, `ROOM_CLOSED` if it is closed."""
     text: str
-    """What to say: 1 to 20,000 characters."""
+    """The text, 1 to 20,000 characters."""
     as_: MessageSenderInput | None = strawberry.field(name="as", default=None)
-    """Whose words they are: the caller's own when null. Apps may speak as the agent who serves the room or as its
-    visitor, but for no other (`INVALID_INPUT`); others only for themselves (`FORBIDDEN`)."""
+    """The sender of the message. You if null. An app may send as the agent who serves the room or as the room's
+    visitor, `INVALID_INPUT` for others. `FORBIDDEN` for a user."""
 
 
 @api_type
 class SendMessagePayload(MutationPayload):
-    """The message that was sent."""
+    """Result of `sendMessage`."""
 
     message: Message
     """The new message."""
@@ -91,12 +91,11 @@ class SendMessagePayload(MutationPayload):
 
 @api_type
 class MessageMutations:
-    """Sending messages."""
+    """Mutations of messages."""
 
     @mutation_field(messages.send_message)
     async def send_message(self, info: Info, input: Input[SendMessageInput]) -> SendMessagePayload | None:
-        """Says something in a room that is not closed. Recorded as `MessageSent`, which leaves the room's revision as
-        it is."""
+        """Sends a message in a room that is not closed. Records `MessageSent`. The room's revision does not change."""
         sender = input.as_
         message = await messages.send_message(
             info.context.mutation(input.client_mutation_id),

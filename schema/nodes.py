@@ -1,4 +1,4 @@
-"""Anything found by its id, whatever its type."""
+"""The queries `node` and `nodes`: objects of any type, found by their ids."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ MAX_NODES = 100
 
 
 class NodeReader(NamedTuple):
-    """How entities of one kind are found by their stored ids."""
+    """Reads the objects of one kind by their stored ids."""
 
     read: Callable[[Context, Sequence[str]], Awaitable[Mapping[str, Any]]]
     to_node: Callable[[Any], Any]
@@ -56,16 +56,18 @@ READERS: Mapping[IdKind, NodeReader] = MappingProxyType(
 
 @api_type
 class NodeQueries:
-    """Finding anything by its id."""
+    """Queries of objects of any type."""
 
     @query_field(access.viewer)
     async def node(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id, of any kind.")]
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id of an object of any type.")],
     ) -> Node | None:
-        """Anything by its id; null when there is none, or none that you may see.
+        """The object with this id. Null if there is none, or if you may not read it.
 
-        Needs the scope that reading the entity itself takes, such as `rooms:read` for a room; `FORBIDDEN` without it.
-        A text that is not an id is `INVALID_INPUT`.
+        Needs the scope for reading objects of the type, such as `rooms:read` for a room; `FORBIDDEN` without it.
+        `INVALID_INPUT` for a text that is not an id.
         """
         context = info.context.resolver_context
         access.require(context.caller, ())
@@ -79,13 +81,13 @@ class NodeQueries:
         info: Info,
         ids: Annotated[
             list[strawberry.ID],
-            strawberry.argument(description="The ids, of any kinds: up to 100, `INVALID_INPUT` beyond."),
+            strawberry.argument(description="Up to 100 ids of objects of any types. `INVALID_INPUT` for more."),
         ],
     ) -> list[Node | None] | None:
-        """Several things by their ids, in the order of the ids; null in the place of one that does not exist, or that
-        you may not see.
+        """The objects with these ids, in the order of the ids. Null in the place of an object that does not exist or
+        that you may not read.
 
-        An id that `node` refuses is null in its place, beside the error that `node` answers.
+        An id that `node` refuses results in null in its place, and in the same error as `node`.
         """
         context = info.context.resolver_context
         access.require(context.caller, ())
@@ -95,7 +97,7 @@ class NodeQueries:
 
 
 async def _nodes(context: Context, given: Sequence[str]) -> list[Any]:
-    """The node of each id, None, or the error to tell in its place. One round trip for each kind."""
+    """For each id, its node, None or an error. Each kind is read once."""
     asked = [_split(one, f"ids.{index}") for index, one in enumerate(given)]
     by_kind: dict[IdKind, list[str]] = {}
     for one in asked:

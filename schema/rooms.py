@@ -1,4 +1,4 @@
-"""Rooms: the type, as it is now or as it was at an event, and how rooms are found."""
+"""Rooms: the type, for a room as it is now or as it was at an event, and the queries."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -35,46 +35,46 @@ from storage import records
 
 describe_enum(
     records.RoomStatus,
-    "Where a room is in its life.",
-    QUEUED="It waits for an agent.",
-    ASSIGNED="An agent serves it.",
-    ON_HOLD="An agent keeps it without serving it; it does not count against the agent's limit.",
-    CLOSED="It is over. Nothing changes it any more.",
+    "The status of a room.",
+    QUEUED="The room waits for an agent.",
+    ASSIGNED="An agent serves the room.",
+    ON_HOLD="The room is paused. It keeps its agent, and does not count towards the agent's limit.",
+    CLOSED="The conversation has ended. A closed room never changes.",
 )
 
 
 @api_type
 class Room(HasCustomFields, Node):
-    """A conversation between a visitor and whoever serves it.
+    """A conversation between a visitor and an agent.
 
-    In an event it is the room as it was just after the event, with its visitor, department and agents as they were
-    then; only its messages and events are read anew.
+    In an event, the room as it was just after the event, with its visitor, department and agents at that time. Only
+    `messages` and `events` have their current values.
     """
 
     status: records.RoomStatus
-    """Whether it waits, is served, is on hold or is over."""
+    """The status."""
     revision: int
-    """How often it has changed: 1 at start, and one more with each of its events but `MessageSent`. See
-    `ifRevision`."""
+    """The number of changes: 1 at the start, and one more with each event of the room except `MessageSent`. Mutations
+    take it as `ifRevision`."""
     source: str
-    """Where it came from: `api`, `widget`, `email`, `sms`, or an app's own word."""
+    """The channel: `api`, `widget`, `email`, `sms`, or a name chosen by an app."""
     subject: str | None
-    """What it is about."""
+    """The subject."""
     tags: list[str]
-    """Its tags without repetition, in the order in which they were added."""
+    """The tags without duplicates, in the order in which they were added."""
     priority: int
-    """How urgent it is: of the rooms that wait, the highest is served first, then the one that waits longest. 0 by
-    default."""
+    """The priority, 0 by default. Queued rooms with a higher priority are routed first; with the same priority, the
+    room that has waited longest."""
     started_at: datetime
-    """When it started."""
+    """The start time."""
     assigned_at: datetime | None
-    """When it last got an agent; null while none has served it."""
+    """When the room last got an agent. Null if it never had one."""
     closed_at: datetime | None
-    """When it was closed; null until then."""
+    """When the room was closed. Null if it is not closed."""
     last_message_at: datetime | None
-    """When its newest message was sent; null while it has none."""
+    """When the last message was sent. Null if there are no messages."""
     close_comment: str | None
-    """What was said on closing it."""
+    """The comment of `closeRoom`."""
     record: strawberry.Private[records.Room]
     snapshot: strawberry.Private[records.RoomSnapshot | None] = None
 
@@ -100,7 +100,7 @@ class Room(HasCustomFields, Node):
 
     @classmethod
     def from_mutation(cls, record: records.Room, info: Info) -> Self:
-        """The room as the mutation of this operation left it, and with it its agent, which need not be read again."""
+        """The room after the mutation of this operation. Also caches its agent, so that the agent is not read again."""
         agent = rooms.agent_after_change(info.context.resolver_context, record)
         if agent is not None:
             info.context.loaders.users.prime(agent.id, agent)
@@ -108,19 +108,19 @@ class Room(HasCustomFields, Node):
 
     @classmethod
     def from_snapshot(cls, snapshot: records.RoomSnapshot) -> Self:
-        """The room of an event, with everybody around it, as they were then."""
+        """The room of an event, with its visitor, department and agents at that time."""
         return cls.from_record(snapshot.room, snapshot)
 
     @field
     def visitor(self, info: Info) -> VisitorRef:
-        """Who started it."""
+        """The visitor who started the room."""
         if self.snapshot is not None:
             return visitors.Visitor.from_record(self.snapshot.visitor)
         return as_awaitable(_visitor(info, self.record.visitor_id))
 
     @field
     def department(self, info: Info) -> DepartmentRef | None:
-        """The department it belongs to; null when it belongs to none."""
+        """The department of the room. Null if it has none."""
         if self.snapshot is not None:
             department = self.snapshot.department
             return None if department is None else departments.Department.from_record(department)
@@ -128,16 +128,17 @@ class Room(HasCustomFields, Node):
 
     @field
     def served_by(self, info: Info) -> AgentRef | None:
-        """Who serves it, while it is ASSIGNED or ON_HOLD; null otherwise."""
+        """The agent of the room if it is ASSIGNED or ON_HOLD, null otherwise."""
         if self.snapshot is not None:
             return None if self.snapshot.served_by is None else agents.Agent.from_record(self.snapshot.served_by)
         return None if self.record.served_by_id is None else as_awaitable(_agent(info, self.record.served_by_id))
 
     @field
     def last_served_by(self, info: Info) -> AgentRef | None:
-        """Who served it most recently, whoever serves it now included; stays when it is queued again or closed.
+        """The last agent of the room, including the present one. It remains when the room is queued again or closed.
 
-        Somebody who is no agent any more is shown as one without departments, rooms and a limit, and NOT_AVAILABLE.
+        A user who is no longer an agent is returned as an agent who is NOT_AVAILABLE, without departments, rooms and
+        limit.
         """
         if self.snapshot is not None:
             user = self.snapshot.last_served_by
@@ -148,8 +149,8 @@ class Room(HasCustomFields, Node):
 
     @field
     def passed_over(self, info: Info) -> list[AgentRef]:
-        """The agents that `unassignAgent` took it from. Routing offers it to none of them until another agent has
-        served it; `assignAgent`, `takeRoom` and `transferRoom` may still give it to them."""
+        """The agents that `unassignAgent` removed from the room. Routing does not offer the room to them until another
+        agent has served it. They can still get it by `assignAgent`, `takeRoom` and `transferRoom`."""
         passed_over_id = self.record.passed_over_id
         return [] if passed_over_id is None else as_awaitable(_agents(info, [passed_over_id]))
 
@@ -162,7 +163,7 @@ class Room(HasCustomFields, Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[MessageRef] | None:
-        """What was said in it, oldest first."""
+        """The messages of the room, oldest first."""
         page = await info.context.loaders.messages_of_rooms.load(PageKey(self.record.id, first, after, last, before))
         return Connection.from_page(page, lambda record: messages.Message.from_record(record, room=self))
 
@@ -175,7 +176,7 @@ class Room(HasCustomFields, Node):
         last: Last = None,
         before: Before = None,
     ) -> Connection[EventRef] | None:
-        """What happened to it, oldest first, as far back as events are kept."""
+        """The events of the room that are still in the log, oldest first."""
         page = await info.context.loaders.events_of_rooms.load(PageKey(self.record.id, first, after, last, before))
         return Connection.from_page(page, conversion.event_from_fact)
 
@@ -193,55 +194,56 @@ async def _agent(info: Info, user_id: str) -> "agents.Agent":
 
 
 async def _agents(info: Info, user_ids: list[str]) -> "list[agents.Agent]":
-    """Those of these users that are agents."""
+    """The agents among these users."""
     users = await info.context.loaders.users.load_many(user_ids)
     return [agents.Agent.from_record(user) for user in users if user.agent is not None]
 
 
-# ---------------------------------------------------------------- finding rooms
+# ---------------------------------------------------------------- queries
 
 
 @api_one_of
 class RoomBy:
-    """One way to name a room."""
+    """How to identify a room."""
 
     id: strawberry.ID | None = strawberry.UNSET
-    """By identity."""
+    """The id."""
     custom_field: CustomFieldRef | None = strawberry.UNSET
-    """By the value of a unique custom field, such as the number of a case in an outside system."""
+    """The value of a unique custom field, such as a case number of another system."""
 
 
 @api_enum
 class RoomOrderField(StrEnum):
-    """What rooms can be sorted by. Rooms that are equal in it follow each other in the order in which they started.
-    Rooms that hold no value come last in either direction."""
+    """What rooms can be sorted by. Rooms with equal values are in the order in which they started. Rooms without a
+    value come last in both directions."""
 
     STARTED_AT = "STARTED_AT"
-    """When the room started."""
+    """The start time."""
     PRIORITY = "PRIORITY"
-    """How urgent the room is."""
+    """The priority."""
     QUEUE = "QUEUE"
-    """As the queue serves them: highest priority first, then longest waiting. Rooms that do not wait come last."""
+    """The order of the queue: the highest priority first, then the room that has waited longest. Rooms that are not
+    QUEUED come last."""
     CLOSED_AT = "CLOSED_AT"
-    """When the room was closed. Rooms that are not closed come last."""
+    """The closing time. Rooms that are not closed come last."""
     LAST_MESSAGE_AT = "LAST_MESSAGE_AT"
-    """When the newest message of the room was sent. Rooms without messages come last."""
+    """The time of the last message. Rooms without messages come last."""
     CUSTOM_FIELD = "CUSTOM_FIELD"
-    """The value of the custom field that `customField` names. Rooms without a value come last. `QUERY_TOO_COMPLEX` when
+    """The value of the custom field with the key `customField`. Rooms without a value come last. `QUERY_TOO_COMPLEX` if
     the field is not unique and more than 10,000 rooms match."""
 
 
 @api_input
 class RoomOrder:
-    """How to sort rooms."""
+    """The order of a list of rooms."""
 
     field: RoomOrderField
-    """What to sort by."""
+    """The property to sort by."""
     custom_field: str | None = None
-    """The key of a custom field, with CUSTOM_FIELD alone (`INVALID_INPUT`). `UNKNOWN_FIELD` when none is defined under
-    this key; `INVALID_INPUT` for a MULTI_SELECT."""
+    """For CUSTOM_FIELD: the key of the custom field. `INVALID_INPUT` for another `field`, `UNKNOWN_FIELD` if no custom
+    field has this key, `INVALID_INPUT` for a MULTI_SELECT."""
     direction: OrderDirection = OrderDirection.ASC
-    """Which end comes first."""
+    """The direction."""
 
     def ordering(self) -> Ordering:
         return Ordering(self.field.value, descending(self.direction), or_none(self.custom_field))
@@ -249,13 +251,13 @@ class RoomOrder:
 
 @api_type
 class RoomQueries:
-    """Reading rooms."""
+    """Queries of rooms."""
 
     @query_field(rooms.find_room)
     async def room(
         self, info: Info, by: Annotated[RoomBy, strawberry.argument(description="Which room.")]
     ) -> Room | None:
-        """One room; null when there is none that you may see."""
+        """One room. Null if there is no such room that you may read."""
         room = await rooms.find_room(
             info.context.resolver_context,
             id=ids.ROOM.take_optional(by.id, "by.id"),
@@ -268,20 +270,22 @@ class RoomQueries:
         self,
         info: Info,
         where: Annotated[
-            RoomFilter | None, strawberry.argument(description="Only rooms of which this holds; all when null.")
+            RoomFilter | None,
+            strawberry.argument(description="Returns only rooms that match this filter. All rooms if null."),
         ] = None,
         order_by: Annotated[
-            RoomOrder | None, strawberry.argument(description="How to sort; those that started first when null.")
+            RoomOrder | None,
+            strawberry.argument(description="The order of the list. By start time, oldest first, if null."),
         ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
     ) -> Connection[Room] | None:
-        """The rooms of which the filter holds and that you may see.
+        """The rooms that match the filter and that you may read.
 
-        Apps and admins see every room; a manager those of its departments; an agent those it serves and those that wait
-        for somebody like it.
+        Apps and admins may read all rooms, managers the rooms of their departments, and agents the rooms they serve and
+        the queued rooms they could take.
         """
         page = await rooms.list_rooms(
             info.context.resolver_context,

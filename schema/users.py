@@ -1,4 +1,4 @@
-"""Users: the type, and how users are found; what changes them is in user_mutations.py."""
+"""Users: the type and the queries. The mutations are in user_mutations.py."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -33,44 +33,45 @@ from storage import records
 
 describe_enum(
     records.UserType,
-    "What kind of somebody a user is. It decides nothing by itself; roles do.",
+    "The type of a user. It is informational: permissions depend on the roles.",
     USER="A person.",
-    BOT="A program that talks like a person.",
-    APP="The user side of an app.",
+    BOT="A program that sends messages like a person.",
+    APP="A user that represents an app.",
 )
 describe_enum(
     records.Presence,
-    "Whether a user is there. Only OFFLINE matters to routing, and not to users with the role `bot`.",
-    ONLINE="There.",
-    AWAY="There, but not at the keyboard.",
-    BUSY="There, but occupied.",
-    OFFLINE="Not there. What every user is until its presence is set.",
+    "The presence of a user. An agent who is OFFLINE gets no new rooms, unless the user has the role `bot`. "
+    "Routing does not distinguish the other values.",
+    ONLINE="The user is present.",
+    AWAY="The user is present, but not at the keyboard.",
+    BUSY="The user is present, but occupied.",
+    OFFLINE="The user is absent. The initial presence of every user.",
 )
 
 
 @api_type
 class User(HasCustomFields, Node):
-    """A person, bot or app that can hold roles and custom fields, and be made an omnichannel agent."""
+    """A person, bot or app with roles and custom fields. A user can be an omnichannel agent."""
 
     username: str
-    """The name to sign in and be found with; unique, compared without case."""
+    """The username to sign in with. It is unique; case is ignored."""
     name: str | None
-    """The name to show to people."""
+    """The display name."""
     emails: list[str]
-    """The email addresses, in the order given. Several users may share one."""
+    """The email addresses, in the order in which they were entered. Several users may have the same one."""
     type: records.UserType
-    """Whether it is a person, a bot or an app."""
+    """Whether the user is a person, a bot or an app."""
     active: bool
-    """Whether it can sign in and serve rooms."""
+    """Whether the user can sign in and serve rooms."""
     presence: records.Presence
-    """Whether it is there; OFFLINE until set. It ends with its lease, and where the user itself set it also with the
-    last of that user's sessions."""
+    """The presence, OFFLINE until it is set. It becomes OFFLINE when its lease ends and, if the user set it, when the
+    user's last session ends."""
     presence_until: datetime | None
-    """When the presence becomes OFFLINE by its lease; null: when it is set again, or the sessions end."""
+    """When the lease of the presence ends. Null if the presence has no lease."""
     created_at: datetime
-    """When it was created."""
+    """When the user was created."""
     updated_at: datetime
-    """When it last changed."""
+    """When the user last changed."""
     record: strawberry.Private[records.User]
 
     @classmethod
@@ -92,7 +93,7 @@ class User(HasCustomFields, Node):
 
     @field
     def roles(self, info: Info) -> list[Role]:
-        """The roles it holds, in the order of their names."""
+        """The user's roles, in the order of their names."""
         if not self.record.roles or selects_only(info, "name"):
             return [Role.from_name(name) for name in self.record.roles]
         return as_awaitable(self._roles(info))
@@ -102,70 +103,72 @@ class User(HasCustomFields, Node):
 
     @field
     def agent(self) -> AgentRef | None:
-        """What it is as an omnichannel agent; null when it is none."""
+        """The user as an omnichannel agent. Null if the user is not an agent."""
         return None if self.record.agent is None else agents.Agent.from_record(self.record)
 
 
-# ---------------------------------------------------------------- finding users
+# ---------------------------------------------------------------- queries
 
 
 @api_one_of
 class UserBy:
-    """One way to name a user."""
+    """How to identify a user."""
 
     id: strawberry.ID | None = strawberry.UNSET
-    """By identity."""
+    """The id."""
     username: str | None = strawberry.UNSET
-    """By username, without case."""
+    """The username; case is ignored."""
     email: str | None = strawberry.UNSET
-    """By one of its email addresses, without case; `INVALID_INPUT` when several users have it."""
+    """One of the email addresses; case is ignored. `INVALID_INPUT` if several users have it."""
     custom_field: CustomFieldRef | None = strawberry.UNSET
-    """By the value of a unique custom field, such as the id that an outside system knows the user by."""
+    """The value of a unique custom field, such as the user's id in another system."""
 
 
 @api_enum
 class UserOrderField(StrEnum):
-    """What users can be sorted by. Users that are equal in it follow each other in the order of creation."""
+    """What users can be sorted by. Users with equal values are in the order in which they were created."""
 
     CREATED_AT = "CREATED_AT"
     """When the user was created."""
     USERNAME = "USERNAME"
-    """The username, without case."""
+    """The username; case is ignored."""
     NAME = "NAME"
-    """The name, without case. Users without a name come last."""
+    """The name; case is ignored. Users without a name come last."""
     CUSTOM_FIELD = "CUSTOM_FIELD"
-    """The value of the custom field that `customField` names. Users without a value come last. `QUERY_TOO_COMPLEX` when
+    """The value of the custom field with the key `customField`. Users without a value come last. `QUERY_TOO_COMPLEX` if
     the field is not unique and more than 10,000 users match."""
 
 
 @api_input
 class UserOrder:
-    """How to sort users."""
+    """The order of a list of users."""
 
     field: UserOrderField
-    """What to sort by."""
+    """The property to sort by."""
     custom_field: str | None = None
-    """The key of a custom field, with CUSTOM_FIELD alone (`INVALID_INPUT`). `UNKNOWN_FIELD` when none is defined under
-    this key; `INVALID_INPUT` for a MULTI_SELECT."""
+    """For CUSTOM_FIELD: the key of the custom field. `INVALID_INPUT` for another `field`, `UNKNOWN_FIELD` if no custom
+    field has this key, `INVALID_INPUT` for a MULTI_SELECT."""
     direction: OrderDirection = OrderDirection.ASC
-    """Which end comes first."""
+    """The direction."""
 
     def ordering(self) -> Ordering:
         return Ordering(self.field.value, descending(self.direction), or_none(self.custom_field))
 
 
-Where = Annotated[UserFilter | None, strawberry.argument(description="Only users of which this holds; all when null.")]
+Where = Annotated[
+    UserFilter | None, strawberry.argument(description="Returns only users that match this filter. All users if null.")
+]
 
 
 @api_type
 class UserQueries:
-    """Reading users."""
+    """Queries of users."""
 
     @query_field(users.find_user)
     async def user(
         self, info: Info, by: Annotated[UserBy, strawberry.argument(description="Which user.")]
     ) -> User | None:
-        """One user; null when there is none."""
+        """One user. Null if there is no such user."""
         user = await users.find_user(
             info.context.resolver_context,
             id=ids.USER.take_optional(by.id, "by.id"),
@@ -181,14 +184,15 @@ class UserQueries:
         info: Info,
         where: Where = None,
         order_by: Annotated[
-            UserOrder | None, strawberry.argument(description="How to sort; oldest first when null.")
+            UserOrder | None,
+            strawberry.argument(description="The order of the list. By creation, oldest first, if null."),
         ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
     ) -> Connection[User] | None:
-        """The users of which the filter holds, agents and inactive ones included."""
+        """The users that match the filter, including agents and inactive users."""
         page = await users.list_users(
             info.context.resolver_context,
             where=expression_of(where),

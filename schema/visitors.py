@@ -1,4 +1,4 @@
-"""Visitors: the type, how visitors are found, and how they are saved."""
+"""Visitors: the type, the queries and the mutation."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -19,16 +19,16 @@ from storage import records
 
 @api_type
 class Visitor(HasCustomFields, Node):
-    """Somebody who starts conversations, known by a token that your side chose."""
+    """A person who starts conversations, identified by a token that your application chooses."""
 
     token: str
-    """What your side knows the visitor by; unique."""
+    """The token that identifies the visitor. It is unique."""
     name: str | None
-    """The name, if it is known."""
+    """The name."""
     email: str | None
-    """The email address, if it is known."""
+    """The email address."""
     phone: str | None
-    """The phone number, if it is known, as it was given."""
+    """The phone number, as it was entered."""
     created_at: datetime
     """When the visitor was first saved."""
 
@@ -47,27 +47,27 @@ class Visitor(HasCustomFields, Node):
 
 @api_one_of
 class VisitorBy:
-    """One way to name a visitor."""
+    """How to identify a visitor."""
 
     id: strawberry.ID | None = strawberry.UNSET
-    """By identity."""
+    """The id."""
     token: str | None = strawberry.UNSET
-    """By token."""
+    """The token."""
     email: str | None = strawberry.UNSET
-    """By email address, without case; `INVALID_INPUT` when several visitors have it."""
+    """The email address; case is ignored. `INVALID_INPUT` if several visitors have it."""
     custom_field: CustomFieldRef | None = strawberry.UNSET
-    """By the value of a unique custom field."""
+    """The value of a unique custom field."""
 
 
 @api_type
 class VisitorQueries:
-    """Reading visitors."""
+    """Queries of visitors."""
 
     @query_field(visitors.find_visitor)
     async def visitor(
         self, info: Info, by: Annotated[VisitorBy, strawberry.argument(description="Which visitor.")]
     ) -> Visitor | None:
-        """One visitor; null when there is none."""
+        """One visitor. Null if there is no such visitor."""
         visitor = await visitors.find_visitor(
             info.context.resolver_context,
             id=ids.VISITOR.take_optional(by.id, "by.id"),
@@ -82,14 +82,15 @@ class VisitorQueries:
         self,
         info: Info,
         where: Annotated[
-            VisitorFilter | None, strawberry.argument(description="Only visitors of which this holds; all when null.")
+            VisitorFilter | None,
+            strawberry.argument(description="Returns only visitors that match this filter. All visitors if null."),
         ] = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
     ) -> Connection[Visitor] | None:
-        """The visitors of which the filter holds, in the order in which they were first saved."""
+        """The visitors that match the filter, in the order in which they were first saved."""
         page = await visitors.list_visitors(
             info.context.resolver_context,
             where=expression_of(where),
@@ -106,38 +107,39 @@ class VisitorQueries:
 
 @api_input
 class SaveVisitorInput(MutationInput):
-    """What is known of a visitor. What is left out stays as it is."""
+    """Input of `saveVisitor`. Fields that are left out keep their values."""
 
     token: str
-    """What your side knows the visitor by: 1 to 128 characters. A token that is new makes a new visitor."""
+    """The token that identifies the visitor, 1 to 128 characters. If no visitor has it, a visitor is created."""
     name: str | None = strawberry.UNSET
-    """The name, of up to 128 characters; null takes it away."""
+    """The name, up to 128 characters; null removes it."""
     email: str | None = strawberry.UNSET
-    """The email address; null takes it away."""
+    """The email address; null removes it."""
     phone: str | None = strawberry.UNSET
-    """The phone number, of up to 64 characters; null takes it away."""
+    """The phone number, up to 64 characters; null removes it."""
     custom_fields: list[CustomFieldInput] | None = None
-    """Values of custom fields. They merge with what the visitor holds, key by key. `FIELD_REQUIRED` when a new visitor
-    lacks a required one."""
+    """Values of custom fields. They are merged with the visitor's values key by key. `FIELD_REQUIRED` if a new visitor
+    has no value of a required field."""
 
 
 @api_type
 class SaveVisitorPayload(MutationPayload):
-    """The visitor that was saved."""
+    """Result of `saveVisitor`."""
 
     visitor: Visitor
-    """The visitor as it is now."""
+    """The visitor after the change."""
 
 
 @api_type
 class VisitorMutations:
-    """Changing visitors."""
+    """Mutations of visitors."""
 
     @mutation_field(visitors.save_visitor)
     async def save_visitor(self, info: Info, input: Input[SaveVisitorInput]) -> SaveVisitorPayload | None:
-        """Creates the visitor with this token, or updates it, in one step: however many do so at once, there is one.
+        """Creates the visitor with this token, or updates it, atomically. Concurrent calls with the same token result
+        in one visitor.
 
-        Recorded as `VisitorSaved`, unless nothing changed.
+        Records `VisitorSaved`, unless nothing changed.
         """
         visitor = await visitors.save_visitor(
             info.context.mutation(input.client_mutation_id),

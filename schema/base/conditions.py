@@ -1,5 +1,4 @@
-"""The conditions that filters are made of, and what each says in the one filter language
-(storage/filters/expressions.py)."""
+"""The conditions in filters, and their conversion to expressions (storage/filters/expressions.py)."""
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -19,26 +18,26 @@ _ALWAYS_FOLDED = frozenset({"username", "email"})
 
 
 class Filter(Protocol):
-    """Any of the inputs of filters.py."""
+    """A filter of filters.py."""
 
     def expression(self) -> Expression: ...
 
 
 @api_input
 class StringFilter:
-    """What a text must be. All that is given must hold. Usernames and emails are compared without case, all else with
-    it."""
+    """Conditions on a text. All of them must hold. The case of usernames and email addresses is always ignored, the
+    case of other texts only with `ignoreCase`."""
 
     eq: str | None = strawberry.UNSET
-    """Equal to this."""
+    """The value is equal to this."""
     in_: list[str] | None = strawberry.field(name="in", default=strawberry.UNSET)
-    """Equal to one of these; to nothing when the list is empty."""
+    """The text is equal to one of these. Matches nothing for an empty list."""
     contains: str | None = strawberry.UNSET
-    """Has this somewhere in it. No index helps with that: it reads all that the rest of the filter leaves."""
+    """The text contains this. It uses no index: all entries that match the rest of the filter are read."""
     starts_with: str | None = strawberry.UNSET
-    """Begins with this."""
+    """The text begins with this."""
     ignore_case: bool = False
-    """Whether all operators given here compare without case, by Unicode case folding."""
+    """Whether these conditions ignore case (Unicode case folding)."""
 
     def conditions(self, attribute: str) -> list[Expression]:
         if self.ignore_case and attribute not in _ALWAYS_FOLDED:
@@ -58,20 +57,20 @@ class StringFilter:
 
 @api_input
 class IntFilter:
-    """What a number must be. All operators that are given must hold."""
+    """Conditions on a number. All of them must hold."""
 
     eq: int | None = strawberry.UNSET
-    """Equal to this."""
+    """The value is equal to this."""
     in_: list[int] | None = strawberry.field(name="in", default=strawberry.UNSET)
-    """Equal to one of these; an empty list matches nothing."""
+    """The number is equal to one of these. Matches nothing for an empty list."""
     gt: int | None = strawberry.UNSET
-    """More than this."""
+    """The number is greater than this."""
     gte: int | None = strawberry.UNSET
-    """This or more."""
+    """The number is greater than or equal to this."""
     lt: int | None = strawberry.UNSET
-    """Less than this."""
+    """The number is less than this."""
     lte: int | None = strawberry.UNSET
-    """This or less."""
+    """The number is less than or equal to this."""
 
     def conditions(self, attribute: str) -> list[Expression]:
         operators = {
@@ -91,37 +90,38 @@ class IntFilter:
 
 @api_input
 class CustomFieldFilter:
-    """What a custom field must hold. All operators that are given must hold.
+    """Conditions on the value of a custom field. All of them must hold.
 
-    A value of the wrong type, or an operator that the field's type does not have, is `INVALID_FIELD_VALUE`, never an
-    empty result. null is no value: to ask whether there is one, use `exists`.
+    `INVALID_FIELD_VALUE` for a value of the wrong type, and for an operator that the field's type does not have. Null
+    is not a value: use `exists` to find objects with or without a value.
     """
 
     key: str
-    """Which field; `UNKNOWN_FIELD` when none is defined under this key."""
+    """The key of the field. `UNKNOWN_FIELD` if no field has this key."""
     eq: FieldValue | None = strawberry.UNSET
-    """Holds this. Numbers compare as numbers (1 equals 1.0), times as instants, options in any order."""
+    """The value is equal to this. Numbers are compared as numbers (1 equals 1.0), times as instants, and options in any
+    order."""
     ne: FieldValue | None = strawberry.UNSET
-    """Does not hold this; matches too where the field holds nothing."""
+    """The value is not equal to this, or the field has no value."""
     in_: list[FieldValue] | None = strawberry.field(name="in", default=strawberry.UNSET)
-    """Holds one of these; an empty list matches nothing."""
+    """The value is equal to one of these. Matches nothing for an empty list."""
     not_in: list[FieldValue] | None = strawberry.UNSET
-    """Holds none of these; matches too where the field holds nothing. An empty list matches everything."""
+    """The value is not equal to any of these, or the field has no value. Matches everything for an empty list."""
     gt: FieldValue | None = strawberry.UNSET
-    """Holds more than this. NUMBER, DATETIME, and TEXT (by code point)."""
+    """For NUMBER, DATETIME and TEXT (by code point): the value is greater than this."""
     gte: FieldValue | None = strawberry.UNSET
-    """Holds this or more. NUMBER, DATETIME, and TEXT (by code point)."""
+    """For NUMBER, DATETIME and TEXT (by code point): the value is greater than or equal to this."""
     lt: FieldValue | None = strawberry.UNSET
-    """Holds less than this. NUMBER, DATETIME, and TEXT (by code point)."""
+    """For NUMBER, DATETIME and TEXT (by code point): the value is less than this."""
     lte: FieldValue | None = strawberry.UNSET
-    """Holds this or less. NUMBER, DATETIME, and TEXT (by code point)."""
+    """For NUMBER, DATETIME and TEXT (by code point): the value is less than or equal to this."""
     contains: str | None = strawberry.UNSET
-    """TEXT: has this somewhere in it, with the same case; reads all that the rest of the filter leaves.
-    MULTI_SELECT: this is one of its options."""
+    """For TEXT: the value contains this, in the same case; all entries that match the rest of the filter are read. For
+    MULTI_SELECT: this is one of the options of the value."""
     starts_with: str | None = strawberry.UNSET
-    """TEXT: begins with this, with the same case."""
+    """For TEXT: the value begins with this, in the same case."""
     exists: bool | None = strawberry.UNSET
-    """Whether it holds anything at all: true for those that do, false for those that do not."""
+    """The field has a value (true) or has none (false)."""
 
     def conditions(self) -> list[Expression]:
         operators = {
@@ -137,7 +137,7 @@ class CustomFieldFilter:
             Operator.STARTS_WITH: self.starts_with,
             Operator.EXISTS: self.exists,
         }
-        # Nulls go on: the definition that they do not fit is known further down.
+        # Nulls are refused later, with the field's definition, as INVALID_FIELD_VALUE.
         given = {operator: value for operator, value in operators.items() if value is not strawberry.UNSET}
         if not given:
             return [FieldCondition(self.key, None, None)]
@@ -177,7 +177,7 @@ def attribute_is(attribute: str, operator: Operator, value: object, key: str | N
 def attribute_is_id(
     attribute: str, kind: IdKind, value: strawberry.ID | Sequence[strawberry.ID] | None, key: str
 ) -> Iterable[Expression]:
-    """The attribute is this id, or one of these."""
+    """The attribute is this id, or one of these ids."""
     if not _given(value, key) or value is None:
         return
     if isinstance(value, str):
@@ -202,7 +202,7 @@ def field_conditions(filters: Sequence[CustomFieldFilter] | None) -> Iterable[Ex
 
 
 def _plain(value: object) -> object:
-    """Members of enums as the text that is stored."""
+    """The value with members of enums replaced by their stored texts."""
     match value:
         case Enum():
             return value.value
@@ -213,7 +213,7 @@ def _plain(value: object) -> object:
 
 
 def _given(value: object, key: str) -> bool:
-    """Whether the client named it. A null would match everything or nothing, according to taste: so it is refused."""
+    """Whether the client gave the value. A null is refused, because its meaning would be ambiguous."""
     if value is None:
-        raise Invalid(f"null is no value to filter by; leave {key} out.", key=key)
+        raise Invalid(f"null is not a value to filter by; leave {key} out.", key=key)
     return value is not strawberry.UNSET

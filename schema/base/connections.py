@@ -1,4 +1,4 @@
-"""Connections in Relay's form: lists that are read a page at a time. Which lists there are is in the nouns' files."""
+"""Relay connections: lists that are read in pages."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Generic, Self, TypeVar
@@ -16,9 +16,9 @@ First = Annotated[
     int | None,
     strawberry.argument(
         description=(
-            "Answers up to this many entries from the start of the list, or after `after`: 1 to 200, `INVALID_INPUT` "
-            "for another number. 50 when neither `first` nor `last` is given. Not together with `last` or `before` "
-            "(`INVALID_INPUT`)."
+            "Returns up to this many entries from the start of the list, or after `after`: 1 to 200, "
+            "`INVALID_INPUT` for another number. 50 if neither `first` nor `last` is given. `INVALID_INPUT` "
+            "together with `last` or `before`."
         )
     ),
 ]
@@ -26,9 +26,9 @@ After = Annotated[
     Cursor | None,
     strawberry.argument(
         description=(
-            "Answers what comes after this position: the `endCursor` of the page before, or any cursor of this list. "
-            "`INVALID_CURSOR` for a text that is no cursor of this list. Not together with `last` or `before` "
-            "(`INVALID_INPUT`)."
+            "Returns the entries after this position: the `endCursor` of the previous page, or any cursor of this "
+            "list. `INVALID_CURSOR` if it is not a cursor of this list. `INVALID_INPUT` together with `last` or "
+            "`before`."
         )
     ),
 ]
@@ -36,8 +36,9 @@ Last = Annotated[
     int | None,
     strawberry.argument(
         description=(
-            "Answers up to this many entries from the end of the list, or before `before`, in the order of the list: "
-            "1 to 200, `INVALID_INPUT` for another number. Not together with `first` or `after` (`INVALID_INPUT`)."
+            "Returns up to this many entries from the end of the list, or before `before`, in the order of the "
+            "list: 1 to 200, `INVALID_INPUT` for another number. `INVALID_INPUT` together with `first` or "
+            "`after`."
         )
     ),
 ]
@@ -45,9 +46,9 @@ Before = Annotated[
     Cursor | None,
     strawberry.argument(
         description=(
-            "Answers what comes before this position: the `startCursor` of a page, or any cursor of this list; the "
-            "last 50 of it when `last` is null. `INVALID_CURSOR` for a text that is no cursor of this list. Not "
-            "together with `first` or `after` (`INVALID_INPUT`)."
+            "Returns the entries before this position: the `startCursor` of a page, or any cursor of this list. "
+            "The last 50 of them if `last` is null. `INVALID_CURSOR` if it is not a cursor of this list. "
+            "`INVALID_INPUT` together with `first` or `after`."
         )
     ),
 ]
@@ -55,42 +56,41 @@ Before = Annotated[
 
 @api_type
 class PageInfo:
-    """Where a page stands in its list, and how to get the next one."""
+    """Whether there are pages before and after a page, and the cursors to read them with."""
 
     has_next_page: bool
-    """Whether more follows this page: read it with `after: endCursor`."""
+    """Whether there are entries after this page. Read them with `after: endCursor`."""
     has_previous_page: bool
-    """Whether more comes before this page: read it with `last` and `before: startCursor`."""
+    """Whether there are entries before this page. Read them with `last` and `before: startCursor`."""
     start_cursor: Cursor | None
-    """Where to go on backwards: the position of the page's first entry, or an earlier one when what comes before was
-    searched already; null when there is neither."""
+    """The position of the page's first entry, or an earlier position if the entries between were searched and do not
+    match. Null if there is neither."""
     end_cursor: Cursor | None
-    """Where to go on: the position of the page's last entry, or a later one when what follows was searched already;
-    null when there is neither."""
+    """The position of the page's last entry, or a later position if the entries between were searched and do not match.
+    Null if there is neither."""
 
 
 @api_type
 class Edge(Generic[Node]):
-    """One entry of a page: what stands there, and the position itself."""
+    """An entry of a page, with its position in the list."""
 
     cursor: Cursor
-    """The position of this entry in the list, for `after` and `before`. Among events it is the event's own cursor."""
+    """The position of the entry in the list, for `after` and `before`. In lists of events, the cursor of the event."""
     node: Node
-    """What stands at this position."""
+    """The entry."""
 
 
 @api_type
 class Connection(Generic[Node]):
     """A page of a list.
 
-    Paging is stable: what is added or removed while you read neither repeats nor hides another entry, and a page costs
-    the same wherever in the list it lies. What is being committed at the moment of the read may be missing, and may
-    then stand before the page's last entry in lists in the order of creation. Messages of a room always come after
-    those that were sent before them, and `events` misses nothing.
+    Entries that are added or removed while you read pages neither repeat nor hide other entries. Entries that are
+    committed during the read may be missing, and may later appear before the page's last entry. This does not apply to
+    `events` and to the messages of a room: later entries always come last.
     """
 
     nodes: list[Node]
-    """The entries of this page in the list's order, without their positions."""
+    """The entries of this page, in the order of the list."""
     cursors: strawberry.Private[list[Cursor]]
     first_cursor: strawberry.Private[Cursor | None]
     last_cursor: strawberry.Private[Cursor | None]
@@ -112,12 +112,12 @@ class Connection(Generic[Node]):
 
     @field
     def edges(self) -> list[Edge[Node]]:
-        """The entries of this page in the list's order, each with its position."""
+        """The entries of this page with their positions, in the order of the list."""
         return [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors, self.nodes, strict=True)]
 
     @field
     def page_info(self) -> PageInfo:
-        """Whether there is more, and where to go on."""
+        """Whether there are more pages, and the cursors to read them with."""
         return PageInfo(
             has_next_page=self.has_next,
             has_previous_page=self.has_previous,
@@ -127,9 +127,9 @@ class Connection(Generic[Node]):
 
     @field
     async def total_count(self) -> int | None:
-        """How many entries the whole list has, on all pages together.
+        """The number of entries on all pages of the list.
 
-        Exact, and null when there are more than 100,000, or when more than 10,000 entries that do not match would have
-        to be looked at. Counted only when you ask for it: leave it out if you need not know.
+        It is exact. Null if there are more than 100,000, or if more than 10,000 entries that do not match would have to
+        be read. The entries are counted only if you select this field.
         """
         return await self.total()

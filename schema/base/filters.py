@@ -1,5 +1,4 @@
-"""What users, visitors and rooms are filtered by, as an expression of the one filter language
-(storage/filters/expressions.py)."""
+"""The filters of users, visitors and rooms, and their conversion to expressions (storage/filters/expressions.py)."""
 
 from datetime import datetime
 from typing import Optional
@@ -27,12 +26,12 @@ from storage.filters.expressions import EVERYTHING, Expression, Operator
 
 
 def expression_of(where: Filter | None) -> Expression:
-    """What the filter says; no filter says nothing."""
+    """The expression of a filter. Without a filter, the expression that matches everything."""
     return EVERYTHING if where is None else _expression(where)
 
 
 def optional(where: Filter | None) -> Expression | None:
-    """What the filter says, where to say nothing is something else than a filter that everything passes."""
+    """The expression of a filter, or None without a filter."""
     return None if where is None else _expression(where)
 
 
@@ -43,42 +42,42 @@ def _expression(where: Filter) -> Expression:
 
 @api_input
 class UserFilter:
-    """Which users (or agents). All that is given must hold; {} matches every one. null is no value: leave it out
-    instead.
+    """A filter of users or agents. A user matches if all conditions hold; `{}` matches all users. `INVALID_INPUT` for
+    null: leave a condition out instead.
 
-    At most 200 conditions, nested at most 10 deep, with at most 500 values in one list; `INVALID_INPUT` beyond.
+    A filter may have 200 conditions, 10 levels, and 500 values in a list. `INVALID_INPUT` for more.
     """
 
     and_: list["UserFilter"] | None = strawberry.field(name="and", default=strawberry.UNSET)
-    """All of these hold; an empty list always does."""
+    """All of these filters match. True for an empty list."""
     or_: list["UserFilter"] | None = strawberry.field(name="or", default=strawberry.UNSET)
-    """At least one of these holds; an empty list never does."""
+    """At least one of these filters matches. False for an empty list."""
     not_: Optional["UserFilter"] = strawberry.field(name="not", default=strawberry.UNSET)
-    """This does not hold."""
+    """This filter does not match."""
     ids: list[strawberry.ID] | None = strawberry.UNSET
     """The id is one of these."""
     username: StringFilter | None = strawberry.UNSET
-    """What the username is, without case."""
+    """The username matches; case is ignored."""
     name: StringFilter | None = strawberry.UNSET
-    """What the name is. Users without a name do not match."""
+    """The name matches. Users without a name do not match."""
     email: StringFilter | None = strawberry.UNSET
-    """What at least one of the email addresses is, without case."""
+    """At least one of the email addresses matches; case is ignored."""
     type: records.UserType | None = strawberry.UNSET
     """The user is of this type."""
     active: bool | None = strawberry.UNSET
-    """The user is active, or is not."""
+    """The user is active (true) or inactive (false)."""
     presence: list[records.Presence] | None = strawberry.UNSET
     """The presence is one of these."""
     has_roles: list[str] | None = strawberry.UNSET
-    """The user holds all of these roles, given by name."""
+    """The user has all of the roles with these names."""
     is_agent: bool | None = strawberry.UNSET
-    """The user is an omnichannel agent, or is not."""
+    """The user is an omnichannel agent (true) or not (false)."""
     agent_status: records.AgentStatus | None = strawberry.UNSET
     """The user is an agent with this status."""
     department_id: strawberry.ID | None = strawberry.UNSET
-    """The user is an agent of this department."""
+    """The user is an agent who works in this department."""
     custom_fields: list[CustomFieldFilter] | None = strawberry.UNSET
-    """What the user's custom fields hold; all of these."""
+    """The user's custom fields match all of these conditions."""
 
     def expression(self) -> Expression:
         return all_of(
@@ -100,29 +99,30 @@ class UserFilter:
 
 @api_input
 class VisitorFilter:
-    """Which visitors. All that is given must hold; {} matches every one. null is no value: leave it out instead.
+    """A filter of visitors. A visitor matches if all conditions hold; `{}` matches all visitors. `INVALID_INPUT` for
+    null: leave a condition out instead.
 
-    At most 200 conditions, nested at most 10 deep, with at most 500 values in one list; `INVALID_INPUT` beyond.
+    A filter may have 200 conditions, 10 levels, and 500 values in a list. `INVALID_INPUT` for more.
     """
 
     and_: list["VisitorFilter"] | None = strawberry.field(name="and", default=strawberry.UNSET)
-    """All of these hold; an empty list always does."""
+    """All of these filters match. True for an empty list."""
     or_: list["VisitorFilter"] | None = strawberry.field(name="or", default=strawberry.UNSET)
-    """At least one of these holds; an empty list never does."""
+    """At least one of these filters matches. False for an empty list."""
     not_: Optional["VisitorFilter"] = strawberry.field(name="not", default=strawberry.UNSET)
-    """This does not hold."""
+    """This filter does not match."""
     ids: list[strawberry.ID] | None = strawberry.UNSET
     """The id is one of these."""
     token: StringFilter | None = strawberry.UNSET
-    """What the token is."""
+    """The token matches."""
     name: StringFilter | None = strawberry.UNSET
-    """What the name is. Visitors without a name do not match."""
+    """The name matches. Visitors without a name do not match."""
     email: StringFilter | None = strawberry.UNSET
-    """What the email address is, without case. Visitors without one do not match."""
+    """The email address matches; case is ignored. Visitors without an email address do not match."""
     phone: StringFilter | None = strawberry.UNSET
-    """What the phone number is, character by character. Visitors without one do not match."""
+    """The phone number matches, character by character. Visitors without a phone number do not match."""
     custom_fields: list[CustomFieldFilter] | None = strawberry.UNSET
-    """What the visitor's custom fields hold; all of these."""
+    """The visitor's custom fields match all of these conditions."""
 
     def expression(self) -> Expression:
         return all_of(
@@ -138,17 +138,18 @@ class VisitorFilter:
 
 @api_input
 class RoomFilter:
-    """Which rooms. All that is given must hold; {} matches every one. null is no value: leave it out instead.
+    """A filter of rooms. A room matches if all conditions hold; `{}` matches all rooms. `INVALID_INPUT` for null: leave
+    a condition out instead.
 
-    At most 200 conditions, nested at most 10 deep, with at most 500 values in one list; `INVALID_INPUT` beyond.
+    A filter may have 200 conditions, 10 levels, and 500 values in a list. `INVALID_INPUT` for more.
     """
 
     and_: list["RoomFilter"] | None = strawberry.field(name="and", default=strawberry.UNSET)
-    """All of these hold; an empty list always does."""
+    """All of these filters match. True for an empty list."""
     or_: list["RoomFilter"] | None = strawberry.field(name="or", default=strawberry.UNSET)
-    """At least one of these holds; an empty list never does."""
+    """At least one of these filters matches. False for an empty list."""
     not_: Optional["RoomFilter"] = strawberry.field(name="not", default=strawberry.UNSET)
-    """This does not hold."""
+    """This filter does not match."""
     ids: list[strawberry.ID] | None = strawberry.UNSET
     """The id is one of these."""
     status: list[records.RoomStatus] | None = strawberry.UNSET
@@ -158,35 +159,35 @@ class RoomFilter:
     served_by_id: strawberry.ID | None = strawberry.UNSET
     """This agent serves the room now."""
     last_served_by_id: strawberry.ID | None = strawberry.UNSET
-    """This agent served the room last, or serves it now."""
+    """This agent serves the room now, or was the last agent who served it."""
     visitor_id: strawberry.ID | None = strawberry.UNSET
     """This visitor started the room."""
     has_department: bool | None = strawberry.UNSET
-    """Whether the room belongs to a department."""
+    """The room belongs to a department (true) or to none (false)."""
     source: StringFilter | None = strawberry.UNSET
-    """What the source is."""
+    """The source matches."""
     subject: StringFilter | None = strawberry.UNSET
-    """What the subject is. Rooms without a subject do not match."""
+    """The subject matches. Rooms without a subject do not match."""
     has_tags: list[str] | None = strawberry.UNSET
     """The room has all of these tags."""
     has_any_tags: list[str] | None = strawberry.UNSET
-    """The room has at least one of these tags; an empty list matches nothing."""
+    """The room has at least one of these tags. Matches nothing for an empty list."""
     priority: IntFilter | None = strawberry.UNSET
-    """What the priority is."""
+    """The priority matches."""
     started_after: datetime | None = strawberry.UNSET
     """The room started after this time."""
     started_before: datetime | None = strawberry.UNSET
     """The room started before this time."""
     queued_after: datetime | None = strawberry.UNSET
-    """The room has waited since a time after this one. Rooms that do not wait do not match."""
+    """The room was queued after this time. Rooms that are not QUEUED do not match."""
     queued_before: datetime | None = strawberry.UNSET
-    """The room has waited since a time before this one. Rooms that do not wait do not match."""
+    """The room was queued before this time. Rooms that are not QUEUED do not match."""
     closed_after: datetime | None = strawberry.UNSET
     """The room was closed after this time."""
     closed_before: datetime | None = strawberry.UNSET
     """The room was closed before this time."""
     custom_fields: list[CustomFieldFilter] | None = strawberry.UNSET
-    """What the room's custom fields hold; all of these."""
+    """The room's custom fields match all of these conditions."""
 
     def expression(self) -> Expression:
         return all_of(

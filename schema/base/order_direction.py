@@ -1,4 +1,4 @@
-"""Directions to sort in; what can be sorted by is with the nouns."""
+"""The directions to sort in. The fields to sort by are in the modules of the types."""
 
 from enum import StrEnum
 
@@ -7,12 +7,12 @@ from schema.base.fields import api_enum
 
 @api_enum
 class OrderDirection(StrEnum):
-    """Which end of a sorted list comes first."""
+    """The direction of a sorted list."""
 
     ASC = "ASC"
-    """The smallest, earliest or alphabetically first."""
+    """Ascending: the smallest, earliest or alphabetically first value comes first."""
     DESC = "DESC"
-    """The largest, latest or alphabetically last."""
+    """Descending: the largest, latest or alphabetically last value comes first."""
 
 
 def descending(direction: OrderDirection) -> bool:

@@ -1,4 +1,4 @@
-"""`roomCounts`: rooms counted by what they have in common, once and live."""
+"""The query and the subscription `roomCounts`: the numbers of rooms in groups."""
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
@@ -20,30 +20,30 @@ from storage.records import RoomStatus
 
 @api_enum
 class RoomGrouping(StrEnum):
-    """What rooms can be counted by."""
+    """The properties that `roomCounts` can group rooms by."""
 
     STATUS = "STATUS"
-    """Whether they wait, are served, are on hold or are closed."""
+    """The status."""
     DEPARTMENT = "DEPARTMENT"
-    """The department they belong to."""
+    """The department of the room."""
     SERVED_BY = "SERVED_BY"
-    """The agent who serves them."""
+    """The agent who serves the room."""
     SOURCE = "SOURCE"
-    """Where they came from."""
+    """The source."""
 
 
 @api_type
 class RoomCount:
-    """How many rooms there are of one group: of those that are equal in what they are counted by."""
+    """The number of rooms in one group."""
 
     count: int
-    """How many rooms the group has; at least 1."""
+    """The number of rooms in the group, at least 1."""
     status: RoomStatus | None
-    """The status of the rooms; null when they are not counted by `STATUS`."""
+    """The status of the rooms. Null if the rooms are not grouped by STATUS."""
     source: str | None
-    """Where the rooms came from; null when they are not counted by `SOURCE`."""
+    """The source of the rooms. Null if the rooms are not grouped by SOURCE."""
     oldest_queued_at: datetime | None
-    """Since when the room of the group waits that has waited longest; null when none waits."""
+    """When the group's room that has waited longest was queued. Null if no room of the group is QUEUED."""
     department_id: strawberry.Private[str | None]
     served_by_id: strawberry.Private[str | None]
 
@@ -60,24 +60,26 @@ class RoomCount:
 
     @field
     def department(self, info: Info) -> DepartmentRef | None:
-        """The department of the rooms; null for rooms without one, and when they are not counted by `DEPARTMENT`."""
+        """The department of the rooms. Null for rooms without a department, and if the rooms are not grouped by
+        DEPARTMENT."""
         return None if self.department_id is None else as_awaitable(_department(info, self.department_id))
 
     @field
     def served_by(self, info: Info) -> AgentRef | None:
-        """Who serves the rooms; null where nobody does, and when they are not counted by `SERVED_BY`."""
+        """The agent who serves the rooms. Null for rooms without an agent, and if the rooms are not grouped by
+        SERVED_BY."""
         return None if self.served_by_id is None else as_awaitable(_agent(info, self.served_by_id))
 
 
 @api_type
 class RoomCounts:
-    """Rooms, counted."""
+    """The numbers of rooms in groups, as of a position in the event log."""
 
     cursor: Cursor
-    """The position in the event log that the counts are as of: events after it are not counted yet."""
+    """The position in the event log that the counts belong to. Later events are not counted."""
     groups: list[RoomCount]
-    """One group for each combination of what the rooms are counted by that exists. Without anything to count by, one
-    group with all rooms, or none when no room matches."""
+    """One group for each combination of values that occurs. If `by` is empty, one group with all rooms, or none if no
+    room matches."""
 
     @classmethod
     def from_counts(cls, found: counts.RoomCounts) -> Self:
@@ -93,7 +95,7 @@ async def _agent(info: Info, user_id: str) -> Agent:
 
 
 class CountsSource:
-    """Counts, as deliveries take them."""
+    """Counts to be delivered to subscribers (schema/events/deliveries.py)."""
 
     shares_reads = True
 
@@ -115,23 +117,23 @@ async def _sources(found: AsyncGenerator[counts.RoomCounts, None]) -> AsyncGener
 
 
 Counted = Annotated[
-    RoomFilter | None, strawberry.argument(description="Count only rooms of which this holds; all when null.")
+    RoomFilter | None, strawberry.argument(description="Counts only rooms that match this filter. All rooms if null.")
 ]
 By = Annotated[
     list[RoomGrouping],
-    strawberry.argument(description="What to count by; the order does not matter. One group of all rooms when empty."),
+    strawberry.argument(description="The properties to group by, in any order. If empty, all rooms are one group."),
 ]
 
 
 @api_type
 class RoomCountQueries:
-    """Counting rooms."""
+    """Queries of counts."""
 
     @query_field(counts.count_rooms)
     async def room_counts(self, info: Info, by: By, where: Counted = None) -> RoomCounts | None:
-        """How many rooms there are of which the filter holds and that you may see, by what they have in common.
+        """The numbers of rooms that match the filter and that you may read, in groups.
 
-        `QUERY_TOO_COMPLEX` when there are more than 10,000 groups.
+        `QUERY_TOO_COMPLEX` if there are more than 10,000 groups.
         """
         found = await counts.count_rooms(info.context.resolver_context, where=expression_of(where), by=by)
         return RoomCounts.from_counts(found)
@@ -139,11 +141,11 @@ class RoomCountQueries:
 
 @api_type
 class RoomCountSubscriptions:
-    """Counts that keep themselves."""
+    """Subscriptions to counts."""
 
     @subscription_field(counts.subscribe_room_counts)
     async def room_counts(self, info: Info, by: By, where: Counted = None) -> AsyncGenerator[RoomCounts, None]:
-        """The same counts as the query `roomCounts`: the first at once, then all of them whenever one changes, at most
-        twice a second."""
+        """The same counts as the query `roomCounts`: immediately, and again when a count has changed, at most twice a
+        second."""
         found = await counts.subscribe_room_counts(info.context.resolver_context, where=optional(where), by=by)
         return cast(AsyncGenerator[RoomCounts, None], _sources(found))

@@ -1,4 +1,4 @@
-"""`roomList`: a list of rooms that keeps itself."""
+"""The subscription `roomList`: a list of rooms, and the changes of it."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated, cast
@@ -17,36 +17,36 @@ from schema.rooms import Room, RoomOrder
 
 describe_enum(
     ListChange,
-    "What a message of `roomList` tells of a room.",
-    PRESENT="The room is in the list. These come first, in the order of the list; the client begins with none.",
-    READY="The list is complete as of `cursor`. There is no room. Comes again when `totalCount` alone changed.",
-    ENTERED="The room is in the list now.",
-    CHANGED="The room was in the list, is in it still, and something about it changed; its place may have, too.",
-    LEFT="The room is not in the list any more.",
+    "The kinds of messages of `roomList`.",
+    PRESENT="The room is in the list at the start. These messages come first, in the order of the list.",
+    READY="The list is complete as of `cursor`. The message has no room. Sent again if only `totalCount` changed.",
+    ENTERED="The room entered the list.",
+    CHANGED="A room in the list changed, and perhaps its place in the list.",
+    LEFT="The room left the list.",
 )
 
 
 @api_type
 class RoomListChange:
-    """One message of a list that keeps itself."""
+    """A message of `roomList`."""
 
     cursor: Cursor
-    """The position of this message. With it as `after` another `roomList` of the same list goes on from here. A cursor
-    is good for this list alone: for the same filter, order and size."""
+    """The position of this message. A `roomList` with this `after` continues from here. It must have the same `where`,
+    `orderBy` and `first`."""
     change: ListChange
-    """What the message tells."""
+    """The kind of the message."""
     room: Room | None
-    """The room as it is at `cursor`, with its visitor, department and agents as they are now. Null with `READY`, and
-    with `LEFT` where you cannot see it any more."""
+    """The room as of `cursor`, with its current visitor, department and agents. Null for READY, and for LEFT if you may
+    no longer read the room."""
     room_id: strawberry.ID | None
-    """The id of the room. Null with `READY` alone."""
+    """The id of the room. Null for READY."""
     total_count: int | None
-    """How many rooms match, on the list and beyond it. Told with `READY` and when it changed; null otherwise, and when
-    it is not known (see `RoomConnection.totalCount`)."""
+    """The number of rooms that match, in the list and beyond `first`. Set for READY and if it changed, null otherwise.
+    Null also if there are too many to count (see `RoomConnection.totalCount`)."""
 
 
 class ListUpdateSource:
-    """A change of a list, as deliveries take it."""
+    """A change of a list, to be delivered to subscribers (schema/events/deliveries.py)."""
 
     shares_reads = True
 
@@ -79,42 +79,44 @@ async def _sources(updates: AsyncGenerator[ListUpdate, None]) -> AsyncGenerator[
 
 @api_type
 class RoomListSubscriptions:
-    """Lists of rooms that keep themselves."""
+    """Subscriptions to lists of rooms."""
 
     @subscription_field(lists.subscribe_room_list)
     async def room_list(
         self,
         info: Info,
         where: Annotated[
-            RoomFilter | None, strawberry.argument(description="Only rooms of which this holds; all when null.")
+            RoomFilter | None,
+            strawberry.argument(description="Returns only rooms that match this filter. All rooms if null."),
         ] = None,
         order_by: Annotated[
-            RoomOrder | None, strawberry.argument(description="How to sort; those that started first when null.")
+            RoomOrder | None,
+            strawberry.argument(description="The order of the list. By start time, oldest first, if null."),
         ] = None,
         first: Annotated[
             int,
             strawberry.argument(
-                description="How many rooms the list has at most, from 1 to 200; else `INVALID_INPUT`."
+                description="The maximum number of rooms in the list, 1 to 200. `INVALID_INPUT` for another number."
             ),
         ] = 50,
         after: Annotated[
             Cursor | None,
             strawberry.argument(
                 description=(
-                    "Go on after this position: the `cursor` of the last message of an earlier `roomList` of the same "
-                    "list. What changed since comes first, then `READY`. When that cannot be told any more, `PRESENT` "
-                    "comes again, and the client empties its list first. `INVALID_CURSOR` for the cursor of another "
-                    "list."
+                    "Continues after this position: the `cursor` of the last message of an earlier `roomList` "
+                    "with the same arguments. The changes since then come first, then READY. If these changes are "
+                    "no longer available, the list starts again with PRESENT, and the client must empty its list. "
+                    "`INVALID_CURSOR` for the cursor of another list."
                 )
             ),
         ] = None,
     ) -> AsyncGenerator[RoomListChange, None]:
-        """A list of rooms that keeps itself: first its rooms (`PRESENT`, in order, then one `READY`), then what enters
-        it, changes in it and leaves it, in the order of the event log.
+        """A list of rooms and its changes: first the rooms (PRESENT, in the order of the list, then one READY), then
+        each room that enters the list, changes or leaves it, in the order of the event log.
 
-        Of the rooms that match and that you may see, only the first `first` are told of. One that moves in because
-        another left is `ENTERED`; one that is pushed out has `LEFT`. Messages in a room are changes of it for those
-        with the scope `messages:read`. The client sorts: the order of what is told is that of the log.
+        The list has the first `first` rooms that match and that you may read. If a room leaves, the next one enters
+        with ENTERED; if a room enters a full list, the last one leaves with LEFT. A new message in a room changes the
+        room if you have the scope `messages:read`. The messages are not sorted by `orderBy`: the client sorts the list.
         """
         updates = await lists.subscribe_room_list(
             info.context.resolver_context,
