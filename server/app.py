@@ -16,6 +16,7 @@ from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.context import RoutingSettings, Services
 from resolvers.services import open_services
 from schema.schema import schema
+from server.auth.rate_limits import MIN_HANDSHAKES
 from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint
 from server.graphql.security_headers import middleware
 from server.settings import Settings
@@ -58,13 +59,19 @@ def create_app(
     *,
     shutdown: Shutdown | None = None,
     connection_init_seconds: float = CONNECTION_INIT_SECONDS,
+    min_handshakes: int = MIN_HANDSHAKES,
     write_seconds: float = WRITE_SECONDS,
 ) -> Starlette:
     """The application over open services. The caller closes the services."""
     settings = settings or Settings()
     shutdown = shutdown or Shutdown()
     endpoint = GraphQLEndpoint(
-        schema, services, settings, shutdown=shutdown, connection_init_seconds=connection_init_seconds
+        schema,
+        services,
+        settings,
+        shutdown=shutdown,
+        connection_init_seconds=connection_init_seconds,
+        min_handshakes=min_handshakes,
     )
     routes: list[BaseRoute] = [
         Route("/", redirect_to_graphql),

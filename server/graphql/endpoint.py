@@ -35,7 +35,7 @@ from schema.execution.cost_limits import Limits
 from schema.schema import Schema
 from server.auth.bearer_tokens import token_in_header
 from server.auth.caller_cache import CallerCache
-from server.auth.rate_limits import RequestRateLimits
+from server.auth.rate_limits import MIN_HANDSHAKES, RequestRateLimits
 from server.auth.revocation import TokenRevocation
 from server.graphql import persisted_queries, variables
 from server.graphql.responses import EVENT_STREAM, JSON, error_response, media_type, response_body, success_response
@@ -80,6 +80,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         *,
         shutdown: Shutdown,
         connection_init_seconds: float = CONNECTION_INIT_SECONDS,
+        min_handshakes: int = MIN_HANDSHAKES,
     ) -> None:
         super().__init__(
             schema,
@@ -92,7 +93,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         self.services = services
         self.settings = settings
         self.limits = limits_of(settings)
-        self.rate_limits = RequestRateLimits(settings)
+        self.rate_limits = RequestRateLimits(settings, min_handshakes)
         self.revocation = TokenRevocation(services.storage)
         self.shutdown = shutdown
         self.caller_cache = CallerCache(self.revocation, self.shutdown)

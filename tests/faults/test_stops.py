@@ -10,7 +10,7 @@ from tests.conftest import ADMIN_TOKEN
 from tests.faults.clients import Client
 from tests.processes import ServerProcess
 from tests.server.graphql.test_sse_subscriptions import until_held
-from tests.server.graphql.test_transport_ws import connected, receive, send
+from tests.server.websocket_client import connected, receive, send
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 SUBSCRIBE = {"query": 'subscription { events(consumer: "c", types: [ROOM_STARTED]) { sequence } }'}

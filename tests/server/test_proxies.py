@@ -10,7 +10,7 @@ import pytest
 from resolvers.context import Services
 from server.settings import Settings
 from tests.conftest import served
-from tests.server.graphql.test_transport_ws import connected, receive, send
+from tests.server.websocket_client import connected, receive, send
 
 TYPENAME = {"query": "{ __typename }"}
 

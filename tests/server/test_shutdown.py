@@ -24,7 +24,7 @@ from tests.conftest import ADMIN_TOKEN
 from tests.faults.clients import Client
 from tests.processes import ServerProcess
 from tests.server.graphql.test_sse import streaming
-from tests.server.graphql.test_transport_ws import PROTOCOL, close_of, connected, receive, send
+from tests.server.websocket_client import PROTOCOL, close_of, connected, receive, send
 from tests.storage.support import until
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}

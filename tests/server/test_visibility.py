@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection
 
 from tests.conftest import ADMIN_TOKEN
 from tests.server.auth.test_revocation import execute
-from tests.server.graphql.test_transport_ws import connected, receive, send
+from tests.server.websocket_client import connected, receive, send
 
 USER = """mutation($name: String!, $roles: [String!]) {
     createUser(input: {username: $name, password: $name, roles: $roles}) { user { id } } }"""

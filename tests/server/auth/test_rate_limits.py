@@ -12,10 +12,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from resolvers.auth.rate_limiter import RateLimiter, network
 from resolvers.context import Services
 from schema.execution.context import RequestContext
-from server.auth import rate_limits
 from server.settings import Settings
 from tests.conftest import ADMIN_TOKEN, served
-from tests.server.graphql.test_transport_ws import PROTOCOL, close_of, connected, receive, send
+from tests.server.websocket_client import PROTOCOL, close_of, connected, receive, send
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 WATCH = {"query": "subscription { events { id } }"}
@@ -176,11 +175,11 @@ async def test_query_that_exceeds_its_time_limit_is_cancelled(
     assert (by_http["message"], by_http["extensions"]) == (message, {"code": "UNAVAILABLE", "retryable": True})
 
 
-async def test_websockets_before_connection_init_are_limited_by_address(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rate_limits, "MIN_HANDSHAKES", 3)
-    async with limited(services, max_anonymous_connections=0) as url, AsyncExitStack() as stack:
+async def test_websockets_before_connection_init_are_limited_by_address(services: Services) -> None:
+    async with (
+        served(services, Settings(max_anonymous_connections=0), min_handshakes=3) as url,
+        AsyncExitStack() as stack,
+    ):
 
         async def silent() -> ClientConnection:
             return await stack.enter_async_context(connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]))

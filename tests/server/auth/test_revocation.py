@@ -14,11 +14,12 @@ from websockets.typing import Subprotocol
 
 from resolvers.auth.access import INVALID_TOKEN_CALLER
 from resolvers.context import Services
+from schema.base import ids
 from server.auth.revocation import TokenRevocation
 from storage import tokens
 from storage.tokens import digest
 from tests.conftest import ADMIN_TOKEN
-from tests.server.graphql.test_transport_ws import close_of
+from tests.server.websocket_client import close_of
 
 ENDED = (4403, "The token has ended")
 CHANGED = (4403, "What the token may do has changed; connect again")
@@ -162,7 +163,7 @@ async def test_websocket_closes_when_its_token_expires(services: Services, url: 
 
     async with watching(url, token) as socket:
         await services.storage.transactions.run(
-            lambda tx: tokens.expire(tx, user, at=tx.now + timedelta(milliseconds=300))
+            lambda tx: tokens.expire(tx, ids.USER.take(user, "id"), at=tx.now + timedelta(milliseconds=300))
         )
 
         assert await close_of(socket) == ENDED

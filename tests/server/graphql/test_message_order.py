@@ -12,7 +12,7 @@ from resolvers import rooms
 from resolvers.context import Services
 from tests.conftest import ADMIN_TOKEN
 from tests.resolvers.world import World
-from tests.server.graphql.test_transport_ws import connected, receive, send
+from tests.server.websocket_client import connected, receive, send
 
 FIELDS = ("agentUnassigned", "events(types: [ROOM_TRANSFERRED])", "agentAssigned")
 TRANSFERS = 10

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from websockets.asyncio.client import ClientConnection
 from server.app import create_app, start_services
 from server.process.run import Server, bind, make_config
 from server.settings import Settings
-from server.transport import websocket_protocol
+from server.transport.websocket_protocol import MAX_STALLS, WebSocketProtocol, bytes_acknowledged
 from storage.facts import VisitorSaved
 from storage.mongo.cursors import event_cursor
 from storage.runtime import Storage
 from tests.conftest import ADMIN_TOKEN
 from tests.databases import emptied
 from tests.processes import ServerProcess
-from tests.server.graphql.test_transport_ws import connected, receive, send
+from tests.server.websocket_client import connected, receive, send
 from tests.storage.support import made_up, until
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
@@ -30,8 +30,9 @@ FACTS = 4_000
 STOPPED = 8
 #: What the facts take as JSON, for each subscriber.
 FACT_BYTES = 4_000
-#: How long the impatient server waits between pings, and for answers.
-PATIENCE_SECONDS = 0.5
+#: Intervals of pings: one that ends a dead connection soon, and one that no test reaches.
+SHORT_PING_SECONDS = 0.5
+NO_PING_SECONDS = 3_600.0
 PROC = Path("/proc")
 
 
@@ -101,45 +102,57 @@ async def sequence(reader: ClientConnection) -> int:
 # ---------------------------------------------------------------- dead peers
 
 
-@pytest.fixture
-async def impatient(mongodb_uri: str) -> AsyncIterator[tuple[str, Storage]]:
-    """A server that often asks its peers whether they live, and what it stores."""
+@asynccontextmanager
+async def serving(mongodb_uri: str, ping_seconds: float) -> AsyncIterator[tuple[str, Storage, Server]]:
+    """A server that sends pings with that interval, and waits as long for a pong."""
     settings = Settings(admin_token=ADMIN_TOKEN, database=emptied(mongodb_uri, "test-dead"))
     async with start_services(mongodb_uri, settings) as (services, _):
         ready = asyncio.Event()
         config = make_config(create_app(services, settings), settings)
-        config.ws_ping_interval = config.ws_ping_timeout = PATIENCE_SECONDS
+        config.ws_ping_interval = config.ws_ping_timeout = ping_seconds
         server = Server(config, ready.set)
         with bind("127.0.0.1", 0) as bound:
             running = asyncio.create_task(server.serve(sockets=[bound]))
             await ready.wait()
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}/graphql", services.storage
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}/graphql", services.storage, server
             server.should_exit = True
             await running
 
 
 async def consuming(stack: AsyncExitStack, url: str, storage: Storage) -> ClientConnection:
-    """A subscriber that holds the consumer "c"."""
+    """A subscriber with the lease of the consumer "c"."""
     connection = await stack.enter_async_context(connected(url, ADMIN))
     stack.callback(connection.transport.abort)
     query = 'subscription { events(consumer: "c") { sequence ... on VisitorSaved { visitor { name } } } }'
     await send(connection, id="1", type="subscribe", payload={"query": query})
-    await until(partial(is_held, storage))
+    await until(partial(is_leased, storage))
     return connection
 
 
-async def is_held(storage: Storage) -> bool:
+async def is_leased(storage: Storage) -> bool:
     consumer: Any = await storage.database["consumers"].find_one({})
     return consumer is not None and consumer.get("connectionId") is not None
 
 
 async def is_free(storage: Storage) -> bool:
-    return not await is_held(storage)
+    return not await is_leased(storage)
 
 
-async def test_connection_of_a_dead_peer_is_closed_and_its_lease_ends(impatient: tuple[str, Storage]) -> None:
-    url, storage = impatient
-    async with AsyncExitStack() as stack:
+async def with_full_buffer(server: Server) -> WebSocketProtocol:
+    """The server's only websocket, when its write buffer is full and the peer acknowledges no more bytes."""
+    (protocol,) = [one for one in server.server_state.connections if isinstance(one, WebSocketProtocol)]
+    acknowledged = [-1]
+
+    async def is_stuck() -> bool:
+        acknowledged.append(bytes_acknowledged(protocol.transport))
+        return not protocol.writable.is_set() and acknowledged[-1] == acknowledged[-2]
+
+    await until(is_stuck)
+    return protocol
+
+
+async def test_connection_of_a_dead_peer_is_closed_and_its_lease_ends(mongodb_uri: str) -> None:
+    async with serving(mongodb_uri, SHORT_PING_SECONDS) as (url, storage, _), AsyncExitStack() as stack:
         peer = await consuming(stack, url, storage)
 
         peer.transport.pause_reading()
@@ -147,33 +160,36 @@ async def test_connection_of_a_dead_peer_is_closed_and_its_lease_ends(impatient:
         await until(partial(is_free, storage))
 
 
-async def test_dead_peer_is_detected_with_a_full_send_buffer(
-    impatient: tuple[str, Storage], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(websocket_protocol, "MAX_STALLS", 3)
-    url, storage = impatient
-    async with AsyncExitStack() as stack:
+async def test_dead_peer_with_a_full_send_buffer_is_disconnected_after_max_stalls(mongodb_uri: str) -> None:
+    async with serving(mongodb_uri, NO_PING_SECONDS) as (url, storage, server), AsyncExitStack() as stack:
         peer = await consuming(stack, url, storage)
         peer.transport.pause_reading()
-
         await storage.appender.append(large("much"))
+        connection = await with_full_buffer(server)
 
+        time_outs = 0
+        while not connection.transport.is_closing():
+            connection.keepalive_timeout()
+            time_outs += 1
+            assert time_outs <= 10 * MAX_STALLS
+
+        assert time_outs >= MAX_STALLS
         await until(partial(is_free, storage))
 
 
-async def test_slow_peer_is_not_disconnected(impatient: tuple[str, Storage], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket_protocol, "MAX_STALLS", 1_000)
-    url, storage = impatient
-    async with AsyncExitStack() as stack:
+async def test_slow_peer_is_not_disconnected_before_max_stalls(mongodb_uri: str) -> None:
+    async with serving(mongodb_uri, NO_PING_SECONDS) as (url, storage, server), AsyncExitStack() as stack:
         peer = await consuming(stack, url, storage)
         facts = large("much")
         appending = asyncio.create_task(storage.appender.append(facts))
         first = await sequence(peer)
         peer.transport.pause_reading()
         await appending
+        connection = await with_full_buffer(server)
 
-        await asyncio.sleep(4 * PATIENCE_SECONDS)
-        assert await is_held(storage)
+        for _ in range(MAX_STALLS - 1):
+            connection.keepalive_timeout()
+        assert await is_leased(storage)
         peer.transport.resume_reading()
 
         seen = [await sequence(peer) for _ in facts[1:]]

@@ -20,7 +20,7 @@ from storage.runtime import Storage
 from tests.conftest import ADMIN_TOKEN, served
 from tests.databases import emptied
 from tests.faults.clients import Client
-from tests.server.graphql.test_transport_ws import connected, receive, send
+from tests.server.websocket_client import connected, receive, send
 from tests.storage.support import until
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}

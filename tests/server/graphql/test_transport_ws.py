@@ -1,49 +1,13 @@
-import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from resolvers.context import Services
 from tests.conftest import ADMIN_TOKEN, served
-
-#: A server that says nothing for so long never will.
-PATIENCE_SECONDS = 10
-PROTOCOL = Subprotocol("graphql-transport-ws")
-
-
-@asynccontextmanager
-async def connected(url: str, init: object = None) -> AsyncIterator[ClientConnection]:
-    """A websocket on which connection_init was sent, with that payload, and acknowledged."""
-    async with connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
-        await send(socket, type="connection_init", payload=init)
-        assert await receive(socket) == {"type": "connection_ack"}
-        yield socket
-
-
-async def send(socket: ClientConnection, **message: object) -> None:
-    await socket.send(json.dumps(message))
-
-
-async def receive(socket: ClientConnection) -> Any:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        return json.loads(await socket.recv())
-
-
-async def close_of(socket: ClientConnection) -> tuple[int, str]:
-    """How the server closes the socket, once it has nothing more to say."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        with suppress(ConnectionClosed):
-            async for _ in socket:
-                pass
-    assert socket.close_code is not None
-    return socket.close_code, socket.close_reason or ""
+from tests.server.websocket_client import PROTOCOL, close_of, connected, receive, send
 
 
 async def test_operation_is_answered_and_completed(shared_url: str) -> None:

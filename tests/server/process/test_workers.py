@@ -16,7 +16,7 @@ from server.process.workers import stop_without_parent
 from storage.mongo.cursors import event_cursor
 from tests.faults.clients import Client
 from tests.processes import ADMIN_TOKEN, ServerProcess
-from tests.server.graphql.test_transport_ws import connected, receive, send
+from tests.server.websocket_client import connected, receive, send
 from tests.storage.support import until
 
 WORKERS = 2

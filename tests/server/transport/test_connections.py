@@ -16,7 +16,7 @@ from resolvers.context import Services
 from server.settings import Settings
 from server.transport.connections import FREE_DESCRIPTORS, ConnectionTable, Phase
 from tests.conftest import ADMIN_TOKEN, served
-from tests.server.graphql.test_transport_ws import PROTOCOL, close_of, connected, receive, send
+from tests.server.websocket_client import PROTOCOL, close_of, connected, receive, send
 
 BODY = b'{"query":"{ __typename }"}'
 ANSWER = b'{"data":{"__typename":"Query"}}'
