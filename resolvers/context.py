@@ -9,7 +9,7 @@ from typing import Protocol
 from resolvers.auth.access import ANONYMOUS, Caller
 from resolvers.auth.hash_queue import HashQueue
 from resolvers.auth.login_throttle import LoginThrottle
-from resolvers.watches import Watches
+from resolvers.live_views import LiveViews
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.facts import Fact
 from storage.mongo.reader import Reader
@@ -66,8 +66,8 @@ class Services:
     routing: RoutingSettings = RoutingSettings()
     login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     hashing: HashQueue = field(default_factory=HashQueue)
-    #: The lists and counts that subscriptions watch.
-    watches: Watches = field(default_factory=Watches)
+    #: The lists and counts that subscriptions share.
+    live_views: LiveViews = field(default_factory=LiveViews)
     #: The hashes of tokens that come from the settings. These tokens have no checksum.
     configured_tokens: frozenset[str] = frozenset()
     _listeners: list[Callable[[], None]] = field(default_factory=list)

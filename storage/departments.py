@@ -23,7 +23,7 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Department]:
 
 async def list_all(reader: Reader) -> list[Department]:
     """Return all departments in the order of their creation."""
-    return await entities.list_all(reader, KIND, {}, step_around=True)
+    return await entities.list_all(reader, KIND, {}, skip_undecodable=True)
 
 
 async def insert(tx: Transaction, department: Department) -> Department:

@@ -78,15 +78,17 @@ def _to_write(tx: Transaction, kind: Kind[E], entity: E, before: E | None = None
     return document
 
 
-async def decode(reader: Reader, kind: Kind[E], documents: Sequence[Document], *, step_around: bool = False) -> list[E]:
-    """Decode documents. With `step_around`, those that cannot be decoded are left out (mongo/undecodable.py)."""
+async def decode(
+    reader: Reader, kind: Kind[E], documents: Sequence[Document], *, skip_undecodable: bool = False
+) -> list[E]:
+    """Decode documents. With `skip_undecodable`, those that cannot be decoded are left out (mongo/undecodable.py)."""
     if kind.target is not None:
         await reader.definition_cache.ensure_loaded(
             definition_id for document in documents for definition_id in document["fields"]
         )
         for document in documents:
             document["customFields"] = field_encoding.decode(document["fields"], reader.definition_cache.by_id)
-    if step_around:
+    if skip_undecodable:
         return reader.database.undecodable.decode(
             kind.collection, documents, lambda document: to_record(document, kind.record)
         )
@@ -147,11 +149,11 @@ async def list_all(
     *,
     sort: Sequence[tuple[str, int]] = (("_id", ASCENDING),),
     limit: int = 0,
-    step_around: bool = False,
+    skip_undecodable: bool = False,
 ) -> list[E]:
     """Return the entities that match, up to `limit` (0: all), by default in the order of their creation.
 
-    With `step_around`, those that cannot be decoded are left out.
+    With `skip_undecodable`, those that cannot be decoded are left out.
     """
     cursor = reader.collection(kind.collection).find(
         query,
@@ -161,7 +163,7 @@ async def list_all(
         batch_size=MAX_BATCH_ROWS,
         session=await reader.read_session(),
     )
-    return await decode(reader, kind, await cursor.to_list(limit or None), step_around=step_around)
+    return await decode(reader, kind, await cursor.to_list(limit or None), skip_undecodable=skip_undecodable)
 
 
 #: Returns the error to raise for a violation of a unique index.

@@ -29,7 +29,7 @@ BUILT_IN = {
 
 async def list_all(reader: Reader) -> list[Role]:
     """Return all roles in the order of their creation, built-in ones first."""
-    return await entities.list_all(reader, KIND, {}, step_around=True)
+    return await entities.list_all(reader, KIND, {}, skip_undecodable=True)
 
 
 async def get_many(reader: Reader, names: Iterable[str]) -> dict[str, Role]:

@@ -1,4 +1,4 @@
-"""What lists and counts that keep themselves begin with: rooms and counts of one moment, and the log of that moment."""
+"""Snapshots of lists and counts of rooms, each with the state of the log at that time, for live views."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from storage.mongo.sort_orders import SortOrder
 from storage.records import Room, RoomStatus
 from storage.rooms import KIND, room_query
 
-#: Bytes of the rooms of one window.
+#: The most bytes of the rooms of one window.
 WINDOW_BYTES = 16 * 1024 * 1024
-#: Groups of one count.
+#: The most groups of one count.
 MAX_GROUPS = 10_000
-#: Rooms of each group of which it is known since when they wait.
+#: How many of the longest waiting rooms of a group are read.
 OLDEST_KEPT = 50
-#: The attributes that rooms can be counted by, and where documents hold them.
+#: The attributes that rooms can be grouped by, with their fields in documents.
 GROUPED_BY = {"STATUS": "status", "DEPARTMENT": "departmentId", "SERVED_BY": "servedById", "SOURCE": "source"}
 
 
@@ -37,17 +37,17 @@ class RoomWindow:
     """The first rooms of a list."""
 
     rooms: list[Room]
-    #: No more rooms match.
+    #: Whether these are all rooms that match.
     complete: bool
-    #: How many rooms match; None beyond the bounds of mongo/counts.py.
+    #: The number of rooms that match. None if it exceeds the limits of mongo/counts.py.
     total: int | None
     log: LogState
 
 
 async def read_window(reader: Reader, where: Expression, *, order: SortOrder, size: int) -> RoomWindow:
-    """Up to `size` of the rooms that match, in the order, and how many match, all of one moment.
+    """Up to `size` of the rooms that match, in the order, and the number of all that match, from one snapshot.
 
-    Raises QueryTooComplex when no index gives the order and too many match to sort them.
+    Raises QueryTooComplex if no index has the order and too many rooms match to sort them.
     """
     query = room_query(where)
 
@@ -85,12 +85,12 @@ async def read_window(reader: Reader, where: Expression, *, order: SortOrder, si
 
 @dataclass(frozen=True, slots=True)
 class RoomGroup:
-    """The rooms that are equal in what rooms are counted by."""
+    """A group of rooms with equal values of the attributes they are grouped by."""
 
     key: tuple[str | None, ...]
     count: int
     queued: int
-    #: Since when those wait that have waited longest, and their ids, in that order.
+    #: The rooms that have waited longest, longest first: when each was queued, and its id.
     oldest: list[tuple[datetime, str]]
 
 
@@ -103,9 +103,9 @@ class RoomGroups:
 
 
 async def read_groups(reader: Reader, where: Expression, *, by: Sequence[str]) -> RoomGroups:
-    """The rooms that match, counted by the attributes (keys of GROUPED_BY), all of one moment.
+    """The numbers of rooms that match, grouped by the attributes (keys of GROUPED_BY), from one snapshot.
 
-    Raises QueryTooComplex when there are more than MAX_GROUPS groups.
+    Raises QueryTooComplex if there are more than MAX_GROUPS groups.
     """
     query = room_query(where)
     is_queued = {"$eq": ["$status", RoomStatus.QUEUED.value]}
@@ -116,7 +116,7 @@ async def read_groups(reader: Reader, where: Expression, *, by: Sequence[str]) -
                 "_id": {name: {"$ifNull": [f"${GROUPED_BY[name]}", None]} for name in by},
                 "count": {"$sum": 1},
                 "queued": {"$sum": {"$cond": [is_queued, 1, 0]}},
-                # $minN leaves out what is null: rooms that do not wait.
+                # $minN ignores null, which stands for rooms that are not queued.
                 "oldest": {"$minN": {"input": {"$cond": [is_queued, ["$queuedAt", "$_id"], None]}, "n": OLDEST_KEPT}},
             }
         },
@@ -132,14 +132,14 @@ async def read_groups(reader: Reader, where: Expression, *, by: Sequence[str]) -
     with time_limit(READ_SECONDS):
         documents, log = await read_snapshot(reader.database, read, scan=True)
     if len(documents) > MAX_GROUPS:
-        raise QueryTooComplex(f"There are more than {MAX_GROUPS:,} groups; name fewer rooms with `where`.")
+        raise QueryTooComplex(f"There are more than {MAX_GROUPS:,} groups; match fewer rooms with `where`.")
     return RoomGroups(groups=[_group(document, by) for document in documents], log=log)
 
 
 def _group(document: Document, by: Sequence[str]) -> RoomGroup:
-    held: dict[str, Any] = document["_id"]
+    values: dict[str, Any] = document["_id"]
     return RoomGroup(
-        key=tuple(held.get(name) for name in by),
+        key=tuple(values.get(name) for name in by),
         count=int(document["count"]),
         queued=int(document["queued"]),
         oldest=[(since, room_id) for since, room_id in document["oldest"]],

@@ -119,10 +119,12 @@ async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:
     return snapshot
 
 
-async def get_snapshots(reader: Reader, ids: Sequence[str], *, step_around: bool = False) -> dict[str, RoomSnapshot]:
+async def get_snapshots(
+    reader: Reader, ids: Sequence[str], *, skip_undecodable: bool = False
+) -> dict[str, RoomSnapshot]:
     """Return snapshots of rooms by id, in one round trip. Missing rooms are left out.
 
-    With `step_around`, snapshots that cannot be decoded are left out too.
+    With `skip_undecodable`, snapshots that cannot be decoded are left out too.
     """
     if not ids:
         return {}
@@ -142,7 +144,7 @@ async def get_snapshots(reader: Reader, ids: Sequence[str], *, step_around: bool
         try:
             snapshots[room_id] = await _snapshot(reader, document)
         except ERRORS as error:
-            if not step_around:
+            if not skip_undecodable:
                 raise
             reader.database.undecodable.note(KIND.collection, room_id, error)
     return snapshots
@@ -157,7 +159,7 @@ async def get_first_snapshots(reader: Reader, ids: Sequence[str], *, size: int) 
     total, count = 0, FIRST_SNAPSHOTS
     while total < size and len(found) < len(ids):
         batch = ids[len(found) : len(found) + count]
-        snapshots = await get_snapshots(reader, batch, step_around=True)
+        snapshots = await get_snapshots(reader, batch, skip_undecodable=True)
         for room_id in batch:
             snapshot = snapshots.get(room_id)
             weight = 0 if snapshot is None else size_of(snapshot)

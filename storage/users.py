@@ -221,7 +221,7 @@ async def list_candidates(
 
 async def list_agents(reader: Reader) -> list[User]:
     """Return all agents that can be decoded."""
-    return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}}, step_around=True)
+    return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}}, skip_undecodable=True)
 
 
 async def list_leaving(reader: Reader, limit: int) -> dict[str, Leave]:

@@ -1,1 +1,1 @@
-"""Lists and counts of rooms that keep themselves. Services and the schema may import it, other resolvers not."""
+"""Live views of lists and counts of rooms. `resolvers.services` and `schema` import it."""

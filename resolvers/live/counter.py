@@ -1,4 +1,4 @@
-"""Rooms counted by group, kept from one fact to the next."""
+"""The numbers of rooms in groups, updated by facts."""
 
 from bisect import insort
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from storage.records import Room, RoomStatus
 from storage.room_views import OLDEST_KEPT, RoomGroup
 
 GroupKey: TypeAlias = tuple[str | None, ...]
-#: What a group takes, and each room of which it is known since when it waits.
+#: The estimated memory of a group, and of each of its entries in `oldest`.
 _GROUP_BYTES = 500
 _ENTRY_BYTES = 150
 
@@ -19,7 +19,7 @@ _ENTRY_BYTES = 150
 class _Group:
     count: int = 0
     queued: int = 0
-    #: Those that wait, longest first; all of them, or the first ones.
+    #: The queued rooms that have waited longest, or all of them: when each was queued, and its id.
     oldest: list[tuple[datetime, str]] = field(default_factory=list)
 
     def remove(self, room: Room, *, queued: bool) -> None:
@@ -40,15 +40,15 @@ class _Group:
 
 
 class RoomCounter:
-    """How many rooms match, by what they are counted by, and since when the first of each group waits.
+    """The number of rooms in each group, and when the room was queued that has waited longest.
 
-    It is `short` when it is not known any more which room of a group has waited longest; then it has to be read again.
+    If the latter is no longer known for a group, the counts have to be read again (`needs_reload`).
     """
 
     def __init__(self, by: Sequence[str]) -> None:
         self._by = tuple(by)
         self._groups: dict[GroupKey, _Group] = {}
-        self.short = False
+        self.needs_reload = False
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -58,23 +58,24 @@ class RoomCounter:
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes."""
+        """Estimated memory in bytes."""
         return sum(_GROUP_BYTES + _ENTRY_BYTES * len(group.oldest) for group in self._groups.values())
 
     def apply(self, before: Room | None, after: Room | None) -> None:
-        """Take in what became of a room: None where it did not match, or does not."""
+        """Apply a change of a room. `before` or `after` is None if the room did not match or does not match."""
         if before is not None:
             key = self._key(before)
             group = self._groups.setdefault(key, _Group())
             group.remove(before, queued=before.status is RoomStatus.QUEUED)
             if group.count <= 0:
                 del self._groups[key]
-            self.short = self.short or bool(group.count > 0 and group.queued and not group.oldest)
+            self.needs_reload = self.needs_reload or bool(group.count > 0 and group.queued and not group.oldest)
         if after is not None:
             self._groups.setdefault(self._key(after), _Group()).add(after)
 
     def counts(self) -> list[tuple[GroupKey, int, datetime | None]]:
-        """The groups in the order of their keys: the number of rooms, and since when the first of them waits."""
+        """For each group, in the order of the keys: its key, its number of rooms, and when its longest waiting room was
+        queued."""
         return [
             (key, group.count, group.oldest[0][0] if group.oldest else None)
             for key, group in sorted(self._groups.items(), key=lambda one: [part or "" for part in one[0]])

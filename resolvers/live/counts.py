@@ -1,4 +1,4 @@
-"""`roomCounts`: rooms counted by group, once and whenever the counts change."""
+"""The numbers of rooms in groups (`roomCounts`): once, and as a subscription."""
 
 import asyncio
 import math
@@ -17,8 +17,8 @@ from resolvers.custom_fields.definitions import bind
 from resolvers.event_filters import room_before
 from resolvers.events import cursor_of
 from resolvers.live.counter import GroupKey, RoomCounter
-from resolvers.live.following import FollowingWatch
 from resolvers.live.lists import digest
+from resolvers.live.log_view import LogView
 from resolvers.operations import query
 from storage import room_views
 from storage.errors import CursorExpired, QueryTooComplex, Unavailable
@@ -29,9 +29,9 @@ from storage.records import FieldTarget
 from storage.room_views import GROUPED_BY, MAX_GROUPS
 from storage.runtime import Storage
 
-#: The least time between two messages to one who watches counts.
+#: The least time between two messages to a subscriber.
 INTERVAL_SECONDS = 0.5
-#: Those who are told at different moments are told at multiples of this, so that more of them share what is sent.
+#: Messages are sent at multiples of this time, so that more subscribers share the same message.
 STEP_SECONDS = 0.1
 
 _numbers = count(1)
@@ -39,7 +39,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True, slots=True)
 class RoomCount:
-    """A group of rooms that are equal in what rooms are counted by."""
+    """A group of rooms with equal values of the attributes they are grouped by. Other attributes are None."""
 
     count: int
     oldest_queued_at: datetime | None
@@ -55,42 +55,42 @@ class RoomCounts:
 
     cursor: str
     groups: list[RoomCount]
-    #: Unlike that of any other counts of this process.
+    #: Unique in this process.
     number: int
 
 
 @query("rooms:read")
 async def count_rooms(context: Context, *, where: Expression | None = None, by: Sequence[str]) -> RoomCounts:
-    """The rooms that match and that the caller may see, counted by the attributes (keys of GROUPED_BY).
+    """The numbers of rooms that match and that the caller may read, grouped by the attributes (keys of GROUPED_BY).
 
-    Raises QueryTooComplex when there are more than MAX_GROUPS groups.
+    Raises QueryTooComplex if there are more than MAX_GROUPS groups.
     """
-    watch = await _watch(context, where, _distinct(by))
+    view = await _view(context, where, _distinct(by))
     try:
         async with asyncio.timeout(READ_SECONDS):
-            return await watch.read()
+            return await view.read()
     except TimeoutError:
-        raise Unavailable("The event log did not come up to the counts in time; try again.", retryable=True) from None
+        raise Unavailable("The event log is behind the counts; try again.", retryable=True) from None
 
 
 @query("rooms:read")
 async def subscribe_room_counts(
     context: Context, *, where: Expression | None = None, by: Sequence[str]
 ) -> AsyncGenerator[RoomCounts, None]:
-    """What `count_rooms` answers, at once and whenever it changes, at most every INTERVAL_SECONDS."""
+    """The result of `count_rooms`, immediately and again when it changes, at most every INTERVAL_SECONDS."""
     grouped = _distinct(by)
-    watch = await _watch(context, where, grouped)
+    view = await _view(context, where, grouped)
     visible = access.visible_rooms(context.caller)
-    key = f"counts {digest(watch.where, visible, grouped)}"
-    counts = _follow(context, key, lambda: watch, await context.storage.log.head())
-    # A generator that was never asked for anything gives nothing back when it is closed. So it has been asked once.
+    key = f"counts {digest(view.where, visible, grouped)}"
+    counts = _follow(context, key, lambda: view, await context.storage.log.head())
+    # aclose() does not run the `finally` of a generator that was not started. So it is started here.
     await anext(counts)
     return cast(AsyncGenerator[RoomCounts, None], counts)
 
 
-async def _watch(context: Context, where: Expression | None, by: Sequence[str]) -> "CountsWatch":
+async def _view(context: Context, where: Expression | None, by: Sequence[str]) -> "CountsView":
     expression = await bind(context.reader, FieldTarget.ROOM, where)
-    return CountsWatch(context.storage, expression, access.visible_rooms(context.caller), by)
+    return CountsView(context.storage, expression, access.visible_rooms(context.caller), by)
 
 
 def _distinct(by: Sequence[str]) -> list[str]:
@@ -98,30 +98,30 @@ def _distinct(by: Sequence[str]) -> list[str]:
 
 
 async def _follow(
-    context: Context, key: str, make: Callable[[], "CountsWatch"], head: int
+    context: Context, key: str, create: Callable[[], "CountsView"], head: int
 ) -> AsyncGenerator[RoomCounts | None, None]:
-    """Nothing, and then the counts."""
+    """Yields None once, and then the counts."""
     clock = asyncio.get_running_loop().time
-    with context.services.watches.join(key, make, context.storage.supervisor) as watch:
+    with context.services.live_views.subscribe(key, create, context.storage.supervisor) as view:
         yield None
-        await watch.reached(head)
-        told = watch.counts()
+        await view.wait_until(head)
+        sent = view.counts()
         while True:
-            yield told
-            again = math.ceil((clock() + INTERVAL_SECONDS) / STEP_SECONDS) * STEP_SECONDS
+            yield sent
+            next_time = math.ceil((clock() + INTERVAL_SECONDS) / STEP_SECONDS) * STEP_SECONDS
             while True:
-                await watch.differs(told)
-                if (pause := again - clock()) > 0:
+                await view.wait_until_different(sent)
+                if (pause := next_time - clock()) > 0:
                     await asyncio.sleep(pause)
-                if (now := watch.counts()).groups != told.groups:
+                if (counts := view.counts()).groups != sent.groups:
                     break
-            told = now
+            sent = counts
 
 
-class CountsWatch(FollowingWatch):
-    """The counts of some rooms, kept up to date."""
+class CountsView(LogView):
+    """The live view of counts of rooms."""
 
-    name = "keep counts of rooms up to date"
+    name = "update counts of rooms"
 
     def __init__(self, storage: Storage, where: Expression, visible: Expression, by: Sequence[str]) -> None:
         super().__init__(storage, where=where, visible=visible)
@@ -132,39 +132,39 @@ class CountsWatch(FollowingWatch):
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes."""
+        """Estimated memory in bytes."""
         return self._counter.size
 
     async def read(self) -> RoomCounts:
-        """The counts as they are now, for a watch that does not run."""
+        """The current counts, for a view that is read once."""
         await self._build()
         return self.counts()
 
     def counts(self) -> RoomCounts:
-        """The counts as they are."""
+        """The counts at the view's position."""
         if self._counts is None:
             groups = [self._group(*one) for one in self._counter.counts()]
             self._counts = RoomCounts(cursor_of(self.current), groups, next(_numbers))
         return self._counts
 
-    async def differs(self, told: RoomCounts) -> None:
-        """Return when the counts differ from what was told. Raises `error`."""
+    async def wait_until_different(self, sent: RoomCounts) -> None:
+        """Wait until the counts differ from `sent`. Raises `error`."""
         while True:
             if self.error is not None:
                 raise self.error
-            if self._ready and (now := self.counts()) is not told and now.groups != told.groups:
+            if self._ready and (current := self.counts()) is not sent and current.groups != sent.groups:
                 return
-            await self.news()
+            await self.wait_for_change()
 
     def _group(self, key: GroupKey, number: int, oldest: datetime | None) -> RoomCount:
-        held = dict(zip(self._by, key, strict=True))
+        values = dict(zip(self._by, key, strict=True))
         return RoomCount(
             count=number,
             oldest_queued_at=oldest,
-            status=held.get("STATUS"),
-            department_id=held.get("DEPARTMENT"),
-            served_by_id=held.get("SERVED_BY"),
-            source=held.get("SOURCE"),
+            status=values.get("STATUS"),
+            department_id=values.get("DEPARTMENT"),
+            served_by_id=values.get("SERVED_BY"),
+            source=values.get("SOURCE"),
         )
 
     @override
@@ -176,25 +176,25 @@ class CountsWatch(FollowingWatch):
             try:
                 position = await self._roll_forward(read.log, partial(self._count, counter))
             except CursorExpired:
-                continue  # this process is further behind than the log is kept
-            if not counter.short:
+                continue  # the log no longer has the facts after the snapshot
+            if not counter.needs_reload:
                 break
         self._counter, self._position, self._counts = counter, position, None
-        self._announce()
+        self._signal_change()
 
     @override
     def _apply_all(self, facts: Sequence[AnyFact]) -> bool:
         changed = False
         for fact in facts:
-            self._require_defined(fact)
+            self._require_fields(fact)
             if self._count(self._counter, fact):
                 changed = True
             self._position = fact.sequence
-        if self._counter.short:
+        if self._counter.needs_reload:
             return False
         if changed:
             self._counts = None
-            self._announce()
+            self._signal_change()
         return True
 
     def _count(self, counter: RoomCounter, fact: AnyFact) -> bool:
@@ -207,5 +207,5 @@ class CountsWatch(FollowingWatch):
             return False
         counter.apply(matched, matching)
         if len(counter) > MAX_GROUPS:
-            raise QueryTooComplex(f"There are more than {MAX_GROUPS:,} groups; name fewer rooms with `where`.")
+            raise QueryTooComplex(f"There are more than {MAX_GROUPS:,} groups; match fewer rooms with `where`.")
         return True

@@ -1,4 +1,4 @@
-"""`roomList`: who may watch which list, and what each who watches it is sent."""
+"""Subscriptions to lists of rooms (`roomList`): permissions, cursors, and the updates for each subscriber."""
 
 from collections.abc import AsyncGenerator, Callable
 from hashlib import blake2b
@@ -11,7 +11,8 @@ from resolvers.auth import access
 from resolvers.consumers.consumers import require_existing
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import bind
-from resolvers.live.list_watch import ListSpec, ListUpdate, ListWatch
+from resolvers.live.list_updates import ListUpdate
+from resolvers.live.list_view import ListSpec, ListView
 from resolvers.live.orders import list_order
 from resolvers.live.positions import ListName, ListPosition
 from resolvers.operations import query
@@ -30,8 +31,8 @@ async def subscribe_room_list(
     first: int = 50,
     after: str | None = None,
 ) -> AsyncGenerator[ListUpdate, None]:
-    """The first `first` rooms that match, in the order, and then every change of that list, for as long as the caller
-    listens. With `after`, what changed since that position first.
+    """The first `first` rooms that match, in the order, and then the changes of this list. With `after`, the changes
+    since that position instead of the list.
 
     Raises InvalidCursor for a cursor of another list, UnknownField, and Invalid.
     """
@@ -47,26 +48,26 @@ async def subscribe_room_list(
     spec = ListSpec(expression, visible, list_order(order), size, with_messages, name)
     key = f"list {digest(expression, visible, order.name, size, with_messages, where or EVERYTHING)}"
     head = await context.storage.log.head()
-    updates = _follow(context, key, lambda: ListWatch(context.storage, spec), head, position)
-    # A generator that was never asked for anything gives nothing back when it is closed. So it has been asked once.
+    updates = _follow(context, key, lambda: ListView(context.storage, spec), head, position)
+    # aclose() does not run the `finally` of a generator that was not started. So it is started here.
     await anext(updates)
     return cast(AsyncGenerator[ListUpdate, None], updates)
 
 
 async def _follow(
-    context: Context, key: str, make: Callable[[], ListWatch], head: int, after: ListPosition | None
+    context: Context, key: str, create: Callable[[], ListView], head: int, after: ListPosition | None
 ) -> AsyncGenerator[ListUpdate | None, None]:
-    """Nothing, and then the updates."""
-    with context.services.watches.join(key, make, context.storage.supervisor) as watch:
+    """Yields None once, and then the updates."""
+    with context.services.live_views.subscribe(key, create, context.storage.supervisor) as view:
         yield None
-        await watch.reached(head)
-        updates, number = await watch.start(after)
+        await view.wait_until(head)
+        updates, number = await view.start(after)
         while True:
             for update in updates:
                 yield update
-            updates, number = await watch.following(number, updates[-1].at)
+            updates, number = await view.next_updates(number, updates[-1].at)
 
 
 def digest(*parts: object, length: int = 16) -> str:
-    """A text that stands for what a list or a count is of."""
+    """A digest that identifies a list or counts by their arguments."""
     return blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=length).hexdigest()

@@ -1,4 +1,4 @@
-"""The orders of lists that keep themselves: as MongoDB sorts them, and as keys in memory."""
+"""The orders of `roomList`: for MongoDB, and as sort keys in memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from storage.records import Room
 
 @dataclass(frozen=True, slots=True)
 class ListOrder:
-    """One order of rooms."""
+    """An order of rooms."""
 
     stored: SortOrder
-    #: What rooms compare by in memory: the first of the list has the least key. No two rooms have the same.
+    #: The sort key of a room. No two rooms have the same key.
     key: Callable[[Room], Any]
-    #: Whether `room_before` has what the key is made of.
-    knows_before: Callable[[RoomFact], bool]
+    #: Whether `room_before` of a fact has all values that the key needs.
+    has_key_before: Callable[[RoomFact], bool]
 
 
 def list_order(order: SortOrder) -> ListOrder:
-    """The order of storage as one of a list that is kept in memory."""
-    return ListOrder(order, order.sort_key, _knows_before)
+    """The order with its sort key in memory."""
+    return ListOrder(order, order.sort_key, _has_key_before)
 
 
-def _knows_before(fact: RoomFact) -> bool:
+def _has_key_before(fact: RoomFact) -> bool:
     return fact.before is None or fact.before.priority is not None

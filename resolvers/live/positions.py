@@ -1,4 +1,4 @@
-"""Cursors of lists that keep themselves: how far a client has come, told without keeping anything for it."""
+"""Cursors of `roomList`. A cursor contains all that is needed to resume; the server stores nothing for a client."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ _UNKNOWN_BASE = -2
 
 @dataclass(frozen=True, slots=True)
 class ListPosition:
-    """What a client knows: the list as it was after the fact `sequence`, or a part of the way there.
+    """The state of a client's list: complete as of the fact `sequence`, or partly updated to it.
 
-    With a `base` it knows the list as it was after the fact `base` (0: nothing of it), and the first `count` changes
-    that lead from there to `sequence`.
+    With a `base`, the client has the list as of the fact `base` (0: an empty list), and the first `count` changes from
+    there to `sequence`.
     """
 
     sequence: int
@@ -23,7 +23,7 @@ class ListPosition:
 
     @property
     def start(self) -> int:
-        """The sequence from which facts are needed to go on."""
+        """The sequence after which facts are needed to resume."""
         return self.base or self.sequence
 
     @property
@@ -32,28 +32,28 @@ class ListPosition:
 
 
 def partial(sequence: int, base: int | None, count: int) -> ListPosition:
-    """A part of the way to `sequence`; `base` None: from a state that cannot be told again."""
+    """The position of a client that is partly updated to `sequence`. It cannot resume there if `base` is None."""
     return ListPosition(sequence, _UNKNOWN_BASE if base is None else base, count)
 
 
 @dataclass(frozen=True, slots=True)
 class ListName:
-    """Which list a cursor is of, and as whom its reader saw it."""
+    """Identifies the list of a cursor, and what its reader may see of the list."""
 
-    #: Of the filter, the order and the size.
+    #: A digest of the filter, the order and the size.
     list_id: str
-    #: Of what decides which rooms and which changes a caller sees.
+    #: A digest of the caller's permissions that decide which rooms and changes are visible.
     view_id: str
 
     def cursor(self, at: ListPosition) -> str:
-        """The text for a position."""
+        """The cursor of a position."""
         base = _NO_BASE if at.base is None else at.base
         return page_cursor(f"roomList.{self.list_id}", [self.view_id, at.sequence, base, at.count])
 
     def position(self, cursor: str) -> ListPosition:
-        """The position that a text stands for. Raises InvalidCursor, also for the cursor of another list.
+        """The position of a cursor. It cannot be resumed if the cursor is of a reader with other permissions.
 
-        The position of a reader who saw other rooms is one from which nobody can go on.
+        Raises InvalidCursor for a text that is not a cursor of this list.
         """
         match page_values(cursor, f"roomList.{self.list_id}", 4):
             case [str(view), int(sequence), int(base), int(count)] if (

@@ -1,4 +1,4 @@
-"""The first rooms of a list, kept from one fact to the next."""
+"""The first rooms of a list in memory, updated by facts."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
@@ -20,11 +20,11 @@ class ListChange(StrEnum):
 
 
 class Window:
-    """The first rooms of a list, and some that follow them.
+    """The rooms of a list that are shown, and some rooms that follow them in its order.
 
-    The rooms are always the first ones that match, without a gap: a room beyond the last one is left out while others
-    may lie between. When rooms leave, those that follow move up; when too few are left the window is `short`, and has
-    to be read again.
+    The window always has the first rooms that match, without a gap. A room that comes after the last one is therefore
+    not added, unless the window is `complete`. When a shown room leaves, the next one becomes shown. When too few rooms
+    are left, the window has to be read again (`needs_reload`).
     """
 
     def __init__(self, key: Key, *, size: int, capacity: int) -> None:
@@ -33,12 +33,12 @@ class Window:
         self._capacity = capacity
         self._keys: list[Any] = []
         self._rooms: list[Room] = []
-        self._known: dict[str, tuple[Any, int]] = {}
-        #: No room that matches lies beyond the last one.
+        self._by_id: dict[str, tuple[Any, int]] = {}
+        #: Whether the window has all rooms that match.
         self.complete = True
-        #: How many rooms match; None when that is not known.
+        #: The number of rooms that match, or None if they are too many to count.
         self.total: int | None = 0
-        #: What the rooms take.
+        #: The estimated memory of the rooms.
         self.bytes = 0
 
     def load(self, rooms: Sequence[Room], *, complete: bool, total: int | None) -> None:
@@ -48,13 +48,13 @@ class Window:
         self.complete, self.total = complete, total
 
     @property
-    def short(self) -> bool:
-        """Whether rooms are missing from the part that is shown."""
+    def needs_reload(self) -> bool:
+        """Whether the window may lack rooms that have to be shown."""
         return not self.complete and len(self._rooms) < self._size
 
     @property
     def visible(self) -> list[Room]:
-        """The part that is shown."""
+        """The rooms that are shown."""
         return self._rooms[: self._size]
 
     @property
@@ -62,14 +62,14 @@ class Window:
         return [room.id for room in self._rooms[: self._size]]
 
     def __contains__(self, room_id: str) -> bool:
-        return room_id in self._known
+        return room_id in self._by_id
 
     def apply(self, room: Room, *, matched: bool, matches: bool) -> None:
-        """Take in what became of a room: whether it matched before, and whether it does now."""
+        """Apply a change of a room, which matched the list before, matches it now, or both."""
         if self.total is not None:
             self.total += matches - matched
         last = self._keys[-1] if self._keys else None
-        if room.id in self._known:
+        if room.id in self._by_id:
             self._remove(room.id)
         if not matches:
             return
@@ -81,20 +81,20 @@ class Window:
                 self.complete = False
 
     def drop_slack(self) -> None:
-        """Keep no more than what is shown."""
+        """Remove the rooms that are not shown."""
         while len(self._rooms) > self._size:
             self._remove(self._rooms[-1].id)
             self.complete = False
 
-    def visible_before(self, touched: Collection[str], returned: Sequence[tuple[Any, str]]) -> list[str] | None:
-        """The ids that were shown before rooms were touched; None when that cannot be told.
+    def visible_before(self, changed: Collection[str], restored: Sequence[tuple[Any, str]]) -> list[str] | None:
+        """The ids that were shown before some rooms changed, or None if they cannot be computed.
 
-        `returned` holds the keys and ids of those of the touched rooms that matched then.
+        `restored` has the keys and ids of the changed rooms that matched at that time.
         """
-        entries = [(key, room.id) for key, room in zip(self._keys, self._rooms, strict=True) if room.id not in touched]
-        entries = sorted([*entries, *returned])
+        entries = [(key, room.id) for key, room in zip(self._keys, self._rooms, strict=True) if room.id not in changed]
+        entries = sorted([*entries, *restored])
         if not self.complete:
-            # Rooms that are not known lie beyond the last one.
+            # Rooms after the last one are not in the window.
             last = self._keys[-1] if self._keys else None
             entries = [entry for entry in entries if last is not None and not last < entry[0]]
             if len(entries) < self._size:
@@ -106,23 +106,23 @@ class Window:
         size = size_of(room)
         self._keys.insert(index, key)
         self._rooms.insert(index, room)
-        self._known[room.id] = key, size
+        self._by_id[room.id] = key, size
         self.bytes += size
 
     def _remove(self, room_id: str) -> None:
-        key, size = self._known.pop(room_id)
+        key, size = self._by_id.pop(room_id)
         index = bisect_left(self._keys, key)
         del self._keys[index], self._rooms[index]
         self.bytes -= size
 
 
 def changes(before: Sequence[str], after: Sequence[str], changed: Collection[str]) -> list[tuple[ListChange, str]]:
-    """What leads from one list of ids to another, in an order that depends on nothing else."""
-    was, is_ = frozenset(before), frozenset(after)
-    left = [(ListChange.LEFT, one) for one in before if one not in is_]
+    """The changes from one list of ids to another. The order depends on the arguments only."""
+    old, new = frozenset(before), frozenset(after)
+    left = [(ListChange.LEFT, room_id) for room_id in before if room_id not in new]
     others = [
-        (ListChange.CHANGED if one in was else ListChange.ENTERED, one)
-        for one in after
-        if one not in was or one in changed
+        (ListChange.CHANGED if room_id in old else ListChange.ENTERED, room_id)
+        for room_id in after
+        if room_id not in old or room_id in changed
     ]
     return [*left, *others]

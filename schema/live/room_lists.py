@@ -6,7 +6,7 @@ from typing import Annotated, cast
 import strawberry
 
 from resolvers.live import lists
-from resolvers.live.list_watch import ListUpdate
+from resolvers.live.list_updates import ListUpdate
 from resolvers.live.window import ListChange
 from schema.base import ids
 from schema.base.fields import api_type, describe_enum, subscription_field

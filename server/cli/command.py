@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from resolvers.apps import ADMIN_APP_ID
 from server.process.run import open_deployment
 from server.settings import Settings, variable_name
-from storage.embedded.preflight import holds
+from storage.embedded.preflight import has_document
 from storage.embedded.replica_set import has_data
 from storage.uris import redact
 
@@ -62,7 +62,7 @@ def existing_database(settings: Settings) -> Iterator[str]:
     else:
         place = f"MongoDB at {redact(settings.mongodb_uri)}"
     with open_deployment(settings, share=True) as uri:
-        if not holds(uri, settings.database, "apps", ADMIN_APP_ID):
+        if not has_document(uri, settings.database, "apps", ADMIN_APP_ID):
             raise CommandError(
                 f"No server has used the database {settings.database} of {place} yet: start one with  switchboard "
                 f"serve  first, or name your database with {variable_name('mongodb_uri')}, "

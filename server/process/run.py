@@ -23,7 +23,7 @@ from server.transport.connections import ConnectionTable
 from server.transport.http_protocol import HttpProtocol
 from server.transport.websocket_protocol import PING_SECONDS, PONG_SECONDS, WebSocketProtocol
 from storage.embedded.mongod_supervisor import supervised
-from storage.embedded.preflight import settled_uri, translating_driver_errors, verify_deployment
+from storage.embedded.preflight import complete_uri, translating_driver_errors, verify_deployment
 from storage.embedded.replica_set import EmbeddedReplicaSet, running_uri
 from storage.uris import redact
 
@@ -86,7 +86,7 @@ def open_deployment(settings: Settings, *, share: bool = False) -> Iterator[str]
     driver's errors in the block.
     """
     if settings.mongodb_uri is not None:
-        uri = settled_uri(settings.mongodb_uri)
+        uri = complete_uri(settings.mongodb_uri)
         verify_deployment(uri, settings.database)
         with translating_driver_errors(uri):
             yield uri

@@ -37,7 +37,7 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, FieldDefinit
 async def list_all(reader: Reader, target: FieldTarget | None = None) -> list[FieldDefinition]:
     """All definitions, or those of one target, in the order they were defined."""
     query: Document = {} if target is None else {"target": target.value}
-    return await entities.list_all(reader, KIND, query, step_around=True)
+    return await entities.list_all(reader, KIND, query, skip_undecodable=True)
 
 
 async def insert(tx: Transaction, definition: FieldDefinition) -> FieldDefinition:

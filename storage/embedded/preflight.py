@@ -20,7 +20,7 @@ UNAUTHORIZED = 13
 AUTHENTICATION_FAILED = 18
 
 
-def settled_uri(uri: str) -> str:
+def complete_uri(uri: str) -> str:
     """Return the URI with the options that Switchboard sets itself. Raises DeploymentError."""
     try:
         return without_overridden_options(uri, connections=sum(THREADS.values()))
@@ -36,7 +36,7 @@ def verify_deployment(uri: str, database: str, *, answer_ms: int = ANSWER_MS) ->
             hello = client.admin.command("hello")
             require_supported(hello, place)
             # Matches no document, and requires the role that all other commands require.
-            client[database]["apps"].update_one({"_id": "none has this id"}, {"$set": {"name": ""}})
+            client[database]["apps"].update_one({"_id": "no document has this id"}, {"$set": {"name": ""}})
         except ServerSelectionTimeoutError as error:
             raise DeploymentError(
                 f"MongoDB at {place} did not answer within {answer_ms / 1000:g} s: {one_line(error)}. "
@@ -83,7 +83,7 @@ def connect(uri: str, answer_ms: int) -> MongoClient[dict[str, Any]]:
     return client
 
 
-def holds(uri: str, database: str, collection: str, id: str, *, answer_ms: int = ANSWER_MS) -> bool:
+def has_document(uri: str, database: str, collection: str, id: str, *, answer_ms: int = ANSWER_MS) -> bool:
     """Return whether the collection has a document with that id. Creates no collection."""
     with connect(uri, answer_ms) as client:
         return client[database][collection].find_one({"_id": id}, {"_id": 1}) is not None

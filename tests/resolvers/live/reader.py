@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from resolvers.context import Context
-from resolvers.live.list_watch import ListUpdate
+from resolvers.live.list_updates import ListUpdate
 from resolvers.live.lists import subscribe_room_list
 from resolvers.live.window import ListChange
 from resolvers.ordering import Ordering

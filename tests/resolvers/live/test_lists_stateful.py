@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from typing_extensions import override
 
 from resolvers import rooms
-from resolvers.live import list_watch
+from resolvers.live import list_updates, list_view
 from resolvers.ordering import Ordering
 from server.app import start_services
 from server.settings import Settings
@@ -151,7 +151,7 @@ class Machine(RuleBasedStateMachine):
         for reader in self.readers:
             await reader.close()
         for world in (self.shared, self.elsewhere):
-            assert len(world.services.watches) == 0
+            assert len(world.services.live_views) == 0
 
 
 def _close(runner: asyncio.Runner, opening: Any) -> None:
@@ -161,8 +161,8 @@ def _close(runner: asyncio.Runner, opening: Any) -> None:
 @pytest.fixture
 def machine(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
     # So that windows run short, and readers fall behind, within a few steps.
-    monkeypatch.setattr(list_watch, "slack", lambda size: size % 2)
-    monkeypatch.setattr(list_watch, "MAX_UPDATES", 4)
+    monkeypatch.setattr(list_view, "slack", lambda size: size % 2)
+    monkeypatch.setattr(list_updates, "MAX_UPDATES", 4)
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
         worlds = []

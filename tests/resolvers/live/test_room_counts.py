@@ -82,7 +82,7 @@ async def test_the_counts_come_at_once_and_whenever_they_change(world: World) ->
         await rooms.close_room(world.context, room_id=room.id)
         assert summary(await anext(stream)) == [("CLOSED", None, None, 1, None)]
     await stream.aclose()
-    assert len(world.services.watches) == 0
+    assert len(world.services.live_views) == 0
 
 
 async def test_many_changes_are_told_together_at_most_twice_a_second(world: World) -> None:

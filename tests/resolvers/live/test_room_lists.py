@@ -7,7 +7,7 @@ import pytest
 from resolvers import agents, messages, rooms
 from resolvers.auth.access import Caller
 from resolvers.custom_fields import definitions
-from resolvers.live import list_watch
+from resolvers.live import list_updates, list_view
 from resolvers.live.window import ListChange
 from resolvers.ordering import Ordering
 from storage.errors import Forbidden, Invalid, InvalidCursor, RateLimited, UnknownField
@@ -112,7 +112,7 @@ async def test_resuming_tells_what_changed_and_then_ready(world: World) -> None:
     await reader.open()
     await reader.until_ready()
     await reader.close()
-    assert len(world.services.watches) == 0
+    assert len(world.services.live_views) == 0
     await rooms.close_room(world.context, room_id=gone.id)
     await rooms.update_room(world.context, room_id=changed.id, subject="hello")
     came = await world.start()
@@ -160,7 +160,7 @@ async def test_too_far_back_the_whole_list_comes_again(world: World, monkeypatch
     await reader.open()
     await reader.until_ready()
     await reader.close()
-    monkeypatch.setattr(list_watch, "MAX_MISSED_FACTS", 1)
+    monkeypatch.setattr(list_view, "MAX_MISSED_FACTS", 1)
     await rooms.update_room(world.context, room_id=room.id, subject="a")
     await rooms.update_room(world.context, room_id=room.id, subject="b")
     await reader.open()
@@ -187,7 +187,7 @@ async def test_a_cursor_is_good_for_its_list_alone(world: World) -> None:
     event_cursor.cursor = "nonsense"
     with pytest.raises(InvalidCursor):
         await event_cursor.open()
-    assert len(world.services.watches) == 0
+    assert len(world.services.live_views) == 0
 
 
 async def test_a_list_has_from_1_to_200_rooms(world: World) -> None:
@@ -195,7 +195,7 @@ async def test_a_list_has_from_1_to_200_rooms(world: World) -> None:
         with pytest.raises(Invalid) as refusal:
             await ListReader(world.context, first=size).open()
         assert refusal.value.data["key"] == "first"
-    assert len(world.services.watches) == 0
+    assert len(world.services.live_views) == 0
 
 
 async def test_a_list_needs_the_scope_to_read_rooms(world: World) -> None:
@@ -220,25 +220,25 @@ async def test_an_agent_is_told_of_the_rooms_that_it_sees_and_of_no_other(world:
     await reader.close()
 
 
-async def test_those_who_watch_the_same_list_share_one_watch(world: World) -> None:
+async def test_subscribers_of_the_same_list_share_one_view(world: World) -> None:
     readers = [ListReader(world.context, first=5) for _ in range(3)]
     another = ListReader(world.context, first=6)
     for reader in (*readers, another):
         await reader.open()
-    assert len(world.services.watches) == 2
+    assert len(world.services.live_views) == 2
     for reader in (*readers, another):
         await reader.close()
-    assert len(world.services.watches) == 0
+    assert len(world.services.live_views) == 0
 
 
-async def test_a_process_keeps_a_bounded_number_of_watches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resolvers.watches.MAX_WATCHES", 1)
+async def test_a_process_has_a_bounded_number_of_views(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resolvers.live_views.MAX_VIEWS", 1)
     one, same, another = ListReader(world.context), ListReader(world.context), ListReader(world.context, first=1)
     await one.open()
     await same.open()
     with pytest.raises(RateLimited):
         await another.open()
-    assert len(world.services.watches) == 1
+    assert len(world.services.live_views) == 1
     await one.close()
     await same.close()
 
@@ -253,11 +253,11 @@ async def test_a_list_ends_when_the_field_that_it_is_filtered_by_is_removed(worl
     await definitions.remove_custom_field(world.context, id=defined.id)
     with pytest.raises(UnknownField):
         await reader.next()
-    assert len(world.services.watches) == 0
+    assert len(world.services.live_views) == 0
 
 
 async def test_a_reader_that_falls_behind_is_brought_up_to_date(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(list_watch, "MAX_UPDATES", 2)
+    monkeypatch.setattr(list_updates, "MAX_UPDATES", 2)
     room = await world.start()
     slow = ListReader(world.context)
     await slow.open()
@@ -271,7 +271,7 @@ async def test_a_reader_that_falls_behind_is_brought_up_to_date(world: World, mo
 
 
 async def test_a_list_that_runs_short_reads_its_next_rooms_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(list_watch, "slack", lambda _: 0)
+    monkeypatch.setattr(list_view, "slack", lambda _: 0)
     started = [await world.start() for _ in range(4)]
     reader = ListReader(world.context, first=2, where=AttributeCondition("status", Operator.EQ, "QUEUED"))
     await reader.open()

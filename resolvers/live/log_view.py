@@ -1,4 +1,4 @@
-"""How a watch begins with a snapshot of the data and goes on by the log."""
+"""The base of live views: it reads a snapshot of the data, and then applies the facts of the log to it."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -14,67 +14,67 @@ from storage.records import FieldTarget
 from storage.runtime import Storage
 
 ROOM_TYPES = frozenset(tag for tag, kind in FACTS.items() if issubclass(kind, RoomFact))
-#: Facts that a watch takes in before other tasks run.
+#: The number of facts that a view applies before other tasks run.
 BATCH = 64
 _REMOVED: Key = ("type", "CUSTOM_FIELD_REMOVED")
 
 
-class FollowingWatch(ABC):
-    """Something that is computed from the rooms, read once, and kept up to date by facts."""
+class LogView(ABC):
+    """A view of the rooms that match a filter and are visible to a caller."""
 
-    name = "watch"
+    name = "live view"
 
     def __init__(self, storage: Storage, *, where: Expression, visible: Expression) -> None:
         self.error: SwitchboardError | None = None
         self._feed = storage.feed
         self._reader = storage.reader
-        self._named = _fields_of(where)
+        self._field_ids = _field_ids(where)
         self._keys = subscription_keys(ROOM_TYPES, where=None if where == EVERYTHING else where, visible=visible)
-        if self._named:
+        if self._field_ids:
             self._keys |= {_REMOVED}
-        #: The rooms that are watched.
+        #: The condition on the rooms of the view.
         self._expression = And((where, visible))
         self._matches = predicate(self._expression, FieldTarget.ROOM)
         self._waiter: Waiter | None = None
-        self._event = asyncio.Event()
-        self._news = asyncio.Event()
-        #: The sequence of the last fact that was taken in.
+        self._progress = asyncio.Event()
+        self._change = asyncio.Event()
+        #: The sequence of the last fact that was applied.
         self._position = 0
         self._ready = False
 
     @property
     def current(self) -> int:
-        """The position in the log that the state is as of."""
+        """The position in the log that the view corresponds to."""
+        # While the view waits, no fact up to the head of the log concerns it.
         idle = self._waiter is not None and not self._waiter.woken.done()
         return max(self._position, self._feed.head) if idle else self._position
 
     async def run(self) -> None:
-        """Keep up with the log until cancelled, or until `error` says why not."""
+        """Keep the view up to date until cancelled, or until an error, which is stored in `error`."""
         self._waiter = None
         try:
             self._ready = False
             await self._build()
             while True:
                 self._ready = True
-                self._notify()
+                self._signal_progress()
                 position = await self._feed.wait(self._position, self._keys, on_wait=self._on_wait)
-                await self._take_in(position)
+                await self._apply_next_facts(position)
         except Unavailable:
             raise
         except SwitchboardError as error:
             self.error = error
-            self._notify()
-            self._announce()
+            self._signal_progress()
+            self._signal_change()
 
-    async def _take_in(self, position: int) -> None:
+    async def _apply_next_facts(self, position: int) -> None:
         try:
             facts = await self._feed.read(position, BATCH)
         except CursorExpired:
-            facts = ()  # this process missed facts
-            complete = False
+            updated = False
         else:
-            complete = self._apply_all(facts)
-        if not complete:
+            updated = self._apply_all(facts)
+        if not updated:
             self._ready = False
             await self._build()
         await asyncio.sleep(0)
@@ -82,8 +82,8 @@ class FollowingWatch(ABC):
     def _on_wait(self, waiter: Waiter) -> None:
         self._waiter = waiter
 
-    async def reached(self, sequence: int) -> None:
-        """Return when the state is as of that fact or a later one. Raises `error`."""
+    async def wait_until(self, sequence: int) -> None:
+        """Wait until the view includes the fact with that sequence. Raises `error`."""
         while True:
             if self.error is not None:
                 raise self.error
@@ -92,24 +92,27 @@ class FollowingWatch(ABC):
             if self._ready and self._feed.head < sequence:
                 await self._feed.wait(sequence - 1)
             else:
-                await self._event.wait()
+                await self._progress.wait()
 
-    def _notify(self) -> None:
-        event, self._event = self._event, asyncio.Event()
+    async def wait_for_change(self) -> None:
+        """Wait until the view changes or ends."""
+        await self._change.wait()
+
+    def _signal_progress(self) -> None:
+        """Wake the tasks in `wait_until`."""
+        event, self._progress = self._progress, asyncio.Event()
         event.set()
 
-    async def news(self) -> None:
-        """Return when there is something new for those who watch."""
-        await self._news.wait()
-
-    def _announce(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+    def _signal_change(self) -> None:
+        """Wake the tasks in `wait_for_change`."""
+        event, self._change = self._change, asyncio.Event()
+        event.set()
 
     async def _roll_forward(self, log: LogState, apply: Callable[[AnyFact], object]) -> int:
-        """Take in what a snapshot lacks, until it lacks nothing of what it has of later facts. Returns the position.
+        """Apply the facts that a snapshot lacks. Returns the position at which it lacks none.
 
-        Never ends before the position of the state that it replaces. Raises CursorExpired.
+        `log` is the state of the log in the snapshot: facts of changes that the snapshot includes may still be pending.
+        The position is not before the view's own. Raises CursorExpired.
         """
         position, pending = log.head, set(log.pending)
         while pending or position < self._position:
@@ -127,26 +130,26 @@ class FollowingWatch(ABC):
 
     @abstractmethod
     async def _build(self) -> None:
-        """Read the data, and set the state and the position."""
+        """Read a snapshot, and set the view and the position."""
 
     @abstractmethod
     def _apply_all(self, facts: Sequence[AnyFact]) -> bool:
-        """Take in the facts and set the position; False when the state has to be built again."""
+        """Apply the facts and set the position. Returns False if the view has to be built again."""
 
-    def _require_defined(self, fact: AnyFact) -> None:
-        """Raise UnknownField when the fact tells that a custom field was removed that the filter names."""
-        if isinstance(fact, CustomFieldRemoved) and fact.definition.id in self._named:
+    def _require_fields(self, fact: AnyFact) -> None:
+        """Raise UnknownField if the fact removed a custom field that the filter uses."""
+        if isinstance(fact, CustomFieldRemoved) and fact.definition.id in self._field_ids:
             key = fact.definition.key
-            raise UnknownField(f"The custom field {quoted(key)} was removed, and `where` names it.", key=key)
+            raise UnknownField(f"The custom field {quoted(key)} was removed, and `where` uses it.", key=key)
 
 
-def _fields_of(expression: Expression) -> frozenset[str]:
-    """The ids of the custom fields that a filter names."""
+def _field_ids(expression: Expression) -> frozenset[str]:
+    """The ids of the custom fields in a filter."""
     match expression:
         case And(parts=parts) | Or(parts=parts):
-            return frozenset[str]().union(*map(_fields_of, parts))
+            return frozenset[str]().union(*map(_field_ids, parts))
         case Not(part=part):
-            return _fields_of(part)
+            return _field_ids(part)
         case BoundCondition(definition=definition):
             return frozenset({definition.id})
     return frozenset()
