@@ -1,1 +1,1 @@
-"""Live views of lists and counts of rooms. `resolvers.services` and `schema` import it."""
+"""Live views of lists and counts of rooms. Only schema imports it."""

@@ -1,1 +1,1 @@
-"""Lists and counts of rooms that keep themselves. Only schema.schema imports it."""
+"""Lists and counts of rooms as queries and subscriptions. Only `schema.schema` imports it."""

@@ -21,7 +21,7 @@ AUTHENTICATION_FAILED = 18
 
 
 def complete_uri(uri: str) -> str:
-    """Return the URI with the options that Switchboard sets itself. Raises DeploymentError."""
+    """The URI with the options that Switchboard sets itself. Raises DeploymentError."""
     try:
         return without_overridden_options(uri, connections=sum(THREADS.values()))
     except UnusableURI as error:

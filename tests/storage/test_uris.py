@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from storage.embedded.preflight import DeploymentError, connect, settled_uri
+from storage.embedded.preflight import DeploymentError, connect, complete_uri
 from storage.threads import THREADS
 from storage.uris import UnusableURI, redact, without_overridden_options
 
@@ -47,7 +47,7 @@ def test_everything_else_stays_as_it_is(uri: str) -> None:
 
 def test_a_pool_that_is_too_small_is_refused_with_the_number_that_is_needed() -> None:
     with pytest.raises(DeploymentError) as refusal:
-        settled_uri("mongodb://host/?maxpoolsize=3")
+        complete_uri("mongodb://host/?maxpoolsize=3")
 
     assert str(refusal.value) == (
         f"SWITCHBOARD_MONGODB_URI sets maxPoolSize=3, and Switchboard needs at least {sum(THREADS.values())} "
