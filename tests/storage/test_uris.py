@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from storage.embedded.preflight import DeploymentError, connect, complete_uri
+from storage.embedded.preflight import DeploymentError, complete_uri, connect
 from storage.threads import THREADS
 from storage.uris import UnusableURI, redact, without_overridden_options
 
