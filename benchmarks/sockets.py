@@ -42,10 +42,10 @@ def server(uri: str, database: str) -> Iterator[tuple[str, int]]:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[ClientConnection]:
+async def connected(url: str, *, token: str = TOKEN) -> AsyncIterator[ClientConnection]:
     protocol = Subprotocol("graphql-transport-ws")
     async with connect(url, subprotocols=[protocol], compression=None, ping_interval=None, close_timeout=1) as socket:
-        init = {"type": "connection_init", "payload": {"authorization": f"Bearer {TOKEN}"}}
+        init = {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}
         await socket.send(json.dumps(init))
         await socket.recv()
         yield socket

@@ -10,6 +10,7 @@ from resolvers.auth.access import ANONYMOUS, Caller
 from resolvers.auth.hash_queue import HashQueue
 from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.live_views import LiveViews
+from resolvers.signal_hub import SignalHub
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.facts import Fact
 from storage.mongo.reader import Reader
@@ -63,6 +64,7 @@ class Services:
     storage: Storage
     agent_cache: AgentCacheProtocol
     pending_releases: PendingReleasesProtocol
+    signal_hub: SignalHub
     routing: RoutingSettings = RoutingSettings()
     login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     hashing: HashQueue = field(default_factory=HashQueue)

@@ -10,16 +10,23 @@ from typing import Any
 
 import msgspec
 
+from storage.errors import Invalid
 from storage.records import Record
 
 
 def fingerprint(operation: str, arguments: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """The digest of an operation and of the arguments that differ from their defaults."""
-    changed = {
-        name: _canonical(value)
-        for name, value in arguments.items()
-        if value is not msgspec.UNSET and (name not in defaults or value != defaults[name])
-    }
+    """The digest of an operation and of the arguments that differ from their defaults.
+
+    Raises Invalid if they are nested too deep.
+    """
+    try:
+        changed = {
+            name: _canonical(value)
+            for name, value in arguments.items()
+            if value is not msgspec.UNSET and (name not in defaults or value != defaults[name])
+        }
+    except RecursionError:
+        raise Invalid("The arguments are nested too deep.", key="input") from None
     return hashlib.sha256(msgspec.json.encode([operation, changed], order="deterministic")).hexdigest()
 
 

@@ -76,7 +76,7 @@ async def send_message(
         raise NotFound("room", room_id, key="roomId")
     if snapshot.room.status is RoomStatus.CLOSED:
         raise RoomClosed("The room is closed and takes no messages; start another room.")
-    sender = _sender(change, snapshot, as_user_id, as_visitor_token)
+    sender = sender_of(change, snapshot, as_user_id, as_visitor_token)
     transition = RoomTransition(tx, snapshot)
     number = snapshot.room.message_count + 1
     message = Message(id=new_id(tx.now), room_id=room_id, number=number, text=text, sender=sender, sent_at=tx.now)
@@ -86,7 +86,8 @@ async def send_message(
     return message
 
 
-def _sender(change: MutationContext, snapshot: RoomSnapshot, user_id: str | None, visitor_token: str | None) -> Actor:
+def sender_of(change: MutationContext, snapshot: RoomSnapshot, user_id: str | None, visitor_token: str | None) -> Actor:
+    """Who the caller speaks as in the room. Raises Forbidden or Invalid if it may not."""
     if user_id is None and visitor_token is None:
         return change.actor
     if change.actor.type is not ActorType.APP:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
@@ -11,8 +11,7 @@ from resolvers.auth import access, passwords
 from resolvers.auth.access import Caller
 from resolvers.context import Context
 from resolvers.fingerprints import fingerprint
-from resolvers.holders import name_holder
-from storage.errors import IdempotencyMismatch, Taken
+from storage.errors import IdempotencyMismatch
 from storage.facts import (
     AgentAdded,
     AgentStatusChanged,
@@ -57,6 +56,8 @@ class MutationContext:
 
     tx: Transaction
     context: Context
+    #: Called once this attempt is committed, but not if the mutation was committed before under its clientMutationId.
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def caller(self) -> Caller:
@@ -116,14 +117,17 @@ class Mutation(Generic[P, R]):
         digest = await self._fingerprint(context, kwargs) if idempotent else ""
 
         recorded: tuple[str, Any] | None = None
+        after_commit: list[Callable[[], None]] = []
 
         async def attempt(tx: Transaction) -> R:
-            nonlocal recorded
+            nonlocal recorded, after_commit
+            after_commit = []
             if idempotent and mutation_id is not None:
                 recorded = await idempotency.find(tx, context.caller.id, mutation_id)
                 if recorded is not None:
                     return self._recorded_answer(recorded, digest)
-            result = await self._body(MutationContext(tx, context), *args, **kwargs)
+            change = MutationContext(tx, context, after_commit)
+            result = await self._body(change, *args, **kwargs)
             if idempotent and mutation_id is not None:
                 idempotency.insert(tx, context.caller.id, mutation_id, fingerprint=digest, answer=to_builtins(result))
             return result
@@ -134,19 +138,17 @@ class Mutation(Generic[P, R]):
                 return False
             return await idempotency.is_recorded(context.reader, context.caller.id, mutation_id)
 
-        try:
-            result, facts = await context.storage.transactions.run(
-                attempt,
-                actor=context.caller.actor or SYSTEM,
-                client_mutation_id=mutation_id,
-                lock_keys=self._lock_keys(kwargs),
-                is_stale=is_recorded_now,
-            )
-        except Taken as refusal:
-            await name_holder(context, refusal)
-            raise
+        result, facts = await context.storage.transactions.run(
+            attempt,
+            actor=context.caller.actor or SYSTEM,
+            client_mutation_id=mutation_id,
+            lock_keys=self._lock_keys(kwargs),
+            is_stale=is_recorded_now,
+        )
         if any(isinstance(fact, QUEUE_TRIGGERS) for fact in facts):
             context.services.notify_queue()
+        for call in after_commit:
+            call()
         return result
 
     def _lock_keys(self, arguments: dict[str, Any]) -> tuple[LockKey, ...]:

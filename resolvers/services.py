@@ -15,6 +15,7 @@ from resolvers.presence import POLL_SECONDS, PresenceExpiry
 from resolvers.routing.agent_cache import AgentCache
 from resolvers.routing.queue import RoutingQueue
 from resolvers.routing.requeue import RequeueWorker
+from resolvers.signal_hub import SignalHub
 from storage import maintenance
 from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.runtime import Storage
@@ -37,6 +38,7 @@ def create_services(
     *,
     routing: RoutingSettings | None = None,
     login_throttle: LoginThrottle | None = None,
+    signal_hub: SignalHub | None = None,
     configured_tokens: frozenset[str] = frozenset(),
 ) -> Services:
     """The services of a process, without background tasks."""
@@ -44,6 +46,7 @@ def create_services(
         storage=storage,
         agent_cache=AgentCache(),
         pending_releases=PendingReleases(),
+        signal_hub=signal_hub or SignalHub(storage),
         routing=routing or RoutingSettings(),
         login_throttle=login_throttle or LoginThrottle(),
         configured_tokens=configured_tokens,
@@ -57,11 +60,16 @@ async def open_services(
     routing: RoutingSettings | None = None,
     retention: timedelta = timedelta(days=7),
     login_throttle: LoginThrottle | None = None,
+    signal_hub: SignalHub | None = None,
     configured_tokens: frozenset[str] = frozenset(),
 ) -> AsyncIterator[Services]:
     """The services of a process. The background tasks run until the block ends."""
     services = create_services(
-        storage, routing=routing, login_throttle=login_throttle, configured_tokens=configured_tokens
+        storage,
+        routing=routing,
+        login_throttle=login_throttle,
+        signal_hub=signal_hub,
+        configured_tokens=configured_tokens,
     )
     queue, requeue = RoutingQueue(services), RequeueWorker(services)
     services.add_queue_listener(queue.wake)
@@ -77,6 +85,7 @@ async def open_services(
         storage.supervisor.supervise("assign waiting rooms", queue.run),
         storage.supervisor.supervise("return rooms of removed agents", requeue.run),
         storage.supervisor.supervise("maintenance", partial(_maintain, storage, retention)),
+        storage.supervisor.supervise("deliver signals of other processes", services.signal_hub.run),
         storage.supervisor.supervise("end presence", PresenceExpiry(storage).run, every=POLL_SECONDS),
     ]
     try:

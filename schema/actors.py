@@ -4,8 +4,10 @@ from typing import Self
 
 import strawberry
 
+from resolvers.auth import access
 from schema.base import ids
-from schema.base.fields import api_type, describe_enum
+from schema.base.fields import api_type, describe_enum, query_field
+from schema.execution.context import Info
 from storage import records
 
 describe_enum(
@@ -33,3 +35,13 @@ class Actor:
     @classmethod
     def from_record(cls, actor: records.Actor) -> Self:
         return cls(type=actor.type, id=ids.of_actor(actor.type, actor.id), name=actor.name)
+
+
+@api_type
+class ActorQueries:
+    """Queries of the caller."""
+
+    @query_field(access.viewer)
+    async def viewer(self, info: Info) -> Actor:
+        """The app or user that your token belongs to. Use it to check whether a token is valid."""
+        return Actor.from_record(access.viewer(info.context.resolver_context.caller))

@@ -14,6 +14,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from typing_extensions import override
 
+from schema.actors import ActorQueries
 from schema.agent_mutations import AgentMutations
 from schema.agents import AgentQueries
 from schema.apps import AppMutations, AppQueries
@@ -40,16 +41,16 @@ from schema.roles import RoleMutations, RoleQueries
 from schema.room_mutations import RoomMutations
 from schema.rooms import RoomQueries
 from schema.sessions import SessionMutations
+from schema.signals import SignalMutations, SignalSubscriptions
 from schema.user_mutations import UserMutations
 from schema.users import UserQueries
-from schema.viewer import ViewerQueries
 from schema.visitors import VisitorMutations, VisitorQueries
 
 
 @api_type
 class Query(
     NodeQueries,
-    ViewerQueries,
+    ActorQueries,
     UserQueries,
     AgentQueries,
     RoleQueries,
@@ -75,6 +76,7 @@ class Mutation(
     VisitorMutations,
     RoomMutations,
     MessageMutations,
+    SignalMutations,
     ConsumerMutations,
     AppMutations,
     SessionMutations,
@@ -89,7 +91,7 @@ class Mutation(
 
 
 @api_type
-class Subscription(EventSubscriptions, RoomListSubscriptions, RoomCountSubscriptions):
+class Subscription(EventSubscriptions, RoomListSubscriptions, RoomCountSubscriptions, SignalSubscriptions):
     """Everything that is sent as it happens: events, and lists and counts that keep themselves.
 
     Without `after` a subscription of events starts with the next event. With it, every matching event since then comes

@@ -15,6 +15,7 @@ from resolvers import apps
 from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.context import RoutingSettings, Services
 from resolvers.services import open_services
+from resolvers.signal_hub import SignalHub
 from schema.schema import schema
 from server.auth.rate_limits import MIN_HANDSHAKES
 from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint
@@ -48,6 +49,9 @@ async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Se
             routing=routing,
             retention=retention,
             login_throttle=LoginThrottle(settings.sign_in_attempts),
+            signal_hub=SignalHub(
+                storage, caller_rate=settings.signal_rate_per_caller, room_rate=settings.signal_rate_per_room
+            ),
             configured_tokens=configured,
         ) as services:
             yield services, admin_token

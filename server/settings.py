@@ -231,6 +231,18 @@ class Settings:
         "The most operations per second from one address on average, with or without a token, in one process. A burst "
         "may have ten times as many. `0` is no limit.",
     )
+    signal_rate_per_caller: float = setting(
+        500.0,
+        number(0, 10_000_000),
+        "The most signals per second that one app or user may send on average, in one process. A burst may have ten "
+        "times as many. `0` is no limit.",
+    )
+    signal_rate_per_room: float = setting(
+        10.0,
+        number(0, 10_000_000),
+        "The most signals per second in one room on average, in one process. A burst may have ten times as many. `0` "
+        "is no limit.",
+    )
 
     # ---------------------------------------------------------------- browsers and proxies
 

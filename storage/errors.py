@@ -11,9 +11,8 @@ SwitchboardError
 │   ├── FieldRequired          a required custom field is missing
 │   └── UnknownRole            a role that does not exist
 ├── Refused                    the current state does not allow the change
-│   ├── Taken                  a unique value that another entity has
-│   │   ├── Duplicate
-│   │   └── UsernameTaken
+│   ├── Duplicate              a unique value that another entity has
+│   ├── UsernameTaken
 │   ├── NotAnAgent
 │   ├── AgentNotRoutable
 │   ├── DepartmentDisabled
@@ -31,7 +30,7 @@ Invalid, ...). Only schema translates them to GraphQL. A message says what is wr
 for programs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -42,16 +41,6 @@ class EntityId:
     #: The kind of entity, as messages call it: "user", "agent", "room", ...
     noun: str
     id: str
-
-
-@dataclass(frozen=True, slots=True)
-class UniqueKey:
-    """The key of a unique index that another document has: what finds that document."""
-
-    #: The kind of entity, as in EntityId.
-    noun: str
-    collection: str
-    query: Mapping[str, object]
 
 
 class SwitchboardError(Exception):
@@ -147,21 +136,14 @@ class Refused(SwitchboardError):
     """The current state does not allow the change. Nothing was changed."""
 
 
-class Taken(Refused):
-    """Another entity has a unique value. For callers that may read it, `holder` has its id."""
-
-    #: None if no single entity has the value.
-    taken: UniqueKey | None = None
-
-
-class Duplicate(Taken):
+class Duplicate(Refused):
     code = "DUPLICATE_VALUE"
 
     def __init__(self, message: str, *, key: str, mentioned: Sequence[EntityId] = (), **data: object) -> None:
         super().__init__(message, mentioned=mentioned, key=key, **data)
 
 
-class UsernameTaken(Taken):
+class UsernameTaken(Refused):
     code = "USERNAME_TAKEN"
 
     def __init__(self, username: str) -> None:

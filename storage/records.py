@@ -298,6 +298,28 @@ class Message(Record, frozen=True, kw_only=True):
     sent_at: datetime
 
 
+class SignalKind(StrEnum):
+    TYPING = "TYPING"
+    STOPPED_TYPING = "STOPPED_TYPING"
+    READ = "READ"
+    CUSTOM = "CUSTOM"
+
+
+class Signal(Record, frozen=True, kw_only=True):
+    """Something that happens in a room at this moment. It is passed to subscribers and not recorded (signals.py)."""
+
+    kind: SignalKind
+    room_id: str
+    sender: Actor
+    #: The caller, who is another than the sender if an app sends it for a user or a visitor.
+    sent_by_id: str
+    #: READ: the message up to which the sender has read.
+    message_id: str | None = None
+    #: A JSON value, as text.
+    data: str | None = None
+    sent_at: datetime
+
+
 class WaitingRoom(Record, frozen=True, kw_only=True):
     """The values of a waiting room that routing needs."""
 

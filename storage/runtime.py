@@ -24,6 +24,7 @@ from storage.mongo.clock import Clock
 from storage.mongo.connection import Database, Document
 from storage.mongo.reader import Reader
 from storage.reference_data import ReferenceDataCache
+from storage.signals import SignalExchange
 from storage.supervisor import Supervisor
 from storage.transactions import heartbeats
 from storage.transactions.heartbeats import ProcessHeartbeat
@@ -45,6 +46,7 @@ class Storage:
         self.log = Log(database)
         self.feed = Feed(self.log, process_id=self.process.id)
         self.token_watcher = TokenWatcher(database)
+        self.signals = SignalExchange(database, process_id=self.process.id)
         self.appender = Appender(database, self.feed.publish, process_id=self.process.id)
         self.transactions = TransactionRunner(database, self.definition_cache, self.appender, self.process)
         self.transactions.append_listeners.append(self._update_definitions)
@@ -98,6 +100,9 @@ class Storage:
         start("sweep the outbox", self.appender.sweep_once, every=outbox.SWEEP_SECONDS)
         start("follow the log", self.feed.run, essential=True)
         start("watch the log", ChangeStreamRetry("log", self.feed.watch).run)
+        start("write signals", self.signals.write)
+        without_signals = "this process receives no signals of other processes"
+        start("watch signals", ChangeStreamRetry("signals", self.signals.watch, fallback=without_signals).run)
         start("watch the tokens", ChangeStreamRetry("tokens", self.token_watcher.watch).run)
 
     def _published_state(self) -> Document:

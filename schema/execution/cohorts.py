@@ -34,8 +34,8 @@ class Source(Protocol):
         """Identifies the source among those of a cohort."""
 
     @property
-    def cursor(self) -> str:
-        """Where a client continues that has received the result."""
+    def cursor(self) -> str | None:
+        """Where a client continues that has received the result. None if it cannot."""
 
     @property
     def shares_reads(self) -> bool:
@@ -53,8 +53,8 @@ class Delivery(ExecutionResult):
         self._source = source
 
     @property
-    def cursor(self) -> str:
-        """Where a client continues that has received the result."""
+    def cursor(self) -> str | None:
+        """Where a client continues that has received the result. None if it cannot."""
         return self._source.cursor
 
     @cached_property

@@ -19,7 +19,7 @@ from storage.errors import SwitchboardError, Unauthenticated
 
 
 class EncodedEvent:
-    """An event as JSON text, with its cursor."""
+    """An event as JSON text, with its cursor if it has one."""
 
     def __init__(self, delivery: Delivery) -> None:
         self.text = delivery.encoded.decode()
@@ -27,12 +27,13 @@ class EncodedEvent:
 
 
 class EventStream(SSETransport):
-    """Server-sent events. The id of each is its cursor, which clients send as Last-Event-ID to resume."""
+    """Server-sent events. The id of each is its cursor, if it has one. Clients send it as Last-Event-ID to resume."""
 
     @override
     def encode_next(self, response: GraphQLHTTPResponse | EncodedEvent, encode_json: JSONEncoder) -> str:
         if isinstance(response, EncodedEvent):
-            return f"id: {response.cursor}\r\n{self.encode_event('next', response.text)}"
+            event = self.encode_event("next", response.text)
+            return event if response.cursor is None else f"id: {response.cursor}\r\n{event}"
         return super().encode_next(response, encode_json)
 
 

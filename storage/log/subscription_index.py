@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from storage.facts import FACTS, AnyFact, Fact, RoomFact, tag_of
 from storage.filters.expressions import EVERYTHING, And, AttributeCondition, BoundCondition, Expression, Operator, Or
-from storage.records import FieldType
+from storage.records import FieldType, Room
 
 Key: TypeAlias = tuple[Hashable, ...]
 
@@ -45,6 +45,26 @@ def fact_keys(fact: Fact) -> Iterator[Key]:
             for name, value in state.custom_fields.items():
                 if not isinstance(value, list):
                     yield "field", name, value
+
+
+def room_keys(room: Room) -> Iterator[Key]:
+    """Yield the keys of a room as it is: ANY and its values."""
+    yield ANY
+    yield "id", room.id
+    yield "visitor", room.visitor_id
+    yield "lastServedBy", room.last_served_by_id
+    yield "status", room.status
+    yield "department", room.department_id
+    yield "servedBy", room.served_by_id
+    for name, value in room.custom_fields.items():
+        if not isinstance(value, list):
+            yield "field", name, value
+
+
+def room_subscription_keys(where: Expression | None, visible: Expression) -> frozenset[Key]:
+    """Return keys of which every room that matches both expressions has at least one."""
+    parts = (visible,) if where is None else (where, visible)
+    return _expression_keys(And(parts)) or ALL_FACTS
 
 
 def subscription_keys(

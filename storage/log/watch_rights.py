@@ -1,4 +1,4 @@
-"""Change streams that the MongoDB user may not open: logged once, and retried, while the process polls instead."""
+"""Change streams that the MongoDB user may not open: logged once, and retried."""
 
 import asyncio
 import logging
@@ -18,10 +18,16 @@ class ChangeStreamRetry:
     """Retries a watch function that the MongoDB user is not authorized for. Logs it once; raises other errors."""
 
     def __init__(
-        self, collection: str, watch: Callable[[], Awaitable[None]], *, retry_seconds: float = RETRY_SECONDS
+        self,
+        collection: str,
+        watch: Callable[[], Awaitable[None]],
+        *,
+        fallback: str = "this process polls it every second",
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._collection = collection
         self._watch = watch
+        self._fallback = fallback
         self._retry_seconds = retry_seconds
         self._logged = False
 
@@ -36,8 +42,9 @@ class ChangeStreamRetry:
                 if not self._logged:
                     self._logged = True
                     logger.warning(
-                        "The MongoDB user may not open a change stream on the collection %s, so this "
-                        "process polls it every second. Grant the user the role readWrite on the database.",
+                        "The MongoDB user may not open a change stream on the collection %s, so %s. Grant the user "
+                        "the role readWrite on the database.",
                         self._collection,
+                        self._fallback,
                     )
             await asyncio.sleep(self._retry_seconds)

@@ -78,6 +78,7 @@ COLLECTIONS = (
     "roles",
     "rooms",
     "rules",
+    "signals",
     "tokens",
     "users",
     "versions",

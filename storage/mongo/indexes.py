@@ -21,6 +21,9 @@ UNNUMBERED_INDEX = "room"
 #: The index of users' names without case. It exists once all documents have what text is compared by without case.
 NAMES_INDEX = "name"
 
+#: How long the last signals of a process are stored. MongoDB deletes them within a minute after that.
+SIGNAL_SECONDS = 60
+
 DUPLICATE_KEY = 11_000
 UNAUTHORIZED = 13
 TOO_MANY_INDEXES = 67
@@ -77,6 +80,8 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("closed", "closedAt", "_id"),
             _index("last_message", "lastMessageAt", "_id"),
         ),
+        # Deletes the signals of processes that have none to write.
+        "signals": (_index("age", "at", expireAfterSeconds=SIGNAL_SECONDS),),
         "tokens": (_index("holder", "holderId", "createdAt"), _index("expiry", "expiresAt", expireAfterSeconds=0)),
         "users": (
             _FIELDS,

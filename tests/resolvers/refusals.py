@@ -17,7 +17,7 @@ from storage.mongo.connection import COLLECTIONS
 from tests.resolvers.world import APP, World
 
 #: What processes do beside all changes, and the log, of which the end says enough.
-ASIDE = frozenset({"leases", "processes", "removals", "rules", "log"})
+ASIDE = frozenset({"leases", "processes", "removals", "rules", "signals", "log"})
 
 
 async def everything(world: World) -> dict[str, Any]:
@@ -31,15 +31,11 @@ async def everything(world: World) -> dict[str, Any]:
 
 @asynccontextmanager
 async def refused(world: World, kind: type[SwitchboardError], message: str, **data: object) -> AsyncIterator[None]:
-    """The block is refused in these words, with this data beside the code, and has changed nothing.
-
-    The data may have a `holder` as well: test_holders.py asserts it.
-    """
+    """The block is refused in these words, with this data beside the code, and has changed nothing."""
     before = await everything(world)
     with pytest.raises(SwitchboardError) as caught:
         yield
-    told = {"holder": None, **stored(caught.value.data)}
-    assert (type(caught.value), caught.value.message, told) == (kind, message, {"holder": told["holder"], **data})
+    assert (type(caught.value), caught.value.message, stored(caught.value.data)) == (kind, message, data)
     assert await everything(world) == before
 
 

@@ -155,7 +155,6 @@ async def test_pagination(shared_url: str) -> None:
         "customFieldDefinitions",
         "customFieldRemovals",
         "departments",
-        "errorCodes",
         "nodes",
         "roles",
     ]

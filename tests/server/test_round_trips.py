@@ -28,9 +28,9 @@ from tests.resolvers.world import World
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: Collections that background tasks read.
-ASIDE = frozenset({"outbox", "processes", "leases", "rules"})
+ASIDE = frozenset({"outbox", "processes", "leases", "rules", "versions"})
 #: Collections that the process reads by change streams.
-WATCHED = frozenset({"log", "tokens"})
+WATCHED = frozenset({"log", "signals", "tokens"})
 AGENTS = 130
 ROOMS = 12
 
@@ -49,7 +49,7 @@ class RoundTrips(CommandListener):
             return
         if collection == "log" and command.get("limit") == CHUNK_SIZE:  # the feed's own way of reading
             return
-        if collection not in ASIDE and name not in ("ping", "endSessions"):
+        if collection not in ASIDE and name not in ("hello", "ping", "endSessions"):
             self.seen.append(f"{name} {collection}")
 
     @override

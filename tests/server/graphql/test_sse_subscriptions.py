@@ -25,7 +25,7 @@ from tests.storage.support import until
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 #: Collections that delivering events and background tasks may read.
-OF_THE_LOG = {"log", "outbox", "processes", "leases", "tokens", "consumers"}
+OF_THE_LOG = {"log", "outbox", "processes", "leases", "rules", "signals", "tokens", "versions", "consumers"}
 
 
 class Reads(CommandListener):
