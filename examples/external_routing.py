@@ -61,7 +61,7 @@ EVENTS = ("ROOM_STARTED", "AGENT_UNASSIGNED", "AGENT_ASSIGNED", "ROOM_CLOSED")
 
 
 class Unexpected(Exception):
-    """Something is not as expected. The message says what."""
+    """A result is not as expected. The message describes the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +150,11 @@ class Demo:
             if definition is None:
                 await self.router.mutate("DefineField", target=target, key=key, type="TEXT", unique=unique)
             elif definition["unique"] is not unique or definition["type"] != "TEXT":
-                raise Unexpected(f"the custom field {key} is here already, but is not {kind}")
-            self.narrator.remark(f"custom field {target} {key}: {kind}; {'is there already' if definition else 'new'}")
+                raise Unexpected(f"the custom field {key} exists already, but is not {kind}")
+            self.narrator.remark(f"custom field {target} {key}: {kind}; {'exists already' if definition else 'new'}")
         for department in present["departments"]:
             if department["name"] == DEPARTMENT and department["routing"] == "EXTERNAL" and department["enabled"]:
-                self.narrator.remark(f"department {DEPARTMENT}: is there already")
+                self.narrator.remark(f"department {DEPARTMENT}: exists already")
                 return str(department["id"])
         created = await self.router.mutate(
             "CreateDepartment",
@@ -187,8 +187,8 @@ class Demo:
         """Create an agent for a person of the external system, step by step. Returns its id."""
         found = await self.router.run("FindUser", externalId=person.external_id)
         if found["user"] is not None:
-            raise Unexpected(f"somebody with demoExternalId {person.external_id} is here already")
-        self.narrator.remark(f"Nobody here has demoExternalId {person.external_id}, so the router creates the user,")
+            raise Unexpected(f"a user with demoExternalId {person.external_id} exists already")
+        self.narrator.remark(f"No user has demoExternalId {person.external_id}, so the router creates one,")
         created = await self.router.mutate(
             "CreateUser",
             username=username_of(person),
@@ -196,9 +196,9 @@ class Demo:
             customFields=[{"key": "demoExternalId", "value": person.external_id}],
         )
         user_id = str(created["user"]["id"])
-        self.narrator.remark("makes it an omnichannel agent that routing gives nothing,")
+        self.narrator.remark("makes the user an omnichannel agent that does not accept routing,")
         await self.router.mutate("AddAgent", userId=user_id, acceptsRouting=False)
-        self.narrator.remark("and gives it the role bot, because it will never be online")
+        self.narrator.remark("and adds the role bot, because the user will never be online")
         changed = await self.router.mutate("AddRoles", userId=user_id, roles=["bot"])
         if not changed["user"]["agent"]["routable"]:
             raise Unexpected("an offline agent with the role bot should be routable")
@@ -214,7 +214,7 @@ class Demo:
             roles=["bot"],
             acceptsRouting=False,
         )
-        self.narrator.remark("ensureAgent: " + ("created" if ensured["created"] else "was here already"))
+        self.narrator.remark("ensureAgent: " + ("created" if ensured["created"] else "existed already"))
         return str(ensured["agent"]["id"])
 
     async def acknowledge(self, event: JSON) -> None:
@@ -223,51 +223,51 @@ class Demo:
         self.narrator.remark(f"acknowledged: everything up to #{event['sequence']}")
 
     async def run(self, socket: Socket, cleanup: AsyncExitStack) -> None:
-        tell, case_id = self.narrator, self.external.case_id
-        tell.step("The router prepares the deployment")
+        narrator, case_id = self.narrator, self.external.case_id
+        narrator.step("The router prepares the deployment")
         department_id = await self.prepare()
 
-        tell.step("It subscribes as a named consumer, from where the log ends now")
+        narrator.step("It subscribes as a named consumer, from the end of the log")
         end = (await self.router.run("Now"))["eventCursor"]
         cases = {"customFields": [{"key": "demoCaseId", "exists": True}]}
         await socket.subscribe("Events", self.events.collect, consumer=CONSUMER, types=EVENTS, where=cases, after=end)
-        tell.remark("roomStarted, agentUnassigned, agentAssigned, roomClosed: of every room that has a demoCaseId")
+        narrator.remark("roomStarted, agentUnassigned, agentAssigned, roomClosed: of every room that has a demoCaseId")
 
-        tell.step(f"On the website, Ada Park writes about {case_id}: a conversation starts")
+        narrator.step(f"On the website, Ada Park writes about {case_id}: a conversation starts")
         started = await self.start_conversation(department_id)
         room_id, received_case = started["room"]["id"], started["room"]["customField"]
 
         first = self.external.who_serves(received_case, shift=0)
-        tell.step(f"The router asks its external system, which says: {first.name}, {first.external_id}")
+        narrator.step(f"The router asks its external system, which says: {first.name}, {first.external_id}")
         first_id = await self.create_agent(first)
         cleanup.push_async_callback(self.end_shift, first_id)
 
-        tell.step(f"It assigns the conversation to {first.name}")
+        narrator.step(f"It assigns the conversation to {first.name}")
         await self.router.mutate("AssignAgent", roomId=room_id, agentId=first_id, clientMutationId="assign")
         await self.acknowledge(started)
         await self.events.until(2)
 
         second = self.external.who_serves(received_case, shift=1)
-        tell.step(f"The shift ends; the external system now says: {second.name}, {second.external_id}")
+        narrator.step(f"The shift ends; the external system now says: {second.name}, {second.external_id}")
         second_id = await self.ensure_agent(second)
         cleanup.push_async_callback(self.end_shift, second_id)
         await self.router.mutate("TransferRoom", roomId=room_id, to={"agentId": second_id}, clientMutationId="transfer")
         await self.events.until(4)
 
-        tell.step("The case is solved, and the router closes the conversation")
+        narrator.step("The case is solved, and the router closes the conversation")
         await self.router.mutate("CloseRoom", roomId=room_id, comment="solved", clientMutationId="close")
         await self.acknowledge(await self.events.until(6))
 
-        tell.step("Was all of it as it should be?")
+        narrator.step("The router checks the events")
         await socket.round_trip()
         self.events.print_new()
         history = (await self.router.run("History", roomId=room_id))["room"]["events"]["nodes"]
         self.check(history, first, second)
 
-        tell.step("What stays behind, and is in nobody's way")
-        tell.remark(f"the closed conversation about {case_id} and its visitor; the users {username_of(first)} and")
-        tell.remark(f"{username_of(second)}, who are not available; the department and the two custom fields.")
-        tell.remark("The two apps and the consumer are removed.")
+        narrator.step("What the demo leaves on the server")
+        narrator.remark(f"the closed conversation about {case_id} and its visitor; the users {username_of(first)} and")
+        narrator.remark(f"{username_of(second)}, who are not available; the department and the two custom fields.")
+        narrator.remark("The two apps and the consumer are removed.")
 
     async def end_shift(self, agent_id: str) -> None:
         """Make the agent unavailable, so that routing assigns it no conversations of other programs."""
@@ -282,7 +282,9 @@ class Demo:
             self.narrator.bad(problem)
         if problems:
             raise Unexpected(f"{len(problems)} differences from the expected events")
-        self.narrator.good("every event came once and in order, with its cause, its agents and the mutation behind it")
+        self.narrator.good(
+            "every event was received once and in order, with its cause, its agents and its clientMutationId"
+        )
         self.narrator.good(
             f"the log agrees: {len(history)} events of the room, revisions 1 to {len(history)} without a gap"
         )
@@ -311,7 +313,7 @@ async def main(url: str, token: str, narrator: Narrator) -> None:
             narrator.remark(f"{app} may {', '.join(created['app']['scopes'])}")
             return str(created["token"])
 
-        narrator.step("Two apps get tokens of their own")
+        narrator.step("Two apps get their own tokens")
         website = Api(http, url, await install("website", WEBSITE_SCOPES), DOCUMENT)
         router_token = await install("case-router", ROUTER_SCOPES)
         router = Api(http, url, router_token, DOCUMENT)

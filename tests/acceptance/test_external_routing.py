@@ -48,8 +48,8 @@ def test_journey_can_be_repeated_on_one_server(serve: Serve, run: Run, mongodb_u
     assert all(sooner < later for sooner, later in pairwise(sequences))
     assert "custom field USER demoExternalId: TEXT, unique; new" in first.stdout
     assert "custom field ROOM demoCaseId: TEXT; new" in first.stdout
-    assert "custom field USER demoExternalId: TEXT, unique; is there already" in second.stdout
-    assert "department Demo: decided elsewhere: is there already" in second.stdout
+    assert "custom field USER demoExternalId: TEXT, unique; exists already" in second.stdout
+    assert "department Demo: decided elsewhere: exists already" in second.stdout
 
 
 def test_journey_leaves_a_closed_room_and_no_routable_agent(
