@@ -13,10 +13,6 @@ from storage.mongo.reader import Reader
 from storage.records import Consumer
 from storage.transactions.transaction import Transaction
 
-#: Duration of a lease. A lease of a crashed or paused process is not revoked earlier, because a paused process acts on
-#: its leases until they expire.
-LEASE_SECONDS = 5.0
-
 # Leases are compared with the clock of the database, not with the clocks of processes.
 _LEASED: Document = {"$gt": ["$leasedUntil", "$$NOW"]}
 
@@ -32,8 +28,8 @@ def _decode(document: Document) -> Consumer:
     return to_record(document, Consumer)  # type: ignore[no-any-return]
 
 
-def _lease() -> Document:
-    milliseconds = int(LEASE_SECONDS * 1000)
+def _lease(seconds: float) -> Document:
+    milliseconds = int(seconds * 1000)
     until = {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": milliseconds}}
     return {"leasedUntil": until, "lastSeenAt": "$$NOW"}
 
@@ -68,10 +64,14 @@ async def acquire_lease(
     name: str,
     *,
     connection_id: str,
+    seconds: float,
     types: Sequence[str] | None = None,
     where: Expression | None = None,
 ) -> Consumer | None:
     """Acquire the lease of a consumer for a connection. Return None if another connection has it, or it was deleted.
+
+    The lease of a crashed or paused process ends after `seconds` and not earlier, because a paused process acts on its
+    leases until they expire.
 
     `types` and `where` are the filter of the subscription. They are stored to compute the lag.
     """
@@ -80,7 +80,7 @@ async def acquire_lease(
     literal = {key: {"$literal": value} for key, value in subscription.items()}
     result = await reader.collection("consumers").update_one(
         {"_id": _id(owner_id, name), "$expr": {"$not": _LEASED}},
-        [{"$set": {"connectionId": connection_id, **literal, **_lease()}}],
+        [{"$set": {"connectionId": connection_id, **literal, **_lease(seconds)}}],
     )
     return await find(reader, owner_id, name) if result.matched_count else None
 
@@ -91,9 +91,16 @@ def _position_after(sent: int, passed: int) -> Document:
 
 
 async def renew_lease(
-    reader: Reader, owner_id: str, name: str, *, connection_id: str, sent: int = 0, passed: int = 0
+    reader: Reader,
+    owner_id: str,
+    name: str,
+    *,
+    connection_id: str,
+    seconds: float,
+    sent: int = 0,
+    passed: int = 0,
 ) -> bool:
-    """Extend the lease to LEASE_SECONDS from now. Return False if the connection has lost it.
+    """Extend the lease to `seconds` from now. Return False if the connection has lost it.
 
     `sent` is the last fact that was sent, and `passed` the last one that was evaluated. If all sent facts are
     acknowledged, the position moves to `passed`. Raises Unavailable if the database does not answer.
@@ -101,7 +108,7 @@ async def renew_lease(
     try:
         result = await reader.collection("consumers").update_one(
             {"_id": _id(owner_id, name), "connectionId": connection_id},
-            [{"$set": {"acked": _position_after(sent, passed), **_lease()}}],
+            [{"$set": {"acked": _position_after(sent, passed), **_lease(seconds)}}],
         )
     except PyMongoError as error:
         raise Unavailable("The database does not answer; try again.", retryable=True) from error

@@ -13,7 +13,6 @@ from storage import messages, roles
 from storage.custom_fields import definition_leases
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.facts import Fact, FieldFact
-from storage.log import outbox
 from storage.log.feed import Feed
 from storage.log.log import Log
 from storage.log.outbox import Appender
@@ -26,7 +25,7 @@ from storage.mongo.reader import Reader
 from storage.reference_data import ReferenceDataCache
 from storage.signals import SignalExchange
 from storage.supervisor import Supervisor
-from storage.transactions import heartbeats
+from storage.timings import DEFAULT_TIMINGS, Timings
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.runner import TransactionRunner
 
@@ -44,7 +43,7 @@ class Storage:
         self.process = ProcessHeartbeat(database, self._published_state)
         self.process.reap_listeners.append(partial(definition_leases.release_dead, database))
         self.log = Log(database)
-        self.feed = Feed(self.log, process_id=self.process.id)
+        self.feed = Feed(self.log, process_id=self.process.id, poll_seconds=database.timings.log_poll)
         self.token_watcher = TokenWatcher(database)
         self.signals = SignalExchange(database, process_id=self.process.id)
         self.appender = Appender(database, self.feed.publish, process_id=self.process.id)
@@ -60,10 +59,16 @@ class Storage:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, uri: str, name: str, *, listeners: Sequence[CommandListener] = (), own_clock: Clock | None = None
+        cls,
+        uri: str,
+        name: str,
+        *,
+        listeners: Sequence[CommandListener] = (),
+        own_clock: Clock | None = None,
+        timings: Timings = DEFAULT_TIMINGS,
     ) -> AsyncIterator[Self]:
         """Connect, create missing indexes and roles, and run the background tasks until the block ends."""
-        async with Database(uri, name, listeners=tuple(listeners), clock=own_clock) as database:
+        async with Database(uri, name, listeners=tuple(listeners), clock=own_clock, timings=timings) as database:
             storage = cls(database)
             await data_version.require_supported(database)
             await database.measure_clock()
@@ -86,18 +91,18 @@ class Storage:
                         await storage.process.deregister()
 
     def _start(self) -> None:
-        start = self.supervisor.supervise
+        start, timings = self.supervisor.supervise, self.database.timings
         start("measure the database's clock", self.database.tick, every=clock.TICK_SECONDS)
         start(
             "check the data version",
             partial(data_version.require_supported, self.database),
-            every=data_version.CHECK_SECONDS,
+            every=timings.data_version_check,
             essential=True,
         )
-        start("heartbeat", self._send_heartbeat, every=heartbeats.HEARTBEAT_SECONDS, essential=True)
-        start("reap dead processes", self.process.reap_dead_processes, every=heartbeats.LOOK_SECONDS)
+        start("heartbeat", self._send_heartbeat, every=timings.heartbeat, essential=True)
+        start("reap dead processes", self.process.reap_dead_processes, every=timings.look)
         start("append facts to the log", self.appender.run, essential=True)
-        start("sweep the outbox", self.appender.sweep_once, every=outbox.SWEEP_SECONDS)
+        start("sweep the outbox", self.appender.sweep_once, every=timings.outbox_sweep)
         start("follow the log", self.feed.run, essential=True)
         start("watch the log", ChangeStreamRetry("log", self.feed.watch).run)
         start("write signals", self.signals.write)

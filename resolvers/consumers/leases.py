@@ -23,9 +23,6 @@ from storage.runtime import Storage
 from storage.supervisor import spawn
 from storage.threads import Work
 
-#: The pause before a renewal is repeated that the database did not answer.
-RENEW_RETRY_SECONDS = 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class LeaseId:
@@ -37,14 +34,15 @@ class LeaseId:
 
 
 class ConsumerLease:
-    """A connection's lease of a consumer. It is lost if it is not renewed within LEASE_SECONDS.
+    """A connection's lease of a consumer. It is lost if it is not renewed within `seconds`.
 
-    The database counts LEASE_SECONDS from the time at which it received a renewal, and this class from the time at
+    The database counts the seconds from the time at which it received a renewal, and this class from the time at
     which the renewal was sent. So no other connection has the lease while this one counts as confirmed.
     """
 
-    def __init__(self, name: str, position: int) -> None:
+    def __init__(self, name: str, position: int, seconds: float) -> None:
         self.name = name
+        self._seconds = seconds
         #: The last sequence that was read. Facts up to it were sent, or do not match.
         self.position = position
         #: The sequence of the last fact that was sent.
@@ -63,7 +61,7 @@ class ConsumerLease:
 
     def extend(self, sent_at: float) -> None:
         """Record a renewal whose request was sent at this time of the clock."""
-        self._until = sent_at + consumers.LEASE_SECONDS
+        self._until = sent_at + self._seconds
         self._notify()
 
     def mark_lost(self) -> None:
@@ -104,6 +102,7 @@ async def acquire(
     `where` are stored as the arguments of the consumer's last subscription.
     """
     storage, owner = context.storage, context.caller.id
+    seconds = storage.database.timings.consumer_lease
     name = await _find_or_create(storage, owner, name, after)
     # The previous connection of the same client may still be releasing its lease.
     await context.services.pending_releases.wait_for_pending(owner, name)
@@ -112,7 +111,13 @@ async def acquire(
     # A task, because cancelling this call does not stop the request: it may acquire the lease, which is then released.
     acquiring = spawn(
         consumers.acquire_lease(
-            storage.reader, owner, name, connection_id=lease_id.connection_id, types=types, where=where
+            storage.reader,
+            owner,
+            name,
+            connection_id=lease_id.connection_id,
+            seconds=seconds,
+            types=types,
+            where=where,
         ),
         name="acquire a consumer lease",
         kind=Work.BACKGROUND,
@@ -123,7 +128,7 @@ async def acquire(
         consumer = await asyncio.shield(acquiring)
         if consumer is None:
             raise ConsumerBusy(f"The consumer {quoted(name)} is being read by another connection.")
-        lease = ConsumerLease(name, consumer.acked)
+        lease = ConsumerLease(name, consumer.acked, seconds)
         lease.extend(sent_at)
         renewing = storage.supervisor.supervise("renew a consumer lease", partial(_renew, storage, lease_id, lease))
         await require_kept(storage, consumer.acked, consumer=name)
@@ -175,7 +180,8 @@ async def _release(
 
 async def _renew(storage: Storage, lease_id: LeaseId, lease: ConsumerLease) -> None:
     """Renew the lease until it is lost."""
-    pause = consumers.LEASE_SECONDS / 3
+    timings = storage.database.timings
+    pause = timings.consumer_lease / 3
     while True:
         await asyncio.sleep(pause)
         sent_at = clock()
@@ -185,13 +191,14 @@ async def _renew(storage: Storage, lease_id: LeaseId, lease: ConsumerLease) -> N
                 lease_id.owner,
                 lease_id.name,
                 connection_id=lease_id.connection_id,
+                seconds=timings.consumer_lease,
                 sent=lease.sent,
                 passed=lease.passed(storage.feed),
             )
         except Unavailable:
-            pause = RENEW_RETRY_SECONDS
+            pause = timings.consumer_lease_retry
         else:
-            pause = consumers.LEASE_SECONDS / 3
+            pause = timings.consumer_lease / 3
             if not renewed:
                 lease.mark_lost()
                 return

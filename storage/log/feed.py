@@ -22,14 +22,13 @@ from storage.mongo.cursors import event_cursor
 from storage.sizes import size_of
 from storage.supervisor import spawn
 from storage.threads import Work
+from storage.timings import DEFAULT_TIMINGS
 
 logger = logging.getLogger(__name__)
 
 #: Facts of one chunk of history, and the number of chunks in the cache that all readers share.
 CHUNK_SIZE = 256
 MAX_CACHED_CHUNKS = 16
-#: Interval at which the log is polled, and so the longest delay of other processes' facts without a change stream.
-POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,16 @@ DEFAULT_LIMITS = FeedLimits()
 class Feed:
     """Follows the log once for all readers of this process."""
 
-    def __init__(self, log: Log, *, limits: FeedLimits = DEFAULT_LIMITS, process_id: str | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        *,
+        limits: FeedLimits = DEFAULT_LIMITS,
+        process_id: str | None = None,
+        poll_seconds: float = DEFAULT_TIMINGS.log_poll,
+    ) -> None:
         self._log = log
+        self._poll_seconds = poll_seconds
         self._process_id = process_id
         self._limits = limits
         self._buffer: list[AnyFact] = []
@@ -103,7 +110,7 @@ class Feed:
                 await self._require_kept(after)
             except PyMongoError as error:
                 logger.warning("History could not be read, trying again: %s", error)
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(self._poll_seconds)
 
     async def _require_kept(self, after: int) -> None:
         """Raise CursorExpired if the fact after that position was trimmed from the log. Otherwise pause for a retry.
@@ -115,7 +122,7 @@ class Feed:
         oldest = await self._log.oldest()
         if oldest > after + 1:
             raise CursorExpired(oldest_cursor=event_cursor(oldest - 1))
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(self._poll_seconds)
 
     async def _history(self, after: int, limit: int, first_in_buffer: int) -> Sequence[AnyFact]:
         number = after // CHUNK_SIZE
@@ -165,7 +172,7 @@ class Feed:
         while True:
             await self._catch_up()
             try:
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(self._poll_seconds):
                     await self._behind.wait()
             except TimeoutError:
                 pass
@@ -205,7 +212,7 @@ class Feed:
                         change = await stream.try_next()
             finally:
                 self.watching = False
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(self._poll_seconds)
 
     async def _chunk(self, number: int) -> list[AnyFact]:
         """Return the facts number * CHUNK_SIZE + 1 to (number + 1) * CHUNK_SIZE, read once for all readers."""

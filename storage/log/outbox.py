@@ -32,8 +32,6 @@ BATCH = 1_000
 BATCH_BYTES = 8 * 1024 * 1024
 #: How long a transaction waits for its facts to be appended. It is committed in any case; `run` still appends them.
 APPEND_TIMEOUT_SECONDS = 10.0
-#: Interval of sweeps. Facts that are in the outbox at two sweeps were left by a process that died or lost the database.
-SWEEP_SECONDS = 1.5
 #: Facts of one sweep, which leaves the rest to the next one.
 MAX_SWEEP_FACTS = 20_000
 #: Delay before appended facts are deleted from the outbox, so that one command deletes many.

@@ -26,6 +26,7 @@ from storage.mongo.deadlines import BoundedCollection
 from storage.mongo.scans import Scans
 from storage.mongo.shared_reads import SharedReads
 from storage.mongo.undecodable import Undecodable
+from storage.timings import DEFAULT_TIMINGS, Timings
 
 Document: TypeAlias = dict[str, Any]
 Collection: TypeAlias = AsyncIOMotorCollection[Document]
@@ -107,9 +108,16 @@ class Database:
     """
 
     def __init__(
-        self, uri: str, name: str, *, listeners: tuple[CommandListener, ...] = (), clock: Clock | None = None
+        self,
+        uri: str,
+        name: str,
+        *,
+        listeners: tuple[CommandListener, ...] = (),
+        clock: Clock | None = None,
+        timings: Timings = DEFAULT_TIMINGS,
     ) -> None:
         self.clock = clock or Clock()
+        self.timings = timings
         self.undecodable = Undecodable()
         self.client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
             uri, **CONNECTION_OPTIONS, event_listeners=list(listeners)

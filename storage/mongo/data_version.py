@@ -5,7 +5,6 @@ from storage.mongo.connection import Database
 
 #: Increment it with a change of the stored documents that earlier versions cannot read, or would damage.
 DATA_VERSION = 1
-CHECK_SECONDS = 10.0
 _ID = "data"
 
 

@@ -16,8 +16,6 @@ from storage.mongo.deadlines import exceeded, time_limit_by_default
 
 T = TypeVar("T")
 
-#: How long a read may fail, or wait for a primary. An ordinary replica set elects one in about twelve seconds.
-READ_TIMEOUT_SECONDS = 10.0
 RETRY_INTERVAL_SECONDS = 0.05
 
 
@@ -49,7 +47,7 @@ async def read_with_retries(database: Database, read: Callable[[], Awaitable[T]]
     """Return what `read` returns, which is called again after transient errors.
 
     Raises Unavailable when the read exceeds its time limit, and when there is no primary, or every attempt fails, for
-    READ_TIMEOUT_SECONDS. A slow read on a healthy database continues until its time limit.
+    the read time-out. A slow read on a healthy database continues until its time limit.
     """
     loop = asyncio.get_running_loop()
     timeout = asyncio.timeout(None)
@@ -67,14 +65,14 @@ async def read_with_retries(database: Database, read: Callable[[], Awaitable[T]]
             await database.wait_for_primary()
         return await read()
 
-    timer = loop.call_later(READ_TIMEOUT_SECONDS, check_primary)
+    timer = loop.call_later(database.timings.read_timeout, check_primary)
     try:
         async with timeout:
             with time_limit_by_default():
                 return await with_retries(
                     attempt,
                     retry_on=lambda error: is_transient(error) and not exceeded(error),
-                    seconds=READ_TIMEOUT_SECONDS,
+                    seconds=database.timings.read_timeout,
                 )
     except PyMongoError as error:
         if exceeded(error):

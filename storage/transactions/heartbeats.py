@@ -22,9 +22,6 @@ from storage.mongo.connection import Database, Document
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 0.5
-#: From one look at the counters of other processes to the next.
-LOOK_SECONDS = 1.0
 #: A process is dead when its counter is unchanged at so many looks in a row.
 MISSED_HEARTBEATS = 3
 #: Registered sessions of a process. A driver has one for each concurrent transaction, and new ones after a failover.

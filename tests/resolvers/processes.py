@@ -13,6 +13,7 @@ from resolvers.services import create_services
 from storage.facts import AnyFact
 from storage.records import Actor, ActorType
 from storage.runtime import Storage
+from storage.timings import DEFAULT_TIMINGS, Timings
 from tests.databases import emptied
 
 APP = Actor(type=ActorType.APP, id="app", name="App")
@@ -21,10 +22,10 @@ Both: TypeAlias = tuple[Context, Context]
 
 
 @asynccontextmanager
-async def two_processes(uri: str, name: str) -> AsyncIterator[Both]:
+async def two_processes(uri: str, name: str, timings: Timings = DEFAULT_TIMINGS) -> AsyncIterator[Both]:
     """The app's contexts in the two, which may do everything."""
     emptied(uri, name)
-    async with Storage.open(uri, name) as one, Storage.open(uri, name) as other:
+    async with Storage.open(uri, name, timings=timings) as one, Storage.open(uri, name, timings=timings) as other:
         caller = Caller(actor=APP, scopes=frozenset({ADMIN}))
         yield Context(create_services(one), caller), Context(create_services(other), caller)
 

@@ -19,10 +19,13 @@ from storage.filters.expressions import FieldCondition, Operator
 from storage.log.subscription_index import Waiter
 from storage.mongo.cursors import event_cursor
 from storage.records import FieldTarget, FieldType
+from storage.timings import Timings
 from tests.resolvers.processes import Both, happen, read, status, two_processes
 from tests.storage.support import outbox_is_empty, until
 
 STARTED = ["ROOM_STARTED"]
+#: Leases that are renewed ten times a second.
+QUICK_LEASES = Timings(consumer_lease=0.3)
 
 
 @pytest.fixture
@@ -54,6 +57,19 @@ async def moved_to(context: Context, sequence: int) -> None:
     await until(has_moved)
 
 
+async def renewed(context: Context) -> None:
+    """Return when the lease was renewed twice: the second renewal began after this call."""
+    seen = [(await status(context)).last_seen_at]
+
+    async def has_been_renewed() -> bool:
+        last_seen_at = (await status(context)).last_seen_at
+        if last_seen_at != seen[-1]:
+            seen.append(last_seen_at)
+        return len(seen) > 2
+
+    await until(has_been_renewed)
+
+
 async def start_room(context: Context, subject: str) -> int:
     """The sequence of the RoomStarted that comes with it."""
     head = await context.storage.log.head()
@@ -67,9 +83,9 @@ async def define_subject(context: Context) -> None:
     await definitions.define_custom_field(context, target=FieldTarget.ROOM, key="subject", type=FieldType.TEXT)
 
 
-async def test_quiet_consumer_moves_on_while_it_is_connected(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "LEASE_SECONDS", 1.5)
+async def test_quiet_consumer_moves_on_while_it_is_connected(both: Both) -> None:
     context, elsewhere = both
+    context.storage.database.timings = QUICK_LEASES
     async with listening(context, types=STARTED):
         for _ in range(2):
             happened = await happen(elsewhere, 5)
@@ -89,11 +105,9 @@ async def test_quiet_consumer_moves_on_when_it_ends_and_is_not_expired_afterward
         assert (await status(elsewhere)).connected
 
 
-async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(
-    both: Both, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stored, "LEASE_SECONDS", 0.6)
+async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(both: Both) -> None:
     context, _ = both
+    context.storage.database.timings = QUICK_LEASES
     await define_subject(context)
     async with aclosing(await events.subscribe(context, consumer="c", types=STARTED)) as facts:
         before = (await status(context)).acked_cursor
@@ -101,11 +115,11 @@ async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(
         assert await read(facts, 2) == [first, second]
         waiting = asyncio.ensure_future(anext(facts))
         happened = await happen(context, 5)
-        await asyncio.sleep(stored.LEASE_SECONDS)
+        await renewed(context)
 
         assert (await status(context)).acked_cursor == before
         await consumers.ack_events(context, consumer="c", cursor=event_cursor(first))
-        await asyncio.sleep(stored.LEASE_SECONDS)
+        await renewed(context)
         assert (await status(context)).acked_cursor == event_cursor(first)
         assert await consumer_lag.count(context, await status(context)) == 1
 
@@ -129,7 +143,7 @@ async def test_connection_that_has_lost_the_consumer_moves_nothing(both: Both) -
         before = (await status(context)).acked_cursor
 
         sent_and_passed = {"sent": 0, "passed": happened[-1]}
-        assert not await stored.renew_lease(reader, owner, "c", connection_id="this", **sent_and_passed)
+        assert not await stored.renew_lease(reader, owner, "c", connection_id="this", seconds=5, **sent_and_passed)
         await stored.release_lease(reader, owner, "c", connection_id="this", **sent_and_passed)
 
     assert (await status(context)).acked_cursor == before
@@ -164,7 +178,7 @@ def test_woken_waiter_has_not_passed_what_woke_it() -> None:
         head = 20
 
     async def run() -> None:
-        lease = ConsumerLease("c", 10)
+        lease = ConsumerLease("c", 10, 5)
         assert lease.passed(AtTwenty()) == 10  # type: ignore[arg-type]
         lease.waiter = Waiter(10, frozenset())
         assert lease.passed(AtTwenty()) == 20  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from storage.mongo.connection import new_id
 from storage.mongo.reader import Reader
 from storage.records import SYSTEM, Visitor
 from storage.runtime import Storage
+from storage.timings import DEFAULT_TIMINGS, Timings
 from storage.transactions.keyed_locks import LockKey
 from storage.transactions.runner import TransactionRunner
 from storage.transactions.transaction import Transaction
@@ -29,10 +30,12 @@ class KilledAppender(Appender):
 
 
 @asynccontextmanager
-async def opened(uri: str, name: str, *, processes: int) -> AsyncIterator[list[Storage]]:
+async def opened(
+    uri: str, name: str, *, processes: int, timings: Timings = DEFAULT_TIMINGS
+) -> AsyncIterator[list[Storage]]:
     """Open one storage per process, each with its own connections, appender and feed."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(Storage.open(uri, name)) for _ in range(processes)]
+        yield [await stack.enter_async_context(Storage.open(uri, name, timings=timings)) for _ in range(processes)]
 
 
 async def find(storage: Storage, token: str) -> Visitor | None:

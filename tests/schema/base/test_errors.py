@@ -13,8 +13,8 @@ from schema.execution.context import RequestContext
 from schema.schema import schema
 from storage import messages as stored_messages
 from storage.errors import Forbidden
-from storage.mongo import retries
 from storage.records import Actor, ActorType
+from storage.timings import Timings
 from tests.resolvers.world import World
 
 APP = Caller(actor=Actor(type=ActorType.APP, id="app", name="app"), scopes=frozenset({"admin"}))
@@ -153,7 +153,7 @@ async def test_error_about_a_payload_field_says_that_the_change_was_made(
         raise AutoReconnect("connection closed")
 
     monkeypatch.setattr(stored_messages, "read_pages", fail)
-    monkeypatch.setattr(retries, "READ_TIMEOUT_SECONDS", 0.2)
+    services.storage.database.timings = Timings(read_timeout=0.2)
     start = 'mutation { startRoom(input: { visitorToken: "v" }) { room { messages { nodes { id } } } } }'
     changed = await schema.execute(start, context_value=RequestContext(world.context))
     asked = await schema.execute(

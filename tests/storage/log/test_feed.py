@@ -16,6 +16,7 @@ from storage.log.feed import CHUNK_SIZE, Feed, FeedLimits, contiguous_after
 from storage.mongo.cursors import event_cursor
 from storage.runtime import Storage
 from storage.sizes import size_of
+from storage.timings import Timings
 from tests.storage.support import made_up, opened, save, until
 
 SMALL_BUFFER = FeedLimits(buffer_facts=8)
@@ -81,11 +82,8 @@ async def test_reader_sees_each_fact_once_while_several_processes_write(mongodb_
             assert seen == list(range(head + 1, head + 91))
 
 
-async def test_facts_of_another_process_are_read_at_once(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.log.feed.POLL_SECONDS", 60)
-    async with opened(mongodb_uri, empty_database, processes=2) as (writing, reading):
+async def test_facts_of_another_process_are_read_at_once(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=2, timings=Timings(log_poll=60)) as (writing, reading):
 
         async def watching() -> bool:
             return reading.feed.watching
@@ -138,8 +136,7 @@ async def test_facts_of_two_processes_are_read_in_the_order_of_the_log(
         raise AutoReconnect("the change stream is lost")
 
     monkeypatch.setattr("storage.log.log.Log.watch", broken)
-    monkeypatch.setattr("storage.log.feed.POLL_SECONDS", 60)
-    async with opened(mongodb_uri, empty_database, processes=2) as (here, elsewhere):
+    async with opened(mongodb_uri, empty_database, processes=2, timings=Timings(log_poll=60)) as (here, elsewhere):
         head = await here.log.head()
         await here.feed._catch_up()
         reading = asyncio.create_task(follow(here.feed, head, head + 3))
@@ -191,10 +188,9 @@ async def test_reader_waits_for_facts_that_a_majority_read_lacks(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a failover, majority reads on the new primary may lack committed facts for a short time."""
-    monkeypatch.setattr("storage.log.feed.POLL_SECONDS", 0.01)
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(made_up(CHUNK_SIZE + 20))
-        feed = Feed(storage.log)
+        feed = Feed(storage.log, poll_seconds=0.01)
         await feed.open()
         read, behind = storage.log.read_within, [0, 10, 10]
 

@@ -4,11 +4,13 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 
-import pytest
-
 from storage.log.outbox import BATCH
 from storage.runtime import Storage
+from storage.timings import Timings
 from tests.storage.support import made_up, names, opened, outbox_is_empty, read_all, save, save_and_die, tokens, until
+
+#: Only the test sweeps the outbox.
+NO_SWEEPS = Timings(outbox_sweep=3_600)
 
 
 async def test_facts_of_several_processes_are_numbered_without_a_gap(mongodb_uri: str, empty_database: str) -> None:
@@ -77,11 +79,8 @@ async def test_sweep_appends_the_facts_of_a_dead_process(mongodb_uri: str, empty
         assert await outbox_is_empty(living)
 
 
-async def test_sweep_appends_facts_with_timestamps_in_the_future(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.log.outbox.SWEEP_SECONDS", 3600)  # no sweeps in the background
-    async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
+async def test_sweep_appends_facts_with_timestamps_in_the_future(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=2, timings=NO_SWEEPS) as (dying, living):
         head = await living.log.head()
         for token in ("one", "two"):
             await save_and_die(dying, token)
@@ -102,11 +101,8 @@ async def _has_sequence(storage: Storage, sequence: int) -> bool:
     return await storage.log.head() >= sequence
 
 
-async def test_sweep_leaves_out_facts_that_are_new_since_the_last_sweep(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.log.outbox.SWEEP_SECONDS", 3600)
-    async with opened(mongodb_uri, empty_database, processes=2) as (writing, sweeping):
+async def test_sweep_leaves_out_facts_that_are_new_since_the_last_sweep(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=2, timings=NO_SWEEPS) as (writing, sweeping):
         head = await sweeping.log.head()
         await save_and_die(writing, "before")
         await sweeping.appender.sweep_abandoned()

@@ -5,10 +5,10 @@ import logging
 import pytest
 
 from storage.errors import DeploymentError
-from storage.mongo import data_version
 from storage.mongo.connection import Database
 from storage.mongo.data_version import DATA_VERSION, require_supported
 from storage.runtime import Storage
+from storage.timings import Timings
 from tests.storage.support import until
 
 NEWER = DATA_VERSION + 1
@@ -50,10 +50,9 @@ async def test_a_newer_version_starts_on_older_data(mongodb_uri: str, empty_data
 
 
 async def test_a_running_process_reports_that_a_newer_version_wrote_to_its_data(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    mongodb_uri: str, empty_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(data_version, "CHECK_SECONDS", 0.01)
-    async with Storage.open(mongodb_uri, empty_database) as storage:
+    async with Storage.open(mongodb_uri, empty_database, timings=Timings(data_version_check=0.01)) as storage:
         await require_supported(storage.database, supported=NEWER)
 
         async def is_reported() -> bool:

@@ -3,14 +3,16 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from storage.runtime import Storage
+from storage.timings import Timings
 from storage.transactions import heartbeats
 from storage.transactions.deadline import Deadline
 from storage.transactions.runner import TransactionRequest
 from storage.transactions.transaction import Transaction
 from tests.storage.support import names, opened, put, read_all, save, until
+
+#: Only the test sends heartbeats and reaps.
+NO_HEARTBEATS = Timings(heartbeat=3_600, look=3_600)
 
 
 async def hang(tx: Transaction) -> None:
@@ -20,12 +22,8 @@ async def hang(tx: Transaction) -> None:
     await asyncio.Event().wait()
 
 
-async def test_transactions_of_a_killed_process_are_aborted_by_others(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heartbeats, "HEARTBEAT_SECONDS", 3600)  # only the test sends heartbeats and reaps
-    monkeypatch.setattr(heartbeats, "LOOK_SECONDS", 3600)
-    async with opened(mongodb_uri, empty_database, processes=2) as (dying, living):
+async def test_transactions_of_a_killed_process_are_aborted_by_others(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=2, timings=NO_HEARTBEATS) as (dying, living):
         await save(living, "one", "whole")
         running = asyncio.create_task(dying.transactions.run_until(Deadline(60), TransactionRequest(body=hang)))
         await _wrote(dying)
@@ -41,12 +39,8 @@ async def test_transactions_of_a_killed_process_are_aborted_by_others(
         assert await living.database["processes"].count_documents({"_id": dying.process.id}) == 0
 
 
-async def test_a_process_with_heartbeats_is_not_reaped(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(heartbeats, "HEARTBEAT_SECONDS", 3600)
-    monkeypatch.setattr(heartbeats, "LOOK_SECONDS", 3600)
-    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
+async def test_a_process_with_heartbeats_is_not_reaped(mongodb_uri: str, empty_database: str) -> None:
+    async with opened(mongodb_uri, empty_database, processes=2, timings=NO_HEARTBEATS) as (slow, other):
         await save(slow, "one")
 
         for _ in range(3 * heartbeats.MISSED_HEARTBEATS):
@@ -58,11 +52,9 @@ async def test_a_process_with_heartbeats_is_not_reaped(
 
 
 async def test_a_reaped_process_registers_its_sessions_again_with_a_heartbeat(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+    mongodb_uri: str, empty_database: str
 ) -> None:
-    monkeypatch.setattr(heartbeats, "HEARTBEAT_SECONDS", 3600)
-    monkeypatch.setattr(heartbeats, "LOOK_SECONDS", 3600)
-    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
+    async with opened(mongodb_uri, empty_database, processes=2, timings=NO_HEARTBEATS) as (slow, other):
         await save(slow, "one")
         before: Any = await other.database["processes"].find_one({"_id": slow.process.id})
         for _ in range(heartbeats.MISSED_HEARTBEATS + 1):
@@ -80,11 +72,9 @@ async def test_a_reaped_process_registers_its_sessions_again_with_a_heartbeat(
 
 
 async def test_a_reaped_process_registers_all_its_sessions_with_a_new_session(
-    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+    mongodb_uri: str, empty_database: str
 ) -> None:
-    monkeypatch.setattr(heartbeats, "HEARTBEAT_SECONDS", 3600)
-    monkeypatch.setattr(heartbeats, "LOOK_SECONDS", 3600)
-    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
+    async with opened(mongodb_uri, empty_database, processes=2, timings=NO_HEARTBEATS) as (slow, other):
         known = other.database["processes"]
         running = [asyncio.create_task(slow.transactions.run_until(Deadline(60), TransactionRequest(body=hang)))]
         await _wrote(slow)
@@ -126,7 +116,7 @@ def _is_open(operation: dict[str, Any]) -> bool:
 
 
 async def test_a_mutation_whose_session_was_killed_runs_again(mongodb_uri: str, empty_database: str) -> None:
-    async with opened(mongodb_uri, empty_database, processes=2) as (slow, other):
+    async with opened(mongodb_uri, empty_database, processes=2, timings=NO_HEARTBEATS) as (slow, other):
         head = await other.log.head()
         attempts = 0
 
