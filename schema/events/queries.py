@@ -1,4 +1,4 @@
-"""The event log as a list that can be read, and where it ends."""
+"""Queries of the event log: its events and its end."""
 
 from typing import Annotated
 
@@ -15,14 +15,14 @@ from schema.execution.context import Info
 
 Types = Annotated[
     list[EventType] | None,
-    strawberry.argument(description="Only events of these types; of all types when null, of none when empty."),
+    strawberry.argument(description="Returns only events of these types. All types if null, no events if empty."),
 ]
 Where = Annotated[
     RoomFilter | None,
     strawberry.argument(
         description=(
-            "Only events of rooms of which this holds, either as the room was before the event or as it was after it. "
-            "Events that are not about a room never pass a filter. No filter when null."
+            "Returns only events of rooms that match this filter before or after the event. Events that do not "
+            "concern a room do not match. All events if null."
         )
     ),
 ]
@@ -30,8 +30,8 @@ AfterEvent = Annotated[
     Cursor | None,
     strawberry.argument(
         description=(
-            "Go on after this event: its `cursor`, or an `eventCursor`. `INVALID_CURSOR` for any other text, "
-            "`CURSOR_EXPIRED` (with `oldestCursor`) when what came after it is no longer kept."
+            "Continues after this event: its `cursor`, or an `eventCursor`. `INVALID_CURSOR` for another text. "
+            "`CURSOR_EXPIRED` (with `oldestCursor`) if the events after it are no longer in the log."
         )
     ),
 ]
@@ -39,8 +39,8 @@ BeforeEvent = Annotated[
     Cursor | None,
     strawberry.argument(
         description=(
-            "Answers what came before this event: its `cursor`, or an `eventCursor`; the last 50 of it when `last` is "
-            "null. `INVALID_CURSOR` for any other text. Not together with `first` or `after` (`INVALID_INPUT`)."
+            "Returns the events before this event: its `cursor`, or an `eventCursor`. The last 50 of them if "
+            "`last` is null. `INVALID_CURSOR` for another text. `INVALID_INPUT` together with `first` or `after`."
         )
     ),
 ]
@@ -48,14 +48,14 @@ BeforeEvent = Annotated[
 
 @api_type
 class LogQueries:
-    """Reading the event log."""
+    """Queries of the event log."""
 
     @query_field(events.head_cursor)
     async def event_cursor(self, info: Info) -> Cursor | None:
-        """Where the event log ends now.
+        """The cursor of the last event in the log.
 
-        It is read before anything else in the same operation: read your state together with it, then subscribe with
-        `after` set to it, and you miss nothing that happened in between.
+        It is read before all other fields of the operation. So read your state in the same operation, and subscribe
+        with this cursor as `after`: you miss no event in between.
         """
         return Cursor(await info.context.head())
 
@@ -70,9 +70,9 @@ class LogQueries:
         last: Last = None,
         before: BeforeEvent = None,
     ) -> Connection[Event] | None:
-        """The event log, oldest first, from the oldest event that is still kept.
+        """The events in the log, oldest first. Events are deleted after the retention time.
 
-        It passes no event about something that your token may not read.
+        Events about objects that you may not read are left out.
         """
         page = await events.list_events(
             info.context.resolver_context,
@@ -87,5 +87,5 @@ class LogQueries:
 
 
 def fact_tags(types: list[EventType] | None) -> frozenset[str] | None:
-    """The types as the log names them; None for all."""
+    """The types as the tags of facts. None for all."""
     return None if types is None else frozenset(kind.value for kind in types)

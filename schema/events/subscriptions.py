@@ -1,4 +1,4 @@
-"""Subscriptions: the event log, from a position on and then as it grows."""
+"""Subscriptions to the event log: events after a position, and then new events."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated, TypeVar, cast
@@ -20,41 +20,41 @@ Delivered = TypeVar("Delivered", bound=Event)
 
 @api_type
 class EventSubscriptions:
-    """Events as they happen."""
+    """Subscriptions to events."""
 
     @subscription_field(events.subscribe)
     async def room_started(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[RoomStarted, None]:
-        """Conversations that begin, before routing looks for an agent: the moment to decide who should serve them."""
+        """Rooms that start, before they are routed. An app that chooses agents subscribes to it."""
         return _deliver(RoomStarted, await _subscribe(info, [EventType.ROOM_STARTED], where, after))
 
     @subscription_field(events.subscribe)
     async def agent_assigned(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[AgentAssigned, None]:
-        """Rooms that get an agent, by whatever cause."""
+        """Rooms that get an agent, with any cause."""
         return _deliver(AgentAssigned, await _subscribe(info, [EventType.AGENT_ASSIGNED], where, after))
 
     @subscription_field(events.subscribe)
     async def agent_unassigned(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[AgentUnassigned, None]:
-        """Rooms that lose their agent, by whatever cause; on closing too."""
+        """Rooms that lose their agent, with any cause, including closed rooms."""
         return _deliver(AgentUnassigned, await _subscribe(info, [EventType.AGENT_UNASSIGNED], where, after))
 
     @subscription_field(events.subscribe)
     async def room_closed(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[RoomClosed, None]:
-        """Conversations that end."""
+        """Rooms that are closed."""
         return _deliver(RoomClosed, await _subscribe(info, [EventType.ROOM_CLOSED], where, after))
 
     @subscription_field(events.subscribe_messages)
     async def message_sent(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[MessageSent, None]:
-        """What is said in rooms."""
+        """Messages that are sent in rooms."""
         after_event = info.context.resume_after or after
         source = await events.subscribe_messages(
             info.context.resolver_context, where=optional(where), after=after_event
@@ -72,14 +72,15 @@ class EventSubscriptions:
             str | None,
             strawberry.argument(
                 description=(
-                    "A name under which the server keeps your position. The first subscription with it starts at "
-                    "`after`, or now; later ones go on after what was last acknowledged with ackEvents, and refuse "
-                    "`after` (`INVALID_INPUT`). One connection at a time: `CONSUMER_BUSY` for a second one."
+                    "The name of a consumer, for which the server stores your position. The first subscription "
+                    "with the name begins after `after`, or now. Later ones continue after the last event that "
+                    "was acknowledged with `ackEvents`, and refuse `after` (`INVALID_INPUT`). `CONSUMER_BUSY` if "
+                    "another connection has the consumer."
                 )
             ),
         ] = None,
     ) -> AsyncGenerator[Event, None]:
-        """Everything that happens, or what is asked for of it."""
+        """All events, or those that match the arguments."""
         return _deliver(Event, await _subscribe(info, types, where, after, consumer))
 
 
@@ -101,5 +102,6 @@ async def _subscribe(
 
 
 def _deliver(kind: type[Delivered], source: AsyncGenerator[AnyFact, None]) -> AsyncGenerator[Delivered, None]:
-    """The facts as they are: deliveries.py makes events of that kind of them, once for all who are sent the same."""
+    """The facts, typed as events. deliveries.py converts each fact to an event, once for all subscribers with the same
+    selection."""
     return cast(AsyncGenerator[Delivered, None], source)
