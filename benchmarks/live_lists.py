@@ -1,10 +1,10 @@
-"""What a change of a list costs the server when 10 and when 1,000 subscribers watch the list.
+"""The cost of a change of a list for the server, with 10 and with 1,000 subscribers of the list.
 
     python -m benchmarks.live_lists [--quick]
 
-Starts a mongod and a server of its own. 10,000 rooms match the filter, and the list shows 50 of them. A change is an
-update of a room that the list shows. Measured is the CPU of the server process; beside it stands the same change with
-nobody who watches, which is what the mutation itself costs.
+Starts a mongod and a server. 10,000 rooms match the filter, and the list shows 50 of them. A change is an update of a
+room that the list shows. The figures are the CPU time of the server process, also for the same change without a
+subscriber, which is the cost of the mutation itself.
 """
 
 import argparse
@@ -75,11 +75,11 @@ async def main(rooms: int, changes: int) -> None:
         async with connected(url) as control:
             print(f"{rooms} rooms match the filter, started in {time.monotonic() - started:.0f} s")
             alone = await measure(url, process, control, first, 0, changes)
-            print(f"nobody watches: {alone * 1e3:.2f} ms of CPU for each change")
+            print(f"no subscriber: {alone * 1e3:.2f} ms of CPU for each change")
             for watching in (10, 1_000):
                 used = await measure(url, process, control, first, watching, changes)
                 print(
-                    f"{watching} watch: {used * 1e3:.2f} ms of CPU for each change, "
+                    f"{watching} subscribers: {used * 1e3:.2f} ms of CPU for each change, "
                     f"{(used - alone) * 1e3:.2f} ms more than with nobody, "
                     f"{(used - alone) / watching * 1e6:.0f} us for each subscriber"
                 )

@@ -1,4 +1,4 @@
-"""How clients ask for lists to be sorted, and the order of storage that answers."""
+"""The order of a list in the API, and its conversion to an order of storage."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,7 +12,7 @@ CUSTOM_FIELD = "CUSTOM_FIELD"
 
 
 class Ordering(Record, frozen=True, kw_only=False):
-    """What a list is sorted by: one of the target's orders, or the custom field with this key."""
+    """What a list is sorted by: one of the orders of its target, or a custom field."""
 
     field: str
     descending: bool = False
@@ -28,7 +28,7 @@ async def sort_order(
     default: str,
     by_field: Callable[[FieldDefinition], SortOrder],
 ) -> SortOrder:
-    """The order of storage that an ordering names. Raises UnknownField and Invalid."""
+    """The order of storage for an ordering. Raises UnknownField and Invalid."""
     ordering = ordering or Ordering(default)
     if ordering.field != CUSTOM_FIELD:
         if ordering.custom_field is not None:

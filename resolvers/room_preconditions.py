@@ -30,7 +30,7 @@ async def require_waiting_room(change: MutationContext, room_id: str, if_revisio
     try:
         transition = await require_open_room(change, room_id, if_revision)
     except NotFound:
-        # An agent cannot see a room that another agent took. RoomAlreadyAssigned tells it more than NotFound.
+        # An agent may not read a room that another agent took. RoomAlreadyAssigned is more helpful than NotFound.
         snapshot = await rooms.get_snapshot(change.tx, room_id)
         if change.caller.user is None or snapshot.served_by is None:
             raise

@@ -92,11 +92,11 @@ class Mutation(
 
 @api_type
 class Subscription(EventSubscriptions, RoomListSubscriptions, RoomCountSubscriptions, SignalSubscriptions):
-    """Everything that is sent as it happens: events, and lists and counts that keep themselves.
+    """The subscriptions: to events, to live lists and counts, and to signals.
 
-    Without `after` a subscription of events starts with the next event. With it, every matching event since then comes
-    first, each once and in order, and the new ones follow without a seam. A subscription passes no event about
-    something that its token may not read.
+    Without `after`, a subscription to events begins with the next event. With `after`, it begins with the matching
+    events after this cursor, and continues with new events, each once and in order. Events about objects that the token
+    may not read are left out.
     """
 
 

@@ -59,7 +59,7 @@ class SwitchboardError(Exception):
 
 
 class DeploymentError(Exception):
-    """The database cannot be used. The message is one line that says what to do. No request causes this error."""
+    """The database cannot be used. The message is one line with the remedy. No request causes this error."""
 
 
 class Unauthenticated(SwitchboardError):

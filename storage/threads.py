@@ -63,7 +63,7 @@ class WorkThreads(Executor):
 
 def install() -> None:
     """Make Motor use these pools in this process."""
-    motor_asyncio._EXECUTOR = WorkThreads()  # type: ignore[assignment] # an executor, whatever the stubs say
+    motor_asyncio._EXECUTOR = WorkThreads()  # type: ignore[assignment] # the stubs type it wrongly: it is an executor
 
 
 install()

@@ -67,7 +67,7 @@ def _check_pattern(kind: FieldType, expression: str) -> None:
         raise Invalid(f"The pattern is not an RE2 expression: {error}.", key="pattern") from None
     if patterns.is_slow(expression):
         raise Invalid(
-            "The pattern is too slow to match: repeat less of it, or less often, where it says how often ({n}).",
+            "The pattern is too slow to match: repeat a smaller part, or use smaller numbers in {n}.",
             key="pattern",
         )
 

@@ -177,7 +177,8 @@ class RoutingQueue:
                 if snapshot is None or not self._is_current(plan, snapshot, tx.now):
                     continue
                 if agent is None or not accepts_rooms(agent) or not serves_pool(agent, plan.room.department_id):
-                    break  # another mutation changed the agent: plan again, so that no later room overtakes this one
+                    # Another mutation changed the agent: plan again, so that no later room is assigned before this one.
+                    break
                 transition = RoomTransition(tx, snapshot)
                 agents[agent.id] = with_room(agent, tx)
                 transition.assign(agents[agent.id], AssignmentCause.ROUTED)

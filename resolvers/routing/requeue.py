@@ -36,7 +36,7 @@ BATCH_BYTES = 2 * 1024 * 1024
 USERS = 1_000
 #: The pause after each batch, so that other operations reach the database.
 PAUSE_SECONDS = 0.01
-#: The poll interval, which bounds the delay after a process dies between two batches.
+#: The poll interval, which limits the delay after a process ended between two batches.
 POLL_SECONDS = 2.0
 LEASE_SECONDS = 10.0
 RELEASE_SECONDS = 0.5

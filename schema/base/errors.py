@@ -38,7 +38,7 @@ class PersistedQueryNotSupported(GraphQLError):
 def to_client_errors(errors: list[GraphQLError], *, is_mutation: bool = False) -> None:
     """Replace the messages and extensions of execution errors, in place: a code, its data, and no internal details.
 
-    `is_mutation`: the errors of fields below the root say that the change was made.
+    With `is_mutation`, the messages of fields below the root add that the change was made.
     """
     for error in errors:
         if "code" not in (error.extensions or {}):
@@ -48,7 +48,7 @@ def to_client_errors(errors: list[GraphQLError], *, is_mutation: bool = False) -
 
 
 def _add_change_notice(error: GraphQLError) -> None:
-    """Say that the change was made: fields of a payload are read after the commit."""
+    """Add to the message that the change was made: fields of a payload are read after the commit."""
     if error.extensions and error.extensions["code"] == Unavailable.code:
         error.message = (
             "The change was made, but a field of the payload could not be read. Send the mutation again only with the "
@@ -87,7 +87,7 @@ def _to_client_error(error: GraphQLError) -> tuple[str, dict[str, object]]:
     match cause:
         case SwitchboardError():
             logger.info("%s at %s", cause.code, _path(error))
-            message, data = ids.shown(cause)
+            message, data = ids.with_prefixes(cause)
             return message, {"code": cause.code, **data}
         case GraphQLSyntaxError():
             return error.message, {"code": PARSE_FAILED}

@@ -1,6 +1,6 @@
-"""The pages that the answer to a mutation reads, checked before anything is changed.
+"""The pages in the answer of a mutation, whose sizes are checked before the mutation runs.
 
-A field that the caller's scopes do not open is null beside its error, and does not keep the change from being made.
+A field for which the caller lacks a scope is null, with an error, and does not prevent the change.
 """
 
 from collections.abc import Mapping
@@ -31,9 +31,9 @@ from schema.execution.cost_limits import int_value
 
 
 class AnswerRequirements(NamedTuple):
-    """Fields with @skip or @include are left out, for they may never be read."""
+    """The pages of one answer. Fields with @skip or @include are left out, because they may not be read."""
 
-    #: The sizes of its pages: the argument, the variable that gives the size, and the number without a variable.
+    #: The size of each page: the argument, its variable if it has one, and its number otherwise.
     sizes: frozenset[tuple[str, str | None, int | None]] = frozenset()
 
     def require(self, variables: Mapping[str, Any]) -> None:
@@ -45,7 +45,7 @@ class AnswerRequirements(NamedTuple):
 
 
 def find_requirements(schema: GraphQLSchema, document: DocumentNode) -> dict[str | None, AnswerRequirements]:
-    """The answer of each mutation, by its name."""
+    """The requirements of each mutation in the document, by operation name."""
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     return {
         None if node.name is None else node.name.value: _selected_fields(schema, fragments, node)
@@ -78,7 +78,7 @@ def _selected_fields(
                     named = None if condition is None else schema.type_map.get(condition.name.value)
                     unseen.append((inner, named or parent))
                 case FragmentSpreadNode(name=name) if name.value not in spread and name.value in fragments:
-                    # Once is enough: a fragment needs the same wherever it stands.
+                    # Each fragment is checked once: its fields are the same wherever it is used.
                     spread.add(name.value)
                     fragment = fragments[name.value]
                     unseen.append((fragment.selection_set, schema.type_map.get(fragment.type_condition.name.value)))
@@ -86,7 +86,7 @@ def _selected_fields(
 
 
 def _sizes(node: FieldNode, operation: OperationDefinitionNode) -> set[tuple[str, str | None, int | None]]:
-    """What the field's `first` and `last` are, if it has them."""
+    """The values of the field's arguments `first` and `last`, if it has them."""
     found: set[tuple[str, str | None, int | None]] = set()
     for argument in node.arguments or ():
         match argument.name.value, argument.value:
@@ -103,7 +103,7 @@ def _sizes(node: FieldNode, operation: OperationDefinitionNode) -> set[tuple[str
 
 
 def required_scopes(field: GraphQLField) -> tuple[str, ...]:
-    """What the field itself asks of the token."""
+    """The scopes that the field needs."""
     declared = field.extensions.get("strawberry-definition")
     return tuple(
         scope

@@ -42,7 +42,7 @@ class ShuttingDown(Exception):
 
 
 class SseStream:
-    """One open stream: of a subscription, which `follows` the log, or of a single response."""
+    """One open stream: of a subscription (`follows`), or of a single response."""
 
     def __init__(self, *, follows: bool) -> None:
         self._follows = follows

@@ -35,7 +35,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ServingError(Exception):
-    """The server cannot start. The message is one line that says what to do."""
+    """The server cannot start. The message is one line with the remedy."""
 
 
 class Server(uvicorn.Server):

@@ -49,7 +49,7 @@ async def acquire(
 
 
 async def is_held(database: Database, definition_id: str, *, owner: str) -> bool:
-    """Whether the owner has the lease. Waits for the outcome of a transaction that ends the lease."""
+    """Whether the owner has the lease. Waits for the end of a transaction that releases the lease."""
     # A write waits for a transaction that writes to the same document, and a read does not.
     path = f"claims.{definition_id}"
     result = await database["rules"].update_one(

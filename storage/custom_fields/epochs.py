@@ -19,7 +19,7 @@ DOCUMENT_ID = "custom_fields"
 
 @dataclass(frozen=True, slots=True)
 class EpochState:
-    """What the document says at one time."""
+    """The content of the document at one time."""
 
     epoch: int = 0
     #: By definition id. Values must fit the pending definition as well as the definition.

@@ -130,7 +130,7 @@ class Database:
         )
         self._collections: dict[str, Collection] = {
             name: BoundedCollection(
-                database,  # type: ignore[arg-type] # Motor's, whatever the stubs say
+                database,  # type: ignore[arg-type] # the stubs type it wrongly: it is Motor's
                 name,
                 codec_options=_CODEC,
                 read_concern=ReadConcern("majority"),

@@ -16,7 +16,7 @@ BATCH = 1_000
 
 
 async def fold_unfolded(database: Database) -> None:
-    """Store the folded text of documents that lack it, unless the index on users' names says that it was done.
+    """Store the folded text of documents that lack it, unless the index on users' names shows that this was done.
 
     Processes that do this at the same time, or again after one that died, come to the same texts.
     """

@@ -51,7 +51,7 @@ class ProcessHeartbeat:
 
     async def register_session(self, session: AsyncIOMotorClientSession) -> None:
         """Register a session, before the first write in it."""
-        session_id: Binary = session.session_id["id"]  # type: ignore[index] # a property, whatever the stubs say
+        session_id: Binary = session.session_id["id"]  # type: ignore[index] # the stubs type it wrongly: it is a property
         key = bytes(session_id)
         if key in self._session_ids:
             return

@@ -241,7 +241,7 @@ class Transaction(Reader):
     async def close(self) -> None:
         """Abort the transaction if it is not committed. MongoDB aborts it if this fails."""
         if self.session is not None:
-            if self.session.in_transaction:  # type: ignore[truthy-function] # a property, whatever the stubs say
+            if self.session.in_transaction:  # type: ignore[truthy-function] # the stubs type it wrongly: it is a property
                 with contextlib.suppress(PyMongoError):
                     await self.session.abort_transaction()
             self.session.delegate.end_session()

@@ -56,7 +56,7 @@ def test_what_makes_sense_is_accepted(definition: FieldDefinition) -> None:
         (
             define(pattern="(?:[a-z]*[^q]?){300}z"),
             "pattern",
-            "The pattern is too slow to match: repeat less of it, or less often, where it says how often ({n}).",
+            "The pattern is too slow to match: repeat a smaller part, or use smaller numbers in {n}.",
         ),
         (define(FieldType.MULTI_SELECT, options=("a",), unique=True), "unique", "A MULTI_SELECT cannot be unique."),
     ],

@@ -71,7 +71,7 @@ def test_whatever_follows_the_word_is_the_stored_id(stored: str) -> None:
 
 
 def test_ids_in_the_data_of_an_error_have_their_words() -> None:
-    assert ids.shown(RoomAlreadyAssigned(agent_id="1", username="ann"))[1] == {
+    assert ids.with_prefixes(RoomAlreadyAssigned(agent_id="1", username="ann"))[1] == {
         "servedBy": {"id": "agt_1", "userId": "usr_1", "username": "ann"}
     }
 
