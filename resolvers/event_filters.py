@@ -7,9 +7,10 @@ import msgspec
 
 from resolvers.auth import access
 from resolvers.auth.access import Caller
-from storage.facts import FACTS, Fact, RoomFact
+from storage.facts import FACTS, Fact, MessageFact, RoomFact
 from storage.filters.expressions import EVERYTHING, Expression
 from storage.filters.predicates import predicate
+from storage.message_records import Audience
 from storage.records import FieldTarget, Room
 
 Predicate: TypeAlias = Callable[[Fact], bool]
@@ -44,14 +45,17 @@ def required_read_scopes(tag: str) -> tuple[str, ...]:
 
 
 def compile_filter(caller: Caller, wanted: frozenset[str], where: Expression | None) -> Predicate:
-    """A test whether a fact has a wanted type, and its room matches and is visible to the caller."""
+    """A test whether a fact has a wanted type, and its room matches and is visible to the caller, as is its message."""
     kinds = tuple(FACTS[tag] for tag in wanted)
+    sees_notes = access.sees_notes(caller)
     visible = access.visible_rooms(caller)
     sees = None if visible == EVERYTHING else before_or_after(visible)
     matches = None if where is None else before_or_after(where)
 
     def passes(fact: Fact) -> bool:
         if not isinstance(fact, kinds):
+            return False
+        if isinstance(fact, MessageFact) and fact.message.audience is Audience.STAFF and not sees_notes:
             return False
         if isinstance(fact, RoomFact):
             return (sees is None or sees(fact)) and (matches is None or matches(fact))

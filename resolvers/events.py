@@ -218,6 +218,8 @@ def _total(context: Context, wanted: frozenset[str], where: Expression | None) -
         return lambda: log.count_passing(passes, log.query(sorted(of_rooms), _room_ids(where)))
     of_types = log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
     asked: list[dict[str, object]] = [of_types] if of_types else []
+    if not access.sees_notes(context.caller):
+        asked.append(log.query_without_notes())
     if where is not None:
         asked += [log.query(sorted(of_rooms), None), *filter(None, (fact_query(visible), fact_query(where)))]
     elif seen := fact_query(visible):
@@ -301,7 +303,7 @@ async def _follow(
                     await lease.wait_until_confirmed()
                     lease.sent = fact.sequence if passing else lease.sent
                 if passing:
-                    yield fact
+                    yield feed.redacted(fact)
                 position = fact.sequence
                 if lease is not None:
                     lease.position = position

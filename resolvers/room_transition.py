@@ -19,6 +19,9 @@ from storage.facts import (
     AgentAssigned,
     AgentUnassigned,
     AssignmentCause,
+    MessageEdited,
+    MessageFact,
+    MessageRedacted,
     MessageSent,
     RoomBefore,
     RoomClosed,
@@ -30,17 +33,8 @@ from storage.facts import (
     RoomTransferred,
     RoomUpdated,
 )
-from storage.records import (
-    SYSTEM,
-    Actor,
-    Department,
-    FieldValue,
-    Message,
-    Room,
-    RoomSnapshot,
-    RoomStatus,
-    User,
-)
+from storage.message_records import Message
+from storage.records import SYSTEM, Actor, Department, FieldValue, Room, RoomSnapshot, RoomStatus, User
 from storage.transactions.transaction import Transaction
 
 replace = msgspec.structs.replace
@@ -161,9 +155,17 @@ class RoomTransition:
         )
         self._record(RoomClosed, comment=comment)
 
+    # ------------------------------------------------------------ messages
+
     def send(self, message: Message) -> None:
         self._apply(message_count=message.number, last_message_at=message.sent_at)
         self._record(MessageSent, message=message)
+
+    def edit(self, message: Message, *, previous_text: str) -> None:
+        self._record(MessageEdited, message=message, previous_text=previous_text)
+
+    def redact(self, message: Message, *, reason: str | None) -> None:
+        self._record(MessageRedacted, message=message, reason=reason)
 
     # ------------------------------------------------------------ changes and facts
 
@@ -175,7 +177,7 @@ class RoomTransition:
     def _record(self, kind: type[RoomFact], *, actor: Actor | None = None, **data: Any) -> None:
         """Record a fact about the changes of the room since the last fact."""
         before = self._last_recorded
-        revision = {} if kind is MessageSent else {"revision": self.room.revision + 1}
+        revision = {} if issubclass(kind, MessageFact) else {"revision": self.room.revision + 1}
         self._apply(version=self.room.version + 1, **revision)
         self.facts.append(
             kind(

@@ -15,7 +15,6 @@ T = TypeVar("T")
 
 MAX_NAME_CHARACTERS = 128
 MAX_TEXT_CHARACTERS = 1_000
-MAX_MESSAGE_CHARACTERS = 20_000
 MAX_LIST_ITEMS = 100
 #: The longest JSON value, as compact UTF-8 text, and its deepest nesting.
 MAX_JSON_BYTES = 16 * 1024

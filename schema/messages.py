@@ -14,7 +14,7 @@ from schema.base.lazy_types import RoomRef
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.base.node import Node
 from schema.execution.context import Info
-from storage import records
+from storage import message_records
 
 
 @api_type
@@ -30,11 +30,11 @@ class Message(Node):
     """The sender, with the name at that time."""
     sent_at: datetime
     """When the message was sent."""
-    record: strawberry.Private[records.Message]
+    record: strawberry.Private[message_records.Message]
     known_room: strawberry.Private["rooms.Room | None"]
 
     @classmethod
-    def from_record(cls, record: records.Message, *, room: "rooms.Room | None" = None) -> Self:
+    def from_record(cls, record: message_records.Message, *, room: "rooms.Room | None" = None) -> Self:
         return cls(
             id=ids.MESSAGE.add(record.id),
             number=record.number,

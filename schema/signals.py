@@ -62,6 +62,7 @@ class SignalSource:
     """A signal, of which one result of a subscription is made."""
 
     shares_reads = False
+    message_id = None
     #: A subscription to signals cannot resume.
     cursor = None
 

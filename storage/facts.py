@@ -14,13 +14,13 @@ from typing import Any, ClassVar, TypeAlias, get_args
 import msgspec
 
 from storage.changes import CUSTOM_FIELDS, Change
+from storage.message_records import Message
 from storage.records import (
     Actor,
     App,
     Department,
     FieldDefinition,
     FieldValue,
-    Message,
     Record,
     Role,
     RoomSnapshot,
@@ -144,15 +144,34 @@ class RoomUpdated(RoomFact, frozen=True, kw_only=True, tag="ROOM_UPDATED"):
 
 
 class RoomClosed(RoomFact, frozen=True, kw_only=True, tag="ROOM_CLOSED"):
-    """The conversation ended. Always the last fact about a room."""
+    """The conversation ended. Only edits and redactions of messages follow it."""
 
     comment: str | None = None
 
 
-class MessageSent(RoomFact, frozen=True, kw_only=True, tag="MESSAGE_SENT"):
-    """A message was sent. The only fact about a room that does not increase its revision."""
+class MessageFact(RoomFact, frozen=True, kw_only=True):
+    """A fact about a message, with the message after the change. It does not increase the room's revision.
+
+    The log has it without the content of the message once the message is redacted (log/redactions.py).
+    """
 
     message: Message
+
+
+class MessageSent(MessageFact, frozen=True, tag="MESSAGE_SENT"):
+    """A message was sent."""
+
+
+class MessageEdited(MessageFact, frozen=True, kw_only=True, tag="MESSAGE_EDITED"):
+    """The content of a message was replaced."""
+
+    previous_text: str
+
+
+class MessageRedacted(MessageFact, frozen=True, kw_only=True, tag="MESSAGE_REDACTED"):
+    """The content of a message was removed."""
+
+    reason: str | None = None
 
 
 # ---------------------------------------------------------------- people and configuration
@@ -286,6 +305,8 @@ AnyRoomFact: TypeAlias = (
     | RoomUpdated
     | RoomClosed
     | MessageSent
+    | MessageEdited
+    | MessageRedacted
 )
 AnyUserFact: TypeAlias = (
     UserCreated

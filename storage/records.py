@@ -231,7 +231,7 @@ class Department(Entity, frozen=True, kw_only=True):
     fallback_routing: RoutingMethod | None = None
 
 
-# ---------------------------------------------------------------- visitors, rooms, messages
+# ---------------------------------------------------------------- visitors, rooms
 
 
 class RoomStatus(StrEnum):
@@ -256,7 +256,7 @@ class Room(Entity, frozen=True, kw_only=True):
     """A conversation between a visitor and agents."""
 
     status: RoomStatus
-    #: 1 at the start. Increases by one with every fact about the room except MessageSent.
+    #: 1 at the start. Increases by one with every fact about the room except those about messages.
     revision: int
     visitor_id: str
     department_id: str | None = None
@@ -284,18 +284,6 @@ class Room(Entity, frozen=True, kw_only=True):
     message_count: int = 0
     #: When its newest message was sent. None in facts from before it was recorded.
     last_message_at: datetime | None = None
-
-
-class Message(Record, frozen=True, kw_only=True):
-    """One message in a room."""
-
-    id: str
-    room_id: str
-    #: 1, 2, 3, ... in the room, in the order of its facts. 0 in facts of versions that did not number messages.
-    number: int = 0
-    text: str
-    sender: Actor
-    sent_at: datetime
 
 
 class SignalKind(StrEnum):

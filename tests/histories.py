@@ -7,7 +7,9 @@ from storage.facts import (
     AgentAssigned,
     AgentUnassigned,
     AnyFact,
-    MessageSent,
+    MessageEdited,
+    MessageFact,
+    MessageRedacted,
     RoomClosed,
     RoomFact,
     RoomHeld,
@@ -43,7 +45,7 @@ def verify_life(told: Sequence[RoomFact]) -> None:
     last: str | None = None
     for index, fact in enumerate(told):
         room = fact.room.room
-        revision += not isinstance(fact, MessageSent)
+        revision += not isinstance(fact, MessageFact)
         assert room.revision == revision
         match fact:
             case RoomStarted():
@@ -65,11 +67,12 @@ def verify_life(told: Sequence[RoomFact]) -> None:
                 status = RoomStatus.ASSIGNED
             case RoomClosed():
                 assert serving is None, "unassigned comes before closed"
-                assert index == len(told) - 1, "closed is the last fact"
+                later = told[index + 1 :]
+                assert all(isinstance(one, MessageEdited | MessageRedacted) for one in later), "closed is the end"
                 status = RoomStatus.CLOSED
             case RoomQueued() | RoomTransferred():
                 assert serving is None
-            case RoomUpdated() | MessageSent():
+            case RoomUpdated() | MessageFact():
                 pass
             case _:
                 assert_never(fact)  # type: ignore[arg-type]
@@ -82,7 +85,7 @@ def verify_life(told: Sequence[RoomFact]) -> None:
 
 def last_move(told: Sequence[RoomFact]) -> RoomFact:
     """The newest fact that is more than talk and notes."""
-    return next(fact for fact in reversed(told) if not isinstance(fact, MessageSent | RoomUpdated))
+    return next(fact for fact in reversed(told) if not isinstance(fact, MessageFact | RoomUpdated))
 
 
 def verify_limit(user: User | None) -> None:

@@ -32,7 +32,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "rooms:write": "start, change, hold and close rooms",
         "rooms:assign": "decide who serves a room",
         "messages:read": "messages",
-        "messages:write": "send messages",
+        "messages:write": "send messages, and edit and redact one's own",
+        "messages:moderate": "redact messages of others, with messages:write",
         "events:read": "the event log, subscriptions and consumers",
         "apps:write": "create and revoke apps",
     }
@@ -56,7 +57,7 @@ _SERVING = frozenset(
 PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         roles.ADMIN: frozenset({ADMIN}),
-        roles.MANAGER: _SERVING | {"agents:write", "departments:write"},
+        roles.MANAGER: _SERVING | {"agents:write", "departments:write", "messages:moderate"},
         roles.AGENT: _SERVING,
     }
 )
@@ -202,6 +203,11 @@ def visible_rooms(caller: Caller) -> Expression:
     no_department = AttributeCondition("department", Operator.EXISTS, False)
     waiting = And((_room_attribute("status", RoomStatus.QUEUED.value), Or((of_departments, no_department))))
     return Or((own, waiting))
+
+
+def sees_notes(caller: Caller) -> bool:
+    """Whether the caller may see messages for STAFF: visitors never do."""
+    return caller.actor is not None and caller.actor.type is not ActorType.VISITOR
 
 
 def require_manages(caller: Caller, department_ids: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from resolvers.live.positions import ListName, ListPosition, partial
 from resolvers.live.window import ListChange, Window, changes
 from storage import room_views
 from storage.errors import CursorExpired, QueryTooComplex
-from storage.facts import AnyFact, MessageSent, RoomFact
+from storage.facts import AnyFact, MessageFact, RoomFact
 from storage.filters.expressions import Expression
 from storage.filters.predicates import predicate
 from storage.mongo.counts import within
@@ -182,7 +182,7 @@ class ListView(LogView):
         return {fact.room.room.id for fact in facts if self._is_change(fact)}
 
     def _is_change(self, fact: RoomFact) -> bool:
-        return self._spec.with_messages or not isinstance(fact, MessageSent)
+        return self._spec.with_messages or not isinstance(fact, MessageFact)
 
     # ------------------------------------------------------------ applying facts
 
@@ -257,7 +257,8 @@ class ListView(LogView):
     def _differs(self, before: Room, after: Room) -> bool:
         if before.revision != after.revision:
             return True
-        return self._spec.with_messages and before.message_count != after.message_count
+        # Every fact about a room increases its version.
+        return self._spec.with_messages and before.version != after.version
 
     @override
     def _apply_all(self, facts: Sequence[AnyFact]) -> bool:

@@ -14,8 +14,9 @@ from resolvers.context import Context
 from storage.errors import NotFound
 from storage.facts import AnyFact
 from storage.filters.expressions import EVERYTHING, Expression
+from storage.message_records import Message
 from storage.mongo.pagination import Page, PageArguments
-from storage.records import Department, Message, Role, Room, User, Visitor
+from storage.records import Department, Role, Room, User, Visitor
 
 T = TypeVar("T")
 K = TypeVar("K")

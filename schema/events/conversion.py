@@ -35,6 +35,8 @@ from schema.events.event_types import Event, EventType
 from schema.events.room_events import (
     AgentAssigned,
     AgentUnassigned,
+    MessageEdited,
+    MessageRedacted,
     MessageSent,
     RoomClosed,
     RoomHeld,
@@ -59,6 +61,8 @@ EVENT_TYPES = (
     RoomUpdated,
     RoomClosed,
     MessageSent,
+    MessageEdited,
+    MessageRedacted,
     VisitorSaved,
     UserCreated,
     UserUpdated,
@@ -111,6 +115,8 @@ def event_from_fact(fact: facts.AnyFact) -> Event:
             | facts.RoomUpdated()
             | facts.RoomClosed()
             | facts.MessageSent()
+            | facts.MessageEdited()
+            | facts.MessageRedacted()
         ):
             return _room_event(fact)
         case (
@@ -203,8 +209,11 @@ def _room_event(fact: facts.AnyRoomFact) -> Event:
         case facts.RoomClosed():
             return RoomClosed(closed_by=Actor.from_record(fact.actor), comment=fact.comment, **_room_event_fields(fact))
         case facts.MessageSent():
-            common = _room_event_fields(fact)
-            return MessageSent(message=messages.Message.from_record(fact.message, room=common["room"]), **common)
+            return MessageSent(message=_message(fact), **_room_event_fields(fact))
+        case facts.MessageEdited():
+            return MessageEdited(message=_message(fact), previous_text=fact.previous_text, **_room_event_fields(fact))
+        case facts.MessageRedacted():
+            return MessageRedacted(message=_message(fact), reason=fact.reason, **_room_event_fields(fact))
         case _:
             assert_never(fact)
 
@@ -248,6 +257,10 @@ def _room_event_fields(fact: facts.AnyRoomFact) -> _RoomEventFields:
     return _RoomEventFields(
         room=rooms.Room.from_snapshot(fact.room), room_revision=fact.room.room.revision, **_event_fields(fact)
     )
+
+
+def _message(fact: facts.MessageFact) -> messages.Message:
+    return messages.Message.from_record(fact.message, room=rooms.Room.from_snapshot(fact.room))
 
 
 def _agent(user: records.User | None) -> "agents.Agent":

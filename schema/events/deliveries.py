@@ -7,7 +7,7 @@ The resolver of a subscription yields facts. Each fact becomes an event, which c
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any, cast
 
@@ -31,7 +31,7 @@ from schema.execution.executor import Executor, subselections
 from schema.execution.selection_compiler import CannotCompile
 from schema.execution.selection_execution import Execution
 from schema.execution.value_serializers import Serializer
-from storage.facts import AnyFact, Fact
+from storage.facts import AnyFact, Fact, MessageFact, MessageRedacted
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +55,19 @@ class FactSource:
     def cursor(self) -> str:
         return events.cursor_of(self.key)
 
+    @property
+    def message_id(self) -> str | None:
+        return self._fact.message.id if isinstance(self._fact, MessageFact) else None
+
     def root(self) -> Event:
         return event_from_fact(self._fact)
+
+
+def drop_redacted(cohorts: Cohorts, facts: Sequence[AnyFact]) -> None:
+    """Drop the cached results that may have the content of messages that these facts say are redacted."""
+    ids = [fact.message.id for fact in facts if isinstance(fact, MessageRedacted)]
+    if ids:
+        cohorts.drop_messages(frozenset(ids))
 
 
 def is_subscription(document: Document, operation_name: str | None) -> bool:

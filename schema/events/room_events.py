@@ -95,7 +95,8 @@ class RoomUpdated(RoomEvent):
 
 @api_type
 class RoomClosed(RoomEvent):
-    """A conversation ended. Always the last event of a room; the room has its final tags and custom fields."""
+    """A conversation ended. The room has its final tags and custom fields. Only edits and redactions of its messages
+    follow."""
 
     closed_by: Actor
     """Who closed it."""
@@ -105,7 +106,27 @@ class RoomClosed(RoomEvent):
 
 @api_type
 class MessageSent(RoomEvent):
-    """Something was said in a room. The only event that leaves the room's revision as it is."""
+    """A message was sent in a room. Events of messages leave the room's revision as it is."""
 
     message: MessageRef
-    """What was said."""
+    """The message, without its content once it is redacted."""
+
+
+@api_type
+class MessageEdited(RoomEvent):
+    """The text, the choices or the data of a message were replaced. Also in a closed room."""
+
+    message: MessageRef
+    """The message after the edit, without its content once it is redacted."""
+    previous_text: str
+    """The text before the edit. Empty once the message is redacted."""
+
+
+@api_type
+class MessageRedacted(RoomEvent):
+    """The content of a message was removed, from the events that were recorded before too. Also in a closed room."""
+
+    message: MessageRef
+    """The message, of which text, choices, attachments and data are gone."""
+    reason: str | None
+    """The `reason` of the redaction."""

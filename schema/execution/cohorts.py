@@ -6,7 +6,7 @@ results a subscription gets, or their order: each subscription reads the log at 
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Hashable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Hashable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Protocol
@@ -41,6 +41,10 @@ class Source(Protocol):
     def shares_reads(self) -> bool:
         """Whether fields that are read live are read once for all members that are sent the result at one moment."""
 
+    @property
+    def message_id(self) -> str | None:
+        """The stored id of the message whose content the source has, if it has that of one."""
+
     def root(self) -> object:
         """The value of the subscription field."""
 
@@ -50,12 +54,12 @@ class Delivery(ExecutionResult):
 
     def __init__(self, source: Source, data: dict[str, Any] | None, errors: list[GraphQLError] | None) -> None:
         super().__init__(data, errors)
-        self._source = source
+        self.source = source
 
     @property
     def cursor(self) -> str | None:
         """Where a client continues that has received the result. None if it cannot."""
-        return self._source.cursor
+        return self.source.cursor
 
     @cached_property
     def encoded(self) -> bytes:
@@ -86,6 +90,10 @@ class Cohort:
         """Cache the result for a source, unless the cohort has only one member."""
         if self.members > 1:
             self._cohorts.put(self, key, delivery)
+
+    def drop_shared(self) -> None:
+        """Share no result any more that was made before now."""
+        self._shared.clear()
 
     async def make_once(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, Delivery]]) -> Delivery:
         """The result for a source, made once for all members that ask for it within SHARED_SECONDS."""
@@ -138,6 +146,13 @@ class Cohorts:
         while self.cached_bytes > self._max_cached_bytes:
             _, oldest = self._deliveries.popitem(last=False)
             self.cached_bytes -= _memory(oldest)
+
+    def drop_messages(self, ids: Collection[str]) -> None:
+        """Drop the results that may have the content of these messages."""
+        for cohort in self._cohorts.values():
+            cohort.drop_shared()  # live reads may have shown the messages
+        for key in [key for key, delivery in self._deliveries.items() if delivery.source.message_id in ids]:
+            self.cached_bytes -= _memory(self._deliveries.pop(key))
 
 
 def _memory(delivery: Delivery) -> int:

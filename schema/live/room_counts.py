@@ -98,6 +98,7 @@ class CountsSource:
     """Counts to be delivered to subscribers (schema/events/deliveries.py)."""
 
     shares_reads = True
+    message_id = None
 
     def __init__(self, found: counts.RoomCounts) -> None:
         self.key = found.number

@@ -49,6 +49,7 @@ class ListUpdateSource:
     """A change of a list, to be delivered to subscribers (schema/events/deliveries.py)."""
 
     shares_reads = True
+    message_id = None
 
     def __init__(self, update: ListUpdate) -> None:
         self.key = update.number

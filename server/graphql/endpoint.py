@@ -6,6 +6,7 @@ transport_ws.py has the websockets, responses.py the HTTP responses.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from json import JSONDecodeError
 from pathlib import Path
@@ -29,6 +30,7 @@ from typing_extensions import override
 from resolvers.auth.access import ANONYMOUS, INVALID_TOKEN_CALLER, Caller, token_id_of
 from resolvers.context import Context, Services
 from schema.base.errors import from_exception
+from schema.events.deliveries import drop_redacted
 from schema.execution.cohorts import Cohorts, Delivery
 from schema.execution.context import RequestContext
 from schema.execution.cost_limits import Limits
@@ -98,6 +100,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         self.shutdown = shutdown
         self.caller_cache = CallerCache(self.revocation, self.shutdown)
         self.cohorts = Cohorts()
+        services.storage.feed.listeners.add(partial(drop_redacted, self.cohorts))
         self._graphiql = GRAPHIQL.read_text(encoding="utf-8")
         self._graphiql_headers = {"content-security-policy": page_policy(self._graphiql)}
 

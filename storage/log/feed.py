@@ -17,6 +17,7 @@ from storage.errors import CursorExpired
 from storage.facts import AnyFact
 from storage.listeners import Listeners
 from storage.log.log import Log
+from storage.log.redactions import Redactions, redactions_in
 from storage.log.subscription_index import ALL_FACTS, Key, SubscriptionIndex, Waiter
 from storage.mongo.cursors import event_cursor
 from storage.sizes import size_of
@@ -72,6 +73,7 @@ class Feed:
         #: Whether a change stream is open. Without one, facts of other processes are found by polling.
         self.watching = False
         self._waiters = SubscriptionIndex()
+        self._redactions = Redactions()
         self._behind = asyncio.Event()
         self._chunks: OrderedDict[int, asyncio.Task[list[AnyFact]]] = OrderedDict()
         #: Called with every batch of new facts, in the order of the log.
@@ -134,7 +136,7 @@ class Feed:
 
     async def _read_history(self, after: int, limit: int) -> Sequence[AnyFact]:
         facts, _ = await self._log.read_within(after, min(limit, CHUNK_SIZE), size=self._limits.read_bytes)
-        return contiguous_after(facts, after)
+        return contiguous_after(self._redactions.apply_all(facts), after)
 
     def _end_of_read(self, start: int, limit: int) -> int:
         """Return the end, in the buffer, of a read of up to `limit` facts from `start`, by the byte limit."""
@@ -163,6 +165,10 @@ class Feed:
         on_wait(waiter)
         return await self._waiters.wait(waiter)
 
+    def redacted(self, fact: AnyFact) -> AnyFact:
+        """The fact as it is read now: without the content of a message that was redacted since the fact was read."""
+        return self._redactions.apply(fact)
+
     async def run(self) -> None:
         """Follow the log until cancelled.
 
@@ -190,6 +196,7 @@ class Feed:
                 for reload in self.reloaders:
                     await reload()
                 self._drop(len(self._buffer))
+                self._chunks.clear()
                 self.head = new[0].sequence - 1
                 self._waiters.wake_all()
             if new:
@@ -230,13 +237,18 @@ class Feed:
 
     async def _read_chunk(self, number: int) -> list[AnyFact]:
         facts, _ = await self._log.read_within(number * CHUNK_SIZE, CHUNK_SIZE, size=self._limits.chunk_bytes)
-        return [fact for fact in facts if fact.sequence <= (number + 1) * CHUNK_SIZE]
+        last = (number + 1) * CHUNK_SIZE
+        return [fact for fact in self._redactions.apply_all(facts) if fact.sequence <= last]
 
     def _forget_failed(self, number: int, ended: "asyncio.Task[list[AnyFact]]") -> None:
         if (ended.cancelled() or ended.exception() is not None) and self._chunks.get(number) is ended:
             del self._chunks[number]
 
     def _extend(self, facts: Sequence[AnyFact]) -> None:
+        if redacted := redactions_in(facts):
+            self._redactions.remember(redacted)
+            self._redact_cached()
+            facts = self._redactions.apply_all(facts)
         sizes = [size_of(fact) for fact in facts]
         self._buffer.extend(facts)
         self._sizes.extend(sizes)
@@ -245,6 +257,17 @@ class Feed:
         self.head = facts[-1].sequence
         self.listeners.notify(facts)
         self._waiters.wake(facts)
+
+    def _redact_cached(self) -> None:
+        """Remove the content of redacted messages from the buffer and from the chunks of history."""
+        for index, fact in enumerate(self._buffer):
+            if (redacted := self._redactions.apply(fact)) is not fact:
+                size = size_of(redacted)
+                self._bytes += size - self._sizes[index]
+                self._buffer[index], self._sizes[index] = redacted, size
+        for chunk in self._chunks.values():
+            if chunk.done() and not chunk.cancelled() and chunk.exception() is None:
+                chunk.result()[:] = self._redactions.apply_all(chunk.result())
 
     def _trim(self) -> None:
         """Trim the buffer to its limits once it exceeds one by half: deleting the start of a list is slow."""

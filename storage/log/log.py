@@ -13,6 +13,7 @@ from pymongo.read_concern import ReadConcern
 
 from storage.errors import QueryTooComplex, Unavailable
 from storage.facts import AnyFact
+from storage.message_records import Audience
 from storage.mongo import counts
 from storage.mongo.connection import Database, Document, to_record
 from storage.mongo.undecodable import ERRORS
@@ -128,6 +129,11 @@ class Log:
         if room_ids is not None:
             query["fact.room.room.id"] = {"$in": list(room_ids)}
         return query
+
+    @staticmethod
+    def query_without_notes() -> Document:
+        """Return the MongoDB query for facts that are not about messages for STAFF."""
+        return {"fact.message.audience": {"$ne": Audience.STAFF.value}}
 
     async def trim(self, before: datetime, *, batch: int = TRIM_BATCH) -> int:
         """Delete the facts that were appended before that time, and return their number.

@@ -19,6 +19,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from storage.facts import AnyFact, Fact
+from storage.log import redactions
 from storage.mongo.connection import Database, Document, to_document, to_record
 from storage.mongo.undecodable import ERRORS
 from storage.sizes import batches, size_of_document
@@ -197,7 +198,7 @@ class Appender:
         return numbers[0] == self._last_numbers.get(subject, 0) + 1 and numbers[-1] - numbers[0] == len(numbers) - 1
 
     async def _append(self, facts: list[Fact]) -> None:
-        batch = facts
+        batch = facts = redactions.applied_within(facts)
         documents: list[Document] = [{"_id": 0, "fact": to_document(fact, id_key="id")} for fact in facts]
         size, lost_races = BATCH, 0
         while facts:
@@ -209,6 +210,8 @@ class Appender:
             for index, document in enumerate(attempt):
                 document |= {"_id": first + index, "appendedAt": now, "last": None}
             attempt[-1]["last"] = self._process_id  # the change stream reports the last fact only
+            if redacted := redactions.redactions_in(facts[:size]):
+                await redactions.erase(self._log, redacted)
             try:
                 await self._log.insert_many(attempt, ordered=True)
             except BulkWriteError as error:

@@ -49,13 +49,19 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         "custom_fields": (_index("key", "target", "key", unique=True),),
         "departments": (),
         # Deletes old answers.
-        "idempotency": (_index("age", "at", expireAfterSeconds=IDEMPOTENCY_SECONDS),),
+        "idempotency": (
+            _index("age", "at", expireAfterSeconds=IDEMPOTENCY_SECONDS),
+            # The answers that have a message, of which a redaction removes the content.
+            _index("message", "answer.id", partialFilterExpression={"answer.sentAt": {"$exists": True}}),
+        ),
         "log": (
             # Keeps a fact from entering the log twice.
             _index("fact", "fact.id", unique=True),
             _index("age", "appendedAt"),
             _index("room", "fact.room.room.id", "_id", sparse=True),
             _index("type", "fact.type", "_id"),
+            # The facts about a message, of which its redaction removes the content.
+            _index("message", "fact.message.id", sparse=True),
         ),
         "messages": (_index("number", "roomId", "number"),),
         "outbox": (_index("subject", "subject", "number", unique=True), _index("age", "at")),

@@ -10,6 +10,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
+from storage.message_records import Message
 from storage.mongo.connection import MAX_BATCH_ROWS, Document
 from storage.mongo.reader import Reader
 from storage.transactions.transaction import Conflict, Transaction
@@ -55,3 +56,13 @@ def insert(tx: Transaction, actor_id: str, client_mutation_id: str, *, fingerpri
             raise Conflict from None
 
     tx.defer_write(write)
+
+
+def erase_message(tx: Transaction, message: Message) -> None:
+    """Remove the content of a redacted message from the answers that have it."""
+    answers = tx.collection("idempotency").delegate
+    # Only messages have this attribute, and the index has no other answers.
+    found = {"answer.id": message.id, "answer.sentAt": {"$exists": True}}
+    erased = {"answer.text": "", "answer.redactedAt": message.redacted_at}
+    lists = {f"answer.{name}": "" for name in ("choices", "attachments", "dataJson")}
+    tx.defer_write(lambda session: answers.update_many(found, {"$set": erased, "$unset": lists}, session=session))

@@ -25,6 +25,8 @@ def nested(scope: str) -> Iterator[str]:
                     yield f"{type_.name}.{name}"
     if scope == "roles:write":
         yield "`roles` in createUser and ensureAgent"
+    if scope == "messages:moderate":
+        yield "redactMessage of messages of others"
 
 
 def table() -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any, assert_never
 import msgspec
 
 from resolvers.context import Context
-from storage import entities, facts, records, rooms, users, visitors
+from storage import entities, facts, message_records, records, rooms, users, visitors
 from storage.mongo.connection import to_record
 
 #: Collections whose documents are what facts tell of.
@@ -13,7 +13,7 @@ KINDS = {
     "apps": records.App,
     "custom_fields": records.FieldDefinition,
     "departments": records.Department,
-    "messages": records.Message,
+    "messages": message_records.Message,
     "roles": records.Role,
     "rooms": records.Room,
     "users": records.User,
@@ -51,7 +51,7 @@ class Mirror:
                 for user in (fact.room.served_by, fact.room.former):
                     if user is not None:
                         self._know("users", user)
-                if isinstance(fact, facts.MessageSent):
+                if isinstance(fact, facts.MessageFact):
                     self._know("messages", fact.message)
             case facts.UserFact():
                 self._know("users", fact.user)

@@ -10,9 +10,17 @@ from resolvers.custom_fields import definitions
 from resolvers.custom_fields.definitions import FieldRef
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from resolvers.operations import Mutation
+from storage.message_records import Attachment, Audience, Choice
 from storage.records import AgentStatus, FieldTarget, FieldType, Presence, RoutingMethod
 from tests.resolvers.replica import Mirror
 from tests.resolvers.world import World
+
+#: Whatever a message can have beside its text.
+CONTENT: dict[str, Any] = {
+    "choices": [Choice(id="y", label="Yes", url="https://example.org/yes")],
+    "attachments": [Attachment(name="a.png", mime_type="image/png", url="https://example.org/a.png", bytes=7)],
+    "data": {"$a.b": [None, 1.5, {"": "\0"}]},
+}
 
 
 class Stage:
@@ -36,6 +44,7 @@ class Stage:
         self.waiting = await world.waiting()
         self.assigned = await world.assigned(self.anna)
         self.held = await world.held(self.anna)
+        self.offer = await messages.send_message(world.context, room_id=self.assigned.id, text="So?", **CONTENT)
         self.app = (await apps.create_app(world.context, name="Other", scopes=["rooms:read"])).app
 
 
@@ -96,6 +105,20 @@ ACTS: dict[str, Callable[[Stage], Awaitable[Any]]] = {
     ),
     "closeRoom on hold": lambda s: rooms.close_room(s.world.context, room_id=s.held.id),
     "sendMessage": lambda s: messages.send_message(s.world.context, room_id=s.assigned.id, text="hi"),
+    "sendMessage with everything": lambda s: messages.send_message(
+        s.world.context, room_id=s.assigned.id, text="", as_user_id=s.anna.id, audience=Audience.STAFF, **CONTENT
+    ),
+    "sendMessage that answers": lambda s: messages.send_message(
+        s.world.context,
+        room_id=s.assigned.id,
+        text="",
+        choice=messages.Option(s.offer.id, "y"),
+        in_reply_to_id=s.offer.id,
+    ),
+    "editMessage": lambda s: messages.edit_message(
+        s.world.context, message_id=s.offer.id, text="Or so", choices=None, data=[1]
+    ),
+    "redactMessage": lambda s: messages.redact_message(s.world.context, message_id=s.offer.id, reason="r"),
     "createApp": lambda s: apps.create_app(s.world.context, name="New", scopes=["rooms:write"]),
     "rotateAppToken": lambda s: apps.rotate_app_token(s.world.context, app_id=s.app.id),
     "revokeApp": lambda s: apps.revoke_app(s.world.context, app_id=s.app.id),

@@ -21,13 +21,13 @@ from storage.facts import (
     RoomTransferred,
     RoomUpdated,
 )
+from storage.message_records import Message
 from storage.records import (
     SYSTEM,
     Actor,
     ActorType,
     AgentProfile,
     Department,
-    Message,
     Room,
     RoomSnapshot,
     RoomStatus,

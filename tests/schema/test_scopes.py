@@ -50,6 +50,7 @@ SCOPES: Mapping[str, str] = {
     "rooms:assign": "Mutation: assignAgent unassignAgent transferRoom",
     "messages:read": "Subscription: messageSent signals",
     "messages:write": "Mutation: sendMessage sendSignal",
+    "messages:moderate": "Mutation:",  # redactMessage asks for it when the message is another's
     "events:read": "Query: events eventCursor consumers; Mutation: ackEvents removeConsumer; "
     "Subscription: roomStarted agentAssigned agentUnassigned roomClosed messageSent events",
     "apps:write": "Query: apps; Mutation: createApp rotateAppToken revokeApp",

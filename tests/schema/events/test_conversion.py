@@ -10,7 +10,7 @@ from schema.events import conversion
 from schema.events.event_types import EventType
 from schema.execution.context import RequestContext
 from schema.schema import schema
-from storage import facts, records
+from storage import facts, message_records, records
 from storage.changes import Change
 
 MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -39,7 +39,7 @@ ROOM = records.Room(
     started_at=MOMENT,
 )
 SNAPSHOT = records.RoomSnapshot(room=ROOM, visitor=VISITOR, department=SALES, served_by=ANN, former=BOB)
-MESSAGE = records.Message(id="m", room_id="room", text="hi", sender=ACTOR, sent_at=MOMENT)
+MESSAGE = message_records.Message(id="m", room_id="room", text="hi", sender=ACTOR, sent_at=MOMENT)
 DEFINITION = records.FieldDefinition(
     id="f", target=records.FieldTarget.USER, key="k", type=records.FieldType.TEXT, label="k"
 )
@@ -48,13 +48,14 @@ DATA: dict[type[facts.Fact], dict[str, object]] = {
     facts.AgentAssigned: {"cause": facts.AssignmentCause.ROUTED, "previous_agent": BOB},
     facts.AgentUnassigned: {"cause": facts.AssignmentCause.CLOSED},
     facts.RoomUpdated: {"changes": (Change("subject", "before"),)},
-    facts.MessageSent: {"message": MESSAGE},
+    facts.MessageEdited: {"previous_text": "ho"},
     facts.VisitorSaved: {"visitor": VISITOR},
     facts.DepartmentSaved: {"department": SALES},
     facts.RoleCreated: {"role": records.Role(id="r", name="r")},
 }
 BASES: dict[type[facts.Fact], dict[str, object]] = {
     facts.RoomFact: {"room": SNAPSHOT},
+    facts.MessageFact: {"message": MESSAGE},
     facts.UserFact: {"user": ANN},
     facts.FieldFact: {"definition": DEFINITION},
     facts.AppFact: {"app": records.App(id="a", name="crm", scopes=("rooms:read",), created_at=MOMENT)},

@@ -1,0 +1,86 @@
+"""Removes the content of redacted messages from facts that were recorded before: in the log, and in memory.
+
+A fact keeps its place, its sequence and everything but the content. The fact about a redaction enters the log after the
+content has left it: the appender erases the content of the facts in the log before each attempt to insert the fact
+about the redaction. All earlier facts about the room are in the log by then, or in the same insert, without content.
+So whoever has read the fact about a redaction reads no content from the log any more. What a process read before is in
+its memory, from which the feed removes it when it sees that fact.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+from pymongo import UpdateMany
+
+from storage.facts import AnyFact, Fact, MessageEdited, MessageFact, MessageRedacted
+from storage.mongo.connection import Collection
+
+F = TypeVar("F", bound=Fact)
+
+#: Redactions that a process remembers, for facts that it reads while one is made.
+MAX_REMEMBERED = 4_096
+
+
+def redactions_in(facts: Sequence[Fact]) -> dict[str, datetime]:
+    """The ids of the messages whose redactions these facts are about, with the times of the redactions."""
+    return {fact.message.id: fact.occurred_at for fact in facts if isinstance(fact, MessageRedacted)}
+
+
+def without_content(fact: F, redacted_at: datetime) -> F:
+    """The fact about a message without the content of the message."""
+    assert isinstance(fact, MessageFact)
+    changes: dict[str, object] = {"message": fact.message.without_content(redacted_at)}
+    if isinstance(fact, MessageEdited):
+        changes["previous_text"] = ""
+    return msgspec.structs.replace(fact, **changes)
+
+
+def applied_within(facts: list[Fact]) -> list[Fact]:
+    """The facts, without the content of messages whose redactions are among them."""
+    redacted = redactions_in(facts)
+    if not redacted:
+        return facts
+    return [
+        without_content(fact, redacted[fact.message.id])
+        if isinstance(fact, MessageFact) and fact.message.id in redacted
+        else fact
+        for fact in facts
+    ]
+
+
+async def erase(log: Collection, redactions: dict[str, datetime]) -> None:
+    """Remove the content of these messages from the facts in the log."""
+    updates: list[UpdateMany] = []
+    for message_id, redacted_at in redactions.items():
+        of_message = {"fact.message.id": message_id}
+        erased = {"fact.message.text": "", "fact.message.redactedAt": redacted_at}
+        lists = {f"fact.message.{name}": "" for name in ("choices", "attachments", "dataJson")}
+        updates.append(UpdateMany(of_message, {"$set": erased, "$unset": lists}))
+        updates.append(UpdateMany({**of_message, "fact.type": "MESSAGE_EDITED"}, {"$set": {"fact.previousText": ""}}))
+    await log.bulk_write(updates, ordered=False)
+
+
+class Redactions:
+    """The redactions that one process has seen lately."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, datetime] = OrderedDict()
+
+    def remember(self, redactions: dict[str, datetime]) -> None:
+        self._seen.update(redactions)
+        while len(self._seen) > MAX_REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def apply(self, fact: F) -> F:
+        """The fact, without the content of a message that was redacted after it."""
+        if not isinstance(fact, MessageFact) or fact.message.redacted_at is not None:
+            return fact
+        redacted_at = self._seen.get(fact.message.id)
+        return fact if redacted_at is None else without_content(fact, redacted_at)
+
+    def apply_all(self, facts: Sequence[AnyFact]) -> Sequence[AnyFact]:
+        """The facts, each as `apply` returns it."""
+        return [self.apply(fact) for fact in facts] if self._seen else facts

@@ -1,0 +1,297 @@
+"""The content of a redacted message is gone from everything that was recorded, in the database and in memory."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pymongo.read_concern import ReadConcern
+from typing_extensions import override
+
+from resolvers import events, messages
+from schema.events.deliveries import FactSource, drop_redacted
+from schema.execution.cohorts import Cohorts, Delivery
+from storage.errors import Invalid
+from storage.facts import AnyFact, MessageEdited, MessageFact, MessageRedacted, MessageSent
+from storage.log.feed import Feed
+from storage.log.log import Log
+from storage.log.redactions import MAX_REMEMBERED, Redactions
+from storage.message_records import Attachment, Choice, Message
+from storage.mongo.connection import COLLECTIONS
+from storage.transactions.runner import TransactionRunner
+from tests.resolvers.world import World
+from tests.storage.support import KilledAppender, made_up, until
+
+SECRET = "s3cret"
+CONTENT: dict[str, Any] = {
+    "text": SECRET,
+    "choices": [Choice(id=SECRET, label=SECRET)],
+    "attachments": [Attachment(name=SECRET, mime_type="a/b", url=f"https://example.org/{SECRET}")],
+    "data": {SECRET: SECRET},
+}
+
+
+async def send_secret(world: World, *, mutation_id: str | None = None) -> Message:
+    room = await world.waiting()
+    return await messages.send_message(world.context.mutation(mutation_id), room_id=room.id, **CONTENT)
+
+
+async def redact(world: World, message: Message) -> Message:
+    return await messages.redact_message(world.context, message_id=message.id)
+
+
+def of_message(facts: Sequence[AnyFact], message: Message) -> list[MessageFact]:
+    return [fact for fact in facts if isinstance(fact, MessageFact) and fact.message.id == message.id]
+
+
+async def with_secret(world: World, message: Message) -> list[str]:
+    """The collections of which a document has the secret; of the log, a document about this message."""
+    database = world.services.storage.database
+    found = []
+    for name in COLLECTIONS:
+        now = database[name].with_options(read_concern=ReadConcern("local"))
+        query = {"fact.message.id": message.id} if name == "log" else {}
+        if SECRET in str(await now.find(query).to_list(None)):
+            found.append(name)
+    return found
+
+
+async def test_nothing_stored_has_the_content_and_facts_keep_their_places(world: World) -> None:
+    message = await send_secret(world, mutation_id="sent")
+    edit: dict[str, Any] = {"message_id": message.id, "text": f"{SECRET} too"}
+    await messages.edit_message(world.context.mutation("edited"), **edit)
+    await world.services.storage.appender.wait_for_cleanup()
+    before = of_message(await world.facts(), message)
+    assert await with_secret(world, message) == ["idempotency", "log", "messages"]
+
+    redacted = await redact(world, message)
+    await world.services.storage.appender.wait_for_cleanup()
+
+    assert await with_secret(world, message) == []
+    after = of_message(await world.facts(), message)
+    sent, edited, last = after
+    assert isinstance(sent, MessageSent)
+    assert isinstance(edited, MessageEdited)
+    assert isinstance(last, MessageRedacted)
+    assert edited.previous_text == ""
+    assert [fact.message.redacted_at for fact in after] == [redacted.redacted_at] * 3
+    assert [(one.id, one.sequence, one.occurred_at) for one in after[:2]] == [
+        (one.id, one.sequence, one.occurred_at) for one in before
+    ]
+    assert (sent.message, edited.message.edited_at) == (
+        message.without_content(last.occurred_at),
+        before[1].message.edited_at,
+    )
+
+
+async def test_a_repeated_mutation_gets_its_first_answer_without_the_content(world: World) -> None:
+    context = world.context.mutation("sent")
+    room = await world.waiting()
+    message = await messages.send_message(context, room_id=room.id, **CONTENT)
+    edited = await messages.edit_message(world.context.mutation("edited"), message_id=message.id, text="Ho")
+    redacted = await redact(world, message)
+    head = await world.head()
+
+    assert redacted.redacted_at is not None
+    again = await messages.send_message(context, room_id=room.id, **CONTENT)
+    assert again == message.without_content(redacted.redacted_at)
+    again = await messages.edit_message(world.context.mutation("edited"), message_id=message.id, text="Ho")
+    assert again == edited.without_content(redacted.redacted_at)
+    assert await world.head() == head
+
+
+async def test_other_messages_keep_their_content(world: World) -> None:
+    one, other = await send_secret(world, mutation_id="one"), await send_secret(world, mutation_id="other")
+    await redact(world, one)
+
+    assert [fact.message for fact in of_message(await world.facts(), other)] == [other]
+    assert (await messages.find_many(world.context, [other.id]))[other.id] == other
+    assert await messages.send_message(world.context.mutation("other"), room_id=other.room_id, **CONTENT) == other
+
+
+async def test_a_message_that_is_redacted_twice_at_once_is_redacted_once(world: World, other: World) -> None:
+    message = await send_secret(world)
+    results = await asyncio.gather(redact(world, message), redact(other, message), return_exceptions=True)
+
+    assert sorted(type(one).__name__ for one in results) == [Invalid.__name__, Message.__name__]
+    assert [type(one) for one in of_message(await world.facts(), message)] == [MessageSent, MessageRedacted]
+
+
+# ---------------------------------------------------------------- in memory
+
+
+async def read_memory(world: World, after: int) -> Sequence[AnyFact]:
+    """What the process of this world has of the log, once it has all."""
+    feed = world.services.storage.feed
+    head = await world.head()
+    if head > after:
+        await feed.wait(head - 1)
+    return await feed.read(after, 1_000)
+
+
+async def test_every_process_forgets_the_content(world: World, other: World) -> None:
+    after = await world.head()
+    message = await send_secret(world)
+    for one in (world, other):
+        assert SECRET in str(await read_memory(one, after))
+
+    await redact(world, message)
+
+    for one in (world, other):
+        found = of_message(await read_memory(one, after), message)
+        assert [type(fact) for fact in found] == [MessageSent, MessageRedacted]
+        assert SECRET not in str(found)
+
+
+async def test_a_slow_subscriber_gets_no_content_that_was_redacted_before_its_turn(world: World) -> None:
+    after = events.cursor_of(await world.head())
+    first, second = await send_secret(world), await send_secret(world)
+    facts = await events.subscribe(world.context, types=["MESSAGE_SENT"], after=after)
+    async with aclosing(facts):
+        assert (await anext(facts)).message == first  # type: ignore[union-attr]
+
+        await redact(world, second)
+
+        received = await anext(facts)
+        assert isinstance(received, MessageSent)
+        assert (received.message.id, received.message.text) == (second.id, "")
+
+
+class HeldLog(Log):
+    """A log whose next read of history takes until it is released."""
+
+    held: asyncio.Event | None = None
+
+    @override
+    async def read_within(self, position: int, *args: Any, **kwargs: Any) -> tuple[list[AnyFact], bool]:
+        result = await super().read_within(position, *args, **kwargs)
+        held, self.held = self.held, None
+        if held is not None:
+            await held.wait()
+        return result
+
+
+@pytest.mark.parametrize("reading", [False, True])
+async def test_cached_history_loses_the_content(world: World, *, reading: bool) -> None:
+    storage = world.services.storage
+    after = await world.head()
+    message = await send_secret(world)
+    appender = storage.appender
+    facts = made_up(600, subject=message.id)
+    await storage.database["outbox"].delete_many({"subject": message.id})
+    await appender.append(facts)
+    log = HeldLog(storage.database)
+    feed = Feed(log)
+    await feed.open()
+    release = asyncio.Event()
+    log.held = release if reading else None
+    history = asyncio.ensure_future(feed.read(after))
+    if not reading:
+        assert SECRET in str(await history)
+
+    await redact(world, message)
+    await until(lambda: _is_ahead(feed, after + 602))
+    release.set()
+
+    await history
+    assert SECRET not in str(await feed.read(after))
+
+
+async def _is_ahead(feed: Feed, sequence: int) -> bool:
+    await feed._catch_up()
+    return feed.head >= sequence
+
+
+async def test_kept_results_of_subscriptions_are_dropped(world: World) -> None:
+    one, other = await send_secret(world), await send_secret(world)
+    cohorts = Cohorts()
+    sent = [of_message(await world.facts(), message)[0] for message in (one, other)]
+    with cohorts.join("key") as cohort, cohorts.join("key"):
+        sources = [FactSource(fact) for fact in sent]  # type: ignore[arg-type]
+        for source in sources:
+            cohort.put(source.key, Delivery(source, {"text": SECRET}, None))
+        bytes_of_both = cohorts.cached_bytes
+        await redact(world, one)
+
+        drop_redacted(cohorts, await world.facts())
+
+        assert [cohort.get(source.key) is None for source in sources] == [True, False]
+        assert 2 * cohorts.cached_bytes == bytes_of_both
+
+
+def test_a_process_remembers_a_bounded_number_of_redactions() -> None:
+    redactions, now = Redactions(), datetime.now(UTC)
+    for number in range(MAX_REMEMBERED + 2):
+        redactions.remember({f"{number}": now})
+
+    assert list(redactions._seen)[:1] == ["2"]
+    assert len(redactions._seen) == MAX_REMEMBERED
+
+
+# ---------------------------------------------------------------- processes that die, or are late
+
+
+def killed(world: World) -> TransactionRunner:
+    """The runner of a process that dies after each commit, before it appends the facts."""
+    storage = world.services.storage
+    appender = KilledAppender(storage.database, storage.feed.publish)
+    return TransactionRunner(storage.database, storage.definition_cache, appender, storage.process)
+
+
+async def test_a_sweep_appends_what_a_dead_process_redacted_without_the_content(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = world.services.storage
+    room = await world.waiting()
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "transactions", killed(world))
+        message = await messages.send_message(world.context, room_id=room.id, **CONTENT)
+        await redact(world, message)
+
+    await storage.appender.sweep()
+    await storage.appender.wait_for_cleanup()
+
+    assert [type(fact) for fact in of_message(await world.facts(), message)] == [MessageSent, MessageRedacted]
+    assert await with_secret(world, message) == []
+
+
+async def test_what_another_process_appends_meanwhile_loses_the_content(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process appends the fact about the message just after this one has erased the content in the log."""
+    storage = world.services.storage
+    room = await world.waiting()
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "transactions", killed(world))
+        message = await messages.send_message(world.context, room_id=room.id, **CONTENT)
+        late = await storage.database["outbox"].find_one({"fact.message.id": message.id})
+        await redact(world, message)
+    assert late is not None
+    late_fact = late["fact"]
+
+    class Racing:
+        """The log, in which the late fact appears before the first insert."""
+
+        def __init__(self) -> None:
+            self.raced = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(storage.database["log"], name)
+
+        async def insert_many(self, documents: list[Any], **options: Any) -> Any:
+            log = storage.database["log"]
+            if not self.raced:
+                self.raced = True
+                end = await storage.log.head()
+                await log.insert_one({"_id": end + 1, "fact": late_fact, "appendedAt": storage.database.now()})
+            return await log.insert_many(documents, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.appender, "_log", Racing())
+        await storage.appender.sweep()
+    await storage.appender.wait_for_cleanup()
+
+    assert [type(fact) for fact in of_message(await world.facts(), message)] == [MessageSent, MessageRedacted]
+    assert await with_secret(world, message) == []
