@@ -40,7 +40,15 @@ from server.auth.caller_cache import CallerCache
 from server.auth.rate_limits import MIN_HANDSHAKES, RequestRateLimits
 from server.auth.revocation import TokenRevocation
 from server.graphql import persisted_queries, variables
-from server.graphql.responses import EVENT_STREAM, JSON, error_response, media_type, response_body, success_response
+from server.graphql.responses import (
+    EVENT_STREAM,
+    JSON,
+    accepts_events,
+    error_response,
+    media_type,
+    response_body,
+    success_response,
+)
 from server.graphql.security_headers import page_policy
 from server.graphql.sse import EncodedEvent, EventStream, guarded
 from server.graphql.transport_ws import TransportWsHandler, WebSocketAdapter
@@ -204,8 +212,10 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
     ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
         self.rate_limits.check_caller_rate(context.resolver_context.caller)
         query = None if isinstance(request_data, list) else request_data.query
-        if not isinstance(request_data, list) and request_data.protocol == "sse":
+        if not isinstance(request_data, list) and accepts_events(request.headers.get("accept", "")):
             request.state.follows = self.api.is_subscription(query, request_data.operation_name, context)
+            if request.state.follows:
+                request_data.protocol = "sse"  # also for a client that prefers JSON for other operations
         work = super().execute_operation(request, request_adapter, request_data, context, root_value, sub_response)
         name = None if isinstance(request_data, list) else request_data.operation_name
         return await self.with_deadline(query, name, context, work)

@@ -38,14 +38,24 @@ _ALWAYS = frozenset(_STATUS.values())
 
 @lru_cache(maxsize=256)
 def media_type(accept: str) -> str:
-    """The media type of the response to this Accept header. RESPONSE_JSON and EVENT_STREAM must be named in it."""
+    """The media type of the response to this Accept header. RESPONSE_JSON and EVENT_STREAM must be named in it.
+
+    Of types with the same quality, RESPONSE_JSON is preferred to JSON, and JSON to EVENT_STREAM: clients name all the
+    types that they can read, and expect an event stream as the answer to a subscription alone.
+    """
     offered = dict(_preferences(accept))
     best, best_quality = JSON, 0.0
-    for kind in (EVENT_STREAM, RESPONSE_JSON, JSON):
+    for kind in (RESPONSE_JSON, JSON, EVENT_STREAM):
         quality = offered.get(kind, max((offered.get(name, 0.0) for name in _FALLBACKS[kind]), default=0.0))
         if quality > best_quality:
             best, best_quality = kind, quality
     return best
+
+
+@lru_cache(maxsize=256)
+def accepts_events(accept: str) -> bool:
+    """Whether this Accept header names EVENT_STREAM, preferred or not."""
+    return dict(_preferences(accept)).get(EVENT_STREAM, 0.0) > 0
 
 
 def _preferences(accept: str) -> list[tuple[str, float]]:

@@ -24,6 +24,8 @@ TYPENAME = {"query": "{ __typename }"}
         ("application/graphql-response+json;q=nonsense", JSON),
         ("text/event-stream", EVENT_STREAM),
         ("text/event-stream, application/json;q=0.9", EVENT_STREAM),
+        ("text/event-stream, application/json", JSON),
+        ("application/graphql-response+json, application/json, text/event-stream, multipart/mixed", RESPONSE_JSON),
     ],
 )
 def test_media_type_is_the_one_preferred(accept: str, kind: str) -> None:

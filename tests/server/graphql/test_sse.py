@@ -79,6 +79,27 @@ async def test_subscription_is_a_stream_of_next_events(shared_url: str, method: 
         assert await events.next() == ("next", {"data": {"roomStarted": {"room": {"subject": "live"}}}})
 
 
+ANY_KIND = "application/graphql-response+json, application/json, text/event-stream, multipart/mixed"
+
+
+async def test_query_of_a_client_that_accepts_json_and_streams_is_answered_in_json(shared_url: str) -> None:
+    async with streaming(shared_url, "{ viewer { type } }", accept=ANY_KIND) as events:
+        response = events.response
+        await response.aread()
+
+    assert response.headers["content-type"] == "application/graphql-response+json; charset=utf-8"
+    assert response.json() == {"data": {"viewer": {"type": "APP"}}}
+
+
+async def test_subscription_of_a_client_that_accepts_json_and_streams_is_a_stream(shared_url: str) -> None:
+    head = (await execute(shared_url, "{ eventCursor }"))["eventCursor"]
+    await start_room(shared_url, "either")
+    query = f'subscription {{ roomStarted(after: "{head}") {{ room {{ subject }} }} }}'
+
+    async with streaming(shared_url, query, accept=ANY_KIND) as events:
+        assert await events.next() == ("next", {"data": {"roomStarted": {"room": {"subject": "either"}}}})
+
+
 async def test_query_is_one_next_event_and_complete(shared_url: str) -> None:
     async with streaming(shared_url, "{ viewer { type } }") as events:
         assert await events.next() == ("next", {"data": {"viewer": {"type": "APP"}}})
