@@ -1,4 +1,4 @@
-"""What the tests stand on: one real mongod for the whole run, a database for each test that asks, a server on it."""
+"""The fixtures of all tests: one mongod for the whole run, empty databases, and servers over them."""
 
 import asyncio
 import secrets
@@ -13,11 +13,12 @@ from argon2 import PasswordHasher
 
 from server.settings import Settings
 from storage.embedded.replica_set import EmbeddedReplicaSet
+from tests.databases import emptied
 
 if TYPE_CHECKING:
     from resolvers.context import Services
 
-# Whoever starts the tests in the background may have them ignore SIGINT, which processes that they start would inherit.
+# A shell that starts the tests in the background can make them ignore SIGINT, and the processes that they start too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ADMIN_TOKEN = "the-admin-token-of-the-tests"
@@ -25,7 +26,7 @@ ADMIN_TOKEN = "the-admin-token-of-the-tests"
 
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedReplicaSet]:
-    # A run that is told to end (by `timeout`, by a CI runner) ends as with Ctrl-C, and its mongod with it.
+    # SIGTERM (of `timeout`, of a CI runner) ends a run as Ctrl-C does, and its mongod with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with EmbeddedReplicaSet(tmp_path_factory.mktemp("mongod")) as running:
         yield running
@@ -38,7 +39,7 @@ def mongodb_uri(mongod: EmbeddedReplicaSet) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> Iterator[None]:
-    """Hashing a password is slow on purpose; what tests hash is no secret."""
+    """Hash the passwords of tests with the smallest parameters: the real ones take tens of milliseconds."""
     from resolvers.auth import passwords
 
     with pytest.MonkeyPatch.context() as patch:
@@ -48,30 +49,31 @@ def quick_passwords() -> Iterator[None]:
 
 @pytest.fixture
 def database_name() -> str:
-    """A database that nobody used before; it goes when the run's mongod does."""
+    """The name of a database that does not exist yet."""
     return f"test-{secrets.token_hex(6)}"
 
 
 @pytest.fixture
-async def services(mongodb_uri: str, database_name: str) -> AsyncIterator["Services"]:
-    """What a server process has, on a database of its own, where ADMIN_TOKEN may do everything."""
+async def services(mongodb_uri: str) -> AsyncIterator["Services"]:
+    """The services of a process over an empty database, in which ADMIN_TOKEN has all scopes."""
     # Imported here because it brings the whole schema, which tests of storage can do without.
     from server.app import start_services
 
-    async with start_services(mongodb_uri, Settings(database=database_name, admin_token=ADMIN_TOKEN)) as (opened, _):
+    settings = Settings(database=emptied(mongodb_uri, "test-services"), admin_token=ADMIN_TOKEN)
+    async with start_services(mongodb_uri, settings) as (opened, _):
         yield opened
 
 
 @pytest.fixture
 async def url(services: "Services") -> AsyncIterator[str]:
-    """Where a server over `services` answers GraphQL, by HTTP and, with ws:, by websocket."""
+    """The GraphQL address of a server over `services`, for HTTP and, with ws:, for websockets."""
     async with served(services) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def shared_url(mongodb_uri: str) -> Iterator[str]:
-    """Like `url`, of one server for all tests that do not mind what others leave in its database; faster."""
+    """The address of one server for all tests that work beside the data of others. It is faster than `url`."""
     with served_in_thread(mongodb_uri) as address:
         yield address
 
@@ -88,19 +90,19 @@ def served_in_thread(mongodb_uri: str) -> Iterator[str]:
     from server.app import start_services
 
     address: Future[str] = Future()
-    enough = asyncio.Event()
+    ended = asyncio.Event()
 
     async def serve() -> None:
         settings = Settings(database="test-shared", admin_token=ADMIN_TOKEN)
         async with start_services(mongodb_uri, settings) as (opened, _), served(opened) as shared:
             address.set_result(shared)
-            await enough.wait()
+            await ended.wait()
 
     with asyncio.Runner() as runner, ThreadPoolExecutor() as threads:
         running = threads.submit(runner.run, serve())
         running.add_done_callback(lambda _: address.cancel())
         yield address.result()
-        runner.get_loop().call_soon_threadsafe(enough.set)
+        runner.get_loop().call_soon_threadsafe(ended.set)
         running.result()
 
 

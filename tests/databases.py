@@ -1,20 +1,25 @@
-"""Databases that tests have to themselves, one after the other."""
+"""Databases that one test after the other uses alone."""
+
+from typing import Any
 
 from pymongo import MongoClient
 
+from storage.custom_fields.unique_indexes import COLLECTIONS as COLLECTIONS_OF_FIELDS
+from storage.custom_fields.unique_indexes import PREFIX
 from storage.mongo.connection import COLLECTIONS
-
-#: Stays as it is: the built-in roles are made when a database is opened for the first time.
-KEPT = ("roles",)
 
 
 def emptied(uri: str, name: str) -> str:
-    """The name, once nothing is in the database of that name but the built-in roles.
+    """Empty the database but for the built-in roles, and return its name. No process may use it.
 
-    It is emptied and not dropped, for creating collections and indexes takes longer than most tests.
+    Its collections and indexes stay, because creating them takes longer than most tests.
     """
-    with MongoClient[dict[str, object]](uri) as client:
+    with MongoClient[dict[str, Any]](uri) as client:
+        database = client[name]
         for collection in COLLECTIONS:
-            if collection not in KEPT:
-                client[name][collection].delete_many({})
+            database[collection].delete_many({"builtIn": {"$ne": True}} if collection == "roles" else {})
+        for collection in COLLECTIONS_OF_FIELDS.values():
+            for index in list(database[collection].list_indexes()):
+                if index["name"].startswith(PREFIX):
+                    database[collection].drop_index(index["name"])
     return name

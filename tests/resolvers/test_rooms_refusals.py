@@ -11,7 +11,7 @@ from resolvers import agents, departments, rooms, users
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from storage.errors import AgentNotRoutable, NotFound, RoomAlreadyAssigned, StaleRevision, SwitchboardError
 from storage.records import AgentStatus, Presence, Room, RoomStatus, RoutingMethod, User, UserType
-from tests.resolvers.refusals import stored
+from tests.resolvers.refusals import everything, stored
 from tests.resolvers.world import World
 
 UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -63,15 +63,6 @@ async def refused(world: World, move: Awaitable[object]) -> SwitchboardError:
 
     assert await everything(world) == before
     return refusal.value
-
-
-async def everything(world: World) -> dict[str, list[Any]]:
-    """All that is stored of rooms and agents, and all facts, those in the outbox included."""
-    database = world.services.storage.database
-    found = {}
-    for name in ("rooms", "users", "messages", "idempotency", "log"):
-        found[name] = await database[name].find({}, sort=[("_id", 1)]).to_list(None)
-    return found
 
 
 async def room_in(world: World, status: RoomStatus) -> Room:
@@ -189,7 +180,7 @@ async def test_an_agent_that_is_not_there_is_not_found(world: World, name: str, 
 async def test_a_room_that_is_named_as_an_agent_is_no_user_and_goes_on(world: World) -> None:
     room, other = await world.waiting(), await world.waiting()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         refusal = await refused(world, rooms.assign_agent(world.context, room_id=room.id, agent_id=room.id))
         crossed = await asyncio.gather(
             rooms.assign_agent(world.context, room_id=room.id, agent_id=other.id),

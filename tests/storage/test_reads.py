@@ -45,7 +45,7 @@ async def slow_reads(storage: Storage) -> int:
 
 
 async def until(storage: Storage, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await slow_reads(storage) != count:  # noqa: ASYNC110 - only the server knows
             await asyncio.sleep(0.01)
 

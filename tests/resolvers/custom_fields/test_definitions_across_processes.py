@@ -265,5 +265,5 @@ async def test_a_tighter_rule_waits_for_a_silent_process_until_it_is_reaped(
 
 async def arrived(world: World, other: World) -> None:
     """Return when the other process has applied all facts of the log."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await other.services.storage.feed.wait(await world.head() - 1)

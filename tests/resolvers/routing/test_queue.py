@@ -30,7 +30,7 @@ async def assignment_of(world: World, room: Room) -> AsyncIterator[None]:
     listeners.add(hear)
     try:
         yield
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await assigned.wait()
     finally:
         listeners.remove(hear)

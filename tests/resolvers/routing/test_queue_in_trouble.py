@@ -1,4 +1,7 @@
-"""What the queue does with rooms that are large, or that it cannot assign: no room's trouble is another's."""
+"""Large rooms, and rooms that the queue cannot assign, do not block other rooms."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -61,6 +64,38 @@ async def test_room_that_cannot_be_decoded_does_not_block_the_queue(
     await collection.update_one({"_id": bad.id}, {"$set": {"revision": bad.revision}})
     await world.await_routing()
     assert await world.served_by(bad) == "anna"
+
+
+@asynccontextmanager
+async def not_assignable(world: World, room: Room) -> AsyncIterator[None]:
+    """MongoDB refuses every write that assigns the room."""
+    database = world.services.storage.database.raw
+    refused = {"_id": room.id, "status": RoomStatus.ASSIGNED.value}
+    await database.command("collMod", "rooms", validator={"$nor": [refused]})
+    try:
+        yield
+    finally:
+        await database.command("collMod", "rooms", validator={})
+
+
+async def test_room_whose_assignment_fails_is_excluded_and_does_not_block_the_queue(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    anna = await world.agent("anna", status=AgentStatus.NOT_AVAILABLE)
+    waiting = [await world.start() for _ in range(5)]
+    bad = waiting[1]
+    queue = RoutingQueue(world.services)
+    async with not_assignable(world, bad):
+        await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.AVAILABLE)
+        await queue.assign_waiting_rooms()
+
+        assert [await world.served_by(room) for room in waiting] == ["anna", None, "anna", "anna", "anna"]
+        assert (await world.profile(anna)).open_room_count == 4
+        assert f"Cannot assign the room {bad.id}. Routing excludes it for 5 seconds." in caplog.text
+
+    await world.await_routing()
+    assert await world.served_by(bad) == "anna"
+    assert (await world.profile(anna)).open_room_count == 5
 
 
 async def test_a_transaction_takes_as_many_rooms_as_its_bytes_allow(

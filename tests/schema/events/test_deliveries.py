@@ -65,10 +65,10 @@ class Reads(CommandListener):
 
 
 @pytest.fixture
-async def reading(mongodb_uri: str, database_name: str, world: World) -> AsyncIterator[tuple[Context, Reads]]:
+async def reading(mongodb_uri: str, services: Services, world: World) -> AsyncIterator[tuple[Context, Reads]]:
     """Another process on the database of `world`, which only listens."""
     reads = Reads()
-    async with Storage.open(mongodb_uri, database_name, listeners=[reads]) as storage:
+    async with Storage.open(mongodb_uri, services.storage.database.raw.name, listeners=[reads]) as storage:
         yield Context(create_services(storage), Caller(actor=APP, scopes=frozenset({ADMIN}))), reads
 
 
@@ -96,7 +96,7 @@ async def test_delivery_reads_nothing_and_shows_everybody_as_they_were(
         SUBSCRIPTION, variable_values={"after": after}, context_value=RequestContext(context)
     )
     assert hasattr(stream, "__anext__"), stream
-    async with aclosing(stream) as results, asyncio.timeout(10):
+    async with aclosing(stream) as results, asyncio.timeout(60):
         first, second = [((await anext(results)).data or {})["agentAssigned"] for _ in started]
 
     assert reads.names == []
@@ -115,7 +115,7 @@ STARTED = "subscription { roomStarted { sequence room { subject } } }"
 async def heard(context: Context, cohorts: Cohorts, text: str, count: int) -> list[Any]:
     """So many results of a subscription."""
     stream: Any = await schema.subscribe(text, context_value=RequestContext(context, cohorts=cohorts))
-    async with aclosing(stream), asyncio.timeout(10):
+    async with aclosing(stream), asyncio.timeout(60):
         return [await anext(stream) for _ in range(count)]
 
 

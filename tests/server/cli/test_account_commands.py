@@ -33,11 +33,12 @@ def run(*arguments: str, **settings: Any) -> int:
 
 
 @pytest.fixture
-def command(services: Services, mongodb_uri: str, database_name: str, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(services: Services, mongodb_uri: str, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command while a server uses the database; returns the lines of its stdout and stderr."""
+    database = services.storage.database.raw.name
 
     async def command(*arguments: str, **settings: Any) -> tuple[list[str], list[str]]:
-        await asyncio.to_thread(run, *arguments, mongodb_uri=mongodb_uri, database=database_name, **settings)
+        await asyncio.to_thread(run, *arguments, mongodb_uri=mongodb_uri, database=database, **settings)
         written = capsys.readouterr()
         return written.out.splitlines(), written.err.splitlines()
 
@@ -82,14 +83,13 @@ def test_in_an_unused_database_nothing_is_created(mongodb_uri: str, database_nam
         assert database_name not in client.list_database_names()
 
 
-async def test_an_app_is_created_in_the_database_that_the_command_names(
-    command: Command, services: Services, database_name: str
-) -> None:
+async def test_an_app_is_created_in_the_database_that_the_command_names(command: Command, services: Services) -> None:
+    database = services.storage.database.raw.name
     printed, told = await command("create-app", "crm", "--scopes", "users:read, rooms:read")
 
     (token,) = printed
     assert await name_of(services, token) == "crm"
-    assert told[0].startswith(f"Using the database {database_name} of MongoDB at 127.0.0.1:")
+    assert told[0].startswith(f"Using the database {database} of MongoDB at 127.0.0.1:")
     assert told[1:] == ["The app crm has the scopes rooms:read, users:read. Its token is shown this once:"]
 
 

@@ -71,7 +71,7 @@ async def test_turns_of_different_kinds_have_nothing_to_do_with_each_other(
     mongodb_uri: str, empty_database: str
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        async with storage.transactions.locks.lock(LockKey("room", "one"), deadline=float("inf")), asyncio.timeout(10):
+        async with storage.transactions.locks.lock(LockKey("room", "one"), deadline=float("inf")), asyncio.timeout(60):
             await save(storage, "one")
 
         assert await find(storage, "one") is not None
