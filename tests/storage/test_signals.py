@@ -11,6 +11,7 @@ from storage.mongo.connection import to_builtins
 from storage.records import Actor, ActorType, Signal, SignalKind
 from storage.runtime import Storage
 from storage.signals import SignalBuffer, SignalExchange
+from tests.databases import emptied
 from tests.storage.support import opened, until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,8 +91,8 @@ async def test_buffer_that_is_empty_waits_for_a_signal() -> None:
 
 
 @pytest.fixture
-def name(database_name: str) -> str:
-    return database_name
+def name(mongodb_uri: str) -> str:
+    return emptied(mongodb_uri, "test-signals")
 
 
 async def listening(storage: Storage) -> list[Signal]:
