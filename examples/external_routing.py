@@ -235,7 +235,7 @@ class Demo:
 
         narrator.step(f"On the website, Ada Park writes about {case_id}: a conversation starts")
         started = await self.start_conversation(department_id)
-        room_id, received_case = started["room"]["id"], started["room"]["customField"]
+        room_id, received_case = started["room"]["roomId"], started["room"]["customField"]
 
         first = self.external.who_serves(received_case, shift=0)
         narrator.step(f"The router asks its external system, which says: {first.name}, {first.external_id}")

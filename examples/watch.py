@@ -71,11 +71,11 @@ def format_event(event: JSON) -> str:
 def subject(event: JSON) -> str:
     """The subject of the event: a message, a room or a name."""
     match event:
-        case {"message": {"text": text}, "room": {"id": room_id}}:
+        case {"message": {"text": text}, "room": {"roomId": room_id}}:
             return f"…{room_id[-4:]}: “{text}”"
         case {"room": room}:
             server = "" if room["servedBy"] is None else f", {room['servedBy']['user']['username']}"
-            return f"…{room['id'][-4:]} {room['visitor']['name'] or 'a visitor'}: {room['status']}{server}"
+            return f"…{room['roomId'][-4:]} {room['visitor']['name'] or 'a visitor'}: {room['status']}{server}"
         case {"user": {"username": name}} | {"definition": {"key": name}}:
             return str(name)
         case (

@@ -1,9 +1,7 @@
 """Agents: the type, which presents a user with an agent profile, and the queries."""
 
-from datetime import datetime
 from typing import Annotated, Self
 
-import msgspec
 import strawberry
 
 from resolvers import agents
@@ -15,6 +13,7 @@ from schema.base.filters import RoomFilter, UserFilter, expression_of
 from schema.base.lazy_types import DepartmentRef, RoomRef, UserRef
 from schema.base.loaders import PageKey
 from schema.base.node import Node
+from schema.entity_fields import AgentFields, profile_of
 from schema.execution.context import Info
 from storage import records
 from storage.filters.attributes import is_routable
@@ -26,39 +25,23 @@ describe_enum(
     NOT_AVAILABLE="The agent takes no new rooms.",
 )
 
-#: The profile of a user who is no longer an agent, but whom rooms still name as `lastServedBy`.
-FORMER_PROFILE = records.AgentProfile(status=records.AgentStatus.NOT_AVAILABLE)
-
 
 @api_type
-class Agent(Node):
+class Agent(Node, AgentFields):
     """An omnichannel agent: a user who serves rooms."""
 
     user_id: strawberry.ID
     """The id of the agent's user."""
-    status: records.AgentStatus
-    """Whether the agent takes new rooms."""
-    accepts_routing: bool
-    """Whether routing offers rooms to the agent. If false, the agent gets rooms only by `assignAgent`, `takeRoom` and
-    `transferRoom`."""
-    max_rooms: int | None
-    """The maximum number of rooms the agent may have ASSIGNED at once. No limit if null."""
-    open_room_count: int
-    """The number of rooms the agent has ASSIGNED. Rooms ON_HOLD do not count."""
     routable: bool
     """Whether the agent can take a room now: its user is active, its status is AVAILABLE, it has fewer rooms than
     `maxRooms`, and its user is not OFFLINE or has the role `bot`. Routing offers it a room only if `acceptsRouting` is
     true, too."""
-    last_assigned_at: datetime | None
-    """When the agent last got a room. Null if it never got one."""
     record: strawberry.Private[records.User]
     profile: strawberry.Private[records.AgentProfile]
 
     @classmethod
     def from_record(cls, record: records.User) -> Self:
-        profile = record.agent or FORMER_PROFILE
-        if record.agent is None and record.leave is not None:  # the rooms it served are not all back in the queue
-            profile = msgspec.structs.replace(FORMER_PROFILE, open_room_count=record.leave.open_room_count)
+        profile = profile_of(record)
         return cls(
             id=ids.AGENT.add(record.id),
             user_id=ids.USER.add(record.id),

@@ -13,6 +13,7 @@ from schema.base.lazy_types import AgentRef
 from schema.base.loaders import PageKey
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.base.node import Node
+from schema.entity_fields import DepartmentFields
 from schema.execution.context import Info
 from storage import records
 
@@ -30,21 +31,8 @@ describe_enum(
 
 
 @api_type
-class Department(Node):
+class Department(Node, DepartmentFields):
     """A group of agents with its own routing."""
-
-    name: str
-    """The name."""
-    enabled: bool
-    """Whether the department takes new rooms. If false, new rooms are refused with `DEPARTMENT_DISABLED`; existing
-    rooms are not affected."""
-    routing: records.RoutingMethod
-    """How the department's rooms get their agents."""
-    external_timeout_seconds: int | None
-    """For EXTERNAL routing: the number of seconds a room waits for an app to assign an agent before `fallbackRouting`
-    applies. No time limit if null."""
-    fallback_routing: records.RoutingMethod | None
-    """For EXTERNAL routing: how a room gets its agent if no app assigned one in time."""
 
     record: strawberry.Private[records.Department]
 

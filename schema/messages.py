@@ -1,6 +1,5 @@
 """Messages: the type and the mutation. `Room.messages` in rooms.py lists them."""
 
-from datetime import datetime
 from typing import Self
 
 import strawberry
@@ -13,23 +12,15 @@ from schema.base.fields import api_input, api_one_of, api_type, as_awaitable, fi
 from schema.base.lazy_types import RoomRef
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.base.node import Node
+from schema.entity_fields import MessageFields
 from schema.execution.context import Info
 from storage import message_records
 
 
 @api_type
-class Message(Node):
+class Message(Node, MessageFields):
     """A message in a room. Messages never change."""
 
-    number: int
-    """The number of the message in its room: 1, 2, 3, ... in the order of the room's events. Lists of messages are in
-    this order."""
-    text: str
-    """The text."""
-    sender: Actor
-    """The sender, with the name at that time."""
-    sent_at: datetime
-    """When the message was sent."""
     record: strawberry.Private[message_records.Message]
     known_room: strawberry.Private["rooms.Room | None"]
 
@@ -47,7 +38,7 @@ class Message(Node):
 
     @field
     def room(self, info: Info) -> RoomRef:
-        """The room of the message. In an event, the room at the time of the event."""
+        """The room of the message."""
         return self.known_room or as_awaitable(_room(info, self.record.room_id))
 
 

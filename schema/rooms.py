@@ -1,4 +1,4 @@
-"""Rooms: the type, for a room as it is now or as it was at an event, and the queries."""
+"""Rooms: the type and the queries."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -28,7 +28,8 @@ from schema.base.lazy_types import AgentRef, DepartmentRef, EventRef, MessageRef
 from schema.base.loaders import PageKey
 from schema.base.node import Node
 from schema.base.order_direction import OrderDirection, descending
-from schema.custom_fields import CustomFieldRef, HasCustomFields, to_field_ref
+from schema.custom_fields import CustomFieldRef, to_field_ref
+from schema.entity_fields import RoomFields
 from schema.events import conversion
 from schema.execution.context import Info
 from storage import records
@@ -44,42 +45,15 @@ describe_enum(
 
 
 @api_type
-class Room(HasCustomFields, Node):
-    """A conversation between a visitor and an agent.
+class Room(Node, RoomFields):
+    """A conversation between a visitor and an agent."""
 
-    In an event, the room as it was just after the event, with its visitor, department and agents at that time. Only
-    `messages` and `events` have their current values.
-    """
-
-    status: records.RoomStatus
-    """The status."""
-    revision: int
-    """The number of changes: 1 at the start, and one more with each event of the room except `MessageSent`. Mutations
-    take it as `ifRevision`."""
-    source: str
-    """The channel: `api`, `widget`, `email`, `sms`, or a name chosen by an app."""
-    subject: str | None
-    """The subject."""
-    tags: list[str]
-    """The tags without duplicates, in the order in which they were added."""
-    priority: int
-    """The priority, 0 by default. Queued rooms with a higher priority are routed first; with the same priority, the
-    room that has waited longest."""
-    started_at: datetime
-    """The start time."""
-    assigned_at: datetime | None
-    """When the room last got an agent. Null if it never had one."""
-    closed_at: datetime | None
-    """When the room was closed. Null if it is not closed."""
     last_message_at: datetime | None
     """When the last message was sent. Null if there are no messages."""
-    close_comment: str | None
-    """The comment of `closeRoom`."""
     record: strawberry.Private[records.Room]
-    snapshot: strawberry.Private[records.RoomSnapshot | None] = None
 
     @classmethod
-    def from_record(cls, record: records.Room, snapshot: records.RoomSnapshot | None = None) -> Self:
+    def from_record(cls, record: records.Room) -> Self:
         return cls(
             id=ids.ROOM.add(record.id),
             status=record.status,
@@ -90,12 +64,13 @@ class Room(HasCustomFields, Node):
             priority=record.priority,
             started_at=record.started_at,
             assigned_at=record.assigned_at,
+            queued_at=record.queued_at,
+            external_until=record.external_until,
             closed_at=record.closed_at,
             last_message_at=record.last_message_at,
             close_comment=record.close_comment,
             field_values=record.custom_fields,
             record=record,
-            snapshot=snapshot,
         )
 
     @classmethod
@@ -106,31 +81,19 @@ class Room(HasCustomFields, Node):
             info.context.loaders.users.prime(agent.id, agent)
         return cls.from_record(record)
 
-    @classmethod
-    def from_snapshot(cls, snapshot: records.RoomSnapshot) -> Self:
-        """The room of an event, with its visitor, department and agents at that time."""
-        return cls.from_record(snapshot.room, snapshot)
-
     @field
     def visitor(self, info: Info) -> VisitorRef:
         """The visitor who started the room."""
-        if self.snapshot is not None:
-            return visitors.Visitor.from_record(self.snapshot.visitor)
         return as_awaitable(_visitor(info, self.record.visitor_id))
 
     @field
     def department(self, info: Info) -> DepartmentRef | None:
         """The department of the room. Null if it has none."""
-        if self.snapshot is not None:
-            department = self.snapshot.department
-            return None if department is None else departments.Department.from_record(department)
         return None if self.record.department_id is None else as_awaitable(_department(info, self.record.department_id))
 
     @field
     def served_by(self, info: Info) -> AgentRef | None:
         """The agent of the room if it is ASSIGNED or ON_HOLD, null otherwise."""
-        if self.snapshot is not None:
-            return None if self.snapshot.served_by is None else agents.Agent.from_record(self.snapshot.served_by)
         return None if self.record.served_by_id is None else as_awaitable(_agent(info, self.record.served_by_id))
 
     @field
@@ -140,9 +103,6 @@ class Room(HasCustomFields, Node):
         A user who is no longer an agent is returned as an agent who is NOT_AVAILABLE, without departments, rooms and
         limit.
         """
-        if self.snapshot is not None:
-            user = self.snapshot.last_served_by
-            return None if user is None else agents.Agent.from_record(user)
         return (
             None if self.record.last_served_by_id is None else as_awaitable(_agent(info, self.record.last_served_by_id))
         )

@@ -26,7 +26,8 @@ from schema.base.filters import UserFilter, expression_of
 from schema.base.lazy_types import AgentRef
 from schema.base.node import Node
 from schema.base.order_direction import OrderDirection, descending
-from schema.custom_fields import CustomFieldRef, HasCustomFields, to_field_ref
+from schema.custom_fields import CustomFieldRef, to_field_ref
+from schema.entity_fields import UserFields
 from schema.execution.context import Info, selects_only
 from schema.roles import Role
 from storage import records
@@ -50,28 +51,11 @@ describe_enum(
 
 
 @api_type
-class User(HasCustomFields, Node):
+class User(Node, UserFields):
     """A person, bot or app with roles and custom fields. A user can be an omnichannel agent."""
 
-    username: str
-    """The username to sign in with. It is unique; case is ignored."""
-    name: str | None
-    """The display name."""
-    emails: list[str]
-    """The email addresses, in the order in which they were entered. Several users may have the same one."""
-    type: records.UserType
-    """Whether the user is a person, a bot or an app."""
-    active: bool
-    """Whether the user can sign in and serve rooms."""
-    presence: records.Presence
-    """The presence, OFFLINE until it is set. It becomes OFFLINE when its lease ends and, if the user set it, when the
-    user's last session ends."""
     presence_until: datetime | None
     """When the lease of the presence ends. Null if the presence has no lease."""
-    created_at: datetime
-    """When the user was created."""
-    updated_at: datetime
-    """When the user last changed."""
     record: strawberry.Private[records.User]
 
     @classmethod

@@ -1,6 +1,5 @@
 """Visitors: the type, the queries and the mutation."""
 
-from datetime import datetime
 from typing import Annotated, Self
 
 import strawberry
@@ -12,25 +11,15 @@ from schema.base.fields import api_input, api_one_of, api_type, mutation_field, 
 from schema.base.filters import VisitorFilter, expression_of
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.base.node import Node
-from schema.custom_fields import CustomFieldInput, CustomFieldRef, HasCustomFields, assignments, to_field_ref
+from schema.custom_fields import CustomFieldInput, CustomFieldRef, assignments, to_field_ref
+from schema.entity_fields import VisitorFields
 from schema.execution.context import Info
 from storage import records
 
 
 @api_type
-class Visitor(HasCustomFields, Node):
+class Visitor(Node, VisitorFields):
     """A person who starts conversations, identified by a token that your application chooses."""
-
-    token: str
-    """The token that identifies the visitor. It is unique."""
-    name: str | None
-    """The name."""
-    email: str | None
-    """The email address."""
-    phone: str | None
-    """The phone number, as it was entered."""
-    created_at: datetime
-    """When the visitor was first saved."""
 
     @classmethod
     def from_record(cls, record: records.Visitor) -> Self:

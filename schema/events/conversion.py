@@ -1,17 +1,15 @@
-"""Facts told as events: the one place where every kind of fact gets its type of the API, and the log as a list."""
+"""Conversion of facts to events: each kind of fact has its type of event."""
 
 from typing import Any, TypedDict, assert_never
 
 import strawberry
 
 from resolvers import events
-from schema import agents, departments, messages, rooms, users, visitors
 from schema.actors import Actor
-from schema.apps import App
 from schema.base import ids
 from schema.base.scalars import Cursor, Long
-from schema.custom_fields import CustomFieldDefinition
 from schema.events.changes import to_changes
+from schema.events.configuration_snapshots import AppSnapshot, FieldDefinitionSnapshot, RoleSnapshot
 from schema.events.entity_events import (
     AgentAdded,
     AgentRemoved,
@@ -46,7 +44,14 @@ from schema.events.room_events import (
     RoomTransferred,
     RoomUpdated,
 )
-from schema.roles import Role
+from schema.events.snapshots import (
+    AgentSnapshot,
+    DepartmentSnapshot,
+    MessageSnapshot,
+    RoomSnapshot,
+    UserSnapshot,
+    VisitorSnapshot,
+)
 from storage import facts, records
 
 #: Every type of event; nothing else refers to them, so the schema has to be told.
@@ -97,7 +102,7 @@ class _EventFields(TypedDict):
 
 
 class _RoomEventFields(_EventFields):
-    room: "rooms.Room"
+    room: RoomSnapshot
     room_revision: int
 
 
@@ -132,40 +137,40 @@ def event_from_fact(fact: facts.AnyFact) -> Event:
             return _user_event(fact)
         case facts.VisitorSaved():
             return VisitorSaved(
-                visitor=visitors.Visitor.from_record(fact.visitor),
+                visitor=VisitorSnapshot.from_record(fact.visitor),
                 created=fact.subject_number == 1,
                 changes=to_changes(fact.changes, fact.visitor),
                 **_event_fields(fact),
             )
         case facts.DepartmentSaved():
             return DepartmentSaved(
-                department=departments.Department.from_record(fact.department),
+                department=DepartmentSnapshot.from_record(fact.department),
                 created=fact.subject_number == 1,
                 changes=to_changes(fact.changes, fact.department),
                 **_event_fields(fact),
             )
         case facts.RoleCreated():
-            return RoleCreated(role=Role.from_record(fact.role), **_event_fields(fact))
+            return RoleCreated(role=RoleSnapshot.from_record(fact.role), **_event_fields(fact))
         case facts.CustomFieldDefined():
             return CustomFieldDefined(
-                definition=CustomFieldDefinition.from_record(fact.definition), **_event_fields(fact)
+                definition=FieldDefinitionSnapshot.from_record(fact.definition), **_event_fields(fact)
             )
         case facts.CustomFieldUpdated():
             return CustomFieldUpdated(
-                definition=CustomFieldDefinition.from_record(fact.definition),
+                definition=FieldDefinitionSnapshot.from_record(fact.definition),
                 changes=to_changes(fact.changes, fact.definition),
                 **_event_fields(fact),
             )
         case facts.CustomFieldRemoved():
             return CustomFieldRemoved(
-                definition=CustomFieldDefinition.from_record(fact.definition), **_event_fields(fact)
+                definition=FieldDefinitionSnapshot.from_record(fact.definition), **_event_fields(fact)
             )
         case facts.AppCreated():
-            return AppCreated(app=App.from_record(fact.app), **_event_fields(fact))
+            return AppCreated(app=AppSnapshot.from_record(fact.app), **_event_fields(fact))
         case facts.AppTokenRotated():
-            return AppTokenRotated(app=App.from_record(fact.app), **_event_fields(fact))
+            return AppTokenRotated(app=AppSnapshot.from_record(fact.app), **_event_fields(fact))
         case facts.AppRevoked():
-            return AppRevoked(app=App.from_record(fact.app), **_event_fields(fact))
+            return AppRevoked(app=AppSnapshot.from_record(fact.app), **_event_fields(fact))
         case _:
             assert_never(fact)
 
@@ -219,7 +224,7 @@ def _room_event(fact: facts.AnyRoomFact) -> Event:
 
 
 def _user_event(fact: facts.AnyUserFact) -> Event:
-    user = users.User.from_record(fact.user)
+    user = UserSnapshot.from_record(fact.user)
     match fact:
         case facts.UserCreated():
             return UserCreated(user=user, **_event_fields(fact))
@@ -255,22 +260,22 @@ def _event_fields(fact: facts.AnyFact) -> _EventFields:
 
 def _room_event_fields(fact: facts.AnyRoomFact) -> _RoomEventFields:
     return _RoomEventFields(
-        room=rooms.Room.from_snapshot(fact.room), room_revision=fact.room.room.revision, **_event_fields(fact)
+        room=RoomSnapshot.from_record(fact.room), room_revision=fact.room.room.revision, **_event_fields(fact)
     )
 
 
-def _message(fact: facts.MessageFact) -> messages.Message:
-    return messages.Message.from_record(fact.message, room=rooms.Room.from_snapshot(fact.room))
+def _message(fact: facts.MessageFact) -> MessageSnapshot:
+    return MessageSnapshot.from_record(fact.message)
 
 
-def _agent(user: records.User | None) -> "agents.Agent":
+def _agent(user: records.User | None) -> AgentSnapshot:
     assert user is not None, "an assignment names its agent"
-    return agents.Agent.from_record(user)
+    return AgentSnapshot.from_record(user)
 
 
-def _agent_or_none(user: records.User | None) -> "agents.Agent | None":
-    return None if user is None else agents.Agent.from_record(user)
+def _agent_or_none(user: records.User | None) -> AgentSnapshot | None:
+    return None if user is None else AgentSnapshot.from_record(user)
 
 
-def _department_or_none(department: records.Department | None) -> "departments.Department | None":
-    return None if department is None else departments.Department.from_record(department)
+def _department_or_none(department: records.Department | None) -> DepartmentSnapshot | None:
+    return None if department is None else DepartmentSnapshot.from_record(department)

@@ -1,19 +1,17 @@
 """What can happen to anything but a room, as it is told to clients; what happens to rooms is in room_events.py."""
 
-from schema.apps import App
 from schema.base.fields import api_type
-from schema.base.lazy_types import DepartmentRef, UserRef, VisitorRef
-from schema.custom_fields import CustomFieldDefinition
 from schema.events.changes import Change
+from schema.events.configuration_snapshots import AppSnapshot, FieldDefinitionSnapshot, RoleSnapshot
 from schema.events.event_types import Event
-from schema.roles import Role
+from schema.events.snapshots import DepartmentSnapshot, UserSnapshot, VisitorSnapshot
 
 
 @api_type
 class VisitorSaved(Event):
     """A visitor was created or changed."""
 
-    visitor: VisitorRef
+    visitor: VisitorSnapshot
     """The visitor after the event."""
     created: bool
     """Whether the visitor was created."""
@@ -25,7 +23,7 @@ class VisitorSaved(Event):
 class UserCreated(Event):
     """A user came to be."""
 
-    user: UserRef
+    user: UserSnapshot
     """The user just after."""
 
 
@@ -33,7 +31,7 @@ class UserCreated(Event):
 class UserUpdated(Event):
     """A user's username, name, addresses, custom fields, password or activity changed."""
 
-    user: UserRef
+    user: UserSnapshot
     """The user after the event."""
     changes: list[Change]
     """The changes of `username`, `name`, `emails`, `active` and `customFields.KEY`, in this order, without a change of
@@ -44,7 +42,7 @@ class UserUpdated(Event):
 class UserRolesChanged(Event):
     """A user gained or lost roles."""
 
-    user: UserRef
+    user: UserSnapshot
     """The user after the event."""
     changes: list[Change]
     """The change of `roles`: the names, sorted."""
@@ -54,7 +52,7 @@ class UserRolesChanged(Event):
 class UserPresenceChanged(Event):
     """A user's presence changed."""
 
-    user: UserRef
+    user: UserSnapshot
     """The user after the event."""
     changes: list[Change]
     """The change of `presence`."""
@@ -64,7 +62,7 @@ class UserPresenceChanged(Event):
 class AgentAdded(Event):
     """A user became an omnichannel agent."""
 
-    user: UserRef
+    user: UserSnapshot
     """The user just after, with what it is as an agent."""
 
 
@@ -72,7 +70,7 @@ class AgentAdded(Event):
 class AgentUpdated(Event):
     """Whether routing offers an agent rooms, its limit or its departments changed."""
 
-    user: UserRef
+    user: UserSnapshot
     """The user after the event, with its agent."""
     changes: list[Change]
     """The changes of `agent.acceptsRouting`, `agent.maxRooms` and `agent.departmentIds`, in this order."""
@@ -82,7 +80,7 @@ class AgentUpdated(Event):
 class AgentRemoved(Event):
     """A user is no longer an omnichannel agent. The events of the rooms it served come before this one."""
 
-    user: UserRef
+    user: UserSnapshot
     """The user just after, when it was no agent any more."""
 
 
@@ -90,7 +88,7 @@ class AgentRemoved(Event):
 class AgentStatusChanged(Event):
     """The status of an agent changed."""
 
-    user: UserRef
+    user: UserSnapshot
     """The user after the event, with its agent."""
     changes: list[Change]
     """The change of `agent.status`."""
@@ -100,7 +98,7 @@ class AgentStatusChanged(Event):
 class DepartmentSaved(Event):
     """A department was created or changed."""
 
-    department: DepartmentRef
+    department: DepartmentSnapshot
     """The department after the event."""
     created: bool
     """Whether the department was created."""
@@ -113,7 +111,7 @@ class DepartmentSaved(Event):
 class RoleCreated(Event):
     """A role came to be."""
 
-    role: Role
+    role: RoleSnapshot
     """The role just after."""
 
 
@@ -121,7 +119,7 @@ class RoleCreated(Event):
 class CustomFieldDefined(Event):
     """A custom field came to be."""
 
-    definition: CustomFieldDefinition
+    definition: FieldDefinitionSnapshot
     """The definition just after."""
 
 
@@ -129,7 +127,7 @@ class CustomFieldDefined(Event):
 class CustomFieldUpdated(Event):
     """A custom field's label or rules changed."""
 
-    definition: CustomFieldDefinition
+    definition: FieldDefinitionSnapshot
     """The definition after the event."""
     changes: list[Change]
     """The changes of `label`, `required`, `unique`, `options` and `pattern`, in this order."""
@@ -139,7 +137,7 @@ class CustomFieldUpdated(Event):
 class CustomFieldRemoved(Event):
     """A custom field is gone, and all its values with it."""
 
-    definition: CustomFieldDefinition
+    definition: FieldDefinitionSnapshot
     """The definition as it last was."""
 
 
@@ -147,7 +145,7 @@ class CustomFieldRemoved(Event):
 class AppCreated(Event):
     """An app came to be."""
 
-    app: App
+    app: AppSnapshot
     """The app just after."""
 
 
@@ -155,7 +153,7 @@ class AppCreated(Event):
 class AppTokenRotated(Event):
     """An app got a new token. Never with the token."""
 
-    app: App
+    app: AppSnapshot
     """The app just after."""
 
 
@@ -163,5 +161,5 @@ class AppTokenRotated(Event):
 class AppRevoked(Event):
     """An app was shut out."""
 
-    app: App
+    app: AppSnapshot
     """The app just after, no longer active."""

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from schema.actors import Actor
 from schema.base.fields import api_enum, api_interface
-from schema.base.lazy_types import RoomRef
 from schema.base.node import Node
 from schema.base.scalars import Cursor, Long
+from schema.events.snapshots import RoomSnapshot
 
 
 @api_enum
@@ -98,7 +98,7 @@ class Event(Node):
 class RoomEvent(Event):
     """A change of a room. The events of a room are in the order of its revisions."""
 
-    room: RoomRef
-    """The room just after the event, with its visitor, department and agents as they were then."""
+    room: RoomSnapshot
+    """The room as it was just after the event, with its visitor, department and agents at that time."""
     room_revision: int
     """The room's `revision` just after the event."""

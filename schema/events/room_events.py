@@ -2,9 +2,9 @@
 
 from schema.actors import Actor
 from schema.base.fields import api_type, describe_enum
-from schema.base.lazy_types import AgentRef, DepartmentRef, MessageRef
 from schema.events.changes import Change
 from schema.events.event_types import RoomEvent
+from schema.events.snapshots import AgentSnapshot, DepartmentSnapshot, MessageSnapshot
 from storage import facts
 
 describe_enum(
@@ -29,9 +29,9 @@ class RoomStarted(RoomEvent):
 class AgentAssigned(RoomEvent):
     """An agent now serves a room. An `AgentUnassigned` comes before the next one of the same room."""
 
-    agent: AgentRef
+    agent: AgentSnapshot
     """Who serves it now, as it was just after."""
-    previous_agent: AgentRef | None
+    previous_agent: AgentSnapshot | None
     """Who served it most recently before, if anybody did."""
     cause: facts.AssignmentCause
     """Why the agent got it."""
@@ -41,9 +41,9 @@ class AgentAssigned(RoomEvent):
 class AgentUnassigned(RoomEvent):
     """An agent no longer serves a room; on its being closed and on the agent's removal too."""
 
-    agent: AgentRef
+    agent: AgentSnapshot
     """Who served it until now, as it was just after."""
-    next_agent: AgentRef | None
+    next_agent: AgentSnapshot | None
     """Who will serve it, when it was transferred to an agent."""
     cause: facts.AssignmentCause
     """Why the agent lost it."""
@@ -60,13 +60,13 @@ class RoomQueued(RoomEvent):
 class RoomTransferred(RoomEvent):
     """A room was passed on. What came of it follows as `AgentAssigned` or `RoomQueued`."""
 
-    from_agent: AgentRef | None
+    from_agent: AgentSnapshot | None
     """Who served it, if anybody did."""
-    to_agent: AgentRef | None
+    to_agent: AgentSnapshot | None
     """The agent it was passed on to; null when it was a department."""
-    from_department: DepartmentRef | None
+    from_department: DepartmentSnapshot | None
     """The department it belonged to, if any."""
-    to_department: DepartmentRef | None
+    to_department: DepartmentSnapshot | None
     """The department it was passed on to; null when it was an agent."""
     comment: str | None
     """What whoever gets it should know."""
@@ -108,7 +108,7 @@ class RoomClosed(RoomEvent):
 class MessageSent(RoomEvent):
     """A message was sent in a room. Events of messages leave the room's revision as it is."""
 
-    message: MessageRef
+    message: MessageSnapshot
     """The message, without its content once it is redacted."""
 
 
@@ -116,7 +116,7 @@ class MessageSent(RoomEvent):
 class MessageEdited(RoomEvent):
     """The text, the choices or the data of a message were replaced. Also in a closed room."""
 
-    message: MessageRef
+    message: MessageSnapshot
     """The message after the edit, without its content once it is redacted."""
     previous_text: str
     """The text before the edit. Empty once the message is redacted."""
@@ -126,7 +126,7 @@ class MessageEdited(RoomEvent):
 class MessageRedacted(RoomEvent):
     """The content of a message was removed, from the events that were recorded before too. Also in a closed room."""
 
-    message: MessageRef
+    message: MessageSnapshot
     """The message, of which text, choices, attachments and data are gone."""
     reason: str | None
     """The `reason` of the redaction."""

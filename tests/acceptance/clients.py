@@ -17,11 +17,12 @@ ROOM = """room { id status revision priority subject source tags closeComment st
   visitor { id token } department { id } servedBy { id openRoomCount } lastServedBy { id }
   customFields { key value } }"""
 EVENT = """type cursor sequence occurredAt clientMutationId actor { type id name }
-  ... on RoomEvent { roomRevision room { id status revision subject tags customFields { key value }
-    servedBy { id openRoomCount user { name } } lastServedBy { id } department { id } } }
-  ... on AgentAssigned { agent { id openRoomCount } previousAgent { id } cause }
-  ... on AgentUnassigned { agent { id } nextAgent { id } cause }
-  ... on RoomTransferred { fromAgent { id } toAgent { id } fromDepartment { id } toDepartment { id } comment }
+  ... on RoomEvent { roomRevision room { roomId status revision subject tags customFields { key value }
+    servedBy { agentId openRoomCount user { name } } lastServedBy { agentId } department { departmentId } } }
+  ... on AgentAssigned { agent { agentId openRoomCount } previousAgent { agentId } cause }
+  ... on AgentUnassigned { agent { agentId } nextAgent { agentId } cause }
+  ... on RoomTransferred { fromAgent { agentId } toAgent { agentId } fromDepartment { departmentId }
+    toDepartment { departmentId } comment }
   ... on RoomUpdated { changes { field before after } }
   ... on RoomClosed { closedBy { type id } comment }
   ... on MessageSent { message { text sender { type id } } }"""

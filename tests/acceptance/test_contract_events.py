@@ -67,11 +67,11 @@ def find(admin: Client, rooms: Rooms, where: dict[str, Any]) -> set[int]:
     department, _, ids = rooms
     both = {"and": [{"departmentId": department}, where]}
     found = admin.ask("query ($where: RoomFilter) { rooms(where: $where) { totalCount nodes { id } } }", where=both)
-    started = admin.since(None, "... on RoomEvent { room { id } }", types=["ROOM_STARTED"], where=both)
+    started = admin.since(None, "... on RoomEvent { room { roomId } }", types=["ROOM_STARTED"], where=both)
 
     rows = {ids.index(node["id"]) for node in found["rooms"]["nodes"]}
     assert found["rooms"]["totalCount"] == len(rows)
-    assert {ids.index(event["room"]["id"]) for event in started} == rows
+    assert {ids.index(event["room"]["roomId"]) for event in started} == rows
     return rows
 
 
@@ -210,10 +210,10 @@ def test_each_subscription_delivers_from_the_cursor_and_then_live(admin: Client)
         admin.change("sendMessage", roomId=room, text="Hello")
         admin.change("closeRoom", roomId=room)
         for name, selection, expected in (
-            ("roomStarted", "room { id }", {"room": {"id": room}}),
-            ("agentAssigned", "cause agent { id }", {"cause": "ASSIGNED", "agent": {"id": agent}}),
+            ("roomStarted", "room { roomId }", {"room": {"roomId": room}}),
+            ("agentAssigned", "cause agent { agentId }", {"cause": "ASSIGNED", "agent": {"agentId": agent}}),
             ("messageSent", "roomRevision message { text }", {"roomRevision": 3, "message": {"text": "Hello"}}),
-            ("agentUnassigned", "cause nextAgent { id }", {"cause": "CLOSED", "nextAgent": None}),
+            ("agentUnassigned", "cause nextAgent { agentId }", {"cause": "CLOSED", "nextAgent": None}),
             ("roomClosed", "closedBy { id }", {"closedBy": {"id": "app_admin"}}),
         ):
             socket.subscribe(f"{declared} {{ {name}(after: $after, where: $where) {{ {selection} }} }}", **asked)

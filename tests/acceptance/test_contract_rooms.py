@@ -55,8 +55,8 @@ def test_room_is_routed_immediately_and_events_have_snapshots(admin: Client) -> 
     assert told([started, assigned]) == [("ROOM_STARTED", 1, "APP"), ("AGENT_ASSIGNED", 2, "SYSTEM", "ROUTED")]
     assert started["clientMutationId"] == assigned["clientMutationId"] == again
     assert (started["room"]["servedBy"], started["room"]["status"]) == (None, "QUEUED")
-    assert assigned["room"]["servedBy"] == {"id": agent, "openRoomCount": 1, "user": {"name": "Ada"}}
-    assert (assigned["agent"], assigned["previousAgent"]) == ({"id": agent, "openRoomCount": 1}, None)
+    assert assigned["room"]["servedBy"] == {"agentId": agent, "openRoomCount": 1, "user": {"name": "Ada"}}
+    assert (assigned["agent"], assigned["previousAgent"]) == ({"agentId": agent, "openRoomCount": 1}, None)
     assert (assigned["room"]["subject"], updated["room"]["subject"]) == (None, "later")
     assert [started["sequence"] + number for number in range(3)] == [
         event["sequence"] for event in (started, assigned, updated)
@@ -99,7 +99,7 @@ def test_assigned_unassigned_transferred_and_closed_name_both_agents(admin: Clie
         ("ROOM_CLOSED", 17, "APP"),
     ]
     assert [event["roomRevision"] for event in events] == [event["room"]["revision"] for event in events]
-    a, b = {"id": anna}, {"id": bert}
+    a, b = {"agentId": anna}, {"agentId": bert}
     assert [event["nextAgent"] for event in events if "nextAgent" in event] == [b, None, None, None]
     assert [event["previousAgent"] for event in events if "previousAgent" in event] == [None, a, b, a]
     transfers = [event for event in events if event["type"] == "ROOM_TRANSFERRED"]
@@ -108,7 +108,10 @@ def test_assigned_unassigned_transferred_and_closed_name_both_agents(admin: Clie
         (b, None, None),
         (None, b, None),
     ]
-    assert (transfers[1]["fromDepartment"], transfers[1]["toDepartment"]) == ({"id": here}, {"id": there})
+    assert (transfers[1]["fromDepartment"], transfers[1]["toDepartment"]) == (
+        {"departmentId": here},
+        {"departmentId": there},
+    )
     closed = events[-1]
     assert (closed["closedBy"]["type"], closed["comment"], closed["room"]["lastServedBy"]) == ("APP", "Solved", b)
     assert admin.room(room["id"])["revision"] == 17
@@ -202,7 +205,7 @@ def test_disabled_department_takes_no_new_rooms_and_keeps_its_rooms(admin: Clien
     agent = admin.agent(here)
 
     assert refusal == {"code": "DEPARTMENT_DISABLED"}
-    assert wait_for(admin, waiting, "AGENT_ASSIGNED", head)["agent"]["id"] == agent
+    assert wait_for(admin, waiting, "AGENT_ASSIGNED", head)["agent"]["agentId"] == agent
 
 
 # ---------------------------------------------------------------- routing
@@ -239,7 +242,7 @@ def test_unassigned_room_skips_its_last_agent_once(admin: Client) -> None:
     admin.change("setPresence", userId=other, presence="ONLINE")
 
     assert (queued["status"], queued["servedBy"], queued["lastServedBy"]) == ("QUEUED", None, {"id": alone})
-    assert wait_for(admin, queued, "AGENT_ASSIGNED", head)["previousAgent"] == {"id": alone}
+    assert wait_for(admin, queued, "AGENT_ASSIGNED", head)["previousAgent"] == {"agentId": alone}
 
 
 def test_capacity_is_never_exceeded_and_the_queue_moves_by_priority_when_it_returns(admin: Client) -> None:
@@ -252,19 +255,19 @@ def test_capacity_is_never_exceeded_and_the_queue_moves_by_priority_when_it_retu
         list(threads.map(lambda visitor: admin.start(here, visitorToken=visitor), visitors))
         served = [socket.next()["room"] for _ in range(2)]
         urgent = admin.start(here, priority=1)
-        admin.change("holdRoom", roomId=served[0]["id"])
+        admin.change("holdRoom", roomId=served[0]["roomId"])
         next_one = socket.next()
 
     assert [room["servedBy"]["openRoomCount"] for room in served] == [1, 2]
-    assert (next_one["room"]["id"], next_one["agent"]) == (urgent["id"], {"id": agent, "openRoomCount": 2})
+    assert (next_one["room"]["roomId"], next_one["agent"]) == (urgent["id"], {"agentId": agent, "openRoomCount": 2})
     with admin.nothing_happens():
-        refusal = admin.refusal("resumeRoom", roomId=served[0]["id"])
+        refusal = admin.refusal("resumeRoom", roomId=served[0]["roomId"])
     assert refusal == {"code": "AGENT_NOT_ROUTABLE", "reason": "AT_CAPACITY"}
     admin.change("updateAgent", agentId=agent, maxRooms=0)
     admin.change("closeRoom", roomId=urgent["id"])
     admin.change("setPresence", userId=agent, presence="OFFLINE")
     admin.change("updateAgent", agentId=agent, maxRooms=2)
-    assert admin.change("resumeRoom", ROOM, roomId=served[0]["id"])["room"]["status"] == "ASSIGNED"
+    assert admin.change("resumeRoom", ROOM, roomId=served[0]["roomId"])["room"]["status"] == "ASSIGNED"
 
 
 @pytest.mark.parametrize(("leave", "input"), [("removeAgent", {}), ("setUserActive", {"active": False})])
@@ -296,7 +299,7 @@ def test_overdue_external_decision_falls_back(admin: Client) -> None:
     assigned = wait_for(admin, room, "AGENT_ASSIGNED", head)
 
     assert room["status"] == "QUEUED"
-    assert (assigned["agent"]["id"], assigned["cause"], assigned["actor"]["type"]) == (agent, "ROUTED", "SYSTEM")
+    assert (assigned["agent"]["agentId"], assigned["cause"], assigned["actor"]["type"]) == (agent, "ROUTED", "SYSTEM")
     assert assigned["clientMutationId"] is None
     assert time.monotonic() - began >= 1
 

@@ -225,7 +225,7 @@ def test_a_signed_in_agent_takes_a_room_and_an_app_does_not(admin: Client) -> No
     taker.change("takeRoom", roomId=room, ifRevision=2)
 
     (event,) = admin.since(head)
-    assert (event["cause"], event["agent"]["id"], event["actor"]["type"]) == ("TAKEN", anna, "USER")
+    assert (event["cause"], event["agent"]["agentId"], event["actor"]["type"]) == ("TAKEN", anna, "USER")
     assert event["actor"]["id"] == anna.replace("agt_", "usr_")
     assert admin.signed_in(plain).refusal("takeRoom", roomId=room) == {"code": "NOT_AN_AGENT"}
 

@@ -110,7 +110,7 @@ async def test_client_of_the_documented_journey_assigns_every_room(serve: Serve)
             await world.run("Start", department=department)
             event = (await asyncio.wait_for(started.get(), 30))["events"]
             agent = (await program.run("Ensure"))["ensureAgent"]["agent"]["id"]
-            decided = await program.run("Decide", roomId=event["room"]["id"], agentId=agent)
+            decided = await program.run("Decide", roomId=event["room"]["roomId"], agentId=agent)
             assert decided == {"assignAgent": {"room": {"status": "ASSIGNED"}}}
             await program.run("Done", cursor=event["cursor"])
         elsewhere = await world.run("Start")

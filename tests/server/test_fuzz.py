@@ -40,7 +40,7 @@ QUERIES = [
     "{ __typename }",
     "{ viewer { type } }",
     "subscription { events { id } }",
-    "subscription { roomStarted { room { id } } }",
+    "subscription { roomStarted { room { roomId } } }",
     'subscription { events(after: "x") { id } }',
     "mutation { logout(input: {}) { loggedOut } }",
     "query A { __typename } query B { __typename }",

@@ -93,7 +93,9 @@ async def everything(url: str) -> list[str]:
     await post("{ viewer { name } }", f"Basic {PASSWORD}")
     await post("{ viewer { name } }", f"Bearer {MARK}-unknown")
     await post("{ viewer { name } }", f"Bearer {session[:-1]}")
-    await post("{ apps { id name scopes } events(first: 200) { nodes { type ... on UserUpdated { user { id } } } } }")
+    await post(
+        "{ apps { id name scopes } events(first: 200) { nodes { type ... on UserUpdated { user { userId } } } } }"
+    )
     await post(
         "mutation($id: ID!, $p: String) { updateUser(input: {userId: $id, password: $p}) { user { id } } }",
         id=created["createUser"]["user"]["id"],

@@ -20,7 +20,7 @@ ANN = records.User(
     username="ann",
     roles=("bot", "livechat-agent"),
     custom_fields={"externalId": "x1"},
-    agent=records.AgentProfile(max_rooms=2, open_room_count=1),
+    agent=records.AgentProfile(max_rooms=2, open_room_count=1, department_ids=("sales",)),
     created_at=MOMENT,
     updated_at=MOMENT,
 )
@@ -39,7 +39,7 @@ ROOM = records.Room(
     started_at=MOMENT,
 )
 SNAPSHOT = records.RoomSnapshot(room=ROOM, visitor=VISITOR, department=SALES, served_by=ANN, former=BOB)
-MESSAGE = message_records.Message(id="m", room_id="room", text="hi", sender=ACTOR, sent_at=MOMENT)
+MESSAGE = message_records.Message(id="m", room_id="room", number=3, text="hi", sender=ACTOR, sent_at=MOMENT)
 DEFINITION = records.FieldDefinition(
     id="f", target=records.FieldTarget.USER, key="k", type=records.FieldType.TEXT, label="k"
 )
@@ -122,11 +122,15 @@ def test_room_event_is_delivered_with_everybody_as_they_were_and_without_reading
         """
         ... on AgentAssigned {
           roomRevision cause
-          agent { id routable openRoomCount maxRooms user { username roles { name } customField(key: "externalId") } }
-          previousAgent { id routable status }
+          agent {
+            agentId userId openRoomCount maxRooms departmentIds
+            user { username roles customField(key: "externalId") agent { agentId } }
+          }
+          previousAgent { agentId status departmentIds user { agent { agentId } } }
           room {
-            status revision customFields { key value }
-            visitor { token } department { name } servedBy { id } lastServedBy { id }
+            roomId status revision queuedAt customFields { key value }
+            visitor { visitorId token } department { departmentId name }
+            servedBy { agentId } lastServedBy { agentId }
           }
         }
         """,
@@ -138,37 +142,84 @@ def test_room_event_is_delivered_with_everybody_as_they_were_and_without_reading
             "roomRevision": 2,
             "cause": "ROUTED",
             "agent": {
-                "id": "agt_ann",
-                "routable": True,
+                "agentId": "agt_ann",
+                "userId": "usr_ann",
                 "openRoomCount": 1,
                 "maxRooms": 2,
+                "departmentIds": ["dep_sales"],
                 "user": {
                     "username": "ann",
-                    "roles": [{"name": "bot"}, {"name": "livechat-agent"}],
+                    "roles": ["bot", "livechat-agent"],
                     "customField": "x1",
+                    "agent": {"agentId": "agt_ann"},
                 },
             },
-            "previousAgent": {"id": "agt_bob", "routable": False, "status": "NOT_AVAILABLE"},
+            "previousAgent": {
+                "agentId": "agt_bob",
+                "status": "NOT_AVAILABLE",
+                "departmentIds": [],
+                "user": {"agent": None},
+            },
             "room": {
+                "roomId": "room_room",
                 "status": "ASSIGNED",
                 "revision": 2,
+                "queuedAt": None,
                 "customFields": [{"key": "caseId", "value": "c1"}, {"key": "due", "value": "2030-01-01T00:00:00Z"}],
-                "visitor": {"token": "v1"},
-                "department": {"name": "Sales"},
-                "servedBy": {"id": "agt_ann"},
-                "lastServedBy": {"id": "agt_ann"},
+                "visitor": {"visitorId": "vis_vi", "token": "v1"},
+                "department": {"departmentId": "dep_sales", "name": "Sales"},
+                "servedBy": {"agentId": "agt_ann"},
+                "lastServedBy": {"agentId": "agt_ann"},
             },
         }
     }
 
 
 def test_agent_who_is_unassigned_is_the_one_who_served_the_room() -> None:
-    result = _deliver(facts.AgentUnassigned, "... on AgentUnassigned { agent { id } nextAgent { id } cause }")
+    result = _deliver(facts.AgentUnassigned, "... on AgentUnassigned { agent { agentId } nextAgent { agentId } cause }")
 
-    assert result.data == {"events": {"agent": {"id": "agt_bob"}, "nextAgent": None, "cause": "CLOSED"}}
+    assert result.data == {"events": {"agent": {"agentId": "agt_bob"}, "nextAgent": None, "cause": "CLOSED"}}
 
 
-def test_message_knows_its_room_as_it_was() -> None:
-    result = _deliver(facts.MessageSent, "... on MessageSent { message { text room { revision } sender { name } } }")
+def test_message_event_has_the_message_and_the_room_side_by_side() -> None:
+    result = _deliver(
+        facts.MessageSent, "... on MessageSent { room { revision } message { messageId number text sender { name } } }"
+    )
 
-    assert result.data == {"events": {"message": {"text": "hi", "room": {"revision": 2}, "sender": {"name": "crm"}}}}
+    assert result.data == {
+        "events": {
+            "room": {"revision": 2},
+            "message": {"messageId": "msg_m", "number": 3, "text": "hi", "sender": {"name": "crm"}},
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "selection", "shown"),
+    [
+        (facts.VisitorSaved, "visitor { visitorId token name phone }", ("vis_vi", "v1", "Vi", None)),
+        (facts.DepartmentSaved, "department { departmentId name enabled }", ("dep_sales", "Sales", True)),
+        (facts.RoleCreated, "role { roleId name description }", ("rol_r", "r", None)),
+        (facts.CustomFieldRemoved, "definition { definitionId target key }", ("fld_f", "USER", "k")),
+        (facts.AppRevoked, "app { appId name scopes active }", ("app_a", "crm", ["rooms:read"], True)),
+        (facts.UserUpdated, "user { userId username }", ("usr_ann", "ann")),
+    ],
+)
+def test_event_shows_the_record_of_its_fact(kind: type[facts.Fact], selection: str, shown: tuple[object, ...]) -> None:
+    result = _deliver(kind, f"... on {kind.__name__} {{ {selection} }}")
+
+    assert result.data is not None, result.errors
+    (snapshot,) = result.data["events"].values()
+    assert tuple(snapshot.values()) == shown
+
+
+def test_no_snapshot_has_an_id() -> None:
+    """A client's normalized cache identifies objects by `id`, and would overwrite an entity with an older state."""
+    types = [
+        type_
+        for name, type_ in schema._schema.type_map.items()
+        if name.endswith("Snapshot") and isinstance(type_, GraphQLObjectType)
+    ]
+
+    assert len(types) == 9
+    assert [type_.name for type_ in types if "id" in type_.fields] == []

@@ -33,10 +33,10 @@ SUBSCRIPTION = """
 subscription ($after: Cursor) {
   agentAssigned(after: $after) {
     sequence actor { name } roomRevision cause
-    agent { status openRoomCount routable user { username name roles { name } } departments { name } }
+    agent { status openRoomCount departmentIds user { username name roles } }
     room {
       status subject customFields { key value } visitor { name } department { name routing }
-      servedBy { user { username emails } } lastServedBy { id }
+      servedBy { user { username emails } } lastServedBy { agentId }
     }
   }
 }

@@ -75,7 +75,7 @@ def calls_of(run: Callable[[], object]) -> int:
         get_introspection_query(),
         get_introspection_query(specified_by_url=True, schema_description=True, input_value_deprecation=True),
         DASHBOARD,
-        "subscription { events { id type ... on RoomEvent { room { id servedBy { user { username } } } } } }",
+        "subscription { events { id type ... on RoomEvent { room { roomId servedBy { user { username } } } } } }",
     ],
 )
 def test_what_graphiql_and_dashboards_ask_is_well_within(text: str) -> None:

@@ -14,12 +14,11 @@ from schema.events import conversion
 from schema.execution.context import RequestContext
 from schema.execution.cost_limits import Limits
 from schema.execution.executor import Executor
-from schema.rooms import Room
 from schema.schema import schema
 from storage import facts, users
 from storage.records import RoutingMethod
 from tests.resolvers.world import World
-from tests.schema.events.test_conversion import SNAPSHOT, _fact
+from tests.schema.events.test_conversion import _fact
 
 CONTEXT = RequestContext(Context(services=None))  # type: ignore[arg-type]
 EVERYTHING = """
@@ -28,9 +27,9 @@ EVERYTHING = """
   ... on RoomEvent {
     roomRevision
     room {
-      visitor { id token name email customFields { key value } createdAt }
-      id status revision source subject tags priority startedAt assignedAt closedAt closeComment
-      department { id name enabled routing externalTimeoutSeconds fallbackRouting }
+      visitor { visitorId ... on VisitorFields { token name email customFields { key value } } createdAt }
+      roomId ...room closedAt closeComment
+      department { departmentId name enabled routing externalTimeoutSeconds fallbackRouting }
       servedBy { ...agent } lastServedBy { ...agent }
       customFields { key value } caseId: customField(key: "caseId") none: customField(key: "none")
     }
@@ -39,12 +38,14 @@ EVERYTHING = """
   ... on UserCreated { user { ...user agent { ...agent } } }
 """
 FRAGMENTS = """
-  fragment agent on Agent {
-    id status maxRooms openRoomCount routable lastAssignedAt departments { id } user { ...user }
+  fragment room on RoomFields {
+    status revision source subject tags priority startedAt assignedAt queuedAt externalUntil
   }
-  fragment user on User {
-    id username name emails type active presence roles { __typename name } customFields { key value }
-    createdAt updatedAt
+  fragment agent on AgentSnapshot {
+    agentId userId status acceptsRouting maxRooms openRoomCount lastAssignedAt departmentIds user { ...user }
+  }
+  fragment user on UserSnapshot {
+    userId username name emails type active presence roles customFields { key value } createdAt updatedAt
   }
 """
 
@@ -88,7 +89,7 @@ async def test_event_is_serialized_as_by_graphql_core(kind: type[facts.Fact]) ->
 
 def test_fields_are_in_the_order_of_the_document() -> None:
     document = parse(
-        "subscription { events { ... on RoomEvent { room { visitor { name token } id department { id } status } } } }"
+        "subscription { events { ...on RoomEvent { room { visitor { name token } roomId department { name } status }}}}"
     )
     event = conversion.event_from_fact(_fact(facts.RoomQueued))
 
@@ -96,9 +97,9 @@ def test_fields_are_in_the_order_of_the_document() -> None:
 
     assert result.data is not None
     room = result.data["events"]["room"]
-    assert list(room) == ["visitor", "id", "department", "status"]
+    assert list(room) == ["visitor", "roomId", "department", "status"]
     assert list(room["visitor"]) == ["name", "token"]
-    assert room["id"] == Room.from_snapshot(SNAPSHOT).id
+    assert room["roomId"] == "room_room"
 
 
 @pytest.mark.parametrize(

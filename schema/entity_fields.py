@@ -1,0 +1,146 @@
+"""The interfaces of the fields that an entity and its snapshot in an event have in common.
+
+One fragment, such as `... on RoomFields`, selects from both. The entities are in the modules of their nouns, the
+snapshots in schema/events/snapshots.py.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from schema.actors import Actor
+from schema.base.fields import api_interface
+from schema.custom_fields import HasCustomFields
+from storage import records
+
+
+@api_interface
+class RoomFields(HasCustomFields):
+    """The fields of a room and of its snapshot in an event."""
+
+    status: records.RoomStatus
+    """The status."""
+    revision: int
+    """The number of changes: 1 at the start, and one more with each event of the room except `MessageSent`. Mutations
+    take it as `ifRevision`."""
+    source: str
+    """The channel: `api`, `widget`, `email`, `sms`, or a name chosen by an app."""
+    subject: str | None
+    """The subject."""
+    tags: list[str]
+    """The tags without duplicates, in the order in which they were added."""
+    priority: int
+    """The priority, 0 by default. Queued rooms with a higher priority are routed first; with the same priority, the
+    room that has waited longest."""
+    started_at: datetime
+    """The start time."""
+    assigned_at: datetime | None
+    """When the room last got an agent. Null if it never had one."""
+    queued_at: datetime | None
+    """Since when the room waits; null unless it is QUEUED."""
+    external_until: datetime | None
+    """When `fallbackRouting` applies to a room that is QUEUED under EXTERNAL routing; null if no time limit applies."""
+    closed_at: datetime | None
+    """When the room was closed. Null if it is not closed."""
+    close_comment: str | None
+    """The comment of `closeRoom`."""
+
+
+@api_interface
+class UserFields(HasCustomFields):
+    """The fields of a user and of its snapshot in an event."""
+
+    username: str
+    """The username to sign in with. It is unique; case is ignored."""
+    name: str | None
+    """The display name."""
+    emails: list[str]
+    """The email addresses, in the order in which they were entered. Several users may have the same one."""
+    type: records.UserType
+    """Whether the user is a person, a bot or an app."""
+    active: bool
+    """Whether the user can sign in and serve rooms."""
+    presence: records.Presence
+    """The presence, OFFLINE until it is set. It becomes OFFLINE when its lease ends and, if the user set it, when the
+    user's last session ends."""
+    created_at: datetime
+    """When the user was created."""
+    updated_at: datetime
+    """When the user last changed."""
+
+
+#: The profile that is shown for a user who is no longer an agent, but is named by the rooms that it served.
+FORMER_PROFILE = records.AgentProfile(status=records.AgentStatus.NOT_AVAILABLE)
+
+
+def profile_of(record: records.User) -> records.AgentProfile:
+    """The agent profile of a user, or what is shown in its place if the user is no longer an agent."""
+    if record.agent is None and record.leave is not None:  # its rooms are being moved back to the queue
+        return msgspec.structs.replace(FORMER_PROFILE, open_room_count=record.leave.open_room_count)
+    return record.agent or FORMER_PROFILE
+
+
+@api_interface
+class AgentFields:
+    """The fields of an agent and of its snapshot in an event."""
+
+    status: records.AgentStatus
+    """Whether the agent takes new rooms."""
+    accepts_routing: bool
+    """Whether routing offers rooms to the agent. An agent with false gets rooms only by `assignAgent`, `takeRoom` and
+    `transferRoom`."""
+    max_rooms: int | None
+    """The maximum number of rooms that the agent has ASSIGNED at once. No limit if null."""
+    open_room_count: int
+    """The number of rooms that the agent has ASSIGNED. Rooms ON_HOLD do not count."""
+    last_assigned_at: datetime | None
+    """When the agent last got a room; null if it never got one."""
+
+
+@api_interface
+class VisitorFields(HasCustomFields):
+    """The fields of a visitor and of its snapshot in an event."""
+
+    token: str
+    """The token that identifies the visitor. It is unique."""
+    name: str | None
+    """The name."""
+    email: str | None
+    """The email address."""
+    phone: str | None
+    """The phone number, as it was entered."""
+    created_at: datetime
+    """When the visitor was first saved."""
+
+
+@api_interface
+class MessageFields:
+    """The fields of a message and of its snapshot in an event."""
+
+    number: int
+    """The number of the message in its room: 1, 2, 3, ... in the order of the room's events, whichever server process
+    took the messages. Lists of the room's messages are in this order."""
+    text: str
+    """The text."""
+    sender: Actor
+    """The sender, with the name at that time."""
+    sent_at: datetime
+    """When the message was sent."""
+
+
+@api_interface
+class DepartmentFields:
+    """The fields of a department and of its snapshot in an event."""
+
+    name: str
+    """The name."""
+    enabled: bool
+    """Whether the department takes new rooms. If false, new rooms are refused with `DEPARTMENT_DISABLED`; existing
+    rooms are not affected."""
+    routing: records.RoutingMethod
+    """How the department's rooms get their agents."""
+    external_timeout_seconds: int | None
+    """For EXTERNAL routing: the number of seconds a room waits for an app to assign an agent before `fallbackRouting`
+    applies. No time limit if null."""
+    fallback_routing: records.RoutingMethod | None
+    """For EXTERNAL routing: how a room gets its agent if no app assigned one in time."""

@@ -1,0 +1,200 @@
+"""Snapshots: the entities of an event as they were just after it.
+
+They have no `id`. A client's normalized cache would otherwise overwrite an entity with an older state of it.
+"""
+
+from typing import Self
+
+import strawberry
+
+from schema.actors import Actor
+from schema.base import ids
+from schema.base.fields import api_type, field
+from schema.entity_fields import (
+    AgentFields,
+    DepartmentFields,
+    MessageFields,
+    RoomFields,
+    UserFields,
+    VisitorFields,
+    profile_of,
+)
+from storage import message_records, records
+
+
+@api_type
+class VisitorSnapshot(VisitorFields):
+    """A visitor as it was just after an event."""
+
+    visitor_id: strawberry.ID
+    """The id of the visitor."""
+
+    @classmethod
+    def from_record(cls, record: records.Visitor) -> Self:
+        return cls(
+            visitor_id=ids.VISITOR.add(record.id),
+            token=record.token,
+            name=record.name,
+            email=record.email,
+            phone=record.phone,
+            created_at=record.created_at,
+            field_values=record.custom_fields,
+        )
+
+
+@api_type
+class DepartmentSnapshot(DepartmentFields):
+    """A department as it was just after an event."""
+
+    department_id: strawberry.ID
+    """The id of the department."""
+
+    @classmethod
+    def from_record(cls, record: records.Department) -> Self:
+        return cls(
+            department_id=ids.DEPARTMENT.add(record.id),
+            name=record.name,
+            enabled=record.enabled,
+            routing=record.routing,
+            external_timeout_seconds=record.external_timeout_seconds,
+            fallback_routing=record.fallback_routing,
+        )
+
+
+@api_type
+class AgentSnapshot(AgentFields):
+    """An agent as it was just after an event. A user who was no longer an agent is shown as one without departments and
+    limit, and NOT_AVAILABLE."""
+
+    agent_id: strawberry.ID
+    """The id of the agent."""
+    user_id: strawberry.ID
+    """The id of its user."""
+    department_ids: list[strawberry.ID]
+    """The ids of the departments in which the agent works, in the order in which the departments were created."""
+    record: strawberry.Private[records.User]
+
+    @classmethod
+    def from_record(cls, record: records.User) -> Self:
+        profile = profile_of(record)
+        return cls(
+            agent_id=ids.AGENT.add(record.id),
+            user_id=ids.USER.add(record.id),
+            status=profile.status,
+            accepts_routing=profile.accepts_routing,
+            max_rooms=profile.max_rooms,
+            open_room_count=profile.open_room_count,
+            last_assigned_at=profile.last_assigned_at,
+            department_ids=[ids.DEPARTMENT.add(one) for one in sorted(profile.department_ids)],
+            record=record,
+        )
+
+    @field
+    def user(self) -> "UserSnapshot":
+        """The agent's user."""
+        return UserSnapshot.from_record(self.record)
+
+
+@api_type
+class UserSnapshot(UserFields):
+    """A user as it was just after an event."""
+
+    user_id: strawberry.ID
+    """The id of the user."""
+    roles: list[str]
+    """The names of the user's roles, in alphabetical order."""
+    record: strawberry.Private[records.User]
+
+    @classmethod
+    def from_record(cls, record: records.User) -> Self:
+        return cls(
+            user_id=ids.USER.add(record.id),
+            username=record.username,
+            name=record.name,
+            emails=list(record.emails),
+            type=record.type,
+            active=record.active,
+            presence=record.presence,
+            created_at=record.created_at,
+            updated_at=record.updated_at,
+            roles=list(record.roles),
+            field_values=record.custom_fields,
+            record=record,
+        )
+
+    @field
+    def agent(self) -> AgentSnapshot | None:
+        """The user as an omnichannel agent; null if it was not one."""
+        return None if self.record.agent is None else AgentSnapshot.from_record(self.record)
+
+
+@api_type
+class RoomSnapshot(RoomFields):
+    """A room as it was just after an event, with its visitor, department and agents at that time."""
+
+    room_id: strawberry.ID
+    """The id of the room."""
+    snapshot: strawberry.Private[records.RoomSnapshot]
+
+    @classmethod
+    def from_record(cls, snapshot: records.RoomSnapshot) -> Self:
+        record = snapshot.room
+        return cls(
+            room_id=ids.ROOM.add(record.id),
+            status=record.status,
+            revision=record.revision,
+            source=record.source,
+            subject=record.subject,
+            tags=list(record.tags),
+            priority=record.priority,
+            started_at=record.started_at,
+            assigned_at=record.assigned_at,
+            queued_at=record.queued_at,
+            external_until=record.external_until,
+            closed_at=record.closed_at,
+            close_comment=record.close_comment,
+            field_values=record.custom_fields,
+            snapshot=snapshot,
+        )
+
+    @field
+    def visitor(self) -> VisitorSnapshot:
+        """The visitor."""
+        return VisitorSnapshot.from_record(self.snapshot.visitor)
+
+    @field
+    def department(self) -> DepartmentSnapshot | None:
+        """The room's department; null if it had none."""
+        department = self.snapshot.department
+        return None if department is None else DepartmentSnapshot.from_record(department)
+
+    @field
+    def served_by(self) -> AgentSnapshot | None:
+        """The agent that served the room, while it was ASSIGNED or ON_HOLD; null otherwise."""
+        user = self.snapshot.served_by
+        return None if user is None else AgentSnapshot.from_record(user)
+
+    @field
+    def last_served_by(self) -> AgentSnapshot | None:
+        """The agent that served the room most recently, including the agent of `servedBy`; null if it never had
+        one."""
+        user = self.snapshot.last_served_by
+        return None if user is None else AgentSnapshot.from_record(user)
+
+
+@api_type
+class MessageSnapshot(MessageFields):
+    """A message as it was just after an event."""
+
+    message_id: strawberry.ID
+    """The id of the message."""
+
+    @classmethod
+    def from_record(cls, record: message_records.Message) -> Self:
+        return cls(
+            message_id=ids.MESSAGE.add(record.id),
+            number=record.number,
+            text=record.text,
+            sender=Actor.from_record(record.sender),
+            sent_at=record.sent_at,
+        )
