@@ -61,7 +61,6 @@ class Signal:
 class SignalSource:
     """A signal, of which one result of a subscription is made."""
 
-    shares_reads = False
     message_id = None
     #: A subscription to signals cannot resume.
     cursor = None

@@ -9,14 +9,15 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 from typing_extensions import override
 
-from resolvers import agents, departments, events, messages, roles, rooms, users, visitors
+from resolvers import agents, current_entities, departments, events, messages, roles, rooms, users, visitors
 from resolvers.context import Context
+from resolvers.current_entities import Shown
 from storage.errors import NotFound
 from storage.facts import AnyFact
 from storage.filters.expressions import EVERYTHING, Expression
 from storage.message_records import Message
 from storage.mongo.pagination import Page, PageArguments
-from storage.records import Department, Role, Room, User, Visitor
+from storage.records import App, Department, FieldDefinition, Role, Room, User, Visitor
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -81,6 +82,49 @@ class Loaders:
             return [records.get(key) or NotFound(noun, key, key="id") for key in keys]
 
         return Loader(load)
+
+    # ---------------------------------------------------------------- the entities of snapshots as they are now
+
+    @cached_property
+    def current_rooms(self) -> DataLoader[str, Room | None]:
+        return self._current(current_entities.find_rooms)
+
+    @cached_property
+    def current_messages(self) -> DataLoader[Shown, Message | None]:
+        return self._current(current_entities.find_messages)
+
+    @cached_property
+    def current_users(self) -> DataLoader[Shown, User | None]:
+        return self._current(current_entities.find_users)
+
+    @cached_property
+    def current_visitors(self) -> DataLoader[Shown, Visitor | None]:
+        return self._current(current_entities.find_visitors)
+
+    @cached_property
+    def current_departments(self) -> DataLoader[Shown, Department | None]:
+        return self._current(current_entities.find_departments)
+
+    @cached_property
+    def current_roles(self) -> DataLoader[str, Role | None]:
+        return self._current(current_entities.find_roles)
+
+    @cached_property
+    def current_definitions(self) -> DataLoader[str, FieldDefinition | None]:
+        return self._current(current_entities.find_definitions)
+
+    @cached_property
+    def current_apps(self) -> DataLoader[str, App | None]:
+        return self._current(current_entities.find_apps)
+
+    def _current(self, read: Callable[[Context, Sequence[K]], Awaitable[dict[K, T]]]) -> DataLoader[K, T | None]:
+        async def load(keys: list[K]) -> list[T | BaseException | None]:
+            found = await read(self._context, keys)
+            return [found.get(key) for key in keys]
+
+        return Loader(load)
+
+    # ---------------------------------------------------------------- pages
 
     @cached_property
     def messages_of_rooms(self) -> DataLoader[PageKey, Page[Message]]:

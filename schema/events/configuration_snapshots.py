@@ -4,8 +4,13 @@ from typing import Self
 
 import strawberry
 
+from schema.apps import App
 from schema.base import ids
-from schema.base.fields import api_type
+from schema.base.fields import api_type, as_awaitable, field
+from schema.custom_fields import CustomFieldDefinition
+from schema.events.snapshots import read_current
+from schema.execution.context import Info
+from schema.roles import Role
 from storage import records
 
 
@@ -19,10 +24,18 @@ class RoleSnapshot:
     """The name. It is unique."""
     description: str | None
     """A description for people."""
+    stored_id: strawberry.Private[str]
 
     @classmethod
     def from_record(cls, record: records.Role) -> Self:
-        return cls(role_id=ids.ROLE.add(record.id), name=record.name, description=record.description)
+        return cls(
+            stored_id=record.id, role_id=ids.ROLE.add(record.id), name=record.name, description=record.description
+        )
+
+    @field
+    def current(self, info: Info) -> Role | None:
+        """The role as it is now; null if there is none any more."""
+        return as_awaitable(read_current(info.context.loaders.current_roles.load(self.stored_id), Role.from_record))
 
 
 @api_type
@@ -47,10 +60,12 @@ class FieldDefinitionSnapshot:
     """The allowed values of a SELECT or MULTI_SELECT, in the order in which to offer them. Empty for other types."""
     pattern: str | None
     """The regular expression, in RE2 syntax, that the whole of a TEXT must match; null if every text is allowed."""
+    stored_id: strawberry.Private[str]
 
     @classmethod
     def from_record(cls, record: records.FieldDefinition) -> Self:
         return cls(
+            stored_id=record.id,
             definition_id=ids.FIELD.add(record.id),
             target=record.target,
             key=record.key,
@@ -60,6 +75,15 @@ class FieldDefinitionSnapshot:
             unique=record.unique,
             options=list(record.options),
             pattern=record.pattern,
+        )
+
+    @field
+    def current(self, info: Info) -> CustomFieldDefinition | None:
+        """The definition as it is now; null after its removal."""
+        return as_awaitable(
+            read_current(
+                info.context.loaders.current_definitions.load(self.stored_id), CustomFieldDefinition.from_record
+            )
         )
 
 
@@ -75,7 +99,19 @@ class AppSnapshot:
     """The scopes of the app's token, in alphabetical order."""
     active: bool
     """Whether the app's tokens were valid."""
+    stored_id: strawberry.Private[str]
 
     @classmethod
     def from_record(cls, record: records.App) -> Self:
-        return cls(app_id=ids.APP.add(record.id), name=record.name, scopes=list(record.scopes), active=record.active)
+        return cls(
+            stored_id=record.id,
+            app_id=ids.APP.add(record.id),
+            name=record.name,
+            scopes=list(record.scopes),
+            active=record.active,
+        )
+
+    @field
+    def current(self, info: Info) -> App | None:
+        """The app as it is now; null if there is none any more."""
+        return as_awaitable(read_current(info.context.loaders.current_apps.load(self.stored_id), App.from_record))

@@ -181,15 +181,15 @@ def _room_event(fact: facts.AnyRoomFact) -> Event:
             return RoomStarted(**_room_event_fields(fact))
         case facts.AgentAssigned():
             return AgentAssigned(
-                agent=_agent(fact.room.served_by),
-                previous_agent=_agent_or_none(fact.previous_agent),
+                agent=_agent(fact, fact.room.served_by),
+                previous_agent=_agent_or_none(fact, fact.previous_agent),
                 cause=fact.cause,
                 **_room_event_fields(fact),
             )
         case facts.AgentUnassigned():
             return AgentUnassigned(
-                agent=_agent(fact.room.former),
-                next_agent=_agent_or_none(fact.next_agent),
+                agent=_agent(fact, fact.room.former),
+                next_agent=_agent_or_none(fact, fact.next_agent),
                 cause=fact.cause,
                 comment=fact.comment,
                 **_room_event_fields(fact),
@@ -198,10 +198,10 @@ def _room_event(fact: facts.AnyRoomFact) -> Event:
             return RoomQueued(**_room_event_fields(fact))
         case facts.RoomTransferred():
             return RoomTransferred(
-                from_agent=_agent_or_none(fact.from_agent),
-                to_agent=_agent_or_none(fact.to_agent),
-                from_department=_department_or_none(fact.from_department),
-                to_department=_department_or_none(fact.to_department),
+                from_agent=_agent_or_none(fact, fact.from_agent),
+                to_agent=_agent_or_none(fact, fact.to_agent),
+                from_department=_department_or_none(fact, fact.from_department),
+                to_department=_department_or_none(fact, fact.to_department),
                 comment=fact.comment,
                 **_room_event_fields(fact),
             )
@@ -268,14 +268,14 @@ def _message(fact: facts.MessageFact) -> MessageSnapshot:
     return MessageSnapshot.from_record(fact.message)
 
 
-def _agent(user: records.User | None) -> AgentSnapshot:
+def _agent(fact: facts.AnyRoomFact, user: records.User | None) -> AgentSnapshot:
     assert user is not None, "an assignment names its agent"
-    return AgentSnapshot.from_record(user)
+    return AgentSnapshot.from_record(user, room_id=fact.room.room.id)
 
 
-def _agent_or_none(user: records.User | None) -> AgentSnapshot | None:
-    return None if user is None else AgentSnapshot.from_record(user)
+def _agent_or_none(fact: facts.AnyRoomFact, user: records.User | None) -> AgentSnapshot | None:
+    return None if user is None else AgentSnapshot.from_record(user, room_id=fact.room.room.id)
 
 
-def _department_or_none(department: records.Department | None) -> DepartmentSnapshot | None:
-    return None if department is None else DepartmentSnapshot.from_record(department)
+def _department_or_none(fact: facts.AnyRoomFact, department: records.Department | None) -> DepartmentSnapshot | None:
+    return None if department is None else DepartmentSnapshot.from_record(department, room_id=fact.room.room.id)

@@ -44,9 +44,6 @@ LARGE_BYTES = 1024 * 1024
 class FactSource:
     """A fact of the log, of which an event is made."""
 
-    #: Every subscriber reads with its own permissions, at its own moment.
-    shares_reads = False
-
     def __init__(self, fact: AnyFact) -> None:
         self.key = fact.sequence
         self._fact = fact
@@ -143,8 +140,8 @@ class DeliveryWriter:
         Until then the subscriber waits, for an event without its cursor would be one that it missed.
         """
         source = FactSource(one) if isinstance(one, Fact) else one
-        if source.shares_reads and self._cohort.reads_live and self._cohort.members > 1:
-            return await self._cohort.make_once(source.key, lambda: self._write(source))
+        if self._cohort.reads_live and self._cohort.members > 1:
+            return await self._cohort.make_together(source.key, lambda: self._write(source))
         return await self._write(source)
 
     async def _write(self, source: Source) -> Delivery:

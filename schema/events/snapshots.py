@@ -3,13 +3,17 @@
 They have no `id`. A client's normalized cache would otherwise overwrite an entity with an older state of it.
 """
 
-from typing import Self
+from collections.abc import Awaitable, Callable
+from typing import Self, TypeVar
 
 import strawberry
 
+from resolvers.current_entities import Shown
+from schema import agents, departments, messages, rooms, users, visitors
 from schema.actors import Actor
 from schema.base import ids
-from schema.base.fields import api_type, field
+from schema.base.fields import api_type, as_awaitable, field
+from schema.base.lazy_types import AgentRef, DepartmentRef, MessageRef, RoomRef, UserRef, VisitorRef
 from schema.entity_fields import (
     AgentFields,
     DepartmentFields,
@@ -19,7 +23,17 @@ from schema.entity_fields import (
     VisitorFields,
     profile_of,
 )
+from schema.execution.context import Info
 from storage import message_records, records
+
+Record = TypeVar("Record")
+Entity = TypeVar("Entity")
+
+
+async def read_current(loaded: Awaitable[Record | None], to_entity: Callable[[Record], Entity]) -> Entity | None:
+    """The entity of a snapshot as it is now; None if there is none that the caller may see."""
+    record = await loaded
+    return None if record is None else to_entity(record)
 
 
 @api_type
@@ -28,10 +42,12 @@ class VisitorSnapshot(VisitorFields):
 
     visitor_id: strawberry.ID
     """The id of the visitor."""
+    shown: strawberry.Private[Shown]
 
     @classmethod
-    def from_record(cls, record: records.Visitor) -> Self:
+    def from_record(cls, record: records.Visitor, *, room_id: str | None = None) -> Self:
         return cls(
+            shown=Shown(record.id, room_id),
             visitor_id=ids.VISITOR.add(record.id),
             token=record.token,
             name=record.name,
@@ -41,6 +57,12 @@ class VisitorSnapshot(VisitorFields):
             field_values=record.custom_fields,
         )
 
+    @field
+    def current(self, info: Info) -> VisitorRef | None:
+        """The visitor as it is now; null if you may no longer see it."""
+        loaded = info.context.loaders.current_visitors.load(self.shown)
+        return as_awaitable(read_current(loaded, visitors.Visitor.from_record))
+
 
 @api_type
 class DepartmentSnapshot(DepartmentFields):
@@ -48,10 +70,12 @@ class DepartmentSnapshot(DepartmentFields):
 
     department_id: strawberry.ID
     """The id of the department."""
+    shown: strawberry.Private[Shown]
 
     @classmethod
-    def from_record(cls, record: records.Department) -> Self:
+    def from_record(cls, record: records.Department, *, room_id: str | None = None) -> Self:
         return cls(
+            shown=Shown(record.id, room_id),
             department_id=ids.DEPARTMENT.add(record.id),
             name=record.name,
             enabled=record.enabled,
@@ -59,6 +83,12 @@ class DepartmentSnapshot(DepartmentFields):
             external_timeout_seconds=record.external_timeout_seconds,
             fallback_routing=record.fallback_routing,
         )
+
+    @field
+    def current(self, info: Info) -> DepartmentRef | None:
+        """The department as it is now; null if you may no longer see it."""
+        loaded = info.context.loaders.current_departments.load(self.shown)
+        return as_awaitable(read_current(loaded, departments.Department.from_record))
 
 
 @api_type
@@ -73,9 +103,10 @@ class AgentSnapshot(AgentFields):
     department_ids: list[strawberry.ID]
     """The ids of the departments in which the agent works, in the order in which the departments were created."""
     record: strawberry.Private[records.User]
+    shown: strawberry.Private[Shown]
 
     @classmethod
-    def from_record(cls, record: records.User) -> Self:
+    def from_record(cls, record: records.User, *, room_id: str | None = None) -> Self:
         profile = profile_of(record)
         return cls(
             agent_id=ids.AGENT.add(record.id),
@@ -87,12 +118,18 @@ class AgentSnapshot(AgentFields):
             last_assigned_at=profile.last_assigned_at,
             department_ids=[ids.DEPARTMENT.add(one) for one in sorted(profile.department_ids)],
             record=record,
+            shown=Shown(record.id, room_id),
         )
 
     @field
     def user(self) -> "UserSnapshot":
         """The agent's user."""
-        return UserSnapshot.from_record(self.record)
+        return UserSnapshot.from_record(self.record, room_id=self.shown.room_id)
+
+    @field
+    def current(self, info: Info) -> AgentRef | None:
+        """The agent as it is now; null if the user is no longer an agent, or if you may no longer see it."""
+        return as_awaitable(read_current(info.context.loaders.current_users.load(self.shown), _agent_or_none))
 
 
 @api_type
@@ -104,9 +141,10 @@ class UserSnapshot(UserFields):
     roles: list[str]
     """The names of the user's roles, in alphabetical order."""
     record: strawberry.Private[records.User]
+    shown: strawberry.Private[Shown]
 
     @classmethod
-    def from_record(cls, record: records.User) -> Self:
+    def from_record(cls, record: records.User, *, room_id: str | None = None) -> Self:
         return cls(
             user_id=ids.USER.add(record.id),
             username=record.username,
@@ -120,12 +158,24 @@ class UserSnapshot(UserFields):
             roles=list(record.roles),
             field_values=record.custom_fields,
             record=record,
+            shown=Shown(record.id, room_id),
         )
 
     @field
     def agent(self) -> AgentSnapshot | None:
         """The user as an omnichannel agent; null if it was not one."""
-        return None if self.record.agent is None else AgentSnapshot.from_record(self.record)
+        if self.record.agent is None:
+            return None
+        return AgentSnapshot.from_record(self.record, room_id=self.shown.room_id)
+
+    @field
+    def current(self, info: Info) -> UserRef | None:
+        """The user as it is now; null if you may no longer see it."""
+        return as_awaitable(read_current(info.context.loaders.current_users.load(self.shown), users.User.from_record))
+
+
+def _agent_or_none(user: records.User) -> "agents.Agent | None":
+    return None if user.agent is None else agents.Agent.from_record(user)
 
 
 @api_type
@@ -160,26 +210,34 @@ class RoomSnapshot(RoomFields):
     @field
     def visitor(self) -> VisitorSnapshot:
         """The visitor."""
-        return VisitorSnapshot.from_record(self.snapshot.visitor)
+        return VisitorSnapshot.from_record(self.snapshot.visitor, room_id=self.snapshot.room.id)
 
     @field
     def department(self) -> DepartmentSnapshot | None:
         """The room's department; null if it had none."""
         department = self.snapshot.department
-        return None if department is None else DepartmentSnapshot.from_record(department)
+        if department is None:
+            return None
+        return DepartmentSnapshot.from_record(department, room_id=self.snapshot.room.id)
 
     @field
     def served_by(self) -> AgentSnapshot | None:
         """The agent that served the room, while it was ASSIGNED or ON_HOLD; null otherwise."""
         user = self.snapshot.served_by
-        return None if user is None else AgentSnapshot.from_record(user)
+        return None if user is None else AgentSnapshot.from_record(user, room_id=self.snapshot.room.id)
 
     @field
     def last_served_by(self) -> AgentSnapshot | None:
         """The agent that served the room most recently, including the agent of `servedBy`; null if it never had
         one."""
         user = self.snapshot.last_served_by
-        return None if user is None else AgentSnapshot.from_record(user)
+        return None if user is None else AgentSnapshot.from_record(user, room_id=self.snapshot.room.id)
+
+    @field
+    def current(self, info: Info) -> RoomRef | None:
+        """The room as it is now; null if you may no longer see it."""
+        loaded = info.context.loaders.current_rooms.load(self.snapshot.room.id)
+        return as_awaitable(read_current(loaded, rooms.Room.from_record))
 
 
 @api_type
@@ -188,6 +246,7 @@ class MessageSnapshot(MessageFields):
 
     message_id: strawberry.ID
     """The id of the message."""
+    shown: strawberry.Private[Shown]
 
     @classmethod
     def from_record(cls, record: message_records.Message) -> Self:
@@ -197,4 +256,11 @@ class MessageSnapshot(MessageFields):
             text=record.text,
             sender=Actor.from_record(record.sender),
             sent_at=record.sent_at,
+            shown=Shown(record.id, record.room_id),
         )
+
+    @field
+    def current(self, info: Info) -> MessageRef | None:
+        """The message as it is now; null if you may no longer see its room."""
+        loaded = info.context.loaders.current_messages.load(self.shown)
+        return as_awaitable(read_current(loaded, messages.Message.from_record))

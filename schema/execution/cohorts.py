@@ -17,9 +17,6 @@ from strawberry.types import ExecutionResult
 
 from storage.supervisor import spawn
 
-#: How long a result with fields that were read live is shared, and how many such results a cohort keeps.
-SHARED_SECONDS = 0.5
-MAX_SHARED = 256
 #: Byte budget of the results that all cohorts of a process cache: about one second of the events of a busy deployment.
 MAX_CACHED_BYTES = 8 * 1024 * 1024
 #: The memory that a cached result takes, for each byte of its JSON.
@@ -36,10 +33,6 @@ class Source(Protocol):
     @property
     def cursor(self) -> str | None:
         """Where a client continues that has received the result. None if it cannot."""
-
-    @property
-    def shares_reads(self) -> bool:
-        """Whether fields that are read live are read once for all members that are sent the result at one moment."""
 
     @property
     def message_id(self) -> str | None:
@@ -71,16 +64,20 @@ class Delivery(ExecutionResult):
 
 
 class Cohort:
-    """The subscriptions with one document, the same variables and the same permissions."""
+    """The subscriptions with one document, the same variables and the same permissions.
+
+    They share results, and with them everything that fields read. So no field below a subscription may depend on
+    anything else of the caller than its permissions.
+    """
 
     def __init__(self, cohorts: "Cohorts") -> None:
         #: The number of running subscriptions in this cohort.
         self.members = 0
         self._cohorts = cohorts
-        #: Whether the last result had fields that were read live, as far as is known. Results of a cohort are alike.
+        #: Whether the last result had fields that were read live. True until the first result.
         self.reads_live = True
-        #: The results that are or were made a moment ago with live reads, and when that began; oldest first.
-        self._shared: dict[Hashable, tuple[float, asyncio.Task[Delivery]]] = {}
+        #: The results that are about to be made, by the key of their source.
+        self._starting: dict[Hashable, asyncio.Task[Delivery]] = {}
 
     def get(self, key: Hashable) -> Delivery | None:
         """The cached result for the source with this key."""
@@ -91,20 +88,20 @@ class Cohort:
         if self.members > 1:
             self._cohorts.put(self, key, delivery)
 
-    def drop_shared(self) -> None:
-        """Share no result any more that was made before now."""
-        self._shared.clear()
+    async def make_together(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, Delivery]]) -> Delivery:
+        """The result for a source, made once for all members that ask for it in one pass of the event loop.
 
-    async def make_once(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, Delivery]]) -> Delivery:
-        """The result for a source, made once for all members that ask for it within SHARED_SECONDS."""
-        now = asyncio.get_running_loop().time()
-        while self._shared and next(iter(self._shared.values()))[0] < now - SHARED_SECONDS:
-            del self._shared[next(iter(self._shared))]
-        if key not in self._shared:
-            self._shared[key] = now, spawn(make(), name="make the result of a subscription for a cohort")
-            while len(self._shared) > MAX_SHARED:
-                del self._shared[next(iter(self._shared))]
-        return await asyncio.shield(self._shared[key][1])
+        It is not shared with members that ask later, so that each gets values that were read after it asked.
+        """
+        task = self._starting.get(key)
+        if task is None:
+
+            async def start() -> Delivery:
+                del self._starting[key]
+                return await make()
+
+            task = self._starting[key] = spawn(start(), name="make the result of a subscription for a cohort")
+        return await asyncio.shield(task)
 
 
 class Cohorts:
@@ -149,8 +146,6 @@ class Cohorts:
 
     def drop_messages(self, ids: Collection[str]) -> None:
         """Drop the results that may have the content of these messages."""
-        for cohort in self._cohorts.values():
-            cohort.drop_shared()  # live reads may have shown the messages
         for key in [key for key, delivery in self._deliveries.items() if delivery.source.message_id in ids]:
             self.cached_bytes -= _memory(self._deliveries.pop(key))
 

@@ -97,7 +97,6 @@ async def _agent(info: Info, user_id: str) -> Agent:
 class CountsSource:
     """Counts to be delivered to subscribers (schema/events/deliveries.py)."""
 
-    shares_reads = True
     message_id = None
 
     def __init__(self, found: counts.RoomCounts) -> None:

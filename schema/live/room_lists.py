@@ -48,7 +48,6 @@ class RoomListChange:
 class ListUpdateSource:
     """A change of a list, to be delivered to subscribers (schema/events/deliveries.py)."""
 
-    shares_reads = True
     message_id = None
 
     def __init__(self, update: ListUpdate) -> None:

@@ -175,13 +175,17 @@ async def test_what_others_ask_or_may_see_otherwise_is_not_shared(world: World, 
     assert len(written) == 3
 
 
-async def test_what_is_read_beside_an_event_is_read_for_each(world: World, written: list[int]) -> None:
-    text = STARTED.replace("subject", "messages { totalCount }")
+async def test_result_with_current_is_made_once_for_all_that_are_sent_it_together(
+    world: World, written: list[int]
+) -> None:
+    text = STARTED.replace("subject", "current { messages { totalCount } }")
 
-    results = await all_heard(world, Cohorts(), [(world.context, text)] * 3, ["first"])
+    results = await all_heard(world, Cohorts(), [(world.context, text)] * 100, ["first"])
 
-    assert [of_one[0].data["roomStarted"]["room"]["messages"]["totalCount"] for of_one in results] == [0, 0, 0]
-    assert len(written) == 3
+    assert [of_one[0].data["roomStarted"]["room"] for of_one in results] == [
+        {"current": {"messages": {"totalCount": 0}}}
+    ] * 100
+    assert len(written) == 1
 
 
 async def test_what_is_kept_for_others_has_a_bound(world: World) -> None:
@@ -208,13 +212,13 @@ async def test_event_waits_for_what_is_read_beside_it(world: World, monkeypatch:
         return await read(*args, **kwargs)
 
     monkeypatch.setattr(stored_messages, "read_pages", read_or_fail)
-    text = STARTED.replace("subject", "subject messages { totalCount }")
+    text = STARTED.replace("subject", "subject current { messages { totalCount } }")
 
     (results,) = await all_heard(world, Cohorts(), [(world.context, text)], ["first", "second"])
 
     assert next(failures, None) is None
     assert [one.errors for one in results] == [None, None]
     assert [one.data["roomStarted"]["room"] for one in results] == [
-        {"subject": "first", "messages": {"totalCount": 0}},
-        {"subject": "second", "messages": {"totalCount": 0}},
+        {"subject": "first", "current": {"messages": {"totalCount": 0}}},
+        {"subject": "second", "current": {"messages": {"totalCount": 0}}},
     ]

@@ -113,13 +113,13 @@ async def test_delivery_with_a_selection_inside_room_and_agents_costs_no_databas
 ) -> None:
     agent_id = await client.agent("ada", max_rooms=5)
     head = (await client.send("{ eventCursor }"))["eventCursor"]
-    selection = """sequence type room { id status revision subject tags startedAt
-          visitor { id token name } department { id name } servedBy { id openRoomCount user { username } }
-          lastServedBy { user { username } } }"""
+    selection = """sequence type room { roomId status revision subject tags startedAt
+          visitor { visitorId token name } department { departmentId name }
+          servedBy { agentId openRoomCount user { username } } lastServedBy { user { username } } }"""
     query = f"""events(after: "{head}", types: [ROOM_STARTED, AGENT_ASSIGNED, AGENT_UNASSIGNED, ROOM_CLOSED]) {{
         ... on RoomStarted {{ {selection} }} ... on RoomClosed {{ {selection} }}
-        ... on AgentAssigned {{ {selection} agent {{ id status user {{ username presence }} }} }}
-        ... on AgentUnassigned {{ {selection} agent {{ id routable user {{ username }} }} }} }}"""
+        ... on AgentAssigned {{ {selection} agent {{ agentId status user {{ username presence }} }} }}
+        ... on AgentUnassigned {{ {selection} agent {{ agentId maxRooms user {{ username }} }} }} }}"""
     async with AsyncExitStack() as stack:
         socket = await subscribed(stack, elsewhere, query)
         room = await client.start("v")
@@ -129,29 +129,29 @@ async def test_delivery_with_a_selection_inside_room_and_agents_costs_no_databas
         await client.mutate("closeRoom", "room { id }", roomId=room["id"])
         unassigned, closed = await events(socket, 2)
 
-    assert unassigned["agent"] == {"id": agent_id, "routable": True, "user": {"username": "ada"}}
+    assert unassigned["agent"] == {"agentId": agent_id, "maxRooms": 5, "user": {"username": "ada"}}
     assert closed["room"]["lastServedBy"] == {"user": {"username": "ada"}}
     assert closed["room"]["visitor"]["token"] == "v"
     assert reads.of_state == {}
 
 
-async def test_data_outside_the_snapshot_is_read_at_delivery(client: Client, elsewhere: str, reads: Reads) -> None:
+async def test_current_entity_is_read_at_delivery(client: Client, elsewhere: str, reads: Reads) -> None:
     room = await client.start("v")
     reads.counts.clear()
     async with AsyncExitStack() as stack:
         socket = await subscribed(
             stack,
             elsewhere,
-            f'messageSent(after: "{event_cursor(0)}") {{ room {{ messages {{ nodes {{ text }} }} }} }}',
+            f'messageSent(after: "{event_cursor(0)}") {{ room {{ current {{ messages {{ nodes {{ text }} }} }} }} }}',
         )
         for text in ("one", "two"):
             await say(client, room, text)
 
         first, second = await events(socket, 2)
 
-    assert [node["text"] for node in second["room"]["messages"]["nodes"]] == ["one", "two"]
-    assert first["room"]["messages"]["nodes"][0] == {"text": "one"}
-    assert reads.of_state["rooms"] == 2, "once for each event, in one aggregation over rooms and messages"
+    assert [node["text"] for node in second["room"]["current"]["messages"]["nodes"]] == ["one", "two"]
+    assert first["room"]["current"]["messages"]["nodes"][0] == {"text": "one"}
+    assert reads.of_state["rooms"] == 4, "for each event, the room, and one aggregation over rooms and messages"
 
 
 async def test_every_subscription_resumes_after_a_cursor(client: Client, elsewhere: str) -> None:
