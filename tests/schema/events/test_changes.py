@@ -27,7 +27,7 @@ from tests.schema.events.test_conversion import ANN, _fact
 CHANGES = "changes { field before after }"
 CUSTOM_FIELDS = "customFields { key value }"
 USER = f"""user {{
-  username name emails active presence {CUSTOM_FIELDS} roles {{ name }}
+  username name emails active presence {CUSTOM_FIELDS} roles
   agent {{ status acceptsRouting maxRooms }}
 }}"""
 #: The entity of each kind of event with changes: the selection, the attribute of its fact, and its collection.
@@ -70,8 +70,6 @@ def fields_of(fact: facts.AnyFact) -> dict[str, Any]:
     found = {f"customFields.{one['key']}": one["value"] for one in entity.pop("customFields", [])}
     for name, value in (entity.pop("agent", None) or {}).items():
         found[f"agent.{name}"] = value
-    if "roles" in entity:
-        entity["roles"] = [role["name"] for role in entity["roles"]]
     return {name: value for name, value in {**found, **entity}.items() if value is not None}
 
 
