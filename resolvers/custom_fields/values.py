@@ -81,17 +81,17 @@ def assign(
 def check(definition: FieldDefinition, value: object) -> FieldValue:
     """Convert a value to its stored form and check it. Raises InvalidFieldValue."""
     subject = f"Custom field {quoted(definition.key)}"
-    held = convert(definition, value, subject=subject)
+    stored = convert(definition, value, subject=subject)
     pattern = definition.pattern
-    if pattern is not None and isinstance(held, str) and not patterns.matches_whole(pattern, held):
+    if pattern is not None and isinstance(stored, str) and not patterns.matches_whole(pattern, stored):
         raise invalid_value_error(definition, value, subject=subject, expected=f"TEXT that matches {pattern}")
-    return held
+    return stored
 
 
 def convert(definition: FieldDefinition, value: object, *, subject: str) -> FieldValue:
     """Convert a value to its stored form and check its type. Raises InvalidFieldValue.
 
-    `subject` says in messages what the value was meant for.
+    `subject` names the value in error messages.
     """
     return _CONVERTERS[definition.type](definition, value, subject)
 
@@ -153,17 +153,17 @@ def unknown_field_error(key: str, definitions: Collection[str], *, subject: str 
     return UnknownField(f"{subject}There is no custom field {quoted(key)} here; {defined}.", key=key)
 
 
-def _sum(definition: FieldDefinition, held: FieldValue, by: float) -> FieldValue:
+def _sum(definition: FieldDefinition, current: FieldValue, by: float) -> FieldValue:
     subject = f"Increment of custom field {quoted(definition.key)}"
     if definition.type is not FieldType.NUMBER:
         message = f"{subject}: only a NUMBER can be incremented, and the field is a {definition.type.value}."
         raise InvalidFieldValue(message, key=definition.key, expected=FieldType.NUMBER.value)
     added = convert(definition, by, subject=subject)
-    assert isinstance(held, int | float)
+    assert isinstance(current, int | float)
     assert isinstance(added, int | float)
-    if isinstance(held, int) and added == int(added):
+    if isinstance(current, int) and added == int(added):
         added = int(added)  # GraphQL sends 1 as 1.0; the sum of integers is an integer
-    return convert(definition, held + added, subject=f"{subject}, the result")
+    return convert(definition, current + added, subject=f"{subject}, the result")
 
 
 # ---------------------------------------------------------------- types

@@ -1,4 +1,5 @@
-"""What can happen to anything but a room, as it is told to clients; what happens to rooms is in room_events.py."""
+"""The events of visitors, users, agents, departments, roles, custom fields and apps. Those of rooms are in
+room_events.py."""
 
 from schema.base.fields import api_type
 from schema.events.changes import Change
@@ -21,7 +22,7 @@ class VisitorSaved(Event):
 
 @api_type
 class UserCreated(Event):
-    """A user came to be."""
+    """A user was created."""
 
     user: UserSnapshot
     """The user just after."""
@@ -29,7 +30,8 @@ class UserCreated(Event):
 
 @api_type
 class UserUpdated(Event):
-    """A user's username, name, addresses, custom fields, password or activity changed."""
+    """A user's username, name, email addresses, custom fields or password changed, or the user was activated or
+    deactivated."""
 
     user: UserSnapshot
     """The user after the event."""
@@ -68,7 +70,7 @@ class AgentAdded(Event):
 
 @api_type
 class AgentUpdated(Event):
-    """Whether routing offers an agent rooms, its limit or its departments changed."""
+    """Whether routing offers rooms to an agent, the agent's limit or its departments changed."""
 
     user: UserSnapshot
     """The user after the event, with its agent."""
@@ -78,7 +80,7 @@ class AgentUpdated(Event):
 
 @api_type
 class AgentRemoved(Event):
-    """A user is no longer an omnichannel agent. The events of the rooms it served come before this one."""
+    """A user is no longer an omnichannel agent. The events of the rooms that return to the queue follow."""
 
     user: UserSnapshot
     """The user just after, when it was no agent any more."""
@@ -117,7 +119,7 @@ class RoleCreated(Event):
 
 @api_type
 class CustomFieldDefined(Event):
-    """A custom field came to be."""
+    """A custom field was defined."""
 
     definition: FieldDefinitionSnapshot
     """The definition just after."""
@@ -125,7 +127,7 @@ class CustomFieldDefined(Event):
 
 @api_type
 class CustomFieldUpdated(Event):
-    """A custom field's label or rules changed."""
+    """A custom field's label or constraints changed."""
 
     definition: FieldDefinitionSnapshot
     """The definition after the event."""
@@ -135,7 +137,7 @@ class CustomFieldUpdated(Event):
 
 @api_type
 class CustomFieldRemoved(Event):
-    """A custom field is gone, and all its values with it."""
+    """A custom field and all of its values were removed."""
 
     definition: FieldDefinitionSnapshot
     """The definition as it last was."""
@@ -143,7 +145,7 @@ class CustomFieldRemoved(Event):
 
 @api_type
 class AppCreated(Event):
-    """An app came to be."""
+    """An app was created."""
 
     app: AppSnapshot
     """The app just after."""
@@ -151,7 +153,7 @@ class AppCreated(Event):
 
 @api_type
 class AppTokenRotated(Event):
-    """An app got a new token. Never with the token."""
+    """An app got a new token. The event does not contain the token."""
 
     app: AppSnapshot
     """The app just after."""
@@ -159,7 +161,7 @@ class AppTokenRotated(Event):
 
 @api_type
 class AppRevoked(Event):
-    """An app was shut out."""
+    """An app was revoked."""
 
     app: AppSnapshot
     """The app just after, no longer active."""

@@ -1,4 +1,4 @@
-"""What can happen to a room, as it is told to clients; all other events are in entity_events.py."""
+"""The events of rooms. All other events are in entity_events.py."""
 
 from schema.actors import Actor
 from schema.base.fields import api_type, describe_enum
@@ -9,56 +9,56 @@ from storage import facts
 
 describe_enum(
     facts.AssignmentCause,
-    "Why an agent got a room, or lost it.",
+    "Why a room got or lost its agent.",
     ROUTED="Routing chose the agent.",
-    TAKEN="The agent took it.",
-    ASSIGNED="Somebody, such as an app, assigned it.",
-    TRANSFERRED="It was passed on.",
-    UNASSIGNED="Somebody took it from the agent.",
-    AGENT_REMOVED="The agent ceased to be one, or its user was deactivated.",
+    TAKEN="The agent took the room (`takeRoom`).",
+    ASSIGNED="An app or a user assigned the room (`assignAgent`).",
+    TRANSFERRED="The room was transferred (`transferRoom`).",
+    UNASSIGNED="The agent was unassigned (`unassignAgent`).",
+    AGENT_REMOVED="The user is no longer an agent, or was deactivated.",
     CLOSED="The room was closed.",
 )
 
 
 @api_type
 class RoomStarted(RoomEvent):
-    """A conversation began. Always the first event of a room, before routing looks for an agent."""
+    """A room was started. It is the first event of the room, and precedes its routing."""
 
 
 @api_type
 class AgentAssigned(RoomEvent):
-    """An agent now serves a room. An `AgentUnassigned` comes before the next one of the same room."""
+    """A room got an agent. An `AgentUnassigned` precedes the next `AgentAssigned` of the room."""
 
     agent: AgentSnapshot
     """Who serves it now, as it was just after."""
     previous_agent: AgentSnapshot | None
     """Who served it most recently before, if anybody did."""
     cause: facts.AssignmentCause
-    """Why the agent got it."""
+    """Why the agent got the room."""
 
 
 @api_type
 class AgentUnassigned(RoomEvent):
-    """An agent no longer serves a room; on its being closed and on the agent's removal too."""
+    """A room lost its agent. It is recorded also if the room is closed or the agent is removed."""
 
     agent: AgentSnapshot
     """Who served it until now, as it was just after."""
     next_agent: AgentSnapshot | None
     """Who will serve it, when it was transferred to an agent."""
     cause: facts.AssignmentCause
-    """Why the agent lost it."""
+    """Why the agent lost the room."""
     comment: str | None
-    """What whoever took the room from the agent had to say: the comment of `unassignAgent`."""
+    """The comment of `unassignAgent`."""
 
 
 @api_type
 class RoomQueued(RoomEvent):
-    """A room waits for an agent: nobody could be found at once, or nobody is to be looked for."""
+    """A room was queued, because no agent can take it now, or because its routing is MANUAL or EXTERNAL."""
 
 
 @api_type
 class RoomTransferred(RoomEvent):
-    """A room was passed on. What came of it follows as `AgentAssigned` or `RoomQueued`."""
+    """A room was transferred. An `AgentAssigned` or a `RoomQueued` follows."""
 
     from_agent: AgentSnapshot | None
     """Who served it, if anybody did."""
@@ -69,20 +69,20 @@ class RoomTransferred(RoomEvent):
     to_department: DepartmentSnapshot | None
     """The department it was passed on to; null when it was an agent."""
     comment: str | None
-    """What whoever gets it should know."""
+    """The comment of `transferRoom`."""
 
 
 @api_type
 class RoomHeld(RoomEvent):
-    """A room was put on hold. Its agent keeps it, and it does not count against the agent's limit."""
+    """A room was put on hold. It keeps its agent, and no longer counts towards the agent's limit."""
 
     comment: str | None
-    """Why."""
+    """The comment of `holdRoom`."""
 
 
 @api_type
 class RoomResumed(RoomEvent):
-    """A room that was on hold is served again."""
+    """A room on hold was resumed."""
 
 
 @api_type
@@ -99,9 +99,9 @@ class RoomClosed(RoomEvent):
     follow."""
 
     closed_by: Actor
-    """Who closed it."""
+    """The actor who closed the room."""
     comment: str | None
-    """What there was to say at the end."""
+    """The comment of `closeRoom`."""
 
 
 @api_type
