@@ -165,8 +165,7 @@ class RoomMutations:
     async def close_room(self, info: Info, input: Input[CloseRoomInput]) -> CloseRoomPayload | None:
         """Closes a room of any other status. `ROOM_CLOSED` if it is closed already.
 
-        Records `AgentUnassigned` with the cause CLOSED if the room had an agent, then `RoomClosed`, which is the room's
-        last event.
+        Records `AgentUnassigned` with the cause CLOSED if the room had an agent, then `RoomClosed`.
         """
         room = await rooms.close_room(
             info.context.mutation(input.client_mutation_id),

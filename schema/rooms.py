@@ -40,7 +40,7 @@ describe_enum(
     QUEUED="The room waits for an agent.",
     ASSIGNED="An agent serves the room.",
     ON_HOLD="The room is paused. It keeps its agent, and does not count towards the agent's limit.",
-    CLOSED="The conversation has ended. A closed room never changes.",
+    CLOSED="The conversation has ended. Only messages of a closed room can be edited and redacted.",
 )
 
 
