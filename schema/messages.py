@@ -19,7 +19,7 @@ from storage import message_records
 
 @api_type
 class Message(Node, MessageFields):
-    """A message in a room. Messages never change."""
+    """A message in a room."""
 
     record: strawberry.Private[message_records.Message]
     known_room: strawberry.Private["rooms.Room | None"]
