@@ -46,7 +46,7 @@ async def find_user(
         found = await users.list_by_email(reader, names.forms(email))
         if len(found) > 1:
             raise Invalid(
-                "Several users have this email; identify the user by id, username or customField.", key="email"
+                "Several users have this email; identify the user by id, username or customField.", key="by.email"
             )
         return found[0] if found else None
     if custom_field is not None:

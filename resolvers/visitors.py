@@ -39,7 +39,7 @@ async def find_visitor(
         found = await visitors.list_by_email(reader, names.forms(email))
         if len(found) > 1:
             raise Invalid(
-                "Several visitors have this email; identify the visitor by id, token or customField.", key="email"
+                "Several visitors have this email; identify the visitor by id, token or customField.", key="by.email"
             )
         return found[0] if found else None
     if custom_field is not None:

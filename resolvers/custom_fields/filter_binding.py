@@ -1,6 +1,6 @@
 """Binding of filters: conditions on custom fields get their definitions, and values are checked and converted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +43,8 @@ _ARGUMENTS = {
     "visitor": "visitorId",
     "tag": "hasTags",
 }
+#: Attributes whose argument is an input with operators (StringFilter, IntFilter).
+_WITH_OPERATORS = frozenset({"username", "name", "email", "token", "phone", "source", "subject", "priority"})
 _LISTS = frozenset({Operator.IN, Operator.NOT_IN})
 _EQUALITY = frozenset({Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN, Operator.EXISTS})
 _ORDER = frozenset({Operator.GT, Operator.GTE, Operator.LT, Operator.LTE})
@@ -65,19 +67,38 @@ def bind(expression: Expression, definitions: Mapping[str, FieldDefinition], tar
     conditions = _count(expression, depth=0)
     if conditions > MAX_CONDITIONS:
         raise Invalid(f"A filter has at most {MAX_CONDITIONS} conditions, not {conditions}.", key="where")
-    return _bind(expression, definitions, target)
+    return _bind(expression, definitions, target, path="where")
 
 
-def _bind(expression: Expression, definitions: Mapping[str, FieldDefinition], target: FieldTarget) -> Expression:
+def _bind(
+    expression: Expression, definitions: Mapping[str, FieldDefinition], target: FieldTarget, *, path: str
+) -> Expression:
+    """Bind a filter, or one condition of the filter at the path.
+
+    A filter is an And, and the And of a filter directly inside it is the list in its `and` (see _count).
+    """
+
+    def listed(parts: Sequence[Expression], name: str) -> tuple[Expression, ...]:
+        return tuple(
+            _bind(part, definitions, target, path=f"{path}.{name}.{index}") for index, part in enumerate(parts)
+        )
+
     match expression:
         case And(parts=parts):
-            return And(tuple(_bind(part, definitions, target) for part in parts))
+            return And(
+                tuple(
+                    And(listed(part.parts, "and"))
+                    if isinstance(part, And)
+                    else _bind(part, definitions, target, path=path)
+                    for part in parts
+                )
+            )
         case Or(parts=parts):
-            return Or(tuple(_bind(part, definitions, target) for part in parts))
+            return Or(listed(parts, "or"))
         case Not(part=part):
-            return Not(_bind(part, definitions, target))
+            return Not(_bind(part, definitions, target, path=f"{path}.not"))
         case AttributeCondition():
-            return _on_attribute(expression, target)
+            return _on_attribute(expression, target, path)
         case FieldCondition():
             return _on_field(expression, definitions)
     return expression
@@ -158,9 +179,10 @@ def _one(definition: FieldDefinition, value: object, subject: str) -> Any:
 # ---------------------------------------------------------------- attributes
 
 
-def _on_attribute(condition: AttributeCondition, target: FieldTarget) -> AttributeCondition:
+def _on_attribute(condition: AttributeCondition, target: FieldTarget, path: str) -> AttributeCondition:
     name, operator, value = condition.name, condition.operator, condition.value
-    key = _ARGUMENTS.get(name, name.removesuffix(IGNORING_CASE))
+    argument = name.removesuffix(IGNORING_CASE)
+    key = f"{path}.{argument}.{operator.value}" if argument in _WITH_OPERATORS else f"{path}.{_argument(condition)}"
     attribute = ATTRIBUTES[target].get(name)
     if attribute is None or operator not in attribute.operators:
         raise Invalid(f"A filter of {target.value.lower()}s has no {name} {operator.value}.", key=key)
@@ -181,6 +203,13 @@ def _on_attribute(condition: AttributeCondition, target: FieldTarget) -> Attribu
     plain = [_plain(one, key=key) for one in value]
     spelled = (form for one in plain for form in (forms(one) if isinstance(one, str) else (one,)))
     return AttributeCondition(name, operator, tuple(dict.fromkeys(spelled)))
+
+
+def _argument(condition: AttributeCondition) -> str:
+    """The name of the argument of an attribute without operators of its own."""
+    if condition.name == "tag" and condition.operator is Operator.IN:
+        return "hasAnyTags"
+    return _ARGUMENTS.get(condition.name, condition.name)
 
 
 def _plain(value: object, *, key: str) -> object:

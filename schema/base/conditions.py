@@ -193,7 +193,9 @@ def attribute_has(attribute: str, values: Sequence[object] | None, key: str) -> 
 
 def attribute_text(attribute: str, where: StringFilter | IntFilter | None) -> Iterable[Expression]:
     if _given(where, attribute) and where is not None:
-        yield from where.conditions(attribute)
+        with within(attribute):
+            conditions = where.conditions(attribute)
+        yield from conditions
 
 
 def field_conditions(filters: Sequence[CustomFieldFilter] | None) -> Iterable[Expression]:

@@ -135,13 +135,21 @@ def _is_about_input(error: GraphQLError, cause: GraphQLError) -> bool:
 
 
 def _key(error: GraphQLError) -> str:
-    """The innermost name in the message: the name of an input field, or else of the variable."""
+    """The path of the input field that the message names: `customFields.0.key`, or `where.and.1.ids`.
+
+    Inside the input of a mutation, the path is the one in the input. The path does not begin with the variable, whose
+    name the client chose, but with the argument that the variable is given to.
+    """
     match = _BAD_VARIABLE.match(error.message)
     if match is None:
         return "variables"
     variable, path = match.groups()
-    names = re.findall(r"[A-Za-z_]\w*", path or "")
-    return names[-1] if names else variable
+    used = re.search(rf"(\w+)\s*:\s*\${variable}\b", error.source.body if error.source else "")
+    argument = used[1] if used else variable
+    inside = re.findall(r"\w+", path or "")
+    while inside and inside[-1].isdigit():  # the place in a list is no field
+        inside.pop()
+    return ".".join(inside if inside and argument == "input" else [argument, *inside])
 
 
 def _path(error: GraphQLError) -> str:

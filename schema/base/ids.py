@@ -97,10 +97,10 @@ def of_actor(kind: ActorType, stored: str | None) -> strawberry.ID | None:
 
 @contextmanager
 def within(name: str) -> Iterator[None]:
-    """Prefix the `key` of an InvalidId that is raised in the block with the name of the enclosing input field."""
+    """Prefix the `key` of an Invalid that is raised in the block with the name of the enclosing input field."""
     try:
         yield
-    except InvalidId as error:
+    except Invalid as error:
         error.data["key"] = f"{name}.{error.data['key']}"
         raise
 

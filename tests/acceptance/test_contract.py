@@ -152,7 +152,7 @@ def test_user_is_found_by_its_unique_values(admin: Client) -> None:
         assert admin.ask(find, by=by) == {"user": {"id": user}}
     assert admin.ask(find, by={"customField": {"key": key, "value": "S-1"}}) == {"user": {"id": user}}
     assert admin.ask(find, by={"customField": {"key": key, "value": "S-2"}}) == {"user": None}
-    assert admin.query_refusal(find, by={"email": shared}) == {"code": "INVALID_INPUT", "key": "email"}
+    assert admin.query_refusal(find, by={"email": shared}) == {"code": "INVALID_INPUT", "key": "by.email"}
     assert admin.query_refusal(find, by={"customField": {"key": plain, "value": "x"}}) == {
         "code": "INVALID_INPUT",
         "key": plain,

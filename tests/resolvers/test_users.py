@@ -310,7 +310,7 @@ async def test_email_of_several_objects_identifies_none(world: World) -> None:
     await create(world, "bert", emails=["Desk@example.org"])
 
     message = "Several users have this email; identify the user by id, username or customField."
-    async with refused(world, Invalid, message, key="email"):
+    async with refused(world, Invalid, message, key="by.email"):
         await users.find_user(world.context, email="desk@example.org")
 
 

@@ -87,7 +87,7 @@ async def test_email_of_several_objects_identifies_none(world: World) -> None:
         world,
         Invalid,
         "Several visitors have this email; identify the visitor by id, token or customField.",
-        key="email",
+        key="by.email",
     ):
         await visitors.find_visitor(world.context, email="desk@example.org")
 

@@ -1,5 +1,6 @@
 """How strictly filters are read: a mistake is an error that names it, never an empty result."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -192,18 +193,18 @@ def test_attributes_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("name", "operator", "value", "key", "message"),
     [
-        ("source", Operator.EQ, "x" * 4097, "source", "source: at most 4096 characters, not 4097."),
-        ("source", Operator.EQ, None, "source", "source: null is no value; leave the condition out."),
-        ("id", Operator.IN, ["x"] * 501, "ids", "ids: at most 500 values, not 501."),
-        ("id", Operator.IN, None, "ids", "ids: expected a list, got null."),
-        ("username", Operator.EQ, "x", "username", "A filter of rooms has no username eq."),
-        ("status", Operator.CONTAINS, "x", "status", "A filter of rooms has no status contains."),
+        ("source", Operator.EQ, "x" * 4097, "where.source.eq", "where.source.eq: at most 4096 characters, not 4097."),
+        ("source", Operator.EQ, None, "where.source.eq", "where.source.eq: null is no value; leave the condition out."),
+        ("id", Operator.IN, ["x"] * 501, "where.ids", "where.ids: at most 500 values, not 501."),
+        ("id", Operator.IN, None, "where.ids", "where.ids: expected a list, got null."),
+        ("username", Operator.EQ, "x", "where.username.eq", "A filter of rooms has no username eq."),
+        ("status", Operator.CONTAINS, "x", "where.status", "A filter of rooms has no status contains."),
         (
             "tag",
             Operator.EQ,
             "\udc00",
-            "hasTags",
-            'hasTags: expected text without unpaired surrogates, got "\\udc00" (String).',
+            "where.hasTags",
+            'where.hasTags: expected text without unpaired surrogates, got "\\udc00" (String).',
         ),
     ],
 )
@@ -215,3 +216,19 @@ def test_what_no_attribute_can_be_is_refused(
 
     assert refused.value.data == {"key": key}
     assert refused.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("group", "key"),
+    [
+        (lambda inner: And((And((EVERYTHING, inner)),)), "where.and.1.hasTags"),
+        (lambda inner: And((Or((inner,)),)), "where.or.0.hasTags"),
+        (lambda inner: And((Not(And((Not(inner),))),)), "where.not.not.hasTags"),
+        (lambda inner: And((And((And((Or((inner,)),)),)),)), "where.and.0.or.0.hasTags"),
+    ],
+)
+def test_the_key_is_the_path_of_the_argument(group: Callable[[Expression], Expression], key: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        bound(group(And((AttributeCondition("tag", Operator.EQ, "x" * 4097),))))
+
+    assert refused.value.data == {"key": key}

@@ -103,7 +103,7 @@ async def test_variable_of_a_one_of_input_has_exactly_one_field() -> None:
 
     assert [_extensions(result)[0] for result in results] == [
         {"code": "INVALID_INPUT", "key": "by"},
-        {"code": "INVALID_INPUT", "key": "id"},
+        {"code": "INVALID_INPUT", "key": "by.id"},
         {"code": "INVALID_INPUT", "key": "by"},
     ]
 
