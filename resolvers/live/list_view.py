@@ -50,7 +50,7 @@ class ListView(LogView):
     name = "update a list of rooms"
 
     def __init__(self, storage: Storage, spec: ListSpec) -> None:
-        super().__init__(storage, where=spec.where, visible=spec.visible)
+        super().__init__(storage, where=spec.where, visible=spec.visible, sorted_by=spec.order.stored.field_ids)
         self._spec = spec
         self._is_visible = predicate(spec.visible, FieldTarget.ROOM)
         self._window: Window | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from storage.errors import CursorExpired, SwitchboardError, Unavailable, UnknownField, quoted
 from storage.facts import FACTS, AnyFact, CustomFieldRemoved, RoomFact
@@ -24,11 +24,14 @@ class LogView(ABC):
 
     name = "live view"
 
-    def __init__(self, storage: Storage, *, where: Expression, visible: Expression) -> None:
+    def __init__(
+        self, storage: Storage, *, where: Expression, visible: Expression, sorted_by: Collection[str] = ()
+    ) -> None:
+        """`sorted_by`: the ids of the custom fields that the view is sorted by."""
         self.error: SwitchboardError | None = None
         self._feed = storage.feed
         self._reader = storage.reader
-        self._field_ids = _field_ids(where)
+        self._field_ids = _field_ids(where).union(sorted_by)
         self._keys = subscription_keys(ROOM_TYPES, where=None if where == EVERYTHING else where, visible=visible)
         if self._field_ids:
             self._keys |= {_REMOVED}
@@ -137,10 +140,12 @@ class LogView(ABC):
         """Apply the facts and set the position. Returns False if the view has to be built again."""
 
     def _require_fields(self, fact: AnyFact) -> None:
-        """Raise UnknownField if the fact removed a custom field that the filter uses."""
+        """Raise UnknownField if the fact removed a custom field that the filter or the order uses."""
         if isinstance(fact, CustomFieldRemoved) and fact.definition.id in self._field_ids:
             key = fact.definition.key
-            raise UnknownField(f"The custom field {quoted(key)} was removed, and `where` uses it.", key=key)
+            raise UnknownField(
+                f"The custom field {quoted(key)} was removed, and `where` or `orderBy` uses it.", key=key
+            )
 
 
 def _field_ids(expression: Expression) -> frozenset[str]:

@@ -20,6 +20,8 @@ from storage.records import FieldDefinition, FieldType
 
 #: The most entries of a list that is sorted because no index gives its order.
 SORT_LIMIT = 10_000
+#: What the paths of custom fields begin with.
+_FIELDS = "fields."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,11 @@ class SortOrder:
         """The opposite direction. Entries without values still come last."""
         keys = tuple(replace(key, descending=not key.descending) for key in self.keys)
         return replace(self, name=f"-{self.name}", keys=keys, descending=not self.descending)
+
+    @property
+    def field_ids(self) -> list[str]:
+        """The ids of the custom fields among the keys."""
+        return [key.path.removeprefix(_FIELDS) for key in self.keys if key.path.startswith(_FIELDS)]
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -168,7 +175,7 @@ def field_order(collection: str, definition: FieldDefinition) -> SortOrder:
     kinds = _KINDS.get(definition.type)
     if kinds is None:
         raise Invalid(f"{quoted(definition.key)} holds several values, which have no order.", key="orderBy.customField")
-    path, key = f"fields.{definition.id}", definition.key
+    path, key = f"{_FIELDS}{definition.id}", definition.key
 
     def read(record: Any) -> tuple[Any, ...] | None:
         value = record.custom_fields.get(key)

@@ -1,17 +1,20 @@
 """What `roomList` tells, message by message."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from resolvers import agents, messages, rooms
 from resolvers.auth.access import Caller
 from resolvers.custom_fields import definitions
+from resolvers.custom_fields.values import FieldAssignment
 from resolvers.live import list_updates, list_view
 from resolvers.live.window import ListChange
 from resolvers.ordering import Ordering
-from storage.errors import Forbidden, Invalid, InvalidCursor, RateLimited, UnknownField
+from storage.errors import Forbidden, Invalid, InvalidCursor, QueryTooComplex, RateLimited, UnknownField
 from storage.filters.expressions import AttributeCondition, FieldCondition, Operator
+from storage.mongo import counts
 from storage.records import FieldTarget, FieldType, RoutingMethod
 from tests.resolvers.live.reader import ListReader
 from tests.resolvers.world import World
@@ -252,6 +255,57 @@ async def test_a_list_ends_when_the_field_that_it_is_filtered_by_is_removed(worl
     await reader.until_ready()
     await definitions.remove_custom_field(world.context, id=defined.id)
     with pytest.raises(UnknownField):
+        await reader.next()
+    assert len(world.services.live_views) == 0
+
+
+@pytest.mark.parametrize("unique", [True, False])
+@pytest.mark.parametrize("descending", [True, False])
+async def test_a_list_in_the_order_of_a_custom_field_is_the_query(world: World, unique: bool, descending: bool) -> None:
+    defined = await definitions.define_custom_field(
+        world.context, target=FieldTarget.ROOM, key="score", type=FieldType.NUMBER, unique=unique
+    )
+    arguments: dict[str, Any] = {"first": 2, "order_by": Ordering("CUSTOM_FIELD", descending, "score")}
+    started = [await world.start() for _ in range(4)]
+    reader = ListReader(world.context, **arguments)
+    await reader.open()
+    await reader.until_ready()
+
+    for index, score in ((0, 5), (1, 3), (2, 9), (0, 1), (2, None), (3, 4), (1, 7), (3, None), (1, None)):
+        changed = await rooms.update_room(
+            world.context,
+            room_id=started[index].id,
+            custom_fields=[FieldAssignment("score", score)],
+            subject=str(score),
+        )
+        page = await rooms.list_rooms(world.context, **arguments)
+        expected = {room.id: room.revision for room in page.items}
+        if changed.id in expected or changed.id in reader.rooms:
+            while {room.id: room.revision for room in reader.rooms.values()} != expected:
+                await reader.next()
+        assert {room.id: room.revision for room in reader.rooms.values()} == expected
+
+    await reader.close()
+    await reader.open()
+    await reader.until_ready()
+    assert set(reader.rooms) == {room.id for room in (await rooms.list_rooms(world.context, **arguments)).items}
+
+    await definitions.remove_custom_field(world.context, id=defined.id)
+    with pytest.raises(UnknownField):
+        await reader.next()
+    assert len(world.services.live_views) == 0
+
+
+async def test_a_list_without_an_index_that_is_too_long_to_sort_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "SORT_LIMIT", 1)
+    await definitions.define_custom_field(world.context, target=FieldTarget.ROOM, key="score", type=FieldType.NUMBER)
+    await world.start()
+    await world.start()
+    reader = ListReader(world.context, order_by=Ordering("CUSTOM_FIELD", False, "score"))
+    await reader.open()
+    with pytest.raises(QueryTooComplex):
         await reader.next()
     assert len(world.services.live_views) == 0
 
