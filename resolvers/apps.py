@@ -36,6 +36,13 @@ async def find_many(context: Context, ids: Sequence[str]) -> dict[str, App]:
     return await apps.get_many(context.reader, ids)
 
 
+@query()
+async def find_own(context: Context) -> App | None:
+    """The caller's own app; None for a user."""
+    actor = context.caller.identified
+    return await apps.find(context.reader, actor.id) if actor.type is ActorType.APP and actor.id else None
+
+
 @query("apps:write")
 async def list_apps(context: Context) -> list[App]:
     return await apps.list_all(context.reader)

@@ -4,10 +4,8 @@ from typing import Self
 
 import strawberry
 
-from resolvers.auth import access
 from schema.base import ids
-from schema.base.fields import api_type, describe_enum, query_field
-from schema.execution.context import Info
+from schema.base.fields import api_type, describe_enum
 from storage import records
 
 describe_enum(
@@ -35,13 +33,3 @@ class Actor:
     @classmethod
     def from_record(cls, actor: records.Actor) -> Self:
         return cls(type=actor.type, id=ids.of_actor(actor.type, actor.id), name=actor.name)
-
-
-@api_type
-class ActorQueries:
-    """Queries of the caller."""
-
-    @query_field(access.viewer)
-    async def viewer(self, info: Info) -> Actor:
-        """The app or user that your token belongs to. Use it to check whether a token is valid."""
-        return Actor.from_record(access.viewer(info.context.resolver_context.caller))

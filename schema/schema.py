@@ -14,7 +14,6 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from typing_extensions import override
 
-from schema.actors import ActorQueries
 from schema.agent_mutations import AgentMutations
 from schema.agents import AgentQueries
 from schema.apps import AppMutations, AppQueries
@@ -44,13 +43,14 @@ from schema.sessions import SessionMutations
 from schema.signals import SignalMutations, SignalSubscriptions
 from schema.user_mutations import UserMutations
 from schema.users import UserQueries
+from schema.viewer import ViewerQueries
 from schema.visitors import VisitorMutations, VisitorQueries
 
 
 @api_type
 class Query(
     NodeQueries,
-    ActorQueries,
+    ViewerQueries,
     UserQueries,
     AgentQueries,
     RoleQueries,

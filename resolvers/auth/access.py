@@ -144,7 +144,13 @@ def require(caller: Caller, scopes: Iterable[str]) -> None:
 
 
 def viewer(caller: Caller) -> Actor:
+    """The app or user of the token. Raises Unauthenticated without a valid token."""
     return caller.identified
+
+
+def listed_scopes(caller: Caller) -> list[str]:
+    """The scopes of the caller in alphabetical order. With ADMIN, all scopes."""
+    return sorted(SCOPES if ADMIN in caller.scopes else caller.scopes)
 
 
 def require_user(caller: Caller) -> User:

@@ -105,13 +105,13 @@ def scoped_field(*scopes: str) -> Callable[[Method], Method]:
     return declare
 
 
-def query_field(operation: object) -> Callable[[Method], Method]:
-    """A root query. It needs the scopes of this operation of the resolvers."""
+def query_field(operation: object, *, anonymous: bool = False) -> Callable[[Method], Method]:
+    """A root query. It needs the scopes of this operation of the resolvers, or no token if anonymous."""
 
     def declare(method: Method) -> Method:
-        description = _with_scopes(method, _scopes(operation))
-        directives = [_needs_scopes(operation)]
-        resolver = _scopes_first(operation, method)
+        description = _with_scopes(method, None if anonymous else _scopes(operation))
+        directives = [] if anonymous else [_needs_scopes(operation)]
+        resolver = method if anonymous else _scopes_first(operation, method)
         return _as_method(strawberry.field(resolver=resolver, description=description, directives=directives), method)
 
     return declare

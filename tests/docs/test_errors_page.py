@@ -3,6 +3,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from schema.base.error_codes import MEANINGS, ErrorCode
 from schema.base.errors import INTERNAL, PARSE_FAILED, PERSISTED_QUERY_NOT_SUPPORTED, VALIDATION_FAILED
 from storage.errors import SwitchboardError
 
@@ -10,7 +11,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 
 
 #: The data that some errors of a code have and others do not.
-SOMETIMES = {"offenders"}
+SOMETIMES = {"offenders", "holder"}
 
 
 def error_classes(root: type[SwitchboardError]) -> Iterator[type[SwitchboardError]]:
@@ -41,10 +42,19 @@ def rows() -> list[list[str]]:
 
 
 def test_every_code_has_one_row() -> None:
-    listed = [row[0].strip("`") for row in rows()]
+    assert sorted(row[0].strip("`") for row in rows()) == sorted(ErrorCode)
 
+
+def test_every_code_that_is_sent_is_in_the_enum() -> None:
     of_graphql = {INTERNAL, PARSE_FAILED, PERSISTED_QUERY_NOT_SUPPORTED, VALIDATION_FAILED}
-    assert sorted(listed) == sorted({*(kind.code for kind in error_classes(SwitchboardError)), *of_graphql})
+
+    assert {*(kind.code for kind in error_classes(SwitchboardError)), *of_graphql} <= set(ErrorCode)
+
+
+def test_every_row_gives_the_meaning_that_the_api_gives() -> None:
+    assert {row[0].strip("`"): row[2] for row in rows()} == {
+        code.value: " ".join(meaning.split()) for code, meaning in MEANINGS.items()
+    }
 
 
 def test_every_row_names_a_cause_and_a_remedy() -> None:

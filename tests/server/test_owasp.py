@@ -155,6 +155,7 @@ async def test_pagination(shared_url: str) -> None:
         "customFieldDefinitions",
         "customFieldRemovals",
         "departments",
+        "errorCodes",
         "nodes",
         "roles",
     ]
