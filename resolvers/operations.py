@@ -11,7 +11,8 @@ from resolvers.auth import access, passwords
 from resolvers.auth.access import Caller
 from resolvers.context import Context
 from resolvers.fingerprints import fingerprint
-from storage.errors import IdempotencyMismatch
+from resolvers.holders import name_holder
+from storage.errors import IdempotencyMismatch, Taken
 from storage.facts import (
     AgentAdded,
     AgentStatusChanged,
@@ -138,13 +139,17 @@ class Mutation(Generic[P, R]):
                 return False
             return await idempotency.is_recorded(context.reader, context.caller.id, mutation_id)
 
-        result, facts = await context.storage.transactions.run(
-            attempt,
-            actor=context.caller.actor or SYSTEM,
-            client_mutation_id=mutation_id,
-            lock_keys=self._lock_keys(kwargs),
-            is_stale=is_recorded_now,
-        )
+        try:
+            result, facts = await context.storage.transactions.run(
+                attempt,
+                actor=context.caller.actor or SYSTEM,
+                client_mutation_id=mutation_id,
+                lock_keys=self._lock_keys(kwargs),
+                is_stale=is_recorded_now,
+            )
+        except Taken as refusal:
+            await name_holder(context, refusal)
+            raise
         if any(isinstance(fact, QUEUE_TRIGGERS) for fact in facts):
             context.services.notify_queue()
         for call in after_commit:

@@ -18,7 +18,7 @@ from resolvers.ordering import Ordering, sort_order
 from resolvers.roles import check_granted
 from resolvers.routing.requeue import serve_again, store_and_requeue
 from storage import tokens, users
-from storage.errors import Invalid, Unauthenticated, UsernameTaken
+from storage.errors import Invalid, Unauthenticated, UniqueKey, UsernameTaken
 from storage.facts import UserCreated, UserFact, UserUpdated
 from storage.filters.expressions import Expression
 from storage.mongo.connection import new_id
@@ -214,8 +214,11 @@ async def _available_look(change: MutationContext, username: str, *, user: User 
     if not username.isascii():
         keys = {look, *(form.casefold() for form in names.forms(username))}
         others = await users.list_by_username_keys(change.tx, keys)
-        if any(user is None or other.id != user.id for other in others):
-            raise UsernameTaken(username)
+        for other in others:
+            if user is None or other.id != user.id:
+                refusal = UsernameTaken(username)
+                refusal.taken = UniqueKey(users.KIND.noun, users.KIND.collection, {"_id": other.id})
+                raise refusal
     return look
 
 

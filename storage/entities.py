@@ -15,7 +15,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from storage import sizes
-from storage.errors import NotFound
+from storage.errors import NotFound, Taken, UniqueKey
 from storage.mongo import counts, field_encoding, pagination
 from storage.mongo.connection import MAX_BATCH_ROWS, Document, to_document, to_record
 from storage.mongo.index_use import is_scan
@@ -176,7 +176,7 @@ async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1, r
     document, collection = _to_write(tx, kind, entity), tx.collection(kind.collection).delegate
 
     def write(session: ClientSession) -> None:
-        with _translating_duplicates(refusal):
+        with _translating_duplicates(kind, refusal):
             collection.insert_one(document, session=session)
 
     tx.defer_write(write)
@@ -194,7 +194,7 @@ async def replace(
     collection, replacement = tx.collection(kind.collection).delegate, _replacement(tx, kind, before, after)
 
     def write(session: ClientSession) -> None:
-        with _translating_duplicates(refusal):
+        with _translating_duplicates(kind, refusal):
             if collection.bulk_write([replacement], session=session).matched_count == 0:
                 raise Conflict
 
@@ -258,18 +258,32 @@ async def delete(tx: Transaction, kind: Kind[Any], entity: Entity) -> None:
 
 
 @contextmanager
-def _translating_duplicates(refusal: Refusal | None) -> Iterator[None]:
+def _translating_duplicates(kind: Kind[Any], refusal: Refusal | None) -> Iterator[None]:
     try:
         yield
     except DuplicateKeyError as error:
         if refusal is None:
             raise
-        raise refusal(error) from None
+        raise _refused(kind, refusal, error) from None
     except BulkWriteError as error:
         first: Document = (error.details.get("writeErrors") or [{}])[0]
         if refusal is None or first.get("code") != DUPLICATE_KEY:
             raise
-        raise refusal(DuplicateKeyError(str(first["errmsg"]), DUPLICATE_KEY, first)) from None
+        raise _refused(kind, refusal, DuplicateKeyError(str(first["errmsg"]), DUPLICATE_KEY, first)) from None
+
+
+def _refused(kind: Kind[Any], refusal: Refusal, error: DuplicateKeyError) -> Exception:
+    refused, key = refusal(error), (error.details or {}).get("keyValue")
+    if isinstance(refused, Taken) and key:
+        refused.taken = UniqueKey(kind.noun, kind.collection, dict(key))
+    return refused
+
+
+async def find_holder(reader: Reader, key: UniqueKey, visible: Document) -> str | None:
+    """The id of the document that has the key, if it matches the query `visible`."""
+    query: Document = {"$and": [key.query, visible]}
+    document = await reader.collection(key.collection).find_one(query, {"_id": 1})
+    return None if document is None else str(document["_id"])
 
 
 async def read_page(

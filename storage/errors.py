@@ -11,8 +11,9 @@ SwitchboardError
 │   ├── FieldRequired          a required custom field is missing
 │   └── UnknownRole            a role that does not exist
 ├── Refused                    the current state does not allow the change
-│   ├── Duplicate              a unique value that another entity has
-│   ├── UsernameTaken
+│   ├── Taken                  a unique value that another entity has
+│   │   ├── Duplicate
+│   │   └── UsernameTaken
 │   ├── NotAnAgent
 │   ├── AgentNotRoutable
 │   ├── DepartmentDisabled
@@ -30,7 +31,7 @@ Invalid, ...). Only schema translates them to GraphQL. A message says what is wr
 for programs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -41,6 +42,16 @@ class EntityId:
     #: The kind of entity, as messages call it: "user", "agent", "room", ...
     noun: str
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """The key of a unique index that another document has: what finds that document."""
+
+    #: The kind of entity, as in EntityId.
+    noun: str
+    collection: str
+    query: Mapping[str, object]
 
 
 class SwitchboardError(Exception):
@@ -136,14 +147,21 @@ class Refused(SwitchboardError):
     """The current state does not allow the change. Nothing was changed."""
 
 
-class Duplicate(Refused):
+class Taken(Refused):
+    """Another entity has a unique value. For callers that may read it, `holder` has its id."""
+
+    #: None if no single entity has the value.
+    taken: UniqueKey | None = None
+
+
+class Duplicate(Taken):
     code = "DUPLICATE_VALUE"
 
     def __init__(self, message: str, *, key: str, mentioned: Sequence[EntityId] = (), **data: object) -> None:
         super().__init__(message, mentioned=mentioned, key=key, **data)
 
 
-class UsernameTaken(Refused):
+class UsernameTaken(Taken):
     code = "USERNAME_TAKEN"
 
     def __init__(self, username: str) -> None:

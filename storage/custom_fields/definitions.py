@@ -14,7 +14,7 @@ from storage.changes import changes_between
 from storage.custom_fields import definition_leases, purges, unique_indexes
 from storage.custom_fields.unique_indexes import COLLECTIONS
 from storage.entities import Kind
-from storage.errors import Duplicate, quoted
+from storage.errors import Duplicate, UniqueKey, quoted
 from storage.facts import CustomFieldDefined, CustomFieldRemoved, CustomFieldUpdated
 from storage.mongo.connection import Collection, Document
 from storage.mongo.field_encoding import ANY, option_key
@@ -79,7 +79,10 @@ async def require_key_free(reader: Reader, definition: FieldDefinition) -> None:
 
 def _duplicate_key_error(definition: FieldDefinition) -> Duplicate:
     message = f"{definition.target.value.capitalize()}s have a custom field {definition.key} already."
-    return Duplicate(message, key="key")
+    refusal = Duplicate(message, key="key")
+    query = {"target": definition.target.value, "key": definition.key}
+    refusal.taken = UniqueKey(KIND.noun, KIND.collection, query)
+    return refusal
 
 
 # ---------------------------------------------------------------- changes in two steps

@@ -196,15 +196,16 @@ def test_twenty_concurrent_ensures_create_one_agent(admin: Client) -> None:
     with ThreadPoolExecutor(20) as threads:
         made = list(threads.map(lambda _: admin.change("ensureAgent", "created agent { id }", **given), range(20)))
     again = admin.change(
-        "ensureAgent", "created agent { maxRooms user { name type } }", **{**given, "type": "BOT", "name": "Bot"}
+        "ensureAgent", "created agent { maxRooms user { id name type } }", **{**given, "type": "BOT", "name": "Bot"}
     )
 
     assert len({one["agent"]["id"] for one in made}) == 1
     assert sorted(one["created"] for one in made) == [False] * 19 + [True]
+    holder = again["agent"]["user"].pop("id")
     assert again == {"created": False, "agent": {"maxRooms": None, "user": {"name": "Bot", "type": "BOT"}}}
     with admin.nothing_happens():
         taken = {**given, "by": {"key": key, "value": "S-2"}}
-        assert admin.refusal("ensureAgent", **taken) == {"code": "USERNAME_TAKEN"}
+        assert admin.refusal("ensureAgent", **taken) == {"code": "USERNAME_TAKEN", "holder": {"id": holder}}
 
 
 def test_pages_are_complete_in_every_order_and_refuse_invalid_arguments(admin: Client) -> None:
@@ -322,12 +323,17 @@ def test_of_ten_concurrent_writers_of_a_unique_value_one_succeeds(admin: Client)
             "mutation ($input: CreateUserInput!) { createUser(input: $input) { user { id } } }",
             {"input": {"username": new("u"), "customFields": [{"key": key, "value": 7}]}},
         )
-        return str(answer["errors"][0]["extensions"]) if answer.get("errors") else "created"
+        return (
+            str(answer["errors"][0]["extensions"])
+            if answer.get("errors")
+            else answer["data"]["createUser"]["user"]["id"]
+        )
 
     with ThreadPoolExecutor(10) as threads:
-        outcomes = sorted(threads.map(create, range(10)))
+        outcomes = sorted(threads.map(create, range(10)), key=len)
 
-    assert outcomes == ["created", *[str({"code": "DUPLICATE_VALUE", "key": key})] * 9]
+    refused = {"code": "DUPLICATE_VALUE", "key": key, "holder": {"id": outcomes[0]}}
+    assert outcomes == [outcomes[0], *[str(refused)] * 9]
 
 
 def test_constraint_that_data_violates_is_refused_with_the_violations(admin: Client) -> None:

@@ -31,11 +31,15 @@ async def everything(world: World) -> dict[str, Any]:
 
 @asynccontextmanager
 async def refused(world: World, kind: type[SwitchboardError], message: str, **data: object) -> AsyncIterator[None]:
-    """The block is refused in these words, with this data beside the code, and has changed nothing."""
+    """The block is refused in these words, with this data beside the code, and has changed nothing.
+
+    The data may have a `holder` as well: test_holders.py asserts it.
+    """
     before = await everything(world)
     with pytest.raises(SwitchboardError) as caught:
         yield
-    assert (type(caught.value), caught.value.message, stored(caught.value.data)) == (kind, message, data)
+    told = {"holder": None, **stored(caught.value.data)}
+    assert (type(caught.value), caught.value.message, told) == (kind, message, {"holder": told["holder"], **data})
     assert await everything(world) == before
 
 

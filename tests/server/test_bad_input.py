@@ -327,6 +327,7 @@ async def test_concurrent_writers_of_one_unique_value_leave_one_winner(shared_ur
             json={"query": '{ users(where: { username: { startsWith: "racer-%s" } }) { totalCount } }' % value},  # noqa: UP031
         )
 
+    (holder,) = [answer["data"]["createUser"]["user"] for answer in answers if "errors" not in answer]
     codes = [error["extensions"] for answer in answers for error in answer.get("errors", ())]
-    assert codes == [{"code": "DUPLICATE_VALUE", "key": names["unique"]}] * 19
+    assert codes == [{"code": "DUPLICATE_VALUE", "key": names["unique"], "holder": holder}] * 19
     assert found.json()["data"]["users"]["totalCount"] == 1

@@ -1,0 +1,74 @@
+"""The refusal of a value that is taken names the entity that has it, to those who may read that entity."""
+
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+
+from resolvers import agents, departments, roles, rooms, users, visitors
+from resolvers.custom_fields import definitions
+from storage.errors import Duplicate, EntityId, Taken, UsernameTaken
+from storage.records import FieldTarget, FieldType
+from tests.resolvers.refusals import scoped, values
+from tests.resolvers.world import World
+
+
+async def refusal(kind: type[Taken], change: Awaitable[object]) -> dict[str, Any]:
+    with pytest.raises(kind) as caught:
+        await change
+    return caught.value.data
+
+
+async def unique(world: World, target: FieldTarget) -> None:
+    await definitions.define_custom_field(world.context, target=target, key="case", type=FieldType.TEXT, unique=True)
+
+
+async def test_of_a_user(world: World) -> None:
+    await unique(world, FieldTarget.USER)
+    anna = await users.create_user(world.context, username="änna", custom_fields=values(case="1"))
+    holder = {"id": EntityId("user", anna.id)}
+
+    for username in ("änna", "ÄNNA", "a\u0308nna"):
+        assert await refusal(UsernameTaken, users.create_user(world.context, username=username)) == {"holder": holder}
+    bert = users.create_user(world.context, username="bert", custom_fields=values(case="1"))
+    assert await refusal(Duplicate, bert) == {"key": "case", "holder": holder}
+    ensured = agents.ensure_agent(world.context, by=definitions.FieldRef("case", "2"), username="Änna")
+    assert await refusal(UsernameTaken, ensured) == {"holder": holder}
+
+
+async def test_of_a_visitor_a_role_and_a_definition(world: World) -> None:
+    await unique(world, FieldTarget.VISITOR)
+    visitor = await visitors.save_visitor(world.context, token="t1", custom_fields=values(case="1"))
+    role = await roles.create_role(world.context, name="r")
+    (definition,) = await definitions.list_definitions(world.context)
+
+    again = visitors.save_visitor(world.context, token="t2", custom_fields=values(case="1"))
+    assert await refusal(Duplicate, again) == {"key": "case", "holder": {"id": EntityId("visitor", visitor.id)}}
+    twice = roles.create_role(world.context, name="r")
+    assert await refusal(Duplicate, twice) == {"key": "name", "holder": {"id": EntityId("role", role.id)}}
+    defined = await refusal(Duplicate, unique(world, FieldTarget.VISITOR))
+    assert defined == {"key": "key", "holder": {"id": EntityId("custom field definition", definition.id)}}
+
+
+async def test_nobody_learns_an_id_that_they_may_not_read(world: World) -> None:
+    await unique(world, FieldTarget.USER)
+    await users.create_user(world.context, username="anna", custom_fields=values(case="1"))
+    context = scoped(world, "users:write")
+
+    assert await refusal(UsernameTaken, users.create_user(context, username="Anna")) == {}
+    bert = users.create_user(context, username="bert", custom_fields=values(case="1"))
+    assert await refusal(Duplicate, bert) == {"key": "case"}
+
+
+async def test_an_agent_learns_the_ids_of_rooms_that_it_sees_alone(world: World) -> None:
+    await unique(world, FieldTarget.ROOM)
+    await world.visitor()
+    anna, other = await world.agent("anna"), await departments.create_department(world.context, name="other")
+    seen = await world.start(custom_fields=values(case="1"))
+    await world.start(other, custom_fields=values(case="2"))
+    mine = await world.start()
+    context = world.signed_in(anna)
+
+    for value, holder in (("1", {"holder": {"id": EntityId("room", seen.id)}}), ("2", {})):
+        change = rooms.update_room(context, room_id=mine.id, custom_fields=values(case=value))
+        assert await refusal(Duplicate, change) == {"key": "case", **holder}
