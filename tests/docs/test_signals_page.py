@@ -28,11 +28,10 @@ async def test_operations_of_the_page_work(services: Services, url: str) -> None
         return bool(services.signal_hub._subscribers)
 
     async with Client([url]) as client:
+        await client.agent("signals-page")
         token = await client.visitor("signals page")
         room = (await client.start(token))["id"]
         message = (await client.mutate("sendMessage", "message { id }", roomId=room, text="Hi"))["message"]["id"]
-        agent = await client.agent("signals-page")
-        await client.mutate("assignAgent", "room { id }", roomId=room, agentId=agent)
         app = await client.mutate("createApp", "token", name="page", scopes=["messages:read"])
         operations = samples()
         async with connected(url, {"authorization": f"Bearer {app['token']}"}) as socket:
