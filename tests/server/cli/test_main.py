@@ -102,7 +102,7 @@ def test_signal_stops_server_and_mongod_without_errors(start: Start, tmp_path: P
     assert httpx.get(url.replace("/graphql", "/health/ready")).json() == {"status": "ok"}
 
     os.killpg(server.pid, number)
-    _, errors = server.communicate(timeout=30)
+    _, errors = server.communicate(timeout=90)
 
     assert (server.returncode, errors) == (0, "")
     assert mongods_on(tmp_path) == []
@@ -122,7 +122,7 @@ def test_server_under_nohup_continues_after_its_terminal_closes(
 
     assert httpx.post(url, json={"query": "{ __typename }"}).json() == {"data": {"__typename": "Query"}}
     server.send_signal(signal.SIGTERM)
-    assert server.wait(timeout=30) == 0
+    assert server.wait(timeout=90) == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -142,7 +142,7 @@ def test_server_restarts_a_killed_mongod(start: Start, tmp_path: Path, workers: 
     assert answer == {"data": {"createRole": {"role": {"name": "late"}}}}
     assert killed not in mongods_on(tmp_path)
     server.send_signal(signal.SIGTERM)
-    _, errors = server.communicate(timeout=30)
+    _, errors = server.communicate(timeout=90)
     assert server.returncode == 0
     assert one_line(errors).endswith("The embedded mongod ended by SIGKILL; starting it again.")
     assert mongods_on(tmp_path) == []
@@ -161,7 +161,7 @@ def test_server_whose_mongod_keeps_failing_exits_with_one_line(start: Start, tmp
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    _, errors = running.communicate(timeout=30)
+    _, errors = running.communicate(timeout=90)
 
     assert running.returncode == 1
     assert "Traceback" not in errors
@@ -181,7 +181,7 @@ def test_sigterm_does_not_wait_for_an_unreachable_mongodb(start: Start, tmp_path
             wait([asking], timeout=1)
 
             server.send_signal(signal.SIGTERM)
-            _, errors = server.communicate(timeout=8)
+            _, errors = server.communicate(timeout=15)
             answer = asking.result()
 
     assert server.returncode == 0
@@ -203,7 +203,7 @@ def test_next_server_reuses_the_folder_of_a_killed_server(start: Start, tmp_path
     assert len(left_over) == 1
     assert mongods_on(tmp_path) == left_over
     second.send_signal(signal.SIGTERM)
-    assert second.wait(timeout=30) == 0
+    assert second.wait(timeout=90) == 0
     assert mongods_on(tmp_path) == []
 
 
@@ -212,7 +212,7 @@ def test_second_server_on_a_folder_is_refused(start: Start, tmp_path: Path) -> N
     url = url_in(wait_until_ready(first))
 
     second = start()
-    _, errors = second.communicate(timeout=30)
+    _, errors = second.communicate(timeout=90)
 
     assert second.returncode == 1
     assert one_line(errors) == (
@@ -243,7 +243,7 @@ def test_admin_token_is_printed_only_by_the_first_start(start: Start, mongodb_ur
     found = re.search(r"Admin token +(\S+)", printed)
     assert found is not None
     first.send_signal(signal.SIGTERM)
-    first.wait(timeout=30)
+    first.wait(timeout=90)
 
     second = start(MONGODB_URI=mongodb_uri, DATABASE=database_name)
     printed_again = wait_until_ready(second)
