@@ -13,7 +13,7 @@ from typing_extensions import override
 Document: TypeAlias = dict[str, Any]
 
 MAX_TIME_MS_EXPIRED = 50
-#: The default time limit. It applies to the reads of mutations and subscriptions.
+#: The default time limit. It applies to the reads of subscriptions. Mutations have the time limit of their transaction.
 READ_SECONDS = 30.0
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -38,6 +38,20 @@ def time_limit_by_default() -> Iterator[None]:
     """Limit the reads in the block to READ_SECONDS, unless an outer limit exists."""
     with time_limit(READ_SECONDS if _deadline.get() is None else None):
         yield
+
+
+@contextmanager
+def paused_time_limit() -> Iterator[None]:
+    """Do not limit the reads in the block. The time limit continues after the block, later by the block's duration.
+
+    For use inside `time_limit`, in the same task.
+    """
+    outer, started_at = _deadline.get(), time.monotonic()
+    _deadline.set(None)
+    try:
+        yield
+    finally:
+        _deadline.set(None if outer is None else outer + time.monotonic() - started_at)
 
 
 def exceeded(error: PyMongoError) -> bool:

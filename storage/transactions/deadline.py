@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from storage.errors import Unavailable
 from storage.facts import Fact
+from storage.mongo.deadlines import paused_time_limit
 
 T = TypeVar("T")
 
@@ -41,11 +42,15 @@ class Deadline(Generic[T]):
 
     @contextmanager
     def without_deadline(self) -> Iterator[None]:
-        """Extend the deadline by the duration of the block, for work whose duration depends on the amount of data."""
+        """Extend the deadline by the duration of the block, for work whose duration depends on the amount of data.
+
+        Reads in the block have no time limit.
+        """
         self._suspended = True
         started_at = asyncio.get_running_loop().time()
         try:
-            yield
+            with paused_time_limit():
+                yield
         finally:
             self._suspended = False
             self.at += asyncio.get_running_loop().time() - started_at

@@ -16,6 +16,7 @@ from storage.facts import Fact
 from storage.listeners import Listeners
 from storage.log.outbox import Appender
 from storage.mongo.connection import Database, is_transient, too_large
+from storage.mongo.deadlines import exceeded, time_limit
 from storage.mongo.retries import with_retries
 from storage.records import SYSTEM, Actor
 from storage.supervisor import spawn
@@ -202,7 +203,9 @@ class TransactionRunner:
         Otherwise returns, with what to call before the next attempt, or raises if there must be none.
         """
         try:
-            result = await request.body(tx)
+            # MongoDB ends a read when the mutation's time is over: nobody waits for its result any more.
+            with time_limit(deadline.at - asyncio.get_running_loop().time()):
+                result = await request.body(tx)
             if deadline.abandoned:
                 raise Conflict
             await tx.commit()
@@ -217,6 +220,8 @@ class TransactionRunner:
             return await self._before_retry_of_refusal(tx, request, deadline, refusal)
         except PyMongoError as error:
             deadline.committing = False
+            if exceeded(error):
+                raise Unavailable(NO_ANSWER, retryable=True) from error
             if not is_transient(error):
                 raise
             if tx.attempt >= TOO_LARGE_ATTEMPTS and too_large(error):

@@ -17,6 +17,8 @@ from storage.mongo.retries import read_with_retries
 from storage.runtime import Storage
 from storage.supervisor import spawn
 from storage.threads import SCAN_THREADS, THREADS, Work, WorkThreads, work
+from storage.transactions.transaction import Transaction
+from tests.storage.support import find, put
 
 #: Takes a minute for all documents. Without JavaScript, whose engine reports an exceeded time limit as an interruption.
 _COUNTED = {"$reduce": {"input": {"$range": [0, 100_000]}, "initialValue": 0, "in": {"$add": ["$$value", 1]}}}
@@ -94,6 +96,42 @@ async def test_a_query_is_told_unavailable_at_its_deadline_and_not_tried_again(f
         await read_with_retries(filled.database, read)
 
     assert (attempts, refusal.value.data["retryable"]) == (1, True)
+
+
+async def test_a_read_of_a_mutation_ends_at_the_server_when_the_time_of_the_mutation_is_over(filled: Storage) -> None:
+    filled.transactions.timeout_seconds = 2
+    ended = asyncio.Event()
+
+    async def change(tx: Transaction) -> None:
+        await put(tx, "token", "written before the slow read")
+        try:
+            await tx.database["messages"].find(SLOW, session=tx.session).to_list(None)
+        except ExecutionTimeout:
+            ended.set()
+            raise
+
+    with pytest.raises(Unavailable) as refusal:
+        await filled.transactions.run(change)
+
+    assert refusal.value.data["retryable"] is True
+    await until(filled, 0)
+    async with asyncio.timeout(10):
+        await ended.wait()
+    assert await find(filled, "token") is None
+
+
+async def test_a_mutation_that_suspends_its_deadline_has_the_rest_of_its_time_afterwards(filled: Storage) -> None:
+    filled.transactions.timeout_seconds = 2
+
+    async def change(tx: Transaction) -> int:
+        with tx.state.deadline.without_deadline(), pytest.raises(ExecutionTimeout):
+            # Longer than the time of the mutation, so that only the limit of this read ends it.
+            await tx.database["messages"].find(SLOW, max_time_ms=2_500).to_list(None)
+        return await tx.database["messages"].count_documents({})
+
+    count, _ = await filled.transactions.run(change)
+
+    assert count == DOCUMENTS
 
 
 async def test_a_scan_ends_at_the_server_when_its_caller_is_cancelled(filled: Storage) -> None:

@@ -142,7 +142,7 @@ async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
         raise lost_answer()
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        storage.transactions.timeout_seconds = 0.05
+        storage.transactions.timeout_seconds = 2
         monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
         with pytest.raises(Unavailable) as told:
@@ -240,7 +240,7 @@ async def test_change_that_is_true_is_answered_though_its_facts_are_still_on_the
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
-        storage.transactions.timeout_seconds = 0.5
+        storage.transactions.timeout_seconds = 2
         append, go_on = storage.appender._append, asyncio.Event()
 
         async def slow(facts: list[Any]) -> None:
