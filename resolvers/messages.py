@@ -26,6 +26,10 @@ from storage.transactions import idempotency
 replace = msgspec.structs.replace
 
 
+#: A redaction changes the facts about all edits of a message, so their number is bounded.
+MAX_EDITS = 1_000
+
+
 class Option(NamedTuple):
     """A choice of an earlier message, as a client names it."""
 
@@ -174,12 +178,7 @@ async def _referenced(
     found = await messages.get_many(change.tx, ids)
 
     async def shown_to_sender(message_id: str, key: str) -> Message:
-        message = await _required(change, found.get(message_id), message_id, key)
-        if message.room_id != snapshot.room.id:
-            raise Invalid(f"{key} must be the id of a message of the same room; this one is of another.", key=key)
-        if message.audience is Audience.STAFF and sender.type is ActorType.VISITOR:
-            raise Invalid(f"{key} must be the id of a message that the visitor sees; this one is for STAFF.", key=key)
-        return message
+        return await require_shown_to_sender(change, snapshot, sender, found.get(message_id), message_id, key)
 
     chosen = None
     if option is not None:
@@ -204,6 +203,24 @@ async def _referenced(
             )
     answered = None if in_reply_to_id is None else await shown_to_sender(in_reply_to_id, "inReplyTo")
     return chosen, answered
+
+
+async def require_shown_to_sender(
+    change: MutationContext,
+    snapshot: RoomSnapshot,
+    sender: Actor,
+    message: Message | None,
+    message_id: str,
+    key: str,
+) -> Message:
+    """The message of the room that the sender names. Raises NotFound if the caller may not see it, and Invalid if it is
+    of another room or hidden from the sender."""
+    message = await _required(change, message, message_id, key)
+    if message.room_id != snapshot.room.id:
+        raise Invalid(f"{key} must be the id of a message of the same room; this one is of another.", key=key)
+    if message.audience is Audience.STAFF and sender.type is ActorType.VISITOR:
+        raise Invalid(f"{key} must be the id of a message that the visitor sees; this one is for STAFF.", key=key)
+    return message
 
 
 async def _required(change: MutationContext, message: Message | None, message_id: str, key: str) -> Message:
@@ -245,7 +262,13 @@ async def edit_message(
     message_content.text(text, beside_content=has_content)
     edited = replace(edited, text=text or (edited.choice.label if edited.choice is not None else ""))
     if edited == message:
-        return message
+        # Writes the message, so that this attempt conflicts with a redaction that began after it read the message.
+        # Otherwise the answer of this mutation would be recorded with the content, after the redaction erased answers.
+        return messages.replace(change.tx, message, message)
+    if message.version >= MAX_EDITS:
+        raise Invalid(
+            f"The message was edited {MAX_EDITS:,} times, which is the limit; send another message.", key="messageId"
+        )
     edited = replace(edited, edited_at=change.tx.now)
     message_content.require_storable(edited)
     edited = messages.replace(change.tx, message, edited)
@@ -275,7 +298,9 @@ async def redact_message(change: MutationContext, *, message_id: str, reason: st
 
 
 async def _to_change(change: MutationContext, message_id: str) -> tuple[Message, RoomSnapshot]:
-    """The message, and its room, of which no other mutation of this process changes a message now.
+    """The message and its room.
+
+    `messages.replace` notices another mutation that changes the message between this read and the commit.
 
     Raises NotFound when there is none that the caller may see, and Invalid when it is redacted.
     """

@@ -68,14 +68,14 @@ class SignalHub:
         self._exchange.publish(signal)
 
     async def run(self) -> None:
-        """Deliver the signals of other processes, until cancelled. They are lost if their rooms cannot be read."""
+        """Deliver the signals of other processes, until cancelled. Signals of rooms that cannot be read are lost."""
         while True:
             signals = await self._incoming.take_all()
             for start in range(0, len(signals), READ_ROOMS):
                 await self._deliver_all(signals[start : start + READ_ROOMS])
 
     async def _deliver_all(self, signals: Sequence[Signal]) -> None:
-        found = await rooms.get_many(self._reader, {signal.room_id for signal in signals})
+        found = await rooms.get_many(self._reader, {signal.room_id for signal in signals}, skip_undecodable=True)
         for signal in signals:
             if (room := found.get(signal.room_id)) is not None:
                 self._deliver(signal, room)

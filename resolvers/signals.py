@@ -11,7 +11,7 @@ from resolvers.auth import access
 from resolvers.auth.rate_limiter import RateLimiter
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import bind
-from resolvers.messages import sender_of
+from resolvers.messages import require_shown_to_sender, sender_of
 from resolvers.operations import MutationContext, mutation, query
 from resolvers.signal_hub import SignalHub, SignalSubscriber
 from storage import messages, rooms
@@ -57,7 +57,8 @@ async def send_signal(
         raise NotFound("room", room_id, key="roomId")
     sender = sender_of(change, snapshot, as_user_id, as_visitor_token)
     if message_id is not None:
-        await _require_in_room(change, message_id, room_id)
+        message = (await messages.get_many(change.tx, [message_id])).get(message_id)
+        await require_shown_to_sender(change, snapshot, sender, message, message_id, "messageId")
     _acquire(hub.rooms, room_id, "Too many signals in this room; send fewer.")
     signal = Signal(
         kind=kind,
@@ -70,12 +71,6 @@ async def send_signal(
     )
     change.after_commit.append(partial(hub.send, signal, snapshot.room))
     return AcceptedSignal(sent_at=signal.sent_at)
-
-
-async def _require_in_room(change: MutationContext, message_id: str, room_id: str) -> None:
-    message = (await messages.get_many(change.tx, [message_id])).get(message_id)
-    if message is None or message.room_id != room_id:
-        raise NotFound("message", message_id, key="messageId")
 
 
 def _acquire(limiter: RateLimiter, key: str, message: str) -> None:

@@ -136,9 +136,14 @@ async def get(reader: Reader, kind: Kind[E], entity_id: str, *, key: str) -> E:
     return entity
 
 
-async def get_many(reader: Reader, kind: Kind[E], ids: Iterable[str]) -> dict[str, E]:
-    """Return the entities with those ids, by id. Missing ones are left out."""
-    found = await list_all(reader, kind, {"_id": {"$in": list(ids)}})
+async def get_many(
+    reader: Reader, kind: Kind[E], ids: Iterable[str], *, skip_undecodable: bool = False
+) -> dict[str, E]:
+    """Return the entities with those ids, by id. Missing ones are left out.
+
+    With `skip_undecodable`, those that cannot be decoded are left out too.
+    """
+    found = await list_all(reader, kind, {"_id": {"$in": list(ids)}}, skip_undecodable=skip_undecodable)
     return {entity.id: entity for entity in found}
 
 

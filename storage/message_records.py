@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -65,7 +66,19 @@ class Message(Record, frozen=True, kw_only=True, omit_defaults=True):
     redacted_at: datetime | None = None
 
     def without_content(self, redacted_at: datetime) -> "Message":
-        """The message as it is once redacted."""
-        return msgspec.structs.replace(
-            self, text="", choices=(), attachments=(), data_json=None, redacted_at=redacted_at
-        )
+        """The message as it is once redacted. The choice that it answers with stays, which another message offered."""
+        return msgspec.structs.replace(self, **REDACTED, redacted_at=redacted_at)
+
+
+#: The content of a message, with the values that it has once the message is redacted.
+REDACTED: dict[str, Any] = {"text": "", "choices": (), "attachments": (), "data_json": None}
+
+
+def redaction_update(prefix: str, redacted_at: datetime) -> dict[str, dict[str, Any]]:
+    """The MongoDB update that does to a stored message what `without_content` does.
+
+    `prefix` is the path of the message, with a dot at its end.
+    """
+    stored = {field.name: field.encode_name for field in msgspec.structs.fields(Message)}
+    lists = {f"{prefix}{stored[name]}": "" for name in REDACTED if name != "text"}
+    return {"$set": {f"{prefix}text": "", f"{prefix}redactedAt": redacted_at}, "$unset": lists}

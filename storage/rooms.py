@@ -100,8 +100,8 @@ async def find_by_field(reader: Reader, definition: FieldDefinition, value: obje
     return await entities.find_by(reader, KIND, definitions.path(definition), value)
 
 
-async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Room]:
-    return await entities.get_many(reader, KIND, ids)
+async def get_many(reader: Reader, ids: Iterable[str], *, skip_undecodable: bool = False) -> dict[str, Room]:
+    return await entities.get_many(reader, KIND, ids, skip_undecodable=skip_undecodable)
 
 
 async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:

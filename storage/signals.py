@@ -50,11 +50,12 @@ class SignalBuffer:
         return len(self._slots)
 
     def put(self, signal: Signal) -> None:
-        """Add a signal. It takes the place of the signal that it makes outdated."""
+        """Add a signal as the newest, and remove the signal that it makes outdated."""
         self._count += 1
         slot, size = _slot(signal, self._count), size_of(signal)
         self._bytes += size - self._slots[slot][1] if slot in self._slots else size
         self._slots[slot] = signal, size
+        self._slots.move_to_end(slot)
         while len(self._slots) > self._max_signals or self._bytes > self._max_bytes:
             self._remove(next(iter(self._slots)))
         if self._slots:

@@ -1,10 +1,10 @@
 """Removes the content of redacted messages from facts that were recorded before: in the log, and in memory.
 
-A fact keeps its place, its sequence and everything but the content. The fact about a redaction enters the log after the
-content has left it: the appender erases the content of the facts in the log before each attempt to insert the fact
-about the redaction. All earlier facts about the room are in the log by then, or in the same insert, without content.
-So whoever has read the fact about a redaction reads no content from the log any more. What a process read before is in
-its memory, from which the feed removes it when it sees that fact.
+A fact loses the content only; its sequence and everything else stay. Before each attempt to insert the fact about a
+redaction, the appender erases the content from the facts in the log. All earlier facts about the room are in the log by
+then, or in the same insert without content. So a process that has read the fact about a redaction cannot read the
+content from the log. Facts that a process read before are in its memory. The feed removes their content when it reads
+the fact about the redaction.
 """
 
 from collections import OrderedDict
@@ -16,6 +16,7 @@ import msgspec
 from pymongo import UpdateMany
 
 from storage.facts import AnyFact, Fact, MessageEdited, MessageFact, MessageRedacted
+from storage.message_records import redaction_update
 from storage.mongo.connection import Collection
 
 F = TypeVar("F", bound=Fact)
@@ -55,11 +56,13 @@ async def erase(log: Collection, redactions: dict[str, datetime]) -> None:
     """Remove the content of these messages from the facts in the log."""
     updates: list[UpdateMany] = []
     for message_id, redacted_at in redactions.items():
-        of_message = {"fact.message.id": message_id}
-        erased = {"fact.message.text": "", "fact.message.redactedAt": redacted_at}
-        lists = {f"fact.message.{name}": "" for name in ("choices", "attachments", "dataJson")}
-        updates.append(UpdateMany(of_message, {"$set": erased, "$unset": lists}))
-        updates.append(UpdateMany({**of_message, "fact.type": "MESSAGE_EDITED"}, {"$set": {"fact.previousText": ""}}))
+        # Each fact changes at once: `Redactions.apply` takes a fact with `redacted_at` for one without content.
+        update = redaction_update("fact.message.", redacted_at)
+        with_previous_text = {**update, "$set": {**update["$set"], "fact.previousText": ""}}
+        of_message = {"fact.message.id": message_id, "fact.message.redactedAt": {"$exists": False}}
+        edited = "MESSAGE_EDITED"
+        updates.append(UpdateMany({**of_message, "fact.type": {"$ne": edited}}, update))
+        updates.append(UpdateMany({**of_message, "fact.type": edited}, with_previous_text))
     await log.bulk_write(updates, ordered=False)
 
 

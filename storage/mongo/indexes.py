@@ -52,7 +52,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         "idempotency": (
             _index("age", "at", expireAfterSeconds=IDEMPOTENCY_SECONDS),
             # The answers that have a message, of which a redaction removes the content.
-            _index("message", "answer.id", partialFilterExpression={"answer.sentAt": {"$exists": True}}),
+            _index("message", "answer.id", partialFilterExpression={"answer.sender": {"$exists": True}}),
         ),
         "log": (
             # Keeps a fact from entering the log twice.

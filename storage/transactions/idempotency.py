@@ -10,7 +10,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
-from storage.message_records import Message
+from storage.message_records import Message, redaction_update
 from storage.mongo.connection import MAX_BATCH_ROWS, Document
 from storage.mongo.reader import Reader
 from storage.transactions.transaction import Conflict, Transaction
@@ -61,8 +61,8 @@ def insert(tx: Transaction, actor_id: str, client_mutation_id: str, *, fingerpri
 def erase_message(tx: Transaction, message: Message) -> None:
     """Remove the content of a redacted message from the answers that have it."""
     answers = tx.collection("idempotency").delegate
-    # Only messages have this attribute, and the index has no other answers.
-    found = {"answer.id": message.id, "answer.sentAt": {"$exists": True}}
-    erased = {"answer.text": "", "answer.redactedAt": message.redacted_at}
-    lists = {f"answer.{name}": "" for name in ("choices", "attachments", "dataJson")}
-    tx.defer_write(lambda session: answers.update_many(found, {"$set": erased, "$unset": lists}, session=session))
+    assert message.redacted_at is not None
+    # Of all answers, only messages have a sender, and the index has only those.
+    found = {"answer.id": message.id, "answer.sender": {"$exists": True}}
+    update = redaction_update("answer.", message.redacted_at)
+    tx.defer_write(lambda session: answers.update_many(found, update, session=session))

@@ -4,23 +4,29 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from pymongo import UpdateMany
 from pymongo.read_concern import ReadConcern
 from typing_extensions import override
 
 from resolvers import events, messages
+from resolvers.signals import send_signal
 from schema.events.deliveries import FactSource, drop_redacted
 from schema.execution.cohorts import Cohorts, Delivery
+from storage import rooms
 from storage.errors import Invalid
 from storage.facts import AnyFact, MessageEdited, MessageFact, MessageRedacted, MessageSent
+from storage.log import redactions
 from storage.log.feed import Feed
 from storage.log.log import Log
 from storage.log.redactions import MAX_REMEMBERED, Redactions
-from storage.message_records import Attachment, Choice, Message
-from storage.mongo.connection import COLLECTIONS
+from storage.message_records import REDACTED, Attachment, Choice, Message
+from storage.mongo.connection import COLLECTIONS, Collection
+from storage.records import SignalKind
 from storage.transactions.runner import TransactionRunner
+from storage.transactions.transaction import Transaction
 from tests.resolvers.world import World
 from tests.storage.support import KilledAppender, made_up, until
 
@@ -100,6 +106,80 @@ async def test_a_repeated_mutation_gets_its_first_answer_without_the_content(wor
     again = await messages.edit_message(world.context.mutation("edited"), message_id=message.id, text="Ho")
     assert again == edited.without_content(redacted.redacted_at)
     assert await world.head() == head
+
+
+async def test_an_edit_without_a_change_beside_a_redaction_leaves_no_content(
+    world: World, other: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = await send_secret(world)
+    get_snapshot, redacted = rooms.get_snapshot, False
+
+    async def redacting_first(tx: Transaction, room_id: str) -> Any:
+        nonlocal redacted
+        if not redacted:
+            redacted = True
+            await redact(other, message)
+        return await get_snapshot(tx, room_id)
+
+    monkeypatch.setattr(rooms, "get_snapshot", redacting_first)
+    with pytest.raises(Invalid) as refusal:
+        await messages.edit_message(world.context.mutation("unchanged"), message_id=message.id, text=SECRET)
+    await world.services.storage.appender.wait_for_cleanup()
+
+    assert refusal.value.data == {"key": "messageId"}
+    assert await with_secret(world, message) == []
+
+
+async def test_a_fact_in_the_log_loses_all_content_in_one_update(world: World) -> None:
+    message = await send_secret(world)
+    await messages.edit_message(world.context, message_id=message.id, text="harmless")
+    log, updates = world.services.storage.database["log"], []
+
+    class Recorder:
+        async def bulk_write(self, requests: list[UpdateMany], *, ordered: bool) -> None:
+            updates.extend(requests)
+
+    await redactions.erase(cast(Collection, Recorder()), {message.id: datetime.now(UTC)})
+
+    for update in updates:
+        await log.bulk_write([update])
+        for fact in of_message(await world.facts(), message):
+            assert (fact.message.redacted_at is not None) == (SECRET not in str(fact))
+
+
+def test_every_attribute_of_a_message_is_content_or_stays() -> None:
+    stays = (
+        "id room_id version number sender sent_by_app_id sent_at audience choice in_reply_to_id edited_at redacted_at"
+    )
+
+    assert set(Message.__struct_fields__) == {*REDACTED, *stays.split()}
+
+
+async def test_answers_of_signals_are_not_in_the_index_of_answers_with_messages(world: World) -> None:
+    room = await world.waiting()
+    await send_signal(world.context.mutation("signal"), room_id=room.id, kind=SignalKind.TYPING)
+    await messages.send_message(world.context.mutation("message"), room_id=room.id, text="Hi")
+
+    answers = world.services.storage.database["idempotency"]
+    keys = {"_id.mutation": {"$in": ["signal", "message"]}, "answer.sender": {"$exists": True}}
+    assert [one["_id"]["mutation"] for one in await answers.find(keys).to_list(None)] == ["message"]
+
+
+async def test_a_message_takes_a_limited_number_of_edits_and_can_then_be_redacted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "MAX_EDITS", 2)
+    message = await send_secret(world)
+    for text in ("one", "two"):
+        await messages.edit_message(world.context, message_id=message.id, text=text)
+    head = await world.head()
+
+    with pytest.raises(Invalid) as refusal:
+        await messages.edit_message(world.context, message_id=message.id, text="three")
+
+    assert refusal.value.data == {"key": "messageId"}
+    assert await world.head() == head
+    assert (await redact(world, message)).text == ""
 
 
 async def test_other_messages_keep_their_content(world: World) -> None:

@@ -13,6 +13,7 @@ from resolvers.signal_hub import SignalHub
 from resolvers.signals import send_signal, subscribe_signals
 from storage.errors import Forbidden, IdempotencyMismatch, Invalid, NotFound, RateLimited
 from storage.filters.expressions import AttributeCondition, Operator
+from storage.message_records import Audience
 from storage.records import Actor, ActorType, Room, Signal, SignalKind
 from tests.resolvers.refusals import refused, scoped
 from tests.resolvers.world import APP, World
@@ -211,10 +212,41 @@ async def test_read_names_a_message_of_the_room(world: World) -> None:
         assert (await received(signals)).message_id == message.id
 
     async with nothing_sent(world, room):
-        for message_id in (foreign.id, "none"):
-            with pytest.raises(NotFound) as refusal:
-                await send_signal(world.context, room_id=room.id, kind=READ, message_id=message_id)
-            assert refusal.value.data["key"] == "messageId"
+        with pytest.raises(NotFound) as unknown:
+            await send_signal(world.context, room_id=room.id, kind=READ, message_id="none")
+        with pytest.raises(Invalid) as other_room:
+            await send_signal(world.context, room_id=room.id, kind=READ, message_id=foreign.id)
+    assert (unknown.value.data["key"], other_room.value.data["key"]) == ("messageId", "messageId")
+
+
+async def test_visitor_does_not_read_notes(world: World) -> None:
+    room = await world.waiting()
+    note = await messages.send_message(world.context, room_id=room.id, text="Hi", audience=Audience.STAFF)
+    async with nothing_sent(world, room):
+        with pytest.raises(Invalid) as refusal:
+            await send_signal(world.context, room_id=room.id, kind=READ, message_id=note.id, as_visitor_token="v")
+    assert refusal.value.data["key"] == "messageId"
+
+
+async def test_room_that_cannot_be_decoded_does_not_stop_signals_of_other_rooms(world: World, other: World) -> None:
+    room, newer = await world.waiting(), await world.start()
+
+    async def watching() -> bool:
+        return other.services.storage.signals.watching
+
+    await until(watching)
+    stored = world.services.storage.database["rooms"]
+    await stored.update_one({"_id": newer.id}, {"$set": {"status": "OF_A_NEWER_VERSION"}})
+    try:
+        async with subscribed(listener(other)) as signals:
+            for room_id in (newer.id, room.id):
+                world.services.storage.signals.publish(
+                    Signal(kind=TYPING, room_id=room_id, sender=APP, sent_by_id="app", sent_at=room.started_at)
+                )
+
+            assert (await received(signals)).room_id == room.id
+    finally:
+        await stored.update_one({"_id": newer.id}, {"$set": {"status": newer.status.value}})
 
 
 async def test_message_is_named_by_read_and_by_no_other_kind(world: World) -> None:

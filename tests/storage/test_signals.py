@@ -32,11 +32,11 @@ def filled(*signals: Signal, **limits: int) -> SignalBuffer:
 # ---------------------------------------------------------------- buffers
 
 
-async def test_last_signal_of_a_sender_about_typing_takes_the_place_of_the_one_before() -> None:
+async def test_last_signal_of_a_sender_about_typing_replaces_the_one_before_and_is_the_newest() -> None:
     typing, stopped = signal(), signal(SignalKind.STOPPED_TYPING)
     other = signal(sender="ben")
 
-    assert await filled(typing, other, stopped).take_all() == [stopped, other]
+    assert await filled(typing, other, stopped).take_all() == [other, stopped]
 
 
 async def test_signals_of_other_rooms_senders_callers_and_kinds_do_not_replace_each_other() -> None:
@@ -64,6 +64,12 @@ async def test_full_buffer_drops_the_oldest_signals() -> None:
     assert await filled(*signals, max_signals=2).take_all() == signals[3:]
     assert await filled(*signals, max_bytes=3 * size).take_all() == signals[2:]
     assert len(filled(*signals, max_bytes=size - 1)) == 0
+
+
+async def test_full_buffer_keeps_the_newest_state_of_a_sender() -> None:
+    ben, stopped, carla = signal(sender="ben"), signal(SignalKind.STOPPED_TYPING), signal(sender="carla")
+
+    assert await filled(signal(), ben, stopped, carla, max_signals=2).take_all() == [stopped, carla]
 
 
 async def test_replaced_signals_do_not_count_in_the_size_of_a_buffer() -> None:
