@@ -11,7 +11,7 @@ from storage.facts import FACTS, Fact, MessageFact, RoomFact
 from storage.filters.expressions import EVERYTHING, Expression
 from storage.filters.predicates import predicate
 from storage.message_records import Audience
-from storage.records import FieldTarget, Room
+from storage.records import FieldTarget, Room, RoomStatus
 
 Predicate: TypeAlias = Callable[[Fact], bool]
 
@@ -87,5 +87,6 @@ def room_before(fact: RoomFact) -> Room:
         priority=fact.room.room.priority if before.priority is None else before.priority,
         queued_at=before.queued_at,
         last_message_at=before.last_message_at,
-        closed_at=None,  # nothing follows the closing of a room
+        # Only facts about messages follow the closing of a room, and they do not change the room.
+        closed_at=fact.room.room.closed_at if before.status is RoomStatus.CLOSED else None,
     )

@@ -109,13 +109,9 @@ async def _follow(
         while True:
             yield sent
             next_time = math.ceil((clock() + INTERVAL_SECONDS) / STEP_SECONDS) * STEP_SECONDS
-            while True:
-                await view.wait_until_different(sent)
-                if (pause := next_time - clock()) > 0:
-                    await asyncio.sleep(pause)
-                if (counts := view.counts()).groups != sent.groups:
-                    break
-            sent = counts
+            await asyncio.sleep(next_time - clock())
+            await view.wait_until_different(sent)
+            sent = view.counts()
 
 
 class CountsView(LogView):
@@ -180,7 +176,6 @@ class CountsView(LogView):
             if not counter.needs_reload:
                 break
         self._counter, self._position, self._counts = counter, position, None
-        self._signal_change()
 
     @override
     def _apply_all(self, facts: Sequence[AnyFact]) -> bool:

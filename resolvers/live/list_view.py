@@ -252,7 +252,6 @@ class ListView(LogView):
         steps = changes([room.id for room in shown], list(rooms), changed)
         self._publish(steps, rooms, base=None if facts is None else shown_at)
         self._publish_total()
-        self._signal_change()
 
     def _differs(self, before: Room, after: Room) -> bool:
         if before.revision != after.revision:

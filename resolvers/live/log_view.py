@@ -56,11 +56,8 @@ class LogView(ABC):
         """Keep the view up to date until cancelled, or until an error, which is stored in `error`."""
         self._waiter = None
         try:
-            self._ready = False
-            await self._build()
+            await self._rebuild()
             while True:
-                self._ready = True
-                self._signal_progress()
                 position = await self._feed.wait(self._position, self._keys, on_wait=self._on_wait)
                 await self._apply_next_facts(position)
         except Unavailable:
@@ -77,10 +74,19 @@ class LogView(ABC):
             updated = False
         else:
             updated = self._apply_all(facts)
-        if not updated:
-            self._ready = False
-            await self._build()
+        if updated:
+            self._signal_progress()
+        else:
+            await self._rebuild()
         await asyncio.sleep(0)
+
+    async def _rebuild(self) -> None:
+        self._ready = False
+        await self._build()
+        # Before any other task runs: subscribers that wake while the view is not ready wait for the next change.
+        self._ready = True
+        self._signal_progress()
+        self._signal_change()
 
     def _on_wait(self, waiter: Waiter) -> None:
         self._waiter = waiter

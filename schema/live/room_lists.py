@@ -19,7 +19,8 @@ describe_enum(
     ListChange,
     "The kinds of messages of `roomList`.",
     PRESENT="The room is in the list at the start. These messages come first, in the order of the list.",
-    READY="The list is complete as of `cursor`. The message has no room. Sent again if only `totalCount` changed.",
+    READY="The list is complete as of `cursor`. The message has no room. Sent again if only `totalCount` changed. If "
+    "`totalCount` is 0, the list is empty, and the client removes all its rooms.",
     ENTERED="The room entered the list.",
     CHANGED="A room in the list changed, and perhaps its place in the list.",
     LEFT="The room left the list.",
@@ -105,7 +106,8 @@ class RoomListSubscriptions:
                 description=(
                     "Continues after this position: the `cursor` of the last message of an earlier `roomList` "
                     "with the same arguments. The changes since then come first, then READY. If these changes are "
-                    "no longer available, the list starts again with PRESENT, and the client must empty its list. "
+                    "no longer available, the list starts again with PRESENT, and the client must empty its list "
+                    "first. If it has no rooms any more, only READY comes, with `totalCount` 0. "
                     "`INVALID_CURSOR` for the cursor of another list."
                 )
             ),

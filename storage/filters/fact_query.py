@@ -26,7 +26,7 @@ Query: TypeAlias = dict[str, Any]
 
 _AFTER = "fact.room.room"
 _BEFORE = "fact.before"
-#: The attributes of RoomBefore. A fact does not change any other attribute.
+#: The attributes that RoomBefore has, and `closedAt`. A fact does not change any other attribute.
 _CHANGING = frozenset(
     {
         "status",
@@ -41,6 +41,11 @@ _CHANGING = frozenset(
         "closedAt",
     }
 )
+#: For attributes that a RoomBefore may lack: the facts that did not change them.
+_UNCHANGED_IF: dict[str, Query] = {
+    "priority": {f"{_BEFORE}.priority": None},  # facts of version 0.1.0
+    "closedAt": {f"{_BEFORE}.status": "CLOSED"},  # facts about messages of a closed room
+}
 _TYPES = {
     FieldType.TEXT: "string",
     FieldType.NUMBER: "number",
@@ -85,10 +90,12 @@ def _translate(expression: Expression, *, before: bool) -> Query:
                 raise TypeError(f"Facts hold no case-folded text for {name}.")
             path = "id" if attribute.path == "_id" else attribute.path
             query = attribute_query(expression, replace(attribute, path=_path(path, before=before)))
-            if before and path == "priority":  # facts of version 0.1.0 lack it, and did not change it
-                same = attribute_query(expression, replace(attribute, path=_path(path, before=False)))
-                return {"$or": [query, {"$and": [{f"{_BEFORE}.{path}": None}, same]}]}
-            return query
+            if not before or path not in _UNCHANGED_IF:
+                return query
+            # RoomBefore may lack the value, and then it is the same as after the fact.
+            same = attribute_query(expression, replace(attribute, path=_path(path, before=False)))
+            unchanged = _UNCHANGED_IF[path]
+            return {"$or": [{"$and": [unchanged, same]}, {"$and": [{"$nor": [unchanged]}, query]}]}
         case BoundCondition():
             return _field(expression, f"{_path('customFields', before=before)}.{expression.definition.key}")
         case FieldCondition(key=key):

@@ -65,6 +65,8 @@ class ListReader:
             self._presenting, self.rooms = True, {}
         if update.change is ListChange.READY:
             self._presenting = False
+            if update.total == 0:
+                self.rooms = {}
             assert (room_id, room) == (None, None)
         else:
             assert room_id is not None

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from resolvers import rooms
-from resolvers.live.counts import RoomCounts, count_rooms, subscribe_room_counts
+from resolvers import messages, rooms
+from resolvers.live import counter
+from resolvers.live.counts import CountsView, RoomCounts, count_rooms, subscribe_room_counts
 from storage import room_views
 from storage.errors import Forbidden, QueryTooComplex
 from storage.filters.expressions import AttributeCondition, Operator
@@ -112,4 +113,72 @@ async def test_the_oldest_that_waits_is_told_when_many_left_before_it(
         while {one.status: one.count for one in found.groups} != {"CLOSED": 5, "QUEUED": 1}:
             found = await anext(stream)
     assert [one.oldest_queued_at for one in found.groups] == [None, started[5].queued_at]
+    await stream.aclose()
+
+
+async def test_a_subscriber_that_waits_receives_the_counts_of_a_rebuilt_view(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_views, "OLDEST_KEPT", 1)
+    monkeypatch.setattr(counter, "OLDEST_KEPT", 1)
+    wait_for_change, waits = CountsView.wait_for_change, asyncio.Event()
+
+    async def noticed(view: CountsView) -> None:
+        waits.set()
+        await wait_for_change(view)
+
+    monkeypatch.setattr(CountsView, "wait_for_change", noticed)
+    oldest, second, _ = [await world.start() for _ in range(3)]
+    stream = await subscribe_room_counts(world.context, by=[])
+    async with asyncio.timeout(60):
+        assert [(one.count, one.oldest_queued_at) for one in (await anext(stream)).groups] == [(3, oldest.queued_at)]
+        waiting = asyncio.ensure_future(anext(stream))
+        await waits.wait()
+        await rooms.close_room(world.context, room_id=oldest.id)
+
+        assert [(one.count, one.oldest_queued_at) for one in (await waiting).groups] == [(3, second.queued_at)]
+    await stream.aclose()
+
+
+async def test_no_counts_are_sent_while_a_view_is_rebuilt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_views, "OLDEST_KEPT", 1)
+    monkeypatch.setattr(counter, "OLDEST_KEPT", 1)
+    oldest, second, _ = [await world.start() for _ in range(3)]
+    read_groups, reads, go_on = room_views.read_groups, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any, **keywords: Any) -> Any:
+        reads.set()
+        await go_on.wait()
+        return await read_groups(*arguments, **keywords)
+
+    stream = await subscribe_room_counts(world.context, by=[])
+    async with asyncio.timeout(60):
+        await anext(stream)
+        monkeypatch.setattr(room_views, "read_groups", slow)
+        await world.start()
+        await rooms.close_room(world.context, room_id=oldest.id)
+        await reads.wait()
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.wait({waiting}, timeout=1)
+        assert not waiting.done()
+        go_on.set()
+
+        assert [(one.count, one.oldest_queued_at) for one in (await waiting).groups] == [(4, second.queued_at)]
+    await stream.aclose()
+
+
+async def test_a_redaction_in_a_closed_room_changes_no_count_of_closed_rooms(world: World) -> None:
+    room = await world.start()
+    message = await messages.send_message(world.context, room_id=room.id, text="Hi")
+    closed = await rooms.close_room(world.context, room_id=room.id)
+    assert closed.closed_at is not None
+    where = AttributeCondition("closedAt", Operator.GTE, closed.closed_at)
+    stream = await subscribe_room_counts(world.context, where=where, by=[])
+    async with asyncio.timeout(60):
+        assert [one.count for one in (await anext(stream)).groups] == [1]
+        await messages.redact_message(world.context, message_id=message.id)
+        another = await world.start()
+        await rooms.close_room(world.context, room_id=another.id)
+
+        assert [one.count for one in (await anext(stream)).groups] == [2]
     await stream.aclose()

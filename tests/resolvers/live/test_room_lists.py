@@ -172,6 +172,41 @@ async def test_too_far_back_the_whole_list_comes_again(world: World, monkeypatch
     await reader.close()
 
 
+async def test_too_far_back_a_list_that_has_become_empty_is_emptied(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await world.start()
+    reader = ListReader(world.context, where=AttributeCondition("status", Operator.EQ, "QUEUED"))
+    await reader.open()
+    await reader.until_ready()
+    await reader.close()
+    monkeypatch.setattr(list_view, "MAX_MISSED_FACTS", 0)
+    await rooms.close_room(world.context, room_id=room.id)
+    await reader.open()
+    await reader.until_ready()
+    assert told(reader, 2) == [(READY, None, 0)]
+    assert reader.ids == []
+    await reader.close()
+
+
+async def test_a_redaction_in_a_closed_room_changes_no_list_of_closed_rooms(world: World) -> None:
+    closed = [await world.start() for _ in range(3)]
+    message = await messages.send_message(world.context, room_id=closed[0].id, text="Hi")
+    for room in closed:
+        await rooms.close_room(world.context, room_id=room.id)
+    reader = ListReader(world.context, first=2, order_by=Ordering("CLOSED_AT"))
+    await reader.open()
+    await reader.until_ready()
+    shown = reader.ids
+    await reader.close()
+    await messages.redact_message(world.context, message_id=message.id)
+    await reader.open()
+    await reader.until_ready()
+    assert reader.ids == shown
+    assert not {LEFT, ENTERED} & {update.change for update in reader.updates}
+    await reader.close()
+
+
 async def test_a_cursor_is_good_for_its_list_alone(world: World) -> None:
     reader = ListReader(world.context, first=2)
     await reader.open()
