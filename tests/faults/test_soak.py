@@ -38,7 +38,9 @@ _COUNTING = """
 import asyncio, gc, json, os, signal, sys, threading
 def count(*_):
     tasks = sum(isinstance(one, asyncio.Task) and not one.done() for one in gc.get_objects())
-    figures = {"tasks": tasks, "threads": threading.active_count(), "descriptors": len(os.listdir("/dev/fd"))}
+    # The pools of driver calls start threads up to their sizes when they need them (storage/threads.py).
+    threads = sum(not thread.name.startswith("mongodb ") for thread in threading.enumerate())
+    figures = {"tasks": tasks, "threads": threads, "descriptors": len(os.listdir("/dev/fd"))}
     with open(PATH + ".new", "w") as file:
         json.dump(figures, file)
     os.replace(PATH + ".new", PATH)
