@@ -10,8 +10,10 @@ import msgspec
 
 from schema.actors import Actor
 from schema.base.fields import api_interface
+from schema.base.scalars import JSON
 from schema.custom_fields import HasCustomFields
-from storage import records
+from schema.message_content import Attachment, Choice, ChosenOption
+from storage import message_records, records
 
 
 @api_interface
@@ -119,13 +121,28 @@ class MessageFields:
 
     number: int
     """The number of the message in its room: 1, 2, 3, ... in the order of the room's events, whichever server process
-    took the messages. Lists of the room's messages are in this order."""
+    took the messages. Lists of messages are in this order."""
     text: str
-    """The text."""
+    """The text. Empty once the message is redacted."""
     sender: Actor
     """The sender, with the name at that time."""
     sent_at: datetime
     """When the message was sent."""
+    audience: message_records.Audience
+    """Who may see the message."""
+    choices: list[Choice]
+    """The answers that the message offers to its reader."""
+    choice: ChosenOption | None
+    """The choice of an earlier message that this message answers with. Null if it is no such answer."""
+    attachments: list[Attachment]
+    """The files that the message refers to."""
+    data: JSON | None
+    """The app's own structured content. Null if there is none."""
+    edited_at: datetime | None
+    """When the message was last edited. Null if it was not edited."""
+    redacted_at: datetime | None
+    """When the message was redacted: `text` is empty, and `choices`, `attachments` and `data` are gone. Null if it was
+    not redacted."""
 
 
 @api_interface

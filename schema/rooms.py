@@ -127,6 +127,12 @@ class Room(Node, RoomFields):
         page = await info.context.loaders.messages_of_rooms.load(PageKey(self.record.id, first, after, last, before))
         return Connection.from_page(page, lambda record: messages.Message.from_record(record, room=self))
 
+    @scoped_field("messages:read")
+    async def last_message(self, info: Info) -> MessageRef | None:
+        """The newest message that you may see. Null if there is none."""
+        page = await info.context.loaders.messages_of_rooms.load(PageKey(self.record.id, None, None, 1, None))
+        return messages.Message.from_record(page.items[-1], room=self) if page.items else None
+
     @scoped_field("events:read")
     async def events(
         self,

@@ -74,6 +74,16 @@ class Loaders:
     def rooms(self) -> DataLoader[str, Room]:
         return self._by_key("room", rooms.get_many)
 
+    @cached_property
+    def messages(self) -> DataLoader[str, Message | None]:
+        """Messages by id; None for one that the caller may not see."""
+
+        async def load(keys: list[str]) -> list[Message | BaseException | None]:
+            found = await messages.find_many(self._context, keys)
+            return [found.get(key) for key in keys]
+
+        return Loader(load)
+
     def _by_key(
         self, noun: str, read: Callable[[Context, Sequence[str]], Awaitable[dict[str, T]]]
     ) -> DataLoader[str, T]:

@@ -10,7 +10,6 @@ import strawberry
 
 from resolvers.current_entities import Shown
 from schema import agents, departments, messages, rooms, users, visitors
-from schema.actors import Actor
 from schema.base import ids
 from schema.base.fields import api_type, as_awaitable, field
 from schema.base.lazy_types import AgentRef, DepartmentRef, MessageRef, RoomRef, UserRef, VisitorRef
@@ -24,6 +23,7 @@ from schema.entity_fields import (
     profile_of,
 )
 from schema.execution.context import Info
+from schema.message_content import message_values
 from storage import message_records, records
 
 Record = TypeVar("Record")
@@ -246,17 +246,17 @@ class MessageSnapshot(MessageFields):
 
     message_id: strawberry.ID
     """The id of the message."""
+    in_reply_to_id: strawberry.ID | None
+    """The id of the message that it replies to. Null if it is no reply."""
     shown: strawberry.Private[Shown]
 
     @classmethod
     def from_record(cls, record: message_records.Message) -> Self:
         return cls(
             message_id=ids.MESSAGE.add(record.id),
-            number=record.number,
-            text=record.text,
-            sender=Actor.from_record(record.sender),
-            sent_at=record.sent_at,
+            in_reply_to_id=ids.MESSAGE.add_optional(record.in_reply_to_id),
             shown=Shown(record.id, record.room_id),
+            **message_values(record),
         )
 
     @field

@@ -49,7 +49,7 @@ SCOPES: Mapping[str, str] = {
     "rooms:write": "Mutation: startRoom updateRoom closeRoom holdRoom resumeRoom",
     "rooms:assign": "Mutation: assignAgent unassignAgent transferRoom",
     "messages:read": "Subscription: messageSent signals",
-    "messages:write": "Mutation: sendMessage sendSignal",
+    "messages:write": "Mutation: sendMessage sendSignal editMessage redactMessage",
     "messages:moderate": "Mutation:",  # redactMessage asks for it when the message is another's
     "events:read": "Query: events eventCursor consumers; Mutation: ackEvents removeConsumer; "
     "Subscription: roomStarted agentAssigned agentUnassigned roomClosed messageSent events",

@@ -57,5 +57,6 @@ def test_every_field_beneath_the_roots_that_says_it_needs_a_scope_declares_it() 
         "Agent.rooms": ("rooms:read",),
         "Department.agents": ("users:read",),
         "Room.events": ("events:read",),
+        "Room.lastMessage": ("messages:read",),
         "Room.messages": ("messages:read",),
     }
