@@ -55,7 +55,7 @@ async def create_app(change: MutationContext, *, name: str, scopes: Sequence[str
     wanted = validation.texts(scopes, "scopes", max_characters=64)
     if not wanted:
         raise Invalid("scopes must name at least one scope.", key="scopes")
-    access.require_known(wanted, key="scopes")
+    access.require_existing_scopes(wanted, key="scopes")
     for scope in wanted:
         if not change.caller.has_scope(scope):
             raise Forbidden(f"This token cannot grant the scope {scope}, which it does not have.", scope=scope)

@@ -1,7 +1,7 @@
 """The entities of snapshots as they are now, if the caller may see them.
 
-Whoever may read an event may read its subject, so these reads check no scope of that. A room brings its visitor,
-department and agents: whoever sees the room sees them without their own scope. Concurrent reads share queries.
+A caller that may read an event may read its subject without a further scope. A caller that may see a room may see its
+visitor, department and agents without their scopes. Concurrent reads share queries.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from storage.shared_entities import Read
 T = TypeVar("T")
 
 
-class Shown(NamedTuple):
-    """An entity that an event shows."""
+class EventEntity(NamedTuple):
+    """An entity in an event."""
 
     id: str
-    #: The room that the event is about. None if the entity itself is the subject.
+    #: The room that is the subject of the event. None if the entity itself is the subject.
     room_id: str | None = None
 
 
@@ -37,26 +37,26 @@ async def find_rooms(context: Context, ids: Sequence[str]) -> dict[str, Room]:
 
 
 @query()
-async def find_messages(context: Context, shown: Sequence[Shown]) -> dict[Shown, Message]:
-    visible = await _in_visible_rooms(context, shown)
+async def find_messages(context: Context, entities: Sequence[EventEntity]) -> dict[EventEntity, Message]:
+    visible = await _in_visible_rooms(context, entities)
     return await _find(context, visible, shared_entities.get_messages)
 
 
 @query()
-async def find_users(context: Context, shown: Sequence[Shown]) -> dict[Shown, User]:
-    visible = await _readable(context, shown, "users:read")
+async def find_users(context: Context, entities: Sequence[EventEntity]) -> dict[EventEntity, User]:
+    visible = await _readable(context, entities, "users:read")
     return await _find(context, visible, shared_entities.get_users)
 
 
 @query()
-async def find_visitors(context: Context, shown: Sequence[Shown]) -> dict[Shown, Visitor]:
-    visible = await _readable(context, shown, "visitors:read")
+async def find_visitors(context: Context, entities: Sequence[EventEntity]) -> dict[EventEntity, Visitor]:
+    visible = await _readable(context, entities, "visitors:read")
     return await _find(context, visible, shared_entities.get_visitors)
 
 
 @query()
-async def find_departments(context: Context, shown: Sequence[Shown]) -> dict[Shown, Department]:
-    visible = await _readable(context, shown, "users:read")
+async def find_departments(context: Context, entities: Sequence[EventEntity]) -> dict[EventEntity, Department]:
+    visible = await _readable(context, entities, "users:read")
     return await _find(context, visible, shared_entities.get_departments)
 
 
@@ -75,19 +75,19 @@ async def find_apps(context: Context, ids: Sequence[str]) -> dict[str, App]:
     return await shared_entities.get_apps(context.reader, ids)
 
 
-async def _find(context: Context, shown: Sequence[Shown], read: Read[T]) -> dict[Shown, T]:
-    found = await read(context.reader, [one.id for one in shown])
-    return {one: found[one.id] for one in shown if one.id in found}
+async def _find(context: Context, entities: Sequence[EventEntity], read: Read[T]) -> dict[EventEntity, T]:
+    found = await read(context.reader, [entity.id for entity in entities])
+    return {entity: found[entity.id] for entity in entities if entity.id in found}
 
 
-async def _readable(context: Context, shown: Sequence[Shown], scope: str) -> Sequence[Shown]:
-    """Those that the caller may read, by the scope of their kind or with a room that it sees now."""
-    return shown if context.caller.has_scope(scope) else await _in_visible_rooms(context, shown)
+async def _readable(context: Context, entities: Sequence[EventEntity], scope: str) -> Sequence[EventEntity]:
+    """The entities that the caller may read: by this scope, or because it may see their room now."""
+    return entities if context.caller.has_scope(scope) else await _in_visible_rooms(context, entities)
 
 
-async def _in_visible_rooms(context: Context, shown: Sequence[Shown]) -> Sequence[Shown]:
-    """Those that belong to no room, or to one that the caller sees now."""
+async def _in_visible_rooms(context: Context, entities: Sequence[EventEntity]) -> Sequence[EventEntity]:
+    """The entities without a room, or with a room that the caller may see now."""
     if access.visible_rooms(context.caller) == EVERYTHING:
-        return shown
-    rooms = await find_rooms(context, list({one.room_id for one in shown if one.room_id is not None}))
-    return [one for one in shown if one.room_id is None or one.room_id in rooms]
+        return entities
+    rooms = await find_rooms(context, list({entity.room_id for entity in entities if entity.room_id is not None}))
+    return [entity for entity in entities if entity.room_id is None or entity.room_id in rooms]

@@ -69,8 +69,8 @@ async def list_events(
 ) -> Page[AnyFact]:
     """Facts that the caller may read, oldest first.
 
-    A page looks through MAX_SCANNED_FACTS at most. When it has not found enough by then, its outer cursor lies beyond
-    its last item in the direction of reading, and the next page goes on from there.
+    A page reads at most MAX_SCANNED_FACTS. If it is not full then, its outer cursor is the position of the last fact
+    that was read, not that of its last item. The next page continues from it.
     """
     request = validation.page(**page)
     at = await _position(context, request)
@@ -85,7 +85,7 @@ async def list_events_by_room(
 ) -> dict[str, Page[AnyFact]]:
     """For each room, a page of its facts that the caller may read, oldest first.
 
-    One query reads all rooms. A room of which the caller may not read most facts needs further queries.
+    One query reads all rooms. A room most of whose facts the caller may not read needs further queries.
     """
     request = validation.page(**page)
     at = await _position(context, request)
@@ -101,9 +101,9 @@ async def list_events_by_room(
     if at is not None:
         await require_kept(context.storage, at)  # after the read: the log may be trimmed before it
     totals = ChildCounts(lambda: room_history.count(context.reader, room_ids, types=types))
-    runs = {room_id: _around(request, at, list(filter(passes, facts))) for room_id, facts in found.items()}
+    runs = {room_id: _run_beyond(request, at, list(filter(passes, facts))) for room_id, facts in found.items()}
     scanned = {one for one, run in runs.items() if len(run.facts) <= request.size and len(found[one]) == limit}
-    others = [one for one, run in runs.items() if at is not None and not run.behind and one not in scanned]
+    others = [one for one, run in runs.items() if at is not None and not run.facts_behind and one not in scanned]
     if others:
         probed = await room_history.read(
             context.reader,
@@ -114,7 +114,7 @@ async def list_events_by_room(
             backwards=not request.backwards,
         )
         for room_id, facts in probed.items():
-            runs[room_id].behind = any(map(passes, facts)) or (unseen and len(facts) == BATCH)
+            runs[room_id].facts_behind = any(map(passes, facts)) or (unseen and len(facts) == BATCH)
     pages: dict[str, Page[AnyFact]] = {}
     for room_id, run in runs.items():
         of_room = AttributeCondition("id", Operator.EQ, room_id)
@@ -127,7 +127,7 @@ async def list_events_by_room(
 
 
 async def _position(context: Context, request: PageRequest) -> int | None:
-    """The sequence that the page's cursor stands for. Raises InvalidCursor."""
+    """The sequence in the page's cursor. Raises InvalidCursor."""
     if request.cursor is None:
         return None
     return await existing_position(context.storage, request.cursor, key=request.cursor_argument)
@@ -135,34 +135,34 @@ async def _position(context: Context, request: PageRequest) -> int | None:
 
 @dataclass(slots=True)
 class _Run:
-    """Facts in the direction of reading, one more than a page has if there are so many."""
+    """Facts in the direction of reading: one more than the page has, if that many exist."""
 
     facts: list[AnyFact]
-    #: Something lies on the other side of the position.
-    behind: bool
-    #: What was not looked at yet may hold more.
-    more: bool = False
-    #: Where to go on in that case.
+    #: Whether facts exist on the other side of the position.
+    facts_behind: bool
+    #: Whether facts that were not read may match.
+    is_partial: bool = False
+    #: The position from which the next page continues if the run is partial.
     position: int = 0
 
 
-def _around(request: PageRequest, at: int | None, facts: list[AnyFact]) -> _Run:
-    """The facts beyond the position, from those that begin with the fact at it, if that passes."""
+def _run_beyond(request: PageRequest, at: int | None, facts: list[AnyFact]) -> _Run:
+    """The facts beyond the position. `facts` include the fact at the position if it passes."""
     behind = at is not None and bool(facts) and facts[0].sequence == at
     return _Run(facts[1:] if behind else facts, behind)
 
 
 def _page(request: PageRequest, run: _Run, total: Callable[[], Awaitable[int | None]]) -> Page[AnyFact]:
-    items, ahead = run.facts[: request.size], len(run.facts) > request.size or run.more
-    outer = event_cursor(run.position) if run.more and len(run.facts) <= request.size else None
+    items, ahead = run.facts[: request.size], len(run.facts) > request.size or run.is_partial
+    outer = event_cursor(run.position) if run.is_partial and len(run.facts) <= request.size else None
     backwards = request.backwards
     if backwards:
         items.reverse()
     return Page(
         items=items,
         cursors=[event_cursor(fact.sequence) for fact in items],
-        has_next=run.behind if backwards else ahead,
-        has_previous=ahead if backwards else run.behind,
+        has_next=run.facts_behind if backwards else ahead,
+        has_previous=ahead if backwards else run.facts_behind,
         total=total,
         start_cursor=outer if backwards else None,
         end_cursor=None if backwards else outer,
@@ -175,20 +175,22 @@ async def _scan(
     passes = compile_filter(context.caller, wanted, where)
     mongo = context.storage.log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
     needed = request.size + 1 + (at is not None)
-    look = await _look(context, passes, mongo, at, needed, backwards=request.backwards)
-    run = _around(request, at, look.facts)
-    run.more, run.position = look.more, look.position
-    if at is not None and not run.behind:
-        other = await _look(context, passes, mongo, at, 1, backwards=not request.backwards)
-        run.behind = bool(other.facts) or other.more
+    found = await _search(context, passes, mongo, at, needed, backwards=request.backwards)
+    run = _run_beyond(request, at, found.facts)
+    run.is_partial, run.position = found.is_partial, found.position
+    if at is not None and not run.facts_behind:
+        other = await _search(context, passes, mongo, at, 1, backwards=not request.backwards)
+        run.facts_behind = bool(other.facts) or other.is_partial
     return _page(request, run, _total(context, wanted, where))
 
 
-async def _look(
+async def _search(
     context: Context, passes: Predicate, mongo: dict[str, object], at: int | None, count: int, *, backwards: bool
 ) -> _Run:
-    """Up to `count` facts that pass, from the position on, the fact at it included; from the end of the log without
-    one. Raises CursorExpired when facts between are no longer kept."""
+    """Up to `count` facts that pass, beginning with the fact at the position, or with an end of the log without one.
+
+    Raises CursorExpired if facts after the position were trimmed.
+    """
     log = context.storage.log
     position = (sys.maxsize if backwards else 0) if at is None else at + 1 if backwards else at - 1
     start = at
@@ -205,7 +207,7 @@ async def _look(
             position = facts[-1].sequence
     if start is not None:
         await require_kept(context.storage, start)  # after the reads: the log may be trimmed between them
-    return _Run(found[:count], behind=False, more=more or len(found) > count, position=position)
+    return _Run(found[:count], facts_behind=False, is_partial=more or len(found) > count, position=position)
 
 
 def _total(context: Context, wanted: frozenset[str], where: Expression | None) -> Callable[[], Awaitable[int | None]]:

@@ -28,9 +28,9 @@ _MIME_TYPE = re.compile(rf"{_MIME_NAME}/{_MIME_NAME}( ?; ?{_MIME_NAME}=({_MIME_N
 _UNSAFE_IN_URLS = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
 
 
-def text(value: str, *, beside_content: bool) -> str:
-    """The text of a message. It may be empty only beside other content."""
-    if value == "" and beside_content:
+def text(value: str, *, has_other_content: bool) -> str:
+    """The text of a message. It may be empty only if the message has other content."""
+    if value == "" and has_other_content:
         return value
     return validation.text(value, "text", max_characters=MAX_TEXT_CHARACTERS)
 
@@ -38,7 +38,7 @@ def text(value: str, *, beside_content: bool) -> str:
 def choices(values: Sequence[Choice] | None) -> tuple[Choice, ...]:
     """The choices, whose ids must differ."""
     values = values or ()
-    _require_few(values, "choices", MAX_CHOICES)
+    _require_at_most(values, "choices", MAX_CHOICES)
     seen: set[str] = set()
     for index, choice in enumerate(values):
         key = f"choices.{index}"
@@ -55,7 +55,7 @@ def choices(values: Sequence[Choice] | None) -> tuple[Choice, ...]:
 def attachments(values: Sequence[Attachment] | None) -> tuple[Attachment, ...]:
     """The attachments, with their names in NFC."""
     values = values or ()
-    _require_few(values, "attachments", MAX_ATTACHMENTS)
+    _require_at_most(values, "attachments", MAX_ATTACHMENTS)
     return tuple(_attachment(one, f"attachments.{index}") for index, one in enumerate(values))
 
 
@@ -72,7 +72,7 @@ def _attachment(value: Attachment, key: str) -> Attachment:
     return msgspec.structs.replace(value, name=name)
 
 
-def _require_few(values: Sequence[object], key: str, limit: int) -> None:
+def _require_at_most(values: Sequence[object], key: str, limit: int) -> None:
     if len(values) > limit:
         raise Invalid(f"{key} takes up to {limit}; these are {len(values)}.", key=key)
 

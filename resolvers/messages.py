@@ -111,7 +111,7 @@ async def send_message(
     offered, files = message_content.choices(choices), message_content.attachments(attachments)
     data_json = message_content.data(data)
     has_content = bool(offered or files) or data_json is not None or choice is not None
-    message_content.text(text, beside_content=has_content)
+    message_content.text(text, has_other_content=has_content)
     tx = change.tx
     snapshot = await rooms.get_snapshot(tx, room_id)
     if not matches(access.visible_rooms(change.caller), snapshot.room):
@@ -250,7 +250,7 @@ async def edit_message(
     """
     offered = choices if choices is UNSET else message_content.choices(choices)
     data_json = data if data is UNSET else message_content.data(data)
-    message, snapshot = await _to_change(change, message_id)
+    message, snapshot = await _get_changeable(change, message_id)
     if not _is_sender(change.actor, message):
         raise Forbidden("Only the sender of a message can edit it, or the app that sent it in the name of its sender.")
     edited = replace(
@@ -259,7 +259,7 @@ async def edit_message(
         data_json=message.data_json if data_json is UNSET else data_json,
     )
     has_content = bool(edited.choices or edited.attachments or edited.choice) or edited.data_json is not None
-    message_content.text(text, beside_content=has_content)
+    message_content.text(text, has_other_content=has_content)
     edited = replace(edited, text=text or (edited.choice.label if edited.choice is not None else ""))
     if edited == message:
         # Writes the message, so that this attempt conflicts with a redaction that began after it read the message.
@@ -282,7 +282,7 @@ async def edit_message(
 async def redact_message(change: MutationContext, *, message_id: str, reason: str | None = None) -> Message:
     """Remove the content of a message, also from recorded facts and answers, and in a closed room."""
     reason = validation.optional_text(reason, "reason")
-    message, snapshot = await _to_change(change, message_id)
+    message, snapshot = await _get_changeable(change, message_id)
     if not _is_sender(change.actor, message) and not change.caller.has_scope("messages:moderate"):
         raise Forbidden(
             "This is a message of another sender; redacting it needs the scope messages:moderate, which this token "
@@ -297,7 +297,7 @@ async def redact_message(change: MutationContext, *, message_id: str, reason: st
     return redacted
 
 
-async def _to_change(change: MutationContext, message_id: str) -> tuple[Message, RoomSnapshot]:
+async def _get_changeable(change: MutationContext, message_id: str) -> tuple[Message, RoomSnapshot]:
     """The message and its room.
 
     `messages.replace` notices another mutation that changes the message between this read and the commit.

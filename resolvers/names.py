@@ -96,7 +96,7 @@ def _joins(character: str) -> bool:
 # ---------------------------------------------------------------- confusable names
 
 
-def look(name: str) -> str:
+def lookalike_key(name: str) -> str:
     """The same text for all names that differ only in case or in letters that look alike.
 
     A letter outside of ASCII is replaced by the ASCII letter that Unicode's table of confusables (UTS 39) gives for it.

@@ -137,7 +137,7 @@ async def new_user(
     return User(
         id=new_id(tx.now),
         username=username,
-        username_look=await _available_look(change, username),
+        username_look=await _available_lookalike_key(change, username),
         name=validation.optional_name(name, "name"),
         emails=validation.emails(emails),
         type=type,
@@ -193,8 +193,8 @@ async def changed_user(
     # A value that does not change is not checked: it may be older than the rule that it breaks.
     if username is not UNSET and username != before.username:
         username = validation.username(username)
-        look = await _available_look(change, username, user=before)
-        after = msgspec.structs.replace(after, username=username, username_look=look)
+        key = await _available_lookalike_key(change, username, user=before)
+        after = msgspec.structs.replace(after, username=username, username_look=key)
     if name is not UNSET and name != before.name:
         after = msgspec.structs.replace(after, name=validation.optional_name(name, "name"))
     if emails is not UNSET and tuple(emails or ()) != before.emails:
@@ -205,21 +205,21 @@ async def changed_user(
     return after
 
 
-async def _available_look(change: MutationContext, username: str, *, user: User | None = None) -> str:
-    """The look of a new username of `user`. Raises UsernameTaken if another user without a stored look has it.
+async def _available_lookalike_key(change: MutationContext, username: str, *, user: User | None = None) -> str:
+    """The lookalike key of a new username of `user`. Raises UsernameTaken if a user without a stored key has it.
 
-    The unique index refuses looks that are stored.
+    The unique index refuses keys that are stored.
     """
-    look = names.look(username)
+    lookalike_key = names.lookalike_key(username)
     if not username.isascii():
-        keys = {look, *(form.casefold() for form in names.forms(username))}
+        keys = {lookalike_key, *(form.casefold() for form in names.forms(username))}
         others = await users.list_by_username_keys(change.tx, keys)
         for other in others:
             if user is None or other.id != user.id:
                 refusal = UsernameTaken(username)
                 refusal.taken = UniqueKey(users.KIND.noun, users.KIND.collection, {"_id": other.id})
                 raise refusal
-    return look
+    return lookalike_key
 
 
 @mutation("users:write", lock=("user", "user_id"))

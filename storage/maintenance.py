@@ -33,7 +33,7 @@ async def purge_removed_fields(reader: Reader, process: ProcessHeartbeat, *, lim
     """
     for purge in await purges.list_all(reader):
         if purge.total is None:
-            total = await definitions.count_held(reader, purge.target, purge.id)
+            total = await definitions.count_with_value(reader, purge.target, purge.id)
             await purges.record_total(reader, purge.id, total)
         purged = await definitions.purge_values(reader, purge.target, purge.id, limit=limit)
         if purged:

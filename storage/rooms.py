@@ -256,11 +256,11 @@ async def list_served_ids(
 
 @dataclass(frozen=True, slots=True)
 class OverdueRooms:
-    """A condition: the rooms of a department that have waited for an external decision until a deadline."""
+    """A condition: the rooms of a department whose deadline for an external decision has passed."""
 
     department_id: str
     #: Rooms with a deadline up to this time are overdue.
-    moment: datetime
+    now: datetime
     #: Rooms without a deadline are overdue if they were queued up to this time; None: never.
     waiting_since: datetime | None
 
@@ -287,7 +287,7 @@ async def list_waiting(
     choices: list[Document] = [{**_QUEUED} if pools is None else {**_QUEUED, "departmentId": {"$in": list(pools)}}]
     for condition in overdue:
         rooms = {**_QUEUED, "departmentId": condition.department_id}
-        choices.append({**rooms, "externalUntil": {"$lte": condition.moment}})
+        choices.append({**rooms, "externalUntil": {"$lte": condition.now}})
         if condition.waiting_since is not None:
             choices.append({**rooms, "externalUntil": None, "queuedAt": {"$lte": condition.waiting_since}})
     query: Document = choices[0] if len(choices) == 1 else {"$or": choices}

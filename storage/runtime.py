@@ -100,7 +100,7 @@ class Storage:
             essential=True,
         )
         start("heartbeat", self._send_heartbeat, every=timings.heartbeat, essential=True)
-        start("reap dead processes", self.process.reap_dead_processes, every=timings.look)
+        start("reap dead processes", self.process.reap_dead_processes, every=timings.heartbeat_poll)
         start("append facts to the log", self.appender.run, essential=True)
         start("sweep the outbox", self.appender.sweep_once, every=timings.outbox_sweep)
         start("follow the log", self.feed.run, essential=True)

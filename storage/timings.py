@@ -11,8 +11,8 @@ class Timings:
     read_timeout: float = 10.0
     #: From one heartbeat of this process to the next.
     heartbeat: float = 0.5
-    #: From one look at the heartbeats of other processes to the next.
-    look: float = 1.0
+    #: From one poll of the heartbeats of other processes to the next.
+    heartbeat_poll: float = 1.0
     #: From one check of the version of the data to the next.
     data_version_check: float = 10.0
     #: Interval at which the log is polled, and so the longest delay of other processes' facts without a change stream.

@@ -169,7 +169,7 @@ def scopes_of(role_names: Iterable[str]) -> frozenset[str]:
     return frozenset[str]().union(*(PERMISSIONS.get(name, frozenset()) for name in role_names))
 
 
-def require_known(scopes: Iterable[str], *, key: str) -> None:
+def require_existing_scopes(scopes: Iterable[str], *, key: str) -> None:
     for scope in scopes:
         if scope not in SCOPES:
             raise Invalid(f"Unknown scope {quoted(scope)}; the scopes are {', '.join(sorted(SCOPES))}.", key=key)

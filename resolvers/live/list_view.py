@@ -17,7 +17,7 @@ from storage.errors import CursorExpired, QueryTooComplex
 from storage.facts import AnyFact, MessageFact, RoomFact
 from storage.filters.expressions import Expression
 from storage.filters.predicates import predicate
-from storage.mongo.counts import within
+from storage.mongo.counts import within_limit
 from storage.records import FieldTarget, Room
 from storage.runtime import Storage
 
@@ -309,7 +309,7 @@ class ListView(LogView):
     @property
     def _total(self) -> int | None:
         assert self._window is not None
-        return None if self._window.total is None else within(self._window.total)
+        return None if self._window.total is None else within_limit(self._window.total)
 
     def _publish(self, steps: Sequence[tuple[ListChange, str]], rooms: dict[str, Room], *, base: int | None) -> None:
         for index, (change, room_id) in enumerate(steps, 1):

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from resolvers import agents, current_entities, departments, events, messages, roles, rooms, users, visitors
 from resolvers.context import Context
-from resolvers.current_entities import Shown
+from resolvers.current_entities import EventEntity
 from storage.errors import NotFound
 from storage.facts import AnyFact
 from storage.filters.expressions import EVERYTHING, Expression
@@ -100,19 +100,19 @@ class Loaders:
         return self._current(current_entities.find_rooms)
 
     @cached_property
-    def current_messages(self) -> DataLoader[Shown, Message | None]:
+    def current_messages(self) -> DataLoader[EventEntity, Message | None]:
         return self._current(current_entities.find_messages)
 
     @cached_property
-    def current_users(self) -> DataLoader[Shown, User | None]:
+    def current_users(self) -> DataLoader[EventEntity, User | None]:
         return self._current(current_entities.find_users)
 
     @cached_property
-    def current_visitors(self) -> DataLoader[Shown, Visitor | None]:
+    def current_visitors(self) -> DataLoader[EventEntity, Visitor | None]:
         return self._current(current_entities.find_visitors)
 
     @cached_property
-    def current_departments(self) -> DataLoader[Shown, Department | None]:
+    def current_departments(self) -> DataLoader[EventEntity, Department | None]:
         return self._current(current_entities.find_departments)
 
     @cached_property

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 
 import strawberry
 
-from resolvers.current_entities import Shown
+from resolvers.current_entities import EventEntity
 from schema import agents, departments, messages, rooms, users, visitors
 from schema.base import ids
 from schema.base.fields import api_type, as_awaitable, field
@@ -42,12 +42,12 @@ class VisitorSnapshot(VisitorFields):
 
     visitor_id: strawberry.ID
     """The id of the visitor."""
-    shown: strawberry.Private[Shown]
+    shown: strawberry.Private[EventEntity]
 
     @classmethod
     def from_record(cls, record: records.Visitor, *, room_id: str | None = None) -> Self:
         return cls(
-            shown=Shown(record.id, room_id),
+            shown=EventEntity(record.id, room_id),
             visitor_id=ids.VISITOR.add(record.id),
             token=record.token,
             name=record.name,
@@ -70,12 +70,12 @@ class DepartmentSnapshot(DepartmentFields):
 
     department_id: strawberry.ID
     """The id of the department."""
-    shown: strawberry.Private[Shown]
+    shown: strawberry.Private[EventEntity]
 
     @classmethod
     def from_record(cls, record: records.Department, *, room_id: str | None = None) -> Self:
         return cls(
-            shown=Shown(record.id, room_id),
+            shown=EventEntity(record.id, room_id),
             department_id=ids.DEPARTMENT.add(record.id),
             name=record.name,
             enabled=record.enabled,
@@ -103,7 +103,7 @@ class AgentSnapshot(AgentFields):
     department_ids: list[strawberry.ID]
     """The ids of the departments in which the agent works, in the order in which the departments were created."""
     record: strawberry.Private[records.User]
-    shown: strawberry.Private[Shown]
+    shown: strawberry.Private[EventEntity]
 
     @classmethod
     def from_record(cls, record: records.User, *, room_id: str | None = None) -> Self:
@@ -118,7 +118,7 @@ class AgentSnapshot(AgentFields):
             last_assigned_at=profile.last_assigned_at,
             department_ids=[ids.DEPARTMENT.add(one) for one in sorted(profile.department_ids)],
             record=record,
-            shown=Shown(record.id, room_id),
+            shown=EventEntity(record.id, room_id),
         )
 
     @field
@@ -141,7 +141,7 @@ class UserSnapshot(UserFields):
     roles: list[str]
     """The names of the user's roles, in alphabetical order."""
     record: strawberry.Private[records.User]
-    shown: strawberry.Private[Shown]
+    shown: strawberry.Private[EventEntity]
 
     @classmethod
     def from_record(cls, record: records.User, *, room_id: str | None = None) -> Self:
@@ -158,7 +158,7 @@ class UserSnapshot(UserFields):
             roles=list(record.roles),
             field_values=record.custom_fields,
             record=record,
-            shown=Shown(record.id, room_id),
+            shown=EventEntity(record.id, room_id),
         )
 
     @field
@@ -248,14 +248,14 @@ class MessageSnapshot(MessageFields):
     """The id of the message."""
     in_reply_to_id: strawberry.ID | None
     """The id of the message that it replies to. Null if it is no reply."""
-    shown: strawberry.Private[Shown]
+    shown: strawberry.Private[EventEntity]
 
     @classmethod
     def from_record(cls, record: message_records.Message) -> Self:
         return cls(
             message_id=ids.MESSAGE.add(record.id),
             in_reply_to_id=ids.MESSAGE.add_optional(record.in_reply_to_id),
-            shown=Shown(record.id, record.room_id),
+            shown=EventEntity(record.id, record.room_id),
             **message_values(record),
         )
 

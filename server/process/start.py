@@ -25,10 +25,10 @@ def serve(settings: Settings) -> None:
         if settings.workers > 1:
             serve_with_workers(listener, uri, settings, started)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve_here(listener, uri, settings, started))
+            runner.run(serve_in_process(listener, uri, settings, started))
 
 
-async def serve_here(listener: socket.socket, uri: str, settings: Settings, started: float) -> None:
+async def serve_in_process(listener: socket.socket, uri: str, settings: Settings, started: float) -> None:
     # Imported here: it takes as long as mongod takes to start, and commands that serve nothing do not need it.
     from server.app import create_app, start_services
 

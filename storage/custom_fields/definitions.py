@@ -165,7 +165,7 @@ async def iterate_values(reader: Reader, definition: FieldDefinition) -> AsyncIt
         yield document["_id"], document["fields"][definition.id]
 
 
-async def count_held(reader: Reader, target: FieldTarget, definition_id: str) -> int:
+async def count_with_value(reader: Reader, target: FieldTarget, definition_id: str) -> int:
     """The number of documents with a value of a definition, which may be removed."""
     return int(await _collection(reader, target).count_documents(_has_value(definition_id)))
 
@@ -197,8 +197,8 @@ def path(definition: FieldDefinition) -> str:
     return f"fields.{definition.id}"
 
 
-def unique_violation(tx: Transaction, noun: str, held: Mapping[str, object], error: DuplicateKeyError) -> Exception:
-    """The error to raise when a unique index refused a document. `held` has the values of the document by key."""
+def unique_violation(tx: Transaction, noun: str, values: Mapping[str, object], error: DuplicateKeyError) -> Exception:
+    """The error to raise when a unique index refused a document. `values` are those of the document by key."""
     path = next(iter((error.details or {}).get("keyPattern", {})), "")
     if not path.startswith("fields."):
         return error
@@ -211,5 +211,5 @@ def unique_violation(tx: Transaction, noun: str, held: Mapping[str, object], err
             await unique_indexes.drop_if_unused(tx.process, definition_id)
 
         return Conflict(refresh_and_drop)  # the definition is removed or not unique, in this cache or in the database
-    value = quoted(held.get(definition.key, ""))
+    value = quoted(values.get(definition.key, ""))
     return Duplicate(f"Another {noun} holds {definition.key} {value} already; it is unique.", key=definition.key)

@@ -178,7 +178,7 @@ def _bounded(counted: Document) -> int | None:
     seen = counted["seen"][0]["count"] if counted["seen"] else 0
     found = counted.get("matching", counted["seen"])
     matching = found[0]["count"] if found else 0
-    return None if seen - matching > counts.UNMATCHED_LIMIT else counts.within(matching)
+    return None if seen - matching > counts.UNMATCHED_LIMIT else counts.within_limit(matching)
 
 
 class ChildCounts:

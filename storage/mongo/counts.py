@@ -7,7 +7,7 @@ from motor.motor_asyncio import AsyncIOMotorClientSession
 
 from storage.errors import QueryTooComplex
 from storage.mongo.connection import Collection, Database, Document
-from storage.mongo.index_use import answers, indexed_parts, is_scan
+from storage.mongo.index_use import indexed_parts, is_scan, is_whole_query
 from storage.mongo.sort_orders import SORT_LIMIT
 
 #: The largest count that is returned.
@@ -32,11 +32,11 @@ async def count(database: Database, collection: str, query: Document) -> int | N
 async def count_in_session(
     database: Database, name: str, query: Document, session: AsyncIOMotorClientSession
 ) -> int | None:
-    """The same, counted in the session."""
+    """Like `count`, in the snapshot of the session."""
     collection, parts = database[name], indexed_parts(name, query)
-    if not query or any(answers(part, query) for part in parts):
-        return within(await _keys(collection, query, COUNT_LIMIT, session))
-    return await _sift(collection, query, parts or [{}], session)
+    if not query or any(is_whole_query(part, query) for part in parts):
+        return within_limit(await _keys(collection, query, COUNT_LIMIT, session))
+    return await _count_documents(collection, query, parts or [{}], session)
 
 
 async def require_sortable(database: Database, name: str, query: Document) -> None:
@@ -56,17 +56,17 @@ async def require_sortable(database: Database, name: str, query: Document) -> No
 
 async def _count(database: Database, name: str, query: Document) -> int | None:
     collection, parts = database[name], indexed_parts(name, query)
-    if not query or any(answers(part, query) for part in parts):
-        return within(await _keys(collection, query, COUNT_LIMIT))
-    return await database.scans.run(lambda session: _sift(collection, query, parts or [{}], session))
+    if not query or any(is_whole_query(part, query) for part in parts):
+        return within_limit(await _keys(collection, query, COUNT_LIMIT))
+    return await database.scans.run(lambda session: _count_documents(collection, query, parts or [{}], session))
 
 
-def within(counted: int) -> int | None:
+def within_limit(counted: int) -> int | None:
     """The number, or None if it exceeds COUNT_LIMIT."""
     return counted if counted <= COUNT_LIMIT else None
 
 
-async def _sift(
+async def _count_documents(
     collection: Collection, query: Document, parts: list[Document], session: AsyncIOMotorClientSession
 ) -> int | None:
     """Count by reading documents: those that match the part of the query with the fewest keys in an index."""
@@ -79,7 +79,7 @@ async def _sift(
     counting: list[Document] = [*candidates, {"$count": "count"}]
     rows = await collection.aggregate(counting, session=session).to_list(1)
     matching = int(rows[0]["count"]) if rows else 0
-    return None if size - matching > UNMATCHED_LIMIT else within(matching)
+    return None if size - matching > UNMATCHED_LIMIT else within_limit(matching)
 
 
 async def _keys(

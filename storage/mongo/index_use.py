@@ -7,12 +7,12 @@ from storage.mongo.indexes import INDEXES
 
 Query: TypeAlias = dict[str, Any]
 
-_POINTS = frozenset({"$eq", "$in"})
-_RANGES = frozenset({"$gt", "$gte", "$lt", "$lte", "$elemMatch"})
+_POINT_OPERATORS = frozenset({"$eq", "$in"})
+_RANGE_OPERATORS = frozenset({"$gt", "$gte", "$lt", "$lte", "$elemMatch"})
 #: Paths with several values in one document. An index answers only one of two conditions on such a path.
-_LISTS = frozenset({"attrs", "tags", "roles", "emailKeys", "agent.departmentIds"})
+_MULTIKEY_PATHS = frozenset({"attrs", "tags", "roles", "emailKeys", "agent.departmentIds"})
 #: Conditions on these paths match many documents: the number of closed rooms only grows.
-_BROAD = frozenset({"status"})
+_UNSELECTIVE = frozenset({"status"})
 
 
 def is_scan(collection: str, query: Query) -> bool:
@@ -32,11 +32,11 @@ def indexed_parts(collection: str, query: Query) -> list[Query]:
             chosen = [indexed_parts(collection, branch) for branch in branches]
             if all(chosen):
                 found.append([{"$or": [parts[0] for parts in chosen]}])
-    found.sort(key=lambda part: (-len(part), any(not clause.keys().isdisjoint(_BROAD) for clause in part)))
-    return [_joined(part) for part in found]
+    found.sort(key=lambda part: (-len(part), any(not clause.keys().isdisjoint(_UNSELECTIVE) for clause in part)))
+    return [_conjunction(part) for part in found]
 
 
-def answers(part: Query, query: Query) -> bool:
+def is_whole_query(part: Query, query: Query) -> bool:
     """Whether the part is the whole query."""
     return _canonical(part) == _canonical(query)
 
@@ -59,7 +59,7 @@ def _clauses(query: Query) -> list[Query]:
     return found
 
 
-def _joined(clauses: Sequence[Query]) -> Query:
+def _conjunction(clauses: Sequence[Query]) -> Query:
     return clauses[0] if len(clauses) == 1 else {"$and": list(clauses)}
 
 
@@ -79,7 +79,7 @@ def _covered(index: tuple[list[str], bool], clauses: Sequence[Query]) -> list[Qu
     for path in paths:
         name = "attrs" if path.startswith("attrs.") else path
         found = [clause for clause in clauses if name in clause and _usable(clause[name], complete=complete)]
-        if name in _LISTS:
+        if name in _MULTIKEY_PATHS:
             found = found[:1]
         covered.extend(found)
         if not found or name == "attrs" or not all(_is_point(clause[name]) for clause in found):
@@ -90,11 +90,13 @@ def _covered(index: tuple[list[str], bool], clauses: Sequence[Query]) -> list[Qu
 def _usable(condition: Any, *, complete: bool) -> bool:
     if not isinstance(condition, Mapping):
         return condition is not None or complete
-    return condition.keys() <= _POINTS | _RANGES and (complete or condition.get("$eq", "") is not None)
+    return condition.keys() <= _POINT_OPERATORS | _RANGE_OPERATORS and (
+        complete or condition.get("$eq", "") is not None
+    )
 
 
 def _is_point(condition: Any) -> bool:
-    return not isinstance(condition, Mapping) or condition.keys() <= _POINTS
+    return not isinstance(condition, Mapping) or condition.keys() <= _POINT_OPERATORS
 
 
 def _names(query: Any, operator: str) -> bool:

@@ -22,7 +22,7 @@ from storage.mongo.connection import Database, Document
 
 logger = logging.getLogger(__name__)
 
-#: A process is dead when its counter is unchanged at so many looks in a row.
+#: A process is dead when its counter is unchanged for so many polls in a row.
 MISSED_HEARTBEATS = 3
 #: Registered sessions of a process. A driver has one for each concurrent transaction, and new ones after a failover.
 MAX_REGISTERED_SESSIONS = 2_000
@@ -46,7 +46,7 @@ class ProcessHeartbeat:
         )
         self._last_heartbeat = time.monotonic()
         self._session_ids: dict[bytes, Binary] = {}
-        #: By the id of every other process: its counter, and how many looks in a row found it unchanged.
+        #: By the id of every other process: its counter, and how many polls in a row found it unchanged.
         self._counters: dict[str, tuple[int, int]] = {}
 
     async def register_session(self, session: AsyncIOMotorClientSession) -> None:
@@ -87,7 +87,7 @@ class ProcessHeartbeat:
         await self._processes.update_one({"_id": self.id}, {"$set": document}, upsert=True)
 
     async def reap_dead_processes(self) -> None:
-        """Kill the sessions of every process whose counter has not changed for MISSED_HEARTBEATS looks."""
+        """Kill the sessions of every process whose counter has not changed for MISSED_HEARTBEATS polls."""
         counters: dict[str, tuple[int, int]] = {}
         try:
             async for other in self._processes.find({"_id": {"$ne": self.id}}, {"beats": 1}):

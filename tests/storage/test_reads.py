@@ -12,7 +12,7 @@ from pymongo.errors import ExecutionTimeout
 from storage.errors import Unavailable
 from storage.mongo import counts
 from storage.mongo.deadlines import time_limit
-from storage.mongo.index_use import answers, indexed_parts, is_scan
+from storage.mongo.index_use import indexed_parts, is_scan, is_whole_query
 from storage.mongo.retries import read_with_retries
 from storage.runtime import Storage
 from storage.supervisor import spawn
@@ -241,9 +241,9 @@ def test_a_filter_that_an_index_answers_is_no_scan() -> None:
     assert is_scan("users", {"name": {"$eq": "a"}})
 
 
-def test_a_part_that_says_the_same_in_another_order_answers_the_query() -> None:
-    assert answers({"$and": [SERVED, STATUS]}, {"$and": [STATUS, SERVED]})
-    assert not answers(STATUS, {"$and": [STATUS, SERVED]})
+def test_a_part_with_the_same_conditions_in_another_order_is_the_whole_query() -> None:
+    assert is_whole_query({"$and": [SERVED, STATUS]}, {"$and": [STATUS, SERVED]})
+    assert not is_whole_query(STATUS, {"$and": [STATUS, SERVED]})
 
 
 # ---------------------------------------------------------------- counts
@@ -289,14 +289,14 @@ async def test_what_an_index_answers_is_counted_however_many_others_there_are(st
 
 async def test_the_same_count_asked_for_at_once_is_done_once(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     done = 0
-    sift = counts._sift
+    sift = counts._count_documents
 
     async def counted(*args: Any) -> int | None:
         nonlocal done
         done += 1
         return await sift(*args)
 
-    monkeypatch.setattr(counts, "_sift", counted)
+    monkeypatch.setattr(counts, "_count_documents", counted)
     query = {"name": {"$eq": "right"}}
 
     found = await asyncio.gather(*(counts.count(storage.database, "users", query) for _ in range(40)))

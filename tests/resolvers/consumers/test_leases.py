@@ -136,7 +136,7 @@ async def test_connection_with_an_unconfirmed_lease_delivers_nothing(
 
 async def test_leases_of_a_process_considered_dead_last_until_they_expire(mongodb_uri: str) -> None:
     """The process may only be slow, and acts on its leases until they expire."""
-    no_heartbeats = Timings(heartbeat=3_600, look=3_600)
+    no_heartbeats = Timings(heartbeat=3_600, heartbeat_poll=3_600)
     async with (
         two_processes(mongodb_uri, "test-leases", no_heartbeats) as (context, elsewhere),
         aclosing(await events.subscribe(context, consumer="c")),

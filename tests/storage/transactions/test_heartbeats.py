@@ -12,7 +12,7 @@ from storage.transactions.transaction import Transaction
 from tests.storage.support import names, opened, put, read_all, save, until
 
 #: Only the test sends heartbeats and reaps.
-NO_HEARTBEATS = Timings(heartbeat=3_600, look=3_600)
+NO_HEARTBEATS = Timings(heartbeat=3_600, heartbeat_poll=3_600)
 
 
 async def hang(tx: Transaction) -> None:
