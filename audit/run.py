@@ -1,4 +1,6 @@
-"""`make audit`: starts a server of its own and lets tools of others at it; their results go to docs/security.md.
+"""`make audit`: starts a server and runs security and conformance tools of other projects against it.
+
+The results go to docs/security.md.
 
 Usage: python audit/run.py [--operations N] [--conversations N] [--write]
 """
@@ -23,7 +25,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 PAGE = ROOT / "docs" / "security.md"
 BEGIN, END = "<!-- audit: written by make audit -->", "<!-- audit: end -->"
-#: Roots of the schema together have about so many fields, each of which schemathesis tries equally often.
+#: About the number of fields of Query and Mutation. schemathesis sends equally many operations to each.
 FIELDS = 53
 
 
@@ -40,25 +42,27 @@ class Row:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--operations", type=int, default=5_000, help="how many operations schemathesis sends")
-    parser.add_argument("--conversations", type=int, default=500, help="how many conversations the fuzz has")
+    parser.add_argument(
+        "--conversations", type=int, default=500, help="how many websocket conversations the fuzz test has"
+    )
     parser.add_argument("--write", action="store_true", help="write the table into docs/security.md")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     npm(HERE)
     with served() as (url, token, log):
         rows = [
             http(url, "graphql-http", "its 61 audits, anonymous client"),
             http(url, "graphql-http", "its 61 audits, authorised client", token),
             websockets(url, token),
-            operations(url, token, given.operations, log),
+            operations(url, token, arguments.operations, log),
         ]
-    rows.append(fuzz(given.conversations))
+    rows.append(fuzz(arguments.conversations))
     table = [
         "| tool | what | result |",
         "| --- | --- | --- |",
         *(f"| {row.tool} | {row.what} | {row.result} |" for row in rows),
     ]
     say("\n".join(table))
-    if given.write:
+    if arguments.write:
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
         after = rest.partition(END)[2]
         PAGE.write_text("\n".join([before + BEGIN, "", *table, "", END + after]), encoding="utf-8")
@@ -70,12 +74,12 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-# ---------------------------------------------------------------- a server with something in it
+# ---------------------------------------------------------------- server and data
 
 
 @contextmanager
 def served() -> Iterator[tuple[str, str, Path]]:
-    """Where a new server answers GraphQL, its admin token, and what it logs."""
+    """Run a new server. Yields its GraphQL address, its admin token and its log file."""
     token = secrets.token_hex(20)
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log")
@@ -117,7 +121,7 @@ def ask(url: str, token: str, query: str) -> dict[str, Any]:
 
 
 def fill(url: str, token: str) -> dict[str, list[str]]:
-    """Users, agents, rooms, ... for generated operations to meet, and by what they are known."""
+    """Create users, agents, rooms and more. Returns their ids and names, for generated operations."""
     ids = []
     for name in ("ann", "ben"):
         user = ask(url, token, f'mutation {{ createUser(input: {{username: "{name}"}}) {{ user {{ id }} }} }}')
@@ -140,8 +144,8 @@ def fill(url: str, token: str) -> dict[str, list[str]]:
         ("VISITOR", "vip", "BOOLEAN"),
     ):
         unique = "true" if kind == "TEXT" else "false"
-        given = f'{{target: {target}, key: "{key}", type: {kind}, unique: {unique}}}'
-        define = f"defineCustomField(input: {given})"
+        fields = f'{{target: {target}, key: "{key}", type: {kind}, unique: {unique}}}'
+        define = f"defineCustomField(input: {fields})"
         field = ask(url, token, f"mutation {{ {define} {{ definition {{ id }} }} }}")
         ids.append(field["defineCustomField"]["definition"]["id"])
     names = ["ann", "ben", "sales", "visitor", "externalId", "caseId", "vip", "bot", "livechat-agent", "rooms:read"]
@@ -199,7 +203,7 @@ def operations(url: str, token: str, wanted: int, log: Path) -> Row:
             [
                 *(str(tools / "bin" / "schemathesis"), "run", url),
                 *("--header", f"Authorization: Bearer {token}"),
-                *("--checks", "never_an_inside_error", "--phases", "fuzzing", "--max-examples", str(each)),
+                *("--checks", "no_internal_error", "--phases", "fuzzing", "--max-examples", str(each)),
                 *("--request-timeout", "10", "--no-shrink", "--continue-on-failure", "--warnings", "off"),
             ],
             cwd=HERE,
@@ -210,15 +214,15 @@ def operations(url: str, token: str, wanted: int, log: Path) -> Row:
         codes: dict[str, int] = json.loads(tally.read_text())
     found = re.search(r"(\d+) generated", done.stdout)
     generated = int(found.group(1)) if found else 0
-    inside = codes.get("INTERNAL", 0) + log.read_text().count("Traceback")
-    answered = codes.get("ANSWERED", 0)  # what hung is not among them
-    good = done.returncode == 0 and not inside and wanted <= generated <= answered
+    internal = codes.get("INTERNAL", 0) + log.read_text().count("Traceback")
+    answered = codes.get("ANSWERED", 0)  # without those that timed out
+    good = done.returncode == 0 and not internal and wanted <= generated <= answered
     if not good:
         say(f"{generated} operations generated, {answered} answered, {wanted} wanted")
         say(done.stdout[-5_000:])
         say(log.read_text()[-5_000:])
-    result = f"{generated:,} operations: {codes.get('OK', 0):,} succeeded, {inside} INTERNAL or 5xx, " + (
-        "none hung" if good else "FAILED"
+    result = f"{generated:,} operations: {codes.get('OK', 0):,} succeeded, {internal} INTERNAL or 5xx, " + (
+        "none timed out" if good else "FAILED"
     )
     return Row("schemathesis", "generated operations on every root field", result, good)
 
@@ -233,9 +237,12 @@ def fuzz(conversations: int) -> Row:
     )
     if done.returncode:
         say(done.stdout[-5_000:])
-    result = f"3 × {conversations:,} conversations: " + ("the server stands" if not done.returncode else "FAILED")
+    result = f"3 × {conversations:,} conversations: " + ("the server still serves" if not done.returncode else "FAILED")
     return Row(
-        "hypothesis", "malformed websocket messages, alone and beside others, and frames", result, not done.returncode
+        "hypothesis",
+        "malformed websocket messages, alone and among valid, and frames",
+        result,
+        not done.returncode,
     )
 
 

@@ -1,4 +1,4 @@
-"""What schemathesis does not know of Switchboard: values of its scalars, and what every answer must be."""
+"""The hooks of schemathesis: values of Switchboard's scalars, and the check of every response."""
 
 import json
 import os
@@ -9,9 +9,9 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.graphql import nodes
 
-#: Ids and names that exist, so that operations get as far as to do something.
+#: Ids and names that exist. Without them, almost every operation would be refused.
 KNOWN = json.loads(os.environ.get("KNOWN", '{"ids": [""], "names": [""]}'))
-#: Where the codes that were answered are tallied.
+#: The file with the number of responses by error code.
 TALLY = Path(os.environ.get("TALLY", "tally.json"))
 tally: Counter[str] = Counter()
 
@@ -35,7 +35,7 @@ for name, strategy in SCALARS.items():
 
 
 @schemathesis.check
-def never_an_inside_error(ctx, response, case) -> None:
+def no_internal_error(ctx, response, case) -> None:
     """No 5xx, JSON in the shape of GraphQL, and no INTERNAL."""
     assert response.status_code < 500, f"status {response.status_code}"
     body = response.json()

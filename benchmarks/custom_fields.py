@@ -1,11 +1,11 @@
-"""Measures lookups of users by custom fields among a million, compared with the bare driver and `{ __typename }`.
+"""Measures lookups of users by custom fields among a million, compared with the driver alone and `{ __typename }`.
 
     python -m benchmarks.custom_fields [--quick] [--users N]
 
 Starts a mongod and one server of its own, loads users with five fields each in the server's own encoding, and looks
-them up over HTTP: by a unique field, by one that ten users share, and by two fields and a role. Each rate stands beside
-that of the same query sent by the bare driver, and of `{ __typename }` on the same server. Then it tells how many keys
-MongoDB examines, and what the fields cost in indexes and writes.
+them up over HTTP: by a unique field, by one that ten users share, and by two fields and a role. It prints each rate
+next to the rates of the same query sent by the driver alone, and of `{ __typename }` on the same server. It also prints
+how many keys MongoDB examines, and what the fields cost in indexes and writes.
 """
 
 import argparse
@@ -40,22 +40,22 @@ from storage.records import FieldDefinition, FieldTarget, User
 
 NAME = "custom-fields"
 #: The number of users with the same `segment`.
-SHARING = 10
-#: The number of users with the same `team`. A fifth of them has the same plan, and half of those the role.
-TEAM = 100
+USERS_PER_SEGMENT = 10
+#: The number of users with the same `team`. A fifth of them have the same plan, and half of these the same role.
+USERS_PER_TEAM = 100
 PLANS = ("free", "basic", "pro", "gold", "max")
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 BATCH = 2_000
-WRITTEN = 20_000
-AT_ONCE = (1, 32)
+WRITES = 20_000
+CONCURRENCIES = (1, 32)
 
-SHOWN = "id username roles { name } customFields { key value }"
+SELECTION = "id username roles { name } customFields { key value }"
 
 
 def user(number: int) -> User:
-    """The stored record of user `number`, from which its fields follow."""
+    """The record of user `number`, which determines its fields."""
     return User(
-        id=new_id(MOMENT + timedelta(seconds=number)),
+        id=new_id(CREATED_AT + timedelta(seconds=number)),
         version=1,
         fact_count=1,
         username=f"user-{number:08}",
@@ -64,67 +64,69 @@ def user(number: int) -> User:
         roles=("customer",) if number // len(PLANS) % 2 else ("partner",),
         custom_fields={
             "externalId": f"ext-{number:08}",
-            "segment": f"segment-{number // SHARING}",
-            "team": f"team-{number // TEAM}",
+            "segment": f"segment-{number // USERS_PER_SEGMENT}",
+            "team": f"team-{number // USERS_PER_TEAM}",
             "plan": PLANS[number % len(PLANS)],
-            "since": MOMENT + timedelta(hours=number % 100_000),
+            "since": CREATED_AT + timedelta(hours=number % 100_000),
         },
-        created_at=MOMENT,
-        updated_at=MOMENT,
+        created_at=CREATED_AT,
+        updated_at=CREATED_AT,
     )
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """One lookup, over HTTP and with the bare driver."""
+    """One lookup, over HTTP and with the collection driver."""
 
     title: str
     query: str
     #: The variables for user number n.
     variables: Callable[[int], dict[str, Any]]
     #: The MongoDB query for user number n.
-    found: Callable[[int], dict[str, Any]]
+    mongo_query: Callable[[int], dict[str, Any]]
     rows: int
 
 
-def lookups(definitions: dict[str, FieldDefinition]) -> Sequence[Lookup]:
+def make_lookups(definitions: dict[str, FieldDefinition]) -> Sequence[Lookup]:
     def by(key: str, value: object) -> Expression:
         return BoundCondition(definitions[key], Operator.EQ, value)
 
     def two_and_role(number: int) -> dict[str, Any]:
-        held = user(number)
-        role = AttributeCondition("role", Operator.EQ, held.roles[0])
-        parts = (role, by("team", held.custom_fields["team"]), by("plan", held.custom_fields["plan"]))
+        expected = user(number)
+        role = AttributeCondition("role", Operator.EQ, expected.roles[0])
+        parts = (role, by("team", expected.custom_fields["team"]), by("plan", expected.custom_fields["plan"]))
         return to_query(And(parts), FieldTarget.USER)
 
     return (
         Lookup(
             "unique field, 1 found",
-            'query ($v: FieldValue!) { user(by: { customField: { key: "externalId", value: $v } }) { ' + SHOWN + " } }",
+            'query ($v: FieldValue!) { user(by: { customField: { key: "externalId", value: $v } }) { '
+            + SELECTION
+            + " } }",
             lambda number: {"v": f"ext-{number:08}"},
             lambda number: {stored_definitions.path(definitions["externalId"]): f"ext-{number:08}"},
             1,
         ),
         Lookup(
-            f"one field, {SHARING} found",
+            f"one field, {USERS_PER_SEGMENT} found",
             'query ($v: FieldValue!) { users(where: { customFields: [{ key: "segment", eq: $v }] }) { nodes { '
-            + SHOWN
+            + SELECTION
             + " } } }",
-            lambda number: {"v": f"segment-{number // SHARING}"},
-            lambda number: to_query(by("segment", f"segment-{number // SHARING}"), FieldTarget.USER),
-            SHARING,
+            lambda number: {"v": f"segment-{number // USERS_PER_SEGMENT}"},
+            lambda number: to_query(by("segment", f"segment-{number // USERS_PER_SEGMENT}"), FieldTarget.USER),
+            USERS_PER_SEGMENT,
         ),
         Lookup(
             "two fields and a role, 10 found",
             "query ($t: FieldValue!, $p: FieldValue!, $r: [String!]) { users(where: { hasRoles: $r, customFields: "
-            '[{ key: "team", eq: $t }, { key: "plan", eq: $p }] }) { nodes { ' + SHOWN + " } } }",
+            '[{ key: "team", eq: $t }, { key: "plan", eq: $p }] }) { nodes { ' + SELECTION + " } } }",
             lambda number: {
-                "t": f"team-{number // TEAM}",
+                "t": f"team-{number // USERS_PER_TEAM}",
                 "p": PLANS[number % len(PLANS)],
                 "r": list(user(number).roles),
             },
             two_and_role,
-            TEAM // len(PLANS) // 2,
+            USERS_PER_TEAM // len(PLANS) // 2,
         ),
     )
 
@@ -142,8 +144,8 @@ async def define(client: Client) -> None:
         "plan": {"type": "SELECT", "options": list(PLANS)},
         "since": {"type": "DATETIME"},
     }
-    for key, given in fields.items():
-        await client.mutate("defineCustomField", "definition { id }", target="USER", key=key, **given)
+    for key, properties in fields.items():
+        await client.mutate("defineCustomField", "definition { id }", target="USER", key=key, **properties)
 
 
 async def load(reader: Reader, count: int) -> None:
@@ -155,12 +157,12 @@ async def load(reader: Reader, count: int) -> None:
         documents = [encode(reader, users.KIND, user(number)) for number in range(start, min(start + BATCH, count))]
         await collection.insert_many(documents, ordered=False)
         progress("Loading users", min(start + BATCH, count), count, began)
-    print("Making indexes ...", flush=True)
+    print("Creating indexes ...", flush=True)
     await collection.create_indexes(list(indexes.INDEXES["users"]))
     for definition in reader.definition_cache.definitions(FieldTarget.USER).values():
         if definition.unique:
             await unique_indexes.create(reader.database, definition)
-    print(f"{count:,} users are there after {time.perf_counter() - began:.0f} s.", flush=True)
+    print(f"{count:,} users loaded in {time.perf_counter() - began:.0f} s.", flush=True)
 
 
 def progress(what: str, done: int, count: int, began: float) -> None:
@@ -177,30 +179,36 @@ def progress(what: str, done: int, count: int, began: float) -> None:
 
 
 async def measure_lookups(
-    client: Client, bare: AsyncIOMotorCollection[dict[str, Any]], asked: Sequence[Lookup], count: int, seconds: float
+    client: Client,
+    collection: AsyncIOMotorCollection[dict[str, Any]],
+    lookups: Sequence[Lookup],
+    count: int,
+    seconds: float,
 ) -> None:
-    print("\n| over HTTP | at once | requests/s | p50 | p99 | bare driver/s | p50 | ratio | of `{ __typename }` |")
+    print("\n| over HTTP | concurrency | requests/s | p50 | p99 | driver/s | p50 | ratio | of `{ __typename }` |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
-    for at_once in AT_ONCE:
-        cheapest = await measure(lambda: client.send("{ __typename }", {}), at_once, seconds)
-        print(f"| `{{ __typename }}` | {at_once} | {format_figures(cheapest)} | | | | 1.00 |", flush=True)
-        for one in asked:
+    for concurrency in CONCURRENCIES:
+        cheapest = await measure(lambda: client.send("{ __typename }", {}), concurrency, seconds)
+        print(f"| `{{ __typename }}` | {concurrency} | {format_figures(cheapest)} | | | | 1.00 |", flush=True)
+        for lookup in lookups:
 
-            async def look(one: Lookup = one) -> None:
-                data = await client.send(one.query, one.variables(random.randrange(count)))
+            async def query_server(lookup: Lookup = lookup) -> None:
+                data = await client.send(lookup.query, lookup.variables(random.randrange(count)))
                 (found,) = data.values()
-                if found is None or len(found.get("nodes", [found])) != one.rows:
-                    raise RuntimeError(f"{one.title}: {found}")
+                if found is None or len(found.get("nodes", [found])) != lookup.rows:
+                    raise RuntimeError(f"{lookup.title}: {found}")
 
-            async def find(one: Lookup = one) -> None:
-                query = one.found(random.randrange(count))
-                if len(await bare.find(query).sort("_id", 1).limit(51).to_list(51)) != one.rows:
-                    raise RuntimeError(one.title)
+            async def query_database(lookup: Lookup = lookup) -> None:
+                query = lookup.mongo_query(random.randrange(count))
+                if len(await collection.find(query).sort("_id", 1).limit(51).to_list(51)) != lookup.rows:
+                    raise RuntimeError(lookup.title)
 
-            ours, theirs = await measure(look, at_once, seconds), await measure(find, at_once, seconds)
+            ours = await measure(query_server, concurrency, seconds)
+            driver = await measure(query_database, concurrency, seconds)
             print(
-                f"| {one.title} | {at_once} | {format_figures(ours)} | {theirs.rate:,.0f} | {theirs.p50_ms:.2f} ms "
-                f"| {ours.rate / theirs.rate:.2f} | {ours.rate / cheapest.rate:.2f} |",
+                f"| {lookup.title} | {concurrency} | {format_figures(ours)} "
+                f"| {driver.rate:,.0f} | {driver.p50_ms:.2f} ms "
+                f"| {ours.rate / driver.rate:.2f} | {ours.rate / cheapest.rate:.2f} |",
                 flush=True,
             )
 
@@ -209,33 +217,33 @@ def format_figures(measured: Measured) -> str:
     return f"{measured.rate:,.0f} | {measured.p50_ms:.2f} ms | {measured.p99_ms:.2f} ms"
 
 
-async def explain(bare: AsyncIOMotorCollection[dict[str, Any]], asked: Sequence[Lookup], count: int) -> None:
+async def explain(collection: AsyncIOMotorCollection[dict[str, Any]], lookups: Sequence[Lookup], count: int) -> None:
     print("\n| | rows | keys examined | documents examined | index |")
     print("|---|---:|---:|---:|---|")
-    for one in asked:
-        plan = await bare.find(one.found(count // 2)).sort("_id", 1).limit(51).explain()
+    for lookup in lookups:
+        plan = await collection.find(lookup.mongo_query(count // 2)).sort("_id", 1).limit(51).explain()
         stats = plan["executionStats"]
         used = sorted(set(re.findall(r"'indexName': '([a-z_]+)", str(plan["queryPlanner"]["winningPlan"]))))
         print(
-            f"| {one.title} | {stats['nReturned']} | {stats['totalKeysExamined']} | {stats['totalDocsExamined']} "
+            f"| {lookup.title} | {stats['nReturned']} | {stats['totalKeysExamined']} | {stats['totalDocsExamined']} "
             f"| {', '.join(used)} |"
         )
 
 
-async def weigh(reader: Reader, bare: AsyncIOMotorCollection[dict[str, Any]], count: int) -> None:
+async def measure_cost(reader: Reader, collection: AsyncIOMotorCollection[dict[str, Any]], count: int) -> None:
     """Compare with the same users without fields, in a collection with all other indexes."""
-    plain = bare.database["users_plain"]
+    plain = collection.database["users_plain"]
     print("\nCopying the users without their fields ...", flush=True)
-    await bare.aggregate([{"$unset": ["fields", "attrs"]}, {"$out": plain.name}]).to_list(None)
+    await collection.aggregate([{"$unset": ["fields", "attrs"]}, {"$out": plain.name}]).to_list(None)
     await plain.create_indexes([one for one in indexes.INDEXES["users"] if one.document["name"] != "fields"])
 
     print("\n| | data | indexes | of these for fields | inserts/s | updates/s |")
     print("|---|---:|---:|---:|---:|---:|")
     rates = []
-    for title, collection in (("with five fields", bare), ("without", plain)):
-        rates.append(await write(reader, collection, count, plain=collection is plain))
+    for title, written in (("with five fields", collection), ("without", plain)):
+        rates.append(await write(reader, written, count, plain=written is plain))
         inserts, updates = rates[-1]
-        stats = await bare.database.command("collStats", collection.name)
+        stats = await collection.database.command("collStats", written.name)
         sizes = stats["indexSizes"]
         fields = sum(size for name, size in sizes.items() if name == "fields" or name.startswith("unique_"))
         print(
@@ -255,16 +263,16 @@ async def write(
     reader: Reader, collection: AsyncIOMotorCollection[dict[str, Any]], count: int, *, plain: bool
 ) -> tuple[float, float]:
     """The rates of inserts and replacements in batches, without encoding."""
-    documents = [encode(reader, users.KIND, user(number)) for number in range(count, count + WRITTEN)]
+    documents = [encode(reader, users.KIND, user(number)) for number in range(count, count + WRITES)]
     if plain:
         for document in documents:
             del document["fields"], document["attrs"]
-    batches = [documents[start : start + BATCH] for start in range(0, WRITTEN, BATCH)]
+    batches = [documents[start : start + BATCH] for start in range(0, WRITES, BATCH)]
     began = time.perf_counter()
     for batch in batches:
         await collection.insert_many(batch, ordered=False)
     inserted = time.perf_counter() - began
-    changed = [{**document, "name": "changed"} for document in documents[: WRITTEN // 10]]
+    changed = [{**document, "name": "changed"} for document in documents[: WRITES // 10]]
     began = time.perf_counter()
 
     async def replace() -> None:
@@ -273,10 +281,10 @@ async def write(
             await collection.replace_one({"_id": document["_id"]}, document)
 
     await asyncio.gather(*(replace() for _ in range(32)))
-    return WRITTEN / inserted, WRITTEN / 10 / (time.perf_counter() - began)
+    return WRITES / inserted, WRITES / 10 / (time.perf_counter() - began)
 
 
-# ---------------------------------------------------------------- the run
+# ---------------------------------------------------------------- main
 
 
 @contextlib.contextmanager
@@ -301,15 +309,15 @@ async def main() -> None:
         client = Client(port)
         await define(client)
         async with Database(uri, NAME) as database:
-            catalog = DefinitionCache(database)
-            await catalog.refresh()
-            reader = Reader(database, catalog)
+            definition_cache = DefinitionCache(database)
+            await definition_cache.refresh()
+            reader = Reader(database, definition_cache)
             await load(reader, count)
-            asked = lookups(dict(catalog.definitions(FieldTarget.USER)))
-            bare = AsyncIOMotorClient[dict[str, Any]](uri, tz_aware=True)[NAME]["users"]
-            await measure_lookups(client, bare, asked, count, seconds)
-            await explain(bare, asked, count)
-            await weigh(reader, bare, count)
+            lookups = make_lookups(dict(definition_cache.definitions(FieldTarget.USER)))
+            collection = AsyncIOMotorClient[dict[str, Any]](uri, tz_aware=True)[NAME]["users"]
+            await measure_lookups(client, collection, lookups, count, seconds)
+            await explain(collection, lookups, count)
+            await measure_cost(reader, collection, count)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m benchmarks.event_log [--quick]
 
-Starts a mongod and servers of its own. What each figure stands beside was measured in the same run: bare documents of
-the same size inserted without a fence, a bare insert seen by a bare change stream, one subscriber without the others.
+Starts a mongod and servers of its own. Each figure has a reference, measured in the same run: inserts of documents of
+the same size by the driver alone, a change stream of the driver alone, and one subscriber alone.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from storage.mongo.cursors import event_cursor
 from storage.records import SYSTEM, Visitor
 from storage.runtime import Storage
 
-MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+OCCURRED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS_PER_SECOND = 200
 #: Each room has its own subscriber. The subscribers share some websockets.
 ROOMS = 1_000
@@ -49,7 +49,7 @@ class Sizes:
 
     appended: int
     replayed: int
-    #: Events that each of SUBSCRIBERS replays at once.
+    #: The number of events that each of the subscribers replays at the same time.
     shared: int
     subscribers: int
     seconds: float
@@ -63,15 +63,15 @@ QUICK = Sizes(appended=20_000, replayed=10_000, shared=100, subscribers=100, sec
 def facts(count: int, subject: str) -> list[VisitorSaved]:
     """Facts of a typical size, some 700 bytes."""
     fields = {f"field_{number}": f"value {number}" * 2 for number in range(12)}
-    visitor = Visitor(id=subject, token=subject, name="Ada Lovelace", custom_fields=fields, created_at=MOMENT)
+    visitor = Visitor(id=subject, token=subject, name="Ada Lovelace", custom_fields=fields, created_at=OCCURRED_AT)
     return [
-        VisitorSaved(id=f"{subject}-{number}", occurred_at=MOMENT, actor=SYSTEM, visitor=visitor)
+        VisitorSaved(id=f"{subject}-{number}", occurred_at=OCCURRED_AT, actor=SYSTEM, visitor=visitor)
         for number in range(1, count + 1)
     ]
 
 
-def row(what: str, figure: str, beside: str) -> None:
-    print(f"| {what} | {figure} | {beside} |", flush=True)
+def row(what: str, figure: str, reference: str) -> None:
+    print(f"| {what} | {figure} | {reference} |", flush=True)
 
 
 # ---------------------------------------------------------------- appending
@@ -87,13 +87,13 @@ def insert_rate(uri: str, writers: int, count: int) -> float:
     return measure_processes(insert, uri, writers, count)
 
 
-def measure_processes(what: Any, uri: str, writers: int, count: int) -> float:
+def measure_processes(work: Any, uri: str, writers: int, count: int) -> float:
     context = multiprocessing.get_context("spawn")
     name = f"append_{secrets.token_hex(4)}"
     asyncio.run(prepare(uri, name))
     barrier = context.Barrier(writers + 1)
     processes = [
-        context.Process(target=what, args=(uri, name, f"writer{number}", count // writers, barrier))
+        context.Process(target=work, args=(uri, name, f"writer{number}", count // writers, barrier))
         for number in range(writers)
     ]
     for process in processes:
@@ -104,8 +104,8 @@ def measure_processes(what: Any, uri: str, writers: int, count: int) -> float:
         process.join()
         assert process.exitcode == 0
     elapsed = time.perf_counter() - began
-    if what is append:
-        assert asyncio.run(head(uri, name)) == count, "every fact got a number, and numbers are dense"
+    if work is append:
+        assert asyncio.run(head(uri, name)) == count, "every fact has a number, without gaps"
     return count / elapsed
 
 
@@ -125,11 +125,11 @@ def append(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> N
             appender = Appender(database, lambda _: None)
             running = asyncio.create_task(appender.run())
             await Log(database).head()
-            waiting = facts(count, subject)
+            batch_facts = facts(count, subject)
             await asyncio.to_thread(barrier.wait)
             # As many appends are pending as when many mutations commit at the same time.
             for start in range(0, count, 4 * BATCH):
-                await appender.append(waiting[start : start + 4 * BATCH])
+                await appender.append(batch_facts[start : start + 4 * BATCH])
             running.cancel()
             await appender.wait_for_cleanup()
 
@@ -140,12 +140,12 @@ def insert(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> N
     with MongoClient[dict[str, Any]](uri) as client:
         collection = client[name].get_collection("log", write_concern=WriteConcern(w="majority"))
         collection.find_one({})
-        waiting = facts(count, subject)
+        batch_facts = facts(count, subject)
         barrier.wait()
         for start in range(0, count, BATCH):
-            batch = waiting[start : start + BATCH]
+            batch = batch_facts[start : start + BATCH]
             documents = [
-                {"_id": f"{subject} {start + index}", "appendedAt": MOMENT, "fact": to_document(fact, id_key="id")}
+                {"_id": f"{subject} {start + index}", "appendedAt": OCCURRED_AT, "fact": to_document(fact, id_key="id")}
                 for index, fact in enumerate(batch)
             ]
             collection.insert_many(documents)
@@ -157,12 +157,12 @@ def insert(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> N
 async def delivery_latency(url: str, seconds: float) -> list[float]:
     """Milliseconds from a mutation to its event at the only matching subscriber, at 200 mutations per second."""
     sent: dict[str, float] = {}
-    took: list[float] = []
+    latencies: list[float] = []
     run = secrets.token_hex(4)
     async with AsyncExitStack() as stack:
-        acting = await stack.enter_async_context(connected(url))
+        mutating = await stack.enter_async_context(connected(url))
         listening = [await stack.enter_async_context(connected(url)) for _ in range(SOCKETS)]
-        rooms = await start_rooms(acting, ROOMS)
+        rooms = await start_rooms(mutating, ROOMS)
         for number, room_id in enumerate(rooms):
             selection = f'messageSent(where: {{ ids: ["{room_id}"] }}) {{ clientMutationId }}'
             await subscribe(listening[number % SOCKETS], selection, name=str(number))
@@ -171,64 +171,66 @@ async def delivery_latency(url: str, seconds: float) -> list[float]:
             await socket.recv()
         await asyncio.sleep(1)
         count = int(seconds * EVENTS_PER_SECOND)
-        everything = asyncio.Event()
+        all_received = asyncio.Event()
 
         async def listen(socket: ClientConnection) -> None:
             async for text in socket:
                 message = json.loads(text)
                 mutation_id = message["payload"]["data"]["messageSent"]["clientMutationId"]
-                took.append(1000 * (time.perf_counter() - sent[mutation_id]))
-                if len(took) == count:
-                    everything.set()
+                latencies.append(1000 * (time.perf_counter() - sent[mutation_id]))
+                if len(latencies) == count:
+                    all_received.set()
 
-        async def drain() -> None:
-            async for _ in acting:
+        async def discard_responses() -> None:
+            async for _ in mutating:
                 pass
 
-        tasks = [asyncio.create_task(listen(socket)) for socket in listening] + [asyncio.create_task(drain())]
+        tasks = [asyncio.create_task(listen(socket)) for socket in listening] + [
+            asyncio.create_task(discard_responses())
+        ]
         began = time.perf_counter()
         for number in range(count):
             await asyncio.sleep(max(0.0, began + number / EVENTS_PER_SECOND - time.perf_counter()))
             mutation_id = f"{run}-{number}"
             sent[mutation_id] = time.perf_counter()
             room_id = rooms[number % ROOMS]
-            given = {"roomId": room_id, "text": "hello", "as": {"visitorToken": "v"}, "clientMutationId": mutation_id}
-            await mutate(acting, mutation_id, "sendMessage", "message { id }", given)
-        await asyncio.wait_for(everything.wait(), 60)
+            fields = {"roomId": room_id, "text": "hello", "as": {"visitorToken": "v"}, "clientMutationId": mutation_id}
+            await mutate(mutating, mutation_id, "sendMessage", "message { id }", fields)
+        await asyncio.wait_for(all_received.wait(), 60)
         for task in tasks:
             task.cancel()
-    return took
+    return latencies
 
 
-async def bare_latency(uri: str, seconds: float) -> list[float]:
-    """Milliseconds from a bare insert to its event in a change stream on another connection, at 200 per second."""
+async def change_stream_latency(uri: str, seconds: float) -> list[float]:
+    """Milliseconds from an insert to its event in a change stream on another connection, at 200 per second."""
     inserting, watching = AsyncIOMotorClient[dict[str, Any]](uri), AsyncIOMotorClient[dict[str, Any]](uri)
     collection = inserting["bare"].get_collection("inserts", write_concern=WriteConcern(w="majority"))
     await collection.insert_one({"_id": -1})
     sent: dict[int, float] = {}
-    took: list[float] = []
+    latencies: list[float] = []
     count = int(seconds * EVENTS_PER_SECOND)
     async with watching["bare"]["inserts"].watch(max_await_time_ms=500) as stream:
         await stream.try_next()
 
         async def listen() -> None:
             async for change in stream:
-                took.append(1000 * (time.perf_counter() - sent[change["documentKey"]["_id"]]))
-                if len(took) == count:
+                latencies.append(1000 * (time.perf_counter() - sent[change["documentKey"]["_id"]]))
+                if len(latencies) == count:
                     return
 
-        heard = asyncio.create_task(listen())
+        listening_task = asyncio.create_task(listen())
         began = time.perf_counter()
         inserts = []
         for number in range(count):
             await asyncio.sleep(max(0.0, began + number / EVENTS_PER_SECOND - time.perf_counter()))
             sent[number] = time.perf_counter()
             inserts.append(asyncio.ensure_future(collection.insert_one({"_id": number, "text": "hello"})))
-        await asyncio.wait_for(heard, 60)
+        await asyncio.wait_for(listening_task, 60)
         await asyncio.gather(*inserts)
     inserting.close()
     watching.close()
-    return took
+    return latencies
 
 
 # ---------------------------------------------------------------- replay
@@ -261,9 +263,9 @@ async def memory_of_a_stopped_subscriber(uri: str, name: str, url: str, pid: int
         size = max([len(await reading.recv()) for _ in range(5_000)])
         reading.transport.abort()
         before = resident_bytes(pid)
-        waiting = facts(count, "passing")
+        batch_facts = facts(count, "passing")
         for start in range(0, count, BATCH):
-            await storage.appender.append(waiting[start : start + BATCH])
+            await storage.appender.append(batch_facts[start : start + BATCH])
         await asyncio.sleep(2)
         stopped.transport.abort()
         return resident_bytes(pid) - before, size * count
@@ -275,7 +277,7 @@ def resident_bytes(pid: int) -> int:
     return int(found[1]) * 1024
 
 
-# ---------------------------------------------------------------- all of it
+# ---------------------------------------------------------------- main
 
 
 def main() -> None:
@@ -283,38 +285,38 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="some 40 s instead of some minutes")
     sizes = QUICK if parser.parse_args().quick else FULL
     with tempfile.TemporaryDirectory() as folder, EmbeddedReplicaSet(Path(folder), cache_gb=1) as mongod:
-        row("what", "measured", "beside, in the same run")
+        row("what", "measured", "reference, in the same run")
         row("---", "---", "---")
         for writers in (1, 8):
-            rate, bare = (
+            rate, reference = (
                 append_rate(mongod.uri, writers, sizes.appended),
                 insert_rate(mongod.uri, writers, sizes.appended),
             )
             row(
                 f"append, {writers} writer{'s' if writers > 1 else ''}",
                 f"{rate:,.0f} facts/s",
-                f"{bare:,.0f}/s inserted without a fence: {rate / bare:.2f} x",
+                f"{reference:,.0f}/s inserted by the driver alone: {rate / reference:.2f} x",
             )
         with server(mongod.uri, "latency") as (url, _):
             asyncio.run(delivery_latency(url, 1))  # warm
             ours = asyncio.run(delivery_latency(url, sizes.seconds))
-        bare_took = asyncio.run(bare_latency(mongod.uri, sizes.seconds))
+        change_stream_latencies = asyncio.run(change_stream_latency(mongod.uri, sizes.seconds))
         for name, share in (("p50", 0.5), ("p99", 0.99)):
-            mine, theirs = quantile(ours, share), quantile(bare_took, share)
+            ours_ms, reference_ms = quantile(ours, share), quantile(change_stream_latencies, share)
             row(
                 f"mutation sent to event received, {EVENTS_PER_SECOND} events/s, {ROOMS:,} subscribers, {name}",
-                f"{mine:.1f} ms",
-                f"{theirs:.1f} ms from a bare insert to a bare change stream: {mine / theirs:.1f} x",
+                f"{ours_ms:.1f} ms",
+                f"{reference_ms:.1f} ms from an insert to a change stream: {ours_ms / reference_ms:.1f} x",
             )
         with server(mongod.uri, "replay") as (url, pid):
             asyncio.run(fill(mongod.uri, "replay", sizes.replayed))
             one = asyncio.run(replay(url, 10, sizes.replayed - 10, 1))
-            row(f"replay of {sizes.replayed:,} events to one", f"{one:,.0f}/s", "20,000/s to reach")
-            reads = reads_of(mongod.uri)
+            row(f"replay of {sizes.replayed:,} events to one", f"{one:,.0f}/s", "the goal is 20,000/s")
+            reads = count_reads(mongod.uri)
             many = asyncio.run(replay(url, 10, sizes.shared, sizes.subscribers))
-            reads = reads_of(mongod.uri) - reads
+            reads = count_reads(mongod.uri) - reads
             row(
-                f"replay of {sizes.shared:,} events to each of {sizes.subscribers} at once",
+                f"replay of {sizes.shared:,} events to each of {sizes.subscribers} at the same time",
                 f"{many:,.0f}/s, {reads} reads of the database",
                 f"{one:,.0f}/s to one",
             )
@@ -322,18 +324,18 @@ def main() -> None:
             row(
                 f"memory while {sizes.slow:,} facts pass a subscriber that does not read",
                 f"{grown / 2**20:+.1f} MiB",
-                f"{passed / 2**20:.0f} MiB passed by",
+                f"{passed / 2**20:.0f} MiB of events",
             )
 
 
 async def fill(uri: str, name: str, count: int) -> None:
     async with Storage.open(uri, name) as storage:
-        waiting = facts(count, "history")
+        batch_facts = facts(count, "history")
         for start in range(0, count, BATCH):
-            await storage.appender.append(waiting[start : start + BATCH])
+            await storage.appender.append(batch_facts[start : start + BATCH])
 
 
-def reads_of(uri: str) -> int:
+def count_reads(uri: str) -> int:
     """The number of reads that the database has answered."""
     with MongoClient[dict[str, Any]](uri) as client:
         counters = client.admin.command("serverStatus")["opcounters"]

@@ -44,7 +44,7 @@ async def receive(socket: ClientConnection, count: int) -> None:
 
 
 async def measure(url: str, process: int, control: ClientConnection, room: str, watching: int, changes: int) -> float:
-    """Seconds of CPU for each change with so many subscribers."""
+    """The seconds of CPU for each change, with `watching` subscribers."""
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(connected(url)) for _ in range(watching)]
         for socket in sockets:
@@ -53,8 +53,8 @@ async def measure(url: str, process: int, control: ClientConnection, room: str, 
         before = cpu(process)
         receiving = asyncio.gather(*(receive(socket, changes) for socket in sockets))
         for number in range(changes):
-            given = {"roomId": room, "subject": f"{watching} {number}"}
-            await mutate(control, "change", "updateRoom", "room { id }", given)
+            fields = {"roomId": room, "subject": f"{watching} {number}"}
+            await mutate(control, "change", "updateRoom", "room { id }", fields)
             await receive_payload(control, "updateRoom")
         await receiving
         return (cpu(process) - before) / changes
@@ -80,7 +80,7 @@ async def main(rooms: int, changes: int) -> None:
                 used = await measure(url, process, control, first, watching, changes)
                 print(
                     f"{watching} subscribers: {used * 1e3:.2f} ms of CPU for each change, "
-                    f"{(used - alone) * 1e3:.2f} ms more than with nobody, "
+                    f"{(used - alone) * 1e3:.2f} ms more than without subscribers, "
                     f"{(used - alone) / watching * 1e6:.0f} us for each subscriber"
                 )
 

@@ -1,10 +1,10 @@
-"""Measures routing: the rate of started rooms and of a draining queue, compared with bare MongoDB transactions.
+"""Measures routing: the rates of startRoom and of assignments from the queue, compared with plain MongoDB transactions.
 
     python -m benchmarks.routing [--quick]
 
-Starts a mongod and one server of its own. Each rate of startRoom stands beside that of a bare transaction in the same
-run which writes the same documents (agent, room, two facts in the outbox) with the same driver and the same number at
-once, and does nothing else: no choosing, no log, no HTTP.
+Starts a mongod and one server of its own. The reference for startRoom is a plain transaction in the same run. It writes
+the same documents (agent, room, two facts in the outbox) with the same driver and the same concurrency. It does
+nothing else: no choice of an agent, no log, no HTTP.
 """
 
 import argparse
@@ -32,9 +32,9 @@ from storage.embedded.replica_set import EmbeddedReplicaSet
 
 TOKEN = "benchmark-token"
 ROOT = Path(__file__).parents[1]
-AT_ONCE = (1, 16, 64)
-#: Agents that become available to the queue, and rooms that remain for the measurement of single rooms.
-DRAINING, CLOSED = 100, 50
+CONCURRENCIES = (1, 16, 64)
+#: Agents that become available to the queue, and rooms that stay in the queue, one for each measured closing.
+AVAILABLE, CLOSINGS = 100, 50
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ FULL = Sizes(agents=(10, 200, 2_000), seconds=5.0, queue=10_050)
 QUICK = Sizes(agents=(10, 200), seconds=1.5, queue=1_050)
 
 
-# ---------------------------------------------------------------- a client that costs little
+# ---------------------------------------------------------------- client
 
 
 class Client:
@@ -60,11 +60,11 @@ class Client:
         self._port = port
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def mutate(self, name: str, selection: str, /, **given: Any) -> Any:
+    async def mutate(self, name: str, selection: str, /, **fields: Any) -> Any:
         """The payload of the mutation."""
         kind = f"{name[0].upper()}{name[1:]}Input!"
         query = f"mutation ($input: {kind}) {{ {name}(input: $input) {{ {selection} }} }}"
-        return (await self.send(query, {"input": given}))[name]
+        return (await self.send(query, {"input": fields}))[name]
 
     async def send(self, query: str, variables: dict[str, Any]) -> Any:
         body = msgspec.json.encode({"query": query, "variables": variables})
@@ -98,25 +98,27 @@ class Measured:
     p99_ms: float
 
 
-async def measure(act: Callable[[], Awaitable[Any]], at_once: int, seconds: float) -> Measured:
+async def measure(operation: Callable[[], Awaitable[Any]], concurrency: int, seconds: float) -> Measured:
     """Repeat an operation with that concurrency for that time. The first tenth of the time is not measured."""
-    took: list[float] = []
+    durations: list[float] = []
     began = time.perf_counter()
     counts_from, until = began + seconds / 10, began + seconds
 
     async def work() -> None:
         while (start := time.perf_counter()) < until:
-            await act()
+            await operation()
             if start >= counts_from:
-                took.append(time.perf_counter() - start)
+                durations.append(time.perf_counter() - start)
 
-    await asyncio.gather(*(work() for _ in range(at_once)))
+    await asyncio.gather(*(work() for _ in range(concurrency)))
     elapsed = time.perf_counter() - counts_from
-    took.sort()
-    return Measured(len(took) / elapsed, 1000 * statistics.median(took), 1000 * took[int(len(took) * 0.99)])
+    durations.sort()
+    return Measured(
+        len(durations) / elapsed, 1000 * statistics.median(durations), 1000 * durations[int(len(durations) * 0.99)]
+    )
 
 
-# ---------------------------------------------------------------- what is measured
+# ---------------------------------------------------------------- measurements
 
 
 class Deployment:
@@ -127,59 +129,61 @@ class Deployment:
         self.mongo: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(uri, tz_aware=True)
         self.database = self.mongo[name]
 
-    async def begin(self) -> None:
+    async def prepare(self) -> None:
         await self.client.mutate(
             "defineCustomField", "definition { id }", target="USER", key="external", type="TEXT", unique=True
         )
         await self.client.mutate("saveVisitor", "visitor { id }", token="v")
 
-    async def agents(self, count: int, name: str = "agent", **given: Any) -> list[str]:
-        """Create agents until that many have the name."""
+    async def agents(self, count: int, name: str = "agent", **fields: Any) -> list[str]:
+        """Create that many agents with this prefix of their usernames. Returns their ids."""
 
-        async def one(number: int) -> str:
+        async def ensure(number: int) -> str:
             made = await self.client.mutate(
                 "ensureAgent",
                 "agent { id }",
                 by={"key": "external", "value": f"{name}{number}"},
                 username=f"{name}{number:05}",
                 roles=["bot"],
-                **given,
+                **fields,
             )
             return str(made["agent"]["id"])
 
         ids: list[str] = []
         for first in range(0, count, 32):
-            ids += await asyncio.gather(*(one(number) for number in range(first, min(first + 32, count))))
+            ids += await asyncio.gather(*(ensure(number) for number in range(first, min(first + 32, count))))
         return ids
 
-    async def start(self) -> None:
+    async def start_room(self) -> None:
         room = await self.client.mutate("startRoom", "room { id status servedBy { id } }", visitorToken="v")
         if room["room"]["status"] != "ASSIGNED":
             raise RuntimeError("a room was not assigned")
 
-    async def bare(self) -> Callable[[], Awaitable[None]]:
+    async def reference_transaction(self) -> Callable[[], Awaitable[None]]:
         """A transaction with the writes of startRoom."""
-        pattern: dict[str, Any] = await self.database["rooms"].find_one({"status": "ASSIGNED"}) or {}
-        facts = await self.database["log"].find({"fact.room.room.id": pattern["_id"]}).to_list(2)
+        room_document: dict[str, Any] = await self.database["rooms"].find_one({"status": "ASSIGNED"}) or {}
+        facts = await self.database["log"].find({"fact.room.room.id": room_document["_id"]}).to_list(2)
         users = await self.database["users"].find({"agent": {"$ne": None}}).to_list(200)
-        bare = self.mongo["bare"]
-        await bare["users"].insert_many(users)
+        reference = self.mongo["reference"]
+        await reference["users"].insert_many(users)
         for name in ("rooms", "outbox"):
             for index in (await self.database[name].index_information()).values():
                 if index["key"] != [("_id", 1)] and "expireAfterSeconds" not in index:
-                    await bare[name].create_index(index["key"])
-        turn = 0
+                    await reference[name].create_index(index["key"])
+        next_user = 0
 
         async def write() -> None:
-            nonlocal turn
-            turn = (turn + 1) % len(users)
+            nonlocal next_user
+            next_user = (next_user + 1) % len(users)
             one = secrets.token_hex(13)
             async with await self.mongo.start_session() as session:
                 session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority"))
-                user = users[turn]
-                await bare["users"].replace_one({"_id": user["_id"], "version": user["version"]}, user, session=session)
-                await bare["rooms"].insert_one({**pattern, "_id": one}, session=session)
-                await bare["outbox"].insert_many(
+                user = users[next_user]
+                await reference["users"].replace_one(
+                    {"_id": user["_id"], "version": user["version"]}, user, session=session
+                )
+                await reference["rooms"].insert_one({**room_document, "_id": one}, session=session)
+                await reference["outbox"].insert_many(
                     [
                         {
                             "_id": f"{one}-{n}",
@@ -198,26 +202,26 @@ class Deployment:
 
 
 async def start_rooms(deployment: Deployment, sizes: Sizes) -> None:
-    print("\nstartRoom with routing (LEAST_LOADED), and a bare transaction with the same writes:\n")
-    print("| agents | at once | startRoom/s | p50 | p99 | bare/s | p50 | p99 | ratio |")
+    print("\nstartRoom with routing (LEAST_LOADED), and a plain transaction with the same writes:\n")
+    print("| agents | concurrency | startRoom/s | p50 | p99 | transactions/s | p50 | p99 | ratio |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
     for count in sizes.agents:
         await deployment.agents(count)
-        await deployment.start()
-        bare = await deployment.bare()
-        for at_once in AT_ONCE:
-            ours = await measure(deployment.start, at_once, sizes.seconds)
-            theirs = await measure(bare, at_once, sizes.seconds)
+        await deployment.start_room()
+        reference = await deployment.reference_transaction()
+        for concurrency in CONCURRENCIES:
+            ours = await measure(deployment.start_room, concurrency, sizes.seconds)
+            transactions = await measure(reference, concurrency, sizes.seconds)
             print(
-                f"| {count:,} | {at_once} | {ours.rate:,.0f} | {ours.p50_ms:.1f} ms | {ours.p99_ms:.1f} ms "
-                f"| {theirs.rate:,.0f} | {theirs.p50_ms:.1f} ms | {theirs.p99_ms:.1f} ms "
-                f"| {ours.rate / theirs.rate:.2f} |",
+                f"| {count:,} | {concurrency} | {ours.rate:,.0f} | {ours.p50_ms:.1f} ms | {ours.p99_ms:.1f} ms "
+                f"| {transactions.rate:,.0f} | {transactions.p50_ms:.1f} ms | {transactions.p99_ms:.1f} ms "
+                f"| {ours.rate / transactions.rate:.2f} |",
                 flush=True,
             )
-        await deployment.mongo.drop_database("bare")
+        await deployment.mongo.drop_database("reference")
 
 
-async def drain(deployment: Deployment, sizes: Sizes) -> None:
+async def measure_queue(deployment: Deployment, sizes: Sizes) -> None:
     """The rate of a queue when many agents become available, and the time from a closed room to the next assignment."""
     client, rooms = deployment.client, deployment.database["rooms"]
     made = await client.mutate("createDepartment", "department { id }", name="Queue")
@@ -236,22 +240,22 @@ async def drain(deployment: Deployment, sizes: Sizes) -> None:
             await asyncio.sleep(0.001)
 
     await asyncio.gather(*(fill() for _ in range(64)))
-    places = (sizes.queue - CLOSED) // DRAINING
+    places = (sizes.queue - CLOSINGS) // AVAILABLE
     ids = await deployment.agents(
-        DRAINING, "drain", status="NOT_AVAILABLE", maxRooms=places, departmentIds=[department]
+        AVAILABLE, "waiting", status="NOT_AVAILABLE", maxRooms=places, departmentIds=[department]
     )
     began = time.perf_counter()
     await asyncio.gather(
         *(client.mutate("setAgentStatus", "agent { id }", agentId=one, status="AVAILABLE") for one in ids)
     )
-    await until_waiting(sizes.queue - DRAINING * places)
-    took = time.perf_counter() - began
-    rate = DRAINING * places / took
-    print(f"\nA queue of {sizes.queue:,} when {DRAINING} agents come at once: {rate:,.0f} rooms/s assigned.")
+    await until_waiting(sizes.queue - AVAILABLE * places)
+    elapsed = time.perf_counter() - began
+    rate = AVAILABLE * places / elapsed
+    print(f"\nA queue of {sizes.queue:,} when {AVAILABLE} agents become available: {rate:,.0f} rooms/s assigned.")
 
     delays = []
-    waiting = sizes.queue - DRAINING * places
-    async for room in rooms.find({**in_department, "status": "ASSIGNED"}, {"_id": 1}).limit(CLOSED):
+    waiting = sizes.queue - AVAILABLE * places
+    async for room in rooms.find({**in_department, "status": "ASSIGNED"}, {"_id": 1}).limit(CLOSINGS):
         await client.mutate("closeRoom", "room { id }", roomId=f"room_{room['_id']}")
         began = time.perf_counter()
         waiting -= 1
@@ -273,9 +277,9 @@ async def main() -> None:
         server(mongod.uri, "routing") as port,
     ):
         deployment = Deployment(Client(port), mongod.uri, "routing")
-        await deployment.begin()
+        await deployment.prepare()
         await start_rooms(deployment, sizes)
-        await drain(deployment, sizes)
+        await measure_queue(deployment, sizes)
 
 
 @contextmanager

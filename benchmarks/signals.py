@@ -1,10 +1,10 @@
-"""What typing costs: visitors and agents type in 1,000 rooms, while an open page watches each room.
+"""The cost of signals: visitors and agents type in 1,000 rooms, and each room has one subscriber.
 
     python -m benchmarks.signals [--quick]
 
-Starts a mongod and two servers. One server takes the signals, each room's TYPING every three seconds, and the other has
-one subscription for each room. Measured are the CPU of both servers, and the writes of the database by its own
-counters. The reference is the same number of messages, which are stored and recorded.
+Starts a mongod and two servers. One server receives a TYPING signal for each room every three seconds. The other has
+one subscription for each room. The benchmark measures the CPU time of both servers, and the writes by the counters of
+the database. The reference is the same number of messages, which are stored.
 """
 
 import argparse
@@ -58,7 +58,7 @@ async def read(socket: ClientConnection, on_result: Callable[[], None]) -> None:
 async def measure(
     send: Callable[[], Any], rounds: int, processes: Sequence[int], client: "MongoClient[dict[str, Any]]"
 ) -> tuple[list[float], float, float]:
-    """The CPU of each process and the writes, a second, and the seconds."""
+    """Return the CPU seconds of each process and the writes, both per second, and the duration."""
     before, written, started = [cpu(one) for one in processes], writes(client), time.monotonic()
     for _ in range(rounds):
         await send()
@@ -105,7 +105,7 @@ async def main(count_of_rooms: int, rounds: int) -> None:
                 await signal()
                 await asyncio.sleep(5)
             idle = await measure(lambda: asyncio.sleep(TYPING_SECONDS), 2, processes, client)
-            report("nobody types", *idle, 0)
+            report("no signals", *idle, 0)
             received.clear()
             typing = await measure(signal, rounds, processes, client)
             await asyncio.sleep(5)
@@ -130,8 +130,8 @@ async def listener(url: str) -> str:
 def report(what: str, used: Sequence[float], written: float, seconds: float, sent: int) -> None:
     sending, watching = (f"{one * 100:.0f}%" for one in used)
     print(
-        f"{what}: {sent / seconds:.0f} a second, {sending} of a core where they are sent, {watching} where they are "
-        f"watched, {written:.1f} documents written a second"
+        f"{what}: {sent / seconds:.0f} a second, {sending} of a core on the sending server, {watching} on the "
+        f"subscribers' server, {written:.1f} documents written a second"
     )
 
 
