@@ -169,9 +169,19 @@ async def ensure(database: Database) -> None:
         if indexes := INDEXES.get(name):
             await _create(database, name, indexes)
         if retired := RETIRED.get(name):
-            for index in retired:
-                with suppress(OperationFailure):  # there is no such index
-                    await database[name].drop_index(index)
+            await _drop(database, name, retired)
+
+
+async def _drop(database: Database, collection: str, retired: Sequence[str]) -> None:
+    """Drop those of the indexes that exist.
+
+    A drop waits for all transactions that use the collection, also if there is no such index: for a minute if a process
+    was killed in one.
+    """
+    present = {index["name"] async for index in database[collection].list_indexes()}
+    for index in present & set(retired):
+        with suppress(OperationFailure):  # another process has dropped it
+            await database[collection].drop_index(index)
 
 
 async def _create(database: Database, collection: str, indexes: Sequence[IndexModel]) -> None:

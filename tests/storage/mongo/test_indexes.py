@@ -1,5 +1,6 @@
 """Indexes that are missing when a process starts."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from storage.errors import DeploymentError
 from storage.mongo import indexes
 from storage.mongo.connection import Database
+from storage.runtime import Storage
 
 Prepare = Callable[[Database], Awaitable[Any]]
 
@@ -79,3 +81,18 @@ async def test_start_creates_missing_indexes(mongodb_uri: str, database_name: st
         await indexes.ensure(database)
 
         assert "visitor" in await database["rooms"].index_information()
+
+
+async def test_start_does_not_wait_for_the_transactions_of_a_killed_process(
+    mongodb_uri: str, database_name: str
+) -> None:
+    async with Storage.open(mongodb_uri, database_name) as storage:
+        database = storage.database
+        async with await database.client.start_session() as session, session.start_transaction():
+            for name in ("users", "messages", "rooms", "visitors"):
+                await database[name].insert_one({"_id": "open", "token": "open"}, session=session)
+
+            async with asyncio.timeout(40), Storage.open(mongodb_uri, database_name):  # MongoDB ends it after 60 s
+                pass
+
+            await session.abort_transaction()
