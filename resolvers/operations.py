@@ -72,13 +72,16 @@ class MutationContext:
 class Query(Generic[P, R]):
     """A read operation. Raises Forbidden if the caller lacks one of its scopes."""
 
-    def __init__(self, body: Callable[Concatenate[Context, P], Awaitable[R]], scopes: tuple[str, ...]) -> None:
+    def __init__(
+        self, body: Callable[Concatenate[Context, P], Awaitable[R]], scopes: tuple[str, ...], *, visitors: bool
+    ) -> None:
         self._body = body
         self.scopes = scopes
+        self.visitors = visitors
         self.__doc__ = body.__doc__
 
     async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
-        access.require(context.caller, self.scopes)
+        access.require(context.caller, self.scopes, visitors=self.visitors)
         return await read_with_retries(context.storage.database, partial(self._body, context, *args, **kwargs))
 
 
@@ -93,6 +96,7 @@ class Mutation(Generic[P, R]):
         lock: tuple[LockKind, str] | None,
         idempotent: bool,
         anonymous: bool,
+        visitors: bool,
         self_argument: str | None,
     ) -> None:
         self._body = body
@@ -106,11 +110,13 @@ class Mutation(Generic[P, R]):
             if parameter.default is not inspect.Parameter.empty
         }
         self.scopes = scopes
+        self.visitors = visitors
         self.__doc__ = body.__doc__
 
     async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
         if not self._anonymous:
-            access.require(context.caller, () if self._concerns_caller(context.caller, kwargs) else self.scopes)
+            scopes = () if self._concerns_caller(context.caller, kwargs) else self.scopes
+            access.require(context.caller, scopes, visitors=self.visitors)
         mutation_id = context.client_mutation_id
         if mutation_id is not None:
             validation.text(mutation_id, "clientMutationId", max_characters=128)
@@ -189,9 +195,14 @@ class Mutation(Generic[P, R]):
         return from_builtins(answer, kind)  # type: ignore[no-any-return]
 
 
-def query(*scopes: str) -> Callable[[Callable[Concatenate[Context, P], Awaitable[R]]], Query[P, R]]:
-    """Declare a read and its scopes. Without scopes, any valid token is enough."""
-    return lambda body: Query(body, scopes)
+def query(
+    *scopes: str, visitors: bool = False
+) -> Callable[[Callable[Concatenate[Context, P], Awaitable[R]]], Query[P, R]]:
+    """Declare a read and its scopes. Without scopes, any valid token of an app or a user is enough.
+
+    `visitors`: whether visitors may read this. The body limits them to their own rooms.
+    """
+    return lambda body: Query(body, scopes, visitors=visitors)
 
 
 def mutation(
@@ -199,15 +210,23 @@ def mutation(
     lock: tuple[LockKind, str] | None = None,
     idempotent: bool = True,
     anonymous: bool = False,
+    visitors: bool = False,
     self_argument: str | None = None,
 ) -> Callable[[Callable[Concatenate[MutationContext, P], Awaitable[R]]], Mutation[P, R]]:
-    """Declare a write and its scopes. Without scopes, any valid token is enough.
+    """Declare a write and its scopes. Without scopes, any valid token of an app or a user is enough.
 
     `lock`: the kind of object to lock in this process, and the argument with its id.
     `idempotent`: whether the answer is stored by clientMutationId. Must be False if the answer contains a secret.
     `anonymous`: whether no token is needed.
+    `visitors`: whether visitors may do this. The body limits them to their own rooms.
     `self_argument`: the argument with a user's id. Signed-in users need no scope to change themselves.
     """
     return lambda body: Mutation(
-        body, scopes, lock=lock, idempotent=idempotent, anonymous=anonymous, self_argument=self_argument
+        body,
+        scopes,
+        lock=lock,
+        idempotent=idempotent,
+        anonymous=anonymous,
+        visitors=visitors,
+        self_argument=self_argument,
     )

@@ -1,12 +1,13 @@
-"""Login and logout."""
+"""Sessions: login and logout of users, and the sessions of visitors."""
 
 from datetime import datetime
 
-from resolvers import sessions
+from resolvers import sessions, visitor_sessions
 from schema.base.fields import api_input, api_type, mutation_field
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.execution.context import Info
 from schema.users import User
+from schema.visitors import Visitor
 
 
 @api_input
@@ -22,6 +23,16 @@ class LoginInput(MutationInput):
 @api_input
 class LogoutInput(MutationInput):
     """Input of `logout`."""
+
+
+@api_input
+class CreateVisitorSessionInput(MutationInput):
+    """Input of `createVisitorSession`."""
+
+    visitor_token: str
+    """The token that identifies the visitor in your application. `NOT_FOUND` if no visitor was saved with it."""
+    seconds: int = 3600
+    """How long the session lasts, up to 2,592,000 seconds (30 days). 0 ends all sessions of the visitor."""
 
 
 @api_type
@@ -42,6 +53,18 @@ class LogoutPayload(MutationPayload):
 
     logged_out: bool
     """Always true. If the session cannot be ended, the mutation returns an error."""
+
+
+@api_type
+class CreateVisitorSessionPayload(MutationPayload):
+    """Result of `createVisitorSession`: a session of a visitor."""
+
+    token: str
+    """The token of the session. It is not shown again. It is not valid if all sessions were ended."""
+    expires_at: datetime
+    """The time at which the session ends unless it is ended before."""
+    visitor: Visitor
+    """The visitor."""
 
 
 @api_type
@@ -72,3 +95,25 @@ class SessionMutations:
         app."""
         await sessions.logout(info.context.mutation(input.client_mutation_id))
         return LogoutPayload(logged_out=True, client_mutation_id=input.client_mutation_id)
+
+    @mutation_field(visitor_sessions.create_visitor_session)
+    async def create_visitor_session(
+        self, info: Info, input: Input[CreateVisitorSessionInput]
+    ) -> CreateVisitorSessionPayload | None:
+        """Creates a token for a visitor's own page, which sees the visitor's rooms and nothing else.
+
+        A visitor has up to 100 sessions; the oldest is ended when another begins. With `seconds: 0`, all sessions of
+        the visitor end, and their websockets are closed. A `clientMutationId` is returned but not stored: a repeated
+        call creates another session.
+        """
+        session = await visitor_sessions.create_visitor_session(
+            info.context.mutation(input.client_mutation_id),
+            visitor_token=input.visitor_token,
+            seconds=input.seconds,
+        )
+        return CreateVisitorSessionPayload(
+            token=session.token,
+            expires_at=session.expires_at,
+            visitor=Visitor.from_record(session.visitor),
+            client_mutation_id=input.client_mutation_id,
+        )

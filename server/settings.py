@@ -244,6 +244,29 @@ class Settings:
         "is no limit.",
     )
 
+    # ---------------------------------------------------------------- limits of one visitor
+
+    visitor_rate: float = setting(
+        2.0,
+        number(0, 10_000_000),
+        "The most operations per second that one visitor may start on average, with all tokens of the visitor, in one "
+        "process. `0` is no limit.",
+    )
+    visitor_burst: int = setting(
+        20,
+        integer(1, 10_000_000),
+        "The most operations that one visitor may start at once, after a pause.",
+    )
+    visitor_open_rooms: int = setting(
+        3, integer(0, 10_000_000), "The most open rooms with which a visitor may start another one. `0` is no limit."
+    )
+    visitor_subscriptions: int = setting(
+        20, integer(1, 10_000_000), "The most operations in progress of one visitor, in one process."
+    )
+    visitor_connections: int = setting(
+        10, integer(1, 10_000_000), "The most websockets of one visitor, in one process."
+    )
+
     # ---------------------------------------------------------------- browsers and proxies
 
     allowed_origins: tuple[str, ...] = setting(

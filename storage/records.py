@@ -70,7 +70,7 @@ class Token(Record, frozen=True, kw_only=True):
 
     #: The SHA-256 of the token, in hexadecimal.
     id: str
-    #: APP or USER.
+    #: APP, USER or VISITOR.
     holder_type: ActorType
     holder_id: str
     created_at: datetime

@@ -1,4 +1,7 @@
-"""Tokens of apps and signed-in users. Only their hashes are stored. log/token_watcher.py watches for their end."""
+"""Tokens of apps, signed-in users and visitors. Only their hashes are stored.
+
+log/token_watcher.py watches for their end.
+"""
 
 import hashlib
 from collections.abc import Iterable
@@ -36,7 +39,7 @@ async def insert(tx: Transaction, token: Token) -> None:
 
 
 async def list_by_holder(reader: Reader, holder_id: str) -> list[Token]:
-    """Return all tokens of an app or user, oldest first, including expired ones that MongoDB has not deleted yet."""
+    """Return all tokens of a holder, oldest first, including expired ones that MongoDB has not deleted yet."""
     query: Document = {"holderId": holder_id}
     cursor = reader.collection("tokens").find(
         query, sort=[("createdAt", ASCENDING)], session=await reader.read_session()
@@ -45,7 +48,7 @@ async def list_by_holder(reader: Reader, holder_id: str) -> list[Token]:
 
 
 async def expire(tx: Transaction, holder_id: str, *, at: datetime) -> None:
-    """Set the expiry of all tokens of an app or user that expire after that time."""
+    """Set the expiry of all tokens of a holder that expire after that time."""
     await tx.collection("tokens").update_many(
         {"holderId": holder_id, "$or": [{"expiresAt": None}, {"expiresAt": {"$gt": at}}]},
         {"$set": {"expiresAt": at}},
@@ -54,7 +57,7 @@ async def expire(tx: Transaction, holder_id: str, *, at: datetime) -> None:
 
 
 async def delete(tx: Transaction, holder_id: str, *, digests: Iterable[str] | None = None) -> None:
-    """Delete all tokens of an app or user, or those with these digests."""
+    """Delete all tokens of a holder, or those with these digests."""
     query: Document = {"holderId": holder_id}
     if digests is not None:
         query["_id"] = {"$in": list(digests)}

@@ -6,10 +6,10 @@ from datetime import datetime
 from types import MappingProxyType
 
 from resolvers.auth.tokens import is_mistyped
-from storage import apps, roles, tokens, users
+from storage import apps, roles, tokens, users, visitors
 from storage.errors import Forbidden, Invalid, Unauthenticated, quoted
 from storage.filters.expressions import EVERYTHING, And, AttributeCondition, Expression, Operator, Or
-from storage.records import Actor, ActorType, RoomStatus, User
+from storage.records import Actor, ActorType, RoomStatus, User, Visitor
 from storage.runtime import Storage
 
 ADMIN = "admin"
@@ -65,17 +65,19 @@ PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The app or user of a token. ANONYMOUS: the request had no token."""
+    """The app, user or visitor of a token. ANONYMOUS: the request had no token."""
 
     actor: Actor | None
     scopes: frozenset[str] = frozenset()
-    #: The signed-in user. None for an app.
+    #: The signed-in user. None for an app or a visitor.
     user: User | None = None
     #: The hash of the token, and when the token expires.
     token_id: str | None = None
     expires_at: datetime | None = None
     #: The error message if there is no actor.
     problem: str = "This needs a token: send the header  Authorization: Bearer TOKEN."
+    #: The visitor. It has no scopes, and may use only what is opened to visitors by name.
+    visitor: Visitor | None = None
 
     def has_scope(self, scope: str) -> bool:
         return scope in self.scopes or ADMIN in self.scopes
@@ -89,7 +91,7 @@ class Caller:
 
     @property
     def id(self) -> str:
-        """The id of the app or user. Raises Unauthenticated if there is none."""
+        """The id of the app, user or visitor. Raises Unauthenticated if there is none."""
         return self.identified.id or ""
 
 
@@ -132,19 +134,36 @@ async def load_caller(storage: Storage, token_id: str) -> Caller:
         if user is not None and user.active:
             actor = Actor(type=ActorType.USER, id=user.id, name=user.username)
             return Caller(actor, scopes_of(user.roles), user, token_id, stored.expires_at)
+    if stored is not None and stored.holder_type is ActorType.VISITOR:
+        visitor = await visitors.find(storage.reader, stored.holder_id)
+        if visitor is not None:
+            actor = Actor(type=ActorType.VISITOR, id=visitor.id, name=visitor.name)
+            return Caller(actor, visitor=visitor, token_id=token_id, expires_at=stored.expires_at)
     return INVALID_TOKEN_CALLER
 
 
-def require(caller: Caller, scopes: Iterable[str]) -> None:
-    """Raise Unauthenticated without a valid token, and Forbidden if a scope is missing."""
+def require(caller: Caller, scopes: Iterable[str], *, visitors: bool = False) -> None:
+    """Raise Unauthenticated without a valid token, and Forbidden if a scope is missing.
+
+    `visitors`: whether visitors may do this, with their own rooms. They need no scope.
+    """
     _ = caller.identified
+    if caller.visitor is not None:
+        require_no_visitor(caller, unless=visitors)
+        return
     for scope in scopes:
         if not caller.has_scope(scope):
             raise Forbidden(f"This needs the scope {scope}, which this token does not have.", scope=scope)
 
 
+def require_no_visitor(caller: Caller, *, unless: bool = False) -> None:
+    """Raise Forbidden for a visitor, unless visitors may do this."""
+    if caller.visitor is not None and not unless:
+        raise Forbidden("This is not open to a visitor's token.")
+
+
 def viewer(caller: Caller) -> Actor:
-    """The app or user of the token. Raises Unauthenticated without a valid token."""
+    """The app, user or visitor of the token. Raises Unauthenticated without a valid token."""
     return caller.identified
 
 
@@ -154,10 +173,10 @@ def listed_scopes(caller: Caller) -> list[str]:
 
 
 def require_user(caller: Caller) -> User:
-    """The signed-in user. Raises Forbidden for an app."""
+    """The signed-in user. Raises Forbidden for an app or a visitor."""
     _ = caller.identified
     if caller.user is None:
-        raise Forbidden("Only a signed-in user can do this; this token belongs to an app.")
+        raise Forbidden("Only a signed-in user can do this; this token belongs to an app or a visitor.")
     return caller.user
 
 
@@ -194,9 +213,12 @@ def require_no_escalation(caller: Caller, role_names: Iterable[str], *, what: st
 def visible_rooms(caller: Caller) -> Expression:
     """The filter for the rooms that the caller may see.
 
-    Apps and admins see all rooms, and managers those of their departments. An agent sees the rooms that it serves, the
-    closed rooms that it served last, and the waiting rooms of its departments or without a department.
+    Apps and admins see all rooms, visitors their own, and managers those of their departments. An agent sees the rooms
+    that it serves, the closed rooms that it served last, and the waiting rooms of its departments or without a
+    department.
     """
+    if caller.visitor is not None:
+        return _room_attribute("visitor", caller.visitor.id)
     user = caller.user
     if user is None or caller.has_scope(ADMIN):
         return EVERYTHING
@@ -213,7 +235,7 @@ def visible_rooms(caller: Caller) -> Expression:
 
 def sees_notes(caller: Caller) -> bool:
     """Whether the caller may see messages for STAFF: visitors never do."""
-    return caller.actor is not None and caller.actor.type is not ActorType.VISITOR
+    return caller.actor is not None and caller.visitor is None
 
 
 def require_manages(caller: Caller, department_ids: Iterable[str]) -> None:
@@ -221,6 +243,7 @@ def require_manages(caller: Caller, department_ids: Iterable[str]) -> None:
 
     A user that could join any department could see all of its rooms.
     """
+    require_no_visitor(caller)
     if caller.user is None or caller.has_scope(ADMIN):
         return
     if not set(department_ids) <= set(_department_ids(caller.user)):
@@ -229,9 +252,12 @@ def require_manages(caller: Caller, department_ids: Iterable[str]) -> None:
         )
 
 
-def effective_permissions(caller: Caller) -> tuple[frozenset[str], Expression]:
-    """The scopes and visible rooms of the caller. A subscription ends when they change."""
-    return caller.scopes, visible_rooms(caller)
+def effective_permissions(caller: Caller) -> tuple[bool, frozenset[str], Expression]:
+    """What the caller may do: whether it is a visitor, its scopes and its visible rooms.
+
+    Callers with the same permissions are shown the same. A subscription ends when they change.
+    """
+    return caller.visitor is not None, caller.scopes, visible_rooms(caller)
 
 
 def _department_ids(user: User) -> tuple[str, ...]:

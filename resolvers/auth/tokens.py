@@ -3,8 +3,8 @@
 import hashlib
 import secrets
 
-APP, SESSION = "app", "session"
-_KINDS = frozenset({APP, SESSION})
+APP, SESSION, VISITOR = "app", "session", "visitor"
+_KINDS = frozenset({APP, SESSION, VISITOR})
 _CHECKSUM_CHARACTERS = 6
 
 

@@ -105,25 +105,31 @@ def scoped_field(*scopes: str) -> Callable[[Method], Method]:
     return declare
 
 
-def query_field(operation: object, *, anonymous: bool = False) -> Callable[[Method], Method]:
-    """A root query. It needs the scopes of this operation of the resolvers, or no token if anonymous."""
+def query_field(operation: object, *, anonymous: bool = False, visitors: bool = False) -> Callable[[Method], Method]:
+    """A root query. It needs the scopes of this operation of the resolvers, or no token if anonymous.
+
+    `visitors`: whether it is open to visitors, without scopes.
+    """
 
     def declare(method: Method) -> Method:
-        description = _with_scopes(method, None if anonymous else _scopes(operation))
+        description = _with_scopes(method, None if anonymous else _scopes(operation), visitors=visitors)
         directives = [] if anonymous else [_needs_scopes(operation)]
-        resolver = method if anonymous else _scopes_first(operation, method)
+        resolver = method if anonymous else _scopes_first(operation, method, visitors=visitors)
         return _as_method(strawberry.field(resolver=resolver, description=description, directives=directives), method)
 
     return declare
 
 
-def mutation_field(operation: object, *, anonymous: bool = False) -> Callable[[Method], Method]:
-    """A mutation. It needs the scopes of this operation of the resolvers, or no token if anonymous."""
+def mutation_field(operation: object, *, anonymous: bool = False, visitors: bool = False) -> Callable[[Method], Method]:
+    """A mutation. It needs the scopes of this operation of the resolvers, or no token if anonymous.
+
+    `visitors`: whether it is open to visitors, without scopes.
+    """
 
     def declare(method: Method) -> Method:
-        description = _with_scopes(method, None if anonymous else _scopes(operation))
+        description = _with_scopes(method, None if anonymous else _scopes(operation), visitors=visitors)
         directives = [] if anonymous else [_needs_scopes(operation)]
-        resolver = method if anonymous else _scopes_first(operation, method)
+        resolver = method if anonymous else _scopes_first(operation, method, visitors=visitors)
         return _as_method(
             strawberry.mutation(resolver=resolver, description=description, directives=directives), method
         )
@@ -131,13 +137,16 @@ def mutation_field(operation: object, *, anonymous: bool = False) -> Callable[[M
     return declare
 
 
-def subscription_field(operation: object) -> Callable[[Method], Method]:
-    """A subscription. It needs the scopes of this operation of the resolvers."""
+def subscription_field(operation: object, *, visitors: bool = False) -> Callable[[Method], Method]:
+    """A subscription. It needs the scopes of this operation of the resolvers.
+
+    `visitors`: whether it is open to visitors, without scopes.
+    """
 
     def declare(method: Method) -> Method:
-        description = _with_scopes(method, _scopes(operation))
+        description = _with_scopes(method, _scopes(operation), visitors=visitors)
         directives = [_needs_scopes(operation)]
-        resolver = _scopes_first(operation, method)
+        resolver = _scopes_first(operation, method, visitors=visitors)
         return _as_method(
             strawberry.subscription(resolver=resolver, description=description, directives=directives), method
         )
@@ -145,15 +154,18 @@ def subscription_field(operation: object) -> Callable[[Method], Method]:
     return declare
 
 
-def _scopes_first(operation: object, method: Method) -> Method:
-    """The method, with the error about a missing scope before the error about an id of the wrong kind."""
+def _scopes_first(operation: object, method: Method, *, visitors: bool) -> Method:
+    """The method, closed to visitors unless it is opened, and with the error about a missing scope before the error
+    about an id of the wrong kind."""
 
     @wraps(method)
     async def resolve(self: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+        caller = info.context.resolver_context.caller
+        access.require_no_visitor(caller, unless=visitors)
         try:
             return await method(self, info, *args, **kwargs)
         except InvalidId:
-            access.require(info.context.resolver_context.caller, _scopes(operation))
+            access.require(caller, _scopes(operation), visitors=visitors)
             raise
 
     return cast(Method, resolve)
@@ -215,7 +227,7 @@ def _needs_scopes(operation: object) -> NeedsScopes:
     return NeedsScopes(scopes=list(_scopes(operation)))
 
 
-def _with_scopes(method: Callable[..., object], scopes: tuple[str, ...] | None) -> str:
+def _with_scopes(method: Callable[..., object], scopes: tuple[str, ...] | None, *, visitors: bool = False) -> str:
     match scopes:
         case None:
             needs = "Needs no token."
@@ -225,4 +237,6 @@ def _with_scopes(method: Callable[..., object], scopes: tuple[str, ...] | None) 
             needs = f"Needs the scope `{scope}`."
         case _:
             needs = f"Needs the scopes {' and '.join(f'`{scope}`' for scope in scopes)}."
+    if visitors:
+        needs += " Open to visitors, with their own rooms."
     return f"{docstrings.method_description(method)}\n\n{needs}"

@@ -26,6 +26,8 @@ class RequestRateLimits:
         handshakes = HANDSHAKES_PER_ANONYMOUS_CONNECTION * settings.max_anonymous_connections
         self._max_handshakes = max(handshakes, min_handshakes)
         self._callers = RateLimiter(settings.rate_per_caller * BURST_SECONDS, seconds=BURST_SECONDS)
+        burst, rate = settings.visitor_burst, settings.visitor_rate
+        self._visitors = RateLimiter(burst if rate else 0, seconds=burst / rate if rate else 1)
         self._addresses = RateLimiter(settings.rate_per_address * BURST_SECONDS, seconds=BURST_SECONDS)
         self._connections: Counter[str] = Counter()
         self._operations: Counter[str] = Counter()
@@ -38,7 +40,7 @@ class RequestRateLimits:
     def check_caller_rate(self, caller: Caller) -> None:
         """Count an operation of that caller. Raises RateLimited."""
         if caller.actor is not None:
-            self._acquire(self._callers, caller.id)
+            self._acquire(self._callers if caller.visitor is None else self._visitors, caller.id)
 
     def count_handshake(self, address: str) -> str:
         """Count a websocket before its connection_init. Returns the key for release_connection. Raises RateLimited."""
@@ -48,7 +50,9 @@ class RequestRateLimits:
         """Count a websocket after its connection_init. Returns the key for release_connection. Raises RateLimited."""
         if caller.actor is None:
             return self._count_connection(f"address {network(address)}", self._settings.max_anonymous_connections)
-        return self._count_connection(caller.id, self._settings.max_connections_per_caller)
+        settings = self._settings
+        limit = settings.max_connections_per_caller if caller.visitor is None else settings.visitor_connections
+        return self._count_connection(caller.id, limit)
 
     def _count_connection(self, key: str, limit: int) -> str:
         if self._connections[key] >= limit:
@@ -65,8 +69,9 @@ class RequestRateLimits:
         if caller.actor is None:
             yield
             return
-        key = caller.id
-        if self._operations[key] >= self._settings.max_operations_per_caller:
+        key, settings = caller.id, self._settings
+        limit = settings.max_operations_per_caller if caller.visitor is None else settings.visitor_subscriptions
+        if self._operations[key] >= limit:
             raise RateLimited("Too many subscriptions; end some.", retry_after_seconds=1)
         self._operations[key] += 1
         try:

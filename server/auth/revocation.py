@@ -12,7 +12,16 @@ from typing import Protocol
 
 from resolvers.auth import access
 from resolvers.auth.access import INVALID_TOKEN_CALLER, Caller
-from storage.facts import AgentAdded, AgentRemoved, AgentUpdated, AppFact, Fact, UserRolesChanged, UserUpdated
+from storage.facts import (
+    AgentAdded,
+    AgentRemoved,
+    AgentUpdated,
+    AppFact,
+    Fact,
+    UserRolesChanged,
+    UserUpdated,
+    VisitorSaved,
+)
 from storage.runtime import Storage
 from storage.supervisor import spawn
 
@@ -26,6 +35,7 @@ REVOKING_FACTS: tuple[type[Fact], ...] = (
     AgentAdded,
     AgentUpdated,
     AgentRemoved,
+    VisitorSaved,
 )
 #: Pause after a failed load of a caller. Nothing is closed until a load succeeds.
 RETRY_SECONDS = 1.0

@@ -73,7 +73,8 @@ class WebSocketAdapter(ASGIWebSocketAdapter):
                 await ws.send_text(message.decode())
 
     def admit(self, *, trusted: bool) -> bool:
-        """Count the peer as an open connection; a trusted one has a valid token. Returns False if there is no room."""
+        """Count the peer as an open connection; a trusted one has the token of an app or a user. Returns False if there
+        is no room."""
         extension = self.ws.scope.get("extensions", {}).get(ADMIT_EXTENSION)
         return extension is None or bool(extension["admit"](trusted=trusted))
 
@@ -133,7 +134,9 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 if not await self._authenticate(payload):
                     return
                 counted = self.endpoint.rate_limits.count_connection(self.caller, self._address)
-                if not cast(WebSocketAdapter, self.websocket).admit(trusted=self._token_id is not None):
+                # Anybody who opens the page of a visitor can have a visitor's token.
+                trusted = self._token_id is not None and self.caller.visitor is None
+                if not cast(WebSocketAdapter, self.websocket).admit(trusted=trusted):
                     self.endpoint.rate_limits.release_connection(counted)
                     raise RateLimited("The server has too many connections.", retry_after_seconds=1)
             except RateLimited as refusal:

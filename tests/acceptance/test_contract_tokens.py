@@ -57,7 +57,7 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
         "updateCustomField": {"id": "fld_x"},
         "removeCustomField": {"id": "fld_x"},
     },
-    "visitors:write": {"saveVisitor": {"token": "x"}},
+    "visitors:write": {"saveVisitor": {"token": "x"}, "createVisitorSession": {"visitorToken": "x"}},
     "rooms:write": {
         "startRoom": {"visitorToken": "x"},
         "updateRoom": {"roomId": "room_x"},

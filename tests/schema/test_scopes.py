@@ -1,6 +1,7 @@
 """Every operation declares the scopes it needs, or that it is open, and refuses without them."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -27,7 +28,7 @@ from resolvers.context import Context
 from schema.base.fields import NeedsScopes
 from schema.execution.context import RequestContext
 from schema.schema import schema
-from storage.records import Actor, ActorType
+from storage.records import Actor, ActorType, Visitor
 
 APP = Actor(type=ActorType.APP, id="app", name="app")
 
@@ -35,6 +36,8 @@ APP = Actor(type=ActorType.APP, id="app", name="app")
 OPEN = {"Mutation.login", "Query.errorCodes"}
 #: With any valid token.
 ANY_TOKEN = {"Query.viewer", "Query.customFieldDefinitions", "Mutation.takeRoom", "Mutation.logout"}
+#: With a visitor's token, beside what needs none.
+OPEN_TO_VISITORS: set[str] = set()
 SIGNED_IN_ONLY = {"Mutation.takeRoom", "Mutation.logout"}
 SCOPES: Mapping[str, str] = {
     "users:read": "Query: user users agent agents roles departments",
@@ -44,7 +47,7 @@ SCOPES: Mapping[str, str] = {
     "departments:write": "Mutation: createDepartment updateDepartment setDepartmentAgents",
     "fields:write": "Mutation: defineCustomField updateCustomField removeCustomField",
     "visitors:read": "Query: visitor visitors",
-    "visitors:write": "Mutation: saveVisitor",
+    "visitors:write": "Mutation: saveVisitor createVisitorSession",
     "rooms:read": "Query: room rooms",
     "rooms:write": "Mutation: startRoom updateRoom closeRoom holdRoom resumeRoom",
     "rooms:assign": "Mutation: assignAgent unassignAgent transferRoom",
@@ -117,6 +120,16 @@ async def test_without_a_scope_it_needs_a_field_is_forbidden(root: str, name: st
     (error,) = await refusals(root, name, Caller(APP, others))
 
     assert error["extensions"] == {"code": "FORBIDDEN", "scope": scope}
+
+
+@pytest.mark.parametrize(("root", "name"), [one for one in FIELDS if ".".join(one) not in OPEN | OPEN_TO_VISITORS])
+async def test_what_is_not_opened_to_visitors_is_forbidden_to_them(root: str, name: str) -> None:
+    visitor = Visitor(id="visitor", token="v", created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    caller = Caller(Actor(type=ActorType.VISITOR, id=visitor.id, name=None), visitor=visitor)
+
+    (error,) = await refusals(root, name, caller)
+
+    assert (error["message"], error["extensions"]) == ("This is not open to a visitor's token.", {"code": "FORBIDDEN"})
 
 
 @pytest.mark.parametrize(("root", "name"), [place.split(".") for place in sorted(SIGNED_IN_ONLY)])
