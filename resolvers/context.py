@@ -14,7 +14,7 @@ from resolvers.signal_hub import SignalHub
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.facts import Fact
 from storage.mongo.reader import Reader
-from storage.records import Candidate, RoutingMethod, User
+from storage.records import Candidate, Record, RoutingMethod, User
 from storage.runtime import Storage
 
 
@@ -84,6 +84,13 @@ class Services:
             listener()
 
 
+class EventAck(Record, frozen=True):
+    """The acknowledgement of one event of a consumer of the caller's, in the transaction of a mutation."""
+
+    consumer: str
+    cursor: str
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The services and the caller of one operation."""
@@ -91,6 +98,8 @@ class Context:
     services: Services
     caller: Caller = ANONYMOUS
     client_mutation_id: str | None = None
+    #: The event that a mutation acknowledges.
+    ack: EventAck | None = None
     #: The client's IP address; "" for an operation of the server itself.
     address: str = ""
 
@@ -106,6 +115,6 @@ class Context:
     def definition_cache(self) -> DefinitionCache:
         return self.services.storage.definition_cache
 
-    def mutation(self, client_mutation_id: str | None) -> "Context":
-        """A copy of the context with the clientMutationId of one mutation."""
-        return replace(self, client_mutation_id=client_mutation_id)
+    def mutation(self, client_mutation_id: str | None, ack: EventAck | None = None) -> "Context":
+        """A copy of the context with what one mutation has beside its own arguments."""
+        return replace(self, client_mutation_id=client_mutation_id, ack=ack)

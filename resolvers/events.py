@@ -11,11 +11,11 @@ from typing_extensions import Unpack
 
 from resolvers import validation
 from resolvers.auth import access
-from resolvers.consumers.consumers import existing_position, require_kept, starting_position
 from resolvers.consumers.leases import ConsumerLease, acquire
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import bind
 from resolvers.event_filters import Predicate, compile_filter, readable_types
+from resolvers.log_positions import existing_position, require_kept, starting_position
 from resolvers.operations import query
 from storage import room_history
 from storage.errors import CursorExpired

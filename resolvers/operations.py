@@ -1,4 +1,4 @@
-"""The decorators of operations: scopes, retries and, for mutations, locks, transactions and idempotency."""
+"""The decorators of operations: scopes, retries and, for mutations, locks, transactions, idempotency and `ack`."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
-from resolvers import validation
+from resolvers import acknowledgements, validation
 from resolvers.auth import access, passwords
 from resolvers.auth.access import Caller
 from resolvers.context import Context
@@ -86,7 +86,10 @@ class Query(Generic[P, R]):
 
 
 class Mutation(Generic[P, R]):
-    """A write operation. Raises Forbidden without its scopes, and takes effect once for each clientMutationId."""
+    """A write operation. Raises Forbidden without its scopes, and takes effect once for each clientMutationId.
+
+    If the context has an acknowledgement, it is checked before the body runs, and stored in the same transaction.
+    """
 
     def __init__(
         self,
@@ -117,6 +120,8 @@ class Mutation(Generic[P, R]):
         if not self._anonymous:
             scopes = () if self._concerns_caller(context.caller, kwargs) else self.scopes
             access.require(context.caller, scopes, visitors=self.visitors)
+        if context.ack is not None:
+            access.require(context.caller, (acknowledgements.SCOPE,))
         mutation_id = context.client_mutation_id
         if mutation_id is not None:
             validation.text(mutation_id, "clientMutationId", max_characters=128)
@@ -133,6 +138,8 @@ class Mutation(Generic[P, R]):
                 recorded = await idempotency.find(tx, context.caller.id, mutation_id)
                 if recorded is not None:
                     return self._recorded_answer(recorded, digest)
+            if context.ack is not None:
+                await acknowledgements.acknowledge(tx, context, context.ack)
             change = MutationContext(tx, context, after_commit)
             result = await self._body(change, *args, **kwargs)
             if idempotent and mutation_id is not None:
@@ -182,7 +189,7 @@ class Mutation(Generic[P, R]):
             salt = f"{context.caller.id} {context.client_mutation_id}"
             hashed = await passwords.fingerprint(context.services.hashing, password, salt=salt)
             arguments = {**arguments, "password": hashed}
-        return fingerprint(self._body.__name__, arguments, self._defaults)
+        return fingerprint(self._body.__name__, {**arguments, "ack": context.ack}, {**self._defaults, "ack": None})
 
     def _recorded_answer(self, recorded: tuple[str, Any], digest: str) -> R:
         recorded_digest, answer = recorded

@@ -115,7 +115,7 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
             pause = min(MAINTENANCE_SECONDS, max(retention.total_seconds(), LEAST_MAINTENANCE_SECONDS))
             if await leases.acquire(storage.database, "maintenance", owner=owner, seconds=LEASE_SECONDS):
                 await maintenance.reconcile_definitions(storage.reader, storage.process)
-                await maintenance.trim_log(storage.log, keep=retention)
+                await maintenance.trim_log(storage.reader, storage.log, keep=retention)
                 if await maintenance.purge_removed_fields(storage.reader, storage.process):
                     pause = BATCH_PAUSE_SECONDS
                 else:

@@ -151,7 +151,7 @@ class AgentMutations:
         `UserRolesChanged` if the user did not have the role.
         """
         result = await agents.add_agent(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             user_id=ids.USER.take(input.user_id, "userId"),
             status=input.status,
             accepts_routing=input.accepts_routing,
@@ -169,9 +169,7 @@ class AgentMutations:
         The rooms the agent serves return to the queue, the first 50 at once and the others in the background. Records
         `AgentRemoved` and, for each of these rooms, `AgentUnassigned` with the cause AGENT_REMOVED.
         """
-        user = await agents.remove_agent(
-            info.context.mutation(input.client_mutation_id), user_id=ids.USER.take(input.user_id, "userId")
-        )
+        user = await agents.remove_agent(info.context.mutation(input), user_id=ids.USER.take(input.user_id, "userId"))
         return RemoveAgentPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(agents.set_agent_status)
@@ -183,7 +181,7 @@ class AgentMutations:
         its rooms. Records `AgentStatusChanged`, unless nothing changed.
         """
         user = await agents.set_agent_status(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             agent_id=ids.AGENT.take(input.agent_id, "agentId"),
             status=input.status,
         )
@@ -197,7 +195,7 @@ class AgentMutations:
         once. Records `AgentUpdated`, unless nothing changed.
         """
         user = await agents.update_agent(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             agent_id=ids.AGENT.take(input.agent_id, "agentId"),
             accepts_routing=or_unset(input.accepts_routing),
             max_rooms=or_unset(input.max_rooms),
@@ -214,7 +212,7 @@ class AgentMutations:
         `AgentUpdated` and `AgentStatusChanged`, each only if it applies.
         """
         result = await agents.ensure_agent(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             by=FieldRef(key=input.by.key, value=input.by.value),
             username=input.username,
             name=or_unset(input.name),

@@ -8,7 +8,7 @@ import strawberry
 from resolvers import apps
 from schema.base import ids
 from schema.base.fields import api_input, api_type, mutation_field, query_field
-from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.base.mutation_types import Input, MutationInput, MutationInputWithoutAck, MutationPayload
 from schema.base.node import Node
 from schema.execution.context import Info
 from storage import records
@@ -55,7 +55,7 @@ class AppQueries:
 
 
 @api_input
-class CreateAppInput(MutationInput):
+class CreateAppInput(MutationInputWithoutAck):
     """Input of `createApp`."""
 
     name: str
@@ -66,7 +66,7 @@ class CreateAppInput(MutationInput):
 
 
 @api_input
-class RotateAppTokenInput(MutationInput):
+class RotateAppTokenInput(MutationInputWithoutAck):
     """Input of `rotateAppToken`."""
 
     app_id: strawberry.ID
@@ -121,9 +121,7 @@ class AppMutations:
 
         A `clientMutationId` is returned but not stored: a repeated mutation creates another app.
         """
-        result = await apps.create_app(
-            info.context.mutation(input.client_mutation_id), name=input.name, scopes=input.scopes
-        )
+        result = await apps.create_app(info.context.mutation(input), name=input.name, scopes=input.scopes)
         return CreateAppPayload(
             app=App.from_record(result.app), token=result.token, client_mutation_id=input.client_mutation_id
         )
@@ -136,7 +134,7 @@ class AppMutations:
         `clientMutationId` is returned but not stored: a repeated mutation creates another token.
         """
         result = await apps.rotate_app_token(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             app_id=ids.APP.take(input.app_id, "appId"),
             overlap_seconds=input.overlap_seconds,
         )
@@ -148,7 +146,5 @@ class AppMutations:
     async def revoke_app(self, info: Info, input: Input[RevokeAppInput]) -> RevokeAppPayload | None:
         """Makes all tokens of an app invalid, permanently. The app's subscriptions end at once with the close code
         4403. Records `AppRevoked`, unless the app was revoked already."""
-        app = await apps.revoke_app(
-            info.context.mutation(input.client_mutation_id), app_id=ids.APP.take(input.app_id, "appId")
-        )
+        app = await apps.revoke_app(info.context.mutation(input), app_id=ids.APP.take(input.app_id, "appId"))
         return RevokeAppPayload(app=App.from_record(app), client_mutation_id=input.client_mutation_id)

@@ -8,7 +8,7 @@ import strawberry
 from resolvers import consumer_lag
 from resolvers.consumers import consumers
 from schema.base.fields import api_input, api_type, field, mutation_field, query_field
-from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.base.mutation_types import Input, MutationInputWithoutAck, MutationPayload
 from schema.base.scalars import Cursor, Long
 from schema.execution.context import Info
 
@@ -65,7 +65,7 @@ class ConsumerQueries:
 
 
 @api_input
-class AckEventsInput(MutationInput):
+class AckEventsInput(MutationInputWithoutAck):
     """Input of `ackEvents`."""
 
     consumer: str
@@ -73,10 +73,13 @@ class AckEventsInput(MutationInput):
     cursor: Cursor
     """The cursor of the last event that was processed. `INVALID_CURSOR` if it is not the cursor of an event, or of a
     future one."""
+    only: bool = False
+    """Acknowledges this event alone, so that events can be processed in any order. Otherwise, it and all events before
+    it."""
 
 
 @api_input
-class RemoveConsumerInput(MutationInput):
+class RemoveConsumerInput(MutationInputWithoutAck):
     """Input of `removeConsumer`."""
 
     consumer: str
@@ -105,12 +108,13 @@ class ConsumerMutations:
 
     @mutation_field(consumers.ack_events)
     async def ack_events(self, info: Info, input: Input[AckEventsInput]) -> AckEventsPayload | None:
-        """Acknowledges an event and all events before it. The consumer's next subscription begins after this event.
+        """Acknowledges an event and all events before it, or with `only` this event alone. The consumer's next
+        subscription leaves out what was acknowledged.
 
-        A position never moves back: a cursor before the acknowledged one changes nothing.
+        Events that were acknowledged before do not change.
         """
         status = await consumers.ack_events(
-            info.context.mutation(input.client_mutation_id), consumer=input.consumer, cursor=input.cursor
+            info.context.mutation(input), consumer=input.consumer, cursor=input.cursor, only=input.only
         )
         return AckEventsPayload(consumer=Consumer.from_status(status), client_mutation_id=input.client_mutation_id)
 
@@ -120,5 +124,5 @@ class ConsumerMutations:
 
         `CONSUMER_BUSY` while a subscription with this consumer is running.
         """
-        name = await consumers.remove_consumer(info.context.mutation(input.client_mutation_id), consumer=input.consumer)
+        name = await consumers.remove_consumer(info.context.mutation(input), consumer=input.consumer)
         return RemoveConsumerPayload(removed_name=name, client_mutation_id=input.client_mutation_id)

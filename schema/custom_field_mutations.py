@@ -102,7 +102,7 @@ class CustomFieldMutations:
         objects may remain without one. Records `CustomFieldDefined`.
         """
         definition = await definitions.define_custom_field(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             target=input.target,
             key=input.key,
             type=input.type,
@@ -127,7 +127,7 @@ class CustomFieldMutations:
         Records `CustomFieldUpdated`.
         """
         definition = await definitions.update_custom_field(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             id=ids.FIELD.take(input.id, "id"),
             label=or_unset(input.label),
             required=or_unset(input.required),
@@ -149,7 +149,7 @@ class CustomFieldMutations:
         `CustomFieldRemoved`.
         """
         definition = await definitions.remove_custom_field(
-            info.context.mutation(input.client_mutation_id), id=ids.FIELD.take(input.id, "id")
+            info.context.mutation(input), id=ids.FIELD.take(input.id, "id")
         )
         return RemoveCustomFieldPayload(
             removed_id=ids.FIELD.add(definition.id), client_mutation_id=input.client_mutation_id

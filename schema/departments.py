@@ -162,7 +162,7 @@ class DepartmentMutations:
     ) -> CreateDepartmentPayload | None:
         """Creates a department, enabled and without agents. Records `DepartmentSaved`."""
         department = await departments.create_department(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             name=input.name,
             routing=input.routing,
             external_timeout_seconds=input.external_timeout_seconds,
@@ -179,7 +179,7 @@ class DepartmentMutations:
         """Changes a department. Rooms that are queued in it are routed by its new rule at once. Records
         `DepartmentSaved`, unless nothing changed."""
         department = await departments.update_department(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             department_id=ids.DEPARTMENT.take(input.department_id, "departmentId"),
             name=or_unset(input.name),
             enabled=or_unset(input.enabled),
@@ -201,7 +201,7 @@ class DepartmentMutations:
         for each agent who was added or removed.
         """
         department = await departments.set_department_agents(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             department_id=ids.DEPARTMENT.take(input.department_id, "departmentId"),
             add=ids.AGENT.take_all(input.add, "add") or (),
             remove=ids.AGENT.take_all(input.remove, "remove") or (),

@@ -156,7 +156,7 @@ class MessageMutations:
         """Sends a message in a room that is not closed. Records `MessageSent`. The room's revision does not change."""
         sender = input.as_
         message = await messages.send_message(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             text=input.text,
             as_user_id=ids.USER.take_optional(sender.user_id, "as.userId") if sender else None,
@@ -178,7 +178,7 @@ class MessageMutations:
         `INVALID_INPUT` once the message is redacted.
         """
         message = await messages.edit_message(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             message_id=ids.MESSAGE.take(input.message_id, "messageId"),
             text=input.text,
             choices=or_unset(to_choices(input.choices)),
@@ -195,7 +195,7 @@ class MessageMutations:
         `messages:moderate` (`FORBIDDEN`). `INVALID_INPUT` if the message is redacted already.
         """
         message = await messages.redact_message(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             message_id=ids.MESSAGE.take(input.message_id, "messageId"),
             reason=or_none(input.reason),
         )

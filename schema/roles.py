@@ -72,7 +72,5 @@ class RoleMutations:
     @mutation_field(roles.create_role)
     async def create_role(self, info: Info, input: Input[CreateRoleInput]) -> CreateRolePayload | None:
         """Creates a role. Roles cannot be renamed or removed. Records `RoleCreated`."""
-        role = await roles.create_role(
-            info.context.mutation(input.client_mutation_id), name=input.name, description=input.description
-        )
+        role = await roles.create_role(info.context.mutation(input), name=input.name, description=input.description)
         return CreateRolePayload(role=Role.from_record(role), client_mutation_id=input.client_mutation_id)

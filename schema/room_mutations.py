@@ -41,7 +41,7 @@ class RoomMutations:
         Records `RoomStarted`, followed by `AgentAssigned` with the cause ROUTED, or by `RoomQueued`.
         """
         room = await rooms.start_room(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             visitor_token=input.visitor_token,
             department_id=ids.DEPARTMENT.take_optional(input.department_id, "departmentId"),
             source=input.source,
@@ -60,7 +60,7 @@ class RoomMutations:
         Records `AgentAssigned` with the cause ASSIGNED.
         """
         room = await rooms.assign_agent(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             agent_id=ids.AGENT.take(input.agent_id, "agentId"),
             if_revision=input.if_revision,
@@ -76,7 +76,7 @@ class RoomMutations:
         """
         access.require_user(info.context.resolver_context.caller)  # an app is refused before its input is checked
         room = await rooms.take_room(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             if_revision=input.if_revision,
         )
@@ -90,7 +90,7 @@ class RoomMutations:
         agent. `ROOM_CLOSED`. Records `AgentUnassigned` with the cause UNASSIGNED, then `RoomQueued` or `AgentAssigned`.
         """
         room = await rooms.unassign_agent(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             comment=input.comment,
             if_revision=input.if_revision,
@@ -105,7 +105,7 @@ class RoomMutations:
         cause TRANSFERRED if the room had an agent, then `RoomTransferred`, then `AgentAssigned` or `RoomQueued`.
         """
         room = await rooms.transfer_room(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             to_agent_id=ids.AGENT.take_optional(input.to.agent_id, "to.agentId"),
             to_department_id=ids.DEPARTMENT.take_optional(input.to.department_id, "to.departmentId"),
@@ -121,7 +121,7 @@ class RoomMutations:
         `ROOM_NOT_ASSIGNED`, `ROOM_ON_HOLD` if the room is on hold already, `ROOM_CLOSED`. Records `RoomHeld`.
         """
         room = await rooms.hold_room(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             comment=input.comment,
             if_revision=input.if_revision,
@@ -136,7 +136,7 @@ class RoomMutations:
         `RoomResumed`.
         """
         room = await rooms.resume_room(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             if_revision=input.if_revision,
         )
@@ -150,7 +150,7 @@ class RoomMutations:
         Records one `RoomUpdated` that names the changed fields, unless nothing changed.
         """
         room = await rooms.update_room(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             subject=or_unset(input.subject),
             priority=or_unset(input.priority),
@@ -168,7 +168,7 @@ class RoomMutations:
         Records `AgentUnassigned` with the cause CLOSED if the room had an agent, then `RoomClosed`.
         """
         room = await rooms.close_room(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             comment=input.comment,
             tags=input.tags or (),

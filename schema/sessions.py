@@ -4,14 +4,14 @@ from datetime import datetime
 
 from resolvers import sessions, visitor_sessions
 from schema.base.fields import api_input, api_type, mutation_field
-from schema.base.mutation_types import Input, MutationInput, MutationPayload
+from schema.base.mutation_types import Input, MutationInputWithoutAck, MutationPayload
 from schema.execution.context import Info
 from schema.users import User
 from schema.visitors import Visitor
 
 
 @api_input
-class LoginInput(MutationInput):
+class LoginInput(MutationInputWithoutAck):
     """Input of `login`."""
 
     username: str
@@ -21,12 +21,12 @@ class LoginInput(MutationInput):
 
 
 @api_input
-class LogoutInput(MutationInput):
+class LogoutInput(MutationInputWithoutAck):
     """Input of `logout`."""
 
 
 @api_input
-class CreateVisitorSessionInput(MutationInput):
+class CreateVisitorSessionInput(MutationInputWithoutAck):
     """Input of `createVisitorSession`."""
 
     visitor_token: str
@@ -79,9 +79,7 @@ class SessionMutations:
         `retryAfterSeconds`, after too many attempts. A `clientMutationId` is returned but not stored: a repeated login
         creates another session.
         """
-        session = await sessions.login(
-            info.context.mutation(input.client_mutation_id), username=input.username, password=input.password
-        )
+        session = await sessions.login(info.context.mutation(input), username=input.username, password=input.password)
         return LoginPayload(
             token=session.token,
             expires_at=session.expires_at,
@@ -93,7 +91,7 @@ class SessionMutations:
     async def logout(self, info: Info, input: Input[LogoutInput]) -> LogoutPayload | None:
         """Ends the session of the token in the request, and its subscriptions. For signed-in users; `FORBIDDEN` for an
         app."""
-        await sessions.logout(info.context.mutation(input.client_mutation_id))
+        await sessions.logout(info.context.mutation(input))
         return LogoutPayload(logged_out=True, client_mutation_id=input.client_mutation_id)
 
     @mutation_field(visitor_sessions.create_visitor_session)
@@ -107,7 +105,7 @@ class SessionMutations:
         call creates another session.
         """
         session = await visitor_sessions.create_visitor_session(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             visitor_token=input.visitor_token,
             seconds=input.seconds,
         )

@@ -12,7 +12,7 @@ from schema.actors import Actor
 from schema.base import ids
 from schema.base.fields import api_input, api_type, describe_enum, mutation_field, or_none, subscription_field
 from schema.base.filters import RoomFilter, optional
-from schema.base.mutation_types import Input, MutationPayload
+from schema.base.mutation_types import Input, MutationInputWithoutAck, MutationPayload
 from schema.base.scalars import JSON
 from schema.execution.context import Info
 from schema.messages import MessageSenderInput
@@ -73,7 +73,7 @@ class SignalSource:
 
 
 @api_input
-class SendSignalInput:
+class SendSignalInput(MutationInputWithoutAck):
     """A signal to send."""
 
     room_id: strawberry.ID
@@ -88,9 +88,6 @@ class SendSignalInput:
     not a message of the room."""
     data: JSON | None = None
     """Anything of your own, at most 16 KiB as JSON (`INVALID_INPUT`)."""
-    client_mutation_id: str | None = None
-    """An id of your choice, 1 to 128 characters: for 24 hours, the same mutation with the same id and the same
-    arguments returns the first result and sends nothing. A signal needs none: an outdated one does no harm."""
 
 
 @api_type
@@ -115,7 +112,7 @@ class SignalMutations:
         """
         sender = input.as_
         accepted = await signals.send_signal(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             kind=input.kind,
             as_user_id=ids.USER.take_optional(sender.user_id, "as.userId") if sender else None,

@@ -144,7 +144,7 @@ class UserMutations:
     async def create_user(self, info: Info, input: Input[CreateUserInput]) -> CreateUserPayload | None:
         """Creates a user with its roles and custom fields, atomically. Records `UserCreated`."""
         user = await users.create_user(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             username=input.username,
             name=input.name,
             emails=input.emails,
@@ -160,7 +160,7 @@ class UserMutations:
         """Changes a user's names, email addresses, password and custom fields. Records `UserUpdated`, unless nothing
         changed."""
         user = await users.update_user(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             user_id=ids.USER.take(input.user_id, "userId"),
             username=or_unset(input.username),
             name=or_unset(input.name),
@@ -180,7 +180,7 @@ class UserMutations:
         rooms.
         """
         user = await users.set_user_active(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             user_id=ids.USER.take(input.user_id, "userId"),
             active=input.active,
         )
@@ -196,7 +196,7 @@ class UserMutations:
         same.
         """
         user = await users.set_presence(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             user_id=ids.USER.take(input.user_id, "userId"),
             presence=input.presence,
             lease_seconds=input.lease_seconds,
@@ -211,7 +211,7 @@ class UserMutations:
         of the roles.
         """
         user = await roles.add_roles(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             user_id=ids.USER.take(input.user_id, "userId"),
             roles=input.roles,
         )
@@ -225,7 +225,7 @@ class UserMutations:
         an agent; use `removeAgent`. Records `UserRolesChanged`, unless the user had none of the roles.
         """
         user = await roles.remove_roles(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             user_id=ids.USER.take(input.user_id, "userId"),
             roles=input.roles,
         )

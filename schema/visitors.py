@@ -131,7 +131,7 @@ class VisitorMutations:
         Records `VisitorSaved`, unless nothing changed.
         """
         visitor = await visitors.save_visitor(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             token=input.token,
             name=or_unset(input.name),
             email=or_unset(input.email),

@@ -8,7 +8,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage.errors import NotFound, Unavailable
 from storage.filters.expressions import Expression
-from storage.mongo.connection import Document, from_builtins, to_builtins, to_record
+from storage.mongo.connection import Document, from_builtins, new_id, to_builtins, to_record
 from storage.mongo.reader import Reader
 from storage.records import Consumer
 from storage.transactions.transaction import Transaction
@@ -50,7 +50,15 @@ async def create(reader: Reader, owner_id: str, name: str, *, start: int, begun_
     try:
         result = await reader.collection("consumers").update_one(
             {"_id": _id(owner_id, name)},
-            {"$setOnInsert": {"ownerId": owner_id, "name": name, "acked": start, "begunAfter": begun_after}},
+            {
+                "$setOnInsert": {
+                    "ownerId": owner_id,
+                    "name": name,
+                    "generation": new_id(reader.database.now()),
+                    "acked": start,
+                    "begunAfter": begun_after,
+                }
+            },
             upsert=True,
         )
     except DuplicateKeyError:

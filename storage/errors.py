@@ -20,6 +20,7 @@ SwitchboardError
 │   ├── RoomAlreadyAssigned, RoomNotAssigned, RoomOnHold, RoomNotOnHold, RoomClosed
 │   ├── StaleRevision
 │   ├── IdempotencyMismatch
+│   ├── AlreadyAcknowledged
 │   ├── CursorExpired
 │   ├── ConsumerBusy
 │   ├── RateLimited
@@ -227,6 +228,16 @@ class StaleRevision(Refused):
 
 class IdempotencyMismatch(Refused):
     code = "IDEMPOTENCY_MISMATCH"
+
+
+class AlreadyAcknowledged(Refused):
+    code = "ALREADY_ACKNOWLEDGED"
+
+    def __init__(self, consumer: str) -> None:
+        super().__init__(
+            f"The consumer {quoted(consumer)} has acknowledged this event before, so its effect is there already. "
+            "Nothing was changed; go on with the next event."
+        )
 
 
 class CursorExpired(Refused):

@@ -3,6 +3,7 @@
 import logging
 from datetime import timedelta
 
+from storage import acknowledgements
 from storage.custom_fields import definition_leases, definitions, purges, unique_indexes
 from storage.custom_fields.purges import Purge
 from storage.errors import Duplicate, Invalid
@@ -18,9 +19,10 @@ PURGE_BATCH = 500
 FINISHED_PURGE_RETENTION = timedelta(days=1)
 
 
-async def trim_log(log: Log, *, keep: timedelta) -> int:
-    """Delete facts that are older than `keep`, and return their number."""
+async def trim_log(reader: Reader, log: Log, *, keep: timedelta) -> int:
+    """Delete facts that are older than `keep` and their acknowledgements. Return the number of facts."""
     deleted = await log.trim(log.now() - keep)
+    await acknowledgements.delete_outdated(reader, before=await log.oldest())
     if deleted:
         logger.info("%d facts older than %s were removed from the log.", deleted, keep)
     return deleted

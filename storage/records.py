@@ -362,6 +362,8 @@ class Consumer(Record, frozen=True, kw_only=True):
     name: str
     #: The app or user to which it belongs. Names are unique per owner.
     owner_id: str
+    #: Differs between a consumer and one of the same name that was created after its removal.
+    generation: str = ""
     #: The sequence up to which every fact was acknowledged or did not match.
     acked: int
     #: The `after` of its first subscription, as a sequence; None if it had none.

@@ -2,16 +2,15 @@
 
 from datetime import datetime
 
-from resolvers import names
+from resolvers.acknowledgements import event_of, get_consumer
 from resolvers.context import Context
+from resolvers.log_positions import existing_position
 from resolvers.operations import MutationContext, mutation, query
-from storage import consumers
-from storage.errors import ConsumerBusy, CursorExpired, InvalidCursor, NotFound, quoted
+from storage import acknowledgements, consumers
+from storage.errors import ConsumerBusy, quoted
 from storage.filters.expressions import Expression
-from storage.mongo.cursors import event_cursor, event_sequence
-from storage.mongo.reader import Reader
+from storage.mongo.cursors import event_cursor
 from storage.records import Consumer, Record
-from storage.runtime import Storage
 
 
 class ConsumerStatus(Record, frozen=True, kw_only=True):
@@ -34,40 +33,33 @@ async def list_consumers(context: Context) -> list[ConsumerStatus]:
 
 
 @mutation("events:read", lock=("consumer", "consumer"))
-async def ack_events(change: MutationContext, *, consumer: str, cursor: str) -> ConsumerStatus:
-    """Acknowledge all events up to the cursor. A cursor before the acknowledged one changes nothing."""
-    sequence = event_sequence(cursor, key="cursor")
+async def ack_events(change: MutationContext, *, consumer: str, cursor: str, only: bool = False) -> ConsumerStatus:
+    """Acknowledge all events up to the cursor, or `only` its event. Events that are acknowledged already do not change.
+
+    The position of the consumer moves over single events when a connection reads for it.
+    """
     storage = change.context.storage
-    await require_existing(storage, sequence, key="cursor")
-    stored = await _get(change, consumer)
-    acknowledged = await consumers.acknowledge(change.tx, change.caller.id, stored.name, sequence)
-    return _status(acknowledged, storage.database.now())
+    if only:
+        sequence = await event_of(change.context, cursor, key="cursor")
+        stored = await get_consumer(change.tx, change.caller.id, consumer, key="consumer")
+        if not await acknowledgements.is_acknowledged(change.tx, stored, sequence):
+            acknowledgements.insert(change.tx, stored, sequence)
+    else:
+        sequence = await existing_position(storage, cursor, key="cursor")
+        stored = await get_consumer(change.tx, change.caller.id, consumer, key="consumer")
+        stored = await consumers.acknowledge(change.tx, change.caller.id, stored.name, sequence)
+    return _status(stored, storage.database.now())
 
 
 @mutation("events:read", lock=("consumer", "consumer"))
 async def remove_consumer(change: MutationContext, *, consumer: str) -> str:
     """Delete a consumer and its position. Raises ConsumerBusy while a connection reads for it."""
-    stored = await _get(change, consumer)
+    stored = await get_consumer(change.tx, change.caller.id, consumer, key="consumer")
     if not await consumers.delete(change.tx, change.caller.id, stored.name):
         raise ConsumerBusy(
             f"The consumer {quoted(consumer)} is being read by a connection; end its subscription first."
         )
     return stored.name
-
-
-async def find_consumer(reader: Reader, owner_id: str, name: str) -> Consumer | None:
-    """Find a consumer by owner and name, in every Unicode normalization form of the name."""
-    for form in names.forms(name):
-        if (consumer := await consumers.find(reader, owner_id, form)) is not None:
-            return consumer
-    return None
-
-
-async def _get(change: MutationContext, name: str) -> Consumer:
-    consumer = await find_consumer(change.tx, change.caller.id, name)
-    if consumer is None:
-        raise NotFound("consumer", name, key="consumer")
-    return consumer
 
 
 def _status(consumer: Consumer, now: datetime) -> ConsumerStatus:
@@ -79,40 +71,3 @@ def _status(consumer: Consumer, now: datetime) -> ConsumerStatus:
         types=consumer.types,
         where=consumer.where,
     )
-
-
-# ---------------------------------------------------------------- positions
-
-
-async def starting_position(storage: Storage, after: str | None) -> int:
-    """The sequence of the cursor, or of the newest fact. Raises InvalidCursor or CursorExpired."""
-    if after is None:
-        return await storage.log.head()
-    sequence = await existing_position(storage, after)
-    await require_kept(storage, sequence)
-    return sequence
-
-
-async def existing_position(storage: Storage, cursor: str, *, key: str = "after") -> int:
-    """The sequence of a cursor, even if the facts after it are trimmed. Raises InvalidCursor."""
-    sequence = event_sequence(cursor, key=key)
-    await require_existing(storage, sequence, key=key)
-    return sequence
-
-
-async def require_existing(storage: Storage, sequence: int, *, key: str) -> None:
-    """Raise InvalidCursor if the log has no fact with this sequence yet."""
-    # The feed's head may be outdated. So may be the head of the log, shortly after a failover.
-    if (
-        sequence > storage.feed.head
-        and sequence > await storage.log.head()
-        and not await storage.log.contains(sequence)
-    ):
-        raise InvalidCursor("This cursor is beyond the end of the log.", key=key)
-
-
-async def require_kept(storage: Storage, sequence: int, *, consumer: str | None = None) -> None:
-    """Raise CursorExpired if facts after this sequence were trimmed. `consumer` is named in the error."""
-    oldest = await storage.log.oldest()
-    if sequence < oldest - 1:
-        raise CursorExpired(oldest_cursor=event_cursor(oldest - 1), consumer=consumer)

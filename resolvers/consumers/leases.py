@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from resolvers import validation
-from resolvers.consumers.consumers import find_consumer, require_kept, starting_position
+from resolvers.acknowledgements import find_consumer
 from resolvers.context import Context
+from resolvers.log_positions import require_kept, starting_position
 from storage import consumers
 from storage.errors import ConsumerBusy, Invalid, Unavailable, quoted
 from storage.filters.expressions import Expression

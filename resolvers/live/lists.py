@@ -8,13 +8,13 @@ import msgspec
 
 from resolvers import validation
 from resolvers.auth import access
-from resolvers.consumers.consumers import require_existing
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import bind
 from resolvers.live.list_updates import ListUpdate
 from resolvers.live.list_view import ListSpec, ListView
 from resolvers.live.orders import list_order
 from resolvers.live.positions import ListName, ListPosition
+from resolvers.log_positions import require_existing
 from resolvers.operations import query
 from resolvers.ordering import Ordering
 from resolvers.rooms import room_order

@@ -17,9 +17,11 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
 from strawberry.types.field import StrawberryField
 
+from resolvers import acknowledgements
 from resolvers.auth import access
 from schema.base import docstrings
 from schema.base.ids import InvalidId
+from storage.errors import Invalid
 
 Class = TypeVar("Class", bound=type)
 Enumeration = TypeVar("Enumeration", bound=EnumMeta)
@@ -27,7 +29,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 Value = TypeVar("Value")
 
 #: Fields that many types share. They follow the type's own fields, in this order.
-SHARED_FIELDS = ("custom_fields", "custom_field", "if_revision", "client_mutation_id")
+SHARED_FIELDS = ("custom_fields", "custom_field", "if_revision", "ack", "client_mutation_id")
 
 
 @strawberry.schema_directive(
@@ -129,7 +131,8 @@ def mutation_field(operation: object, *, anonymous: bool = False, visitors: bool
     def declare(method: Method) -> Method:
         description = _with_scopes(method, None if anonymous else _scopes(operation), visitors=visitors)
         directives = [] if anonymous else [_needs_scopes(operation)]
-        resolver = method if anonymous else _scopes_first(operation, method, visitors=visitors)
+        checked = _ack_first(operation, method, visitors=visitors)
+        resolver = method if anonymous else _scopes_first(operation, checked, visitors=visitors)
         return _as_method(
             strawberry.mutation(resolver=resolver, description=description, directives=directives), method
         )
@@ -166,6 +169,27 @@ def _scopes_first(operation: object, method: Method, *, visitors: bool) -> Metho
             return await method(self, info, *args, **kwargs)
         except InvalidId:
             access.require(caller, _scopes(operation), visitors=visitors)
+            raise
+
+    return cast(Method, resolve)
+
+
+def _ack_first(operation: object, method: Method, *, visitors: bool) -> Method:
+    """The method, with the error about `ack` before an error about the other fields of the input.
+
+    The operation itself checks `ack` first, but is not called if the input cannot be converted.
+    """
+
+    @wraps(method)
+    async def resolve(self: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(self, info, *args, **kwargs)
+        except Invalid:
+            context = info.context.resolver_context
+            if (ack := kwargs["input"].event_ack()) is not None:
+                access.require(context.caller, _scopes(operation), visitors=visitors)
+                access.require(context.caller, (acknowledgements.SCOPE,))
+                await acknowledgements.require_unacknowledged(context, ack, context.reader)
             raise
 
     return cast(Method, resolve)

@@ -8,6 +8,7 @@ from graphql import FieldNode
 from resolvers import events
 from resolvers.context import Context
 from schema.base.loaders import Loaders
+from schema.base.mutation_types import MutationInputWithoutAck
 from schema.execution.cohorts import Cohorts
 from schema.execution.cost_limits import DEFAULT_LIMITS, Limits
 from schema.execution.documents import Document
@@ -40,11 +41,11 @@ class RequestContext:
         document = self.prepared and self.prepared[1]
         return document if isinstance(document, Document) else None
 
-    def mutation(self, client_mutation_id: str | None) -> Context:
+    def mutation(self, input: MutationInputWithoutAck) -> Context:
         """The context of a resolver that changes something. Loaders are reset, because what they read may be outdated
         after it."""
         self.reset_loaders()
-        return self.resolver_context.mutation(client_mutation_id)
+        return self.resolver_context.mutation(input.client_mutation_id, input.event_ack())
 
     def reset_loaders(self) -> None:
         """Forget everything that was read."""

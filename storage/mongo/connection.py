@@ -64,6 +64,7 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
 CLOSE_SECONDS = 0.5
 
 COLLECTIONS = (
+    "acknowledgements",
     "apps",
     "consumers",
     "custom_fields",

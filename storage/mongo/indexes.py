@@ -44,6 +44,8 @@ def _index(name: str, *keys: str, unique: bool = False, **options: object) -> In
 
 INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
     {
+        # Finds the acknowledgements of facts that are no longer kept.
+        "acknowledgements": (_index("sequence", "sequence", "at"),),
         "apps": (),
         "consumers": (_index("owner", "ownerId", "name"),),
         "custom_fields": (_index("key", "target", "key", unique=True),),

@@ -135,7 +135,7 @@ async def test_process_whose_clock_is_days_ahead_forgets_nothing_of_the_log(mong
     async with Storage.open(mongodb_uri, name, own_clock=wall(days=8)) as storage:
         await storage.appender.append(made_up(20))
 
-        assert await maintenance.trim_log(storage.log, keep=timedelta(days=7)) == 0
+        assert await maintenance.trim_log(storage.reader, storage.log, keep=timedelta(days=7)) == 0
 
         assert storage.database.clock.difference is not None
 

@@ -1,0 +1,57 @@
+"""Acknowledgements of one event in the transaction of a mutation, so that its effect is taken once."""
+
+from resolvers import names
+from resolvers.context import Context, EventAck
+from resolvers.log_positions import require_existing
+from storage import acknowledgements, consumers
+from storage.errors import InvalidCursor, NotFound
+from storage.mongo.cursors import event_sequence
+from storage.mongo.reader import Reader
+from storage.records import Consumer
+from storage.transactions.transaction import Transaction
+
+#: The scope that `ack` needs, beside those of the mutation.
+SCOPE = "events:read"
+
+
+async def find_consumer(reader: Reader, owner_id: str, name: str) -> Consumer | None:
+    """Find a consumer by owner and name, in every Unicode normalization form of the name."""
+    for form in names.forms(name):
+        if (consumer := await consumers.find(reader, owner_id, form)) is not None:
+            return consumer
+    return None
+
+
+async def get_consumer(reader: Reader, owner_id: str, name: str, *, key: str) -> Consumer:
+    """Find a consumer as `find_consumer` does. Raises NotFound."""
+    consumer = await find_consumer(reader, owner_id, name)
+    if consumer is None:
+        raise NotFound("consumer", name, key=key)
+    return consumer
+
+
+async def event_of(context: Context, cursor: str, *, key: str) -> int:
+    """The sequence of the event with this cursor, even if it was trimmed. Raises InvalidCursor."""
+    sequence = event_sequence(cursor, key=key)
+    if sequence == 0:
+        raise InvalidCursor("This is the cursor of the beginning of the log, and not of an event.", key=key)
+    await require_existing(context.storage, sequence, key=key)
+    return sequence
+
+
+async def require_unacknowledged(context: Context, ack: EventAck, reader: Reader) -> tuple[Consumer, int]:
+    """The consumer and the sequence of an acknowledgement.
+
+    Raises InvalidCursor, NotFound if the caller has no such consumer, and AlreadyAcknowledged.
+    """
+    sequence = await event_of(context, ack.cursor, key="ack.cursor")
+    consumer = await get_consumer(reader, context.caller.id, ack.consumer, key="ack.consumer")
+    await acknowledgements.require_unacknowledged(reader, consumer, sequence)
+    return consumer, sequence
+
+
+async def acknowledge(tx: Transaction, context: Context, ack: EventAck) -> tuple[Consumer, int]:
+    """Acknowledge one event in the transaction. Raises as `require_unacknowledged` does."""
+    consumer, sequence = await require_unacknowledged(context, ack, tx)
+    acknowledgements.insert(tx, consumer, sequence)
+    return consumer, sequence

@@ -1,0 +1,129 @@
+"""`ack` in the input of every mutation that takes it: what it refuses, before every other rule of the mutation."""
+
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, cast
+
+from graphql import GraphQLInputObjectType, GraphQLNonNull, parse
+from graphql.language import InputObjectTypeDefinitionNode
+from strawberry.types import ExecutionResult
+
+from resolvers import events, visitors
+from resolvers.auth import access
+from resolvers.auth.access import Caller
+from resolvers.consumers import consumers
+from resolvers.context import Context, Services
+from schema.execution.context import RequestContext
+from schema.schema import schema
+from storage.mongo.cursors import event_cursor
+from storage.records import Actor, ActorType
+from tests.schema.test_contract import CONTRACT
+from tests.schema.test_scopes import selection, value
+
+#: Operations that hand out a secret, acknowledge themselves, or have no lasting effect.
+WITHOUT_ACK = {
+    "ackEvents",
+    "createApp",
+    "createVisitorSession",
+    "login",
+    "logout",
+    "removeConsumer",
+    "rotateAppToken",
+    "sendSignal",
+}
+APP = Actor(type=ActorType.APP, id="app", name="App")
+OTHER = Actor(type=ActorType.APP, id="other", name="Other")
+#: An id of no kind: the rules about ids of the input come after those about `ack`.
+NO_ID = "nothing"
+
+
+def inputs() -> Iterator[tuple[str, GraphQLInputObjectType]]:
+    """Every mutation that takes `ack`, and its input."""
+    mutation = schema._schema.mutation_type
+    assert mutation is not None
+    for name, field in mutation.fields.items():
+        input_type = cast(GraphQLNonNull[Any], field.args["input"].type).of_type
+        if "ack" in input_type.fields:
+            yield name, input_type
+
+
+def call(name: str, input_type: GraphQLInputObjectType, consumer: str, cursor: str) -> str:
+    """The mutation with an ack, and otherwise with what its input must have."""
+    mutation = schema._schema.mutation_type
+    assert mutation is not None
+    given = value(GraphQLNonNull(input_type)).removesuffix("}").replace('"x"', f'"{NO_ID}"')
+    ack = f'ack: {{consumer: "{consumer}", cursor: "{cursor}"}}'
+    return f"mutation {{ {name}(input: {given} {ack}}}){selection(mutation.fields[name].type)} }}"
+
+
+async def refusals(context: Context, consumer: str, cursor: str) -> dict[str, tuple[Any, Any]]:
+    """By mutation, the code and the key with which it refuses this ack."""
+    found = {}
+    for name, input_type in inputs():
+        text = call(name, input_type, consumer, cursor)
+        result = cast(ExecutionResult, await schema.execute(text, context_value=RequestContext(context)))
+        (error,) = result.errors or [None]
+        assert error is not None, name
+        extensions = error.extensions or {}
+        found[name] = extensions.get("code"), extensions.get("key", extensions.get("scope"))
+    return found
+
+
+async def state(context: Context) -> tuple[int, int, list[Any]]:
+    """What a refused mutation leaves as it is."""
+    database = context.storage.database
+    return (
+        await context.storage.log.head(),
+        await database["acknowledgements"].count_documents({}),
+        await database["consumers"].find({}, {"acked": 1}).to_list(None),
+    )
+
+
+def test_inputs_with_an_ack_are_those_of_the_contract() -> None:
+    floor = {
+        node.name.value
+        for node in parse(CONTRACT).definitions
+        if isinstance(node, InputObjectTypeDefinitionNode)
+        and any(field.name.value == "ack" for field in node.fields or ())
+    }
+    mutation = schema._schema.mutation_type
+    assert mutation is not None
+
+    assert {input_type.name for _, input_type in inputs()} >= floor
+    assert set(mutation.fields) - {name for name, _ in inputs()} <= WITHOUT_ACK
+
+
+async def test_every_mutation_checks_its_ack_before_anything_else_and_changes_nothing(services: Services) -> None:
+    admin = frozenset({access.ADMIN})
+    context, other = Context(services, Caller(APP, admin)), Context(services, Caller(OTHER, admin))
+    async with (
+        aclosing(await events.subscribe(context, consumer="mine")),
+        aclosing(await events.subscribe(other, consumer="theirs")),
+    ):
+        pass
+    for number in range(3):
+        await visitors.save_visitor(context, token=f"v{number}")
+    head = await services.storage.log.head()
+    await consumers.ack_events(context, consumer="mine", cursor=event_cursor(head - 2))
+    await consumers.ack_events(context, consumer="mine", cursor=event_cursor(head), only=True)
+    before = await state(context)
+
+    def everywhere(answer: tuple[Any, Any]) -> dict[str, tuple[Any, Any]]:
+        # The rights of the caller come first, and an app cannot take rooms.
+        return {**{name: answer for name, _ in inputs()}, "takeRoom": ("FORBIDDEN", None)}
+
+    async def refused(consumer: str, cursor: str, *, scopes: frozenset[str] = admin) -> dict[str, tuple[Any, Any]]:
+        return await refusals(replace(context, caller=Caller(APP, scopes)), consumer, cursor)
+
+    pending = event_cursor(head - 1)
+    assert await refused("mine", event_cursor(head)) == everywhere(("ALREADY_ACKNOWLEDGED", None))
+    assert await refused("mine", event_cursor(head - 2)) == everywhere(("ALREADY_ACKNOWLEDGED", None))
+    assert await refused("nobody", pending) == everywhere(("NOT_FOUND", "ack.consumer"))
+    assert await refused("theirs", pending) == everywhere(("NOT_FOUND", "ack.consumer"))
+    assert await refused("mine", "*") == everywhere(("INVALID_CURSOR", "ack.cursor"))
+    assert await refused("mine", event_cursor(0)) == everywhere(("INVALID_CURSOR", "ack.cursor"))
+    assert await refused("mine", event_cursor(head + 1)) == everywhere(("INVALID_CURSOR", "ack.cursor"))
+    others = frozenset(access.SCOPES) - {"events:read", access.ADMIN}
+    assert await refused("mine", pending, scopes=others) == everywhere(("FORBIDDEN", "events:read"))
+    assert await state(context) == before
