@@ -16,9 +16,11 @@ from resolvers.acknowledgements import get_consumer
 from resolvers.consumers import consumers
 from resolvers.context import Context, EventAck
 from storage import acknowledgements, maintenance
+from storage import visitors as stored_visitors
 from storage.errors import AlreadyAcknowledged, IdempotencyMismatch, NotFound, SwitchboardError, UsernameTaken
 from storage.mongo.cursors import event_cursor
-from storage.records import UserType
+from storage.mongo.reader import Reader
+from storage.records import UserType, Visitor
 from tests.resolvers.processes import Both, happen, status, two_processes
 from tests.storage.support import outbox_is_empty
 
@@ -215,14 +217,14 @@ async def test_cursor_acknowledged_meanwhile_refuses_the_mutation(both: Both, mo
     checked = asyncio.Event()
     monkeypatch.setattr(acknowledgements, "insert", late)
     head = await context.storage.log.head()
-    find = visitors.visitors.find_by_token
+    find = stored_visitors.find_by_token
 
-    async def find_after_the_cursor(*args: object, **kwargs: object) -> object:
+    async def find_after_the_cursor(reader: Reader, token: str) -> Visitor | None:
         await checked.wait()
         await consumers.ack_events(elsewhere, consumer="c", cursor=event_cursor(event))
-        return await find(*args, **kwargs)  # type: ignore[arg-type]
+        return await find(reader, token)
 
-    monkeypatch.setattr(visitors.visitors, "find_by_token", find_after_the_cursor)
+    monkeypatch.setattr(stored_visitors, "find_by_token", find_after_the_cursor)
 
     assert await save(acking(context, event), "Ada") == "ALREADY_ACKNOWLEDGED"
     assert await context.storage.log.head() == head

@@ -63,8 +63,8 @@ async def refusals(context: Context, consumer: str, cursor: str) -> dict[str, tu
     for name, input_type in inputs():
         text = call(name, input_type, consumer, cursor)
         result = cast(ExecutionResult, await schema.execute(text, context_value=RequestContext(context)))
-        (error,) = result.errors or [None]
-        assert error is not None, name
+        assert result.errors, name
+        (error,) = result.errors
         extensions = error.extensions or {}
         found[name] = extensions.get("code"), extensions.get("key", extensions.get("scope"))
     return found
