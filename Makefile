@@ -26,7 +26,7 @@ coverage: $(INSTALLED) ## Run the tests and print the lines and branches that th
 
 soak: $(INSTALLED) ## Run the long fault tests for SOAK_SECONDS each (600), and the random test of rooms with SOAK_STEPS (5000).
 	SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_STEPS=$${SOAK_STEPS:-5000} \
-		$(BIN)/python -m pytest -s --timeout 0 tests/faults/test_storms.py tests/faults/test_soak.py tests/resolvers/test_rooms_stateful.py
+		$(BIN)/python -m pytest -s --timeout 0 tests/faults/test_killed_servers.py tests/faults/test_soak.py tests/resolvers/test_rooms_stateful.py
 
 audit: $(INSTALLED) ## Run third-party audits and clients against a server, and write their results to docs/security.md.
 	@$(BIN)/python audit/run.py --write

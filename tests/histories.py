@@ -1,4 +1,4 @@
-"""What must hold of every history of facts about rooms, whatever happened, in however many processes."""
+"""Invariants of the facts in the log."""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -23,27 +23,27 @@ from storage.records import RoomStatus, User
 
 
 def verify_history(facts: Sequence[AnyFact], *, first: int = 1) -> None:
-    """Facts are numbered densely from `first` on, and those of each room tell a whole and legal life.
+    """Assert that sequences have no gaps from `first` on, and that the facts of each room follow the rules of rooms.
 
-    All facts about every room that they tell of are needed.
+    `facts` must have all facts of each of their rooms.
     """
     assert [fact.sequence for fact in facts] == list(range(first, first + len(facts)))
-    rooms: dict[str, list[RoomFact]] = {}
+    facts_by_room: dict[str, list[RoomFact]] = {}
     for fact in facts:
         if isinstance(fact, RoomFact):
-            rooms.setdefault(fact.subject_id, []).append(fact)
-    for told in rooms.values():
-        verify_life(told)
+            facts_by_room.setdefault(fact.subject_id, []).append(fact)
+    for facts_of_room in facts_by_room.values():
+        verify_room(facts_of_room)
 
 
-def verify_life(told: Sequence[RoomFact]) -> None:
-    """The facts of one room: numbered and with revisions without a gap, assignments and unassignments in pairs."""
-    assert isinstance(told[0], RoomStarted)
-    assert [fact.subject_number for fact in told] == list(range(1, len(told) + 1))
+def verify_room(facts: Sequence[RoomFact]) -> None:
+    """Assert that the numbers and revisions of a room's facts have no gaps, and that each move was legal."""
+    assert isinstance(facts[0], RoomStarted)
+    assert [fact.subject_number for fact in facts] == list(range(1, len(facts) + 1))
     revision, status = 0, RoomStatus.QUEUED
     serving: str | None = None
     last: str | None = None
-    for index, fact in enumerate(told):
+    for index, fact in enumerate(facts):
         room = fact.room.room
         revision += not isinstance(fact, MessageFact)
         assert room.revision == revision
@@ -67,8 +67,10 @@ def verify_life(told: Sequence[RoomFact]) -> None:
                 status = RoomStatus.ASSIGNED
             case RoomClosed():
                 assert serving is None, "unassigned comes before closed"
-                later = told[index + 1 :]
-                assert all(isinstance(one, MessageEdited | MessageRedacted) for one in later), "closed is the end"
+                later = facts[index + 1 :]
+                assert all(isinstance(one, MessageEdited | MessageRedacted) for one in later), (
+                    "only edits and redactions follow closed"
+                )
                 status = RoomStatus.CLOSED
             case RoomQueued() | RoomTransferred():
                 assert serving is None
@@ -80,16 +82,18 @@ def verify_life(told: Sequence[RoomFact]) -> None:
         assert (fact.room.served_by.id if fact.room.served_by else None) == serving
         if isinstance(fact, AgentAssigned | RoomResumed):
             verify_limit(fact.room.served_by)
-    assert status is not RoomStatus.QUEUED or isinstance(last_move(told), RoomQueued), "who waits was queued"
+    assert status is not RoomStatus.QUEUED or isinstance(last_status_change(facts), RoomQueued), (
+        "a waiting room was queued"
+    )
 
 
-def last_move(told: Sequence[RoomFact]) -> RoomFact:
-    """The newest fact that is more than talk and notes."""
-    return next(fact for fact in reversed(told) if not isinstance(fact, MessageFact | RoomUpdated))
+def last_status_change(facts: Sequence[RoomFact]) -> RoomFact:
+    """The newest fact that is not about a message or an update."""
+    return next(fact for fact in reversed(facts) if not isinstance(fact, MessageFact | RoomUpdated))
 
 
 def verify_limit(user: User | None) -> None:
-    """Whoever just got a room has no more rooms than it may have."""
+    """Assert that an agent that just got a room is within its limit."""
     assert user is not None
     assert user.agent is not None
     assert user.agent.open_room_count >= 1

@@ -55,18 +55,18 @@ def test_a_list_by_event_stream_resumes_after_its_last_event_id(admin: Client) -
                 if line.startswith("id: "):
                     cursor = line.removeprefix("id: ")
                 if line.startswith("data: ") and "roomList" in line:
-                    told = json.loads(line.removeprefix("data: "))["data"]["roomList"]
-                    assert told["cursor"] == cursor
-                    found.append((told["change"], told["roomId"]))
-                    if told["change"] == "READY":
+                    update = json.loads(line.removeprefix("data: "))["data"]["roomList"]
+                    assert update["cursor"] == cursor
+                    found.append((update["change"], update["roomId"]))
+                    if update["change"] == "READY":
                         return found, cursor
         raise AssertionError("the stream ended")
 
-    told, cursor = changes(None)
-    assert told == [("PRESENT", first), ("READY", None)]
+    updates, cursor = changes(None)
+    assert updates == [("PRESENT", first), ("READY", None)]
     second = admin.start(department)["id"]
-    told, _ = changes(cursor)
-    assert told == [("ENTERED", second), ("READY", None)]
+    updates, _ = changes(cursor)
+    assert updates == [("ENTERED", second), ("READY", None)]
 
 
 def test_the_cursor_of_another_list_is_refused(admin: Client) -> None:

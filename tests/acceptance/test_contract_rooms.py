@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance.clients import ROOM, Client, Data, new
 
 
-def told(events: list[Data]) -> list[tuple[Any, ...]]:
+def summarize(events: list[Data]) -> list[tuple[Any, ...]]:
     """A tuple for each event: type, room revision, type of the actor and, for assignments, the cause."""
     return [
         (event["type"], event["roomRevision"], event["actor"]["type"], *filter(None, [event.get("cause")]))
@@ -35,7 +35,7 @@ def test_room_is_queued_when_no_agent_can_serve_it(admin: Client) -> None:
     assert (room["status"], room["revision"], room["servedBy"], room["assignedAt"]) == ("QUEUED", 2, None, None)
     assert (room["source"], room["subject"], room["priority"], room["tags"]) == ("api", None, 3, ["t"])
     events = [event for event in admin.since(head) if "roomRevision" in event]
-    assert told(events) == [("ROOM_STARTED", 1, "APP"), ("ROOM_QUEUED", 2, "SYSTEM")]
+    assert summarize(events) == [("ROOM_STARTED", 1, "APP"), ("ROOM_QUEUED", 2, "SYSTEM")]
     assert [event["clientMutationId"] for event in events] == [again, again]
     assert [event["room"]["revision"] for event in events] == [1, 2]
 
@@ -52,7 +52,7 @@ def test_room_is_routed_immediately_and_events_have_snapshots(admin: Client) -> 
     assert (room["status"], room["revision"], room["servedBy"]) == ("ASSIGNED", 2, {"id": agent, "openRoomCount": 1})
     assert room["lastServedBy"] == {"id": agent}
     started, assigned, updated, _ = admin.since(head)
-    assert told([started, assigned]) == [("ROOM_STARTED", 1, "APP"), ("AGENT_ASSIGNED", 2, "SYSTEM", "ROUTED")]
+    assert summarize([started, assigned]) == [("ROOM_STARTED", 1, "APP"), ("AGENT_ASSIGNED", 2, "SYSTEM", "ROUTED")]
     assert started["clientMutationId"] == assigned["clientMutationId"] == again
     assert (started["room"]["servedBy"], started["room"]["status"]) == (None, "QUEUED")
     assert assigned["room"]["servedBy"] == {"agentId": agent, "openRoomCount": 1, "user": {"name": "Ada"}}
@@ -80,7 +80,7 @@ def test_assigned_unassigned_transferred_and_closed_name_both_agents(admin: Clie
     admin.change("closeRoom", **one, comment="Solved")
 
     events = admin.since(head)
-    assert told(events) == [
+    assert summarize(events) == [
         ("AGENT_ASSIGNED", 3, "APP", "ASSIGNED"),
         ("AGENT_UNASSIGNED", 4, "APP", "TRANSFERRED"),
         ("ROOM_TRANSFERRED", 5, "APP"),

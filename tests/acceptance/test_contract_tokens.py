@@ -156,9 +156,9 @@ def test_events_are_sent_only_to_tokens_that_can_read_their_subject(admin: Clien
         listed = [event["type"] for event in app.since(head, "type")]
         with app.socket() as socket:
             socket.follow("after", "type", after=head)
-            heard = [socket.next()["type"] for _ in listed]
+            received = [socket.next()["type"] for _ in listed]
         assert set(listed) == subjects | {"CUSTOM_FIELD_DEFINED"}
-        assert heard == listed
+        assert received == listed
 
 
 # ---------------------------------------------------------------- apps

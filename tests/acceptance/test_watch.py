@@ -25,11 +25,11 @@ def port() -> str:
 @pytest.fixture
 def watcher(port: str) -> Iterator[subprocess.Popen[str]]:
     """examples/watch.py, watching whatever serves on the port, now or later."""
-    told = {"SWITCHBOARD_PORT": port, "SWITCHBOARD_ADMIN_TOKEN": ADMIN_TOKEN}
+    settings = {"SWITCHBOARD_PORT": port, "SWITCHBOARD_ADMIN_TOKEN": ADMIN_TOKEN}
     with subprocess.Popen(
         [sys.executable, "-m", "examples.watch"],
         cwd=ROOT,
-        env=os.environ | told,
+        env=os.environ | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -12,7 +12,7 @@ ROOM = "room { id status revision servedBy { id } }"
 
 
 class Refused(Exception):
-    """The API answered with an error: its extensions."""
+    """The API answered with an error. It has the extensions of the error."""
 
     def __init__(self, extensions: Mapping[str, Any]) -> None:
         super().__init__(str(extensions))
@@ -27,7 +27,7 @@ class Client:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=20)
         self._http = httpx.AsyncClient(limits=limits, timeout=60, headers={"authorization": f"Bearer {token}"})
         self.urls = list(urls)
-        self._turn = 0
+        self._requests = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -36,10 +36,10 @@ class Client:
         await self._http.aclose()
 
     async def send(self, query: str, *, at: int | None = None, bearer: str | None = None, **variables: Any) -> Any:
-        """The data of the answer. Raises Refused; `at` names a server."""
+        """The data of the answer. Raises Refused. `at` is the index of a server."""
         if at is None:
-            self._turn += 1
-            at = self._turn
+            self._requests += 1
+            at = self._requests
         headers = {} if bearer is None else {"authorization": f"Bearer {bearer}"}
         body = {"query": query, "variables": variables}
         answer = (await self._http.post(self.urls[at % len(self.urls)], json=body, headers=headers)).json()
@@ -48,18 +48,18 @@ class Client:
         return answer["data"]
 
     async def mutate(
-        self, name: str, selection: str, /, *, at: int | None = None, bearer: str | None = None, **given: Any
+        self, name: str, selection: str, /, *, at: int | None = None, bearer: str | None = None, **fields: Any
     ) -> Any:
-        """What a mutation answers: its payload."""
+        """The payload of a mutation."""
         kind = f"{name[0].upper()}{name[1:]}Input!"
         query = f"mutation ($input: {kind}) {{ {name}(input: $input) {{ {selection} }} }}"
-        return (await self.send(query, at=at, bearer=bearer, input=given))[name]
+        return (await self.send(query, at=at, bearer=bearer, input=fields))[name]
 
-    # ---------------------------------------------------------------- things to begin with
+    # ---------------------------------------------------------------- entities
 
-    async def agent(self, username: str, *, max_rooms: int | None = None, **given: Any) -> str:
-        """The id of a new agent that is there."""
-        user = await self.mutate("createUser", "user { id }", username=username, **given)
+    async def agent(self, username: str, *, max_rooms: int | None = None, **fields: Any) -> str:
+        """The id of a new agent that is ONLINE."""
+        user = await self.mutate("createUser", "user { id }", username=username, **fields)
         user_id: str = user["user"]["id"]
         await self.mutate("setPresence", "user { id }", userId=user_id, presence="ONLINE")
         added = await self.mutate("addAgent", "agent { id }", userId=user_id, maxRooms=max_rooms)
@@ -69,8 +69,8 @@ class Client:
         await self.mutate("saveVisitor", "visitor { id }", token=token)
         return token
 
-    async def start(self, visitor: str, **given: Any) -> Any:
-        return (await self.mutate("startRoom", ROOM, visitorToken=visitor, **given))["room"]
+    async def start(self, visitor: str, **fields: Any) -> Any:
+        return (await self.mutate("startRoom", ROOM, visitorToken=visitor, **fields))["room"]
 
 
 async def gather(*calls: Any) -> list[Any]:

@@ -22,10 +22,10 @@ async def test_unreachable_database_is_logged_without_a_traceback(
     monkeypatch.setattr(connection, "CONNECTION_OPTIONS", quick)
     monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.1)
     caplog.set_level(logging.WARNING)
-    told = {"assign waiting rooms", "maintenance", "heartbeat", "follow the log", "sweep the outbox"}
+    expected = {"assign waiting rooms", "maintenance", "heartbeat", "follow the log", "sweep the outbox"}
 
     async def all_told() -> bool:
-        return all(any(f"{task!r} failed" in record.getMessage() for record in caplog.records) for task in told)
+        return all(any(f"{task!r} failed" in record.getMessage() for record in caplog.records) for task in expected)
 
     with EmbeddedReplicaSet(tmp_path) as mongod:
         async with Storage.open(mongod.uri, database_name) as storage, open_services(storage):

@@ -22,7 +22,7 @@ from tests.processes import ServerProcess
 SERVERS = 3
 AGENTS, CAPACITY, ROOMS = 20, 5, 500
 #: How long anything may take that the servers do by themselves.
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def database(mongodb_uri: str, database_name: str) -> AsyncIterator[Databa
 
 async def whole_log(database: Database) -> list[AnyFact]:
     """All facts, when nothing waits for its number any more."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + TIMEOUT_SECONDS
     while await database["outbox"].find_one({}):
         assert time.monotonic() < until
         await asyncio.sleep(0.05)
@@ -65,7 +65,7 @@ async def counts_by_status(client: Client) -> dict[str, int]:
 
 async def until_counts_are(client: Client, wanted: dict[str, int]) -> None:
     """Return when so many rooms have each status."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + TIMEOUT_SECONDS
     while (found := await counts_by_status(client)) != wanted:
         assert time.monotonic() < until, found
         await asyncio.sleep(0.02)
@@ -195,7 +195,7 @@ async def test_limits_hold_and_all_rooms_are_served_while_agents_change(client: 
 
     beside = [asyncio.create_task(come_and_go(agent_id)) for agent_id in ids[: AGENTS // 2]]
     beside.append(asyncio.create_task(watch()))
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         started, _ = await asyncio.gather(
             gather(*(client.start("v") for _ in range(rooms_at_all))), close_what_is_served()
         )

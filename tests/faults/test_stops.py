@@ -9,7 +9,7 @@ from typing import Any
 from tests.conftest import ADMIN_TOKEN
 from tests.faults.clients import Client
 from tests.processes import ServerProcess
-from tests.server.graphql.test_sse_subscriptions import until_held
+from tests.server.graphql.test_sse_subscriptions import until_leased
 from tests.server.websocket_client import connected, receive, send
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
@@ -28,7 +28,7 @@ async def test_paused_server_delivers_nothing_for_a_consumer_leased_elsewhere(
         ):
             await client.visitor("v")
             await send(before, id="1", type="subscribe", payload=SUBSCRIBE)
-            await until_held(client)
+            await until_leased(client)
             os.kill(stopped.pid, signal.SIGSTOP)
             try:
                 await take_over(client, after)
@@ -37,16 +37,16 @@ async def test_paused_server_delivers_nothing_for_a_consumer_leased_elsewhere(
             finally:
                 os.kill(stopped.pid, signal.SIGCONT)
 
-            told = await receive(before)
-            assert (told["id"], code_of(told)) == ("1", "CONSUMER_BUSY")
+            message = await receive(before)
+            assert (message["id"], code_of(message)) == ("1", "CONSUMER_BUSY")
             sequences = [(await receive(after))["payload"]["data"]["events"]["sequence"] for _ in range(ROOMS)]
             assert sequences == sorted(set(sequences))
 
 
-def code_of(told: dict[str, Any]) -> str | None:
+def code_of(message: dict[str, Any]) -> str | None:
     """The code of an error, in whichever message it came."""
-    payload = told.get("payload")
-    errors = payload if told["type"] == "error" else payload.get("errors") if isinstance(payload, dict) else None
+    payload = message.get("payload")
+    errors = payload if message["type"] == "error" else payload.get("errors") if isinstance(payload, dict) else None
     return str(errors[0]["extensions"]["code"]) if errors else None
 
 
@@ -58,13 +58,13 @@ async def take_over(client: Client, socket: Any) -> None:
         await send(socket, id=str(number), type="subscribe", payload=SUBSCRIBE)
         try:
             async with asyncio.timeout(1):
-                told = await receive(socket)
+                message = await receive(socket)
         except TimeoutError:
             return  # no message: the subscription runs, and no event occurs
-        while told["type"] != "error" and code_of(told) is None:
-            told = await receive(socket)
-        assert code_of(told) == "CONSUMER_BUSY"
+        while message["type"] != "error" and code_of(message) is None:
+            message = await receive(socket)
+        assert code_of(message) == "CONSUMER_BUSY"
         assert time.monotonic() < until
-        if told["type"] == "next":
+        if message["type"] == "next":
             assert (await receive(socket))["type"] == "complete"
         await asyncio.sleep(0.1)

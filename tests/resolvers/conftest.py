@@ -1,4 +1,4 @@
-"""What tests of resolvers share."""
+"""Fixtures of the tests of resolvers."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -14,7 +14,7 @@ from storage.custom_fields.unique_indexes import COLLECTIONS
 from tests.conftest import ADMIN_TOKEN
 from tests.resolvers.world import World
 
-#: What a world begins without; the built-in roles and the log stay, in which a world looks at its own part alone.
+#: The collections that are emptied before each test. The log is kept: a test reads the facts after its own start.
 EMPTIED = (
     "custom_fields",
     "departments",
@@ -31,7 +31,7 @@ EMPTIED = (
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_services(mongodb_uri: str) -> AsyncIterator[Services]:
-    """Services of one database for all worlds, one after the other: a database for each takes longer than the test."""
+    """Services over one database for all tests, because creating a database takes longer than most tests."""
     from server.app import start_services
     from server.settings import Settings
 
@@ -41,7 +41,7 @@ async def shared_services(mongodb_uri: str) -> AsyncIterator[Services]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def other_services(shared_services: Services, mongodb_uri: str) -> AsyncIterator[Services]:
-    """What a second process over the same database has."""
+    """The services of a second process over the same database."""
     from server.app import start_services
     from server.settings import Settings
 
@@ -51,7 +51,7 @@ async def other_services(shared_services: Services, mongodb_uri: str) -> AsyncIt
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def other(world: World, other_services: Services) -> World:
-    """The same world, seen by another process."""
+    """The same deployment, in the second process."""
     other_services.routing = RoutingSettings()
     await other_services.storage.definition_cache.refresh()
     return World(other_services)
@@ -59,21 +59,21 @@ async def other(world: World, other_services: Services) -> World:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(shared_services: Services) -> World:
-    """A deployment where nothing has happened yet but that a visitor with the token "v" came."""
+    """An empty deployment with one visitor, whose token is "v"."""
     return await empty_world(shared_services)
 
 
 async def empty_world(services: Services) -> World:
-    """The deployment of these services, emptied: but for the built-in roles, and a visitor with the token "v"."""
+    """Empty the deployment of these services but for the built-in roles, and save a visitor with the token "v"."""
     for name in EMPTIED:
         await services.storage.database[name].delete_many({})
     await services.storage.database["roles"].delete_many({"builtIn": False})
     for name in COLLECTIONS.values():
-        holder = services.storage.database[name]
-        async for index in holder.list_indexes():
+        collection = services.storage.database[name]
+        async for index in collection.list_indexes():
             if index["name"].startswith("unique_"):
-                with suppress(OperationFailure):  # what is tended in the background may have dropped it just now
-                    await holder.drop_index(index["name"])
+                with suppress(OperationFailure):  # maintenance may have dropped it in the meantime
+                    await collection.drop_index(index["name"])
     await services.storage.definition_cache.refresh()
     services.routing = RoutingSettings()
     services.agent_cache = AgentCache()
@@ -83,7 +83,7 @@ async def empty_world(services: Services) -> World:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that use a world of this folder run on the loop that its services run on."""
+    """Run tests with the `world` fixture of this folder on the event loop of its services."""
     here = Path(__file__).parent
     for item in items:
         if "world" in getattr(item, "fixturenames", ()) and item.path.is_relative_to(here):

@@ -1,4 +1,4 @@
-"""One app that talks to two processes over one database, in which nothing happens by itself."""
+"""Two processes over one database without background tasks of resolvers, and helpers to read events from them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -18,20 +18,20 @@ from tests.databases import emptied
 
 APP = Actor(type=ActorType.APP, id="app", name="App")
 
-Both: TypeAlias = tuple[Context, Context]
+TwoContexts: TypeAlias = tuple[Context, Context]
 
 
 @asynccontextmanager
-async def two_processes(uri: str, name: str, timings: Timings = DEFAULT_TIMINGS) -> AsyncIterator[Both]:
-    """The app's contexts in the two, which may do everything."""
+async def two_processes(uri: str, name: str, timings: Timings = DEFAULT_TIMINGS) -> AsyncIterator[TwoContexts]:
+    """The contexts of one app with all scopes in both processes."""
     emptied(uri, name)
     async with Storage.open(uri, name, timings=timings) as one, Storage.open(uri, name, timings=timings) as other:
         caller = Caller(actor=APP, scopes=frozenset({ADMIN}))
         yield Context(create_services(one), caller), Context(create_services(other), caller)
 
 
-async def happen(context: Context, count: int) -> list[int]:
-    """Let something happen, and the sequences that it got."""
+async def record_facts(context: Context, count: int) -> list[int]:
+    """Record that many facts, and return their sequences."""
     head = await context.storage.log.head()
     for number in range(count):
         await visitors.save_visitor(context, token=f"visitor-{head}-{number}")
@@ -45,6 +45,6 @@ async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
 
 
 async def status(context: Context) -> consumers.ConsumerStatus:
-    """How the one consumer of the app is."""
+    """The status of the only consumer of the app."""
     (only,) = await consumers.list_consumers(context)
     return only

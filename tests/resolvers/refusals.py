@@ -1,4 +1,4 @@
-"""What a refusal must leave as it was: everything."""
+"""Assertions on refusals: the error, and that nothing stored has changed."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,35 +16,37 @@ from storage.facts import AnyFact, tag_of
 from storage.mongo.connection import COLLECTIONS
 from tests.resolvers.world import APP, World
 
-#: What processes do beside all changes, and the log, of which the end says enough.
-ASIDE = frozenset({"leases", "processes", "removals", "rules", "signals", "log"})
+#: Collections that processes change in the background, and the log, which is compared by its head.
+IGNORED_COLLECTIONS = frozenset({"leases", "processes", "removals", "rules", "signals", "log"})
 
 
-async def everything(world: World) -> dict[str, Any]:
-    """All that is stored, once what was done before has been tidied up."""
+async def stored_state(world: World) -> dict[str, Any]:
+    """The documents of all other collections and the head of the log, after the cleanup of earlier mutations."""
     storage = world.services.storage
     await storage.appender.wait_for_cleanup()
-    now = {name: storage.database[name].with_options(read_concern=ReadConcern("local")) for name in COLLECTIONS}
-    held = {name: await held.find({}).to_list(None) for name, held in now.items() if name not in ASIDE}
-    return {**held, "log": await storage.log.head()}
+    collections = {name: storage.database[name].with_options(read_concern=ReadConcern("local")) for name in COLLECTIONS}
+    documents = {
+        name: await one.find({}).to_list(None) for name, one in collections.items() if name not in IGNORED_COLLECTIONS
+    }
+    return {**documents, "log": await storage.log.head()}
 
 
 @asynccontextmanager
 async def refused(world: World, kind: type[SwitchboardError], message: str, **data: object) -> AsyncIterator[None]:
-    """The block is refused in these words, with this data beside the code, and has changed nothing.
+    """Assert that the block raises this error with this message and data, and changes nothing.
 
-    The data may have a `holder` as well: test_holders.py asserts it.
+    The data may also have a `holder`, which test_holders.py asserts.
     """
-    before = await everything(world)
+    before = await stored_state(world)
     with pytest.raises(SwitchboardError) as caught:
         yield
-    told = {"holder": None, **stored(caught.value.data)}
-    assert (type(caught.value), caught.value.message, told) == (kind, message, {"holder": told["holder"], **data})
-    assert await everything(world) == before
+    raised = {"holder": None, **stored(caught.value.data)}
+    assert (type(caught.value), caught.value.message, raised) == (kind, message, {"holder": raised["holder"], **data})
+    assert await stored_state(world) == before
 
 
 def stored(data: object) -> Any:
-    """The data of a refusal, with ids as they are stored."""
+    """The data of an error, with ids without their prefixes."""
     match data:
         case EntityId(id=one):
             return one
@@ -56,13 +58,13 @@ def stored(data: object) -> Any:
 
 
 def scoped(world: World, *scopes: str) -> Context:
-    """What an app does that holds these scopes only."""
+    """The context of an app with these scopes only."""
     return replace(world.context, caller=Caller(actor=APP, scopes=frozenset(scopes)))
 
 
-def values(**given: object) -> list[FieldAssignment]:
-    """Values for custom fields, as a client sends them."""
-    return [FieldAssignment(key, value) for key, value in given.items()]
+def values(**by_key: object) -> list[FieldAssignment]:
+    """Values of custom fields, as the input of a mutation."""
+    return [FieldAssignment(key, value) for key, value in by_key.items()]
 
 
 def kinds(facts: Sequence[AnyFact]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What somebody knows who read the state once and has heard every fact since: the state, if facts tell everything."""
+"""A replica of the stored entities: read once, and then updated by facts alone. It shows whether facts are complete."""
 
 from typing import Any, assert_never
 
@@ -8,7 +8,7 @@ from resolvers.context import Context
 from storage import entities, facts, message_records, records, rooms, users, visitors
 from storage.mongo.connection import to_record
 
-#: Collections whose documents are what facts tell of.
+#: The collections whose changes are recorded as facts.
 KINDS = {
     "apps": records.App,
     "custom_fields": records.FieldDefinition,
@@ -21,16 +21,16 @@ KINDS = {
 }
 
 
-class Mirror:
-    """Entities by collection and id, without what is the database's own business: versions and counts of facts."""
+class Replica:
+    """Entities by collection and id, without versions and counts of facts."""
 
-    def __init__(self, known: dict[str, dict[str, Any]]) -> None:
-        self.known = known
+    def __init__(self, entities: dict[str, dict[str, Any]]) -> None:
+        self.entities = entities
         self._versions: dict[str, int] = {}
 
     @classmethod
-    async def read(cls, context: Context) -> "Mirror":
-        """The state as it is now."""
+    async def read(cls, context: Context) -> "Replica":
+        """The stored state."""
         kinds: dict[str, Any] = {"rooms": rooms.KIND, "users": users.KIND, "visitors": visitors.KIND}
         found: dict[str, dict[str, Any]] = {}
         values: list[Any]
@@ -40,59 +40,59 @@ class Mirror:
                 values = await entities.decode(context.reader, kinds[name], documents)
             else:
                 values = [to_record(document, record) for document in documents]
-            found[name] = {one.id: plain(one) for one in values}
+            found[name] = {one.id: without_versions(one) for one in values}
         return cls(found)
 
-    def hear(self, fact: facts.AnyFact) -> None:
-        """Let the fact tell what became of what it is about, and of everybody around a room."""
+    def apply(self, fact: facts.AnyFact) -> None:
+        """Store the subject of the fact, and the agents in the fact of a room."""
         match fact:
             case facts.RoomFact():
-                self._know("rooms", fact.room.room)
+                self._put("rooms", fact.room.room)
                 for user in (fact.room.served_by, fact.room.former):
                     if user is not None:
-                        self._know("users", user)
+                        self._put("users", user)
                 if isinstance(fact, facts.MessageFact):
-                    self._know("messages", fact.message)
+                    self._put("messages", fact.message)
             case facts.UserFact():
-                self._know("users", fact.user)
+                self._put("users", fact.user)
             case facts.VisitorSaved():
-                self._know("visitors", fact.visitor)
+                self._put("visitors", fact.visitor)
             case facts.DepartmentSaved():
-                self._know("departments", fact.department)
+                self._put("departments", fact.department)
             case facts.RoleCreated():
-                self._know("roles", fact.role)
+                self._put("roles", fact.role)
             case facts.CustomFieldRemoved():
                 self._remove_field(fact.definition)
             case facts.CustomFieldDefined() | facts.CustomFieldUpdated():
-                self._know("custom_fields", fact.definition)
+                self._put("custom_fields", fact.definition)
             case facts.AppCreated() | facts.AppTokenRotated() | facts.AppRevoked():
-                self._know("apps", fact.app)
+                self._put("apps", fact.app)
             case _:
                 assert_never(fact)
 
-    def _know(self, collection: str, entity: Any) -> None:
+    def _put(self, collection: str, entity: Any) -> None:
         if not isinstance(entity, records.Entity):
-            self.known[collection][entity.id] = entity
+            self.entities[collection][entity.id] = entity
             return
-        # Facts about one thing come in order, but an agent is also told of by facts about several rooms, which do not.
-        # Whoever hears of it twice in the same version hears the same.
-        heard = self._versions.get(entity.id, 0)
-        if entity.version == heard:
-            assert plain(entity) == self.known[collection][entity.id]
-        elif entity.version > heard:
+        # The facts of one subject are in order, but an agent is also in the facts of several rooms, which are not in
+        # the order of its versions. Two facts with the same version of an entity have the same entity.
+        version = self._versions.get(entity.id, 0)
+        if entity.version == version:
+            assert without_versions(entity) == self.entities[collection][entity.id]
+        elif entity.version > version:
             self._versions[entity.id] = entity.version
-            self.known[collection][entity.id] = plain(entity)
+            self.entities[collection][entity.id] = without_versions(entity)
 
     def _remove_field(self, definition: records.FieldDefinition) -> None:
-        del self.known["custom_fields"][definition.id]
+        del self.entities["custom_fields"][definition.id]
         collection = f"{definition.target.value.lower()}s"
-        for known_id, known in self.known[collection].items():
-            fields = {key: value for key, value in known.custom_fields.items() if key != definition.key}
-            self.known[collection][known_id] = msgspec.structs.replace(known, custom_fields=fields)
+        for entity_id, entity in self.entities[collection].items():
+            fields = {key: value for key, value in entity.custom_fields.items() if key != definition.key}
+            self.entities[collection][entity_id] = msgspec.structs.replace(entity, custom_fields=fields)
 
 
-def plain(entity: Any) -> Any:
-    """The entity as everybody may know it."""
+def without_versions(entity: Any) -> Any:
+    """The entity with the version and the count of facts that all entities of a replica have."""
     if isinstance(entity, records.Entity):
         entity = msgspec.structs.replace(entity, version=0, fact_count=0)
     return entity

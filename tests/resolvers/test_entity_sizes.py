@@ -75,9 +75,9 @@ async def test_an_entity_that_is_too_large_is_refused_on_every_way_in(world: Wor
         async with refused(world, Invalid, caught.value.message, key="customFields"):
             await operation(world.context, **given)
     nouns = ["user"] * 3 + ["visitor"] * 2 + ["room"] * 4
-    for noun, told in zip(nouns, totals.values(), strict=True):
-        total = re.fullmatch(TOO_LARGE.format(noun=noun), told)
-        assert total is not None, told
+    for noun, message in zip(nouns, totals.values(), strict=True):
+        total = re.fullmatch(TOO_LARGE.format(noun=noun), message)
+        assert total is not None, message
         assert ENTITY_BYTES < int(total[1].replace(",", "")) < ENTITY_BYTES + 64 * 1024
 
 
@@ -165,8 +165,8 @@ async def test_the_largest_entities_go_through_every_operation(world: World) -> 
     closed = await rooms.close_room(world.context, room_id=room.id, comment="c" * 1_000)
 
     assert closed.status is RoomStatus.CLOSED
-    told = await world.facts(head)
-    largest = max(map(size_of, told))
+    facts = await world.facts(head)
+    largest = max(map(size_of, facts))
     assert 4 * ENTITY_BYTES < largest < 8 * ENTITY_BYTES
     read = []
     after = events.cursor_of(head)
@@ -177,7 +177,7 @@ async def test_the_largest_entities_go_through_every_operation(world: World) -> 
         if not page.has_next:
             break
         after = page.end_cursor or page.cursors[-1]
-    assert kinds(read) == kinds(told)
+    assert kinds(read) == kinds(facts)
 
 
 async def test_a_page_of_large_entities_ends_early_and_the_next_goes_on(world: World) -> None:

@@ -19,14 +19,14 @@ from storage.mongo.cursors import event_cursor, event_sequence
 from storage.mongo.pagination import PageRequest
 from storage.records import Role, Visitor
 from storage.transactions.transaction import Transaction
-from tests.resolvers.processes import Both, happen, two_processes
+from tests.resolvers.processes import TwoContexts, record_facts, two_processes
 from tests.storage.support import outbox_is_empty
 
 
 @pytest.fixture
-async def both(mongodb_uri: str) -> AsyncIterator[Both]:
-    async with two_processes(mongodb_uri, "test-events") as both:
-        yield both
+async def contexts(mongodb_uri: str) -> AsyncIterator[TwoContexts]:
+    async with two_processes(mongodb_uri, "test-events") as contexts:
+        yield contexts
 
 
 async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
@@ -34,30 +34,30 @@ async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
         return [(await anext(facts)).sequence for _ in range(count)]
 
 
-async def test_subscription_after_a_cursor_gets_history_and_then_what_happens(both: Both) -> None:
-    here, elsewhere = both
-    past = await happen(here, 5)
+async def test_subscription_after_a_cursor_gets_history_and_then_what_happens(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
+    past = await record_facts(here, 5)
 
     async with aclosing(await events.subscribe(elsewhere, after=event_cursor(past[1]))) as facts:
         assert await read(facts, 3) == past[2:]
-        future = await happen(here, 5)
+        future = await record_facts(here, 5)
         assert await read(facts, 5) == future
 
 
-async def test_subscription_without_after_starts_with_the_next_event(both: Both) -> None:
-    here, elsewhere = both
-    await happen(here, 3)
+async def test_subscription_without_after_starts_with_the_next_event(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
+    await record_facts(here, 3)
 
     async with aclosing(await events.subscribe(elsewhere)) as facts:
-        assert await read(facts, len(future := await happen(here, 2))) == future
+        assert await read(facts, len(future := await record_facts(here, 2))) == future
 
 
-async def test_subscription_skips_what_does_not_match(both: Both) -> None:
-    here, elsewhere = both
+async def test_subscription_skips_what_does_not_match(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
     async with aclosing(await events.subscribe(here, types=("ROOM_STARTED", "VISITOR_SAVED"))) as facts:
         head = await here.storage.log.head()
         await elsewhere.storage.transactions.run(_role)
-        await happen(elsewhere, 1)
+        await record_facts(elsewhere, 1)
 
         assert await read(facts, 1) == [head + 2]
 
@@ -67,8 +67,8 @@ async def _role(tx: Transaction) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", event_cursor(10**12)])
-async def test_cursor_of_nothing_is_refused(both: Both, text: str) -> None:
-    here, _ = both
+async def test_cursor_of_nothing_is_refused(contexts: TwoContexts, text: str) -> None:
+    here, _ = contexts
 
     with pytest.raises(InvalidCursor):
         await events.subscribe(here, after=text)
@@ -76,11 +76,11 @@ async def test_cursor_of_nothing_is_refused(both: Both, text: str) -> None:
         await events.list_events(here, after=text)
 
 
-async def test_cursor_beyond_the_feed_of_this_process_is_valid(both: Both) -> None:
+async def test_cursor_beyond_the_feed_of_this_process_is_valid(contexts: TwoContexts) -> None:
     """The client may have it from a process that is further; after a failover, even the database may be behind."""
-    here, elsewhere = both
+    here, elsewhere = contexts
     here.storage.feed.publish = lambda facts: None  # type: ignore[method-assign]
-    (sequence,) = await happen(elsewhere, 1)
+    (sequence,) = await record_facts(elsewhere, 1)
     here.storage.feed.head = 0
     here.storage.log.head = _behind  # type: ignore[method-assign]
 
@@ -95,9 +95,9 @@ async def _behind() -> int:
 # ---------------------------------------------------------------- trimming
 
 
-async def test_cursor_that_is_no_longer_kept_is_refused_everywhere(both: Both) -> None:
-    here, elsewhere = both
-    happened = await happen(here, 5)
+async def test_cursor_that_is_no_longer_kept_is_refused_everywhere(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
+    happened = await record_facts(here, 5)
     assert await outbox_is_empty(here.storage)
     await here.storage.log.trim(here.storage.log.now() + timedelta(seconds=1))
     oldest = {"oldestCursor": event_cursor(happened[-1] - 1)}
@@ -112,9 +112,9 @@ async def test_cursor_that_is_no_longer_kept_is_refused_everywhere(both: Both) -
         assert await read(facts, 1) == happened[-1:]
 
 
-async def test_page_that_met_the_trimming_is_refused(both: Both) -> None:
-    here, _ = both
-    happened = await happen(here, 5)
+async def test_page_that_met_the_trimming_is_refused(contexts: TwoContexts) -> None:
+    here, _ = contexts
+    happened = await record_facts(here, 5)
     assert await outbox_is_empty(here.storage)
     read_log = here.storage.log.read_within
 
@@ -131,10 +131,10 @@ async def test_page_that_met_the_trimming_is_refused(both: Both) -> None:
 # ---------------------------------------------------------------- state, and what comes after it
 
 
-async def test_state_read_after_a_cursor_and_what_follows_the_cursor_miss_nothing(both: Both) -> None:
+async def test_state_read_after_a_cursor_and_what_follows_the_cursor_miss_nothing(contexts: TwoContexts) -> None:
     """While two processes write: the state as it was read, and later facts laid over it, make the state in the end."""
-    here, elsewhere = both
-    writing = asyncio.gather(*(_write(both[number % 2], number) for number in range(6)))
+    here, elsewhere = contexts
+    writing = asyncio.gather(*(_write(contexts[number % 2], number) for number in range(6)))
     mirrors = []
     while not writing.done():
         cursor = await events.head_cursor(elsewhere)
@@ -149,8 +149,8 @@ async def test_state_read_after_a_cursor_and_what_follows_the_cursor_miss_nothin
             for _ in range(head - event_sequence(cursor)):
                 fact = await anext(facts)
                 assert isinstance(fact, VisitorSaved)
-                known = state.get(fact.visitor.id)
-                if known is None or known.version < fact.visitor.version:
+                previous = state.get(fact.visitor.id)
+                if previous is None or previous.version < fact.visitor.version:
                     state[fact.visitor.id] = fact.visitor
         assert state == final
 

@@ -12,10 +12,10 @@ from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from resolvers.operations import Mutation
 from storage.message_records import Attachment, Audience, Choice
 from storage.records import AgentStatus, FieldTarget, FieldType, Presence, RoutingMethod
-from tests.resolvers.replica import Mirror
+from tests.resolvers.replica import Replica
 from tests.resolvers.world import World
 
-#: Whatever a message can have beside its text.
+#: All content of a message but its text.
 CONTENT: dict[str, Any] = {
     "choices": [Choice(id="y", label="Yes", url="https://example.org/yes")],
     "attachments": [Attachment(name="a.png", mime_type="image/png", url="https://example.org/a.png", bytes=7)],
@@ -23,13 +23,13 @@ CONTENT: dict[str, Any] = {
 }
 
 
-class Stage:
-    """Things under short names, for the acts below."""
+class Entities:
+    """The entities of the mutations below, by short names."""
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    async def set(self) -> None:
+    async def create(self) -> None:
         world = self.world
         await definitions.define_custom_field(
             world.context, target=FieldTarget.USER, key="ext", type=FieldType.TEXT, unique=True
@@ -43,12 +43,12 @@ class Stage:
         self.plain = await users.create_user(world.context, username="plain")
         self.waiting = await world.waiting()
         self.assigned = await world.assigned(self.anna)
-        self.held = await world.held(self.anna)
+        self.held = await world.on_hold(self.anna)
         self.offer = await messages.send_message(world.context, room_id=self.assigned.id, text="So?", **CONTENT)
         self.app = (await apps.create_app(world.context, name="Other", scopes=["rooms:read"])).app
 
 
-ACTS: dict[str, Callable[[Stage], Awaitable[Any]]] = {
+MUTATIONS: dict[str, Callable[[Entities], Awaitable[Any]]] = {
     "defineCustomField": lambda s: definitions.define_custom_field(
         s.world.context, target=FieldTarget.VISITOR, key="k", type=FieldType.SELECT, options=["a"]
     ),
@@ -123,28 +123,28 @@ ACTS: dict[str, Callable[[Stage], Awaitable[Any]]] = {
     "rotateAppToken": lambda s: apps.rotate_app_token(s.world.context, app_id=s.app.id),
     "revokeApp": lambda s: apps.revoke_app(s.world.context, app_id=s.app.id),
 }
-#: Mutations that change nothing that facts tell of: positions of consumers, and who is signed in.
-SILENT = {"ack_events", "remove_consumer", "reset_consumer", "login", "logout"}
+#: Mutations without facts: they change positions of consumers, and sessions.
+WITHOUT_FACTS = {"ack_events", "remove_consumer", "reset_consumer", "login", "logout"}
 
 
-@pytest.mark.parametrize("name", ACTS)
+@pytest.mark.parametrize("name", MUTATIONS)
 async def test_the_state_before_and_the_facts_make_the_state_after(world: World, name: str) -> None:
-    stage = Stage(world)
-    await stage.set()
+    entities = Entities(world)
+    await entities.create()
     await world.await_routing()
-    mirror, head = await Mirror.read(world.context), await world.head()
+    replica, head = await Replica.read(world.context), await world.head()
 
-    await ACTS[name](stage)
+    await MUTATIONS[name](entities)
     await world.await_routing()
 
-    told = await world.facts(head)
-    for fact in told:
-        mirror.hear(fact)
-    assert told
-    assert mirror.known == (await Mirror.read(world.context)).known
+    facts = await world.facts(head)
+    for fact in facts:
+        replica.apply(fact)
+    assert facts
+    assert replica.entities == (await Replica.read(world.context)).entities
 
 
-def test_every_mutation_is_among_the_acts() -> None:
+def test_every_mutation_is_tested() -> None:
     declared = {
         name
         for module in (agents, apps, definitions, departments, messages, roles, rooms, users, visitors)
@@ -152,9 +152,9 @@ def test_every_mutation_is_among_the_acts() -> None:
         if isinstance(value, Mutation)
     }
 
-    acted = {_snake(name.split()[0].split("(")[0]) for name in ACTS}
+    tested = {_snake(name.split()[0].split("(")[0]) for name in MUTATIONS}
 
-    assert acted == declared - SILENT
+    assert tested == declared - WITHOUT_FACTS
 
 
 def _snake(name: str) -> str:

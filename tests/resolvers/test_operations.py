@@ -13,35 +13,35 @@ from resolvers.operations import Mutation, MutationContext, mutation, query
 from storage.errors import IdempotencyMismatch, NotFound, UsernameTaken
 from storage.facts import AnyFact
 from storage.records import Actor, ActorType, UserType
-from tests.resolvers.processes import Both, two_processes
-from tests.storage.support import KilledAppender, read_as_the_index_goes, with_passing_index
+from tests.resolvers.processes import TwoContexts, two_processes
+from tests.storage.support import KilledAppender, create_temporary_index, read_while_index_is_dropped
 
 
 @pytest.fixture
-async def both(mongodb_uri: str) -> AsyncIterator[Both]:
-    async with two_processes(mongodb_uri, "test-operations") as both:
-        yield both
+async def contexts(mongodb_uri: str) -> AsyncIterator[TwoContexts]:
+    async with two_processes(mongodb_uri, "test-operations") as contexts:
+        yield contexts
 
 
-async def told(context: Context, after: int) -> list[AnyFact]:
+async def facts_after(context: Context, after: int) -> list[AnyFact]:
     await context.storage.appender.sweep()
     return await context.storage.log.read(after, 10_000)
 
 
-async def test_mutation_sent_again_elsewhere_gets_the_first_answer_and_changes_nothing(both: Both) -> None:
-    here, elsewhere = both
+async def test_mutation_sent_again_elsewhere_gets_the_first_answer_and_changes_nothing(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
     head = await here.storage.log.head()
     first = await visitors.save_visitor(here.mutation("m"), token="v", name="Ada")
 
     again = await visitors.save_visitor(elsewhere.mutation("m"), token="v", name="Ada")
 
     assert again == first
-    facts = await told(here, head)
+    facts = await facts_after(here, head)
     assert [(fact.subject_id, fact.client_mutation_id) for fact in facts] == [(first.id, "m")]
 
 
-async def test_repeated_mutation_returns_its_first_answer(both: Both) -> None:
-    here, elsewhere = both
+async def test_repeated_mutation_returns_its_first_answer(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
     first = await visitors.save_visitor(here.mutation("m"), token="v", name="Ada")
     await visitors.save_visitor(elsewhere, token="v", name="Grace")
 
@@ -51,22 +51,22 @@ async def test_repeated_mutation_returns_its_first_answer(both: Both) -> None:
     assert now.name == "Grace"
 
 
-async def test_mutation_sent_many_times_at_once_takes_effect_once(both: Both) -> None:
-    await visitors.save_visitor(both[0], token="v")
-    head = await both[0].storage.log.head()
+async def test_mutation_sent_many_times_at_once_takes_effect_once(contexts: TwoContexts) -> None:
+    await visitors.save_visitor(contexts[0], token="v")
+    head = await contexts[0].storage.log.head()
 
     answers = await asyncio.gather(
-        *(rooms.start_room(both[number % 2].mutation("m"), visitor_token="v") for number in range(12))
+        *(rooms.start_room(contexts[number % 2].mutation("m"), visitor_token="v") for number in range(12))
     )
 
     assert len({room.id for room in answers}) == 1
     assert answers.count(answers[0]) == 12
-    facts = await told(both[0], head)
+    facts = await facts_after(contexts[0], head)
     assert Counter(fact.client_mutation_id for fact in facts) == {"m": 2}  # started, queued
 
 
-async def test_mutation_whose_process_died_before_it_answered_took_effect_once(both: Both) -> None:
-    dying, living = both
+async def test_mutation_whose_process_died_before_it_answered_took_effect_once(contexts: TwoContexts) -> None:
+    dying, living = contexts
     head = await living.storage.log.head()
     storage = dying.storage
     storage.transactions._appender = KilledAppender(storage.database, storage.feed.publish)
@@ -75,11 +75,11 @@ async def test_mutation_whose_process_died_before_it_answered_took_effect_once(b
     again = await visitors.save_visitor(living.mutation("m"), token="v", name="Ada")
 
     assert again.name == "Ada"
-    assert [fact.client_mutation_id for fact in await told(living, head)] == ["m"]
+    assert [fact.client_mutation_id for fact in await facts_after(living, head)] == ["m"]
 
 
-async def test_same_id_with_other_arguments_is_a_mismatch(both: Both) -> None:
-    here, elsewhere = both
+async def test_same_id_with_other_arguments_is_a_mismatch(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
     await visitors.save_visitor(here.mutation("m"), token="v", name="Ada")
     head = await here.storage.log.head()
 
@@ -87,11 +87,11 @@ async def test_same_id_with_other_arguments_is_a_mismatch(both: Both) -> None:
         await visitors.save_visitor(elsewhere.mutation("m"), token="v", name="Grace")
 
     assert (await visitors.save_visitor(here, token="v")).name == "Ada"
-    assert await told(here, head) == []
+    assert await facts_after(here, head) == []
 
 
-async def test_same_id_with_another_password_is_a_mismatch_and_no_password_is_kept(both: Both) -> None:
-    here, elsewhere = both
+async def test_same_id_with_another_password_is_a_mismatch_and_no_password_is_kept(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
     user = await users.create_user(here, username="ada", type=UserType.USER)
     first = await users.update_user(here.mutation("m"), user_id=user.id, password="first password")
     head = await here.storage.log.head()
@@ -102,24 +102,24 @@ async def test_same_id_with_another_password_is_a_mismatch_and_no_password_is_ke
             await users.update_user(elsewhere.mutation("m"), user_id=user.id, password=other)
 
     assert again == first
-    assert await told(here, head) == []
+    assert await facts_after(here, head) == []
     (kept,) = await here.storage.database["idempotency"].find({}).to_list(None)
     assert "first password" not in repr(kept)
 
 
-async def test_same_id_with_another_operation_is_a_mismatch(both: Both) -> None:
-    here, _ = both
+async def test_same_id_with_another_operation_is_a_mismatch(contexts: TwoContexts) -> None:
+    here, _ = contexts
     await visitors.save_visitor(here.mutation("m"), token="v")
     head = await here.storage.log.head()
 
     with pytest.raises(IdempotencyMismatch):
         await rooms.start_room(here.mutation("m"), visitor_token="v")
 
-    assert await told(here, head) == []
+    assert await facts_after(here, head) == []
 
 
-async def test_another_actor_may_use_the_same_id(both: Both) -> None:
-    here, elsewhere = both
+async def test_another_actor_may_use_the_same_id(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
     other = Actor(type=ActorType.APP, id="other", name="Other")
     stranger = replace(elsewhere, caller=replace(elsewhere.caller, actor=other))
 
@@ -129,8 +129,8 @@ async def test_another_actor_may_use_the_same_id(both: Both) -> None:
     assert (ours.token, theirs.token) == ("ours", "theirs")
 
 
-async def test_refusal_is_not_remembered(both: Both) -> None:
-    here, elsewhere = both
+async def test_refusal_is_not_remembered(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
     with pytest.raises(NotFound):
         await rooms.start_room(here.mutation("m"), visitor_token="v")
     await visitors.save_visitor(here, token="v")
@@ -140,41 +140,41 @@ async def test_refusal_is_not_remembered(both: Both) -> None:
     assert room.revision == 2
 
 
-async def test_refused_mutation_changes_nothing_and_tells_nothing(both: Both) -> None:
-    here, _ = both
+async def test_refused_mutation_changes_nothing_and_tells_nothing(contexts: TwoContexts) -> None:
+    here, _ = contexts
     await users.create_user(here, username="ada", type=UserType.USER)
     head = await here.storage.log.head()
 
     with pytest.raises(UsernameTaken):
         await users.create_user(here.mutation("m"), username="Ada", type=UserType.USER)
 
-    assert await told(here, head) == []
+    assert await facts_after(here, head) == []
     assert await here.storage.database["users"].count_documents({}) == 1
     assert await here.storage.database["idempotency"].count_documents({}) == 0
 
 
-async def test_answer_is_forgotten_after_a_day(both: Both) -> None:
-    here, _ = both
+async def test_answer_is_forgotten_after_a_day(contexts: TwoContexts) -> None:
+    here, _ = contexts
 
     indexes = await here.storage.database["idempotency"].index_information()
 
     assert indexes["age"]["expireAfterSeconds"] == 24 * 60 * 60
 
 
-async def test_query_whose_index_is_dropped_while_it_reads_reads_again(both: Both) -> None:
-    here, _ = both
-    await with_passing_index(here.storage, [1, 2, 3])
+async def test_query_whose_index_is_dropped_while_it_reads_reads_again(contexts: TwoContexts) -> None:
+    here, _ = contexts
+    await create_temporary_index(here.storage, [1, 2, 3])
     attempts: list[int] = []
 
     @query()
     async def read(context: Context) -> list[int]:
-        return await read_as_the_index_goes(context.reader, attempts)
+        return await read_while_index_is_dropped(context.reader, attempts)
 
     assert (await read(here), attempts) == ([1, 2, 3], [1, 2])
 
 
-async def test_mutation_is_repeated_to_a_version_that_takes_one_more_argument(both: Both) -> None:
-    here, elsewhere = both
+async def test_mutation_is_repeated_to_a_version_that_takes_one_more_argument(contexts: TwoContexts) -> None:
+    here, elsewhere = contexts
     before, after = _before(), _after()
     first = await before(here.mutation("m"), name="ada")
 

@@ -14,13 +14,13 @@ from storage.filters.expressions import AttributeCondition, Operator
 from storage.mongo import counts
 from storage.mongo.cursors import page_cursor
 from storage.records import RoutingMethod
-from tests.resolvers.pages import ids, put, room, user
+from tests.resolvers.pages import ids, insert, room, user
 from tests.resolvers.refusals import refused
 from tests.resolvers.world import World
 
 
 async def test_cursor_of_another_order_is_refused(world: World) -> None:
-    await put(world, stored_users.KIND, *(user(username) for username in ("delta", "Alpha", "charlie")))
+    await insert(world, stored_users.KIND, *(user(username) for username in ("delta", "Alpha", "charlie")))
     context = world.context
     created = (await users.list_users(context, first=1)).cursors[0]
     named = (await users.list_users(context, first=1, order_by=Ordering("USERNAME", False))).cursors[0]
@@ -166,7 +166,7 @@ async def test_arguments_across_directions_and_sizes_out_of_bounds_are_refused(
 
 async def test_without_sizes_a_page_has_fifty_entries_in_its_direction(world: World) -> None:
     everything = [room(0) for _ in range(60)]
-    await put(world, stored_rooms.KIND, *everything)
+    await insert(world, stored_rooms.KIND, *everything)
     context = world.context
     all_of_them = await rooms.list_rooms(context, first=200)
 

@@ -16,7 +16,16 @@ from storage.filters.expressions import AttributeCondition, Operator
 from storage.mongo.connection import new_id
 from storage.mongo.pagination import Page
 from storage.records import Room, RoomStatus, RoutingMethod, User, Visitor
-from tests.resolvers.pages import MOMENT, ids, in_order, put, room, user, walk, walk_back
+from tests.resolvers.pages import (
+    CREATED_AT,
+    ids,
+    in_order,
+    insert,
+    read_all_pages,
+    read_all_pages_backwards,
+    room,
+    user,
+)
 from tests.resolvers.world import World
 
 #: Sorted without case, by code point: digits, letters, other characters.
@@ -29,9 +38,11 @@ PRIORITIES = [0, 5, 0, -3, 5, 0, 2**31 - 1, 0, -3, 1, 0, -(2**31) + 1]
 @pytest.mark.parametrize("descending", [False, True])
 async def test_rooms_of_the_lowest_and_highest_priorities_are_in_order(world: World, descending: bool) -> None:
     everything = [room(priority) for priority in PRIORITIES]
-    await put(world, stored_rooms.KIND, *everything)
+    await insert(world, stored_rooms.KIND, *everything)
 
-    shown = await walk(rooms.list_rooms, size=3, context=world.context, order_by=Ordering("PRIORITY", descending))
+    shown = await read_all_pages(
+        rooms.list_rooms, size=3, context=world.context, order_by=Ordering("PRIORITY", descending)
+    )
 
     assert shown == sorted(everything, key=lambda one: (one.priority, one.id), reverse=descending)
 
@@ -47,7 +58,7 @@ ROOM_PLACES: dict[str, Callable[[Room], tuple[Any, ...] | None]] = {
 
 def waiting_or_closed(number: int) -> Room:
     """Rooms of every kind that the orders tell apart: waiting or not, closed or not, with messages or without."""
-    at = MOMENT + timedelta(minutes=number % 4)
+    at = CREATED_AT + timedelta(minutes=number % 4)
     return msgspec.structs.replace(
         room(number % 3),
         status=RoomStatus.QUEUED if number % 2 else RoomStatus.CLOSED,
@@ -62,9 +73,11 @@ def waiting_or_closed(number: int) -> Room:
 @pytest.mark.parametrize("field", ["CREATED_AT", "USERNAME"])
 async def test_users_are_shown_once_each_in_every_order(world: World, field: str, descending: bool, size: int) -> None:
     everybody = [user(username) for username in USERNAMES]
-    await put(world, stored_users.KIND, *everybody)
+    await insert(world, stored_users.KIND, *everybody)
 
-    shown = await walk(users.list_users, size=size, context=world.context, order_by=Ordering(field, descending))
+    shown = await read_all_pages(
+        users.list_users, size=size, context=world.context, order_by=Ordering(field, descending)
+    )
 
     def place(one: User) -> tuple[str, str]:
         return (one.username.casefold() if field == "USERNAME" else "", one.id)
@@ -77,12 +90,12 @@ async def test_users_are_shown_once_each_in_every_order(world: World, field: str
 @pytest.mark.parametrize("field", ROOM_PLACES)
 async def test_rooms_are_in_order_forwards_and_backwards(world: World, field: str, descending: bool, size: int) -> None:
     everything = [waiting_or_closed(number) for number in range(13)]
-    await put(world, stored_rooms.KIND, *everything)
+    await insert(world, stored_rooms.KIND, *everything)
     expected = in_order(everything, ROOM_PLACES[field], descending)
     arguments: dict[str, Any] = {"context": world.context, "order_by": Ordering(field, descending)}
 
-    assert await walk(rooms.list_rooms, size=size, **arguments) == expected
-    assert await walk_back(rooms.list_rooms, size=size, **arguments) == expected
+    assert await read_all_pages(rooms.list_rooms, size=size, **arguments) == expected
+    assert await read_all_pages_backwards(rooms.list_rooms, size=size, **arguments) == expected
 
     order = await rooms.room_order(world.context, Ordering(field, descending))
     assert sorted(everything, key=order.sort_key) == expected
@@ -94,12 +107,12 @@ async def test_users_without_a_name_come_last_forwards_and_backwards(world: Worl
         msgspec.structs.replace(user(f"user-{number}"), name=name)
         for number, name in enumerate(["Zoë", None, "anna", "Anna", None, "émile", "Bob"])
     ]
-    await put(world, stored_users.KIND, *everybody)
+    await insert(world, stored_users.KIND, *everybody)
     expected = in_order(everybody, lambda one: one.name and (one.name.casefold(),), descending)
     arguments: dict[str, Any] = {"context": world.context, "order_by": Ordering("NAME", descending)}
 
-    assert await walk(users.list_users, size=2, **arguments) == expected
-    assert await walk_back(users.list_users, size=2, **arguments) == expected
+    assert await read_all_pages(users.list_users, size=2, **arguments) == expected
+    assert await read_all_pages_backwards(users.list_users, size=2, **arguments) == expected
 
 
 async def test_other_lists_show_each_entry_once(world: World) -> None:
@@ -108,8 +121,8 @@ async def test_other_lists_show_each_entry_once(world: World) -> None:
     anna = everybody[0]
     served = [await world.assigned(anna) for _ in range(5)]
     said = [await messages.send_message(world.context, room_id=served[0].id, text=str(n)) for n in range(5)]
-    met = [Visitor(id=new_id(MOMENT), token=f"t{n}", created_at=MOMENT) for n in range(5)]
-    await put(world, stored_visitors.KIND, *met)
+    met = [Visitor(id=new_id(CREATED_AT), token=f"t{n}", created_at=CREATED_AT) for n in range(5)]
+    await insert(world, stored_visitors.KIND, *met)
 
     context = world.context
 
@@ -122,12 +135,12 @@ async def test_other_lists_show_each_entry_once(world: World) -> None:
     async def of_room(**arguments: Any) -> Page[Any]:
         return (await messages.list_messages(context, [served[0].id], **arguments))[served[0].id]
 
-    assert ids(await walk(agents.list_agents, size=2, context=context)) == ids(everybody)
-    assert ids(await walk(of_department, size=2)) == ids(everybody)
-    assert ids(await walk(of_agent, size=2)) == ids(served)
-    assert await walk(of_room, size=2) == said
+    assert ids(await read_all_pages(agents.list_agents, size=2, context=context)) == ids(everybody)
+    assert ids(await read_all_pages(of_department, size=2)) == ids(everybody)
+    assert ids(await read_all_pages(of_agent, size=2)) == ids(served)
+    assert await read_all_pages(of_room, size=2) == said
     others = AttributeCondition("token", Operator.STARTS_WITH, "t")
-    assert await walk(visitors.list_visitors, size=2, context=context, where=others) == met
+    assert await read_all_pages(visitors.list_visitors, size=2, context=context, where=others) == met
 
 
 async def test_other_lists_are_read_backwards(world: World) -> None:
@@ -135,8 +148,8 @@ async def test_other_lists_are_read_backwards(world: World) -> None:
     everybody = [await world.agent(f"agent-{n}", departments=[department]) for n in range(3)]
     served = [await world.assigned(everybody[0]) for _ in range(3)]
     said = [await messages.send_message(world.context, room_id=served[0].id, text=str(n)) for n in range(3)]
-    met = [Visitor(id=new_id(MOMENT), token=f"t{n}", created_at=MOMENT) for n in range(3)]
-    await put(world, stored_visitors.KIND, *met)
+    met = [Visitor(id=new_id(CREATED_AT), token=f"t{n}", created_at=CREATED_AT) for n in range(3)]
+    await insert(world, stored_visitors.KIND, *met)
     context = world.context
 
     async def of_department(**arguments: Any) -> Page[Any]:
@@ -148,12 +161,12 @@ async def test_other_lists_are_read_backwards(world: World) -> None:
     async def of_room(**arguments: Any) -> Page[Any]:
         return (await messages.list_messages(context, [served[0].id], **arguments))[served[0].id]
 
-    assert ids(await walk_back(agents.list_agents, size=2, context=context)) == ids(everybody)
-    assert ids(await walk_back(of_department, size=2)) == ids(everybody)
-    assert ids(await walk_back(of_agent, size=2)) == ids(served)
-    assert await walk_back(of_room, size=2) == said
-    assert ids(await walk_back(visitors.list_visitors, size=2, context=context)) == ids(
-        await walk(visitors.list_visitors, size=2, context=context)
+    assert ids(await read_all_pages_backwards(agents.list_agents, size=2, context=context)) == ids(everybody)
+    assert ids(await read_all_pages_backwards(of_department, size=2)) == ids(everybody)
+    assert ids(await read_all_pages_backwards(of_agent, size=2)) == ids(served)
+    assert await read_all_pages_backwards(of_room, size=2) == said
+    assert ids(await read_all_pages_backwards(visitors.list_visitors, size=2, context=context)) == ids(
+        await read_all_pages(visitors.list_visitors, size=2, context=context)
     )
 
 
@@ -170,10 +183,10 @@ async def test_events_are_read_backwards_as_forwards(world: World) -> None:
 
     reads: list[tuple[Any, dict[str, Any]]] = [(events.list_events, of_rooms), (of_room, {})]
     for read, arguments in reads:
-        everything = await walk(read, size=200, **arguments)
+        everything = await read_all_pages(read, size=200, **arguments)
         assert len(everything) >= 2
-        assert await walk(read, size=2, **arguments) == everything
-        assert await walk_back(read, size=2, **arguments) == everything
+        assert await read_all_pages(read, size=2, **arguments) == everything
+        assert await read_all_pages_backwards(read, size=2, **arguments) == everything
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -182,7 +195,7 @@ async def test_entities_added_between_pages_neither_repeat_nor_hide_others(
     world: World, field: str, descending: bool
 ) -> None:
     everybody = [user(username) for username in USERNAMES]
-    await put(world, stored_users.KIND, *everybody)
+    await insert(world, stored_users.KIND, *everybody)
     added: list[User] = []
 
     async def add() -> None:
@@ -190,9 +203,9 @@ async def test_entities_added_between_pages_neither_repeat_nor_hide_others(
             return
         more = [user(f"{name}-{len(added)}") for name in ("0", "bravo", "zz")]
         added.extend(more)
-        await put(world, stored_users.KIND, *more)
+        await insert(world, stored_users.KIND, *more)
 
-    shown = await walk(
+    shown = await read_all_pages(
         users.list_users, size=3, between=add, context=world.context, order_by=Ordering(field, descending)
     )
 
@@ -201,14 +214,16 @@ async def test_entities_added_between_pages_neither_repeat_nor_hide_others(
     old = [one for one in shown if one in everybody]
     assert old == [
         one
-        for one in await walk(users.list_users, size=200, context=world.context, order_by=Ordering(field, descending))
+        for one in await read_all_pages(
+            users.list_users, size=200, context=world.context, order_by=Ordering(field, descending)
+        )
         if one in everybody
     ]
 
 
 async def test_entities_removed_between_pages_hide_no_others(world: World) -> None:
     everybody = [user(username) for username in USERNAMES]
-    await put(world, stored_users.KIND, *everybody)
+    await insert(world, stored_users.KIND, *everybody)
     first = await users.list_users(world.context, first=4)
 
     await world.services.storage.database["users"].delete_many({"_id": {"$in": ids(first.items[2:])}})
@@ -219,7 +234,7 @@ async def test_entities_removed_between_pages_hide_no_others(world: World) -> No
 
 async def test_page_after_a_removed_entry_reports_the_entries_behind_it(world: World) -> None:
     everything = [room(0) for _ in range(4)]
-    await put(world, stored_rooms.KIND, *everything)
+    await insert(world, stored_rooms.KIND, *everything)
     context = world.context
     cursors = (await rooms.list_rooms(context)).cursors
     await context.reader.collection("rooms").delete_one({"_id": everything[0].id})

@@ -25,7 +25,7 @@ async def test_room_waits_if_the_only_agent_is_the_one_it_was_taken_from(world: 
 
     assert (room.status, room.passed_over_id) == (RoomStatus.QUEUED, anna.id)
     assert await world.served_by(room) is None
-    assert (await world.story(room))[2:] == ["AGENT_UNASSIGNED UNASSIGNED anna (-)", "ROOM_QUEUED"]
+    assert (await world.summary(room))[2:] == ["AGENT_UNASSIGNED UNASSIGNED anna (-)", "ROOM_QUEUED"]
 
 
 async def comes_back(world: World, anna: User) -> None:

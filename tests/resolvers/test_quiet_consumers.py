@@ -20,7 +20,7 @@ from storage.log.subscription_index import Waiter
 from storage.mongo.cursors import event_cursor
 from storage.records import FieldTarget, FieldType
 from storage.timings import Timings
-from tests.resolvers.processes import Both, happen, read, status, two_processes
+from tests.resolvers.processes import TwoContexts, read, record_facts, status, two_processes
 from tests.storage.support import outbox_is_empty, until
 
 STARTED = ["ROOM_STARTED"]
@@ -29,9 +29,9 @@ QUICK_LEASES = Timings(consumer_lease=0.3)
 
 
 @pytest.fixture
-async def both(mongodb_uri: str) -> AsyncIterator[Both]:
-    async with two_processes(mongodb_uri, "test-quiet-consumers") as both:
-        yield both
+async def contexts(mongodb_uri: str) -> AsyncIterator[TwoContexts]:
+    async with two_processes(mongodb_uri, "test-quiet-consumers") as contexts:
+        yield contexts
 
 
 @asynccontextmanager
@@ -83,20 +83,20 @@ async def define_subject(context: Context) -> None:
     await definitions.define_custom_field(context, target=FieldTarget.ROOM, key="subject", type=FieldType.TEXT)
 
 
-async def test_quiet_consumer_moves_on_while_it_is_connected(both: Both) -> None:
-    context, elsewhere = both
+async def test_quiet_consumer_moves_on_while_it_is_connected(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
     context.storage.database.timings = QUICK_LEASES
     async with listening(context, types=STARTED):
         for _ in range(2):
-            happened = await happen(elsewhere, 5)
+            happened = await record_facts(elsewhere, 5)
             await moved_to(elsewhere, happened[-1])
             assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 0
 
 
-async def test_quiet_consumer_moves_on_when_it_ends_and_is_not_expired_afterwards(both: Both) -> None:
-    context, elsewhere = both
+async def test_quiet_consumer_moves_on_when_it_ends_and_is_not_expired_afterwards(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
     async with listening(context, types=STARTED):
-        happened = await happen(context, 5)
+        happened = await record_facts(context, 5)
     assert (await status(context)).acked_cursor == event_cursor(happened[-1])
     assert await outbox_is_empty(context.storage)
     await context.storage.log.trim(context.storage.database.now() + timedelta(seconds=1))
@@ -105,8 +105,8 @@ async def test_quiet_consumer_moves_on_when_it_ends_and_is_not_expired_afterward
         assert (await status(elsewhere)).connected
 
 
-async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(both: Both) -> None:
-    context, _ = both
+async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(contexts: TwoContexts) -> None:
+    context, _ = contexts
     context.storage.database.timings = QUICK_LEASES
     await define_subject(context)
     async with aclosing(await events.subscribe(context, consumer="c", types=STARTED)) as facts:
@@ -114,7 +114,7 @@ async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(both: Both
         first, second = await start_room(context, "a"), await start_room(context, "b")
         assert await read(facts, 2) == [first, second]
         waiting = asyncio.ensure_future(anext(facts))
-        happened = await happen(context, 5)
+        happened = await record_facts(context, 5)
         await renewed(context)
 
         assert (await status(context)).acked_cursor == before
@@ -133,11 +133,11 @@ async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(both: Both
         assert await read(facts, 1) == [third]
 
 
-async def test_connection_that_has_lost_the_consumer_moves_nothing(both: Both) -> None:
-    context, _ = both
+async def test_connection_that_has_lost_the_consumer_moves_nothing(contexts: TwoContexts) -> None:
+    context, _ = contexts
     reader, owner = context.reader, context.caller.id
     async with listening(context, types=STARTED):
-        happened = await happen(context, 1)
+        happened = await record_facts(context, 1)
         collection = context.storage.database["consumers"]
         await collection.update_one({"_id": {"owner": owner, "name": "c"}}, {"$set": {"connectionId": "another"}})
         before = (await status(context)).acked_cursor
@@ -149,14 +149,14 @@ async def test_connection_that_has_lost_the_consumer_moves_nothing(both: Both) -
     assert (await status(context)).acked_cursor == before
 
 
-async def test_lag_counts_by_the_filter_of_the_last_subscription(both: Both) -> None:
-    context, elsewhere = both
+async def test_lag_counts_by_the_filter_of_the_last_subscription(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
     await define_subject(context)
     vip = FieldCondition("subject", Operator.EQ, "vip")
     async with listening(context, types=STARTED, where=vip):
         pass
 
-    await happen(context, 5)
+    await record_facts(context, 5)
     await start_room(context, "other")
     assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 0
     starts = [await start_room(context, "vip") for _ in range(3)]

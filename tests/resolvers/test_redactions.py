@@ -28,7 +28,7 @@ from storage.records import SignalKind
 from storage.transactions.runner import TransactionRunner
 from storage.transactions.transaction import Transaction
 from tests.resolvers.world import World
-from tests.storage.support import KilledAppender, made_up, until
+from tests.storage.support import KilledAppender, make_facts, until
 
 SECRET = "s3cret"
 CONTENT: dict[str, Any] = {
@@ -260,7 +260,7 @@ async def test_cached_history_loses_the_content(world: World, *, reading: bool) 
     # History is read in chunks that begin at certain sequences: the message is the first of what is read.
     after = of_message(await world.facts(), message)[0].sequence - 1
     appender = storage.appender
-    facts = made_up(600, subject=message.id)
+    facts = make_facts(600, subject=message.id)
     await storage.database["outbox"].delete_many({"subject": message.id})
     await appender.append(facts)
     log = HeldLog(storage.database)

@@ -27,7 +27,7 @@ async def test_a_new_room_is_assigned_at_once(world: World) -> None:
     assert (room.status, room.served_by_id, room.revision) == (RoomStatus.ASSIGNED, anna.id, 2)
     assert (room.source, room.subject, room.priority, room.tags) == ("widget", "S", 3, ("a", "b"))
     assert await world.room(room) == room
-    assert await world.story(room) == ["ROOM_STARTED", "AGENT_ASSIGNED ROUTED anna (-)"]
+    assert await world.summary(room) == ["ROOM_STARTED", "AGENT_ASSIGNED ROUTED anna (-)"]
     profile = await world.profile(anna)
     assert (profile.open_room_count, profile.last_assigned_at) == (1, room.assigned_at)
 
@@ -36,7 +36,7 @@ async def test_new_room_waits_without_a_routable_agent(world: World) -> None:
     room = await world.start()
 
     assert (room.status, room.served_by_id, room.revision) == (RoomStatus.QUEUED, None, 2)
-    assert await world.story(room) == ["ROOM_STARTED", "ROOM_QUEUED"]
+    assert await world.summary(room) == ["ROOM_STARTED", "ROOM_QUEUED"]
 
 
 @pytest.mark.parametrize("method", [MANUAL, EXTERNAL])
@@ -48,7 +48,7 @@ async def test_a_new_room_waits_when_others_decide_who_serves_it(world: World, m
     await world.await_routing()
 
     assert (await world.room(room)).status is RoomStatus.QUEUED
-    assert await world.story(room) == ["ROOM_STARTED", "ROOM_QUEUED"]
+    assert await world.summary(room) == ["ROOM_STARTED", "ROOM_QUEUED"]
 
 
 async def test_a_room_of_a_department_goes_to_its_agents_only(world: World) -> None:
@@ -145,7 +145,7 @@ async def test_an_app_assigns_a_waiting_room_to_an_agent_of_any_department(world
     assigned = await rooms.assign_agent(world.context, room_id=room.id, agent_id=anna.id, if_revision=room.revision)
 
     assert (assigned.status, assigned.served_by_id) == (RoomStatus.ASSIGNED, anna.id)
-    assert (await world.story(room))[2:] == ["AGENT_ASSIGNED ASSIGNED anna (-)"]
+    assert (await world.summary(room))[2:] == ["AGENT_ASSIGNED ASSIGNED anna (-)"]
     assert (await world.facts_of(room))[-1].actor == APP
     assert (await world.profile(anna)).open_room_count == 1
 
@@ -157,7 +157,7 @@ async def test_a_signed_in_agent_takes_a_waiting_room(world: World) -> None:
 
     await rooms.take_room(world.signed_in(anna), room_id=room.id)
 
-    assert (await world.story(room))[2:] == ["AGENT_ASSIGNED TAKEN anna (-)"]
+    assert (await world.summary(room))[2:] == ["AGENT_ASSIGNED TAKEN anna (-)"]
     assert (await world.facts_of(room))[-1].actor.id == anna.id
 
 
@@ -171,7 +171,7 @@ async def test_an_unassigned_room_goes_to_another_agent_at_once(world: World) ->
     after = await rooms.unassign_agent(world.context, room_id=room.id)
 
     assert after.served_by_id == bert.id
-    assert (await world.story(room))[2:] == [
+    assert (await world.summary(room))[2:] == [
         "AGENT_UNASSIGNED UNASSIGNED anna (-)",
         "AGENT_ASSIGNED ROUTED bert (anna)",
     ]
@@ -181,10 +181,10 @@ async def test_an_unassigned_room_goes_to_another_agent_at_once(world: World) ->
 
 async def test_room_on_hold_can_be_unassigned_and_does_not_count(world: World) -> None:
     anna = await world.agent("anna")
-    room = await world.held(anna)
+    room = await world.on_hold(anna)
 
     after = await rooms.unassign_agent(world.context, room_id=room.id, comment="enough")
 
     assert after.status is RoomStatus.QUEUED
-    assert (await world.story(room))[-2:] == ["AGENT_UNASSIGNED UNASSIGNED anna (-)", "ROOM_QUEUED"]
+    assert (await world.summary(room))[-2:] == ["AGENT_UNASSIGNED UNASSIGNED anna (-)", "ROOM_QUEUED"]
     assert (await world.profile(anna)).open_room_count == 0

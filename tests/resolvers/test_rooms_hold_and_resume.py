@@ -27,25 +27,25 @@ async def test_room_on_hold_frees_capacity(world: World) -> None:
     await world.await_routing()
 
     assert (held.status, held.served_by_id) == (RoomStatus.ON_HOLD, anna.id)
-    assert (await world.story(first))[2:] == ["ROOM_HELD"]
+    assert (await world.summary(first))[2:] == ["ROOM_HELD"]
     assert await world.served_by(second) == "anna"
     assert (await world.profile(anna)).open_room_count == 1
 
 
 async def test_a_room_is_resumed_and_counts_again(world: World) -> None:
     anna = await world.agent("anna", max_rooms=1)
-    room = await world.held(anna)
+    room = await world.on_hold(anna)
 
     resumed = await rooms.resume_room(world.context, room_id=room.id)
 
     assert resumed.status is RoomStatus.ASSIGNED
-    assert (await world.story(room))[-1] == "ROOM_RESUMED"
+    assert (await world.summary(room))[-1] == "ROOM_RESUMED"
     assert (await world.profile(anna)).open_room_count == 1
 
 
 async def test_an_agent_at_its_limit_resumes_nothing(world: World) -> None:
     anna = await world.agent("anna", max_rooms=1)
-    room = await world.held(anna)
+    room = await world.on_hold(anna)
     await world.assigned(anna)
     head = await world.head()
 
@@ -60,7 +60,7 @@ async def test_an_agent_at_its_limit_resumes_nothing(world: World) -> None:
 @pytest.mark.parametrize("leaves", ["OFFLINE", "NOT_AVAILABLE"])
 async def test_an_agent_that_takes_no_new_rooms_still_resumes_its_own(world: World, leaves: str) -> None:
     anna = await world.agent("anna")
-    room = await world.held(anna)
+    room = await world.on_hold(anna)
     if leaves == "OFFLINE":
         await users.set_presence(world.context, user_id=anna.id, presence=Presence.OFFLINE)
     else:
@@ -89,9 +89,9 @@ async def test_an_update_changes_what_is_given_and_increments_atomically(world: 
     )
 
     assert (after.subject, after.priority, after.tags, after.custom_fields) == ("S", 2, ("a",), {"count": 3})
-    told = (await world.facts_of(room))[-1]
-    assert isinstance(told, RoomUpdated)
-    assert told.changes == (
+    fact = (await world.facts_of(room))[-1]
+    assert isinstance(fact, RoomUpdated)
+    assert fact.changes == (
         Change("subject"),
         Change("priority", 0),
         Change("customFields.count", 1),
@@ -135,10 +135,10 @@ async def test_a_closed_room_takes_its_comment_tags_and_fields_with_it(world: Wo
     )
 
     assert (closed.status, closed.tags, closed.custom_fields) == (RoomStatus.CLOSED, ("a", "b"), {"rating": 5})
-    assert (await world.story(room))[2:] == ["AGENT_UNASSIGNED CLOSED anna (-)", "ROOM_CLOSED"]
-    told = (await world.facts_of(room))[-1]
-    assert isinstance(told, RoomClosed)
-    assert (told.room.room.tags, told.room.room.custom_fields, told.comment) == (("a", "b"), {"rating": 5}, "done")
+    assert (await world.summary(room))[2:] == ["AGENT_UNASSIGNED CLOSED anna (-)", "ROOM_CLOSED"]
+    fact = (await world.facts_of(room))[-1]
+    assert isinstance(fact, RoomClosed)
+    assert (fact.room.room.tags, fact.room.room.custom_fields, fact.comment) == (("a", "b"), {"rating": 5}, "done")
     assert (closed.served_by_id, closed.last_served_by_id) == (None, anna.id)
     assert (await world.profile(anna)).open_room_count == 0
 
@@ -146,14 +146,14 @@ async def test_a_closed_room_takes_its_comment_tags_and_fields_with_it(world: Wo
 async def test_a_waiting_room_is_closed_without_an_unassignment(world: World) -> None:
     room = await world.closed()
 
-    assert await world.story(room) == ["ROOM_STARTED", "ROOM_QUEUED", "ROOM_CLOSED"]
+    assert await world.summary(room) == ["ROOM_STARTED", "ROOM_QUEUED", "ROOM_CLOSED"]
 
 
 async def test_a_room_on_hold_is_closed_and_its_agent_unassigned(world: World) -> None:
     anna = await world.agent("anna")
-    room = await world.held(anna)
+    room = await world.on_hold(anna)
 
     await rooms.close_room(world.context, room_id=room.id)
 
-    assert (await world.story(room))[-2:] == ["AGENT_UNASSIGNED CLOSED anna (-)", "ROOM_CLOSED"]
+    assert (await world.summary(room))[-2:] == ["AGENT_UNASSIGNED CLOSED anna (-)", "ROOM_CLOSED"]
     assert (await world.profile(anna)).open_room_count == 0

@@ -11,7 +11,7 @@ from resolvers import agents, departments, rooms, users
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from storage.errors import AgentNotRoutable, NotFound, RoomAlreadyAssigned, StaleRevision, SwitchboardError
 from storage.records import AgentStatus, Presence, Room, RoomStatus, RoutingMethod, User, UserType
-from tests.resolvers.refusals import everything, stored
+from tests.resolvers.refusals import stored, stored_state
 from tests.resolvers.world import World
 
 UNKNOWN = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -55,13 +55,13 @@ ILLEGAL = [
 
 
 async def refused(world: World, move: Awaitable[object]) -> SwitchboardError:
-    """The refusal of the move, after which everything is as it was."""
-    before = await everything(world)
+    """The error of the move. Asserts that nothing stored has changed."""
+    before = await stored_state(world)
 
     with pytest.raises(SwitchboardError) as refusal:
         await move
 
-    assert await everything(world) == before
+    assert await stored_state(world) == before
     return refusal.value
 
 
@@ -72,7 +72,7 @@ async def room_in(world: World, status: RoomStatus) -> Room:
         case RoomStatus.ASSIGNED:
             return await world.assigned(await world.agent("anna"))
         case RoomStatus.ON_HOLD:
-            return await world.held(await world.agent("anna"))
+            return await world.on_hold(await world.agent("anna"))
         case RoomStatus.CLOSED:
             return await world.closed()
 

@@ -1,6 +1,7 @@
-"""Whatever happens, alone or at once: nobody has too many rooms, nobody waits beside a free agent, facts tell it all.
+"""Random mutations of rooms, agents and departments, alone and concurrently. After each step, invariants are verified:
+no agent is over its limit, no room waits that an agent could serve, and facts are complete.
 
-Takes some hundred steps; `make soak` takes as many as SOAK_STEPS says.
+Runs some hundred steps. `make soak` runs SOAK_STEPS.
 """
 
 import asyncio
@@ -34,18 +35,18 @@ from storage.records import (
 )
 from tests.histories import verify_history
 from tests.resolvers.conftest import empty_world
-from tests.resolvers.replica import Mirror
+from tests.resolvers.replica import Replica
 from tests.resolvers.world import World
 
 STEPS_OF_ONE_RUN = 40
 STEPS = int(os.environ.get("SOAK_STEPS", "240"))
 AGENTS, DEPARTMENTS = 4, 3
-#: Whom the numbers of a step choose: the subject, somebody or something beside it, and a value.
-Act = Callable[["Deployment", int, int, int], Awaitable[Any]]
+#: A mutation. The numbers of a step choose its subject, a second entity and a value.
+Action = Callable[["Deployment", int, int, int], Awaitable[Any]]
 
 
 class Deployment:
-    """The people and departments of one run, who do not change in number, and its rooms."""
+    """The agents and departments of one run, whose numbers are fixed, and its rooms."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -53,7 +54,7 @@ class Deployment:
         self.departments: list[str] = []
         self.rooms: list[str] = []
 
-    async def begin(self) -> None:
+    async def create(self) -> None:
         for number in range(DEPARTMENTS):
             made = await self.world.department(f"D{number}", list(RoutingMethod)[number % 2])
             self.departments.append(made.id)
@@ -74,7 +75,7 @@ class Deployment:
         return self.departments[number % DEPARTMENTS]
 
     def room(self, number: int) -> str:
-        """One of the last few rooms, so that things happen to rooms that live."""
+        """One of the newest rooms, because most older rooms are closed."""
         recent = self.rooms[-8:]
         return recent[number % len(recent)] if recent else "none"
 
@@ -95,7 +96,7 @@ async def take(d: Deployment, room: int, agent: int) -> None:
     await rooms.take_room(signed_in(d, user), room_id=d.room(room))
 
 
-ROOM_ACTS: dict[str, Act] = {
+ROOM_ACTIONS: dict[str, Action] = {
     "startRoom": lambda d, i, j, k: d.start(i, k),
     "assignAgent": lambda d, i, j, k: rooms.assign_agent(d.world.context, room_id=d.room(i), agent_id=d.agent(j)),
     "takeRoom": lambda d, i, j, k: take(d, i, j),
@@ -112,7 +113,7 @@ ROOM_ACTS: dict[str, Act] = {
     "closeRoom": lambda d, i, j, k: rooms.close_room(d.world.context, room_id=d.room(i)),
     "sendMessage": lambda d, i, j, k: messages.send_message(d.world.context, room_id=d.room(i), text="hi"),
 }
-OTHER_ACTS: dict[str, Act] = {
+OTHER_ACTIONS: dict[str, Action] = {
     "setAgentStatus": lambda d, i, j, k: agents.set_agent_status(
         d.world.context, agent_id=d.agent(i), status=list(AgentStatus)[k % 2]
     ),
@@ -140,14 +141,14 @@ OTHER_ACTS: dict[str, Act] = {
         external_timeout_seconds=3_600,
     ),
 }
-ACTS = ROOM_ACTS | OTHER_ACTS
-# Rooms are what most of it is about.
-NAMES = st.sampled_from([*ROOM_ACTS, *ROOM_ACTS, "startRoom", "startRoom", *OTHER_ACTS])
+ACTIONS = ROOM_ACTIONS | OTHER_ACTIONS
+# Most steps are mutations of rooms.
+NAMES = st.sampled_from([*ROOM_ACTIONS, *ROOM_ACTIONS, "startRoom", "startRoom", *OTHER_ACTIONS])
 NUMBERS = st.integers(0, 11)
 STEP = st.tuples(NAMES, NUMBERS, NUMBERS, NUMBERS)
 
 
-# ---------------------------------------------------------------- what is expected
+# ---------------------------------------------------------------- expectations
 
 
 def routable(user: User) -> bool:
@@ -160,7 +161,7 @@ def routable(user: User) -> bool:
 
 
 def expected_code(name: str, room: Room | None, agent: User, department: Department) -> str | None:
-    """How the contract says that a move of a room is refused; None: it is not."""
+    """The code with which the contract refuses a mutation of a room. None if it succeeds."""
     if name == "takeRoom" and agent.agent is None:
         return "NOT_AN_AGENT"
     if room is None:
@@ -185,10 +186,10 @@ def expected_code(name: str, room: Room | None, agent: User, department: Departm
     return None
 
 
-async def code_of(act: Awaitable[Any]) -> str | None:
-    """How the act is refused; None: it is not."""
+async def code_of(action: Awaitable[Any]) -> str | None:
+    """The code of the refusal. None if there is none."""
     try:
-        await act
+        await action
     except SwitchboardError as refusal:
         return refusal.code
     return None
@@ -198,7 +199,7 @@ async def code_of(act: Awaitable[Any]) -> str | None:
 
 
 class Machine(RuleBasedStateMachine):
-    """One run. `runner` and `world` are set by the test."""
+    """One run. The fixture sets `runner` and `shared`."""
 
     runner: asyncio.Runner
     shared: World
@@ -209,38 +210,38 @@ class Machine(RuleBasedStateMachine):
 
     async def _begin(self) -> None:
         self.deployment = Deployment(await empty_world(self.shared.services))
-        await self.deployment.begin()
-        self.mirror = await Mirror.read(self.shared.context)
-        self.heard = await self.shared.head()
+        await self.deployment.create()
+        self.replica = await Replica.read(self.shared.context)
+        self.applied_until = await self.shared.head()
 
     @rule(step=STEP)
     def one(self, step: tuple[str, int, int, int]) -> None:
-        """One thing happens, and is refused exactly when the contract says so."""
+        """One mutation, which is refused exactly if the contract refuses it."""
         self.runner.run(self._one(*step))
 
     @rule(steps=st.lists(STEP, min_size=2, max_size=8))
     def several(self, steps: list[tuple[str, int, int, int]]) -> None:
-        """Several things happen at once; what is refused, is refused with a code."""
+        """Concurrent mutations. Each succeeds or is refused with a code."""
         self.runner.run(self._several(steps))
 
     async def _one(self, name: str, i: int, j: int, k: int) -> None:
         d, world = self.deployment, self.deployment.world
         expected = None
-        if name in ROOM_ACTS and name != "startRoom":
+        if name in ROOM_ACTIONS and name != "startRoom":
             room = await stored_rooms.find(world.context.reader, d.room(i))
             agent = await world.user_by_id(d.agent(j))
             department = await stored_departments.get(world.context.reader, d.department(j))
             expected = expected_code(name, room, agent, department)
-        code = await code_of(ACTS[name](d, i, j, k))
+        code = await code_of(ACTIONS[name](d, i, j, k))
         if name == "resumeRoom" and expected is None:
             assert code in (None, "AGENT_NOT_ROUTABLE")
-        elif name in ROOM_ACTS and name != "startRoom":
+        elif name in ROOM_ACTIONS and name != "startRoom":
             assert code == expected
         await self._verify()
 
     async def _several(self, steps: list[tuple[str, int, int, int]]) -> None:
-        acts = [ACTS[name](self.deployment, i, j, k) for name, i, j, k in steps]
-        for answer in await asyncio.gather(*acts, return_exceptions=True):
+        actions = [ACTIONS[name](self.deployment, i, j, k) for name, i, j, k in steps]
+        for answer in await asyncio.gather(*actions, return_exceptions=True):
             if isinstance(answer, BaseException) and not isinstance(answer, SwitchboardError):
                 raise answer
         await self._verify()
@@ -250,42 +251,42 @@ class Machine(RuleBasedStateMachine):
         await world.await_routing()
         facts = await world.facts()
         for fact in facts:
-            if fact.sequence > self.heard:
-                self.mirror.hear(fact)
-                self.heard = fact.sequence
-        known = await Mirror.read(world.context)
-        assert self.mirror.known == known.known
+            if fact.sequence > self.applied_until:
+                self.replica.apply(fact)
+                self.applied_until = fact.sequence
+        stored = (await Replica.read(world.context)).entities
+        assert self.replica.entities == stored
         verify_history(facts, first=facts[0].sequence)
-        await verify_counts(world.context.reader, known.known["users"].values())
-        verify_queue(known.known, facts)
+        await verify_counts(world.context.reader, stored["users"].values())
+        verify_queue(stored, facts)
 
 
-async def verify_counts(reader: Reader, everybody: Any) -> None:
+async def verify_counts(reader: Reader, all_users: Any) -> None:
     """Every agent's openRoomCount is the number of its ASSIGNED rooms."""
-    held = {user.id: user.agent.open_room_count for user in everybody if user.agent and user.agent.open_room_count}
-    assert held == await stored_rooms.count_assigned(reader)
+    counts = {user.id: user.agent.open_room_count for user in all_users if user.agent and user.agent.open_room_count}
+    assert counts == await stored_rooms.count_assigned(reader)
 
 
-def verify_queue(known: dict[str, dict[str, Any]], facts: Sequence[AnyFact]) -> None:
-    """Nobody waits beside an agent that routing may offer the room to, and nobody has a room that was taken from it."""
+def verify_queue(entities: dict[str, dict[str, Any]], facts: Sequence[AnyFact]) -> None:
+    """No room waits while routing could assign it, except to the agent that the room passes over."""
     passed_over = verify_offers(facts)
-    for room in known["rooms"].values():
+    for room in entities["rooms"].values():
         assert room.passed_over_id == passed_over.get(room.id), room
         if room.status is not RoomStatus.QUEUED:
             continue
-        department = known["departments"].get(room.department_id)
+        department = entities["departments"].get(room.department_id)
         if department is not None and department.routing not in AUTOMATIC:
             continue
-        for user in known["users"].values():
-            works_there = department is None or (user.agent and department.id in user.agent.department_ids)
-            if routable(user) and user.agent.accepts_routing and works_there:
+        for user in entities["users"].values():
+            is_member = department is None or (user.agent and department.id in user.agent.department_ids)
+            if routable(user) and user.agent.accepts_routing and is_member:
                 assert passed_over.get(room.id) == user.id, (room, user)
 
 
 def verify_offers(facts: Sequence[AnyFact]) -> dict[str, str]:
-    """Routing gives a room to no agent that it passes over, nor to one that does not accept routing.
+    """Assert that routing assigns no room to an agent that it passes over or that does not accept routing.
 
-    Returns whom each room passes over after these facts.
+    Returns the agent that each room passes over after these facts.
     """
     passed_over: dict[str, str] = {}
     for fact in facts:
@@ -317,7 +318,7 @@ def machine(mongodb_uri: str) -> Iterator[type[Machine]]:
         yield type("Machine", (Machine,), {"runner": runner, "shared": World(services)})
 
 
-def test_rooms_agents_and_departments_hold_together(machine: type[Machine]) -> None:
+def test_rooms_agents_and_departments_keep_their_invariants(machine: type[Machine]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -325,7 +326,7 @@ def test_rooms_agents_and_departments_hold_together(machine: type[Machine]) -> N
             stateful_step_count=STEPS_OF_ONE_RUN,
             deadline=None,
             database=None,
-            # Every run starts from a world of its own and takes seconds: looking for a shorter one would take minutes.
+            # Each run starts with an empty deployment and takes seconds. Shrinking a failure would take minutes.
             phases=(Phase.explicit, Phase.generate),
             suppress_health_check=list(HealthCheck),
         ),

@@ -20,14 +20,14 @@ async def test_a_room_is_transferred_to_an_agent(world: World) -> None:
     after = await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=bert.id, comment="yours")
 
     assert (after.served_by_id, after.revision) == (bert.id, room.revision + 3)
-    assert (await world.story(room))[3:] == [
+    assert (await world.summary(room))[3:] == [
         "AGENT_UNASSIGNED TRANSFERRED anna (bert)",
         "ROOM_TRANSFERRED anna/Manual to bert/-",
         "AGENT_ASSIGNED TRANSFERRED bert (anna)",
     ]
-    told = (await world.facts_of(room))[-2]
-    assert isinstance(told, RoomTransferred)
-    assert told.comment == "yours"
+    fact = (await world.facts_of(room))[-2]
+    assert isinstance(fact, RoomTransferred)
+    assert fact.comment == "yours"
     assert (await world.profile(anna)).open_room_count == 0
     assert (await world.profile(bert)).open_room_count == 1
 
@@ -37,7 +37,7 @@ async def test_a_waiting_room_is_transferred_to_an_agent(world: World) -> None:
 
     await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=anna.id)
 
-    assert (await world.story(room))[2:] == [
+    assert (await world.summary(room))[2:] == [
         "ROOM_TRANSFERRED -/Manual to anna/-",
         "AGENT_ASSIGNED TRANSFERRED anna (-)",
     ]
@@ -45,7 +45,7 @@ async def test_a_waiting_room_is_transferred_to_an_agent(world: World) -> None:
 
 async def test_a_room_on_hold_is_transferred_to_an_agent_and_counts_again(world: World) -> None:
     anna, bert = await world.agent("anna"), await world.agent("bert")
-    room = await world.held(anna)
+    room = await world.on_hold(anna)
 
     after = await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=bert.id)
 
@@ -63,7 +63,7 @@ async def test_a_room_is_transferred_to_a_department_that_routes_it_by_its_own_r
     after = await rooms.transfer_room(world.context, room_id=room.id, to_department_id=sales.id)
 
     assert after.department_id == sales.id
-    assert (await world.story(room))[3:] == [
+    assert (await world.summary(room))[3:] == [
         "AGENT_UNASSIGNED TRANSFERRED anna (-)",
         "ROOM_TRANSFERRED anna/Manual to -/Sales",
         "AGENT_ASSIGNED ROUTED bert (anna)",
@@ -93,7 +93,7 @@ async def test_room_transferred_to_a_department_without_agents_waits_there(world
     after = await rooms.transfer_room(world.context, room_id=room.id, to_department_id=sales.id)
 
     assert (after.status, after.department_id) == (RoomStatus.QUEUED, sales.id)
-    assert (await world.story(room))[-2:] == ["ROOM_TRANSFERRED anna/Manual to -/Sales", "ROOM_QUEUED"]
+    assert (await world.summary(room))[-2:] == ["ROOM_TRANSFERRED anna/Manual to -/Sales", "ROOM_QUEUED"]
 
 
 async def test_the_agent_that_a_room_is_transferred_from_counts_as_without_it(world: World) -> None:

@@ -12,7 +12,7 @@ from storage.log.log import Log
 from storage.runtime import Storage
 from storage.transactions import leases
 from tests.databases import emptied
-from tests.storage.support import made_up, opened, until
+from tests.storage.support import make_facts, opened, until
 
 
 async def test_one_of_several_processes_runs_maintenance(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ async def test_facts_older_than_the_retention_are_forgotten_in_the_background(
     monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.02)
     name = emptied(mongodb_uri, "test-services")
     async with Storage.open(mongodb_uri, name) as storage:
-        await storage.appender.append(made_up(50))
+        await storage.appender.append(make_facts(50))
         head = await storage.log.head()
 
         async def only_the_newest_is_left() -> bool:

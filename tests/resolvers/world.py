@@ -1,4 +1,4 @@
-"""A deployment in which things happen: what tests of rooms begin with, and how they look at what came of it."""
+"""The test environment of resolvers: creates agents, departments and rooms, and reads the stored state and facts."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,14 +30,14 @@ APP = Actor(type=ActorType.APP, id="app", name="App")
 
 
 class World:
-    """One deployment, as an app sees it that may do everything. There is a visitor with the token "v"."""
+    """One deployment, with the context of an app with all scopes, and a visitor with the token "v"."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self._began = services.storage.feed.head
+        self._first_head = services.storage.feed.head
         self.context = Context(services, Caller(actor=APP, scopes=frozenset({ADMIN})))
 
-    # ---------------------------------------------------------------- things to begin with
+    # ---------------------------------------------------------------- entities
 
     async def agent(
         self,
@@ -69,49 +69,49 @@ class World:
     async def visitor(self, token: str = "v") -> Visitor:
         return await visitors.save_visitor(self.context, token=token)
 
-    async def start(self, department: Department | None = None, **given: Any) -> Room:
-        given.setdefault("visitor_token", "v")
+    async def start(self, department: Department | None = None, **fields: Any) -> Room:
+        fields.setdefault("visitor_token", "v")
         return await rooms.start_room(
-            self.context, department_id=None if department is None else department.id, **given
+            self.context, department_id=None if department is None else department.id, **fields
         )
 
-    async def held(self, agent: User) -> Room:
-        """A room that this agent has on hold."""
+    async def on_hold(self, agent: User) -> Room:
+        """A new room that this agent has on hold."""
         room = await self.assigned(agent)
         return await rooms.hold_room(self.context, room_id=room.id)
 
     async def assigned(self, agent: User) -> Room:
-        """A room that this agent serves; it comes from a department that routes nothing."""
+        """A new room of a MANUAL department, assigned to this agent."""
         room = await self.waiting()
         return await rooms.assign_agent(self.context, room_id=room.id, agent_id=agent.id)
 
     async def waiting(self) -> Room:
-        """A room that waits for somebody to take it."""
+        """A new queued room of a MANUAL department."""
         return await self.start(await self.department("Manual", RoutingMethod.MANUAL))
 
     async def closed(self) -> Room:
         return await rooms.close_room(self.context, room_id=(await self.waiting()).id)
 
-    # ---------------------------------------------------------------- others who act
+    # ---------------------------------------------------------------- callers and routing
 
     def signed_in(self, user: User, *scopes: str) -> Context:
-        """What this user does after signing in."""
+        """The context of this user, with further scopes."""
         actor = Actor(type=ActorType.USER, id=user.id, name=user.username)
         caller = Caller(actor=actor, scopes=scopes_of(user.roles) | set(scopes), user=user)
         return replace(self.context, caller=caller)
 
     def routing(self, **changed: Any) -> None:
-        """Change how the deployment routes rooms without department."""
+        """Change the settings of routing for rooms without a department."""
         self.services.routing = replace(self.services.routing, **changed)
 
     async def await_routing(self) -> None:
-        """Let the queue be served until nobody waits who could be, and all that was done for it has been told."""
+        """Assign all waiting rooms that can be assigned, and wait until the log has the facts about it."""
         await RoutingQueue(self.services).assign_waiting_rooms()
-        # The running services serve it too, and what they have done may be on its way to the log.
+        # The services assign rooms in the background too. Their facts may still be in the outbox.
         while await self.services.storage.database["outbox"].find_one({}) is not None:
             await RoutingQueue(self.services).assign_waiting_rooms()
 
-    # ---------------------------------------------------------------- what came of it
+    # ---------------------------------------------------------------- stored state and facts
 
     async def room(self, room: Room) -> Room:
         return await stored_rooms.get(self.context.reader, room.id)
@@ -128,7 +128,7 @@ class World:
         return profile
 
     async def served_by(self, room: Room) -> str | None:
-        """The username of whoever serves the room now."""
+        """The username of the agent that serves the room, or None."""
         server = (await self.room(room)).served_by_id
         return None if server is None else (await stored_users.get(self.context.reader, server)).username
 
@@ -136,19 +136,19 @@ class World:
         return await self.services.storage.log.head()
 
     async def facts(self, after: int = 0) -> list[AnyFact]:
-        """What happened since then, or since this world began."""
-        return await self.services.storage.log.read(max(after, self._began), 10_000)
+        """The facts after this sequence and after the creation of this environment."""
+        return await self.services.storage.log.read(max(after, self._first_head), 10_000)
 
     async def facts_of(self, room: Room) -> list[RoomFact]:
         return [fact for fact in await self.facts() if isinstance(fact, RoomFact) and fact.subject_id == room.id]
 
-    async def story(self, room: Room) -> list[str]:
-        """The room's facts as lines such as "AGENT_ASSIGNED ROUTED anna", the agent before or after it in brackets."""
-        return [tell(fact) for fact in await self.facts_of(room)]
+    async def summary(self, room: Room) -> list[str]:
+        """The room's facts as lines such as "AGENT_ASSIGNED ROUTED anna (bert)". The other agent is in parentheses."""
+        return [summarize(fact) for fact in await self.facts_of(room)]
 
 
 async def facts_received_by(other: World, facts: Sequence[AnyFact]) -> None:
-    """Let another process know nothing of agents but what these facts say, as if no more had come through to it yet."""
+    """Replace the agent cache of another process by one that has received only these facts."""
     head = await other.head()
     if head:
         await other.services.storage.feed.wait(head - 1)
@@ -156,7 +156,7 @@ async def facts_received_by(other: World, facts: Sequence[AnyFact]) -> None:
     other.services.agent_cache.apply(facts)
 
 
-def tell(fact: RoomFact) -> str:
+def summarize(fact: RoomFact) -> str:
     """A room's fact as one line: its type, its cause, and the names in it."""
     words = [str(fact.__struct_config__.tag)]
     match fact:

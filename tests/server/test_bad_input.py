@@ -16,7 +16,7 @@ from tests.conftest import ADMIN_TOKEN
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 #: Collections that background tasks write, and apps for the time of their last use.
-ASIDE = frozenset({"apps", "leases", "log", "outbox", "processes", "removals"})
+BACKGROUND_COLLECTIONS = frozenset({"apps", "leases", "log", "outbox", "processes", "removals"})
 
 
 @pytest.fixture
@@ -27,19 +27,19 @@ def client(shared_url: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def unchanged(mongodb_uri: str) -> Any:
-    """A block that leaves everything that is stored as it was, the log included."""
+    """A block that leaves stored_state that is stored as it was, the log included."""
 
-    def everything() -> dict[str, Any]:
+    def stored_state() -> dict[str, Any]:
         with MongoClient[dict[str, Any]](mongodb_uri) as mongo:
             database = mongo["test-shared"]
-            stored = {name: list(database[name].find()) for name in COLLECTIONS if name not in ASIDE}
+            stored = {name: list(database[name].find()) for name in COLLECTIONS if name not in BACKGROUND_COLLECTIONS}
             return {**stored, "log": database["log"].find_one(sort=[("_id", -1)], projection=["_id"])}
 
     @contextmanager
     def block() -> Iterator[None]:
-        before = everything()
+        before = stored_state()
         yield
-        assert everything() == before
+        assert stored_state() == before
 
     return block
 
@@ -190,11 +190,11 @@ def test_invalid_mutation_is_refused_with_its_code(
     given: dict[str, Any],
     expected: dict[str, Any],
 ) -> None:
-    told = filled(expected, names)
+    expected_data = filled(expected, names)
     with unchanged():
         answer = refusal(post(client, mutation, i=filled(given, names)))
 
-    assert {key: answer[key] for key in told} == told
+    assert {key: answer[key] for key in expected_data} == expected_data
 
 
 def filled(value: Any, names: dict[str, str]) -> Any:
@@ -294,7 +294,7 @@ def test_missing_scope_is_named(client: httpx.Client, shared_url: str, unchanged
     headers = {"authorization": f"Bearer {ask(client, create)['createApp']['token']}"}
 
     with unchanged(), httpx.Client(base_url=shared_url.removesuffix("graphql"), headers=headers) as reader:
-        told = [
+        refusals = [
             refusal(post(reader, query))
             for query in (
                 "{ users { nodes { id } } }",
@@ -304,7 +304,7 @@ def test_missing_scope_is_named(client: httpx.Client, shared_url: str, unchanged
             )
         ]
 
-    assert told == [
+    assert refusals == [
         {"code": "FORBIDDEN", "scope": scope} for scope in ("users:read", "users:write", "apps:write", "rooms:assign")
     ]
 

@@ -20,7 +20,7 @@ from tests.conftest import ADMIN_TOKEN
 
 #: How many conversations are tried; `make audit` tries more.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
-PATIENCE_SECONDS = 10
+TIMEOUT_SECONDS = 10
 #: Stands for a message that is longer than any may be, which would fill reports as itself.
 TOO_LONG = "a message that is too long"
 #: What the protocol closes with, and what RFC 6455 closes with when a message is too long or no UTF-8.
@@ -89,7 +89,7 @@ async def converse(url: str, sent: Sequence[str | bytes]) -> int | None:
             for one in sent:
                 await socket.send("x" * 300_000 if one == TOO_LONG else one)
             await socket.send('{"type":"ping","payload":{"last":true}}')
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 pongs = 1 + sum(is_ping(one) for one in sent)
                 while pongs:
                     pongs -= json.loads(await socket.recv())["type"] == "pong"
@@ -203,7 +203,7 @@ async def send_raw(url: str, sent: Sequence[bytes]) -> int | None:
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
         writer.write(b"".join(sent))
         writer.write_eof()
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             received = await reader.read()
     except ConnectionError:
         return None

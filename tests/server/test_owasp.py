@@ -316,10 +316,10 @@ async def test_secure_configurations_suggestions_about_variables_go_with_introsp
     closed_url: str, shared_url: str, query: str, variables: dict[str, Any]
 ) -> None:
     (closed,) = (await ask(closed_url, query, **variables))["errors"]
-    (told,) = (await ask(shared_url, query, **variables))["errors"]
+    (error,) = (await ask(shared_url, query, **variables))["errors"]
 
     assert "Did you mean" not in closed["message"]
-    assert "Did you mean" in told["message"]
+    assert "Did you mean" in error["message"]
 
 
 async def test_secure_configurations_graphiql_goes_with_introspection(closed_url: str, shared_url: str) -> None:

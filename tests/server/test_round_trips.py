@@ -28,7 +28,7 @@ from tests.resolvers.world import World
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 #: Collections that background tasks read.
-ASIDE = frozenset({"outbox", "processes", "leases", "rules", "versions"})
+BACKGROUND_COLLECTIONS = frozenset({"outbox", "processes", "leases", "rules", "versions"})
 #: Collections that the process reads by change streams.
 WATCHED = frozenset({"log", "signals", "tokens"})
 AGENTS = 130
@@ -47,9 +47,9 @@ class RoundTrips(CommandListener):
         collection = str(command.get("collection", command.get(name)))
         if collection in WATCHED and (name == "getMore" or "$changeStream" in str(command.get("pipeline"))):
             return
-        if collection == "log" and command.get("limit") == CHUNK_SIZE:  # the feed's own way of reading
+        if collection == "log" and command.get("limit") == CHUNK_SIZE:  # reads of the feed
             return
-        if collection not in ASIDE and name not in ("hello", "ping", "endSessions"):
+        if collection not in BACKGROUND_COLLECTIONS and name not in ("hello", "ping", "endSessions"):
             self.seen.append(f"{name} {collection}")
 
     @override
@@ -61,8 +61,8 @@ class RoundTrips(CommandListener):
         pass
 
 
-class Crowd:
-    """A server over many agents, departments and rooms, and what its queries cost."""
+class PopulatedServer:
+    """A server with many agents, departments and rooms, whose round trips to the database are counted."""
 
     def __init__(self, url: str, trips: RoundTrips) -> None:
         self._client = httpx.AsyncClient(headers={"authorization": f"Bearer {ADMIN_TOKEN}"})
@@ -82,17 +82,17 @@ class Crowd:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def crowd(mongodb_uri: str) -> AsyncIterator[Crowd]:
+async def server(mongodb_uri: str) -> AsyncIterator[PopulatedServer]:
     trips = RoundTrips()
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(Storage.open(mongodb_uri, "test-round-trips", listeners=[trips]))
         await apps.ensure_admin(storage, ADMIN_TOKEN)
         services = create_services(storage, configured_tokens=frozenset({tokens.digest(ADMIN_TOKEN)}))
         await _populate(World(services))
-        crowd = Crowd(await stack.enter_async_context(served(services)), trips)
-        stack.push_async_callback(crowd.close)
-        await crowd.ask("{ __typename }")  # from here on, the token is known
-        yield crowd
+        server = PopulatedServer(await stack.enter_async_context(served(services)), trips)
+        stack.push_async_callback(server.close)
+        await server.ask("{ __typename }")  # caches the token
+        yield server
 
 
 async def _populate(world: World) -> None:
@@ -125,8 +125,8 @@ async def _populate(world: World) -> None:
 USER = "username roles { name description } customFields { key value }"
 
 
-async def test_page_of_agents_with_nested_objects(crowd: Crowd) -> None:
-    data, trips = await crowd.ask(
+async def test_page_of_agents_with_nested_objects(server: PopulatedServer) -> None:
+    data, trips = await server.ask(
         "{ agents(first: 50) { nodes { routable user { " + USER + " } departments { name agents(first: 1) { nodes "
         "{ id } } } } } }"
     )
@@ -136,15 +136,15 @@ async def test_page_of_agents_with_nested_objects(crowd: Crowd) -> None:
     assert trips == ["find users", "aggregate departments"]
 
 
-async def test_more_rows_than_the_first_batch_of_mongodb(crowd: Crowd) -> None:
-    data, trips = await crowd.ask("{ users(first: 200) { nodes { " + USER + " agent { departments { name } } } } }")
+async def test_more_rows_than_the_first_batch_of_mongodb(server: PopulatedServer) -> None:
+    data, trips = await server.ask("{ users(first: 200) { nodes { " + USER + " agent { departments { name } } } } }")
 
     assert len(data["users"]["nodes"]) == AGENTS
     assert trips == ["find users"]
 
 
-async def test_departments_and_agents_and_departments_again(crowd: Crowd) -> None:
-    data, trips = await crowd.ask(
+async def test_departments_and_agents_and_departments_again(server: PopulatedServer) -> None:
+    data, trips = await server.ask(
         "{ departments { name agents(first: 5) { totalCount nodes { user { " + USER + " } departments { name "
         "agents(first: 2) { totalCount nodes { id } pageInfo { hasNextPage } } } } } } }"
     )
@@ -155,8 +155,8 @@ async def test_departments_and_agents_and_departments_again(crowd: Crowd) -> Non
     assert sorted(trips) == sorted(["find departments", *["aggregate departments"] * 4])
 
 
-async def test_agents_and_their_rooms(crowd: Crowd) -> None:
-    data, trips = await crowd.ask(
+async def test_agents_and_their_rooms(server: PopulatedServer) -> None:
+    data, trips = await server.ask(
         '{ agents(first: 100) { nodes { id rooms(first: 2, where: { customFields: [{ key: "level", gte: 1 }] }) { '
         "totalCount pageInfo { hasNextPage } nodes { servedBy { id } visitor { token } } } } } }"
     )
@@ -167,8 +167,8 @@ async def test_agents_and_their_rooms(crowd: Crowd) -> None:
     assert sorted(trips) == sorted(["find users", "aggregate users", "aggregate users", "find visitors", "find users"])
 
 
-async def test_rooms_with_all_nested_objects(crowd: Crowd) -> None:
-    data, trips = await crowd.ask(
+async def test_rooms_with_all_nested_objects(server: PopulatedServer) -> None:
+    data, trips = await server.ask(
         "{ rooms(first: 12) { nodes { id visitor { token } department { name } servedBy { id user { "
         + USER
         + " } } lastServedBy { id } customFields { key value } "
@@ -191,12 +191,12 @@ async def test_rooms_with_all_nested_objects(crowd: Crowd) -> None:
     assert sorted(trips) == sorted(["find rooms", "find visitors", "find users", *["aggregate rooms"] * 4])
 
 
-async def test_later_pages_of_many_lists_are_two_round_trips(crowd: Crowd) -> None:
+async def test_later_pages_of_many_lists_are_two_round_trips(server: PopulatedServer) -> None:
     asked = "{ rooms(first: 50) { nodes { messages(first: 50%s) { edges { cursor node { number } } } } } }"
-    everything, _ = await crowd.ask(asked % "")
+    everything, _ = await server.ask(asked % "")
     after = everything["rooms"]["nodes"][5]["messages"]["edges"][3]["cursor"]
 
-    rest, trips = await crowd.ask(asked % f', after: "{after}"')
+    rest, trips = await server.ask(asked % f', after: "{after}"')
 
     assert _numbers(everything) == [[*range(1, len(one) + 1)] for one in _numbers(everything)]
     assert _numbers(rest) == [[*range(5, len(one) + 1)] for one in _numbers(everything)]
@@ -209,16 +209,16 @@ def _numbers(data: Any) -> list[list[int]]:
     return [[edge["node"]["number"] for edge in room["messages"]["edges"]] for room in data["rooms"]["nodes"]]
 
 
-async def test_a_total_is_counted_only_when_it_is_asked_for(crowd: Crowd) -> None:
-    _, without = await crowd.ask("{ users(first: 1) { nodes { id } pageInfo { hasNextPage } } }")
-    counted, with_total = await crowd.ask("{ users(first: 1) { totalCount } }")
+async def test_a_total_is_counted_only_when_it_is_asked_for(server: PopulatedServer) -> None:
+    _, without = await server.ask("{ users(first: 1) { nodes { id } pageInfo { hasNextPage } } }")
+    counted, with_total = await server.ask("{ users(first: 1) { totalCount } }")
 
     assert without == ["find users"]
     assert with_total == ["find users", "aggregate users"]
     assert counted["users"]["totalCount"] == AGENTS
 
 
-async def test_one_user_by_a_field_takes_one_read(crowd: Crowd) -> None:
-    _, trips = await crowd.ask('{ user(by: { username: "agent-007" }) { ' + USER + " agent { departments { id } } } }")
+async def test_one_user_by_a_field_takes_one_read(server: PopulatedServer) -> None:
+    _, trips = await server.ask('{ user(by: { username: "agent-007" }) { ' + USER + " agent { departments { id } } } }")
 
     assert trips == ["find users"]

@@ -55,7 +55,7 @@ def server(mongodb_uri: str, database_name: str, tmp_path: Path) -> Iterator[tup
     process.communicate(timeout=30)
 
 
-async def everything(url: str) -> list[str]:
+async def call_with_secrets(url: str) -> list[str]:
     """Operations with secrets in every place where there can be one; the answers, but for those that hand one out."""
     answers: list[str] = []
 
@@ -111,19 +111,19 @@ async def by_websocket(url: str, token: str) -> str:
         await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}))
         query = f'mutation {{ login(input: {{username: "ann", password: "{PASSWORD}-wrong"}}) {{ token }} }}'
         await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query}}))
-        heard = ""
+        received = ""
         with suppress(ConnectionClosed):
-            while '"complete"' not in heard:
-                heard += str(await socket.recv())
-    return heard + str(socket.close_reason)
+            while '"complete"' not in received:
+                received += str(await socket.recv())
+    return received + str(socket.close_reason)
 
 
 async def test_secrets_are_in_no_log_no_response_and_no_collection(
     server: tuple[str, Path], mongodb_uri: str, database_name: str
 ) -> None:
     url, log = server
-    told = await everything(url)
-    handed_out = told[told.index("--") + 1 :]
+    answers = await call_with_secrets(url)
+    handed_out = answers[answers.index("--") + 1 :]
 
     database: Any = AsyncIOMotorClient(mongodb_uri)[database_name]
     kept = {name: str(await database[name].find({}).to_list(None)) for name in await database.list_collection_names()}
@@ -133,6 +133,6 @@ async def test_secrets_are_in_no_log_no_response_and_no_collection(
     assert "UNAUTHENTICATED" in log.read_text()
     for secret in (MARK, *(token.rsplit("_", 1)[1][:40] for token in handed_out)):
         assert secret not in log.read_text()
-        assert [answer for answer in told[: told.index("--")] if secret in answer] == []
+        assert [answer for answer in answers[: answers.index("--")] if secret in answer] == []
         for name, documents in kept.items():
             assert secret not in documents, name

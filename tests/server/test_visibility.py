@@ -27,8 +27,8 @@ ASSIGN = "mutation($room: ID!, $agent: ID!) { assignAgent(input: {roomId: $room,
 SAY = "mutation($room: ID!, $text: String!) { sendMessage(input: {roomId: $room, text: $text}) { message { id } } }"
 
 
-class Floor:
-    """Two departments, sales and help; ann (sales) and ben (help), mia who manages sales, and rooms of each kind."""
+class Organization:
+    """Two departments, sales and help, with agents ann and ben; mia, who manages sales; and rooms of each kind."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -36,7 +36,7 @@ class Floor:
         self.ids: dict[str, str] = {}
         self.tokens: dict[str, str] = {"app": ADMIN_TOKEN}
 
-    async def set_up(self) -> "Floor":
+    async def set_up(self) -> "Organization":
         for name in ("sales", "help"):
             found = await execute(self.url, DEPARTMENT, name=self.named(name))
             self.ids[name] = found["createDepartment"]["department"]["id"]
@@ -85,13 +85,13 @@ class Floor:
         return [error["extensions"]["code"] for error in body.get("errors", ())]
 
     def mine(self, subjects: list[str]) -> set[str]:
-        """Those that are of this floor: other tests share the database."""
+        """Those that are of this organization: other tests share the database."""
         return {subject for subject in subjects if subject in self.ids}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def floor(shared_url: str) -> Floor:
-    return await Floor(shared_url).set_up()
+async def organization(shared_url: str) -> Organization:
+    return await Organization(shared_url).set_up()
 
 
 ALL = {"sales-ann", "sales-waiting", "help-ben", "help-waiting", "help-ann", "sales-ben"}
@@ -105,17 +105,19 @@ SEEN = {
 
 
 @pytest.mark.parametrize("who", SEEN)
-async def test_rooms_contain_only_visible_rooms(floor: Floor, who: str) -> None:
-    visitor = (await floor.ask("app", "query($t: String!) { visitor(by: {token: $t}) { id } }", t=floor.mark))[
-        "visitor"
-    ]
+async def test_rooms_contain_only_visible_rooms(organization: Organization, who: str) -> None:
+    visitor = (
+        await organization.ask("app", "query($t: String!) { visitor(by: {token: $t}) { id } }", t=organization.mark)
+    )["visitor"]
     query = "query($id: ID!) { rooms(where: {visitorId: $id}) { totalCount nodes { subject } } }"
 
-    listed = (await floor.ask(who, query, id=visitor["id"]))["rooms"]
+    listed = (await organization.ask(who, query, id=visitor["id"]))["rooms"]
     single = {
         room
         for room in ALL
-        if (await floor.ask(who, "query($id: ID!) { room(by: {id: $id}) { id } }", id=floor.ids[room]))["room"]
+        if (await organization.ask(who, "query($id: ID!) { room(by: {id: $id}) { id } }", id=organization.ids[room]))[
+            "room"
+        ]
     }
 
     assert {room["subject"] for room in listed["nodes"]} == single == SEEN[who]
@@ -123,11 +125,11 @@ async def test_rooms_contain_only_visible_rooms(floor: Floor, who: str) -> None:
 
 
 @pytest.mark.parametrize("who", SEEN)
-async def test_events_contain_only_visible_rooms(floor: Floor, who: str) -> None:
+async def test_events_contain_only_visible_rooms(organization: Organization, who: str) -> None:
     query = """query($ids: [ID!]) { events(first: 200, where: {ids: $ids}) {
         nodes { type ... on RoomEvent { room { subject status } } } } }"""
 
-    events = (await floor.ask(who, query, ids=[floor.ids[room] for room in ALL]))["events"]["nodes"]
+    events = (await organization.ask(who, query, ids=[organization.ids[room] for room in ALL]))["events"]["nodes"]
 
     seen = {event["room"]["subject"] for event in events}
     # Events of a room in an agent's own queue stay visible after another agent gets the room.
@@ -138,32 +140,32 @@ async def test_events_contain_only_visible_rooms(floor: Floor, who: str) -> None
 
 
 @pytest.mark.parametrize("who", SEEN)
-async def test_rooms_of_an_agent_contain_only_visible_rooms(floor: Floor, who: str) -> None:
+async def test_rooms_of_an_agent_contain_only_visible_rooms(organization: Organization, who: str) -> None:
     query = "query($id: ID!) { agent(id: $id) { rooms { totalCount nodes { subject } } } }"
 
-    rooms = (await floor.ask(who, query, id=floor.ids["ann"]))["agent"]["rooms"]
+    rooms = (await organization.ask(who, query, id=organization.ids["ann"]))["agent"]["rooms"]
 
     # Other tests may have assigned more rooms to ann.
     assert {room["subject"] for room in rooms["nodes"]} & ALL == SEEN[who] & {"sales-ann", "help-ann"}
     assert rooms["totalCount"] == len(rooms["nodes"])
 
 
-async def test_live_events_contain_only_visible_rooms(floor: Floor) -> None:
+async def test_live_events_contain_only_visible_rooms(organization: Organization) -> None:
     query = (
         "subscription { events(types: [ROOM_STARTED, MESSAGE_SENT]) { type ... on RoomEvent { room { subject } } } }"
     )
-    url = floor.url
+    url = organization.url
     async with (
-        connected(url, {"authorization": f"Bearer {floor.tokens['ann']}"}) as ann,
-        connected(url, {"authorization": f"Bearer {floor.tokens['app']}"}) as app,
+        connected(url, {"authorization": f"Bearer {organization.tokens['ann']}"}) as ann,
+        connected(url, {"authorization": f"Bearer {organization.tokens['app']}"}) as app,
     ):
         for socket in (ann, app):
             await subscribed(socket, query)
         for room, text in (("help-ben", "a secret"), ("sales-ann", "hello")):
-            await floor.ask("app", SAY, room=floor.ids[room], text=text)
+            await organization.ask("app", SAY, room=organization.ids[room], text=text)
 
-        assert (await heard(ann))["room"]["subject"] == "sales-ann"
-        assert [(await heard(app))["room"]["subject"] for _ in range(2)] == ["help-ben", "sales-ann"]
+        assert (await next_event(ann))["room"]["subject"] == "sales-ann"
+        assert [(await next_event(app))["room"]["subject"] for _ in range(2)] == ["help-ben", "sales-ann"]
 
 
 async def subscribed(socket: ClientConnection, query: str) -> None:
@@ -174,24 +176,24 @@ async def subscribed(socket: ClientConnection, query: str) -> None:
         pass
 
 
-async def heard(socket: ClientConnection) -> Any:
+async def next_event(socket: ClientConnection) -> Any:
     message = await receive(socket)
     assert message["type"] == "next", message
     return message["payload"]["data"]["events"]
 
 
-async def test_transferred_room_hides_its_messages_and_events(floor: Floor) -> None:
-    await floor.start("passed-on", "sales", "ann")
-    await floor.ask("ann", SAY, room=floor.ids["passed-on"], text="mine")
+async def test_transferred_room_hides_its_messages_and_events(organization: Organization) -> None:
+    await organization.start("passed-on", "sales", "ann")
+    await organization.ask("ann", SAY, room=organization.ids["passed-on"], text="mine")
     move = """mutation($room: ID!, $agent: ID!) {
         transferRoom(input: {roomId: $room, to: {agentId: $agent}}) { room { messages { totalCount } } } }"""
-    moved = await floor.ask("ann", move, room=floor.ids["passed-on"], agent=floor.ids["ben"])
-    await floor.ask("ben", SAY, room=floor.ids["passed-on"], text="not for ann")
+    moved = await organization.ask("ann", move, room=organization.ids["passed-on"], agent=organization.ids["ben"])
+    await organization.ask("ben", SAY, room=organization.ids["passed-on"], text="not for ann")
     query = """query($ids: [ID!]) { events(first: 200, where: {ids: $ids}) { nodes { type ... on RoomEvent {
         room { current { messages { totalCount nodes { text } } events { nodes { type } } } } } } } }"""
 
-    for_ann = (await floor.ask("ann", query, ids=[floor.ids["passed-on"]]))["events"]["nodes"]
-    for_ben = (await floor.ask("ben", query, ids=[floor.ids["passed-on"]]))["events"]["nodes"]
+    for_ann = (await organization.ask("ann", query, ids=[organization.ids["passed-on"]]))["events"]["nodes"]
+    for_ben = (await organization.ask("ben", query, ids=[organization.ids["passed-on"]]))["events"]["nodes"]
 
     assert moved["transferRoom"]["room"]["messages"] == {"totalCount": 0}
     assert [event["room"] for event in for_ann] == [{"current": None}] * len(for_ann)
@@ -199,16 +201,16 @@ async def test_transferred_room_hides_its_messages_and_events(floor: Floor) -> N
     assert "not for ann" in json.dumps(for_ben)
 
 
-async def test_closed_room_stays_visible_to_its_last_agent(floor: Floor) -> None:
-    await floor.start("closed", "help", "ann")
-    await floor.ask(
-        "ann", "mutation($id: ID!) { closeRoom(input: {roomId: $id}) { room { id } } }", id=floor.ids["closed"]
+async def test_closed_room_stays_visible_to_its_last_agent(organization: Organization) -> None:
+    await organization.start("closed", "help", "ann")
+    await organization.ask(
+        "ann", "mutation($id: ID!) { closeRoom(input: {roomId: $id}) { room { id } } }", id=organization.ids["closed"]
     )
     query = "query($id: ID!) { room(by: {id: $id}) { status } }"
 
-    assert (await floor.ask("ann", query, id=floor.ids["closed"]))["room"] == {"status": "CLOSED"}
-    assert (await floor.ask("ben", query, id=floor.ids["closed"]))["room"] is None
-    assert (await floor.ask("mia", query, id=floor.ids["closed"]))["room"] is None
+    assert (await organization.ask("ann", query, id=organization.ids["closed"]))["room"] == {"status": "CLOSED"}
+    assert (await organization.ask("ben", query, id=organization.ids["closed"]))["room"] is None
+    assert (await organization.ask("mia", query, id=organization.ids["closed"]))["room"] is None
 
 
 CHANGES = {
@@ -224,14 +226,18 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_invisible_room_cannot_be_changed(floor: Floor, change: str) -> None:
-    before = await floor.ask(
-        "app", "query($id: ID!) { room(by: {id: $id}) { revision } }", id=floor.ids["help-waiting"]
+async def test_invisible_room_cannot_be_changed(organization: Organization, change: str) -> None:
+    before = await organization.ask(
+        "app", "query($id: ID!) { room(by: {id: $id}) { revision } }", id=organization.ids["help-waiting"]
     )
 
-    codes = await floor.refused("ann", f"mutation($room: ID!) {{ {CHANGES[change]} }}", room=floor.ids["help-waiting"])
+    codes = await organization.refused(
+        "ann", f"mutation($room: ID!) {{ {CHANGES[change]} }}", room=organization.ids["help-waiting"]
+    )
 
-    after = await floor.ask("app", "query($id: ID!) { room(by: {id: $id}) { revision } }", id=floor.ids["help-waiting"])
+    after = await organization.ask(
+        "app", "query($id: ID!) { room(by: {id: $id}) { revision } }", id=organization.ids["help-waiting"]
+    )
     assert codes == ["NOT_FOUND"]
     assert after == before
 
@@ -266,61 +272,61 @@ ABOVE = {
 
 
 @pytest.mark.parametrize(("who", "change"), [(who, change) for who, changes in ABOVE.items() for change in changes])
-async def test_users_cannot_raise_their_own_permissions(floor: Floor, who: str, change: str) -> None:
-    head = (await floor.ask("app", "{ eventCursor }"))["eventCursor"]
-    for name, known in floor.ids.items():
-        change = change.replace(f'"${name}"', f'"{known}"')
+async def test_users_cannot_raise_their_own_permissions(organization: Organization, who: str, change: str) -> None:
+    head = (await organization.ask("app", "{ eventCursor }"))["eventCursor"]
+    for name, entity_id in organization.ids.items():
+        change = change.replace(f'"${name}"', f'"{entity_id}"')
 
-    codes = await floor.refused(who, f"mutation {{ {change} }}")
+    codes = await organization.refused(who, f"mutation {{ {change} }}")
 
     assert codes == ["FORBIDDEN"]
-    assert (await floor.ask("app", "{ eventCursor }"))["eventCursor"] == head
+    assert (await organization.ask("app", "{ eventCursor }"))["eventCursor"] == head
 
 
-async def test_app_delegates_only_its_own_scopes(floor: Floor) -> None:
+async def test_app_delegates_only_its_own_scopes(organization: Organization) -> None:
     create = 'mutation($scopes: [String!]!) { createApp(input: {name: "hub", scopes: $scopes}) { token app { id } } }'
-    hub = (await floor.ask("app", create, scopes=["apps:write", "users:write", "roles:write", "rooms:read"]))[
+    hub = (await organization.ask("app", create, scopes=["apps:write", "users:write", "roles:write", "rooms:read"]))[
         "createApp"
     ]
-    strong = (await floor.ask("app", create, scopes=["admin"]))["createApp"]
-    floor.tokens["hub"] = hub["token"]
+    strong = (await organization.ask("app", create, scopes=["admin"]))["createApp"]
+    organization.tokens["hub"] = hub["token"]
 
-    assert await floor.refused("hub", create, scopes=["rooms:read"]) == []
-    assert await floor.refused("hub", create, scopes=["rooms:write"]) == ["FORBIDDEN"]
-    assert await floor.refused("hub", create, scopes=["admin"]) == ["FORBIDDEN"]
+    assert await organization.refused("hub", create, scopes=["rooms:read"]) == []
+    assert await organization.refused("hub", create, scopes=["rooms:write"]) == ["FORBIDDEN"]
+    assert await organization.refused("hub", create, scopes=["admin"]) == ["FORBIDDEN"]
     rotate = "mutation($id: ID!) { rotateAppToken(input: {appId: $id}) { token } }"
     revoke = "mutation($id: ID!) { revokeApp(input: {appId: $id}) { app { id } } }"
-    assert await floor.refused("hub", rotate, id=strong["app"]["id"]) == ["FORBIDDEN"]
-    assert await floor.refused("hub", revoke, id=strong["app"]["id"]) == ["FORBIDDEN"]
-    assert await floor.refused("app", revoke, id="admin") == ["INVALID_INPUT"]
+    assert await organization.refused("hub", rotate, id=strong["app"]["id"]) == ["FORBIDDEN"]
+    assert await organization.refused("hub", revoke, id=strong["app"]["id"]) == ["FORBIDDEN"]
+    assert await organization.refused("app", revoke, id="admin") == ["INVALID_INPUT"]
     for change in (
         'createUser(input: {username: "mole", roles: ["admin"]}) { user { id } }',
-        f'addRoles(input: {{userId: "{floor.ids["ben"]}", roles: ["admin"]}}) {{ user {{ id }} }}',
-        f'removeRoles(input: {{userId: "{floor.ids["root"]}", roles: ["admin"]}}) {{ user {{ id }} }}',
-        f'updateUser(input: {{userId: "{floor.ids["root"]}", password: "stolen password"}}) {{ user {{ id }} }}',
-        f'updateUser(input: {{userId: "{floor.ids["ben"]}", password: "stolen password"}}) {{ user {{ id }} }}',
-        f'setUserActive(input: {{userId: "{floor.ids["root"]}", active: false}}) {{ user {{ id }} }}',
+        f'addRoles(input: {{userId: "{organization.ids["ben"]}", roles: ["admin"]}}) {{ user {{ id }} }}',
+        f'removeRoles(input: {{userId: "{organization.ids["root"]}", roles: ["admin"]}}) {{ user {{ id }} }}',
+        f'updateUser(input: {{userId: "{organization.ids["root"]}", password: "stolen password"}}) {{ user {{ id }} }}',
+        f'updateUser(input: {{userId: "{organization.ids["ben"]}", password: "stolen password"}}) {{ user {{ id }} }}',
+        f'setUserActive(input: {{userId: "{organization.ids["root"]}", active: false}}) {{ user {{ id }} }}',
         'createUser(input: {username: "mole", roles: ["livechat-agent"]}) { user { id } }',
-        f'removeRoles(input: {{userId: "{floor.ids["ben"]}", roles: ["livechat-agent"]}}) {{ user {{ id }} }}',
-        f'setUserActive(input: {{userId: "{floor.ids["ben"]}", active: false}}) {{ user {{ id }} }}',
+        f'removeRoles(input: {{userId: "{organization.ids["ben"]}", roles: ["livechat-agent"]}}) {{ user {{ id }} }}',
+        f'setUserActive(input: {{userId: "{organization.ids["ben"]}", active: false}}) {{ user {{ id }} }}',
     ):
-        assert await floor.refused("hub", f"mutation {{ {change} }}") == ["FORBIDDEN"], change
+        assert await organization.refused("hub", f"mutation {{ {change} }}") == ["FORBIDDEN"], change
 
 
-async def test_app_that_can_assign_agent_roles_can_change_agents(floor: Floor) -> None:
+async def test_app_that_can_assign_agent_roles_can_change_agents(organization: Organization) -> None:
     create = 'mutation($scopes: [String!]!) { createApp(input: {name: "desk", scopes: $scopes}) { token } }'
-    desk = (await floor.ask("app", create, scopes=["agents:write", "users:write", "roles:write"]))["createApp"]
-    floor.tokens["desk"] = desk["token"]
-    ben = floor.ids["ben"]
+    desk = (await organization.ask("app", create, scopes=["agents:write", "users:write", "roles:write"]))["createApp"]
+    organization.tokens["desk"] = desk["token"]
+    ben = organization.ids["ben"]
 
     for change in (
         'createUser(input: {username: "new", roles: ["livechat-agent"]}) { user { id } }',
         f'addRoles(input: {{userId: "{ben}", roles: ["bot"]}}) {{ user {{ id }} }}',
         f'setUserActive(input: {{userId: "{ben}", active: false}}) {{ user {{ id }} }}',
     ):
-        assert await floor.refused("desk", f"mutation {{ {change} }}") == [], change
+        assert await organization.refused("desk", f"mutation {{ {change} }}") == [], change
     password = f'updateUser(input: {{userId: "{ben}", password: "stolen password"}}) {{ user {{ id }} }}'
-    assert await floor.refused("desk", f"mutation {{ {password} }}") == ["FORBIDDEN"]
+    assert await organization.refused("desk", f"mutation {{ {password} }}") == ["FORBIDDEN"]
 
 
 @pytest.mark.parametrize(
@@ -333,11 +339,13 @@ async def test_app_that_can_assign_agent_roles_can_change_agents(floor: Floor) -
         (["users:read"], "{ departments { agents { nodes { user { emails } } } } }"),
     ],
 )
-async def test_nested_objects_of_readable_objects_are_readable(floor: Floor, scopes: list[str], query: str) -> None:
+async def test_nested_objects_of_readable_objects_are_readable(
+    organization: Organization, scopes: list[str], query: str
+) -> None:
     create = 'mutation($scopes: [String!]!) { createApp(input: {name: "reader", scopes: $scopes}) { token } }'
-    floor.tokens["reader"] = (await floor.ask("app", create, scopes=scopes))["createApp"]["token"]
+    organization.tokens["reader"] = (await organization.ask("app", create, scopes=scopes))["createApp"]["token"]
 
-    assert await floor.refused("reader", query) == []
+    assert await organization.refused("reader", query) == []
 
 
 @pytest.mark.parametrize(
@@ -349,12 +357,14 @@ async def test_nested_objects_of_readable_objects_are_readable(floor: Floor, sco
         (["rooms:read"], "{ rooms(first: 200) { nodes { department { agents { nodes { id } } } } } }", "users:read"),
     ],
 )
-async def test_nested_lists_need_their_own_scopes(floor: Floor, scopes: list[str], query: str, scope: str) -> None:
+async def test_nested_lists_need_their_own_scopes(
+    organization: Organization, scopes: list[str], query: str, scope: str
+) -> None:
     create = 'mutation($scopes: [String!]!) { createApp(input: {name: "reader", scopes: $scopes}) { token } }'
-    token = (await floor.ask("app", create, scopes=scopes))["createApp"]["token"]
+    token = (await organization.ask("app", create, scopes=scopes))["createApp"]["token"]
 
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
-        body = (await client.post(floor.url, json={"query": query})).json()
+        body = (await client.post(organization.url, json={"query": query})).json()
 
     assert '"id"' not in json.dumps(body["data"])
     assert {(error["extensions"]["code"], error["extensions"]["scope"]) for error in body["errors"]} == {
@@ -362,13 +372,13 @@ async def test_nested_lists_need_their_own_scopes(floor: Floor, scopes: list[str
     }
 
 
-async def test_events_about_unreadable_objects_are_filtered_out(floor: Floor) -> None:
+async def test_events_about_unreadable_objects_are_filtered_out(organization: Organization) -> None:
     create = 'mutation($scopes: [String!]!) { createApp(input: {name: "listener", scopes: $scopes}) { token } }'
-    floor.tokens["listener"] = (await floor.ask("app", create, scopes=["events:read", "visitors:read"]))["createApp"][
-        "token"
-    ]
+    organization.tokens["listener"] = (await organization.ask("app", create, scopes=["events:read", "visitors:read"]))[
+        "createApp"
+    ]["token"]
 
-    found = (await floor.ask("listener", "{ events(first: 200) { nodes { type } } }"))["events"]["nodes"]
+    found = (await organization.ask("listener", "{ events(first: 200) { nodes { type } } }"))["events"]["nodes"]
 
     assert {event["type"] for event in found} <= {
         "VISITOR_SAVED",

@@ -63,7 +63,7 @@ async def put(tx: Transaction, token: str, name: str | None) -> Visitor:
     return await visitors.update(tx, visitor, msgspec.structs.replace(visitor, name=name))
 
 
-def made_up(count: int, *, subject: str = "someone") -> list[VisitorSaved]:
+def make_facts(count: int, *, subject: str = "someone") -> list[VisitorSaved]:
     """Facts about one visitor, for tests that need many facts in the log."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     visitor = Visitor(id=subject, token=subject, created_at=now)
@@ -104,19 +104,19 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def with_passing_index(storage: Storage, numbers: Sequence[int]) -> None:
-    """Fill the empty collection of messages, and give it an index that read_as_the_index_goes drops."""
+async def create_temporary_index(storage: Storage, numbers: Sequence[int]) -> None:
+    """Fill the empty collection of messages, and create the index that read_while_index_is_dropped drops."""
     messages = storage.database["messages"]
     await messages.insert_many([{"_id": number, "x": number} for number in numbers])
-    await messages.create_index("x", name="passing")
+    await messages.create_index("x", name="temporary")
 
 
-async def read_as_the_index_goes(reader: Reader, attempts: list[int]) -> list[int]:
+async def read_while_index_is_dropped(reader: Reader, attempts: list[int]) -> list[int]:
     """Read all messages by the index. The first attempt drops the index during the read."""
     attempts.append(len(attempts) + 1)
     messages = reader.collection("messages")
     cursor = messages.find({"x": {"$gte": 0}}, sort=[("x", 1)], batch_size=1)
     found = [(await anext(cursor))["x"]]
     if len(attempts) == 1:
-        await messages.drop_index("passing")
+        await messages.drop_index("temporary")
     return found + [document["x"] async for document in cursor]

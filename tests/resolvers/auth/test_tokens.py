@@ -35,7 +35,7 @@ async def test_mistyped_token_asks_no_database() -> None:
 
 
 def test_admin_token_may_look_like_a_mistyped_one() -> None:
-    made_up = "sb_app_of-my-own"
+    make_facts = "sb_app_of-my-own"
 
-    assert token_id_of(made_up) is None
-    assert token_id_of(made_up, configured_tokens={digest(made_up)}) == digest(made_up)
+    assert token_id_of(make_facts) is None
+    assert token_id_of(make_facts, configured_tokens={digest(make_facts)}) == digest(make_facts)

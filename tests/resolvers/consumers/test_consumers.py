@@ -13,24 +13,24 @@ from resolvers.consumers import consumers
 from storage.errors import ConsumerBusy, CursorExpired, Invalid, InvalidCursor, NotFound
 from storage.mongo.cursors import event_cursor
 from storage.records import Actor, ActorType
-from tests.resolvers.processes import Both, happen, read, status, two_processes
+from tests.resolvers.processes import TwoContexts, read, record_facts, status, two_processes
 from tests.storage.support import outbox_is_empty
 
 
 @pytest.fixture
-async def both(mongodb_uri: str) -> AsyncIterator[Both]:
-    async with two_processes(mongodb_uri, "test-consumers") as both:
-        yield both
+async def contexts(mongodb_uri: str) -> AsyncIterator[TwoContexts]:
+    async with two_processes(mongodb_uri, "test-consumers") as contexts:
+        yield contexts
 
 
 # ---------------------------------------------------------------- positions
 
 
 async def test_first_subscription_starts_at_after_and_later_ones_at_the_acknowledged_event(
-    both: Both,
+    contexts: TwoContexts,
 ) -> None:
-    context, elsewhere = both
-    happened = await happen(context, 5)
+    context, elsewhere = contexts
+    happened = await record_facts(context, 5)
     after = event_cursor(happened[0])
 
     async with aclosing(await events.subscribe(context, consumer="c", after=after)) as facts:
@@ -41,27 +41,27 @@ async def test_first_subscription_starts_at_after_and_later_ones_at_the_acknowle
         assert await read(facts, 2) == happened[3:]
 
 
-async def test_new_consumer_without_after_starts_now(both: Both) -> None:
-    context, _ = both
-    await happen(context, 2)
+async def test_new_consumer_without_after_starts_now(contexts: TwoContexts) -> None:
+    context, _ = contexts
+    await record_facts(context, 2)
 
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
         assert await read(facts, 0) == []
-        assert await read(facts, len(await happen(context, 1))) == [await context.storage.log.head()]
+        assert await read(facts, len(await record_facts(context, 1))) == [await context.storage.log.head()]
 
 
-async def test_events_that_were_not_acknowledged_are_sent_again(both: Both) -> None:
-    context, _ = both
+async def test_events_that_were_not_acknowledged_are_sent_again(contexts: TwoContexts) -> None:
+    context, _ = contexts
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
-        happened = await happen(context, 3)
+        happened = await record_facts(context, 3)
         assert await read(facts, 3) == happened
 
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
         assert await read(facts, 3) == happened
 
 
-async def test_consumer_that_exists_refuses_after(both: Both) -> None:
-    context, _ = both
+async def test_consumer_that_exists_refuses_after(contexts: TwoContexts) -> None:
+    context, _ = contexts
     async with aclosing(await events.subscribe(context, consumer="c")):
         pass
 
@@ -72,9 +72,9 @@ async def test_consumer_that_exists_refuses_after(both: Both) -> None:
     assert not (await status(context)).connected
 
 
-async def test_first_after_of_a_consumer_may_be_repeated(both: Both) -> None:
-    context, elsewhere = both
-    happened = await happen(context, 3)
+async def test_first_after_of_a_consumer_may_be_repeated(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
+    happened = await record_facts(context, 3)
     after = event_cursor(happened[0])
     async with aclosing(await events.subscribe(context, consumer="c", after=after)):
         await consumers.ack_events(context, consumer="c", cursor=event_cursor(happened[1]))
@@ -85,10 +85,10 @@ async def test_first_after_of_a_consumer_may_be_repeated(both: Both) -> None:
         await events.subscribe(context, consumer="c", after=event_cursor(happened[1]))
 
 
-async def test_acknowledgement_never_moves_back(both: Both) -> None:
-    context, elsewhere = both
+async def test_acknowledgement_never_moves_back(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
     async with aclosing(await events.subscribe(context, consumer="c")):
-        happened = await happen(context, 30)
+        happened = await record_facts(context, 30)
 
         await asyncio.gather(
             *(
@@ -100,8 +100,8 @@ async def test_acknowledgement_never_moves_back(both: Both) -> None:
     assert (await status(context)).acked_cursor == event_cursor(happened[-1])
 
 
-async def test_what_has_not_happened_cannot_be_acknowledged(both: Both) -> None:
-    context, _ = both
+async def test_what_has_not_happened_cannot_be_acknowledged(contexts: TwoContexts) -> None:
+    context, _ = contexts
     async with aclosing(await events.subscribe(context, consumer="c")):
         before = (await status(context)).acked_cursor
 
@@ -111,8 +111,8 @@ async def test_what_has_not_happened_cannot_be_acknowledged(both: Both) -> None:
         assert (await status(context)).acked_cursor == before
 
 
-async def test_consumer_of_another_app_is_another_consumer(both: Both) -> None:
-    context, _ = both
+async def test_consumer_of_another_app_is_another_consumer(contexts: TwoContexts) -> None:
+    context, _ = contexts
     other = replace(context, caller=replace(context.caller, actor=Actor(type=ActorType.APP, id="other", name="Other")))
     async with aclosing(await events.subscribe(context, consumer="c")):
         async with aclosing(await events.subscribe(other, consumer="c")):
@@ -126,10 +126,10 @@ async def test_consumer_of_another_app_is_another_consumer(both: Both) -> None:
             )
 
 
-async def test_status_shows_lag_and_whether_a_connection_reads(both: Both) -> None:
-    context, elsewhere = both
+async def test_status_shows_lag_and_whether_a_connection_reads(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
     async with aclosing(await events.subscribe(context, consumer="c")):
-        happened = await happen(context, 3)
+        happened = await record_facts(context, 3)
         await consumers.ack_events(context, consumer="c", cursor=event_cursor(happened[0]))
 
         read_for = await status(elsewhere)
@@ -146,10 +146,10 @@ async def test_status_shows_lag_and_whether_a_connection_reads(both: Both) -> No
 # ---------------------------------------------------------------- left behind
 
 
-async def test_consumer_behind_the_trimmed_log_is_refused_and_can_be_created_again(both: Both) -> None:
-    context, _ = both
+async def test_consumer_behind_the_trimmed_log_is_refused_and_can_be_created_again(contexts: TwoContexts) -> None:
+    context, _ = contexts
     async with aclosing(await events.subscribe(context, consumer="c")):
-        happened = await happen(context, 5)
+        happened = await record_facts(context, 5)
     assert await outbox_is_empty(context.storage)
     await context.storage.log.trim(context.storage.log.now() + timedelta(seconds=1))
 
@@ -166,8 +166,8 @@ async def test_consumer_behind_the_trimmed_log_is_refused_and_can_be_created_aga
         assert await read(facts, 1) == happened[-1:]
 
 
-async def test_consumer_that_is_read_cannot_be_removed(both: Both) -> None:
-    context, elsewhere = both
+async def test_consumer_that_is_read_cannot_be_removed(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
     async with aclosing(await events.subscribe(context, consumer="c")):
         with pytest.raises(ConsumerBusy):
             await consumers.remove_consumer(elsewhere, consumer="c")
@@ -175,8 +175,8 @@ async def test_consumer_that_is_read_cannot_be_removed(both: Both) -> None:
         assert (await status(context)).connected
 
 
-async def test_removal_that_is_sent_again_is_answered_again(both: Both) -> None:
-    context, elsewhere = both
+async def test_removal_that_is_sent_again_is_answered_again(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
     async with aclosing(await events.subscribe(context, consumer="c")):
         pass
     first = await consumers.remove_consumer(context.mutation("m"), consumer="c")

@@ -14,23 +14,23 @@ from storage.errors import ConsumerBusy, Unavailable
 from storage.facts import AnyFact
 from storage.records import Consumer
 from storage.timings import Timings
-from tests.resolvers.processes import Both, happen, read, status, two_processes
+from tests.resolvers.processes import TwoContexts, read, record_facts, status, two_processes
 from tests.storage.support import until
 
 
 @pytest.fixture
-async def both(mongodb_uri: str) -> AsyncIterator[Both]:
-    async with two_processes(mongodb_uri, "test-leases") as both:
-        yield both
+async def contexts(mongodb_uri: str) -> AsyncIterator[TwoContexts]:
+    async with two_processes(mongodb_uri, "test-leases") as contexts:
+        yield contexts
 
 
 # ---------------------------------------------------------------- one connection at a time
 
 
-def with_timings(both: Both, timings: Timings) -> Both:
-    for context in both:
+def with_timings(contexts: TwoContexts, timings: Timings) -> TwoContexts:
+    for context in contexts:
         context.storage.database.timings = timings
-    return both
+    return contexts
 
 
 async def leased_until(context: Context) -> datetime:
@@ -40,10 +40,10 @@ async def leased_until(context: Context) -> datetime:
     return until
 
 
-async def test_second_connection_is_refused_until_the_first_ends(both: Both) -> None:
-    context, elsewhere = both
+async def test_second_connection_is_refused_until_the_first_ends(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
     async with aclosing(await events.subscribe(context, consumer="c")):
-        for second in both:
+        for second in contexts:
             with pytest.raises(ConsumerBusy):
                 await events.subscribe(second, consumer="c")
 
@@ -51,8 +51,8 @@ async def test_second_connection_is_refused_until_the_first_ends(both: Both) -> 
         assert (await status(context)).connected
 
 
-async def test_of_many_simultaneous_connections_one_gets_the_lease(both: Both) -> None:
-    calls = [events.subscribe(both[number % 2], consumer="c") for number in range(10)]
+async def test_of_many_simultaneous_connections_one_gets_the_lease(contexts: TwoContexts) -> None:
+    calls = [events.subscribe(contexts[number % 2], consumer="c") for number in range(10)]
 
     answers = await asyncio.gather(*calls, return_exceptions=True)
 
@@ -62,8 +62,8 @@ async def test_of_many_simultaneous_connections_one_gets_the_lease(both: Both) -
     await reading[0].aclose()
 
 
-async def test_connection_renews_its_lease(both: Both) -> None:
-    context, elsewhere = with_timings(both, Timings(consumer_lease=3))
+async def test_connection_renews_its_lease(contexts: TwoContexts) -> None:
+    context, elsewhere = with_timings(contexts, Timings(consumer_lease=3))
     async with aclosing(await events.subscribe(context, consumer="c")):
         first = await leased_until(context)
 
@@ -77,9 +77,9 @@ async def test_connection_renews_its_lease(both: Both) -> None:
 
 
 async def test_connection_of_a_stalled_process_loses_its_lease_with_an_error(
-    both: Both, monkeypatch: pytest.MonkeyPatch
+    contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context, elsewhere = with_timings(both, Timings(consumer_lease=0.5))
+    context, elsewhere = with_timings(contexts, Timings(consumer_lease=0.5))
     renew, still = stored.renew_lease, asyncio.Event()
 
     async def renew_later(*args: object, **kwargs: object) -> bool:
@@ -105,14 +105,14 @@ async def test_connection_of_a_stalled_process_loses_its_lease_with_an_error(
         # The error comes without a new fact.
         with pytest.raises(ConsumerBusy):
             await waiting
-        assert await read(taken[0], len(await happen(context, 1))) == [await context.storage.log.head()]
+        assert await read(taken[0], len(await record_facts(context, 1))) == [await context.storage.log.head()]
         await taken[0].aclose()
 
 
 async def test_connection_with_an_unconfirmed_lease_delivers_nothing(
-    both: Both, monkeypatch: pytest.MonkeyPatch
+    contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context, elsewhere = with_timings(both, Timings(consumer_lease=0.2, consumer_lease_retry=0.01))
+    context, elsewhere = with_timings(contexts, Timings(consumer_lease=0.2, consumer_lease_retry=0.01))
     renew, asked = stored.renew_lease, asyncio.Event()
 
     async def away(*args: object, **kwargs: object) -> bool:
@@ -123,7 +123,7 @@ async def test_connection_with_an_unconfirmed_lease_delivers_nothing(
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
         await asyncio.sleep(0.25)
         await asked.wait()
-        happened = await happen(elsewhere, 1)
+        happened = await record_facts(elsewhere, 1)
         waiting = asyncio.create_task(read(facts, 1))
         await context.storage.feed.wait(happened[0] - 1)
         done, _ = await asyncio.wait([waiting], timeout=0.2)
@@ -142,11 +142,11 @@ async def test_leases_of_a_process_considered_dead_last_until_they_expire(mongod
         aclosing(await events.subscribe(context, consumer="c")),
     ):
         process = {"_id": context.storage.process.id}
-        known = elsewhere.storage.database["processes"]
+        processes = elsewhere.storage.database["processes"]
 
         async def is_reaped() -> bool:
             await elsewhere.storage.process.reap_dead_processes()
-            return await known.find_one(process) is None
+            return await processes.find_one(process) is None
 
         await until(is_reaped)
 
@@ -158,8 +158,8 @@ async def test_leases_of_a_process_considered_dead_last_until_they_expire(mongod
 # ---------------------------------------------------------------- releases
 
 
-async def test_subscription_that_was_never_read_releases_its_lease(both: Both) -> None:
-    context, elsewhere = both
+async def test_subscription_that_was_never_read_releases_its_lease(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
 
     await (await events.subscribe(context, consumer="c")).aclose()
 
@@ -174,9 +174,9 @@ async def leased_to(context: Context) -> str | None:
 
 
 async def test_subscription_cancelled_during_the_acquisition_releases_the_lease(
-    both: Both, monkeypatch: pytest.MonkeyPatch
+    contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context, elsewhere = both
+    context, elsewhere = contexts
     take, asked, go_on = stored.acquire_lease, asyncio.Event(), asyncio.Event()
 
     async def acquire_when_allowed(*args: object, **kwargs: object) -> Consumer | None:
@@ -200,8 +200,8 @@ async def test_subscription_cancelled_during_the_acquisition_releases_the_lease(
         pass
 
 
-async def test_subscription_cancelled_at_any_point_releases_the_lease(both: Both) -> None:
-    context, elsewhere = both
+async def test_subscription_cancelled_at_any_point_releases_the_lease(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
     await (await events.subscribe(context, consumer="c")).aclose()
 
     for steps in range(40):
@@ -217,9 +217,9 @@ async def test_subscription_cancelled_at_any_point_releases_the_lease(both: Both
 
 
 async def test_next_connection_in_this_process_waits_for_a_release_that_is_under_way(
-    both: Both, monkeypatch: pytest.MonkeyPatch
+    contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context, _ = both
+    context, _ = contexts
     release, asked, go_on = stored.release_lease, asyncio.Event(), asyncio.Event()
 
     async def release_slowly(*args: object, **kwargs: object) -> None:

@@ -220,10 +220,10 @@ async def test_a_rule_that_values_break_is_refused_with_the_first_offenders(
     ids = [(await create(world, f"u{n}", plan=value)).id for n, value in enumerate(held)]
     ids.append((await create(world, "none")).id)
 
-    told = {
+    data = {
         key: [one.format(*ids) for one in value] if isinstance(value, list) else value for key, value in data.items()
     }
-    async with refused(world, kind, message.format(*ids), **told):
+    async with refused(world, kind, message.format(*ids), **data):
         await update_custom_field(world.context, id=made.id, **rule)
     await create(world, "another", plan="free")
 

@@ -105,14 +105,14 @@ async def test_a_failed_mutation_drops_its_index(world: World, monkeypatch: pyte
 
     async with await client.start_session() as session, session.start_transaction():
         await database(world)["custom_fields"].update_one({"_id": made.id}, {"$set": {"held": 1}}, session=session)
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as caught:
             await update_custom_field(world.context, id=made.id, unique=True)
         await session.abort_transaction()
 
     async def undone() -> bool:
         return await unique_indexes.list_all(database(world)) == [] and await leases(world) == {}
 
-    assert told.value.data == {"retryable": True}
+    assert caught.value.data == {"retryable": True}
     await until(undone)  # the caller may have its error before everything is undone
     for name in ("anna", "bert"):
         await create(world, name, badge="a")

@@ -26,7 +26,7 @@ from storage.filters.expressions import And, AttributeCondition, Expression, Not
 from storage.records import RoomStatus
 from tests.resolvers.conftest import empty_world
 from tests.resolvers.live.reader import ListReader, expected_list
-from tests.resolvers.test_rooms_stateful import ACTS, STEP, Deployment
+from tests.resolvers.test_rooms_stateful import ACTIONS, STEP, Deployment
 from tests.resolvers.world import World
 
 STEPS_OF_ONE_RUN = 10
@@ -67,7 +67,7 @@ class Machine(RuleBasedStateMachine):
 
     async def _begin(self) -> None:
         self.deployment = Deployment(await empty_world(self.shared.services))
-        await self.deployment.begin()
+        await self.deployment.create()
         self.readers = [ListReader(self.shared.context, **arguments) for arguments in LISTS]
         for reader in self.readers:
             await reader.open()
@@ -101,7 +101,7 @@ class Machine(RuleBasedStateMachine):
             self.runner.run(self._end())
 
     async def _act(self, steps: list[tuple[str, int, int, int]]) -> None:
-        acts = [ACTS[name](self.deployment, i, j, k) for name, i, j, k in steps]
+        acts = [ACTIONS[name](self.deployment, i, j, k) for name, i, j, k in steps]
         for answer in await asyncio.gather(*acts, return_exceptions=True):
             if isinstance(answer, BaseException) and not isinstance(answer, SwitchboardError):
                 raise answer

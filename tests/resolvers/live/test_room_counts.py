@@ -90,14 +90,14 @@ async def test_many_changes_are_told_together_at_most_twice_a_second(world: Worl
     clock = asyncio.get_running_loop().time
     stream = await subscribe_room_counts(world.context, by=[])
     async with asyncio.timeout(20):
-        told = [(clock(), await anext(stream))]
+        received = [(clock(), await anext(stream))]
         for _ in range(10):
             await world.start()
-        while not told[-1][1].groups or told[-1][1].groups[0].count < 10:
+        while not received[-1][1].groups or received[-1][1].groups[0].count < 10:
             found = await anext(stream)
-            told.append((clock(), found))
+            received.append((clock(), found))
     await stream.aclose()
-    assert all(after - before >= 0.49 for (before, _), (after, _) in pairwise(told))
+    assert all(after - before >= 0.49 for (before, _), (after, _) in pairwise(received))
 
 
 async def test_the_oldest_that_waits_is_told_when_many_left_before_it(

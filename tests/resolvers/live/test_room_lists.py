@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 PRESENT, READY, ENTERED, CHANGED, LEFT = ListChange
 
 
-def told(reader: ListReader, since: int = 0) -> list[tuple[ListChange, str | None, int | None]]:
+def changes_of(reader: ListReader, since: int = 0) -> list[tuple[ListChange, str | None, int | None]]:
     return [(one.change, one.room_id, one.total) for one in reader.updates[since:]]
 
 
@@ -33,7 +33,7 @@ async def test_the_rooms_come_first_in_their_order_and_then_ready_with_the_total
     reader = ListReader(world.context, first=2)
     await reader.open()
     await reader.until_ready()
-    assert told(reader) == [(PRESENT, started[0].id, None), (PRESENT, started[1].id, None), (READY, None, 3)]
+    assert changes_of(reader) == [(PRESENT, started[0].id, None), (PRESENT, started[1].id, None), (READY, None, 3)]
     await reader.close()
 
 
@@ -41,7 +41,7 @@ async def test_an_empty_list_is_ready_at_once(world: World) -> None:
     reader = ListReader(world.context)
     await reader.open()
     await reader.until_ready()
-    assert told(reader) == [(READY, None, 0)]
+    assert changes_of(reader) == [(READY, None, 0)]
     await reader.close()
 
 
@@ -53,7 +53,7 @@ async def test_a_room_that_moves_in_because_another_left_has_entered(world: Worl
     await reader.until_ready()
     await rooms.close_room(world.context, room_id=first.id)
     left, entered = await reader.next(), await reader.next()
-    assert told(reader, 2) == [(LEFT, first.id, 1), (ENTERED, second.id, None)]
+    assert changes_of(reader, 2) == [(LEFT, first.id, 1), (ENTERED, second.id, None)]
     assert left.cursor != entered.cursor
     assert left.room is not None
     assert left.room.status == "CLOSED"
@@ -68,7 +68,7 @@ async def test_a_room_that_is_pushed_out_has_left(world: World) -> None:
     high = await world.start(priority=2)
     while reader.ids != [high.id]:
         await reader.next()
-    assert [(change, room) for change, room, _ in told(reader, 2)][:2] == [(LEFT, low.id), (ENTERED, high.id)]
+    assert [(change, room) for change, room, _ in changes_of(reader, 2)][:2] == [(LEFT, low.id), (ENTERED, high.id)]
     await reader.close()
 
 
@@ -81,7 +81,7 @@ async def test_of_a_room_beyond_the_list_nothing_is_told_but_the_total(world: Wo
     await reader.next()
     await rooms.update_room(world.context, room_id=listed.id, subject="hello")
     await reader.next()
-    assert told(reader, 2) == [(READY, None, 2), (CHANGED, listed.id, None)]
+    assert changes_of(reader, 2) == [(READY, None, 2), (CHANGED, listed.id, None)]
     await reader.close()
 
 
@@ -101,8 +101,8 @@ async def test_messages_are_changes_for_those_who_may_read_them(world: World) ->
     await everything.next()
     await everything.next()
     await without.next()
-    assert told(everything, 2) == [(CHANGED, room.id, None), (CHANGED, room.id, None)]
-    assert told(without, 2) == [(CHANGED, room.id, None)]
+    assert changes_of(everything, 2) == [(CHANGED, room.id, None), (CHANGED, room.id, None)]
+    assert changes_of(without, 2) == [(CHANGED, room.id, None)]
     assert [one.room and one.room.subject for one in everything.updates[2:]] == [None, "hello"]
     for reader in (everything, without):
         await reader.close()
@@ -121,7 +121,7 @@ async def test_resuming_tells_what_changed_and_then_ready(world: World) -> None:
     came = await world.start()
     await reader.open()
     await reader.until_ready()
-    assert told(reader, 4) == [
+    assert changes_of(reader, 4) == [
         (LEFT, gone.id, None),
         (CHANGED, changed.id, None),
         (ENTERED, came.id, None),
@@ -141,7 +141,7 @@ async def test_resuming_between_the_changes_of_one_event_tells_the_rest(world: W
     await reader.close()
     await reader.open()
     await reader.until_ready()
-    assert told(reader, 3) == [(ENTERED, second.id, None), (READY, None, 1)]
+    assert changes_of(reader, 3) == [(ENTERED, second.id, None), (READY, None, 1)]
     await reader.close()
 
 
@@ -153,7 +153,7 @@ async def test_resuming_among_the_present_rooms_tells_the_rest(world: World, oth
     await reader.close()
     await reader.open(context=other.context)
     await reader.until_ready()
-    assert told(reader, 1) == [(ENTERED, started[1].id, None), (ENTERED, started[2].id, None), (READY, None, 3)]
+    assert changes_of(reader, 1) == [(ENTERED, started[1].id, None), (ENTERED, started[2].id, None), (READY, None, 3)]
     await reader.close()
 
 
@@ -168,7 +168,7 @@ async def test_too_far_back_the_whole_list_comes_again(world: World, monkeypatch
     await rooms.update_room(world.context, room_id=room.id, subject="b")
     await reader.open()
     await reader.until_ready()
-    assert told(reader, 2) == [(PRESENT, room.id, None), (READY, None, 1)]
+    assert changes_of(reader, 2) == [(PRESENT, room.id, None), (READY, None, 1)]
     await reader.close()
 
 
@@ -184,7 +184,7 @@ async def test_too_far_back_a_list_that_has_become_empty_is_emptied(
     await rooms.close_room(world.context, room_id=room.id)
     await reader.open()
     await reader.until_ready()
-    assert told(reader, 2) == [(READY, None, 0)]
+    assert changes_of(reader, 2) == [(READY, None, 0)]
     assert reader.ids == []
     await reader.close()
 
@@ -368,6 +368,6 @@ async def test_a_list_that_runs_short_reads_its_next_rooms_once(world: World, mo
     await rooms.close_room(world.context, room_id=started[0].id)
     await reader.next()
     await reader.next()
-    assert told(reader, 3) == [(LEFT, started[0].id, 3), (ENTERED, started[2].id, None)]
+    assert changes_of(reader, 3) == [(LEFT, started[0].id, 3), (ENTERED, started[2].id, None)]
     assert reader.ids == [started[1].id, started[2].id]
     await reader.close()

@@ -1,4 +1,4 @@
-"""What one process knows of agents and waiting rooms: in order, never behind what it heard, whole after a load."""
+"""The agent cache: the order of agents, updates by facts in any order, and loads from the database."""
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -42,11 +42,11 @@ def agent(name: str, version: int = 1, *, roles: tuple[str, ...] = (), **profile
     )
 
 
-def told(user: User) -> AgentUpdated:
+def updated(user: User) -> AgentUpdated:
     return AgentUpdated(id=f"{user.id}-1", occurred_at=NOON, actor=SYSTEM, user=user)
 
 
-def waits(room_id: str, *, pool: str | None = None, status: RoomStatus = RoomStatus.QUEUED) -> RoomFact:
+def queued(room_id: str, *, pool: str | None = None, status: RoomStatus = RoomStatus.QUEUED) -> RoomFact:
     room = Room(
         id=room_id,
         status=status,
@@ -60,24 +60,24 @@ def waits(room_id: str, *, pool: str | None = None, status: RoomStatus = RoomSta
     return RoomQueued(id=f"{room_id}-1", occurred_at=NOON, actor=SYSTEM, room=snapshot)
 
 
-def roster_of(*users: User) -> AgentCache:
-    roster = AgentCache()
-    roster.apply(told(user) for user in users)
-    return roster
+def cache_of(*users: User) -> AgentCache:
+    cache = AgentCache()
+    cache.apply(updated(user) for user in users)
+    return cache
 
 
 def names(
-    roster: AgentCache,
+    cache: AgentCache,
     pool: str | None = None,
     *,
     method: RoutingMethod = LEAST_LOADED,
     bots_first: bool = False,
-    claimed: str = "",
+    reserved: str = "",
 ) -> list[list[str]]:
     with ExitStack() as claims:
-        for one in claimed.split():
-            claims.enter_context(roster.reserve(one))
-        tiers = roster.tiers(pool, method, bots_first=bots_first)
+        for one in reserved.split():
+            claims.enter_context(cache.reserve(one))
+        tiers = cache.tiers(pool, method, bots_first=bots_first)
     return [[one.id for one in tier] for tier in tiers]
 
 
@@ -85,111 +85,111 @@ def names(
 
 
 def test_tier_ends_with_the_first_agent_without_reservations() -> None:
-    roster = roster_of(agent("a", open_room_count=2), agent("b", open_room_count=1), agent("c", open_room_count=3))
+    cache = cache_of(agent("a", open_room_count=2), agent("b", open_room_count=1), agent("c", open_room_count=3))
 
-    assert names(roster) == [["b"]]
-    assert names(roster, claimed="b") == [["b", "a"]]
-    assert names(roster, claimed="a b c") == [["b", "a", "c"]]
+    assert names(cache) == [["b"]]
+    assert names(cache, reserved="b") == [["b", "a"]]
+    assert names(cache, reserved="a b c") == [["b", "a", "c"]]
 
 
-def test_a_room_is_on_its_way_until_its_change_has_ended() -> None:
-    roster = roster_of(agent("a"))
+def test_a_reservation_lasts_until_its_block_ends() -> None:
+    cache = cache_of(agent("a"))
 
-    with roster.reserve("a"), roster.reserve("a"):
-        assert (roster.reservations("a"), roster.reserved_agent_count) == (2, 1)
-    assert (roster.reservations("a"), roster.reserved_agent_count) == (0, 0)
+    with cache.reserve("a"), cache.reserve("a"):
+        assert (cache.reservations("a"), cache.reserved_agent_count) == (2, 1)
+    assert (cache.reservations("a"), cache.reserved_agent_count) == (0, 0)
 
 
 def test_round_robin_orders_by_last_assignment_and_least_loaded_by_rooms() -> None:
-    roster = roster_of(agent("a", last_assigned_at=NOON), agent("b", open_room_count=9))
+    cache = cache_of(agent("a", last_assigned_at=NOON), agent("b", open_room_count=9))
 
-    assert names(roster, method=LEAST_LOADED) == [["a"]]
-    assert names(roster, method=ROUND_ROBIN) == [["b"]]
+    assert names(cache, method=LEAST_LOADED) == [["a"]]
+    assert names(cache, method=ROUND_ROBIN) == [["b"]]
 
 
 def test_agents_are_found_in_their_departments_and_everywhere() -> None:
-    roster = roster_of(agent("a", department_ids=("x",)), agent("b", department_ids=("x", "y"), open_room_count=1))
+    cache = cache_of(agent("a", department_ids=("x",)), agent("b", department_ids=("x", "y"), open_room_count=1))
 
-    assert names(roster, "x", claimed="a b") == [["a", "b"]]
-    assert names(roster, "y", claimed="a b") == [["b"]]
-    assert names(roster, None, claimed="a b") == [["a", "b"]]
-    assert names(roster, "z") == [[]]
+    assert names(cache, "x", reserved="a b") == [["a", "b"]]
+    assert names(cache, "y", reserved="a b") == [["b"]]
+    assert names(cache, None, reserved="a b") == [["a", "b"]]
+    assert names(cache, "z") == [[]]
 
 
 def test_only_routable_agents_are_there() -> None:
     away = agent("a", status=AgentStatus.NOT_AVAILABLE)
     full = agent("b", max_rooms=1, open_room_count=1)
 
-    assert names(roster_of(away, full)) == [[]]
+    assert names(cache_of(away, full)) == [[]]
 
 
 def test_bots_are_the_first_tier() -> None:
-    roster = roster_of(agent("a"), agent("robot", roles=("bot",), open_room_count=5))
+    cache = cache_of(agent("a"), agent("robot", roles=("bot",), open_room_count=5))
 
-    assert names(roster, bots_first=True) == [["robot"], ["a"]]
+    assert names(cache, bots_first=True) == [["robot"], ["a"]]
 
 
 def test_outdated_fact_does_not_replace_a_newer_version() -> None:
-    roster = roster_of(agent("a", 2, department_ids=("y",)))
+    cache = cache_of(agent("a", 2, department_ids=("y",)))
 
-    roster.apply([told(agent("a", 1, department_ids=("x",)))])
-    assert (names(roster, "x"), names(roster, "y")) == ([[]], [["a"]])
+    cache.apply([updated(agent("a", 1, department_ids=("x",)))])
+    assert (names(cache, "x"), names(cache, "y")) == ([[]], [["a"]])
 
-    roster.apply([told(agent("a", 3, status=AgentStatus.NOT_AVAILABLE))])
-    assert (names(roster, "y"), names(roster)) == ([[]], [[]])
+    cache.apply([updated(agent("a", 3, status=AgentStatus.NOT_AVAILABLE))])
+    assert (names(cache, "y"), names(cache)) == ([[]], [[]])
 
 
 def test_what_is_not_newer_changes_nothing() -> None:
-    roster = roster_of(agent("a", 2, open_room_count=2))
+    cache = cache_of(agent("a", 2, open_room_count=2))
 
-    roster.apply([told(agent("a", 2, open_room_count=1))])
+    cache.apply([updated(agent("a", 2, open_room_count=1))])
 
-    known = roster.agent("a")
-    assert known is not None
-    assert known.agent is not None
-    assert known.agent.open_room_count == 2
+    cached = cache.agent("a")
+    assert cached is not None
+    assert cached.agent is not None
+    assert cached.agent.open_room_count == 2
 
 
 def test_outdated_fact_does_not_restore_a_removed_agent() -> None:
-    roster = roster_of(agent("a", 1))
+    cache = cache_of(agent("a", 1))
 
-    roster.apply([told(msgspec.structs.replace(agent("a", 3), agent=None))])
-    roster.apply([told(agent("a", 2))])
+    cache.apply([updated(msgspec.structs.replace(agent("a", 3), agent=None))])
+    cache.apply([updated(agent("a", 2))])
 
-    assert names(roster) == [[]]
+    assert names(cache) == [[]]
 
 
 def test_newest_returns_the_newer_of_read_and_cached_agent() -> None:
-    roster = roster_of(agent("a", 2))
+    cache = cache_of(agent("a", 2))
 
-    assert roster.newest(agent("a", 1)).version == 2
-    assert roster.newest(agent("a", 3)).version == 3
-    assert roster.newest(agent("b", 1)).version == 1
+    assert cache.newest(agent("a", 1)).version == 2
+    assert cache.newest(agent("a", 3)).version == 3
+    assert cache.newest(agent("b", 1)).version == 1
 
 
 def test_removed_field_is_removed_from_all_agents() -> None:
     definition = FieldDefinition(id="f", target=FieldTarget.USER, key="k", type=FieldType.TEXT, label="k")
-    roster = roster_of(msgspec.structs.replace(agent("a"), custom_fields={"k": "1", "other": "2"}))
+    cache = cache_of(msgspec.structs.replace(agent("a"), custom_fields={"k": "1", "other": "2"}))
 
-    roster.apply([CustomFieldRemoved(id="f-1", occurred_at=NOON, actor=SYSTEM, definition=definition)])
+    cache.apply([CustomFieldRemoved(id="f-1", occurred_at=NOON, actor=SYSTEM, definition=definition)])
 
-    known = roster.agent("a")
-    assert known is not None
-    assert known.custom_fields == {"other": "2"}
-    assert names(roster) == [["a"]]
+    cached = cache.agent("a")
+    assert cached is not None
+    assert cached.custom_fields == {"other": "2"}
+    assert names(cache) == [["a"]]
 
 
 # ---------------------------------------------------------------- rooms
 
 
 def test_rooms_wait_in_their_departments_until_they_do_not() -> None:
-    roster = AgentCache()
+    cache = AgentCache()
 
-    roster.apply([waits("1", pool="x"), waits("2", pool="x"), waits("1", pool="x")])
-    assert (roster.has_waiting_rooms(["x"]), roster.has_waiting_rooms([None, "y"])) == (True, False)
+    cache.apply([queued("1", pool="x"), queued("2", pool="x"), queued("1", pool="x")])
+    assert (cache.has_waiting_rooms(["x"]), cache.has_waiting_rooms([None, "y"])) == (True, False)
 
-    roster.apply([waits("1", pool="y"), waits("2", status=RoomStatus.CLOSED)])
-    assert (roster.has_waiting_rooms(["x"]), roster.has_waiting_rooms(["y"])) == (False, True)
+    cache.apply([queued("1", pool="y"), queued("2", status=RoomStatus.CLOSED)])
+    assert (cache.has_waiting_rooms(["x"]), cache.has_waiting_rooms(["y"])) == (False, True)
 
 
 # ---------------------------------------------------------------- the database
@@ -200,7 +200,7 @@ async def test_a_load_makes_good_what_was_missed(world: World) -> None:
     anna = await world.agent("anna", departments=[sales])
     await world.waiting()
     missed = AgentCache()
-    missed.apply([waits("long gone", pool="nowhere")])
+    missed.apply([queued("long gone", pool="nowhere")])
 
     await missed.load(world.context.reader)
 
@@ -223,14 +223,14 @@ async def test_agent_whose_change_is_not_cached_is_assigned_with_its_current_ver
 
 async def test_load_forgets_agents_that_are_none_any_more(world: World) -> None:
     anna, bert = await world.agent("anna"), await world.agent("bert")
-    roster = AgentCache()
-    await roster.load(world.context.reader)
+    cache = AgentCache()
+    await cache.load(world.context.reader)
     # As for a process that missed the facts of it.
     await world.services.storage.database["users"].update_one({"_id": anna.id}, {"$unset": {"agent": ""}})
     await world.services.storage.database["users"].delete_one({"_id": bert.id})
 
-    await roster.load(world.context.reader)
+    await cache.load(world.context.reader)
 
-    assert roster.agent(anna.id) is None
-    assert roster.agent(bert.id) is None
-    assert list(roster.tiers(None, LEAST_LOADED, bots_first=False)) == [[]]
+    assert cache.agent(anna.id) is None
+    assert cache.agent(bert.id) is None
+    assert list(cache.tiers(None, LEAST_LOADED, bots_first=False)) == [[]]

@@ -18,7 +18,7 @@ async def break_count(world: World, agent: User, by: int) -> None:
 async def test_counts_that_are_right_are_not_drifts(world: World) -> None:
     anna = await world.agent("anna")
     await world.assigned(anna)
-    await world.held(anna)
+    await world.on_hold(anna)
     head = await world.head()
 
     assert await capacity_check.find_mismatches(world.context) == []
@@ -49,8 +49,8 @@ async def test_a_repaired_agent_has_the_right_count_a_fact_tells_of_it_and_the_q
     await capacity_check.repair_mismatches(world.context)
     await world.await_routing()
 
-    told = [fact for fact in await world.facts() if isinstance(fact, AgentUpdated)]
-    assert [fact.user.agent.open_room_count for fact in told if fact.user.agent] == [0]
+    facts = [fact for fact in await world.facts() if isinstance(fact, AgentUpdated)]
+    assert [fact.user.agent.open_room_count for fact in facts if fact.user.agent] == [0]
     assert await world.served_by(waiting) == "anna"
     assert await capacity_check.find_mismatches(world.context) == []
 

@@ -52,7 +52,7 @@ async def test_an_outside_decision_in_time_is_the_one(world: World) -> None:
     await rooms.assign_agent(world.context, room_id=room.id, agent_id=bert.id)
     await world.await_routing()
 
-    assert (await world.story(room))[2:] == ["AGENT_ASSIGNED ASSIGNED bert (-)"]
+    assert (await world.summary(room))[2:] == ["AGENT_ASSIGNED ASSIGNED bert (-)"]
 
 
 @pytest.mark.parametrize(("fallback", "seconds"), [(MANUAL, 1), (None, None)])
@@ -79,7 +79,7 @@ async def test_an_outside_decision_that_was_overdue_when_the_server_started_is_t
 
     await world.await_routing()
 
-    assert (await world.story(room))[2:] == ["AGENT_ASSIGNED ROUTED anna (-)"]
+    assert (await world.summary(room))[2:] == ["AGENT_ASSIGNED ROUTED anna (-)"]
 
 
 async def test_rooms_that_waited_before_a_department_became_external_are_not_stranded(world: World) -> None:

@@ -22,18 +22,18 @@ async def assignment_of(world: World, room: Room) -> AsyncIterator[None]:
     """Left when the room has been assigned, by nothing but the queue of the running services."""
     assigned = asyncio.Event()
 
-    def hear(facts: Any) -> None:
+    def on_facts(facts: Any) -> None:
         if any(isinstance(fact, AgentAssigned) and fact.subject_id == room.id for fact in facts):
             assigned.set()
 
     listeners = world.services.storage.feed.listeners
-    listeners.add(hear)
+    listeners.add(on_facts)
     try:
         yield
         async with asyncio.timeout(60):
             await assigned.wait()
     finally:
-        listeners.remove(hear)
+        listeners.remove(on_facts)
 
 
 async def order_served(world: World) -> list[str]:
@@ -200,13 +200,13 @@ async def test_rooms_that_come_at_once_make_a_new_version_of_their_agent_each(wo
     anna = await world.agent("anna", departments=[sales], max_rooms=4)
     await world.await_routing()
 
-    told = [fact for fact in await world.facts() if isinstance(fact, AgentAssigned)]
-    servers = [fact.room.served_by for fact in told if fact.room.served_by is not None]
+    assignments = [fact for fact in await world.facts() if isinstance(fact, AgentAssigned)]
+    servers = [fact.room.served_by for fact in assignments if fact.room.served_by is not None]
     assert [one.agent.open_room_count for one in servers if one.agent is not None] == [1, 2, 3]
     assert [one.version for one in servers] == sorted({one.version for one in servers})
     assert servers[-1] == await world.user(anna)
 
-    await facts_received_by(other, told[:1])
+    await facts_received_by(other, assignments[:1])
     started = [await other.start(sales) for _ in range(2)]
 
     assert [room.status for room in started] == [RoomStatus.ASSIGNED, RoomStatus.QUEUED]

@@ -43,7 +43,7 @@ async def test_an_agent_that_goes_offline_keeps_its_rooms_and_gets_no_new_ones(w
 @pytest.mark.parametrize("operation", ["removeAgent", "setUserActive"])
 async def test_the_rooms_of_a_removed_or_deactivated_agent_return_to_the_queue(world: World, operation: str) -> None:
     anna = await world.agent("anna")
-    served, held = await world.assigned(anna), await world.held(anna)
+    served, held = await world.assigned(anna), await world.on_hold(anna)
     also_served = await world.assigned(anna)
 
     if operation == "removeAgent":
@@ -52,7 +52,7 @@ async def test_the_rooms_of_a_removed_or_deactivated_agent_return_to_the_queue(w
         removed = await users.set_user_active(world.context, user_id=anna.id, active=False)
 
     for room in (served, held, also_served):
-        assert (await world.story(room))[-2:] == ["AGENT_UNASSIGNED AGENT_REMOVED anna (-)", "ROOM_QUEUED"]
+        assert (await world.summary(room))[-2:] == ["AGENT_UNASSIGNED AGENT_REMOVED anna (-)", "ROOM_QUEUED"]
         assert (await world.room(room)).last_served_by_id == anna.id
     unassigned = [fact.room.former for fact in await world.facts() if isinstance(fact, AgentUnassigned)]
     counts = [Agent.from_record(user).open_room_count for user in unassigned if user is not None]
@@ -62,8 +62,8 @@ async def test_the_rooms_of_a_removed_or_deactivated_agent_return_to_the_queue(w
         if operation == "removeAgent"
         else (removed.agent is not None and removed.agent.open_room_count == 0)
     )
-    told = [tag_of(type(fact)) for fact in await world.facts()]
-    assert told[-7] == ("AGENT_REMOVED" if operation == "removeAgent" else "USER_UPDATED")
+    tags = [tag_of(type(fact)) for fact in await world.facts()]
+    assert tags[-7] == ("AGENT_REMOVED" if operation == "removeAgent" else "USER_UPDATED")
 
 
 @pytest.mark.parametrize("operation", ["removeAgent", "setUserActive"])
@@ -98,7 +98,7 @@ async def test_the_rooms_of_a_removed_agent_are_assigned_to_other_agents(world: 
     await agents.remove_agent(world.context, user_id=anna.id)
     await world.await_routing()
 
-    assert (await world.story(room))[2:] == [
+    assert (await world.summary(room))[2:] == [
         "AGENT_UNASSIGNED AGENT_REMOVED anna (-)",
         "ROOM_QUEUED",
         "AGENT_ASSIGNED ROUTED bert (anna)",

@@ -20,7 +20,7 @@ from schema.schema import schema
 from storage import facts
 from storage.changes import Change
 from storage.records import AgentProfile, AgentStatus, FieldDefinition, FieldTarget, FieldType, Presence, RoutingMethod
-from tests.resolvers.replica import Mirror
+from tests.resolvers.replica import Replica
 from tests.resolvers.world import World
 from tests.schema.events.test_conversion import ANN, _fact
 
@@ -152,7 +152,7 @@ async def test_the_values_before_an_event_and_its_changes_make_the_values_after_
     named: set[str] = set()
 
     for name, act in acts.items():
-        before, head = (await Mirror.read(world.context)).known, await world.head()
+        before, head = (await Replica.read(world.context)).entities, await world.head()
         await act()
         recorded = [fact for fact in await world.facts(head) if type(fact) in ENTITIES]
         assert recorded, name

@@ -85,12 +85,12 @@ def test_in_an_unused_database_nothing_is_created(mongodb_uri: str, database_nam
 
 async def test_an_app_is_created_in_the_database_that_the_command_names(command: Command, services: Services) -> None:
     database = services.storage.database.raw.name
-    printed, told = await command("create-app", "crm", "--scopes", "users:read, rooms:read")
+    printed, messages = await command("create-app", "crm", "--scopes", "users:read, rooms:read")
 
     (token,) = printed
     assert await name_of(services, token) == "crm"
-    assert told[0].startswith(f"Using the database {database} of MongoDB at 127.0.0.1:")
-    assert told[1:] == ["The app crm has the scopes rooms:read, users:read. Its token is shown this once:"]
+    assert messages[0].startswith(f"Using the database {database} of MongoDB at 127.0.0.1:")
+    assert messages[1:] == ["The app crm has the scopes rooms:read, users:read. Its token is shown this once:"]
 
 
 async def test_name_of_an_active_app_is_refused(command: Command, services: Services) -> None:
@@ -149,10 +149,10 @@ async def test_a_rotated_token_ends_at_once_or_after_the_overlap(command: Comman
 
     (second,), _ = await command("rotate-app-token", "crm", "--overlap-seconds", "3600")
     assert [await name_of(services, token) for token in (first, second)] == ["crm", "crm"]
-    (third,), told = await command("rotate-app-token", "crm")
+    (third,), messages = await command("rotate-app-token", "crm")
 
     assert [await name_of(services, token) for token in (first, second, third)] == [None, None, "crm"]
-    assert told[1].endswith("has a new token; the old one is no longer valid. Its token is shown this once:")
+    assert messages[1].endswith("has a new token; the old one is no longer valid. Its token is shown this once:")
 
 
 async def test_revoked_app_has_no_token(command: Command, services: Services) -> None:
@@ -187,11 +187,11 @@ async def test_an_admin_token_that_is_a_setting_is_not_reset(command: Command, s
 async def test_created_user_can_log_in(command: Command, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
 
-    (user_id,), told = await command("create-user", "anna", "--roles", "livechat-manager", "--password")
+    (user_id,), messages = await command("create-user", "anna", "--roles", "livechat-manager", "--password")
 
     session = await sessions.login(Context(services), username="anna", password="correct horse battery")
     assert (ids.USER.add(session.user.id), session.user.roles) == (user_id, ("livechat-manager",))
-    assert told[1] == "The user anna is created with the roles livechat-manager. Its id:"
+    assert messages[1] == "The user anna is created with the roles livechat-manager. Its id:"
     with pytest.raises(UsernameTaken):
         await command("create-user", "Anna")
 

@@ -33,14 +33,14 @@ async def test_transfer_events_arrive_in_log_order(services: Services, url: str,
             await send(
                 socket, id=field, type="subscribe", payload={"query": f"subscription {{ {start} {{ sequence }} }}"}
             )
-        heard = []
+        received = []
         for number in range(1 + TRANSFERS):
             to = agents[(there + number + 1) % 2]
             await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=to.id)
-            heard.append([sequence_of(await receive(socket)) for _ in fields])
+            received.append([sequence_of(await receive(socket)) for _ in fields])
 
     # The first transfer is excluded: some subscriptions had not begun.
-    in_step = [sequence for transfer in heard[1:] for sequence in transfer]
+    in_step = [sequence for transfer in received[1:] for sequence in transfer]
     assert in_step == sorted(in_step)
 
 

@@ -23,7 +23,7 @@ from tests.conftest import ADMIN_TOKEN
 from tests.databases import emptied
 from tests.processes import ServerProcess
 from tests.server.websocket_client import connected, receive, send
-from tests.storage.support import made_up, until
+from tests.storage.support import make_facts, until
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 FACTS = 4_000
@@ -57,7 +57,7 @@ async def subscribed(stack: AsyncExitStack, url: str, after: int) -> ClientConne
 def large(subject: str) -> list[VisitorSaved]:
     return [
         msgspec.structs.replace(fact, visitor=msgspec.structs.replace(fact.visitor, name="x" * FACT_BYTES))
-        for fact in made_up(FACTS, subject=subject)
+        for fact in make_facts(FACTS, subject=subject)
     ]
 
 
@@ -76,11 +76,11 @@ async def test_subscribers_that_stop_reading_cost_no_memory_and_miss_nothing(
                 await receive(reader)
             # So much happens first that the server holds all the recent facts that it ever will.
             await storage.appender.append(large("first"))
-            await known(stack, url, head + FACTS)
+            await wait_until_delivered(stack, url, head + FACTS)
             before = resident_bytes(server.pid)
 
             await storage.appender.append(large("then"))
-            await known(stack, url, head + 2 * FACTS)
+            await wait_until_delivered(stack, url, head + 2 * FACTS)
 
             grown = resident_bytes(server.pid) - before
             seen = [await sequence(readers[0]) for _ in range(2 * FACTS)]
@@ -89,7 +89,7 @@ async def test_subscribers_that_stop_reading_cost_no_memory_and_miss_nothing(
     assert seen == list(range(head + 1, head + 2 * FACTS + 1))
 
 
-async def known(stack: AsyncExitStack, url: str, head: int) -> None:
+async def wait_until_delivered(stack: AsyncExitStack, url: str, head: int) -> None:
     """Return when the server delivers the fact of that sequence."""
     assert await sequence(await subscribed(stack, url, head - 1)) == head
 

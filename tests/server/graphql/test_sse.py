@@ -176,9 +176,9 @@ async def test_stream_is_refused_if_permissions_shrink_before_it_begins(
 
     monkeypatch.setattr(GraphQLEndpoint, "execute_operation", overtaken)
     async with streaming(url, WATCH, token) as events:
-        kind, told = await events.next()
+        kind, message = await events.next()
 
-    assert (kind, told["errors"][0]["extensions"]["code"]) == ("next", "UNAUTHENTICATED")
+    assert (kind, message["errors"][0]["extensions"]["code"]) == ("next", "UNAUTHENTICATED")
 
 
 async def test_every_event_has_its_cursor_as_its_id_and_lines_end_with_crlf(shared_url: str) -> None:
@@ -202,13 +202,13 @@ async def test_last_event_id_takes_precedence_over_after(shared_url: str) -> Non
         "events(types: [ROOM_STARTED], after: AFTER) { ... on RoomEvent { room { subject } } }",
         "roomStarted(after: AFTER) { room { subject } }",
     ):
-        query = f"subscription {{ told: {field} }}"
+        query = f"subscription {{ event: {field} }}"
         async with streaming(shared_url, query.replace("AFTER", f'"{head}"')) as events:
-            assert await events.next() == ("next", {"data": {"told": {"room": {"subject": "first"}}}})
+            assert await events.next() == ("next", {"data": {"event": {"room": {"subject": "first"}}}})
             last = events.last_id
         for after in ("null", f'"{head}"'):
             async with streaming(shared_url, query.replace("AFTER", after), last_event_id=last) as events:
-                assert await events.next() == ("next", {"data": {"told": {"room": {"subject": "second"}}}})
+                assert await events.next() == ("next", {"data": {"event": {"room": {"subject": "second"}}}})
 
 
 async def test_invalid_last_event_id_is_refused(shared_url: str) -> None:
@@ -224,9 +224,9 @@ async def test_last_event_id_is_ignored_for_a_consumer(shared_url: str) -> None:
     query = 'subscription { events(consumer: "sse", types: [ROOM_STARTED]) { ... on RoomEvent { room { subject } } } }'
     async with streaming(shared_url, query) as events:
         await start_room(shared_url, "unacknowledged")
-        told = await events.next()
+        message = await events.next()
         last = events.last_id
 
-    assert told == ("next", {"data": {"events": {"room": {"subject": "unacknowledged"}}}})
+    assert message == ("next", {"data": {"events": {"room": {"subject": "unacknowledged"}}}})
     async with streaming(shared_url, query, last_event_id=last) as events:
-        assert await events.next() == told
+        assert await events.next() == message

@@ -191,7 +191,7 @@ async def acknowledge(client: Client, cursor: str) -> Any:
 async def test_consumer_resumes_at_another_server_after_its_acknowledged_cursor(client: Client, elsewhere: str) -> None:
     async with AsyncExitStack() as stack:
         socket = await subscribed(stack, elsewhere, 'events(consumer: "c", types: [ROOM_STARTED]) { sequence cursor }')
-        await until_held(client)
+        await until_leased(client)
         await client.start("v")
         await client.start("v")
         first, second = await events(socket, 2)
@@ -202,7 +202,7 @@ async def test_consumer_resumes_at_another_server_after_its_acknowledged_cursor(
             "connected": True,
         }
 
-    await until_free(client)
+    await until_released(client)
     async with AsyncExitStack() as stack:
         socket = await subscribed(
             stack, client.urls[0], 'events(consumer: "c", types: [ROOM_STARTED]) { sequence cursor }'
@@ -214,7 +214,7 @@ async def test_second_subscription_of_a_consumer_is_refused_as_busy(client: Clie
     query = 'events(consumer: "c") { sequence }'
     async with AsyncExitStack() as stack:
         first = await subscribed(stack, elsewhere, query)
-        await until_held(client)
+        await until_leased(client)
         await client.start("v")
         await events(first, 1)
         second = await subscribed(stack, elsewhere, query)
@@ -229,13 +229,13 @@ async def test_consumer_lease_ends_when_its_websocket_closes(client: Client, els
     query = 'events(consumer: "c") { sequence }'
     async with AsyncExitStack() as stack:
         first = await subscribed(stack, elsewhere, query)
-        await until_held(client)
+        await until_leased(client)
         await client.start("v")
         await events(first, 1)
 
         first.transport.abort()
 
-        await until_free(client)
+        await until_released(client)
         second = await subscribed(stack, elsewhere, query)
         assert len(await events(second, 1)) == 1
 
@@ -245,11 +245,11 @@ async def is_connected(client: Client, wanted: bool) -> bool:
     return found
 
 
-async def until_held(client: Client) -> None:
+async def until_leased(client: Client) -> None:
     await until(partial(is_connected, client, True))
 
 
-async def until_free(client: Client) -> None:
+async def until_released(client: Client) -> None:
     await until(partial(is_connected, client, False))
 
 
@@ -259,10 +259,10 @@ async def test_expired_consumer_gets_the_oldest_cursor_and_can_restart(
     query = 'events(consumer: "c") { sequence }'
     async with AsyncExitStack() as stack:
         socket = await subscribed(stack, elsewhere, query)
-        await until_held(client)
+        await until_leased(client)
         await client.start("v")
         await events(socket, 1)
-    await until_free(client)
+    await until_released(client)
     async with Database(mongodb_uri, name) as database:
         await until(partial(is_trimmed, Log(database)))
         oldest = event_cursor(await Log(database).oldest() - 1)

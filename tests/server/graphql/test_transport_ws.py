@@ -142,8 +142,8 @@ async def test_persisted_query_hash_gets_an_error_and_the_socket_stays_open(shar
         await send(socket, id="1", type="subscribe", payload={"query": "{ __typename }", "extensions": extensions})
         answered = await receive(socket)
 
-    told = {"message": "PersistedQueryNotSupported", "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}}
-    assert refused == {"id": "1", "type": "error", "payload": [told]}
+    error = {"message": "PersistedQueryNotSupported", "extensions": {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}}
+    assert refused == {"id": "1", "type": "error", "payload": [error]}
     assert answered["payload"] == {"data": {"__typename": "Query"}}
 
 

@@ -20,12 +20,12 @@ from tests.server.websocket_client import PROTOCOL, close_of, connected, receive
 
 BODY = b'{"query":"{ __typename }"}'
 ANSWER = b'{"data":{"__typename":"Query"}}'
-PATIENCE_SECONDS = 10
+TIMEOUT_SECONDS = 10
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 
 
 class Raw:
-    """A connection on which a test says every byte."""
+    """A TCP connection on which a test sends bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -37,14 +37,14 @@ class Raw:
 
     async def answer(self) -> tuple[int, bytes]:
         """The status and the body of the next response."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
             length = int(head.split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
             return int(head.split(b" ", 2)[1]), await self._reader.readexactly(length)
 
     async def rest(self) -> bytes:
-        """What comes until the server closes the connection."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        """The bytes until the server closes the connection."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await self._reader.read()
 
 
@@ -139,7 +139,7 @@ async def test_endless_header_is_answered_and_closed(shared_url: str, start: byt
         await client.send(start)
         sending = asyncio.create_task(go_on(client))
         assert (await client.answer())[0] == 431
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await sending
 
 
@@ -163,14 +163,14 @@ async def test_requests_sent_at_once_are_answered_in_order(shared_url: str) -> N
 
 
 @pytest.fixture
-async def hurried_url(services: Services) -> AsyncIterator[str]:
+async def short_deadlines_url(services: Services) -> AsyncIterator[str]:
     """A server with short deadlines for requests and idle connections."""
     async with served(services, Settings(header_seconds=0.5, body_seconds=0.5, idle_seconds=0.5)) as address:
         yield address
 
 
-async def test_silent_connection_is_closed(hurried_url: str) -> None:
-    async with raw(hurried_url) as client:
+async def test_silent_connection_is_closed(short_deadlines_url: str) -> None:
+    async with raw(short_deadlines_url) as client:
         assert await client.rest() == b""
 
 
@@ -182,47 +182,47 @@ async def test_silent_connection_is_closed(hurried_url: str) -> None:
         post()[:-5],
     ],
 )
-async def test_incomplete_request_is_answered_with_408_and_closed(hurried_url: str, half: bytes) -> None:
-    async with raw(hurried_url) as client:
+async def test_incomplete_request_is_answered_with_408_and_closed(short_deadlines_url: str, half: bytes) -> None:
+    async with raw(short_deadlines_url) as client:
         await client.send(half)
         assert (await client.answer())[0] == 408
         assert await client.rest() == b""
 
 
-async def test_request_sent_byte_by_byte_has_the_same_deadline(hurried_url: str) -> None:
+async def test_request_sent_byte_by_byte_has_the_same_deadline(short_deadlines_url: str) -> None:
     async def trickle(client: Raw) -> None:
         while True:
             await client.send(b"x")
             await asyncio.sleep(0.05)
 
-    async with raw(hurried_url) as client:
+    async with raw(short_deadlines_url) as client:
         await client.send(b"GET /graphql HTTP/1.1\r\nx: ")
         trickling = asyncio.create_task(trickle(client))
         assert (await client.answer())[0] == 408
         trickling.cancel()
 
 
-async def test_idle_connection_is_closed_after_its_answers(hurried_url: str) -> None:
-    async with raw(hurried_url) as client:
+async def test_idle_connection_is_closed_after_its_answers(short_deadlines_url: str) -> None:
+    async with raw(short_deadlines_url) as client:
         await client.send(post())
         assert await client.answer() == (200, ANSWER)
         assert await client.rest() == b""
 
 
-async def test_open_websocket_and_open_stream_have_no_deadline(hurried_url: str) -> None:
-    async with connected(hurried_url, ADMIN) as socket, raw(hurried_url) as client:
+async def test_open_websocket_and_open_stream_have_no_deadline(short_deadlines_url: str) -> None:
+    async with connected(short_deadlines_url, ADMIN) as socket, raw(short_deadlines_url) as client:
         authorization = b"authorization: Bearer %b" % ADMIN_TOKEN.encode()
         query = b'{"query":"subscription { events { type } }"}'
         await client.send(post(authorization, b"accept: text/event-stream", body=query))
-        async with raw(hurried_url) as silent:
+        async with raw(short_deadlines_url) as silent:
             await silent.rest()
-        async with raw(hurried_url) as silent:
+        async with raw(short_deadlines_url) as silent:
             await silent.rest()
 
         create = 'mutation { createUser(input: {username: "u", name: "U"}) { user { name } } }'
         await send(socket, id="1", type="subscribe", payload={"query": create})
         assert (await receive(socket))["type"] == "next"
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             assert await client._reader.readuntil(b'{"type":"USER_CREATED"}')
 
 

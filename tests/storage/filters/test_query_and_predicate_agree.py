@@ -307,7 +307,7 @@ async def test_a_query_finds_what_matches_in_memory(
 
     collection = database[KINDS[target].collection]
     await collection.delete_many({})
-    reader = Reader(database, catalog(database, definitions))
+    reader = Reader(database, definition_cache(database, definitions))
     await collection.insert_many([entities.encode(reader, KINDS[target], record) for record in held])
 
     for expression in expressions:
@@ -371,8 +371,8 @@ def facts_about(draw: st.DrawFn, room: Room, others: Sequence[Room], number: int
     )
 
 
-def catalog(database: Database, definitions: Sequence[FieldDefinition]) -> DefinitionCache:
-    known = DefinitionCache(database)
+def definition_cache(database: Database, definitions: Sequence[FieldDefinition]) -> DefinitionCache:
+    cache = DefinitionCache(database)
     for one in definitions:
-        known.apply(CustomFieldDefined(id=f"{one.id}-1", occurred_at=NOON, actor=SYSTEM, definition=one))
-    return known
+        cache.apply(CustomFieldDefined(id=f"{one.id}-1", occurred_at=NOON, actor=SYSTEM, definition=one))
+    return cache

@@ -17,7 +17,7 @@ from storage.mongo.cursors import event_cursor
 from storage.runtime import Storage
 from storage.sizes import size_of
 from storage.timings import Timings
-from tests.storage.support import made_up, opened, save, until
+from tests.storage.support import make_facts, opened, save, until
 
 SMALL_BUFFER = FeedLimits(buffer_facts=8)
 
@@ -62,7 +62,7 @@ async def test_reader_gets_all_facts_of_history_and_the_buffer(
         feed = Feed(storage.log, limits=SMALL_BUFFER)
         await feed.open()
         storage.appender._published = feed.publish
-        for fact in made_up(40):
+        for fact in make_facts(40):
             await storage.appender.append([fact])
         head = await storage.log.head()
 
@@ -121,7 +121,7 @@ async def test_reader_ahead_of_the_feed_gets_only_later_facts(mongodb_uri: str, 
         reading = asyncio.create_task(follow(feed, head + 2, head + 4))
         await asyncio.sleep(0)
 
-        for fact in made_up(4):
+        for fact in make_facts(4):
             await storage.appender.append([fact])
             await feed._catch_up()
             await asyncio.sleep(0)
@@ -151,7 +151,7 @@ async def test_facts_of_two_processes_are_read_in_the_order_of_the_log(
 async def test_readers_of_history_share_chunks(mongodb_uri: str, empty_database: str) -> None:
     finds = Finds()
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        await storage.appender.append(made_up(4 * CHUNK_SIZE))
+        await storage.appender.append(make_facts(4 * CHUNK_SIZE))
         head = await storage.log.head()
     async with Storage.open(mongodb_uri, empty_database, listeners=[finds]) as storage:
         feed = Feed(storage.log)
@@ -167,7 +167,7 @@ async def test_readers_of_history_share_chunks(mongodb_uri: str, empty_database:
 
 async def test_reader_retries_while_the_database_does_not_answer(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        await storage.appender.append(made_up(20))
+        await storage.appender.append(make_facts(20))
         feed = Feed(storage.log)
         await feed.open()
         read, failures = storage.log.read_within, 2
@@ -189,7 +189,7 @@ async def test_reader_waits_for_facts_that_a_majority_read_lacks(
 ) -> None:
     """After a failover, majority reads on the new primary may lack committed facts for a short time."""
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        await storage.appender.append(made_up(CHUNK_SIZE + 20))
+        await storage.appender.append(make_facts(CHUNK_SIZE + 20))
         feed = Feed(storage.log, poll_seconds=0.01)
         await feed.open()
         read, behind = storage.log.read_within, [0, 10, 10]
@@ -206,7 +206,7 @@ async def test_reader_waits_for_facts_that_a_majority_read_lacks(
 
 async def test_trimmed_position_is_refused_with_the_oldest_cursor(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        await storage.appender.append(made_up(20))
+        await storage.appender.append(make_facts(20))
         await storage.log.trim(storage.log.now() + timedelta(seconds=1))
         feed = Feed(storage.log)
         await feed.open()
@@ -220,7 +220,7 @@ async def test_trimmed_position_is_refused_with_the_oldest_cursor(mongodb_uri: s
 
 async def test_reader_whose_next_fact_is_trimmed_is_refused(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        await storage.appender.append(made_up(40))
+        await storage.appender.append(make_facts(40))
         feed = Feed(storage.log)
         await feed.open()
         first = await feed.read(0, 10)
@@ -235,7 +235,7 @@ async def test_reader_whose_next_fact_is_trimmed_is_refused(mongodb_uri: str, em
 def test_facts_after_a_gap_are_left_out() -> None:
     numbered: list[AnyFact] = [
         msgspec.structs.replace(fact, sequence=sequence)
-        for fact, sequence in zip(made_up(5), [5, 6, 7, 11, 12], strict=True)
+        for fact, sequence in zip(make_facts(5), [5, 6, 7, 11, 12], strict=True)
     ]
 
     assert [fact.sequence for fact in contiguous_after(numbered, 4)] == [5, 6, 7]
@@ -249,7 +249,7 @@ async def test_buffer_is_trimmed_to_the_newest_facts(mongodb_uri: str, empty_dat
         await feed.open()
         storage.appender._published = feed.publish
 
-        for fact in made_up(100):
+        for fact in make_facts(100):
             await storage.appender.append([fact])
 
         assert 8 <= len(feed._buffer) <= 12
@@ -282,7 +282,7 @@ async def test_feed_behind_the_oldest_fact_reloads_and_goes_on(mongodb_uri: str,
             gaps.append(feed.head)
 
         feed.reloaders.append(missed)
-        await storage.appender.append(made_up(20))
+        await storage.appender.append(make_facts(20))
         await storage.log.trim(storage.log.now() + timedelta(seconds=1))
 
         await feed._catch_up()
@@ -299,7 +299,7 @@ async def test_reads_of_large_facts_end_at_the_byte_limit(mongodb_uri: str, empt
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         live = Feed(storage.log, limits=limits)
         await live.open()
-        await storage.appender.append(made_up(CHUNK_SIZE + 20))
+        await storage.appender.append(make_facts(CHUNK_SIZE + 20))
         await live._catch_up()
         size = size_of((await storage.log.read(0, 1))[0])
         feed = Feed(storage.log, limits=limits)
@@ -318,7 +318,7 @@ async def test_buffer_is_trimmed_to_its_byte_limit(mongodb_uri: str, empty_datab
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         feed = Feed(storage.log, limits=FeedLimits(buffer_bytes=2_000))
         await feed.open()
-        await storage.appender.append(made_up(300))
+        await storage.appender.append(make_facts(300))
 
         await feed._catch_up()
 

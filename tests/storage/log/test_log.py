@@ -7,7 +7,17 @@ from datetime import timedelta
 from storage.log.outbox import BATCH
 from storage.runtime import Storage
 from storage.timings import Timings
-from tests.storage.support import made_up, names, opened, outbox_is_empty, read_all, save, save_and_die, tokens, until
+from tests.storage.support import (
+    make_facts,
+    names,
+    opened,
+    outbox_is_empty,
+    read_all,
+    save,
+    save_and_die,
+    tokens,
+    until,
+)
 
 #: Only the test sweeps the outbox.
 NO_SWEEPS = Timings(outbox_sweep=3_600)
@@ -28,7 +38,7 @@ async def test_facts_of_several_processes_are_numbered_without_a_gap(mongodb_uri
 async def test_contending_appenders_leave_no_gap_and_no_duplicate(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=4) as storages:
         head = await storages[0].log.head()
-        facts = made_up(100)
+        facts = make_facts(100)
 
         # Each process appends all facts, ten at a time, as sweeps of several processes do.
         await asyncio.gather(
@@ -133,7 +143,7 @@ async def test_facts_of_more_than_one_append_are_all_appended(mongodb_uri: str, 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
 
-        await storage.appender.append(made_up(2 * BATCH + 1))
+        await storage.appender.append(make_facts(2 * BATCH + 1))
 
         assert await storage.log.head() == head + 2 * BATCH + 1
 
@@ -143,7 +153,7 @@ async def test_facts_of_more_than_one_append_are_all_appended(mongodb_uri: str, 
 
 async def test_sequences_continue_after_all_facts_were_trimmed(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        await storage.appender.append(made_up(20))
+        await storage.appender.append(make_facts(20))
         head = await storage.log.head()
 
         await storage.log.trim(storage.log.now() + timedelta(seconds=1))
@@ -156,7 +166,7 @@ async def test_sequences_continue_after_all_facts_were_trimmed(mongodb_uri: str,
 
 async def test_trim_deletes_old_facts_only(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        await storage.appender.append(made_up(20, subject="old"))
+        await storage.appender.append(make_facts(20, subject="old"))
         cut = await storage.log.head()
         before = max([document["appendedAt"] async for document in storage.database["log"].find({"_id": cut})])
 
@@ -165,7 +175,7 @@ async def test_trim_deletes_old_facts_only(mongodb_uri: str, empty_database: str
 
         await until(later)
         now = storage.log.now()
-        await storage.appender.append(made_up(5, subject="new"))
+        await storage.appender.append(make_facts(5, subject="new"))
 
         assert await storage.log.trim(now) > 0
 
@@ -193,7 +203,7 @@ async def test_nothing_is_trimmed_while_the_outbox_has_a_fact_as_old(mongodb_uri
 
 async def test_trim_deletes_in_batches(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        await storage.appender.append(made_up(50))
+        await storage.appender.append(make_facts(50))
         first, head = await storage.log.oldest(), await storage.log.head()
 
         assert await storage.log.trim(storage.log.now() + timedelta(seconds=1), batch=7) == head - first

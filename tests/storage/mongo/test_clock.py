@@ -11,13 +11,13 @@ from storage.mongo.connection import Document
 from storage.runtime import Storage
 from storage.transactions import leases
 from tests.databases import emptied
-from tests.storage.support import made_up, save
+from tests.storage.support import make_facts, save
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class Timer:
-    """A timer that only moves when it is told to."""
+    """A timer that a test sets."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -27,7 +27,7 @@ class Timer:
 
 
 def wall(**ahead: float) -> Clock:
-    """The clock of a process whose wall clock is that far ahead of everybody else's."""
+    """A clock whose wall clock is that far ahead."""
     seconds = timedelta(**ahead).total_seconds()
     return Clock(wall=lambda: datetime.now(UTC).timestamp() + seconds)
 
@@ -36,7 +36,7 @@ async def ask() -> datetime:
     return NOON
 
 
-async def test_clock_shows_the_time_of_the_database_and_runs_on_by_itself() -> None:
+async def test_clock_returns_the_time_of_the_database_plus_the_elapsed_time() -> None:
     timer = Timer()
     clock = Clock(wall=lambda: 0.0, timer=timer)
     await clock.measure(ask)
@@ -49,14 +49,14 @@ async def test_of_several_samples_the_one_with_the_shortest_round_trip_counts() 
     timer = Timer()
     clock = Clock(timer=timer)
     began = timer.seconds
-    rounds = iter([(0.0, 2.0), (0.01, 0.01), (1.0, 0.0)])  # before the database looks at its clock, and after
+    rounds = iter([(0.0, 2.0), (0.01, 0.01), (1.0, 0.0)])  # seconds before and after the database reads its clock
 
     async def ask_slowly() -> datetime:
         before, after = next(rounds)
         timer.seconds += before
-        told = NOON + timedelta(seconds=timer.seconds - began)
+        answer = NOON + timedelta(seconds=timer.seconds - began)
         timer.seconds += after
-        return told
+        return answer
 
     await clock.measure(ask_slowly)
 
@@ -94,7 +94,7 @@ async def test_wall_clock_that_differs_is_reported_once_until_it_is_right(caplog
     assert record.getMessage().startswith("The clock of this machine is 8.0 s ahead of the database's")
 
 
-async def test_process_that_stood_still_says_so_in_one_line_and_measures_again(
+async def test_process_that_did_not_run_logs_one_line_and_measures_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     timer = Timer()
@@ -103,14 +103,14 @@ async def test_process_that_stood_still_says_so_in_one_line_and_measures_again(
     timer.seconds += TICK_SECONDS
     await clock.tick(ask)
     timer.seconds += TICK_SECONDS + STOOD_STILL_SECONDS + 40
-    told: list[str] = []
-    clock.listeners.add(lambda: told.append("ran again"))
+    notifications: list[str] = []
+    clock.listeners.add(lambda: notifications.append("ran again"))
 
     await clock.tick(ask)
     timer.seconds += TICK_SECONDS
     await clock.tick(ask)
 
-    assert told == ["ran again"]
+    assert notifications == ["ran again"]
     (record,) = caplog.records
     assert record.getMessage().startswith("This process did not run for 45 s")
     assert clock.now() == NOON + timedelta(seconds=TICK_SECONDS)
@@ -133,7 +133,7 @@ async def test_what_processes_write_has_the_time_of_the_database(mongodb_uri: st
 async def test_process_whose_clock_is_days_ahead_forgets_nothing_of_the_log(mongodb_uri: str) -> None:
     name = emptied(mongodb_uri, "test-clock")
     async with Storage.open(mongodb_uri, name, own_clock=wall(days=8)) as storage:
-        await storage.appender.append(made_up(20))
+        await storage.appender.append(make_facts(20))
 
         assert await maintenance.trim_log(storage.reader, storage.log, keep=timedelta(days=7)) == 0
 

@@ -12,7 +12,7 @@ from storage.mongo.connection import Document
 from storage.records import FieldDefinition, FieldTarget, FieldType
 from storage.runtime import Storage
 from tests.databases import emptied
-from tests.storage.support import made_up, opened, read_all, save, save_and_die, until
+from tests.storage.support import make_facts, opened, read_all, save, save_and_die, until
 
 DEFINITION: Document = {
     "_id": "newer",
@@ -45,10 +45,10 @@ async def test_heartbeat_goes_on_beside_a_definition_of_a_newer_version(
             return "newer" in storage.definition_cache.undecodable
 
         await until(known_of)
-        before = await _beats(storage)
+        before = await _heartbeat_count(storage)
 
         async def beats() -> bool:
-            return await _beats(storage) > before + 1
+            return await _heartbeat_count(storage) > before + 1
 
         await until(beats)
         assert storage.supervisor.failures() == []
@@ -61,9 +61,9 @@ async def test_heartbeat_goes_on_beside_a_definition_of_a_newer_version(
     assert errors[0].startswith("The record newer in custom_fields cannot be decoded by this version and is left out")
 
 
-async def _beats(storage: Storage) -> int:
-    known = await storage.database["processes"].find_one({"_id": storage.process.id})
-    return 0 if known is None else int(known["beats"])
+async def _heartbeat_count(storage: Storage) -> int:
+    process = await storage.database["processes"].find_one({"_id": storage.process.id})
+    return 0 if process is None else int(process["beats"])
 
 
 async def test_heartbeat_goes_on_when_the_definitions_cannot_be_read(
@@ -75,10 +75,10 @@ async def test_heartbeat_goes_on_when_the_definitions_cannot_be_read(
             raise ValueError("an error that nobody expects")
 
         monkeypatch.setattr(storage.definition_cache, "catch_up", fail)
-        before = await _beats(storage)
+        before = await _heartbeat_count(storage)
 
         async def beats() -> bool:
-            return await _beats(storage) > before + 2
+            return await _heartbeat_count(storage) > before + 2
 
         await until(beats)
         assert [failure.name for failure in storage.supervisor.failures()] == ["heartbeat"]
@@ -133,7 +133,7 @@ async def test_reading_the_log_ends_before_a_fact_of_a_newer_version_and_skips_n
 ) -> None:
     async with Storage.open(mongodb_uri, name) as storage:
         head = await storage.log.head()
-        await storage.appender.append(made_up(3))
+        await storage.appender.append(make_facts(3))
         await storage.database["log"].update_one({"_id": head + 2}, {"$set": {"fact.type": "ROOM_PAINTED"}})
 
         assert [fact.sequence for fact in await storage.log.read(head, 10)] == [head + 1]
@@ -174,5 +174,5 @@ async def test_fact_of_a_newer_version_in_the_outbox_holds_up_its_own_subject_al
         await storage.database["outbox"].update_one({"_id": waiting["_id"]}, {"$set": {"fact.type": "VISITOR_SAVED"}})
         await storage.appender.sweep()
 
-        told = [fact.subject_number for fact in await read_all(storage, after=head)]
-        assert told == [1, 1, 2]
+        numbers = [fact.subject_number for fact in await read_all(storage, after=head)]
+        assert numbers == [1, 1, 2]

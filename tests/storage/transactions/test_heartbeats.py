@@ -47,8 +47,8 @@ async def test_a_process_with_heartbeats_is_not_reaped(mongodb_uri: str, empty_d
             await slow.process.send_heartbeat()
             await other.process.reap_dead_processes()
 
-        known: Any = await other.database["processes"].find_one({"_id": slow.process.id})
-        assert known["sessions"]
+        process: Any = await other.database["processes"].find_one({"_id": slow.process.id})
+        assert process["sessions"]
 
 
 async def test_a_reaped_process_registers_its_sessions_again_with_a_heartbeat(
@@ -75,25 +75,25 @@ async def test_a_reaped_process_registers_all_its_sessions_with_a_new_session(
     mongodb_uri: str, empty_database: str
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=2, timings=NO_HEARTBEATS) as (slow, other):
-        known = other.database["processes"]
+        processes = other.database["processes"]
         running = [asyncio.create_task(slow.transactions.run_until(Deadline(60), TransactionRequest(body=hang)))]
         await _wrote(slow)
-        before: Any = await known.find_one({"_id": slow.process.id})
+        before: Any = await processes.find_one({"_id": slow.process.id})
 
         async def is_reaped() -> bool:
             await other.process.reap_dead_processes()
-            return await known.find_one({"_id": slow.process.id}) is None
+            return await processes.find_one({"_id": slow.process.id}) is None
 
         await until(is_reaped)
 
         running.append(asyncio.create_task(slow.transactions.run_until(Deadline(60), TransactionRequest(body=hang))))
 
         async def has_a_new_session() -> bool:
-            after: Any = await known.find_one({"_id": slow.process.id})
+            after: Any = await processes.find_one({"_id": slow.process.id})
             return after is not None and len(after["sessions"]) > len(before["sessions"])
 
         await until(has_a_new_session)
-        after: Any = await known.find_one({"_id": slow.process.id})
+        after: Any = await processes.find_one({"_id": slow.process.id})
         assert set(before["sessions"]) < set(after["sessions"])
         for one in running:
             one.cancel()
@@ -126,8 +126,8 @@ async def test_a_mutation_whose_session_was_killed_runs_again(mongodb_uri: str, 
             await put(tx, "one", f"attempt {attempts}")
             await tx.flush()
             if attempts == 1:
-                known: Any = await other.database["processes"].find_one({"_id": slow.process.id})
-                sessions = [{"id": one} for one in known["sessions"]]
+                process: Any = await other.database["processes"].find_one({"_id": slow.process.id})
+                sessions = [{"id": one} for one in process["sessions"]]
                 await other.database.client.admin.command("killSessions", sessions)
 
         await slow.transactions.run(killed)

@@ -39,15 +39,15 @@ async def test_who_waits_too_long_for_a_turn_is_told_that_nothing_was_changed(
         assert await find(storage, "one") is not None
 
 
-async def test_work_on_all_data_does_not_count_and_what_follows_does(mongodb_uri: str, empty_database: str) -> None:
+async def test_deadline_excludes_blocks_without_deadline_only(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         storage.transactions.timeout_seconds = 0.2
-        working, told = asyncio.Event(), asyncio.Event()
+        working, may_end = asyncio.Event(), asyncio.Event()
 
         async def large(tx: Transaction) -> Visitor:
             with tx.state.deadline.without_deadline():
                 working.set()
-                await told.wait()
+                await may_end.wait()
             return await put(tx, "one", None)
 
         async def endless(tx: Transaction) -> None:
@@ -60,16 +60,14 @@ async def test_work_on_all_data_does_not_count_and_what_follows_does(mongodb_uri
         with pytest.raises(Unavailable) as gave_up:
             await storage.transactions.run(endless)
         assert not change.done()  # though it began before the other, whose time is over
-        told.set()
+        may_end.set()
         await change
 
         assert gave_up.value.data == {"retryable": True}
         assert await find(storage, "one") is not None
 
 
-async def test_turns_of_different_kinds_have_nothing_to_do_with_each_other(
-    mongodb_uri: str, empty_database: str
-) -> None:
+async def test_locks_of_different_kinds_are_independent(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         async with storage.transactions.locks.lock(LockKey("room", "one"), deadline=float("inf")), asyncio.timeout(60):
             await save(storage, "one")

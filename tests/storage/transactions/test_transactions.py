@@ -13,16 +13,16 @@ from storage import visitors
 from storage.errors import Refused, Unavailable
 from storage.transactions.transaction import Transaction
 from tests.storage.support import (
+    create_temporary_index,
     find,
     names,
     opened,
     outbox_is_empty,
     put,
     read_all,
-    read_as_the_index_goes,
+    read_while_index_is_dropped,
     save,
     tokens,
-    with_passing_index,
 )
 
 
@@ -47,10 +47,10 @@ async def test_facts_are_in_the_log_when_a_change_has_returned(mongodb_uri: str,
 
 async def test_change_whose_index_is_dropped_while_it_reads_starts_again(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        await with_passing_index(storage, [1, 2, 3])
+        await create_temporary_index(storage, [1, 2, 3])
         attempts: list[int] = []
 
-        found, _ = await storage.transactions.run(lambda tx: read_as_the_index_goes(tx, attempts))
+        found, _ = await storage.transactions.run(lambda tx: read_while_index_is_dropped(tx, attempts))
 
         assert (found, attempts) == ([1, 2, 3], [1, 2])
 
@@ -62,12 +62,12 @@ async def test_change_that_lost_a_race_starts_again_and_sees_the_winner(mongodb_
         seen: list[str | None] = []
 
         async def slow(tx: Transaction) -> None:
-            known = await visitors.find_by_token(tx, "one")
-            assert known is not None
-            seen.append(known.name)
+            visitor = await visitors.find_by_token(tx, "one")
+            assert visitor is not None
+            seen.append(visitor.name)
             if len(seen) == 1:
                 await save(elsewhere, "one", "winner")
-            await visitors.update(tx, known, msgspec.structs.replace(known, name=f"after {known.name}"))
+            await visitors.update(tx, visitor, msgspec.structs.replace(visitor, name=f"after {visitor.name}"))
 
         await here.transactions.run(slow)
 
@@ -145,10 +145,10 @@ async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
         storage.transactions.timeout_seconds = 2
         monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as caught:
             await save(storage, "one")
 
-        assert told.value.data == {"retryable": False}
+        assert caught.value.data == {"retryable": False}
 
 
 async def test_change_that_the_database_never_answers_is_said_not_to_have_happened(
@@ -159,10 +159,10 @@ async def test_change_that_the_database_never_answers_is_said_not_to_have_happen
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         storage.transactions.timeout_seconds = 0.05
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as caught:
             await storage.transactions.run(away)
 
-        assert told.value.data == {"retryable": True}
+        assert caught.value.data == {"retryable": True}
 
 
 async def test_change_that_was_given_up_does_not_take_effect_later(mongodb_uri: str, empty_database: str) -> None:
@@ -176,12 +176,12 @@ async def test_change_that_was_given_up_does_not_take_effect_later(mongodb_uri: 
             await tx.flush()
             await go_on.wait()
 
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as caught:
             await storage.transactions.run(stuck)
         go_on.set()
         await storage.transactions.wait_for_running()
 
-        assert told.value.data == {"retryable": True}
+        assert caught.value.data == {"retryable": True}
         assert await find(storage, "one") is None
         assert await storage.database["outbox"].count_documents({}) == 0
         assert await storage.log.head() == head
@@ -202,12 +202,12 @@ async def test_change_that_is_given_up_while_it_is_written_does_not_take_effect_
             await put(tx, "one", None)
             tx.defer_write(waits)
 
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as caught:
             await storage.transactions.run(slow)
         go_on.set()
         await storage.transactions.wait_for_running()
 
-        assert told.value.data == {"retryable": True}
+        assert caught.value.data == {"retryable": True}
         assert await find(storage, "one") is None
         assert await storage.log.head() == head
 
@@ -226,12 +226,12 @@ async def test_commit_that_takes_longer_than_anybody_waits_is_said_to_be_uncerta
         storage.transactions.timeout_seconds, storage.transactions.commit_grace_seconds = 0.2, 0.05
         monkeypatch.setattr(ClientSession, "commit_transaction", slow)
 
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as caught:
             await save(storage, "one")
         go_on.set()
         await storage.transactions.wait_for_running()
 
-        assert told.value.data == {"retryable": False}
+        assert caught.value.data == {"retryable": False}
         assert tokens(await read_all(storage, after=head)) == ["one"]
 
 

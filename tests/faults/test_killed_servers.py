@@ -1,6 +1,6 @@
 """Servers and primaries are killed repeatedly under load, and every guarantee holds.
 
-The short form is part of every run of the tests; `make soak` makes each storm as long as SOAK_SECONDS says.
+The short form is part of every run of the tests; `make soak` runs each for SOAK_SECONDS.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.facts import AnyFact, MessageSent, RoomFact, tag_of
 from storage.log.log import Log
 from storage.mongo.connection import Database
-from tests.faults.storms import Follower, Load, Outcome, Servers, count_outcomes, running_servers
+from tests.faults.load import Follower, Load, Outcome, Servers, count_outcomes, running_servers
 from tests.histories import verify_history
 
-STORM_SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
-#: How many of the primaries that are lost are frozen for a while, and not killed.
-FROZEN = 1 / 3
-#: Twice as long as it takes until others close what a process has open.
+LOAD_SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
+#: The share of primaries that are stopped for a while instead of killed.
+STOPPED_SHARE = 1 / 3
+#: Twice the time after which other processes kill the sessions of a process.
 STOPPED_SECONDS = 6.0
-#: How long everything may take to come to rest once the storm is over.
+#: The longest time until no more facts are added after the load has ended.
 REST_SECONDS = 60
 #: The facts of each mutation that took effect, without those of the queue.
-TELLS = {
+FACTS_BY_MUTATION = {
     "startRoom": {"ROOM_STARTED": 1},
     "sendMessage": {"MESSAGE_SENT": 1},
     "updateRoom": {"ROOM_UPDATED": 1},
@@ -70,7 +70,7 @@ async def test_servers_are_killed_under_load(mongodb_uri: str, database_name: st
                 kills += 1
             return kills
 
-        await survive(servers, mongodb_uri, database_name, chance, kill, report, "servers killed")
+        await run_under_load(servers, mongodb_uri, database_name, chance, kill, report, "servers killed")
 
 
 async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -> None:
@@ -82,7 +82,7 @@ async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -
         def lose_primary() -> None:
             primary = next(node for node in mongod.nodes if node.is_primary())
             others = [node for node in mongod.nodes if node is not primary]
-            frozen = chance.random() < FROZEN
+            frozen = chance.random() < STOPPED_SHARE
             primary.signal(signal.SIGSTOP if frozen else signal.SIGKILL)
             try:
                 if not frozen:
@@ -103,7 +103,7 @@ async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -
                 kills += 1
             return kills
 
-        await survive(servers, mongod.uri, "storm", chance, kill, report, "primaries lost")
+        await run_under_load(servers, mongod.uri, "storm", chance, kill, report, "primaries lost")
 
 
 async def test_servers_are_stopped_under_load(mongodb_uri: str, database_name: str, report: Report) -> None:
@@ -124,7 +124,7 @@ async def test_servers_are_stopped_under_load(mongodb_uri: str, database_name: s
                 stops += 1
             return stops
 
-        await survive(servers, mongodb_uri, database_name, chance, stop, report, "servers stopped")
+        await run_under_load(servers, mongodb_uri, database_name, chance, stop, report, "servers stopped")
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -134,10 +134,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-# ---------------------------------------------------------------- a storm, and what is left after it
+# ---------------------------------------------------------------- load and verification
 
 
-async def survive(
+async def run_under_load(
     servers: Servers,
     uri: str,
     database_name: str,
@@ -146,7 +146,7 @@ async def survive(
     report: Report,
     what: str,
 ) -> None:
-    """Let the storm blow, wait until everything has come to rest, and check every promise."""
+    """Run load and faults at the same time, wait until no more facts are added, and verify every guarantee."""
     load = Load(servers.urls, chance)
     await load.prepare()
     followers = [
@@ -156,7 +156,7 @@ async def survive(
         Follower(servers.urls, chance, consumer="router"),
     ]
     async with following(followers, chance):
-        until = time.monotonic() + STORM_SECONDS
+        until = time.monotonic() + LOAD_SECONDS
         kills, _ = await asyncio.gather(kill(until), load.run(until))
         async with Database(uri, database_name) as database:
             facts = await at_rest(database)
@@ -199,17 +199,17 @@ async def following(followers: Sequence[Follower], chance: random.Random) -> Asy
 
 
 async def at_rest(database: Database) -> list[AnyFact]:
-    """The whole log, once nothing is added to it any more."""
+    """All facts, when no more are added."""
     log = Log(database)
     head = -1
     async with asyncio.timeout(REST_SECONDS):
         while head != (head := await log.head()) or await database["outbox"].find_one({}):  # noqa: ASYNC110
-            await asyncio.sleep(1.5)  # the queue is looked at every second
+            await asyncio.sleep(1.5)  # the routing queue polls every second
     return await log.read(0, 1_000_000)
 
 
 def matching_facts(follower: Follower, facts: Sequence[AnyFact]) -> list[tuple[int, str]]:
-    """What the follower must have seen, in this order."""
+    """The sequences and ids that the follower must have seen, in order."""
     return [
         (fact.sequence, f"evt_{fact.id}")
         for fact in facts
@@ -218,7 +218,7 @@ def matching_facts(follower: Follower, facts: Sequence[AnyFact]) -> list[tuple[i
 
 
 async def until_seen(followers: Sequence[Follower], expected: dict[int, list[tuple[int, str]]]) -> None:
-    """Return when every follower has seen the last fact that it must, or has had its time."""
+    """Return when every follower has seen its last fact, or after REST_SECONDS."""
     until = time.monotonic() + REST_SECONDS
     while any(follower.seen[-1:] != expected[one][-1:] for one, follower in enumerate(followers)):
         if time.monotonic() > until:
@@ -227,20 +227,20 @@ async def until_seen(followers: Sequence[Follower], expected: dict[int, list[tup
 
 
 def compare(outcomes: dict[str, Outcome], facts: Sequence[AnyFact]) -> tuple[list[str], list[str]]:
-    """The mutations that took effect without all of their facts, and those with too many or none to have."""
+    """The mutations with missing facts, and those with surplus facts."""
     found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for fact in facts:
         if fact.client_mutation_id is not None:
             found[fact.client_mutation_id][tag_of(type(fact))] += 1
     lost, doubled = [], []
     for mutation_id, one in outcomes.items():
-        wanted = {} if one.refusal else TELLS[one.name]
+        wanted = {} if one.refusal else FACTS_BY_MUTATION[one.name]
         has = found[mutation_id]
         if any(has[tag] < count for tag, count in wanted.items()):
             lost.append(mutation_id)
         if (one.refusal and has) or any(has[tag] > count for tag, count in wanted.items()):
             doubled.append(mutation_id)
-    doubled.extend(found.keys() - outcomes.keys())  # mutations whose error said that nothing was changed
+    doubled.extend(found.keys() - outcomes.keys())  # mutations that were answered as without effect
     doubled.extend(one for one, count in Counter(fact.id for fact in facts).items() if count > 1)
     return lost, doubled
 
