@@ -50,11 +50,11 @@ def undeclared(modules: dict[str, set[str]], names: set[str]) -> dict[str, set[s
     }
 
 
-def test_the_layers_import_only_what_an_installation_brings() -> None:
+def test_layers_import_only_declared_packages() -> None:
     assert undeclared(imported("server", "schema", "resolvers", "storage"), declared()) == {}
 
 
-def test_tests_and_programs_import_only_what_a_developer_installs() -> None:
+def test_tests_and_programs_import_only_declared_development_packages() -> None:
     assert undeclared(imported("tests", "examples", "benchmarks"), declared("dev")) == {}
 
 

@@ -59,7 +59,7 @@ def overrides() -> dict[str, tuple[type, str]]:
 OVERRIDES = overrides()
 
 
-def test_there_are_overrides_to_look_at() -> None:
+def test_overrides_are_found() -> None:
     packages = {base.__module__.partition(".")[0] for cls, _ in OVERRIDES.values() for base in cls.__mro__[1:]} - OWN
 
     assert packages >= {"strawberry", "graphql", "uvicorn"}

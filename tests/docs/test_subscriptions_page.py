@@ -5,7 +5,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "subscriptions.md").read_text(encoding="utf-8")
 
 
-def test_page_makes_nine_promises() -> None:
+def test_page_has_nine_promises() -> None:
     assert re.findall(r"^\| (\d) \|", PAGE, re.MULTILINE) == [str(number) for number in range(1, 10)]
 
 

@@ -11,7 +11,7 @@ SCHEMA = build_schema((ROOT / CONFIG["schema"]).read_text(encoding="utf-8"))
 DOCUMENTS = sorted(ROOT.glob(CONFIG["documents"]))
 
 
-def test_editors_are_told_of_the_documents_of_every_example() -> None:
+def test_editor_configuration_lists_the_documents_of_every_example() -> None:
     loaded = {path.with_suffix(".graphql") for path in (ROOT / "examples").glob("*.py")}
 
     assert [path.stem for path in DOCUMENTS] == ["external_routing", "watch"]

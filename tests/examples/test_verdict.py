@@ -64,7 +64,7 @@ def verdict(received: Received, history: list[dict[str, Any]]) -> list[str]:
     return [problem.split(" ")[0] for problem in differences(received, history, "CASE-1", ONE, TWO)]
 
 
-def test_nothing_is_wrong_when_all_went_well(received: Received, history: list[dict[str, Any]]) -> None:
+def test_no_difference_is_reported_for_the_expected_events(received: Received, history: list[dict[str, Any]]) -> None:
     assert differences(received, history, "CASE-1", ONE, TWO) == []
 
 

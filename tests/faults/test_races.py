@@ -132,7 +132,7 @@ async def test_of_200_takes_of_one_room_one_wins_and_the_others_name_the_winner(
 # ---------------------------------------------------------------- many rooms
 
 
-async def test_of_500_rooms_at_once_100_are_assigned_and_all_are_served_in_order(
+async def test_of_500_concurrent_rooms_100_are_assigned_and_all_are_served_in_order(
     client: Client, database: Database
 ) -> None:
     await asyncio.gather(*(client.agent(f"agent{number}", max_rooms=CAPACITY) for number in range(AGENTS)))

@@ -32,7 +32,7 @@ async def test_routing_offers_no_room_to_an_agent_that_does_not_accept_routing(
 
 
 @pytest.mark.parametrize("way", ["assignAgent", "takeRoom", "transferRoom"])
-async def test_an_agent_that_does_not_accept_routing_gets_rooms_from_those_who_name_it(world: World, way: str) -> None:
+async def test_an_agent_that_does_not_accept_routing_can_be_assigned_by_name(world: World, way: str) -> None:
     robot = await world.agent("robot", accepts_routing=False)
     room = await world.start()
     match way:
@@ -46,7 +46,7 @@ async def test_an_agent_that_does_not_accept_routing_gets_rooms_from_those_who_n
     assert (after.status, after.served_by_id) == (RoomStatus.ASSIGNED, robot.id)
 
 
-async def test_an_agent_that_accepts_routing_from_now_on_gets_the_rooms_that_wait(world: World) -> None:
+async def test_an_agent_that_begins_to_accept_routing_gets_waiting_rooms(world: World) -> None:
     anna = await world.agent("anna", accepts_routing=False)
     room = await world.start()
     head = await world.head()
@@ -91,7 +91,7 @@ async def test_acceptance_of_routing_is_never_null(world: World) -> None:
         await agents.update_agent(world.context, agent_id=anna.id, accepts_routing=None)
 
 
-async def test_ensuring_an_agent_says_whether_it_accepts_routing_and_leaves_that_when_it_is_not_given(
+async def test_ensure_agent_sets_accepts_routing_only_if_given(
     world: World,
 ) -> None:
     await define_custom_field(

@@ -52,7 +52,7 @@ async def test_a_user_that_has_the_role_already_only_becomes_an_agent(world: Wor
     assert kinds(await world.facts(head)) == ["AGENT_ADDED"]
 
 
-async def test_an_agent_stays_as_it_is_when_it_is_added_again(world: World) -> None:
+async def test_adding_an_agent_again_changes_nothing(world: World) -> None:
     anna = await world.agent("anna", max_rooms=1)
     head = await world.head()
 
@@ -62,7 +62,7 @@ async def test_an_agent_stays_as_it_is_when_it_is_added_again(world: World) -> N
     assert await world.facts(head) == []
 
 
-async def test_what_is_refused_of_a_user_is_refused_of_an_agent_that_is_added_again(world: World) -> None:
+async def test_adding_an_agent_again_checks_the_arguments(world: World) -> None:
     anna = await world.agent("anna")
 
     async with refused(world, Invalid, "maxRooms must be 0 to 100000; it is -1.", key="maxRooms"):
@@ -72,7 +72,7 @@ async def test_what_is_refused_of_a_user_is_refused_of_an_agent_that_is_added_ag
 
 
 @pytest.mark.parametrize("limit", [-1, 100_001, 2**31])
-async def test_a_limit_has_bounds(world: World, limit: int) -> None:
+async def test_max_rooms_has_bounds(world: World, limit: int) -> None:
     plain = await user(world, "plain")
     anna = await world.agent("anna")
 
@@ -98,7 +98,7 @@ async def test_an_unknown_department_is_not_found(world: World) -> None:
 # ---------------------------------------------------------------- change
 
 
-async def test_what_is_given_is_changed_and_null_lifts_the_limit(world: World) -> None:
+async def test_an_update_changes_its_arguments_and_null_removes_the_limit(world: World) -> None:
     sales = await world.department("Sales", RoutingMethod.MANUAL)
     anna = await world.agent("anna", max_rooms=2, departments=[sales])
     head = await world.head()
@@ -129,7 +129,7 @@ async def test_status_change_is_recorded(world: World) -> None:
     assert fact.user == after == await world.user(anna)
 
 
-async def test_what_stays_the_same_is_no_event(world: World) -> None:
+async def test_an_update_without_a_change_records_no_fact(world: World) -> None:
     sales = await world.department("Sales", RoutingMethod.MANUAL)
     anna = await world.agent("anna", max_rooms=2, departments=[sales])
     head = await world.head()
@@ -142,7 +142,7 @@ async def test_what_stays_the_same_is_no_event(world: World) -> None:
     assert await world.facts(head) == []
 
 
-async def test_a_lower_limit_takes_no_room_away(world: World) -> None:
+async def test_an_agent_keeps_its_rooms_when_its_limit_is_lowered(world: World) -> None:
     anna = await world.agent("anna", max_rooms=2)
     room = await world.assigned(anna)
 
@@ -156,7 +156,7 @@ async def test_a_lower_limit_takes_no_room_away(world: World) -> None:
 # ---------------------------------------------------------------- remove
 
 
-async def test_an_agent_becomes_an_ordinary_user_and_its_rooms_wait(world: World) -> None:
+async def test_a_removed_agent_is_a_user_and_its_rooms_are_queued(world: World) -> None:
     anna = await world.agent("anna", roles=["bot"])
     room = await world.assigned(anna)
     head = await world.head()
@@ -206,7 +206,7 @@ async def test_unknown_and_malformed_ids_are_not_found(world: World, id: str) ->
     assert await agents.find_agent(world.context, id=id) is None
 
 
-async def test_a_manager_decides_about_its_own_departments_only(world: World) -> None:
+async def test_a_manager_changes_agents_of_its_own_departments_only(world: World) -> None:
     own = await world.department("Own", RoutingMethod.MANUAL)
     other = await world.department("Other", RoutingMethod.MANUAL)
     boss = await world.agent("boss", departments=[own], roles=["livechat-manager"])
@@ -249,7 +249,7 @@ async def test_user_with_more_scopes_than_the_caller_cannot_become_an_agent(worl
         await agents.add_agent(scoped(world, "agents:write"), user_id=admin.id)
 
 
-async def test_an_agent_may_speak_of_its_own_status_and_not_of_others(world: World) -> None:
+async def test_an_agent_sets_its_own_status_and_no_other(world: World) -> None:
     anna, bert = await world.agent("anna"), await world.agent("bert")
     context = world.signed_in(anna)
 

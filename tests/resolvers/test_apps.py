@@ -13,7 +13,7 @@ from tests.resolvers.world import World
 SCOPES = ", ".join(sorted(access.SCOPES))
 
 
-async def test_an_app_may_do_what_its_scopes_say(world: World) -> None:
+async def test_an_app_has_the_permissions_of_its_scopes(world: World) -> None:
     head = await world.head()
 
     made = await apps.create_app(world.context, name="Crm", scopes=["users:read", "fields:write", "users:read"])
@@ -28,7 +28,7 @@ async def test_an_app_may_do_what_its_scopes_say(world: World) -> None:
     assert made.token not in repr(fact)
 
 
-async def test_the_token_itself_is_not_kept(world: World) -> None:
+async def test_the_token_itself_is_not_stored(world: World) -> None:
     made = await apps.create_app(world.context, name="Crm", scopes=["users:read"])
 
     kept = await world.services.storage.database["tokens"].find({}).to_list(None)
@@ -46,7 +46,7 @@ async def test_the_token_itself_is_not_kept(world: World) -> None:
         ("Crm", [""], "scopes must have 1 to 64 characters; this one is empty.", "scopes"),
     ],
 )
-async def test_what_can_never_be_right_is_refused(
+async def test_invalid_arguments_are_refused(
     world: World, name: str, scopes: Sequence[str], message: str, key: str
 ) -> None:
     async with refused(world, Invalid, message, key=key):
@@ -69,7 +69,7 @@ async def test_app_delegates_only_scopes_that_it_has(world: World) -> None:
         await apps.revoke_app(context, app_id=stronger.app.id)
 
 
-async def test_a_new_token_replaces_the_old_one_at_once_or_after_a_while(world: World) -> None:
+async def test_a_new_token_replaces_the_old_one_immediately_or_after_the_overlap(world: World) -> None:
     storage = world.services.storage
     first = await apps.create_app(world.context, name="Crm", scopes=["users:read"])
     head = await world.head()
@@ -91,7 +91,7 @@ async def test_an_overlap_has_bounds(world: World, seconds: int) -> None:
         await apps.rotate_app_token(world.context, app_id=made.app.id, overlap_seconds=seconds)
 
 
-async def test_a_revoked_app_is_no_longer_let_in(world: World) -> None:
+async def test_a_revoked_app_is_unauthenticated(world: World) -> None:
     made = await apps.create_app(world.context, name="Crm", scopes=["users:read"])
     head = await world.head()
 
@@ -106,7 +106,7 @@ async def test_a_revoked_app_is_no_longer_let_in(world: World) -> None:
         await apps.rotate_app_token(world.context, app_id=made.app.id)
 
 
-async def test_the_way_back_in_stays(world: World) -> None:
+async def test_the_admin_app_cannot_be_revoked(world: World) -> None:
     message = "The admin app cannot be revoked; call rotateAppToken to give it a new token."
     async with refused(world, Invalid, message, key="appId"):
         await apps.revoke_app(world.context, app_id="admin")
@@ -119,7 +119,7 @@ async def test_an_unknown_app_is_not_found(world: World) -> None:
         await apps.revoke_app(world.context, app_id="$ne")
 
 
-async def test_apps_ask_for_their_scope(world: World) -> None:
+async def test_operations_on_apps_need_their_scope(world: World) -> None:
     message = "This needs the scope apps:write, which this token does not have."
     async with refused(world, Forbidden, message, scope="apps:write"):
         await apps.list_apps(scoped(world, "users:read"))

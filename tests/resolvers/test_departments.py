@@ -14,7 +14,7 @@ from tests.resolvers.world import World
 MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
 
 
-async def test_a_department_holds_what_it_was_created_with(world: World) -> None:
+async def test_a_department_has_the_values_of_its_creation(world: World) -> None:
     head = await world.head()
 
     made = await departments.create_department(
@@ -33,7 +33,7 @@ async def test_a_department_holds_what_it_was_created_with(world: World) -> None
     assert fact.department == made
 
 
-async def test_an_update_changes_what_is_given_and_null_clears(world: World) -> None:
+async def test_an_update_changes_its_arguments_and_null_removes_a_value(world: World) -> None:
     before = await world.department("Sales", EXTERNAL, external_timeout_seconds=30, fallback_routing=MANUAL)
     head = await world.head()
 
@@ -47,7 +47,7 @@ async def test_an_update_changes_what_is_given_and_null_clears(world: World) -> 
     assert kinds(await world.facts(head)) == ["DEPARTMENT_SAVED"]
 
 
-async def test_what_stays_the_same_is_no_event(world: World) -> None:
+async def test_an_update_without_a_change_records_no_fact(world: World) -> None:
     before = await world.department("Sales", MANUAL)
     head = await world.head()
 
@@ -79,7 +79,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("given", "message", "key"), WRONG)
-async def test_what_can_never_be_right_is_refused(world: World, given: dict[str, Any], message: str, key: str) -> None:
+async def test_invalid_arguments_are_refused(world: World, given: dict[str, Any], message: str, key: str) -> None:
     sales = await world.department("Sales", MANUAL)
 
     async with refused(world, Invalid, message, key=key):
@@ -89,7 +89,7 @@ async def test_what_can_never_be_right_is_refused(world: World, given: dict[str,
 
 
 @pytest.mark.parametrize("name", ["name", "enabled", "routing"])
-async def test_what_a_department_always_has_cannot_be_null(world: World, name: str) -> None:
+async def test_required_values_of_a_department_cannot_be_null(world: World, name: str) -> None:
     sales = await world.department("Sales", MANUAL)
     nothing: dict[str, Any] = {name: None}
 
@@ -110,7 +110,7 @@ async def test_an_unknown_department_is_not_found(world: World, id: str) -> None
 # ---------------------------------------------------------------- who works there
 
 
-async def test_agents_come_and_go(world: World) -> None:
+async def test_agents_are_added_to_and_removed_from_a_department(world: World) -> None:
     sales = await world.department("Sales", MANUAL)
     anna = await world.agent("anna", departments=[sales])
     bert = await world.agent("bert")
@@ -145,7 +145,7 @@ async def test_agents_are_added_and_removed_under_locks(world: World) -> None:
     assert [(await world.profile(one)).department_ids for one in (anna, bert)] == [(sales.id,), ()]
 
 
-async def test_all_of_them_or_none(world: World) -> None:
+async def test_a_refused_change_of_agents_changes_none(world: World) -> None:
     sales = await world.department("Sales", MANUAL)
     anna = await world.agent("anna")
     plain = await world.visitor("nobody")
@@ -184,7 +184,7 @@ async def test_a_manager_manages_its_own_departments_only(world: World) -> None:
         await departments.set_department_agents(boss, department_id=other.id)
 
 
-async def test_departments_ask_for_their_scopes(world: World) -> None:
+async def test_operations_on_departments_need_their_scopes(world: World) -> None:
     message = "This needs the scope {}, which this token does not have."
     async with refused(world, Forbidden, message.format("departments:write"), scope="departments:write"):
         await departments.create_department(scoped(world, "users:write"), name="Sales")

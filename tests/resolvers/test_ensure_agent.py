@@ -40,7 +40,7 @@ async def ensure(world: World, **given: Any) -> AgentEnsured:
 # ---------------------------------------------------------------- at once
 
 
-async def test_a_hundred_at_once_in_two_processes_leave_one_agent(world: World, other: World) -> None:
+async def test_a_hundred_concurrent_calls_in_two_processes_create_one_agent(world: World, other: World) -> None:
     await define(world, "externalId", unique=True)
     head = await world.head()
 
@@ -54,7 +54,7 @@ async def test_a_hundred_at_once_in_two_processes_leave_one_agent(world: World, 
     assert kinds(await world.facts(head)) == ["USER_CREATED", "AGENT_ADDED"]
 
 
-async def test_all_are_refused_when_the_username_is_another_users(world: World, other: World) -> None:
+async def test_concurrent_calls_are_refused_if_another_user_has_the_username(world: World, other: World) -> None:
     await define(world, "externalId", unique=True)
     await world.agent("anna")
 
@@ -67,7 +67,7 @@ async def test_all_are_refused_when_the_username_is_another_users(world: World, 
         raise answers[0]  # type: ignore[misc] # an exception, as was just seen
 
 
-async def test_of_two_that_want_one_username_one_gets_it(world: World, other: World) -> None:
+async def test_of_two_concurrent_calls_with_one_username_one_succeeds(world: World, other: World) -> None:
     await define(world, "externalId", unique=True)
 
     answers = await asyncio.gather(
@@ -82,7 +82,7 @@ async def test_of_two_that_want_one_username_one_gets_it(world: World, other: Wo
     assert [answer.created for answer in winners].count(True) == 1
 
 
-async def test_another_unique_field_of_the_same_agent_is_no_obstacle(world: World, other: World) -> None:
+async def test_another_unique_field_of_the_same_agent_is_no_conflict(world: World, other: World) -> None:
     await define(world, "externalId", unique=True)
     await define(world, "badge", unique=True, type=FieldType.NUMBER)
 
@@ -95,7 +95,7 @@ async def test_another_unique_field_of_the_same_agent_is_no_obstacle(world: Worl
 # ---------------------------------------------------------------- created
 
 
-async def test_a_new_agent_holds_what_is_given(world: World) -> None:
+async def test_a_new_agent_has_the_given_values(world: World) -> None:
     await define(world, "externalId", unique=True)
     await define(world, "site")
     sales = await world.department("Sales", RoutingMethod.MANUAL)
@@ -132,7 +132,7 @@ async def test_a_new_agent_is_available_without_a_limit(world: World) -> None:
 # ---------------------------------------------------------------- found
 
 
-async def test_a_user_that_is_found_becomes_an_agent(world: World) -> None:
+async def test_an_existing_user_becomes_an_agent(world: World) -> None:
     await define(world, "externalId", unique=True)
     user = await users.create_user(
         world.context, username="anna", type=UserType.USER, custom_fields=values(externalId="x-1")
@@ -147,7 +147,7 @@ async def test_a_user_that_is_found_becomes_an_agent(world: World) -> None:
     assert kinds(await world.facts(head)) == ["USER_ROLES_CHANGED", "AGENT_ADDED"]
 
 
-async def test_an_agent_that_is_found_is_updated_with_what_is_given(world: World) -> None:
+async def test_an_existing_agent_is_updated_with_the_given_values(world: World) -> None:
     await define(world, "externalId", unique=True)
     await define(world, "site")
     first = await ensure(world, name="Anna", max_rooms=3, custom_fields=values(site="Bern"))
@@ -176,7 +176,7 @@ async def test_an_agent_that_is_found_is_updated_with_what_is_given(world: World
     ]
 
 
-async def test_an_agent_that_is_as_it_should_be_makes_no_event(world: World) -> None:
+async def test_an_agent_without_a_difference_records_no_fact(world: World) -> None:
     await define(world, "externalId", unique=True)
     given = {"name": "Anna", "roles": ["bot"], "max_rooms": 3, "status": AgentStatus.AVAILABLE}
     first = await ensure(world, **given)
@@ -247,7 +247,7 @@ async def test_an_agent_that_is_as_it_should_be_makes_no_event(world: World) -> 
         ),
     ],
 )
-async def test_whatever_is_wrong_changes_nothing(
+async def test_an_invalid_argument_changes_nothing(
     world: World,
     exists: bool,
     given: dict[str, Any],
@@ -275,7 +275,7 @@ async def test_a_missing_required_field_or_a_value_of_another_user_is_refused(wo
         await ensure(world, custom_fields=values(badge=7))
 
 
-async def test_it_asks_for_the_scopes_of_all_that_it_does(world: World) -> None:
+async def test_ensure_agent_needs_the_scopes_of_all_its_changes(world: World) -> None:
     await define(world, "externalId", unique=True)
 
     message = "This needs the scope {}, which this token does not have."

@@ -42,7 +42,7 @@ TOO_LARGE = (
 )
 
 
-async def test_an_entity_that_is_too_large_is_refused_on_every_way_in(world: World) -> None:
+async def test_every_mutation_refuses_an_entity_that_is_too_large(world: World) -> None:
     for target in FieldTarget:
         await define(world, target, 16)
     await definitions.define_custom_field(
@@ -113,7 +113,7 @@ async def test_roles_that_make_the_index_of_the_fields_too_large_are_refused(wor
     assert fewer.roles == tuple(names[100:200])
 
 
-def test_what_was_too_large_may_become_smaller_and_not_larger() -> None:
+def test_an_oversized_entity_may_become_smaller_and_not_larger() -> None:
     def before() -> dict[str, object]:
         return {"fields": {"f": "x" * 300_000}}
 

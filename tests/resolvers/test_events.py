@@ -34,7 +34,7 @@ async def read(facts: AsyncGenerator[AnyFact, None], count: int) -> list[int]:
         return [(await anext(facts)).sequence for _ in range(count)]
 
 
-async def test_subscription_after_a_cursor_gets_history_and_then_what_happens(contexts: TwoContexts) -> None:
+async def test_subscription_after_a_cursor_gets_history_and_then_new_facts(contexts: TwoContexts) -> None:
     here, elsewhere = contexts
     past = await record_facts(here, 5)
 
@@ -52,7 +52,7 @@ async def test_subscription_without_after_starts_with_the_next_event(contexts: T
         assert await read(facts, len(future := await record_facts(here, 2))) == future
 
 
-async def test_subscription_skips_what_does_not_match(contexts: TwoContexts) -> None:
+async def test_subscription_skips_facts_that_do_not_match(contexts: TwoContexts) -> None:
     here, elsewhere = contexts
     async with aclosing(await events.subscribe(here, types=("ROOM_STARTED", "VISITOR_SAVED"))) as facts:
         head = await here.storage.log.head()
@@ -112,7 +112,7 @@ async def test_cursor_that_is_no_longer_kept_is_refused_everywhere(contexts: Two
         assert await read(facts, 1) == happened[-1:]
 
 
-async def test_page_that_met_the_trimming_is_refused(contexts: TwoContexts) -> None:
+async def test_page_read_during_the_trimming_is_refused(contexts: TwoContexts) -> None:
     here, _ = contexts
     happened = await record_facts(here, 5)
     assert await outbox_is_empty(here.storage)
@@ -131,7 +131,7 @@ async def test_page_that_met_the_trimming_is_refused(contexts: TwoContexts) -> N
 # ---------------------------------------------------------------- state, and what comes after it
 
 
-async def test_state_read_after_a_cursor_and_what_follows_the_cursor_miss_nothing(contexts: TwoContexts) -> None:
+async def test_state_read_after_a_cursor_and_later_facts_miss_nothing(contexts: TwoContexts) -> None:
     """While two processes write: the state as it was read, and later facts laid over it, make the state in the end."""
     here, elsewhere = contexts
     writing = asyncio.gather(*(_write(contexts[number % 2], number) for number in range(6)))

@@ -30,7 +30,7 @@ class After(Record, frozen=True):
         ({"value": {"a": 1, "b": 2}}, {"value": {"b": 2.0, "a": 1}}),
     ],
 )
-def test_what_says_the_same_has_the_same_fingerprint(one: dict[str, object], other: dict[str, object]) -> None:
+def test_equal_arguments_have_the_same_fingerprint(one: dict[str, object], other: dict[str, object]) -> None:
     assert fingerprint("act", one, DEFAULTS) == fingerprint("act", other, DEFAULTS)
 
 
@@ -46,9 +46,9 @@ def test_what_says_the_same_has_the_same_fingerprint(one: dict[str, object], oth
         ({"value": After(key="k")}, {"value": After(key="k", added=2)}),
     ],
 )
-def test_what_says_something_else_has_another_fingerprint(one: dict[str, object], other: dict[str, object]) -> None:
+def test_different_arguments_have_different_fingerprints(one: dict[str, object], other: dict[str, object]) -> None:
     assert fingerprint("act", one, DEFAULTS) != fingerprint("act", other, DEFAULTS)
 
 
-def test_operations_differ() -> None:
+def test_different_operations_have_different_fingerprints() -> None:
     assert fingerprint("act", {}, DEFAULTS) != fingerprint("react", {}, DEFAULTS)

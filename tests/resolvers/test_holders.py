@@ -23,7 +23,7 @@ async def unique(world: World, target: FieldTarget) -> None:
     await definitions.define_custom_field(world.context, target=target, key="case", type=FieldType.TEXT, unique=True)
 
 
-async def test_of_a_user(world: World) -> None:
+async def test_holder_of_a_user_value_is_named(world: World) -> None:
     await unique(world, FieldTarget.USER)
     anna = await users.create_user(world.context, username="änna", custom_fields=values(case="1"))
     holder = {"id": EntityId("user", anna.id)}
@@ -36,7 +36,7 @@ async def test_of_a_user(world: World) -> None:
     assert await refusal(UsernameTaken, ensured) == {"holder": holder}
 
 
-async def test_of_a_visitor_a_role_and_a_definition(world: World) -> None:
+async def test_holders_among_visitors_roles_and_definitions_are_named(world: World) -> None:
     await unique(world, FieldTarget.VISITOR)
     visitor = await visitors.save_visitor(world.context, token="t1", custom_fields=values(case="1"))
     role = await roles.create_role(world.context, name="r")
@@ -50,7 +50,7 @@ async def test_of_a_visitor_a_role_and_a_definition(world: World) -> None:
     assert defined == {"key": "key", "holder": {"id": EntityId("custom field definition", definition.id)}}
 
 
-async def test_nobody_learns_an_id_that_they_may_not_read(world: World) -> None:
+async def test_holder_is_null_for_callers_that_may_not_read_it(world: World) -> None:
     await unique(world, FieldTarget.USER)
     await users.create_user(world.context, username="anna", custom_fields=values(case="1"))
     context = scoped(world, "users:write")
@@ -60,7 +60,7 @@ async def test_nobody_learns_an_id_that_they_may_not_read(world: World) -> None:
     assert await refusal(Duplicate, bert) == {"key": "case"}
 
 
-async def test_an_agent_learns_the_ids_of_rooms_that_it_sees_alone(world: World) -> None:
+async def test_holder_is_a_room_only_if_the_agent_may_see_it(world: World) -> None:
     await unique(world, FieldTarget.ROOM)
     await world.visitor()
     anna, other = await world.agent("anna"), await departments.create_department(world.context, name="other")

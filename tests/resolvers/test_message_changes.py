@@ -41,7 +41,7 @@ async def listed(world: World, message: Message) -> list[Message]:
     return (await messages.list_messages(world.context, [message.room_id]))[message.room_id].items
 
 
-async def test_an_edit_replaces_what_it_names_and_keeps_the_rest(world: World) -> None:
+async def test_an_edit_replaces_its_arguments_and_keeps_the_rest(world: World) -> None:
     message = await sent(world, choices=[YES], attachments=[FILE], data={"a": 1})
     before = await world.context.storage.database["rooms"].find_one({"_id": message.room_id})
     head = await world.head()
@@ -96,14 +96,16 @@ async def test_an_edit_that_changes_nothing_is_not_recorded(world: World) -> Non
         ({"text": "x", "data": "x" * 16_383}, "data", "data takes 16,385 bytes as JSON; at most 16,384 are allowed."),
     ],
 )
-async def test_an_edit_is_refused_as_a_message_is(world: World, given: dict[str, Any], key: str, text: str) -> None:
+async def test_an_edit_is_validated_like_a_new_message(
+    world: World, given: dict[str, Any], key: str, text: str
+) -> None:
     message = await sent(world)
 
     async with refused(world, Invalid, text, key=key):
         await messages.edit_message(world.context, message_id=message.id, **given)
 
 
-async def test_a_redaction_takes_the_content_and_leaves_the_place(world: World) -> None:
+async def test_a_redaction_removes_the_content_and_keeps_the_number(world: World) -> None:
     message = await sent(world, choices=[YES], attachments=[FILE], data={"a": 1}, audience=Audience.STAFF)
     head = await world.head()
 
@@ -194,7 +196,7 @@ async def test_others_may_not_edit_and_redact_with_the_scope_alone(world: World)
     assert (await messages.redact_message(managing, message_id=of_visitor.id)).text == ""
 
 
-async def test_a_message_that_the_caller_does_not_see_is_none(world: World) -> None:
+async def test_a_message_that_the_caller_may_not_see_is_not_found(world: World) -> None:
     anna, bert = await world.agent("anna"), await world.agent("bert")
     room = await world.assigned(anna)
     message = await messages.send_message(world.signed_in(anna), room_id=room.id, text="Hi")
@@ -209,7 +211,7 @@ async def test_a_message_that_the_caller_does_not_see_is_none(world: World) -> N
                 await change
 
 
-async def test_visitors_see_no_notes(world: World) -> None:
+async def test_a_message_of_a_visitor_cannot_refer_to_a_note(world: World) -> None:
     note = await sent(world, audience=Audience.STAFF)
     shown = await messages.send_message(world.context, room_id=note.room_id, text="Ho", as_visitor_token="v")
     caller = Caller(actor=shown.sender, scopes=frozenset({"rooms:read", "messages:read", "messages:write"}))

@@ -28,7 +28,7 @@ async def send(world: World, room: Room, text: str = "Hi", **given: Any) -> Mess
     return await messages.send_message(world.context, room_id=room.id, text=text, **given)
 
 
-async def test_a_message_keeps_all_that_it_was_sent_with(world: World) -> None:
+async def test_a_message_has_all_its_content(world: World) -> None:
     anna = await world.agent("anna")
     room = await world.assigned(anna)
     head = await world.head()
@@ -147,7 +147,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_content_that_is_too_much_or_malformed_is_refused_by_name(world: World, name: str) -> None:
+async def test_too_much_or_malformed_content_is_refused_with_its_key(world: World, name: str) -> None:
     content, key, message = REFUSED[name]
     room = await world.waiting()
 
@@ -182,7 +182,7 @@ async def test_a_message_that_is_too_large_with_all_its_content_is_refused(world
         "http://[::1]:80",
     ],
 )
-async def test_urls_of_https_and_of_loopback_addresses_are_taken(world: World, url: str) -> None:
+async def test_urls_of_https_and_of_loopback_addresses_are_accepted(world: World, url: str) -> None:
     room = await world.waiting()
 
     sent = await send(world, room, attachments=[Attachment(name="a", mime_type="audio/ogg; codecs=opus", url=url)])
@@ -240,7 +240,7 @@ async def test_a_choice_that_was_not_offered_there_is_refused(world: World) -> N
         await send(world, room, choice=Option(plain.id, "m"))
 
 
-async def test_choices_of_now_count_and_not_those_before_an_edit_or_a_redaction(world: World) -> None:
+async def test_answers_are_checked_against_the_current_choices(world: World) -> None:
     room = await world.waiting()
     offer = await send(world, room, choices=[YES, NO])
 
@@ -260,7 +260,7 @@ async def test_choices_of_now_count_and_not_those_before_an_edit_or_a_redaction(
         ("inReplyTo", lambda one: {"in_reply_to_id": one}),
     ],
 )
-async def test_messages_of_other_rooms_are_refused_as_such_to_those_who_see_them_alone(
+async def test_a_message_of_another_room_is_invalid_or_not_found_if_invisible(
     world: World, key: str, naming: Any
 ) -> None:
     anna, bert = await world.agent("anna"), await world.agent("bert")
@@ -275,7 +275,7 @@ async def test_messages_of_other_rooms_are_refused_as_such_to_those_who_see_them
             await messages.send_message(context, room_id=room.id, text="Hi", **naming(one))
 
 
-async def test_a_visitor_neither_writes_a_note_nor_answers_one(world: World) -> None:
+async def test_a_visitor_cannot_write_a_note_or_answer_one(world: World) -> None:
     room = await world.waiting()
     note = await send(world, room, audience=Audience.STAFF, choices=[YES])
     visitor = {"as_visitor_token": "v"}
@@ -294,7 +294,7 @@ async def test_a_visitor_neither_writes_a_note_nor_answers_one(world: World) -> 
         assert (await send(world, room, **naming)).sender.type is ActorType.APP
 
 
-async def test_a_refused_message_leaves_the_next_one_its_number(world: World) -> None:
+async def test_a_refused_message_leaves_no_gap_in_the_numbers(world: World) -> None:
     room = await world.waiting()
     with pytest.raises(SwitchboardError):
         await send(world, room, in_reply_to_id="nothing")

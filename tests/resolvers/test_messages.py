@@ -80,7 +80,7 @@ async def test_message_that_is_refused_takes_no_number(world: World) -> None:
     assert (await messages.send_message(world.context, room_id=room.id, text="Hi")).number == 1
 
 
-async def test_an_app_speaks_as_the_agent_or_the_visitor_of_the_room(world: World) -> None:
+async def test_an_app_sends_messages_as_the_agent_or_visitor_of_the_room(world: World) -> None:
     anna = await world.agent("anna")
     room = await world.assigned(anna)
     visitor = await world.visitor()
@@ -92,7 +92,7 @@ async def test_an_app_speaks_as_the_agent_or_the_visitor_of_the_room(world: Worl
     assert of_visitor.sender == Actor(type=ActorType.VISITOR, id=visitor.id, name=None)
 
 
-async def test_an_agent_speaks_for_itself(world: World) -> None:
+async def test_an_agent_sends_messages_as_itself(world: World) -> None:
     anna = await world.agent("anna")
     room = await world.assigned(anna)
     context = world.signed_in(anna)
@@ -129,14 +129,14 @@ async def test_other_callers_cannot_send_messages_in_the_room(world: World) -> N
         ("\ud83d", "text contains half of a surrogate pair, which is not a character."),
     ],
 )
-async def test_a_message_says_something(world: World, text: str, message: str) -> None:
+async def test_an_empty_or_too_long_message_is_refused(world: World, text: str, message: str) -> None:
     room = await world.waiting()
 
     async with refused(world, Invalid, message, key="text"):
         await messages.send_message(world.context, room_id=room.id, text=text)
 
 
-async def test_nothing_is_said_in_a_room_that_is_closed_or_unknown(world: World) -> None:
+async def test_messages_in_closed_or_unknown_rooms_are_refused(world: World) -> None:
     room = await world.closed()
 
     async with refused(world, RoomClosed, "The room is closed and takes no messages; start another room."):
@@ -145,7 +145,7 @@ async def test_nothing_is_said_in_a_room_that_is_closed_or_unknown(world: World)
         await messages.send_message(world.context, room_id="nowhere", text="Hi")
 
 
-async def test_messages_ask_for_their_scopes(world: World) -> None:
+async def test_operations_on_messages_need_their_scopes(world: World) -> None:
     room = await world.waiting()
 
     message = "This needs the scope {}, which this token does not have."

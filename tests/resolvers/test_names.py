@@ -93,7 +93,7 @@ async def test_invisible_bidirectional_and_control_characters_are_refused_in_eve
         "1\ufe0f\u20e3",
     ],
 )
-def test_what_shapes_letters_and_emoji_is_taken(name: str) -> None:
+def test_joiners_that_shape_letters_and_emoji_are_accepted(name: str) -> None:
     names.check(name, "name")
 
 
@@ -150,7 +150,7 @@ async def test_username_that_looks_like_another_is_taken(world: World, taken: st
     assert (await users.list_users(context)).items == [holder, other]
 
 
-async def test_ascii_letters_and_accents_tell_usernames_apart(world: World) -> None:
+async def test_usernames_that_differ_in_ascii_letters_or_accents_are_different(world: World) -> None:
     for username in ("paul1", "paull", "paulI1", "bam", "barn", "zoe", "zoë", "марина", "мария"):
         await users.create_user(world.context, username=username)
 
@@ -165,7 +165,7 @@ async def test_user_may_change_its_username_to_one_that_looks_the_same(world: Wo
     assert renamed.username == "\u0441\u0430\u0440\u0435"
 
 
-async def test_names_older_than_the_rules_are_found_kept_and_guarded(world: World) -> None:
+async def test_names_older_than_the_rules_are_found_kept_and_unique(world: World) -> None:
     context = world.context
 
     async def make(username: str) -> User:
@@ -192,7 +192,7 @@ async def test_names_older_than_the_rules_are_found_kept_and_guarded(world: Worl
     assert (await agents.add_agent(context, user_id=plain.id)).user.username == "cape"
 
 
-async def test_old_visitor_is_saved_under_a_token_that_would_not_be_taken_any_more(world: World) -> None:
+async def test_old_visitor_can_be_saved_with_a_token_that_is_now_invalid(world: World) -> None:
     context = world.context
     visitor = await visitors.save_visitor(context, token="x")
     await context.storage.database["visitors"].update_one({"_id": visitor.id}, {"$set": {"token": "a\u200bb"}})

@@ -28,7 +28,7 @@ async def facts_after(context: Context, after: int) -> list[AnyFact]:
     return await context.storage.log.read(after, 10_000)
 
 
-async def test_mutation_sent_again_elsewhere_gets_the_first_answer_and_changes_nothing(contexts: TwoContexts) -> None:
+async def test_mutation_repeated_in_another_process_returns_the_first_answer(contexts: TwoContexts) -> None:
     here, elsewhere = contexts
     head = await here.storage.log.head()
     first = await visitors.save_visitor(here.mutation("m"), token="v", name="Ada")
@@ -51,7 +51,7 @@ async def test_repeated_mutation_returns_its_first_answer(contexts: TwoContexts)
     assert now.name == "Grace"
 
 
-async def test_mutation_sent_many_times_at_once_takes_effect_once(contexts: TwoContexts) -> None:
+async def test_concurrent_copies_of_a_mutation_take_effect_once(contexts: TwoContexts) -> None:
     await visitors.save_visitor(contexts[0], token="v")
     head = await contexts[0].storage.log.head()
 
@@ -90,7 +90,7 @@ async def test_same_id_with_other_arguments_is_a_mismatch(contexts: TwoContexts)
     assert await facts_after(here, head) == []
 
 
-async def test_same_id_with_another_password_is_a_mismatch_and_no_password_is_kept(contexts: TwoContexts) -> None:
+async def test_same_id_with_another_password_is_a_mismatch_and_no_password_is_stored(contexts: TwoContexts) -> None:
     here, elsewhere = contexts
     user = await users.create_user(here, username="ada", type=UserType.USER)
     first = await users.update_user(here.mutation("m"), user_id=user.id, password="first password")
@@ -129,7 +129,7 @@ async def test_another_actor_may_use_the_same_id(contexts: TwoContexts) -> None:
     assert (ours.token, theirs.token) == ("ours", "theirs")
 
 
-async def test_refusal_is_not_remembered(contexts: TwoContexts) -> None:
+async def test_refusals_are_not_recorded(contexts: TwoContexts) -> None:
     here, elsewhere = contexts
     with pytest.raises(NotFound):
         await rooms.start_room(here.mutation("m"), visitor_token="v")
@@ -140,7 +140,7 @@ async def test_refusal_is_not_remembered(contexts: TwoContexts) -> None:
     assert room.revision == 2
 
 
-async def test_refused_mutation_changes_nothing_and_tells_nothing(contexts: TwoContexts) -> None:
+async def test_refused_mutation_changes_nothing_and_records_no_fact(contexts: TwoContexts) -> None:
     here, _ = contexts
     await users.create_user(here, username="ada", type=UserType.USER)
     head = await here.storage.log.head()
@@ -153,7 +153,7 @@ async def test_refused_mutation_changes_nothing_and_tells_nothing(contexts: TwoC
     assert await here.storage.database["idempotency"].count_documents({}) == 0
 
 
-async def test_answer_is_forgotten_after_a_day(contexts: TwoContexts) -> None:
+async def test_recorded_answer_expires_after_a_day(contexts: TwoContexts) -> None:
     here, _ = contexts
 
     indexes = await here.storage.database["idempotency"].index_information()
@@ -173,7 +173,7 @@ async def test_query_whose_index_is_dropped_while_it_reads_reads_again(contexts:
     assert (await read(here), attempts) == ([1, 2, 3], [1, 2])
 
 
-async def test_mutation_is_repeated_to_a_version_that_takes_one_more_argument(contexts: TwoContexts) -> None:
+async def test_mutation_can_be_repeated_in_a_version_with_one_more_argument(contexts: TwoContexts) -> None:
     here, elsewhere = contexts
     before, after = _before(), _after()
     first = await before(here.mutation("m"), name="ada")

@@ -125,7 +125,7 @@ async def test_total_is_exact_up_to_its_limit_and_null_above(world: World, monke
     assert bounded == [None, None, 0]
 
 
-async def test_rooms_are_found_by_when_they_were_started_to_the_millisecond(world: World) -> None:
+async def test_started_at_is_filtered_to_the_millisecond(world: World) -> None:
     first, second = await world.start(), await world.start()
     while second.started_at == first.started_at:
         second = await world.start()

@@ -71,7 +71,7 @@ def waiting_or_closed(number: int) -> Room:
 @pytest.mark.parametrize("size", [1, 11, 12, 13])
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("field", ["CREATED_AT", "USERNAME"])
-async def test_users_are_shown_once_each_in_every_order(world: World, field: str, descending: bool, size: int) -> None:
+async def test_every_order_lists_each_user_once(world: World, field: str, descending: bool, size: int) -> None:
     everybody = [user(username) for username in USERNAMES]
     await insert(world, stored_users.KIND, *everybody)
 
@@ -115,7 +115,7 @@ async def test_users_without_a_name_come_last_forwards_and_backwards(world: Worl
     assert await read_all_pages_backwards(users.list_users, size=2, **arguments) == expected
 
 
-async def test_other_lists_show_each_entry_once(world: World) -> None:
+async def test_other_lists_contain_each_entry_once(world: World) -> None:
     department = await world.department("Sales", RoutingMethod.MANUAL)
     everybody = [await world.agent(f"agent-{n}", departments=[department]) for n in range(5)]
     anna = everybody[0]
@@ -191,7 +191,7 @@ async def test_events_are_read_backwards_as_forwards(world: World) -> None:
 
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("field", ["CREATED_AT", "USERNAME"])
-async def test_entities_added_between_pages_neither_repeat_nor_hide_others(
+async def test_entities_added_between_pages_repeat_and_skip_no_others(
     world: World, field: str, descending: bool
 ) -> None:
     everybody = [user(username) for username in USERNAMES]
@@ -221,7 +221,7 @@ async def test_entities_added_between_pages_neither_repeat_nor_hide_others(
     ]
 
 
-async def test_entities_removed_between_pages_hide_no_others(world: World) -> None:
+async def test_entities_removed_between_pages_skip_no_others(world: World) -> None:
     everybody = [user(username) for username in USERNAMES]
     await insert(world, stored_users.KIND, *everybody)
     first = await users.list_users(world.context, first=4)

@@ -18,7 +18,7 @@ async def given_up(world: World, **given: Any) -> Room:
     return await rooms.unassign_agent(world.context, room_id=room.id)
 
 
-async def test_room_waits_if_the_only_agent_is_the_one_it_was_taken_from(world: World) -> None:
+async def test_room_waits_if_it_was_unassigned_from_the_only_agent(world: World) -> None:
     anna = await world.agent("anna")
     room = await given_up(world)
     await world.await_routing()
@@ -54,7 +54,7 @@ LATER: dict[str, Callable[[World, User], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("later", LATER)
-async def test_nothing_that_moves_the_queue_gives_it_back_to_the_agent(world: World, later: str) -> None:
+async def test_no_run_of_the_queue_assigns_it_to_the_same_agent(world: World, later: str) -> None:
     anna = await world.agent("anna")
     room = await given_up(world)
 
@@ -65,7 +65,7 @@ async def test_nothing_that_moves_the_queue_gives_it_back_to_the_agent(world: Wo
     assert (await world.room(room)).passed_over_id == anna.id
 
 
-async def test_no_other_process_gives_it_back_to_the_agent(world: World, other: World) -> None:
+async def test_no_other_process_assigns_it_to_the_same_agent(world: World, other: World) -> None:
     await world.agent("anna")
     room = await given_up(world)
 
@@ -86,7 +86,7 @@ async def test_another_agent_that_becomes_available_gets_it(world: World) -> Non
     assert (await world.room(room)).passed_over_id is None
 
 
-async def test_when_another_agent_has_served_it_the_first_is_offered_it_again(world: World) -> None:
+async def test_the_agent_is_a_candidate_again_after_another_served_the_room(world: World) -> None:
     await world.agent("anna")
     room = await given_up(world)
     bert = await world.agent("bert")
@@ -100,7 +100,7 @@ async def test_when_another_agent_has_served_it_the_first_is_offered_it_again(wo
 
 
 @pytest.mark.parametrize("way", ["assignAgent", "takeRoom", "transferRoom"])
-async def test_the_agent_can_still_be_given_the_room_and_is_passed_over_when_it_is_taken_again(
+async def test_the_agent_can_still_be_assigned_and_is_passed_over_after_another_unassignment(
     world: World, way: str
 ) -> None:
     anna = await world.agent("anna")
@@ -121,7 +121,7 @@ async def test_the_agent_can_still_be_given_the_room_and_is_passed_over_when_it_
     assert await world.served_by(room) is None
 
 
-async def test_a_transfer_to_a_department_does_not_give_it_back_to_the_agent(world: World) -> None:
+async def test_a_transfer_to_a_department_does_not_assign_it_to_the_same_agent(world: World) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     anna = await world.agent("anna", departments=[sales])
     room = await given_up(world)
@@ -134,7 +134,9 @@ async def test_a_transfer_to_a_department_does_not_give_it_back_to_the_agent(wor
 
 
 @pytest.mark.parametrize("method", [MANUAL, EXTERNAL])
-async def test_the_agent_is_passed_over_also_where_others_decide(world: World, method: RoutingMethod) -> None:
+async def test_the_fallback_of_an_external_department_passes_over_the_agent(
+    world: World, method: RoutingMethod
+) -> None:
     sales = await world.department("Sales", method)
     anna = await world.agent("anna", departments=[sales])
     room = await world.start(sales)
@@ -176,7 +178,7 @@ async def test_rooms_that_pass_over_the_only_agent_do_not_block_later_rooms(worl
     assert await world.served_by(new) == "anna"
 
 
-async def test_a_room_that_starts_does_not_overtake_one_that_the_agent_may_be_offered(world: World) -> None:
+async def test_a_new_room_does_not_overtake_one_that_the_agent_could_serve(world: World) -> None:
     anna = await world.agent("anna", max_rooms=1)
     await given_up(world, priority=1)
     served = await world.start()

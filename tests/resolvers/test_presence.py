@@ -63,7 +63,7 @@ async def until_offline(world: World, user: User) -> None:
 # ---------------------------------------------------------------- sessions
 
 
-async def test_who_logs_out_is_offline_and_gets_no_rooms(world: World) -> None:
+async def test_logout_sets_a_user_offline_without_new_rooms(world: World) -> None:
     anna = await agent(world)
     session = await logged_in(world, anna)
     await users.set_presence(session, user_id=anna.id, presence=ONLINE)
@@ -93,7 +93,7 @@ async def test_presence_lasts_as_long_as_one_session_is_left(world: World) -> No
     assert await presence_of(world, anna) is OFFLINE
 
 
-async def test_presence_that_somebody_else_set_outlives_the_sessions(world: World) -> None:
+async def test_presence_set_by_another_caller_outlasts_the_sessions(world: World) -> None:
     anna = await agent(world)
     session = await logged_in(world, anna)
     await users.set_presence(session, user_id=anna.id, presence=ONLINE)
@@ -174,7 +174,7 @@ async def test_when_the_longest_session_is_ended_presence_lasts_as_long_as_the_o
     assert (await world.user(anna)).sessions_until == short.caller.expires_at
 
 
-async def test_a_session_that_has_ended_sets_no_presence(world: World) -> None:
+async def test_an_ended_session_cannot_set_the_presence(world: World) -> None:
     anna = await agent(world)
     session = await logged_in(world, anna)
     await sessions.logout(session)
@@ -214,7 +214,7 @@ async def test_presence_ends_with_its_lease(world: World) -> None:
     assert fact.occurred_at >= leased.presence_until
 
 
-async def test_a_lease_that_is_renewed_makes_no_event(world: World) -> None:
+async def test_a_renewed_lease_records_no_fact(world: World) -> None:
     anna = await agent(world)
     first = await users.set_presence(world.context, user_id=anna.id, presence=ONLINE, lease_seconds=60)
     head = await world.head()
@@ -275,7 +275,7 @@ async def test_an_agent_whose_lease_ended_keeps_its_rooms(world: World) -> None:
 # ---------------------------------------------------------------- several processes, and none
 
 
-async def test_what_ran_out_while_no_process_was_there_ends_when_one_is_and_once(world: World, other: World) -> None:
+async def test_presence_that_expired_without_a_server_ends_once_at_the_next_start(world: World, other: World) -> None:
     """Many at once, by several processes at once; nothing but the database says what has run out."""
     everybody = [await agent(world, f"agent{number}") for number in range(3)]
     for one in everybody:

@@ -83,7 +83,7 @@ async def define_subject(context: Context) -> None:
     await definitions.define_custom_field(context, target=FieldTarget.ROOM, key="subject", type=FieldType.TEXT)
 
 
-async def test_quiet_consumer_moves_on_while_it_is_connected(contexts: TwoContexts) -> None:
+async def test_position_of_a_consumer_advances_over_other_events_while_connected(contexts: TwoContexts) -> None:
     context, elsewhere = contexts
     context.storage.database.timings = QUICK_LEASES
     async with listening(context, types=STARTED):
@@ -93,7 +93,7 @@ async def test_quiet_consumer_moves_on_while_it_is_connected(contexts: TwoContex
             assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 0
 
 
-async def test_quiet_consumer_moves_on_when_it_ends_and_is_not_expired_afterwards(contexts: TwoContexts) -> None:
+async def test_position_of_a_consumer_advances_when_its_connection_ends(contexts: TwoContexts) -> None:
     context, elsewhere = contexts
     async with listening(context, types=STARTED):
         happened = await record_facts(context, 5)
@@ -105,7 +105,7 @@ async def test_quiet_consumer_moves_on_when_it_ends_and_is_not_expired_afterward
         assert (await status(elsewhere)).connected
 
 
-async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(contexts: TwoContexts) -> None:
+async def test_position_never_advances_over_unacknowledged_events(contexts: TwoContexts) -> None:
     context, _ = contexts
     context.storage.database.timings = QUICK_LEASES
     await define_subject(context)
@@ -133,7 +133,7 @@ async def test_it_never_moves_over_what_was_sent_and_not_acknowledged(contexts: 
         assert await read(facts, 1) == [third]
 
 
-async def test_connection_that_has_lost_the_consumer_moves_nothing(contexts: TwoContexts) -> None:
+async def test_connection_without_the_lease_does_not_advance_the_position(contexts: TwoContexts) -> None:
     context, _ = contexts
     reader, owner = context.reader, context.caller.id
     async with listening(context, types=STARTED):
@@ -173,7 +173,7 @@ async def test_lag_counts_by_the_filter_of_the_last_subscription(contexts: TwoCo
     assert await consumer_lag.count(context, await status(context)) == 1
 
 
-def test_woken_waiter_has_not_passed_what_woke_it() -> None:
+def test_position_does_not_advance_over_the_fact_that_woke_the_waiter() -> None:
     class AtTwenty:
         head = 20
 

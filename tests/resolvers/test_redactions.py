@@ -64,7 +64,7 @@ async def with_secret(world: World, message: Message) -> list[str]:
     return found
 
 
-async def test_nothing_stored_has_the_content_and_facts_keep_their_places(world: World) -> None:
+async def test_no_stored_document_has_the_content_and_sequences_stay(world: World) -> None:
     message = await send_secret(world, mutation_id="sent")
     edit: dict[str, Any] = {"message_id": message.id, "text": f"{SECRET} too"}
     await messages.edit_message(world.context.mutation("edited"), **edit)
@@ -211,7 +211,7 @@ async def read_memory(world: World, after: int) -> Sequence[AnyFact]:
     return await feed.read(after, 1_000)
 
 
-async def test_every_process_forgets_the_content(world: World, other: World) -> None:
+async def test_caches_of_every_process_lose_the_content(world: World, other: World) -> None:
     after = await world.head()
     message = await send_secret(world)
     for one in (world, other):
@@ -225,7 +225,7 @@ async def test_every_process_forgets_the_content(world: World, other: World) -> 
         assert SECRET not in str(found)
 
 
-async def test_a_slow_subscriber_gets_no_content_that_was_redacted_before_its_turn(world: World) -> None:
+async def test_a_slow_subscriber_gets_no_content_that_was_redacted_before_delivery(world: World) -> None:
     after = events.cursor_of(await world.head())
     first, second = await send_secret(world), await send_secret(world)
     facts = await events.subscribe(world.context, types=["MESSAGE_SENT"], after=after)
@@ -285,7 +285,7 @@ async def _is_ahead(feed: Feed, sequence: int) -> bool:
     return feed.head >= sequence
 
 
-async def test_kept_results_of_subscriptions_are_dropped(world: World) -> None:
+async def test_cached_results_of_subscriptions_are_evicted(world: World) -> None:
     one, other = await send_secret(world), await send_secret(world)
     cohorts = Cohorts()
     sent = [of_message(await world.facts(), message)[0] for message in (one, other)]
@@ -302,7 +302,7 @@ async def test_kept_results_of_subscriptions_are_dropped(world: World) -> None:
         assert 2 * cohorts.cached_bytes == bytes_of_both
 
 
-def test_a_process_remembers_a_bounded_number_of_redactions() -> None:
+def test_the_number_of_remembered_redactions_is_limited() -> None:
     redactions, now = Redactions(), datetime.now(UTC)
     for number in range(MAX_REMEMBERED + 2):
         redactions.remember({f"{number}": now})
@@ -321,7 +321,7 @@ def killed(world: World) -> TransactionRunner:
     return TransactionRunner(storage.database, storage.definition_cache, appender, storage.process)
 
 
-async def test_a_sweep_appends_what_a_dead_process_redacted_without_the_content(
+async def test_a_sweep_appends_redacted_facts_of_a_dead_process_without_content(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = world.services.storage
@@ -338,7 +338,7 @@ async def test_a_sweep_appends_what_a_dead_process_redacted_without_the_content(
     assert await with_secret(world, message) == []
 
 
-async def test_what_another_process_appends_meanwhile_loses_the_content(
+async def test_facts_appended_meanwhile_by_another_process_lose_the_content(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other process appends the fact about the message just after this one has erased the content in the log."""

@@ -80,7 +80,7 @@ async def test_roles_are_added_in_order_without_repetition(world: World) -> None
 
 
 @pytest.mark.parametrize("names", [[], ["bot"], ["bot", "bot"]])
-async def test_roles_that_are_held_already_are_no_event(world: World, names: Sequence[str]) -> None:
+async def test_adding_roles_that_a_user_has_records_no_fact(world: World, names: Sequence[str]) -> None:
     user = await user_with(world, "bot")
     head = await world.head()
 
@@ -88,7 +88,7 @@ async def test_roles_that_are_held_already_are_no_event(world: World, names: Seq
     assert await world.facts(head) == []
 
 
-async def test_roles_are_taken(world: World) -> None:
+async def test_roles_are_removed(world: World) -> None:
     user = await user_with(world, "bot", "admin")
     head = await world.head()
 
@@ -115,7 +115,7 @@ async def test_an_unknown_user_is_not_found(world: World) -> None:
         await roles.remove_roles(world.context, user_id="nobody", roles=["bot"])
 
 
-async def test_an_agent_keeps_the_role_of_agents(world: World) -> None:
+async def test_the_role_of_agents_cannot_be_removed_from_an_agent(world: World) -> None:
     anna = await world.agent("anna")
 
     message = "An agent keeps the role livechat-agent; call removeAgent instead."

@@ -114,7 +114,7 @@ def test_routing_is_the_work_of_the_system_and_echoes_the_mutation() -> None:
     assert revisions(change) == [1, 2]
 
 
-def test_a_room_that_nobody_serves_is_queued_by_the_system_until_its_time_is_over() -> None:
+def test_a_room_without_an_agent_is_queued_by_the_system_with_its_timeout() -> None:
     change = started()
     change.queue(external_until=LATER)
 
@@ -126,7 +126,7 @@ def test_a_room_that_nobody_serves_is_queued_by_the_system_until_its_time_is_ove
 # ---------------------------------------------------------------- who serves it
 
 
-def test_an_assigned_room_waits_for_nothing_any_more() -> None:
+def test_an_assignment_ends_the_wait() -> None:
     change = started()
     change.queue(external_until=LATER)
     change.assign(ANNA, AssignmentCause.TAKEN)
@@ -142,7 +142,7 @@ def test_an_assigned_room_waits_for_nothing_any_more() -> None:
     assert change.facts[-1].actor == APP
 
 
-def test_unassigning_leaves_who_served_it_last_and_begins_a_new_wait() -> None:
+def test_unassigning_keeps_the_last_agent_and_starts_a_new_wait() -> None:
     change = served()
     without = user("anna")
     change.unassign(without, AssignmentCause.UNASSIGNED, comment="lunch")
@@ -157,7 +157,7 @@ def test_unassigning_leaves_who_served_it_last_and_begins_a_new_wait() -> None:
     )
 
 
-def test_the_next_assignment_names_who_served_it_before() -> None:
+def test_the_next_assignment_names_the_previous_agent() -> None:
     change = served()
     change.unassign(user("anna"), AssignmentCause.UNASSIGNED)
     change.assign(BERT, AssignmentCause.ROUTED)
@@ -169,7 +169,7 @@ def test_the_next_assignment_names_who_served_it_before() -> None:
     assert revisions(change) == [3, 4]
 
 
-def test_a_transfer_to_an_agent_unassigns_and_tells_before_it_assigns() -> None:
+def test_a_transfer_to_an_agent_records_unassigned_transferred_assigned() -> None:
     change = served()
     free = user("bert")
     change.unassign(user("anna"), AssignmentCause.TRANSFERRED, next_agent=free)
@@ -186,9 +186,7 @@ def test_a_transfer_to_an_agent_unassigns_and_tells_before_it_assigns() -> None:
     assert (assigned.cause, assigned.actor) == (AssignmentCause.TRANSFERRED, APP)
 
 
-def test_a_transfer_to_a_department_forgets_what_was_awaited_in_the_other_but_not_how_long_nor_who_is_passed_over() -> (
-    None
-):
+def test_a_transfer_to_a_department_resets_the_timeout_and_keeps_the_wait_and_passed_over() -> None:
     change = served()
     change.unassign(user("anna"), AssignmentCause.UNASSIGNED)
     change.skip_agent(user("anna"))
@@ -203,7 +201,7 @@ def test_a_transfer_to_a_department_forgets_what_was_awaited_in_the_other_but_no
     assert (change.room.external_until, change.room.passed_over_id, change.room.queued_at) == (None, "anna", LATER)
 
 
-def test_passing_over_names_the_agent() -> None:
+def test_unassigned_by_a_caller_sets_passed_over() -> None:
     change = served()
     change.unassign(user("anna"), AssignmentCause.UNASSIGNED)
     change.skip_agent(user("anna"))
@@ -231,7 +229,7 @@ def test_a_room_on_hold_keeps_its_agent() -> None:
     assert (resumed.room.room.status, resumed.room.room.served_by_id) == (RoomStatus.ASSIGNED, "anna")
 
 
-def test_an_update_names_what_changed_and_what_the_fields_held() -> None:
+def test_an_update_records_changes_with_values_before() -> None:
     change = served()
     change.update(custom_fields={"b": 1, "a": 2})
     change.update(subject="S", priority=0, tags=("x",), custom_fields={"b": 3})
@@ -255,7 +253,7 @@ def test_an_update_names_what_changed_and_what_the_fields_held() -> None:
     )
 
 
-def test_an_update_that_changes_nothing_tells_nothing() -> None:
+def test_an_update_without_a_change_records_nothing() -> None:
     change = served()
     change.update(subject=None, priority=0, tags=(), custom_fields={})
 
@@ -263,7 +261,7 @@ def test_an_update_that_changes_nothing_tells_nothing() -> None:
     assert change.room == change.before
 
 
-def test_a_message_leaves_the_revision_as_it_is_and_is_numbered_all_the_same() -> None:
+def test_a_message_keeps_the_revision_and_increments_the_fact_number() -> None:
     change = served()
     change.send(Message(id="m", room_id="r", text="hi", sender=APP, sent_at=LATER))
     change.hold(user("anna"), comment=None)
@@ -273,7 +271,7 @@ def test_a_message_leaves_the_revision_as_it_is_and_is_numbered_all_the_same() -
     assert [fact.id for fact in change.facts] == ["r-3", "r-4"]
 
 
-def test_closing_shows_the_last_tags_fields_and_comment_and_ends_every_wait() -> None:
+def test_closing_records_tags_fields_and_comment_and_ends_the_wait() -> None:
     change = served()
     change.unassign(user("anna"), AssignmentCause.CLOSED)
     change.close(comment="done", tags=("x",), custom_fields={"a": 1})

@@ -19,7 +19,7 @@ MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
 # ---------------------------------------------------------------- start
 
 
-async def test_a_new_room_is_assigned_at_once(world: World) -> None:
+async def test_a_new_room_is_assigned_immediately(world: World) -> None:
     anna = await world.agent("anna")
 
     room = await world.start(source="widget", subject="S", priority=3, tags=["a", "b", "a"])
@@ -40,7 +40,7 @@ async def test_new_room_waits_without_a_routable_agent(world: World) -> None:
 
 
 @pytest.mark.parametrize("method", [MANUAL, EXTERNAL])
-async def test_a_new_room_waits_when_others_decide_who_serves_it(world: World, method: RoutingMethod) -> None:
+async def test_a_new_room_waits_in_manual_and_external_departments(world: World, method: RoutingMethod) -> None:
     department = await world.department("D", method)
     await world.agent("anna", departments=[department])
 
@@ -71,7 +71,7 @@ async def test_room_without_department_goes_to_any_agent(world: World) -> None:
     assert room.served_by_id == anna.id
 
 
-async def test_least_loaded_counts_rooms_and_round_robin_turns(world: World) -> None:
+async def test_least_loaded_counts_rooms_and_round_robin_alternates(world: World) -> None:
     least, turns = await world.department("Least", LEAST_LOADED), await world.department("Turns", ROUND_ROBIN)
     anna = await world.agent("anna", departments=[least, turns])
     await world.agent("bert", departments=[least, turns])
@@ -124,7 +124,7 @@ async def test_only_routable_agents_get_rooms(
     assert (room.status is RoomStatus.ASSIGNED) is served
 
 
-async def test_an_agent_that_is_changed_otherwise_meanwhile_is_not_overlooked(world: World) -> None:
+async def test_an_agent_with_a_concurrent_change_is_still_a_candidate(world: World) -> None:
     anna = await world.agent("anna", max_rooms=1)
     turns = world.services.storage.transactions.locks
 

@@ -43,7 +43,7 @@ async def test_a_room_is_resumed_and_counts_again(world: World) -> None:
     assert (await world.profile(anna)).open_room_count == 1
 
 
-async def test_an_agent_at_its_limit_resumes_nothing(world: World) -> None:
+async def test_an_agent_at_its_limit_cannot_resume_a_room(world: World) -> None:
     anna = await world.agent("anna", max_rooms=1)
     room = await world.on_hold(anna)
     await world.assigned(anna)
@@ -58,7 +58,7 @@ async def test_an_agent_at_its_limit_resumes_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("leaves", ["OFFLINE", "NOT_AVAILABLE"])
-async def test_an_agent_that_takes_no_new_rooms_still_resumes_its_own(world: World, leaves: str) -> None:
+async def test_an_agent_that_is_not_available_resumes_its_own_rooms(world: World, leaves: str) -> None:
     anna = await world.agent("anna")
     room = await world.on_hold(anna)
     if leaves == "OFFLINE":
@@ -74,7 +74,7 @@ async def test_an_agent_that_takes_no_new_rooms_still_resumes_its_own(world: Wor
 # ---------------------------------------------------------------- update
 
 
-async def test_an_update_changes_what_is_given_and_increments_atomically(world: World) -> None:
+async def test_an_update_changes_its_arguments_and_increments_atomically(world: World) -> None:
     await define(world, "note", FieldType.TEXT)
     await define(world, "count", FieldType.NUMBER)
     room = await world.start(custom_fields=[FieldAssignment("note", "n"), FieldAssignment("count", 1)], tags=["a"])
@@ -99,7 +99,7 @@ async def test_an_update_changes_what_is_given_and_increments_atomically(world: 
     )
 
 
-async def test_an_update_clears_what_is_null(world: World) -> None:
+async def test_null_removes_a_value_of_a_room(world: World) -> None:
     room = await world.start(subject="S", priority=2, tags=["a"])
 
     after = await rooms.update_room(world.context, room_id=room.id, subject=None, priority=None, tags=None)
@@ -107,7 +107,7 @@ async def test_an_update_clears_what_is_null(world: World) -> None:
     assert (after.subject, after.priority, after.tags) == (None, 0, ())
 
 
-async def test_an_update_that_changes_nothing_leaves_no_trace(world: World) -> None:
+async def test_an_update_of_a_room_without_a_change_records_no_fact(world: World) -> None:
     room = await world.start(subject="S")
     head = await world.head()
 
@@ -120,7 +120,7 @@ async def test_an_update_that_changes_nothing_leaves_no_trace(world: World) -> N
 # ---------------------------------------------------------------- close
 
 
-async def test_a_closed_room_takes_its_comment_tags_and_fields_with_it(world: World) -> None:
+async def test_closing_stores_comment_tags_and_fields(world: World) -> None:
     await define(world, "rating", FieldType.NUMBER)
     anna = await world.agent("anna")
     room = await world.start(tags=["a"])

@@ -78,7 +78,7 @@ async def room_in(world: World, status: RoomStatus) -> Room:
 
 
 @pytest.mark.parametrize(("name", "status", "code"), ILLEGAL)
-async def test_an_illegal_move_is_refused(world: World, name: str, status: RoomStatus, code: str) -> None:
+async def test_an_illegal_transition_is_refused(world: World, name: str, status: RoomStatus, code: str) -> None:
     room, other = await room_in(world, status), await world.agent("bert")
 
     refusal = await refused(world, MOVES[name](world, room, other))
@@ -90,7 +90,7 @@ async def test_an_illegal_move_is_refused(world: World, name: str, status: RoomS
         }
 
 
-async def test_a_room_that_moved_on_is_refused_with_its_revision_by_every_move(world: World) -> None:
+async def test_every_mutation_refuses_a_stale_revision(world: World) -> None:
     anna = await world.agent("anna")
     room, context = await world.assigned(anna), world.context
     stale: dict[str, Any] = {"room_id": room.id, "if_revision": room.revision - 1}
@@ -112,7 +112,7 @@ async def test_a_room_that_moved_on_is_refused_with_its_revision_by_every_move(w
         assert refusal.data == {"revision": room.revision}
 
 
-async def test_a_stale_revision_of_a_closed_room_is_stale_first(world: World) -> None:
+async def test_a_stale_revision_is_reported_before_a_closed_room(world: World) -> None:
     room = await world.closed()
 
     refusal = await refused(world, rooms.close_room(world.context, room_id=room.id, if_revision=1))
@@ -121,7 +121,7 @@ async def test_a_stale_revision_of_a_closed_room_is_stale_first(world: World) ->
 
 
 @pytest.mark.parametrize("name", MOVES)
-async def test_a_room_that_is_not_there_is_not_found(world: World, name: str) -> None:
+async def test_an_unknown_room_is_not_found(world: World, name: str) -> None:
     anna = await world.agent("anna")
     room = await world.closed()
     ghost = Room(id=UNKNOWN, status=QUEUED, revision=1, visitor_id="v", started_at=room.started_at)
@@ -159,7 +159,7 @@ async def test_an_agent_that_is_not_routable_gets_no_room(world: World, name: st
 
 
 @pytest.mark.parametrize("name", ["assignAgent", "takeRoom", "transferRoom to an agent"])
-async def test_a_user_that_is_no_agent_gets_no_room(world: World, name: str) -> None:
+async def test_a_room_cannot_be_assigned_to_a_user_that_is_not_an_agent(world: World, name: str) -> None:
     room = await world.waiting()
     plain = await users.create_user(world.context, username="plain")
 
@@ -169,7 +169,7 @@ async def test_a_user_that_is_no_agent_gets_no_room(world: World, name: str) -> 
 
 
 @pytest.mark.parametrize(("name", "key"), [("assignAgent", "agentId"), ("transferRoom to an agent", "to.agentId")])
-async def test_an_agent_that_is_not_there_is_not_found(world: World, name: str, key: str) -> None:
+async def test_an_unknown_agent_is_not_found(world: World, name: str, key: str) -> None:
     room, anna = await world.waiting(), await world.agent("anna")
 
     refusal = await refused(world, MOVES[name](world, room, replace(anna, id=UNKNOWN)))
@@ -177,7 +177,7 @@ async def test_an_agent_that_is_not_there_is_not_found(world: World, name: str, 
     assert (refusal.code, refusal.data) == ("NOT_FOUND", {"key": key})
 
 
-async def test_a_room_that_is_named_as_an_agent_is_no_user_and_goes_on(world: World) -> None:
+async def test_an_id_of_a_room_as_agent_id_is_not_found(world: World) -> None:
     room, other = await world.waiting(), await world.waiting()
 
     async with asyncio.timeout(60):
@@ -194,7 +194,7 @@ async def test_a_room_that_is_named_as_an_agent_is_no_user_and_goes_on(world: Wo
     assert closed.status is RoomStatus.CLOSED
 
 
-async def test_an_app_takes_no_rooms(world: World) -> None:
+async def test_an_app_cannot_take_rooms(world: World) -> None:
     room = await world.waiting()
 
     refusal = await refused(world, rooms.take_room(world.context, room_id=room.id))
@@ -202,7 +202,7 @@ async def test_an_app_takes_no_rooms(world: World) -> None:
     assert refusal.code == "FORBIDDEN"
 
 
-async def test_who_is_no_agent_takes_no_rooms_whether_there_are_any_or_not(world: World) -> None:
+async def test_a_user_that_is_not_an_agent_cannot_take_rooms(world: World) -> None:
     room = await world.waiting()
     anna = await users.create_user(world.context, username="anna", type=UserType.USER)
 

@@ -54,7 +54,7 @@ async def test_a_room_on_hold_is_transferred_to_an_agent_and_counts_again(world:
     assert (await world.profile(bert)).open_room_count == 1
 
 
-async def test_a_room_is_transferred_to_a_department_that_routes_it_by_its_own_rule(world: World) -> None:
+async def test_a_transferred_room_is_routed_by_the_new_department(world: World) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     anna = await world.agent("anna")
     await world.agent("bert", departments=[sales])
@@ -71,7 +71,7 @@ async def test_a_room_is_transferred_to_a_department_that_routes_it_by_its_own_r
 
 
 @pytest.mark.parametrize("target", ["agent", "department"])
-async def test_a_transfer_tells_of_the_agent_it_comes_from_as_it_is_without_the_room(world: World, target: str) -> None:
+async def test_a_transfer_records_the_former_agent_without_the_room(world: World, target: str) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     anna, bert = await world.agent("anna"), await world.agent("bert", departments=[sales])
     room = await world.assigned(anna)
@@ -96,7 +96,7 @@ async def test_room_transferred_to_a_department_without_agents_waits_there(world
     assert (await world.summary(room))[-2:] == ["ROOM_TRANSFERRED anna/Manual to -/Sales", "ROOM_QUEUED"]
 
 
-async def test_the_agent_that_a_room_is_transferred_from_counts_as_without_it(world: World) -> None:
+async def test_the_load_of_the_former_agent_excludes_the_room(world: World) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     anna = await world.agent("anna", departments=[sales], max_rooms=1)
     bert = await world.agent("bert", departments=[sales])
@@ -109,7 +109,7 @@ async def test_the_agent_that_a_room_is_transferred_from_counts_as_without_it(wo
     assert (await world.profile(anna)).open_room_count == 1
 
 
-async def test_a_room_that_waited_long_before_its_transfer_is_still_decided_about_outside(world: World) -> None:
+async def test_a_transfer_restarts_the_external_timeout_of_a_room_that_waited_long(world: World) -> None:
     external = await world.department("External", EXTERNAL, external_timeout_seconds=60)
     await world.agent("anna", departments=[external])
     room = await world.waiting()

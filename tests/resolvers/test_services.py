@@ -54,7 +54,7 @@ async def test_lease_of_a_process_that_died_goes_to_another(mongodb_uri: str) ->
         assert not await leases.acquire(storage.database, "work", owner="dead", seconds=60)
 
 
-async def test_facts_older_than_the_retention_are_forgotten_in_the_background(
+async def test_facts_older_than_the_retention_are_deleted_in_the_background(
     mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.02)

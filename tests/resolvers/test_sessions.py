@@ -37,7 +37,7 @@ async def test_login_and_a_change_of_the_password_do_not_both_commit(
     assert await tokens.list_by_holder(world.context.reader, user.id) == []
 
 
-async def test_session_begun_while_a_user_was_deactivated_does_not_come_back(world: World) -> None:
+async def test_session_created_during_a_deactivation_stays_invalid(world: World) -> None:
     user = await users.create_user(world.context, username="berta", password=OLD)
     session = await sessions.login(world.context, username="berta", password=OLD)
     kept = await tokens.list_by_holder(world.context.reader, user.id)
@@ -140,7 +140,7 @@ async def test_password_is_the_same_in_every_form_of_unicode(world: World, kept:
         await sessions.login(world.context, username="gerda", password="password")
 
 
-async def test_password_hashed_before_passwords_were_normalised_is_right_as_it_was_given(world: World) -> None:
+async def test_password_hashed_before_normalisation_matches_its_original_form(world: World) -> None:
     user = await users.create_user(world.context, username="irma", password=OLD)
     old = argon2.PasswordHasher().hash("passe\u0301word")
     await world.services.storage.database["passwords"].update_one({"_id": user.id}, {"$set": {"hash": old}})

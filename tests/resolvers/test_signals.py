@@ -48,7 +48,7 @@ async def typing(context: Context, room: Room, **arguments: Any) -> None:
 # ---------------------------------------------------------------- delivery
 
 
-async def test_signal_reaches_those_who_are_subscribed_and_is_no_fact(world: World) -> None:
+async def test_signal_reaches_subscribers_and_is_not_recorded(world: World) -> None:
     room = await world.waiting()
     head = await world.head()
     async with subscribed(listener(world)) as signals:
@@ -101,7 +101,7 @@ async def test_subscription_gets_the_signals_of_rooms_that_match(world: World) -
             assert (await received(signals)).room_id == second.id
 
 
-async def test_user_gets_the_signals_of_rooms_that_it_sees_when_they_are_sent(world: World) -> None:
+async def test_user_gets_signals_of_rooms_that_are_visible_when_they_are_sent(world: World) -> None:
     anna, ben = await world.agent("anna"), await world.agent("ben")
     hidden, mine, later = await world.waiting(), await world.assigned(anna), await world.assigned(anna)
     async with subscribed(world.signed_in(anna)) as signals:
@@ -145,7 +145,7 @@ async def test_signals_of_another_process_are_dropped_while_nobody_is_subscribed
 # ---------------------------------------------------------------- senders
 
 
-async def test_app_signals_for_the_agent_and_the_visitor_of_the_room(world: World) -> None:
+async def test_app_sends_signals_as_the_agent_or_visitor_of_the_room(world: World) -> None:
     anna = await world.agent("anna")
     room = await world.assigned(anna)
     async with subscribed(listener(world)) as signals:
@@ -158,7 +158,7 @@ async def test_app_signals_for_the_agent_and_the_visitor_of_the_room(world: Worl
     assert senders == [Actor(type=ActorType.USER, id=anna.id, name="anna"), visitor]
 
 
-async def test_user_signals_for_itself_alone(world: World) -> None:
+async def test_user_sends_signals_only_as_itself(world: World) -> None:
     anna = await world.agent("anna")
     room = await world.assigned(anna)
     async with subscribed(listener(world)) as signals:
@@ -193,7 +193,7 @@ async def test_sending_and_subscribing_need_scopes(world: World) -> None:
             await call(scoped(world, "rooms:read"))
 
 
-async def test_room_that_the_caller_does_not_see_takes_no_signal(world: World) -> None:
+async def test_signal_in_an_invisible_room_is_refused(world: World) -> None:
     anna = await world.agent("anna", max_rooms=0)
     hidden = await world.waiting()
     async with nothing_sent(world, hidden):
@@ -219,7 +219,7 @@ async def test_read_names_a_message_of_the_room(world: World) -> None:
     assert (unknown.value.data["key"], other_room.value.data["key"]) == ("messageId", "messageId")
 
 
-async def test_visitor_does_not_read_notes(world: World) -> None:
+async def test_visitor_cannot_mark_a_note_as_read(world: World) -> None:
     room = await world.waiting()
     note = await messages.send_message(world.context, room_id=room.id, text="Hi", audience=Audience.STAFF)
     async with nothing_sent(world, room):
@@ -249,7 +249,7 @@ async def test_room_that_cannot_be_decoded_does_not_stop_signals_of_other_rooms(
         await stored.update_one({"_id": newer.id}, {"$set": {"status": newer.status.value}})
 
 
-async def test_message_is_named_by_read_and_by_no_other_kind(world: World) -> None:
+async def test_only_read_signals_have_a_message(world: World) -> None:
     room = await world.waiting()
     required = "messageId is required for a READ signal: the message up to which the room is read."
     async with nothing_sent(world, room), refused(world, Invalid, required, key="messageId"):

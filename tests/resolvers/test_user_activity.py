@@ -33,7 +33,7 @@ async def test_a_new_password_ends_the_sessions_of_the_old_one(world: World) -> 
     assert (await sessions.login(world.context, username="ANNA", password="second password")).user.id == user.id
 
 
-async def test_without_a_password_any_more_a_user_has_no_session_and_gets_none(world: World) -> None:
+async def test_removing_the_password_ends_sessions_and_prevents_logins(world: World) -> None:
     user = await create(world, "anna", password="first password")
     session = await sessions.login(world.context, username="anna", password="first password")
 

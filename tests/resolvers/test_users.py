@@ -34,7 +34,7 @@ async def define(world: World, key: str, type: FieldType = FieldType.TEXT, **giv
 # ---------------------------------------------------------------- create
 
 
-async def test_a_user_holds_what_it_was_created_with(world: World) -> None:
+async def test_a_user_has_the_values_of_its_creation(world: World) -> None:
     await define(world, "level", FieldType.NUMBER)
     head = await world.head()
 
@@ -96,7 +96,7 @@ async def test_a_user_needs_nothing_but_a_username(world: World) -> None:
         ({"roles": ["bot"] * 101}, "roles takes up to 100 values; these are 101.", "roles"),
     ],
 )
-async def test_what_can_never_be_right_is_refused_by_name(
+async def test_invalid_arguments_are_refused_with_their_key(
     world: World, given: dict[str, Any], message: str, key: str
 ) -> None:
     async with refused(world, Invalid, message, key=key):
@@ -108,7 +108,7 @@ async def test_an_unknown_role_is_refused(world: World) -> None:
         await create(world, "anna", roles=["bot", "pilot"])
 
 
-async def test_an_unknown_field_is_refused_with_those_there_are(world: World) -> None:
+async def test_an_unknown_field_is_refused_with_the_defined_fields(world: World) -> None:
     await define(world, "level", FieldType.NUMBER)
 
     message = 'There is no custom field "lever" here; defined are "level".'
@@ -133,7 +133,7 @@ async def test_a_missing_required_field_is_refused(world: World) -> None:
         await create(world, "anna", custom_fields=values(level=None))
 
 
-async def test_a_unique_value_is_held_once(world: World) -> None:
+async def test_a_unique_value_cannot_be_used_twice(world: World) -> None:
     await define(world, "externalId", unique=True)
     await create(world, "anna", custom_fields=values(externalId="x-1"))
 
@@ -150,7 +150,7 @@ async def test_a_username_is_taken_without_case(world: World) -> None:
         await create(world, "STRASSE")
 
 
-async def test_giving_roles_needs_its_own_scope(world: World) -> None:
+async def test_setting_roles_needs_its_own_scope(world: World) -> None:
     message = "This needs the scope roles:write, which this token does not have."
     async with refused(world, Forbidden, message, scope="roles:write"):
         await users.create_user(scoped(world, "users:write"), username="anna", type=UserType.USER, roles=["bot"])
@@ -167,7 +167,7 @@ async def test_user_with_more_scopes_than_the_caller_cannot_be_created(world: Wo
 # ---------------------------------------------------------------- update
 
 
-async def test_an_update_changes_what_is_given_and_nothing_else(world: World) -> None:
+async def test_an_update_changes_its_arguments_alone(world: World) -> None:
     await define(world, "level", FieldType.NUMBER)
     await define(world, "site")
     before = await create(
@@ -197,7 +197,7 @@ async def test_null_clears_a_name_and_a_field(world: World) -> None:
     assert (after.name, after.custom_fields) == (None, {})
 
 
-async def test_what_stays_the_same_is_no_event(world: World) -> None:
+async def test_an_update_without_a_change_records_no_fact(world: World) -> None:
     user = await create(world, "anna", name="Anna", emails=["a@b"])
     head = await world.head()
 
@@ -291,7 +291,7 @@ async def test_unknown_and_malformed_ids_are_not_found(world: World, user_id: st
 # ---------------------------------------------------------------- finding
 
 
-async def test_a_user_is_found_by_whatever_names_it(world: World) -> None:
+async def test_a_user_is_found_by_each_unique_value(world: World) -> None:
     await define(world, "externalId", unique=True)
     user = await create(world, "Anna", emails=["Anna@Example.org"], custom_fields=values(externalId="x-1"))
 
@@ -339,7 +339,7 @@ async def test_whole_numbers_and_fractions_are_one_unique_value(world: World) ->
         await create(world, "bert", custom_fields=values(number=1.0))
 
 
-async def test_reading_and_writing_ask_for_their_scopes(world: World) -> None:
+async def test_operations_on_users_need_their_scopes(world: World) -> None:
     message = "This needs the scope users:{}, which this token does not have."
     async with refused(world, Forbidden, message.format("read"), scope="users:read"):
         await users.list_users(scoped(world, "users:write"))

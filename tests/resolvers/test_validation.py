@@ -36,6 +36,6 @@ def test_json_value_is_nested_at_most_64_levels_deep() -> None:
 
 
 @pytest.mark.parametrize("value", ["\ud800", {"\ud800": 1}, float("inf"), float("nan")])
-def test_what_has_no_json_text_is_refused(value: object) -> None:
+def test_values_without_a_json_text_are_refused(value: object) -> None:
     with pytest.raises(Invalid, match="neither is JSON"):
         validation.json_text([value], "data")

@@ -23,7 +23,7 @@ async def define(world: World, key: str, type: FieldType = FieldType.TEXT, **giv
     await define_custom_field(world.context, target=FieldTarget.VISITOR, key=key, type=type, **given)
 
 
-async def test_a_visitor_holds_what_it_was_saved_with(world: World) -> None:
+async def test_a_visitor_has_the_saved_values(world: World) -> None:
     await define(world, "plan", FieldType.SELECT, options=["free", "paid"])
     head = await world.head()
 
@@ -65,7 +65,7 @@ async def test_a_visitor_is_changed_by_its_token(world: World) -> None:
     assert kinds(await world.facts(head)) == ["VISITOR_SAVED"]
 
 
-async def test_a_visitor_is_found_by_whatever_names_it(world: World) -> None:
+async def test_a_visitor_is_found_by_each_unique_value(world: World) -> None:
     await define(world, "customer", FieldType.NUMBER, unique=True)
     visitor = await visitors.save_visitor(
         world.context, token="t-1", email="V@example.org", custom_fields=values(customer=12)
@@ -184,7 +184,7 @@ async def test_a_token_is_a_short_text(world: World, token: str, message: str) -
         await visitors.save_visitor(world.context, token=token)
 
 
-async def test_visitors_ask_for_their_scopes(world: World) -> None:
+async def test_operations_on_visitors_need_their_scopes(world: World) -> None:
     message = "This needs the scope {}, which this token does not have."
     async with refused(world, Forbidden, message.format("visitors:write"), scope="visitors:write"):
         await visitors.save_visitor(scoped(world, "visitors:read"), token="t-1")

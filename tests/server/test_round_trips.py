@@ -209,7 +209,7 @@ def _numbers(data: Any) -> list[list[int]]:
     return [[edge["node"]["number"] for edge in room["messages"]["edges"]] for room in data["rooms"]["nodes"]]
 
 
-async def test_a_total_is_counted_only_when_it_is_asked_for(server: PopulatedServer) -> None:
+async def test_a_total_is_counted_only_if_it_is_selected(server: PopulatedServer) -> None:
     _, without = await server.ask("{ users(first: 1) { nodes { id } pageInfo { hasNextPage } } }")
     counted, with_total = await server.ask("{ users(first: 1) { totalCount } }")
 

@@ -133,7 +133,9 @@ def test_variables_are_read() -> None:
         ),
     ],
 )
-def test_wrong_value_is_one_line_naming_variable_and_what_is_allowed(variable: str, value: str, message: str) -> None:
+def test_wrong_value_is_refused_with_the_variable_and_the_allowed_values(
+    variable: str, value: str, message: str
+) -> None:
     with pytest.raises(SettingError) as caught:
         read_settings({f"SWITCHBOARD_{variable}": value})
 
@@ -146,7 +148,7 @@ def test_unknown_variables_are_found() -> None:
     assert unknown_variables(environment) == ["SWITCHBOARD_HOTS", "SWITCHBOARD_PROT"]
 
 
-def test_reference_page_lists_every_setting_as_it_is() -> None:
+def test_reference_page_matches_the_settings() -> None:
     rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
 
     assert rows == [

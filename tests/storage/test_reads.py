@@ -84,7 +84,7 @@ async def test_a_read_whose_deadline_has_passed_is_not_sent(filled: Storage) -> 
         await filled.database["messages"].find_one({})
 
 
-async def test_a_query_is_told_unavailable_at_its_deadline_and_not_tried_again(filled: Storage) -> None:
+async def test_a_query_is_unavailable_at_its_deadline_and_not_retried(filled: Storage) -> None:
     attempts = 0
 
     async def read() -> Any:
@@ -98,7 +98,7 @@ async def test_a_query_is_told_unavailable_at_its_deadline_and_not_tried_again(f
     assert (attempts, refusal.value.data["retryable"]) == (1, True)
 
 
-async def test_a_read_of_a_mutation_ends_at_the_server_when_the_time_of_the_mutation_is_over(filled: Storage) -> None:
+async def test_a_read_of_a_mutation_ends_at_the_server_at_the_deadline_of_the_mutation(filled: Storage) -> None:
     filled.transactions.timeout_seconds = 2
     ended = asyncio.Event()
 
@@ -148,7 +148,7 @@ async def test_a_scan_ends_at_the_server_when_its_caller_is_cancelled(filled: St
     await until(filled, 0)
 
 
-async def test_no_more_scans_than_their_threads_are_sent_and_a_cancelled_one_makes_room(filled: Storage) -> None:
+async def test_concurrent_scans_are_limited_to_their_threads(filled: Storage) -> None:
     messages = filled.database["messages"]
     scans = [
         spawn(filled.database.scans.run(lambda session: messages.find(SLOW, session=session).to_list(None)), name="s")
@@ -225,7 +225,7 @@ TAG = {"tags": {"$eq": "a"}}
         ("rooms", {"departmentId": {"$eq": None}}, [{"departmentId": {"$eq": None}}]),
     ],
 )
-def test_what_one_index_answers_of_a_query(collection: str, query: Any, parts: Any) -> None:
+def test_indexed_parts_of_a_query(collection: str, query: Any, parts: Any) -> None:
     found = indexed_parts(collection, query)
 
     assert found[:1] == parts[:1]
@@ -277,7 +277,7 @@ async def test_a_count_is_exact_within_its_bounds(
 
 
 @pytest.mark.usefixtures("small_bounds")
-async def test_what_an_index_answers_is_counted_however_many_others_there_are(storage: Storage) -> None:
+async def test_a_count_by_an_index_does_not_depend_on_other_documents(storage: Storage) -> None:
     documents = [{"_id": str(n), "usernameKey": str(n), "roles": ["a"] if n < 50 else ["b"]} for n in range(500)]
     await storage.database["users"].insert_many(documents)
 
@@ -287,7 +287,7 @@ async def test_what_an_index_answers_is_counted_however_many_others_there_are(st
     assert await counts.count(storage.database, "users", {}) is None
 
 
-async def test_the_same_count_asked_for_at_once_is_done_once(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_equal_counts_are_executed_once(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     done = 0
     sift = counts._count_documents
 

@@ -32,7 +32,7 @@ def filled(*signals: Signal, **limits: int) -> SignalBuffer:
 # ---------------------------------------------------------------- buffers
 
 
-async def test_last_signal_of_a_sender_about_typing_replaces_the_one_before_and_is_the_newest() -> None:
+async def test_last_typing_signal_of_a_sender_replaces_the_previous_one() -> None:
     typing, stopped = signal(), signal(SignalKind.STOPPED_TYPING)
     other = signal(sender="ben")
 

@@ -15,7 +15,7 @@ from tests.storage.support import until
 ROOT = Path(__file__).parents[2]
 
 
-async def test_task_that_fails_is_logged_and_starts_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_task_that_fails_is_logged_and_restarted(caplog: pytest.LogCaptureFixture) -> None:
     supervised, runs = Supervisor(), 0
     runs_on = asyncio.Event()
 
@@ -79,7 +79,7 @@ async def test_pause_before_a_restart_doubles(monkeypatch: pytest.MonkeyPatch) -
     assert pauses == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0]
 
 
-async def test_task_that_something_inside_cancels_starts_again() -> None:
+async def test_task_that_is_cancelled_from_inside_is_restarted() -> None:
     supervised, runs = Supervisor(), 0
 
     async def run() -> None:
@@ -151,14 +151,14 @@ async def test_stop_ends_every_task() -> None:
     assert supervised.failures() == []
 
 
-async def test_spawned_task_is_kept_until_it_ends() -> None:
+async def test_spawned_task_is_referenced_until_it_ends() -> None:
     async def answer() -> int:
         return 42
 
     assert await spawn(answer(), name="answer") == 42
 
 
-def test_no_endless_loop_is_started_but_by_supervise() -> None:
+def test_endless_loops_are_started_by_supervise_alone() -> None:
     """The linter refuses asyncio.create_task; what `spawn` and `ensure_future` start has an end."""
     started: list[str] = []
     for folder in ("storage", "resolvers", "schema", "server"):

@@ -21,7 +21,7 @@ UNESCAPED = [
 ]
 
 
-def test_options_that_switchboard_decides_are_left_out_and_named_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_overridden_options_are_removed_and_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     uri = (
         "mongodb://host/db?replicaSet=rs0&readPreference=secondaryPreferred&maxStalenessSeconds=120&tls=true"
         "&readPreferenceTags=dc:ny&readPreferenceTags=&w=1&READCONCERNLEVEL=local&compressors=zstd"
@@ -41,7 +41,7 @@ def test_options_that_switchboard_decides_are_left_out_and_named_in_one_line(cap
 @pytest.mark.parametrize(
     "uri", ["mongodb://host", "mongodb://a,b:1/db?replicaSet=rs0&maxPoolSize=42", "mongodb://h/?w=1"]
 )
-def test_everything_else_stays_as_it_is(uri: str) -> None:
+def test_other_options_are_not_changed(uri: str) -> None:
     assert without_overridden_options(uri, connections=NEEDED) == uri.removesuffix("?w=1")
 
 
@@ -56,7 +56,7 @@ def test_a_pool_that_is_too_small_is_refused_with_the_number_that_is_needed() ->
 
 
 @pytest.mark.parametrize("uri", UNESCAPED)
-def test_an_unescaped_password_is_refused_without_a_piece_of_it(uri: str) -> None:
+def test_an_unescaped_password_is_refused_and_not_printed(uri: str) -> None:
     with pytest.raises(UnusableURI, match="%40 for @, %2F for /") as refusal:
         without_overridden_options(uri, connections=NEEDED)
 
@@ -65,13 +65,13 @@ def test_an_unescaped_password_is_refused_without_a_piece_of_it(uri: str) -> Non
 
 
 @pytest.mark.parametrize("uri", ["mongodb://user:hunter2", "mongodb://user:hunter2@ho st:x/"])
-def test_what_the_driver_says_of_a_uri_quotes_nothing_of_it(uri: str) -> None:
+def test_messages_of_the_driver_quote_no_part_of_a_uri(uri: str) -> None:
     with pytest.raises(DeploymentError, match="SWITCHBOARD_MONGODB_URI is not a MongoDB URI") as refusal:
         connect(uri, 1)
 
     assert "hunter2" not in str(refusal.value)
 
 
-def test_the_hosts_alone_are_shown() -> None:
+def test_a_redacted_uri_has_only_the_hosts() -> None:
     assert redact("mongodb://user:p%40ss@a:1,b:2/db?replicaSet=rs0&appName=x@y") == "a:1,b:2"
     assert redact("mongodb://a:1?appName=x@y") == "a:1"

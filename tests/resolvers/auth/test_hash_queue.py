@@ -36,7 +36,7 @@ class Work:
             self._gate.set()
 
 
-async def test_lanes_have_their_shares_and_the_newest_sign_in_is_first() -> None:
+async def test_lanes_have_their_shares_and_the_newest_login_is_first() -> None:
     work = Work(HashQueue(max_concurrent=1, max_waiting=4))
     with work.busy():
         tasks = [await work.enter(Lane.RECENT_FAILURE, "first")]

@@ -23,7 +23,7 @@ def refused(attempts: LoginThrottle, username: str = "ann", address: str = "192.
     return caught.value.data["retryAfterSeconds"]
 
 
-def test_user_is_refused_from_one_address_after_so_many_failures() -> None:
+def test_user_is_refused_from_one_address_after_the_limit_of_failures() -> None:
     attempts = LoginThrottle(3)
 
     for username in ("ann", "ANN", "Ann"):
@@ -45,7 +45,7 @@ def test_success_does_not_count() -> None:
     refused(attempts)
 
 
-def test_one_address_tries_not_all_users() -> None:
+def test_one_address_is_limited_over_all_users() -> None:
     attempts = LoginThrottle(1)
 
     for number in range(SHARED_LIMIT_FACTOR):
@@ -55,7 +55,7 @@ def test_one_address_tries_not_all_users() -> None:
     fail(attempts, username="ann", address="192.0.2.2")
 
 
-def test_all_addresses_together_try_not_one_user() -> None:
+def test_one_user_is_limited_over_all_addresses() -> None:
     attempts = LoginThrottle(1)
 
     for number in range(SHARED_LIMIT_FACTOR):
@@ -65,7 +65,7 @@ def test_all_addresses_together_try_not_one_user() -> None:
     fail(attempts, username="ben", address="198.51.100.1")
 
 
-def test_what_was_refused_is_not_counted() -> None:
+def test_refused_attempts_are_not_counted() -> None:
     attempts = LoginThrottle(1)
     fail(attempts)
 
@@ -92,7 +92,7 @@ def test_only_a_wrong_password_counts() -> None:
     fail(attempts)
 
 
-def test_attempts_under_way_count_for_one_user_and_address_alone() -> None:
+def test_running_attempts_count_only_for_their_user_and_address() -> None:
     attempts = LoginThrottle(1)
 
     with ExitStack() as under_way:

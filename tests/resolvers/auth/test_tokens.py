@@ -8,7 +8,7 @@ from storage.tokens import digest
 
 
 @pytest.mark.parametrize("kind", [APP, SESSION])
-def test_new_token_is_recognisable_random_and_right(kind: str) -> None:
+def test_new_token_has_its_prefix_and_a_valid_checksum_and_is_random(kind: str) -> None:
     one, other = new_token(kind), new_token(kind)
 
     assert one.startswith(f"sb_{kind}_")
@@ -17,7 +17,7 @@ def test_new_token_is_recognisable_random_and_right(kind: str) -> None:
     assert not is_mistyped(one)
 
 
-def test_every_slip_of_the_pen_is_noticed() -> None:
+def test_every_typing_error_is_detected() -> None:
     token = new_token(APP)
     slips = [token[:at] + ("1" if token[at] != "1" else "2") + token[at + 1 :] for at in range(7, len(token))]
     slips += [token[:-1], token + "0", token.replace("app", "session"), "sb_app_", "sb_app_\ud800"]
@@ -30,11 +30,11 @@ def test_text_without_the_prefix_of_a_token_is_not_mistyped(token: str) -> None:
     assert not is_mistyped(token)
 
 
-async def test_mistyped_token_asks_no_database() -> None:
+async def test_mistyped_token_is_refused_without_a_database_read() -> None:
     assert await authenticate(None, "sb_app_mistyped") is INVALID_TOKEN_CALLER  # type: ignore[arg-type]
 
 
-def test_admin_token_may_look_like_a_mistyped_one() -> None:
+def test_configured_admin_token_may_have_a_wrong_checksum() -> None:
     make_facts = "sb_app_of-my-own"
 
     assert token_id_of(make_facts) is None

@@ -100,7 +100,7 @@ async def test_acknowledgement_never_moves_back(contexts: TwoContexts) -> None:
     assert (await status(context)).acked_cursor == event_cursor(happened[-1])
 
 
-async def test_what_has_not_happened_cannot_be_acknowledged(contexts: TwoContexts) -> None:
+async def test_cursor_beyond_the_log_cannot_be_acknowledged(contexts: TwoContexts) -> None:
     context, _ = contexts
     async with aclosing(await events.subscribe(context, consumer="c")):
         before = (await status(context)).acked_cursor
@@ -175,7 +175,7 @@ async def test_consumer_that_is_read_cannot_be_removed(contexts: TwoContexts) ->
         assert (await status(context)).connected
 
 
-async def test_removal_that_is_sent_again_is_answered_again(contexts: TwoContexts) -> None:
+async def test_repeated_removal_returns_the_first_result(contexts: TwoContexts) -> None:
     context, elsewhere = contexts
     async with aclosing(await events.subscribe(context, consumer="c")):
         pass

@@ -216,7 +216,7 @@ async def test_subscription_cancelled_at_any_point_releases_the_lease(contexts: 
     assert await leased_to(elsewhere) is None
 
 
-async def test_next_connection_in_this_process_waits_for_a_release_that_is_under_way(
+async def test_next_connection_in_this_process_waits_for_a_running_release(
     contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context, _ = contexts

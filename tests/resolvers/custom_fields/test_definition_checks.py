@@ -25,7 +25,7 @@ def define(kind: FieldType = FieldType.TEXT, key: str = "f", label: str = "F", *
         define(FieldType.MULTI_SELECT, options=tuple(str(number) for number in range(200))),
     ],
 )
-def test_what_makes_sense_is_accepted(definition: FieldDefinition) -> None:
+def test_valid_definitions_are_accepted(definition: FieldDefinition) -> None:
     check_definition(definition)
 
 
@@ -61,7 +61,7 @@ def test_what_makes_sense_is_accepted(definition: FieldDefinition) -> None:
         (define(FieldType.MULTI_SELECT, options=("a",), unique=True), "unique", "A MULTI_SELECT cannot be unique."),
     ],
 )
-def test_what_does_not_is_refused_naming_the_argument(
+def test_invalid_definitions_are_refused_with_the_argument(
     definition: FieldDefinition, key: str, message: str | None
 ) -> None:
     with pytest.raises(Invalid) as refused:

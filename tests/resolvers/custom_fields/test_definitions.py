@@ -61,7 +61,7 @@ async def idle_maintenance(world: World) -> AsyncIterator[None]:
 # ---------------------------------------------------------------- define
 
 
-async def test_a_definition_holds_what_it_was_made_with(world: World) -> None:
+async def test_a_definition_has_the_values_of_its_creation(world: World) -> None:
     head = await world.head()
 
     made = await define(world, "plan", SELECT, label="Plan", options=["free", "paid"])
@@ -75,7 +75,7 @@ async def test_a_definition_holds_what_it_was_made_with(world: World) -> None:
     assert fact.definition == made
 
 
-async def test_a_key_is_the_label_until_there_is_one(world: World) -> None:
+async def test_the_key_is_the_default_of_the_label(world: World) -> None:
     assert (await define(world, "plan")).label == "plan"
 
 
@@ -87,7 +87,7 @@ async def test_a_key_is_defined_once_per_target(world: World) -> None:
         await define(world, "plan", NUMBER)
 
 
-async def test_of_two_that_define_one_key_at_once_one_does(world: World, other: World) -> None:
+async def test_of_two_concurrent_definitions_of_one_key_one_succeeds(world: World, other: World) -> None:
     answers = await asyncio.gather(
         *(define((world, other)[n % 2], "plan", unique=bool(n % 2)) for n in range(8)), return_exceptions=True
     )
@@ -99,7 +99,7 @@ async def test_of_two_that_define_one_key_at_once_one_does(world: World, other: 
     assert len(await definitions.list_definitions(world.context)) == 1
 
 
-async def test_a_required_field_binds_whatever_is_created_from_then_on(world: World) -> None:
+async def test_a_required_field_applies_to_entities_created_later(world: World) -> None:
     anna = await create(world, "anna")
 
     await define(world, "plan", required=True)
@@ -109,7 +109,7 @@ async def test_a_required_field_binds_whatever_is_created_from_then_on(world: Wo
         await create(world, "bert")
 
 
-async def test_there_are_so_many_unique_fields_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_unique_fields_is_limited(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(definitions, "MAX_UNIQUE", 1)
     monkeypatch.setattr(definitions, "MAX_DEFINITIONS", 2)
     await define(world, "a", unique=True)
@@ -122,7 +122,7 @@ async def test_there_are_so_many_unique_fields_and_no_more(world: World, monkeyp
     await define(world, "c", target=ROOM)
 
 
-async def test_definitions_ask_for_their_scope(world: World) -> None:
+async def test_definitions_need_their_scope(world: World) -> None:
     made = await define(world, "plan")
     context = scoped(world, "users:write")
 
@@ -146,7 +146,7 @@ async def test_an_unknown_definition_is_not_found(world: World) -> None:
 # ---------------------------------------------------------------- change, with values in place
 
 
-async def test_what_is_given_is_changed(world: World) -> None:
+async def test_an_update_changes_only_its_arguments(world: World) -> None:
     made = await define(world, "plan", SELECT, options=["free", "paid"])
     await create(world, "anna", plan="paid")
     head = await world.head()
@@ -163,7 +163,7 @@ async def test_what_is_given_is_changed(world: World) -> None:
     assert len(await world.facts(head)) == 1
 
 
-async def test_null_takes_the_label_and_the_rules_away(world: World) -> None:
+async def test_null_removes_the_label_and_the_constraints(world: World) -> None:
     made = await define(world, "plan", label="Plan", unique=True, pattern="[a-z]+")
 
     after = await update_custom_field(world.context, id=made.id, label=None, unique=None, pattern=None, required=None)
@@ -207,7 +207,7 @@ async def test_null_takes_the_label_and_the_rules_away(world: World) -> None:
         ),
     ],
 )
-async def test_a_rule_that_values_break_is_refused_with_the_first_offenders(
+async def test_a_constraint_that_values_violate_is_refused_with_the_first_offenders(
     world: World,
     given: dict[str, Any],
     rule: dict[str, Any],
@@ -228,7 +228,7 @@ async def test_a_rule_that_values_break_is_refused_with_the_first_offenders(
     await create(world, "another", plan="free")
 
 
-async def test_a_field_that_became_unique_is_kept_so_in_every_process(world: World, other: World) -> None:
+async def test_every_process_enforces_a_new_unique_constraint(world: World, other: World) -> None:
     made = await define(world, "badge")
     await create(world, "anna", badge="a")
 
@@ -239,7 +239,7 @@ async def test_a_field_that_became_unique_is_kept_so_in_every_process(world: Wor
     assert (await users.find_user(world.context, custom_field=FieldRef("badge", "a"))) is not None
 
 
-async def test_a_field_that_is_no_longer_unique_takes_a_value_twice(world: World, other: World) -> None:
+async def test_a_field_that_is_no_longer_unique_accepts_duplicates(world: World, other: World) -> None:
     made = await define(world, "badge", unique=True)
     await create(world, "anna", badge="a")
 
@@ -249,7 +249,7 @@ async def test_a_field_that_is_no_longer_unique_takes_a_value_twice(world: World
     assert (await create(other, "clea", badge="a")).custom_fields == {"badge": "a"}
 
 
-async def test_unique_can_be_taken_and_given_at_once(world: World) -> None:
+async def test_unique_can_be_removed_and_set_in_succession(world: World) -> None:
     made = await define(world, "badge", unique=True)
 
     await update_custom_field(world.context, id=made.id, unique=False)
@@ -261,7 +261,7 @@ async def test_unique_can_be_taken_and_given_at_once(world: World) -> None:
         await create(world, "bert", badge="a")
 
 
-async def test_a_lost_index_of_a_unique_field_is_made_again(world: World) -> None:
+async def test_a_missing_index_of_a_unique_field_is_created_again(world: World) -> None:
     made = await define(world, "badge", unique=True)
     await world.services.storage.database["users"].drop_index(f"unique_{made.id}")
 
@@ -275,7 +275,7 @@ async def test_a_lost_index_of_a_unique_field_is_made_again(world: World) -> Non
 # ---------------------------------------------------------------- remove
 
 
-async def test_a_removed_field_is_gone_at_once_and_its_values_soon(world: World) -> None:
+async def test_a_removed_field_is_absent_immediately_and_its_values_are_purged(world: World) -> None:
     made = await define(world, "plan", unique=True)
     ids = [(await create(world, f"u{n}", plan=f"p{n}")).id for n in range(5)]
     head = await world.head()
@@ -298,7 +298,7 @@ async def test_a_removed_field_is_gone_at_once_and_its_values_soon(world: World)
     assert f"unique_{made.id}" not in indexes
 
 
-async def test_what_a_dead_process_left_of_the_work_is_gone_on_with(world: World) -> None:
+async def test_a_purge_of_a_dead_process_is_continued(world: World) -> None:
     reader = world.context.reader
     made = await define(world, "plan")
     for n in range(5):
@@ -315,7 +315,7 @@ async def test_what_a_dead_process_left_of_the_work_is_gone_on_with(world: World
     assert (await purges.list_all(reader))[0].done_at is not None
 
 
-async def test_a_key_can_be_defined_anew_with_another_type_at_once(world: World, other: World) -> None:
+async def test_a_removed_key_can_be_defined_again_with_another_type(world: World, other: World) -> None:
     made = await define(world, "plan", TEXT, unique=True)
     anna = await create(world, "anna", plan="x")
     bert = await create(world, "bert", plan="y")
@@ -339,7 +339,7 @@ async def test_a_key_can_be_defined_anew_with_another_type_at_once(world: World,
         await assign(world, anna, plan="x")
 
 
-async def test_kinds_of_facts_about_definitions(world: World) -> None:
+async def test_changes_of_definitions_record_facts(world: World) -> None:
     head = await world.head()
 
     made = await define(world, "plan")

@@ -36,7 +36,7 @@ async def assign(world: World, user: User, **fields: object) -> User:
     return await users.update_user(world.context, user_id=user.id, custom_fields=values(**fields))
 
 
-async def test_every_process_can_use_a_new_field_at_once(world: World, other: World) -> None:
+async def test_every_process_can_use_a_new_field_immediately(world: World, other: World) -> None:
     await define(world, "plan")
 
     anna = await create(other, "anna", plan="free")
@@ -118,7 +118,7 @@ async def test_the_first_required_field_applies_to_a_process_without_definitions
 
 
 @pytest.mark.parametrize("value", ["new", "old"])
-async def test_no_value_is_lost_that_was_written_to_a_field_of_before(
+async def test_values_written_during_a_redefinition_are_not_lost(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     made = await define(world, "plan")
@@ -196,7 +196,7 @@ async def pending(world: World) -> None:
         ({}, None, {"required": True}, FieldRequired),
     ],
 )
-async def test_what_is_being_written_counts_as_held(
+async def test_a_constraint_check_includes_values_of_running_mutations(
     world: World,
     other: World,
     elsewhere: bool,

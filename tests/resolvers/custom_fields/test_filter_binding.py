@@ -74,7 +74,7 @@ def test_an_unknown_key_is_refused() -> None:
     )
 
 
-def test_a_key_without_an_operator_has_to_be_known_and_matches_everything() -> None:
+def test_a_key_without_an_operator_must_exist_and_matches_everything() -> None:
     assert bound(FieldCondition("text", None, None)) == EVERYTHING
     with pytest.raises(UnknownField) as refused:
         bound(FieldCondition("zzz", None, None))
@@ -117,7 +117,7 @@ def test_a_refusal_names_key_operator_type_and_value(
 @pytest.mark.parametrize(
     ("operator", "value"), [(Operator.EQ, None), (Operator.NE, None), (Operator.GT, None), (Operator.IN, [1, None])]
 )
-def test_null_is_no_value_to_compare_with(operator: Operator, value: object) -> None:
+def test_null_cannot_be_compared(operator: Operator, value: object) -> None:
     with pytest.raises(InvalidFieldValue) as refused:
         bound(FieldCondition("number", operator, value))
 
@@ -132,7 +132,7 @@ def test_null_is_no_value_to_compare_with(operator: Operator, value: object) -> 
     ("kind", "operator"),
     [(kind, operator) for kind in FieldType for operator in Operator if operator not in OPERATORS[kind]],
 )
-def test_an_operator_that_a_type_does_not_have_is_refused(kind: FieldType, operator: Operator) -> None:
+def test_an_operator_that_does_not_fit_the_type_is_refused(kind: FieldType, operator: Operator) -> None:
     with pytest.raises(InvalidFieldValue, match=f"a {kind.value} has the operators") as refused:
         bound(FieldCondition(kind.value.lower(), operator, "x"))
 
@@ -174,7 +174,7 @@ def test_size_is_bounded() -> None:
 # ---------------------------------------------------------------- attributes
 
 
-def test_attributes_are_taken_as_they_are() -> None:
+def test_valid_conditions_on_attributes_are_not_changed() -> None:
     condition = And(
         (
             AttributeCondition("source", Operator.IN, ["a", "b"]),
@@ -208,7 +208,7 @@ def test_attributes_are_taken_as_they_are() -> None:
         ),
     ],
 )
-def test_what_no_attribute_can_be_is_refused(
+def test_invalid_values_of_attributes_are_refused(
     name: str, operator: Operator, value: object, key: str, message: str
 ) -> None:
     with pytest.raises(Invalid) as refused:

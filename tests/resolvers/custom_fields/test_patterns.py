@@ -17,7 +17,7 @@ from resolvers.custom_fields import patterns
         "[é-大]{1,20}",
     ],
 )
-def test_an_ordinary_pattern_is_quick(expression: str) -> None:
+def test_an_ordinary_pattern_is_matched_fast(expression: str) -> None:
     assert not patterns.is_slow(expression)
 
 
@@ -39,6 +39,6 @@ def test_the_worst_pattern_does_not_stall(expression: str) -> None:
     assert patterns.is_slow(expression)
 
 
-def test_the_whole_text_has_to_match() -> None:
+def test_the_whole_text_must_match() -> None:
     assert patterns.matches_whole("a|ab", "ab")
     assert not patterns.matches_whole("a", "ab")

@@ -49,12 +49,12 @@ def test_a_change_merges_key_by_key() -> None:
     assert current == {"name": "Ada", "count": 1}
 
 
-def test_null_removes_a_field_and_one_that_is_not_there_is_no_error() -> None:
+def test_null_removes_a_value_if_there_is_one() -> None:
     assert change({"name": "Ada", "count": 1}, ("name", None)) == {"count": 1}
     assert change({"count": 1}, ("name", None)) == {"count": 1}
 
 
-def test_a_field_whose_value_is_absent_stays_as_it_is() -> None:
+def test_an_assignment_without_a_value_changes_nothing() -> None:
     assert change({"name": "Ada", "count": 1}, ("name", UNSET)) == {"name": "Ada", "count": 1}
     assert change({"owner": "Ada"}, ("owner", UNSET), required=True) == {"owner": "Ada"}
     with pytest.raises(FieldRequired):
@@ -79,7 +79,7 @@ def test_a_key_given_twice_is_refused() -> None:
         change({}, ("count", 1), increments=(("count", 1),))
 
 
-def test_a_required_field_is_asked_for_at_creation_and_cannot_be_removed() -> None:
+def test_a_required_field_needs_a_value_at_creation_and_keeps_one() -> None:
     assert change({}, ("owner", "Ada"), required=True, creating=True) == {"owner": "Ada"}
     assert change({"owner": "Ada"}, ("name", "x"), required=True) == {"owner": "Ada", "name": "x"}
     for creating, assignments in ((True, ()), (True, (("owner", None),)), (False, (("owner", None),))):
@@ -100,9 +100,7 @@ def test_a_required_field_is_asked_for_at_creation_and_cannot_be_removed() -> No
         (2**53 - 2, 1.0, 2**53 - 1),
     ],
 )
-def test_an_increment_adds_to_what_is_there_and_missing_counts_as_0(
-    held: float | None, by: float, expected: float
-) -> None:
+def test_an_increment_adds_to_the_value_and_missing_counts_as_0(held: float | None, by: float, expected: float) -> None:
     after = change({} if held is None else {"count": held}, increments=(("count", by),))
 
     assert after == {"count": expected}
@@ -122,7 +120,7 @@ def test_an_increment_adds_to_what_is_there_and_missing_counts_as_0(
         (0, float("inf")),
     ],
 )
-def test_an_increment_beyond_what_a_number_holds_is_refused(held: float, by: float) -> None:
+def test_an_increment_beyond_the_range_of_numbers_is_refused(held: float, by: float) -> None:
     with pytest.raises(InvalidFieldValue) as refused:
         change({"count": held}, increments=(("count", by),))
 
@@ -157,7 +155,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
         (define(FieldType.MULTI_SELECT, options=("b", "a")), [], []),
     ],
 )
-def test_a_value_that_fits_is_held(definition: FieldDefinition, value: object, held: object) -> None:
+def test_a_valid_value_is_accepted(definition: FieldDefinition, value: object, held: object) -> None:
     assert check(definition, value) == held
 
 
@@ -203,7 +201,7 @@ def test_a_refusal_names_key_type_and_value(
     assert refused.value.message == f'Custom field "f": expected {expected}, got {got}.'
 
 
-def test_a_multi_select_wants_a_list() -> None:
+def test_a_multi_select_needs_a_list() -> None:
     with pytest.raises(InvalidFieldValue) as refused:
         check(define(FieldType.MULTI_SELECT, options=("a",)), "a")
 
@@ -222,7 +220,7 @@ def test_a_multi_select_wants_a_list() -> None:
         ("2026-01-31T06:30:00-05:30", NOON),
     ],
 )
-def test_rfc_3339_is_an_instant_to_the_millisecond(text: str, instant: datetime) -> None:
+def test_an_instant_is_rfc_3339_to_the_millisecond(text: str, instant: datetime) -> None:
     assert parse_instant(text) == instant
 
 
@@ -243,7 +241,7 @@ def test_rfc_3339_is_an_instant_to_the_millisecond(text: str, instant: datetime)
         "9999-12-31T23:59:59-00:01",
     ],
 )
-def test_anything_else_is_no_instant(text: str) -> None:
+def test_other_formats_of_instants_are_refused(text: str) -> None:
     assert parse_instant(text) is None
     with pytest.raises(InvalidFieldValue) as refused:
         check(define(FieldType.DATETIME), text)

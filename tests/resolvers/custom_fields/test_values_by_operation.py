@@ -84,7 +84,7 @@ async def test_increments_of_many_writers_add_up(world: World, other: World) -> 
     assert isinstance(after.custom_fields["count"], int)
 
 
-async def test_two_that_want_one_value_of_a_unique_field_get_it_once(world: World, other: World) -> None:
+async def test_of_two_concurrent_writers_of_a_unique_value_one_succeeds(world: World, other: World) -> None:
     await define(world, "badge", unique=True, target=VISITOR)
 
     answers = await asyncio.gather(
@@ -101,7 +101,7 @@ async def test_two_that_want_one_value_of_a_unique_field_get_it_once(world: Worl
     assert await world.services.storage.database["visitors"].count_documents({}) == 2
 
 
-async def test_a_room_tells_what_its_fields_were_and_takes_the_last_ones_with_it(world: World) -> None:
+async def test_facts_of_a_room_have_its_fields_before_and_after(world: World) -> None:
     await define(world, "caseId", target=ROOM)
     await define(world, "score", NUMBER, target=ROOM)
     room = await world.start(custom_fields=values(caseId="c-1"))

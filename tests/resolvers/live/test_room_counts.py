@@ -46,7 +46,7 @@ async def test_without_a_grouping_all_rooms_are_one_group(world: World) -> None:
     assert summary(await count_rooms(world.context, by=[])) == [(None, None, None, 1, room.queued_at)]
 
 
-async def test_the_filter_and_what_the_caller_sees_choose_what_is_counted(world: World) -> None:
+async def test_only_matching_and_visible_rooms_are_counted(world: World) -> None:
     department = await world.department("Manual", RoutingMethod.MANUAL)
     agent = await world.agent("anna", max_rooms=0)
     await world.start(department)
@@ -74,7 +74,7 @@ async def test_too_many_groups_are_refused(world: World, monkeypatch: pytest.Mon
         await count_rooms(world.context, by=["SOURCE"])
 
 
-async def test_the_counts_come_at_once_and_whenever_they_change(world: World) -> None:
+async def test_counts_are_sent_initially_and_when_they_change(world: World) -> None:
     stream = await subscribe_room_counts(world.context, by=["STATUS"])
     async with asyncio.timeout(60):
         assert summary(await anext(stream)) == []
@@ -86,7 +86,7 @@ async def test_the_counts_come_at_once_and_whenever_they_change(world: World) ->
     assert len(world.services.live_views) == 0
 
 
-async def test_many_changes_are_told_together_at_most_twice_a_second(world: World) -> None:
+async def test_counts_are_sent_at_most_twice_a_second(world: World) -> None:
     clock = asyncio.get_running_loop().time
     stream = await subscribe_room_counts(world.context, by=[])
     async with asyncio.timeout(20):
@@ -100,7 +100,7 @@ async def test_many_changes_are_told_together_at_most_twice_a_second(world: Worl
     assert all(after - before >= 0.49 for (before, _), (after, _) in pairwise(received))
 
 
-async def test_the_oldest_that_waits_is_told_when_many_left_before_it(
+async def test_the_oldest_waiting_room_is_updated_when_older_rooms_leave(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(room_views, "OLDEST_KEPT", 2)

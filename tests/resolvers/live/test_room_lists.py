@@ -28,7 +28,7 @@ def changes_of(reader: ListReader, since: int = 0) -> list[tuple[ListChange, str
     return [(one.change, one.room_id, one.total) for one in reader.updates[since:]]
 
 
-async def test_the_rooms_come_first_in_their_order_and_then_ready_with_the_total(world: World) -> None:
+async def test_rooms_are_sent_in_order_and_then_ready_with_the_total(world: World) -> None:
     started = [await world.start() for _ in range(3)]
     reader = ListReader(world.context, first=2)
     await reader.open()
@@ -45,7 +45,7 @@ async def test_an_empty_list_is_ready_at_once(world: World) -> None:
     await reader.close()
 
 
-async def test_a_room_that_moves_in_because_another_left_has_entered(world: World) -> None:
+async def test_a_room_that_takes_the_place_of_another_enters(world: World) -> None:
     waiting = AttributeCondition("status", Operator.EQ, "QUEUED")
     first, second = await world.start(), await world.start()
     reader = ListReader(world.context, first=1, where=waiting)
@@ -60,7 +60,7 @@ async def test_a_room_that_moves_in_because_another_left_has_entered(world: Worl
     await reader.close()
 
 
-async def test_a_room_that_is_pushed_out_has_left(world: World) -> None:
+async def test_a_room_that_another_displaces_leaves(world: World) -> None:
     low = await world.start(priority=1)
     reader = ListReader(world.context, first=1, order_by=Ordering("PRIORITY", True))
     await reader.open()
@@ -72,7 +72,7 @@ async def test_a_room_that_is_pushed_out_has_left(world: World) -> None:
     await reader.close()
 
 
-async def test_of_a_room_beyond_the_list_nothing_is_told_but_the_total(world: World) -> None:
+async def test_a_change_beyond_the_list_sends_only_the_total(world: World) -> None:
     listed = await world.start()
     reader = ListReader(world.context, first=1)
     await reader.open()
@@ -85,7 +85,7 @@ async def test_of_a_room_beyond_the_list_nothing_is_told_but_the_total(world: Wo
     await reader.close()
 
 
-async def test_messages_are_changes_for_those_who_may_read_them(world: World) -> None:
+async def test_messages_are_changes_for_callers_that_may_read_them(world: World) -> None:
     room = await world.start()
     everything = ListReader(world.context)
     scoped = World(world.services)
@@ -108,7 +108,7 @@ async def test_messages_are_changes_for_those_who_may_read_them(world: World) ->
         await reader.close()
 
 
-async def test_resuming_tells_what_changed_and_then_ready(world: World) -> None:
+async def test_resuming_sends_the_changes_and_then_ready(world: World) -> None:
     gone, changed, same = await world.start(), await world.start(), await world.start()
     waiting = AttributeCondition("status", Operator.EQ, "QUEUED")
     reader = ListReader(world.context, where=waiting)
@@ -131,7 +131,7 @@ async def test_resuming_tells_what_changed_and_then_ready(world: World) -> None:
     await reader.close()
 
 
-async def test_resuming_between_the_changes_of_one_event_tells_the_rest(world: World) -> None:
+async def test_resuming_between_the_changes_of_one_event_sends_the_rest(world: World) -> None:
     first, second = await world.start(), await world.start()
     reader = ListReader(world.context, first=1, where=AttributeCondition("status", Operator.EQ, "QUEUED"))
     await reader.open()
@@ -145,7 +145,7 @@ async def test_resuming_between_the_changes_of_one_event_tells_the_rest(world: W
     await reader.close()
 
 
-async def test_resuming_among_the_present_rooms_tells_the_rest(world: World, other: World) -> None:
+async def test_resuming_among_the_present_rooms_sends_the_rest(world: World, other: World) -> None:
     started = [await world.start() for _ in range(3)]
     reader = ListReader(world.context)
     await reader.open()
@@ -157,7 +157,7 @@ async def test_resuming_among_the_present_rooms_tells_the_rest(world: World, oth
     await reader.close()
 
 
-async def test_too_far_back_the_whole_list_comes_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_resuming_too_far_back_sends_the_whole_list(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     room = await world.start()
     reader = ListReader(world.context)
     await reader.open()
@@ -172,9 +172,7 @@ async def test_too_far_back_the_whole_list_comes_again(world: World, monkeypatch
     await reader.close()
 
 
-async def test_too_far_back_a_list_that_has_become_empty_is_emptied(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_resuming_too_far_back_sends_an_empty_list(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     room = await world.start()
     reader = ListReader(world.context, where=AttributeCondition("status", Operator.EQ, "QUEUED"))
     await reader.open()
@@ -207,7 +205,7 @@ async def test_a_redaction_in_a_closed_room_changes_no_list_of_closed_rooms(worl
     await reader.close()
 
 
-async def test_a_cursor_is_good_for_its_list_alone(world: World) -> None:
+async def test_a_cursor_of_another_list_is_refused(world: World) -> None:
     reader = ListReader(world.context, first=2)
     await reader.open()
     await reader.until_ready()
@@ -243,7 +241,7 @@ async def test_a_list_needs_the_scope_to_read_rooms(world: World) -> None:
         await ListReader(world.signed_in(await world.user(user))).open()
 
 
-async def test_an_agent_is_told_of_the_rooms_that_it_sees_and_of_no_other(world: World) -> None:
+async def test_an_agent_gets_only_the_rooms_that_it_may_see(world: World) -> None:
     department = await world.department("Manual", RoutingMethod.MANUAL)
     agent = await world.agent("anna", departments=[department])
     other = await world.agent("bert", departments=[department])
@@ -296,7 +294,7 @@ async def test_a_list_ends_when_the_field_that_it_is_filtered_by_is_removed(worl
 
 @pytest.mark.parametrize("unique", [True, False])
 @pytest.mark.parametrize("descending", [True, False])
-async def test_a_list_in_the_order_of_a_custom_field_is_the_query(world: World, unique: bool, descending: bool) -> None:
+async def test_a_list_ordered_by_a_custom_field_equals_the_query(world: World, unique: bool, descending: bool) -> None:
     defined = await definitions.define_custom_field(
         world.context, target=FieldTarget.ROOM, key="score", type=FieldType.NUMBER, unique=unique
     )
@@ -345,7 +343,7 @@ async def test_a_list_without_an_index_that_is_too_long_to_sort_is_refused(
     assert len(world.services.live_views) == 0
 
 
-async def test_a_reader_that_falls_behind_is_brought_up_to_date(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_that_falls_behind_gets_the_current_list(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(list_updates, "MAX_UPDATES", 2)
     room = await world.start()
     slow = ListReader(world.context)
@@ -359,7 +357,9 @@ async def test_a_reader_that_falls_behind_is_brought_up_to_date(world: World, mo
     await slow.close()
 
 
-async def test_a_list_that_runs_short_reads_its_next_rooms_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_without_spare_rooms_reads_the_next_rooms_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(list_view, "slack", lambda _: 0)
     started = [await world.start() for _ in range(4)]
     reader = ListReader(world.context, first=2, where=AttributeCondition("status", Operator.EQ, "QUEUED"))

@@ -116,7 +116,7 @@ def test_agents_are_found_in_their_departments_and_everywhere() -> None:
     assert names(cache, "z") == [[]]
 
 
-def test_only_routable_agents_are_there() -> None:
+def test_only_routable_agents_are_candidates() -> None:
     away = agent("a", status=AgentStatus.NOT_AVAILABLE)
     full = agent("b", max_rooms=1, open_room_count=1)
 
@@ -139,7 +139,7 @@ def test_outdated_fact_does_not_replace_a_newer_version() -> None:
     assert (names(cache, "y"), names(cache)) == ([[]], [[]])
 
 
-def test_what_is_not_newer_changes_nothing() -> None:
+def test_facts_that_are_not_newer_change_nothing() -> None:
     cache = cache_of(agent("a", 2, open_room_count=2))
 
     cache.apply([updated(agent("a", 2, open_room_count=1))])
@@ -182,7 +182,7 @@ def test_removed_field_is_removed_from_all_agents() -> None:
 # ---------------------------------------------------------------- rooms
 
 
-def test_rooms_wait_in_their_departments_until_they_do_not() -> None:
+def test_rooms_are_cached_by_department_while_they_wait() -> None:
     cache = AgentCache()
 
     cache.apply([queued("1", pool="x"), queued("2", pool="x"), queued("1", pool="x")])
@@ -195,7 +195,7 @@ def test_rooms_wait_in_their_departments_until_they_do_not() -> None:
 # ---------------------------------------------------------------- the database
 
 
-async def test_a_load_makes_good_what_was_missed(world: World) -> None:
+async def test_a_load_includes_missed_changes(world: World) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     anna = await world.agent("anna", departments=[sales])
     await world.waiting()
@@ -221,7 +221,7 @@ async def test_agent_whose_change_is_not_cached_is_assigned_with_its_current_ver
     assert (await world.profile(anna)).open_room_count == 1
 
 
-async def test_load_forgets_agents_that_are_none_any_more(world: World) -> None:
+async def test_load_removes_users_that_are_no_longer_agents(world: World) -> None:
     anna, bert = await world.agent("anna"), await world.agent("bert")
     cache = AgentCache()
     await cache.load(world.context.reader)

@@ -15,7 +15,7 @@ async def break_count(world: World, agent: User, by: int) -> None:
     await users.update_one({"_id": agent.id}, {"$inc": {"agent.openRoomCount": by, "version": 1}})
 
 
-async def test_counts_that_are_right_are_not_drifts(world: World) -> None:
+async def test_correct_counts_are_not_reported(world: World) -> None:
     anna = await world.agent("anna")
     await world.assigned(anna)
     await world.on_hold(anna)
@@ -26,7 +26,7 @@ async def test_counts_that_are_right_are_not_drifts(world: World) -> None:
     assert await world.head() == head
 
 
-async def test_a_drift_names_the_agent_and_the_right_count_and_is_left_as_it_is(world: World) -> None:
+async def test_a_wrong_count_is_reported_with_the_correct_one_and_not_changed(world: World) -> None:
     anna = await world.agent("anna")
     await world.assigned(anna)
     await break_count(world, anna, 2)
@@ -37,7 +37,7 @@ async def test_a_drift_names_the_agent_and_the_right_count_and_is_left_as_it_is(
     assert (await world.profile(anna)).open_room_count == 3
 
 
-async def test_a_repaired_agent_has_the_right_count_a_fact_tells_of_it_and_the_queue_moves_on(world: World) -> None:
+async def test_a_repair_corrects_the_count_records_a_fact_and_serves_the_queue(world: World) -> None:
     anna = await world.agent("anna", max_rooms=1)
     await break_count(world, anna, 1)
     users = world.services.storage.database["users"]
@@ -55,7 +55,7 @@ async def test_a_repaired_agent_has_the_right_count_a_fact_tells_of_it_and_the_q
     assert await capacity_check.find_mismatches(world.context) == []
 
 
-async def test_nothing_is_found_wrong_while_rooms_move(world: World) -> None:
+async def test_concurrent_changes_of_rooms_are_not_reported(world: World) -> None:
     for number in range(3):
         await world.agent(f"agent{number}", max_rooms=5)
 

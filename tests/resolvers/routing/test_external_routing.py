@@ -16,7 +16,7 @@ LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBI
 MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
 
 
-async def test_the_fall_back_serves_a_room_when_the_outside_decision_does_not_come(world: World) -> None:
+async def test_the_fallback_assigns_a_room_without_a_decision_in_time(world: World) -> None:
     external = await world.department("External", EXTERNAL, external_timeout_seconds=1)
     await world.agent("anna", departments=[external])
 
@@ -31,7 +31,7 @@ async def test_the_fall_back_serves_a_room_when_the_outside_decision_does_not_co
     assert 1.0 <= waited < 1.0 + POLL_SECONDS / 2
 
 
-async def test_outside_decision_has_its_time_by_the_clock_of_the_database(world: World) -> None:
+async def test_external_timeout_is_measured_by_the_clock_of_the_database(world: World) -> None:
     external = await world.department("External", EXTERNAL, external_timeout_seconds=15)
     database = world.services.storage.database
     began = database.now()
@@ -44,7 +44,7 @@ async def test_outside_decision_has_its_time_by_the_clock_of_the_database(world:
     assert timedelta(seconds=15) <= room.external_until - began < timedelta(seconds=45)
 
 
-async def test_an_outside_decision_in_time_is_the_one(world: World) -> None:
+async def test_an_external_decision_in_time_is_kept(world: World) -> None:
     external = await world.department("External", EXTERNAL, external_timeout_seconds=60)
     await world.agent("anna", departments=[external])
     bert, room = await world.agent("bert"), await world.start(external)
@@ -69,7 +69,7 @@ async def test_room_keeps_waiting_without_an_automatic_fallback(
     assert (await world.room(room)).status is RoomStatus.QUEUED
 
 
-async def test_an_outside_decision_that_was_overdue_when_the_server_started_is_taken_over_at_once(
+async def test_an_external_decision_that_is_overdue_at_the_start_falls_back_immediately(
     world: World,
 ) -> None:
     external = await world.department("External", EXTERNAL, external_timeout_seconds=60)
@@ -82,7 +82,7 @@ async def test_an_outside_decision_that_was_overdue_when_the_server_started_is_t
     assert (await world.summary(room))[2:] == ["AGENT_ASSIGNED ROUTED anna (-)"]
 
 
-async def test_rooms_that_waited_before_a_department_became_external_are_not_stranded(world: World) -> None:
+async def test_rooms_that_waited_before_a_department_became_external_fall_back_too(world: World) -> None:
     manual = await world.department("Manual", MANUAL)
     await world.agent("anna", departments=[manual])
     room = await world.start(manual)

@@ -94,11 +94,11 @@ def test_agent_without_an_assignment_precedes_all_others() -> None:
 
 
 @pytest.mark.parametrize("method", [LEAST_LOADED, ROUND_ROBIN])
-def test_the_username_decides_when_nothing_else_does(method: RoutingMethod) -> None:
+def test_the_username_decides_among_equals(method: RoutingMethod) -> None:
     assert chosen(method, agent("b"), agent("a"), agent("c")) == "a"
 
 
-def test_round_robin_asks_for_time_alone_and_not_for_load() -> None:
+def test_round_robin_ignores_load() -> None:
     assert chosen(ROUND_ROBIN, agent("a", rooms=0, assigned=after(2)), agent("b", rooms=9, assigned=after(1))) == "b"
 
 
@@ -106,7 +106,7 @@ def test_round_robin_skips_agents_at_the_limit() -> None:
     assert chosen(ROUND_ROBIN, agent("a", rooms=1, limit=1), agent("b", rooms=1, assigned=NOON)) == "b"
 
 
-def test_a_room_on_its_way_to_an_agent_counts_as_one_it_has() -> None:
+def test_a_reservation_counts_as_a_room() -> None:
     assert chosen(LEAST_LOADED, agent("a"), agent("b", rooms=1), A=2) == "b"
     assert chosen(LEAST_LOADED, agent("a", limit=2), A=2) is None
 
@@ -118,16 +118,16 @@ def test_round_robin_prefers_agents_without_reservations() -> None:
 # ---------------------------------------------------------------- methods and time-outs
 
 
-def test_a_room_without_department_is_routed_as_the_deployment_says() -> None:
+def test_a_room_without_department_has_the_method_of_the_deployment() -> None:
     assert method_for(room(), None, default=ROUND_ROBIN, now=NOON) is ROUND_ROBIN
 
 
 @pytest.mark.parametrize("method", [LEAST_LOADED, ROUND_ROBIN, MANUAL])
-def test_a_department_routes_by_its_own_method(method: RoutingMethod) -> None:
+def test_a_room_of_a_department_has_the_method_of_the_department(method: RoutingMethod) -> None:
     assert method_for(room(pool="d"), department(method), default=EXTERNAL, now=NOON) is method
 
 
-def test_an_outside_decision_is_awaited_until_its_time_is_over() -> None:
+def test_an_external_room_waits_until_its_timeout() -> None:
     external = department(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
     waiting = room(pool="d", external=after(30))
 
@@ -135,18 +135,18 @@ def test_an_outside_decision_is_awaited_until_its_time_is_over() -> None:
     assert method_for(waiting, external, default=MANUAL, now=after(30)) is ROUND_ROBIN
 
 
-def test_least_loaded_takes_over_when_no_fall_back_is_named() -> None:
+def test_least_loaded_is_the_default_fallback() -> None:
     assert fallback_of(department(EXTERNAL, seconds=30)) is LEAST_LOADED
 
 
-def test_without_a_time_out_an_outside_decision_is_awaited_for_ever() -> None:
+def test_without_a_timeout_an_external_room_waits_without_limit() -> None:
     external = department(EXTERNAL)
 
     assert external_until(external, NOON) is None
     assert method_for(room(pool="d"), external, default=MANUAL, now=after(10**9)) is EXTERNAL
 
 
-def test_the_time_of_an_outside_decision_begins_when_the_room_begins_to_wait() -> None:
+def test_the_external_timeout_starts_when_the_room_is_queued() -> None:
     assert external_until(department(EXTERNAL, seconds=30), NOON) == after(30)
     assert external_until(department(MANUAL, seconds=30), NOON) is None
     assert external_until(None, NOON) is None
@@ -162,7 +162,7 @@ def test_timeout_of_a_room_queued_before_its_department_became_external_starts_a
 # ---------------------------------------------------------------- passing over
 
 
-def test_a_room_passes_over_the_agent_it_was_taken_from() -> None:
+def test_a_room_passes_over_the_agent_that_it_was_unassigned_from() -> None:
     taken = room(passed_over="A")
 
     assert choose_for(taken, ((agent("a"),),), LEAST_LOADED) is None
@@ -190,7 +190,7 @@ def planned(waiting: list[WaitingRoom], **pools: list[Candidate]) -> list[tuple[
     ]
 
 
-def test_each_choice_counts_for_the_next() -> None:
+def test_each_assignment_counts_for_the_next_choice() -> None:
     waiting = [room("1"), room("2"), room("3"), room("4")]
 
     assert planned(waiting, everywhere=[agent("a", rooms=1), agent("b", limit=2)]) == [
@@ -251,7 +251,7 @@ def test_plan_assigns_every_room_that_an_agent_can_take_and_respects_limits(
             loads[chosen.id] += 1
 
 
-def test_the_highest_priority_stands_first_and_then_who_has_waited_longest() -> None:
+def test_the_queue_is_ordered_by_priority_and_then_by_wait() -> None:
     early, late, urgent = room("2"), room("1", queued=after(1)), room("3", priority=1, queued=after(2))
 
     assert sorted([late, urgent, early], key=lambda one: one.queue_position) == [urgent, early, late]

@@ -89,7 +89,7 @@ CAUSES: dict[str, Callable[[World, User, Room], Awaitable[Any]]] = {
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-async def test_a_waiting_room_is_served_when(world: World, cause: str) -> None:
+async def test_a_waiting_room_is_assigned_after_any_of_these_changes(world: World, cause: str) -> None:
     anna = await world.agent("anna", max_rooms=1)
     own = await world.assigned(anna)
     waiting = await world.start()
@@ -101,7 +101,7 @@ async def test_a_waiting_room_is_served_when(world: World, cause: str) -> None:
     assert await world.served_by(waiting) in ("anna", "bert")
 
 
-async def test_a_waiting_room_is_served_when_an_agent_joins_its_department(world: World) -> None:
+async def test_a_waiting_room_is_assigned_when_an_agent_joins_its_department(world: World) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     waiting, anna = await world.start(sales), await world.agent("anna")
 
@@ -109,7 +109,7 @@ async def test_a_waiting_room_is_served_when_an_agent_joins_its_department(world
         await departments.set_department_agents(world.context, department_id=sales.id, add=[anna.id])
 
 
-async def test_a_waiting_room_is_served_when_its_department_begins_to_route(world: World) -> None:
+async def test_a_waiting_room_is_assigned_when_its_department_becomes_automatic(world: World) -> None:
     manual = await world.department("Manual", MANUAL)
     await world.agent("anna", departments=[manual])
     waiting = await world.start(manual)
@@ -134,7 +134,7 @@ async def test_room_is_assigned_without_waiting_for_the_poll(world: World) -> No
 # ---------------------------------------------------------------- in which order
 
 
-async def test_the_highest_priority_is_served_first_and_then_who_has_waited_longest(world: World) -> None:
+async def test_waiting_rooms_are_assigned_by_priority_and_then_by_wait(world: World) -> None:
     for subject, priority in (("1", 0), ("2", 5), ("3", 0), ("4", 5), ("5", -1)):
         await world.start(subject=subject, priority=priority)
 
@@ -155,7 +155,7 @@ async def test_the_order_is_one_over_all_departments_of_an_agent(world: World) -
     assert await order_served(world) == ["2", "1", "3", "4"]
 
 
-async def test_who_waits_is_not_overtaken_by_a_room_that_starts(world: World) -> None:
+async def test_a_new_room_does_not_overtake_a_waiting_room(world: World) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     anna = await world.agent("anna", departments=[sales], max_rooms=0)
     await world.start(sales, subject="waits")
@@ -193,7 +193,7 @@ async def test_more_rooms_than_one_change_assigns_are_served_in_order(world: Wor
     assert counts == {"anna": 30, "bert": 30, "carl": 30}
 
 
-async def test_rooms_that_come_at_once_make_a_new_version_of_their_agent_each(world: World, other: World) -> None:
+async def test_each_assignment_of_a_batch_has_its_own_version_of_the_agent(world: World, other: World) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     for _ in range(3):
         await world.start(sales)
@@ -243,7 +243,7 @@ async def test_rooms_of_a_department_that_became_manual_are_not_assigned(
     assert (await world.profile(anna)).open_room_count == 0
 
 
-async def test_a_method_that_changes_while_the_queue_is_served_is_the_one_for_the_rest(
+async def test_a_change_of_the_method_applies_to_rooms_that_are_not_assigned_yet(
     world: World, planned: Callable[[Callable[[], Awaitable[Any]]], None]
 ) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
@@ -261,7 +261,7 @@ async def everybody(world: World) -> list[User]:
     return list(page.items)
 
 
-async def test_several_queues_at_once_serve_every_room_once(world: World) -> None:
+async def test_concurrent_queues_assign_every_room_once(world: World) -> None:
     for number in range(40):
         await world.start(subject=str(number))
     for name in ("anna", "bert", "carl", "dora"):
@@ -276,7 +276,7 @@ async def test_several_queues_at_once_serve_every_room_once(world: World) -> Non
 # ---------------------------------------------------------------- passing over
 
 
-async def test_the_queue_passes_over_for_one_room_and_serves_the_others(world: World) -> None:
+async def test_an_agent_that_one_room_passes_over_gets_other_rooms(world: World) -> None:
     await world.agent("anna", max_rooms=1)
     first = await world.start(subject="1")
     second = await world.start(subject="2")
@@ -289,7 +289,7 @@ async def test_the_queue_passes_over_for_one_room_and_serves_the_others(world: W
     assert await world.served_by(first) is None
 
 
-async def test_bots_that_come_first_are_passed_over_like_anybody(world: World) -> None:
+async def test_preferred_bots_are_passed_over_too(world: World) -> None:
     world.routing(bots_first=True)
     await world.agent("robot", presence=Presence.OFFLINE, roles=["bot"])
     await world.agent("anna")
@@ -301,7 +301,7 @@ async def test_bots_that_come_first_are_passed_over_like_anybody(world: World) -
     assert await world.served_by(room) == "anna"
 
 
-async def test_what_is_served_by_the_queue_is_the_work_of_the_system(world: World) -> None:
+async def test_assignments_by_the_queue_have_the_actor_system(world: World) -> None:
     room = await world.start()
     await world.agent("anna")
     await world.await_routing()

@@ -28,7 +28,7 @@ class Clock:
         return self.seconds
 
 
-def test_a_bucket_empties_refills_and_belongs_to_one_key() -> None:
+def test_each_key_has_its_own_bucket() -> None:
     clock = Clock()
     rates = RateLimiter(2, seconds=10, clock=clock)
 

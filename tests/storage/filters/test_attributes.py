@@ -37,5 +37,5 @@ AWAY = AgentProfile(status=AgentStatus.NOT_AVAILABLE)
         ({"agent": None}, False),
     ],
 )
-def test_an_agent_is_routable_when_nothing_keeps_it(changes: dict[str, object], expected: bool) -> None:
+def test_an_agent_is_routable_unless_a_reason_prevents_it(changes: dict[str, object], expected: bool) -> None:
     assert is_routable(msgspec.structs.replace(READY, **changes)) is expected

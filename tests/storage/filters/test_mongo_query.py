@@ -38,14 +38,14 @@ A, B = on(Operator.EQ, "a"), on(Operator.EQ, "b", field(id="F2"))
 QUEUED = attribute("status", Operator.IN, ("QUEUED",))
 
 
-def test_everything_and_nothing_are_told_without_a_condition() -> None:
+def test_constant_expressions_become_constant_queries() -> None:
     for everything in (And(), Not(Or()), Or((A, And())), And((And(), And())), on(Operator.NOT_IN, ())):
         assert to_query(everything, FieldTarget.ROOM) == {}
     for nothing in (Or(), Not(And()), And((A, Or())), Or((Or(), Or())), on(Operator.IN, ())):
         assert to_query(nothing, FieldTarget.ROOM) == NOTHING
 
 
-def test_conditions_on_one_field_meet_in_one_entry() -> None:
+def test_conditions_on_one_field_are_combined_in_one_element_match() -> None:
     query = to_query(
         And((on(Operator.GT, 1, field(FieldType.NUMBER)), on(Operator.LTE, 2, field(FieldType.NUMBER)))),
         FieldTarget.ROOM,
@@ -54,7 +54,7 @@ def test_conditions_on_one_field_meet_in_one_entry() -> None:
     assert query == entry(k="F1", c="", v={"$gt": 1, "$lte": 2})
 
 
-def test_the_same_operator_twice_is_kept_twice() -> None:
+def test_two_conditions_with_the_same_operator_are_both_kept() -> None:
     query = to_query(And((on(Operator.GTE, "b"), on(Operator.STARTS_WITH, "ba"))), FieldTarget.ROOM)
 
     assert query == entry(k="F1", c="", **{"$and": [{"v": {"$gte": "b"}}, {"v": {"$gte": "ba", "$lt": "bb"}}]})
@@ -70,18 +70,18 @@ def test_the_same_operator_twice_is_kept_twice() -> None:
         And((And((Not(Not(And((A,)))),)),)),
     ],
 )
-def test_what_is_denied_twice_is_asked_as_what_it_is(twice: Expression) -> None:
+def test_a_double_negation_is_removed(twice: Expression) -> None:
     assert to_query(twice, FieldTarget.ROOM) == entry(k="F1", c="", v={"$eq": "a"})
     assert to_query(And((QUEUED, twice)), FieldTarget.ROOM) == entry(k="F1", c="s:QUEUED", v={"$eq": "a"})
 
 
-def test_what_is_denied_three_times_is_denied() -> None:
+def test_a_triple_negation_is_a_negation() -> None:
     assert to_query(Not(Not(Not(A))), FieldTarget.ROOM) == {"$nor": [entry(k="F1", c="", v={"$eq": "a"})]}
     several = Not(Not(Or((A, B))))
     assert to_query(several, FieldTarget.ROOM) == to_query(Or((A, B)), FieldTarget.ROOM)
 
 
-def test_a_status_beside_a_field_becomes_its_context() -> None:
+def test_a_status_next_to_a_field_becomes_its_context() -> None:
     assert to_query(And((QUEUED, A)), FieldTarget.ROOM) == entry(k="F1", c="s:QUEUED", v={"$eq": "a"})
 
 
@@ -106,7 +106,7 @@ def test_all_statuses_are_no_context() -> None:
         ([("status", "CLOSED"), ("department", "D")], "d:D"),
     ],
 )
-def test_of_a_room_the_narrower_context_is_taken(beside: list[tuple[str, str]], context: str) -> None:
+def test_the_more_selective_context_of_a_room_is_used(beside: list[tuple[str, str]], context: str) -> None:
     conditions = [attribute(name, Operator.EQ, value) for name, value in beside]
 
     query = to_query(And((*conditions, A)), FieldTarget.ROOM)
@@ -124,7 +124,7 @@ def test_of_a_room_the_narrower_context_is_taken(beside: list[tuple[str, str]], 
         ([("role", "livechat-agent"), ("agentStatus", "AVAILABLE")], "s:AVAILABLE"),
     ],
 )
-def test_of_a_user_the_narrower_context_is_taken(beside: list[tuple[str, object]], context: str) -> None:
+def test_the_more_selective_context_of_a_user_is_used(beside: list[tuple[str, object]], context: str) -> None:
     conditions = [attribute(name, Operator.EQ, value) for name, value in beside]
 
     query = to_query(And((*conditions, A)), FieldTarget.USER)
@@ -133,13 +133,13 @@ def test_of_a_user_the_narrower_context_is_taken(beside: list[tuple[str, object]
     assert len(query["$and"]) == 2
 
 
-def test_being_an_agent_beside_a_field_becomes_its_context() -> None:
+def test_is_agent_next_to_a_field_becomes_its_context() -> None:
     query = to_query(And((attribute("isAgent", Operator.EQ, True), A)), FieldTarget.USER)
 
     assert query == entry(k="F1", c={"$in": ["s:AVAILABLE", "s:NOT_AVAILABLE"]}, v={"$eq": "a"})
 
 
-def test_a_context_reaches_into_or_but_not_into_not() -> None:
+def test_a_context_applies_inside_or_and_not_inside_not() -> None:
     query = to_query(And((QUEUED, Or((A, B)), Not(A))), FieldTarget.ROOM)
 
     assert query == {
@@ -168,7 +168,7 @@ def test_a_multi_select_is_found_as_a_whole_and_by_its_options() -> None:
     }
 
 
-def test_contains_looks_for_literal_text_in_what_an_index_narrowed() -> None:
+def test_contains_matches_literal_text_among_the_documents_of_an_index() -> None:
     query = to_query(And((QUEUED, on(Operator.CONTAINS, "$.*"))), FieldTarget.ROOM)
 
     assert query == {
@@ -187,24 +187,24 @@ def test_contains_looks_for_literal_text_in_what_an_index_narrowed() -> None:
         ("a\U0010ffff\U0010ffff", "b"),  # after the last code point comes the next one before it
     ],
 )
-def test_starting_so_is_a_range_of_code_points(prefix: str, beyond: str) -> None:
+def test_starts_with_is_a_range_of_code_points(prefix: str, beyond: str) -> None:
     assert to_query(on(Operator.STARTS_WITH, prefix), FieldTarget.ROOM) == entry(
         k="F1", c="", v={"$gte": prefix, "$lt": beyond}
     )
 
 
 @pytest.mark.parametrize("prefix", ["", "\U0010ffff"])
-def test_nothing_comes_after_the_last_code_point(prefix: str) -> None:
+def test_starts_with_the_last_code_point_has_no_upper_bound(prefix: str) -> None:
     assert to_query(on(Operator.STARTS_WITH, prefix), FieldTarget.ROOM) == entry(k="F1", c="", v={"$gte": prefix})
 
 
-def test_one_email_has_to_start_so_and_not_one_each_end_of_the_range() -> None:
+def test_the_bounds_of_starts_with_apply_to_one_email() -> None:
     query = to_query(attribute("email", Operator.STARTS_WITH, "AB"), FieldTarget.USER)
 
     assert query == {"emailKeys": {"$elemMatch": {"$gte": "ab", "$lt": "ac"}}}
 
 
-def test_usernames_are_found_by_their_folded_form() -> None:
+def test_usernames_are_matched_by_their_folded_form() -> None:
     query = to_query(attribute("username", Operator.IN, ("STRASSE", "Straße")), FieldTarget.USER)
 
     assert query == {"usernameKey": {"$in": ["strasse", "strasse"]}}

@@ -146,7 +146,7 @@ def test_alternatives_examine_the_keys_of_each(users: Collection[dict[str, Any]]
     assert keys <= rows + 10
 
 
-def test_text_is_searched_within_what_the_index_narrowed(users: Collection[dict[str, Any]]) -> None:
+def test_contains_examines_only_the_documents_of_an_index(users: Collection[dict[str, Any]]) -> None:
     narrowed = And((text(Operator.STARTS_WITH, "text-010"), text(Operator.CONTAINS, "7")))
 
     rows, keys, documents = examined(users, narrowed)

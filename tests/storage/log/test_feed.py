@@ -82,7 +82,7 @@ async def test_reader_sees_each_fact_once_while_several_processes_write(mongodb_
             assert seen == list(range(head + 1, head + 91))
 
 
-async def test_facts_of_another_process_are_read_at_once(mongodb_uri: str, empty_database: str) -> None:
+async def test_facts_of_another_process_are_read_immediately(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=2, timings=Timings(log_poll=60)) as (writing, reading):
 
         async def watching() -> bool:
@@ -271,7 +271,7 @@ async def test_listeners_after_one_that_raises_are_called(mongodb_uri: str, empt
         assert received == [storage.feed.head - 1, storage.feed.head]
 
 
-async def test_feed_behind_the_oldest_fact_reloads_and_goes_on(mongodb_uri: str, empty_database: str) -> None:
+async def test_feed_behind_the_oldest_fact_reloads_and_continues(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         feed = Feed(storage.log)
         await feed.open()

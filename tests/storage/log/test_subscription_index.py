@@ -83,7 +83,7 @@ def is_(name: str, value: object, operator: Operator = Operator.EQ) -> Expressio
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
-def test_fact_that_passes_has_a_key_of_the_filter(data: st.DataObject) -> None:
+def test_matching_fact_has_a_key_of_the_filter(data: st.DataObject) -> None:
     definitions = data.draw(field_definitions(FieldTarget.ROOM))
     after, before = (data.draw(records(definitions, FieldTarget.ROOM, number)) for number in range(2))
     fact = updated(after, msgspec.structs.replace(before, id=after.id))
@@ -98,7 +98,7 @@ def test_fact_that_passes_has_a_key_of_the_filter(data: st.DataObject) -> None:
 @pytest.mark.parametrize("role", ["livechat-agent", "livechat-manager"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_fact_that_is_visible_has_a_key_of_what_is_visible(role: str, data: st.DataObject) -> None:
+def test_visible_fact_has_a_key_of_the_visibility_filter(role: str, data: st.DataObject) -> None:
     definitions = data.draw(field_definitions(FieldTarget.ROOM))
     after, before = (data.draw(records(definitions, FieldTarget.ROOM, number)) for number in range(2))
     fact = updated(after, msgspec.structs.replace(before, id=after.id))

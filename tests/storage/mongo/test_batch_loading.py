@@ -34,7 +34,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_who_comes_while_others_are_answered_goes_with_the_next() -> None:
+async def test_keys_requested_during_a_batch_are_loaded_by_the_next() -> None:
     answers = Answers()
     desk = BatchLoader(answers.read)
 
@@ -48,7 +48,7 @@ async def test_who_comes_while_others_are_answered_goes_with_the_next() -> None:
     assert answers.asked == [[1], [2], [3, 4, 500]]
 
 
-async def test_one_question_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_has_a_limit_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_loading, "MAX_BATCH_KEYS", 2)
     answers = Answers()
     desk = BatchLoader(answers.read)
@@ -60,7 +60,7 @@ async def test_one_question_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None
     assert max(map(len, answers.asked)) == 2
 
 
-async def test_nothing_is_kept() -> None:
+async def test_values_are_not_cached() -> None:
     answers = Answers()
     answers.go_on.set()
     desk = BatchLoader(answers.read)
@@ -69,7 +69,7 @@ async def test_nothing_is_kept() -> None:
     assert answers.asked == [[1], [1]]
 
 
-async def test_who_asked_together_is_refused_together_and_the_next_are_answered() -> None:
+async def test_a_failed_batch_fails_its_keys_and_not_the_next_batch() -> None:
     answers = Answers()
     answers.error = ConnectionError("gone")
     desk = BatchLoader(answers.read)
@@ -84,7 +84,7 @@ async def test_who_asked_together_is_refused_together_and_the_next_are_answered(
     assert await desk.load(3) == "3"
 
 
-async def test_who_asks_for_what_cannot_be_asked_harms_nobody() -> None:
+async def test_an_invalid_key_does_not_fail_the_keys_of_others() -> None:
     async def read(keys: Sequence[int]) -> dict[int, str]:
         await asyncio.sleep(0)
         return {key: "x" * (1 // key) for key in keys}
@@ -97,7 +97,7 @@ async def test_who_asks_for_what_cannot_be_asked_harms_nobody() -> None:
     )
 
 
-async def test_who_goes_away_takes_nobody_along() -> None:
+async def test_a_cancelled_caller_does_not_cancel_others() -> None:
     answers = Answers()
     desk = BatchLoader(answers.read)
     gone, stays = (asyncio.ensure_future(desk.load(1)) for _ in range(2))
@@ -111,7 +111,7 @@ async def test_who_goes_away_takes_nobody_along() -> None:
     assert gone.cancelled()
 
 
-async def test_many_find_their_own(mongodb_uri: str, empty_database: str) -> None:
+async def test_many_concurrent_callers_get_their_own_values(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         for number in range(20):
             await save(storage, f"token {number}", str(number))
@@ -126,7 +126,7 @@ async def name_of(storage: Storage, token: str) -> str | None:
     return None if visitor is None else visitor.name
 
 
-async def test_what_was_changed_is_found_changed(mongodb_uri: str, empty_database: str) -> None:
+async def test_a_changed_value_is_loaded_again(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         for name in ("first", "second", "third"):
             others = asyncio.gather(*(name_of(storage, "one") for _ in range(5)))

@@ -116,7 +116,7 @@ async def test_process_that_did_not_run_logs_one_line_and_measures_again(
     assert clock.now() == NOON + timedelta(seconds=TICK_SECONDS)
 
 
-async def test_what_processes_write_has_the_time_of_the_database(mongodb_uri: str) -> None:
+async def test_stored_times_are_those_of_the_database(mongodb_uri: str) -> None:
     name = emptied(mongodb_uri, "test-clock")
     async with (
         Storage.open(mongodb_uri, name, own_clock=wall(days=8)) as ahead,
@@ -130,7 +130,7 @@ async def test_what_processes_write_has_the_time_of_the_database(mongodb_uri: st
     assert [first.id[:10], second.id[:10], third.id[:10]] == sorted([first.id[:10], second.id[:10], third.id[:10]])
 
 
-async def test_process_whose_clock_is_days_ahead_forgets_nothing_of_the_log(mongodb_uri: str) -> None:
+async def test_process_whose_clock_is_days_ahead_trims_no_facts(mongodb_uri: str) -> None:
     name = emptied(mongodb_uri, "test-clock")
     async with Storage.open(mongodb_uri, name, own_clock=wall(days=8)) as storage:
         await storage.appender.append(make_facts(20))
@@ -155,7 +155,7 @@ async def test_lease_ends_by_the_clock_of_the_database(mongodb_uri: str) -> None
     assert held["until"] - right.database.now() < timedelta(seconds=61)
 
 
-async def test_lease_that_was_released_goes_to_whoever_asks_next(mongodb_uri: str) -> None:
+async def test_released_lease_can_be_acquired(mongodb_uri: str) -> None:
     name = emptied(mongodb_uri, "test-clock")
     async with Storage.open(mongodb_uri, name) as storage:
         assert await leases.acquire(storage.database, "work", owner="$one", seconds=60)

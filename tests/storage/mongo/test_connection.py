@@ -21,7 +21,7 @@ async def test_numbers_come_back_as_they_were(mongodb_uri: str, empty_database: 
     assert type(found["held"]["in"][0]) is type(number)
 
 
-async def test_reads_are_the_primarys_whatever_the_uri_asks_for(mongodb_uri: str, empty_database: str) -> None:
+async def test_reads_use_the_primary_regardless_of_the_uri(mongodb_uri: str, empty_database: str) -> None:
     uri = f"{mongodb_uri}&readPreference=secondary"  # there is none here
 
     verify_deployment(uri, empty_database)
@@ -44,5 +44,5 @@ async def test_reads_are_the_primarys_whatever_the_uri_asks_for(mongodb_uri: str
         (DuplicateKeyError("the value is there already", 11_000), False),
     ],
 )
-def test_what_passes_is_tried_again(error: PyMongoError, passes: bool) -> None:
+def test_transient_errors_are_retried(error: PyMongoError, passes: bool) -> None:
     assert is_transient(error) is passes

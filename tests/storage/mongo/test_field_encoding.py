@@ -20,7 +20,7 @@ LEVEL = FieldDefinition(id="F1", target=FieldTarget.ROOM, key="level", type=Fiel
 TOPICS = FieldDefinition(id="F2", target=FieldTarget.ROOM, key="topics", type=FieldType.MULTI_SELECT, label="")
 
 
-def test_values_are_held_by_definition_and_once_per_option() -> None:
+def test_values_are_stored_by_definition_and_once_per_option() -> None:
     values: dict[str, FieldValue] = {"topics": ["a", "b"], "level": 3}
 
     fields, attrs = encode(values, {"level": LEVEL, "topics": TOPICS}, ("", "s:QUEUED"))

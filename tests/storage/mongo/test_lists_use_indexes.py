@@ -172,7 +172,7 @@ def test_rooms_by_priority_cost_the_same_on_every_page(
     assert keys <= PAGE + 5
 
 
-def test_usernames_are_found_by_how_they_begin(database: Database[dict[str, Any]]) -> None:
+def test_usernames_are_filtered_by_prefix_through_an_index(database: Database[dict[str, Any]]) -> None:
     starting = AttributeCondition("username", Operator.STARTS_WITH, "user-0001")
 
     rows, keys = examined(database, FieldTarget.USER, starting, BY_USERNAME)
@@ -182,7 +182,7 @@ def test_usernames_are_found_by_how_they_begin(database: Database[dict[str, Any]
     assert keys <= 105  # all hundred, sorted by creation
 
 
-def test_emails_are_found_by_how_they_begin(database: Database[dict[str, Any]]) -> None:
+def test_emails_are_filtered_by_prefix_through_an_index(database: Database[dict[str, Any]]) -> None:
     starting = AttributeCondition("email", Operator.STARTS_WITH, "u3000")
 
     rows, keys = examined(database, FieldTarget.USER, starting)
@@ -192,7 +192,7 @@ def test_emails_are_found_by_how_they_begin(database: Database[dict[str, Any]]) 
 
 
 @pytest.mark.parametrize("after", [None, "020000"])
-def test_lists_of_many_parents_examine_what_they_show(database: Database[dict[str, Any]], after: str | None) -> None:
+def test_lists_of_many_parents_examine_only_their_pages(database: Database[dict[str, Any]], after: str | None) -> None:
     departments = [f"D{number}" for number in range(25)]
     database["departments"].insert_many([{"_id": one} for one in departments] if after is None else [{"_id": "last"}])
     query = (

@@ -34,7 +34,7 @@ def name(mongodb_uri: str) -> str:
     return emptied(mongodb_uri, "test-undecodable")
 
 
-async def test_heartbeat_goes_on_beside_a_definition_of_a_newer_version(
+async def test_heartbeat_continues_with_a_definition_of_a_newer_version(
     mongodb_uri: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Storage.open(mongodb_uri, name) as storage:
@@ -66,7 +66,7 @@ async def _heartbeat_count(storage: Storage) -> int:
     return 0 if process is None else int(process["beats"])
 
 
-async def test_heartbeat_goes_on_when_the_definitions_cannot_be_read(
+async def test_heartbeat_continues_when_the_definitions_cannot_be_read(
     mongodb_uri: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Storage.open(mongodb_uri, name) as storage:
@@ -84,7 +84,7 @@ async def test_heartbeat_goes_on_when_the_definitions_cannot_be_read(
         assert [failure.name for failure in storage.supervisor.failures()] == ["heartbeat"]
 
 
-async def test_values_of_a_field_of_a_newer_version_outlive_a_write_by_this_one(mongodb_uri: str, name: str) -> None:
+async def test_values_of_fields_of_a_newer_version_are_preserved_by_writes(mongodb_uri: str, name: str) -> None:
     async with Storage.open(mongodb_uri, name) as storage:
         saved = await save(storage, "one", "before")
         entry = {"k": "newer", "c": ["", "stale"], "v": "cube"}
@@ -115,7 +115,7 @@ async def test_unique_index_of_a_field_of_a_newer_version_stays(mongodb_uri: str
         assert await unique_indexes.list_all(storage.database) == [(FieldTarget.VISITOR, "newer")]
 
 
-async def test_lists_of_background_work_leave_out_what_cannot_be_decoded(mongodb_uri: str, name: str) -> None:
+async def test_lists_of_background_work_skip_undecodable_records(mongodb_uri: str, name: str) -> None:
     async with Storage.open(mongodb_uri, name) as storage:
         await storage.database["departments"].insert_one({"_id": "d", "version": 1, "routing": "BY_DICE"})
         await storage.database["users"].insert_one(
@@ -141,7 +141,7 @@ async def test_reading_the_log_ends_before_a_fact_of_a_newer_version_and_skips_n
             await storage.log.read(head + 1, 10)
 
 
-async def test_process_that_meets_a_fact_of_a_newer_version_waits_and_shows_it(mongodb_uri: str, name: str) -> None:
+async def test_process_with_an_undecodable_fact_stops_reading_and_reports_it(mongodb_uri: str, name: str) -> None:
     async with opened(mongodb_uri, name, processes=2) as (older, newer):
         older.appender._published = lambda _: None
         head = await older.log.head()
@@ -154,9 +154,7 @@ async def test_process_that_meets_a_fact_of_a_newer_version_waits_and_shows_it(m
         assert older.feed.head == head
 
 
-async def test_fact_of_a_newer_version_in_the_outbox_holds_up_its_own_subject_alone(
-    mongodb_uri: str, name: str
-) -> None:
+async def test_undecodable_fact_in_the_outbox_delays_only_its_subject(mongodb_uri: str, name: str) -> None:
     async with Storage.open(mongodb_uri, name) as storage:
         await save_and_die(storage, "one")
         (waiting,) = await storage.database["outbox"].find({}).to_list(None)

@@ -11,7 +11,7 @@ from storage.transactions.transaction import Transaction
 from tests.storage.support import find, opened, put, save
 
 
-async def test_who_waits_too_long_for_a_turn_is_told_that_nothing_was_changed(
+async def test_waiting_for_a_lock_until_the_deadline_is_unavailable_and_retryable(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     never = float("inf")

@@ -33,7 +33,7 @@ def lost_answer() -> PyMongoError:
     return error
 
 
-async def test_facts_are_in_the_log_when_a_change_has_returned(mongodb_uri: str, empty_database: str) -> None:
+async def test_facts_are_in_the_log_when_a_mutation_returns(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
 
@@ -45,7 +45,7 @@ async def test_facts_are_in_the_log_when_a_change_has_returned(mongodb_uri: str,
         assert await outbox_is_empty(storage)
 
 
-async def test_change_whose_index_is_dropped_while_it_reads_starts_again(mongodb_uri: str, empty_database: str) -> None:
+async def test_mutation_whose_index_is_dropped_during_a_read_runs_again(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await create_temporary_index(storage, [1, 2, 3])
         attempts: list[int] = []
@@ -55,7 +55,7 @@ async def test_change_whose_index_is_dropped_while_it_reads_starts_again(mongodb
         assert (found, attempts) == ([1, 2, 3], [1, 2])
 
 
-async def test_change_that_lost_a_race_starts_again_and_sees_the_winner(mongodb_uri: str, empty_database: str) -> None:
+async def test_mutation_with_a_conflict_runs_again_with_the_new_state(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=2) as (here, elsewhere):
         await save(here, "one", "before")
         head = await here.log.head()
@@ -75,7 +75,7 @@ async def test_change_that_lost_a_race_starts_again_and_sees_the_winner(mongodb_
         assert names(await read_all(here, after=head)) == ["winner", "after winner"]
 
 
-async def test_refused_change_writes_nothing_and_tells_nothing(mongodb_uri: str, empty_database: str) -> None:
+async def test_refused_mutation_writes_nothing_and_records_no_fact(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
 
@@ -93,7 +93,7 @@ async def test_refused_change_writes_nothing_and_tells_nothing(mongodb_uri: str,
         assert await storage.log.head() == head
 
 
-async def test_change_whose_caller_goes_away_is_brought_to_its_end(mongodb_uri: str, empty_database: str) -> None:
+async def test_mutation_of_a_cancelled_caller_is_completed(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
         begun = asyncio.Event()
@@ -114,7 +114,7 @@ async def test_change_whose_caller_goes_away_is_brought_to_its_end(mongodb_uri: 
         assert tokens(await read_all(storage, after=head)) == ["one"]
 
 
-async def test_commit_whose_answer_was_lost_is_asked_for_again_and_takes_effect_once(
+async def test_commit_without_a_response_is_repeated_and_takes_effect_once(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = ClientSession.commit_transaction
@@ -135,7 +135,7 @@ async def test_commit_whose_answer_was_lost_is_asked_for_again_and_takes_effect_
         assert names(await read_all(storage, after=head)) == ["Ada"]
 
 
-async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
+async def test_commit_with_an_unknown_outcome_is_unavailable_and_not_retryable(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unheard(session: ClientSession) -> None:
@@ -151,9 +151,7 @@ async def test_commit_that_nobody_can_tell_of_is_said_to_be_uncertain(
         assert caught.value.data == {"retryable": False}
 
 
-async def test_change_that_the_database_never_answers_is_said_not_to_have_happened(
-    mongodb_uri: str, empty_database: str
-) -> None:
+async def test_mutation_without_an_answer_of_the_database_is_retryable(mongodb_uri: str, empty_database: str) -> None:
     async def away(tx: Transaction) -> None:
         raise AutoReconnect("no primary")
 
@@ -165,7 +163,7 @@ async def test_change_that_the_database_never_answers_is_said_not_to_have_happen
         assert caught.value.data == {"retryable": True}
 
 
-async def test_change_that_was_given_up_does_not_take_effect_later(mongodb_uri: str, empty_database: str) -> None:
+async def test_mutation_after_its_deadline_does_not_take_effect(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
         storage.transactions.timeout_seconds = 0.2
@@ -187,7 +185,7 @@ async def test_change_that_was_given_up_does_not_take_effect_later(mongodb_uri: 
         assert await storage.log.head() == head
 
 
-async def test_change_that_is_given_up_while_it_is_written_does_not_take_effect_later(
+async def test_mutation_whose_deadline_passes_during_its_writes_does_not_take_effect(
     mongodb_uri: str, empty_database: str
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
@@ -212,7 +210,7 @@ async def test_change_that_is_given_up_while_it_is_written_does_not_take_effect_
         assert await storage.log.head() == head
 
 
-async def test_commit_that_takes_longer_than_anybody_waits_is_said_to_be_uncertain_and_keeps_its_facts(
+async def test_commit_beyond_its_deadline_is_not_retryable_and_keeps_its_facts(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit, go_on = ClientSession.commit_transaction, threading.Event()
@@ -235,7 +233,7 @@ async def test_commit_that_takes_longer_than_anybody_waits_is_said_to_be_uncerta
         assert tokens(await read_all(storage, after=head)) == ["one"]
 
 
-async def test_change_that_is_true_is_answered_though_its_facts_are_still_on_their_way(
+async def test_committed_mutation_is_answered_before_its_facts_are_appended(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
@@ -258,7 +256,7 @@ async def test_change_that_is_true_is_answered_though_its_facts_are_still_on_the
         assert tokens(await read_all(storage, after=head)) == ["one"]
 
 
-async def test_commit_that_fails_takes_the_facts_out_of_the_outbox_again(
+async def test_failed_commit_removes_its_facts_from_the_outbox(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Promise 1: the facts are written in the transaction of their change, and go with it."""
@@ -282,7 +280,7 @@ async def test_commit_that_fails_takes_the_facts_out_of_the_outbox_again(
         assert await other.log.head() == head
 
 
-async def test_change_goes_on_after_the_primary_was_away(mongodb_uri: str, empty_database: str) -> None:
+async def test_mutation_continues_after_the_primary_was_unavailable(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         head = await storage.log.head()
         attempts = 0
