@@ -56,7 +56,7 @@ def database_name() -> str:
 @pytest.fixture
 async def services(mongodb_uri: str) -> AsyncIterator["Services"]:
     """The services of a process over an empty database, in which ADMIN_TOKEN has all scopes."""
-    # Imported here because it brings the whole schema, which tests of storage can do without.
+    # Imported here because it imports the whole schema, which tests of storage do not need.
     from server.app import start_services
 
     settings = Settings(database=emptied(mongodb_uri, "test-services"), admin_token=ADMIN_TOKEN)
@@ -73,7 +73,7 @@ async def url(services: "Services") -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def shared_url(mongodb_uri: str) -> Iterator[str]:
-    """The address of one server for all tests that work beside the data of others. It is faster than `url`."""
+    """The address of one server for all tests that tolerate data of other tests. It is faster than `url`."""
     with served_in_thread(mongodb_uri) as address:
         yield address
 

@@ -1,4 +1,4 @@
-"""Databases that one test after the other uses alone."""
+"""Databases that tests use one after the other."""
 
 from typing import Any
 

@@ -26,7 +26,7 @@ def normalised(name: str) -> str:
 
 
 def imported(*folders: str) -> dict[str, set[str]]:
-    """The top-level modules that the folders' code imports from elsewhere, each with the files that import it."""
+    """The top-level modules of other packages that the folders import, each with the importing files."""
     found: dict[str, set[str]] = {}
     for path in sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -29,7 +29,7 @@ EVENT = """type cursor sequence occurredAt clientMutationId actor { type id name
 
 
 class Refused(Exception):
-    """What a request was refused with: the extensions of its first error."""
+    """A request was refused. It has the extensions of the first error."""
 
     def __init__(self, error: Data) -> None:
         super().__init__(error["message"])
@@ -51,7 +51,7 @@ class Client:
         self.headers = {} if token is None else {"authorization": f"Bearer {token}"}
 
     def answer(self, document: str, variables: Mapping[str, Any] | None = None) -> Data:
-        """The whole answer, errors included."""
+        """The whole response, with errors."""
         body = {"query": document, "variables": variables or {}}
         answer: Data = self.http.post(self.url, json=body, headers=self.headers).json()
         return answer
@@ -69,7 +69,7 @@ class Client:
         return payload
 
     def refusal(self, name: str, selection: str = "clientMutationId", /, **input: Any) -> Data:
-        """What a mutation is refused with; its field is null then."""
+        """The extensions of a mutation's error. Asserts that its field is null."""
         answer = self.answer(_mutation(name, selection), {"input": input})
         assert answer.get("errors"), f"{name} was not refused: {answer}"
         assert (answer.get("data") or {}).get(name) is None
@@ -82,7 +82,7 @@ class Client:
         except Refused as refused:
             return refused.extensions
 
-    # ---------------------------------------------------------------- things to begin with
+    # ---------------------------------------------------------------- entities
 
     def user(self, **input: Any) -> str:
         return str(self.change("createUser", "user { id }", **{"username": new("u"), **input})["user"]["id"])
@@ -126,7 +126,7 @@ class Client:
         login = Client(self.http, self.url, None).change("login", "token", username=named, password=password)
         return Client(self.http, self.url, login["token"])
 
-    # ---------------------------------------------------------------- what came of it
+    # ---------------------------------------------------------------- results
 
     def head(self) -> str:
         return str(self.ask("{ eventCursor }")["eventCursor"])
@@ -146,7 +146,7 @@ class Client:
 
     @contextmanager
     def nothing_happens(self) -> Iterator[None]:
-        """The block records no event, whatever it tries."""
+        """Assert that the block records no event."""
         head = self.head()
         yield
         assert self.since(head, "type") == []
@@ -189,7 +189,7 @@ class Socket:
         return self.subscribe(f"subscription {called} {{ events{listed} {{ {selection} }} }}", **variables)
 
     def next(self) -> Data:
-        """The one root field of the next answer."""
+        """The root field of the next result."""
         message = self.receive()
         assert message["type"] == "next", message
         (value,) = message["payload"]["data"].values()
@@ -197,14 +197,14 @@ class Socket:
         return found
 
     def refusal(self) -> Data:
-        """What the operation sent last is refused with; the socket stays open."""
+        """The extensions of the last operation's error. Asserts that the socket stays open."""
         message = self.receive()
         assert (message["type"], message["id"]) == ("error", str(self._last)), message
         extensions: Data = message["payload"][0]["extensions"]
         return extensions
 
     def close_code(self) -> int | None:
-        """The code that the server closes with; what it sends before does not count."""
+        """The close code. Messages before it are skipped."""
         try:
             while True:
                 self.receive()

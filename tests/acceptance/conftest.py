@@ -21,7 +21,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def environment(settings: dict[str, str]) -> dict[str, str]:
-    """This process's, without its settings of Switchboard, and with those given."""
+    """The environment of this process, with these settings of Switchboard alone."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
     return own | {f"SWITCHBOARD_{name}": value for name, value in settings.items()}
 
@@ -57,7 +57,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs `switchboard` to its end, by default on the folder of this test."""
+    """Runs a `switchboard` command to its end, by default on the folder of this test."""
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -75,6 +75,6 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def admin(mongodb_uri: str) -> Iterator[Client]:
-    """A client with the admin token, for one server that all tests of the contract share."""
+    """A client with the admin token of a server that all tests of the contract share."""
     with ServerProcess(mongodb_uri, "test-contract") as server, httpx.Client(timeout=30) as http:
         yield Client(http, server.url, ADMIN_TOKEN)

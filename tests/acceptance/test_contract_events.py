@@ -8,7 +8,7 @@ import pytest
 from tests.acceptance.clients import Client, Data, Socket, new
 
 OPTIONS = {"MULTI_SELECT": ["x", "y", "z"]}
-#: What the rooms of these tests hold, one row for each.
+#: The values of the rooms of these tests, one row for each room.
 ROWS: list[dict[str, object]] = [
     {"TEXT": "alpha", "NUMBER": 1, "BOOLEAN": True, "DATETIME": "2024-01-01T00:00:00Z", "MULTI_SELECT": ["x", "y"]},
     {"TEXT": "Beta", "NUMBER": 2.5, "BOOLEAN": False, "DATETIME": "2024-06-01T00:00:00Z", "MULTI_SELECT": ["z"]},

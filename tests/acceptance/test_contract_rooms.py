@@ -18,7 +18,7 @@ def summarize(events: list[Data]) -> list[tuple[Any, ...]]:
 
 
 def wait_for(admin: Client, room: Data, type: str, cursor: str) -> Data:
-    """The next event of that type and room, however long the queue takes."""
+    """Wait for the next event of that type and room."""
     with admin.socket() as socket:
         socket.follow("after where types", after=cursor, where={"ids": [room["id"]]}, types=[type])
         return socket.next()

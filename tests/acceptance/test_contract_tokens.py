@@ -27,7 +27,7 @@ QUERIES = {
     "events:read": ["events { totalCount }", "eventCursor", "consumers { name }"],
     "apps:write": ["apps { id }"],
 }
-#: Each mutation by the scope that it needs, with the least that it can be sent with.
+#: Each mutation by the scope that it needs, with the smallest valid input.
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "users:write": {
         "createUser": {"username": "x"},
@@ -208,7 +208,7 @@ def test_a_rotated_token_ends_after_the_overlap(admin: Client) -> None:
     Client(admin.http, admin.url, latest).ask("{ viewer { id } }")
 
 
-# ---------------------------------------------------------------- people
+# ---------------------------------------------------------------- users
 
 
 def test_a_signed_in_agent_takes_a_room_and_an_app_does_not(admin: Client) -> None:

@@ -15,7 +15,7 @@ from storage.embedded.node import free_port
 from tests.acceptance.conftest import Run, Serve
 from tests.processes import mongods_on
 
-#: Every event of the journey as it is shown, without its sequence and time.
+#: Every event that the program prints, without its sequence and time.
 EVENTS = [
     "roomStarted      Ada Park, CASE, served by nobody yet",
     "agentAssigned    Noor Haddad, before: nobody (ASSIGNED)",
@@ -28,7 +28,7 @@ ADMIN_TOKEN = "the-admin-token-of-the-tests"
 
 
 def events_in(printed: str) -> tuple[list[int], list[str]]:
-    """The sequences of the events shown, and the events."""
+    """The sequences of the printed events, and the events."""
     shown = re.findall(r"⇠ #(\d+)  (.*)  \d+ ms$", printed, re.MULTILINE)
     return [int(sequence) for sequence, _ in shown], [re.sub(r"CASE-\w+", "CASE", event) for _, event in shown]
 
@@ -90,7 +90,7 @@ def test_journey_leaves_a_closed_room_and_no_routable_agent(
     }
 
 
-#: The first samples of docs/reference/custom-fields.md, and a second conversation about the case of a first.
+#: The first samples of docs/reference/custom-fields.md, and a second conversation about the same case.
 AFTERWARDS = """
 mutation {
   one: defineCustomField(input: { target: USER, key: "externalId", type: TEXT, unique: true }) { definition { key } }

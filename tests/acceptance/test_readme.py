@@ -1,4 +1,4 @@
-"""The commands of README.md exist, and those of its quick start do what it says."""
+"""The commands of README.md exist, and those of its quick start work as described."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ PLACE, TOKEN = "http://127.0.0.1:8000", "let-me-in"
 
 
 def commands() -> list[list[str]]:
-    """The words of each command in the blocks that are meant for a shell."""
+    """The words of each command in the shell blocks."""
     blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     return [shlex.split(line, comments=True) for line in lines if line.strip()]
@@ -49,7 +49,7 @@ def test_variables_that_are_set_are_settings() -> None:
 
 
 def request(curl: list[str]) -> dict[str, Any]:
-    """What curl would send."""
+    """The request that the curl command sends."""
     pairs = list(pairwise(curl))
     headers = dict(value.split(": ", 1) for option, value in pairs if option == "-H")
     (body,) = (value for option, value in pairs if option == "-d")
@@ -105,7 +105,7 @@ async def test_client_of_the_documented_journey_assigns_every_room(serve: Serve)
         started: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         await socket.subscribe("Started", started.put_nowait, departmentId=department)
         reading = asyncio.create_task(socket.run())
-        await socket.round_trip()  # it is subscribed
+        await socket.round_trip()  # the subscription has begun
         for _ in range(3):
             await world.run("Start", department=department)
             event = (await asyncio.wait_for(started.get(), 30))["events"]

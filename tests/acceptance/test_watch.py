@@ -24,7 +24,7 @@ def port() -> str:
 
 @pytest.fixture
 def watcher(port: str) -> Iterator[subprocess.Popen[str]]:
-    """examples/watch.py, watching whatever serves on the port, now or later."""
+    """examples/watch.py with the server of this port, which may start later."""
     settings = {"SWITCHBOARD_PORT": port, "SWITCHBOARD_ADMIN_TOKEN": ADMIN_TOKEN}
     with subprocess.Popen(
         [sys.executable, "-m", "examples.watch"],

@@ -10,7 +10,7 @@ from storage.errors import SwitchboardError
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 
 
-#: The data that some errors of a code have and others do not.
+#: The optional data of errors, by code.
 SOMETIMES = {"offenders", "holder"}
 
 

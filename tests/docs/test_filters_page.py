@@ -1,4 +1,4 @@
-"""What reference/filters.md says of operators and limits is what the code accepts."""
+"""reference/filters.md has the operators and limits of the code."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the documentation links to exists, and what it shows is valid."""
+"""Links of the documentation have targets, and its samples are valid."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ def name(path: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as they are made on the web."""
+    """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""What reference/mutations.md says of all mutations is true of each of them."""
+"""The rules of reference/mutations.md apply to every mutation."""
 
 import importlib
 import pkgutil

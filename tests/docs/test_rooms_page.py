@@ -34,7 +34,7 @@ def test_the_page_shows_every_illegal_move_and_no_other() -> None:
 
 
 def shown() -> set[tuple[str, RoomStatus, str]]:
-    """Move, status and code of every cell of the table."""
+    """The transition, status and code of every cell of the table."""
     table = PAGE.partition("### Illegal moves")[2].partition("| also refused |")[0]
     found = set()
     for line in re.findall(r"^\| `.*$", table, re.MULTILINE):

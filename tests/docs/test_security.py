@@ -1,4 +1,4 @@
-"""The page on security says what the code does."""
+"""The tables of security.md match the code."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ ROOTS = {"Query", "Mutation", "Subscription"}
 
 
 def nested(scope: str) -> Iterator[str]:
-    """Fields of types that need the scope beside that of the way there."""
+    """Nested fields that need this scope."""
     for type_ in schema._schema.type_map.values():
         if isinstance(type_, GraphQLObjectType) and type_.name not in ROOTS:
             for name, field in type_.fields.items():
@@ -30,7 +30,7 @@ def nested(scope: str) -> Iterator[str]:
 
 
 def table() -> list[str]:
-    """What needs each scope, and which roles have it."""
+    """The operations and fields that need each scope, and the roles with it."""
     lines = []
     for scope, opens in SCOPES.items():
         needing = [name for _, name, field in fields() if scope in (declared(field) or ())]

@@ -1,4 +1,4 @@
-"""The operations of the page on signals do what the page says."""
+"""The operations of signals.md work as described."""
 
 import re
 from pathlib import Path

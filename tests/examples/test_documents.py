@@ -5,7 +5,7 @@ import pytest
 from graphql import build_schema, parse, validate
 
 ROOT = Path(__file__).parents[2]
-#: What editors take from it: where the schema is, and where the documents are.
+#: The configuration of editors: the paths of the schema and of the documents.
 CONFIG = dict(re.findall(r"^(\w+): (.+)$", (ROOT / "graphql.config.yml").read_text(encoding="utf-8"), re.MULTILINE))
 SCHEMA = build_schema((ROOT / CONFIG["schema"]).read_text(encoding="utf-8"))
 DOCUMENTS = sorted(ROOT.glob(CONFIG["documents"]))

@@ -21,7 +21,7 @@ from websockets.typing import Subprotocol
 from storage.mongo.cursors import event_cursor
 from tests.processes import ADMIN_TOKEN, ServerProcess
 
-#: A request without a response for this long hangs.
+#: A request without a response for this time counts as hung.
 HUNG_SECONDS = 45
 #: Shorter than the election of a primary.
 SHORT_TIMEOUT_SECONDS = 0.5

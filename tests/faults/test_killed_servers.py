@@ -74,7 +74,7 @@ async def test_servers_are_killed_under_load(mongodb_uri: str, database_name: st
 
 
 async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -> None:
-    """Or frozen, which is worse: they come back and believe for a while that they are still the primary."""
+    """A stopped primary that continues believes for a while that it is still the primary."""
     chance = random.Random()
     replica_set = EmbeddedReplicaSet(tmp_path, nodes=3, cache_gb=0.25, election_timeout_ms=1_000, heartbeat_ms=300)
     with replica_set as mongod, running_servers(mongod.uri, "storm", count=2, short_timeout=1) as servers:

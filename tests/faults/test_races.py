@@ -21,7 +21,7 @@ from tests.processes import ServerProcess
 
 SERVERS = 3
 AGENTS, CAPACITY, ROOMS = 20, 5, 500
-#: How long anything may take that the servers do by themselves.
+#: The time limit for background work of the servers.
 TIMEOUT_SECONDS = 120
 
 
@@ -42,13 +42,13 @@ async def client(servers: list[str]) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def database(mongodb_uri: str, database_name: str) -> AsyncIterator[Database]:
-    """What the servers have written."""
+    """The database of the servers."""
     async with Database(mongodb_uri, database_name) as database:
         yield database
 
 
 async def whole_log(database: Database) -> list[AnyFact]:
-    """All facts, when nothing waits for its number any more."""
+    """All facts, when the outbox is empty."""
     until = time.monotonic() + TIMEOUT_SECONDS
     while await database["outbox"].find_one({}):
         assert time.monotonic() < until
@@ -93,7 +93,7 @@ async def in_queue_order(database: Database) -> list[str]:
 
 
 async def open_counts(client: Client) -> Counter[int]:
-    """How many agents have how many open rooms."""
+    """The number of agents by their number of open rooms."""
     found = await client.send("{ agents(first: 200) { nodes { openRoomCount } } }")
     return Counter(node["openRoomCount"] for node in found["agents"]["nodes"])
 

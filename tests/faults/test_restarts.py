@@ -17,12 +17,12 @@ from tests.histories import verify_history
 from tests.processes import ROOT, ServerProcess
 
 KILLS = 3
-#: How long a killed server served.
+#: The time from the start of a server to its end.
 SERVED_SECONDS = 1.0
 
 
 def switchboard(uri: str, database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command, run to its end."""
+    """Run a command to its end."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
     settings = {"SWITCHBOARD_MONGODB_URI": uri, "SWITCHBOARD_DATABASE": database}
     command = [sys.executable, "-m", "server", *arguments]
@@ -38,7 +38,7 @@ async def at_rest(database: Database) -> None:
 
 
 async def work(client: Client) -> None:
-    """Start, hold, resume, unassign, close, ... until the server is gone."""
+    """Start, hold, resume, unassign and close rooms until the server is killed."""
     while True:
         room = (await client.start("v"))["id"]
         for name in ("holdRoom", "resumeRoom", "unassignAgent", "closeRoom"):

@@ -1,6 +1,6 @@
-"""A mixed load of documents, filters, consumers and connections that are new every time leaks nothing.
+"""A mixed load of new documents, filters, consumers and connections leaks nothing.
 
-The short form is part of every run of the tests; `make soak` makes it as long as SOAK_SECONDS says.
+The short form is part of every run of the tests; `make soak` runs it for SOAK_SECONDS.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from tests.processes import ADMIN_TOKEN, ServerProcess
 from tests.storage.support import until
 
 LOAD_SECONDS = float(os.environ.get("SOAK_SECONDS", "8"))
-#: How much of the load comes before the first look, so that caches and pools are filled.
+#: The share of the load before the first measurement, which fills caches and pools.
 WARM_UP = 1 / 3
 AT_ONCE = 6
 REST_SECONDS = 30
-#: How much more than before may be there afterwards: what pools and caches take, however long the load was.
+#: The allowed growth: the size of pools and caches, which does not depend on the duration of the load.
 MORE_MEMORY_KB = 64 * 1024
 MORE_TASKS, MORE_THREADS, MORE_DESCRIPTORS = 8, 4, 12
 
@@ -121,7 +121,7 @@ def _is_flat(before: Figures, after: Figures) -> bool:
 
 
 async def _at_rest(server: CountedServer, before: Figures | None) -> Figures:
-    """The figures when what the load left under way is over: they are as `before`, or do not change any more."""
+    """Wait until the figures are those of `before` or do not change any more, and return them."""
     ends = time.monotonic() + REST_SECONDS
     last = await server.figures()
     while True:
@@ -144,7 +144,7 @@ async def _load(url: str, numbers: "itertools.count[int]", seconds: float) -> No
 
 
 async def _round(url: str, number: int) -> None:
-    """Connections, documents, filters and a consumer that were never there before."""
+    """Use new connections, documents and filters, and a new consumer."""
     async with Client([url]) as client:
         document = f"query Q{number} {{ " + " ".join(f"a{number}_{one}: __typename" for one in range(10)) + " }"
         await client.send(document)
@@ -160,7 +160,7 @@ async def _round(url: str, number: int) -> None:
 
 
 async def _consume(url: str, client: Client, name: str, number: int) -> None:
-    """A consumer that is made, is sent an event, acknowledges it, and is removed."""
+    """Create a consumer, receive and acknowledge an event, and remove the consumer."""
     where = f'{{ source: {{ eq: "soak-{number}" }} }}'
     query = f'subscription {{ events(consumer: "{name}", types: [ROOM_STARTED], where: {where}) {{ cursor }} }}'
     protocol = Subprotocol("graphql-transport-ws")

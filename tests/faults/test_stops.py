@@ -44,7 +44,7 @@ async def test_paused_server_delivers_nothing_for_a_consumer_leased_elsewhere(
 
 
 def code_of(message: dict[str, Any]) -> str | None:
-    """The code of an error, in whichever message it came."""
+    """The code of the error in a `next` or `error` message, or None."""
     payload = message.get("payload")
     errors = payload if message["type"] == "error" else payload.get("errors") if isinstance(payload, dict) else None
     return str(errors[0]["extensions"]["code"]) if errors else None

@@ -1,4 +1,4 @@
-"""acceptsRouting: routing offers rooms only to agents that accept them; whoever names an agent does not ask for it."""
+"""acceptsRouting: routing assigns rooms only to agents that accept them. Mutations that name an agent ignore it."""
 
 import pytest
 

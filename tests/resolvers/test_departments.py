@@ -107,7 +107,7 @@ async def test_an_unknown_department_is_not_found(world: World, id: str) -> None
         await departments.set_department_agents(world.context, department_id=id)
 
 
-# ---------------------------------------------------------------- who works there
+# ---------------------------------------------------------------- agents of departments
 
 
 async def test_agents_are_added_to_and_removed_from_a_department(world: World) -> None:

@@ -1,4 +1,4 @@
-"""ensureAgent finds or creates: however many ask at once, and in however many processes."""
+"""ensureAgent finds or creates an agent, also in concurrent calls in several processes."""
 
 import asyncio
 from typing import Any
@@ -37,7 +37,7 @@ async def ensure(world: World, **given: Any) -> AgentEnsured:
     return await agents.ensure_agent(world.context, **{"by": BY, "username": "anna", **given})
 
 
-# ---------------------------------------------------------------- at once
+# ---------------------------------------------------------------- concurrent calls
 
 
 async def test_a_hundred_concurrent_calls_in_two_processes_create_one_agent(world: World, other: World) -> None:
@@ -64,7 +64,7 @@ async def test_concurrent_calls_are_refused_if_another_user_has_the_username(wor
             *(ensure((world, other)[n % 2], username="ANNA") for n in range(20)), return_exceptions=True
         )
         assert [str(answer) for answer in answers] == [message] * 20
-        raise answers[0]  # type: ignore[misc] # an exception, as was just seen
+        raise answers[0]  # type: ignore[misc] # an exception, as asserted above
 
 
 async def test_of_two_concurrent_calls_with_one_username_one_succeeds(world: World, other: World) -> None:
@@ -129,7 +129,7 @@ async def test_a_new_agent_is_available_without_a_limit(world: World) -> None:
     assert (answer.user.agent.status, answer.user.agent.max_rooms) == (AgentStatus.AVAILABLE, None)
 
 
-# ---------------------------------------------------------------- found
+# ---------------------------------------------------------------- existing agents
 
 
 async def test_an_existing_user_becomes_an_agent(world: World) -> None:

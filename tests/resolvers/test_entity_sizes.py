@@ -1,4 +1,4 @@
-"""An entity with all its fields takes at most 256 KiB, however its values are written, and then can go everywhere."""
+"""An entity with all its fields takes at most 256 KiB in every mutation, and every operation accepts that size."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -201,7 +201,7 @@ async def test_a_page_of_large_entities_ends_early_and_the_next_goes_on(world: W
 
 
 async def rest(world: World, kind: Kind[Any], entity_id: str) -> list[FieldAssignment]:
-    """The value of one more field that leaves the entity no byte to spare."""
+    """A value of one more field that makes the entity as large as allowed."""
     document = await world.context.reader.collection(kind.collection).find_one({"_id": entity_id})
     assert document is not None
     del document["attrs"]

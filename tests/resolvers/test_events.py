@@ -1,4 +1,4 @@
-"""Promises 4 and 5 of the log, as resolvers keep them: pages and subscriptions from any position."""
+"""Promises 4 and 5 of the log in the resolvers: pages and subscriptions from any position."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -77,7 +77,7 @@ async def test_cursor_of_nothing_is_refused(contexts: TwoContexts, text: str) ->
 
 
 async def test_cursor_beyond_the_feed_of_this_process_is_valid(contexts: TwoContexts) -> None:
-    """The client may have it from a process that is further; after a failover, even the database may be behind."""
+    """The cursor may come from a process whose feed is ahead. After a failover, even the database may be behind."""
     here, elsewhere = contexts
     here.storage.feed.publish = lambda facts: None  # type: ignore[method-assign]
     (sequence,) = await record_facts(elsewhere, 1)
@@ -128,11 +128,11 @@ async def test_page_read_during_the_trimming_is_refused(contexts: TwoContexts) -
         await events.list_events(here, after=event_cursor(happened[0]))
 
 
-# ---------------------------------------------------------------- state, and what comes after it
+# ---------------------------------------------------------------- state and later facts
 
 
 async def test_state_read_after_a_cursor_and_later_facts_miss_nothing(contexts: TwoContexts) -> None:
-    """While two processes write: the state as it was read, and later facts laid over it, make the state in the end."""
+    """While two processes write, a state that was read and the later facts give the final state."""
     here, elsewhere = contexts
     writing = asyncio.gather(*(_write(contexts[number % 2], number) for number in range(6)))
     mirrors = []

@@ -1,4 +1,4 @@
-"""For every mutation: the state before it, and the facts it recorded, make exactly the state after it."""
+"""For every mutation, the state before it and its facts give exactly the state after it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Whether one call of a mutation repeats another."""
+"""Fingerprints of mutations, which show whether a call repeats another."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""The refusal of a value that is taken names the entity that has it, to those who may read that entity."""
+"""The error about a taken value has the id of its holder, for callers that may read the holder."""
 
 from collections.abc import Awaitable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Edits and redactions: who may make them, what they change, and what is refused."""
+"""Edits and redactions of messages: permissions, changes and refusals."""
 
 import asyncio
 from dataclasses import replace
@@ -27,7 +27,7 @@ NOT_A_MODERATOR = (
 
 
 def app(world: World, name: str, *scopes: str) -> Context:
-    """What another app does that has these scopes."""
+    """The context of another app with these scopes."""
     actor = Actor(type=ActorType.APP, id=name, name=name)
     return replace(world.context, caller=Caller(actor=actor, scopes=frozenset({"messages:write", *scopes})))
 
@@ -159,7 +159,7 @@ async def test_a_reason_is_bounded(world: World) -> None:
         await messages.redact_message(world.context, message_id=message.id, reason="x" * 1_001)
 
 
-# ---------------------------------------------------------------- who may
+# ---------------------------------------------------------------- permissions
 
 
 async def test_the_sender_and_the_app_that_sent_it_for_the_sender_may_change_a_message(world: World) -> None:
@@ -230,7 +230,7 @@ async def test_a_message_of_a_visitor_cannot_refer_to_a_note(world: World) -> No
             await change
 
 
-# ---------------------------------------------------------------- at the same time
+# ---------------------------------------------------------------- concurrent changes
 
 
 async def test_edits_in_two_processes_follow_one_another(world: World, other: World) -> None:

@@ -1,4 +1,4 @@
-"""What a message may have beside its text, and how the rest is refused."""
+"""The content of messages: what is accepted and what is refused."""
 
 import re
 from typing import Any

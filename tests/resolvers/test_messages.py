@@ -14,7 +14,7 @@ from tests.resolvers.world import APP, World
 
 
 class Behind(Clock):
-    """A clock that is wrong, as right after a failover to a primary whose clock is wrong."""
+    """A clock that is behind, as after a failover to a primary whose clock is behind."""
 
     def __init__(self, *, seconds: float) -> None:
         super().__init__()

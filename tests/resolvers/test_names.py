@@ -1,4 +1,4 @@
-"""Names: the characters they take, the form they are stored in, and which look alike (R11, R12 of bug reports)."""
+"""Names: allowed characters, the stored form, and names that look alike."""
 
 import unicodedata
 from collections.abc import Awaitable, Callable
@@ -169,7 +169,7 @@ async def test_names_older_than_the_rules_are_found_kept_and_unique(world: World
     context = world.context
 
     async def make(username: str) -> User:
-        """As an older version stored it."""
+        """A name as an older version stored it."""
         user = await users.create_user(context, username="x")
         fields = {"username": username, "usernameKey": username.casefold(), "emails": ["a\u200b@b"], "emailKeys": []}
         await context.storage.database["users"].update_one(

@@ -1,4 +1,4 @@
-"""Mutations that are sent again with the same clientMutationId: they take effect once, whichever process hears them."""
+"""Mutations that are repeated with the same clientMutationId take effect once, in any process."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A list shows each entry once: in every order, in both directions, whatever is added or removed between the pages."""
+"""A list has each entry once, in every order and direction, also if entries are added or removed between pages."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -57,7 +57,7 @@ ROOM_PLACES: dict[str, Callable[[Room], tuple[Any, ...] | None]] = {
 
 
 def waiting_or_closed(number: int) -> Room:
-    """Rooms of every kind that the orders tell apart: waiting or not, closed or not, with messages or without."""
+    """Rooms that differ in all orders: waiting or not, closed or not, with and without messages."""
     at = CREATED_AT + timedelta(minutes=number % 4)
     return msgspec.structs.replace(
         room(number % 3),
@@ -175,7 +175,7 @@ async def test_events_are_read_backwards_as_forwards(world: World) -> None:
     room_ids = [(await world.assigned(anna)).id for _ in range(4)]
     room_id = room_ids[-1]
     context = world.context
-    # The log has facts of other tests, of which large ones end a page early.
+    # The log has large facts of other tests, which end a page early.
     of_rooms = {"context": context, "where": AttributeCondition("id", Operator.IN, tuple(room_ids))}
 
     async def of_room(**arguments: Any) -> Page[Any]:

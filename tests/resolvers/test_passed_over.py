@@ -1,4 +1,4 @@
-"""Routing offers a room to no agent that unassignAgent took it from, until another agent has served the room."""
+"""After unassignAgent, routing does not assign the room to the same agent until another agent has served it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,7 +13,7 @@ LEAST_LOADED, MANUAL, EXTERNAL = RoutingMethod.LEAST_LOADED, RoutingMethod.MANUA
 
 
 async def given_up(world: World, **given: Any) -> Room:
-    """A room that was taken from the agent who served it."""
+    """A room that was unassigned from its agent."""
     room = await world.start(**given)
     return await rooms.unassign_agent(world.context, room_id=room.id)
 
@@ -113,7 +113,7 @@ async def test_the_agent_can_still_be_assigned_and_is_passed_over_after_another_
         case _:
             await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=anna.id)
     assert await world.served_by(room) == "anna"
-    assert (await world.room(room)).passed_over_id == anna.id  # nobody else has served it
+    assert (await world.room(room)).passed_over_id == anna.id  # no other agent has served it
 
     await rooms.unassign_agent(world.context, room_id=room.id)
     await world.await_routing()
@@ -160,7 +160,7 @@ async def test_closed_room_passes_over_no_agent(world: World) -> None:
 
 async def test_rooms_that_pass_over_the_only_agent_do_not_block_later_rooms(world: World) -> None:
     await world.agent("anna")
-    for number in range(60):  # more than the queue looks at together
+    for number in range(60):  # more than a batch of the queue
         await given_up(world, subject=str(number), priority=1)
     manual = await world.department("Manual", MANUAL)
     behind = await world.start(manual)

@@ -1,4 +1,4 @@
-"""How presence ends: with its lease and, where the user itself set it, with the last of that user's sessions."""
+"""How presence ends: with its lease, and with the last session of a user that set its own presence."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,13 +25,13 @@ ONLINE, AWAY, OFFLINE = Presence.ONLINE, Presence.AWAY, Presence.OFFLINE
 
 
 async def agent(world: World, username: str = "anna") -> User:
-    """An agent who can log in, and is OFFLINE."""
+    """An agent with a password that is OFFLINE."""
     made = await world.agent(username, presence=OFFLINE)
     return await users.update_user(world.context, user_id=made.id, password=PASSWORD)
 
 
 async def logged_in(world: World, user: User) -> Context:
-    """What the user does in a session of its own that begins now."""
+    """The context of the user in a new session."""
     session = await sessions.login(world.context, username=user.username, password=PASSWORD)
     caller = await access.load_caller(world.services.storage, tokens.digest(session.token))
     return replace(world.context, caller=caller)
@@ -50,7 +50,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def until_offline(world: World, user: User) -> None:
-    """Return when the services have set the user OFFLINE, and the fact of it is in the log."""
+    """Wait until the user is OFFLINE and the log has the fact."""
 
     async def is_told() -> bool:
         if await presence_of(world, user) is not OFFLINE:
@@ -272,11 +272,11 @@ async def test_an_agent_whose_lease_ended_keeps_its_rooms(world: World) -> None:
     assert (await rooms.close_room(world.context, room_id=room.id)).last_served_by_id == anna.id
 
 
-# ---------------------------------------------------------------- several processes, and none
+# ---------------------------------------------------------------- several processes and no process
 
 
 async def test_presence_that_expired_without_a_server_ends_once_at_the_next_start(world: World, other: World) -> None:
-    """Many at once, by several processes at once; nothing but the database says what has run out."""
+    """Several processes end the expired presence of many users at the same time."""
     everybody = [await agent(world, f"agent{number}") for number in range(3)]
     for one in everybody:
         await users.set_presence(world.context, user_id=one.id, presence=ONLINE, lease_seconds=3_600)

@@ -1,4 +1,4 @@
-"""Consumers whose filter lets little pass: they move on by themselves, do not expire, and have no lag."""
+"""Consumers with few matching events: their positions advance, they do not expire, and they have no lag."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -49,7 +49,7 @@ async def listening(context: Context, **asked: object) -> AsyncIterator[AsyncGen
 
 
 async def moved_to(context: Context, sequence: int) -> None:
-    """Return when the consumer's position is there."""
+    """Wait until the consumer has this position."""
 
     async def has_moved() -> bool:
         return (await status(context)).acked_cursor == event_cursor(sequence)
@@ -58,7 +58,7 @@ async def moved_to(context: Context, sequence: int) -> None:
 
 
 async def renewed(context: Context) -> None:
-    """Return when the lease was renewed twice: the second renewal began after this call."""
+    """Wait for two renewals of the lease. The second one began after this call."""
     seen = [(await status(context)).last_seen_at]
 
     async def has_been_renewed() -> bool:
@@ -71,7 +71,7 @@ async def renewed(context: Context) -> None:
 
 
 async def start_room(context: Context, subject: str) -> int:
-    """The sequence of the RoomStarted that comes with it."""
+    """Start a room, and return the sequence of its RoomStarted."""
     head = await context.storage.log.head()
     await visitors.save_visitor(context, token="v")
     await rooms.start_room(context, visitor_token="v", custom_fields=[FieldAssignment("subject", subject)])

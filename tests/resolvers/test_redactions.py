@@ -1,4 +1,4 @@
-"""The content of a redacted message is gone from everything that was recorded, in the database and in memory."""
+"""The content of a redacted message is removed from all recorded data, in the database and in memory."""
 
 import asyncio
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def of_message(facts: Sequence[AnyFact], message: Message) -> list[MessageFact]:
 
 
 async def with_secret(world: World, message: Message) -> list[str]:
-    """The collections of which a document has the secret; of the log, a document about this message."""
+    """The collections with the secret in a document. Of the log, only documents about this message count."""
     database = world.services.storage.database
     found = []
     for name in COLLECTIONS:
@@ -203,7 +203,7 @@ async def test_a_message_that_is_redacted_twice_at_once_is_redacted_once(world: 
 
 
 async def read_memory(world: World, after: int) -> Sequence[AnyFact]:
-    """What the process of this world has of the log, once it has all."""
+    """The facts after this position in the feed of the process, when it has all facts."""
     feed = world.services.storage.feed
     head = await world.head()
     if head > after:
@@ -257,7 +257,7 @@ class HeldLog(Log):
 async def test_cached_history_loses_the_content(world: World, *, reading: bool) -> None:
     storage = world.services.storage
     message = await send_secret(world)
-    # History is read in chunks that begin at certain sequences: the message is the first of what is read.
+    # History is read in chunks with fixed boundaries: the fact about the message is the first of a chunk.
     after = of_message(await world.facts(), message)[0].sequence - 1
     appender = storage.appender
     facts = make_facts(600, subject=message.id)
@@ -311,7 +311,7 @@ def test_the_number_of_remembered_redactions_is_limited() -> None:
     assert len(redactions._seen) == MAX_REMEMBERED
 
 
-# ---------------------------------------------------------------- processes that die, or are late
+# ---------------------------------------------------------------- dead and slow processes
 
 
 def killed(world: World) -> TransactionRunner:

@@ -1,4 +1,4 @@
-"""The steps of a room's life, without a database: the facts of each, in order, with revisions, snapshots and times."""
+"""The transitions of a room, without a database: facts in order, revisions, snapshots and times."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -62,7 +62,7 @@ def started() -> RoomTransition:
 
 
 def going_on(change: RoomTransition, moment: datetime = LATER) -> RoomTransition:
-    """Another change of the same room, after that one was stored."""
+    """The next transition of the same room, after the first was stored."""
     count = change.before.fact_count + len(change.facts)
     room = msgspec.structs.replace(change.room, fact_count=count, version=change.room.version + 1)
     return RoomTransition(attempt(moment), msgspec.structs.replace(change.now, room=room))
@@ -123,7 +123,7 @@ def test_a_room_without_an_agent_is_queued_by_the_system_with_its_timeout() -> N
     assert (change.room.status, change.room.queued_at, change.room.external_until) == (RoomStatus.QUEUED, NOON, LATER)
 
 
-# ---------------------------------------------------------------- who serves it
+# ---------------------------------------------------------------- agents
 
 
 def test_an_assignment_ends_the_wait() -> None:

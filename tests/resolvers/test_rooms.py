@@ -1,6 +1,7 @@
-"""Who serves a room: every legal move of it, on a real database, with its events in the order that the contract states.
+"""Assignment of rooms: every legal transition, with its events in the order of the contract.
 
-Hold, update and close are in test_rooms_go_on.py, refusals in test_rooms_refuse.py, and the queue in test_queue.py.
+Hold, update and close are in test_rooms_hold_and_resume.py, refusals in test_rooms_refusals.py, and the queue in
+routing/test_queue.py.
 """
 
 import asyncio
@@ -130,7 +131,7 @@ async def test_an_agent_with_a_concurrent_change_is_still_a_candidate(world: Wor
 
     async with turns.lock(LockKey("user", anna.id), deadline=float("inf")):
         starting = asyncio.create_task(world.start())
-        await world.visitor("who comes meanwhile")  # as many round trips as it takes to find an agent, and more
+        await world.visitor("who comes meanwhile")  # more round trips than the search for an agent takes
 
     assert (await starting).served_by_id == anna.id
 

@@ -1,4 +1,4 @@
-"""Hold, resume, update and close: the moves of a room that leave it with its agent, or without one for good."""
+"""Hold, resume, update and close: the transitions that do not assign an agent."""
 
 import pytest
 

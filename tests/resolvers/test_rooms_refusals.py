@@ -1,4 +1,4 @@
-"""Every illegal move of a room: its code, and that nothing was written and no fact recorded."""
+"""Every illegal transition of a room: its code, and that nothing was written and no fact recorded."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ MOVES: dict[str, Move] = {
 }
 
 QUEUED, ASSIGNED, ON_HOLD, CLOSED = RoomStatus
-#: Everything that a room in a status cannot go through, and the code. What is not here is in test_rooms.py.
+#: The illegal transitions of each status, with their codes. test_rooms.py tests the legal ones.
 ILLEGAL = [
     ("unassignAgent", QUEUED, "ROOM_NOT_ASSIGNED"),
     ("holdRoom", QUEUED, "ROOM_NOT_ASSIGNED"),
@@ -55,7 +55,7 @@ ILLEGAL = [
 
 
 async def refused(world: World, move: Awaitable[object]) -> SwitchboardError:
-    """The error of the move. Asserts that nothing stored has changed."""
+    """The error of the transition. Asserts that nothing stored has changed."""
     before = await stored_state(world)
 
     with pytest.raises(SwitchboardError) as refusal:

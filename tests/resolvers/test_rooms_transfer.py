@@ -1,4 +1,4 @@
-"""Rooms that are passed on, to an agent or to a department: who gets them, and what is told of it."""
+"""Transfers of rooms to an agent or a department: the new agent and the events."""
 
 from datetime import timedelta
 

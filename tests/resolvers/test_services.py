@@ -1,4 +1,4 @@
-"""Work on the data as a whole: any process may do it, one does, and another goes on when that one ends or dies."""
+"""Maintenance: one of the processes runs it, and another one continues when that process ends or dies."""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""Signing in, beside others who change what it depends on."""
+"""Logins, also with concurrent changes of passwords and users."""
 
 import asyncio
 import time

@@ -26,7 +26,7 @@ LISTENER = Actor(type=ActorType.APP, id="listener", name="Listener")
 
 
 def listener(world: World, *scopes: str) -> Context:
-    """What another app does, which may do everything unless it holds these scopes only."""
+    """The context of another app with these scopes, or all scopes by default."""
     return replace(world.context, caller=Caller(LISTENER, frozenset(scopes or {ADMIN})))
 
 
@@ -175,7 +175,7 @@ async def test_user_sends_signals_only_as_itself(world: World) -> None:
 
 @asynccontextmanager
 async def nothing_sent(world: World, room: Room) -> AsyncIterator[None]:
-    """The block sends no signal."""
+    """Assert that the block sends no signal."""
     async with subscribed(listener(world)) as signals:
         yield
         await send_signal(world.context, room_id=room.id, kind=CUSTOM, data="after")

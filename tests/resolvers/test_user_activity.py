@@ -1,4 +1,4 @@
-"""Passwords, activity and presence of users, and what a change of them ends."""
+"""Passwords, activity and presence of users, and the sessions that their changes end."""
 
 from typing import Any
 

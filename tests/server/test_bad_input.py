@@ -1,4 +1,4 @@
-"""Invalid requests over HTTP get an error that names the fault, and write nothing."""
+"""Invalid requests over HTTP get an error that says what was wrong, and write nothing."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ def client(shared_url: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def unchanged(mongodb_uri: str) -> Any:
-    """A block that leaves stored_state that is stored as it was, the log included."""
+    """A block that must not change stored documents or the log."""
 
     def stored_state() -> dict[str, Any]:
         with MongoClient[dict[str, Any]](mongodb_uri) as mongo:
@@ -55,7 +55,7 @@ def ask(client: httpx.Client, query: str, **variables: object) -> Any:
 
 
 def leaves(value: Any) -> list[Any]:
-    """Everything in an answer that is neither null nor an object or list."""
+    """The scalars of a response."""
     if isinstance(value, dict | list):
         return [leaf for one in (value.values() if isinstance(value, dict) else value) for leaf in leaves(one)]
     return [] if value is None else [value]
@@ -72,7 +72,7 @@ def refusal(response: httpx.Response) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def names(shared_url: str) -> dict[str, str]:
-    """Things that exist: a user with a unique field, a field of each target, a closed room."""
+    """The ids and names of existing entities: a user with a unique field, a field of each target, a closed room."""
     tag = secrets.token_hex(4)
     made = {"tag": tag, "username": f"user-{tag}", "unique": f"u{tag}", "number": f"n{tag}", "select": f"s{tag}"}
     with httpx.Client(base_url=shared_url.removesuffix("graphql"), headers=ADMIN, timeout=30) as client:
@@ -101,7 +101,7 @@ SEND = "mutation($i: SendMessageInput!) { sendMessage(input: $i) { message { id 
 ASSIGN = "mutation($i: AssignAgentInput!) { assignAgent(input: $i) { room { id } } }"
 
 MUTATIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-    # Unknown things.
+    # Unknown ids and names.
     (CREATE, {"username": "new", "roles": ["pilot"]}, {"code": "UNKNOWN_ROLE", "key": "pilot"}),
     (CREATE, {"username": "new", "roles": ["$ne"]}, {"code": "UNKNOWN_ROLE", "key": "$ne"}),
     (ADD_ROLES, {"userId": "{user}", "roles": ["a", "b"]}, {"code": "UNKNOWN_ROLE", "key": "a"}),
@@ -171,7 +171,7 @@ MUTATIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (CREATE, {"username": "new", "type": "HUMAN"}, {"code": "INVALID_INPUT", "key": "type"}),
     (CREATE, {"username": "new", "customFields": [{"key": "k", "value": {"$gt": ""}}]}, {"code": "INVALID_INPUT"}),
     (CREATE, {"username": {"$ne": ""}}, {"code": "INVALID_INPUT", "key": "username"}),
-    # Taken.
+    # Taken values.
     (CREATE, {"username": "{username}"}, {"code": "USERNAME_TAKEN"}),
     (
         CREATE,

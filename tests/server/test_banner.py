@@ -1,4 +1,4 @@
-"""What the server prints once it is ready."""
+"""The banner that the server prints when it is ready."""
 
 import socket
 

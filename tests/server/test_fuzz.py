@@ -18,14 +18,14 @@ from websockets.typing import Subprotocol
 
 from tests.conftest import ADMIN_TOKEN
 
-#: How many conversations are tried; `make audit` tries more.
+#: The number of conversations. `make audit` sets more.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 TIMEOUT_SECONDS = 10
-#: Stands for a message that is longer than any may be, which would fill reports as itself.
+#: Stands for a message above the size limit, which would fill reports.
 TOO_LONG = "a message that is too long"
-#: What the protocol closes with, and what RFC 6455 closes with when a message is too long or no UTF-8.
+#: The close codes of the protocol, and those of RFC 6455 for messages that are too long or not UTF-8.
 CODES = {4400, 4401, 4403, 4409, 4429, 1007, 1009}
-#: RFC 6455 for frames that break it; 1006 where it leaves nothing but to drop the connection.
+#: The close codes of RFC 6455 for invalid frames; 1006 if the connection is dropped without a close frame.
 FRAME_CODES = {*CODES, 1000, 1002, 1003, 1006}
 QUIET = settings(
     max_examples=EXAMPLES,
@@ -83,7 +83,7 @@ frames = st.one_of(
 
 
 async def converse(url: str, sent: Sequence[str | bytes]) -> int | None:
-    """Sends all of it, then a ping; how the server closed, or None when it answers the ping."""
+    """Send the messages and a ping. Returns the close code, or None if the server answers the ping."""
     async with connect(url.replace("http", "ws", 1), subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
         try:
             for one in sent:
@@ -114,7 +114,7 @@ async def serves(url: str) -> bool:
 
 @pytest.fixture(autouse=True)
 def unbroken(caplog: pytest.LogCaptureFixture) -> Any:
-    """Nothing unexpected happens inside."""
+    """Assert that the server logs no error."""
     yield
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
@@ -163,19 +163,19 @@ HANDSHAKE = (
 
 
 def frame(first: int, second: int, rest: bytes) -> bytes:
-    """A frame of which every bit may be wrong: FIN, reserved bits and opcode; mask and length; the rest."""
+    """A frame in which every bit may be wrong: FIN, reserved bits, opcode, mask, length and payload."""
     return bytes([first, second]) + rest
 
 
 raw_frames = st.one_of(
     st.binary(max_size=60),
     st.builds(frame, st.integers(0, 255), st.integers(0, 255), st.binary(max_size=30)),
-    # Right in form: text, masked with zeros, of what the fuzz of messages says too.
+    # Well-formed: text, masked with zeros, of an arbitrary message.
     messages.map(json.dumps)
     .map(str.encode)
     .filter(lambda data: len(data) < 126)
     .map(lambda data: frame(0x81, 0x80 | len(data), b"\0\0\0\0" + data)),
-    # A piece of a text, and its continuation, if any comes.
+    # A fragment of a text, and a continuation frame.
     st.builds(
         lambda first, data: frame(first, 0x80 | len(data), b"\0\0\0\0" + data),
         st.sampled_from([0x01, 0x00, 0x80]),
@@ -183,7 +183,7 @@ raw_frames = st.one_of(
     ),
     # Close frames with any body.
     st.builds(lambda data: frame(0x88, 0x80 | len(data), b"\0\0\0\0" + data), st.binary(max_size=125)),
-    # Lengths that no message may have.
+    # Lengths above the limit.
     st.sampled_from(
         [
             frame(0x81, 0xFF, b"\xff" * 8),
@@ -195,7 +195,7 @@ raw_frames = st.one_of(
 
 
 async def send_raw(url: str, sent: Sequence[bytes]) -> int | None:
-    """Sends bytes after a handshake; the code of the close frame that came, None when there was none."""
+    """Send bytes after a handshake. Returns the code of the close frame, or None without one."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:

@@ -36,7 +36,7 @@ async def codes(url: str, query: str, headers: dict[str, str] = ADMIN, **variabl
 
 @pytest.fixture
 async def closed_url(services: Services) -> AsyncIterator[str]:
-    """A server as one would run it for a public that is not to explore it."""
+    """A server with the settings for a public deployment."""
     async with served(services, Settings(introspection=False, rate_per_address=0.5)) as address:
         yield address
 
@@ -116,11 +116,11 @@ async def test_query_cost_analysis(shared_url: str) -> None:
 
 
 async def test_query_cost_analysis_is_not_itself_costly(shared_url: str) -> None:
-    """A bomb of nested fragments is refused in milliseconds, while others are served."""
+    """Exponentially nested fragments are refused in milliseconds, and do not delay other requests."""
     async with httpx.AsyncClient(headers=ADMIN, timeout=30) as client:
 
         async def timed(query: str) -> tuple[float, httpx.Response]:
-            began = time.process_time()  # of this process, in which the server is too
+            began = time.process_time()  # of this process, which contains the server
             answer = await client.post(shared_url, json={"query": query})
             return time.process_time() - began, answer
 
@@ -140,7 +140,7 @@ async def test_query_cost_analysis_is_not_itself_costly(shared_url: str) -> None
 
 
 async def test_pagination(shared_url: str) -> None:
-    """No list of things that people make is answered whole: it comes in pages, of a size with a bound."""
+    """Every list of user data has pages of a limited size."""
     schema = await ask(shared_url, "{ __schema { queryType { fields { name type { kind ofType { kind } } } } } }")
     lists = [
         field["name"]
@@ -148,7 +148,7 @@ async def test_pagination(shared_url: str) -> None:
         if "LIST" in (field["type"]["kind"], (field["type"]["ofType"] or {}).get("kind"))
     ]
 
-    # What a deployment has few of, what hangs on a token, and `nodes`, which takes 100 ids.
+    # Lists that are short in every deployment or belong to a token, and `nodes`, which takes 100 ids.
     assert sorted(lists) == [
         "apps",
         "consumers",
@@ -175,7 +175,7 @@ async def test_timeouts(services: Services, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_server_side_batching_and_caching(services: Services, url: str) -> None:
-    """What many rows refer to is read once for all of them."""
+    """An entity that many rows refer to is read once."""
     world = World(services)
     await world.visitor()
     await asyncio.gather(*(world.start() for _ in range(5)))
@@ -218,7 +218,7 @@ async def test_access_control_nothing_without_a_token(shared_url: str) -> None:
 
 
 async def test_access_control_of_edges_and_nodes(shared_url: str) -> None:
-    """Whatever field finds an object by its id needs the scope of the object's type, `node` and `nodes` too."""
+    """Every field that finds an object by id needs the scope of its type, also `node` and `nodes`."""
     create = 'mutation { createApp(input: {name: "nothing", scopes: ["fields:write"]}) { token } }'
     token = (await execute(shared_url, create))["createApp"]["token"]
 

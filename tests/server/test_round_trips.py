@@ -70,7 +70,7 @@ class PopulatedServer:
         self._trips = trips
 
     async def ask(self, query: str) -> tuple[Any, list[str]]:
-        """The answer, and the round trips that it took."""
+        """The data, and the round trips that the query took."""
         self._trips.seen.clear()
         response = await self._client.post(self._url, json={"query": query})
         body = response.json()
@@ -96,7 +96,7 @@ async def server(mongodb_uri: str) -> AsyncIterator[PopulatedServer]:
 
 
 async def _populate(world: World) -> None:
-    """AGENTS agents in 3 of 13 departments each; ROOMS rooms with 3 to 14 messages each, a tenth of them more."""
+    """AGENTS agents in 3 of 13 departments each, and ROOMS rooms with 3 to 14 messages each."""
     context = world.context
     for target in (FieldTarget.USER, FieldTarget.ROOM):
         await define_custom_field(context, target=target, key="level", type=FieldType.NUMBER)
@@ -151,7 +151,7 @@ async def test_departments_and_agents_and_departments_again(server: PopulatedSer
 
     assert [len(one["agents"]["nodes"]) for one in data["departments"]] == [5] * 13
     assert [one["agents"]["totalCount"] for one in data["departments"]] == [30] * 13
-    # Two pages of agents per department, and their totals; whichever comes first.
+    # Two pages of agents for each department, and their totals, in any order.
     assert sorted(trips) == sorted(["find departments", *["aggregate departments"] * 4])
 
 
@@ -200,12 +200,12 @@ async def test_later_pages_of_many_lists_are_two_round_trips(server: PopulatedSe
 
     assert _numbers(everything) == [[*range(1, len(one) + 1)] for one in _numbers(everything)]
     assert _numbers(rest) == [[*range(5, len(one) + 1)] for one in _numbers(everything)]
-    # The second one asks whether anything comes before the pages of the rooms that have no message at the cursor.
+    # The second one checks for messages before the page in rooms that have no message at the cursor.
     assert trips == ["find rooms", "aggregate rooms", "aggregate rooms"]
 
 
 def _numbers(data: Any) -> list[list[int]]:
-    """The numbers of the messages that are shown, by room."""
+    """The numbers of the returned messages, by room."""
     return [[edge["node"]["number"] for edge in room["messages"]["edges"]] for room in data["rooms"]["nodes"]]
 
 

@@ -26,7 +26,7 @@ PASSWORD = f"{MARK}-password"
 
 @pytest.fixture
 def server(mongodb_uri: str, database_name: str, tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A server that logs all it can log, where it answers, and its log."""
+    """A server with the log level debug: its address and the path of its log."""
     log = tmp_path / "log"
     settings = {"MONGODB_URI": mongodb_uri, "DATABASE": database_name, "PORT": "0", "ADMIN_TOKEN": ADMIN}
     own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
@@ -56,7 +56,9 @@ def server(mongodb_uri: str, database_name: str, tmp_path: Path) -> Iterator[tup
 
 
 async def call_with_secrets(url: str) -> list[str]:
-    """Operations with secrets in every place where there can be one; the answers, but for those that hand one out."""
+    """Send operations with secrets in every place where one can be.
+
+    Returns the responses without secrets, "--", and the tokens that were returned."""
     answers: list[str] = []
 
     async def post(

@@ -29,7 +29,7 @@ from tests.storage.support import until
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 STOPPING = (1012, "The server is stopping; connect again")
-#: The longest duration of a shutdown: SHUTDOWN_SECONDS, and the time to close.
+#: The longest duration of a shutdown: SHUTDOWN_SECONDS and the time to close connections.
 STOP_SECONDS = 6.0
 CREATE_ROLE = "mutation ($name: String!) { createRole(input: { name: $name }) { role { name } } }"
 WATCHED = LockKey("app", "watched")
@@ -113,7 +113,7 @@ async def test_subscriptions_and_streams_complete_and_the_process_ends_in_time(
             assert await receive(socket) == {"id": "1", "type": "complete"}
             assert await close_of(socket) == STOPPING
             assert await events.next() == ("complete", None)
-            assert await events.next() == ("", None)  # and nothing is cut off
+            assert await events.next() == ("", None)  # and no response is cut off
             assert await stopping == 0
             assert monotonic() - stopped_at < STOP_SECONDS
 
@@ -137,7 +137,7 @@ async def test_new_operations_are_refused_while_others_finish(services: Services
         answer = await receive(socket)
         assert (late["id"], late["type"], late["payload"][0]["extensions"]) == ("late", "error", UNAVAILABLE)
         assert (answer["id"], answer["type"]) == ("in progress", "next")
-        assert answer["payload"]["errors"][0]["extensions"]["code"] == "NOT_FOUND"  # there is no such app
+        assert answer["payload"]["errors"][0]["extensions"]["code"] == "NOT_FOUND"  # an unknown app
         assert await receive(socket) == {"id": "in progress", "type": "complete"}
         assert await close_of(socket) == STOPPING
         assert await close_of(silent) == STOPPING
@@ -145,7 +145,7 @@ async def test_new_operations_are_refused_while_others_finish(services: Services
 
 
 async def are_waiting(services: Services, mutations: int) -> bool:
-    """Whether that many mutations wait for the lock that a test has."""
+    """Whether this number of mutations waits for the lock of the test."""
     return services.storage.transactions.locks._counts[WATCHED] == 1 + mutations
 
 
@@ -213,7 +213,7 @@ async def test_subscribers_that_resume_at_another_server_miss_no_event(mongodb_u
 
 
 async def follow_by_cursor(urls: list[str], after: str, wanted: int) -> list[int]:
-    """The sequences of `wanted` events, from one server after the other, resumed by cursor."""
+    """Read `wanted` events from one server after the other, resuming by cursor. Returns their sequences."""
     seen: list[int] = []
     for url in urls:
         async with connected(url, ADMIN) as socket:
@@ -229,7 +229,7 @@ async def follow_by_cursor(urls: list[str], after: str, wanted: int) -> list[int
 
 
 async def follow_by_consumer(urls: list[str], start: str, wanted: int, client: Client) -> set[int]:
-    """The same as a consumer that acknowledges every third event."""
+    """Like `follow_by_cursor`, as a consumer that acknowledges every third event."""
     seen: set[int] = set()
     after = f', after: "{start}"'
     for url in urls:
@@ -247,7 +247,7 @@ async def follow_by_consumer(urls: list[str], start: str, wanted: int, client: C
 
 
 async def next_event(socket: ClientConnection) -> Any:
-    """The next event, or None when the subscription is complete."""
+    """The next event, or None if the subscription is complete."""
     message = json.loads(await socket.recv())
     assert message["type"] in ("next", "complete"), message
     return message["payload"]["data"]["events"] if message["type"] == "next" else None

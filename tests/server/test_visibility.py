@@ -85,7 +85,7 @@ class Organization:
         return [error["extensions"]["code"] for error in body.get("errors", ())]
 
     def mine(self, subjects: list[str]) -> set[str]:
-        """Those that are of this organization: other tests share the database."""
+        """The names of this organization's rooms: other tests share the database."""
         return {subject for subject in subjects if subject in self.ids}
 
 
@@ -169,7 +169,7 @@ async def test_live_events_contain_only_visible_rooms(organization: Organization
 
 
 async def subscribed(socket: ClientConnection, query: str) -> None:
-    """Begin a subscription, which has begun when what was sent after it is answered."""
+    """Begin a subscription, and wait for the response to a later message, which shows that it has begun."""
     await send(socket, id="events", type="subscribe", payload={"query": query})
     await send(socket, id="after", type="subscribe", payload={"query": "{ eventCursor }"})
     while (await receive(socket)) != {"id": "after", "type": "complete"}:
@@ -197,7 +197,7 @@ async def test_transferred_room_hides_its_messages_and_events(organization: Orga
 
     assert moved["transferRoom"]["room"]["messages"] == {"totalCount": 0}
     assert [event["room"] for event in for_ann] == [{"current": None}] * len(for_ann)
-    assert [event["type"] for event in for_ann][-1] == "AGENT_ASSIGNED"  # by which it left her queue
+    assert [event["type"] for event in for_ann][-1] == "AGENT_ASSIGNED"  # the event with which it left the queue
     assert "not for ann" in json.dumps(for_ben)
 
 

@@ -10,14 +10,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-#: The limit of the wait for a message or a close of the server. A slow machine needs it.
+#: The longest wait for a message or close, also on a slow machine.
 TIMEOUT_SECONDS = 60
 PROTOCOL = Subprotocol("graphql-transport-ws")
 
 
 @asynccontextmanager
 async def connected(url: str, init: object = None) -> AsyncIterator[ClientConnection]:
-    """A websocket on which connection_init was sent, with that payload, and acknowledged."""
+    """A websocket whose connection_init, with this payload, was acknowledged."""
     async with connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
         await send(socket, type="connection_init", payload=init)
         assert await receive(socket) == {"type": "connection_ack"}
@@ -34,7 +34,7 @@ async def receive(socket: ClientConnection) -> Any:
 
 
 async def close_of(socket: ClientConnection) -> tuple[int, str]:
-    """The code and the reason with which the server closes the socket, after its last message."""
+    """Wait until the server closes the socket. Returns the code and the reason."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         with suppress(ConnectionClosed):
             async for _ in socket:

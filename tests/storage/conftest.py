@@ -1,4 +1,4 @@
-"""What tests of storage share."""
+"""Fixtures of the tests of storage."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from tests.databases import emptied
 
 @pytest.fixture
 def empty_database(mongodb_uri: str) -> str:
-    """The name of a database in which nothing is but the built-in roles."""
+    """The name of a database with the built-in roles alone."""
     return emptied(mongodb_uri, "test-storage")

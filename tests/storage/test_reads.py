@@ -20,7 +20,7 @@ from storage.threads import SCAN_THREADS, THREADS, Work, WorkThreads, work
 from storage.transactions.transaction import Transaction
 from tests.storage.support import find, put
 
-#: Takes a minute for all documents. Without JavaScript, whose engine reports an exceeded time limit as an interruption.
+#: Takes a minute. It does not use JavaScript, whose engine reports an exceeded time limit as an interruption.
 _COUNTED = {"$reduce": {"input": {"$range": [0, 100_000]}, "initialValue": 0, "in": {"$add": ["$$value", 1]}}}
 SLOW: dict[str, Any] = {"$expr": {"$lt": [_COUNTED, 0]}}
 DOCUMENTS = 1_000
@@ -39,7 +39,7 @@ async def filled(storage: Storage) -> Storage:
 
 
 async def slow_reads(storage: Storage) -> int:
-    """How many slow reads the server is busy with."""
+    """The number of slow reads that the server executes."""
     busy = {"ns": f"{storage.database.raw.name}.messages", "active": True}
     pipeline: list[dict[str, Any]] = [{"$currentOp": {}}, {"$match": busy}]
     running = storage.database.client.admin.aggregate(pipeline)
@@ -125,7 +125,7 @@ async def test_a_mutation_that_suspends_its_deadline_has_the_rest_of_its_time_af
 
     async def change(tx: Transaction) -> int:
         with tx.state.deadline.without_deadline(), pytest.raises(ExecutionTimeout):
-            # Longer than the time of the mutation, so that only the limit of this read ends it.
+            # Longer than the deadline of the mutation, so that only the limit of this read ends it.
             await tx.database["messages"].find(SLOW, max_time_ms=2_500).to_list(None)
         return await tx.database["messages"].count_documents({})
 
@@ -199,7 +199,7 @@ async def test_motor_runs_calls_on_the_threads_of_their_class_of_work() -> None:
     assert (await thread()).startswith("mongodb scans")
 
 
-# ---------------------------------------------------------------- what an index answers
+# ---------------------------------------------------------------- indexes
 
 NAME = {"$expr": {"$gte": [{"$indexOfBytes": ["$name", {"$literal": "x"}]}, 0]}}
 STATUS = {"status": {"$eq": "CLOSED"}}

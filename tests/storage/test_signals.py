@@ -102,7 +102,7 @@ def name(mongodb_uri: str) -> str:
 
 
 async def listening(storage: Storage) -> list[Signal]:
-    """The signals that this process receives from now on."""
+    """A buffer of the signals that this process receives."""
     received: list[Signal] = []
 
     def receive(signals: Sequence[Signal]) -> None:

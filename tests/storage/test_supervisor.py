@@ -1,4 +1,4 @@
-"""Background tasks: none ends without a line in the log, and one that fails starts again and is seen to fail."""
+"""Background tasks: failures are logged, reported in health, and followed by a restart."""
 
 import ast
 import asyncio
@@ -159,7 +159,7 @@ async def test_spawned_task_is_referenced_until_it_ends() -> None:
 
 
 def test_endless_loops_are_started_by_supervise_alone() -> None:
-    """The linter refuses asyncio.create_task; what `spawn` and `ensure_future` start has an end."""
+    """The linter refuses asyncio.create_task. Functions started by `spawn` and `ensure_future` must end."""
     started: list[str] = []
     for folder in ("storage", "resolvers", "schema", "server"):
         for path in set((ROOT / folder).rglob("*.py")) - {Path(supervisor.__file__)}:
@@ -171,7 +171,7 @@ def test_endless_loops_are_started_by_supervise_alone() -> None:
 
 
 def _endless(function: ast.AsyncFunctionDef) -> bool:
-    """Whether it has a loop without a condition and without a way out."""
+    """Whether the function has an endless loop without break or return."""
     loops = [one for one in ast.walk(function) if isinstance(one, ast.While) and isinstance(one.test, ast.Constant)]
     return any(not any(isinstance(one, ast.Return | ast.Break) for one in ast.walk(loop)) for loop in loops)
 

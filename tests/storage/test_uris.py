@@ -1,4 +1,4 @@
-"""Which options of SWITCHBOARD_MONGODB_URI count, and that no piece of its password is ever shown."""
+"""The options of SWITCHBOARD_MONGODB_URI that are used, and the redaction of its password."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Who is next when more passwords are to be hashed than the machine has cores for."""
+"""The order and limits of waiting password hashes."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from storage.errors import RateLimited
 
 
 class Work:
-    """Hashes that take until the block ends."""
+    """Hashes that end with the block."""
 
     def __init__(self, queue: HashQueue) -> None:
         self.queue = queue

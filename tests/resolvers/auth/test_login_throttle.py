@@ -1,4 +1,4 @@
-"""How often signing in may fail."""
+"""The limits on failed logins."""
 
 import asyncio
 from contextlib import ExitStack, suppress
@@ -17,7 +17,7 @@ def fail(attempts: LoginThrottle, username: str = "ann", address: str = "192.0.2
 
 
 def refused(attempts: LoginThrottle, username: str = "ann", address: str = "192.0.2.1") -> object:
-    """In how many seconds to try again."""
+    """The seconds after which the caller may try again."""
     with pytest.raises(RateLimited) as caught, attempts.attempt(username, address):
         raise AssertionError("it may be tried")
     return caught.value.data["retryAfterSeconds"]
@@ -119,7 +119,7 @@ def test_lane_depends_on_recent_failures_of_username_and_address() -> None:
     attempts = LoginThrottle(3, clock=lambda: moment)
 
     def lane(username: str, address: str) -> Lane:
-        """Of an attempt that comes to nothing."""
+        """An attempt that ends with another error."""
         with suppress(OSError), attempts.attempt(username, address) as found:
             raise OSError
         return found

@@ -1,4 +1,4 @@
-"""Tokens as texts: recognisable, and checked before the database is asked."""
+"""The format of tokens, which is checked before the database is read."""
 
 import pytest
 

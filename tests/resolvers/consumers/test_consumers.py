@@ -1,4 +1,4 @@
-"""Promise 6 of the log: a consumer resumes after what it acknowledged. Who reads for it is in test_holds.py."""
+"""Promise 6 of the log: a consumer resumes after its last acknowledged event. test_leases.py tests its leases."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -143,7 +143,7 @@ async def test_status_shows_lag_and_whether_a_connection_reads(contexts: TwoCont
     assert context.storage.log.now() - timedelta(minutes=1) < read_for.last_seen_at <= left.last_seen_at
 
 
-# ---------------------------------------------------------------- left behind
+# ---------------------------------------------------------------- expired consumers
 
 
 async def test_consumer_behind_the_trimmed_log_is_refused_and_can_be_created_again(contexts: TwoContexts) -> None:

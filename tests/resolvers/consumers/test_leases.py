@@ -135,7 +135,7 @@ async def test_connection_with_an_unconfirmed_lease_delivers_nothing(
 
 
 async def test_leases_of_a_process_considered_dead_last_until_they_expire(mongodb_uri: str) -> None:
-    """The process may only be slow, and acts on its leases until they expire."""
+    """The process may only be slow. It then uses its leases until they expire."""
     no_heartbeats = Timings(heartbeat=3_600, heartbeat_poll=3_600)
     async with (
         two_processes(mongodb_uri, "test-leases", no_heartbeats) as (context, elsewhere),
@@ -233,7 +233,7 @@ async def test_next_connection_in_this_process_waits_for_a_running_release(
     await asked.wait()
 
     following = asyncio.create_task(events.subscribe(context, consumer="c"))
-    await context.storage.log.head()  # as long as it takes to be refused
+    await context.storage.log.head()  # while another subscription is refused
     await context.storage.log.head()
     assert not following.done()
     monkeypatch.setattr(stored, "release_lease", release)

@@ -1,4 +1,4 @@
-"""Which definitions of custom fields make sense."""
+"""Valid and invalid definitions of custom fields."""
 
 from typing import Any
 

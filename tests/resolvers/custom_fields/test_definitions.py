@@ -1,4 +1,4 @@
-"""Definitions are made, changed and removed while there are values, in one process while others write."""
+"""Definitions are created, changed and removed while entities have values."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ async def tend(world: World) -> None:
 
 @asynccontextmanager
 async def idle_maintenance(world: World) -> AsyncIterator[None]:
-    """While the block lasts, somebody holds the lease of the work and does nothing."""
+    """Hold the lease of maintenance for the duration of the block, so that no process runs it."""
     leases = world.services.storage.database["leases"]
     idle = {"holder": "idle", "until": datetime(2999, 1, 1, tzinfo=UTC)}
     await leases.replace_one({"_id": "maintenance"}, idle, upsert=True)

@@ -66,7 +66,7 @@ async def test_a_process_keeps_values_of_fields_that_it_has_not_cached(world: Wo
     await define(world, "plan")
     await assign(world, anna, plan="free")
     await arrived(world, other)
-    other.services.storage.definition_cache._by_id.clear()  # as it was before the fact came
+    other.services.storage.definition_cache._by_id.clear()  # the cache before the fact
     renamed = await users.update_user(other.context, user_id=anna.id, name="Anna")
 
     assert renamed.custom_fields == {"plan": "free"}
@@ -74,7 +74,7 @@ async def test_a_process_keeps_values_of_fields_that_it_has_not_cached(world: Wo
 
 
 async def test_no_value_is_committed_that_was_checked_by_an_outdated_definition(world: World) -> None:
-    """A change that is overtaken by the removal and redefinition of its field starts again, and is refused then."""
+    """A mutation whose field is removed and defined again meanwhile runs again, and is refused."""
     made = await define(world, "plan", TEXT)
     anna = await create(world, "anna", plan="old")
     storage = world.services.storage
@@ -98,7 +98,7 @@ async def test_no_value_is_committed_that_was_checked_by_an_outdated_definition(
 
 
 def miss_facts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the updates of the definition cache of this process, as if it was suspended."""
+    """Stop the updates of the definition cache of this process, as if it were suspended."""
 
     async def no_news() -> None:
         pass
@@ -212,7 +212,7 @@ async def test_a_constraint_check_includes_values_of_running_mutations(
 
     changing = asyncio.create_task(update_custom_field(world.context, id=made.id, **rule))
     await pending(world)
-    for one in (world, other):  # from now on, nobody begins to write what the rule forbids
+    for one in (world, other):  # from now on, new mutations cannot write a value that the constraint forbids
         with pytest.raises(kind):
             await create(one, "bert", **fields)
     go.set()

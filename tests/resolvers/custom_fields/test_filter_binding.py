@@ -1,4 +1,4 @@
-"""How strictly filters are read: a mistake is an error that names it, never an empty result."""
+"""Invalid filters are errors with the path of the condition, not empty results."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -144,7 +144,7 @@ def test_an_operator_that_does_not_fit_the_type_is_refused(kind: FieldType, oper
 
 
 def nested(levels: int, kind: type[And] | type[Or] | type[Not]) -> Expression:
-    """As clients write it: a filter in a list in a filter, `levels` deep."""
+    """Nested filters as clients write them, `levels` deep."""
     inner: Expression = And((AttributeCondition("source", Operator.EQ, "api"),))
     for _ in range(levels):
         group: Expression = Not(inner) if kind is Not else Or((inner,)) if kind is Or else And((inner,))

@@ -1,4 +1,4 @@
-"""What custom fields take and refuse, and how a change merges into what is there."""
+"""Valid and invalid values of custom fields, and how changes are merged into the current values."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -229,7 +229,7 @@ def test_an_instant_is_rfc_3339_to_the_millisecond(text: str, instant: datetime)
     [
         "",
         "2026-01-31",
-        "2026-01-31T12:00:00",  # no offset: no instant
+        "2026-01-31T12:00:00",  # no offset
         "2026-01-31 12:00:00Z",
         "2026-02-30T12:00:00Z",
         "2026-01-31T24:00:00Z",

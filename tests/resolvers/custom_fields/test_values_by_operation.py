@@ -1,4 +1,4 @@
-"""Values of custom fields on users and rooms: written by many at once, checked, and told of."""
+"""Values of custom fields on users and rooms: concurrent writes, validation and facts."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ async def assign(world: World, user: User, **fields: object) -> User:
 
 @asynccontextmanager
 async def idle_maintenance(world: World) -> AsyncIterator[None]:
-    """While the block lasts, somebody holds the lease of the work and does nothing."""
+    """Hold the lease of maintenance for the duration of the block, so that no process runs it."""
     leases = world.services.storage.database["leases"]
     idle = {"holder": "idle", "until": datetime(2999, 1, 1, tzinfo=UTC)}
     await leases.replace_one({"_id": "maintenance"}, idle, upsert=True)

@@ -1,4 +1,4 @@
-"""A client of `roomList` that keeps the list as the contract says, and checks what it is sent."""
+"""A client of `roomList` that applies its messages to a list, and verifies them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ SECONDS = 10.0
 
 
 class ListReader:
-    """One client. It may stop after any message, and go on from the cursor of that one."""
+    """One client. It can stop after any message, and resume from its cursor."""
 
     def __init__(self, context: Context, **arguments: Any) -> None:
         self.context = context
@@ -34,7 +34,7 @@ class ListReader:
         self._stream: Any = None
 
     async def open(self, *, context: Context | None = None) -> None:
-        """Begin, or go on after the last message."""
+        """Subscribe, after the cursor of the last message if there is one."""
         self.context = context or self.context
         self._presenting = False
         self._stream = await subscribe_room_list(self.context, **self.arguments, after=self.cursor)
@@ -44,14 +44,14 @@ class ListReader:
         self._stream = None
 
     async def next(self) -> ListUpdate:
-        """Take one message in."""
+        """Receive one message."""
         async with asyncio.timeout(SECONDS):
             update: ListUpdate = await anext(self._stream)
         self._take(update)
         return update
 
     async def until_ready(self) -> list[ListUpdate]:
-        """Take messages in up to READY."""
+        """Receive messages up to READY."""
         found = [await self.next()]
         while found[-1].change is not ListChange.READY:
             found.append(await self.next())
@@ -87,17 +87,17 @@ class ListReader:
 
     @property
     def ids(self) -> list[str]:
-        """The list in its order."""
+        """The ids of the list in order."""
         key = stored_order(self.arguments.get("order_by")).sort_key
         return [room.id for room in sorted(self.rooms.values(), key=key)]
 
     def is_complete(self) -> bool:
-        """Whether the client holds the whole list as of `last`, and not a part of the way there."""
+        """Whether the client has all changes up to the position of the last message."""
         return self.last is not None and self.last.at.base is None
 
 
 def stored_order(order_by: Ordering | None) -> SortOrder:
-    """The order of storage, for orders without a custom field."""
+    """The sort order of storage, for orders without a custom field."""
     order = ORDERS[order_by.field if order_by else "STARTED_AT"]
     return order.reversed() if order_by and order_by.descending else order
 

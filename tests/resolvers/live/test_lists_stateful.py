@@ -1,6 +1,6 @@
-"""Whatever happens, the list that a client builds from the changes is the list, as of the cursor that it has come to.
+"""The list that a client builds from the messages of `roomList` equals the list at the client's cursor.
 
-Takes some hundred steps; `make soak` takes as many as SOAK_STEPS says.
+Runs some hundred steps. `make soak` runs SOAK_STEPS.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ def _status(*statuses: RoomStatus) -> Expression:
     return AttributeCondition("status", Operator.IN, tuple(one.value for one in statuses))
 
 
-#: What is watched: of different sizes, orders and filters, some of which one room enters and leaves often.
+#: The subscribed lists, with different sizes, orders and filters. Rooms enter and leave some of them often.
 LISTS: tuple[dict[str, Any], ...] = (
     {"first": 2},
     {"first": 3, "order_by": Ordering("PRIORITY", True)},
@@ -54,11 +54,11 @@ LISTS: tuple[dict[str, Any], ...] = (
 
 
 class Machine(RuleBasedStateMachine):
-    """One run. `runner`, `shared` and `elsewhere` are set by the test."""
+    """One run. The fixture sets `runner`, `shared` and `elsewhere`."""
 
     runner: asyncio.Runner
     shared: World
-    #: The same deployment, seen by another process.
+    #: The same deployment in another process.
     elsewhere: World
 
     @initialize()
@@ -130,7 +130,7 @@ class Machine(RuleBasedStateMachine):
             assert reader.total == await page.total()
 
     async def _verify_position(self, reader: ListReader) -> None:
-        """The client has the list of exactly the position that it has come to."""
+        """Assert that the client has the list as of its cursor."""
         if reader.last is None or not reader.is_complete():
             return
         facts = await self.deployment.world.facts()
@@ -141,7 +141,7 @@ class Machine(RuleBasedStateMachine):
             assert reader.total == total
 
     async def _is_up_to_date(self, reader: ListReader) -> bool:
-        """Whether nothing is left to be sent: the client has the list as all facts make it."""
+        """Whether the client has the list as of the last fact."""
         if reader.last is None or not reader.is_complete():
             return False
         facts = await self.deployment.world.facts()
@@ -163,7 +163,7 @@ def _close(runner: asyncio.Runner, opening: Any) -> None:
 
 @pytest.fixture
 def machine(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Machine]]:
-    # So that windows run short, and readers fall behind, within a few steps.
+    # Windows are exhausted, and readers fall behind, within a few steps.
     monkeypatch.setattr(list_view, "slack", lambda size: size % 2)
     monkeypatch.setattr(list_updates, "MAX_UPDATES", 4)
     with ExitStack() as stack:
@@ -181,12 +181,12 @@ def test_a_list_built_from_its_changes_equals_the_query_at_every_cursor(machine:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            # The first run takes the least of everything.
+            # The first run has the smallest values.
             max_examples=1 + max(1, STEPS // STEPS_OF_ONE_RUN),
             stateful_step_count=STEPS_OF_ONE_RUN,
             deadline=None,
             database=None,
-            # Every run starts from a world of its own and takes seconds: looking for a shorter one would take minutes.
+            # Each run starts with an empty deployment and takes seconds. Shrinking a failure would take minutes.
             phases=(Phase.explicit, Phase.generate),
             suppress_health_check=list(HealthCheck),
         ),

@@ -1,4 +1,4 @@
-"""Rooms counted by group, once and live."""
+"""`roomCounts` as a query and as a subscription."""
 
 import asyncio
 from dataclasses import replace

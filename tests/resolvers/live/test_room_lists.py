@@ -1,4 +1,4 @@
-"""What `roomList` tells, message by message."""
+"""The messages of `roomList`."""
 
 from dataclasses import replace
 from typing import Any

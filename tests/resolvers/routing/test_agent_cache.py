@@ -225,7 +225,7 @@ async def test_load_removes_users_that_are_no_longer_agents(world: World) -> Non
     anna, bert = await world.agent("anna"), await world.agent("bert")
     cache = AgentCache()
     await cache.load(world.context.reader)
-    # As for a process that missed the facts of it.
+    # The process has missed the facts about it.
     await world.services.storage.database["users"].update_one({"_id": anna.id}, {"$unset": {"agent": ""}})
     await world.services.storage.database["users"].delete_one({"_id": bert.id})
 

@@ -1,4 +1,4 @@
-"""Counts that are wrong are found and repaired, and those that are right are left alone, while rooms move."""
+"""Wrong room counts of agents are found and repaired, also while rooms change."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.resolvers.world import World
 
 
 async def break_count(world: World, agent: User, by: int) -> None:
-    """Change the database as no operation does."""
+    """Change the stored count without an operation."""
     users = world.services.storage.database["users"]
     await users.update_one({"_id": agent.id}, {"$inc": {"agent.openRoomCount": by, "version": 1}})
 

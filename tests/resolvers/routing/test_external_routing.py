@@ -1,4 +1,4 @@
-"""Rooms that wait for a decision from outside, and what becomes of them when it does not come."""
+"""Rooms of EXTERNAL departments: the decision of an app, the timeout and the fallback."""
 
 import time
 from datetime import timedelta
@@ -99,7 +99,7 @@ async def test_rooms_that_waited_before_a_department_became_external_fall_back_t
 
 
 async def make_overdue(world: World, room: Room) -> None:
-    """Let the room have waited for two minutes more than it has."""
+    """Move the times of the room two minutes into the past."""
     database = world.services.storage.database
     ago = {"$dateSubtract": {"startDate": "$queuedAt", "unit": "second", "amount": 120}}
     until = {

@@ -1,4 +1,4 @@
-"""Whom routing chooses, as a pure function: the order of agents, limits, claims, time-outs, passing over."""
+"""The routing policy: the order of agents, limits, reservations, time-outs and passed-over agents."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The queue: served at once by whatever cause, in order, over departments, after time-outs, by several at once."""
+"""The queue: when waiting rooms are assigned, in which order, and by several processes at the same time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +19,7 @@ MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
 
 @asynccontextmanager
 async def assignment_of(world: World, room: Room) -> AsyncIterator[None]:
-    """Left when the room has been assigned, by nothing but the queue of the running services."""
+    """Wait at the end of the block until the background queue has assigned the room."""
     assigned = asyncio.Event()
 
     def on_facts(facts: Any) -> None:
@@ -45,7 +45,7 @@ async def order_served(world: World) -> list[str]:
     ]
 
 
-# ---------------------------------------------------------------- whatever the cause
+# ---------------------------------------------------------------- causes
 
 
 async def becomes_available(world: World, agent: User) -> None:
@@ -131,7 +131,7 @@ async def test_room_is_assigned_without_waiting_for_the_poll(world: World) -> No
     assert loop.time() - began < POLL_SECONDS / 2
 
 
-# ---------------------------------------------------------------- in which order
+# ---------------------------------------------------------------- order
 
 
 async def test_waiting_rooms_are_assigned_by_priority_and_then_by_wait(world: World) -> None:
@@ -215,7 +215,7 @@ async def test_each_assignment_of_a_batch_has_its_own_version_of_the_agent(world
 
 @pytest.fixture
 def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Awaitable[Any]]], None]:
-    """Lets something happen whenever a queue has planned whom rooms are to get, and has not assigned them yet."""
+    """Runs a function after each plan of a queue, before the assignments."""
     plan = RoutingQueue._plan
 
     def then(happen: Callable[[], Awaitable[Any]]) -> None:

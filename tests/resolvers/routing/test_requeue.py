@@ -1,4 +1,4 @@
-"""What becomes of the rooms of agents who leave, for a while or for good."""
+"""Rooms of agents that become unavailable, go offline, are removed or deactivated."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -106,7 +106,7 @@ async def test_the_rooms_of_a_removed_agent_are_assigned_to_other_agents(world: 
 
 
 async def busy_agent(world: World, count: int) -> User:
-    """An agent that serves so many rooms."""
+    """An agent that serves this number of rooms."""
     anna = await world.agent("anna")
     for _ in range(count):
         await world.assigned(anna)

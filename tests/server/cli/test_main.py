@@ -26,7 +26,7 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's, without its settings of Switchboard, and with those given."""
+    """The environment of this process, with these settings of Switchboard alone."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
     return own | {f"SWITCHBOARD_{name}": value for name, value in settings.items()}
 
@@ -41,7 +41,7 @@ def switchboard(*arguments: str, **settings: str) -> subprocess.CompletedProcess
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts servers on the folder `data` under tmp_path, with a process group of their own as a shell gives one."""
+    """Starts servers on the folder `data` under tmp_path, each in a process group, as a shell starts them."""
     started: list[subprocess.Popen[str]] = []
 
     def start(command: str = "serve", **settings: str) -> subprocess.Popen[str]:
@@ -69,7 +69,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def wait_until_ready(server: subprocess.Popen[str]) -> str:
-    """What the server printed up to its last line about being ready."""
+    """The output of the server up to the last line of its banner."""
     assert server.stdout is not None
     printed = ""
     for line in server.stdout:
@@ -111,7 +111,7 @@ def test_signal_stops_server_and_mongod_without_errors(start: Start, tmp_path: P
 def test_server_under_nohup_continues_after_its_terminal_closes(
     start: Start, mongodb_uri: str, database_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # whatever is started now inherits that
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by processes that are started now
     try:
         server = start(MONGODB_URI=mongodb_uri, DATABASE=database_name)
     finally:
@@ -152,10 +152,10 @@ def test_server_restarts_a_killed_mongod(start: Start, tmp_path: Path, workers: 
 def test_server_whose_mongod_keeps_failing_exits_with_one_line(start: Start, tmp_path: Path, command: str) -> None:
     if command == "mongod":
         with EmbeddedReplicaSet(tmp_path / "data" / "mongodb"):
-            pass  # it is for data that are there
+            pass  # it needs existing data
     running = start(command=command)
     assert running.stdout is not None
-    running.stdout.readline()  # it is ready
+    running.stdout.readline()  # the server is ready
     while running.poll() is None:
         for pid in mongods_on(tmp_path):
             with suppress(ProcessLookupError):

@@ -202,7 +202,7 @@ async def test_client_that_disconnects_mid_request_is_not_logged_as_an_error(
     writer.write(head.encode() + b'{"query')
     await writer.drain()
     async with httpx.AsyncClient() as client:
-        await client.post(url, json={"query": TYPENAME})  # by now the server waits for the rest of the first request
+        await client.post(url, json={"query": TYPENAME})  # the server waits for the rest of the first request now
 
         writer.close()
         await writer.wait_closed()

@@ -45,7 +45,7 @@ async def test_transfer_events_arrive_in_log_order(services: Services, url: str,
 
 
 async def query(socket: Any, text: str) -> Any:
-    """The data of an operation that is answered once."""
+    """The data of a query or mutation."""
     await send(socket, id="query", type="subscribe", payload={"query": text})
     answer = await receive(socket)
     assert await receive(socket) == {"id": "query", "type": "complete"}

@@ -22,7 +22,7 @@ ELSEWHERE = "https://evil.example.net"
 
 @pytest.fixture
 async def opened_url(services: Services) -> AsyncIterator[str]:
-    """A server that lets the pages of one other site in."""
+    """A server that allows the origin of one other site."""
     async with served(services, Settings(allowed_origins=(HERE,))) as address:
         yield address
 

@@ -28,7 +28,7 @@ from tests.storage.support import make_facts, until
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 FACTS = 4_000
 STOPPED = 8
-#: What the facts take as JSON, for each subscriber.
+#: The size of a fact as JSON, for each subscriber.
 FACT_BYTES = 4_000
 #: Intervals of pings: one that ends a dead connection soon, and one that no test reaches.
 SHORT_PING_SECONDS = 0.5
@@ -43,9 +43,9 @@ def resident_bytes(pid: int) -> int:
 
 
 async def subscribed(stack: AsyncExitStack, url: str, after: int) -> ClientConnection:
-    """A subscriber that does not read until it is asked to."""
+    """A subscriber that reads only when the test receives."""
     connection = await stack.enter_async_context(connected(url, ADMIN))
-    stack.callback(connection.transport.abort)  # or it would wait for what it has not read
+    stack.callback(connection.transport.abort)  # closing would wait for unread messages
     query = """subscription ($after: Cursor) {
         events(after: $after) { sequence ... on VisitorSaved { visitor { name } } } }"""
     await send(
@@ -74,7 +74,7 @@ async def test_subscribers_that_stop_reading_cost_no_memory_and_miss_nothing(
             readers = [await subscribed(stack, url, head - 1) for _ in range(STOPPED)]
             for reader in readers:
                 await receive(reader)
-            # So much happens first that the server holds all the recent facts that it ever will.
+            # These facts fill the buffer of recent facts.
             await storage.appender.append(large("first"))
             await wait_until_delivered(stack, url, head + FACTS)
             before = resident_bytes(server.pid)

@@ -24,12 +24,12 @@ class Events:
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
-        #: The id of the last event that had one.
+        #: The id of the last event with an id.
         self.last_id = ""
         self._lines = response.aiter_lines()
 
     async def next(self) -> tuple[str, Any]:
-        """The next event, without what only keeps the connection alive."""
+        """The next event. Comments are skipped."""
         kind = ""
         async for line in self._lines:
             name, _, value = line.partition(": ")
@@ -164,7 +164,7 @@ async def test_stream_is_refused_if_permissions_shrink_before_it_begins(
     follow = GraphQLEndpoint.execute_operation
 
     async def overtaken(self: GraphQLEndpoint, *args: Any, **given: Any) -> Any:
-        # The caller is known by now, and the stream is not held yet.
+        # The caller has been loaded, and the stream is not registered yet.
         monkeypatch.setattr(GraphQLEndpoint, "execute_operation", follow)
         await execute(
             url,
@@ -220,7 +220,7 @@ async def test_invalid_last_event_id_is_refused(shared_url: str) -> None:
 
 
 async def test_last_event_id_is_ignored_for_a_consumer(shared_url: str) -> None:
-    """It goes on after what it acknowledged: the id is only of what was sent."""
+    """The consumer continues after its last acknowledged event, not after the last event sent."""
     query = 'subscription { events(consumer: "sse", types: [ROOM_STARTED]) { ... on RoomEvent { room { subject } } } }'
     async with streaming(shared_url, query) as events:
         await start_room(shared_url, "unacknowledged")

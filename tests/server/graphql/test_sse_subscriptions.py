@@ -29,7 +29,7 @@ OF_THE_LOG = {"log", "outbox", "processes", "leases", "rules", "signals", "token
 
 
 class Reads(CommandListener):
-    """Counts what the database is asked for, by collection."""
+    """Counts reads of the database by collection."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -59,7 +59,7 @@ def name(mongodb_uri: str) -> str:
 
 @pytest.fixture
 async def client(mongodb_uri: str, name: str) -> AsyncIterator[Client]:
-    """Talks to one of two servers; `elsewhere` is the other."""
+    """A client of the first of two servers. `elsewhere` is the address of the second."""
     from server.app import start_services
     from server.settings import Settings
 
@@ -75,7 +75,7 @@ async def client(mongodb_uri: str, name: str) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def elsewhere(mongodb_uri: str, name: str, client: Client, reads: Reads) -> AsyncIterator[str]:
-    """Another server, which does nothing by itself: what it reads, it reads for its clients."""
+    """A second server without background tasks, so that all its reads are for clients."""
     async with Storage.open(mongodb_uri, name, listeners=[reads]) as storage, served(create_services(storage)) as url:
         yield url
 
@@ -92,7 +92,7 @@ async def subscribed(stack: AsyncExitStack, url: str, query: str) -> ClientConne
 
 
 async def events(socket: ClientConnection, count: int) -> list[dict[str, Any]]:
-    """So many events, each of which came without errors."""
+    """Receive this number of events, each without errors."""
     found = []
     for _ in range(count):
         message = await receive(socket)

@@ -19,7 +19,7 @@ async def test_operation_is_answered_and_completed(shared_url: str) -> None:
 
 
 async def test_operation_that_was_not_executed_has_no_data(shared_url: str) -> None:
-    """As over HTTP: `data`, even null, would say that execution had begun."""
+    """As over HTTP, a `data` key, even with null, would mean that execution had begun."""
     query = "query ($first: Int) { users(first: $first) { nodes { id } } }"
     async with connected(shared_url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
         await send(socket, id="1", type="subscribe", payload={"query": query, "variables": {"first": "many"}})
@@ -292,7 +292,7 @@ async def test_failed_subscription_does_not_affect_the_others(shared_url: str) -
 
 
 async def execute(url: str, query: str, **variables: object) -> Any:
-    """What a mutation of the admin's answers."""
+    """The data of a mutation by the admin."""
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {ADMIN_TOKEN}"}) as client:
         body = (await client.post(url, json={"query": query, "variables": variables})).json()
     assert "errors" not in body, body

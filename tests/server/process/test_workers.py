@@ -54,7 +54,7 @@ def is_running(pid: int) -> bool:
 
 
 async def test_every_worker_delivers_the_events_of_all_workers(server: ServerProcess) -> None:
-    """With that many websockets, each worker has some."""
+    """With this number of websockets, each worker has some."""
     count = 8
     async with asyncio.timeout(30), Client([server.url]) as client:
         received = await asyncio.gather(
@@ -65,7 +65,7 @@ async def test_every_worker_delivers_the_events_of_all_workers(server: ServerPro
 
 
 async def read_sequences(url: str, count: int) -> list[int]:
-    """The sequences of that many VISITOR_SAVED events."""
+    """The sequences of this number of VISITOR_SAVED events."""
     async with connected(url, ADMIN) as socket:
         query = f'subscription {{ events(types: [VISITOR_SAVED], after: "{event_cursor(0)}") {{ sequence }} }}'
         await send(socket, id="1", type="subscribe", payload={"query": query})
@@ -116,7 +116,7 @@ def test_workers_stop_when_their_parent_is_killed(mongodb_uri: str) -> None:
 
 
 async def test_worker_without_parent_sends_itself_one_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed pipe stays readable: its reader must be removed, or the event loop would do nothing else."""
+    """A closed pipe stays readable. Its reader must be removed, or the event loop would run without a pause."""
     signals: list[int] = []
     monkeypatch.setattr(os, "kill", lambda _, number: signals.append(number))
     worker_end, parent_end = multiprocessing.Pipe()

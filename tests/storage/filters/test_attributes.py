@@ -1,4 +1,4 @@
-"""Who is routable."""
+"""Which agents are routable."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What queries look like: one $elemMatch per field, with the most useful context, and literals from the client."""
+"""Queries of filters: one $elemMatch per field, with the most selective context, and literal values."""
 
 import pytest
 

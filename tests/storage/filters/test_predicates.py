@@ -1,4 +1,4 @@
-"""What the in-memory evaluator says where MongoDB has no say; that they agree otherwise is in test_filters_agree.py."""
+"""Predicates in cases that queries cannot have. test_query_and_predicate_agree.py compares both."""
 
 from datetime import UTC, datetime
 

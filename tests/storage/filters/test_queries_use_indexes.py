@@ -15,7 +15,7 @@ from storage.mongo.indexes import INDEXES
 from storage.records import FieldDefinition, FieldTarget, FieldType
 
 USERS = 100_000
-#: Every value of every field is held by 50 users: number n holds value n % VALUES.
+#: 50 users have each value of a field: user n has value n % VALUES.
 VALUES = 2_000
 PAGE = 51
 
@@ -40,7 +40,7 @@ def value(kind: FieldType, number: int) -> Any:
 
 
 def user(number: int) -> dict[str, Any]:
-    """A user as documents hold it; a tenth are bots, a fifth available, a twenty-fifth in one department."""
+    """The document of a user. A tenth are bots, a fifth available, a twenty-fifth in one department."""
     batch = number // VALUES
     role = "bot" if batch % 10 == 0 else "person"
     status = "AVAILABLE" if batch % 5 == 0 else "NOT_AVAILABLE"

@@ -1,4 +1,4 @@
-"""Queries and the in-memory evaluator find the same records, whatever the definitions, records and filters."""
+"""Queries and predicates find the same records, for random definitions, records and filters."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -92,7 +92,7 @@ priorities = st.sampled_from([-1, 0, 1, 2**31 - 1])
 
 @st.composite
 def field_definitions(draw: st.DrawFn, target: FieldTarget) -> list[FieldDefinition]:
-    """One field of every type and some more, under keys in any order."""
+    """At least one field of every type, with keys in any order."""
     types = [*FieldType, *draw(st.lists(st.sampled_from(list(FieldType)), max_size=3))]
     keys = draw(st.permutations([f"{letter}-{number}" for number, letter in enumerate("kK_0zZa-b"[: len(types)])]))
     return [
@@ -178,7 +178,7 @@ Condition: TypeAlias = BoundCondition | AttributeCondition
 
 
 def field_conditions(definition: FieldDefinition, held: Sequence[Any]) -> st.SearchStrategy[Condition]:
-    """Conditions on a field, about values that records hold and others."""
+    """Conditions on a field, with values of records and other values."""
     present = [one.custom_fields[definition.key] for one in held if definition.key in one.custom_fields]
     values = sampled(present) | VALUES[definition.type]
     parts = sliced(values)
@@ -193,7 +193,7 @@ def field_conditions(definition: FieldDefinition, held: Sequence[Any]) -> st.Sea
 
 
 def attribute_conditions(name: str, attribute: Attribute, held: Sequence[Any]) -> st.SearchStrategy[Condition]:
-    """Conditions on an attribute, about values that records have and others."""
+    """Conditions on an attribute, with values of records and other values."""
     had = [attribute.read(one) for one in held]
     flat = [value for one in had for value in (one if attribute.many else [one]) if value is not None]
     values = sampled(flat) | ATTRIBUTE_VALUES.get(name, sampled(attribute.choices) if attribute.choices else texts)
@@ -241,7 +241,7 @@ def sampled(values: Sequence[Any]) -> st.SearchStrategy[Any]:
 
 
 def sliced(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Beginnings and other parts of texts."""
+    """Prefixes and other parts of texts."""
     return st.builds(
         lambda text, start, length: text[start : start + length], values, st.sampled_from([0, 0, 1]), sizes
     )
@@ -343,7 +343,7 @@ async def test_a_query_on_the_log_finds_the_facts_whose_rooms_match_before_or_af
 
 @st.composite
 def facts_about(draw: st.DrawFn, room: Room, others: Sequence[Room], number: int) -> RoomFact:
-    """A fact about the room, which was before as one of the others is, if it was there."""
+    """A fact about the room, whose state before is that of another room, or none."""
     former = draw(st.none() | st.sampled_from(others))
     before = (
         None

@@ -1,4 +1,4 @@
-"""Look-ups that are asked for at the same time go together, and find what each would have found alone."""
+"""Concurrent lookups are sent in batches, with the same results as single lookups."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from tests.storage.support import opened, save
 
 
 class Answers:
-    """Reads numbers as texts, once it is told to go on."""
+    """A read that returns numbers as texts when the test releases it."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
@@ -29,7 +29,7 @@ class Answers:
 
 
 async def settled() -> None:
-    """Let everything go on that can."""
+    """Run all tasks that are ready."""
     for _ in range(10):
         await asyncio.sleep(0)
 

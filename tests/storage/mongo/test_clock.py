@@ -1,4 +1,4 @@
-"""The database's clock decides, whatever the clocks of the processes show."""
+"""Processes use the clock of the database, also if their own clocks differ."""
 
 import logging
 from datetime import UTC, datetime, timedelta

@@ -22,7 +22,7 @@ async def test_numbers_come_back_as_they_were(mongodb_uri: str, empty_database: 
 
 
 async def test_reads_use_the_primary_regardless_of_the_uri(mongodb_uri: str, empty_database: str) -> None:
-    uri = f"{mongodb_uri}&readPreference=secondary"  # there is none here
+    uri = f"{mongodb_uri}&readPreference=secondary"  # no server listens here
 
     verify_deployment(uri, empty_database)
     async with Database(uri, empty_database) as database, await database.client.start_session() as session:

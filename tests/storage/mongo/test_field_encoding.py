@@ -1,4 +1,4 @@
-"""Custom fields survive being stored, and documents tell beside each value what filters often ask with it."""
+"""The encoding of custom fields in documents, with the contexts that filters combine with them."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Among 50,000 users and rooms, a page of any list examines about a page, wherever in the list it is."""
+"""Among 50,000 users and rooms, every page of every list examines about as many documents as it returns."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ OPEN = ("QUEUED", "ASSIGNED", "ON_HOLD")
 
 
 def user(number: int) -> dict[str, Any]:
-    """Every second one is an agent, of 25 departments; one of a hundred is a bot."""
+    """Half of the users are agents, of 25 departments. One in a hundred is a bot."""
     is_agent = bool(number % 2)
     status = "AVAILABLE" if number % 4 == 1 else "NOT_AVAILABLE"
     agent = {"status": status, "departmentIds": [f"D{number % 25}"], "openRoomCount": 0}
@@ -41,7 +41,7 @@ def user(number: int) -> dict[str, Any]:
 
 
 def room(number: int, room_id: str) -> dict[str, Any]:
-    """One of a hundred is open, of 50 agents; one of fifty has a priority."""
+    """One room in a hundred is open, with 50 agents. One in fifty has a priority."""
     is_open = number % 100 == 0
     return {
         "_id": room_id,
@@ -143,7 +143,7 @@ def test_a_page_of_rooms_examines_a_page(database: Database[dict[str, Any]], nam
 
     rows, keys = examined(database, FieldTarget.ROOM, ROOM_FILTERS[name], after=after)
 
-    # A page that the database has to sort first is of a set that stays small: what an agent serves, what waits.
+    # Lists that the database sorts stay short: the rooms of an agent, and waiting rooms.
     small = {"department and status": 200, "servedBy": 20}.get(name, 0)
     assert keys <= 2 * rows + 5 + small
 
@@ -213,5 +213,5 @@ def test_lists_of_many_parents_examine_only_their_pages(database: Database[dict[
     (stage,) = [stage for stage in plan["stages"] if "$lookup" in stage]
     assert stage["indexesUsed"] == ["department"]
     assert stage["nReturned"] == 25 * 11
-    # MongoDB leaves out what it examined for the last parent.
+    # MongoDB does not report what it examined for the last parent.
     assert stage["totalKeysExamined"] == stage["totalDocsExamined"] == 24 * 11

@@ -1,4 +1,4 @@
-"""Records of a newer version, as during a rolling upgrade: background work steps around them and loses nothing."""
+"""Records of a newer version, as during a rolling upgrade: background work skips them and loses nothing."""
 
 import asyncio
 import logging
@@ -162,7 +162,7 @@ async def test_undecodable_fact_in_the_outbox_delays_only_its_subject(mongodb_ur
         head = await storage.log.head()
 
         async with asyncio.timeout(30):
-            await save(storage, "one", "again")  # follows the one that nobody here can append
+            await save(storage, "one", "again")  # follows a fact that this process cannot append
             await save(storage, "two")
 
         assert [fact.subject_id for fact in await read_all(storage, after=head)] != [waiting["subject"]]

@@ -1,4 +1,4 @@
-"""Changes of one process take turns, for as long as a change may wait."""
+"""Mutations of one process wait for keyed locks, up to their deadline."""
 
 import asyncio
 
@@ -59,7 +59,7 @@ async def test_deadline_excludes_blocks_without_deadline_only(mongodb_uri: str, 
         await working.wait()
         with pytest.raises(Unavailable) as gave_up:
             await storage.transactions.run(endless)
-        assert not change.done()  # though it began before the other, whose time is over
+        assert not change.done()  # it began before the other mutation, whose deadline has passed
         may_end.set()
         await change
 

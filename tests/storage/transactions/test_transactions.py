@@ -1,4 +1,4 @@
-"""Promise 1 of the log: a change and its facts are true together or not at all, whoever dies or loses a race."""
+"""Promise 1 of the log: a change and its facts are committed together or not at all, also after a crash or conflict."""
 
 import asyncio
 import threading
@@ -27,7 +27,7 @@ from tests.storage.support import (
 
 
 def lost_answer() -> PyMongoError:
-    """What the driver raises when the connection breaks before the answer to a commit comes."""
+    """The error of the driver when the connection is lost before the response to a commit."""
     error = AutoReconnect("connection closed")
     error._add_error_label("UnknownTransactionCommitResult")
     return error
@@ -259,7 +259,7 @@ async def test_committed_mutation_is_answered_before_its_facts_are_appended(
 async def test_failed_commit_removes_its_facts_from_the_outbox(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Promise 1: the facts are written in the transaction of their change, and go with it."""
+    """The facts are written in the transaction of their change, so a failed commit removes them."""
 
     class CommitFails(Exception):
         pass
