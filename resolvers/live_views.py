@@ -12,7 +12,7 @@ from storage.supervisor import Supervisor
 #: The most views of one process. A new one is refused also if the others take this many bytes.
 MAX_VIEWS = 1_000
 MAX_BYTES = 256 * 1024 * 1024
-#: When a client whose view was refused may try again.
+#: The time after which a client whose view was refused may try again.
 RETRY_AFTER_SECONDS = 5.0
 
 

@@ -24,7 +24,7 @@ MAX_LONG = 2**53 - 1
 
 _MIME_NAME = r"[\w!#$&^.+-]+"
 _MIME_TYPE = re.compile(rf"{_MIME_NAME}/{_MIME_NAME}( ?; ?{_MIME_NAME}=({_MIME_NAME}|\"[^\"\\]*\"))*", re.ASCII)
-#: What URL parsers disagree about, so that one could see another host than another.
+#: Characters that URL parsers treat differently, so that two parsers could see different hosts.
 _UNSAFE_IN_URLS = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
 
 

@@ -113,15 +113,11 @@ async def send_message(
     has_content = bool(offered or files) or data_json is not None or choice is not None
     message_content.text(text, has_other_content=has_content)
     tx = change.tx
-    snapshot = await rooms.get_snapshot(tx, room_id)
-    if not matches(access.visible_rooms(change.caller), snapshot.room):
-        raise NotFound("room", room_id, key="roomId")
-    if snapshot.room.status is RoomStatus.CLOSED:
-        raise RoomClosed("The room is closed and takes no messages; start another room.")
+    snapshot = await _get_open_room(change, room_id)
     sender = sender_of(change, snapshot, as_user_id, as_visitor_token)
     if audience is Audience.STAFF and sender.type is ActorType.VISITOR:
         raise Invalid("audience cannot be STAFF for a message of a visitor, who would not see it.", key="audience")
-    # Read after the room: whatever changes a message changes its room too, and then this attempt is not committed.
+    # Read after the room: a change of a message changes its room too, and then this attempt is not committed.
     chosen, answered = await _referenced(change, snapshot, sender, choice, in_reply_to_id)
     transition = RoomTransition(tx, snapshot)
     message = Message(
@@ -146,8 +142,18 @@ async def send_message(
     return message
 
 
+async def _get_open_room(change: MutationContext, room_id: str) -> RoomSnapshot:
+    """The room to send a message in. Raises NotFound if the caller may not see it, and RoomClosed."""
+    snapshot = await rooms.get_snapshot(change.tx, room_id)
+    if not matches(access.visible_rooms(change.caller), snapshot.room):
+        raise NotFound("room", room_id, key="roomId")
+    if snapshot.room.status is RoomStatus.CLOSED:
+        raise RoomClosed("The room is closed and takes no messages; start another room.")
+    return snapshot
+
+
 def sender_of(change: MutationContext, snapshot: RoomSnapshot, user_id: str | None, visitor_token: str | None) -> Actor:
-    """Who the caller speaks as in the room. Raises Forbidden or Invalid if it may not."""
+    """The sender of a message of the caller in the room. Raises Forbidden or Invalid if the caller may not use it."""
     if user_id is None and visitor_token is None:
         return change.actor
     if change.actor.type is not ActorType.APP:

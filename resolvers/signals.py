@@ -39,7 +39,7 @@ async def send_signal(
     message_id: str | None = None,
     data: object = None,
 ) -> AcceptedSignal:
-    """Send a signal to those who are subscribed now and see the room, but not to the caller.
+    """Send a signal to the current subscribers that may see the room, but not to the caller.
 
     Nothing is stored but, under a clientMutationId, the answer. A signal is delivered at most once.
     """

@@ -75,7 +75,7 @@ REDACTED: dict[str, Any] = {"text": "", "choices": (), "attachments": (), "data_
 
 
 def redaction_update(prefix: str, redacted_at: datetime) -> dict[str, dict[str, Any]]:
-    """The MongoDB update that does to a stored message what `without_content` does.
+    """The MongoDB update that applies `without_content` to a stored message.
 
     `prefix` is the path of the message, with a dot at its end.
     """

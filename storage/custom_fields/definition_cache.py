@@ -9,7 +9,7 @@ from storage.facts import CustomFieldRemoved, FieldFact
 from storage.mongo.connection import Database, to_record
 from storage.records import FieldDefinition, FieldTarget
 
-#: How long a tighter rule waits until all processes use it: longer than it takes to detect a dead process.
+#: The time limit for all processes to use a tighter rule. It is longer than the detection of a dead process takes.
 EPOCH_TIMEOUT_SECONDS = 8.0
 
 

@@ -27,7 +27,7 @@ async def acquire(
 ) -> int | None:
     """Acquire the lease for the owner, which may have it already. Returns None while another owner has it.
 
-    Otherwise returns the epoch. Every process that reads the definitions at this epoch or later knows `pending`.
+    Otherwise returns the epoch. Every process that reads the definitions at this epoch or later enforces `pending`.
     """
     database = process.database
     await process.send_heartbeat()  # others release the leases of processes without a heartbeat

@@ -1,4 +1,4 @@
-"""The built-in attributes of each target: their paths in documents, their operators, and how to read them of a record.
+"""The built-in attributes of each target: their paths in documents, their operators, and how a record is read.
 
 Custom fields are not here; their definitions are in the database.
 """

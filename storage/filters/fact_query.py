@@ -65,7 +65,7 @@ def fact_query(expression: Expression) -> Query:
 
 
 def is_translatable(expression: Expression) -> bool:
-    """Return whether fact_query can translate the filter. Facts hold no case-folded text to compare without case."""
+    """Return whether fact_query can translate the filter. Facts have no case-folded text."""
     match expression:
         case And(parts=parts) | Or(parts=parts):
             return all(map(is_translatable, parts))

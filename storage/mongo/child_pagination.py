@@ -48,10 +48,10 @@ async def read_pages(
     decode: Callable[[list[Document]], Awaitable[list[T]]],
     page: PageRequest,
 ) -> dict[str, Page[T]]:
-    """Of every parent, a page of the children that match, in the order of the relation. Raises InvalidCursor.
+    """For each parent, a page of the children that match, in the order of the relation. Raises InvalidCursor.
 
-    The child at the cursor is read too: the parents that have it have something on the other side of the page. For the
-    others that is one more round trip.
+    The child at the cursor is read too. A parent that has it has a child on the other side of the page. For the other
+    parents, this takes one more round trip.
     """
     order, totals = relation.order, ChildCounts(lambda: count(reader, relation, parent_ids, query))
     at = None if page.cursor is None else order.position_of(page.cursor, key=page.cursor_argument)
@@ -72,17 +72,17 @@ async def read_pages(
                 reader, relation, others, asked, limit=1, backwards=not page.backwards, ids_only=True
             )
             behind.update(parent_id for parent_id, documents in probed.items() if documents)
-    kept = {parent_id: documents[: page.size] for parent_id, documents in found.items()}
+    page_documents = {parent_id: documents[: page.size] for parent_id, documents in found.items()}
     if page.backwards:
-        kept = {parent_id: documents[::-1] for parent_id, documents in kept.items()}
-    cursors = {parent_id: [order.cursor(one) for one in documents] for parent_id, documents in kept.items()}
-    # Decoded together, so that what they need to be decoded is looked for once.
-    items = iter(await decode([document for documents in kept.values() for document in documents]))
+        page_documents = {parent_id: documents[::-1] for parent_id, documents in page_documents.items()}
+    cursors = {parent_id: [order.cursor(one) for one in documents] for parent_id, documents in page_documents.items()}
+    # Decoded together, so that definitions are loaded once.
+    items = iter(await decode([document for documents in page_documents.values() for document in documents]))
     pages: dict[str, Page[T]] = {}
     for parent_id, documents in found.items():
         ahead, other = len(documents) > page.size, parent_id in behind
         pages[parent_id] = Page(
-            items=[next(items) for _ in kept[parent_id]],
+            items=[next(items) for _ in page_documents[parent_id]],
             cursors=cursors[parent_id],
             has_next=other if page.backwards else ahead,
             has_previous=ahead if page.backwards else other,
@@ -101,8 +101,10 @@ async def read_documents(
     backwards: bool = False,
     ids_only: bool = False,
 ) -> dict[str, list[Document]]:
-    """Of every parent, the first children that match, as documents, in the order of the relation; the last ones, from
-    the end, when `backwards`."""
+    """For each parent, the first children that match, as documents in the order of the relation.
+
+    If `backwards`, the last children, from the end.
+    """
     found: dict[str, list[Document]] = {parent_id: [] for parent_id in parent_ids}
     stages = first_children_stages(relation, query, limit, backwards=backwards)
     pipeline = lookup_pipeline(relation, parent_ids, [*stages, {"$project": {"_id": 1}}] if ids_only else stages)
@@ -125,7 +127,7 @@ async def read_documents(
 async def _lookup(
     reader: Reader, relation: Relation, parent_ids: Sequence[str], pipeline: Sequence[Mapping[str, object]]
 ) -> list[Document]:
-    """Run the pipeline on the children of every parent. Each row has one result."""
+    """Run the pipeline on the children of each parent. Each row has one result."""
     rows = reader.collection(relation.parents).aggregate(
         lookup_pipeline(relation, parent_ids, pipeline), batchSize=MAX_BATCH_ROWS
     )
@@ -155,7 +157,7 @@ def lookup_pipeline(
 def first_children_stages(
     relation: Relation, query: Mapping[str, object], limit: int, *, backwards: bool = False
 ) -> list[Document]:
-    """The first children that match, of one parent; the last ones when `backwards`."""
+    """The stages that read the first children of one parent that match; if `backwards`, the last ones."""
     return [{"$match": query}, {"$sort": dict(relation.order.sort(backwards=backwards))}, {"$limit": limit}]
 
 

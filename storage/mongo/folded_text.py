@@ -1,4 +1,4 @@
-"""Text without case in documents of a version that did not store it, computed before the indexes on it are made."""
+"""Stores case-folded text in documents of an earlier version, before the indexes on it are created."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -18,7 +18,7 @@ BATCH = 1_000
 async def fold_unfolded(database: Database) -> None:
     """Store the folded text of documents that lack it, unless the index on users' names shows that this was done.
 
-    Processes that do this at the same time, or again after one that died, come to the same texts.
+    Concurrent and repeated runs store the same texts.
     """
     if NAMES_INDEX in [index["name"] async for index in database["users"].list_indexes()]:
         return

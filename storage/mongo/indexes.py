@@ -18,7 +18,7 @@ from storage.records import RoomStatus
 IDEMPOTENCY_SECONDS = 24 * 60 * 60
 #: The index of messages of a version that did not number them. It exists until all messages have numbers.
 UNNUMBERED_INDEX = "room"
-#: The index of users' names without case. It exists once all documents have what text is compared by without case.
+#: The index of users' case-folded names. It exists when all documents have case-folded text.
 NAMES_INDEX = "name"
 
 #: How long the last signals of a process are stored. MongoDB deletes them within a minute after that.
@@ -53,7 +53,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         # Deletes old answers.
         "idempotency": (
             _index("age", "at", expireAfterSeconds=IDEMPOTENCY_SECONDS),
-            # The answers that have a message, of which a redaction removes the content.
+            # The answers with a message, whose content a redaction removes.
             _index("message", "answer.id", partialFilterExpression={"answer.sender": {"$exists": True}}),
         ),
         "log": (
@@ -62,7 +62,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("age", "appendedAt"),
             _index("room", "fact.room.room.id", "_id", sparse=True),
             _index("type", "fact.type", "_id"),
-            # The facts about a message, of which its redaction removes the content.
+            # The facts about a message, whose content its redaction removes.
             _index("message", "fact.message.id", sparse=True),
         ),
         "messages": (_index("number", "roomId", "number"),),
@@ -190,7 +190,7 @@ async def _create(database: Database, collection: str, indexes: Sequence[IndexMo
     try:
         await database[collection].create_indexes(list(indexes))
     except OperationFailure:
-        for index in indexes:  # the error of all together does not say which one it is about
+        for index in indexes:  # the error for several indexes does not name one
             try:
                 await database[collection].create_indexes([index])
             except OperationFailure as error:

@@ -15,7 +15,7 @@ PAGE_BYTES = 4 * 1024 * 1024
 
 
 class PageArguments(TypedDict, total=False):
-    """How clients name a page. `first` and `after` go forwards, `last` and `before` backwards."""
+    """The arguments of a page in the API. `first` and `after` read forwards, `last` and `before` backwards."""
 
     first: int | None
     after: str | None
@@ -25,7 +25,7 @@ class PageArguments(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Up to `size` entries of a list, after the cursor, or before it when `backwards`; from the end without one."""
+    """Up to `size` entries after the cursor, or before it if `backwards`. Without a cursor, from an end of the list."""
 
     size: int
     cursor: str | None = None
@@ -33,7 +33,7 @@ class PageRequest:
 
     @property
     def cursor_argument(self) -> str:
-        """What clients call the cursor."""
+        """The name of the cursor in the arguments of the API."""
         return "before" if self.backwards else "after"
 
 
@@ -47,15 +47,15 @@ class Page(Generic[T]):
     has_previous: bool
     #: Counts the whole list when called. The result is exact, or None beyond the bounds of counts.py.
     total: Callable[[], Awaitable[int | None]]
-    #: Where to go on backwards when that is not before the first item.
+    #: The cursor from which to continue backwards, if it is not that of the first item.
     start_cursor: str | None = None
-    #: Where to go on when that is not after the last item.
+    #: The cursor from which to continue forwards, if it is not that of the last item.
     end_cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Documents of a list in the order of the list, and what lies around them."""
+    """Documents of a list in the order of the list, and whether the list has more before and after them."""
 
     documents: list[Document]
     has_next: bool
@@ -63,8 +63,8 @@ class Run:
 
 
 class Find(Protocol):
-    """Reads the first documents that match in a sort order, up to `limit` and about `size` bytes; whether more follow
-    that were left out for their size."""
+    """Reads the first documents that match in a sort order, up to `limit` and about `size` bytes. The result says
+    whether documents were left out for their size."""
 
     async def __call__(
         self, query: Document, sort: list[tuple[str, int]], limit: int, size: int
@@ -74,7 +74,7 @@ class Find(Protocol):
 async def read_run(find: Find, query: Document, order: SortOrder, request: PageRequest) -> Run:
     """The documents of a page. Raises InvalidCursor.
 
-    The entry at the cursor is read too: while it is in the list, something lies on the other side of the page.
+    The entry at the cursor is read too. If it still exists, the list has an entry on the other side of the page.
     """
     at = None if request.cursor is None else order.position_of(request.cursor, key=request.cursor_argument)
     documents, more = await _read(find, query, order, request, at)
@@ -83,26 +83,26 @@ async def read_run(find: Find, query: Document, order: SortOrder, request: PageR
         documents = documents[1:]
     elif at is not None:
         behind = await _any_behind(find, query, order, request, at)
-    kept = documents[: request.size]
+    items = documents[: request.size]
     ahead = more or len(documents) > request.size
     if request.backwards:
-        return Run(kept[::-1], has_next=behind, has_previous=ahead)
-    return Run(kept, has_next=ahead, has_previous=behind)
+        return Run(items[::-1], has_next=behind, has_previous=ahead)
+    return Run(items, has_next=ahead, has_previous=behind)
 
 
 async def _read(
     find: Find, query: Document, order: SortOrder, request: PageRequest, at: Position | None
 ) -> tuple[list[Document], bool]:
-    """From the position on, itself included: the entries in the direction of reading, one more than the page has."""
+    """The entries from the position on, including it, in the direction of reading: one more than the page has."""
     limit, backwards = request.size + 1 + (at is not None), request.backwards
     found: list[Document] = []
     free = PAGE_BYTES
     for number in _sections(order, at, backwards=backwards):
-        asked = [query, order.sections[number].query]
+        conditions = [query, order.sections[number].query]
         if at is not None and number == at.section:
-            asked.append(order.query_beyond(at, backwards=backwards, inclusive=True))
+            conditions.append(order.query_beyond(at, backwards=backwards, inclusive=True))
         documents, more = await find(
-            _all_of(asked), order.sort(number, backwards=backwards), limit - len(found), max(free, 0)
+            _all_of(conditions), order.sort(number, backwards=backwards), limit - len(found), max(free, 0)
         )
         found += documents
         free -= sum(map(size_of_document, documents))
@@ -114,20 +114,20 @@ async def _read(
 
 
 async def _any_behind(find: Find, query: Document, order: SortOrder, request: PageRequest, at: Position) -> bool:
-    """Whether anything lies on the other side of a position at which nothing is any more."""
+    """Whether the list has an entry on the other side of a position without an entry."""
     backwards = not request.backwards
     for number in _sections(order, at, backwards=backwards):
-        asked = [query, order.sections[number].query]
+        conditions = [query, order.sections[number].query]
         if number == at.section:
-            asked.append(order.query_beyond(at, backwards=backwards))
-        documents, _ = await find(_all_of(asked), order.sort(number, backwards=backwards), 1, PAGE_BYTES)
+            conditions.append(order.query_beyond(at, backwards=backwards))
+        documents, _ = await find(_all_of(conditions), order.sort(number, backwards=backwards), 1, PAGE_BYTES)
         if documents:
             return True
     return False
 
 
 def _sections(order: SortOrder, at: Position | None, *, backwards: bool) -> range:
-    """The sections to read, in the direction of reading, from that of the position on."""
+    """The sections to read, in the direction of reading, from the section of the position on."""
     last = len(order.sections) - 1
     if backwards:
         return range(last if at is None else at.section, -1, -1)
@@ -135,8 +135,8 @@ def _sections(order: SortOrder, at: Position | None, *, backwards: bool) -> rang
 
 
 def _all_of(queries: list[Any]) -> Document:
-    asked = [dict(one) for one in queries if one]
-    return asked[0] if len(asked) == 1 else {"$and": asked} if asked else {}
+    conditions = [dict(one) for one in queries if one]
+    return conditions[0] if len(conditions) == 1 else {"$and": conditions} if conditions else {}
 
 
 async def read_within(cursor: Any, size: int) -> tuple[list[Document], bool]:

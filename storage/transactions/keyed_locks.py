@@ -20,7 +20,7 @@ class LockKey(NamedTuple):
 
 
 class KeyedLocks:
-    """The locks of one process. A lock exists while somebody holds it or waits for it."""
+    """The locks of one process. A lock exists while a mutation holds it or waits for it."""
 
     def __init__(self) -> None:
         self._locks: dict[LockKey, asyncio.Lock] = {}

@@ -203,7 +203,7 @@ class TransactionRunner:
         Otherwise returns, with what to call before the next attempt, or raises if there must be none.
         """
         try:
-            # MongoDB ends a read when the mutation's time is over: nobody waits for its result any more.
+            # MongoDB ends a read at the deadline of the mutation, when its caller has stopped waiting.
             with time_limit(deadline.at - asyncio.get_running_loop().time()):
                 result = await request.body(tx)
             if deadline.abandoned:

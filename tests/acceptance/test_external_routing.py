@@ -1,7 +1,7 @@
 """The main use case over a real server: an external program decides which agent serves a room.
 
 The program itself (examples/external_routing.py) checks every event; tests/examples/test_verdict.py checks that it
-would notice a fault. These tests run it by its command line.
+reports differences. These tests run it by its command line.
 """
 
 import re

@@ -56,9 +56,7 @@ def server(mongodb_uri: str, database_name: str, tmp_path: Path) -> Iterator[tup
 
 
 async def call_with_secrets(url: str) -> list[str]:
-    """Send operations with secrets in every place where one can be.
-
-    Returns the responses without secrets, "--", and the tokens that were returned."""
+    """Send operations with secrets everywhere. Returns the responses without secrets, "--", and the returned tokens."""
     answers: list[str] = []
 
     async def post(
