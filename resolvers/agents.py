@@ -158,7 +158,7 @@ async def remove_agent(change: MutationContext, *, user_id: str) -> User:
 async def set_agent_status(change: MutationContext, *, agent_id: str, status: AgentStatus) -> User:
     """Change an agent's status. A NOT_AVAILABLE agent keeps its rooms and gets no new ones.
 
-    Signed-in agents need no scope to change their own status.
+    Logged-in agents need no scope to change their own status.
     """
     before = await _get_agent(change.tx, agent_id, key="agentId")
     if change.caller.user is None or change.caller.user.id != agent_id:

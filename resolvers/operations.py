@@ -226,7 +226,7 @@ def mutation(
     `idempotent`: whether the answer is stored by clientMutationId. Must be False if the answer contains a secret.
     `anonymous`: whether no token is needed.
     `visitors`: whether visitors may do this. The body limits them to their own rooms.
-    `self_argument`: the argument with a user's id. Signed-in users need no scope to change themselves.
+    `self_argument`: the argument with a user's id. Logged-in users need no scope to change themselves.
     """
     return lambda body: Mutation(
         body,

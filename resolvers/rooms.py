@@ -202,7 +202,7 @@ async def assign_agent(change: MutationContext, *, room_id: str, agent_id: str, 
 
 @mutation(lock=("room", "room_id"))
 async def take_room(change: MutationContext, *, room_id: str, if_revision: int | None = None) -> Room:
-    """Assign a waiting room to the signed-in user, which must be a routable agent."""
+    """Assign a waiting room to the logged-in user, which must be a routable agent."""
     user = access.require_user(change.caller)
     if user.agent is None:  # a user that is not an agent sees no room, so NotFound would not explain the refusal
         raise NotAnAgent(f"The user {quoted(user.username)} is not an agent, and only agents take rooms.")

@@ -50,7 +50,7 @@ def _wrong_credentials() -> Unauthenticated:
     return Unauthenticated("Username or password is wrong.")
 
 
-@mutation(lock=("sign-in", "user_id"), idempotent=False, anonymous=True)
+@mutation(lock=("login", "user_id"), idempotent=False, anonymous=True)
 async def _begin(change: MutationContext, *, user_id: str, password_hash: str) -> Session:
     """Create a session, if the user is still active and has the password that was verified."""
     tx = change.tx
@@ -79,7 +79,7 @@ async def logout(change: MutationContext) -> bool:
     tx = change.tx
     user_id = access.require_user(change.caller).id
     token_id = change.caller.token_id
-    assert token_id is not None, "a signed-in caller has a token"
+    assert token_id is not None, "a logged-in caller has a token"
     await tx.lock("user", user_id)
     before = await users.get(tx, user_id)
     remaining = [session for session in await tokens.list_by_holder(tx, user_id) if session.id != token_id]

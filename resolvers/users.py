@@ -249,7 +249,7 @@ async def set_user_active(change: MutationContext, *, user_id: str, active: bool
 async def set_presence(
     change: MutationContext, *, user_id: str, presence: Presence, lease_seconds: int | None = None
 ) -> User:
-    """Set a user's presence. Signed-in users need no scope to set their own.
+    """Set a user's presence. Logged-in users need no scope to set their own.
 
     The presence becomes OFFLINE after `lease_seconds` unless it is set again. A presence that the user sets itself also
     becomes OFFLINE when the user's last session ends.

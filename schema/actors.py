@@ -12,7 +12,7 @@ describe_enum(
     records.ActorType,
     "The kinds of actors.",
     APP="An app: a program with its own token.",
-    USER="A signed-in user: a person or a bot.",
+    USER="A logged-in user: a person or a bot.",
     VISITOR="A visitor.",
     SYSTEM="Switchboard itself: routing, timeouts and expired leases.",
 )

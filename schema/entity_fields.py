@@ -53,7 +53,7 @@ class UserFields(HasCustomFields):
     """The fields of a user and of its snapshot in an event."""
 
     username: str
-    """The username to sign in with. It is unique; case is ignored."""
+    """The username to log in with. It is unique; case is ignored."""
     name: str | None
     """The display name."""
     emails: list[str]
@@ -61,7 +61,7 @@ class UserFields(HasCustomFields):
     type: records.UserType
     """Whether the user is a person, a bot or an app."""
     active: bool
-    """Whether the user can sign in and serve rooms."""
+    """Whether the user can log in and serve rooms."""
     presence: records.Presence
     """The presence, OFFLINE until it is set. It becomes OFFLINE when its lease ends and, if the user set it, when the
     user's last session ends."""

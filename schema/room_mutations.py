@@ -69,7 +69,7 @@ class RoomMutations:
 
     @mutation_field(rooms.take_room)
     async def take_room(self, info: Info, input: Input[TakeRoomInput]) -> TakeRoomPayload | None:
-        """Assigns you to a room that has no agent. For signed-in agents; `FORBIDDEN` for an app.
+        """Assigns you to a room that has no agent. For logged-in agents; `FORBIDDEN` for an app.
 
         `NOT_AN_AGENT` or `AGENT_NOT_ROUTABLE` if you are not an agent or cannot take a room now; other errors as for
         `assignAgent`. Records `AgentAssigned` with the cause TAKEN.

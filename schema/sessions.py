@@ -44,7 +44,7 @@ class LoginPayload(MutationPayload):
     expires_at: datetime
     """The time at which the session ends unless it was ended before."""
     user: User
-    """The user who signed in."""
+    """The user who logged in."""
 
 
 @api_type
@@ -89,7 +89,7 @@ class SessionMutations:
 
     @mutation_field(sessions.logout)
     async def logout(self, info: Info, input: Input[LogoutInput]) -> LogoutPayload | None:
-        """Ends the session of the token in the request, and its subscriptions. For signed-in users; `FORBIDDEN` for an
+        """Ends the session of the token in the request, and its subscriptions. For logged-in users; `FORBIDDEN` for an
         app."""
         await sessions.logout(info.context.mutation(input))
         return LogoutPayload(logged_out=True, client_mutation_id=input.client_mutation_id)

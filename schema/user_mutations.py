@@ -17,7 +17,7 @@ class CreateUserInput(MutationInput):
     """Input of `createUser`."""
 
     username: str
-    """The username to sign in with: 1 to 64 characters without white space. `USERNAME_TAKEN` if another user has it;
+    """The username to log in with: 1 to 64 characters without white space. `USERNAME_TAKEN` if another user has it;
     case is ignored."""
     name: str | None = None
     """The display name, up to 128 characters."""
@@ -26,7 +26,7 @@ class CreateUserInput(MutationInput):
     type: records.UserType = records.UserType.USER
     """Whether the user is a person, a bot or an app."""
     password: str | None = None
-    """The password to sign in with, 8 to 256 characters. Without a password, the user cannot sign in. Stored as an
+    """The password to log in with, 8 to 256 characters. Without a password, the user cannot log in. Stored as an
     argon2id hash and never returned."""
     roles: list[str] | None = None
     """Names of the user's roles. `UNKNOWN_ROLE` if one does not exist. Also needs the scope `roles:write`."""
@@ -48,7 +48,7 @@ class UpdateUserInput(MutationInput):
     emails: list[str] | None = strawberry.UNSET
     """The email addresses, replacing the current ones; null removes them."""
     password: str | None = strawberry.UNSET
-    """The new password; null removes it, and the user can no longer sign in. Either ends the user's sessions.
+    """The new password; null removes it, and the user can no longer log in. Either ends the user's sessions.
     `FORBIDDEN` if the user has permissions that you do not have."""
     custom_fields: list[CustomFieldInput] | None = strawberry.UNSET
     """Custom field values to change. They are merged with the user's values key by key, so concurrent changes of
@@ -62,7 +62,7 @@ class SetUserActiveInput(MutationInput):
     user_id: strawberry.ID
     """The id of the user. `NOT_FOUND` if there is no such user."""
     active: bool
-    """Whether the user may sign in and serve rooms."""
+    """Whether the user may log in and serve rooms."""
 
 
 @api_input

@@ -33,7 +33,7 @@ class Viewer:
 
     @field
     def user(self, info: Info) -> User | None:
-        """The signed-in user; null for an app or a visitor. Needs no scope."""
+        """The logged-in user; null for an app or a visitor. Needs no scope."""
         caller = info.context.resolver_context.caller
         return None if caller.user is None else as_awaitable(_user(info, caller.user.id))
 

@@ -1,4 +1,4 @@
-"""Tokens of apps, signed-in users and visitors. Only their hashes are stored.
+"""Tokens of apps, logged-in users and visitors. Only their hashes are stored.
 
 log/token_watcher.py watches for their end.
 """

@@ -52,7 +52,7 @@ _SERVING = frozenset(
         "events:read",
     }
 )
-#: The scopes of a signed-in user, by role. Other roles have no scopes. `visible_rooms` limits the rooms of managers and
+#: The scopes of a logged-in user, by role. Other roles have no scopes. `visible_rooms` limits the rooms of managers and
 #: agents.
 PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -69,7 +69,7 @@ class Caller:
 
     actor: Actor | None
     scopes: frozenset[str] = frozenset()
-    #: The signed-in user. None for an app or a visitor.
+    #: The logged-in user. None for an app or a visitor.
     user: User | None = None
     #: The hash of the token, and when the token expires.
     token_id: str | None = None
@@ -173,10 +173,10 @@ def listed_scopes(caller: Caller) -> list[str]:
 
 
 def require_user(caller: Caller) -> User:
-    """The signed-in user. Raises Forbidden for an app or a visitor."""
+    """The logged-in user. Raises Forbidden for an app or a visitor."""
     _ = caller.identified
     if caller.user is None:
-        raise Forbidden("Only a signed-in user can do this; this token belongs to an app or a visitor.")
+        raise Forbidden("Only a logged-in user can do this; this token belongs to an app or a visitor.")
     return caller.user
 
 
@@ -239,7 +239,7 @@ def sees_notes(caller: Caller) -> bool:
 
 
 def require_manages(caller: Caller, department_ids: Iterable[str]) -> None:
-    """Raise Forbidden if a signed-in user that is not an admin would change a department that is not its own.
+    """Raise Forbidden if a logged-in user that is not an admin would change a department that is not its own.
 
     A user that could join any department could see all of its rooms.
     """
