@@ -14,7 +14,7 @@ class ErrorCode(StrEnum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
     """There is no token, or the token is unknown, expired or revoked."""
     FORBIDDEN = "FORBIDDEN"
-    """The token is valid but not allowed to do this, or the operation would give somebody permissions that the caller
+    """The token is valid but not allowed to do this, or the operation would give a user permissions that the caller
     does not have."""
     NOT_FOUND = "NOT_FOUND"
     """There is no object with this id, token or name, or the caller may not read it."""
