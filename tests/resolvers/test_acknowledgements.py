@@ -1,4 +1,4 @@
-"""The acknowledgement of an event in the transaction of a mutation: both happen, or neither does."""
+"""The acknowledgement of an event in the transaction of a mutation: both record_facts, or neither does."""
 
 import asyncio
 from collections import Counter
@@ -21,18 +21,18 @@ from storage.errors import AlreadyAcknowledged, IdempotencyMismatch, NotFound, S
 from storage.mongo.cursors import event_cursor
 from storage.mongo.reader import Reader
 from storage.records import UserType, Visitor
-from tests.resolvers.processes import Both, happen, status, two_processes
+from tests.resolvers.processes import TwoContexts, record_facts, status, two_processes
 from tests.storage.support import outbox_is_empty
 
 COPIES = 200
 
 
 @pytest.fixture
-async def both(mongodb_uri: str) -> AsyncIterator[Both]:
-    async with two_processes(mongodb_uri, "test-acknowledgements") as both:
-        async with aclosing(await events.subscribe(both[0], consumer="c")):
+async def contexts(mongodb_uri: str) -> AsyncIterator[TwoContexts]:
+    async with two_processes(mongodb_uri, "test-acknowledgements") as contexts:
+        async with aclosing(await events.subscribe(contexts[0], consumer="c")):
             pass
-        yield both
+        yield contexts
 
 
 def acking(context: Context, sequence: int, mutation_id: str | None = None, *, consumer: str = "c") -> Context:
@@ -58,9 +58,9 @@ async def save(context: Context, name: str) -> str:
 # ---------------------------------------------------------------- both or neither
 
 
-async def test_effect_and_acknowledgement_are_taken_together(both: Both) -> None:
-    context, elsewhere = both
-    (event,) = await happen(context, 1)
+async def test_effect_and_acknowledgement_are_taken_together(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
+    (event,) = await record_facts(context, 1)
 
     user = await users.create_user(acking(context, event), username="ada", type=UserType.BOT)
 
@@ -68,9 +68,9 @@ async def test_effect_and_acknowledgement_are_taken_together(both: Both) -> None
     assert user.username == "ada"
 
 
-async def test_refused_mutation_acknowledges_nothing(both: Both) -> None:
-    context, _ = both
-    (event,) = await happen(context, 1)
+async def test_refused_mutation_acknowledges_nothing(contexts: TwoContexts) -> None:
+    context, _ = contexts
+    (event,) = await record_facts(context, 1)
     await users.create_user(context, username="ada", type=UserType.BOT)
     head = await context.storage.log.head()
 
@@ -81,9 +81,9 @@ async def test_refused_mutation_acknowledges_nothing(both: Both) -> None:
     assert await context.storage.log.head() == head
 
 
-async def test_mutation_that_changes_nothing_acknowledges_too(both: Both) -> None:
-    context, _ = both
-    (event,) = await happen(context, 1)
+async def test_mutation_that_changes_nothing_acknowledges_too(contexts: TwoContexts) -> None:
+    context, _ = contexts
+    (event,) = await record_facts(context, 1)
     visitor = await visitors.save_visitor(context, token="v", name="Ada")
     head = await context.storage.log.head()
 
@@ -93,9 +93,9 @@ async def test_mutation_that_changes_nothing_acknowledges_too(both: Both) -> Non
     assert await context.storage.log.head() == head
 
 
-async def test_event_acknowledged_before_refuses_the_mutation(both: Both) -> None:
-    context, elsewhere = both
-    first, second, third = await happen(context, 3)
+async def test_event_acknowledged_before_refuses_the_mutation(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
+    first, second, third = await record_facts(context, 3)
     await consumers.ack_events(context, consumer="c", cursor=event_cursor(first))
     await consumers.ack_events(context, consumer="c", cursor=event_cursor(third), only=True)
     assert await save(acking(context, second), "by a mutation") == "by a mutation"
@@ -109,11 +109,11 @@ async def test_event_acknowledged_before_refuses_the_mutation(both: Both) -> Non
     assert await acknowledged(context) == [second, third]
 
 
-async def test_acknowledging_one_event_twice_changes_nothing(both: Both) -> None:
-    context, elsewhere = both
-    first, second = await happen(context, 2)
+async def test_acknowledging_one_event_twice_changes_nothing(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
+    first, second = await record_facts(context, 2)
     for _ in range(2):
-        for here in both:
+        for here in contexts:
             await consumers.ack_events(here, consumer="c", cursor=event_cursor(second), only=True)
 
     assert await acknowledged(context) == [second]
@@ -126,9 +126,9 @@ async def test_acknowledging_one_event_twice_changes_nothing(both: Both) -> None
 # ---------------------------------------------------------------- repeated mutations
 
 
-async def test_replay_of_a_mutation_comes_before_its_ack(both: Both) -> None:
-    context, elsewhere = both
-    (event,) = await happen(context, 1)
+async def test_replay_of_a_mutation_comes_before_its_ack(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
+    (event,) = await record_facts(context, 1)
     first = await visitors.save_visitor(acking(context, event, "m"), token="v", name="Ada")
 
     assert await visitors.save_visitor(acking(elsewhere, event, "m"), token="v", name="Ada") == first
@@ -136,9 +136,9 @@ async def test_replay_of_a_mutation_comes_before_its_ack(both: Both) -> None:
     assert await acknowledged(context) == [event]
 
 
-async def test_ack_is_one_of_the_arguments_that_a_repetition_must_have(both: Both) -> None:
-    context, _ = both
-    first, second = await happen(context, 2)
+async def test_ack_is_one_of_the_arguments_that_a_repetition_must_have(contexts: TwoContexts) -> None:
+    context, _ = contexts
+    first, second = await record_facts(context, 2)
     await visitors.save_visitor(acking(context, first, "m"), token="v")
 
     for other in (acking(context, second, "m"), context.mutation("m"), acking(context, first, "m", consumer="d")):
@@ -148,42 +148,42 @@ async def test_ack_is_one_of_the_arguments_that_a_repetition_must_have(both: Bot
     assert await acknowledged(context) == [first]
 
 
-async def test_copies_with_the_same_id_all_get_the_first_answer(both: Both) -> None:
-    await visitors.save_visitor(both[0], token="v")
-    (event,) = await happen(both[0], 1)
+async def test_copies_with_the_same_id_all_get_the_first_answer(contexts: TwoContexts) -> None:
+    await visitors.save_visitor(contexts[0], token="v")
+    (event,) = await record_facts(contexts[0], 1)
 
     answers = await asyncio.gather(
-        *(rooms.start_room(acking(both[number % 2], event, "m"), visitor_token="v") for number in range(12))
+        *(rooms.start_room(acking(contexts[number % 2], event, "m"), visitor_token="v") for number in range(12))
     )
 
     assert len({room.id for room in answers}) == 1
-    assert await acknowledged(both[0]) == [event]
+    assert await acknowledged(contexts[0]) == [event]
 
 
 # ---------------------------------------------------------------- at once
 
 
-async def test_of_many_copies_handled_at_once_one_takes_effect(both: Both) -> None:
-    await visitors.save_visitor(both[0], token="v")
-    (event,) = await happen(both[0], 1)
+async def test_of_many_copies_handled_at_once_one_takes_effect(contexts: TwoContexts) -> None:
+    await visitors.save_visitor(contexts[0], token="v")
+    (event,) = await record_facts(contexts[0], 1)
 
     async def handle(number: int) -> str:
         try:
-            return (await rooms.start_room(acking(both[number % 2], event), visitor_token="v")).id
+            return (await rooms.start_room(acking(contexts[number % 2], event), visitor_token="v")).id
         except AlreadyAcknowledged as refusal:
             return refusal.code
 
     answers = Counter(await asyncio.gather(*map(handle, range(COPIES))))
 
-    started = (await rooms.list_rooms(both[0])).items
+    started = (await rooms.list_rooms(contexts[0])).items
     assert answers == {"ALREADY_ACKNOWLEDGED": COPIES - 1, started[0].id: 1}
     assert len(started) == 1
 
 
-async def test_rooms_of_one_consumer_are_worked_on_side_by_side(both: Both) -> None:
+async def test_rooms_of_one_consumer_are_worked_on_side_by_side(contexts: TwoContexts) -> None:
     """Mutations that acknowledge different events do not conflict with each other."""
-    context, _ = both
-    happened = await happen(context, 20)
+    context, _ = contexts
+    happened = await record_facts(context, 20)
     written: list[int] = []
     insert = acknowledgements.insert
 
@@ -195,7 +195,7 @@ async def test_rooms_of_one_consumer_are_worked_on_side_by_side(both: Both) -> N
         patch.setattr(acknowledgements, "insert", counted)
         await asyncio.gather(
             *(
-                visitors.save_visitor(acking(both[event % 2], event), token=f"w{event}", name="worked on")
+                visitors.save_visitor(acking(contexts[event % 2], event), token=f"w{event}", name="worked on")
                 for event in happened
             )
         )
@@ -204,10 +204,12 @@ async def test_rooms_of_one_consumer_are_worked_on_side_by_side(both: Both) -> N
     assert await acknowledged(context) == happened
 
 
-async def test_cursor_acknowledged_meanwhile_refuses_the_mutation(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cursor_acknowledged_meanwhile_refuses_the_mutation(
+    contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`ackEvents` after the mutation has checked its ack, and before its transaction begins."""
-    context, elsewhere = both
-    (event,) = await happen(context, 1)
+    context, elsewhere = contexts
+    (event,) = await record_facts(context, 1)
     insert = acknowledgements.insert
 
     def late(tx: object, consumer: object, sequence: int) -> None:
@@ -231,10 +233,10 @@ async def test_cursor_acknowledged_meanwhile_refuses_the_mutation(both: Both, mo
     assert await acknowledged(context) == []
 
 
-async def test_acknowledgement_inserted_and_deleted_since_a_snapshot_conflicts(both: Both) -> None:
+async def test_acknowledgement_inserted_and_deleted_since_a_snapshot_conflicts(contexts: TwoContexts) -> None:
     """The check in a transaction depends on it: the position may move over an acknowledgement at any time."""
-    context, elsewhere = both
-    (event,) = await happen(context, 1)
+    context, elsewhere = contexts
+    (event,) = await record_facts(context, 1)
     database = context.storage.database
     consumer = await get_consumer(context.reader, context.caller.id, "c", key="consumer")
     key = acknowledgements._id(consumer, event)
@@ -256,9 +258,9 @@ async def test_acknowledgement_inserted_and_deleted_since_a_snapshot_conflicts(b
 # ---------------------------------------------------------------- removed consumers, deleted events
 
 
-async def test_consumer_created_again_has_no_acknowledgements(both: Both) -> None:
-    context, elsewhere = both
-    (event,) = await happen(context, 1)
+async def test_consumer_created_again_has_no_acknowledgements(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
+    (event,) = await record_facts(context, 1)
     assert await save(acking(context, event), "first") == "first"
     await consumers.remove_consumer(context, consumer="c")
 
@@ -270,10 +272,10 @@ async def test_consumer_created_again_has_no_acknowledgements(both: Both) -> Non
 
 
 async def test_acknowledgements_are_kept_for_a_day_after_the_log_deleted_the_event(
-    both: Both, monkeypatch: pytest.MonkeyPatch
+    contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context, _ = both
-    first, second = await happen(context, 2)
+    context, _ = contexts
+    first, second = await record_facts(context, 2)
     assert await save(acking(context, first), "Ada") == "Ada"
     assert await outbox_is_empty(context.storage)
     reader, log = context.reader, context.storage.log
