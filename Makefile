@@ -24,9 +24,11 @@ test: $(INSTALLED) ## Run the tests, against a MongoDB that they start.
 coverage: $(INSTALLED) ## Run the tests and print the lines and branches that they do not reach.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
-soak: $(INSTALLED) ## Run the long fault tests for SOAK_SECONDS each (600), and the random test of rooms with SOAK_STEPS (5000).
-	SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_STEPS=$${SOAK_STEPS:-5000} \
-		$(BIN)/python -m pytest -s --timeout 0 tests/faults/test_killed_servers.py tests/faults/test_soak.py tests/resolvers/test_rooms_stateful.py
+soak: $(INSTALLED) ## Run fault tests for SOAK_SECONDS (600) each, and random tests with SOAK_STEPS (5000) and SOAK_EXAMPLES (500).
+	SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_STEPS=$${SOAK_STEPS:-5000} SOAK_EXAMPLES=$${SOAK_EXAMPLES:-500} \
+		$(BIN)/python -m pytest -s --timeout 0 tests/faults/test_killed_servers.py tests/faults/test_soak.py \
+		tests/resolvers/test_rooms_stateful.py tests/resolvers/live/test_lists_stateful.py \
+		tests/storage/filters/test_query_and_predicate_agree.py tests/storage/log/test_subscription_index.py
 
 audit: $(INSTALLED) ## Run third-party audits and clients against a server, and write their results to docs/security.md.
 	@$(BIN)/python audit/run.py --write

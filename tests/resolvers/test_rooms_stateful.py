@@ -39,7 +39,7 @@ from tests.resolvers.replica import Replica
 from tests.resolvers.world import World
 
 STEPS_OF_ONE_RUN = 40
-STEPS = int(os.environ.get("SOAK_STEPS", "240"))
+STEPS = int(os.environ.get("SOAK_STEPS", "160"))
 AGENTS, DEPARTMENTS = 4, 3
 #: A mutation. The numbers of a step choose its subject, a second entity and a value.
 Action = Callable[["Deployment", int, int, int], Awaitable[Any]]

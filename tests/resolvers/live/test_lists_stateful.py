@@ -30,7 +30,7 @@ from tests.resolvers.test_rooms_stateful import ACTIONS, STEP, Deployment
 from tests.resolvers.world import World
 
 STEPS_OF_ONE_RUN = 10
-STEPS = int(os.environ.get("SOAK_STEPS", "60"))
+STEPS = int(os.environ.get("SOAK_STEPS", "40"))
 
 
 def _status(*statuses: RoomStatus) -> Expression:

@@ -127,7 +127,7 @@ def fields(number: int) -> str:
 
 
 #: How many documents are measured together.
-DOCUMENTS = 4
+DOCUMENTS = 2
 #: What graphql-core keeps of the validation before, and what threads of the driver allocate meanwhile.
 ELSEWHERE_BYTES = 100_000
 
@@ -207,7 +207,7 @@ async def ask(caller: Caller, text: str) -> None:
     assert result.errors is None
 
 
-async def test_memory_is_flat_over_ten_thousand_distinct_documents(cache: DocumentCache) -> None:
+async def test_memory_is_flat_over_thousands_of_distinct_documents(cache: DocumentCache) -> None:
     """All are parsed, weighed and planned, and one in five is validated and executed too."""
     kind = schema._schema.type_map["Role"]
     assert isinstance(kind, GraphQLObjectType)
@@ -228,11 +228,11 @@ async def test_memory_is_flat_over_ten_thousand_distinct_documents(cache: Docume
         await use(number)
     gc.collect()
     warm = sys.getallocatedblocks()
-    for number in range(1_000, 10_000):
+    for number in range(1_000, 4_000):
         await use(number)
 
     gc.collect()
-    assert sys.getallocatedblocks() < warm + 5_000  # one document is some hundred blocks
+    assert sys.getallocatedblocks() < warm + 2_000  # one document is some hundred blocks
     assert 0 < cache.bytes <= MIB
 
 
@@ -247,7 +247,7 @@ async def test_large_documents_leave_nothing_behind(
     for number in range(5):
         await ask_much(number)
     warm = taken()
-    for number in range(5, 20):
+    for number in range(5, 15):
         await ask_much(number)
 
     assert taken() < warm + MIB / 2

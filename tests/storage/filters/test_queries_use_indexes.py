@@ -1,4 +1,4 @@
-"""Among 100,000 users, a filter on any custom field examines about as many keys as it returns rows."""
+"""Among 20,000 users, a filter on any custom field examines about as many keys as it returns rows."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,9 +14,9 @@ from storage.mongo.field_encoding import join_options, option_key
 from storage.mongo.indexes import INDEXES
 from storage.records import FieldDefinition, FieldTarget, FieldType
 
-USERS = 100_000
+USERS = 20_000
 #: 50 users have each value of a field: user n has value n % VALUES.
-VALUES = 2_000
+VALUES = 400
 PAGE = 51
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -94,7 +94,7 @@ def between(kind: FieldType) -> Expression:
 CONDITIONS: dict[str, tuple[Expression, int]] = {
     **{f"{kind} eq": (bound(kind, Operator.EQ, value(kind, 7)), 50) for kind in FieldType},
     **{
-        f"{kind} in": (bound(kind, Operator.IN, tuple(value(kind, number) for number in (3, 900, 1999))), 150)
+        f"{kind} in": (bound(kind, Operator.IN, tuple(value(kind, number) for number in (3, 200, 399))), 150)
         for kind in FieldType
         if kind is not FieldType.BOOLEAN
     },
@@ -126,7 +126,7 @@ def test_as_many_keys_are_examined_as_rows_returned(
     assert documents == rows
 
 
-@pytest.mark.parametrize("after", ["", "050000", "099000"])
+@pytest.mark.parametrize("after", ["", "010000", "019000"])
 def test_a_page_of_many_rows_examines_a_page_wherever_it_is(users: Collection[dict[str, Any]], after: str) -> None:
     many = bound(FieldType.BOOLEAN, Operator.EQ, False)
 

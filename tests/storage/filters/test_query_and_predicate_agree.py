@@ -1,5 +1,9 @@
-"""Queries and predicates find the same records, for random definitions, records and filters."""
+"""Queries and predicates find the same records, for random definitions, records and filters.
 
+`make soak` tries as many examples as SOAK_EXAMPLES says.
+"""
+
+import os
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -35,7 +39,7 @@ from storage.records import (
     Visitor,
 )
 
-BATCHES = 60
+BATCHES = int(os.environ.get("SOAK_EXAMPLES", "20"))
 RECORDS = 12
 FILTERS = 15
 

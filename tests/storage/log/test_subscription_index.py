@@ -1,6 +1,10 @@
-"""A fact wakes every subscription that it matches, and none that shares no key with it."""
+"""A fact wakes every subscription that it matches, and none that shares no key with it.
+
+`make soak` tries as many examples as SOAK_EXAMPLES says.
+"""
 
 import asyncio
+import os
 from typing import Any
 
 import msgspec
@@ -39,6 +43,7 @@ from storage.records import (
 )
 from tests.storage.filters.test_query_and_predicate_agree import NOON, field_definitions, filters, records
 
+EXAMPLES = int(os.environ.get("SOAK_EXAMPLES", "25"))
 ALL = frozenset(FACTS)
 VISITOR = Visitor(id="v", token="v", created_at=NOON)
 ROOM = Room(
@@ -81,7 +86,9 @@ def is_(name: str, value: object, operator: Operator = Operator.EQ) -> Expressio
 # ---------------------------------------------------------------- the rule
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(data=st.data())
 def test_matching_fact_has_a_key_of_the_filter(data: st.DataObject) -> None:
     definitions = data.draw(field_definitions(FieldTarget.ROOM))
@@ -96,7 +103,7 @@ def test_matching_fact_has_a_key_of_the_filter(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("role", ["livechat-agent", "livechat-manager"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(data=st.data())
 def test_visible_fact_has_a_key_of_the_visibility_filter(role: str, data: st.DataObject) -> None:
     definitions = data.draw(field_definitions(FieldTarget.ROOM))
