@@ -21,9 +21,7 @@ from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.runtime import Storage
 from storage.transactions import leases
 
-#: The interval at which one process trims the log and purges removed custom fields.
-MAINTENANCE_SECONDS = 60.0
-#: The shortest interval, for a retention shorter than MAINTENANCE_SECONDS.
+#: The shortest interval of maintenance, for a short retention.
 LEAST_MAINTENANCE_SECONDS = 1.0
 #: The pause between two batches of a purge, so that other operations reach the database.
 BATCH_PAUSE_SECONDS = 0.05
@@ -112,7 +110,8 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
     try:
         while True:
             changed.clear()
-            pause = min(MAINTENANCE_SECONDS, max(retention.total_seconds(), LEAST_MAINTENANCE_SECONDS))
+            interval = storage.database.timings.maintenance
+            pause = min(interval, max(retention.total_seconds(), LEAST_MAINTENANCE_SECONDS))
             if await leases.acquire(storage.database, "maintenance", owner=owner, seconds=LEASE_SECONDS):
                 await maintenance.reconcile_definitions(storage.reader, storage.process)
                 await maintenance.trim_log(storage.reader, storage.log, keep=retention)

@@ -24,6 +24,11 @@ class Timings:
     consumer_lease: float = 5.0
     #: The pause before a renewal is repeated that the database did not answer.
     consumer_lease_retry: float = 0.5
+    #: How long a mutation may wait for locks, lose conflicts and wait for a primary. A failover of an ordinary replica
+    #: set takes about twelve seconds.
+    transaction: float = 20.0
+    #: The interval at which one process trims the log and purges removed custom fields.
+    maintenance: float = 60.0
 
 
 DEFAULT_TIMINGS = Timings()

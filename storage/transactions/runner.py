@@ -33,9 +33,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-#: How long a mutation may wait for locks, lose conflicts and wait for a primary. A failover of an ordinary replica set
-#: takes about twelve seconds.
-TRANSACTION_TIMEOUT_SECONDS = 20.0
 #: How long running mutations may continue when the process stops. MongoDB aborts the transactions of the others.
 DRAIN_SECONDS = 1.0
 #: How long a caller waits for the undo steps of its mutation. They continue in the background after that.
@@ -73,7 +70,6 @@ class TransactionRunner:
         appender: Appender,
         process: ProcessHeartbeat,
         *,
-        timeout_seconds: float = TRANSACTION_TIMEOUT_SECONDS,
         commit_grace_seconds: float = COMMIT_GRACE_SECONDS,
     ) -> None:
         self._database = database
@@ -81,7 +77,7 @@ class TransactionRunner:
         self._appender = appender
         self._process = process
         self._running: set[asyncio.Task[Any]] = set()
-        self.timeout_seconds = timeout_seconds
+        self.timeout_seconds = database.timings.transaction
         self.commit_grace_seconds = commit_grace_seconds
         self.locks = KeyedLocks()
         #: Called with the facts of every transaction that this process committed, before they are in the log.

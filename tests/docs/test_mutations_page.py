@@ -11,7 +11,7 @@ import resolvers
 from resolvers.operations import Mutation
 from schema.schema import schema
 from storage.mongo.indexes import IDEMPOTENCY_SECONDS
-from storage.transactions.runner import TRANSACTION_TIMEOUT_SECONDS
+from storage.timings import DEFAULT_TIMINGS
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "reference" / "mutations.md").read_text(encoding="utf-8").split())
 MUTATION = schema._schema.mutation_type
@@ -59,4 +59,4 @@ def test_mutations_whose_result_is_not_stored_are_named() -> None:
 
 def test_periods_are_those_of_the_code() -> None:
     assert f"For {IDEMPOTENCY_SECONDS // 3600} hours" in PAGE
-    assert f"within {TRANSACTION_TIMEOUT_SECONDS:.0f} seconds" in PAGE
+    assert f"within {DEFAULT_TIMINGS.transaction:.0f} seconds" in PAGE

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from resolvers import services
 from resolvers.services import open_services
 from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.mongo import connection
 from storage.runtime import Storage
+from storage.timings import Timings
 from tests.storage.support import until
 
 
@@ -20,7 +20,6 @@ async def test_unreachable_database_is_logged_without_a_traceback(
 ) -> None:
     quick = {**connection.CONNECTION_OPTIONS, "serverSelectionTimeoutMS": 100}
     monkeypatch.setattr(connection, "CONNECTION_OPTIONS", quick)
-    monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.1)
     caplog.set_level(logging.WARNING)
     expected = {"assign waiting rooms", "maintenance", "heartbeat", "follow the log", "sweep the outbox"}
 
@@ -28,7 +27,10 @@ async def test_unreachable_database_is_logged_without_a_traceback(
         return all(any(f"{task!r} failed" in record.getMessage() for record in caplog.records) for task in expected)
 
     with EmbeddedReplicaSet(tmp_path) as mongod:
-        async with Storage.open(mongod.uri, database_name) as storage, open_services(storage):
+        async with (
+            Storage.open(mongod.uri, database_name, timings=Timings(maintenance=0.1)) as storage,
+            open_services(storage),
+        ):
             os.kill(mongod.nodes[0].pid, signal.SIGKILL)
             await until(all_told)
 

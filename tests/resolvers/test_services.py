@@ -10,13 +10,15 @@ from resolvers import services
 from storage import maintenance
 from storage.log.log import Log
 from storage.runtime import Storage
+from storage.timings import Timings
 from storage.transactions import leases
 from tests.databases import emptied
 from tests.storage.support import make_facts, opened, until
 
+QUICK = Timings(maintenance=0.02)
+
 
 async def test_one_of_several_processes_runs_maintenance(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.02)
     busy: list[Log] = []
 
     async def trim(log: Log, *, keep: timedelta) -> int:
@@ -25,7 +27,11 @@ async def test_one_of_several_processes_runs_maintenance(mongodb_uri: str, monke
 
     monkeypatch.setattr(maintenance, "trim_log", trim)
     name = emptied(mongodb_uri, "test-services")
-    async with opened(mongodb_uri, name, processes=2) as storages, AsyncExitStack() as first, AsyncExitStack() as then:
+    async with (
+        opened(mongodb_uri, name, processes=2, timings=QUICK) as storages,
+        AsyncExitStack() as first,
+        AsyncExitStack() as then,
+    ):
         await first.enter_async_context(services.open_services(storages[0]))
         await until(lambda: _reached(busy, 1))
         await then.enter_async_context(services.open_services(storages[1]))
@@ -54,12 +60,9 @@ async def test_lease_of_a_process_that_died_goes_to_another(mongodb_uri: str) ->
         assert not await leases.acquire(storage.database, "work", owner="dead", seconds=60)
 
 
-async def test_facts_older_than_the_retention_are_deleted_in_the_background(
-    mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.02)
+async def test_facts_older_than_the_retention_are_deleted_in_the_background(mongodb_uri: str) -> None:
     name = emptied(mongodb_uri, "test-services")
-    async with Storage.open(mongodb_uri, name) as storage:
+    async with Storage.open(mongodb_uri, name, timings=QUICK) as storage:
         await storage.appender.append(make_facts(50))
         head = await storage.log.head()
 
@@ -73,7 +76,6 @@ async def test_facts_older_than_the_retention_are_deleted_in_the_background(
 
 
 async def test_maintenance_that_fails_is_tried_again(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "MAINTENANCE_SECONDS", 0.01)
     tried = asyncio.Event()
     failures = [ValueError("once"), ValueError("twice")]
 
@@ -85,5 +87,9 @@ async def test_maintenance_that_fails_is_tried_again(mongodb_uri: str, monkeypat
 
     monkeypatch.setattr(maintenance, "trim_log", trim)
     name = emptied(mongodb_uri, "test-services")
-    async with Storage.open(mongodb_uri, name) as storage, services.open_services(storage), asyncio.timeout(30):
+    async with (
+        Storage.open(mongodb_uri, name, timings=QUICK) as storage,
+        services.open_services(storage),
+        asyncio.timeout(30),
+    ):
         await tried.wait()
