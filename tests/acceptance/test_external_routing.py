@@ -5,15 +5,22 @@ reports differences. These tests run it by its command line.
 """
 
 import re
+import secrets
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from storage.embedded.node import free_port
+from tests import processes
 from tests.acceptance.conftest import Run, Serve
-from tests.processes import mongods_on
+from tests.processes import ADMIN_TOKEN, ServerProcess, mongods_on
 
 #: Every event that the program prints, without its sequence and time.
 EVENTS = [
@@ -24,7 +31,6 @@ EVENTS = [
     "agentUnassigned  Milo Varga, next: nobody (CLOSED)",
     "roomClosed       by case-router: “solved”",
 ]
-ADMIN_TOKEN = "the-admin-token-of-the-tests"
 
 
 def events_in(printed: str) -> tuple[list[int], list[str]]:
@@ -33,16 +39,39 @@ def events_in(printed: str) -> tuple[list[int], list[str]]:
     return [int(sequence) for sequence, _ in shown], [re.sub(r"CASE-\w+", "CASE", event) for _, event in shown]
 
 
-def test_journey_can_be_repeated_on_one_server(serve: Serve, run: Run, mongodb_uri: str, database_name: str) -> None:
-    port = serve(MONGODB_URI=mongodb_uri, DATABASE=database_name, ADMIN_TOKEN=ADMIN_TOKEN)
+@dataclass(frozen=True)
+class Played:
+    """A server on which the demo ran twice."""
 
-    first = run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN)
-    second = run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN)
+    url: str
+    runs: tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]]
+    #: What the server had then.
+    left: Any
 
+
+@pytest.fixture(scope="module")
+def played(mongodb_uri: str) -> Iterator[Played]:
+    with ServerProcess(mongodb_uri, f"test-{secrets.token_hex(6)}") as server:
+        port = str(urlsplit(server.url).port)
+        runs = (
+            processes.run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN),
+            processes.run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN),
+        )
+        yield Played(server.url, runs, ask(server.url, LEFT))
+
+
+def ask(url: str, query: str) -> Any:
+    """The answer to the operation with the admin token."""
+    headers = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+    return httpx.post(url, json={"query": query}, headers=headers, timeout=60).json()
+
+
+def test_journey_can_be_repeated_on_one_server(played: Played) -> None:
+    first, second = played.runs
     sequences = []
-    for played in (first, second):
-        assert (played.returncode, played.stderr) == (0, "")
-        seen, events = events_in(played.stdout)
+    for one in played.runs:
+        assert (one.returncode, one.stderr) == (0, "")
+        seen, events = events_in(one.stdout)
         assert events == EVENTS
         sequences += seen
     assert all(sooner < later for sooner, later in pairwise(sequences))
@@ -52,42 +81,26 @@ def test_journey_can_be_repeated_on_one_server(serve: Serve, run: Run, mongodb_u
     assert "department Demo: decided elsewhere: exists already" in second.stdout
 
 
-def test_journey_leaves_a_closed_room_and_no_routable_agent(
-    serve: Serve, run: Run, mongodb_uri: str, database_name: str
-) -> None:
-    port = serve(MONGODB_URI=mongodb_uri, DATABASE=database_name, ADMIN_TOKEN=ADMIN_TOKEN)
+LEFT = """{
+  rooms { nodes { status lastServedBy { user { name } } } }
+  apps { name active }
+  agents { nodes { user { name presence roles { name } } routable openRoomCount } }
+}"""
 
-    run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN)
 
-    answer = httpx.post(
-        f"http://127.0.0.1:{port}/graphql",
-        json={
-            "query": "{ rooms { nodes { status lastServedBy { user { name } } } } apps { name active } "
-            "agents { nodes { user { name presence roles { name } } routable openRoomCount } } }"
-        },
-        headers={"authorization": f"Bearer {ADMIN_TOKEN}"},
-    ).json()
-    roles = [{"name": "bot"}, {"name": "livechat-agent"}]
-    assert answer == {
-        "data": {
-            "rooms": {"nodes": [{"status": "CLOSED", "lastServedBy": {"user": {"name": "Milo Varga"}}}]},
-            "apps": [
-                {"name": "admin", "active": True},
-                {"name": "website", "active": False},
-                {"name": "case-router", "active": False},
-            ],
-            "agents": {
-                "nodes": [
-                    {
-                        "user": {"name": name, "presence": "OFFLINE", "roles": roles},
-                        "routable": False,
-                        "openRoomCount": 0,
-                    }
-                    for name in ("Noor Haddad", "Milo Varga")
-                ]
-            },
-        }
+def test_journey_leaves_closed_rooms_and_no_routable_agent(played: Played) -> None:
+    data = played.left["data"]
+    assert data["rooms"]["nodes"] == [{"status": "CLOSED", "lastServedBy": {"user": {"name": "Milo Varga"}}}] * 2
+    assert {(app["name"], app["active"]) for app in data["apps"]} == {
+        ("admin", True),
+        ("website", False),
+        ("case-router", False),
     }
+    roles = [{"name": "bot"}, {"name": "livechat-agent"}]
+    assert data["agents"]["nodes"] == [
+        {"user": {"name": name, "presence": "OFFLINE", "roles": roles}, "routable": False, "openRoomCount": 0}
+        for name in ("Noor Haddad", "Milo Varga") * 2
+    ]
 
 
 #: The first samples of docs/reference/custom-fields.md, and a second conversation about the same case.
@@ -102,18 +115,8 @@ mutation {
 """
 
 
-def test_data_of_the_demo_does_not_affect_routing(serve: Serve, run: Run, mongodb_uri: str, database_name: str) -> None:
-    port = serve(MONGODB_URI=mongodb_uri, DATABASE=database_name, ADMIN_TOKEN=ADMIN_TOKEN)
-    run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN)
-
-    answer = httpx.post(
-        f"http://127.0.0.1:{port}/graphql",
-        json={"query": AFTERWARDS},
-        headers={"authorization": f"Bearer {ADMIN_TOKEN}"},
-        timeout=30,
-    ).json()
-
-    assert answer == {
+def test_data_of_the_demo_does_not_affect_routing(played: Played) -> None:
+    assert ask(played.url, AFTERWARDS) == {
         "data": {
             "one": {"definition": {"key": "externalId"}},
             "two": {"definition": {"key": "caseId"}},
@@ -127,15 +130,11 @@ def test_data_of_the_demo_does_not_affect_routing(serve: Serve, run: Run, mongod
 def test_demo_without_a_token_creates_and_revokes_an_app(serve: Serve, run: Run) -> None:
     port = serve(ADMIN_TOKEN=ADMIN_TOKEN)
 
-    played = run("demo", PORT=port)
+    ended = run("demo", PORT=port)
 
-    assert (played.returncode, played.stderr) == (0, "")
-    assert events_in(played.stdout)[1] == EVENTS
-    answer = httpx.post(
-        f"http://127.0.0.1:{port}/graphql",
-        json={"query": "{ apps { name active } }"},
-        headers={"authorization": f"Bearer {ADMIN_TOKEN}"},
-    ).json()
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert events_in(ended.stdout)[1] == EVENTS
+    answer = ask(f"http://127.0.0.1:{port}/graphql", "{ apps { name active } }")
     assert {app["name"] for app in answer["data"]["apps"] if app["active"]} == {"admin"}
 
 
@@ -144,11 +143,11 @@ def test_demo_without_a_server_starts_one_and_removes_it(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
-    played = run("demo", PORT=str(free_port()))
+    ended = run("demo", PORT=str(free_port()))
 
-    assert (played.returncode, played.stderr) == (0, "")
-    assert played.stdout.startswith("No Switchboard answers at http://127.0.0.1:")
-    assert events_in(played.stdout)[1] == EVENTS
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("No Switchboard answers at http://127.0.0.1:")
+    assert events_in(ended.stdout)[1] == EVENTS
     assert list(tmp_path.iterdir()) == []
     assert mongods_on(tmp_path) == []
 

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 
 from examples.client import Api, open_http, open_socket
-from tests.acceptance.conftest import ROOT, Run, Serve
+from tests.acceptance.conftest import Run, Serve
+from tests.processes import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PLACE, TOKEN = "http://127.0.0.1:8000", "let-me-in"

@@ -11,8 +11,7 @@ import httpx
 import pytest
 
 from storage.embedded.node import free_port
-from tests.acceptance.conftest import ROOT
-from tests.processes import ADMIN_TOKEN, ServerProcess
+from tests.processes import ADMIN_TOKEN, ROOT, ServerProcess
 
 CREATE = "mutation($name: String!) { createRole(input: {name: $name}) { role { name } } }"
 

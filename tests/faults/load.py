@@ -8,8 +8,8 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
+from resolvers.context import Services
+from server import app
+from server.settings import Settings
 from storage.mongo.cursors import event_cursor
 from tests.processes import ADMIN_TOKEN, ServerProcess
 
@@ -48,8 +51,8 @@ class Servers:
             assert server.url in self.urls
 
     def _start(self, port: int) -> ServerProcess:
-        timeout = SHORT_TIMEOUT_SECONDS if port in self._short_timeout else None
-        return ServerProcess(self._uri, self._database, timeout, PORT=str(port), LOG_LEVEL="error")
+        prepare = shorten_timeout if port in self._short_timeout else None
+        return ServerProcess(self._uri, self._database, prepare, PORT=str(port), LOG_LEVEL="error")
 
     def kill_and_restart(self, index: int) -> None:
         """Kill a server, start it again and wait until it is ready."""
@@ -72,6 +75,19 @@ def running_servers(uri: str, database: str, *, count: int, short_timeout: int =
         yield servers
     finally:
         servers.stop()
+
+
+def shorten_timeout() -> None:
+    """Shorten the deadline of the mutations of this process, once it has started."""
+    start = app.start_services
+
+    @asynccontextmanager
+    async def start_and_shorten(uri: str, settings: Settings) -> AsyncIterator[tuple[Services, str | None]]:
+        async with start(uri, settings) as (services, admin_token):
+            services.storage.transactions.timeout_seconds = SHORT_TIMEOUT_SECONDS
+            yield services, admin_token
+
+    app.start_services = start_and_shorten
 
 
 def free_port() -> int:

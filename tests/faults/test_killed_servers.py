@@ -23,7 +23,7 @@ from storage.mongo.connection import Database
 from tests.faults.load import Follower, Load, Outcome, Servers, count_outcomes, running_servers
 from tests.histories import verify_history
 
-LOAD_SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
+LOAD_SECONDS = float(os.environ.get("SOAK_SECONDS", "8"))
 #: The share of primaries that are stopped for a while instead of killed.
 STOPPED_SHARE = 1 / 3
 #: Twice the time after which other processes kill the sessions of a process.

@@ -21,9 +21,9 @@ from storage.timings import Timings
 from tests.faults.clients import Client, Refused
 from tests.storage.support import save
 
-CHANGES = 80
-READS = 80
-TIMEOUT_SECONDS = 5.0
+CHANGES = 40
+READS = 40
+TIMEOUT_SECONDS = 3.0
 #: Tolerance for the deadline on a loaded machine.
 LATE_SECONDS = 30.0
 #: Time limit for the database to recover on a loaded machine.

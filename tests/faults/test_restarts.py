@@ -1,9 +1,7 @@
 """State after a server is killed: counts are correct, time-outs end, and the queue is served."""
 
 import asyncio
-import os
 import subprocess
-import sys
 import time
 from typing import Any
 
@@ -14,19 +12,15 @@ from storage.log.log import Log
 from storage.mongo.connection import Database
 from tests.faults.clients import ROOM, Client, gather
 from tests.histories import verify_history
-from tests.processes import ROOT, ServerProcess
+from tests.processes import ServerProcess, run
 
 KILLS = 3
 #: The time from the start of a server to its end.
 SERVED_SECONDS = 1.0
 
 
-def switchboard(uri: str, database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD_")}
-    settings = {"SWITCHBOARD_MONGODB_URI": uri, "SWITCHBOARD_DATABASE": database}
-    command = [sys.executable, "-m", "server", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=own | settings, capture_output=True, text=True, check=False)
+def verify_counts(uri: str, database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run("verify-counts", *arguments, MONGODB_URI=uri, DATABASE=database)
 
 
 async def at_rest(database: Database) -> None:
@@ -60,7 +54,7 @@ async def test_counts_are_right_after_servers_were_killed_under_load(mongodb_uri
 
     with ServerProcess(mongodb_uri, database_name) as server:
         assert server.url
-        verified = await asyncio.to_thread(switchboard, mongodb_uri, database_name, "verify-counts")
+        verified = await asyncio.to_thread(verify_counts, mongodb_uri, database_name)
     assert (verified.returncode, verified.stdout) == (0, "The openRoomCount of every agent is right.\n")
     async with Database(mongodb_uri, database_name) as database:
         await at_rest(database)
@@ -77,8 +71,8 @@ async def test_wrong_counts_are_reported_and_repaired_by_the_command(mongodb_uri
                 {"_id": anna.partition("_")[2]}, {"$inc": {"agent.openRoomCount": 2, "version": 1}}
             )
 
-            found = await asyncio.to_thread(switchboard, mongodb_uri, database_name, "verify-counts")
-            repaired = await asyncio.to_thread(switchboard, mongodb_uri, database_name, "verify-counts", "--repair")
+            found = await asyncio.to_thread(verify_counts, mongodb_uri, database_name)
+            repaired = await asyncio.to_thread(verify_counts, mongodb_uri, database_name, "--repair")
 
             assert (found.returncode, found.stderr.count("wrong")) == (1, 1)
             assert found.stdout == f"anna ({anna}): openRoomCount is 2, rooms assigned are 0\n"

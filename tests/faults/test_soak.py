@@ -4,14 +4,17 @@ The short form is part of every run of the tests; `make soak` runs it for SOAK_S
 """
 
 import asyncio
+import gc
 import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from tests.faults.clients import Client, Refused
 from tests.processes import ADMIN_TOKEN, ServerProcess
 from tests.storage.support import until
 
-LOAD_SECONDS = float(os.environ.get("SOAK_SECONDS", "8"))
+LOAD_SECONDS = float(os.environ.get("SOAK_SECONDS", "6"))
 #: The share of the load before the first measurement, which fills caches and pools.
 WARM_UP = 1 / 3
 AT_ONCE = 6
@@ -33,21 +36,20 @@ REST_SECONDS = 30
 MORE_MEMORY_KB = 64 * 1024
 MORE_TASKS, MORE_THREADS, MORE_DESCRIPTORS = 8, 4, 12
 
-#: Writes the figures of the process that runs it whenever it gets SIGUSR1.
-_COUNTING = """
-import asyncio, gc, json, os, signal, sys, threading
-def count(*_):
-    tasks = sum(isinstance(one, asyncio.Task) and not one.done() for one in gc.get_objects())
-    # The pools of driver calls start threads up to their sizes when they need them (storage/threads.py).
-    threads = sum(not thread.name.startswith("mongodb ") for thread in threading.enumerate())
-    figures = {"tasks": tasks, "threads": threads, "descriptors": len(os.listdir("/dev/fd"))}
-    with open(PATH + ".new", "w") as file:
-        json.dump(figures, file)
-    os.replace(PATH + ".new", PATH)
-signal.signal(signal.SIGUSR1, count)
-from server.cli.main import main
-sys.exit(main())
-"""
+
+def count_on_signal(path: Path) -> None:
+    """Write the figures of this process to the file whenever it gets SIGUSR1."""
+
+    def count(*_: object) -> None:
+        tasks = sum(isinstance(one, asyncio.Task) and not one.done() for one in gc.get_objects())
+        # The pools of driver calls start threads up to their sizes when they need them (storage/threads.py).
+        threads = sum(not thread.name.startswith("mongodb ") for thread in threading.enumerate())
+        figures = {"tasks": tasks, "threads": threads, "descriptors": len(os.listdir("/dev/fd"))}
+        written = path.with_suffix(".new")
+        written.write_text(json.dumps(figures))
+        written.replace(path)
+
+    signal.signal(signal.SIGUSR1, count)
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,7 @@ class CountedServer(ServerProcess):
 
     def __init__(self, uri: str, database: str, path: Path) -> None:
         self._path = path
-        super().__init__(uri, database)
-
-    @override
-    def _command(self, timeout_seconds: float | None) -> list[str]:
-        return ["-c", _COUNTING.replace("PATH", repr(str(self._path)))]
+        super().__init__(uri, database, partial(count_on_signal, path))
 
     async def figures(self) -> Figures:
         self._path.unlink(missing_ok=True)
