@@ -37,6 +37,8 @@ audit-lock: $(INSTALLED) ## Update the versions of the packages of make audit.
 	$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install uv
 	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make audit-lock" audit/requirements.in --output-file audit/requirements.txt
+	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make audit-lock" audit/requirements-clients.in --output-file audit/requirements-clients.txt
 	cd audit && npm update --package-lock-only
 
 check: $(INSTALLED) ## Check format, lint, types, import contracts, and schema/schema.graphql.

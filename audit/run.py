@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import frontends
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PAGE = ROOT / "docs" / "security.md"
@@ -45,11 +47,17 @@ def main() -> int:
     parser.add_argument(
         "--conversations", type=int, default=500, help="how many websocket conversations the fuzz test has"
     )
+    parser.add_argument("--frontends", action="store_true", help="run the clients of frontends and the linter alone")
     parser.add_argument("--write", action="store_true", help="write the table into docs/security.md")
     arguments = parser.parse_args()
     npm(HERE)
     with served() as (url, token, log):
+        if arguments.frontends:
+            rows = clients(url, token)
+            say("\n".join(f"{row.tool}: {row.result}" for row in rows))
+            return 0 if all(row.good for row in rows) else 1
         rows = [
+            *clients(url, token),
             http(url, "graphql-http", "its 61 audits, anonymous client"),
             http(url, "graphql-http", "its 61 audits, authorised client", token),
             websockets(url, token),
@@ -150,6 +158,28 @@ def fill(url: str, token: str) -> dict[str, list[str]]:
         ids.append(field["defineCustomField"]["definition"]["id"])
     names = ["ann", "ben", "sales", "visitor", "externalId", "caseId", "vip", "bot", "livechat-agent", "rooms:read"]
     return {"ids": ids, "names": names}
+
+
+# ---------------------------------------------------------------- clients of frontends
+
+
+def clients(url: str, token: str) -> list[Row]:
+    """Linters, generators of code and caches of clients. See docs/guides/frontends.md."""
+    frontends.BUILD.mkdir(exist_ok=True)
+    summary, unexplained = frontends.lint()
+    for finding in unexplained:
+        say(f"graphql-eslint: {finding}")
+    rows = [Row("graphql-eslint", "schema-recommended and schema-relay on schema.graphql", summary, not unexplained)]
+    for name, tool in (("apollo", "Apollo Client"), ("relay", "Relay"), ("urql", "urql")):
+        report = frontends.judge(name, url, token)
+        for failure in report["failed"]:
+            say(f"{tool}: {failure}")
+        what = "history beside a live room; a live list equals the query after random changes; no room goes back"
+        rows.append(Row(tool, what, f"{report['passed']} of {report['total']} pass", not report["failed"]))
+    what = "the documents of the guide"
+    rows.append(Row("graphql-codegen", what, frontends.generated_typescript(url), True))
+    rows.append(Row("ariadne-codegen", what, frontends.generated_python(url), True))
+    return rows
 
 
 # ---------------------------------------------------------------- tools
