@@ -15,20 +15,31 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import frontends
+from frontends import CommandFailed
+from graphql import build_schema
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PAGE = ROOT / "docs" / "security.md"
 BEGIN, END = "<!-- audit: written by make audit -->", "<!-- audit: end -->"
-#: About the number of fields of Query and Mutation. schemathesis sends equally many operations to each.
-FIELDS = 53
+#: The longest time that one tool may take.
+TOOL_SECONDS = 3_600
+#: What the tools check, as the table names it.
+WEBSOCKETS = "queries, mutations, subscriptions, resuming, revocation, every close code; server-sent events"
+OPERATIONS = "generated operations on every root field"
+FUZZ = "malformed websocket messages, alone and among valid, and frames"
+JUDGED = "history beside a live room; a live list equals the query after random changes; no room goes back"
+
+#: What a tool found, and whether that is as it should be.
+Verdict = tuple[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,16 @@ class Row:
     what: str
     result: str
     good: bool
+
+
+def attempt(tool: str, what: str, run: Callable[[], Verdict]) -> Row:
+    """Runs a tool. If it fails, so does its line of the table, and the other tools still run."""
+    try:
+        result, good = run()
+    except Exception as error:
+        say(f"{tool}: {type(error).__name__}: {error}")
+        result, good = "FAILED", False
+    return Row(tool, what, result, good)
 
 
 def main() -> int:
@@ -52,18 +73,17 @@ def main() -> int:
     arguments = parser.parse_args()
     npm(HERE)
     with served() as (url, token, log):
+        rows = clients(url, token)
         if arguments.frontends:
-            rows = clients(url, token)
             say("\n".join(f"{row.tool}: {row.result}" for row in rows))
             return 0 if all(row.good for row in rows) else 1
-        rows = [
-            *clients(url, token),
-            http(url, "graphql-http", "its 61 audits, anonymous client"),
-            http(url, "graphql-http", "its 61 audits, authorised client", token),
-            websockets(url, token),
-            operations(url, token, arguments.operations, log),
+        rows += [
+            attempt("graphql-http", "its 61 audits, anonymous client", lambda: http(url)),
+            attempt("graphql-http", "its 61 audits, authorised client", lambda: http(url, token)),
+            attempt("graphql-ws, graphql-sse", WEBSOCKETS, lambda: websockets(url, token)),
+            attempt("schemathesis", OPERATIONS, lambda: operations(url, token, arguments.operations, log)),
         ]
-    rows.append(fuzz(arguments.conversations))
+    rows.append(attempt("hypothesis", FUZZ, lambda: fuzz(arguments.conversations)))
     table = [
         "| tool | what | result |",
         "| --- | --- | --- |",
@@ -146,6 +166,12 @@ def fill(url: str, token: str) -> dict[str, list[str]]:
     for _ in range(3):
         room = ask(url, token, 'mutation { startRoom(input: {visitorToken: "visitor"}) { room { id } } }')
         ids.append(room["startRoom"]["room"]["id"])
+        message = ask(
+            url,
+            token,
+            f'mutation {{ sendMessage(input: {{roomId: "{ids[-1]}", text: "hello"}}) {{ message {{ id }} }} }}',
+        )
+        ids.append(message["sendMessage"]["message"]["id"])
     for target, key, kind in (
         ("USER", "externalId", "TEXT"),
         ("ROOM", "caseId", "NUMBER"),
@@ -157,29 +183,45 @@ def fill(url: str, token: str) -> dict[str, list[str]]:
         field = ask(url, token, f"mutation {{ {define} {{ definition {{ id }} }} }}")
         ids.append(field["defineCustomField"]["definition"]["id"])
     names = ["ann", "ben", "sales", "visitor", "externalId", "caseId", "vip", "bot", "livechat-agent", "rooms:read"]
-    return {"ids": ids, "names": names}
+    return {"ids": ids, "names": names, "cursors": [ask(url, token, "{ eventCursor }")["eventCursor"]]}
 
 
 # ---------------------------------------------------------------- clients of frontends
 
 
 def clients(url: str, token: str) -> list[Row]:
-    """Linters, generators of code and caches of clients. See docs/guides/frontends.md."""
+    """Linters, generators of code and caches of clients. See docs/guides/frontends."""
     frontends.BUILD.mkdir(exist_ok=True)
+    names = {"apollo": "Apollo Client", "relay": "Relay", "urql": "urql"}
+    what = "schema-recommended and schema-relay on schema.graphql"
+    return [
+        attempt("graphql-eslint", what, lint),
+        *(attempt(tool, JUDGED, partial(client, name, tool, url, token)) for name, tool in names.items()),
+        attempt("graphql-codegen", "the documents of the guide", lambda: (frontends.generated_typescript(url), True)),
+        attempt("ariadne-codegen", "the documents of the guide", lambda: generated_python(url, token)),
+        attempt("graphql-core", "introspection", lambda: (frontends.introspection(url), True)),
+    ]
+
+
+def lint() -> Verdict:
     summary, unexplained = frontends.lint()
     for finding in unexplained:
         say(f"graphql-eslint: {finding}")
-    rows = [Row("graphql-eslint", "schema-recommended and schema-relay on schema.graphql", summary, not unexplained)]
-    for name, tool in (("apollo", "Apollo Client"), ("relay", "Relay"), ("urql", "urql")):
-        report = frontends.judge(name, url, token)
-        for failure in report["failed"]:
-            say(f"{tool}: {failure}")
-        what = "history beside a live room; a live list equals the query after random changes; no room goes back"
-        rows.append(Row(tool, what, f"{report['passed']} of {report['total']} pass", not report["failed"]))
-    what = "the documents of the guide"
-    rows.append(Row("graphql-codegen", what, frontends.generated_typescript(url), True))
-    rows.append(Row("ariadne-codegen", what, frontends.generated_python(url), True))
-    return rows
+    return summary, not unexplained
+
+
+def client(name: str, tool: str, url: str, token: str) -> Verdict:
+    report = frontends.judge(name, url, token)
+    for failure in report["failed"]:
+        say(f"{tool}: {failure}")
+    return f"{report['passed']} of {report['total']} pass", not report["failed"]
+
+
+def generated_python(url: str, token: str) -> Verdict:
+    ask(url, token, 'mutation { saveVisitor(input: {token: "visitor"}) { visitor { id } } }')
+    start = 'startRoom(input: {visitorToken: "visitor", subject: "of the audit"}) { room { id } }'
+    room = ask(url, token, f"mutation {{ {start} }}")["startRoom"]["room"]["id"]
+    return frontends.generated_python(url, token, room), True
 
 
 # ---------------------------------------------------------------- tools
@@ -189,41 +231,47 @@ def npm(folder: Path) -> None:
     program = shutil.which("npm")
     if program is None:
         raise SystemExit("make audit needs Node.js 20 or later, with npm, on the PATH.")
-    subprocess.run([program, "ci", "--silent"], cwd=folder, check=True)
+    subprocess.run([program, "ci", "--silent"], cwd=folder, check=True, timeout=TOOL_SECONDS)
 
 
 def node(script: str, *arguments: str) -> dict[str, Any]:
     program = shutil.which("node")
     assert program is not None, "npm comes with node"
-    done = subprocess.run([program, str(HERE / script), *arguments], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [program, str(HERE / script), *arguments], capture_output=True, text=True, timeout=TOOL_SECONDS
+    )
+    if done.returncode:
+        raise CommandFailed(f"{script} failed:\n{done.stderr[-4_000:]}")
     report: dict[str, Any] = json.loads(done.stdout)
     for failure in report["failed"]:
         say(f"{script}: {failure}")
     return report
 
 
-def http(url: str, tool: str, what: str, *token: str) -> Row:
+def http(url: str, *token: str) -> Verdict:
     report = node("http.mjs", url, *token)
     levels = ", ".join(f"{level} {passed}/{total}" for level, (passed, total) in sorted(report["tally"].items()))
     result = f"{report['passed']} of {report['total']} pass ({levels})"
-    return Row(tool, what, result, report["passed"] == report["total"] == 61)
+    return result, report["passed"] == report["total"] == 61
 
 
-def websockets(url: str, token: str) -> Row:
+def websockets(url: str, token: str) -> Verdict:
     report = node("websockets.mjs", url, token)
-    what = "queries, mutations, subscriptions, resuming, revocation, every close code; server-sent events"
-    return Row("graphql-ws, graphql-sse", what, f"{report['passed']} of {report['total']} pass", not report["failed"])
+    return f"{report['passed']} of {report['total']} pass", not report["failed"]
 
 
-def operations(url: str, token: str, wanted: int, log: Path) -> Row:
-    tools = HERE / ".venv"
-    if not (tools / "bin" / "schemathesis").exists():
-        subprocess.run([sys.executable, "-m", "venv", str(tools)], check=True)
-        install = [str(tools / "bin" / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "-r"]
-        subprocess.run([*install, str(HERE / "requirements.txt")], check=True)
+def root_fields() -> int:
+    """The number of fields of the roots, each of which schemathesis tries equally often."""
+    schema = build_schema((ROOT / "schema" / "schema.graphql").read_text(encoding="utf-8"))
+    roots = (schema.query_type, schema.mutation_type)
+    return sum(len(root.fields) for root in roots if root is not None)
+
+
+def operations(url: str, token: str, wanted: int, log: Path) -> Verdict:
+    schemathesis = frontends.python_tools(".venv", "requirements.txt") / "schemathesis"
     with tempfile.TemporaryDirectory() as folder:
         tally = Path(folder, "tally.json")
-        each = -(-wanted // FIELDS)
+        each = -(-wanted // root_fields())
         own = os.environ | {
             "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
             "KNOWN": json.dumps(fill(url, token)),
@@ -231,7 +279,7 @@ def operations(url: str, token: str, wanted: int, log: Path) -> Row:
         }
         done = subprocess.run(
             [
-                *(str(tools / "bin" / "schemathesis"), "run", url),
+                *(str(schemathesis), "run", url),
                 *("--header", f"Authorization: Bearer {token}"),
                 *("--checks", "no_internal_error", "--phases", "fuzzing", "--max-examples", str(each)),
                 *("--request-timeout", "10", "--no-shrink", "--continue-on-failure", "--warnings", "off"),
@@ -254,10 +302,10 @@ def operations(url: str, token: str, wanted: int, log: Path) -> Row:
     result = f"{generated:,} operations: {codes.get('OK', 0):,} succeeded, {internal} INTERNAL or 5xx, " + (
         "none timed out" if good else "FAILED"
     )
-    return Row("schemathesis", "generated operations on every root field", result, good)
+    return result, good
 
 
-def fuzz(conversations: int) -> Row:
+def fuzz(conversations: int) -> Verdict:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "tests/server/test_fuzz.py"],
         cwd=ROOT,
@@ -268,12 +316,7 @@ def fuzz(conversations: int) -> Row:
     if done.returncode:
         say(done.stdout[-5_000:])
     result = f"3 × {conversations:,} conversations: " + ("the server still serves" if not done.returncode else "FAILED")
-    return Row(
-        "hypothesis",
-        "malformed websocket messages, alone and among valid, and frames",
-        result,
-        not done.returncode,
-    )
+    return result, not done.returncode
 
 
 if __name__ == "__main__":

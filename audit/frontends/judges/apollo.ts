@@ -1,6 +1,7 @@
 import { gql } from "@apollo/client";
-import { Revisions, becomesEqual, changeAtRandom, check, departmentId, equal, post, report, startRoom, token, url } from "./common";
+import { Revisions, becomesEqual, changeAtRandom, check, departmentId, equal, post, refused, report, startRoom, token, TOO_LONG, url } from "./common";
 import { connect } from "./client";
+import { renameRoom } from "./renameRoom";
 import { ROOMS, watchRooms, type RoomRow, type RoomsVariables } from "./watchRooms";
 
 const LIVE = gql`
@@ -44,18 +45,6 @@ const HISTORY = gql`
   }
 `;
 
-const UPDATE = gql`
-  mutation Update($id: ID!, $subject: String!) {
-    updateRoom(input: { roomId: $id, subject: $subject }) {
-      room {
-        id
-        revision
-        subject
-      }
-    }
-  }
-`;
-
 const CLOSE = gql`
   mutation Close($id: ID!) {
     closeRoom(input: { roomId: $id }) {
@@ -71,7 +60,8 @@ const CLOSE = gql`
 await check("history opened beside a live room leaves the live room right", async () => {
   const client = connect(url, token);
   const id = await startRoom("at first");
-  await client.mutate({ mutation: UPDATE, variables: { id, subject: "at last" } });
+  const before = await client.query<{ room: RoomRow }>({ query: LIVE, variables: { id } });
+  await renameRoom(client, before.data!.room, "at last");
   await client.mutate({ mutation: CLOSE, variables: { id } });
   const live = await client.query<{ room: object }>({ query: LIVE, variables: { id } });
   const history = await client.query<{ room: { events: { nodes: { room: { status: string } }[] } } }>({
@@ -95,7 +85,7 @@ await check("a live list stays equal to the query, and no room goes back", async
   const open = await Promise.all(Array.from({ length: 10 }, (_, number) => startRoom(`room ${number}`)));
   const stop = watchRooms(client, variables);
   await changeAtRandom(120, open, {
-    update: async (id, subject) => void (await client.mutate({ mutation: UPDATE, variables: { id, subject } })),
+    update: (id, subject) => renameRoom(client, { id, revision: revisions.of(id) }, subject),
     close: async (id) => void (await client.mutate({ mutation: CLOSE, variables: { id } })),
   });
   await becomesEqual(rooms, async () => {
@@ -105,6 +95,21 @@ await check("a live list stays equal to the query, and no room goes back", async
   equal(rooms().length, 7);
   equal(revisions.wentBack, []);
   stop();
+});
+
+await check("a change is shown at once, and taken back when it is refused", async () => {
+  const client = connect(url, token);
+  const id = await startRoom("at first");
+  await client.query({ query: LIVE, variables: { id } });
+  const room = () => client.readQuery<{ room: RoomRow }>({ query: LIVE, variables: { id } }, true)!.room;
+  const change = renameRoom(client, room(), "at last");
+  equal(room().subject, "at last");
+  await change;
+  equal(room().subject, "at last");
+  const wrong = renameRoom(client, room(), TOO_LONG);
+  equal(room().subject, TOO_LONG);
+  await refused(wrong);
+  equal(room().subject, "at last");
 });
 
 report();

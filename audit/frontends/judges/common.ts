@@ -34,7 +34,7 @@ export function report(): never {
 
 export function equal(found: unknown, expected: unknown): void {
   const [one, other] = [JSON.stringify(found), JSON.stringify(expected)];
-  if (one !== other) throw new Error(`${one} instead of ${other}`);
+  if (one !== other) throw new Error(`${one?.slice(0, 2_000)} instead of ${other?.slice(0, 2_000)}`);
 }
 
 /** Waits until both functions return the same. */
@@ -63,6 +63,8 @@ export async function post<Data>(query: string, variables: object = {}): Promise
 /** Delivers messages late, so that the answer of a mutation is newer than the next delivery. */
 class LateWebSocket extends WebSocket {
   static readonly opened = new Set<LateWebSocket>();
+  private readonly operations: string[] = [];
+  private deliver: (data: string) => void = () => {};
 
   constructor(address: string, protocols: string | string[]) {
     super(address, protocols);
@@ -70,12 +72,29 @@ class LateWebSocket extends WebSocket {
     let handler: WebSocket["onmessage"] = null;
     Object.defineProperty(this, "onmessage", { get: () => handler, set: (value) => void (handler = value) });
     this.addEventListener("message", (event) => setTimeout(() => handler?.(event), DELAY_MS));
+    this.deliver = (data) => handler?.({ data } as Parameters<NonNullable<typeof handler>>[0]);
+  }
+
+  override send(data: string): void {
+    const { id, type } = JSON.parse(data) as { id?: string; type: string };
+    if (type === "subscribe" && id !== undefined) this.operations.push(id);
+    super.send(data);
+  }
+
+  /** Lets the client believe that the server has completed all operations, as a server does that stops. */
+  complete(): void {
+    for (const id of this.operations.splice(0)) this.deliver(JSON.stringify({ id, type: "complete" }));
   }
 }
 Object.assign(globalThis, { WebSocket: LateWebSocket });
 
+/** Completes every subscription, as a server that stops does. */
+function complete(): void {
+  for (const socket of LateWebSocket.opened) socket.complete();
+}
+
 /** Interrupts every subscription. */
-export function disconnect(): void {
+function disconnect(): void {
   for (const socket of LateWebSocket.opened) socket.terminate();
   LateWebSocket.opened.clear();
 }
@@ -86,6 +105,14 @@ const { createDepartment } = await post<{ createDepartment: { department: { id: 
   { name: `frontend ${Date.now()}` },
 );
 export const departmentId = createDepartment.department.id;
+
+/** A subject that the server refuses. */
+export const TOO_LONG = "x".repeat(10_000);
+
+export async function refused(change: Promise<void>): Promise<void> {
+  const error = await change.then(() => undefined, (error: unknown) => error);
+  if (!String(error).includes("subject")) throw new Error(`not refused: ${String(error)}`);
+}
 
 export async function startRoom(subject: string): Promise<string> {
   const { startRoom } = await post<{ startRoom: { room: { id: string } } }>(
@@ -122,6 +149,7 @@ export async function changeAtRandom(
       open.splice(open.indexOf(id), 1);
       await close(id);
     }
+    if (step === Math.floor(steps / 4)) complete();
     if (step === Math.floor(steps / 2)) disconnect();
   }
 }
@@ -130,6 +158,11 @@ export async function changeAtRandom(
 export class Revisions {
   private readonly highest = new Map<string, number>();
   readonly wentBack: string[] = [];
+
+  /** The highest revision of a room, or 1 if none was shown. */
+  of(id: string): number {
+    return this.highest.get(id) ?? 1;
+  }
 
   see({ id, revision }: { id: string; revision: number }): void {
     const before = this.highest.get(id) ?? 0;

@@ -1,13 +1,13 @@
 import { commitMutation, createOperationDescriptor, fetchQuery, getRequest, graphql } from "relay-runtime";
-import type { GraphQLTaggedNode, MutationParameters, OperationType } from "relay-runtime";
+import type { GraphQLTaggedNode, OperationType } from "relay-runtime";
 import type { judgeCloseMutation } from "./__generated__/judgeCloseMutation.graphql";
 import type { judgeHistoryQuery } from "./__generated__/judgeHistoryQuery.graphql";
 import type { judgeLiveQuery } from "./__generated__/judgeLiveQuery.graphql";
-import type { judgeUpdateMutation } from "./__generated__/judgeUpdateMutation.graphql";
 import type { watchRoomsQuery } from "./__generated__/watchRoomsQuery.graphql";
-import { Revisions, becomesEqual, changeAtRandom, check, departmentId, equal, post, report, startRoom, token, url } from "./common";
+import { Revisions, becomesEqual, changeAtRandom, check, departmentId, equal, post, refused, report, startRoom, token, TOO_LONG, url } from "./common";
 import { connect } from "./environment";
 import { keepNewerRoom } from "./newerRoom";
+import { renameRoom } from "./renameRoom";
 import { roomsQuery, watchRooms } from "./watchRooms";
 
 const live = graphql`
@@ -51,18 +51,6 @@ const history = graphql`
   }
 `;
 
-const update = graphql`
-  mutation judgeUpdateMutation($id: ID!, $subject: String!) {
-    updateRoom(input: { roomId: $id, subject: $subject }) {
-      room {
-        id
-        revision
-        subject
-      }
-    }
-  }
-`;
-
 const close = graphql`
   mutation judgeCloseMutation($id: ID!) {
     closeRoom(input: { roomId: $id }) {
@@ -80,16 +68,12 @@ type Environment = ReturnType<typeof connect>;
 const ask = <Query extends OperationType>(environment: Environment, query: GraphQLTaggedNode, variables: Query["variables"]) =>
   fetchQuery<Query>(environment, query, variables).toPromise();
 
-const change = <Mutation extends MutationParameters>(
-  environment: Environment,
-  mutation: GraphQLTaggedNode,
-  variables: Mutation["variables"] & { id: string },
-) =>
+const closeRoom = (environment: Environment, id: string) =>
   new Promise<void>((resolve, reject) =>
-    commitMutation<Mutation>(environment, {
-      mutation,
-      variables,
-      updater: (store) => keepNewerRoom(environment, store, variables.id),
+    commitMutation<judgeCloseMutation>(environment, {
+      mutation: close,
+      variables: { id },
+      updater: (store) => keepNewerRoom(environment, store, id),
       onCompleted: () => resolve(),
       onError: reject,
     }),
@@ -111,8 +95,9 @@ function shown<Query extends OperationType>(
 await check("history opened beside a live room leaves the live room right", async () => {
   const environment = connect(url, token);
   const id = await startRoom("at first");
-  await change<judgeUpdateMutation>(environment, update, { id, subject: "at last" });
-  await change<judgeCloseMutation>(environment, close, { id });
+  const before = await ask<judgeLiveQuery>(environment, live, { id });
+  await renameRoom(environment, before!.room!, "at last");
+  await closeRoom(environment, id);
   const answer = await ask<judgeLiveQuery>(environment, live, { id });
   const room = shown<judgeLiveQuery>(environment, live, { id });
   const past = await ask<judgeHistoryQuery>(environment, history, { id });
@@ -132,13 +117,28 @@ await check("a live list stays equal to the query, and no room goes back", async
   const open = await Promise.all(Array.from({ length: 10 }, (_, number) => startRoom(`room ${number}`)));
   const stop = watchRooms(environment, variables);
   await changeAtRandom(120, open, {
-    update: (id, subject) => change<judgeUpdateMutation>(environment, update, { id, subject }),
-    close: (id) => change<judgeCloseMutation>(environment, close, { id }),
+    update: (id, subject) => renameRoom(environment, { id, revision: revisions.of(id) }, subject),
+    close: (id) => closeRoom(environment, id),
   });
   await becomesEqual(list, async () => await post<object>(getRequest(roomsQuery).params.text!, variables));
   equal(list().rooms?.nodes.length, 7);
   equal(revisions.wentBack, []);
   stop();
+});
+
+await check("a change is shown at once, and taken back when it is refused", async () => {
+  const environment = connect(url, token);
+  const id = await startRoom("at first");
+  const answer = await ask<judgeLiveQuery>(environment, live, { id });
+  const shownRoom = shown<judgeLiveQuery>(environment, live, { id });
+  const change = renameRoom(environment, answer!.room!, "at last");
+  equal(shownRoom().room?.subject, "at last");
+  await change;
+  equal(shownRoom().room?.subject, "at last");
+  const wrong = renameRoom(environment, shownRoom().room!, TOO_LONG);
+  equal(shownRoom().room?.subject, TOO_LONG);
+  await refused(wrong);
+  equal(shownRoom().room?.subject, "at last");
 });
 
 report();

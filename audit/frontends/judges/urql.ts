@@ -1,9 +1,10 @@
 import { gql, type Client, type DocumentInput } from "@urql/core";
-import { Revisions, becomesEqual, changeAtRandom, check, departmentId, equal, post, report, startRoom, token, url } from "./common";
+import { Revisions, becomesEqual, changeAtRandom, check, departmentId, equal, post, refused, report, startRoom, token, TOO_LONG, url } from "./common";
 import { connect } from "./client";
+import { renameRoom } from "./renameRoom";
 import { ROOMS, watchRooms, type RoomsVariables } from "./watchRooms";
 
-const LIVE = gql<{ room: object }, { id: string }>`
+const LIVE = gql<{ room: { subject: string } }, { id: string }>`
   query Live($id: ID!) {
     room(by: { id: $id }) {
       id
@@ -44,18 +45,6 @@ const HISTORY = gql<{ room: { events: { nodes: { room: { status: string } }[] } 
   }
 `;
 
-const UPDATE = gql`
-  mutation Update($id: ID!, $subject: String!) {
-    updateRoom(input: { roomId: $id, subject: $subject }) {
-      room {
-        id
-        revision
-        subject
-      }
-    }
-  }
-`;
-
 const CLOSE = gql`
   mutation Close($id: ID!) {
     closeRoom(input: { roomId: $id }) {
@@ -76,7 +65,7 @@ async function change(client: Client, mutation: DocumentInput, variables: object
 await check("history opened beside a live room leaves the live room right", async () => {
   const client = connect(url, token);
   const id = await startRoom("at first");
-  await change(client, UPDATE, { id, subject: "at last" });
+  await renameRoom(client, { id }, "at last");
   await change(client, CLOSE, { id });
   const live = await client.query(LIVE, { id }).toPromise();
   const history = await client.query(HISTORY, { id }).toPromise();
@@ -98,7 +87,7 @@ await check("a live list stays equal to the query, and no room goes back", async
   const open = await Promise.all(Array.from({ length: 10 }, (_, number) => startRoom(`room ${number}`)));
   const stop = watchRooms(client, variables);
   await changeAtRandom(120, open, {
-    update: (id, subject) => change(client, UPDATE, { id, subject }),
+    update: (id, subject) => renameRoom(client, { id }, subject),
     close: (id) => change(client, CLOSE, { id }),
   });
   const rooms = () => client.readQuery(ROOMS, variables)?.data;
@@ -109,6 +98,21 @@ await check("a live list stays equal to the query, and no room goes back", async
   equal(rooms()?.rooms?.nodes.length, 7);
   equal(revisions.wentBack, []);
   stop();
+});
+
+await check("a change is shown at once, and taken back when it is refused", async () => {
+  const client = connect(url, token);
+  const id = await startRoom("at first");
+  await client.query(LIVE, { id }).toPromise();
+  const subject = () => client.readQuery(LIVE, { id })?.data?.room.subject;
+  const change = renameRoom(client, { id }, "at last");
+  equal(subject(), "at last");
+  await change;
+  equal(subject(), "at last");
+  const wrong = renameRoom(client, { id }, TOO_LONG);
+  equal(subject(), TOO_LONG);
+  await refused(wrong);
+  equal(subject(), "at last");
 });
 
 /** The value with the names of its objects in order. */

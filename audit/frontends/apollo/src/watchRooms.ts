@@ -90,7 +90,7 @@ export function watchRooms(client: ApolloClient, variables: RoomsVariables): () 
   }
 
   function again(): void {
-    timer = setTimeout(open, 1_000);
+    timer = setTimeout(open, 1_000 + 1_000 * Math.random());
   }
 
   open();

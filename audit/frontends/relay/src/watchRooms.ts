@@ -75,7 +75,7 @@ export function watchRooms(environment: IEnvironment, variables: watchRoomsQuery
 
   function again(): void {
     close();
-    timer = setTimeout(open, 1_000);
+    timer = setTimeout(open, 1_000 + 1_000 * Math.random());
   }
 
   open();

@@ -2,6 +2,7 @@ import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import { cacheExchange } from "@urql/exchange-graphcache";
 import { createClient } from "graphql-ws";
 import { keepNewerRooms } from "./newerRooms";
+import { renamed } from "./renameRoom";
 import { possibleTypes, valueTypes } from "./schemaTypes";
 import { showList } from "./watchRooms";
 
@@ -19,6 +20,7 @@ export function connect(url: string, token: string): Client {
         // Only entities are shared by their id. An actor has the id of a user, and a choice an id within its message.
         keys: Object.fromEntries(valueTypes.map((name) => [name, () => null])),
         updates: { Subscription: { roomList: showList } },
+        optimistic: { updateRoom: renamed },
       }),
       keepNewerRooms(),
       fetchExchange,

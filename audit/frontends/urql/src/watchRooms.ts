@@ -1,4 +1,5 @@
 import { gql, type Client } from "@urql/core";
+import { onEnd, pipe, subscribe } from "wonka";
 import type { UpdateResolver } from "@urql/exchange-graphcache";
 import { LiveList, byStart, type ListMessage } from "./liveList";
 
@@ -83,21 +84,23 @@ export function watchRooms(client: Client, variables: RoomsVariables): () => voi
   function open(): void {
     const list = listOf(variables);
     list.begin();
-    const subscription = client
-      .subscription(ROOM_LIST, { ...variables, after: list.cursor })
-      .subscribe(({ error }) => error && again());
+    const subscription = pipe(
+      client.subscription(ROOM_LIST, { ...variables, after: list.cursor }),
+      onEnd(again),
+      subscribe(({ error }) => error && again()),
+    );
     close = () => subscription.unsubscribe();
   }
 
   function again(): void {
     close();
     clearTimeout(timer);
-    timer = setTimeout(open, 1_000);
+    timer = setTimeout(open, 1_000 + 1_000 * Math.random());
   }
 
   open();
   return () => {
-    clearTimeout(timer);
     close();
+    clearTimeout(timer);
   };
 }
