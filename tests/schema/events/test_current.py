@@ -145,6 +145,36 @@ async def test_current_visitor_of_a_room_does_not_need_the_scope_for_visitors(wo
     assert event["room"]["visitor"]["current"] == {"id": ids.VISITOR.add(room.visitor_id)}
 
 
+async def test_current_of_agents_who_left_a_room_needs_sight_of_the_room_or_the_scope_for_users(world: World) -> None:
+    department = await world.department("Sales", RoutingMethod.MANUAL)
+    anna = await world.agent("anna", departments=[department])
+    bert = await world.agent("bert", departments=[department])
+    carl = await world.agent("carl", departments=[department])
+    room = await world.start(department)
+    await rooms.assign_agent(world.context, room_id=room.id, agent_id=anna.id)
+    await rooms.unassign_agent(world.context, room_id=room.id)
+    await rooms.assign_agent(world.context, room_id=room.id, agent_id=bert.id)
+    sees_no_room = await users.get_many(world.context, [carl.id])
+    selection = "... on AgentAssigned { previousAgent { userId current { user { username emails } } } }"
+
+    shown = {}
+    for name, scopes, user in (
+        ("app", {"rooms:read", "events:read"}, None),
+        ("carl", {"rooms:read", "events:read"}, sees_no_room[carl.id]),
+        ("carl with users:read", {"rooms:read", "events:read", "users:read"}, sees_no_room[carl.id]),
+    ):
+        actor = Actor(type=ActorType.APP if user is None else ActorType.USER, id=carl.id, name=name)
+        context = replace(world.context, caller=Caller(actor, frozenset(scopes), user))
+        events = await history(context, selection, ["AGENT_ASSIGNED"])
+        shown[name] = [event["previousAgent"] for event in events if event["previousAgent"]]
+
+    before = {"userId": ids.USER.add(anna.id)}
+    current = {"user": {"username": "anna", "emails": []}}
+    assert shown["app"] == [before | {"current": current}]
+    assert shown["carl"] == [before | {"current": None}]
+    assert shown["carl with users:read"] == [before | {"current": current}]
+
+
 NESTED = """query { events(first: 200) { nodes { __typename ...shown } } }
 fragment shown on RoomEvent {
   room {
