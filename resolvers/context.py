@@ -70,6 +70,8 @@ class Services:
     hashing: HashQueue = field(default_factory=HashQueue)
     #: The lists and counts that subscriptions share.
     live_views: LiveViews = field(default_factory=LiveViews)
+    #: The most open rooms with which a visitor may start another one. 0: no limit.
+    visitor_open_rooms: int = 3
     #: The hashes of tokens that come from the settings. These tokens have no checksum.
     configured_tokens: frozenset[str] = frozenset()
     _listeners: list[Callable[[], None]] = field(default_factory=list)

@@ -28,7 +28,7 @@ class EventEntity(NamedTuple):
     room_id: str | None = None
 
 
-@query()
+@query(visitors=True)
 async def find_rooms(context: Context, ids: Sequence[str]) -> dict[str, Room]:
     """Rooms by id; those that the caller may not see are absent."""
     found = await shared_entities.get_rooms(context.reader, ids)
@@ -36,25 +36,25 @@ async def find_rooms(context: Context, ids: Sequence[str]) -> dict[str, Room]:
     return {room_id: room for room_id, room in found.items() if matches(visible, room)}
 
 
-@query()
+@query(visitors=True)
 async def find_messages(context: Context, entities: Sequence[EventEntity]) -> dict[EventEntity, Message]:
     visible = await _in_visible_rooms(context, entities)
     return await _find(context, visible, shared_entities.get_messages)
 
 
-@query()
+@query(visitors=True)
 async def find_users(context: Context, entities: Sequence[EventEntity]) -> dict[EventEntity, User]:
     visible = await _readable(context, entities, "users:read")
     return await _find(context, visible, shared_entities.get_users)
 
 
-@query()
+@query(visitors=True)
 async def find_visitors(context: Context, entities: Sequence[EventEntity]) -> dict[EventEntity, Visitor]:
     visible = await _readable(context, entities, "visitors:read")
     return await _find(context, visible, shared_entities.get_visitors)
 
 
-@query()
+@query(visitors=True)
 async def find_departments(context: Context, entities: Sequence[EventEntity]) -> dict[EventEntity, Department]:
     visible = await _readable(context, entities, "users:read")
     return await _find(context, visible, shared_entities.get_departments)
@@ -86,8 +86,9 @@ async def _readable(context: Context, entities: Sequence[EventEntity], scope: st
 
 
 async def _in_visible_rooms(context: Context, entities: Sequence[EventEntity]) -> Sequence[EventEntity]:
-    """The entities without a room, or with a room that the caller may see now."""
+    """The entities with a room that the caller may see now, and those without a room if the caller is no visitor."""
     if access.visible_rooms(context.caller) == EVERYTHING:
         return entities
     rooms = await find_rooms(context, list({entity.room_id for entity in entities if entity.room_id is not None}))
-    return [entity for entity in entities if entity.room_id is None or entity.room_id in rooms]
+    roomless = context.caller.visitor is None
+    return [entity for entity in entities if entity.room_id in rooms or (roomless and entity.room_id is None)]

@@ -27,8 +27,27 @@ _READABLE_WITH = {
 }
 
 
+#: The facts about its own rooms that a visitor may read. Those about messages only if they are for EVERYONE.
+VISITOR_TYPES = frozenset(
+    {
+        "ROOM_STARTED",
+        "ROOM_QUEUED",
+        "AGENT_ASSIGNED",
+        "AGENT_UNASSIGNED",
+        "ROOM_HELD",
+        "ROOM_RESUMED",
+        "ROOM_CLOSED",
+        "MESSAGE_SENT",
+        "MESSAGE_EDITED",
+        "MESSAGE_REDACTED",
+    }
+)
+
+
 def readable_types(caller: Caller, types: Iterable[str] | None) -> frozenset[str]:
     """The requested tags (None: all) of facts whose subjects the caller may read."""
+    if caller.visitor is not None:
+        return VISITOR_TYPES if types is None else VISITOR_TYPES.intersection(types)
     return frozenset(
         tag
         for tag in (FACTS if types is None else types)

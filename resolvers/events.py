@@ -42,13 +42,13 @@ def cursor_of(sequence: int) -> str:
     return event_cursor(sequence)
 
 
-@query("events:read")
+@query("events:read", visitors=True)
 async def head_cursor(context: Context) -> str:
     """The cursor of the newest fact."""
     return event_cursor(await context.storage.log.head())
 
 
-@query("events:read")
+@query("events:read", visitors=True)
 async def find_many(context: Context, ids: Sequence[str]) -> dict[str, AnyFact]:
     """Facts by id; those that are no longer kept, or that the caller may not read, are absent."""
     passes = compile_filter(context.caller, readable_types(context.caller, None), None)
@@ -79,7 +79,7 @@ async def list_events(
     return await _scan(context, wanted, expression, request, at)
 
 
-@query("events:read")
+@query("events:read", visitors=True)
 async def list_events_by_room(
     context: Context, room_ids: Sequence[str], **page: Unpack[PageArguments]
 ) -> dict[str, Page[AnyFact]]:
@@ -246,7 +246,7 @@ def _room_ids(where: Expression | None) -> list[str] | None:
 # ---------------------------------------------------------------- subscriptions
 
 
-@query("events:read")
+@query("events:read", visitors=True)
 async def subscribe(
     context: Context,
     *,
@@ -277,7 +277,7 @@ async def subscribe(
     return cast(AsyncGenerator[AnyFact, None], facts)
 
 
-@query("events:read", "messages:read")
+@query("events:read", "messages:read", visitors=True)
 async def subscribe_messages(
     context: Context, *, where: Expression | None = None, after: str | None = None
 ) -> AsyncGenerator[AnyFact, None]:

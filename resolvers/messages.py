@@ -37,7 +37,7 @@ class Option(NamedTuple):
     choice_id: str
 
 
-@query("rooms:read", "messages:read")
+@query("rooms:read", "messages:read", visitors=True)
 async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Message]:
     """Messages by id; those that do not exist, or that the caller may not see, are absent."""
     found = await messages.get_many(context.reader, ids)
@@ -46,7 +46,7 @@ async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Message]:
     return {message.id: message for message in readable if message.room_id in seen}
 
 
-@query("messages:read")
+@query("messages:read", visitors=True)
 async def list_messages(
     context: Context, room_ids: Sequence[str], **page: Unpack[PageArguments]
 ) -> dict[str, Page[Message]]:
@@ -89,7 +89,7 @@ _EMPTY_PAGE: Page[Message] = Page(items=[], cursors=[], has_next=False, has_prev
 # ---------------------------------------------------------------- sending
 
 
-@mutation("messages:write", lock=("room", "room_id"))
+@mutation("messages:write", lock=("room", "room_id"), visitors=True)
 async def send_message(
     change: MutationContext,
     *,
@@ -231,9 +231,9 @@ async def require_shown_to_sender(
 
 async def _required(change: MutationContext, message: Message | None, message_id: str, key: str) -> Message:
     """The message. Raises NotFound when there is none that the caller may see."""
-    if message is None or not _is_readable(change.caller, message):
-        raise NotFound("message", message_id, key=key)
-    if not await _visible_room_ids(change.context, [message.room_id]):
+    # The room is looked for in all cases, so that the time does not show whether there is a message.
+    seen = await _visible_room_ids(change.context, [] if message is None else [message.room_id])
+    if message is None or not seen or not _is_readable(change.caller, message):
         raise NotFound("message", message_id, key=key)
     return message
 
@@ -241,7 +241,7 @@ async def _required(change: MutationContext, message: Message | None, message_id
 # ---------------------------------------------------------------- editing and redacting
 
 
-@mutation("messages:write")
+@mutation("messages:write", visitors=True)
 async def edit_message(
     change: MutationContext,
     *,
@@ -284,7 +284,7 @@ async def edit_message(
     return edited
 
 
-@mutation("messages:write")
+@mutation("messages:write", visitors=True)
 async def redact_message(change: MutationContext, *, message_id: str, reason: str | None = None) -> Message:
     """Remove the content of a message, also from recorded facts and answers, and in a closed room."""
     reason = validation.optional_text(reason, "reason")
@@ -310,10 +310,17 @@ async def _get_changeable(change: MutationContext, message_id: str) -> tuple[Mes
 
     Raises NotFound when there is none that the caller may see, and Invalid when it is redacted.
     """
-    message = await messages.get(change.tx, message_id)
-    await change.tx.lock("room", message.room_id)
-    snapshot = await rooms.get_snapshot(change.tx, message.room_id)
-    if not matches(access.visible_rooms(change.caller), snapshot.room) or not _is_readable(change.caller, message):
+    message = (await messages.get_many(change.tx, [message_id])).get(message_id)
+    # The room is looked for in all cases, so that the time does not show whether there is a message.
+    room_id = message_id if message is None else message.room_id
+    await change.tx.lock("room", room_id)
+    snapshot = (await rooms.get_snapshots(change.tx, [room_id])).get(room_id)
+    if (
+        message is None
+        or snapshot is None
+        or not matches(access.visible_rooms(change.caller), snapshot.room)
+        or not _is_readable(change.caller, message)
+    ):
         raise NotFound("message", message_id, key="messageId")
     if message.redacted_at is not None:
         raise Invalid("The message is redacted, and cannot be changed any more.", key="messageId")

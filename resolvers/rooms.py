@@ -22,15 +22,17 @@ from resolvers.routing.assignment import route
 from resolvers.routing.capacity import store_room_added, store_room_removed, store_room_resumed
 from resolvers.routing.policy import external_until
 from resolvers.visitors import find_by_token
-from storage import rooms
+from storage import rooms, visitors
 from storage.errors import (
     Invalid,
     NotAnAgent,
     NotFound,
+    RateLimited,
     RoomAlreadyAssigned,
     RoomNotAssigned,
     RoomNotOnHold,
     RoomOnHold,
+    UnknownField,
     quoted,
 )
 from storage.facts import AssignmentCause
@@ -39,12 +41,12 @@ from storage.filters.predicates import matches
 from storage.mongo.connection import new_id
 from storage.mongo.pagination import Page, PageArguments
 from storage.mongo.sort_orders import SortOrder
-from storage.records import FieldTarget, Room, RoomSnapshot, RoomStatus, User
+from storage.records import FieldTarget, FieldValue, Room, RoomSnapshot, RoomStatus, User, Visitor
 
 SERVED_STATUSES = frozenset({RoomStatus.ASSIGNED, RoomStatus.ON_HOLD})
 
 
-@query("rooms:read")
+@query("rooms:read", visitors=True)
 async def find_room(context: Context, *, id: str | None = None, custom_field: FieldRef | None = None) -> Room | None:
     """Find a room by one of the arguments. None if the caller may not see it."""
     if id is not None:
@@ -57,7 +59,7 @@ async def find_room(context: Context, *, id: str | None = None, custom_field: Fi
     return room if room is not None and matches(access.visible_rooms(context.caller), room) else None
 
 
-@query("rooms:read")
+@query("rooms:read", visitors=True)
 async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Room]:
     """Rooms by id; those that do not exist, or that the caller may not see, are absent."""
     found = await rooms.get_many(context.reader, ids)
@@ -65,7 +67,7 @@ async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Room]:
     return {room_id: room for room_id, room in found.items() if matches(visible, room)}
 
 
-@query("rooms:read")
+@query("rooms:read", visitors=True)
 async def list_rooms(
     context: Context,
     *,
@@ -123,11 +125,11 @@ async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Room]:
 # ---------------------------------------------------------------- start and close
 
 
-@mutation("rooms:write")
+@mutation("rooms:write", visitors=True)
 async def start_room(
     change: MutationContext,
     *,
-    visitor_token: str,
+    visitor_token: str | None = None,
     department_id: str | None = None,
     source: str = "api",
     subject: str | None = None,
@@ -135,11 +137,12 @@ async def start_room(
     tags: Sequence[str] | None = None,
     custom_fields: Sequence[FieldAssignment] | None = None,
 ) -> Room:
-    """Start a room and route it. Records RoomStarted, and AgentAssigned or RoomQueued."""
+    """Start a room and route it. Records RoomStarted, and AgentAssigned or RoomQueued.
+
+    A visitor starts a room of its own, unless it has too many open rooms.
+    """
     tx = change.tx
-    visitor = await find_by_token(tx, visitor_token)
-    if visitor is None:
-        raise NotFound("visitor with the token", visitor_token, key="visitorToken")
+    visitor = await _visitor_of(change, visitor_token)
     department = (
         None if department_id is None else await room_preconditions.require_enabled_department(change, department_id)
     )
@@ -153,7 +156,7 @@ async def start_room(
         subject=validation.optional_text(subject, "subject"),
         priority=validation.number(priority, "priority", minimum=-validation.MAX_INT, maximum=validation.MAX_INT),
         tags=validation.tags(tags, "tags"),
-        custom_fields=await assign(tx, FieldTarget.ROOM, {}, custom_fields, creating=True),
+        custom_fields=await _initial_fields(change, custom_fields),
         started_at=tx.now,
         queued_at=tx.now,
     )
@@ -163,7 +166,42 @@ async def start_room(
     return await rooms.insert(tx, transition.room, transition.facts)
 
 
-@mutation("rooms:write", lock=("room", "room_id"))
+async def _visitor_of(change: MutationContext, visitor_token: str | None) -> Visitor:
+    """The visitor of a new room."""
+    tx, caller = change.tx, change.caller
+    if caller.visitor is not None:
+        await tx.lock("visitor", caller.visitor.token)
+        visitor = await visitors.get(tx, caller.visitor.id)
+        limit = change.context.services.visitor_open_rooms
+        if limit and await rooms.count_open(tx, visitor.id, limit=limit) >= limit:
+            raise RateLimited(
+                f"You have {limit} open rooms, which is the limit; close one of them first.", retry_after_seconds=1
+            )
+        # Of rooms that start at once, in any process, only one is committed. The others start again, and count it.
+        await visitors.touch(tx, visitor)
+        return visitor
+    if visitor_token is None:
+        raise Invalid("visitorToken is required: the token of the visitor who starts the room.", key="visitorToken")
+    found = await find_by_token(tx, visitor_token)
+    if found is None:
+        raise NotFound("visitor with the token", visitor_token, key="visitorToken")
+    return found
+
+
+async def _initial_fields(
+    change: MutationContext, custom_fields: Sequence[FieldAssignment] | None
+) -> dict[str, FieldValue]:
+    try:
+        return await assign(change.tx, FieldTarget.ROOM, {}, custom_fields, creating=True)
+    except UnknownField as error:
+        if change.caller.visitor is None:
+            raise
+        # The message lists the keys of the custom fields, which visitors may not read.
+        key = str(error.data["key"])
+        raise UnknownField(f"There is no custom field {quoted(key)}.", key=key) from None
+
+
+@mutation("rooms:write", lock=("room", "room_id"), visitors=True)
 async def close_room(
     change: MutationContext,
     *,

@@ -38,6 +38,7 @@ def create_services(
     login_throttle: LoginThrottle | None = None,
     signal_hub: SignalHub | None = None,
     configured_tokens: frozenset[str] = frozenset(),
+    visitor_open_rooms: int = 3,
 ) -> Services:
     """The services of a process, without background tasks."""
     return Services(
@@ -48,6 +49,7 @@ def create_services(
         routing=routing or RoutingSettings(),
         login_throttle=login_throttle or LoginThrottle(),
         configured_tokens=configured_tokens,
+        visitor_open_rooms=visitor_open_rooms,
     )
 
 
@@ -60,6 +62,7 @@ async def open_services(
     login_throttle: LoginThrottle | None = None,
     signal_hub: SignalHub | None = None,
     configured_tokens: frozenset[str] = frozenset(),
+    visitor_open_rooms: int = 3,
 ) -> AsyncIterator[Services]:
     """The services of a process. The background tasks run until the block ends."""
     services = create_services(
@@ -68,6 +71,7 @@ async def open_services(
         login_throttle=login_throttle,
         signal_hub=signal_hub,
         configured_tokens=configured_tokens,
+        visitor_open_rooms=visitor_open_rooms,
     )
     queue, requeue = RoutingQueue(services), RequeueWorker(services)
     services.add_queue_listener(queue.wake)

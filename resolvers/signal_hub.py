@@ -25,13 +25,16 @@ READ_ROOMS = 200
 class SignalSubscriber:
     """One subscription to signals. `test` says whether it gets the signals of a room."""
 
-    def __init__(self, caller_id: str, test: Callable[[Room], bool]) -> None:
+    def __init__(self, caller_id: str, test: Callable[[Room], bool], *, sees_notes: bool = True) -> None:
         self._caller_id = caller_id
+        self._sees_notes = sees_notes
         self._test = test
         self.buffer = SignalBuffer(max_signals=SUBSCRIBER_SIGNALS, max_bytes=SUBSCRIBER_BYTES)
 
     def offer(self, signal: Signal, room: Room) -> None:
         """Buffer the signal if it is for this subscriber. A caller does not get its own signals."""
+        if signal.about_note and not self._sees_notes:
+            return
         if signal.sent_by_id != self._caller_id and self._test(room):
             self.buffer.put(signal)
 

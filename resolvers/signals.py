@@ -19,6 +19,7 @@ from storage.errors import Invalid, NotFound, RateLimited
 from storage.filters.expressions import And, Expression
 from storage.filters.predicates import matches, predicate
 from storage.log.subscription_index import Key, room_subscription_keys
+from storage.message_records import Audience
 from storage.records import FieldTarget, Record, Signal, SignalKind
 
 
@@ -28,7 +29,7 @@ class AcceptedSignal(Record, frozen=True):
     sent_at: datetime
 
 
-@mutation("messages:write")
+@mutation("messages:write", visitors=True)
 async def send_signal(
     change: MutationContext,
     *,
@@ -56,9 +57,11 @@ async def send_signal(
     if not matches(access.visible_rooms(change.caller), snapshot.room):
         raise NotFound("room", room_id, key="roomId")
     sender = sender_of(change, snapshot, as_user_id, as_visitor_token)
+    about_note = False
     if message_id is not None:
         message = (await messages.get_many(change.tx, [message_id])).get(message_id)
-        await require_shown_to_sender(change, snapshot, sender, message, message_id, "messageId")
+        shown = await require_shown_to_sender(change, snapshot, sender, message, message_id, "messageId")
+        about_note = shown.audience is Audience.STAFF
     _acquire(hub.rooms, room_id, "Too many signals in this room; send fewer.")
     signal = Signal(
         kind=kind,
@@ -67,6 +70,7 @@ async def send_signal(
         sent_by_id=change.caller.id,
         message_id=message_id,
         data=text,
+        about_note=about_note,
         sent_at=change.tx.now,
     )
     change.after_commit.append(partial(hub.send, signal, snapshot.room))
@@ -78,7 +82,7 @@ def _acquire(limiter: RateLimiter, key: str, message: str) -> None:
         raise RateLimited(message, retry_after_seconds=math.ceil(wait))
 
 
-@query("messages:read")
+@query("messages:read", visitors=True)
 async def subscribe_signals(context: Context, *, where: Expression | None = None) -> AsyncGenerator[Signal, None]:
     """The signals of other callers in the rooms that match and that the caller may see, from now on.
 
@@ -87,7 +91,7 @@ async def subscribe_signals(context: Context, *, where: Expression | None = None
     expression = await bind(context.reader, FieldTarget.ROOM, where)
     visible = access.visible_rooms(context.caller)
     test = predicate(And((expression, visible)), FieldTarget.ROOM)
-    subscriber = SignalSubscriber(context.caller.id, test)
+    subscriber = SignalSubscriber(context.caller.id, test, sees_notes=access.sees_notes(context.caller))
     signals = _follow(context.services.signal_hub, subscriber, room_subscription_keys(expression, visible))
     # Closing a generator that was never started does not run its cleanup. So this starts it.
     await anext(signals)

@@ -66,10 +66,12 @@ async def list_visitors(
     return await visitors.read_page(context.reader, expression, page=request)
 
 
-@query("visitors:read")
+@query("visitors:read", visitors=True)
 async def find_many(context: Context, ids: Sequence[str]) -> dict[str, Visitor]:
-    """Visitors by id; those that do not exist are absent."""
-    return await visitors.get_many(context.reader, ids)
+    """Visitors by id; those that do not exist are absent, and for a visitor all others."""
+    found = await visitors.get_many(context.reader, ids)
+    caller = context.caller.visitor
+    return {one: visitor for one, visitor in found.items() if caller is None or one == caller.id}
 
 
 async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Visitor]:

@@ -151,7 +151,7 @@ class RedactMessagePayload(MutationPayload):
 class MessageMutations:
     """Mutations of messages."""
 
-    @mutation_field(messages.send_message)
+    @mutation_field(messages.send_message, visitors=True)
     async def send_message(self, info: Info, input: Input[SendMessageInput]) -> SendMessagePayload | None:
         """Sends a message in a room that is not closed. Records `MessageSent`. The room's revision does not change."""
         sender = input.as_
@@ -170,7 +170,7 @@ class MessageMutations:
         )
         return SendMessagePayload(message=Message.from_record(message), client_mutation_id=input.client_mutation_id)
 
-    @mutation_field(messages.edit_message)
+    @mutation_field(messages.edit_message, visitors=True)
     async def edit_message(self, info: Info, input: Input[EditMessageInput]) -> EditMessagePayload | None:
         """Replaces the content of a message, also in a closed room. Records `MessageEdited`, unless nothing changes.
 
@@ -186,7 +186,7 @@ class MessageMutations:
         )
         return EditMessagePayload(message=Message.from_record(message), client_mutation_id=input.client_mutation_id)
 
-    @mutation_field(messages.redact_message)
+    @mutation_field(messages.redact_message, visitors=True)
     async def redact_message(self, info: Info, input: Input[RedactMessageInput]) -> RedactMessagePayload | None:
         """Removes the content of a message, also in a closed room: text, choices, attachments and data. They are also
         removed from recorded events and from stored results of mutations. Records `MessageRedacted`.

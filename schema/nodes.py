@@ -58,7 +58,7 @@ READERS: Mapping[IdKind, NodeReader] = MappingProxyType(
 class NodeQueries:
     """Queries of objects of any type."""
 
-    @query_field(access.viewer)
+    @query_field(access.viewer, visitors=True)
     async def node(
         self,
         info: Info,
@@ -68,9 +68,11 @@ class NodeQueries:
 
         Needs the scope for reading objects of the type, such as `rooms:read` for a room; `FORBIDDEN` without it.
         `INVALID_INPUT` for a text that is not an id.
+
+        A visitor may read its own rooms, their messages and events, and itself.
         """
         context = info.context.resolver_context
-        access.require(context.caller, ())
+        access.require(context.caller, (), visitors=True)
         kind, stored = ids.split(id, "id")
         found = await READERS[kind].read(context, [stored])
         return READERS[kind].to_node(found[stored]) if stored in found else None

@@ -23,8 +23,9 @@ class RoomChangeInput(MutationInput):
 class StartRoomInput(MutationInput):
     """Input of `startRoom`."""
 
-    visitor_token: str
-    """The token of the visitor. `NOT_FOUND` if no visitor was saved with this token."""
+    visitor_token: str | None = None
+    """The token of the visitor, required from apps and users (`INVALID_INPUT`). `NOT_FOUND` if no visitor was saved
+    with this token. A visitor starts rooms of its own, and leaves it out."""
     department_id: strawberry.ID | None = None
     """The id of the department that routes the room. `NOT_FOUND` if there is no such department, `DEPARTMENT_DISABLED`
     if it takes no new rooms. If null, the room can be routed to any agent."""

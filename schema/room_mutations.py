@@ -34,9 +34,12 @@ from schema.rooms import Room
 class RoomMutations:
     """Mutations of rooms."""
 
-    @mutation_field(rooms.start_room)
+    @mutation_field(rooms.start_room, visitors=True)
     async def start_room(self, info: Info, input: Input[StartRoomInput]) -> StartRoomPayload | None:
         """Starts a room and routes it by the rule of its department, or by the default rule.
+
+        A visitor gives `subject`, `source`, `departmentId` and `customFields` at most (`FORBIDDEN`), and is
+        `RATE_LIMITED` while it has as many open rooms as it may have.
 
         Records `RoomStarted`, followed by `AgentAssigned` with the cause ROUTED, or by `RoomQueued`.
         """
@@ -161,7 +164,7 @@ class RoomMutations:
         )
         return UpdateRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
-    @mutation_field(rooms.close_room)
+    @mutation_field(rooms.close_room, visitors=True)
     async def close_room(self, info: Info, input: Input[CloseRoomInput]) -> CloseRoomPayload | None:
         """Closes a room of any other status. `ROOM_CLOSED` if it is closed already.
 

@@ -219,7 +219,7 @@ class RoomOrder:
 class RoomQueries:
     """Queries of rooms."""
 
-    @query_field(rooms.find_room)
+    @query_field(rooms.find_room, visitors=True)
     async def room(
         self, info: Info, by: Annotated[RoomBy, strawberry.argument(description="Which room.")]
     ) -> Room | None:
@@ -231,7 +231,7 @@ class RoomQueries:
         )
         return None if room is None else Room.from_record(room)
 
-    @query_field(rooms.list_rooms)
+    @query_field(rooms.list_rooms, visitors=True)
     async def rooms(
         self,
         info: Info,

@@ -28,7 +28,7 @@ from schema.events import deliveries
 from schema.events.conversion import EVENT_TYPES
 from schema.events.queries import LogQueries
 from schema.events.subscriptions import EventSubscriptions
-from schema.execution import introspection
+from schema.execution import introspection, visitor_fields
 from schema.execution.context import RequestContext
 from schema.execution.executor import Executor
 from schema.execution.preparation import REFUSALS, Documents, prepare
@@ -44,7 +44,9 @@ from schema.signals import SignalMutations, SignalSubscriptions
 from schema.user_mutations import UserMutations
 from schema.users import UserQueries
 from schema.viewer import ViewerQueries
+from schema.visitor_values import VALUES
 from schema.visitors import VisitorMutations, VisitorQueries
+from storage.errors import Forbidden
 
 
 @api_type
@@ -154,11 +156,16 @@ class Schema(strawberry.Schema):
         return False
 
     def _refusal(self, query: str | None, given: Mapping[str, Any]) -> PreExecutionError | None:
-        """The result for a text that cannot be parsed or exceeds the cost limits; None for any other text."""
+        """The result for a text that cannot be parsed, exceeds the cost limits, or selects what is hidden from the
+        caller; None for any other text."""
         if query:
             try:
-                prepare(query, self._schema, given.get("context_value")).check(given.get("variable_values") or {})
-            except REFUSALS as refusal:
+                context = given.get("context_value")
+                document = prepare(query, self._schema, context)
+                document.check(given.get("variable_values") or {})
+                if visitor_fields.is_visitor(context):
+                    document.require_open_to_visitors(given.get("operation_name"))
+            except (*REFUSALS, Forbidden) as refusal:
                 return PreExecutionError(data=None, errors=[from_exception(refusal)])
         return None
 
@@ -199,3 +206,4 @@ schema = Schema(
 )
 _enforce_one_of(schema._schema)
 introspection.remove_draft_locations(schema._schema)
+visitor_fields.install(schema._schema, VALUES)

@@ -102,7 +102,7 @@ class SendSignalPayload(MutationPayload):
 class SignalMutations:
     """Sending signals."""
 
-    @mutation_field(signals.send_signal)
+    @mutation_field(signals.send_signal, visitors=True)
     async def send_signal(self, info: Info, input: Input[SendSignalInput]) -> SendSignalPayload | None:
         """Sends a signal to everybody who sees the room and is subscribed to `signals` now, but not to the caller.
 
@@ -127,7 +127,7 @@ class SignalMutations:
 class SignalSubscriptions:
     """Signals as they are sent."""
 
-    @subscription_field(signals.subscribe_signals)
+    @subscription_field(signals.subscribe_signals, visitors=True)
     async def signals(
         self,
         info: Info,

@@ -16,7 +16,7 @@ from storage import records
 
 @api_type
 class Viewer:
-    """The app or user that the token belongs to, and what the token may do."""
+    """The app, user or visitor that the token belongs to, and what the token may do."""
 
     type: records.ActorType
     """The kind of the caller, and so of `id`."""
@@ -25,9 +25,9 @@ class Viewer:
     name: str | None
     """The app's name, the user's username or the visitor's name."""
     scopes: list[str]
-    """The scopes of the token, in alphabetical order. With `admin`, all scopes are listed."""
+    """The scopes of the token, in alphabetical order; none for a visitor. With `admin`, all scopes are listed."""
     roles: list[str]
-    """The names of the user's roles, in alphabetical order; none for an app."""
+    """The names of the user's roles, in alphabetical order; none for an app or a visitor."""
     visitor: Visitor | None
     """The visitor that the token belongs to; null for an app or a user."""
 
@@ -69,10 +69,10 @@ class ErrorCodeInfo:
 class ViewerQueries:
     """Queries about the caller and the API itself."""
 
-    @query_field(access.viewer)
+    @query_field(access.viewer, visitors=True)
     async def viewer(self, info: Info) -> Viewer:
-        """The app or user that your token belongs to, and the scopes of the token. `UNAUTHENTICATED` without a valid
-        token."""
+        """The app, user or visitor that your token belongs to, and the scopes of the token. `UNAUTHENTICATED` without a
+        valid token."""
         caller = info.context.resolver_context.caller
         actor = access.viewer(caller)
         return Viewer(
@@ -81,7 +81,7 @@ class ViewerQueries:
             name=actor.name,
             scopes=access.listed_scopes(caller),
             roles=[] if caller.user is None else sorted(caller.user.roles),
-            visitor=None,
+            visitor=None if caller.visitor is None else Visitor.from_record(caller.visitor),
         )
 
     @query_field(None, anonymous=True)

@@ -53,6 +53,7 @@ async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Se
                 storage, caller_rate=settings.signal_rate_per_caller, room_rate=settings.signal_rate_per_room
             ),
             configured_tokens=configured,
+            visitor_open_rooms=settings.visitor_open_rooms,
         ) as services:
             yield services, admin_token
 

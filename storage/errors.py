@@ -79,13 +79,13 @@ class Unauthenticated(SwitchboardError):
 
 
 class Forbidden(SwitchboardError):
-    """`scope` is the missing scope of the token, if there is one."""
+    """`scope` is the missing scope of the token, if there is one. `key` is the path of what a visitor may not use."""
 
     code = "FORBIDDEN"
 
-    def __init__(self, message: str, *, scope: str | None = None) -> None:
-        data: dict[str, object] = {} if scope is None else {"scope": scope}
-        super().__init__(message, mentioned=(), **data)
+    def __init__(self, message: str, *, scope: str | None = None, key: str | None = None) -> None:
+        given: dict[str, object] = {"scope": scope, "key": key}
+        super().__init__(message, mentioned=(), **{name: value for name, value in given.items() if value is not None})
 
 
 class NotFound(SwitchboardError):

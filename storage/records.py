@@ -303,6 +303,8 @@ class Signal(Record, frozen=True, kw_only=True):
     sent_by_id: str
     #: READ: the message up to which the sender has read.
     message_id: str | None = None
+    #: Whether that message is for STAFF.
+    about_note: bool = False
     #: A JSON value, as text.
     data: str | None = None
     sent_at: datetime

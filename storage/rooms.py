@@ -82,6 +82,8 @@ WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCE
 #: Rooms in the first read of `get_first_snapshots`, whose sizes decide how many the next read has. One snapshot takes
 #: up to a megabyte.
 FIRST_SNAPSHOTS = 8
+#: The statuses of rooms that are not closed.
+OPEN_STATUSES = tuple(one.value for one in RoomStatus if one is not RoomStatus.CLOSED)
 _QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
 #: The fields of a WaitingRoom.
 _WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "passedOverId")
@@ -102,6 +104,13 @@ async def find_by_field(reader: Reader, definition: FieldDefinition, value: obje
 
 async def get_many(reader: Reader, ids: Iterable[str], *, skip_undecodable: bool = False) -> dict[str, Room]:
     return await entities.get_many(reader, KIND, ids, skip_undecodable=skip_undecodable)
+
+
+async def count_open(reader: Reader, visitor_id: str, *, limit: int) -> int:
+    """Return the number of the visitor's rooms that are not closed, up to `limit`."""
+    query: Document = {"visitorId": visitor_id, "status": {"$in": list(OPEN_STATUSES)}}
+    found = reader.collection(KIND.collection).find(query, {"_id": 1}, limit=limit, session=await reader.read_session())
+    return len(await found.to_list(None))
 
 
 async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:

@@ -92,7 +92,8 @@ def _slot(signal: Signal, number: int) -> Hashable:
     if signal.kind is SignalKind.CUSTOM:
         return number
     kind = SignalKind.TYPING if signal.kind in _TYPING else signal.kind
-    return signal.room_id, kind, signal.sender.id, signal.sent_by_id
+    # A READ of a note must not replace the last one that visitors may see.
+    return signal.room_id, kind, signal.sender.id, signal.sent_by_id, signal.about_note
 
 
 class SignalExchange:

@@ -33,6 +33,11 @@ async def find(reader: Reader, visitor_id: str) -> Visitor | None:
     return await entities.find_by(reader, KIND, "_id", visitor_id)
 
 
+async def get(reader: Reader, visitor_id: str) -> Visitor:
+    """Return the visitor with that id. Raises NotFound."""
+    return await entities.get(reader, KIND, visitor_id, key="visitorId")
+
+
 async def find_by_token(reader: Reader, token: str) -> Visitor | None:
     return await entities.find_by(reader, KIND, "token", token)
 
@@ -68,6 +73,11 @@ async def update(tx: Transaction, before: Visitor, after: Visitor) -> Visitor:
     after = await entities.replace(tx, KIND, before, after, refusal=partial(_refusal, tx, after))
     tx.record_fact(VisitorSaved, after, visitor=after, changes=changes_between(before, after, VisitorSaved.fields))
     return after
+
+
+async def touch(tx: Transaction, visitor: Visitor) -> None:
+    """Write the visitor without a change. Of concurrent transactions that do so, one is committed; others conflict."""
+    await entities.replace(tx, KIND, visitor, visitor, facts=0)
 
 
 def _refusal(tx: Transaction, visitor: Visitor, error: DuplicateKeyError) -> Exception:

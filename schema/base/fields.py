@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast, dataclass_transform
 
 import msgspec
 import strawberry
+from graphql import GraphQLField
 from strawberry.schema_directive import Location
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
@@ -21,6 +22,7 @@ from resolvers import acknowledgements
 from resolvers.auth import access
 from schema.base import docstrings
 from schema.base.ids import InvalidId
+from schema.base.visitor_arguments import require_open
 from storage.errors import Invalid
 
 Class = TypeVar("Class", bound=type)
@@ -28,6 +30,8 @@ Enumeration = TypeVar("Enumeration", bound=EnumMeta)
 Method = TypeVar("Method", bound=Callable[..., Any])
 Value = TypeVar("Value")
 
+#: The key of the metadata of a root field that says whether it is open to visitors.
+_OPEN_TO_VISITORS = "visitors"
 #: Fields that many types share. They follow the type's own fields, in this order.
 SHARED_FIELDS = ("custom_fields", "custom_field", "if_revision", "ack", "client_mutation_id")
 
@@ -117,7 +121,15 @@ def query_field(operation: object, *, anonymous: bool = False, visitors: bool = 
         description = _with_scopes(method, None if anonymous else _scopes(operation), visitors=visitors)
         directives = [] if anonymous else [_needs_scopes(operation)]
         resolver = method if anonymous else _scopes_first(operation, method, visitors=visitors)
-        return _as_method(strawberry.field(resolver=resolver, description=description, directives=directives), method)
+        return _as_method(
+            strawberry.field(
+                resolver=resolver,
+                description=description,
+                directives=directives,
+                metadata={_OPEN_TO_VISITORS: visitors},
+            ),
+            method,
+        )
 
     return declare
 
@@ -134,7 +146,13 @@ def mutation_field(operation: object, *, anonymous: bool = False, visitors: bool
         checked = _ack_first(operation, method, visitors=visitors)
         resolver = method if anonymous else _scopes_first(operation, checked, visitors=visitors)
         return _as_method(
-            strawberry.mutation(resolver=resolver, description=description, directives=directives), method
+            strawberry.mutation(
+                resolver=resolver,
+                description=description,
+                directives=directives,
+                metadata={_OPEN_TO_VISITORS: visitors},
+            ),
+            method,
         )
 
     return declare
@@ -151,20 +169,30 @@ def subscription_field(operation: object, *, visitors: bool = False) -> Callable
         directives = [_needs_scopes(operation)]
         resolver = _scopes_first(operation, method, visitors=visitors)
         return _as_method(
-            strawberry.subscription(resolver=resolver, description=description, directives=directives), method
+            strawberry.subscription(
+                resolver=resolver,
+                description=description,
+                directives=directives,
+                metadata={_OPEN_TO_VISITORS: visitors},
+            ),
+            method,
         )
 
     return declare
 
 
 def _scopes_first(operation: object, method: Method, *, visitors: bool) -> Method:
-    """The method, closed to visitors unless it is opened, and with the error about a missing scope before the error
-    about an id of the wrong kind."""
+    """The method, closed to visitors unless it is opened.
+
+    The error about a missing scope precedes the error about an id of the wrong kind.
+    """
 
     @wraps(method)
     async def resolve(self: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
         caller = info.context.resolver_context.caller
         access.require_no_visitor(caller, unless=visitors)
+        if caller.visitor is not None:
+            require_open(kwargs, method)
         try:
             return await method(self, info, *args, **kwargs)
         except InvalidId:
@@ -193,6 +221,16 @@ def _ack_first(operation: object, method: Method, *, visitors: bool) -> Method:
             raise
 
     return cast(Method, resolve)
+
+
+def is_closed_to_visitors(field: GraphQLField) -> bool:
+    """Whether a root field is closed to visitors. Those that need no token are open to all."""
+    definition = field.extensions.get("strawberry-definition")
+    return (
+        isinstance(definition, StrawberryField)
+        and any(isinstance(directive, NeedsScopes) for directive in definition.directives)
+        and not definition.metadata.get(_OPEN_TO_VISITORS)
+    )
 
 
 def _as_method(field: Any, method: Method) -> Method:
@@ -262,5 +300,5 @@ def _with_scopes(method: Callable[..., object], scopes: tuple[str, ...] | None, 
         case _:
             needs = f"Needs the scopes {' and '.join(f'`{scope}`' for scope in scopes)}."
     if visitors:
-        needs += " Open to visitors, with their own rooms."
+        needs += " Open to visitors without a scope, for their own rooms."
     return f"{docstrings.method_description(method)}\n\n{needs}"

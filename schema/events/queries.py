@@ -50,7 +50,7 @@ BeforeEvent = Annotated[
 class LogQueries:
     """Queries of the event log."""
 
-    @query_field(events.head_cursor)
+    @query_field(events.head_cursor, visitors=True)
     async def event_cursor(self, info: Info) -> Cursor | None:
         """The cursor of the last event in the log.
 

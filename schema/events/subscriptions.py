@@ -29,28 +29,28 @@ class EventSubscriptions:
         """Rooms that start, before they are routed. An app that chooses agents subscribes to it."""
         return _deliver(RoomStarted, await _subscribe(info, [EventType.ROOM_STARTED], where, after))
 
-    @subscription_field(events.subscribe)
+    @subscription_field(events.subscribe, visitors=True)
     async def agent_assigned(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[AgentAssigned, None]:
         """Rooms that get an agent, with any cause."""
         return _deliver(AgentAssigned, await _subscribe(info, [EventType.AGENT_ASSIGNED], where, after))
 
-    @subscription_field(events.subscribe)
+    @subscription_field(events.subscribe, visitors=True)
     async def agent_unassigned(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[AgentUnassigned, None]:
         """Rooms that lose their agent, with any cause, including closed rooms."""
         return _deliver(AgentUnassigned, await _subscribe(info, [EventType.AGENT_UNASSIGNED], where, after))
 
-    @subscription_field(events.subscribe)
+    @subscription_field(events.subscribe, visitors=True)
     async def room_closed(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[RoomClosed, None]:
         """Rooms that are closed."""
         return _deliver(RoomClosed, await _subscribe(info, [EventType.ROOM_CLOSED], where, after))
 
-    @subscription_field(events.subscribe_messages)
+    @subscription_field(events.subscribe_messages, visitors=True)
     async def message_sent(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[MessageSent, None]:
@@ -61,7 +61,7 @@ class EventSubscriptions:
         )
         return _deliver(MessageSent, source)
 
-    @subscription_field(events.subscribe)
+    @subscription_field(events.subscribe, visitors=True)
     async def events(
         self,
         info: Info,

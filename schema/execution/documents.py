@@ -29,6 +29,7 @@ from schema.execution.cost_limits import Limits
 from schema.execution.memory_usage import TEXT_COPIES, TOKEN_BYTES, VALUE_BYTES, Usage
 from schema.execution.parsing import parse_within
 from schema.execution.selection_compiler import CompiledSelections
+from schema.execution.visitor_fields import Refusal, find_refusals
 from storage.errors import QueryTooComplex
 
 #: The error message of graphql-core when validation exceeds its limit of comparisons of fields and fragments.
@@ -59,10 +60,12 @@ class Document:
         self.has_one_operation = sum(isinstance(node, OperationDefinitionNode) for node in self.node.definitions) == 1
         self.schema = schema
 
-    def compiled_selections(self, variables: Mapping[str, Any]) -> CompiledSelections:
-        """The compiled selections for these values of the variables in @skip and @include."""
+    def compiled_selections(self, variables: Mapping[str, Any], *, visitors: bool = False) -> CompiledSelections:
+        """The compiled selections for these values of the variables in @skip and @include, as visitors see them or as
+        others do."""
         values = tuple(variables.get(name) for name in self._condition_variables)
-        selections = self._compiled.get(values)
+        key = (visitors, *values)
+        selections = self._compiled.get(key)
         if selections is None:
             selections = CompiledSelections(
                 self.schema,
@@ -70,9 +73,10 @@ class Document:
                 dict(zip(self._condition_variables, values, strict=True)),
                 self.usage,
                 max_compiled=self.limits.compiled_selections,
+                visitors=visitors,
             )
             if len(self._compiled) < MAX_CACHED_VARIANTS:
-                self._compiled[values] = selections
+                self._compiled[key] = selections
                 self.usage.add((1 + len(values)) * VALUE_BYTES)
         return selections
 
@@ -103,6 +107,23 @@ class Document:
         if self.has_one_operation:
             return next(iter(self.answer_requirements.values()), NO_REQUIREMENTS)
         return self.answer_requirements.get(operation_name, NO_REQUIREMENTS)
+
+    @cached_property
+    def _refusals_to_visitors(self) -> Mapping[str | None, Refusal]:
+        return find_refusals(self.schema, self.node)
+
+    def require_open_to_visitors(self, operation_name: str | None) -> None:
+        """Raise Forbidden if the operation selects a field that cannot be hidden from visitors.
+
+        Raises QueryTooComplex if it is a mutation that makes several changes.
+        """
+        refusals = self._refusals_to_visitors
+        if self.has_one_operation or operation_name is None:
+            refusal = next(iter(refusals.values()), None)
+        else:
+            refusal = refusals.get(operation_name)
+        if refusal is not None:
+            raise refusal.error()
 
     def check(self, variables: Mapping[str, Any]) -> None:
         """Raise QueryTooComplex if the document exceeds its limits with these variables."""

@@ -24,6 +24,7 @@ from schema.execution import introspection
 from schema.execution.context import RequestContext
 from schema.execution.selection_compiler import CompiledSelections
 from schema.execution.selection_execution import Execution
+from schema.execution.visitor_fields import is_visitor
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
@@ -33,10 +34,11 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **kwargs)
         variables = self.variable_values.coerced
         document = self.context_value.document if isinstance(self.context_value, RequestContext) else None
+        visitors = is_visitor(self.context_value)
         self.compiled = (
-            document.compiled_selections(variables)
+            document.compiled_selections(variables, visitors=visitors)
             if document
-            else CompiledSelections(self.schema, self.fragment_definitions, variables)
+            else CompiledSelections(self.schema, self.fragment_definitions, variables, visitors=visitors)
         )
 
     @classmethod

@@ -42,6 +42,7 @@ from schema.execution.field_writers import AttributeWriter, FieldWriter, MethodW
 from schema.execution.memory_usage import FIELD_BYTES, JSON_BYTES, SELECTION_BYTES, Usage
 from schema.execution.selection_execution import Execution, Row
 from schema.execution.value_serializers import CannotSerialize, Serialize, Serializer, leaf_serializer, list_serializer
+from schema.execution.visitor_fields import rule_of
 
 Selections: TypeAlias = Sequence[SelectionSetNode]
 
@@ -71,7 +72,9 @@ class CompiledSelections:
         usage: Usage | None = None,
         *,
         max_compiled: int = DEFAULT_LIMITS.compiled_selections,
+        visitors: bool = False,
     ) -> None:
+        self._visitors = visitors
         self._usage = usage or Usage("")
         self._max_compiled = max_compiled
         self._schema = schema
@@ -213,6 +216,11 @@ class CompiledSelections:
             field.type, [node.selection_set for node in nodes if node.selection_set is not None]
         )
         nullable = not isinstance(field.type, GraphQLNonNull)
+        rule = rule_of(field) if self._visitors else None
+        if rule is not None:
+            if rule.refused:
+                raise CannotCompile
+            return MethodWriter(name, rule.resolve, _context_argument, serializer, nullable=nullable)
         if definition.is_basic_field:
             return AttributeWriter(name, definition.python_name, serializer, nullable=nullable)
         resolver = definition.base_resolver
@@ -238,6 +246,10 @@ class CompiledSelections:
             return converted
 
         return arguments
+
+
+def _context_argument(execution: Execution) -> dict[str, Any]:
+    return {"context": execution.context}
 
 
 def _dereference(reference: "ref[CompiledSelections]") -> CompiledSelections:

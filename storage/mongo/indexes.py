@@ -76,6 +76,14 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             # The closed rooms that an agent served.
             _index("last_served", "lastServedById", "status", "_id"),
             _index("visitor", "visitorId", "_id"),
+            # The open rooms of a visitor, whose number is limited.
+            _index(
+                "visitor_open",
+                "visitorId",
+                partialFilterExpression={
+                    "status": {"$in": [one.value for one in RoomStatus if one is not RoomStatus.CLOSED]}
+                },
+            ),
             _index("status", "status", "_id"),
             _index("department", "departmentId", "_id"),
             _index("priority", "priority", "_id"),

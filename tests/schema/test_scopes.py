@@ -37,7 +37,13 @@ OPEN = {"Mutation.login", "Query.errorCodes"}
 #: With any valid token.
 ANY_TOKEN = {"Query.viewer", "Query.customFieldDefinitions", "Mutation.takeRoom", "Mutation.logout"}
 #: With a visitor's token, beside what needs none.
-OPEN_TO_VISITORS: set[str] = set()
+OPEN_TO_VISITORS = {
+    *("Query.viewer", "Query.node", "Query.room", "Query.rooms", "Query.eventCursor"),
+    *("Mutation.startRoom", "Mutation.closeRoom", "Mutation.sendMessage", "Mutation.editMessage"),
+    *("Mutation.redactMessage", "Mutation.sendSignal"),
+    *("Subscription.events", "Subscription.roomClosed", "Subscription.agentAssigned", "Subscription.agentUnassigned"),
+    *("Subscription.messageSent", "Subscription.signals"),
+}
 SIGNED_IN_ONLY = {"Mutation.takeRoom", "Mutation.logout"}
 SCOPES: Mapping[str, str] = {
     "users:read": "Query: user users agent agents roles departments",
