@@ -189,14 +189,14 @@ class Settings:
         2_000,
         integer(10, 10_000_000),
         "The most frames per second that one websocket may send on average, pings and parts of messages included. A "
-        "burst may have ten times as many. Beyond that, the close code is 1008. Without a token the limit is a "
-        "twentieth.",
+        "burst may have ten times as many. Beyond that, the close code is 1008. Without a token, and for visitors, the "
+        "limit is a twentieth.",
     )
     max_kb_per_second: int = setting(
         2_048,
         integer(1, 10_000_000),
         "The most KiB per second that one websocket may send on average. A burst may have ten times as many. Beyond "
-        "that, the close code is 1008. Without a token the limit is a twentieth.",
+        "that, the close code is 1008. Without a token, and for visitors, the limit is a twentieth.",
     )
 
     # ---------------------------------------------------------------- limits of one caller

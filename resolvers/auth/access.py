@@ -235,7 +235,7 @@ def visible_rooms(caller: Caller) -> Expression:
 
 def sees_notes(caller: Caller) -> bool:
     """Whether the caller may see messages for STAFF: visitors never do."""
-    return caller.actor is not None and caller.visitor is None
+    return caller.actor is not None and caller.actor.type is not ActorType.VISITOR
 
 
 def require_manages(caller: Caller, department_ids: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from resolvers.auth.access import Caller
 from resolvers.context import Context
 from schema.base.visitor_table import ARGUMENTS, FIELDS, HIDDEN_VALUES, INPUTS, VALUES
 from schema.execution.context import RequestContext
-from schema.execution.visitor_fields import rule_of
+from schema.execution.visitor_fields import find_refusals, rule_of
 from schema.schema import schema
 from schema.visitor_values import VALUES as LIMITED
 from storage.records import Actor, ActorType, Visitor
@@ -22,6 +22,7 @@ from tests.schema.visitor_paths import API, ROOTS, Reached, object_types, open_r
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 VISITOR = Visitor(id="visitor", token="v", created_at=datetime(2026, 1, 1, tzinfo=UTC))
+CALLER = Caller(Actor(type=ActorType.VISITOR, id=VISITOR.id, name=None), visitor=VISITOR)
 REACHED = reached()
 REFUSED = [one for one in REACHED if (rule := rule_of(one.field)) is not None and rule.refused]
 
@@ -86,8 +87,7 @@ def test_the_walk_reaches_every_type_of_the_table() -> None:
 
 @pytest.mark.parametrize("one", REFUSED, ids=lambda one: f"{one.kind}.{one.name}")
 async def test_an_operation_that_selects_a_hidden_field_is_forbidden_before_it_runs(one: Reached) -> None:
-    caller = Caller(Actor(type=ActorType.VISITOR, id=VISITOR.id, name=None), visitor=VISITOR)
-    context = RequestContext(Context(services=None, caller=caller))  # type: ignore[arg-type]  # nothing can run
+    context = RequestContext(Context(services=None, caller=CALLER))  # type: ignore[arg-type]  # nothing can run
 
     result = await _result(one.document, context)
 
@@ -95,6 +95,60 @@ async def test_an_operation_that_selects_a_hidden_field_is_forbidden_before_it_r
     (error,) = [cast(dict[str, Any], error.formatted) for error in result.errors or []]
     assert error["message"] == f"A visitor's token cannot read {one.path}."
     assert error["extensions"] == {"code": "FORBIDDEN", "key": one.path}
+
+
+@pytest.mark.parametrize(
+    ("selection", "key"),
+    [
+        ("room(by: {id: $id}) { servedBy { status } }", "room.servedBy.status"),
+        ("mine: room(by: {id: $id}) { agent: servedBy { is: routable } }", "mine.agent.is"),
+        ("room(by: {id: $id}) { servedBy { status @skip(if: true) } }", "room.servedBy.status"),
+        ("room(by: {id: $id}) { servedBy { ... @include(if: false) { status } } }", "room.servedBy.status"),
+        ("node(id: $id) { ... on AgentFields { status } }", "node.status"),
+        ("node(id: $id) { ... on UserFields { username } }", "node.username"),
+        ("node(id: $id) { ... on Role { name } }", "node.name"),
+        ("room(by: {id: $id}) { ...A }", "room.servedBy.user.username"),
+        ("rooms { nodes { id } } room(by: {id: $id}) { lastServedBy { ...B } }", "room.lastServedBy.user.username"),
+    ],
+)
+async def test_hidden_fields_are_found_behind_aliases_fragments_interfaces_and_directives(
+    selection: str, key: str
+) -> None:
+    fragments = "fragment A on Room { servedBy { ...B } } fragment B on Agent { user { ... on User { username } } }"
+    used = fragments if "...A" in selection else fragments.partition("fragment B")[2] if "...B" in selection else ""
+    if used and "...A" not in selection:
+        used = f"fragment B{used}"
+    context = RequestContext(Context(services=None, caller=CALLER))  # type: ignore[arg-type]  # nothing can run
+
+    result = await schema.execute(
+        f"query($id: ID!) {{ {selection} }} {used}", context_value=context, variable_values={"id": "room_x"}
+    )
+
+    assert [error.extensions for error in result.errors or []] == [{"code": "FORBIDDEN", "key": key}]
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        "room(by: {id: $id}) { tags priority customFields { key value } closeComment passedOver { id status } }",
+        "room(by: {id: $id}) { ... on RoomFields { tags priority } servedBy { departments { id routing } } }",
+        "users { nodes { username } }",  # the root field is refused when it is resolved
+    ],
+)
+def test_what_is_empty_or_closed_may_be_selected_whatever_is_below_it(selection: str) -> None:
+    document = parse(f"query($id: ID!) {{ {selection} }}")
+
+    assert find_refusals(API, document) == {}
+
+
+async def test_the_named_operation_of_a_document_counts() -> None:
+    document = 'query A { errorCodes { code } } query B { room(by: {id: "room_x"}) { servedBy { status } } }'
+    context = RequestContext(Context(services=None, caller=CALLER))  # type: ignore[arg-type]  # nothing can run
+
+    first, second = [await schema.execute(document, context_value=context, operation_name=name) for name in ("A", "B")]
+
+    assert first.errors is None
+    assert [error.extensions for error in second.errors or []] == [{"code": "FORBIDDEN", "key": "room.servedBy.status"}]
 
 
 async def _result(document: str, context: RequestContext) -> ExecutionResult:
