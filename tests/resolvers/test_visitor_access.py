@@ -11,7 +11,7 @@ from resolvers import messages, rooms, signals, visitors
 from schema.base import ids
 from storage.facts import Fact
 from storage.records import Room, RoutingMethod, SignalKind
-from tests.resolvers.refusals import everything
+from tests.resolvers.refusals import stored_state
 from tests.resolvers.visitor_client import Page, message_id, mutation, note, room_id, said
 from tests.resolvers.world import World
 from tests.storage.support import until
@@ -60,7 +60,7 @@ async def test_a_change_of_a_room_of_another_visitor_is_refused_like_one_of_no_r
     world: World, name: str, selection: str, given: dict[str, Any]
 ) -> None:
     page, foreign = await page_of(world), await room_of(world, "w")
-    before = await everything(world)
+    before = await stored_state(world)
 
     refusals = [
         await page.refusal(mutation(name, selection), input={"roomId": one, **given})
@@ -68,7 +68,7 @@ async def test_a_change_of_a_room_of_another_visitor_is_refused_like_one_of_no_r
     ]
 
     assert refusals == [not_found("room", room_id(foreign), "roomId"), not_found("room", unknown(foreign), "roomId")]
-    assert await everything(world) == before
+    assert await stored_state(world) == before
 
 
 @pytest.mark.parametrize(("name", "key", "given"), MESSAGE_CHANGES)
@@ -78,24 +78,24 @@ async def test_messages_of_others_and_notes_cannot_be_changed_and_look_unknown(
     page, foreign, own = await page_of(world), await room_of(world, "w"), await room_of(world, "v")
     named = [message_id(await said(world, foreign, "theirs")), message_id(await note(world, own, "hush"))]
     named.append(str(ids.MESSAGE.add(own.id)))
-    before = await everything(world)
+    before = await stored_state(world)
 
     refusals = [await page.refusal(mutation(name, "clientMutationId"), input={key: one, **given}) for one in named]
 
     assert refusals == [not_found("message", one, key) for one in named]
-    assert await everything(world) == before
+    assert await stored_state(world) == before
 
 
 async def test_a_message_of_staff_cannot_be_changed(world: World) -> None:
     page, own = await page_of(world), await room_of(world, "v")
     message = message_id(await said(world, own, "Hello"))
-    before = await everything(world)
+    before = await stored_state(world)
 
     for name, key, given in MESSAGE_CHANGES:
         refusal = await page.refusal(mutation(name, "clientMutationId"), input={key: message, **given})
         assert refusal["code"] == "FORBIDDEN"
 
-    assert await everything(world) == before
+    assert await stored_state(world) == before
 
 
 @pytest.mark.parametrize("argument", ["inReplyTo", "choice", "messageId"])
@@ -321,23 +321,23 @@ async def test_arguments_of_changes_that_are_not_open_are_forbidden(
     page, own = await page_of(world), await room_of(world, "v")
     await world.visitor("w")
     named = {} if name == "startRoom" else {"roomId": room_id(own)}
-    before = await everything(world)
+    before = await stored_state(world)
 
     refusal = await page.refusal(mutation(name, "clientMutationId"), input={**named, **given})
 
     assert refusal == {"message": f"A visitor's token cannot set {key}.", "code": "FORBIDDEN", "key": key}
-    assert await everything(world) == before
+    assert await stored_state(world) == before
 
 
 async def test_a_visitor_sends_no_note(world: World) -> None:
     page, own = await page_of(world), await room_of(world, "v")
-    before = await everything(world)
+    before = await stored_state(world)
 
     given = {"roomId": room_id(own), "text": "Hi", "audience": "STAFF"}
     refusal = await page.refusal(mutation("sendMessage", "clientMutationId"), input=given)
 
     assert (refusal["code"], refusal["key"]) == ("INVALID_INPUT", "audience")
-    assert await everything(world) == before
+    assert await stored_state(world) == before
 
 
 async def test_an_unknown_custom_field_does_not_show_which_there_are(world: World) -> None:
@@ -351,7 +351,7 @@ async def test_an_unknown_custom_field_does_not_show_which_there_are(world: Worl
 
 async def test_a_mutation_of_a_visitor_makes_one_change(world: World) -> None:
     page = await page_of(world)
-    before = await everything(world)
+    before = await stored_state(world)
 
     refusal = await page.refusal(
         "mutation { a: startRoom(input: {}) { room { id } } ...B } fragment B on Mutation { "
@@ -359,7 +359,7 @@ async def test_a_mutation_of_a_visitor_makes_one_change(world: World) -> None:
     )
 
     assert refusal["code"] == "QUERY_TOO_COMPLEX"
-    assert await everything(world) == before
+    assert await stored_state(world) == before
 
 
 # ---------------------------------------------------------------- what a visitor does
@@ -423,12 +423,12 @@ async def test_only_its_own_client_mutation_ids_are_shown_to_a_visitor(world: Wo
 async def test_a_visitor_has_three_open_rooms(world: World) -> None:
     page = await page_of(world)
     started = [(await page.change("startRoom", "room { id }"))["room"]["id"] for _ in range(3)]
-    before = await everything(world)
+    before = await stored_state(world)
 
     refusal = await page.refusal(mutation("startRoom", "clientMutationId"), input={})
 
     assert (refusal["code"], refusal["retryAfterSeconds"]) == ("RATE_LIMITED", 1)
-    assert await everything(world) == before
+    assert await stored_state(world) == before
     await page.change("closeRoom", "clientMutationId", roomId=started[1])
     await page.change("startRoom", "room { id }")
 
