@@ -3,8 +3,10 @@
 import json
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from hashlib import blake2b
 from typing import Annotated, Self, cast
 
+import msgspec
 import strawberry
 
 from resolvers import signals
@@ -66,10 +68,12 @@ class SignalSource:
     cursor = None
 
     def __init__(self, signal: records.Signal) -> None:
-        self.key = signal
+        # Cohorts cache keys with results, and count no memory for keys.
+        self.key = blake2b(msgspec.json.encode(signal), digest_size=16).digest()
+        self._signal = signal
 
     def root(self) -> Signal:
-        return Signal.from_record(self.key)
+        return Signal.from_record(self._signal)
 
 
 @api_input

@@ -24,10 +24,10 @@ MEMORY_PER_JSON_BYTE = 4
 
 
 class Source(Protocol):
-    """What the resolver of a subscription yields: one thing of which one result is made."""
+    """An item that the resolver of a subscription yields. One result is made of it."""
 
     @property
-    def key(self) -> Hashable:
+    def key(self) -> int | bytes:
         """Identifies the source among those of a cohort."""
 
     @property
@@ -36,23 +36,21 @@ class Source(Protocol):
 
     @property
     def message_id(self) -> str | None:
-        """The stored id of the message whose content the source has, if it has that of one."""
+        """The stored id of the message whose content the source has. None if it has no message."""
 
     def root(self) -> object:
         """The value of the subscription field."""
 
 
 class Delivery(ExecutionResult):
-    """The result of a subscription for one source."""
+    """The result of a subscription for one source. It does not refer to the source, whose memory is not counted."""
 
     def __init__(self, source: Source, data: dict[str, Any] | None, errors: list[GraphQLError] | None) -> None:
         super().__init__(data, errors)
-        self.source = source
-
-    @property
-    def cursor(self) -> str | None:
-        """Where a client continues that has received the result. None if it cannot."""
-        return self.source.cursor
+        #: Where a client continues that has received the result. None if it cannot.
+        self.cursor = source.cursor
+        #: The stored id of the message whose content the result may have. None if it has no message.
+        self.message_id = source.message_id
 
     @cached_property
     def encoded(self) -> bytes:
@@ -66,8 +64,8 @@ class Delivery(ExecutionResult):
 class Cohort:
     """The subscriptions with one document, the same variables and the same permissions.
 
-    They share results, and with them everything that fields read. So no field below a subscription may depend on
-    anything else of the caller than its permissions.
+    They share results, including values that fields read from the database. So the value of a field below a
+    subscription may depend on the caller's permissions only.
     """
 
     def __init__(self, cohorts: "Cohorts") -> None:
@@ -76,7 +74,7 @@ class Cohort:
         self._cohorts = cohorts
         #: Whether the last result had fields that were read live. True until the first result.
         self.reads_live = True
-        #: The results that are about to be made, by the key of their source.
+        #: The tasks that will make a result, by the key of its source. A task that has started is absent.
         self._starting: dict[Hashable, asyncio.Task[Delivery]] = {}
 
     def get(self, key: Hashable) -> Delivery | None:
@@ -89,9 +87,9 @@ class Cohort:
             self._cohorts.put(self, key, delivery)
 
     async def make_together(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, Delivery]]) -> Delivery:
-        """The result for a source, made once for all members that ask for it in one pass of the event loop.
+        """The result for a source, made once for all members that call this in one pass of the event loop.
 
-        It is not shared with members that ask later, so that each gets values that were read after it asked.
+        Members that call later get another result, so that all values of a result are read after the call.
         """
         task = self._starting.get(key)
         if task is None:
@@ -121,7 +119,7 @@ class Cohorts:
 
     @contextmanager
     def join(self, key: Hashable) -> Iterator[Cohort]:
-        """Be a member of the cohort with this key for the duration of the block."""
+        """Add a member to the cohort with this key for the duration of the block."""
         cohort = self._cohorts.setdefault(key, Cohort(self))
         cohort.members += 1
         try:
@@ -145,8 +143,8 @@ class Cohorts:
             self.cached_bytes -= _memory(oldest)
 
     def drop_messages(self, ids: Collection[str]) -> None:
-        """Drop the results that may have the content of these messages."""
-        for key in [key for key, delivery in self._deliveries.items() if delivery.source.message_id in ids]:
+        """Drop the results that may contain these messages."""
+        for key in [key for key, delivery in self._deliveries.items() if delivery.message_id in ids]:
             self.cached_bytes -= _memory(self._deliveries.pop(key))
 
 
