@@ -48,6 +48,8 @@ class RoomCounter:
     def __init__(self, by: Sequence[str]) -> None:
         self._by = tuple(by)
         self._groups: dict[GroupKey, _Group] = {}
+        #: The number of entries in `oldest` of all groups.
+        self._entries = 0
         self.needs_reload = False
 
     def __len__(self) -> int:
@@ -55,23 +57,30 @@ class RoomCounter:
 
     def load(self, groups: Sequence[RoomGroup]) -> None:
         self._groups = {one.key: _Group(one.count, one.queued, list(one.oldest)) for one in groups}
+        self._entries = sum(len(group.oldest) for group in self._groups.values())
 
     @property
     def size(self) -> int:
         """Estimated memory in bytes."""
-        return sum(_GROUP_BYTES + _ENTRY_BYTES * len(group.oldest) for group in self._groups.values())
+        return _GROUP_BYTES * len(self._groups) + _ENTRY_BYTES * self._entries
 
     def apply(self, before: Room | None, after: Room | None) -> None:
         """Apply a change of a room. `before` or `after` is None if the room did not match or does not match."""
         if before is not None:
             key = self._key(before)
             group = self._groups.setdefault(key, _Group())
+            self._entries -= len(group.oldest)
             group.remove(before, queued=before.status is RoomStatus.QUEUED)
+            self._entries += len(group.oldest)
             if group.count <= 0:
+                self._entries -= len(group.oldest)
                 del self._groups[key]
             self.needs_reload = self.needs_reload or bool(group.count > 0 and group.queued and not group.oldest)
         if after is not None:
-            self._groups.setdefault(self._key(after), _Group()).add(after)
+            group = self._groups.setdefault(self._key(after), _Group())
+            self._entries -= len(group.oldest)
+            group.add(after)
+            self._entries += len(group.oldest)
 
     def counts(self) -> list[tuple[GroupKey, int, datetime | None]]:
         """For each group, in the order of the keys: its key, its number of rooms, and when its longest waiting room was

@@ -34,6 +34,9 @@ INTERVAL_SECONDS = 0.5
 #: Messages are sent at multiples of this time, so that more subscribers share the same message.
 STEP_SECONDS = 0.1
 
+#: The estimated memory of a group in a message.
+_COUNT_BYTES = 200
+
 _numbers = count(1)
 
 
@@ -129,7 +132,11 @@ class CountsView(LogView):
     @property
     def size(self) -> int:
         """Estimated memory in bytes."""
-        return self._counter.size
+        return self._counter.size + _COUNT_BYTES * (0 if self._counts is None else len(self._counts.groups))
+
+    @override
+    def shrink(self) -> None:
+        self._counts = None
 
     async def read(self) -> RoomCounts:
         """The current counts, for a view that is read once."""

@@ -13,7 +13,7 @@ from storage.sizes import size_of
 MAX_UPDATES = 1_024
 MAX_UPDATE_BYTES = 8 * 1024 * 1024
 #: The estimated memory of an update without its room.
-_UPDATE_BYTES = 500
+UPDATE_BYTES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,16 @@ class UpdateBuffer:
             self.bytes -= _bytes_of(self._updates.popleft())
             self.start += 1
 
+    def clear(self) -> None:
+        """Drop all updates."""
+        self.start = self.end
+        self._updates.clear()
+        self.bytes = 0
+
     def since(self, index: int) -> Sequence[ListUpdate]:
         """The updates from an index on, which is not before `start`."""
         return [self._updates[position - self.start] for position in range(index, self.end)]
 
 
 def _bytes_of(update: ListUpdate) -> int:
-    return _UPDATE_BYTES + (0 if update.room is None else size_of(update.room))
+    return UPDATE_BYTES + (0 if update.room is None else size_of(update.room))

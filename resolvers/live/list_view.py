@@ -1,23 +1,23 @@
 """The live view of one list of rooms, which all subscribers of the list share."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 
 from typing_extensions import override
 
 from resolvers.event_filters import room_before
-from resolvers.live.list_updates import ListUpdate, UpdateBuffer
+from resolvers.live.list_history import ListSpec, changed_by, changes_since, differs, is_change
+from resolvers.live.list_updates import UPDATE_BYTES, ListUpdate, UpdateBuffer
 from resolvers.live.log_view import BATCH, LogView
-from resolvers.live.orders import ListOrder
-from resolvers.live.positions import ListName, ListPosition, partial
-from resolvers.live.window import ListChange, Window, changes
+from resolvers.live.positions import ListPosition, partial
+from resolvers.live.window import ListChange, Move, Window, changes
 from storage import room_views
+from storage import rooms as stored_rooms
 from storage.errors import CursorExpired, QueryTooComplex
-from storage.facts import AnyFact, MessageFact, RoomFact
-from storage.filters.expressions import Expression
+from storage.facts import AnyFact, RoomFact
 from storage.filters.predicates import predicate
 from storage.mongo.counts import within_limit
+from storage.mongo.retries import read_with_retries
 from storage.records import FieldTarget, Room
 from storage.runtime import Storage
 
@@ -31,27 +31,15 @@ MAX_RESUMES = 32
 _numbers = count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class ListSpec:
-    """The definition of a list: its rooms, its order and its size."""
-
-    where: Expression
-    visible: Expression
-    order: ListOrder
-    size: int
-    #: Whether a new message changes its room.
-    with_messages: bool
-    name: ListName
-
-
 class ListView(LogView):
     """The live view of one list of rooms."""
 
     name = "update a list of rooms"
 
     def __init__(self, storage: Storage, spec: ListSpec) -> None:
-        super().__init__(storage, where=spec.where, visible=spec.visible, sorted_by=spec.order.stored.field_ids)
+        super().__init__(storage, where=spec.where, visible=spec.visible, sorted_by=spec.sorted_by)
         self._spec = spec
+        self._database = storage.database
         self._is_visible = predicate(spec.visible, FieldTarget.ROOM)
         self._window: Window | None = None
         self._shown: list[Room] = []
@@ -66,7 +54,15 @@ class ListView(LogView):
     @property
     def size(self) -> int:
         """Estimated memory in bytes."""
-        return self._buffer.bytes + (self._window.bytes if self._window is not None else 0)
+        cached = len(self._whole_list or ()) + sum(map(len, self._resumes.values()))
+        return self._buffer.bytes + UPDATE_BYTES * cached + (0 if self._window is None else self._window.bytes)
+
+    @override
+    def shrink(self) -> None:
+        self._clear_caches()
+        self._buffer.clear()
+        if self._window is not None:
+            self._window.drop_slack()
 
     # ------------------------------------------------------------ for subscribers
 
@@ -123,66 +119,41 @@ class ListView(LogView):
             await self.wait_until(after.sequence)
         if (cached := self._resumes.get(after)) is not None:
             return cached
-        updates = self._changes_since(after, [fact for fact in facts if fact.sequence <= self.current])
+        updates = self._updates_since(after, [fact for fact in facts if fact.sequence <= self.current])
+        if updates is None:
+            return self._present()
         while len(self._resumes) >= MAX_RESUMES:
             del self._resumes[next(iter(self._resumes))]
         self._resumes[after] = updates
+        self.check_memory()
         return updates
 
-    def _changes_since(self, after: ListPosition, facts: Sequence[RoomFact]) -> list[ListUpdate]:
-        """The changes from a client's list to the current one. `facts` are those since `after.start`."""
-        target = self._shown_at(after.sequence, facts)
-        base = [] if not after.base else self._shown_at(after.base, facts)
-        if target is None or base is None:
-            return self._present()
-        client_list, missing = target, set[str]()
-        if after.base is not None:
-            client_list, missing = self._partly_updated(after, base, target, facts)
-        changed = missing | self._changed_by([fact for fact in facts if fact.sequence > after.sequence])
+    def _updates_since(self, after: ListPosition, facts: Sequence[RoomFact]) -> list[ListUpdate] | None:
+        """The changes since a position, or None if they cannot be computed. `facts` are those since `after.start`."""
+        assert self._window is not None
+        steps = changes_since(self._spec, self._window, after, facts)
+        if steps is None:
+            return None
         current = self.current
-        rooms = {room.id: room for room in self._shown}
-        steps = changes(client_list, list(rooms), changed)
-        resume_base = after.sequence if after.base is None else None
+        base = after.sequence if after.base is None else None
+        rooms = self._rooms_after(facts)
         updates = [
-            self._update(change, partial(current, resume_base, index), room_id, rooms.get(room_id))
+            self._update(change, partial(current, base, index), room_id, rooms[room_id])
             for index, (change, room_id) in enumerate(steps, 1)
         ]
         return [*updates, self._ready_update(current)]
 
-    def _partly_updated(
-        self, after: ListPosition, base: Sequence[str], target: Sequence[str], facts: Sequence[RoomFact]
-    ) -> tuple[list[str], set[str]]:
-        """The list of a client with the first `after.count` changes from `base` to `target`, and the rooms of the
-        others."""
-        between = [fact for fact in facts if fact.sequence <= after.sequence] if after.base else []
-        steps = changes(base, target, self._changed_by(between))
-        applied, missing = steps[: after.count], steps[after.count :]
-        left = {room_id for change, room_id in applied if change is ListChange.LEFT}
-        entered = [room_id for change, room_id in applied if change is ListChange.ENTERED]
-        client_list = [*(room_id for room_id in base if room_id not in left), *entered]
-        return client_list, {room_id for _, room_id in missing}
-
-    def _shown_at(self, sequence: int, facts: Sequence[RoomFact]) -> list[str] | None:
-        """The ids that were shown as of a fact, or None if they cannot be computed."""
+    def _rooms_after(self, facts: Iterable[RoomFact]) -> dict[str, Room]:
+        """The rooms of the facts as they are after the last one, and the rooms of the window."""
         assert self._window is not None
-        first: dict[str, RoomFact] = {}
-        for fact in facts:
-            if fact.sequence > sequence:
-                first.setdefault(fact.room.room.id, fact)
-        restored = []
-        for fact in first.values():
-            if not self._spec.order.has_key_before(fact):
-                return None
-            if fact.before is not None and self._matches(room := room_before(fact)):
-                restored.append((self._spec.order.key(room), room.id))
-        return self._window.visible_before(first.keys(), restored)
+        return {
+            **{fact.room.room.id: fact.room.room for fact in facts},
+            **{room.id: room for room in self._window.rooms},
+        }
 
-    def _changed_by(self, facts: Sequence[RoomFact]) -> set[str]:
-        """The ids of the rooms that the facts changed."""
-        return {fact.room.room.id for fact in facts if self._is_change(fact)}
-
-    def _is_change(self, fact: RoomFact) -> bool:
-        return self._spec.with_messages or not isinstance(fact, MessageFact)
+    async def _read_rooms(self, ids: Sequence[str]) -> dict[str, Room | None]:
+        found = await read_with_retries(self._database, lambda: stored_rooms.get_many(self._reader, ids))
+        return {room_id: found.get(room_id) for room_id in ids}
 
     # ------------------------------------------------------------ applying facts
 
@@ -198,10 +169,14 @@ class ListView(LogView):
         shown, shown_at = self._shown, self._position
         is_rebuilt = self._window is not None
         facts = await self._facts_between(shown_at, position) if is_rebuilt else []
+        left: Mapping[str, Room | None] = {room.id: room for room in shown}
+        if facts is None:
+            left = await self._read_rooms([room.id for room in shown if room.id not in window])
         self._window, self._position = window, position
         self._shown = window.visible
         if is_rebuilt:
-            self._publish_rebuilt(shown, shown_at, facts)
+            rooms = {**left, **self._rooms_after(facts or ())}
+            self._publish_rebuilt(shown, shown_at, facts, rooms)
         else:
             self._shown_total = self._total
 
@@ -238,26 +213,26 @@ class ListView(LogView):
             after = batch[-1].sequence
         return facts
 
-    def _publish_rebuilt(self, shown: Sequence[Room], shown_at: int, facts: Sequence[RoomFact] | None) -> None:
+    def _publish_rebuilt(
+        self,
+        shown: Sequence[Room],
+        shown_at: int,
+        facts: Sequence[RoomFact] | None,
+        rooms: Mapping[str, Room | None],
+    ) -> None:
         """Publish the changes from the list that was shown before to the list that was read.
 
-        `facts` are those between the positions of both, or None if they cannot be read.
+        `facts` are those between the positions of both, or None if they cannot be read. `rooms` has the rooms of both
+        lists as they are in the second one.
         """
         if facts is None:
             old = {room.id: room for room in shown}
-            changed = {room.id for room in self._shown if room.id in old and self._differs(old[room.id], room)}
+            changed = {room.id for room in self._shown if room.id in old and differs(self._spec, old[room.id], room)}
         else:
-            changed = self._changed_by(facts)
-        rooms = {room.id: room for room in self._shown}
-        steps = changes([room.id for room in shown], list(rooms), changed)
+            changed = changed_by(self._spec, facts)
+        steps = changes([room.id for room in shown], [room.id for room in self._shown], changed)
         self._publish(steps, rooms, base=None if facts is None else shown_at)
         self._publish_total()
-
-    def _differs(self, before: Room, after: Room) -> bool:
-        if before.revision != after.revision:
-            return True
-        # Every fact about a room increases its version.
-        return self._spec.with_messages and before.version != after.version
 
     @override
     def _apply_all(self, facts: Sequence[AnyFact]) -> bool:
@@ -265,59 +240,63 @@ class ListView(LogView):
         assert window is not None
         for fact in facts:
             self._require_fields(fact)
-            if self._apply(window, fact) and isinstance(fact, RoomFact):
+            move = self._apply(window, fact)
+            if move is not None and isinstance(fact, RoomFact):
                 if window.needs_reload:
                     return False
-                self._publish_fact(window, fact)
+                self._publish_fact(window, fact, move)
             self._position = fact.sequence
         self._publish_total()
         if self._has_new_updates:
             self._signal_change()
         return True
 
-    def _apply(self, window: Window, fact: AnyFact) -> bool:
-        """Apply a fact to a window. Returns False if it does not concern the list."""
+    def _apply(self, window: Window, fact: AnyFact) -> Move | None:
+        """Apply a fact to a window. Returns None if it does not concern the list."""
         if not isinstance(fact, RoomFact):
-            return False
+            return None
         room = fact.room.room
         matched = fact.before is not None and self._matches(room_before(fact))
         matches = self._matches(room)
         if not matched and not matches and room.id not in window:
-            return False
-        window.apply(room, matched=matched, matches=matches)
+            return None
+        move = window.apply(room, matched=matched, matches=matches)
         if window.bytes > room_views.WINDOW_BYTES:
             window.drop_slack()
             if window.bytes > 2 * room_views.WINDOW_BYTES:
                 raise self._too_large()
-        return True
+        return move
 
     # ------------------------------------------------------------ publishing updates
 
-    def _publish_fact(self, window: Window, fact: RoomFact) -> None:
+    def _publish_fact(self, window: Window, fact: RoomFact, move: Move) -> None:
         """Publish the changes that a fact made to the rooms that are shown."""
-        before, room = self._shown, fact.room.room
-        self._shown = window.visible
-        rooms = {shown.id: shown for shown in [*before, *self._shown, room]}
-        changed = {room.id} if self._is_change(fact) else set()
-        steps = changes([shown.id for shown in before], [shown.id for shown in self._shown], changed)
+        room = fact.room.room
+        steps = window.update_shown(self._shown, move)
+        if not steps and move.after is not None and move.after < self._spec.size:
+            if not is_change(self._spec, fact):
+                self._clear_caches()
+                return
+            steps = [(ListChange.CHANGED, room)]
         if steps:
             self._position = fact.sequence
-            self._publish(steps, rooms, base=fact.sequence - 1)
-        elif any(shown is room for shown in self._shown):
-            self._clear_caches()
+            rooms = {**{one.id: one for _, one in steps}, room.id: room}
+            self._publish([(change, one.id) for change, one in steps], rooms, base=fact.sequence - 1)
 
     @property
     def _total(self) -> int | None:
         assert self._window is not None
         return None if self._window.total is None else within_limit(self._window.total)
 
-    def _publish(self, steps: Sequence[tuple[ListChange, str]], rooms: dict[str, Room], *, base: int | None) -> None:
+    def _publish(
+        self, steps: Sequence[tuple[ListChange, str]], rooms: Mapping[str, Room | None], *, base: int | None
+    ) -> None:
         for index, (change, room_id) in enumerate(steps, 1):
             is_last = index == len(steps)
             at = ListPosition(self._position) if is_last else partial(self._position, base, index)
             has_total = self._total != self._shown_total
             self._shown_total = self._total
-            self._append(self._update(change, at, room_id, rooms.get(room_id), has_total=has_total))
+            self._append(self._update(change, at, room_id, rooms[room_id], has_total=has_total))
 
     def _publish_total(self) -> None:
         """Publish the total if it changed without a change of the rooms that are shown."""

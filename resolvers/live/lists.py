@@ -10,8 +10,9 @@ from resolvers import validation
 from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import bind
+from resolvers.live.list_history import ListSpec
 from resolvers.live.list_updates import ListUpdate
-from resolvers.live.list_view import ListSpec, ListView
+from resolvers.live.list_view import ListView
 from resolvers.live.orders import list_order
 from resolvers.live.positions import ListName, ListPosition
 from resolvers.log_positions import require_existing
@@ -45,7 +46,8 @@ async def subscribe_room_list(
     position = None if after is None else name.position(after)
     if position is not None:
         await require_existing(context.storage, position.sequence, key="after")
-    spec = ListSpec(expression, visible, list_order(order), size, with_messages, name)
+    sorted_by = dict.fromkeys(order.field_ids, order_by.custom_field or "") if order_by else {}
+    spec = ListSpec(expression, visible, list_order(order), sorted_by, size, with_messages, name)
     key = f"list {digest(expression, visible, order.name, size, with_messages, where or EVERYTHING)}"
     head = await context.storage.log.head()
     updates = _follow(context, key, lambda: ListView(context.storage, spec), head, position)

@@ -2,8 +2,10 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
+from storage.custom_fields import definitions
 from storage.errors import CursorExpired, SwitchboardError, Unavailable, UnknownField, quoted
 from storage.facts import FACTS, AnyFact, CustomFieldRemoved, RoomFact
 from storage.filters.expressions import EVERYTHING, And, BoundCondition, Expression, Not, Or
@@ -17,6 +19,7 @@ ROOM_TYPES = frozenset(tag for tag, kind in FACTS.items() if issubclass(kind, Ro
 #: The number of facts that a view applies before other tasks run.
 BATCH = 64
 _REMOVED: Key = ("type", "CUSTOM_FIELD_REMOVED")
+_NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 class LogView(ABC):
@@ -25,15 +28,18 @@ class LogView(ABC):
     name = "live view"
 
     def __init__(
-        self, storage: Storage, *, where: Expression, visible: Expression, sorted_by: Collection[str] = ()
+        self, storage: Storage, *, where: Expression, visible: Expression, sorted_by: Mapping[str, str] = _NO_FIELDS
     ) -> None:
-        """`sorted_by`: the ids of the custom fields that the view is sorted by."""
+        """`sorted_by`: the keys of the custom fields that the view is sorted by, by the ids of their definitions."""
         self.error: SwitchboardError | None = None
         self._feed = storage.feed
         self._reader = storage.reader
-        self._field_ids = _field_ids(where).union(sorted_by)
+        #: The keys of the custom fields that the view depends on, by the ids of their definitions.
+        self._fields = {**dict(_fields(where)), **sorted_by}
+        #: Called when the memory of the view may have changed. Raises RateLimited if it exceeds the limit.
+        self.check_memory: Callable[[], None] = _no_limit
         self._keys = subscription_keys(ROOM_TYPES, where=None if where == EVERYTHING else where, visible=visible)
-        if self._field_ids:
+        if self._fields:
             self._keys |= {_REMOVED}
         #: The condition on the rooms of the view.
         self._expression = And((where, visible))
@@ -75,6 +81,7 @@ class LogView(ABC):
         else:
             updated = self._apply_all(facts)
         if updated:
+            self.check_memory()
             self._signal_progress()
         else:
             await self._rebuild()
@@ -83,6 +90,8 @@ class LogView(ABC):
     async def _rebuild(self) -> None:
         self._ready = False
         await self._build()
+        await self._require_existing_fields()
+        self.check_memory()
         # Before any other task runs: subscribers that wake while the view is not ready wait for the next change.
         self._ready = True
         self._signal_progress()
@@ -130,6 +139,7 @@ class LogView(ABC):
                 if fact.id in pending:
                     pending.discard(fact.id)
                 else:
+                    self._require_fields(fact)
                     apply(fact)
                 position = fact.sequence
                 if not pending and position >= self._position:
@@ -147,20 +157,38 @@ class LogView(ABC):
 
     def _require_fields(self, fact: AnyFact) -> None:
         """Raise UnknownField if the fact removed a custom field that the filter or the order uses."""
-        if isinstance(fact, CustomFieldRemoved) and fact.definition.id in self._field_ids:
-            key = fact.definition.key
-            raise UnknownField(
-                f"The custom field {quoted(key)} was removed, and `where` or `orderBy` uses it.", key=key
-            )
+        if isinstance(fact, CustomFieldRemoved) and fact.definition.id in self._fields:
+            raise _removed_error(fact.definition.key)
+
+    async def _require_existing_fields(self) -> None:
+        """Raise UnknownField if a custom field was removed before the snapshot, so that no fact says so."""
+        if not self._fields:
+            return
+        found = await definitions.get_many(self._reader, self._fields)
+        for definition_id, key in self._fields.items():
+            if definition_id not in found:
+                raise _removed_error(key)
+
+    @abstractmethod
+    def shrink(self) -> None:
+        """Free the memory of what can be computed again."""
 
 
-def _field_ids(expression: Expression) -> frozenset[str]:
-    """The ids of the custom fields in a filter."""
+def _no_limit() -> None:
+    """The check of a view that is not shared."""
+
+
+def _removed_error(key: str) -> UnknownField:
+    return UnknownField(f"The custom field {quoted(key)} was removed, and `where` or `orderBy` uses it.", key=key)
+
+
+def _fields(expression: Expression) -> Iterator[tuple[str, str]]:
+    """The ids of the definitions of the custom fields in a filter, with their keys."""
     match expression:
         case And(parts=parts) | Or(parts=parts):
-            return frozenset[str]().union(*map(_field_ids, parts))
+            for part in parts:
+                yield from _fields(part)
         case Not(part=part):
-            return _field_ids(part)
+            yield from _fields(part)
         case BoundCondition(definition=definition):
-            return frozenset({definition.id})
-    return frozenset()
+            yield definition.id, definition.key

@@ -57,6 +57,11 @@ class ListReader:
             found.append(await self.next())
         return found
 
+    async def until_left(self) -> None:
+        """Take messages in up to LEFT."""
+        while (await self.next()).change is not ListChange.LEFT:
+            pass
+
     def _take(self, update: ListUpdate) -> None:
         self.last, self.cursor = update, update.cursor
         self.updates.append(update)

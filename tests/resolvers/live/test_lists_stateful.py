@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from resolvers import rooms
 from resolvers.live import list_updates, list_view
+from resolvers.live.window import ListChange
 from resolvers.ordering import Ordering
 from server.app import start_services
 from server.settings import Settings
@@ -131,6 +132,8 @@ class Machine(RuleBasedStateMachine):
 
     async def _verify_position(self, reader: ListReader) -> None:
         """Assert that the client has the list as of its cursor."""
+        if reader.last is not None and reader.last.change is ListChange.LEFT:
+            assert reader.last.room is not None
         if reader.last is None or not reader.is_complete():
             return
         facts = await self.deployment.world.facts()

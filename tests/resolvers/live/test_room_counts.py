@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from resolvers import messages, rooms
+from resolvers.custom_fields import definitions
 from resolvers.live import counter
 from resolvers.live.counts import CountsView, RoomCounts, count_rooms, subscribe_room_counts
 from storage import room_views
-from storage.errors import Forbidden, QueryTooComplex
-from storage.filters.expressions import AttributeCondition, Operator
+from storage.errors import Forbidden, QueryTooComplex, UnknownField
+from storage.filters.expressions import AttributeCondition, FieldCondition, Operator
 from storage.mongo.cursors import event_cursor
-from storage.records import RoutingMethod
+from storage.records import FieldTarget, FieldType, RoutingMethod
 from tests.resolvers.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -182,3 +183,24 @@ async def test_a_redaction_in_a_closed_room_changes_no_count_of_closed_rooms(wor
 
         assert [one.count for one in (await anext(stream)).groups] == [2]
     await stream.aclose()
+
+
+async def test_counts_end_if_a_field_of_their_filter_is_removed_before_they_are_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defined = await definitions.define_custom_field(
+        world.context, target=FieldTarget.ROOM, key="score", type=FieldType.NUMBER
+    )
+    read_groups = room_views.read_groups
+
+    async def removing(*args: Any, **kwargs: Any) -> Any:
+        await definitions.remove_custom_field(world.context, id=defined.id)
+        return await read_groups(*args, **kwargs)
+
+    monkeypatch.setattr(room_views, "read_groups", removing)
+    stream = await subscribe_room_counts(
+        world.context, where=FieldCondition("score", Operator.EXISTS, False), by=["STATUS"]
+    )
+    with pytest.raises(UnknownField, match="score"):
+        await anext(stream)
+    assert len(world.services.live_views) == 0

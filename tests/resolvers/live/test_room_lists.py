@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from resolvers import agents, messages, rooms
+from resolvers import agents, live_views, messages, rooms
 from resolvers.auth.access import Caller
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.values import FieldAssignment
 from resolvers.live import list_updates, list_view
 from resolvers.live.window import ListChange
 from resolvers.ordering import Ordering
+from storage import room_views
 from storage.errors import Forbidden, Invalid, InvalidCursor, QueryTooComplex, RateLimited, UnknownField
 from storage.filters.expressions import AttributeCondition, FieldCondition, Operator
 from storage.mongo import counts
@@ -371,3 +372,95 @@ async def test_a_list_without_spare_rooms_reads_the_next_rooms_once(
     assert changes_of(reader, 3) == [(LEFT, started[0].id, 3), (ENTERED, started[2].id, None)]
     assert reader.ids == [started[1].id, started[2].id]
     await reader.close()
+
+
+async def test_a_room_that_left_during_an_absence_is_sent_with_its_state(world: World) -> None:
+    """The first room leaves because it is closed, the second one because a room enters before it."""
+    arguments: Any = {
+        "order_by": Ordering("PRIORITY", True),
+        "where": AttributeCondition("status", Operator.EQ, "QUEUED"),
+    }
+    closed, pushed_out = await world.start(priority=3), await world.start(priority=2)
+    reader = ListReader(world.context, first=2, **arguments)
+    await reader.open()
+    await reader.until_ready()
+    await reader.close()
+    await rooms.close_room(world.context, room_id=closed.id)
+    entered = [await world.start(priority=5) for _ in range(2)]
+
+    await reader.open()
+    updates = await reader.until_ready()
+
+    left = [one for one in updates if one.change is LEFT]
+    assert [one.room_id for one in left] == [closed.id, pushed_out.id]
+    assert [one.room.status if one.room else None for one in left] == ["CLOSED", "QUEUED"]
+    assert set(reader.rooms) == {room.id for room in entered}
+    await reader.close()
+
+
+@pytest.mark.parametrize("use", ["filter", "order"])
+async def test_a_list_ends_if_its_field_is_removed_before_the_list_is_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, use: str
+) -> None:
+    defined = await definitions.define_custom_field(
+        world.context, target=FieldTarget.ROOM, key="score", type=FieldType.NUMBER
+    )
+    read_window = room_views.read_window
+
+    async def removing(*args: Any, **kwargs: Any) -> Any:
+        await definitions.remove_custom_field(world.context, id=defined.id)
+        return await read_window(*args, **kwargs)
+
+    monkeypatch.setattr(room_views, "read_window", removing)
+    uses: dict[str, Any] = {
+        "filter": {"where": FieldCondition("score", Operator.EXISTS, False)},
+        "order": {"order_by": Ordering("CUSTOM_FIELD", False, "score")},
+    }
+    reader = ListReader(world.context, **uses[use])
+    await reader.open()
+    with pytest.raises(UnknownField, match="score"):
+        await reader.next()
+    assert len(world.services.live_views) == 0
+
+
+async def test_a_list_that_grows_beyond_the_memory_of_all_lists_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = world.services.live_views
+    reader = ListReader(world.context)
+    await reader.open()
+    await reader.until_ready()
+    monkeypatch.setattr(live_views, "MAX_BYTES", views.bytes + 100)
+
+    await world.start(subject="x" * 200)
+
+    with pytest.raises(RateLimited) as caught:
+        await reader.until_left()
+    assert caught.value.data["retryAfterSeconds"] == live_views.RETRY_AFTER_SECONDS
+    assert (len(views), views.bytes) == (0, 0)
+
+
+async def test_lists_drop_old_updates_when_the_memory_of_all_lists_is_used(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = world.services.live_views
+    room = await world.start()
+    reader, idle = ListReader(world.context), ListReader(world.context, first=1)
+    for one in (reader, idle):
+        await one.open()
+        await one.until_ready()
+    for number in range(5):
+        await rooms.update_room(world.context, room_id=room.id, subject=f"first {number}")
+    while reader.rooms[room.id].subject != "first 4":
+        await reader.next()
+    monkeypatch.setattr(live_views, "MAX_BYTES", views.bytes)
+    for number in range(5):
+        await rooms.update_room(world.context, room_id=room.id, subject=f"other {number}")
+
+    for one in (reader, idle):
+        while one.rooms[room.id].subject != "other 4":
+            await one.next()
+    assert 0 < views.bytes <= live_views.MAX_BYTES
+    for one in (reader, idle):
+        await one.close()
+    assert views.bytes == 0
