@@ -1,15 +1,13 @@
 """Which entity has a unique value: its id, for callers that may read that entity."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from types import MappingProxyType
 
 from resolvers.auth import access
 from resolvers.context import Context
 from storage import rooms
 from storage.entities import find_holder
-from storage.errors import EntityId, Taken, Unavailable
-from storage.mongo.retries import read_with_retries
+from storage.errors import EntityId, Taken
 
 #: The scopes that reading the entities with unique values needs, by their noun.
 _SCOPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -32,7 +30,6 @@ async def name_holder(context: Context, refusal: Taken) -> None:
     if key is None or key.noun not in _SCOPES or not all(map(context.caller.has_scope, _SCOPES[key.noun])):
         return
     visible = rooms.room_query(access.visible_rooms(context.caller)) if key.noun == "room" else {}
-    with suppress(Unavailable):
-        holder = await read_with_retries(context.storage.database, lambda: find_holder(context.reader, key, visible))
-        if holder is not None:
-            refusal.data["holder"] = {"id": EntityId(key.noun, holder)}
+    holder = await find_holder(context.reader, key, visible)
+    if holder is not None:
+        refusal.data["holder"] = {"id": EntityId(key.noun, holder)}

@@ -4,6 +4,7 @@ A document is the record in camelCase. Custom fields are stored twice, by defini
 unique indexes, and in `attrs` for filters (mongo/field_encoding.py).
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -12,12 +13,13 @@ import msgspec
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import ASCENDING, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from storage import sizes
 from storage.errors import NotFound, Taken, UniqueKey
 from storage.mongo import counts, field_encoding, pagination
 from storage.mongo.connection import MAX_BATCH_ROWS, Document, to_document, to_record
+from storage.mongo.deadlines import time_limit
 from storage.mongo.index_use import is_scan
 from storage.mongo.reader import Reader
 from storage.mongo.sort_orders import SortOrder
@@ -27,6 +29,8 @@ from storage.transactions.transaction import Conflict, Transaction
 E = TypeVar("E", bound=Entity)
 
 DUPLICATE_KEY = 11_000
+#: The time limit of reading which entity has a unique value, after the refusal of another one.
+HOLDER_SECONDS = 1.0
 
 
 class Kind(Generic[E]):
@@ -285,9 +289,17 @@ def _refused(kind: Kind[Any], refusal: Refusal, error: DuplicateKeyError) -> Exc
 
 
 async def find_holder(reader: Reader, key: UniqueKey, visible: Document) -> str | None:
-    """The id of the document that has the key, if it matches the query `visible`."""
+    """The id of the document that has the key, if it matches the query `visible`.
+
+    None also if one attempt to read it fails or takes longer than HOLDER_SECONDS.
+    """
     query: Document = {"$and": [key.query, visible]}
-    document = await reader.collection(key.collection).find_one(query, {"_id": 1})
+    try:
+        async with asyncio.timeout(HOLDER_SECONDS):
+            with time_limit(HOLDER_SECONDS):
+                document = await reader.collection(key.collection).find_one(query, {"_id": 1})
+    except (PyMongoError, TimeoutError):
+        return None
     return None if document is None else str(document["_id"])
 
 

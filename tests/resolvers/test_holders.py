@@ -4,10 +4,13 @@ from collections.abc import Awaitable
 from typing import Any
 
 import pytest
+from pymongo.errors import OperationFailure
 
 from resolvers import agents, departments, roles, rooms, users, visitors
 from resolvers.custom_fields import definitions
+from storage import entities
 from storage.errors import Duplicate, EntityId, Taken, UsernameTaken
+from storage.mongo.deadlines import BoundedCollection
 from storage.records import FieldTarget, FieldType
 from tests.resolvers.refusals import scoped, values
 from tests.resolvers.world import World
@@ -72,3 +75,25 @@ async def test_holder_is_a_room_only_if_the_agent_may_see_it(world: World) -> No
     for value, holder in (("1", {"holder": {"id": EntityId("room", seen.id)}}), ("2", {})):
         change = rooms.update_room(context, room_id=mine.id, custom_fields=values(case=value))
         assert await refusal(Duplicate, change) == {"key": "case", **holder}
+
+
+@pytest.mark.parametrize("seconds", [0.0, 30.0])
+async def test_a_failed_read_of_the_holder_leaves_the_refusal(
+    world: World, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """The read fails at its time limit or at MongoDB. It is attempted once."""
+    await users.create_user(world.context, username="anna")
+    find_one, failures = BoundedCollection.find_one, 0
+
+    def failing(collection: BoundedCollection, query: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal failures
+        if args == ({"_id": 1},) and seconds:
+            failures += 1
+            raise OperationFailure("not authorized", 13)
+        return find_one(collection, query, *args, **kwargs)
+
+    monkeypatch.setattr(BoundedCollection, "find_one", failing)
+    monkeypatch.setattr(entities, "HOLDER_SECONDS", seconds)
+
+    assert await refusal(UsernameTaken, users.create_user(world.context, username="anna")) == {}
+    assert failures == (1 if seconds else 0)
