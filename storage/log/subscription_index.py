@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from storage.facts import FACTS, AnyFact, Fact, RoomFact, tag_of
+from storage.facts import FACTS, AnyFact, Fact, RoomBefore, RoomFact, tag_of
 from storage.filters.expressions import EVERYTHING, And, AttributeCondition, BoundCondition, Expression, Operator, Or
 from storage.records import FieldType, Room
 
@@ -37,14 +37,9 @@ def fact_keys(fact: Fact) -> Iterator[Key]:
         room = fact.room.room
         yield "id", room.id
         yield "visitor", room.visitor_id
-        for state in (room,) if fact.before is None else (room, fact.before):
-            yield "status", state.status
-            yield "department", state.department_id
-            yield "servedBy", state.served_by_id
-            yield "lastServedBy", state.last_served_by_id
-            for name, value in state.custom_fields.items():
-                if not isinstance(value, list):
-                    yield "field", name, value
+        yield from _state_keys(room)
+        if fact.before is not None:
+            yield from _state_keys(fact.before)
 
 
 def room_keys(room: Room) -> Iterator[Key]:
@@ -52,11 +47,16 @@ def room_keys(room: Room) -> Iterator[Key]:
     yield ANY
     yield "id", room.id
     yield "visitor", room.visitor_id
-    yield "lastServedBy", room.last_served_by_id
-    yield "status", room.status
-    yield "department", room.department_id
-    yield "servedBy", room.served_by_id
-    for name, value in room.custom_fields.items():
+    yield from _state_keys(room)
+
+
+def _state_keys(state: Room | RoomBefore) -> Iterator[Key]:
+    """Yield the keys of the values of a room that can change."""
+    yield "status", state.status
+    yield "department", state.department_id
+    yield "servedBy", state.served_by_id
+    yield "lastServedBy", state.last_served_by_id
+    for name, value in state.custom_fields.items():
         if not isinstance(value, list):
             yield "field", name, value
 

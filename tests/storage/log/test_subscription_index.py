@@ -26,7 +26,18 @@ from storage.filters.expressions import (
     Operator,
     Or,
 )
-from storage.log.subscription_index import ALL_FACTS, ANY, Key, SubscriptionIndex, Waiter, fact_keys, subscription_keys
+from storage.filters.predicates import matches
+from storage.log.subscription_index import (
+    ALL_FACTS,
+    ANY,
+    Key,
+    SubscriptionIndex,
+    Waiter,
+    fact_keys,
+    room_keys,
+    room_subscription_keys,
+    subscription_keys,
+)
 from storage.records import (
     SYSTEM,
     Actor,
@@ -170,6 +181,21 @@ def test_keys_of_a_room_fact_are_those_before_and_after() -> None:
     assert keys >= {ANY, ("type", "ROOM_UPDATED"), ("id", "r"), ("visitor", "v"), ("field", "caseId", "c1")}
     assert keys >= {("status", "QUEUED"), ("status", "ASSIGNED"), ("servedBy", None), ("servedBy", "ann")}
     assert not any("options" in key for key in keys)
+
+
+def test_keys_of_a_room_are_those_of_a_fact_without_its_type() -> None:
+    assert set(room_keys(ROOM)) == set(fact_keys(updated(ROOM))) - {("type", "ROOM_UPDATED")}
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_room_that_matches_has_a_key_of_the_filter(data: st.DataObject) -> None:
+    definitions = data.draw(field_definitions(FieldTarget.ROOM))
+    room = data.draw(records(definitions, FieldTarget.ROOM, 0))
+
+    for where in data.draw(filters(definitions, FieldTarget.ROOM, [room])):
+        if matches(where, room):
+            assert room_subscription_keys(where, EVERYTHING) & set(room_keys(room)), where
 
 
 # ---------------------------------------------------------------- waiting
