@@ -5,6 +5,7 @@ A fact has the entity after the change, so that a change records only the value 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -58,5 +59,10 @@ def _names(field: str, records: Sequence[Record]) -> Iterator[str]:
 
 def _attribute(record: Record, name: str) -> Any:
     """The attribute of a record with this name in the API."""
-    names = dict(zip(record.__struct_encode_fields__, record.__struct_fields__, strict=True))
-    return getattr(record, names[name])
+    return getattr(record, _attribute_names(type(record))[name])
+
+
+@cache
+def _attribute_names(kind: type[Record]) -> Mapping[str, str]:
+    """The names of the attributes of a type of record, by their names in the API."""
+    return dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
