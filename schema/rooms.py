@@ -30,7 +30,6 @@ from schema.base.node import Node
 from schema.base.order_direction import OrderDirection, descending
 from schema.custom_fields import CustomFieldRef, to_field_ref
 from schema.entity_fields import RoomFields
-from schema.events import conversion
 from schema.execution.context import Info
 from storage import records
 
@@ -143,8 +142,11 @@ class Room(Node, RoomFields):
         before: Before = None,
     ) -> Connection[EventRef] | None:
         """The events of the room that are still in the log, oldest first."""
+        # Imported here, because the types of events refer to rooms.
+        from schema.events.conversion import event_from_fact
+
         page = await info.context.loaders.events_of_rooms.load(PageKey(self.record.id, first, after, last, before))
-        return Connection.from_page(page, conversion.event_from_fact)
+        return Connection.from_page(page, event_from_fact)
 
 
 async def _visitor(info: Info, visitor_id: str) -> "visitors.Visitor":
