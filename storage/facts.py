@@ -77,7 +77,8 @@ class RoomBefore(Record, frozen=True, kw_only=True, omit_defaults=True):
     served_by_id: str | None = None
     tags: tuple[str, ...] = ()
     custom_fields: Mapping[str, FieldValue] = {}
-    #: Facts of version 0.1.0 lack what follows. Their rooms had the same priority, and none of the rest.
+    #: Facts of version 0.1.0 lack the following values. The priority was then the same as after the fact, and the room
+    #: did not have the others.
     last_served_by_id: str | None = None
     subject: str | None = None
     priority: int | None = None
@@ -94,18 +95,18 @@ class RoomFact(Fact, frozen=True, kw_only=True):
 
 
 class RoomStarted(RoomFact, frozen=True, tag="ROOM_STARTED"):
-    """A conversation began. Always the first fact about a room."""
+    """A room was started. It is the first fact about the room."""
 
 
 class AgentAssigned(RoomFact, frozen=True, kw_only=True, tag="AGENT_ASSIGNED"):
-    """An agent now serves the room: room.served_by."""
+    """The room got an agent: room.served_by."""
 
     cause: AssignmentCause
     previous_agent: User | None = None
 
 
 class AgentUnassigned(RoomFact, frozen=True, kw_only=True, tag="AGENT_UNASSIGNED"):
-    """An agent no longer serves the room: room.former."""
+    """The room lost its agent: room.former."""
 
     cause: AssignmentCause
     next_agent: User | None = None
@@ -113,7 +114,7 @@ class AgentUnassigned(RoomFact, frozen=True, kw_only=True, tag="AGENT_UNASSIGNED
 
 
 class RoomQueued(RoomFact, frozen=True, tag="ROOM_QUEUED"):
-    """The room waits for an agent."""
+    """The room was queued."""
 
 
 class RoomTransferred(RoomFact, frozen=True, kw_only=True, tag="ROOM_TRANSFERRED"):
@@ -127,13 +128,13 @@ class RoomTransferred(RoomFact, frozen=True, kw_only=True, tag="ROOM_TRANSFERRED
 
 
 class RoomHeld(RoomFact, frozen=True, kw_only=True, tag="ROOM_HELD"):
-    """The room was put on hold. Its agent still serves it, and it does not count against the agent's limit."""
+    """The room was put on hold. It keeps its agent, and does not count towards the agent's limit."""
 
     comment: str | None = None
 
 
 class RoomResumed(RoomFact, frozen=True, tag="ROOM_RESUMED"):
-    """The room is being served again."""
+    """The room on hold was resumed."""
 
 
 class RoomUpdated(RoomFact, frozen=True, kw_only=True, tag="ROOM_UPDATED"):
@@ -144,7 +145,7 @@ class RoomUpdated(RoomFact, frozen=True, kw_only=True, tag="ROOM_UPDATED"):
 
 
 class RoomClosed(RoomFact, frozen=True, kw_only=True, tag="ROOM_CLOSED"):
-    """The conversation ended. Only edits and redactions of messages follow it."""
+    """The room was closed. Only edits and redactions of its messages follow."""
 
     comment: str | None = None
 
@@ -196,7 +197,10 @@ class UserChanged(UserFact, frozen=True, kw_only=True):
 
 
 class UserUpdated(UserChanged, frozen=True, tag="USER_UPDATED"):
-    """A user's name, addresses, custom fields, password or activity changed. A new password is no change of a field."""
+    """A user's names, addresses, custom fields or password changed, or the user was activated or deactivated.
+
+    `changes` does not contain the password.
+    """
 
     fields: ClassVar = ("username", "name", "emails", "active", CUSTOM_FIELDS)
 
@@ -218,7 +222,7 @@ class AgentAdded(UserFact, frozen=True, tag="AGENT_ADDED"):
 
 
 class AgentUpdated(UserChanged, frozen=True, tag="AGENT_UPDATED"):
-    """Whether routing offers an agent rooms, its limit or its departments changed."""
+    """Whether routing offers rooms to an agent, the agent's limit or its departments changed."""
 
     fields: ClassVar = ("agent.acceptsRouting", "agent.maxRooms", "agent.departmentIds")
 
@@ -266,14 +270,14 @@ class CustomFieldDefined(FieldFact, frozen=True, tag="CUSTOM_FIELD_DEFINED"):
 
 
 class CustomFieldUpdated(FieldFact, frozen=True, kw_only=True, tag="CUSTOM_FIELD_UPDATED"):
-    """A custom field's label or rules changed."""
+    """A custom field's label or constraints changed."""
 
     fields: ClassVar = ("label", "required", "unique", "options", "pattern")
     changes: tuple[Change, ...] = CHANGES
 
 
 class CustomFieldRemoved(FieldFact, frozen=True, tag="CUSTOM_FIELD_REMOVED"):
-    """A custom field and all its values were removed."""
+    """A custom field and all of its values were removed."""
 
 
 class AppFact(Fact, frozen=True, kw_only=True):
@@ -318,10 +322,8 @@ AnyUserFact: TypeAlias = (
     | AgentRemoved
     | AgentStatusChanged
 )
-AnyFact: TypeAlias = (
-    AnyRoomFact
-    | AnyUserFact
-    | VisitorSaved
+AnyOtherFact: TypeAlias = (
+    VisitorSaved
     | DepartmentSaved
     | RoleCreated
     | CustomFieldDefined
@@ -331,6 +333,7 @@ AnyFact: TypeAlias = (
     | AppTokenRotated
     | AppRevoked
 )
+AnyFact: TypeAlias = AnyRoomFact | AnyUserFact | AnyOtherFact
 
 
 def tag_of(kind: type[Fact]) -> str:

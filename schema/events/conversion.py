@@ -1,4 +1,4 @@
-"""Conversion of facts to events: each kind of fact has its type of event."""
+"""Conversion of facts to events. Each type of fact has a type of event of the same name."""
 
 from typing import Any, TypedDict, assert_never
 
@@ -54,7 +54,7 @@ from schema.events.snapshots import (
 )
 from storage import facts, records
 
-#: Every type of event; nothing else refers to them, so the schema has to be told.
+#: All types of events. No field has these types, so they are passed to the schema explicitly.
 EVENT_TYPES = (
     RoomStarted,
     AgentAssigned,
@@ -107,34 +107,16 @@ class _RoomEventFields(_EventFields):
 
 
 def event_from_fact(fact: facts.AnyFact) -> Event:
-    """The event that tells of the fact."""
+    """The event of a fact."""
+    if isinstance(fact, facts.RoomFact):
+        return _room_event(fact)
+    if isinstance(fact, facts.UserFact):
+        return _user_event(fact)
+    return _other_event(fact)
+
+
+def _other_event(fact: facts.AnyOtherFact) -> Event:
     match fact:
-        case (
-            facts.RoomStarted()
-            | facts.AgentAssigned()
-            | facts.AgentUnassigned()
-            | facts.RoomQueued()
-            | facts.RoomTransferred()
-            | facts.RoomHeld()
-            | facts.RoomResumed()
-            | facts.RoomUpdated()
-            | facts.RoomClosed()
-            | facts.MessageSent()
-            | facts.MessageEdited()
-            | facts.MessageRedacted()
-        ):
-            return _room_event(fact)
-        case (
-            facts.UserCreated()
-            | facts.UserUpdated()
-            | facts.UserRolesChanged()
-            | facts.UserPresenceChanged()
-            | facts.AgentAdded()
-            | facts.AgentUpdated()
-            | facts.AgentRemoved()
-            | facts.AgentStatusChanged()
-        ):
-            return _user_event(fact)
         case facts.VisitorSaved():
             return VisitorSaved(
                 visitor=VisitorSnapshot.from_record(fact.visitor),
@@ -269,7 +251,7 @@ def _message(fact: facts.MessageFact) -> MessageSnapshot:
 
 
 def _agent(fact: facts.AnyRoomFact, user: records.User | None) -> AgentSnapshot:
-    assert user is not None, "an assignment names its agent"
+    assert user is not None, "a fact about an assignment has the agent"
     return AgentSnapshot.from_record(user, room_id=fact.room.room.id)
 
 

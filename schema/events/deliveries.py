@@ -35,9 +35,9 @@ from storage.facts import AnyFact, Fact, MessageFact, MessageRedacted
 
 logger = logging.getLogger(__name__)
 
-#: How long to wait before reading again what the database did not answer.
+#: The time before a read that failed for a delivery is repeated.
 RETRY_SECONDS = 0.5
-#: The largest message that common websocket clients take unless told otherwise.
+#: The default limit for messages of common websocket clients.
 LARGE_BYTES = 1024 * 1024
 
 
@@ -61,14 +61,14 @@ class FactSource:
 
 
 def drop_redacted(cohorts: Cohorts, facts: Sequence[AnyFact]) -> None:
-    """Drop the cached results that may have the content of messages that these facts say are redacted."""
+    """Drop the cached results that may contain messages that these facts redact."""
     ids = [fact.message.id for fact in facts if isinstance(fact, MessageRedacted)]
     if ids:
         cohorts.drop_messages(frozenset(ids))
 
 
 def is_subscription(document: Document, operation_name: str | None) -> bool:
-    """Whether the operation of that name is a subscription, be it valid or not."""
+    """Whether the operation with that name is a subscription. The operation need not be valid."""
     operation = get_operation_ast(document.node, operation_name)
     return operation is not None and operation.operation is OperationType.SUBSCRIPTION
 
@@ -76,7 +76,7 @@ def is_subscription(document: Document, operation_name: str | None) -> bool:
 async def subscription_results(
     document: Document, context: RequestContext, variables: Mapping[str, Any] | None, operation_name: str | None
 ) -> AsyncGenerator[ExecutionResult, None]:
-    """The results of a subscription, or why there are none."""
+    """The results of a subscription, or one result with errors if it cannot begin."""
     executor = Executor.build(
         document.schema,
         document.node,
@@ -95,17 +95,17 @@ async def subscription_results(
         yield single_error_result(source.errors or [])
         return
     with _cohort(document, context, variables, operation_name) as cohort:
-        writing = DeliveryWriter(executor, cohort)
+        writer = DeliveryWriter(executor, cohort)
         async with aclosing(source):
             try:
-                async for one in cast(AsyncIterable[AnyFact | Source], source):
-                    yield writing.cached(one) or await writing.write(one)
+                async for item in cast(AsyncIterable[AnyFact | Source], source):
+                    yield writer.cached(item) or await writer.write(item)
             except Exception as error:
                 yield ExecutionResult(data=None, errors=[from_exception(error)])
 
 
 def single_error_result(errors: list[GraphQLError]) -> PreExecutionError:
-    """The one result of a subscription that does not begin."""
+    """The only result of a subscription that cannot begin."""
     to_client_errors(errors)
     return PreExecutionError(data=None, errors=errors)
 
@@ -115,14 +115,14 @@ def _cohort(
 ) -> AbstractContextManager[Cohort]:
     if context.cohorts is None:
         return nullcontext(Cohort(Cohorts()))
-    asked = msgspec.json.encode(variables or {}, order="deterministic")
+    values = msgspec.json.encode(variables or {}, order="deterministic")
     return context.cohorts.join(
-        (document, operation_name, asked, access.effective_permissions(context.resolver_context.caller))
+        (document, operation_name, values, access.effective_permissions(context.resolver_context.caller))
     )
 
 
 class DeliveryWriter:
-    """How one subscriber's facts are written."""
+    """Makes the results of one subscription."""
 
     def __init__(self, executor: Executor, cohort: Cohort) -> None:
         self._executor = executor
@@ -130,16 +130,16 @@ class DeliveryWriter:
         self._cohort = cohort
         self._name, self._writer = _root_field(executor)
 
-    def cached(self, one: AnyFact | Source) -> Delivery | None:
-        """What another subscriber was sent, if it may be sent to this one."""
-        return self._cohort.get(one.sequence if isinstance(one, Fact) else one.key)
+    def cached(self, item: AnyFact | Source) -> Delivery | None:
+        """The cached result, which another subscription of the cohort was sent. None if there is none."""
+        return self._cohort.get(item.sequence if isinstance(item, Fact) else item.key)
 
-    async def write(self, one: AnyFact | Source) -> Delivery:
-        """What the subscriber is sent, once the database answers everything that is to be read beside it.
+    async def write(self, item: AnyFact | Source) -> Delivery:
+        """Make the result. Waits until all reads for it succeed.
 
-        Until then the subscriber waits, for an event without its cursor would be one that it missed.
+        The client would miss an event whose result has an error instead of the cursor.
         """
-        source = FactSource(one) if isinstance(one, Fact) else one
+        source = FactSource(item) if isinstance(item, Fact) else item
         if self._cohort.reads_live and self._cohort.members > 1:
             return await self._cohort.make_together(source.key, lambda: self._write(source))
         return await self._write(source)
@@ -147,44 +147,44 @@ class DeliveryWriter:
     async def _write(self, source: Source) -> Delivery:
         root = source.root()
         while True:
-            self._context.reset_loaders()  # what is read beside one event is read anew for the next
+            self._context.reset_loaders()  # each result has values that are read after its event
             delivery = await self._write_compiled(source, root) or await self._write_executed(source, root)
             if not any(map(is_transient, delivery.errors or ())):
                 to_client_errors(delivery.errors or [])
                 self._warn_of_size(delivery)
                 return delivery
-            logger.info("What belongs to an event could not be read, trying again.")
+            logger.info("A read for an event of a subscription failed; retrying.")
             await asyncio.sleep(RETRY_SECONDS)
 
     def _warn_of_size(self, delivery: Delivery) -> None:
         if len(delivery.encoded) > LARGE_BYTES:
             logger.warning(
-                "The result of a subscription at the cursor %s takes %d bytes. Many clients close a websocket on a "
-                "message of more than %d bytes; ask for fewer fields.",
+                "The result of a subscription at the cursor %s has %d bytes. Many clients close a websocket on a "
+                "message of more than %d bytes; select fewer fields.",
                 delivery.cursor,
                 len(delivery.encoded),
                 LARGE_BYTES,
             )
 
     async def _write_compiled(self, source: Source, root: object) -> Delivery | None:
-        """What the plan writes; None when it cannot."""
+        """Make the result with the compiled selections. None if they cannot serialize it."""
         if self._writer is None:
             return None
         execution = Execution(self._context, self._executor.variable_values)
         try:
-            written = self._writer.serialize(root, execution)
+            value = self._writer.serialize(root, execution)
             self._cohort.reads_live = reads_live = not execution.is_complete
             await execution.await_pending()
         except Exception:
             execution.cancel()
             return None
-        delivery = Delivery(source, {self._name: written}, None)
-        if not reads_live:  # what was read beside the fact is as it is now, and as the caller may see it
+        delivery = Delivery(source, {self._name: value}, None)
+        if not reads_live:  # values that are read live belong to one moment and one caller
             self._cohort.put(source.key, delivery)
         return delivery
 
     async def _write_executed(self, source: Source, root: object) -> Delivery:
-        """What graphql-core makes of it, errors included."""
+        """Make the result with graphql-core, including errors."""
         result: Any = execute_subscription_event(self._executor.build_per_event_executor(root))
         if self._executor.is_awaitable(result):
             result = await result
@@ -192,10 +192,10 @@ class DeliveryWriter:
 
 
 def _root_field(executor: Executor) -> tuple[str, Serializer | None]:
-    """The name of the one field of the subscription in its results, and what writes its value."""
+    """The name of the subscription's root field in results, and the serializer of its value, if it can be compiled."""
     root = executor.schema.subscription_type
     assert root is not None
-    asked = collect_fields(
+    fields = collect_fields(
         executor.schema,
         executor.fragments,
         executor.variable_values,
@@ -203,7 +203,7 @@ def _root_field(executor: Executor) -> tuple[str, Serializer | None]:
         executor.operation,
         executor.hide_suggestions,
     ).grouped_field_set
-    ((name, details),) = asked.items()
+    ((name, details),) = fields.items()
     try:
         return name, executor.compiled.serializer(root.fields[details[0].node.name.value].type, subselections(details))
     except CannotCompile:

@@ -25,7 +25,7 @@ class UserCreated(Event):
     """A user was created."""
 
     user: UserSnapshot
-    """The user just after."""
+    """The user after the event."""
 
 
 @api_type
@@ -47,7 +47,7 @@ class UserRolesChanged(Event):
     user: UserSnapshot
     """The user after the event."""
     changes: list[Change]
-    """The change of `roles`: the names, sorted."""
+    """The change of `roles`, whose values are the names of the roles in alphabetical order."""
 
 
 @api_type
@@ -65,7 +65,7 @@ class AgentAdded(Event):
     """A user became an omnichannel agent."""
 
     user: UserSnapshot
-    """The user just after, with what it is as an agent."""
+    """The user after the event, with its agent."""
 
 
 @api_type
@@ -83,7 +83,7 @@ class AgentRemoved(Event):
     """A user is no longer an omnichannel agent. The events of the rooms that return to the queue follow."""
 
     user: UserSnapshot
-    """The user just after, when it was no agent any more."""
+    """The user after the event, without an agent."""
 
 
 @api_type
@@ -111,10 +111,10 @@ class DepartmentSaved(Event):
 
 @api_type
 class RoleCreated(Event):
-    """A role came to be."""
+    """A role was created."""
 
     role: RoleSnapshot
-    """The role just after."""
+    """The role after the event."""
 
 
 @api_type
@@ -122,7 +122,7 @@ class CustomFieldDefined(Event):
     """A custom field was defined."""
 
     definition: FieldDefinitionSnapshot
-    """The definition just after."""
+    """The definition after the event."""
 
 
 @api_type
@@ -140,7 +140,7 @@ class CustomFieldRemoved(Event):
     """A custom field and all of its values were removed."""
 
     definition: FieldDefinitionSnapshot
-    """The definition as it last was."""
+    """The definition before its removal."""
 
 
 @api_type
@@ -148,7 +148,7 @@ class AppCreated(Event):
     """An app was created."""
 
     app: AppSnapshot
-    """The app just after."""
+    """The app after the event."""
 
 
 @api_type
@@ -156,12 +156,12 @@ class AppTokenRotated(Event):
     """An app got a new token. The event does not contain the token."""
 
     app: AppSnapshot
-    """The app just after."""
+    """The app after the event."""
 
 
 @api_type
 class AppRevoked(Event):
-    """An app was revoked."""
+    """An app was revoked: its tokens are no longer valid."""
 
     app: AppSnapshot
-    """The app just after, no longer active."""
+    """The app after the event, which is no longer active."""

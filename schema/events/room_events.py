@@ -30,9 +30,9 @@ class AgentAssigned(RoomEvent):
     """A room got an agent. An `AgentUnassigned` precedes the next `AgentAssigned` of the room."""
 
     agent: AgentSnapshot
-    """Who serves it now, as it was just after."""
+    """The agent after the event."""
     previous_agent: AgentSnapshot | None
-    """Who served it most recently before, if anybody did."""
+    """The room's last agent before this one. Null if it had none."""
     cause: facts.AssignmentCause
     """Why the agent got the room."""
 
@@ -42,9 +42,9 @@ class AgentUnassigned(RoomEvent):
     """A room lost its agent. It is recorded also if the room is closed or the agent is removed."""
 
     agent: AgentSnapshot
-    """Who served it until now, as it was just after."""
+    """The agent after the event, who no longer serves the room."""
     next_agent: AgentSnapshot | None
-    """Who will serve it, when it was transferred to an agent."""
+    """The next agent if the room is transferred to an agent, null otherwise."""
     cause: facts.AssignmentCause
     """Why the agent lost the room."""
     comment: str | None
@@ -61,13 +61,13 @@ class RoomTransferred(RoomEvent):
     """A room was transferred. An `AgentAssigned` or a `RoomQueued` follows."""
 
     from_agent: AgentSnapshot | None
-    """Who served it, if anybody did."""
+    """The agent before the transfer. Null if there was none."""
     to_agent: AgentSnapshot | None
-    """The agent it was passed on to; null when it was a department."""
+    """The new agent. Null if the room was transferred to a department."""
     from_department: DepartmentSnapshot | None
-    """The department it belonged to, if any."""
+    """The department before the transfer. Null if there was none."""
     to_department: DepartmentSnapshot | None
-    """The department it was passed on to; null when it was an agent."""
+    """The new department. Null if the room was transferred to an agent."""
     comment: str | None
     """The comment of `transferRoom`."""
 
@@ -95,8 +95,7 @@ class RoomUpdated(RoomEvent):
 
 @api_type
 class RoomClosed(RoomEvent):
-    """A conversation ended. The room has its final tags and custom fields. Only edits and redactions of its messages
-    follow."""
+    """A room was closed. It has its final tags and custom fields. Only edits and redactions of its messages follow."""
 
     closed_by: Actor
     """The actor who closed the room."""
@@ -106,7 +105,7 @@ class RoomClosed(RoomEvent):
 
 @api_type
 class MessageSent(RoomEvent):
-    """A message was sent in a room. Events of messages leave the room's revision as it is."""
+    """A message was sent in a room. Events of messages do not increase the room's revision."""
 
     message: MessageSnapshot
     """The message, without its content once it is redacted."""
@@ -114,7 +113,7 @@ class MessageSent(RoomEvent):
 
 @api_type
 class MessageEdited(RoomEvent):
-    """The text, the choices or the data of a message were replaced. Also in a closed room."""
+    """The text, the choices or the data of a message were replaced. The room may be closed."""
 
     message: MessageSnapshot
     """The message after the edit, without its content once it is redacted."""
@@ -124,9 +123,9 @@ class MessageEdited(RoomEvent):
 
 @api_type
 class MessageRedacted(RoomEvent):
-    """The content of a message was removed, from the events that were recorded before too. Also in a closed room."""
+    """The content of a message was removed, also from earlier events. The room may be closed."""
 
     message: MessageSnapshot
-    """The message, of which text, choices, attachments and data are gone."""
+    """The message, without its text, choices, attachments and data."""
     reason: str | None
     """The `reason` of the redaction."""

@@ -42,12 +42,12 @@ class VisitorSnapshot(VisitorFields):
 
     visitor_id: strawberry.ID
     """The id of the visitor."""
-    shown: strawberry.Private[EventEntity]
+    event_entity: strawberry.Private[EventEntity]
 
     @classmethod
     def from_record(cls, record: records.Visitor, *, room_id: str | None = None) -> Self:
         return cls(
-            shown=EventEntity(record.id, room_id),
+            event_entity=EventEntity(record.id, room_id),
             visitor_id=ids.VISITOR.add(record.id),
             token=record.token,
             name=record.name,
@@ -60,7 +60,7 @@ class VisitorSnapshot(VisitorFields):
     @field
     def current(self, info: Info) -> VisitorRef | None:
         """The visitor as it is now; null if you may no longer see it."""
-        loaded = info.context.loaders.current_visitors.load(self.shown)
+        loaded = info.context.loaders.current_visitors.load(self.event_entity)
         return as_awaitable(read_current(loaded, visitors.Visitor.from_record))
 
 
@@ -70,12 +70,12 @@ class DepartmentSnapshot(DepartmentFields):
 
     department_id: strawberry.ID
     """The id of the department."""
-    shown: strawberry.Private[EventEntity]
+    event_entity: strawberry.Private[EventEntity]
 
     @classmethod
     def from_record(cls, record: records.Department, *, room_id: str | None = None) -> Self:
         return cls(
-            shown=EventEntity(record.id, room_id),
+            event_entity=EventEntity(record.id, room_id),
             department_id=ids.DEPARTMENT.add(record.id),
             name=record.name,
             enabled=record.enabled,
@@ -87,7 +87,7 @@ class DepartmentSnapshot(DepartmentFields):
     @field
     def current(self, info: Info) -> DepartmentRef | None:
         """The department as it is now; null if you may no longer see it."""
-        loaded = info.context.loaders.current_departments.load(self.shown)
+        loaded = info.context.loaders.current_departments.load(self.event_entity)
         return as_awaitable(read_current(loaded, departments.Department.from_record))
 
 
@@ -103,7 +103,7 @@ class AgentSnapshot(AgentFields):
     department_ids: list[strawberry.ID]
     """The ids of the departments in which the agent works, in the order in which the departments were created."""
     record: strawberry.Private[records.User]
-    shown: strawberry.Private[EventEntity]
+    event_entity: strawberry.Private[EventEntity]
 
     @classmethod
     def from_record(cls, record: records.User, *, room_id: str | None = None) -> Self:
@@ -118,18 +118,18 @@ class AgentSnapshot(AgentFields):
             last_assigned_at=profile.last_assigned_at,
             department_ids=[ids.DEPARTMENT.add(one) for one in sorted(profile.department_ids)],
             record=record,
-            shown=EventEntity(record.id, room_id),
+            event_entity=EventEntity(record.id, room_id),
         )
 
     @field
     def user(self) -> "UserSnapshot":
         """The agent's user."""
-        return UserSnapshot.from_record(self.record, room_id=self.shown.room_id)
+        return UserSnapshot.from_record(self.record, room_id=self.event_entity.room_id)
 
     @field
     def current(self, info: Info) -> AgentRef | None:
         """The agent as it is now; null if the user is no longer an agent, or if you may no longer see it."""
-        return as_awaitable(read_current(info.context.loaders.current_users.load(self.shown), _agent_or_none))
+        return as_awaitable(read_current(info.context.loaders.current_users.load(self.event_entity), _agent_or_none))
 
 
 @api_type
@@ -141,7 +141,7 @@ class UserSnapshot(UserFields):
     roles: list[str]
     """The names of the user's roles, in alphabetical order."""
     record: strawberry.Private[records.User]
-    shown: strawberry.Private[EventEntity]
+    event_entity: strawberry.Private[EventEntity]
 
     @classmethod
     def from_record(cls, record: records.User, *, room_id: str | None = None) -> Self:
@@ -158,7 +158,7 @@ class UserSnapshot(UserFields):
             roles=list(record.roles),
             field_values=record.custom_fields,
             record=record,
-            shown=EventEntity(record.id, room_id),
+            event_entity=EventEntity(record.id, room_id),
         )
 
     @field
@@ -166,12 +166,14 @@ class UserSnapshot(UserFields):
         """The user as an omnichannel agent; null if it was not one."""
         if self.record.agent is None:
             return None
-        return AgentSnapshot.from_record(self.record, room_id=self.shown.room_id)
+        return AgentSnapshot.from_record(self.record, room_id=self.event_entity.room_id)
 
     @field
     def current(self, info: Info) -> UserRef | None:
         """The user as it is now; null if you may no longer see it."""
-        return as_awaitable(read_current(info.context.loaders.current_users.load(self.shown), users.User.from_record))
+        return as_awaitable(
+            read_current(info.context.loaders.current_users.load(self.event_entity), users.User.from_record)
+        )
 
 
 def _agent_or_none(user: records.User) -> "agents.Agent | None":
@@ -248,19 +250,19 @@ class MessageSnapshot(MessageFields):
     """The id of the message."""
     in_reply_to_id: strawberry.ID | None
     """The id of the message that it replies to. Null if it is no reply."""
-    shown: strawberry.Private[EventEntity]
+    event_entity: strawberry.Private[EventEntity]
 
     @classmethod
     def from_record(cls, record: message_records.Message) -> Self:
         return cls(
             message_id=ids.MESSAGE.add(record.id),
             in_reply_to_id=ids.MESSAGE.add_optional(record.in_reply_to_id),
-            shown=EventEntity(record.id, record.room_id),
+            event_entity=EventEntity(record.id, record.room_id),
             **message_values(record),
         )
 
     @field
     def current(self, info: Info) -> MessageRef | None:
         """The message as it is now; null if you may no longer see its room."""
-        loaded = info.context.loaders.current_messages.load(self.shown)
+        loaded = info.context.loaders.current_messages.load(self.event_entity)
         return as_awaitable(read_current(loaded, messages.Message.from_record))
