@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
@@ -72,9 +73,20 @@ class Server(uvicorn.Server):
             connection.transport.abort()
 
 
-def report_ready(settings: Settings, listener: socket.socket, started: float, admin_token: str | None) -> None:
-    """Print the banner."""
-    print(banner(settings, listener, started, admin_token), flush=True)
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """The arguments of every server process."""
+
+    settings: Settings
+    listener: socket.socket
+    #: The URI of MongoDB.
+    uri: str
+    #: When the command began, by the monotonic clock.
+    started: float
+
+    def report_ready(self, admin_token: str | None) -> None:
+        """Print the banner."""
+        print(banner(self.settings, self.listener, self.started, admin_token), flush=True)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -16,8 +15,7 @@ from typing import Never
 
 import uvloop
 
-from server.process.run import ServingError, log_to_stderr, report_ready, run_uvicorn
-from server.settings import Settings
+from server.process.run import ServingError, Startup, log_to_stderr, run_uvicorn
 from server.shutdown import SHUTDOWN_SECONDS
 from storage.embedded.preflight import DeploymentError, translating_driver_errors
 from storage.errors import SwitchboardError
@@ -40,9 +38,9 @@ class Worker:
     fails.
     """
 
-    def __init__(self, listener: socket.socket, uri: str, settings: Settings) -> None:
+    def __init__(self, startup: Startup) -> None:
         self.pipe, worker_end = _CONTEXT.Pipe()
-        self.process: SpawnProcess = _CONTEXT.Process(target=run_worker, args=(listener, uri, settings, worker_end))
+        self.process: SpawnProcess = _CONTEXT.Process(target=run_worker, args=(startup, worker_end))
         self.process.start()
         self.started = time.monotonic()
         worker_end.close()
@@ -70,12 +68,12 @@ class Worker:
         return f"{self.process.pid} {end}"
 
 
-def serve_with_workers(listener: socket.socket, uri: str, settings: Settings, started: float) -> Never:
+def serve_with_workers(startup: Startup) -> Never:
     """Serve until KeyboardInterrupt, then stop every worker. Raises ServingError if a worker cannot start."""
-    workers = [Worker(listener, uri, settings) for _ in range(settings.workers)]
+    workers = [Worker(startup) for _ in range(startup.settings.workers)]
     try:
         tokens = [worker.wait_until_ready() for worker in workers]
-        report_ready(settings, listener, started, next((token for token in tokens if token is not None), None))
+        startup.report_ready(next((token for token in tokens if token is not None), None))
         while True:
             ended = wait([worker.process.sentinel for worker in workers])
             for index, worker in enumerate(workers):
@@ -83,7 +81,7 @@ def serve_with_workers(listener: socket.socket, uri: str, settings: Settings, st
                     logger.error("Worker %s; starting another.", worker.exit_reason())
                     worker.pipe.close()
                     time.sleep(max(0.0, worker.started + RESTART_DELAY_SECONDS - time.monotonic()))
-                    workers[index] = Worker(listener, uri, settings)
+                    workers[index] = Worker(startup)
     finally:
         stop([worker.process for worker in workers])
 
@@ -106,26 +104,27 @@ def stop(processes: Sequence[SpawnProcess]) -> None:
 # ---------------------------------------------------------------- in the worker
 
 
-def run_worker(listener: socket.socket, uri: str, settings: Settings, parent: Connection) -> None:
+def run_worker(startup: Startup, parent: Connection) -> None:
     """Serve until SIGTERM, or until the parent process has ended."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a terminal sends these to all processes; the parent sends SIGTERM
-    log_to_stderr(settings)
+    log_to_stderr(startup.settings)
     try:
-        with translating_driver_errors(uri), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(listener, uri, settings, parent))
+        with translating_driver_errors(startup.uri), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(startup, parent))
     except (ServingError, DeploymentError, SwitchboardError) as error:
         parent.send(ServingError(str(error)))
         sys.exit(1)
 
 
-async def _serve(listener: socket.socket, uri: str, settings: Settings, parent: Connection) -> None:
+async def _serve(startup: Startup, parent: Connection) -> None:
     from server.app import create_app, start_services
 
-    async with start_services(uri, settings) as (services, admin_token):
+    settings = startup.settings
+    async with start_services(startup.uri, settings) as (services, admin_token):
         # The parent sends nothing: the pipe becomes readable when the parent has ended.
         asyncio.get_running_loop().add_reader(parent.fileno(), stop_without_parent, parent.fileno())
-        await run_uvicorn(create_app(services, settings), listener, settings, lambda: parent.send(admin_token))
+        await run_uvicorn(create_app(services, settings), startup.listener, settings, lambda: parent.send(admin_token))
 
 
 def stop_without_parent(descriptor: int) -> None:
