@@ -24,7 +24,8 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 
-from benchmarks.routing import Client, Measured, measure, server
+from benchmarks.routing import Client, Measured, measure
+from benchmarks.sockets import server
 from storage import users
 from storage.custom_fields import definitions as stored_definitions
 from storage.custom_fields import unique_indexes
@@ -288,14 +289,14 @@ async def write(
 
 
 @contextlib.contextmanager
-def deployment() -> Iterator[tuple[str, int]]:
-    """Run a mongod and a server. Yields the URI of the mongod and the port of the server."""
+def deployment() -> Iterator[tuple[str, str]]:
+    """Run a mongod and a server. Yields the URI of the mongod and the address of the server."""
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedReplicaSet(Path(folder)) as mongod,
-        server(mongod.uri, NAME) as port,
+        server(mongod.uri, NAME) as (url, _),
     ):
-        yield mongod.uri, port
+        yield mongod.uri, url
 
 
 async def main() -> None:
@@ -305,8 +306,8 @@ async def main() -> None:
     arguments = parser.parse_args()
     count = arguments.users or (50_000 if arguments.quick else 1_000_000)
     seconds = 1.5 if arguments.quick else 6.0
-    with deployment() as (uri, port):
-        client = Client(port)
+    with deployment() as (uri, url):
+        client = Client(url)
         await define(client)
         async with Database(uri, NAME) as database:
             definition_cache = DefinitionCache(database)

@@ -10,7 +10,6 @@ subscriber, which is the cost of the mutation itself.
 import argparse
 import asyncio
 import json
-import os
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -18,19 +17,12 @@ from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection
 
-from benchmarks.sockets import connected, mutate, receive_payload, server, start_rooms, subscribe
+from benchmarks.sockets import connected, cpu, mutate, receive_payload, server, start_rooms, subscribe
 from storage.embedded.replica_set import EmbeddedReplicaSet
 
 LIST = """roomList(first: 50, where: {status: [QUEUED]}) {
   cursor change roomId totalCount room { id status revision subject priority tags startedAt }
 }"""
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu(process: int) -> float:
-    """The seconds of CPU that a process has used."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 async def until_ready(socket: ClientConnection) -> None:

@@ -9,29 +9,25 @@ nothing else: no choice of an agent, no log, no HTTP.
 
 import argparse
 import asyncio
-import os
 import re
 import secrets
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import WriteConcern
 from pymongo.read_concern import ReadConcern
 
+from benchmarks.sockets import TOKEN, server
 from storage.embedded.replica_set import EmbeddedReplicaSet
 
-TOKEN = "benchmark-token"
-ROOT = Path(__file__).parents[1]
 CONCURRENCIES = (1, 16, 64)
 #: Agents that become available to the queue, and rooms that stay in the queue, one for each measured closing.
 AVAILABLE, CLOSINGS = 100, 50
@@ -56,8 +52,8 @@ QUICK = Sizes(agents=(10, 200), seconds=1.5, queue=1_050)
 class Client:
     """A GraphQL client with a few persistent connections, each with one request at a time."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, url: str) -> None:
+        self._port = urlsplit(url).port
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def mutate(self, name: str, selection: str, /, **fields: Any) -> Any:
@@ -274,34 +270,12 @@ async def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedReplicaSet(Path(folder)) as mongod,
-        server(mongod.uri, "routing") as port,
+        server(mongod.uri, "routing") as (url, _),
     ):
-        deployment = Deployment(Client(port), mongod.uri, "routing")
+        deployment = Deployment(Client(url), mongod.uri, "routing")
         await deployment.prepare()
         await start_rooms(deployment, sizes)
         await measure_queue(deployment, sizes)
-
-
-@contextmanager
-def server(uri: str, database: str) -> Iterator[int]:
-    """Run `switchboard serve` over this MongoDB. Yields its port."""
-    settings = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": TOKEN}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "server", "serve"],
-        cwd=ROOT,
-        env=os.environ | {f"SWITCHBOARD_{name}": value for name, value in settings.items()},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        found = None
-        while found is None:
-            found = re.search(r"GraphQL +http://127\.0\.0\.1:(\d+)/", process.stdout.readline())
-        yield int(found.group(1))
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ the database. The reference is the same number of messages, which are stored.
 import argparse
 import asyncio
 import json
-import os
 import tempfile
 import time
 from collections import Counter
@@ -21,17 +20,10 @@ from typing import Any
 from pymongo import MongoClient
 from websockets.asyncio.client import ClientConnection
 
-from benchmarks.sockets import connected, mutate, server, start_rooms, subscribe
+from benchmarks.sockets import connected, cpu, mutate, server, start_rooms, subscribe
 from storage.embedded.replica_set import EmbeddedReplicaSet
 
 TYPING_SECONDS = 3.0
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu(process: int) -> float:
-    """The seconds of CPU that a process has used."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def writes(client: "MongoClient[dict[str, Any]]") -> int:

@@ -1,4 +1,4 @@
-"""A server process to measure, and websockets to it."""
+"""A server process to measure, its CPU time, and websockets to it."""
 
 import json
 import os
@@ -15,6 +15,15 @@ from websockets.typing import Subprotocol
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "benchmark-token"
+
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu(process: int) -> float:
+    """The seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @contextmanager
