@@ -32,7 +32,13 @@ def unchanged(mongodb_uri: str) -> Any:
     def stored_state() -> dict[str, Any]:
         with MongoClient[dict[str, Any]](mongodb_uri) as mongo:
             database = mongo["test-shared"]
-            stored = {name: list(database[name].find()) for name in COLLECTIONS if name not in BACKGROUND_COLLECTIONS}
+            # MongoDB deletes expired tokens in the background.
+            queries = {"tokens": {"expiresAt": None}}
+            stored = {
+                name: list(database[name].find(queries.get(name, {})))
+                for name in COLLECTIONS
+                if name not in BACKGROUND_COLLECTIONS
+            }
             return {**stored, "log": database["log"].find_one(sort=[("_id", -1)], projection=["_id"])}
 
     @contextmanager

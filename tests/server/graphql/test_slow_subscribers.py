@@ -61,6 +61,17 @@ def large(subject: str) -> list[VisitorSaved]:
     ]
 
 
+async def append(storage: Storage, subject: str) -> None:
+    """Append large facts, and wait until the log has them. A slow machine may need longer than the appender waits."""
+    end = await storage.log.head() + FACTS
+    await storage.appender.append(large(subject))
+
+    async def is_appended() -> bool:
+        return await storage.log.head() >= end
+
+    await until(is_appended)
+
+
 @pytest.mark.skipif(not PROC.exists(), reason="the memory of a process is read from /proc")
 async def test_subscribers_that_stop_reading_cost_no_memory_and_miss_nothing(
     mongodb_uri: str, database_name: str
@@ -69,17 +80,17 @@ async def test_subscribers_that_stop_reading_cost_no_memory_and_miss_nothing(
         url = server.url
         async with AsyncExitStack() as stack:
             storage = await stack.enter_async_context(Storage.open(mongodb_uri, database_name))
-            await storage.appender.append(large("before"))
+            await append(storage, "before")
             head = await storage.log.head()
             readers = [await subscribed(stack, url, head - 1) for _ in range(STOPPED)]
             for reader in readers:
                 await receive(reader)
             # These facts fill the buffer of recent facts.
-            await storage.appender.append(large("first"))
+            await append(storage, "first")
             await wait_until_delivered(stack, url, head + FACTS)
             before = resident_bytes(server.pid)
 
-            await storage.appender.append(large("then"))
+            await append(storage, "then")
             await wait_until_delivered(stack, url, head + 2 * FACTS)
 
             grown = resident_bytes(server.pid) - before

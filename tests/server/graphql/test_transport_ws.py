@@ -1,8 +1,10 @@
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from resolvers.context import Services
@@ -208,9 +210,9 @@ async def test_websocket_without_connection_init_closes_with_4408(services: Serv
         served(services, connection_init_seconds=0.05) as url,
         connect(url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket,
     ):
-        await send(socket, type="ping")
+        with suppress(ConnectionClosed):  # on a slow machine, the deadline may have passed
+            await send(socket, type="ping")
 
-        assert await receive(socket) == {"type": "pong"}
         assert await close_of(socket) == (4408, "Connection initialisation timeout")
 
 
