@@ -123,7 +123,7 @@ async def add_agent(
 ) -> AgentAddition:
     """Make a user an agent and give it the role livechat-agent. A user that is an agent already does not change."""
     before = await users.get(change.tx, user_id)
-    access.require_no_escalation(change.caller, before.roles, what="Making this user an agent")
+    await _require_may_make_agent(change, before)
     # Invalid arguments are refused even if the user is an agent already and does not change.
     profile = AgentProfile(
         status=status,
@@ -146,7 +146,7 @@ async def remove_agent(change: MutationContext, *, user_id: str) -> User:
     """
     tx = change.tx
     before = await _get_agent(tx, user_id, key="userId")
-    _require_managed(change, before)
+    await _require_managed(change, before)
     roles = tuple(name for name in before.roles if name != stored_roles.AGENT)
     leave = Leave(actor=tx.actor, open_room_count=_profile(before).open_room_count)
     after = msgspec.structs.replace(before, agent=None, leave=leave, roles=roles, updated_at=tx.now)
@@ -162,7 +162,7 @@ async def set_agent_status(change: MutationContext, *, agent_id: str, status: Ag
     """
     before = await _get_agent(change.tx, agent_id, key="agentId")
     if change.caller.user is None or change.caller.user.id != agent_id:
-        _require_managed(change, before)
+        await _require_managed(change, before)
     if _profile(before).status is status:
         return before
     after = _with_profile(change.tx, before, status=status)
@@ -180,7 +180,7 @@ async def update_agent(
 ) -> User:
     """Change the given attributes of an agent. The agent keeps the rooms that it serves."""
     before = await _get_agent(change.tx, agent_id, key="agentId")
-    _require_managed(change, before)
+    await _require_managed(change, before)
     after = await _changed_agent(change, before, ProfileInput(UNSET, accepts_routing, max_rooms, department_ids))
     if after == before:
         return before
@@ -230,6 +230,7 @@ async def ensure_agent(
         roles=roles or (),
         custom_fields=[FieldAssignment(by.key, by.value), *other_fields],
     )
+    await _require_may_make_agent(change, user)
     user, facts = _become_agent(user, await _new_profile(change, profile_input), tx.now)
     try:
         user = await users.insert(tx, user, UserCreated, *(fact for fact in facts if fact is not UserRolesChanged))
@@ -276,11 +277,11 @@ async def _update_existing(
     facts: list[type[UserFact]] = [] if user == before else [UserUpdated]
     granted = set(before.roles) | set(await check_granted(change, role_names))
     if granted != set(before.roles):
-        access.require_no_escalation(change.caller, before.roles, what="Changing this user's roles")
+        await access.require_no_escalation(tx, change.caller, before.roles, what="Changing this user's roles")
         user = msgspec.structs.replace(user, roles=tuple(sorted(granted)))
         facts.append(UserRolesChanged)
     if user.agent is None:
-        access.require_no_escalation(change.caller, before.roles, what="Making this user an agent")
+        await _require_may_make_agent(change, before)
         user, added = _become_agent(user, await _new_profile(change, given), tx.now)
         facts.extend(fact for fact in added if fact not in facts)
     else:
@@ -314,9 +315,21 @@ async def _get_agent(tx: Transaction, user_id: str, *, key: str) -> User:
     return user
 
 
-def _require_managed(change: MutationContext, agent: User) -> None:
+async def _require_may_make_agent(change: MutationContext, user: User) -> None:
+    """Raise Forbidden unless the caller may change this user and give it the role livechat-agent.
+
+    An app with agents:write gives that role. A signed-in user needs the role's scopes too: it could make itself an
+    agent, or a user whose password it knows.
+    """
+    what = "Making this user an agent"
+    await access.require_no_escalation(change.tx, change.caller, user.roles, what=what, managing=True)
+    if change.caller.user is not None:
+        await access.require_no_escalation(change.tx, change.caller, (stored_roles.AGENT,), what=what)
+
+
+async def _require_managed(change: MutationContext, agent: User) -> None:
     """Raise Forbidden unless the caller may change this agent and every department that the agent belongs to."""
-    access.require_no_escalation(change.caller, agent.roles, what="Changing this agent")
+    await access.require_no_escalation(change.tx, change.caller, agent.roles, what="Changing this agent", managing=True)
     access.require_manages(change.caller, _profile(agent).department_ids)
 
 

@@ -11,7 +11,7 @@ from resolvers.auth.tokens import APP, new_token
 from resolvers.context import Context
 from resolvers.operations import MutationContext, mutation, query
 from storage import apps, tokens
-from storage.errors import Duplicate, Forbidden, Invalid
+from storage.errors import Duplicate, Invalid
 from storage.facts import AppRevoked, AppTokenRotated
 from storage.mongo.connection import new_id
 from storage.records import ActorType, App, Record, Token
@@ -56,9 +56,7 @@ async def create_app(change: MutationContext, *, name: str, scopes: Sequence[str
     if not wanted:
         raise Invalid("scopes must name at least one scope.", key="scopes")
     access.require_existing_scopes(wanted, key="scopes")
-    for scope in wanted:
-        if not change.caller.has_scope(scope):
-            raise Forbidden(f"This token cannot grant the scope {scope}, which it does not have.", scope=scope)
+    access.require_held_by_app(change.caller, wanted, what="Creating this app")
     app = App(
         id=new_id(tx.now),
         name=validation.name(name, "name"),
@@ -99,9 +97,7 @@ async def revoke_app(change: MutationContext, *, app_id: str) -> App:
 
 async def _require_manageable(change: MutationContext, app_id: str) -> App:
     app = await apps.get(change.tx, app_id)
-    missing = [scope for scope in app.scopes if not change.caller.has_scope(scope)]
-    if missing:
-        raise Forbidden(f"The app has scopes that this token does not have: {', '.join(missing)}.", scope=missing[0])
+    access.require_held_by_app(change.caller, app.scopes, what="Changing this app")
     return app
 
 

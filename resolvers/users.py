@@ -164,7 +164,7 @@ async def update_user(
     before = await users.get(tx, user_id)
     after = await changed_user(change, before, username=username, name=name, emails=emails, custom_fields=custom_fields)
     if password is not UNSET:
-        access.require_no_escalation(change.caller, before.roles, what="Changing this user's password", strictly=True)
+        await access.require_no_escalation(tx, change.caller, before.roles, what="Changing this user's password")
         if password is None:
             await passwords.clear(tx, user_id)
         else:
@@ -230,7 +230,7 @@ async def set_user_active(change: MutationContext, *, user_id: str, active: bool
     """
     tx = change.tx
     before = await users.get(tx, user_id)
-    access.require_no_escalation(change.caller, before.roles, what="Changing this user's activity")
+    await access.require_no_escalation(tx, change.caller, before.roles, what="Changing this user's activity")
     if before.active == active:
         return before
     after = msgspec.structs.replace(before, active=active, updated_at=tx.now)

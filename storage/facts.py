@@ -259,6 +259,14 @@ class RoleCreated(Fact, frozen=True, kw_only=True, tag="ROLE_CREATED"):
     role: Role
 
 
+class RoleUpdated(Fact, frozen=True, kw_only=True, tag="ROLE_UPDATED"):
+    """The description or the scopes of a role changed."""
+
+    fields: ClassVar = ("description", "scopes")
+    role: Role
+    changes: tuple[Change, ...] = CHANGES
+
+
 class FieldFact(Fact, frozen=True, kw_only=True):
     """A fact about a custom field's definition, with the definition after the change (or before its removal)."""
 
@@ -326,6 +334,7 @@ AnyOtherFact: TypeAlias = (
     VisitorSaved
     | DepartmentSaved
     | RoleCreated
+    | RoleUpdated
     | CustomFieldDefined
     | CustomFieldUpdated
     | CustomFieldRemoved

@@ -140,11 +140,13 @@ class RoutingMethod(StrEnum):
 
 
 class Role(Entity, frozen=True, kw_only=True):
-    """A named set of permissions. Users refer to roles by name."""
+    """A named set of scopes. Users refer to roles by name."""
 
     name: str
     description: str | None = None
     built_in: bool = False
+    #: In alphabetical order. Built-in roles have those of storage/roles.py, whatever is stored.
+    scopes: tuple[str, ...] = ()
 
 
 class AgentProfile(Record, frozen=True, kw_only=True):

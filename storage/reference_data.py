@@ -6,7 +6,7 @@ It is for results only. Decisions about a department, such as routing, read it f
 from collections.abc import Iterable
 
 from storage import departments, roles
-from storage.facts import DepartmentSaved, Fact, RoleCreated
+from storage.facts import DepartmentSaved, Fact, RoleCreated, RoleUpdated
 from storage.mongo.reader import Reader
 from storage.records import Department, Role
 
@@ -22,15 +22,15 @@ class ReferenceDataCache:
     async def refresh(self) -> None:
         """Read all roles and departments from the database."""
         for role in await roles.list_all(self._reader):
-            self._roles[role.name] = role
+            self._apply_role(role)
         for department in await departments.list_all(self._reader):
             self._apply_department(department)
 
     def apply(self, fact: Fact) -> None:
         """Update the cache from a fact, unless the cache has a newer version."""
         match fact:
-            case RoleCreated(role=role):
-                self._roles[role.name] = role
+            case RoleCreated(role=role) | RoleUpdated(role=role):
+                self._apply_role(role)
             case DepartmentSaved(department=department):
                 self._apply_department(department)
 
@@ -38,7 +38,8 @@ class ReferenceDataCache:
         """Return the roles with those names, by name. Missing ones are left out."""
         wanted = set(names)
         if missing := wanted - self._roles.keys():
-            self._roles.update(await roles.get_many(self._reader, missing))
+            for role in (await roles.get_many(self._reader, missing)).values():
+                self._apply_role(role)
         return {name: self._roles[name] for name in wanted if name in self._roles}
 
     async def departments(self, ids: Iterable[str]) -> dict[str, Department]:
@@ -52,6 +53,11 @@ class ReferenceDataCache:
             for department_id in wanted
             if department_id in self._departments
         }
+
+    def _apply_role(self, role: Role) -> None:
+        cached = self._roles.get(role.name)
+        if cached is None or cached.version < role.version:
+            self._roles[role.name] = role
 
     def _apply_department(self, department: Department) -> None:
         cached = self._departments.get(department.id)

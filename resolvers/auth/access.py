@@ -1,4 +1,4 @@
-"""Authentication and authorization: callers, scopes of apps, permissions of roles, and visible rooms."""
+"""Authentication and authorization: callers, the scopes of apps and roles, and visible rooms."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from resolvers.auth.tokens import is_mistyped
 from storage import apps, roles, tokens, users, visitors
 from storage.errors import Forbidden, Invalid, Unauthenticated, quoted
 from storage.filters.expressions import EVERYTHING, And, AttributeCondition, Expression, Operator, Or
+from storage.mongo.reader import Reader
 from storage.records import Actor, ActorType, RoomStatus, User, Visitor
 from storage.runtime import Storage
 
@@ -39,26 +40,17 @@ SCOPES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_SERVING = frozenset(
+#: The scopes with which an app may reach rooms and departments that a signed-in user with them may not.
+_LIMITED_FOR_USERS = frozenset(
     {
-        "users:read",
-        "visitors:read",
-        "visitors:write",
+        "agents:write",
+        "departments:write",
         "rooms:read",
         "rooms:write",
         "rooms:assign",
         "messages:read",
         "messages:write",
-        "events:read",
-    }
-)
-#: The scopes of a logged-in user, by role. Other roles have no scopes. `visible_rooms` limits the rooms of managers and
-#: agents.
-PERMISSIONS: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        roles.ADMIN: frozenset({ADMIN}),
-        roles.MANAGER: _SERVING | {"agents:write", "departments:write", "messages:moderate"},
-        roles.AGENT: _SERVING,
+        "messages:moderate",
     }
 )
 
@@ -133,7 +125,8 @@ async def load_caller(storage: Storage, token_id: str) -> Caller:
         user = await users.find(storage.reader, stored.holder_id)
         if user is not None and user.active:
             actor = Actor(type=ActorType.USER, id=user.id, name=user.username)
-            return Caller(actor, scopes_of(user.roles), user, token_id, stored.expires_at)
+            scopes = await scopes_of(storage.reader, user.roles)
+            return Caller(actor, scopes, user, token_id, stored.expires_at)
     if stored is not None and stored.holder_type is ActorType.VISITOR:
         visitor = await visitors.find(storage.reader, stored.holder_id)
         if visitor is not None:
@@ -183,9 +176,14 @@ def require_user(caller: Caller) -> User:
 # ---------------------------------------------------------------- privilege escalation
 
 
-def scopes_of(role_names: Iterable[str]) -> frozenset[str]:
-    """The scopes of a user with these roles."""
-    return frozenset[str]().union(*(PERMISSIONS.get(name, frozenset()) for name in role_names))
+async def scopes_of(reader: Reader, role_names: Iterable[str]) -> frozenset[str]:
+    """The scopes of a user with these roles. Only roles that are not built in are read from the database."""
+    names = set(role_names)
+    custom = names - roles.BUILT_IN_SCOPES.keys()
+    stored = await roles.get_many(reader, custom) if custom else {}
+    return frozenset[str]().union(
+        *(roles.BUILT_IN_SCOPES[name] for name in names - custom), *(role.scopes for role in stored.values())
+    )
 
 
 def require_existing_scopes(scopes: Iterable[str], *, key: str) -> None:
@@ -194,17 +192,47 @@ def require_existing_scopes(scopes: Iterable[str], *, key: str) -> None:
             raise Invalid(f"Unknown scope {quoted(scope)}; the scopes are {', '.join(sorted(SCOPES))}.", key=key)
 
 
-def require_no_escalation(caller: Caller, role_names: Iterable[str], *, what: str, strictly: bool = False) -> None:
-    """Raise Forbidden if a user with these roles has a scope that the caller does not have.
+def require_held(caller: Caller, scopes: Iterable[str], *, what: str) -> None:
+    """Raise Forbidden if the caller lacks one of the scopes."""
+    if caller.has_scope(ADMIN):
+        return
+    if missing := sorted(set(scopes) - caller.scopes):
+        raise Forbidden(f"{what} needs scopes that this token does not have: {', '.join(missing)}.", scope=missing[0])
 
-    A caller with agents:write may manage users with the scopes of an agent, unless `strictly` is set.
+
+def require_held_by_app(caller: Caller, scopes: Iterable[str], *, what: str) -> None:
+    """Raise Forbidden if an app with these scopes may do more than the caller.
+
+    An app sees all rooms and departments; a signed-in user without the scope admin does not.
+    """
+    scopes = set(scopes)
+    require_held(caller, scopes, what=what)
+    limited = sorted(scopes & _LIMITED_FOR_USERS)
+    if limited and caller.user is not None and not caller.has_scope(ADMIN):
+        raise Forbidden(
+            f"{what} needs the scope admin: with {', '.join(limited)}, an app is not limited to your rooms and "
+            "departments.",
+            scope=ADMIN,
+        )
+
+
+async def require_no_escalation(
+    reader: Reader, caller: Caller, role_names: Iterable[str], *, what: str, managing: bool = False
+) -> None:
+    """Raise Forbidden if a user with these roles may do more than the caller.
+
+    With `managing`, a caller with agents:write may do it to users with the scopes of an agent.
     """
     if caller.has_scope(ADMIN):
         return
-    grantable = _SERVING if caller.has_scope("agents:write") and not strictly else frozenset[str]()
-    missing = sorted(scopes_of(role_names) - caller.scopes - grantable)
-    if missing:
-        raise Forbidden(f"{what} needs scopes that this token does not have: {', '.join(missing)}.", scope=missing[0])
+    names = set(role_names)
+    allowed = roles.BUILT_IN_SCOPES[roles.AGENT] if managing and caller.has_scope("agents:write") else frozenset[str]()
+    require_held(caller, await scopes_of(reader, names) - allowed, what=what)
+    if roles.MANAGER in names and caller.user is not None and roles.MANAGER not in caller.user.roles:
+        raise Forbidden(
+            f"{what} needs the role {roles.MANAGER}, which you do not have: it shows all rooms of its departments.",
+            scope=ADMIN,
+        )
 
 
 # ---------------------------------------------------------------- rooms and departments

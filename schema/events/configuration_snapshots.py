@@ -24,12 +24,19 @@ class RoleSnapshot:
     """The name. It is unique."""
     description: str | None
     """A description for people."""
+    scopes: list[str]
+    """The scopes of the users who hold the role, in alphabetical order. Empty for built-in roles in events of version
+    0.1.0."""
     stored_id: strawberry.Private[str]
 
     @classmethod
     def from_record(cls, record: records.Role) -> Self:
         return cls(
-            stored_id=record.id, role_id=ids.ROLE.add(record.id), name=record.name, description=record.description
+            stored_id=record.id,
+            role_id=ids.ROLE.add(record.id),
+            name=record.name,
+            description=record.description,
+            scopes=list(record.scopes),
         )
 
     @field

@@ -23,6 +23,7 @@ from schema.events.entity_events import (
     CustomFieldUpdated,
     DepartmentSaved,
     RoleCreated,
+    RoleUpdated,
     UserCreated,
     UserPresenceChanged,
     UserRolesChanged,
@@ -79,6 +80,7 @@ EVENT_TYPES = (
     AgentStatusChanged,
     DepartmentSaved,
     RoleCreated,
+    RoleUpdated,
     CustomFieldDefined,
     CustomFieldUpdated,
     CustomFieldRemoved,
@@ -133,6 +135,12 @@ def _other_event(fact: facts.AnyOtherFact) -> Event:
             )
         case facts.RoleCreated():
             return RoleCreated(role=RoleSnapshot.from_record(fact.role), **_event_fields(fact))
+        case facts.RoleUpdated():
+            return RoleUpdated(
+                role=RoleSnapshot.from_record(fact.role),
+                changes=to_changes(fact.changes, fact.role),
+                **_event_fields(fact),
+            )
         case facts.CustomFieldDefined():
             return CustomFieldDefined(
                 definition=FieldDefinitionSnapshot.from_record(fact.definition), **_event_fields(fact)

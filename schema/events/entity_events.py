@@ -118,6 +118,16 @@ class RoleCreated(Event):
 
 
 @api_type
+class RoleUpdated(Event):
+    """The description or the scopes of a role changed."""
+
+    role: RoleSnapshot
+    """The role after the event."""
+    changes: list[Change]
+    """The changes of `description` and `scopes`, in this order."""
+
+
+@api_type
 class CustomFieldDefined(Event):
     """A custom field was defined."""
 

@@ -61,6 +61,8 @@ class EventType(StrEnum):
     """A department was created or changed."""
     ROLE_CREATED = "ROLE_CREATED"
     """A role was created."""
+    ROLE_UPDATED = "ROLE_UPDATED"
+    """The description or the scopes of a role changed."""
     CUSTOM_FIELD_DEFINED = "CUSTOM_FIELD_DEFINED"
     """A custom field was defined."""
     CUSTOM_FIELD_UPDATED = "CUSTOM_FIELD_UPDATED"

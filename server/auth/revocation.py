@@ -7,7 +7,7 @@ token has opened in this process.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Protocol
 
 from resolvers.auth import access
@@ -18,6 +18,7 @@ from storage.facts import (
     AgentUpdated,
     AppFact,
     Fact,
+    RoleUpdated,
     UserRolesChanged,
     UserUpdated,
     VisitorSaved,
@@ -27,7 +28,7 @@ from storage.supervisor import spawn
 
 logger = logging.getLogger(__name__)
 
-#: Facts after which the caller of a token may have changed.
+#: Facts after which the caller of their subject's tokens may have changed. RoleUpdated is about all holders of a role.
 REVOKING_FACTS: tuple[type[Fact], ...] = (
     AppFact,
     UserUpdated,
@@ -138,11 +139,13 @@ class TokenRevocation:
 
     def _apply(self, facts: Sequence[Fact]) -> None:
         subjects = {fact.subject_id for fact in facts if isinstance(fact, REVOKING_FACTS)}
-        if not subjects:
+        roles = {fact.role.name for fact in facts if isinstance(fact, RoleUpdated)}
+        if not subjects and not roles:
             return
         for token in self._tokens.values():
+            caller = token.caller
             # The subject of a token whose first load is in progress is unknown.
-            if token.caller is None or token.caller.actor is None or token.caller.id in subjects:
+            if caller is None or caller.actor is None or caller.id in subjects or _holds(caller, roles):
                 self._refresh(token)
 
     # ---------------------------------------------------------------- refreshing
@@ -184,3 +187,8 @@ class TokenRevocation:
             task = spawn(revocable.revoke(reason), name="revoke what a token opened")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+def _holds(caller: Caller, roles: Set[str]) -> bool:
+    """Whether the caller is a user with one of these roles."""
+    return caller.user is not None and not roles.isdisjoint(caller.user.roles)

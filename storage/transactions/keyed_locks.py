@@ -9,7 +9,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from storage.errors import Unavailable
 
 #: The namespaces of lock names: clients choose some names, which may equal names of another kind.
-LockKind: TypeAlias = Literal["app", "consumer", "department", "field", "room", "login", "user", "value", "visitor"]
+LockKind: TypeAlias = Literal[
+    "app", "consumer", "department", "field", "role", "login", "room", "user", "value", "visitor"
+]
 
 
 class LockKey(NamedTuple):

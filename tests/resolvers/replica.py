@@ -59,7 +59,7 @@ class Replica:
                 self._put("visitors", fact.visitor)
             case facts.DepartmentSaved():
                 self._put("departments", fact.department)
-            case facts.RoleCreated():
+            case facts.RoleCreated() | facts.RoleUpdated():
                 self._put("roles", fact.role)
             case facts.CustomFieldRemoved():
                 self._remove_field(fact.definition)

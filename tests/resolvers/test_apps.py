@@ -59,10 +59,10 @@ async def test_app_delegates_only_scopes_that_it_has(world: World) -> None:
 
     await apps.create_app(context, name="Mirror", scopes=["users:read"])
 
-    message = "This token cannot grant the scope {}, which it does not have."
-    async with refused(world, Forbidden, message.format("admin"), scope="admin"):
+    message = "{} this app needs scopes that this token does not have: {}."
+    async with refused(world, Forbidden, message.format("Creating", "admin"), scope="admin"):
         await apps.create_app(context, name="Boss", scopes=["admin"])
-    message = "The app has scopes that this token does not have: users:write."
+    message = message.format("Changing", "users:write")
     async with refused(world, Forbidden, message, scope="users:write"):
         await apps.rotate_app_token(context, app_id=stronger.app.id)
     async with refused(world, Forbidden, message, scope="users:write"):

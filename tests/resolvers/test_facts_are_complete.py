@@ -40,6 +40,7 @@ class Entities:
         self.sales = await world.department("Sales", RoutingMethod.LEAST_LOADED)
         self.anna = await world.agent("anna", departments=[self.sales], max_rooms=3)
         self.bert = await world.agent("bert", roles=["bot"])
+        self.role = await roles.create_role(world.context, name="pilot", scopes=["users:read"])
         self.plain = await users.create_user(world.context, username="plain")
         self.waiting = await world.waiting()
         self.assigned = await world.assigned(self.anna)
@@ -61,6 +62,9 @@ MUTATIONS: dict[str, Callable[[Entities], Awaitable[Any]]] = {
     "setUserActive(false)": lambda s: users.set_user_active(s.world.context, user_id=s.anna.id, active=False),
     "setPresence": lambda s: users.set_presence(s.world.context, user_id=s.anna.id, presence=Presence.BUSY),
     "createRole": lambda s: roles.create_role(s.world.context, name="vip", description="V"),
+    "updateRole": lambda s: roles.update_role(
+        s.world.context, role_id=s.role.id, description="P", scopes=["rooms:read"]
+    ),
     "addRoles": lambda s: roles.add_roles(s.world.context, user_id=s.anna.id, roles=["bot"]),
     "removeRoles": lambda s: roles.remove_roles(s.world.context, user_id=s.bert.id, roles=["bot"]),
     "addAgent": lambda s: agents.add_agent(s.world.context, user_id=s.plain.id, max_rooms=0),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from resolvers import agents, departments, rooms, users, visitors
-from resolvers.auth.access import ADMIN, Caller, scopes_of
+from resolvers.auth.access import ADMIN, Caller
 from resolvers.context import Context, Services
 from resolvers.routing.agent_cache import AgentCache
 from resolvers.routing.queue import RoutingQueue
@@ -25,6 +25,7 @@ from storage.records import (
     UserType,
     Visitor,
 )
+from storage.roles import BUILT_IN_SCOPES
 
 APP = Actor(type=ActorType.APP, id="app", name="App")
 
@@ -97,7 +98,8 @@ class World:
     def signed_in(self, user: User, *scopes: str) -> Context:
         """The context of this user, with further scopes."""
         actor = Actor(type=ActorType.USER, id=user.id, name=user.username)
-        caller = Caller(actor=actor, scopes=scopes_of(user.roles) | set(scopes), user=user)
+        held = frozenset[str]().union(*(BUILT_IN_SCOPES.get(role, frozenset()) for role in user.roles))
+        caller = Caller(actor=actor, scopes=held.union(scopes), user=user)
         return replace(self.context, caller=caller)
 
     def routing(self, **changed: Any) -> None:

@@ -48,7 +48,7 @@ SIGNED_IN_ONLY = {"Mutation.takeRoom", "Mutation.logout"}
 SCOPES: Mapping[str, str] = {
     "users:read": "Query: user users agent agents roles departments",
     "users:write": "Mutation: createUser updateUser setUserActive setPresence ensureAgent",
-    "roles:write": "Mutation: createRole addRoles removeRoles",
+    "roles:write": "Mutation: createRole updateRole addRoles removeRoles",
     "agents:write": "Mutation: addAgent removeAgent setAgentStatus updateAgent ensureAgent",
     "departments:write": "Mutation: createDepartment updateDepartment setDepartmentAgents",
     "fields:write": "Mutation: defineCustomField updateCustomField removeCustomField",

@@ -6,7 +6,8 @@ from typing import Any, cast
 import pytest
 from strawberry.types import ExecutionResult
 
-from resolvers import apps, departments
+from resolvers import apps, departments, users
+from resolvers import roles as resolver_roles
 from resolvers.auth import access
 from resolvers.auth.access import ANONYMOUS, SCOPES, Caller
 from resolvers.context import Context, Services
@@ -55,7 +56,7 @@ async def test_an_app_sees_itself_and_its_scopes(world: World) -> None:
 
 async def test_a_user_sees_itself_and_its_roles_without_the_scope_to_read_users(world: World) -> None:
     anna = await world.agent("anna")
-    caller = Caller(Actor(type=ActorType.USER, id=anna.id, name="anna"), access.scopes_of(()), anna)
+    caller = Caller(Actor(type=ActorType.USER, id=anna.id, name="anna"), frozenset(), anna)
 
     seen = await data(replace(world.context, caller=caller), VIEWER)
 
@@ -70,6 +71,17 @@ async def test_a_user_sees_itself_and_its_roles_without_the_scope_to_read_users(
         "app": None,
         "visitor": None,
     }
+
+
+async def test_a_user_sees_the_scopes_of_a_role_of_its_own(world: World) -> None:
+    await resolver_roles.create_role(world.context, name="pilot", scopes=["rooms:read", "events:read"])
+    anna = await users.create_user(world.context, username="anna", roles=["pilot"])
+    scopes = await access.scopes_of(world.context.reader, anna.roles)
+    caller = Caller(Actor(type=ActorType.USER, id=anna.id, name="anna"), scopes, anna)
+
+    seen = await data(replace(world.context, caller=caller), "{ viewer { scopes roles } }")
+
+    assert seen["viewer"] == {"scopes": ["events:read", "rooms:read"], "roles": ["pilot"]}
 
 
 async def test_the_scopes_of_an_admin_are_written_out(world: World) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from graphql import ExecutionResult, execute_sync, parse
 
-from resolvers import agents, departments, rooms, users, visitors
+from resolvers import agents, departments, roles, rooms, users, visitors
 from resolvers.context import Context, Services
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.definitions import FieldRef
@@ -44,6 +44,7 @@ ENTITIES: dict[type[facts.Fact], tuple[str, str, str]] = {
         "department",
         "departments",
     ),
+    facts.RoleUpdated: ("role { description scopes }", "role", "roles"),
     facts.CustomFieldUpdated: (
         "definition { label required unique options pattern }",
         "definition",
@@ -99,7 +100,7 @@ async def stage(world: World) -> dict[str, Callable[[], Awaitable[Any]]]:
     given, gone = fields[FieldTarget.USER], [FieldAssignment("text", "u"), FieldAssignment("many", None)]
     context, sales = world.context, await world.department("Sales", RoutingMethod.MANUAL)
     anna = (await world.agent("anna")).id
-    room = (await world.waiting()).id
+    room, role = (await world.waiting()).id, await roles.create_role(context, name="pilot", scopes=["users:read"])
     by = FieldRef("text", "u")
     return {
         "updateUser": lambda: users.update_user(
@@ -127,6 +128,9 @@ async def stage(world: World) -> dict[str, Callable[[], Awaitable[Any]]]:
             routing=RoutingMethod.EXTERNAL,
             external_timeout_seconds=9,
             fallback_routing=RoutingMethod.MANUAL,
+        ),
+        "updateRole": lambda: roles.update_role(
+            context, role_id=role.id, description="A pilot.", scopes=["rooms:read", "events:read"]
         ),
         "saveVisitor": lambda: visitors.save_visitor(
             context, token="v", name="V", email="v@w", phone="1", custom_fields=given

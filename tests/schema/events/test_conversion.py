@@ -52,6 +52,7 @@ DATA: dict[type[facts.Fact], dict[str, object]] = {
     facts.VisitorSaved: {"visitor": VISITOR},
     facts.DepartmentSaved: {"department": SALES},
     facts.RoleCreated: {"role": records.Role(id="r", name="r")},
+    facts.RoleUpdated: {"role": records.Role(id="r", name="r")},
 }
 BASES: dict[type[facts.Fact], dict[str, object]] = {
     facts.RoomFact: {"room": SNAPSHOT},

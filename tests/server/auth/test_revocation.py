@@ -193,3 +193,39 @@ async def test_nothing_is_registered_for_an_invalid_token(services: Services) ->
     revocation = TokenRevocation(services.storage)
 
     assert await revocation.register(digest("never given out"), NeverRevoked()) is INVALID_TOKEN_CALLER
+
+
+async def test_users_have_the_changed_scopes_of_their_role_at_once_in_every_process(
+    shared_url: str, shared_elsewhere_url: str
+) -> None:
+    name = f"role-{secrets.token_hex(4)}"
+    created = await execute(
+        shared_url,
+        """mutation($name: String!) {
+            createRole(input: {name: $name, scopes: ["users:read", "events:read"]}) { role { id } }
+        }""",
+        name=name,
+    )
+    _, _, token = await signed_in(shared_url, name)
+    _, _, other = await signed_in(shared_url, "livechat-agent")
+    await execute(shared_elsewhere_url, "{ users(first: 1) { nodes { id } } }", token)
+
+    async with (
+        watching(shared_url, token) as here,
+        watching(shared_elsewhere_url, token) as there,
+        watching(shared_url, other) as untouched,
+    ):
+        await execute(
+            shared_url,
+            'mutation($id: ID!) { updateRole(input: {roleId: $id, scopes: ["events:read"]}) { role { id } } }',
+            id=created["createRole"]["role"]["id"],
+        )
+        async with httpx.AsyncClient(headers={"authorization": f"Bearer {token}"}) as client:
+            answer = (await client.post(shared_elsewhere_url, json={"query": "{ users { nodes { id } } }"})).json()
+
+        assert answer["errors"][0]["extensions"] == {"code": "FORBIDDEN", "scope": "users:read"}
+        assert await close_of(here) == CHANGED
+        assert await close_of(there) == CHANGED
+        await untouched.send('{"type": "ping"}')
+        while json.loads(await untouched.recv())["type"] != "pong":
+            pass
