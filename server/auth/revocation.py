@@ -145,7 +145,9 @@ class TokenRevocation:
         for token in self._tokens.values():
             caller = token.caller
             # The subject of a token whose first load is in progress is unknown.
-            if caller is None or caller.actor is None or caller.id in subjects or _holds(caller, roles):
+            changed = caller is None or caller.actor is None or caller.id in subjects
+            # A load in progress may find a role that the last one did not, with its scopes before this fact.
+            if changed or (roles and (_is_refreshing(token) or _holds(caller, roles))):
                 self._refresh(token)
 
     # ---------------------------------------------------------------- refreshing
@@ -189,6 +191,10 @@ class TokenRevocation:
             task.add_done_callback(self._closing.discard)
 
 
-def _holds(caller: Caller, roles: Set[str]) -> bool:
+def _is_refreshing(token: WatchedToken) -> bool:
+    return token.refreshing is not None and not token.refreshing.done()
+
+
+def _holds(caller: Caller | None, roles: Set[str]) -> bool:
     """Whether the caller is a user with one of these roles."""
-    return caller.user is not None and not roles.isdisjoint(caller.user.roles)
+    return caller is not None and caller.user is not None and not roles.isdisjoint(caller.user.roles)

@@ -1,5 +1,6 @@
 """The connections of a token are closed in every process when the token ends."""
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -12,11 +13,13 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from resolvers.auth.access import INVALID_TOKEN_CALLER
+from resolvers.auth import access
+from resolvers.auth.access import INVALID_TOKEN_CALLER, Caller
 from resolvers.context import Services
 from schema.base import ids
 from server.auth.revocation import TokenRevocation
 from storage import tokens
+from storage.runtime import Storage
 from storage.tokens import digest
 from tests.conftest import ADMIN_TOKEN
 from tests.server.websocket_client import close_of
@@ -187,6 +190,48 @@ async def test_a_token_is_removed_with_its_last_revocable(services: Services) ->
 
     revocation.unregister(token_id, second)
     assert revocation.caller(token_id) is INVALID_TOKEN_CALLER
+
+
+class Revoked:
+    """A Revocable that queues the reasons for which it is revoked."""
+
+    def __init__(self) -> None:
+        self.reasons: asyncio.Queue[str] = asyncio.Queue()
+
+    async def revoke(self, reason: str) -> None:
+        self.reasons.put_nowait(reason)
+
+
+async def test_a_role_that_changes_while_its_new_holder_is_loaded_is_loaded_again(
+    services: Services, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = (await execute(url, 'mutation { createRole(input: {name: "r", scopes: ["rooms:read"]}) { role { id } } }'))[
+        "createRole"
+    ]["role"]["id"]
+    user, _, token = await signed_in(url)
+    revocation, revocable, load = TokenRevocation(services.storage), Revoked(), access.load_caller
+    await revocation.register(digest(token), revocable)
+    loaded, answered = asyncio.Event(), asyncio.Event()
+
+    async def load_slowly(storage: Storage, token_id: str) -> Caller:
+        caller = await load(storage, token_id)
+        if token_id == digest(token):
+            loaded.set()
+            await answered.wait()
+        return caller
+
+    monkeypatch.setattr(access, "load_caller", load_slowly)
+    await execute(url, 'mutation($id: ID!) { addRoles(input: {userId: $id, roles: ["r"]}) { user { id } } }', id=user)
+    await loaded.wait()
+    await execute(url, "mutation($id: ID!) { updateRole(input: {roleId: $id, scopes: []}) { role { id } } }", id=role)
+    await services.storage.feed.wait(await services.storage.log.head() - 1)
+    answered.set()
+
+    async with asyncio.timeout(30):
+        # One for the new role, and one for its changed scopes.
+        reasons = [await revocable.reasons.get(), await revocable.reasons.get()]
+    assert reasons == [CHANGED[1]] * 2
+    assert revocation.caller(digest(token)).scopes == frozenset()
 
 
 async def test_nothing_is_registered_for_an_invalid_token(services: Services) -> None:
