@@ -1,4 +1,4 @@
-"""Signals: what happens in a room at this moment and is not recorded, such as typing."""
+"""Signals: short-lived notices about a room, such as typing. They are not stored."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -23,28 +23,29 @@ from storage.records import SignalKind
 
 describe_enum(
     SignalKind,
-    "What a signal says.",
-    TYPING="The sender is typing. Send it again every few seconds: it says nothing about how long it holds.",
+    "The kinds of signals.",
+    TYPING="The sender is typing. Send it again every few seconds: a receiver shows it for a few seconds only.",
     STOPPED_TYPING="The sender has stopped typing without sending a message.",
     READ="The sender has read the room up to the message `messageId`.",
-    CUSTOM="Anything else, which `data` describes.",
+    CUSTOM="Another notice, which `data` describes.",
 )
 
 
 @api_type
 class Signal:
-    """Something that happens in a room at this moment. Signals are not stored, and are delivered at most once."""
+    """A short-lived notice about a room, such as that its sender is typing. Signals are not stored, and are delivered
+    at most once."""
 
     kind: SignalKind
-    """What the signal says."""
+    """The kind of the signal."""
     room_id: strawberry.ID
     """The id of the room."""
     sender: Actor
-    """Who does it, with the name they had when the signal was sent."""
+    """The user, visitor or app who sends the signal, with the name at that time."""
     message_id: strawberry.ID | None
-    """The id of the message up to which the sender has read; null unless the kind is `READ`."""
+    """The id of the message up to which the sender has read. Null unless the kind is READ."""
     data: JSON | None
-    """The data that was sent along; null without."""
+    """The data of the sender. Null if there is none."""
     sent_at: datetime
     """When the signal was sent."""
 
@@ -61,7 +62,7 @@ class Signal:
 
 
 class SignalSource:
-    """A signal, of which one result of a subscription is made."""
+    """A signal to be delivered to subscribers (schema/events/deliveries.py)."""
 
     message_id = None
     #: A subscription to signals cannot resume.
@@ -78,41 +79,41 @@ class SignalSource:
 
 @api_input
 class SendSignalInput(MutationInputWithoutAck):
-    """A signal to send."""
+    """Input of `sendSignal`."""
 
     room_id: strawberry.ID
-    """The room: `NOT_FOUND` when there is none that you may see. It may be closed."""
+    """The id of the room, which may be closed. `NOT_FOUND` if there is no such room that you may read."""
     kind: SignalKind
-    """What the signal says."""
+    """The kind of the signal."""
     as_: MessageSenderInput | None = strawberry.field(name="as", default=None)
-    """Whose signal it is: the caller's own when null. Apps may speak as the agent who serves the room or as its
-    visitor, but for no other (`INVALID_INPUT`); others only for themselves (`FORBIDDEN`)."""
+    """The sender of the signal. You if null. An app may send as the agent who serves the room or as the room's visitor,
+    `INVALID_INPUT` for another one. `FORBIDDEN` if the caller is not an app and is not this sender."""
     message_id: strawberry.ID | None = None
-    """The message up to which the room is read, for `READ` and no other kind (`INVALID_INPUT`). `NOT_FOUND` when it is
-    not a message of the room."""
+    """The id of the message up to which the sender has read. `INVALID_INPUT` if it is given for another kind than
+    READ or missing for READ. `NOT_FOUND` if the room has no such message that you may see."""
     data: JSON | None = None
-    """Anything of your own, at most 16 KiB as JSON (`INVALID_INPUT`)."""
+    """Any JSON value of at most 16 KiB. `INVALID_INPUT` if it is larger."""
 
 
 @api_type
 class SendSignalPayload(MutationPayload):
-    """The signal was passed on."""
+    """Result of `sendSignal`."""
 
     sent_at: datetime
-    """When it was sent."""
+    """When the signal was sent."""
 
 
 @api_type
 class SignalMutations:
-    """Sending signals."""
+    """Mutations of signals."""
 
     @mutation_field(signals.send_signal, visitors=True)
     async def send_signal(self, info: Info, input: Input[SendSignalInput]) -> SendSignalPayload | None:
-        """Sends a signal to everybody who sees the room and is subscribed to `signals` now, but not to the caller.
+        """Sends a signal to the subscribers of `signals` that may see the room, except those of the caller.
 
-        The signal is not stored, and is no event. It is lost if nobody is subscribed, and it may be lost when a server
-        or a client is overloaded. `RATE_LIMITED`, with `retryAfterSeconds`, beyond the rates for one caller and for
-        one room.
+        The signal is not stored and records no event. It is lost for clients that are not subscribed, and may be lost
+        if a server or a client is overloaded. `RATE_LIMITED`, with `retryAfterSeconds`, if the caller or the room
+        exceeds its rate.
         """
         sender = input.as_
         accepted = await signals.send_signal(
@@ -129,7 +130,7 @@ class SignalMutations:
 
 @api_type
 class SignalSubscriptions:
-    """Signals as they are sent."""
+    """Subscriptions to signals."""
 
     @subscription_field(signals.subscribe_signals, visitors=True)
     async def signals(
@@ -137,13 +138,13 @@ class SignalSubscriptions:
         info: Info,
         where: Annotated[
             RoomFilter | None,
-            strawberry.argument(description="Only signals in rooms that match; in all that you may see when null."),
+            strawberry.argument(description="Returns only signals of rooms that match this filter. All rooms if null."),
         ] = None,
     ) -> AsyncGenerator[Signal, None]:
-        """What is signalled in rooms from now on, except by the caller itself.
+        """The signals of rooms that you may see, from now on, except your own.
 
-        Nothing is stored: signals before the subscription, or between two connections, are lost. A subscriber that
-        reads slowly gets the last signal of each sender.
+        Signals that are sent before the subscription or between two connections are lost. A subscriber that is too slow
+        gets only the last signal of each sender.
         """
         found = await signals.subscribe_signals(info.context.resolver_context, where=optional(where))
         return cast(AsyncGenerator[Signal, None], _sources(found))

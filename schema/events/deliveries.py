@@ -1,4 +1,4 @@
-"""Turns the facts that a subscription reads from the log into results.
+"""Makes the results of a subscription from the facts that it reads from the log.
 
 The resolver of a subscription yields facts. Each fact becomes an event, which compiled selections
 (execution/selection_compiler.py) serialize, and the result is shared with the other subscriptions of the cohort
@@ -179,7 +179,7 @@ class DeliveryWriter:
             execution.cancel()
             return None
         delivery = Delivery(source, {self._name: value}, None)
-        if not reads_live:  # values that are read live belong to one moment and one caller
+        if not reads_live:  # values that are read live may differ for the next member
             self._cohort.put(source.key, delivery)
         return delivery
 

@@ -146,6 +146,10 @@ class RoomCountSubscriptions:
     @subscription_field(counts.subscribe_room_counts)
     async def room_counts(self, info: Info, by: By, where: Counted = None) -> AsyncGenerator[RoomCounts, None]:
         """The same counts as the query `roomCounts`: immediately, and again when a count has changed, at most twice a
-        second."""
+        second.
+
+        `RATE_LIMITED`, also later, if this server has too many different lists and counts. `UNKNOWN_FIELD`, also later,
+        if a custom field of `where` is removed. `QUERY_TOO_COMPLEX` if there are more than 10,000 groups.
+        """
         found = await counts.subscribe_room_counts(info.context.resolver_context, where=optional(where), by=by)
         return cast(AsyncGenerator[RoomCounts, None], _sources(found))

@@ -119,6 +119,10 @@ class RoomListSubscriptions:
         The list has the first `first` rooms that match and that you may read. If a room leaves, the next one enters
         with ENTERED; if a room enters a full list, the last one leaves with LEFT. A new message in a room changes the
         room if you have the scope `messages:read`. The messages are not sorted by `orderBy`: the client sorts the list.
+
+        `RATE_LIMITED`, also later, if this server has too many different lists and counts. `UNKNOWN_FIELD`, also later,
+        if a custom field of `where` or `orderBy` is removed. `QUERY_TOO_COMPLEX` if the list is too large or would have
+        to sort too many rooms.
         """
         updates = await lists.subscribe_room_list(
             info.context.resolver_context,
