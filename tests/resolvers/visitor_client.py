@@ -1,5 +1,6 @@
 """What a visitor's page does: operations of the API with the visitor as the caller, without a server."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from schema.execution.context import RequestContext
 from schema.execution.cost_limits import Limits
 from schema.schema import schema
 from storage.message_records import Audience, Message
-from storage.records import Actor, ActorType, Room, Visitor
+from storage.records import Actor, ActorType, Room, RoutingMethod, Visitor
 from tests.resolvers.world import World
 
 #: For documents that select all that there is.
@@ -85,3 +86,19 @@ async def said(world: World, room: Room, text: str, **given: Any) -> Message:
 async def note(world: World, room: Room, text: str, **given: Any) -> Message:
     """A message for STAFF."""
     return await said(world, room, text, audience=Audience.STAFF, **given)
+
+
+async def page_of(world: World, token: str = "v") -> Page:
+    return Page(world, await world.visitor(token))
+
+
+async def room_of(world: World, token: str) -> Room:
+    await world.visitor(token)
+    return await world.start(await world.department(f"For {token}", RoutingMethod.MANUAL), visitor_token=token)
+
+
+async def next_data(results: AsyncIterator[ExecutionResult]) -> Any:
+    async with asyncio.timeout(60):
+        result = await anext(results)
+    assert not result.errors, result.errors
+    return result.data

@@ -1,5 +1,6 @@
 """Tokens of visitors at the server: what ends with them, and the limits that visitors have by default."""
 
+import itertools
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ from storage.records import Actor, ActorType, Visitor
 from tests.conftest import ADMIN_TOKEN, served
 from tests.server.auth.test_revocation import ENDED, execute, watching
 from tests.server.websocket_client import PROTOCOL, close_of, connected, receive, send
+from tests.storage.support import until
 
 SAVE = "mutation($visitor: String!) { saveVisitor(input: {token: $visitor}) { visitor { id } } }"
 SESSION = """mutation($visitor: String!, $seconds: Int!) {
@@ -129,3 +131,26 @@ async def test_an_invalid_token_of_a_visitor_is_unauthenticated(shared_url: str)
         for wrong in (mistyped, token[:-1], f"{ADMIN_TOKEN}x"):
             answer = (await client.post(shared_url, json=VIEWER, headers=bearer(wrong))).json()
             assert code(answer) == "UNAUTHENTICATED"
+
+
+async def test_a_websocket_has_the_name_of_the_visitor_after_it_changes(services: Services) -> None:
+    rename = 'mutation { saveVisitor(input: {token: "v", name: "Vera"}) { visitor { id } } }'
+    asked = {"query": "{ viewer { name } }"}
+    async with (
+        served(services, Settings(visitor_rate=0)) as url,
+        connected(url, bearer(await session(url, "v"))) as socket,
+    ):
+        numbers = itertools.count()
+
+        async def name() -> str | None:
+            await send(socket, id=str(next(numbers)), type="subscribe", payload=asked)
+            found = (await receive(socket))["payload"]["data"]["viewer"]["name"]
+            assert (await receive(socket))["type"] == "complete"
+            return None if found is None else str(found)
+
+        async def renamed() -> bool:
+            return await name() == "Vera"
+
+        assert await name() is None
+        await execute(url, rename)
+        await until(renamed)
