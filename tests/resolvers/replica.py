@@ -72,7 +72,7 @@ class Replica:
 
     def _put(self, collection: str, entity: Any) -> None:
         if not isinstance(entity, records.Entity):
-            self.entities[collection][entity.id] = entity
+            self.entities[collection][entity.id] = without_versions(entity)
             return
         # The facts of one subject are in order, but an agent is also in the facts of several rooms, which are not in
         # the order of its versions. Two facts with the same version of an entity have the same entity.
@@ -92,7 +92,12 @@ class Replica:
 
 
 def without_versions(entity: Any) -> Any:
-    """The entity with the version and the count of facts that all entities of a replica have."""
+    """The entity with the version and the count of facts that all entities of a replica have.
+
+    The version of a message also increases with an edit that changes nothing, of which there is no fact.
+    """
+    if isinstance(entity, message_records.Message):
+        return msgspec.structs.replace(entity, version=0)
     if isinstance(entity, records.Entity):
         entity = msgspec.structs.replace(entity, version=0, fact_count=0)
     return entity

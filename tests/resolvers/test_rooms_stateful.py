@@ -20,6 +20,7 @@ from resolvers.routing.policy import AUTOMATIC
 from server.app import start_services
 from server.settings import Settings
 from storage import departments as stored_departments
+from storage import messages as stored_messages
 from storage import rooms as stored_rooms
 from storage.errors import SwitchboardError
 from storage.facts import AgentAssigned, AgentUnassigned, AnyFact, AssignmentCause, RoomClosed
@@ -34,7 +35,10 @@ from storage.records import (
     User,
 )
 from tests.histories import verify_history
+from tests.resolvers import message_steps
 from tests.resolvers.conftest import empty_world
+from tests.resolvers.message_steps import ACTIONS as MESSAGE_ACTIONS
+from tests.resolvers.message_steps import verify_messages
 from tests.resolvers.replica import Replica
 from tests.resolvers.world import World
 
@@ -53,6 +57,7 @@ class Deployment:
         self.agents: list[str] = []
         self.departments: list[str] = []
         self.rooms: list[str] = []
+        self.messages: list[str] = []
 
     async def create(self) -> None:
         for number in range(DEPARTMENTS):
@@ -86,6 +91,15 @@ class Deployment:
         )
         self.rooms.append(room.id)
 
+    def message(self, number: int) -> str:
+        """One of the newest messages."""
+        recent = self.messages[-4:]
+        return recent[number % len(recent)] if recent else "none"
+
+    async def send(self, number: int) -> None:
+        message = await messages.send_message(self.world.context, room_id=self.room(number), text="hi")
+        self.messages.append(message.id)
+
 
 def signed_in(d: Deployment, user: User) -> Any:
     return d.world.signed_in(user, "admin")
@@ -111,7 +125,7 @@ ROOM_ACTIONS: dict[str, Action] = {
     "resumeRoom": lambda d, i, j, k: rooms.resume_room(d.world.context, room_id=d.room(i)),
     "updateRoom": lambda d, i, j, k: rooms.update_room(d.world.context, room_id=d.room(i), priority=k % 3),
     "closeRoom": lambda d, i, j, k: rooms.close_room(d.world.context, room_id=d.room(i)),
-    "sendMessage": lambda d, i, j, k: messages.send_message(d.world.context, room_id=d.room(i), text="hi"),
+    "sendMessage": lambda d, i, j, k: d.send(i),
 }
 OTHER_ACTIONS: dict[str, Action] = {
     "setAgentStatus": lambda d, i, j, k: agents.set_agent_status(
@@ -141,9 +155,9 @@ OTHER_ACTIONS: dict[str, Action] = {
         external_timeout_seconds=3_600,
     ),
 }
-ACTIONS = ROOM_ACTIONS | OTHER_ACTIONS
+ACTIONS = ROOM_ACTIONS | MESSAGE_ACTIONS | OTHER_ACTIONS
 # Most steps are mutations of rooms.
-NAMES = st.sampled_from([*ROOM_ACTIONS, *ROOM_ACTIONS, "startRoom", "startRoom", *OTHER_ACTIONS])
+NAMES = st.sampled_from([*ROOM_ACTIONS, "startRoom", "sendMessage", *MESSAGE_ACTIONS] * 2 + [*OTHER_ACTIONS])
 NUMBERS = st.integers(0, 11)
 STEP = st.tuples(NAMES, NUMBERS, NUMBERS, NUMBERS)
 
@@ -232,10 +246,13 @@ class Machine(RuleBasedStateMachine):
             agent = await world.user_by_id(d.agent(j))
             department = await stored_departments.get(world.context.reader, d.department(j))
             expected = expected_code(name, room, agent, department)
+        elif name in MESSAGE_ACTIONS:
+            message = (await stored_messages.get_many(world.context.reader, [d.message(i)])).get(d.message(i))
+            expected = message_steps.expected_code(message, k)
         code = await code_of(ACTIONS[name](d, i, j, k))
         if name == "resumeRoom" and expected is None:
             assert code in (None, "AGENT_NOT_ROUTABLE")
-        elif name in ROOM_ACTIONS and name != "startRoom":
+        elif name in {*ROOM_ACTIONS, *MESSAGE_ACTIONS} - {"startRoom"}:
             assert code == expected
         await self._verify()
 
@@ -259,6 +276,7 @@ class Machine(RuleBasedStateMachine):
         verify_history(facts, first=facts[0].sequence)
         await verify_counts(world.context.reader, stored["users"].values())
         verify_queue(stored, facts)
+        verify_messages(facts, stored["messages"])
 
 
 async def verify_counts(reader: Reader, all_users: Any) -> None:
