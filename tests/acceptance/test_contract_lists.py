@@ -50,7 +50,7 @@ def test_a_list_by_event_stream_resumes_after_its_last_event_id(admin: Client) -
         resumed = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
         found: list[tuple[str, str | None]] = []
         cursor = ""
-        with httpx.stream("POST", admin.url, json=body, headers=headers | resumed, timeout=10) as response:
+        with httpx.stream("POST", admin.url, json=body, headers=headers | resumed, timeout=60) as response:
             for line in response.iter_lines():
                 if line.startswith("id: "):
                     cursor = line.removeprefix("id: ")

@@ -25,7 +25,7 @@ def verify_counts(uri: str, database: str, *arguments: str) -> subprocess.Comple
 
 async def at_rest(database: Database) -> None:
     """Return when every fact has its number."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while await database["outbox"].find_one({}):
         assert time.monotonic() < until
         await asyncio.sleep(0.05)
@@ -102,7 +102,7 @@ async def test_overdue_external_decision_of_a_dead_server_is_taken_over(
 
     with (others or [ServerProcess(mongodb_uri, database_name)])[0] as server:
         async with Client([server.url]) as client, Database(mongodb_uri, database_name) as database:
-            until = time.monotonic() + 20
+            until = time.monotonic() + 60
             while (await client.send("query ($id: ID!) { room(by: {id: $id}) { status } }", id=room["id"]))["room"] != {
                 "status": "ASSIGNED"
             }:

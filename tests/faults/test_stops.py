@@ -52,12 +52,12 @@ def code_of(message: dict[str, Any]) -> str | None:
 
 async def take_over(client: Client, socket: Any) -> None:
     """Subscribe again until the lease of the consumer is free."""
-    until, number = time.monotonic() + 30, 0
+    until, number = time.monotonic() + 90, 0
     while True:
         number += 1
         await send(socket, id=str(number), type="subscribe", payload=SUBSCRIBE)
         try:
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(3):
                 message = await receive(socket)
         except TimeoutError:
             return  # no message: the subscription runs, and no event occurs

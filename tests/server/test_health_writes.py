@@ -21,7 +21,7 @@ async def test_a_process_is_not_ready_while_its_database_is_locked(tmp_path: Pat
         ):
 
             async def until(status: int) -> httpx.Response:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while (answer := await http.get("/health/ready")).status_code != status:  # noqa: ASYNC110 - only a request tells
                         await asyncio.sleep(0.05)
                 return answer

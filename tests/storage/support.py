@@ -99,7 +99,7 @@ async def outbox_is_empty(storage: Storage) -> bool:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Poll a condition until it is true."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 

@@ -90,7 +90,7 @@ async def test_counts_are_sent_initially_and_when_they_change(world: World) -> N
 async def test_counts_are_sent_at_most_twice_a_second(world: World) -> None:
     clock = asyncio.get_running_loop().time
     stream = await subscribe_room_counts(world.context, by=[])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         received = [(clock(), await anext(stream))]
         for _ in range(10):
             await world.start()
@@ -107,7 +107,7 @@ async def test_the_oldest_waiting_room_is_updated_when_older_rooms_leave(
     monkeypatch.setattr(room_views, "OLDEST_KEPT", 2)
     started = [await world.start() for _ in range(6)]
     stream = await subscribe_room_counts(world.context, by=["STATUS"])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         found = await anext(stream)
         for room in started[:5]:
             await rooms.close_room(world.context, room_id=room.id)

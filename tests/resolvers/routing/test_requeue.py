@@ -252,7 +252,7 @@ async def paused(world: World) -> AsyncIterator[None]:
 
 
 async def condition(ask: Callable[[], Awaitable[bool] | bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             answer = ask()
             if answer if isinstance(answer, bool) else await answer:

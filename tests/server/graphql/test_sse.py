@@ -50,7 +50,7 @@ async def streaming(
     headers |= {name.replace("_", "-"): value for name, value in more.items()}
     given: Any = {"json": {"query": query}} if method == "POST" else {"params": {"query": query}}
     async with (
-        httpx.AsyncClient(headers=headers, timeout=10) as client,
+        httpx.AsyncClient(headers=headers, timeout=60) as client,
         client.stream(method, url, **given) as response,
     ):
         yield Events(response)
