@@ -9,6 +9,7 @@ import pytest
 from resolvers import services
 from storage import maintenance
 from storage.log.log import Log
+from storage.mongo.reader import Reader
 from storage.runtime import Storage
 from storage.timings import Timings
 from storage.transactions import leases
@@ -21,7 +22,7 @@ QUICK = Timings(maintenance=0.02)
 async def test_one_of_several_processes_runs_maintenance(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     busy: list[Log] = []
 
-    async def trim(log: Log, *, keep: timedelta) -> int:
+    async def trim(_: Reader, log: Log, *, keep: timedelta) -> int:
         busy.append(log)
         return 0
 
@@ -79,7 +80,7 @@ async def test_maintenance_that_fails_is_tried_again(mongodb_uri: str, monkeypat
     tried = asyncio.Event()
     failures = [ValueError("once"), ValueError("twice")]
 
-    async def trim(log: Log, *, keep: timedelta) -> int:
+    async def trim(_: Reader, log: Log, *, keep: timedelta) -> int:
         if failures:
             raise failures.pop()
         tried.set()
