@@ -1,5 +1,8 @@
 """Acknowledgements of one event in the transaction of a mutation, so that its effect is taken once."""
 
+from collections.abc import Callable
+from functools import partial
+
 from resolvers import names
 from resolvers.context import Context, EventAck
 from resolvers.log_positions import require_existing
@@ -50,8 +53,16 @@ async def require_unacknowledged(context: Context, ack: EventAck, reader: Reader
     return consumer, sequence
 
 
-async def acknowledge(tx: Transaction, context: Context, ack: EventAck) -> tuple[Consumer, int]:
-    """Acknowledge one event in the transaction. Raises as `require_unacknowledged` does."""
+async def acknowledge(tx: Transaction, context: Context, ack: EventAck) -> Callable[[], None]:
+    """Acknowledge one event in the transaction. Returns what to call after the commit.
+
+    Raises as `require_unacknowledged` does.
+    """
     consumer, sequence = await require_unacknowledged(context, ack, tx)
     acknowledgements.insert(tx, consumer, sequence)
-    return consumer, sequence
+    return partial(notify, context, consumer, sequence, only=True)
+
+
+def notify(context: Context, consumer: Consumer, sequence: int, *, only: bool) -> None:
+    """Pass a committed acknowledgement to the connection of this process that reads for the consumer."""
+    context.services.acknowledgement_hub.notify(consumer.owner_id, consumer.name, sequence, only=only)

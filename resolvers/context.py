@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from resolvers.acknowledgement_hub import AcknowledgementHub
 from resolvers.auth.access import ANONYMOUS, Caller
 from resolvers.auth.hash_queue import HashQueue
 from resolvers.auth.login_throttle import LoginThrottle
@@ -65,6 +66,7 @@ class Services:
     agent_cache: AgentCacheProtocol
     pending_releases: PendingReleasesProtocol
     signal_hub: SignalHub
+    acknowledgement_hub: AcknowledgementHub = field(default_factory=AcknowledgementHub)
     routing: RoutingSettings = RoutingSettings()
     login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     hashing: HashQueue = field(default_factory=HashQueue)

@@ -63,16 +63,37 @@ def required_read_scopes(tag: str) -> tuple[str, ...]:
     return ("users:read",) if first == "AGENT" else _READABLE_WITH[first]
 
 
-def compile_filter(caller: Caller, wanted: frozenset[str], where: Expression | None) -> Predicate:
-    """A test whether a fact has a wanted type, and its room matches and is visible to the caller, as is its message."""
+def compile_filter(
+    caller: Caller, wanted: frozenset[str], where: Expression | None, *, not_by_caller: bool = False
+) -> Predicate:
+    """A test whether a fact has a wanted type, and its room matches and is visible to the caller, as is its message.
+
+    `not_by_caller` leaves out the facts that the caller caused.
+    """
+    return compile_fact_test(
+        wanted,
+        where,
+        visible=access.visible_rooms(caller),
+        sees_notes=access.sees_notes(caller),
+        not_by=caller.id if not_by_caller else None,
+    )
+
+
+def compile_fact_test(
+    wanted: frozenset[str],
+    where: Expression | None,
+    *,
+    visible: Expression,
+    sees_notes: bool = True,
+    not_by: str | None = None,
+) -> Predicate:
+    """A test as `compile_filter` returns it, for a caller who sees these rooms. `not_by` is the id of an actor."""
     kinds = tuple(FACTS[tag] for tag in wanted)
-    sees_notes = access.sees_notes(caller)
-    visible = access.visible_rooms(caller)
     sees = None if visible == EVERYTHING else before_or_after(visible)
     matches = None if where is None else before_or_after(where)
 
     def passes(fact: Fact) -> bool:
-        if not isinstance(fact, kinds):
+        if not isinstance(fact, kinds) or (not_by is not None and fact.actor.id == not_by):
             return False
         if isinstance(fact, MessageFact) and fact.message.audience is Audience.STAFF and not sees_notes:
             return False

@@ -11,7 +11,8 @@ from typing_extensions import Unpack
 
 from resolvers import validation
 from resolvers.auth import access
-from resolvers.consumers.leases import ConsumerLease, acquire
+from resolvers.consumers.connection import ConsumerConnection
+from resolvers.consumers.leases import DEFAULT_IN_FLIGHT, acquire
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import bind
 from resolvers.event_filters import Predicate, compile_filter, readable_types
@@ -27,7 +28,7 @@ from storage.log.subscription_index import Key, Waiter, subscription_keys
 from storage.mongo.child_pagination import ChildCounts
 from storage.mongo.cursors import event_cursor
 from storage.mongo.pagination import PAGE_BYTES, Page, PageArguments, PageRequest
-from storage.records import FieldTarget
+from storage.records import ConsumerFilter, FieldTarget
 from storage.sizes import size_of
 
 #: The limits of facts in one read of the log: for a page, and for a subscription, which buffers no more than this.
@@ -254,6 +255,8 @@ async def subscribe(
     where: Expression | None = None,
     after: str | None = None,
     consumer: str | None = None,
+    not_by_me: bool = False,
+    max_in_flight: int = DEFAULT_IN_FLIGHT,
 ) -> AsyncGenerator[AnyFact, None]:
     """Every matching fact after a position, once and in order, until the caller closes the generator.
 
@@ -263,15 +266,23 @@ async def subscribe(
     storage = context.storage
     wanted = readable_types(context.caller, types)
     expression = None if where is None else await bind(context.reader, FieldTarget.ROOM, where)
-    passes = compile_filter(context.caller, wanted, expression)
+    visible = access.visible_rooms(context.caller)
+    passes = compile_filter(context.caller, wanted, expression, not_by_caller=not_by_me)
     async with AsyncExitStack() as stack:
-        lease = None
+        connection = None
         if consumer is not None:
-            asked = None if types is None else sorted(set(types))
-            lease = await stack.enter_async_context(acquire(context, consumer, after, types=asked, where=where))
-        position = await starting_position(storage, after) if lease is None else lease.position
-        keys = subscription_keys(wanted, where=expression, visible=access.visible_rooms(context.caller))
-        facts = _follow(storage.feed, position, keys, passes, lease, stack.pop_all())
+            subscription = ConsumerFilter(
+                types=None if wanted >= FACTS.keys() else tuple(sorted(wanted)),
+                where=where,
+                visible=None if visible == EVERYTHING else visible,
+                not_by_owner=not_by_me,
+            )
+            connection = await stack.enter_async_context(
+                acquire(context, consumer, after, subscription=subscription, max_in_flight=max_in_flight)
+            )
+        position = await starting_position(storage, after) if connection is None else connection.position
+        keys = subscription_keys(wanted, where=expression, visible=visible)
+        facts = _follow(storage.feed, position, keys, passes, connection, stack.pop_all())
     # Closing a generator that was never started does not run its cleanup. So this starts it.
     await anext(facts)
     return cast(AsyncGenerator[AnyFact, None], facts)
@@ -290,25 +301,23 @@ async def _follow(
     position: int,
     keys: frozenset[Key],
     passes: Predicate,
-    lease: ConsumerLease | None,
+    connection: ConsumerConnection | None,
     stack: AsyncExitStack,
 ) -> AsyncGenerator[AnyFact | None, None]:
     """None first, and then the facts."""
     async with stack:
         yield None
         while True:
-            waiting = feed.wait(position, keys) if lease is None else _while_leased(feed, position, keys, lease)
-            position = await waiting
-            for fact in await _read(feed, position, lease):
-                passing = passes(fact)
-                if lease is not None:
-                    await lease.wait_until_confirmed()
-                    lease.sent = fact.sequence if passing else lease.sent
-                if passing:
+            if connection is None:
+                position = await feed.wait(position, keys)
+            else:
+                position = await _wait_while_leased(feed, position, keys, connection)
+            for fact in await _read(feed, position, connection):
+                if passes(fact) and (connection is None or await _may_send(connection, fact.sequence)):
                     yield feed.redacted(fact)
                 position = fact.sequence
-                if lease is not None:
-                    lease.position = position
+                if connection is not None:
+                    connection.position = position
                 if feed.head - position < FIRST_BATCH:
                     # Near the head, all subscriptions process a fact before the next one. So the subscriptions of one
                     # socket usually send their facts in the order of the log.
@@ -316,31 +325,44 @@ async def _follow(
             await asyncio.sleep(0)  # a long replay lets other tasks run
 
 
-async def _read(feed: Feed, position: int, lease: ConsumerLease | None) -> Sequence[AnyFact]:
+async def _may_send(connection: ConsumerConnection, sequence: int) -> bool:
+    """Whether to send the next matching fact to the consumer, which has not acknowledged it.
+
+    Waits until the consumer has acknowledged enough of what it was sent. Raises ConsumerBusy if the lease is lost.
+    """
+    acknowledged = await connection.is_acknowledged(sequence)
+    await connection.wait_for_acknowledgements()
+    await connection.wait_until_confirmed()
+    connection.record(sequence, acknowledged=acknowledged)
+    return not acknowledged
+
+
+async def _read(feed: Feed, position: int, connection: ConsumerConnection | None) -> Sequence[AnyFact]:
     """The next facts. Raises CursorExpired if they were trimmed."""
     try:
         return await feed.read(position, FIRST_BATCH)
     except CursorExpired as error:
-        if lease is None:
+        if connection is None:
             raise
-        raise CursorExpired(oldest_cursor=str(error.data["oldestCursor"]), consumer=lease.name) from None
+        oldest = str(error.data["oldestCursor"])
+        raise CursorExpired(oldest_cursor=oldest, consumer=connection.consumer.name) from None
 
 
-async def _while_leased(feed: Feed, after: int, keys: frozenset[Key], lease: ConsumerLease) -> int:
+async def _wait_while_leased(feed: Feed, after: int, keys: frozenset[Key], connection: ConsumerConnection) -> int:
     """Wait for a fact, and return the position to read from. Raises ConsumerBusy if the lease is lost first."""
 
     def on_wait(waiter: Waiter) -> None:
-        lease.waiter = waiter
+        connection.waiter = waiter
 
     position = asyncio.ensure_future(feed.wait(after, keys, on_wait=on_wait))
-    lost = asyncio.ensure_future(lease.wait_until_lost())
+    lost = asyncio.ensure_future(connection.wait_until_lost())
     try:
         await asyncio.wait([position, lost], return_when=asyncio.FIRST_COMPLETED)
-        await lease.wait_until_confirmed()
+        await connection.wait_until_confirmed()
         return await position
     finally:
         # Must run before the waiter ends: facts that did not wake it do not match.
-        lease.position = lease.passed(feed)
-        lease.waiter = None
+        connection.position = connection.passed(feed)
+        connection.waiter = None
         position.cancel()
         lost.cancel()

@@ -139,7 +139,7 @@ class Mutation(Generic[P, R]):
                 if recorded is not None:
                     return self._recorded_answer(recorded, digest)
             if context.ack is not None:
-                await acknowledgements.acknowledge(tx, context, context.ack)
+                after_commit.append(await acknowledgements.acknowledge(tx, context, context.ack))
             change = MutationContext(tx, context, after_commit)
             result = await self._body(change, *args, **kwargs)
             if idempotent and mutation_id is not None:

@@ -10,9 +10,9 @@ from datetime import timedelta
 
 from pymongo import ASCENDING
 from pymongo.client_session import ClientSession
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from storage.errors import AlreadyAcknowledged
+from storage.errors import AlreadyAcknowledged, Unavailable
 from storage.mongo.connection import Document
 from storage.mongo.reader import Reader
 from storage.records import Consumer
@@ -20,6 +20,9 @@ from storage.transactions.transaction import Conflict, Transaction
 
 #: How long an acknowledgement is kept at least, unless the position of the consumer has moved over it.
 RETENTION = timedelta(days=1)
+#: Up to this many events are looked up one by one, and more of them by their range.
+LOOKUPS = 100
+MAX_SEQUENCE = 2**53 - 1
 
 
 def _id(consumer: Consumer, sequence: int) -> Document:
@@ -75,7 +78,9 @@ def insert(tx: Transaction, consumer: Consumer, sequence: int) -> None:
     tx.defer_write(write)
 
 
-async def list_after(reader: Reader, consumer: Consumer, after: int, *, to: int, limit: int) -> list[int]:
+async def list_after(
+    reader: Reader, consumer: Consumer, after: int, *, to: int = MAX_SEQUENCE, limit: int
+) -> list[int]:
     """The sequences of up to `limit` acknowledged events after one sequence and up to another, in order."""
     cursor = reader.collection("acknowledgements").find(
         _range(consumer, after, to), sort=[("_id", ASCENDING)], limit=limit, batch_size=limit
@@ -84,15 +89,24 @@ async def list_after(reader: Reader, consumer: Consumer, after: int, *, to: int,
 
 
 async def list_among(reader: Reader, consumer: Consumer, sequences: Sequence[int]) -> list[int]:
-    """The sequences among these that are acknowledged."""
+    """The sequences of acknowledged events that include all among these, which are in order."""
+    if len(sequences) > LOOKUPS:
+        first, last = sequences[0], sequences[-1]
+        return await list_after(reader, consumer, first - 1, to=last, limit=last - first + 1)
     keys = [_id(consumer, sequence) for sequence in sequences]
     cursor = reader.collection("acknowledgements").find({"_id": {"$in": keys}}, batch_size=len(keys))
     return [int(document["sequence"]) for document in await cursor.to_list(None)]
 
 
 async def delete_up_to(reader: Reader, consumer: Consumer, position: int) -> None:
-    """Delete the acknowledgements up to the stored position of the consumer."""
-    await reader.collection("acknowledgements").delete_many(_range(consumer, -1, position))
+    """Delete the acknowledgements up to the stored position of the consumer.
+
+    Raises Unavailable if the database does not answer.
+    """
+    try:
+        await reader.collection("acknowledgements").delete_many(_range(consumer, -1, position))
+    except PyMongoError as error:
+        raise Unavailable("The database does not answer; try again.", retryable=True) from error
 
 
 async def delete_outdated(reader: Reader, *, before: int) -> None:

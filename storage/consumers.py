@@ -1,20 +1,23 @@
 """Consumers: stored positions in the log. One connection at a time has the lease of a consumer."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from storage import acknowledgements
 from storage.errors import NotFound, Unavailable
 from storage.filters.expressions import Expression
 from storage.mongo.connection import Document, from_builtins, new_id, to_builtins, to_record
 from storage.mongo.reader import Reader
-from storage.records import Consumer
+from storage.records import Actor, ActorType, Consumer, ConsumerFilter
 from storage.transactions.transaction import Transaction
 
 # Leases are compared with the clock of the database, not with the clocks of processes.
 _LEASED: Document = {"$gt": ["$leasedUntil", "$$NOW"]}
+#: The fields of Consumer that are filters.
+_EXPRESSIONS = ("where", "visible")
 
 
 def _id(owner_id: str, name: str) -> Document:
@@ -23,8 +26,9 @@ def _id(owner_id: str, name: str) -> Document:
 
 def _decode(document: Document) -> Consumer:
     document.pop("_id")
-    if document.get("where") is not None:
-        document["where"] = from_builtins(document["where"], Expression)
+    for key in _EXPRESSIONS:
+        if document.get(key) is not None:
+            document[key] = from_builtins(document[key], Expression)
     return to_record(document, Consumer)  # type: ignore[no-any-return]
 
 
@@ -34,10 +38,17 @@ def _lease(seconds: float) -> Document:
     return {"leasedUntil": until, "lastSeenAt": "$$NOW"}
 
 
-async def list_by_owner(reader: Reader, owner_id: str) -> list[Consumer]:
-    """Return the consumers of an app or user, sorted by name."""
-    cursor = reader.collection("consumers").find({"ownerId": owner_id}, sort=[("name", ASCENDING)])
+async def list_all(reader: Reader, *, owner_id: str | None, limit: int) -> list[Consumer]:
+    """Up to `limit` consumers, of an app or user or of everybody, sorted by owner and name."""
+    query = {} if owner_id is None else {"ownerId": owner_id}
+    order = [("ownerId", ASCENDING), ("name", ASCENDING)]
+    cursor = reader.collection("consumers").find(query, sort=order, limit=limit, batch_size=limit)
     return [_decode(document) for document in await cursor.to_list(None)]
+
+
+async def count(reader: Reader, owner_id: str, *, limit: int) -> int:
+    """The number of consumers of an app or user, up to `limit`."""
+    return int(await reader.collection("consumers").count_documents({"ownerId": owner_id}, limit=limit))
 
 
 async def find(reader: Reader, owner_id: str, name: str) -> Consumer | None:
@@ -45,21 +56,33 @@ async def find(reader: Reader, owner_id: str, name: str) -> Consumer | None:
     return None if document is None else _decode(document)
 
 
-async def create(reader: Reader, owner_id: str, name: str, *, start: int, begun_after: int | None = None) -> bool:
+async def read_progress(reader: Reader, consumer: Consumer, pending: Sequence[int]) -> tuple[int, list[int]]:
+    """The stored position of a consumer, 0 if it was removed, and the acknowledged events among `pending`.
+
+    Raises Unavailable if the database does not answer.
+    """
+    stored = {"_id": _id(consumer.owner_id, consumer.name), "generation": {"$in": [consumer.generation, None]}}
+    try:
+        found = await reader.collection("consumers").find_one(stored, {"acked": 1})
+        acknowledged = await acknowledgements.list_among(reader, consumer, pending)
+    except PyMongoError as error:
+        raise Unavailable("The database does not answer; try again.", retryable=True) from error
+    return 0 if found is None else int(found["acked"]), acknowledged
+
+
+async def create(reader: Reader, owner: Actor, name: str, *, start: int, begun_after: int | None = None) -> bool:
     """Create a consumer that begins after `start`. Return False if the name is taken."""
+    created: Document = {
+        "ownerId": owner.id,
+        "owner": to_builtins(owner),
+        "name": name,
+        "generation": new_id(reader.database.now()),
+        "acked": start,
+        "begunAfter": begun_after,
+    }
     try:
         result = await reader.collection("consumers").update_one(
-            {"_id": _id(owner_id, name)},
-            {
-                "$setOnInsert": {
-                    "ownerId": owner_id,
-                    "name": name,
-                    "generation": new_id(reader.database.now()),
-                    "acked": start,
-                    "begunAfter": begun_after,
-                }
-            },
-            upsert=True,
+            {"_id": _id(owner.id or "", name)}, {"$setOnInsert": created}, upsert=True
         )
     except DuplicateKeyError:
         return False
@@ -68,55 +91,46 @@ async def create(reader: Reader, owner_id: str, name: str, *, start: int, begun_
 
 async def acquire_lease(
     reader: Reader,
-    owner_id: str,
+    owner: Actor,
     name: str,
     *,
     connection_id: str,
     seconds: float,
-    types: Sequence[str] | None = None,
-    where: Expression | None = None,
+    subscription: ConsumerFilter,
 ) -> Consumer | None:
     """Acquire the lease of a consumer for a connection. Return None if another connection has it, or it was deleted.
 
     The lease of a crashed or paused process ends after `seconds` and not earlier, because a paused process acts on its
-    leases until they expire.
-
-    `types` and `where` are the filter of the subscription. They are stored to compute the lag.
+    leases until they expire. `subscription` is stored to compute the lag.
     """
-    subscription = {"types": None if types is None else list(types), "where": to_builtins(where)}
+    stored = {
+        "owner": to_builtins(owner),
+        "types": None if subscription.types is None else list(subscription.types),
+        "where": to_builtins(subscription.where),
+        "visible": to_builtins(subscription.visible),
+        "notByOwner": subscription.not_by_owner,
+    }
     # $literal keeps MongoDB from evaluating values of clients as expressions.
-    literal = {key: {"$literal": value} for key, value in subscription.items()}
+    literal = {key: {"$literal": value} for key, value in stored.items()}
     result = await reader.collection("consumers").update_one(
-        {"_id": _id(owner_id, name), "$expr": {"$not": _LEASED}},
-        [{"$set": {"connectionId": connection_id, **literal, **_lease(seconds)}}],
+        {"_id": _id(owner.id or "", name), "$expr": {"$not": _LEASED}},
+        [{"$set": {"connectionId": connection_id, "sent": "$acked", **literal, **_lease(seconds)}}],
     )
-    return await find(reader, owner_id, name) if result.matched_count else None
-
-
-def _position_after(sent: int, passed: int) -> Document:
-    """Return the expression for the new position: `passed` if all facts up to `sent` are acknowledged."""
-    return {"$cond": [{"$gte": ["$acked", sent]}, {"$max": ["$acked", passed]}, "$acked"]}
+    return await find(reader, owner.id or "", name) if result.matched_count else None
 
 
 async def renew_lease(
-    reader: Reader,
-    owner_id: str,
-    name: str,
-    *,
-    connection_id: str,
-    seconds: float,
-    sent: int = 0,
-    passed: int = 0,
+    reader: Reader, consumer: Consumer, *, connection_id: str, seconds: float, position: int = 0, sent: int = 0
 ) -> bool:
     """Extend the lease to `seconds` from now. Return False if the connection has lost it.
 
-    `sent` is the last fact that was sent, and `passed` the last one that was evaluated. If all sent facts are
-    acknowledged, the position moves to `passed`. Raises Unavailable if the database does not answer.
+    `position` is a sequence up to which every fact is acknowledged or does not match, and `sent` the last fact that was
+    sent. Raises Unavailable if the database does not answer.
     """
     try:
         result = await reader.collection("consumers").update_one(
-            {"_id": _id(owner_id, name), "connectionId": connection_id},
-            [{"$set": {"acked": _position_after(sent, passed), **_lease(seconds)}}],
+            {"_id": _id(consumer.owner_id, consumer.name), "connectionId": connection_id},
+            [{"$set": {**_progress(position, sent), **_lease(seconds)}}],
         )
     except PyMongoError as error:
         raise Unavailable("The database does not answer; try again.", retryable=True) from error
@@ -124,14 +138,19 @@ async def renew_lease(
 
 
 async def release_lease(
-    reader: Reader, owner_id: str, name: str, *, connection_id: str, sent: int = 0, passed: int = 0
-) -> None:
-    """Release the lease if the connection still has it, and move the position as `renew_lease` does."""
+    reader: Reader, consumer: Consumer, *, connection_id: str, position: int = 0, sent: int = 0
+) -> bool:
+    """Release the lease and move the position as `renew_lease` does. Return False if the connection has lost it."""
     ended = {"connectionId": None, "leasedUntil": None, "lastSeenAt": "$$NOW"}
-    await reader.collection("consumers").update_one(
-        {"_id": _id(owner_id, name), "connectionId": connection_id},
-        [{"$set": {"acked": _position_after(sent, passed), **ended}}],
+    result = await reader.collection("consumers").update_one(
+        {"_id": _id(consumer.owner_id, consumer.name), "connectionId": connection_id},
+        [{"$set": {**_progress(position, sent), **ended}}],
     )
+    return bool(result.matched_count)
+
+
+def _progress(position: int, sent: int) -> Document:
+    return {"acked": {"$max": ["$acked", position]}, "sent": {"$max": ["$sent", sent]}}
 
 
 async def acknowledge(reader: Reader, owner_id: str, name: str, sequence: int) -> Consumer:
@@ -155,6 +174,23 @@ async def delete(tx: Transaction, owner_id: str, name: str) -> bool:
     return bool(result.deleted_count)
 
 
+def delete_by_owner(tx: Transaction, owner_id: str) -> None:
+    """Delete all consumers of an app or user. Connections that have a lease lose it."""
+    consumers = tx.collection("consumers").delegate
+    tx.defer_write(lambda session: consumers.delete_many({"ownerId": owner_id}, session=session))
+
+
 def is_leased(consumer: Consumer, now: datetime) -> bool:
     """Return whether a connection has the lease of the consumer."""
     return consumer.leased_until is not None and consumer.leased_until > now
+
+
+async def find_owners(reader: Reader, owner_ids: Collection[str]) -> dict[str, Actor]:
+    """The owners by id, for consumers that a version stored which did not store their owners."""
+    query = {"_id": {"$in": list(owner_ids)}}
+    users = await reader.collection("users").find(query, {"username": 1}).to_list(None)
+    apps = await reader.collection("apps").find(query, {"name": 1}).to_list(None)
+    return {
+        **{str(one["_id"]): Actor(type=ActorType.USER, id=str(one["_id"]), name=one["username"]) for one in users},
+        **{str(one["_id"]): Actor(type=ActorType.APP, id=str(one["_id"]), name=one["name"]) for one in apps},
+    }

@@ -1,35 +1,48 @@
 """Consumers: stored positions of an app in the event log. leases.py has their leases."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
-from resolvers.acknowledgements import event_of, get_consumer
+from resolvers.acknowledgements import event_of, get_consumer, notify
+from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.log_positions import existing_position
 from resolvers.operations import MutationContext, mutation, query
 from storage import acknowledgements, consumers
-from storage.errors import ConsumerBusy, quoted
+from storage.errors import ConsumerBusy, Forbidden, quoted
 from storage.filters.expressions import Expression
 from storage.mongo.cursors import event_cursor
-from storage.records import Consumer, Record
+from storage.records import Actor, ActorType, Consumer, Record
+
+#: The most consumers in a list.
+MAX_LISTED = 10_000
 
 
 class ConsumerStatus(Record, frozen=True, kw_only=True):
     """The position of a consumer, and whether a connection reads for it."""
 
     name: str
+    #: The default is for answers that version 0.1.0 recorded.
+    owner: Actor = Actor(type=ActorType.APP)
+    generation: str = ""
     acked_cursor: str
+    #: The sequence of the last event that was sent.
+    sent: int = 0
     connected: bool
     last_seen_at: datetime | None
-    #: The arguments of its last subscription: tags of facts (None: all) and the filter for rooms.
+    #: The filter of its last subscription, as in storage.records.ConsumerFilter.
     types: tuple[str, ...] | None = None
     where: Expression | None = None
+    visible: Expression | None = None
+    not_by_owner: bool = False
 
 
 @query("events:read")
 async def list_consumers(context: Context) -> list[ConsumerStatus]:
-    """The caller's consumers, by name."""
-    now = context.storage.database.now()
-    return [_status(consumer, now) for consumer in await consumers.list_by_owner(context.reader, context.caller.id)]
+    """The caller's consumers, by name. For admins, up to MAX_LISTED consumers of everybody, by owner and name."""
+    owner_id = None if context.caller.has_scope(access.ADMIN) else context.caller.id
+    return await _statuses(context, await consumers.list_all(context.reader, owner_id=owner_id, limit=MAX_LISTED))
 
 
 @mutation("events:read", lock=("consumer", "consumer"))
@@ -38,36 +51,56 @@ async def ack_events(change: MutationContext, *, consumer: str, cursor: str, onl
 
     The position of the consumer moves over single events when a connection reads for it.
     """
-    storage = change.context.storage
     if only:
         sequence = await event_of(change.context, cursor, key="cursor")
         stored = await get_consumer(change.tx, change.caller.id, consumer, key="consumer")
         if not await acknowledgements.is_acknowledged(change.tx, stored, sequence):
             acknowledgements.insert(change.tx, stored, sequence)
     else:
-        sequence = await existing_position(storage, cursor, key="cursor")
+        sequence = await existing_position(change.context.storage, cursor, key="cursor")
         stored = await get_consumer(change.tx, change.caller.id, consumer, key="consumer")
         stored = await consumers.acknowledge(change.tx, change.caller.id, stored.name, sequence)
-    return _status(stored, storage.database.now())
+    change.after_commit.append(partial(notify, change.context, stored, sequence, only=only))
+    (status,) = await _statuses(change.context, [stored])
+    return status
 
 
 @mutation("events:read", lock=("consumer", "consumer"))
-async def remove_consumer(change: MutationContext, *, consumer: str) -> str:
-    """Delete a consumer and its position. Raises ConsumerBusy while a connection reads for it."""
-    stored = await get_consumer(change.tx, change.caller.id, consumer, key="consumer")
-    if not await consumers.delete(change.tx, change.caller.id, stored.name):
+async def remove_consumer(change: MutationContext, *, consumer: str, owner_id: str | None = None) -> str:
+    """Delete a consumer of the caller and its position; an admin's `owner_id` names another owner.
+
+    Raises ConsumerBusy while a connection reads for it.
+    """
+    if owner_id is not None and not change.caller.has_scope(access.ADMIN):
+        raise Forbidden("Only a token with the scope admin removes consumers of others.", scope=access.ADMIN)
+    stored = await get_consumer(change.tx, owner_id or change.caller.id, consumer, key="consumer")
+    if not await consumers.delete(change.tx, stored.owner_id, stored.name):
         raise ConsumerBusy(
             f"The consumer {quoted(consumer)} is being read by a connection; end its subscription first."
         )
     return stored.name
 
 
-def _status(consumer: Consumer, now: datetime) -> ConsumerStatus:
-    return ConsumerStatus(
-        name=consumer.name,
-        acked_cursor=event_cursor(consumer.acked),
-        connected=consumers.is_leased(consumer, now),
-        last_seen_at=consumer.last_seen_at,
-        types=consumer.types,
-        where=consumer.where,
-    )
+async def _statuses(context: Context, stored: Sequence[Consumer]) -> list[ConsumerStatus]:
+    now, hub = context.storage.database.now(), context.services.acknowledgement_hub
+    # Version 0.1.0 did not store the owners.
+    unknown = {consumer.owner_id for consumer in stored if consumer.owner is None}
+    owners = await consumers.find_owners(context.reader, unknown) if unknown else {}
+    return [
+        ConsumerStatus(
+            name=consumer.name,
+            owner=consumer.owner
+            or owners.get(consumer.owner_id)
+            or Actor(type=ActorType.APP, id=consumer.owner_id, name=None),
+            generation=consumer.generation,
+            acked_cursor=event_cursor(consumer.acked),
+            sent=max(consumer.sent, hub.last_sent(consumer.owner_id, consumer.name)),
+            connected=consumers.is_leased(consumer, now),
+            last_seen_at=consumer.last_seen_at,
+            types=consumer.types,
+            where=consumer.where,
+            visible=consumer.visible,
+            not_by_owner=consumer.not_by_owner,
+        )
+        for consumer in stored
+    ]

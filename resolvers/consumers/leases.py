@@ -3,89 +3,42 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from resolvers import validation
 from resolvers.acknowledgements import find_consumer
+from resolvers.consumers.connection import ConsumerConnection
 from resolvers.context import Context
 from resolvers.log_positions import require_kept, starting_position
 from storage import consumers
 from storage.errors import ConsumerBusy, Invalid, Unavailable, quoted
-from storage.filters.expressions import Expression
-from storage.log.feed import Feed
-from storage.log.subscription_index import Waiter
 from storage.mongo.clock import boot_seconds as clock
 from storage.mongo.cursors import event_sequence
-from storage.records import Consumer
+from storage.records import Consumer, ConsumerFilter
 from storage.runtime import Storage
 from storage.supervisor import spawn
 from storage.threads import Work
 
+#: The consumers that one app or user can have.
+MAX_CONSUMERS = 1_000
+#: The unacknowledged events that may be sent to one consumer.
+MAX_IN_FLIGHT = 10_000
+DEFAULT_IN_FLIGHT = 1_000
+#: The shortest time between two stores of what a connection has sent, and the delay of the first, which combines the
+#: events of a burst.
+PROGRESS_SECONDS = 1.0
+BURST_SECONDS = 0.05
+
 
 @dataclass(frozen=True, slots=True)
-class LeaseId:
-    """The keys of a lease in the database."""
+class Lease:
+    """A lease in the database, and the storage of the process that has it."""
 
-    owner: str
-    name: str
+    storage: Storage
     connection_id: str
-
-
-class ConsumerLease:
-    """A connection's lease of a consumer. It is lost if it is not renewed within `seconds`.
-
-    The database counts the seconds from the time at which it received a renewal, and this class from the time at
-    which the renewal was sent. So no other connection has the lease while this one counts as confirmed.
-    """
-
-    def __init__(self, name: str, position: int, seconds: float) -> None:
-        self.name = name
-        self._seconds = seconds
-        #: The last sequence that was read. Facts up to it were sent, or do not match.
-        self.position = position
-        #: The sequence of the last fact that was sent.
-        self.sent = position
-        #: Waits for the next fact that may match. None: the connection is reading.
-        self.waiter: Waiter | None = None
-        self._until = 0.0
-        self._lost = False
-        self._changed = asyncio.Event()
-
-    def passed(self, feed: Feed) -> int:
-        """The sequence up to which every matching fact was sent."""
-        if self.waiter is None or self.waiter.woken.done():
-            return self.position
-        return max(self.position, feed.head)
-
-    def extend(self, sent_at: float) -> None:
-        """Record a renewal whose request was sent at this time of the clock."""
-        self._until = sent_at + self._seconds
-        self._notify()
-
-    def mark_lost(self) -> None:
-        self._lost = True
-        self._notify()
-
-    async def wait_until_confirmed(self) -> None:
-        """Return if the lease is confirmed, and otherwise wait for a renewal. Raises ConsumerBusy if it is lost."""
-        while self._lost or clock() >= self._until:
-            if self._lost:
-                raise ConsumerBusy(
-                    "This connection lost the consumer: another connection reads it now, or it was removed."
-                )
-            await self._changed.wait()
-
-    async def wait_until_lost(self) -> None:
-        """Return when the lease is lost."""
-        while not self._lost:
-            await self._changed.wait()
-
-    def _notify(self) -> None:
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
 
 
 @asynccontextmanager
@@ -94,20 +47,20 @@ async def acquire(
     name: str,
     after: str | None,
     *,
-    types: Sequence[str] | None = None,
-    where: Expression | None = None,
-) -> AsyncIterator[ConsumerLease]:
+    subscription: ConsumerFilter,
+    max_in_flight: int = DEFAULT_IN_FLIGHT,
+) -> AsyncIterator[ConsumerConnection]:
     """Lease a consumer until the block ends. Raises ConsumerBusy if another connection has the lease.
 
-    Reading starts after the acknowledged fact. A new consumer starts after `after`, or at the newest fact. `types` and
-    `where` are stored as the arguments of the consumer's last subscription.
+    Reading starts after the acknowledged fact. A new consumer starts after `after`, or at the newest fact.
     """
-    storage, owner = context.storage, context.caller.id
+    storage, owner = context.storage, context.caller.identified
+    validation.number(max_in_flight, "maxInFlight", minimum=1, maximum=MAX_IN_FLIGHT)
     seconds = storage.database.timings.consumer_lease
-    name = await _find_or_create(storage, owner, name, after)
+    name = await _find_or_create(context, name, after)
     # The previous connection of the same client may still be releasing its lease.
-    await context.services.pending_releases.wait_for_pending(owner, name)
-    lease_id = LeaseId(owner, name, secrets.token_hex(12))
+    await context.services.pending_releases.wait_for_pending(context.caller.id, name)
+    lease = Lease(storage, secrets.token_hex(12))
     sent_at = clock()
     # A task, because cancelling this call does not stop the request: it may acquire the lease, which is then released.
     acquiring = spawn(
@@ -115,43 +68,46 @@ async def acquire(
             storage.reader,
             owner,
             name,
-            connection_id=lease_id.connection_id,
+            connection_id=lease.connection_id,
             seconds=seconds,
-            types=types,
-            where=where,
+            subscription=subscription,
         ),
         name="acquire a consumer lease",
         kind=Work.BACKGROUND,
     )
-    renewing: asyncio.Task[None] | None = None
-    lease: ConsumerLease | None = None
-    try:
+    connection: ConsumerConnection | None = None
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(lambda: _start_release(context, name, lease, acquiring, connection))
         consumer = await asyncio.shield(acquiring)
         if consumer is None:
             raise ConsumerBusy(f"The consumer {quoted(name)} is being read by another connection.")
-        lease = ConsumerLease(name, consumer.acked, seconds)
-        lease.extend(sent_at)
-        renewing = storage.supervisor.supervise("renew a consumer lease", partial(_renew, storage, lease_id, lease))
+        connection = ConsumerConnection(consumer, storage.reader, seconds=seconds, max_in_flight=max_in_flight)
+        connection.extend(sent_at)
+        renewing = storage.supervisor.supervise("renew a consumer lease", partial(_renew, lease, connection))
+        stack.callback(renewing.cancel)
+        stack.enter_context(context.services.acknowledgement_hub.register(context.caller.id, name, connection))
         await require_kept(storage, consumer.acked, consumer=name)
-        yield lease
-    finally:
-        if renewing is not None:
-            renewing.cancel()
-        release = _release(storage, lease_id, acquiring, lease)
-        await asyncio.shield(context.services.pending_releases.start(owner, name, release))
+        await connection.read_ahead()
+        yield connection
 
 
-async def _find_or_create(storage: Storage, owner: str, name: str, after: str | None) -> str:
+async def _find_or_create(context: Context, name: str, after: str | None) -> str:
     """The stored name of the consumer. Raises Invalid if an existing consumer did not start after `after`."""
+    storage, owner = context.storage, context.caller.identified
     validation.text(name, "consumer", max_characters=validation.MAX_NAME_CHARACTERS)
-    consumer = await find_consumer(storage.reader, owner, name)
+    consumer = await find_consumer(storage.reader, context.caller.id, name)
     created = False
     if consumer is None:
         name = validation.name(name, "consumer")
+        if await consumers.count(storage.reader, context.caller.id, limit=MAX_CONSUMERS) >= MAX_CONSUMERS:
+            raise Invalid(
+                f"You have {MAX_CONSUMERS:,} consumers, and can have no more; remove one with removeConsumer.",
+                key="consumer",
+            )
         start = await starting_position(storage, after)
         begun_after = None if after is None else start
         created = await consumers.create(storage.reader, owner, name, start=start, begun_after=begun_after)
-        consumer = await consumers.find(storage.reader, owner, name)
+        consumer = await consumers.find(storage.reader, context.caller.id, name)
     if not created and after is not None and (consumer is None or event_sequence(after) != consumer.begun_after):
         raise Invalid(
             "This consumer exists and continues after its acknowledged event; leave `after` out, give the `after` with "
@@ -161,46 +117,74 @@ async def _find_or_create(storage: Storage, owner: str, name: str, after: str | 
     return name if consumer is None else consumer.name
 
 
+async def _start_release(
+    context: Context,
+    name: str,
+    lease: Lease,
+    acquiring: "asyncio.Future[Consumer | None]",
+    connection: ConsumerConnection | None,
+) -> None:
+    """Release the lease if it was acquired, also if the caller is cancelled."""
+    release = _release(lease, acquiring, connection)
+    await asyncio.shield(context.services.pending_releases.start(context.caller.id, name, release))
+
+
 async def _release(
-    storage: Storage, lease_id: LeaseId, acquiring: "asyncio.Future[Consumer | None]", lease: ConsumerLease | None
+    lease: Lease, acquiring: "asyncio.Future[Consumer | None]", connection: ConsumerConnection | None
 ) -> None:
     """Release the lease if it was acquired. If the database does not answer, the lease expires."""
     await asyncio.wait([acquiring])
-    if acquiring.cancelled() or acquiring.exception() is not None or acquiring.result() is not None:
-        with contextlib.suppress(Exception):
-            sent, passed = (0, 0) if lease is None else (lease.sent, lease.passed(storage.feed))
-            await consumers.release_lease(
-                storage.reader,
-                lease_id.owner,
-                lease_id.name,
-                connection_id=lease_id.connection_id,
-                sent=sent,
-                passed=passed,
-            )
+    with contextlib.suppress(Exception):
+        consumer = await acquiring
+        if consumer is None:
+            return
+        reader, connection_id = lease.storage.reader, lease.connection_id
+        if connection is None:
+            await consumers.release_lease(reader, consumer, connection_id=connection_id)
+            return
+        await connection.refresh()
+        position = connection.acknowledged_to(lease.storage.feed)
+        released = await consumers.release_lease(
+            reader, consumer, connection_id=connection_id, position=position, sent=connection.sent
+        )
+        if released:  # otherwise the position is not stored, and the acknowledgements are still needed
+            await connection.delete_acknowledgements(position)
 
 
-async def _renew(storage: Storage, lease_id: LeaseId, lease: ConsumerLease) -> None:
-    """Renew the lease until it is lost."""
-    timings = storage.database.timings
-    pause = timings.consumer_lease / 3
+async def _renew(lease: Lease, connection: ConsumerConnection) -> None:
+    """Renew the lease until it is lost, and store what the connection has sent and what of it is acknowledged."""
+    timings = lease.storage.database.timings
+    pause, renewed_at = timings.consumer_lease / 3, clock()
     while True:
-        await asyncio.sleep(pause)
+        await _wait_for_progress(connection, pause, renewed_at)
+        connection.progressed.clear()
+        renewed_at = clock()
+        await connection.refresh()
+        position = connection.acknowledged_to(lease.storage.feed)
         sent_at = clock()
         try:
             renewed = await consumers.renew_lease(
-                storage.reader,
-                lease_id.owner,
-                lease_id.name,
-                connection_id=lease_id.connection_id,
+                lease.storage.reader,
+                connection.consumer,
+                connection_id=lease.connection_id,
                 seconds=timings.consumer_lease,
-                sent=lease.sent,
-                passed=lease.passed(storage.feed),
+                position=position,
+                sent=connection.sent,
             )
         except Unavailable:
             pause = timings.consumer_lease_retry
         else:
             pause = timings.consumer_lease / 3
             if not renewed:
-                lease.mark_lost()
+                connection.mark_lost()
                 return
-            lease.extend(sent_at)
+            connection.extend(sent_at)
+            await connection.delete_acknowledgements(position)
+
+
+async def _wait_for_progress(connection: ConsumerConnection, seconds: float, renewed_at: float) -> None:
+    """Wait for something to store, at least PROGRESS_SECONDS after the last renewal, but no longer than `seconds`."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await connection.progressed.wait()
+            await asyncio.sleep(max(BURST_SECONDS, renewed_at + PROGRESS_SECONDS - clock()))

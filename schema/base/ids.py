@@ -95,6 +95,16 @@ def of_actor(kind: ActorType, stored: str | None) -> strawberry.ID | None:
     return None if stored is None or kind not in _BY_ACTOR else _BY_ACTOR[kind].add(stored)
 
 
+def take_actor(given: str | None, key: str) -> str | None:
+    """The stored id of an app or user. None if the id is null or left out. Raises InvalidId."""
+    if given is None or given is strawberry.UNSET:
+        return None
+    kind, stored = split(given, key)
+    if kind not in (APP, USER, AGENT):
+        raise InvalidId(f"{quoted(given)} is the id of {kind.noun}; {key} takes the id of an app or a user.", key=key)
+    return stored
+
+
 @contextmanager
 def within(name: str) -> Iterator[None]:
     """Prefix the `key` of an Invalid that is raised in the block with the name of the enclosing input field."""

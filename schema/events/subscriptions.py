@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar, cast
 import strawberry
 
 from resolvers import events
+from resolvers.consumers.leases import DEFAULT_IN_FLIGHT
 from schema.base.fields import api_type, subscription_field
 from schema.base.filters import RoomFilter, optional
 from schema.base.scalars import Cursor
@@ -72,16 +73,33 @@ class EventSubscriptions:
             str | None,
             strawberry.argument(
                 description=(
-                    "The name of a consumer, for which the server stores your position. The first subscription "
-                    "with the name begins after `after`, or now. Later ones continue after the last event that "
-                    "was acknowledged with `ackEvents`, and refuse `after` (`INVALID_INPUT`). `CONSUMER_BUSY` if "
-                    "another connection has the consumer."
+                    "The name of a consumer, for which the server stores what you have acknowledged. The first "
+                    "subscription with the name begins after `after`, or now. Later ones send what was not "
+                    "acknowledged, and then new events. They refuse another `after` than the first one "
+                    "(`INVALID_INPUT`). `CONSUMER_BUSY` if another connection has the consumer."
                 )
             ),
         ] = None,
+        not_by_me: Annotated[
+            bool, strawberry.argument(description="Whether to leave out the events that you caused yourself.")
+        ] = False,
+        max_in_flight: Annotated[
+            int,
+            strawberry.argument(
+                description=(
+                    "For a consumer: how many events it is sent, counted from the first one that is not acknowledged, "
+                    "before the subscription waits for acknowledgements. 1 to 10,000 (`INVALID_INPUT`)."
+                )
+            ),
+        ] = DEFAULT_IN_FLIGHT,
     ) -> AsyncGenerator[Event, None]:
         """All events, or those that match the arguments."""
-        return _deliver(Event, await _subscribe(info, types, where, after, consumer))
+        return _deliver(
+            Event,
+            await _subscribe(
+                info, types, where, after, consumer=consumer, not_by_me=not_by_me, max_in_flight=max_in_flight
+            ),
+        )
 
 
 async def _subscribe(
@@ -89,7 +107,10 @@ async def _subscribe(
     types: list[EventType] | None,
     where: RoomFilter | None,
     after: Cursor | None,
+    *,
     consumer: str | None = None,
+    not_by_me: bool = False,
+    max_in_flight: int = DEFAULT_IN_FLIGHT,
 ) -> AsyncGenerator[AnyFact, None]:
     after_event = after if consumer is not None else info.context.resume_after or after
     return await events.subscribe(
@@ -98,6 +119,8 @@ async def _subscribe(
         where=optional(where),
         after=after_event,
         consumer=consumer,
+        not_by_me=not_by_me,
+        max_in_flight=max_in_flight,
     )
 
 

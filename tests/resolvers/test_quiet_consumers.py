@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
 from resolvers import consumer_lag, events, rooms, visitors
 from resolvers.consumers import consumers
-from resolvers.consumers.leases import ConsumerLease
+from resolvers.consumers.connection import ConsumerConnection
 from resolvers.context import Context
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.values import FieldAssignment
@@ -18,7 +19,7 @@ from storage.facts import AnyFact
 from storage.filters.expressions import FieldCondition, Operator
 from storage.log.subscription_index import Waiter
 from storage.mongo.cursors import event_cursor
-from storage.records import FieldTarget, FieldType
+from storage.records import Consumer, FieldTarget, FieldType
 from storage.timings import Timings
 from tests.resolvers.processes import TwoContexts, read, record_facts, status, two_processes
 from tests.storage.support import outbox_is_empty, until
@@ -90,7 +91,7 @@ async def test_position_of_a_consumer_advances_over_other_events_while_connected
         for _ in range(2):
             happened = await record_facts(elsewhere, 5)
             await moved_to(elsewhere, happened[-1])
-            assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 0
+            assert (await consumer_lag.count(elsewhere, await status(elsewhere))).total == 0
 
 
 async def test_position_of_a_consumer_advances_when_its_connection_ends(contexts: TwoContexts) -> None:
@@ -110,18 +111,17 @@ async def test_position_never_advances_over_unacknowledged_events(contexts: TwoC
     context.storage.database.timings = QUICK_LEASES
     await define_subject(context)
     async with aclosing(await events.subscribe(context, consumer="c", types=STARTED)) as facts:
-        before = (await status(context)).acked_cursor
         first, second = await start_room(context, "a"), await start_room(context, "b")
         assert await read(facts, 2) == [first, second]
         waiting = asyncio.ensure_future(anext(facts))
         happened = await record_facts(context, 5)
         await renewed(context)
 
-        assert (await status(context)).acked_cursor == before
+        assert (await status(context)).acked_cursor == event_cursor(first - 1)
         await consumers.ack_events(context, consumer="c", cursor=event_cursor(first))
         await renewed(context)
-        assert (await status(context)).acked_cursor == event_cursor(first)
-        assert await consumer_lag.count(context, await status(context)) == 1
+        assert (await status(context)).acked_cursor == event_cursor(second - 1)
+        assert (await consumer_lag.count(context, await status(context))).total == 1
 
         await consumers.ack_events(context, consumer="c", cursor=event_cursor(second))
         await moved_to(context, happened[-1])
@@ -142,9 +142,11 @@ async def test_connection_without_the_lease_does_not_advance_the_position(contex
         await collection.update_one({"_id": {"owner": owner, "name": "c"}}, {"$set": {"connectionId": "another"}})
         before = (await status(context)).acked_cursor
 
-        sent_and_passed = {"sent": 0, "passed": happened[-1]}
-        assert not await stored.renew_lease(reader, owner, "c", connection_id="this", seconds=5, **sent_and_passed)
-        await stored.release_lease(reader, owner, "c", connection_id="this", **sent_and_passed)
+        consumer = await stored.find(reader, owner, "c")
+        assert consumer is not None
+        position = happened[-1]
+        assert not await stored.renew_lease(reader, consumer, connection_id="this", seconds=5, position=position)
+        await stored.release_lease(reader, consumer, connection_id="this", position=position)
 
     assert (await status(context)).acked_cursor == before
 
@@ -158,19 +160,19 @@ async def test_lag_counts_by_the_filter_of_the_last_subscription(contexts: TwoCo
 
     await record_facts(context, 5)
     await start_room(context, "other")
-    assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 0
+    assert (await consumer_lag.count(elsewhere, await status(elsewhere))).total == 0
     starts = [await start_room(context, "vip") for _ in range(3)]
-    assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 3
+    assert (await consumer_lag.count(elsewhere, await status(elsewhere))).total == 3
     await consumers.ack_events(elsewhere, consumer="c", cursor=event_cursor(starts[1]))
-    assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 1
+    assert (await consumer_lag.count(elsewhere, await status(elsewhere))).total == 1
 
     async with listening(context, types=STARTED):
-        assert await consumer_lag.count(elsewhere, await status(elsewhere)) == 1
+        assert (await consumer_lag.count(elsewhere, await status(elsewhere))).total == 1
     (definition,) = await definitions.list_definitions(context, target=FieldTarget.ROOM)
     async with listening(context, types=STARTED, where=vip):
         pass
     await definitions.remove_custom_field(context, id=definition.id)
-    assert await consumer_lag.count(context, await status(context)) == 1
+    assert (await consumer_lag.count(context, await status(context))).total == 1
 
 
 def test_position_does_not_advance_over_the_fact_that_woke_the_waiter() -> None:
@@ -178,11 +180,13 @@ def test_position_does_not_advance_over_the_fact_that_woke_the_waiter() -> None:
         head = 20
 
     async def run() -> None:
-        lease = ConsumerLease("c", 10, 5)
-        assert lease.passed(AtTwenty()) == 10  # type: ignore[arg-type]
-        lease.waiter = Waiter(10, frozenset())
-        assert lease.passed(AtTwenty()) == 20  # type: ignore[arg-type]
-        lease.waiter.woken.set_result(14)
-        assert lease.passed(AtTwenty()) == 10  # type: ignore[arg-type]
+        consumer = Consumer(name="c", owner_id="app", acked=10)
+        reader, at_twenty = cast(Any, None), cast(Any, AtTwenty())
+        connection = ConsumerConnection(consumer, reader, seconds=5, max_in_flight=1)
+        assert connection.passed(at_twenty) == 10
+        connection.waiter = Waiter(10, frozenset())
+        assert connection.passed(at_twenty) == 20
+        connection.waiter.woken.set_result(14)
+        assert connection.passed(at_twenty) == 10
 
     asyncio.run(run())

@@ -222,10 +222,10 @@ async def test_next_connection_in_this_process_waits_for_a_running_release(
     context, _ = contexts
     release, asked, go_on = stored.release_lease, asyncio.Event(), asyncio.Event()
 
-    async def release_slowly(*args: object, **kwargs: object) -> None:
+    async def release_slowly(*args: object, **kwargs: object) -> bool:
         asked.set()
         await go_on.wait()
-        await release(*args, **kwargs)  # type: ignore[arg-type]
+        return await release(*args, **kwargs)  # type: ignore[arg-type]
 
     first = await events.subscribe(context, consumer="c")
     monkeypatch.setattr(stored, "release_lease", release_slowly)
