@@ -10,7 +10,7 @@ from resolvers.consumers.leases import DEFAULT_IN_FLIGHT, MAX_CONSUMERS, MAX_IN_
 from storage.timings import DEFAULT_TIMINGS
 from tests.conftest import ADMIN_TOKEN
 from tests.faults.clients import Client, Refused
-from tests.server.graphql.test_sse_subscriptions import until_free, until_held
+from tests.server.graphql.test_sse_subscriptions import until_leased, until_released
 from tests.server.websocket_client import connected, receive, send
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ async def test_operations_of_the_page_work(url: str) -> None:
         token = await client.visitor("v")
         async with connected(url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket:
             await send(socket, id="1", type="subscribe", payload={"query": OPERATIONS["Follow"]})
-            await until_held(client)
+            await until_leased(client)
             rooms, cursors = [], []
             for text in ("thanks", "bye", "solved"):
                 room = (await client.start(token))["id"]
@@ -49,7 +49,7 @@ async def test_operations_of_the_page_work(url: str) -> None:
             assert one["ackEvents"]["consumer"]["lag"] == 1
             all_of_them = await client.send(OPERATIONS["AckTo"], cursor=cursors[1])
             assert all_of_them["ackEvents"]["consumer"]["lag"] == 0
-        await until_free(client)
+        await until_released(client)
         assert await client.send(OPERATIONS["Remove"]) == {"removeConsumer": {"removedName": "closer"}}
         assert await client.send(OPERATIONS["Watch"]) == {"consumers": []}
 

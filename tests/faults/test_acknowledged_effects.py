@@ -8,7 +8,7 @@ import httpx
 from tests.conftest import ADMIN_TOKEN
 from tests.faults.clients import Client, Refused
 from tests.processes import ServerProcess
-from tests.server.graphql.test_sse_subscriptions import until_held
+from tests.server.graphql.test_sse_subscriptions import until_leased
 from tests.server.websocket_client import connected, receive, send
 from tests.storage.support import until
 
@@ -58,7 +58,7 @@ async def test_effect_of_an_event_is_taken_once_although_servers_are_killed(
             await client.visitor("v")
             room = (await client.start("v"))["id"]
             await send(socket, id="1", type="subscribe", payload={"query": FOLLOW})
-            await until_held(client)
+            await until_leased(client)
 
             for number in range(EVENTS):
                 await client.mutate("sendMessage", "message { id }", at=2, roomId=room, text=f"question {number}")

@@ -18,7 +18,7 @@ from storage.facts import AnyFact
 from storage.mongo.cursors import event_cursor
 from storage.records import Actor, ActorType
 from storage.timings import Timings
-from tests.resolvers.processes import Both, happen, read, status, two_processes
+from tests.resolvers.processes import TwoContexts, read, record_facts, status, two_processes
 from tests.storage.support import until
 
 #: Leases that are renewed ten times a second.
@@ -26,7 +26,7 @@ QUICK_LEASES = Timings(consumer_lease=0.3)
 
 
 @pytest.fixture
-async def both(mongodb_uri: str) -> AsyncIterator[Both]:
+async def both(mongodb_uri: str) -> AsyncIterator[TwoContexts]:
     async with two_processes(mongodb_uri, "test-single-acknowledgements", QUICK_LEASES) as both:
         yield both
 
@@ -77,25 +77,25 @@ async def end(waiting: "asyncio.Future[AnyFact]") -> None:
 # ---------------------------------------------------------------- what is sent
 
 
-async def test_reconnection_leaves_out_what_was_acknowledged_by_itself(both: Both) -> None:
+async def test_reconnection_leaves_out_what_was_acknowledged_by_itself(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
-        first, second, third, fourth = await happen(context, 4)
+        first, second, third, fourth = await record_facts(context, 4)
         assert await read(facts, 4) == [first, second, third, fourth]
         await ack(elsewhere, second, fourth)
 
     async with aclosing(await events.subscribe(elsewhere, consumer="c")) as facts:
-        (fifth,) = await happen(context, 1)
+        (fifth,) = await record_facts(context, 1)
         assert await read(facts, 3) == [first, third, fifth]
 
 
-async def test_many_acknowledgements_are_read_in_parts(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_acknowledgements_are_read_in_parts(both: TwoContexts, monkeypatch: pytest.MonkeyPatch) -> None:
     from resolvers.consumers import connection
 
     monkeypatch.setattr(connection, "READ_ACKNOWLEDGEMENTS", 3)
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
-        happened = await happen(context, 20)
+        happened = await record_facts(context, 20)
         left = [happened[0], happened[7], happened[19]]
         await ack(elsewhere, *(one for one in happened if one not in left))
 
@@ -103,11 +103,11 @@ async def test_many_acknowledgements_are_read_in_parts(both: Both, monkeypatch: 
         assert await read(facts, 3) == left
 
 
-async def test_events_acknowledged_before_they_are_sent_are_left_out(both: Both) -> None:
+async def test_events_acknowledged_before_they_are_sent_are_left_out(both: TwoContexts) -> None:
     """By the process that sends them; another one may send them once more."""
     context, _ = both
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
-        first, second, third, fourth, fifth = await happen(context, 5)
+        first, second, third, fourth, fifth = await record_facts(context, 5)
         await ack_to(context, second)
         await ack(context, fourth)
 
@@ -115,10 +115,10 @@ async def test_events_acknowledged_before_they_are_sent_are_left_out(both: Both)
     assert first < second
 
 
-async def test_consumer_created_again_is_sent_everything(both: Both) -> None:
+async def test_consumer_created_again_is_sent_everything(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
-        first, second = await happen(context, 2)
+        first, second = await record_facts(context, 2)
         await ack(context, second)
     await consumers.remove_consumer(context, consumer="c")
 
@@ -129,10 +129,10 @@ async def test_consumer_created_again_is_sent_everything(both: Both) -> None:
 # ---------------------------------------------------------------- how the position moves
 
 
-async def test_position_moves_over_what_is_acknowledged_and_its_acknowledgements_are_deleted(both: Both) -> None:
+async def test_position_moves_over_what_is_acknowledged_and_its_acknowledgements_are_deleted(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
-        first, second, third, fourth = await happen(context, 4)
+        first, second, third, fourth = await record_facts(context, 4)
         assert await read(facts, 4) == [first, second, third, fourth]
 
         await ack(elsewhere, second, fourth)
@@ -150,10 +150,10 @@ async def test_position_moves_over_what_is_acknowledged_and_its_acknowledgements
     assert await stored_acknowledgements(context) == []
 
 
-async def test_position_that_a_cursor_moves_takes_the_acknowledgements_with_it(both: Both) -> None:
+async def test_position_that_a_cursor_moves_takes_the_acknowledgements_with_it(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")):
-        first, second, third = await happen(context, 3)
+        first, second, third = await record_facts(context, 3)
         await ack(elsewhere, second)
     await ack_to(elsewhere, third)
     assert await stored_acknowledgements(context) == [second]
@@ -166,10 +166,10 @@ async def test_position_that_a_cursor_moves_takes_the_acknowledgements_with_it(b
     assert first < second
 
 
-async def test_connection_that_lost_its_lease_moves_nothing(both: Both) -> None:
+async def test_connection_that_lost_its_lease_moves_nothing(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
-        first, second = await happen(context, 2)
+        first, second = await record_facts(context, 2)
         assert await read(facts, 2) == [first, second]
         consumer = await stored.find(context.reader, context.caller.id, "c")
         assert consumer is not None
@@ -187,10 +187,10 @@ async def test_connection_that_lost_its_lease_moves_nothing(both: Both) -> None:
 # ---------------------------------------------------------------- maxInFlight
 
 
-async def test_subscription_waits_when_the_maximum_is_in_flight(both: Both) -> None:
+async def test_subscription_waits_when_the_maximum_is_in_flight(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c", max_in_flight=2)) as facts:
-        first, second, third, fourth, fifth = await happen(context, 5)
+        first, second, third, fourth, fifth = await record_facts(context, 5)
         assert await read(facts, 2) == [first, second]
 
         waiting = await waits(facts)
@@ -206,10 +206,10 @@ async def test_subscription_waits_when_the_maximum_is_in_flight(both: Both) -> N
         assert (await waiting).sequence == fifth
 
 
-async def test_reconnection_counts_what_was_acknowledged_by_itself(both: Both) -> None:
+async def test_reconnection_counts_what_was_acknowledged_by_itself(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c", max_in_flight=2)) as facts:
-        first, second, third = await happen(context, 3)
+        first, second, third = await record_facts(context, 3)
         assert await read(facts, 2) == [first, second]
         await ack(context, second)
 
@@ -220,10 +220,10 @@ async def test_reconnection_counts_what_was_acknowledged_by_itself(both: Both) -
         assert (await waiting).sequence == third
 
 
-async def test_waiting_subscription_whose_lease_is_lost_ends(both: Both) -> None:
+async def test_waiting_subscription_whose_lease_is_lost_ends(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c", max_in_flight=1)) as facts:
-        first, _ = await happen(context, 2)
+        first, _ = await record_facts(context, 2)
         assert await read(facts, 1) == [first]
         waiting = await waits(facts)
         await elsewhere.storage.database["consumers"].delete_many({})
@@ -233,7 +233,7 @@ async def test_waiting_subscription_whose_lease_is_lost_ends(both: Both) -> None
 
 
 @pytest.mark.parametrize("number", [0, 10_001])
-async def test_maximum_beyond_its_bounds_is_refused_and_creates_nothing(both: Both, number: int) -> None:
+async def test_maximum_beyond_its_bounds_is_refused_and_creates_nothing(both: TwoContexts, number: int) -> None:
     context, _ = both
 
     with pytest.raises(Invalid) as refusal:
@@ -246,10 +246,10 @@ async def test_maximum_beyond_its_bounds_is_refused_and_creates_nothing(both: Bo
 # ---------------------------------------------------------------- lag
 
 
-async def test_lag_and_in_flight_leave_out_what_is_acknowledged(both: Both) -> None:
+async def test_lag_and_in_flight_leave_out_what_is_acknowledged(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c", max_in_flight=3)) as facts:
-        first, second, third, fourth, fifth = await happen(context, 5)
+        first, second, third, fourth, fifth = await record_facts(context, 5)
         assert await read(facts, 3) == [first, second, third]
         assert await lag(context) == (5, 3)
         await ack(elsewhere, second, fifth)
@@ -264,10 +264,10 @@ async def test_lag_and_in_flight_leave_out_what_is_acknowledged(both: Both) -> N
     assert fourth < fifth
 
 
-async def test_lag_by_type_alone_leaves_out_what_is_acknowledged(both: Both) -> None:
+async def test_lag_by_type_alone_leaves_out_what_is_acknowledged(both: TwoContexts) -> None:
     context, _ = both
     async with aclosing(await events.subscribe(context, consumer="c", types=["VISITOR_SAVED"], not_by_me=True)):
-        happened = await happen(context, 5)
+        happened = await record_facts(context, 5)
         await ack(context, happened[2])
 
     counted = await consumer_lag.count(context, await status(context), consumer_lag.ScanBudget(facts=0))
@@ -275,16 +275,16 @@ async def test_lag_by_type_alone_leaves_out_what_is_acknowledged(both: Both) -> 
     assert counted == consumer_lag.Lag(total=4, in_flight=0)
 
 
-async def test_events_by_the_caller_are_left_out_if_it_asks_for_it(both: Both) -> None:
+async def test_events_by_the_caller_are_left_out_if_it_asks_for_it(both: TwoContexts) -> None:
     context, _ = both
     other = replace(context, caller=replace(context.caller, actor=Actor(type=ActorType.APP, id="other", name="Other")))
     async with aclosing(await events.subscribe(context, consumer="c", not_by_me=True)) as facts:
-        await happen(context, 2)
-        (theirs,) = await happen(other, 1)
+        await record_facts(context, 2)
+        (theirs,) = await record_facts(other, 1)
         assert await read(facts, 1) == [theirs]
         assert await lag(context) == (1, 1)
         await ack(context, theirs)
-        await happen(context, 2)
+        await record_facts(context, 2)
         assert await lag(context) == (0, 0)
         waiting = await waits(facts)
         await moved_to(context, await context.storage.log.head())
@@ -294,7 +294,7 @@ async def test_events_by_the_caller_are_left_out_if_it_asks_for_it(both: Both) -
 # ---------------------------------------------------------------- operators
 
 
-async def test_admins_see_and_remove_the_consumers_of_everybody(both: Both) -> None:
+async def test_admins_see_and_remove_the_consumers_of_everybody(both: TwoContexts) -> None:
     admin, _ = both
     theirs = Caller(actor=Actor(type=ActorType.APP, id="other"), scopes=frozenset({"events:read"}))
     mine = replace(admin, caller=theirs)
@@ -313,7 +313,7 @@ async def test_admins_see_and_remove_the_consumers_of_everybody(both: Both) -> N
     assert [one.owner.id for one in await consumers.list_consumers(admin)] == ["app"]
 
 
-async def test_lag_seen_by_an_admin_is_that_of_the_owner(both: Both) -> None:
+async def test_lag_seen_by_an_admin_is_that_of_the_owner(both: TwoContexts) -> None:
     admin, _ = both
     rights = frozenset({"events:read", "visitors:read"})
     other = replace(admin, caller=replace(admin.caller, actor=Actor(type=ActorType.APP, id="other"), scopes=rights))
@@ -325,7 +325,7 @@ async def test_lag_seen_by_an_admin_is_that_of_the_owner(both: Both) -> None:
     assert await lag(other) == (1, 0)
 
 
-async def test_number_of_consumers_has_a_bound(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_number_of_consumers_has_a_bound(both: TwoContexts, monkeypatch: pytest.MonkeyPatch) -> None:
     from resolvers.consumers import leases
 
     monkeypatch.setattr(leases, "MAX_CONSUMERS", 1)
@@ -342,9 +342,9 @@ async def test_number_of_consumers_has_a_bound(both: Both, monkeypatch: pytest.M
         pass
 
 
-async def test_consumer_of_version_0_1_0_has_its_owner(both: Both) -> None:
+async def test_consumer_of_version_0_1_0_has_its_owner(both: TwoContexts) -> None:
     context, _ = both
-    await happen(context, 1)
+    await record_facts(context, 1)
     await context.storage.database["consumers"].insert_one(
         {"_id": {"owner": "app", "name": "c"}, "ownerId": "app", "name": "c", "acked": 0, "begunAfter": None}
     )

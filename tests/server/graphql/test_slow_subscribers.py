@@ -134,7 +134,8 @@ async def consuming(stack: AsyncExitStack, url: str, storage: Storage) -> Client
     """A subscriber with the lease of the consumer "c"."""
     connection = await stack.enter_async_context(connected(url, ADMIN))
     stack.callback(connection.transport.abort)
-    query = 'subscription { events(consumer: "c") { sequence ... on VisitorSaved { visitor { name } } } }'
+    query = """subscription {
+        events(consumer: "c", maxInFlight: 10000) { sequence ... on VisitorSaved { visitor { name } } } }"""
     await send(connection, id="1", type="subscribe", payload={"query": query})
     await until(partial(is_leased, storage))
     return connection
