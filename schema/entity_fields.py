@@ -23,8 +23,8 @@ class RoomFields(HasCustomFields):
     status: records.RoomStatus
     """The status."""
     revision: int
-    """The number of changes: 1 at the start, and one more with each event of the room except `MessageSent`. Mutations
-    take it as `ifRevision`."""
+    """The number of changes: 1 at the start, and one more with each event of the room except those of messages.
+    Mutations accept it as `ifRevision`."""
     source: str
     """The channel: `api`, `widget`, `email`, `sms`, or a name chosen by an app."""
     subject: str | None
@@ -39,7 +39,7 @@ class RoomFields(HasCustomFields):
     assigned_at: datetime | None
     """When the room last got an agent. Null if it never had one."""
     queued_at: datetime | None
-    """Since when the room waits; null unless it is QUEUED."""
+    """When the room was queued. Null unless it is QUEUED."""
     external_until: datetime | None
     """When `fallbackRouting` applies to a room that is QUEUED under EXTERNAL routing; null if no time limit applies."""
     closed_at: datetime | None
@@ -71,12 +71,12 @@ class UserFields(HasCustomFields):
     """When the user last changed."""
 
 
-#: The profile that is shown for a user who is no longer an agent, but is named by the rooms that it served.
+#: The profile of a user who is no longer an agent. Rooms that the user served still refer to it.
 FORMER_PROFILE = records.AgentProfile(status=records.AgentStatus.NOT_AVAILABLE)
 
 
 def profile_of(record: records.User) -> records.AgentProfile:
-    """The agent profile of a user, or what is shown in its place if the user is no longer an agent."""
+    """The agent profile of a user, or FORMER_PROFILE if the user is no longer an agent."""
     if record.agent is None and record.leave is not None:  # its rooms are being moved back to the queue
         return msgspec.structs.replace(FORMER_PROFILE, open_room_count=record.leave.open_room_count)
     return record.agent or FORMER_PROFILE

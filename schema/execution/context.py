@@ -16,8 +16,10 @@ from storage.errors import SwitchboardError
 
 
 class RequestContext:
-    """The context of one operation: the caller's context, and loaders with what was read. Operations of a socket have
-    one each."""
+    """The context of one operation: the context of its resolvers, its loaders and its document.
+
+    Each operation of a websocket has its own.
+    """
 
     def __init__(
         self, resolver_context: Context, limits: Limits = DEFAULT_LIMITS, cohorts: Cohorts | None = None
@@ -42,13 +44,12 @@ class RequestContext:
         return document if isinstance(document, Document) else None
 
     def mutation(self, input: MutationInputWithoutAck) -> Context:
-        """The context of a resolver that changes something. Loaders are reset, because what they read may be outdated
-        after it."""
+        """The context of the resolver of a mutation. Resets the loaders: their values may become outdated."""
         self.reset_loaders()
         return self.resolver_context.mutation(input.client_mutation_id, input.event_ack())
 
     def reset_loaders(self) -> None:
-        """Forget everything that was read."""
+        """Replace the loaders, so that later loads read the database again."""
         self.loaders = Loaders(self.resolver_context)
 
     async def read_head(self) -> None:

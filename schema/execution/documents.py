@@ -44,7 +44,7 @@ NO_REQUIREMENTS = AnswerRequirements()
 
 
 class Document:
-    """A parsed text. What is derived from it is computed on first use and kept."""
+    """A parsed text. Values that are derived from it are computed on first use and cached."""
 
     node: DocumentNode
 
@@ -99,11 +99,11 @@ class Document:
 
     @cached_property
     def answer_requirements(self) -> Mapping[str | None, AnswerRequirements]:
-        """What the answer of each mutation reads, by operation name."""
+        """The requirements of each mutation, by operation name."""
         return find_requirements(self.schema, self.node)
 
     def requirements_of(self, operation_name: str | None) -> AnswerRequirements:
-        """What the answer of this mutation reads; nothing for other operations."""
+        """The requirements of this mutation. NO_REQUIREMENTS for other operations."""
         if self.has_one_operation:
             return next(iter(self.answer_requirements.values()), NO_REQUIREMENTS)
         return self.answer_requirements.get(operation_name, NO_REQUIREMENTS)

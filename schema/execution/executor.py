@@ -103,7 +103,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return self._serialize(lambda execution: execution.serialize_list(result, serialize), fall_back)
 
     def _serialize(self, serialize: Callable[[Execution], Any], fall_back: Callable[[], Any]) -> Any:
-        """What `serialize` returns, after everything that it waits for; what `fall_back` returns if that raises."""
+        """The result of `serialize`, once its pending values are complete. If it raises, the result of `fall_back`."""
         execution = Execution(self.context_value, self.variable_values)
         try:
             serialized = serialize(execution)
