@@ -157,7 +157,7 @@ async def test_events_of_other_rooms_and_types_do_not_reach_the_visitor(world: W
 
     async with page.following(document) as every, page.following(document, where=either) as named:
         waiting = [asyncio.ensure_future(anext(one)) for one in (every, named)]
-        await until_followed(world, 2)
+        await until_waiting(world, keys=3)
         await said(world, foreign, "theirs")
         await note(world, own, "hush")
         await rooms.update_room(world.context, room_id=own.id, subject="changed")
@@ -168,12 +168,12 @@ async def test_events_of_other_rooms_and_types_do_not_reach_the_visitor(world: W
             assert result.data == {"events": {"type": "MESSAGE_SENT", "room": {"roomId": room_id(own)}}}
 
 
-async def until_followed(world: World, count: int) -> None:
-    """Wait until this many subscriptions wait for a fact."""
+async def until_waiting(world: World, *, keys: int) -> None:
+    """Wait until subscriptions wait for a fact, with this many keys together."""
 
     async def waiting() -> bool:
         index = world.services.storage.feed._waiters._waiting
-        return sum(map(len, index.values())) >= count
+        return sum(map(len, index.values())) >= keys
 
     await until(waiting)
 

@@ -53,8 +53,11 @@ async def test_seconds_0_closes_the_visitors_websockets_in_every_process(
 async def test_the_time_of_a_session_closes_its_websockets(shared_url: str) -> None:
     token = await session(shared_url, secrets.token_hex(8), seconds=2)
 
-    async with watching(shared_url, token) as socket:
-        assert await close_of(socket) == ENDED
+    async with connect(shared_url.replace("http", "ws", 1), subprotocols=[PROTOCOL]) as socket:
+        await send(socket, type="connection_init", payload=bearer(token))
+
+        # On a slow machine, the session may end before the server reads the token.
+        assert await close_of(socket) in (ENDED, (4403, "Forbidden"))
 
 
 def test_a_visitor_has_2_operations_a_second_and_20_at_once() -> None:
