@@ -15,7 +15,7 @@ from resolvers.signal_hub import SignalHub
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.facts import Fact
 from storage.mongo.reader import Reader
-from storage.records import Candidate, Record, RoutingMethod, User
+from storage.records import AgentGoneAction, Candidate, Record, RoutingMethod, User
 from storage.runtime import Storage
 
 
@@ -52,10 +52,12 @@ class PendingReleasesProtocol(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RoutingSettings:
-    """The routing method for rooms without a department, and whether every automatic method prefers bots."""
+    """How rooms without a department are routed, and whether every automatic method prefers bots."""
 
     method: RoutingMethod = RoutingMethod.LEAST_LOADED
     bots_first: bool = False
+    when_agent_gone: AgentGoneAction = AgentGoneAction.KEEP
+    agent_gone_after_seconds: int = 300
 
 
 @dataclass(slots=True)

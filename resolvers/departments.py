@@ -13,10 +13,11 @@ from storage import departments, users
 from storage.errors import EntityId, Invalid, NotAnAgent, NotFound, quoted
 from storage.facts import AgentUpdated
 from storage.mongo.connection import new_id
-from storage.records import Department, RoutingMethod, User
+from storage.records import AgentGoneAction, Department, RoutingMethod, User
 from storage.transactions.transaction import Transaction
 
 DAY_SECONDS = 24 * 60 * 60
+YEAR_SECONDS = 365 * DAY_SECONDS
 
 
 @query("users:read")
@@ -43,6 +44,8 @@ async def create_department(
     routing: RoutingMethod = RoutingMethod.LEAST_LOADED,
     external_timeout_seconds: int | None = None,
     fallback_routing: RoutingMethod | None = None,
+    when_agent_gone: AgentGoneAction = AgentGoneAction.KEEP,
+    agent_gone_after_seconds: int = 300,
 ) -> Department:
     department = Department(
         id=new_id(change.tx.now),
@@ -50,6 +53,8 @@ async def create_department(
         routing=routing,
         external_timeout_seconds=_timeout(external_timeout_seconds),
         fallback_routing=_fallback(fallback_routing),
+        when_agent_gone=when_agent_gone,
+        agent_gone_after_seconds=_gone_after(agent_gone_after_seconds),
     )
     return await departments.insert(change.tx, department)
 
@@ -64,6 +69,8 @@ async def update_department(
     routing: RoutingMethod | UnsetType | None = UNSET,
     external_timeout_seconds: int | UnsetType | None = UNSET,
     fallback_routing: RoutingMethod | UnsetType | None = UNSET,
+    when_agent_gone: AgentGoneAction | UnsetType | None = UNSET,
+    agent_gone_after_seconds: int | UnsetType | None = UNSET,
 ) -> Department:
     """Change the given attributes. The new method routes waiting rooms too. Their external timeouts do not change."""
     before = await departments.get(change.tx, department_id)
@@ -79,6 +86,11 @@ async def update_department(
         changes["external_timeout_seconds"] = _timeout(external_timeout_seconds)
     if fallback_routing is not UNSET:
         changes["fallback_routing"] = _fallback(fallback_routing)
+    if when_agent_gone is not UNSET:
+        changes["when_agent_gone"] = validation.not_null(when_agent_gone, "whenAgentGone")
+    if agent_gone_after_seconds is not UNSET:
+        seconds = validation.not_null(agent_gone_after_seconds, "agentGoneAfterSeconds")
+        changes["agent_gone_after_seconds"] = _gone_after(seconds)
     after = msgspec.structs.replace(before, **changes)
     return before if after == before else await departments.update(change.tx, before, after)
 
@@ -137,6 +149,10 @@ def _timeout(seconds: int | None) -> int | None:
     if seconds is None:
         return None
     return validation.number(seconds, "externalTimeoutSeconds", minimum=1, maximum=DAY_SECONDS)
+
+
+def _gone_after(seconds: int) -> int:
+    return validation.number(seconds, "agentGoneAfterSeconds", minimum=0, maximum=YEAR_SECONDS)
 
 
 def _fallback(method: RoutingMethod | None) -> RoutingMethod | None:

@@ -30,9 +30,15 @@ def last_session_end(sessions: Iterable[Token], now: datetime) -> datetime | Non
     return max((end for end in ends if end is not None and end > now), default=None)
 
 
-def offline(user: User) -> User:
+def offline(user: User, now: datetime) -> User:
     """The user with the presence OFFLINE and without a lease."""
-    return replace(user, presence=Presence.OFFLINE, presence_until=None, sessions_until=None)
+    since = user.offline_since if user.presence is Presence.OFFLINE else now
+    return replace(user, presence=Presence.OFFLINE, presence_until=None, sessions_until=None, offline_since=since)
+
+
+def present(user: User, presence: Presence, *, until: datetime | None, sessions_until: datetime | None) -> User:
+    """The user with another presence than OFFLINE, which ends at the earlier of these times."""
+    return replace(user, presence=presence, presence_until=until, sessions_until=sessions_until, offline_since=None)
 
 
 def with_sessions(user: User, sessions: Iterable[Token], now: datetime) -> User:
@@ -40,7 +46,7 @@ def with_sessions(user: User, sessions: Iterable[Token], now: datetime) -> User:
     if user.sessions_until is None:
         return user
     end = last_session_end(sessions, now)
-    return offline(user) if end is None else replace(user, sessions_until=end)
+    return offline(user, now) if end is None else replace(user, sessions_until=end)
 
 
 def facts_between(before: User, after: User) -> tuple[type[UserFact], ...]:
@@ -82,7 +88,7 @@ class PresenceExpiry:
     async def _at_present(self, tx: Transaction, user: User) -> User:
         """The user now: OFFLINE, present until a later session ends, or unchanged."""
         if user.presence_until is not None and user.presence_until <= tx.now:
-            after = offline(user)
+            after = offline(user, tx.now)
         elif user.sessions_until is not None and user.sessions_until <= tx.now:
             after = with_sessions(user, await tokens.list_by_holder(tx, user.id), tx.now)
         else:

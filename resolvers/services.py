@@ -11,6 +11,7 @@ from functools import partial
 from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.consumers.releases import PendingReleases
 from resolvers.context import RoutingSettings, Services
+from resolvers.gone_agents import GoneAgents
 from resolvers.presence import POLL_SECONDS, PresenceExpiry
 from resolvers.routing.agent_cache import AgentCache
 from resolvers.routing.queue import RoutingQueue
@@ -89,6 +90,7 @@ async def open_services(
         storage.supervisor.supervise("maintenance", partial(_maintain, storage, retention)),
         storage.supervisor.supervise("deliver signals of other processes", services.signal_hub.run),
         storage.supervisor.supervise("end presence", PresenceExpiry(storage).run, every=POLL_SECONDS),
+        storage.supervisor.supervise("requeue the rooms of gone agents", GoneAgents(services).run, every=POLL_SECONDS),
     ]
     try:
         yield services

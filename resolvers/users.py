@@ -143,6 +143,7 @@ async def new_user(
         type=type,
         roles=await check_granted(change, roles),
         custom_fields=await assign(tx, FieldTarget.USER, {}, custom_fields, creating=True),
+        offline_since=tx.now,
         created_at=tx.now,
         updated_at=tx.now,
     )
@@ -267,9 +268,10 @@ async def set_presence(
         own = [session for session in sessions if session.id == change.caller.token_id]
         if presences.last_session_end(own, tx.now) is None:  # it ended after the request was authenticated
             raise Unauthenticated("The session has ended; log in again.")
-    after = msgspec.structs.replace(before, presence=presence, presence_until=until, sessions_until=sessions_until)
     if presence is Presence.OFFLINE:
-        after = presences.offline(after)
+        after = presences.offline(before, tx.now)
+    else:
+        after = presences.present(before, presence, until=until, sessions_until=sessions_until)
     if after == before:
         return before
     if presence is not before.presence:

@@ -29,6 +29,13 @@ describe_enum(
     EXTERNAL="An app chooses: it subscribes to `RoomStarted`, which has all custom fields, and calls `assignAgent`.",
 )
 
+describe_enum(
+    records.AgentGoneAction,
+    "What happens to the ASSIGNED rooms of an agent who is gone.",
+    KEEP="The rooms remain with the agent.",
+    REQUEUE="The agent loses the rooms, with the cause AGENT_GONE; they are routed to others, or wait in the queue.",
+)
+
 
 @api_type
 class Department(Node, DepartmentFields):
@@ -46,6 +53,8 @@ class Department(Node, DepartmentFields):
             routing=record.routing,
             external_timeout_seconds=record.external_timeout_seconds,
             fallback_routing=record.fallback_routing,
+            when_agent_gone=record.when_agent_gone,
+            agent_gone_after_seconds=record.agent_gone_after_seconds,
         )
 
     @scoped_field("users:read")
@@ -93,6 +102,11 @@ class CreateDepartmentInput(MutationInput):
     `fallbackRouting` applies."""
     fallback_routing: records.RoutingMethod | None = None
     """For EXTERNAL routing: how a room gets its agent if no app assigned one in time. `INVALID_INPUT` for EXTERNAL."""
+    when_agent_gone: records.AgentGoneAction = records.AgentGoneAction.KEEP
+    """What happens to the ASSIGNED rooms of an agent without the role `bot` who is OFFLINE for
+    `agentGoneAfterSeconds`."""
+    agent_gone_after_seconds: int = 300
+    """The number of seconds, 0 to 31,536,000, after which an agent who is OFFLINE is gone."""
 
 
 @api_input
@@ -113,6 +127,12 @@ class UpdateDepartmentInput(MutationInput):
     fallback_routing: records.RoutingMethod | None = strawberry.UNSET
     """For EXTERNAL routing: how a room gets its agent if no app assigned one in time. If null, the room remains
     queued."""
+    when_agent_gone: records.AgentGoneAction | None = strawberry.UNSET
+    """What happens to the ASSIGNED rooms of an agent without the role `bot` who is OFFLINE for
+    `agentGoneAfterSeconds`, including agents who are gone already. Null is `INVALID_INPUT`."""
+    agent_gone_after_seconds: int | None = strawberry.UNSET
+    """The number of seconds, 0 to 31,536,000, after which an agent who is OFFLINE is gone. Null is
+    `INVALID_INPUT`."""
 
 
 @api_input
@@ -167,6 +187,8 @@ class DepartmentMutations:
             routing=input.routing,
             external_timeout_seconds=input.external_timeout_seconds,
             fallback_routing=input.fallback_routing,
+            when_agent_gone=input.when_agent_gone,
+            agent_gone_after_seconds=input.agent_gone_after_seconds,
         )
         return CreateDepartmentPayload(
             department=Department.from_record(department), client_mutation_id=input.client_mutation_id
@@ -186,6 +208,8 @@ class DepartmentMutations:
             routing=or_unset(input.routing),
             external_timeout_seconds=or_unset(input.external_timeout_seconds),
             fallback_routing=or_unset(input.fallback_routing),
+            when_agent_gone=or_unset(input.when_agent_gone),
+            agent_gone_after_seconds=or_unset(input.agent_gone_after_seconds),
         )
         return UpdateDepartmentPayload(
             department=Department.from_record(department), client_mutation_id=input.client_mutation_id

@@ -161,3 +161,9 @@ class DepartmentFields:
     applies. No time limit if null."""
     fallback_routing: records.RoutingMethod | None
     """For EXTERNAL routing: how a room gets its agent if no app assigned one in time."""
+    when_agent_gone: records.AgentGoneAction
+    """What happens to the department's ASSIGNED rooms when their agent is gone: OFFLINE for `agentGoneAfterSeconds`,
+    without the role `bot`."""
+    agent_gone_after_seconds: int
+    """The number of seconds after which an agent is gone. They count from when the agent went OFFLINE or got the room,
+    whichever is later."""

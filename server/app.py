@@ -41,7 +41,12 @@ async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Se
     """The services of a process, and the admin token if this call created it."""
     async with Storage.open(uri, settings.database) as storage:
         admin_token = await apps.ensure_admin(storage, settings.admin_token)
-        routing = RoutingSettings(settings.routing, settings.route_bots_first)
+        routing = RoutingSettings(
+            settings.routing,
+            settings.route_bots_first,
+            when_agent_gone=settings.when_agent_gone,
+            agent_gone_after_seconds=settings.agent_gone_after_seconds,
+        )
         retention = timedelta(days=settings.event_retention_days)
         configured = frozenset({tokens.digest(settings.admin_token)} if settings.admin_token else ())
         async with open_services(

@@ -23,7 +23,7 @@ from server.setting_parsers import (
 )
 from server.setting_parsers import PREFIX as PATH_PREFIX
 from storage.errors import ascii_quote
-from storage.records import RoutingMethod
+from storage.records import AgentGoneAction, RoutingMethod
 
 PREFIX = "SWITCHBOARD_"
 
@@ -84,6 +84,19 @@ class Settings:
     )
     route_bots_first: bool = setting(
         False, SWITCH, "Whether agents with the role `bot` are offered rooms before other agents."
+    )
+    when_agent_gone: AgentGoneAction = setting(
+        AgentGoneAction.KEEP,
+        one_of(AgentGoneAction),
+        "What happens to ASSIGNED rooms without a department whose agent (without the role `bot`) has been OFFLINE for "
+        "`SWITCHBOARD_AGENT_GONE_AFTER_SECONDS`: KEEP, or REQUEUE, which returns them to the queue. Departments have "
+        "their own `whenAgentGone`.",
+    )
+    agent_gone_after_seconds: int = setting(
+        300,
+        integer(0, 31_536_000),
+        "How many seconds an agent must have been OFFLINE before `SWITCHBOARD_WHEN_AGENT_GONE` applies to its rooms "
+        "without a department. Departments have their own `agentGoneAfterSeconds`.",
     )
     sign_in_attempts: int = setting(
         10,

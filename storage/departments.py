@@ -7,7 +7,7 @@ from storage.changes import changes_between
 from storage.entities import Kind
 from storage.facts import DepartmentSaved
 from storage.mongo.reader import Reader
-from storage.records import Department
+from storage.records import AgentGoneAction, Department
 from storage.transactions.transaction import Transaction
 
 KIND = Kind("departments", Department, noun="department")
@@ -24,6 +24,13 @@ async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Department]:
 async def list_all(reader: Reader) -> list[Department]:
     """Return all departments in the order of their creation."""
     return await entities.list_all(reader, KIND, {}, skip_undecodable=True)
+
+
+async def list_requeueing(reader: Reader) -> list[Department]:
+    """Return the departments that return the rooms of gone agents to the queue."""
+    return await entities.list_all(
+        reader, KIND, {"whenAgentGone": AgentGoneAction.REQUEUE.value}, skip_undecodable=True
+    )
 
 
 async def insert(tx: Transaction, department: Department) -> Department:

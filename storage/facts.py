@@ -37,6 +37,7 @@ class AssignmentCause(StrEnum):
     TRANSFERRED = "TRANSFERRED"
     UNASSIGNED = "UNASSIGNED"
     AGENT_REMOVED = "AGENT_REMOVED"
+    AGENT_GONE = "AGENT_GONE"
     CLOSED = "CLOSED"
 
 
@@ -248,7 +249,15 @@ class VisitorSaved(Fact, frozen=True, kw_only=True, tag="VISITOR_SAVED"):
 class DepartmentSaved(Fact, frozen=True, kw_only=True, tag="DEPARTMENT_SAVED"):
     """A department was created or changed. A creation has no changes."""
 
-    fields: ClassVar = ("name", "enabled", "routing", "externalTimeoutSeconds", "fallbackRouting")
+    fields: ClassVar = (
+        "name",
+        "enabled",
+        "routing",
+        "externalTimeoutSeconds",
+        "fallbackRouting",
+        "whenAgentGone",
+        "agentGoneAfterSeconds",
+    )
     department: Department
     changes: tuple[Change, ...] = CHANGES
 

@@ -139,6 +139,11 @@ class RoutingMethod(StrEnum):
     EXTERNAL = "EXTERNAL"
 
 
+class AgentGoneAction(StrEnum):
+    KEEP = "KEEP"
+    REQUEUE = "REQUEUE"
+
+
 class Role(Entity, frozen=True, kw_only=True):
     """A named set of scopes. Users refer to roles by name."""
 
@@ -187,6 +192,9 @@ class User(Entity, frozen=True, kw_only=True):
     presence: Presence = Presence.OFFLINE
     #: When the presence becomes OFFLINE if it is not set again; None: never.
     presence_until: datetime | None = None
+    #: Since when the presence is OFFLINE. None if it is not, and for users of version 0.1.0 whose presence was not set
+    #: since then.
+    offline_since: datetime | None = None
     #: When the user's last session expires. Only if the user itself set its presence; otherwise None.
     sessions_until: datetime | None = None
     #: Names of roles, in alphabetical order.
@@ -197,6 +205,11 @@ class User(Entity, frozen=True, kw_only=True):
     leave: Leave | None = None
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def gone_since(self) -> datetime | None:
+        """Since when the user is OFFLINE, at the latest. None if it is not."""
+        return self.offline_since or self.updated_at if self.presence is Presence.OFFLINE else None
 
 
 class Candidate(Record, frozen=True, kw_only=True):
@@ -231,6 +244,9 @@ class Department(Entity, frozen=True, kw_only=True):
     #: EXTERNAL: how long a room waits for an external decision before fallback_routing applies.
     external_timeout_seconds: int | None = None
     fallback_routing: RoutingMethod | None = None
+    #: What happens to the ASSIGNED rooms of an agent that has been OFFLINE for agent_gone_after_seconds.
+    when_agent_gone: AgentGoneAction = AgentGoneAction.KEEP
+    agent_gone_after_seconds: int = 300
 
 
 # ---------------------------------------------------------------- visitors, rooms

@@ -105,8 +105,8 @@ class DepartmentSaved(Event):
     created: bool
     """Whether the department was created."""
     changes: list[Change]
-    """The changes of `name`, `enabled`, `routing`, `externalTimeoutSeconds` and `fallbackRouting`, in this order. Empty
-    if it was created."""
+    """The changes of `name`, `enabled`, `routing`, `externalTimeoutSeconds`, `fallbackRouting`, `whenAgentGone` and
+    `agentGoneAfterSeconds`, in this order. Empty if it was created."""
 
 
 @api_type

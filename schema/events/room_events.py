@@ -16,6 +16,7 @@ describe_enum(
     TRANSFERRED="The room was transferred (`transferRoom`).",
     UNASSIGNED="The agent was unassigned (`unassignAgent`).",
     AGENT_REMOVED="The user is no longer an agent, or was deactivated.",
+    AGENT_GONE="The agent was OFFLINE for so long that its rooms returned to the queue (`Department.whenAgentGone`).",
     CLOSED="The room was closed.",
 )
 

@@ -82,6 +82,8 @@ class DepartmentSnapshot(DepartmentFields):
             routing=record.routing,
             external_timeout_seconds=record.external_timeout_seconds,
             fallback_routing=record.fallback_routing,
+            when_agent_gone=record.when_agent_gone,
+            agent_gone_after_seconds=record.agent_gone_after_seconds,
         )
 
     @field

@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 
 from storage.errors import DeploymentError
 from storage.mongo.connection import Database, is_transient
-from storage.records import RoomStatus
+from storage.records import AgentGoneAction, Presence, RoomStatus
 
 #: How long the first answer of a mutation is stored. MongoDB deletes it within a minute after that.
 IDEMPOTENCY_SECONDS = 24 * 60 * 60
@@ -49,7 +49,14 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         "apps": (),
         "consumers": (_index("owner", "ownerId", "name"),),
         "custom_fields": (_index("key", "target", "key", unique=True),),
-        "departments": (),
+        "departments": (
+            _index(
+                "requeueing",
+                "whenAgentGone",
+                "_id",
+                partialFilterExpression={"whenAgentGone": AgentGoneAction.REQUEUE.value},
+            ),
+        ),
         # Deletes old answers.
         "idempotency": (
             _index("age", "at", expireAfterSeconds=IDEMPOTENCY_SECONDS),
@@ -113,6 +120,13 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("department", "agent.departmentIds", "_id"),
             _index(NAMES_INDEX, "nameKey", "_id"),
             _index("presence", "presenceDue", sparse=True),
+            # Agents that are OFFLINE and serve rooms.
+            _index(
+                "gone",
+                "offlineSince",
+                "_id",
+                partialFilterExpression={"presence": Presence.OFFLINE.value, "agent.openRoomCount": {"$gt": 0}},
+            ),
             # Routing chooses the first agent in one of these.
             _index(
                 "offered_least_loaded",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from storage.facts import AgentAssigned
+from storage.facts import AgentAssigned, AgentUnassigned, AssignmentCause, RoomQueued, UserPresenceChanged
 from storage.log.log import Log
 from storage.mongo.connection import Database
 from tests.faults.clients import ROOM, Client, gather
@@ -79,6 +79,46 @@ async def test_wrong_counts_are_reported_and_repaired_by_the_command(mongodb_uri
             assert (repaired.returncode, repaired.stdout.splitlines()[-1]) == (0, "All those counts are corrected.")
             answer = await client.send("query ($id: ID!) { agent(id: $id) { openRoomCount } }", id=anna)
             assert answer == {"agent": {"openRoomCount": 0}}
+
+
+@pytest.mark.parametrize("survivors", [0, 1])
+async def test_rooms_of_an_agent_who_was_gone_when_the_server_died_are_requeued(
+    mongodb_uri: str, database_name: str, survivors: int
+) -> None:
+    with ServerProcess(mongodb_uri, database_name) as doomed:
+        async with Client([doomed.url]) as client:
+            await client.visitor("v")
+            anna = await client.agent("anna")
+            made = await client.mutate(
+                "createDepartment",
+                "department { id }",
+                name="D",
+                routing="MANUAL",
+                whenAgentGone="REQUEUE",
+                agentGoneAfterSeconds=3,
+            )
+            room = await client.start("v", departmentId=made["department"]["id"])
+            await client.mutate("assignAgent", ROOM, roomId=room["id"], agentId=anna)
+            others = [ServerProcess(mongodb_uri, database_name) for _ in range(survivors)]
+            assert all(other.url for other in others)
+            await client.mutate("setPresence", "user { id }", userId=anna, presence="OFFLINE")
+            doomed.kill()
+
+    with (others or [ServerProcess(mongodb_uri, database_name)])[0] as server:
+        async with Client([server.url]) as client, Database(mongodb_uri, database_name) as database:
+            until = time.monotonic() + 60
+            while (await client.send("query ($id: ID!) { room(by: {id: $id}) { status } }", id=room["id"]))["room"] != {
+                "status": "QUEUED"
+            }:
+                assert time.monotonic() < until
+                await asyncio.sleep(0.05)
+            await at_rest(database)
+            offline, unassigned, queued = (await Log(database).read(0, 1_000))[-3:]
+    assert isinstance(offline, UserPresenceChanged)
+    assert isinstance(unassigned, AgentUnassigned)
+    assert isinstance(queued, RoomQueued)
+    assert unassigned.cause is AssignmentCause.AGENT_GONE
+    assert (unassigned.occurred_at - offline.occurred_at).total_seconds() >= 3
 
 
 @pytest.mark.parametrize("survivors", [0, 1])

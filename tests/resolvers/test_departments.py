@@ -6,12 +6,13 @@ import pytest
 from resolvers import departments, users
 from storage.errors import Forbidden, Invalid, NotAnAgent, NotFound
 from storage.facts import AgentUpdated, DepartmentSaved
-from storage.records import Department, RoutingMethod, UserType
+from storage.records import AgentGoneAction, Department, RoutingMethod, UserType
 from storage.transactions.keyed_locks import LockKey
 from tests.resolvers.refusals import kinds, refused, scoped
 from tests.resolvers.world import World
 
 MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
+KEEP, REQUEUE = AgentGoneAction.KEEP, AgentGoneAction.REQUEUE
 
 
 async def test_a_department_has_the_values_of_its_creation(world: World) -> None:
@@ -47,6 +48,20 @@ async def test_an_update_changes_its_arguments_and_null_removes_a_value(world: W
     assert kinds(await world.facts(head)) == ["DEPARTMENT_SAVED"]
 
 
+async def test_a_department_keeps_the_rooms_of_gone_agents_unless_it_says_otherwise(world: World) -> None:
+    sales = await world.department("Sales", MANUAL)
+    requeueing = await world.department("Help", MANUAL, when_agent_gone=REQUEUE, agent_gone_after_seconds=0)
+    assert (sales.when_agent_gone, sales.agent_gone_after_seconds) == (KEEP, 300)
+    assert (requeueing.when_agent_gone, requeueing.agent_gone_after_seconds) == (REQUEUE, 0)
+
+    changed = await departments.update_department(
+        world.context, department_id=sales.id, when_agent_gone=REQUEUE, agent_gone_after_seconds=31_536_000
+    )
+
+    assert (changed.when_agent_gone, changed.agent_gone_after_seconds) == (REQUEUE, 31_536_000)
+    assert await departments.list_departments(world.context) == [changed, requeueing]
+
+
 async def test_an_update_without_a_change_records_no_fact(world: World) -> None:
     before = await world.department("Sales", MANUAL)
     head = await world.head()
@@ -75,6 +90,16 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "fallbackRouting cannot be EXTERNAL; choose another method.",
         "fallbackRouting",
     ),
+    (
+        {"agent_gone_after_seconds": -1},
+        "agentGoneAfterSeconds must be 0 to 31536000; it is -1.",
+        "agentGoneAfterSeconds",
+    ),
+    (
+        {"agent_gone_after_seconds": 31_536_001},
+        "agentGoneAfterSeconds must be 0 to 31536000; it is 31536001.",
+        "agentGoneAfterSeconds",
+    ),
 ]
 
 
@@ -88,12 +113,21 @@ async def test_invalid_arguments_are_refused(world: World, given: dict[str, Any]
         await departments.update_department(world.context, department_id=sales.id, **given)
 
 
-@pytest.mark.parametrize("name", ["name", "enabled", "routing"])
-async def test_required_values_of_a_department_cannot_be_null(world: World, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("name", "name"),
+        ("enabled", "enabled"),
+        ("routing", "routing"),
+        ("when_agent_gone", "whenAgentGone"),
+        ("agent_gone_after_seconds", "agentGoneAfterSeconds"),
+    ],
+)
+async def test_required_values_of_a_department_cannot_be_null(world: World, name: str, key: str) -> None:
     sales = await world.department("Sales", MANUAL)
     nothing: dict[str, Any] = {name: None}
 
-    async with refused(world, Invalid, f"{name} cannot be null; leave it out to keep it as it is.", key=name):
+    async with refused(world, Invalid, f"{key} cannot be null; leave it out to keep it as it is.", key=key):
         await departments.update_department(world.context, department_id=sales.id, **nothing)
 
 

@@ -9,9 +9,10 @@ from resolvers import agents, apps, departments, messages, roles, rooms, users, 
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.definitions import FieldRef
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
+from resolvers.gone_agents import GoneAgents
 from resolvers.operations import Mutation
 from storage.message_records import Attachment, Audience, Choice
-from storage.records import AgentStatus, FieldTarget, FieldType, Presence, RoutingMethod
+from storage.records import AgentGoneAction, AgentStatus, FieldTarget, FieldType, Presence, RoutingMethod
 from tests.resolvers.replica import Replica
 from tests.resolvers.world import World
 
@@ -49,6 +50,21 @@ class Entities:
         self.app = (await apps.create_app(world.context, name="Other", scopes=["rooms:read"])).app
 
 
+async def gone(entities: Entities) -> None:
+    """The agent goes OFFLINE for too long for the department of one of its rooms."""
+    world = entities.world
+    room = await world.start(entities.sales)
+    await departments.update_department(
+        world.context,
+        department_id=entities.sales.id,
+        when_agent_gone=AgentGoneAction.REQUEUE,
+        agent_gone_after_seconds=0,
+    )
+    await users.set_presence(world.context, user_id=entities.anna.id, presence=Presence.OFFLINE)
+    await GoneAgents(world.services).take(room.id)
+    assert (await world.summary(room))[2] == "AGENT_UNASSIGNED AGENT_GONE anna (-)"
+
+
 MUTATIONS: dict[str, Callable[[Entities], Awaitable[Any]]] = {
     "defineCustomField": lambda s: definitions.define_custom_field(
         s.world.context, target=FieldTarget.VISITOR, key="k", type=FieldType.SELECT, options=["a"]
@@ -61,6 +77,7 @@ MUTATIONS: dict[str, Callable[[Entities], Awaitable[Any]]] = {
     ),
     "setUserActive(false)": lambda s: users.set_user_active(s.world.context, user_id=s.anna.id, active=False),
     "setPresence": lambda s: users.set_presence(s.world.context, user_id=s.anna.id, presence=Presence.BUSY),
+    "setPresence of an agent who is gone": gone,
     "createRole": lambda s: roles.create_role(s.world.context, name="vip", description="V"),
     "updateRole": lambda s: roles.update_role(
         s.world.context, role_id=s.role.id, description="P", scopes=["rooms:read"]

@@ -19,7 +19,16 @@ from schema.execution.executor import Executor
 from schema.schema import schema
 from storage import facts
 from storage.changes import Change
-from storage.records import AgentProfile, AgentStatus, FieldDefinition, FieldTarget, FieldType, Presence, RoutingMethod
+from storage.records import (
+    AgentGoneAction,
+    AgentProfile,
+    AgentStatus,
+    FieldDefinition,
+    FieldTarget,
+    FieldType,
+    Presence,
+    RoutingMethod,
+)
 from tests.resolvers.replica import Replica
 from tests.resolvers.world import World
 from tests.schema.events.test_conversion import ANN, _fact
@@ -40,7 +49,9 @@ ENTITIES: dict[type[facts.Fact], tuple[str, str, str]] = {
     facts.AgentStatusChanged: (USER, "user", "users"),
     facts.VisitorSaved: (f"visitor {{ name email phone {CUSTOM_FIELDS} }}", "visitor", "visitors"),
     facts.DepartmentSaved: (
-        "department { name enabled routing externalTimeoutSeconds fallbackRouting }",
+        """department {
+            name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds
+        }""",
         "department",
         "departments",
     ),
@@ -128,6 +139,8 @@ async def stage(world: World) -> dict[str, Callable[[], Awaitable[Any]]]:
             routing=RoutingMethod.EXTERNAL,
             external_timeout_seconds=9,
             fallback_routing=RoutingMethod.MANUAL,
+            when_agent_gone=AgentGoneAction.REQUEUE,
+            agent_gone_after_seconds=60,
         ),
         "updateRole": lambda: roles.update_role(
             context, role_id=role.id, description="A pilot.", scopes=["rooms:read", "events:read"]
