@@ -10,12 +10,15 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import MemberDescriptorType, ModuleType, SimpleNamespace
 
 import pytest
 import strawberry
+from graphql import DirectiveNode, GraphQLInputObjectType, Visitor, parse, visit
 from motor.frameworks import asyncio as motor_asyncio
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.types import ExecutionContext
@@ -39,20 +42,27 @@ def modules(package: ModuleType) -> Iterator[ModuleType]:
             yield importlib.import_module(module.name)
 
 
-def overrides() -> dict[str, tuple[type, str]]:
-    """Every method that is marked with @override and whose class has a base class of another package."""
-    found: dict[str, tuple[type, str]] = {}
+def subclasses() -> Iterator[type]:
+    """Every class of the layers that has a base class of another package."""
     for layer in LAYERS:
         for module in modules(layer):
             for cls in vars(module).values():
-                if not inspect.isclass(cls) or cls.__module__ != module.__name__:
-                    continue
-                if all(base.__module__.partition(".")[0] in {*OWN, "builtins"} for base in cls.__mro__):
-                    continue
-                for name, value in vars(cls).items():
-                    method = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-                    if getattr(method, "__override__", False):
-                        found[f"{module.__name__}.{cls.__name__}.{name}"] = (cls, name)
+                if (
+                    inspect.isclass(cls)
+                    and cls.__module__ == module.__name__
+                    and any(base.__module__.partition(".")[0] not in {*OWN, "builtins"} for base in cls.__mro__)
+                ):
+                    yield cls
+
+
+def overrides() -> dict[str, tuple[type, str]]:
+    """Every method of these classes that is marked with @override."""
+    found: dict[str, tuple[type, str]] = {}
+    for cls in subclasses():
+        for name, value in vars(cls).items():
+            method = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+            if getattr(method, "__override__", False):
+                found[f"{cls.__module__}.{cls.__name__}.{name}"] = (cls, name)
     return found
 
 
@@ -70,6 +80,63 @@ def test_an_overridden_method_exists_in_a_base_class(name: str) -> None:
     cls, method = OVERRIDES[name]
 
     assert any(hasattr(base, method) for base in cls.__mro__[1:] if base is not object)
+
+
+def replaced_attributes() -> dict[str, tuple[type, str]]:
+    """Every value that these classes give to an attribute, such as the class of a handler.
+
+    Methods, slots and annotated attributes are not among them.
+    """
+    found: dict[str, tuple[type, str]] = {}
+    for cls in subclasses():
+        packages = {base.__module__.partition(".")[0] for base in cls.__mro__} - OWN - sys.stdlib_module_names
+        annotated = inspect.get_annotations(cls)
+        for name, value in vars(cls).items():
+            is_method = inspect.isfunction(value) or isinstance(
+                value, property | cached_property | classmethod | staticmethod | MemberDescriptorType
+            )
+            if packages & HOOKED and not name.startswith("_") and not is_method and name not in annotated:
+                found[f"{cls.__module__}.{cls.__name__}.{name}"] = (cls, name)
+    return found
+
+
+#: The packages that call what a subclass replaces.
+HOOKED = {"bson", "graphql", "motor", "starlette", "strawberry", "uvicorn"}
+REPLACED = replaced_attributes()
+
+
+def test_replaced_attributes_are_found() -> None:
+    assert {name for _, name in REPLACED.values()} >= {
+        "apply_naming_config",
+        "bson_type",
+        "graphql_transport_ws_handler_class",
+        "stream_transport_classes_by_protocol",
+        "websocket_adapter_class",
+    }
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_a_replaced_attribute_exists_in_a_base_class(name: str) -> None:
+    cls, attribute = REPLACED[name]
+
+    assert any(hasattr(base, attribute) for base in cls.__mro__[1:] if base is not object)
+
+
+def test_graphql_core_calls_the_function_that_replaces_the_check_of_strawberry() -> None:
+    assert "out_type" in vars(GraphQLInputObjectType)
+    assert "is_one_of" in inspect.signature(GraphQLInputObjectType).parameters
+
+
+def test_graphql_core_calls_methods_of_a_visitor_by_the_name_of_the_node() -> None:
+    found: list[str] = []
+
+    class Names(Visitor):
+        def enter_directive(self, node: DirectiveNode, *_: object) -> None:
+            found.append(node.name.value)
+
+    visit(parse("{ a @skip(if: true) }"), Names())
+
+    assert found == ["skip"]
 
 
 # ---------------------------------------------------------------- private names that the code reads
