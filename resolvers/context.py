@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Protocol
 
 from resolvers.acknowledgement_hub import AcknowledgementHub
@@ -50,6 +51,10 @@ class PendingReleasesProtocol(Protocol):
     async def wait_for_pending(self, owner: str, name: str) -> None: ...
 
 
+#: The default length of a session of a user.
+SESSION_LENGTH = timedelta(hours=12)
+
+
 @dataclass(frozen=True, slots=True)
 class RoutingSettings:
     """How rooms without a department are routed, and whether every automatic method prefers bots."""
@@ -74,6 +79,8 @@ class Services:
     hashing: HashQueue = field(default_factory=HashQueue)
     #: The lists and counts that subscriptions share.
     live_views: LiveViews = field(default_factory=LiveViews)
+    #: How long a session of a user lasts.
+    session_length: timedelta = SESSION_LENGTH
     #: The most open rooms with which a visitor may start another one. 0: no limit.
     visitor_open_rooms: int = 3
     #: The hashes of tokens that come from the settings. These tokens have no checksum.

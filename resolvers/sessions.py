@@ -1,6 +1,6 @@
 """Sessions: login with a password, which creates a token that expires, and logout."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -16,8 +16,6 @@ from storage.errors import Unauthenticated
 from storage.mongo.reader import Reader
 from storage.mongo.retries import read_with_retries
 from storage.records import ActorType, Record, Token, User
-
-SESSION_HOURS = 12
 
 
 class Session(Record, frozen=True, kw_only=False):
@@ -59,7 +57,7 @@ async def _begin(change: MutationContext, *, user_id: str, password_hash: str) -
         raise _wrong_credentials()
     await passwords.require_unchanged(tx, user_id, password_hash)
     token = new_token(SESSION)
-    expires_at = tx.now + timedelta(hours=SESSION_HOURS)
+    expires_at = tx.now + change.context.services.session_length
     await tokens.insert(
         tx,
         Token(

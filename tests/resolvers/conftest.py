@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from pymongo.errors import OperationFailure
 
-from resolvers.context import RoutingSettings, Services
+from resolvers.context import SESSION_LENGTH, RoutingSettings, Services
 from resolvers.routing.agent_cache import AgentCache
 from storage.custom_fields.unique_indexes import COLLECTIONS
 from tests.conftest import ADMIN_TOKEN
@@ -76,6 +76,7 @@ async def empty_world(services: Services) -> World:
                     await collection.drop_index(index["name"])
     await services.storage.definition_cache.refresh()
     services.routing = RoutingSettings()
+    services.session_length = SESSION_LENGTH
     services.agent_cache = AgentCache()
     world = World(services)
     await world.visitor()

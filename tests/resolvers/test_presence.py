@@ -126,9 +126,9 @@ async def test_presence_ends_when_the_sessions_are_revoked(world: World, revocat
     assert kinds(await world.facts(head)) == ["USER_UPDATED", "USER_PRESENCE_CHANGED"]
 
 
-async def test_presence_ends_when_the_last_session_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_presence_ends_when_the_last_session_expires(world: World) -> None:
     anna = await agent(world)
-    monkeypatch.setattr(sessions, "SESSION_HOURS", 1.5 / 3600)
+    world.services.session_length = timedelta(seconds=1.5)
     session = await logged_in(world, anna)
     await users.set_presence(session, user_id=anna.id, presence=ONLINE)
     assert (await world.user(anna)).presence_until is None
@@ -141,12 +141,12 @@ async def test_presence_ends_when_the_last_session_expires(world: World, monkeyp
     assert fact.actor == SYSTEM
 
 
-async def test_a_session_that_began_later_keeps_the_presence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_that_began_later_keeps_the_presence(world: World) -> None:
     anna = await agent(world)
-    monkeypatch.setattr(sessions, "SESSION_HOURS", 0.5 / 3600)
+    world.services.session_length = timedelta(seconds=0.5)
     short = await logged_in(world, anna)
     await users.set_presence(short, user_id=anna.id, presence=ONLINE)
-    monkeypatch.setattr(sessions, "SESSION_HOURS", 12)
+    world.services.session_length = timedelta(hours=12)
     long = await logged_in(world, anna)
 
     async def prolonged() -> bool:
@@ -160,12 +160,10 @@ async def test_a_session_that_began_later_keeps_the_presence(world: World, monke
     assert await presence_of(world, anna) is OFFLINE
 
 
-async def test_when_the_longest_session_is_ended_presence_lasts_as_long_as_the_others(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_when_the_longest_session_is_ended_presence_lasts_as_long_as_the_others(world: World) -> None:
     anna = await agent(world)
     long = await logged_in(world, anna)
-    monkeypatch.setattr(sessions, "SESSION_HOURS", 1)
+    world.services.session_length = timedelta(hours=1)
     short = await logged_in(world, anna)
     await users.set_presence(short, user_id=anna.id, presence=ONLINE)
 
