@@ -27,6 +27,8 @@ class Timings:
     #: How long a mutation may wait for locks, lose conflicts and wait for a primary. A failover of an ordinary replica
     #: set takes about twelve seconds.
     transaction: float = 20.0
+    #: The pause before a read for an event of a subscription is repeated.
+    delivery_retry: float = 0.5
     #: The interval at which one process trims the log and purges removed custom fields.
     maintenance: float = 60.0
 

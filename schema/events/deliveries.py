@@ -35,8 +35,6 @@ from storage.facts import AnyFact, Fact, MessageFact, MessageRedacted
 
 logger = logging.getLogger(__name__)
 
-#: The time before a read that failed for a delivery is repeated.
-RETRY_SECONDS = 0.5
 #: The default limit for messages of common websocket clients.
 LARGE_BYTES = 1024 * 1024
 
@@ -154,7 +152,7 @@ class DeliveryWriter:
                 self._warn_of_size(delivery)
                 return delivery
             logger.info("A read for an event of a subscription failed; retrying.")
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(self._context.resolver_context.storage.database.timings.delivery_retry)
 
     def _warn_of_size(self, delivery: Delivery) -> None:
         if len(delivery.encoded) > LARGE_BYTES:

@@ -11,6 +11,7 @@ from schema.base.loaders import Loaders
 from schema.base.mutation_types import MutationInputWithoutAck
 from schema.execution.cohorts import Cohorts
 from schema.execution.cost_limits import DEFAULT_LIMITS, Limits
+from schema.execution.document_cache import CACHE, DocumentCache
 from schema.execution.documents import Document
 from storage.errors import SwitchboardError
 
@@ -22,12 +23,18 @@ class RequestContext:
     """
 
     def __init__(
-        self, resolver_context: Context, limits: Limits = DEFAULT_LIMITS, cohorts: Cohorts | None = None
+        self,
+        resolver_context: Context,
+        limits: Limits = DEFAULT_LIMITS,
+        cohorts: Cohorts | None = None,
+        documents: DocumentCache = CACHE,
     ) -> None:
         #: The limits of the operation's document.
         self.limits = limits
         #: The cohorts that share results of subscriptions; None if results are not shared.
         self.cohorts = cohorts
+        #: The cache of documents.
+        self.documents = documents
         #: The context of the resolvers that read.
         self.resolver_context = resolver_context
         self.loaders = Loaders(resolver_context)

@@ -67,3 +67,7 @@ class DocumentCache:
         if removed is not None:
             removed.usage.cached = False
             self.bytes -= removed.usage.bytes
+
+
+#: The documents of this process.
+CACHE = DocumentCache()

@@ -14,12 +14,10 @@ from typing_extensions import override
 from schema.base.errors import mark_validation_errors
 from schema.execution.context import RequestContext
 from schema.execution.cost_limits import DEFAULT_LIMITS
-from schema.execution.document_cache import DocumentCache
+from schema.execution.document_cache import CACHE
 from schema.execution.documents import Document
 from storage.errors import QueryTooComplex
 
-#: The documents of this process.
-CACHE = DocumentCache()
 #: The errors of texts that cannot be parsed or exceed the limits.
 REFUSALS = (QueryTooComplex, GraphQLSyntaxError, RecursionError)
 
@@ -33,12 +31,12 @@ def prepare(text: str, schema: GraphQLSchema, context: object) -> Document:
         return CACHE.get(text, schema, DEFAULT_LIMITS)
     if context.prepared is None:
         try:
-            context.prepared = (text, CACHE.get(text, schema, context.limits))
+            context.prepared = (text, context.documents.get(text, schema, context.limits))
         except REFUSALS as refusal:
             context.prepared = (text, refusal)
     prepared, document = context.prepared
     if prepared != text:  # the context belongs to another operation of the socket
-        return CACHE.get(text, schema, context.limits)
+        return context.documents.get(text, schema, context.limits)
     if isinstance(document, Exception):
         raise document
     return document

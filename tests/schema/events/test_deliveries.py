@@ -25,6 +25,7 @@ from storage.facts import AnyFact
 from storage.mongo.cursors import event_cursor
 from storage.records import RoutingMethod
 from storage.runtime import Storage
+from storage.timings import Timings
 from tests.resolvers.world import APP, World
 from tests.storage.support import until
 
@@ -203,7 +204,7 @@ async def test_what_is_kept_for_others_has_a_bound(world: World) -> None:
 
 
 async def test_event_waits_for_what_is_read_beside_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(world.services.storage.database, "timings", Timings(delivery_retry=0))
     read, failures = stored_messages.read_pages, iter([AutoReconnect("connection closed")] * 4)
 
     async def read_or_fail(*args: Any, **kwargs: Any) -> Any:

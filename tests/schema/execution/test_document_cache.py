@@ -27,11 +27,9 @@ ONE = DocumentCache().get("{ a } #0", SCHEMA, DEFAULT_LIMITS).usage.bytes
 
 
 @pytest.fixture
-def cache(monkeypatch: pytest.MonkeyPatch) -> DocumentCache:
+def cache() -> DocumentCache:
     """The cache that operations of this test use."""
-    cache = DocumentCache(MIB)
-    monkeypatch.setattr(preparation, "CACHE", cache)
-    return cache
+    return DocumentCache(MIB)
 
 
 @pytest.fixture
@@ -183,7 +181,7 @@ def test_plans_take_no_more_than_is_counted(field: str, number: int, taken: Call
 async def test_answers_about_the_schema_take_no_more_than_is_counted(
     cache: DocumentCache, taken: Callable[[], int]
 ) -> None:
-    context = RequestContext(Context(services=None), Limits())  # type: ignore[arg-type]
+    context = RequestContext(Context(services=None), Limits(), documents=cache)  # type: ignore[arg-type]
     text = get_introspection_query()
     operation = preparation.prepare(text, schema._schema, context)
     before = operation.usage.bytes
@@ -201,8 +199,12 @@ async def test_answers_about_the_schema_take_no_more_than_is_counted(
 CALLERS = pytest.mark.parametrize("caller", [ANONYMOUS, APP], ids=["anonymous", "with a token"])
 
 
-async def ask(caller: Caller, text: str) -> None:
-    context = RequestContext(Context(services=None, caller=caller), DEFAULT_LIMITS)  # type: ignore[arg-type]
+def context_of(caller: Caller, cache: DocumentCache) -> RequestContext:
+    return RequestContext(Context(services=None, caller=caller), DEFAULT_LIMITS, documents=cache)  # type: ignore[arg-type]
+
+
+async def ask(caller: Caller, cache: DocumentCache, text: str) -> None:
+    context = context_of(caller, cache)
     result = await schema.execute(text, context_value=context)
     assert result.errors is None
 
@@ -215,8 +217,8 @@ async def test_memory_is_flat_over_thousands_of_distinct_documents(cache: Docume
     async def use(number: int) -> None:
         caller = (ANONYMOUS, APP)[number % 2]
         if number % 10 < 2:
-            await ask(caller, f"{{ t{number}: __typename }}")
-        context = RequestContext(Context(services=None, caller=caller), DEFAULT_LIMITS)  # type: ignore[arg-type]
+            await ask(caller, cache, f"{{ t{number}: __typename }}")
+        context = context_of(caller, cache)
         document = preparation.prepare(f"{{ r{number}: roles {{ id }} }}", schema._schema, context)
         document.check({})
         (operation,) = document.node.definitions
@@ -242,7 +244,7 @@ async def test_large_documents_leave_nothing_behind(
 ) -> None:
     async def ask_much(number: int) -> None:
         inner = " ".join(f"a{field}: name" for field in range(30))
-        await ask(caller, f'{{ t{number}: __type(name: "Room") {{ {inner} }} }} #{"x" * 60_000}')
+        await ask(caller, cache, f'{{ t{number}: __type(name: "Room") {{ {inner} }} }} #{"x" * 60_000}')
 
     for number in range(5):
         await ask_much(number)
