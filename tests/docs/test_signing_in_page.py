@@ -1,11 +1,12 @@
 """The operations of the page on signing in do what the page says, one after the other."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from resolvers.sessions import SESSION_HOURS
+from resolvers.context import SESSION_LENGTH
 from server.settings import Settings
 from tests.conftest import ADMIN_TOKEN
 from tests.faults.clients import Client, Refused
@@ -58,7 +59,7 @@ async def test_operations_for_apps_work(url: str) -> None:
 def test_limits_and_reasons_of_the_page_are_those_of_the_code() -> None:
     attempts = Settings(admin_token=ADMIN_TOKEN).sign_in_attempts
 
-    assert (SESSION_HOURS, attempts) == (12, 10)
+    assert (SESSION_LENGTH, attempts) == (timedelta(hours=12), 10)
     assert "12 hours later" in PAGE
     assert "ten failures in five minutes" in PAGE
     assert f'closed: {ENDED[0]} "{ENDED[1]}"' in PAGE
