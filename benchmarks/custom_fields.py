@@ -77,7 +77,7 @@ def user(number: int) -> User:
 
 @dataclass(frozen=True)
 class Lookup:
-    """One lookup, over HTTP and with the collection driver."""
+    """One lookup, over HTTP and with the driver alone."""
 
     title: str
     query: str

@@ -13,7 +13,7 @@ from storage.mongo.reader import Reader
 from storage.records import Consumer
 from storage.transactions.transaction import Transaction
 
-#: The scope that `ack` needs, beside those of the mutation.
+#: The scope that `ack` needs, in addition to those of the mutation.
 SCOPE = "events:read"
 
 

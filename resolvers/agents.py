@@ -15,7 +15,7 @@ from resolvers.custom_fields.definitions import FieldRef, bind, resolve
 from resolvers.custom_fields.values import FieldAssignment, convert
 from resolvers.operations import MutationContext, mutation, query
 from resolvers.roles import check_granted
-from resolvers.routing.requeue import serve_again, store_and_requeue
+from resolvers.routing.requeue import limit_leave, store_and_requeue
 from resolvers.users import changed_user, new_user
 from storage import departments, users
 from storage import roles as stored_roles
@@ -62,7 +62,7 @@ class AgentEnsured(Record, frozen=True, kw_only=False):
 
 @dataclass(frozen=True, slots=True)
 class ProfileInput:
-    """The arguments of updateAgent and ensureAgent that set an agent's profile. UNSET: not given."""
+    """The arguments of updateAgent and ensureAgent that set an agent's profile. UNSET: left out."""
 
     status: AgentStatus | UnsetType | None
     accepts_routing: bool | UnsetType | None
@@ -257,22 +257,22 @@ def _other_assignments(
     return [assignment for assignment in assignments if assignment.key != definition.key]
 
 
-async def _new_profile(change: MutationContext, given: ProfileInput) -> AgentProfile:
-    """The profile of a new agent, with the defaults of addAgent for arguments that are not given."""
+async def _new_profile(change: MutationContext, profile_input: ProfileInput) -> AgentProfile:
+    """The profile of a new agent, with the defaults of addAgent for arguments that are not profile_input."""
     return AgentProfile(
-        status=given.status or AgentStatus.AVAILABLE,
+        status=profile_input.status or AgentStatus.AVAILABLE,
         accepts_routing=True
-        if given.accepts_routing is UNSET
-        else validation.not_null(given.accepts_routing, "acceptsRouting"),
-        max_rooms=None if given.max_rooms is UNSET else _checked_max_rooms(given.max_rooms),
-        department_ids=await _checked_department_ids(change, given.department_ids or None),
+        if profile_input.accepts_routing is UNSET
+        else validation.not_null(profile_input.accepts_routing, "acceptsRouting"),
+        max_rooms=None if profile_input.max_rooms is UNSET else _checked_max_rooms(profile_input.max_rooms),
+        department_ids=await _checked_department_ids(change, profile_input.department_ids or None),
     )
 
 
 async def _update_existing(
-    change: MutationContext, before: User, user: User, role_names: Sequence[str], given: ProfileInput
+    change: MutationContext, before: User, user: User, role_names: Sequence[str], profile_input: ProfileInput
 ) -> User:
-    """Store `user`, the changed form of `before`, as an agent with these roles added. Only real changes make facts."""
+    """Store `user`, the changed form of `before`, as an agent with these roles added. Records facts about changes only."""
     tx = change.tx
     facts: list[type[UserFact]] = [] if user == before else [UserUpdated]
     granted = set(before.roles) | set(await check_granted(change, role_names))
@@ -282,14 +282,14 @@ async def _update_existing(
         facts.append(UserRolesChanged)
     if user.agent is None:
         await _require_may_make_agent(change, before)
-        user, added = _become_agent(user, await _new_profile(change, given), tx.now)
+        user, added = _become_agent(user, await _new_profile(change, profile_input), tx.now)
         facts.extend(fact for fact in added if fact not in facts)
     else:
-        changed = await _changed_agent(change, user, given)
+        changed = await _changed_agent(change, user, profile_input)
         if changed != user:
             facts.append(AgentUpdated)
-        if given.status and _profile(changed).status is not given.status:
-            changed = _with_profile(tx, changed, status=given.status)
+        if profile_input.status and _profile(changed).status is not profile_input.status:
+            changed = _with_profile(tx, changed, status=profile_input.status)
             facts.append(AgentStatusChanged)
         user = changed
     if not facts:
@@ -304,7 +304,7 @@ async def _update_existing(
 def _become_agent(user: User, profile: AgentProfile, now: datetime) -> tuple[User, tuple[type[UserFact], ...]]:
     """The user as an agent, and the facts to record for that."""
     roles = tuple(sorted({*user.roles, stored_roles.AGENT}))
-    agent = serve_again(msgspec.structs.replace(user, agent=profile, roles=roles), now)
+    agent = limit_leave(msgspec.structs.replace(user, agent=profile, roles=roles), now)
     return agent, (AgentAdded,) if roles == user.roles else (UserRolesChanged, AgentAdded)
 
 
@@ -343,16 +343,16 @@ def _with_profile(tx: Transaction, user: User, **changes: object) -> User:
     return msgspec.structs.replace(user, agent=profile, updated_at=tx.now)
 
 
-async def _changed_agent(change: MutationContext, user: User, given: ProfileInput) -> User:
+async def _changed_agent(change: MutationContext, user: User, profile_input: ProfileInput) -> User:
     """The agent with the given attributes, except `status`. It is not stored."""
     profile = _profile(user)
-    if given.accepts_routing is not UNSET:
-        accepts = validation.not_null(given.accepts_routing, "acceptsRouting")
+    if profile_input.accepts_routing is not UNSET:
+        accepts = validation.not_null(profile_input.accepts_routing, "acceptsRouting")
         profile = msgspec.structs.replace(profile, accepts_routing=accepts)
-    if given.max_rooms is not UNSET:
-        profile = msgspec.structs.replace(profile, max_rooms=_checked_max_rooms(given.max_rooms))
-    if given.department_ids is not UNSET:
-        ids = await _checked_department_ids(change, given.department_ids, current=profile.department_ids)
+    if profile_input.max_rooms is not UNSET:
+        profile = msgspec.structs.replace(profile, max_rooms=_checked_max_rooms(profile_input.max_rooms))
+    if profile_input.department_ids is not UNSET:
+        ids = await _checked_department_ids(change, profile_input.department_ids, current=profile.department_ids)
         profile = msgspec.structs.replace(profile, department_ids=ids)
     return msgspec.structs.replace(user, agent=profile)
 

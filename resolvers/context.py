@@ -129,5 +129,5 @@ class Context:
         return self.services.storage.definition_cache
 
     def mutation(self, client_mutation_id: str | None, ack: EventAck | None = None) -> "Context":
-        """A copy of the context with what one mutation has beside its own arguments."""
+        """A copy of the context with the arguments that all mutations have in common."""
         return replace(self, client_mutation_id=client_mutation_id, ack=ack)

@@ -16,7 +16,7 @@ from resolvers.custom_fields.values import FieldAssignment
 from resolvers.operations import MutationContext, mutation, query
 from resolvers.ordering import Ordering, sort_order
 from resolvers.roles import check_granted
-from resolvers.routing.requeue import serve_again, store_and_requeue
+from resolvers.routing.requeue import limit_leave, store_and_requeue
 from storage import tokens, users
 from storage.errors import Invalid, Unauthenticated, UniqueKey, UsernameTaken
 from storage.facts import UserCreated, UserFact, UserUpdated
@@ -240,7 +240,7 @@ async def set_user_active(change: MutationContext, *, user_id: str, active: bool
     after = presences.with_sessions(after, (), tx.now)
     facts: list[type[UserFact]] = [UserUpdated, *presences.facts_between(before, after)]
     if active:
-        return await users.update(tx, before, serve_again(after, tx.now), *facts)
+        return await users.update(tx, before, limit_leave(after, tx.now), *facts)
     if before.agent is None:
         return await users.update(tx, before, after, *facts)
     return await store_and_requeue(tx, before, msgspec.structs.replace(after, leave=Leave(actor=tx.actor)), *facts)

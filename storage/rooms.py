@@ -68,7 +68,7 @@ BY_LAST_MESSAGE = SortOrder(
     absent={"lastMessageAt": None},
     read=lambda room: None if room.last_message_at is None else (room.last_message_at,),
 )
-#: What rooms can be sorted by, beside custom fields.
+#: The orders of rooms by built-in attributes.
 ORDERS: Mapping[str, SortOrder] = MappingProxyType(
     {
         "STARTED_AT": BY_CREATION,

@@ -5,7 +5,7 @@ signals since the last replacement, and every other process receives the documen
 therefore stores at most one batch of signals for each process, and a write serves any number of rooms. MongoDB deletes
 the document of a process that has not written for a minute.
 
-A signal is delivered at most once. It is lost if nobody is subscribed, if the database does not answer, if the change
+A signal is delivered at most once. It is lost if there is no subscriber, if the database does not answer, if the change
 stream is interrupted, or if a buffer is full.
 """
 

@@ -59,7 +59,7 @@ BY_NAME = SortOrder(
 )
 #: Cursors of the list of agents differ from those of the list of users.
 AGENTS_BY_CREATION = SortOrder("agents")
-#: What users can be sorted by, beside custom fields.
+#: The orders of users by built-in attributes.
 ORDERS: Mapping[str, SortOrder] = MappingProxyType(
     {"CREATED_AT": BY_CREATION, "USERNAME": BY_USERNAME, "NAME": BY_NAME}
 )

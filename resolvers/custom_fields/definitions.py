@@ -223,6 +223,7 @@ async def resolve(reader: Reader, target: FieldTarget, ref: FieldRef) -> tuple[F
     definition = await find_definition(reader, target, ref.key)
     if not definition.unique:
         raise Invalid(
-            f"Custom field {quoted(ref.key)} is not unique, so its value names nobody; use a filter.", key=ref.key
+            f"Custom field {quoted(ref.key)} is not unique, so its value can belong to several entities; use a filter.",
+            key=ref.key,
         )
     return definition, values.convert(definition, ref.value, subject=f"Custom field {quoted(ref.key)}")

@@ -58,8 +58,8 @@ async def store_and_requeue(tx: Transaction, before: User, after: User, *facts: 
     return stored
 
 
-def serve_again(user: User, now: datetime) -> User:
-    """The user when it is an agent, or active, again. It keeps only the rooms that are assigned to it after `now`."""
+def limit_leave(user: User, now: datetime) -> User:
+    """Limit the user's leave to rooms assigned until `now`, because the user is an agent, or active, again."""
     if user.leave is None:
         return user
     leave = replace(user.leave, assigned_until=now)

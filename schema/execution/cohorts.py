@@ -24,7 +24,7 @@ MEMORY_PER_JSON_BYTE = 4
 
 
 class Source(Protocol):
-    """An item that the resolver of a subscription yields. One result is made of it."""
+    """An item that the resolver of a subscription yields. Each source has one result."""
 
     @property
     def key(self) -> int | bytes:
@@ -32,7 +32,7 @@ class Source(Protocol):
 
     @property
     def cursor(self) -> str | None:
-        """Where a client continues that has received the result. None if it cannot."""
+        """The cursor after which a client resumes that has received the result. None if it cannot resume."""
 
     @property
     def message_id(self) -> str | None:
@@ -47,7 +47,7 @@ class Delivery(ExecutionResult):
 
     def __init__(self, source: Source, data: dict[str, Any] | None, errors: list[GraphQLError] | None) -> None:
         super().__init__(data, errors)
-        #: Where a client continues that has received the result. None if it cannot.
+        #: The cursor after which a client resumes that has received the result. None if it cannot resume.
         self.cursor = source.cursor
         #: The stored id of the message whose content the result may have. None if it has no message.
         self.message_id = source.message_id
@@ -109,7 +109,7 @@ class Cohorts:
         self._max_cached_bytes = max_cached_bytes
         self._cohorts: dict[Hashable, Cohort] = {}
         self._deliveries: OrderedDict[tuple[Cohort, Hashable], Delivery] = OrderedDict()
-        #: The memory that the cached results take, as counted.
+        #: The estimated memory of the cached results.
         self.cached_bytes = 0
 
     @property

@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=int,
         default=0,
-        help="how long the old token stays valid beside the new one; 0 by default",
+        help="how long the old token stays valid after the new one is created; 0 by default",
     )
 
 

@@ -1,7 +1,7 @@
 """Definition leases: each lets one mutation change the rules, or the unique index, of a definition.
 
 A lease belongs to a process and ends with its mutation. The leases of dead processes are released by the processes that
-reap them. A lease may carry a pending definition, which every process enforces beside the definition.
+reap them. A lease may carry a pending definition, which every process enforces in addition to the definition.
 """
 
 import asyncio

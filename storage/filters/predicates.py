@@ -91,7 +91,7 @@ def _on_attribute(condition: AttributeCondition, attribute: Attribute) -> Predic
         return lambda record: (read(record) is not None) == value
     if attribute.folded:
         value = value.casefold() if isinstance(value, str) else tuple(one.casefold() for one in value)
-    test = _test(condition.operator, value)
+    test = _compare(condition.operator, value)
     if attribute.many:
         return lambda record: any(map(test, read(record)))
 
@@ -105,24 +105,24 @@ def _on_attribute(condition: AttributeCondition, attribute: Attribute) -> Predic
 def _on_field(condition: BoundCondition) -> Predicate:
     match condition.operator:
         case Operator.NE:
-            return _not(_on_field(_with(condition, Operator.EQ)))
+            return _not(_on_field(_with_operator(condition, Operator.EQ)))
         case Operator.NOT_IN:
-            return _not(_on_field(_with(condition, Operator.IN)))
+            return _not(_on_field(_with_operator(condition, Operator.IN)))
         case Operator.EXISTS if not condition.value:
-            return _not(_has(condition.definition))
+            return _not(_has_value(condition.definition))
         case Operator.EXISTS:
-            return _has(condition.definition)
-    test = _test(condition.operator, condition.value)
+            return _has_value(condition.definition)
+    test = _compare(condition.operator, condition.value)
     if condition.definition.type is FieldType.MULTI_SELECT and condition.operator is not Operator.CONTAINS:
-        return _has(condition.definition, lambda actual: test(tuple(actual)))
-    return _has(condition.definition, test)
+        return _has_value(condition.definition, lambda actual: test(tuple(actual)))
+    return _has_value(condition.definition, test)
 
 
-def _with(condition: BoundCondition, operator: Operator) -> BoundCondition:
+def _with_operator(condition: BoundCondition, operator: Operator) -> BoundCondition:
     return BoundCondition(condition.definition, operator, condition.value)
 
 
-def _has(definition: FieldDefinition, test: Predicate | None = None) -> Predicate:
+def _has_value(definition: FieldDefinition, test: Predicate | None = None) -> Predicate:
     """A predicate: the record has a value of the field, and the value passes the test, if there is one."""
     key, types = definition.key, _TYPES[definition.type]
 
@@ -133,7 +133,7 @@ def _has(definition: FieldDefinition, test: Predicate | None = None) -> Predicat
     return check
 
 
-def _test(operator: Operator, value: Any) -> Callable[[Any], bool]:
+def _compare(operator: Operator, value: Any) -> Callable[[Any], bool]:
     """A test of the operator for values that are present and of the right type."""
     match operator:
         case Operator.EQ:

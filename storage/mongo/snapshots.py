@@ -1,4 +1,4 @@
-"""Several reads that see the data of one moment, without a transaction."""
+"""Snapshot reads: several reads of the data at one time, without a transaction."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,9 +11,9 @@ from storage.mongo.connection import Database
 
 T = TypeVar("T")
 
-#: MongoDB cannot read a collection as of a moment before one of its indexes was created, or before its history.
+#: Error codes: the snapshot is older than an index of the collection, or than the history that MongoDB keeps.
 _NO_SNAPSHOT = frozenset({239, 246})
-#: Attempts to read, and the pause between two of them: an index is new for as long as a majority does not have it.
+#: The limit of attempts, and the pause between them. A new index prevents snapshots until a majority has it.
 ATTEMPTS = 50
 PAUSE_SECONDS = 0.1
 
@@ -21,9 +21,9 @@ PAUSE_SECONDS = 0.1
 async def read_snapshot(
     database: Database, read: Callable[[AsyncIOMotorClientSession], Awaitable[T]], *, scan: bool
 ) -> T:
-    """What `read` reads in the session that it is given: find, aggregate and count see the data of one moment.
+    """Call `read` with a snapshot session, in which find, aggregate and count see the data at one time.
 
-    A `scan` waits for a slot (scans.py).
+    With `scan`, it waits for a slot (scans.py).
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:

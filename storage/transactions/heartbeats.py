@@ -31,7 +31,7 @@ MAX_REGISTERED_SESSIONS = 2_000
 class ProcessHeartbeat:
     """This process in the `processes` collection.
 
-    `state` returns what the heartbeat publishes about this process beside its counter.
+    `state` returns what the heartbeat publishes about this process in addition to its counter.
     """
 
     def __init__(self, database: Database, state: Callable[[], Document] = dict) -> None:

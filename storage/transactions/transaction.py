@@ -53,7 +53,7 @@ class Conflict(Exception):
 
 
 class CommitGuard(Protocol):
-    """A condition on which an attempt may be committed, beside the versions that its writes name."""
+    """A condition on which an attempt may be committed, in addition to the versions in its writes."""
 
     def require(self, session: ClientSession) -> None:
         """Raise Conflict if the condition is false in the session's transaction. Blocks."""

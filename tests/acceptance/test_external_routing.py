@@ -40,24 +40,24 @@ def events_in(printed: str) -> tuple[list[int], list[str]]:
 
 
 @dataclass(frozen=True)
-class Played:
-    """A server on which the demo ran twice."""
+class DemoRuns:
+    """The results of two runs of the demo on one server."""
 
     url: str
     runs: tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]]
-    #: What the server had then.
-    left: Any
+    #: The data of the server after both runs.
+    remaining: Any
 
 
 @pytest.fixture(scope="module")
-def played(mongodb_uri: str) -> Iterator[Played]:
+def demo_runs(mongodb_uri: str) -> Iterator[DemoRuns]:
     with ServerProcess(mongodb_uri, f"test-{secrets.token_hex(6)}") as server:
         port = str(urlsplit(server.url).port)
         runs = (
             processes.run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN),
             processes.run("demo", PORT=port, ADMIN_TOKEN=ADMIN_TOKEN),
         )
-        yield Played(server.url, runs, ask(server.url, LEFT))
+        yield DemoRuns(server.url, runs, ask(server.url, REMAINING_DATA))
 
 
 def ask(url: str, query: str) -> Any:
@@ -66,10 +66,10 @@ def ask(url: str, query: str) -> Any:
     return httpx.post(url, json={"query": query}, headers=headers, timeout=60).json()
 
 
-def test_journey_can_be_repeated_on_one_server(played: Played) -> None:
-    first, second = played.runs
+def test_journey_can_be_repeated_on_one_server(demo_runs: DemoRuns) -> None:
+    first, second = demo_runs.runs
     sequences = []
-    for one in played.runs:
+    for one in demo_runs.runs:
         assert (one.returncode, one.stderr) == (0, "")
         seen, events = events_in(one.stdout)
         assert events == EVENTS
@@ -81,15 +81,15 @@ def test_journey_can_be_repeated_on_one_server(played: Played) -> None:
     assert "department Demo: decided elsewhere: exists already" in second.stdout
 
 
-LEFT = """{
+REMAINING_DATA = """{
   rooms { nodes { status lastServedBy { user { name } } } }
   apps { name active }
   agents { nodes { user { name presence roles { name } } routable openRoomCount } }
 }"""
 
 
-def test_journey_leaves_closed_rooms_and_no_routable_agent(played: Played) -> None:
-    data = played.left["data"]
+def test_journey_leaves_closed_rooms_and_no_routable_agent(demo_runs: DemoRuns) -> None:
+    data = demo_runs.remaining["data"]
     assert data["rooms"]["nodes"] == [{"status": "CLOSED", "lastServedBy": {"user": {"name": "Milo Varga"}}}] * 2
     assert {(app["name"], app["active"]) for app in data["apps"]} == {
         ("admin", True),
@@ -104,7 +104,7 @@ def test_journey_leaves_closed_rooms_and_no_routable_agent(played: Played) -> No
 
 
 #: The first samples of docs/reference/custom-fields.md, and a second conversation about the same case.
-AFTERWARDS = """
+OTHER_MUTATIONS = """
 mutation {
   one: defineCustomField(input: { target: USER, key: "externalId", type: TEXT, unique: true }) { definition { key } }
   two: defineCustomField(input: { target: ROOM, key: "caseId", type: TEXT, unique: true }) { definition { key } }
@@ -115,8 +115,8 @@ mutation {
 """
 
 
-def test_data_of_the_demo_does_not_affect_routing(played: Played) -> None:
-    assert ask(played.url, AFTERWARDS) == {
+def test_data_of_the_demo_does_not_affect_routing(demo_runs: DemoRuns) -> None:
+    assert ask(demo_runs.url, OTHER_MUTATIONS) == {
         "data": {
             "one": {"definition": {"key": "externalId"}},
             "two": {"definition": {"key": "caseId"}},

@@ -193,14 +193,14 @@ async def test_limits_hold_and_all_rooms_are_served_while_agents_change(client: 
             closed += sum(isinstance(answer, dict) for answer in answers)
             await asyncio.sleep(0.02)
 
-    beside = [asyncio.create_task(come_and_go(agent_id)) for agent_id in ids[: AGENTS // 2]]
-    beside.append(asyncio.create_task(watch()))
+    changing = [asyncio.create_task(come_and_go(agent_id)) for agent_id in ids[: AGENTS // 2]]
+    changing.append(asyncio.create_task(watch()))
     async with asyncio.timeout(TIMEOUT_SECONDS):
         started, _ = await asyncio.gather(
             gather(*(client.start("v") for _ in range(rooms_at_all))), close_what_is_served()
         )
         over.set()
-        await asyncio.gather(*beside)
+        await asyncio.gather(*changing)
 
     assert [one for one in started if not isinstance(one, dict)] == []
     assert await counts_by_status(client) == {"CLOSED": rooms_at_all}

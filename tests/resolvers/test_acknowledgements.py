@@ -1,4 +1,4 @@
-"""The acknowledgement of an event in the transaction of a mutation: both record_facts, or neither does."""
+"""The acknowledgement of an event in the transaction of a mutation: both are committed, or neither is."""
 
 import asyncio
 from collections import Counter

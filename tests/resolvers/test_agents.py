@@ -271,10 +271,10 @@ async def test_agents_are_listed_by_whether_they_are_routable(world: World) -> N
     full = await world.agent("full", max_rooms=1)
     await rooms.assign_agent(world.context, room_id=(await world.waiting()).id, agent_id=full.id)
 
-    everybody = await agents.list_agents(world.context)
+    all_agents = await agents.list_agents(world.context)
     routable = await agents.list_agents(world.context, routable=True)
     others = await agents.list_agents(world.context, routable=False)
 
-    assert [one.id for one in everybody.items] == [ready.id, bot.id, away.id, full.id]
+    assert [one.id for one in all_agents.items] == [ready.id, bot.id, away.id, full.id]
     assert [one.id for one in routable.items] == [ready.id, bot.id]
     assert [one.id for one in others.items] == [away.id, full.id]

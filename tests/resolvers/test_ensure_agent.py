@@ -204,7 +204,7 @@ async def test_an_agent_without_a_difference_records_no_fact(world: World) -> No
         (
             {"by": FieldRef("site", "Bern")},
             Invalid,
-            'Custom field "site" is not unique, so its value names nobody; use a filter.',
+            'Custom field "site" is not unique, so its value can belong to several entities; use a filter.',
             {"key": "site"},
         ),
         (

@@ -72,8 +72,8 @@ def waiting_or_closed(number: int) -> Room:
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("field", ["CREATED_AT", "USERNAME"])
 async def test_every_order_lists_each_user_once(world: World, field: str, descending: bool, size: int) -> None:
-    everybody = [user(username) for username in USERNAMES]
-    await insert(world, stored_users.KIND, *everybody)
+    entities = [user(username) for username in USERNAMES]
+    await insert(world, stored_users.KIND, *entities)
 
     shown = await read_all_pages(
         users.list_users, size=size, context=world.context, order_by=Ordering(field, descending)
@@ -82,7 +82,7 @@ async def test_every_order_lists_each_user_once(world: World, field: str, descen
     def place(one: User) -> tuple[str, str]:
         return (one.username.casefold() if field == "USERNAME" else "", one.id)
 
-    assert shown == sorted(everybody, key=place, reverse=descending)
+    assert shown == sorted(entities, key=place, reverse=descending)
 
 
 @pytest.mark.parametrize("size", [1, 3, 13])
@@ -103,12 +103,12 @@ async def test_rooms_are_in_order_forwards_and_backwards(world: World, field: st
 
 @pytest.mark.parametrize("descending", [False, True])
 async def test_users_without_a_name_come_last_forwards_and_backwards(world: World, descending: bool) -> None:
-    everybody = [
+    entities = [
         msgspec.structs.replace(user(f"user-{number}"), name=name)
         for number, name in enumerate(["Zoë", None, "anna", "Anna", None, "émile", "Bob"])
     ]
-    await insert(world, stored_users.KIND, *everybody)
-    expected = in_order(everybody, lambda one: one.name and (one.name.casefold(),), descending)
+    await insert(world, stored_users.KIND, *entities)
+    expected = in_order(entities, lambda one: one.name and (one.name.casefold(),), descending)
     arguments: dict[str, Any] = {"context": world.context, "order_by": Ordering("NAME", descending)}
 
     assert await read_all_pages(users.list_users, size=2, **arguments) == expected
@@ -117,8 +117,8 @@ async def test_users_without_a_name_come_last_forwards_and_backwards(world: Worl
 
 async def test_other_lists_contain_each_entry_once(world: World) -> None:
     department = await world.department("Sales", RoutingMethod.MANUAL)
-    everybody = [await world.agent(f"agent-{n}", departments=[department]) for n in range(5)]
-    anna = everybody[0]
+    entities = [await world.agent(f"agent-{n}", departments=[department]) for n in range(5)]
+    anna = entities[0]
     served = [await world.assigned(anna) for _ in range(5)]
     said = [await messages.send_message(world.context, room_id=served[0].id, text=str(n)) for n in range(5)]
     met = [Visitor(id=new_id(CREATED_AT), token=f"t{n}", created_at=CREATED_AT) for n in range(5)]
@@ -135,8 +135,8 @@ async def test_other_lists_contain_each_entry_once(world: World) -> None:
     async def of_room(**arguments: Any) -> Page[Any]:
         return (await messages.list_messages(context, [served[0].id], **arguments))[served[0].id]
 
-    assert ids(await read_all_pages(agents.list_agents, size=2, context=context)) == ids(everybody)
-    assert ids(await read_all_pages(of_department, size=2)) == ids(everybody)
+    assert ids(await read_all_pages(agents.list_agents, size=2, context=context)) == ids(entities)
+    assert ids(await read_all_pages(of_department, size=2)) == ids(entities)
     assert ids(await read_all_pages(of_agent, size=2)) == ids(served)
     assert await read_all_pages(of_room, size=2) == said
     others = AttributeCondition("token", Operator.STARTS_WITH, "t")
@@ -145,8 +145,8 @@ async def test_other_lists_contain_each_entry_once(world: World) -> None:
 
 async def test_other_lists_are_read_backwards(world: World) -> None:
     department = await world.department("Sales", RoutingMethod.MANUAL)
-    everybody = [await world.agent(f"agent-{n}", departments=[department]) for n in range(3)]
-    served = [await world.assigned(everybody[0]) for _ in range(3)]
+    entities = [await world.agent(f"agent-{n}", departments=[department]) for n in range(3)]
+    served = [await world.assigned(entities[0]) for _ in range(3)]
     said = [await messages.send_message(world.context, room_id=served[0].id, text=str(n)) for n in range(3)]
     met = [Visitor(id=new_id(CREATED_AT), token=f"t{n}", created_at=CREATED_AT) for n in range(3)]
     await insert(world, stored_visitors.KIND, *met)
@@ -156,13 +156,13 @@ async def test_other_lists_are_read_backwards(world: World) -> None:
         return (await agents.list_agents_by_department(context, [department.id], **arguments))[department.id]
 
     async def of_agent(**arguments: Any) -> Page[Any]:
-        return (await rooms.list_rooms_by_agent(context, [everybody[0].id], **arguments))[everybody[0].id]
+        return (await rooms.list_rooms_by_agent(context, [entities[0].id], **arguments))[entities[0].id]
 
     async def of_room(**arguments: Any) -> Page[Any]:
         return (await messages.list_messages(context, [served[0].id], **arguments))[served[0].id]
 
-    assert ids(await read_all_pages_backwards(agents.list_agents, size=2, context=context)) == ids(everybody)
-    assert ids(await read_all_pages_backwards(of_department, size=2)) == ids(everybody)
+    assert ids(await read_all_pages_backwards(agents.list_agents, size=2, context=context)) == ids(entities)
+    assert ids(await read_all_pages_backwards(of_department, size=2)) == ids(entities)
     assert ids(await read_all_pages_backwards(of_agent, size=2)) == ids(served)
     assert await read_all_pages_backwards(of_room, size=2) == said
     assert ids(await read_all_pages_backwards(visitors.list_visitors, size=2, context=context)) == ids(
@@ -194,8 +194,8 @@ async def test_events_are_read_backwards_as_forwards(world: World) -> None:
 async def test_entities_added_between_pages_repeat_and_skip_no_others(
     world: World, field: str, descending: bool
 ) -> None:
-    everybody = [user(username) for username in USERNAMES]
-    await insert(world, stored_users.KIND, *everybody)
+    entities = [user(username) for username in USERNAMES]
+    await insert(world, stored_users.KIND, *entities)
     added: list[User] = []
 
     async def add() -> None:
@@ -210,26 +210,26 @@ async def test_entities_added_between_pages_repeat_and_skip_no_others(
     )
 
     assert len(set(ids(shown))) == len(shown)
-    assert set(ids(everybody)) <= set(ids(shown))
-    old = [one for one in shown if one in everybody]
+    assert set(ids(entities)) <= set(ids(shown))
+    old = [one for one in shown if one in entities]
     assert old == [
         one
         for one in await read_all_pages(
             users.list_users, size=200, context=world.context, order_by=Ordering(field, descending)
         )
-        if one in everybody
+        if one in entities
     ]
 
 
 async def test_entities_removed_between_pages_skip_no_others(world: World) -> None:
-    everybody = [user(username) for username in USERNAMES]
-    await insert(world, stored_users.KIND, *everybody)
+    entities = [user(username) for username in USERNAMES]
+    await insert(world, stored_users.KIND, *entities)
     first = await users.list_users(world.context, first=4)
 
     await world.services.storage.database["users"].delete_many({"_id": {"$in": ids(first.items[2:])}})
     rest = await users.list_users(world.context, first=200, after=first.cursors[-1])
 
-    assert rest.items == everybody[4:]
+    assert rest.items == entities[4:]
 
 
 async def test_page_after_a_removed_entry_reports_the_entries_behind_it(world: World) -> None:

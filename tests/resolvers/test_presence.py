@@ -275,8 +275,8 @@ async def test_an_agent_whose_lease_ended_keeps_its_rooms(world: World) -> None:
 
 async def test_presence_that_expired_without_a_server_ends_once_at_the_next_start(world: World, other: World) -> None:
     """Several processes end the expired presence of many users at the same time."""
-    everybody = [await agent(world, f"agent{number}") for number in range(3)]
-    for one in everybody:
+    all_agents = [await agent(world, f"agent{number}") for number in range(3)]
+    for one in all_agents:
         await users.set_presence(world.context, user_id=one.id, presence=ONLINE, lease_seconds=3_600)
     head = await world.head()
 
@@ -289,6 +289,6 @@ async def test_presence_that_expired_without_a_server_ends_once_at_the_next_star
     await world.services.storage.transactions.run(run_out)
     await asyncio.gather(*(PresenceExpiry(one.services.storage).run() for one in (world, other, world, other)))
 
-    assert [await presence_of(world, one) for one in everybody] == [OFFLINE] * 3
-    await until_offline(world, everybody[0])
+    assert [await presence_of(world, one) for one in all_agents] == [OFFLINE] * 3
+    await until_offline(world, all_agents[0])
     assert kinds(await world.facts(head)) == ["USER_PRESENCE_CHANGED"] * 3

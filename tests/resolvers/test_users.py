@@ -319,7 +319,7 @@ async def test_a_reference_needs_a_unique_field_and_a_value_of_its_type(world: W
     await define(world, "number", FieldType.NUMBER, unique=True)
 
     context = world.context
-    message = 'Custom field "site" is not unique, so its value names nobody; use a filter.'
+    message = 'Custom field "site" is not unique, so its value can belong to several entities; use a filter.'
     async with refused(world, Invalid, message, key="site"):
         await users.find_user(context, custom_field=FieldRef("site", "Bern"))
     message = 'There is no custom field "other" here; defined are "number", "site".'

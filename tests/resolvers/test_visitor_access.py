@@ -23,7 +23,7 @@ NONE = {"rooms": {"totalCount": 0, "nodes": [], "pageInfo": {"hasNextPage": Fals
 
 # ---------------------------------------------------------------- rooms of others
 
-#: Operations that name a room, each with its input beside it.
+#: Operations that name a room, each with its input.
 ROOM_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("closeRoom", "clientMutationId", {}),
     ("sendMessage", "clientMutationId", {"text": "Hi"}),

@@ -108,14 +108,14 @@ async def _populate(world: World) -> None:
         await agents.update_agent(context, agent_id=user.id, max_rooms=n)
 
     await asyncio.gather(*(agent(n) for n in range(AGENTS)))
-    everybody = (await agents.list_agents(context, first=200)).items
+    all_agents = (await agents.list_agents(context, first=200)).items
 
     async def room(n: int) -> None:
         await world.visitor(f"v{n}")
         started = await rooms.start_room(
             context, visitor_token=f"v{n}", department_id=departments[n].id, custom_fields=values(level=n)
         )
-        await rooms.assign_agent(context, room_id=started.id, agent_id=everybody[50 + n % 4].id)
+        await rooms.assign_agent(context, room_id=started.id, agent_id=all_agents[50 + n % 4].id)
         for text in range(3 + n):
             await messages.send_message(context, room_id=started.id, text=str(text))
 

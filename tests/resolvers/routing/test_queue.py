@@ -189,7 +189,7 @@ async def test_more_rooms_than_one_change_assigns_are_served_in_order(world: Wor
     await world.await_routing()
 
     assert await order_served(world) == [str(number) for number in range(90)]
-    counts = {one.username: one.agent.open_room_count for one in await everybody(world) if one.agent}
+    counts = {one.username: one.agent.open_room_count for one in await all_agents(world) if one.agent}
     assert counts == {"anna": 30, "bert": 30, "carl": 30}
 
 
@@ -256,7 +256,7 @@ async def test_a_change_of_the_method_applies_to_rooms_that_are_not_assigned_yet
     assert [await world.served_by(room) for room in waiting] == ["anna"] * 3
 
 
-async def everybody(world: World) -> list[User]:
+async def all_agents(world: World) -> list[User]:
     page = await agents.list_agents(world.context)
     return list(page.items)
 
@@ -270,7 +270,7 @@ async def test_concurrent_queues_assign_every_room_once(world: World) -> None:
     await asyncio.gather(*(RoutingQueue(world.services).assign_waiting_rooms() for _ in range(4)))
 
     assert sorted(map(int, await order_served(world))) == list(range(40))
-    assert all(one.agent and one.agent.open_room_count == 10 for one in await everybody(world))
+    assert all(one.agent and one.agent.open_room_count == 10 for one in await all_agents(world))
 
 
 # ---------------------------------------------------------------- passing over

@@ -100,14 +100,14 @@ def test_all_statuses_are_no_context() -> None:
 
 
 @pytest.mark.parametrize(
-    ("beside", "context"),
+    ("attributes", "context"),
     [
         ([("status", "QUEUED"), ("department", "D")], "s:QUEUED"),
         ([("status", "CLOSED"), ("department", "D")], "d:D"),
     ],
 )
-def test_the_more_selective_context_of_a_room_is_used(beside: list[tuple[str, str]], context: str) -> None:
-    conditions = [attribute(name, Operator.EQ, value) for name, value in beside]
+def test_the_more_selective_context_of_a_room_is_used(attributes: list[tuple[str, str]], context: str) -> None:
+    conditions = [attribute(name, Operator.EQ, value) for name, value in attributes]
 
     query = to_query(And((*conditions, A)), FieldTarget.ROOM)
 
@@ -116,7 +116,7 @@ def test_the_more_selective_context_of_a_room_is_used(beside: list[tuple[str, st
 
 
 @pytest.mark.parametrize(
-    ("beside", "context"),
+    ("attributes", "context"),
     [
         ([("isAgent", True), ("role", "bot")], "r:bot"),
         ([("role", "livechat-agent"), ("role", "expert")], "r:expert"),
@@ -124,8 +124,8 @@ def test_the_more_selective_context_of_a_room_is_used(beside: list[tuple[str, st
         ([("role", "livechat-agent"), ("agentStatus", "AVAILABLE")], "s:AVAILABLE"),
     ],
 )
-def test_the_more_selective_context_of_a_user_is_used(beside: list[tuple[str, object]], context: str) -> None:
-    conditions = [attribute(name, Operator.EQ, value) for name, value in beside]
+def test_the_more_selective_context_of_a_user_is_used(attributes: list[tuple[str, object]], context: str) -> None:
+    conditions = [attribute(name, Operator.EQ, value) for name, value in attributes]
 
     query = to_query(And((*conditions, A)), FieldTarget.USER)
 

@@ -45,16 +45,16 @@ def user(number: int) -> dict[str, Any]:
     role = "bot" if batch % 10 == 0 else "person"
     status = "AVAILABLE" if batch % 5 == 0 else "NOT_AVAILABLE"
     department = f"D{batch % 25}"
-    held = [(FIELDS[kind].id, value(kind, number % VALUES)) for kind in FieldType]
-    held = [(key, join_options(one) if isinstance(one, tuple) else one) for key, one in held]
-    held.append((option_key(FIELDS[FieldType.MULTI_SELECT].id), f"option-{number % VALUES:04}"))
+    matching = [(FIELDS[kind].id, value(kind, number % VALUES)) for kind in FieldType]
+    matching = [(key, join_options(one) if isinstance(one, tuple) else one) for key, one in matching]
+    matching.append((option_key(FIELDS[FieldType.MULTI_SELECT].id), f"option-{number % VALUES:04}"))
     return {
         "_id": f"{number:06}",
         "usernameKey": f"user-{number}",
         "roles": [role],
         "agent": {"status": status, "departmentIds": [department]},
         "fields": {FIELDS[FieldType.TEXT].id: value(FieldType.TEXT, number % VALUES)},
-        "attrs": [{"k": k, "c": ["", f"r:{role}", f"s:{status}", f"d:{department}"], "v": v} for k, v in held],
+        "attrs": [{"k": k, "c": ["", f"r:{role}", f"s:{status}", f"d:{department}"], "v": v} for k, v in matching],
     }
 
 
@@ -102,7 +102,7 @@ CONDITIONS: dict[str, tuple[Expression, int]] = {
     "TEXT startsWith": (bound(FieldType.TEXT, Operator.STARTS_WITH, "text-010"), 500),
     "MULTI_SELECT contains": (bound(FieldType.MULTI_SELECT, Operator.CONTAINS, "option-0007"), 50),
 }
-BESIDE: dict[str, tuple[tuple[AttributeCondition, ...], int]] = {
+ATTRIBUTES: dict[str, tuple[tuple[AttributeCondition, ...], int]] = {
     "alone": ((), 1),
     "role": ((AttributeCondition("role", Operator.EQ, "bot"),), 10),
     "status": ((AttributeCondition("agentStatus", Operator.EQ, "AVAILABLE"),), 5),
@@ -111,17 +111,17 @@ BESIDE: dict[str, tuple[tuple[AttributeCondition, ...], int]] = {
 }
 
 
-@pytest.mark.parametrize("beside", BESIDE)
+@pytest.mark.parametrize("combined_with", ATTRIBUTES)
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_as_many_keys_are_examined_as_rows_returned(
-    users: Collection[dict[str, Any]], condition: str, beside: str
+    users: Collection[dict[str, Any]], condition: str, combined_with: str
 ) -> None:
-    expression, held = CONDITIONS[condition]
-    attributes, share = BESIDE[beside]
+    expression, matching = CONDITIONS[condition]
+    attributes, share = ATTRIBUTES[combined_with]
 
     rows, keys, documents = examined(users, And((*attributes, expression)))
 
-    assert rows == held // share
+    assert rows == matching // share
     assert keys <= rows + 10
     assert documents == rows
 

@@ -72,7 +72,7 @@ async def test_heartbeat_continues_when_the_definitions_cannot_be_read(
     async with Storage.open(mongodb_uri, name) as storage:
 
         async def fail() -> None:
-            raise ValueError("an error that nobody expects")
+            raise ValueError("an unexpected error")
 
         monkeypatch.setattr(storage.definition_cache, "catch_up", fail)
         before = await _heartbeat_count(storage)
