@@ -258,7 +258,7 @@ def _other_assignments(
 
 
 async def _new_profile(change: MutationContext, profile_input: ProfileInput) -> AgentProfile:
-    """The profile of a new agent, with the defaults of addAgent for arguments that are not profile_input."""
+    """The profile of a new agent, with the defaults of addAgent for arguments that are left out."""
     return AgentProfile(
         status=profile_input.status or AgentStatus.AVAILABLE,
         accepts_routing=True
@@ -272,7 +272,7 @@ async def _new_profile(change: MutationContext, profile_input: ProfileInput) -> 
 async def _update_existing(
     change: MutationContext, before: User, user: User, role_names: Sequence[str], profile_input: ProfileInput
 ) -> User:
-    """Store `user`, the changed form of `before`, as an agent with these roles added. Records facts about changes only."""
+    """Store `user`, the changed form of `before`, as an agent with these roles added. Each change records a fact."""
     tx = change.tx
     facts: list[type[UserFact]] = [] if user == before else [UserUpdated]
     granted = set(before.roles) | set(await check_granted(change, role_names))
