@@ -9,12 +9,13 @@ from examples.client import JSON
 HISTORY = (
     (1, "ROOM_STARTED"),
     (2, "ROOM_QUEUED"),
-    (3, "AGENT_ASSIGNED"),
-    (4, "AGENT_UNASSIGNED"),
-    (5, "ROOM_TRANSFERRED"),
-    (6, "AGENT_ASSIGNED"),
-    (7, "AGENT_UNASSIGNED"),
-    (8, "ROOM_CLOSED"),
+    (3, "ROUTING_REQUESTED"),
+    (4, "AGENT_ASSIGNED"),
+    (5, "AGENT_UNASSIGNED"),
+    (6, "ROOM_TRANSFERRED"),
+    (7, "AGENT_ASSIGNED"),
+    (8, "AGENT_UNASSIGNED"),
+    (9, "ROOM_CLOSED"),
 )
 
 
@@ -60,11 +61,11 @@ def differences(
     """The differences from the expected events of a case that agent `one` served first, then agent `two`."""
     expected = [
         ("roomStarted", 1, case, None, None, None, None, "website", "start"),
-        ("agentAssigned", 3, case, "ASSIGNED", one, None, one, "case-router", "assign"),
-        ("agentUnassigned", 4, case, "TRANSFERRED", one, two, None, "case-router", "transfer"),
-        ("agentAssigned", 6, case, "TRANSFERRED", two, one, two, "case-router", "transfer"),
-        ("agentUnassigned", 7, case, "CLOSED", two, None, None, "case-router", "close"),
-        ("roomClosed", 8, case, None, None, None, None, "case-router", "close"),
+        ("agentAssigned", 4, case, "ASSIGNED", one, None, one, "case-router", "assign"),
+        ("agentUnassigned", 5, case, "TRANSFERRED", one, two, None, "case-router", "transfer"),
+        ("agentAssigned", 7, case, "TRANSFERRED", two, one, two, "case-router", "transfer"),
+        ("agentUnassigned", 8, case, "CLOSED", two, None, None, "case-router", "close"),
+        ("roomClosed", 9, case, None, None, None, None, "case-router", "close"),
     ]
     in_order = sorted(received, key=lambda item: int(item[1]["sequence"]))
     found = [expected_part(kind, event) for kind, event in in_order]

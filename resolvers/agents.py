@@ -151,7 +151,7 @@ async def remove_agent(change: MutationContext, *, user_id: str) -> User:
     leave = Leave(actor=tx.actor, open_room_count=_profile(before).open_room_count)
     after = msgspec.structs.replace(before, agent=None, leave=leave, roles=roles, updated_at=tx.now)
     facts: tuple[type[UserFact], ...] = (AgentRemoved,) if roles == before.roles else (UserRolesChanged, AgentRemoved)
-    return await store_and_requeue(tx, before, after, *facts)
+    return await store_and_requeue(tx, before, after, *facts, routing=change.context.services.routing)
 
 
 @mutation("agents:write", lock=("user", "agent_id"), self_argument="agent_id")

@@ -57,10 +57,14 @@ SESSION_LENGTH = timedelta(hours=12)
 
 @dataclass(frozen=True, slots=True)
 class RoutingSettings:
-    """How rooms without a department are routed, and whether every automatic method prefers bots."""
+    """The routing of rooms without a department, and whether every automatic method prefers bots."""
 
     method: RoutingMethod = RoutingMethod.LEAST_LOADED
     bots_first: bool = False
+    #: EXTERNAL: how long a room waits for the decision of an app. None: without limit.
+    external_timeout_seconds: int | None = None
+    #: EXTERNAL: the method for rooms without a decision.
+    fallback: RoutingMethod = RoutingMethod.LEAST_LOADED
     when_agent_gone: AgentGoneAction = AgentGoneAction.KEEP
     agent_gone_after_seconds: int = 300
 

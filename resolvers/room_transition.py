@@ -32,6 +32,8 @@ from storage.facts import (
     RoomStarted,
     RoomTransferred,
     RoomUpdated,
+    RoutingDeclined,
+    RoutingRequested,
 )
 from storage.message_records import Message
 from storage.records import SYSTEM, Actor, Department, FieldValue, Room, RoomSnapshot, RoomStatus, User
@@ -82,6 +84,7 @@ class RoomTransition:
             assigned_at=self._now,
             queued_at=None,
             external_until=None,
+            declined=False,
             passed_over_id=agent.id if agent.id == self.room.passed_over_id else None,
         )
         actor = SYSTEM if cause is AssignmentCause.ROUTED else self._actor
@@ -94,10 +97,26 @@ class RoomTransition:
         self._apply(served_by=None, former=agent, status=RoomStatus.QUEUED, served_by_id=None, queued_at=self._now)
         self._record(AgentUnassigned, cause=cause, next_agent=next_agent, comment=comment)
 
-    def queue(self, *, external_until: datetime | None) -> None:
-        """Record that the room waits. `external_until`: when its external timeout ends."""
-        self._apply(status=RoomStatus.QUEUED, queued_at=self.room.queued_at or self._now, external_until=external_until)
+    def queue(self, *, external: bool = False, until: datetime | None = None) -> None:
+        """Record that the room waits.
+
+        `external`: for the decision of an app, unless it was declined. `until`: when the time of the decision ends.
+        """
+        requested = external and not self.room.declined
+        self._apply(
+            status=RoomStatus.QUEUED,
+            queued_at=self.room.queued_at or self._now,
+            external_until=until if requested else None,
+        )
         self._record(RoomQueued, actor=SYSTEM)
+        if requested:
+            self._apply(routing_attempts=self.room.routing_attempts + 1)
+            self._record(RoutingRequested, actor=SYSTEM)
+
+    def decline(self, *, reason: str | None = None, actor: Actor | None = None) -> None:
+        """Record that no app decides who serves the waiting room. By the actor of the transaction by default."""
+        self._apply(external_until=None, declined=True)
+        self._record(RoutingDeclined, reason=reason, actor=actor)
 
     def skip_agent(self, agent: User) -> None:
         """Exclude an agent from routing of this room until another agent has served it."""
@@ -109,14 +128,12 @@ class RoomTransition:
         from_agent: User | None,
         to_agent: User | None = None,
         to_department: Department | None = None,
-        external_until: datetime | None = None,
         comment: str | None,
     ) -> None:
-        """Record a transfer. `external_until`: when the external timeout in `to_department` ends."""
         from_department = self.now.department
         if to_department is not None:
-            # The external timeout of the previous department does not apply in this one.
-            self._apply(department=to_department, department_id=to_department.id, external_until=external_until)
+            # A decision of an app about the room in the previous department does not apply in this one.
+            self._apply(department=to_department, department_id=to_department.id, external_until=None, declined=False)
         self._record(
             RoomTransferred,
             from_agent=from_agent,
@@ -151,6 +168,7 @@ class RoomTransition:
             custom_fields=custom_fields,
             queued_at=None,
             external_until=None,
+            declined=False,
             passed_over_id=None,
         )
         self._record(RoomClosed, comment=comment)

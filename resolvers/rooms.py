@@ -18,9 +18,8 @@ from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from resolvers.operations import MutationContext, mutation, query
 from resolvers.ordering import Ordering, sort_order
 from resolvers.room_transition import RoomTransition
-from resolvers.routing.assignment import route
+from resolvers.routing.assignment import route_or_queue
 from resolvers.routing.capacity import store_room_added, store_room_removed, store_room_resumed
-from resolvers.routing.policy import external_until
 from resolvers.visitors import find_by_token
 from storage import rooms, visitors
 from storage.errors import (
@@ -161,8 +160,7 @@ async def start_room(
         queued_at=tx.now,
     )
     transition = RoomTransition.start(tx, RoomSnapshot(room=room, visitor=visitor, department=department))
-    if not await route(change, transition):
-        transition.queue(external_until=external_until(department, tx.now))
+    await route_or_queue(change, transition)
     return await rooms.insert(tx, transition.room, transition.facts)
 
 
@@ -261,8 +259,7 @@ async def unassign_agent(
         raise RoomNotAssigned("The room has no agent that could be unassigned.")
     released = await room_preconditions.release_agent(change, transition, AssignmentCause.UNASSIGNED, comment=comment)
     transition.skip_agent(released)
-    if not await route(change, transition):
-        transition.queue(external_until=external_until(transition.now.department, change.tx.now))
+    await route_or_queue(change, transition)
     return await room_preconditions.store(change, transition)
 
 
@@ -310,11 +307,8 @@ async def _transfer_to_department(
     current = transition.now.served_by
     if current is not None:
         current = await room_preconditions.release_agent(change, transition, AssignmentCause.TRANSFERRED)
-    # The external timeout of the new department starts now.
-    until = external_until(department, change.tx.now)
-    transition.transfer(from_agent=current, to_department=department, external_until=until, comment=comment)
-    if not await route(change, transition):
-        transition.queue(external_until=until)
+    transition.transfer(from_agent=current, to_department=department, comment=comment)
+    await route_or_queue(change, transition)
 
 
 # ---------------------------------------------------------------- hold, resume, update

@@ -243,7 +243,8 @@ async def set_user_active(change: MutationContext, *, user_id: str, active: bool
         return await users.update(tx, before, limit_leave(after, tx.now), *facts)
     if before.agent is None:
         return await users.update(tx, before, after, *facts)
-    return await store_and_requeue(tx, before, msgspec.structs.replace(after, leave=Leave(actor=tx.actor)), *facts)
+    after = msgspec.structs.replace(after, leave=Leave(actor=tx.actor))
+    return await store_and_requeue(tx, before, after, *facts, routing=change.context.services.routing)
 
 
 @mutation("users:write", lock=("user", "user_id"), self_argument="user_id")

@@ -53,6 +53,16 @@ class AssignAgentInput(RoomChangeInput):
 
 
 @api_input
+class DeclineRoutingInput(MutationInput):
+    """Input of `declineRouting`."""
+
+    room_id: strawberry.ID
+    """The id of the room. `NOT_FOUND` if there is no such room that you may read."""
+    reason: str | None = None
+    """The reason, up to 1,000 characters. It becomes `RoutingDeclined.reason`."""
+
+
+@api_input
 class TakeRoomInput(RoomChangeInput):
     """Input of `takeRoom`."""
 
@@ -146,6 +156,11 @@ class StartRoomPayload(RoomPayload):
 @api_type
 class AssignAgentPayload(RoomPayload):
     """Result of `assignAgent`."""
+
+
+@api_type
+class DeclineRoutingPayload(RoomPayload):
+    """Result of `declineRouting`: the room after routing by the fallback, with its agent if one was found at once."""
 
 
 @api_type

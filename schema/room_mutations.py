@@ -1,6 +1,6 @@
 """Mutations of rooms, from start to close."""
 
-from resolvers import rooms
+from resolvers import room_routing, rooms
 from resolvers.auth import access
 from schema.base import ids
 from schema.base.fields import api_type, mutation_field, or_unset
@@ -12,6 +12,8 @@ from schema.room_inputs import (
     AssignAgentPayload,
     CloseRoomInput,
     CloseRoomPayload,
+    DeclineRoutingInput,
+    DeclineRoutingPayload,
     HoldRoomInput,
     HoldRoomPayload,
     ResumeRoomInput,
@@ -41,7 +43,8 @@ class RoomMutations:
         A visitor gives `subject`, `source`, `departmentId` and `customFields` at most (`FORBIDDEN`), and is
         `RATE_LIMITED` while it has as many open rooms as it may have.
 
-        Records `RoomStarted`, followed by `AgentAssigned` with the cause ROUTED, or by `RoomQueued`.
+        Records `RoomStarted`, followed by `AgentAssigned` with the cause ROUTED, or by `RoomQueued` and, if the routing
+        is EXTERNAL, `RoutingRequested`.
         """
         room = await rooms.start_room(
             info.context.mutation(input),
@@ -70,6 +73,20 @@ class RoomMutations:
         )
         return AssignAgentPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
+    @mutation_field(room_routing.decline_routing)
+    async def decline_routing(self, info: Info, input: Input[DeclineRoutingInput]) -> DeclineRoutingPayload | None:
+        """Does not decide about a room that waits for a decision (EXTERNAL). The fallback routes it at once.
+
+        `ROOM_CLOSED`; `ROOM_NOT_WAITING_FOR_DECISION` if the room has an agent, another routing, or was declined
+        before. Records `RoutingDeclined`, then `AgentAssigned` with the cause ROUTED, or `RoomQueued`.
+        """
+        room = await room_routing.decline_routing(
+            info.context.mutation(input.client_mutation_id),
+            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            reason=input.reason,
+        )
+        return DeclineRoutingPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
+
     @mutation_field(rooms.take_room)
     async def take_room(self, info: Info, input: Input[TakeRoomInput]) -> TakeRoomPayload | None:
         """Assigns you to a room that has no agent. For logged-in agents; `FORBIDDEN` for an app.
@@ -90,7 +107,8 @@ class RoomMutations:
         """Removes the agent from a room and returns the room to the queue. It may be routed to another agent at once.
 
         This one routing does not choose the removed agent; later ones may. `ROOM_NOT_ASSIGNED` if the room has no
-        agent. `ROOM_CLOSED`. Records `AgentUnassigned` with the cause UNASSIGNED, then `RoomQueued` or `AgentAssigned`.
+        agent. `ROOM_CLOSED`. Records `AgentUnassigned` with the cause UNASSIGNED, then `AgentAssigned`, or
+        `RoomQueued` and, if the routing is EXTERNAL, `RoutingRequested`.
         """
         room = await rooms.unassign_agent(
             info.context.mutation(input),

@@ -46,6 +46,8 @@ async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Se
             settings.route_bots_first,
             when_agent_gone=settings.when_agent_gone,
             agent_gone_after_seconds=settings.agent_gone_after_seconds,
+            external_timeout_seconds=settings.external_timeout_seconds,
+            fallback=settings.fallback_routing,
         )
         retention = timedelta(days=settings.event_retention_days)
         configured = frozenset({tokens.digest(settings.admin_token)} if settings.admin_token else ())

@@ -1,7 +1,7 @@
 """Parsers of the texts of settings. settings.py lists the settings."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -43,15 +43,15 @@ def number(lowest: float, highest: float) -> Parser:
     return Parser(f"a number from {shown[0]} to {shown[1]}", parse)
 
 
-def one_of(enum: type[StrEnum]) -> Parser:
-    members = {member.value.casefold(): member for member in enum}
+def one_of(enum: type[StrEnum], *, excluding: Collection[StrEnum] = ()) -> Parser:
+    members = {member.value.casefold(): member for member in enum if member not in excluding}
 
     def parse(text: str) -> StrEnum:
         if text.casefold() not in members:
             raise ValueError
         return members[text.casefold()]
 
-    return Parser(f"one of {', '.join(member.value for member in enum)}", parse)
+    return Parser(f"one of {', '.join(member.value for member in members.values())}", parse)
 
 
 def matching(expected: str, condition: Callable[[str], bool]) -> Parser:

@@ -82,6 +82,18 @@ class Settings:
         "The routing method of rooms without a department. A program that calls `assignAgent` itself needs EXTERNAL, "
         "here or as the `routing` of a department: otherwise Switchboard assigns the room first.",
     )
+    external_timeout_seconds: int | None = setting(
+        None,
+        integer(1, 86_400),
+        "With `SWITCHBOARD_ROUTING=EXTERNAL`: how many seconds a room without a department waits for the decision of "
+        "an app, before `SWITCHBOARD_FALLBACK_ROUTING` routes it. Without this setting it waits without a limit.",
+    )
+    fallback_routing: RoutingMethod = setting(
+        RoutingMethod.LEAST_LOADED,
+        one_of(RoutingMethod, excluding=(RoutingMethod.EXTERNAL,)),
+        "With `SWITCHBOARD_ROUTING=EXTERNAL`: the routing method of rooms without a department that no app decides "
+        "about.",
+    )
     route_bots_first: bool = setting(
         False, SWITCH, "Whether agents with the role `bot` are offered rooms before other agents."
     )

@@ -217,6 +217,10 @@ class RoomClosed(Refused):
     code = "ROOM_CLOSED"
 
 
+class RoomNotWaitingForDecision(Refused):
+    code = "ROOM_NOT_WAITING_FOR_DECISION"
+
+
 class StaleRevision(Refused):
     """`revision` is the current revision."""
 

@@ -114,6 +114,16 @@ class AgentUnassigned(RoomFact, frozen=True, kw_only=True, tag="AGENT_UNASSIGNED
     comment: str | None = None
 
 
+class RoutingRequested(RoomFact, frozen=True, tag="ROUTING_REQUESTED"):
+    """The room waits for the decision of an app, up to room.external_until. It is the request room.routing_attempts."""
+
+
+class RoutingDeclined(RoomFact, frozen=True, kw_only=True, tag="ROUTING_DECLINED"):
+    """No app decides who serves the room: an app declined, or its time is over. The fallback routes the room."""
+
+    reason: str | None = None
+
+
 class RoomQueued(RoomFact, frozen=True, tag="ROOM_QUEUED"):
     """The room was queued."""
 
@@ -317,6 +327,8 @@ class AppRevoked(AppFact, frozen=True, tag="APP_REVOKED"):
 
 AnyRoomFact: TypeAlias = (
     RoomStarted
+    | RoutingRequested
+    | RoutingDeclined
     | AgentAssigned
     | AgentUnassigned
     | RoomQueued

@@ -241,7 +241,7 @@ class Department(Entity, frozen=True, kw_only=True):
     name: str
     enabled: bool = True
     routing: RoutingMethod = RoutingMethod.LEAST_LOADED
-    #: EXTERNAL: how long a room waits for an external decision before fallback_routing applies.
+    #: EXTERNAL: how long a room waits for the decision of an app before fallback_routing applies. None: without limit.
     external_timeout_seconds: int | None = None
     fallback_routing: RoutingMethod | None = None
     #: What happens to the ASSIGNED rooms of an agent that has been OFFLINE for agent_gone_after_seconds.
@@ -293,6 +293,10 @@ class Room(Entity, frozen=True, kw_only=True):
     queued_at: datetime | None = None
     #: Deadline of the external decision, while it is QUEUED in a department with routing EXTERNAL.
     external_until: datetime | None = None
+    #: How many decisions of apps were requested for the room (RoutingRequested).
+    routing_attempts: int = 0
+    #: No app decides who serves the room while it waits this time: an app declined, or its time was over.
+    declined: bool = False
     #: The agent from whom unassignAgent removed the room. Routing offers the room to others until one has served it.
     passed_over_id: str | None = None
     assigned_at: datetime | None = None
@@ -336,6 +340,7 @@ class WaitingRoom(Record, frozen=True, kw_only=True):
     priority: int
     queued_at: datetime
     external_until: datetime | None = None
+    declined: bool = False
     passed_over_id: str | None = None
 
     @classmethod
@@ -348,6 +353,7 @@ class WaitingRoom(Record, frozen=True, kw_only=True):
             priority=room.priority,
             queued_at=room.queued_at,
             external_until=room.external_until,
+            declined=room.declined,
             passed_over_id=room.passed_over_id,
         )
 

@@ -1,7 +1,7 @@
 """Rooms: reads them with their visitors, departments and agents, and writes them with the facts about their changes."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -87,7 +87,7 @@ FIRST_SNAPSHOTS = 8
 OPEN_STATUSES = tuple(one.value for one in RoomStatus if one is not RoomStatus.CLOSED)
 _QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
 #: The fields of a WaitingRoom.
-_WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "passedOverId")
+_WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "declined", "passedOverId")
 
 
 async def find(reader: Reader, room_id: str) -> Room | None:
@@ -294,9 +294,12 @@ async def iterate_assigned(
 
 @dataclass(frozen=True, slots=True)
 class OverdueRooms:
-    """A condition: the rooms of a department whose deadline for an external decision has passed."""
+    """A condition: the rooms of a department for which the time of the decision of an app is over.
 
-    department_id: str
+    Without a department, it is about the rooms without one.
+    """
+
+    department_id: str | None
     #: Rooms with a deadline up to this time are overdue.
     now: datetime
     #: Rooms without a deadline are overdue if they were queued up to this time; None: never.
@@ -312,22 +315,32 @@ async def list_waiting(
     reader: Reader,
     pools: Iterable[str | None] | None,
     *,
+    declined: Collection[str | None] = (),
     overdue: Sequence[OverdueRooms] = (),
     only_agents: Mapping[str | None, str | None] = MappingProxyType({}),
     excluding: Sequence[str] = (),
     limit: int = 0,
 ) -> list[WaitingRoom]:
-    """Return the waiting rooms of these departments (None: no department) and the overdue ones, in WAITING_ORDER.
+    """Return the waiting rooms of these departments (None: no department), in WAITING_ORDER.
 
-    If `pools` is None, all departments count. If `limit` is 0, all rooms are returned. `only_agents` has the agent of
+    Those of `declined` are the departments of which only the declined rooms count. Overdue rooms are returned too. If
+    `pools` is None, all departments count. If `limit` is 0, all rooms are returned. `only_agents` has the agent of
     each department with a single candidate. Rooms that must not be offered to that agent are left out.
     """
-    choices: list[Document] = [{**_QUEUED} if pools is None else {**_QUEUED, "departmentId": {"$in": list(pools)}}]
+    choices: list[Document] = []
+    if pools is None:
+        choices.append({**_QUEUED})
+    elif pools := list(pools):
+        choices.append({**_QUEUED, "departmentId": {"$in": pools}})
+    if declined:
+        choices.append({**_QUEUED, "departmentId": {"$in": list(declined)}, "declined": True})
     for condition in overdue:
-        rooms = {**_QUEUED, "departmentId": condition.department_id}
+        rooms = {**_QUEUED, "departmentId": condition.department_id, "declined": {"$ne": True}}
         choices.append({**rooms, "externalUntil": {"$lte": condition.now}})
         if condition.waiting_since is not None:
             choices.append({**rooms, "externalUntil": None, "queuedAt": {"$lte": condition.waiting_since}})
+    if not choices:
+        return []
     query: Document = choices[0] if len(choices) == 1 else {"$or": choices}
     excluded: list[Document] = [{"_id": {"$in": list(excluding)}}] if excluding else []
     pools_of: dict[str, list[str | None]] = defaultdict(list)

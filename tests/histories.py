@@ -18,6 +18,8 @@ from storage.facts import (
     RoomStarted,
     RoomTransferred,
     RoomUpdated,
+    RoutingDeclined,
+    RoutingRequested,
 )
 from storage.records import RoomStatus, User
 
@@ -43,6 +45,7 @@ def verify_room(facts: Sequence[RoomFact]) -> None:
     revision, status = 0, RoomStatus.QUEUED
     serving: str | None = None
     last: str | None = None
+    attempts, declined = 0, False
     for index, fact in enumerate(facts):
         room = fact.room.room
         revision += not isinstance(fact, MessageFact)
@@ -72,6 +75,16 @@ def verify_room(facts: Sequence[RoomFact]) -> None:
                     "only edits and redactions follow closed"
                 )
                 status = RoomStatus.CLOSED
+            case RoutingRequested():
+                assert isinstance(facts[index - 1], RoomQueued), "a decision is requested when the room is queued"
+                attempts += 1
+                declined = False
+                assert room.routing_attempts == attempts
+            case RoutingDeclined():
+                assert status is RoomStatus.QUEUED
+                assert not declined, "a decision is declined once"
+                declined = True
+                assert isinstance(facts[index + 1], AgentAssigned | RoomQueued), "the fallback routes at once"
             case RoomQueued() | RoomTransferred():
                 assert serving is None
             case RoomUpdated() | MessageFact():
@@ -82,7 +95,7 @@ def verify_room(facts: Sequence[RoomFact]) -> None:
         assert (fact.room.served_by.id if fact.room.served_by else None) == serving
         if isinstance(fact, AgentAssigned | RoomResumed):
             verify_limit(fact.room.served_by)
-    assert status is not RoomStatus.QUEUED or isinstance(last_status_change(facts), RoomQueued), (
+    assert status is not RoomStatus.QUEUED or isinstance(last_status_change(facts), RoomQueued | RoutingRequested), (
         "a waiting room was queued"
     )
 

@@ -4,11 +4,11 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from resolvers.context import Context
+from resolvers.context import Context, RoutingSettings
 from resolvers.operations import MutationContext
 from resolvers.room_transition import RoomTransition
 from resolvers.routing.capacity import store_room_added
-from resolvers.routing.policy import AUTOMATIC, choose_for, fallback_of, method_for
+from resolvers.routing.policy import AUTOMATIC, choose_for, method_for, rule_for
 from storage import departments, rooms, users
 from storage.facts import AssignmentCause
 from storage.filters.attributes import BOT_ROLE, accepts_rooms
@@ -19,6 +19,18 @@ from storage.transactions.transaction import Conflict
 
 #: How many candidates to read in addition to the agents that running mutations of this process have reserved.
 SPARE_CANDIDATES = 4
+
+
+async def route_or_queue(change: MutationContext, transition: RoomTransition) -> None:
+    """Assign the room to the agent that its routing method chooses, or queue it."""
+    if not await route(change, transition):
+        queue_room(transition, change.context.services.routing, now=change.tx.now)
+
+
+def queue_room(transition: RoomTransition, settings: RoutingSettings, *, now: datetime) -> None:
+    """Queue the room. Under EXTERNAL, a decision of an app is requested, unless it was declined."""
+    rule = rule_for(transition.now.department, settings)
+    transition.queue(external=rule.is_external, until=rule.external_until(now))
 
 
 async def route(change: MutationContext, transition: RoomTransition) -> bool:
@@ -39,8 +51,8 @@ async def route(change: MutationContext, transition: RoomTransition) -> bool:
 
 
 def _method(change: MutationContext, transition: RoomTransition) -> RoutingMethod:
-    room, department = WaitingRoom.from_room(transition.room), transition.now.department
-    return method_for(room, department, default=change.context.services.routing.method, now=change.tx.now)
+    rule = rule_for(transition.now.department, change.context.services.routing)
+    return method_for(WaitingRoom.from_room(transition.room), rule)
 
 
 async def _reserve_agent(
@@ -99,11 +111,12 @@ async def _is_behind_waiting_rooms(change: MutationContext, room: WaitingRoom, a
     if not change.context.services.agent_cache.has_waiting_rooms(pools):
         return False
     served = await departments.get_many(change.tx, agent.agent.department_ids)
-    sources = WaitingSources.of(served.values(), default=change.context.services.routing.method, now=change.tx.now)
+    sources = WaitingSources.of(served.values(), change.context.services.routing, now=change.tx.now).within(pools)
     first = await rooms.list_waiting(
         change.tx,
-        sources.automatic & pools,
-        overdue=sources.overdue,
+        sources.automatic,
+        declined=sources.fallback,
+        overdue=[overdue for overdue in sources.overdue if overdue.department_id in sources.fallback],
         only_agents=dict.fromkeys(pools, agent.id),
         excluding=[room.id],
         limit=1,
@@ -113,28 +126,34 @@ async def _is_behind_waiting_rooms(change: MutationContext, room: WaitingRoom, a
 
 @dataclass(frozen=True, slots=True)
 class WaitingSources:
-    """The departments whose waiting rooms routing may assign at one time."""
+    """The departments with waiting rooms that routing may assign or decline at one time. None: no department."""
 
-    #: Departments with an automatic method. None: rooms without a department.
+    #: Departments with an automatic method.
     automatic: set[str | None] = field(default_factory=set)
-    #: EXTERNAL departments, in which routing assigns the rooms whose timeout has passed.
+    #: EXTERNAL departments with an automatic fallback. Routing assigns the rooms about which no app decides.
+    fallback: set[str | None] = field(default_factory=set)
+    #: The rooms of EXTERNAL departments for which the time of the decision is over.
     overdue: list[OverdueRooms] = field(default_factory=list)
 
     @classmethod
-    def of(cls, departments: Iterable[Department], *, default: RoutingMethod, now: datetime) -> "WaitingSources":
-        sources = cls({None} if default in AUTOMATIC else set())
-        for department in departments:
-            if department.routing in AUTOMATIC:
-                sources.automatic.add(department.id)
-            elif department.routing is RoutingMethod.EXTERNAL and fallback_of(department) in AUTOMATIC:
-                seconds = department.external_timeout_seconds
+    def of(cls, departments: Iterable[Department], settings: RoutingSettings, *, now: datetime) -> "WaitingSources":
+        sources = cls()
+        for department in (None, *departments):
+            pool, rule = None if department is None else department.id, rule_for(department, settings)
+            if rule.method in AUTOMATIC:
+                sources.automatic.add(pool)
+            elif rule.is_external:
+                seconds = rule.external_timeout_seconds
                 since = None if seconds is None else now - timedelta(seconds=seconds)
-                sources.overdue.append(OverdueRooms(department.id, now, since))
+                sources.overdue.append(OverdueRooms(pool, now, since))
+                if rule.fallback in AUTOMATIC:
+                    sources.fallback.add(pool)
         return sources
 
     def within(self, pools: Container[str | None]) -> "WaitingSources":
-        """The sources that are in `pools`."""
+        """The sources without the departments that are not in `pools`. All overdue rooms remain, to be declined."""
         return WaitingSources(
             {pool for pool in self.automatic if pool in pools},
-            [overdue for overdue in self.overdue if overdue.department_id in pools],
+            {pool for pool in self.fallback if pool in pools},
+            self.overdue,
         )

@@ -2,46 +2,72 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from resolvers.context import RoutingSettings
 from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
 
 AUTOMATIC = frozenset({RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN})
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def method_for(
-    room: WaitingRoom, department: Department | None, *, default: RoutingMethod, now: datetime
-) -> RoutingMethod:
-    """The method that routes the room at the time `now`. `default` is for rooms without a department."""
+@dataclass(frozen=True, slots=True)
+class RoutingRule:
+    """How rooms of one department, or rooms without a department, are routed."""
+
+    method: RoutingMethod
+    #: EXTERNAL: how long a room waits for the decision of an app. None: without limit.
+    external_timeout_seconds: int | None = None
+    #: EXTERNAL: the method for rooms without a decision.
+    fallback: RoutingMethod = RoutingMethod.LEAST_LOADED
+
+    @property
+    def is_external(self) -> bool:
+        return self.method is RoutingMethod.EXTERNAL
+
+    def external_until(self, now: datetime) -> datetime | None:
+        """When the time of the decision about a room that is queued now ends. None: never, or no app decides."""
+        if not self.is_external or self.external_timeout_seconds is None:
+            return None
+        return now + timedelta(seconds=self.external_timeout_seconds)
+
+
+def rule_for(department: Department | None, settings: RoutingSettings) -> RoutingRule:
+    """The rule of a department. `settings` have that of rooms without a department."""
     if department is None:
-        return default
-    if department.routing is RoutingMethod.EXTERNAL:
-        until = overdue_at(room, department)
-        return fallback_of(department) if until is not None and until <= now else RoutingMethod.EXTERNAL
-    return department.routing
+        return RoutingRule(settings.method, settings.external_timeout_seconds, settings.fallback)
+    return RoutingRule(
+        department.routing,
+        department.external_timeout_seconds,
+        department.fallback_routing or RoutingMethod.LEAST_LOADED,
+    )
 
 
-def fallback_of(department: Department) -> RoutingMethod:
-    """The method for rooms of an EXTERNAL department whose timeout has passed."""
-    return department.fallback_routing or RoutingMethod.LEAST_LOADED
+def method_for(room: WaitingRoom, rule: RoutingRule) -> RoutingMethod:
+    """The method that routes the room, until the time of a decision is over."""
+    return rule.fallback if rule.is_external and room.declined else rule.method
 
 
-def external_until(department: Department | None, now: datetime) -> datetime | None:
-    """When the external timeout of a room that is queued now ends. None if the department has no such timeout."""
-    if department is None or department.routing is not RoutingMethod.EXTERNAL:
-        return None
-    if department.external_timeout_seconds is None:
-        return None
-    return now + timedelta(seconds=department.external_timeout_seconds)
+def method_at(room: WaitingRoom, rule: RoutingRule, now: datetime) -> RoutingMethod:
+    """The method that routes a room of the queue at the time `now`."""
+    return rule.fallback if is_overdue(room, rule, now=now) else method_for(room, rule)
 
 
-def overdue_at(room: WaitingRoom, department: Department) -> datetime | None:
-    """When the external timeout of a room in an EXTERNAL department ends. None: never.
+def is_overdue(room: WaitingRoom, rule: RoutingRule, *, now: datetime) -> bool:
+    """Whether the time in which an app decides about the room is over, and nobody has recorded that."""
+    until = decision_until(room, rule)
+    return until is not None and until <= now
 
-    A room that was queued before the department became EXTERNAL has no stored time. Its timeout starts at `queued_at`.
+
+def decision_until(room: WaitingRoom, rule: RoutingRule) -> datetime | None:
+    """When the time in which an app decides about the room ends. None: never, or no app decides.
+
+    A room that was queued under another method has no stored time. Its time starts at `queued_at`.
     """
-    return room.external_until or external_until(department, room.queued_at)
+    if not rule.is_external or room.declined:
+        return None
+    return room.external_until or rule.external_until(room.queued_at)
 
 
 def choose(

@@ -12,11 +12,11 @@ from resolvers.room_transition import RoomTransition
 from resolvers.routing import policy
 from resolvers.routing.assignment import SPARE_CANDIDATES, WaitingSources, list_tiers, serves_pool
 from resolvers.routing.capacity import with_room
-from resolvers.routing.policy import method_for
+from resolvers.routing.policy import AUTOMATIC, RoutingRule, is_overdue, method_at, rule_for
 from storage import departments, rooms, users
 from storage.facts import AssignmentCause
 from storage.filters.attributes import accepts_rooms
-from storage.records import Candidate, Department, RoomSnapshot, RoutingMethod, WaitingRoom
+from storage.records import SYSTEM, Candidate, Department, RoomSnapshot, RoutingMethod, WaitingRoom
 from storage.transactions.transaction import Transaction
 
 logger = logging.getLogger(__name__)
@@ -33,10 +33,13 @@ MAX_EMPTY_ROUNDS = 10
 
 @dataclass(frozen=True, slots=True)
 class PlannedAssignment:
-    """The agent chosen for a waiting room, and the method that chose it."""
+    """The agent chosen for a waiting room, and the method that chose it.
+
+    Without an agent, the room is overdue: the time in which an app decides about it is over, which is to be recorded.
+    """
 
     room: WaitingRoom
-    candidate: Candidate
+    candidate: Candidate | None
     method: RoutingMethod
 
 
@@ -81,17 +84,8 @@ class RoutingQueue:
             pools, all_departments = await asyncio.gather(
                 users.list_routable_pools(reader), departments.list_all(reader)
             )
-            if not pools:
-                break
-            sources = WaitingSources.of(all_departments, default=self._services.routing.method, now=now).within(pools)
-            waiting = await rooms.list_waiting(
-                reader,
-                sources.automatic,
-                overdue=sources.overdue,
-                only_agents=pools,
-                excluding=self._excluded.names(),
-                limit=self._batch.current,
-            )
+            sources = WaitingSources.of(all_departments, self._services.routing, now=now).within(pools)
+            waiting = await self._list_waiting(sources, pools)
             if not waiting:
                 break
             by_id: dict[str | None, Department] = {department.id: department for department in all_departments}
@@ -101,27 +95,50 @@ class RoutingQueue:
         next_overdue = await rooms.next_external_until(reader, after=now)
         return POLL_SECONDS if next_overdue is None else max(0.0, (next_overdue - clock()).total_seconds())
 
+    async def _list_waiting(
+        self, sources: WaitingSources, pools: Mapping[str | None, str | None]
+    ) -> Sequence[WaitingRoom]:
+        """The first rooms that routing may assign, and overdue rooms, in the order of the queue."""
+        excluded, limit = self._excluded.names(), self._batch.current
+        assignable, overdue = await asyncio.gather(
+            rooms.list_waiting(
+                self._storage.reader,
+                sources.automatic,
+                declined=sources.fallback,
+                only_agents=pools,
+                excluding=excluded,
+                limit=limit,
+            ),
+            # All of them, also if nobody can take them: that no app decides any more is recorded in time.
+            rooms.list_waiting(self._storage.reader, (), overdue=sources.overdue, excluding=excluded, limit=limit),
+        )
+        return sorted((*assignable, *overdue), key=lambda room: room.queue_position)[:limit]
+
     async def _plan(
         self, waiting: Sequence[WaitingRoom], by_id: Mapping[str | None, Department], *, now: datetime
     ) -> list[PlannedAssignment]:
-        """The agent for each room. Rooms that no agent can take are left out."""
+        """The agent for each room. Rooms that no agent can take are left out, unless they are overdue."""
         # All waiting rooms of one department have the same method: the department's method or its fallback.
         methods = {room.department_id: self._method(room, by_id.get(room.department_id), now) for room in waiting}
+        automatic = [pool for pool, method in methods.items() if method in AUTOMATIC]
         context, reader = Context(self._services), self._storage.reader
         limit = len(waiting) + SPARE_CANDIDATES
         found = await asyncio.gather(
-            *(list_tiers(reader, context, pool, method, limit=limit) for pool, method in methods.items())
+            *(list_tiers(reader, context, pool, methods[pool], limit=limit) for pool in automatic)
         )
-        tiers = dict(zip(methods, found, strict=True))
+        tiers = dict(zip(automatic, found, strict=True))
         planned = policy.plan_assignments(waiting, tiers, lambda room: methods[room.department_id])
         return [
             PlannedAssignment(room, chosen, methods[room.department_id])
             for room, chosen in planned
-            if chosen is not None
+            if chosen is not None or is_overdue(room, self._rule(by_id.get(room.department_id)), now=now)
         ]
 
+    def _rule(self, department: Department | None) -> RoutingRule:
+        return rule_for(department, self._services.routing)
+
     def _method(self, room: WaitingRoom, department: Department | None, now: datetime) -> RoutingMethod:
-        return method_for(room, department, default=self._services.routing.method, now=now)
+        return method_at(room, self._rule(department), now)
 
     def _is_current(self, plan: PlannedAssignment, snapshot: RoomSnapshot, now: datetime) -> bool:
         """Whether the room still waits unchanged, and its department still routes it by the planned method."""
@@ -158,28 +175,36 @@ class RoutingQueue:
 
     async def _assign(self, plans: Sequence[PlannedAssignment]) -> int:
         """Assign those of the rooms that still wait, to agents that can still take them. Returns their number."""
-        agent_ids = sorted({plan.candidate.id for plan in plans})
+        agent_ids = sorted({plan.candidate.id for plan in plans if plan.candidate is not None})
 
         async def attempt(tx: Transaction) -> int:
             for plan in plans:
-                tx.enter_context(self._services.agent_cache.reserve(plan.candidate.id))
+                if plan.candidate is not None:
+                    tx.enter_context(self._services.agent_cache.reserve(plan.candidate.id))
             # Sorted, so that concurrent transactions that lock the same agents do not deadlock.
             for agent_id in agent_ids:
                 await tx.lock("user", agent_id)
             snapshots = await rooms.get_first_snapshots(tx, [plan.room.id for plan in plans], size=BATCH_BYTES)
-            before = await users.get_many(tx, agent_ids)
+            before = await users.get_many(tx, agent_ids) if agent_ids else {}
             agents = dict(before)
             changes: list[RoomTransition] = []
             for plan in plans:
                 if plan.room.id not in snapshots:
                     break  # the next transaction assigns the rest
-                snapshot, agent = snapshots[plan.room.id], agents.get(plan.candidate.id)
+                snapshot = snapshots[plan.room.id]
                 if snapshot is None or not self._is_current(plan, snapshot, tx.now):
                     continue
+                transition = RoomTransition(tx, snapshot)
+                if self._rule(snapshot.department).is_external and not snapshot.room.declined:
+                    transition.decline(actor=SYSTEM)
+                if plan.candidate is None:
+                    transition.queue()
+                    changes.append(transition)
+                    continue
+                agent = agents.get(plan.candidate.id)
                 if agent is None or not accepts_rooms(agent) or not serves_pool(agent, plan.room.department_id):
                     # Another mutation changed the agent: plan again, so that no later room is assigned before this one.
                     break
-                transition = RoomTransition(tx, snapshot)
                 agents[agent.id] = with_room(agent, tx)
                 transition.assign(agents[agent.id], AssignmentCause.ROUTED)
                 changes.append(transition)

@@ -14,10 +14,10 @@ from datetime import datetime
 import msgspec
 
 from resolvers.batch_sizes import BatchSize, ExcludedItems
-from resolvers.context import Services
+from resolvers.context import RoutingSettings, Services
 from resolvers.room_transition import RoomTransition
+from resolvers.routing.assignment import queue_room
 from resolvers.routing.capacity import without_room
-from resolvers.routing.policy import external_until
 from storage import rooms, users
 from storage.facts import AssignmentCause, Fact, UserFact
 from storage.mongo.connection import to_unavailable
@@ -44,13 +44,15 @@ LOG_SECONDS = 1.0
 LEASE = "departures"
 
 
-async def store_and_requeue(tx: Transaction, before: User, after: User, *facts: type[UserFact]) -> User:
+async def store_and_requeue(
+    tx: Transaction, before: User, after: User, *facts: type[UserFact], routing: RoutingSettings
+) -> User:
     """Store a user that no longer serves rooms, record the facts, and return its first rooms to the queue.
 
     `after` has a `leave`. It is removed with the last room.
     """
     removed = replace(after, version=before.version + 1)
-    without_rooms, changes = await _requeue(tx, removed, limit=BATCH_ROOMS)
+    without_rooms, changes = await _requeue(tx, removed, routing, limit=BATCH_ROOMS)
     if not changes:
         return await users.update(tx, before, replace(without_rooms, version=before.version), *facts)
     stored = await users.update_leaving(tx, before, removed, without_rooms, *facts)
@@ -70,7 +72,7 @@ def limit_leave(user: User, now: datetime) -> User:
 
 
 async def _requeue(
-    tx: Transaction, user: User, *, limit: int, excluding: Sequence[str] = ()
+    tx: Transaction, user: User, routing: RoutingSettings, *, limit: int, excluding: Sequence[str] = ()
 ) -> tuple[User, list[RoomTransition]]:
     """The user without its first rooms, and the transitions of these rooms. Stores nothing."""
     assert user.leave is not None
@@ -89,7 +91,7 @@ async def _requeue(
             user = replace(user, leave=None, version=user.version + 1)
         room_change = RoomTransition(tx, snapshot)
         room_change.unassign(user, AssignmentCause.AGENT_REMOVED)
-        room_change.queue(external_until=external_until(snapshot.department, tx.now))
+        queue_room(room_change, routing, now=tx.now)
         changes.append(room_change)
     return (user if ids or excluding else replace(user, leave=None)), changes
 
@@ -156,7 +158,9 @@ class RequeueWorker:
             before = await users.find(tx, user_id)
             if before is None or before.leave is None:
                 return None, 0
-            after, changes = await _requeue(tx, before, limit=self._batch.current, excluding=excluding)
+            after, changes = await _requeue(
+                tx, before, self._services.routing, limit=self._batch.current, excluding=excluding
+            )
             if after.version == before.version:
                 if after == before:  # only excluded rooms remain
                     return None, 0

@@ -44,6 +44,8 @@ from schema.events.room_events import (
     RoomStarted,
     RoomTransferred,
     RoomUpdated,
+    RoutingDeclined,
+    RoutingRequested,
 )
 from schema.events.snapshots import (
     AgentSnapshot,
@@ -58,6 +60,8 @@ from storage import facts, records
 #: All types of events. No field has these types, so they are passed to the schema explicitly.
 EVENT_TYPES = (
     RoomStarted,
+    RoutingRequested,
+    RoutingDeclined,
     AgentAssigned,
     AgentUnassigned,
     RoomQueued,
@@ -169,6 +173,14 @@ def _room_event(fact: facts.AnyRoomFact) -> Event:
     match fact:
         case facts.RoomStarted():
             return RoomStarted(**_room_event_fields(fact))
+        case facts.RoutingRequested():
+            return RoutingRequested(
+                until=fact.room.room.external_until,
+                attempt=fact.room.room.routing_attempts,
+                **_room_event_fields(fact),
+            )
+        case facts.RoutingDeclined():
+            return RoutingDeclined(reason=fact.reason, **_room_event_fields(fact))
         case facts.AgentAssigned():
             return AgentAssigned(
                 agent=_agent(fact, fact.room.served_by),

@@ -17,6 +17,10 @@ class EventType(StrEnum):
 
     ROOM_STARTED = "ROOM_STARTED"
     """A room was started. It is the first event of a room."""
+    ROUTING_REQUESTED = "ROUTING_REQUESTED"
+    """A room with EXTERNAL routing waits for the decision of an app."""
+    ROUTING_DECLINED = "ROUTING_DECLINED"
+    """No app decides who serves a room, so the fallback routes it."""
     AGENT_ASSIGNED = "AGENT_ASSIGNED"
     """A room got an agent."""
     AGENT_UNASSIGNED = "AGENT_UNASSIGNED"

@@ -1,5 +1,7 @@
 """The events of rooms. All other events are in entity_events.py."""
 
+from datetime import datetime
+
 from schema.actors import Actor
 from schema.base.fields import api_type, describe_enum
 from schema.events.changes import Change
@@ -24,6 +26,26 @@ describe_enum(
 @api_type
 class RoomStarted(RoomEvent):
     """A room was started. It is the first event of the room, and precedes its routing."""
+
+
+@api_type
+class RoutingRequested(RoomEvent):
+    """A room waits for an app to decide who serves it, because its routing is EXTERNAL. The app answers with
+    `assignAgent`, or with `declineRouting`. It is recorded each time the room is queued under EXTERNAL."""
+
+    until: datetime | None
+    """When the fallback takes over. Null: the room waits without a limit."""
+    attempt: int
+    """The number of the request among those of the room: 1, 2, ..."""
+
+
+@api_type
+class RoutingDeclined(RoomEvent):
+    """No app decides who serves a room: an app declined, or its time is over (by SYSTEM). An `AgentAssigned` or a
+    `RoomQueued` of the fallback follows."""
+
+    reason: str | None
+    """The `reason` of `declineRouting`."""
 
 
 @api_type
@@ -54,7 +76,8 @@ class AgentUnassigned(RoomEvent):
 
 @api_type
 class RoomQueued(RoomEvent):
-    """A room was queued, because no agent can take it now, or because its routing is MANUAL or EXTERNAL."""
+    """A room was queued, because no agent can take it now, or because its routing is MANUAL or EXTERNAL. Under
+    EXTERNAL, a `RoutingRequested` follows."""
 
 
 @api_type

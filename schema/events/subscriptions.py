@@ -12,7 +12,14 @@ from schema.base.filters import RoomFilter, optional
 from schema.base.scalars import Cursor
 from schema.events.event_types import Event, EventType
 from schema.events.queries import AfterEvent, Types, Where, fact_tags
-from schema.events.room_events import AgentAssigned, AgentUnassigned, MessageSent, RoomClosed, RoomStarted
+from schema.events.room_events import (
+    AgentAssigned,
+    AgentUnassigned,
+    MessageSent,
+    RoomClosed,
+    RoomStarted,
+    RoutingRequested,
+)
 from schema.execution.context import Info
 from storage.facts import AnyFact
 
@@ -27,8 +34,15 @@ class EventSubscriptions:
     async def room_started(
         self, info: Info, where: Where = None, after: AfterEvent = None
     ) -> AsyncGenerator[RoomStarted, None]:
-        """Rooms that start, before they are routed. An app that chooses agents subscribes to it."""
+        """Rooms that start, before they are routed."""
         return _deliver(RoomStarted, await _subscribe(info, [EventType.ROOM_STARTED], where, after))
+
+    @subscription_field(events.subscribe)
+    async def routing_requested(
+        self, info: Info, where: Where = None, after: AfterEvent = None
+    ) -> AsyncGenerator[RoutingRequested, None]:
+        """Rooms that wait for an app to decide who serves them. An app that chooses agents subscribes to it."""
+        return _deliver(RoutingRequested, await _subscribe(info, [EventType.ROUTING_REQUESTED], where, after))
 
     @subscription_field(events.subscribe, visitors=True)
     async def agent_assigned(

@@ -96,6 +96,15 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("priority", "priority", "_id"),
             _index("tags", "tags", "_id"),
             _index("external", "status", "externalUntil", sparse=True),
+            # The rooms of a department for which no app decides, in the order of the queue.
+            _index(
+                "declined",
+                "departmentId",
+                "-priority",
+                "queuedAt",
+                "_id",
+                partialFilterExpression={"declined": True, "status": RoomStatus.QUEUED.value},
+            ),
             # The queue of all departments together, in order.
             _index(
                 "waiting", "-priority", "queuedAt", "_id", partialFilterExpression={"status": RoomStatus.QUEUED.value}

@@ -36,21 +36,21 @@ def received() -> Received:
         ("roomStarted", event(10, 1, "website", "start", None)),
         (
             "agentAssigned",
-            event(17, 3, "case-router", "assign", ONE, cause="ASSIGNED", agent=agent(ONE), previousAgent=None),
+            event(17, 4, "case-router", "assign", ONE, cause="ASSIGNED", agent=agent(ONE), previousAgent=None),
         ),
         (
             "agentUnassigned",
-            event(20, 4, "case-router", "transfer", None, agent=agent(ONE), nextAgent=agent(TWO), **transfer),
+            event(20, 5, "case-router", "transfer", None, agent=agent(ONE), nextAgent=agent(TWO), **transfer),
         ),
         (
             "agentAssigned",
-            event(22, 6, "case-router", "transfer", TWO, agent=agent(TWO), previousAgent=agent(ONE), **transfer),
+            event(22, 7, "case-router", "transfer", TWO, agent=agent(TWO), previousAgent=agent(ONE), **transfer),
         ),
         (
             "agentUnassigned",
-            event(23, 7, "case-router", "close", None, cause="CLOSED", agent=agent(TWO), nextAgent=None),
+            event(23, 8, "case-router", "close", None, cause="CLOSED", agent=agent(TWO), nextAgent=None),
         ),
-        ("roomClosed", event(24, 8, "case-router", "close", None)),
+        ("roomClosed", event(24, 9, "case-router", "close", None)),
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from resolvers import agents, apps, departments, messages, roles, rooms, users, visitors
+from resolvers import agents, apps, departments, messages, roles, room_routing, rooms, users, visitors
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.definitions import FieldRef
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
@@ -45,6 +45,9 @@ class Entities:
         self.plain = await users.create_user(world.context, username="plain")
         self.waiting = await world.waiting()
         self.assigned = await world.assigned(self.anna)
+        external = await world.department("External", RoutingMethod.EXTERNAL)
+        await departments.set_department_agents(world.context, department_id=external.id, add=[self.bert.id])
+        self.undecided = await world.start(external)
         self.held = await world.on_hold(self.anna)
         self.offer = await messages.send_message(world.context, room_id=self.assigned.id, text="So?", **CONTENT)
         self.app = (await apps.create_app(world.context, name="Other", scopes=["rooms:read"])).app
@@ -107,6 +110,9 @@ MUTATIONS: dict[str, Callable[[Entities], Awaitable[Any]]] = {
     "startRoom that is routed": lambda s: s.world.start(custom_fields=[FieldAssignment("n", 1)]),
     "startRoom that waits": lambda s: s.world.waiting(),
     "assignAgent": lambda s: rooms.assign_agent(s.world.context, room_id=s.waiting.id, agent_id=s.bert.id),
+    "declineRouting that is routed": lambda s: room_routing.decline_routing(
+        s.world.context, room_id=s.undecided.id, reason="r"
+    ),
     "takeRoom": lambda s: rooms.take_room(s.world.signed_in(s.anna, "admin"), room_id=s.waiting.id),
     "unassignAgent": lambda s: rooms.unassign_agent(s.world.context, room_id=s.assigned.id, comment="c"),
     "unassignAgent of a room on hold": lambda s: rooms.unassign_agent(s.world.context, room_id=s.held.id),
@@ -168,7 +174,7 @@ async def test_the_state_before_and_the_facts_make_the_state_after(world: World,
 def test_every_mutation_is_tested() -> None:
     declared = {
         name
-        for module in (agents, apps, definitions, departments, messages, roles, rooms, users, visitors)
+        for module in (agents, apps, definitions, departments, messages, roles, room_routing, rooms, users, visitors)
         for name, value in vars(module).items()
         if isinstance(value, Mutation)
     }

@@ -20,6 +20,7 @@ from storage.facts import (
     RoomStarted,
     RoomTransferred,
     RoomUpdated,
+    RoutingDeclined,
 )
 from storage.message_records import Message
 from storage.records import (
@@ -116,10 +117,11 @@ def test_routing_is_the_work_of_the_system_and_echoes_the_mutation() -> None:
 
 def test_a_room_without_an_agent_is_queued_by_the_system_with_its_timeout() -> None:
     change = started()
-    change.queue(external_until=LATER)
+    change.queue(external=True, until=LATER)
 
-    assert kinds(change) == ["RoomStarted", "RoomQueued"]
-    assert change.facts[1].actor == SYSTEM
+    assert kinds(change) == ["RoomStarted", "RoomQueued", "RoutingRequested"]
+    assert [fact.actor for fact in change.facts[1:]] == [SYSTEM, SYSTEM]
+    assert (change.facts[1].room.room.external_until, change.room.routing_attempts) == (LATER, 1)
     assert (change.room.status, change.room.queued_at, change.room.external_until) == (RoomStatus.QUEUED, NOON, LATER)
 
 
@@ -128,7 +130,7 @@ def test_a_room_without_an_agent_is_queued_by_the_system_with_its_timeout() -> N
 
 def test_an_assignment_ends_the_wait() -> None:
     change = started()
-    change.queue(external_until=LATER)
+    change.queue(external=True, until=LATER)
     change.assign(ANNA, AssignmentCause.TAKEN)
 
     room = change.room
@@ -140,6 +142,26 @@ def test_an_assignment_ends_the_wait() -> None:
     )
     assert (room.queued_at, room.external_until, room.passed_over_id) == (None, None, None)
     assert change.facts[-1].actor == APP
+
+
+def test_a_declined_room_waits_for_no_decision_until_it_is_queued_again() -> None:
+    change = started()
+    change.queue(external=True, until=LATER)
+    change.decline(reason="unknown case")
+    change.queue(external=True, until=LATER)
+
+    declined = change.facts[3]
+    assert isinstance(declined, RoutingDeclined)
+    assert (declined.reason, declined.actor) == ("unknown case", APP)
+    assert kinds(change)[3:] == ["RoutingDeclined", "RoomQueued"]
+    assert (change.room.external_until, change.room.declined, change.room.routing_attempts) == (None, True, 1)
+
+    change.assign(ANNA, AssignmentCause.TAKEN)
+    change.unassign(user("anna"), AssignmentCause.UNASSIGNED)
+    change.queue(external=True, until=LATER)
+
+    assert kinds(change)[-2:] == ["RoomQueued", "RoutingRequested"]
+    assert (change.room.external_until, change.room.declined, change.room.routing_attempts) == (LATER, False, 2)
 
 
 def test_unassigning_keeps_the_last_agent_and_starts_a_new_wait() -> None:
@@ -190,7 +212,8 @@ def test_a_transfer_to_a_department_resets_the_timeout_and_keeps_the_wait_and_pa
     change = served()
     change.unassign(user("anna"), AssignmentCause.UNASSIGNED)
     change.skip_agent(user("anna"))
-    change.queue(external_until=LATER)
+    change.queue(external=True, until=LATER)
+    change.decline()
     change.transfer(from_agent=None, to_department=SALES, comment=None)
     change.transfer(from_agent=None, to_department=SUPPORT, comment=None)
 

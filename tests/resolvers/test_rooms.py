@@ -49,7 +49,8 @@ async def test_a_new_room_waits_in_manual_and_external_departments(world: World,
     await world.await_routing()
 
     assert (await world.room(room)).status is RoomStatus.QUEUED
-    assert await world.summary(room) == ["ROOM_STARTED", "ROOM_QUEUED"]
+    requested = ["ROUTING_REQUESTED"] if method is EXTERNAL else []
+    assert await world.summary(room) == ["ROOM_STARTED", "ROOM_QUEUED", *requested]
 
 
 async def test_a_room_of_a_department_goes_to_its_agents_only(world: World) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from resolvers import agents, departments, messages, roles, rooms, users
+from resolvers import agents, departments, messages, roles, room_routing, rooms, users
 from resolvers.routing.policy import AUTOMATIC
 from server.app import start_services
 from server.settings import Settings
@@ -115,6 +115,7 @@ ROOM_ACTIONS: dict[str, Action] = {
     "assignAgent": lambda d, i, j, k: rooms.assign_agent(d.world.context, room_id=d.room(i), agent_id=d.agent(j)),
     "takeRoom": lambda d, i, j, k: take(d, i, j),
     "unassignAgent": lambda d, i, j, k: rooms.unassign_agent(d.world.context, room_id=d.room(i)),
+    "declineRouting": lambda d, i, j, k: room_routing.decline_routing(d.world.context, room_id=d.room(i)),
     "transferRoom to an agent": lambda d, i, j, k: rooms.transfer_room(
         d.world.context, room_id=d.room(i), to_agent_id=d.agent(j)
     ),
@@ -174,7 +175,9 @@ def routable(user: User) -> bool:
     return agent.max_rooms is None or agent.open_room_count < agent.max_rooms
 
 
-def expected_code(name: str, room: Room | None, agent: User, department: Department) -> str | None:
+def expected_code(
+    name: str, room: Room | None, agent: User, department: Department, own: Department | None
+) -> str | None:
     """The code with which the contract refuses a mutation of a room. None if it succeeds."""
     if name == "takeRoom" and agent.agent is None:
         return "NOT_AN_AGENT"
@@ -191,6 +194,9 @@ def expected_code(name: str, room: Room | None, agent: User, department: Departm
         return "NOT_AN_AGENT" if agent.agent is None else "AGENT_NOT_ROUTABLE"
     if name == "transferRoom to a department" and not department.enabled:
         return "DEPARTMENT_DISABLED"
+    if name == "declineRouting":
+        external = own is not None and own.routing is RoutingMethod.EXTERNAL
+        return None if external and not served and not room.declined else "ROOM_NOT_WAITING_FOR_DECISION"
     if name == "unassignAgent" and not served:
         return "ROOM_NOT_ASSIGNED"
     if name == "holdRoom" and room.status is not RoomStatus.ASSIGNED:
@@ -245,7 +251,10 @@ class Machine(RuleBasedStateMachine):
             room = await stored_rooms.find(world.context.reader, d.room(i))
             agent = await world.user_by_id(d.agent(j))
             department = await stored_departments.get(world.context.reader, d.department(j))
-            expected = expected_code(name, room, agent, department)
+            own = None
+            if room is not None and room.department_id is not None:
+                own = await stored_departments.get(world.context.reader, room.department_id)
+            expected = expected_code(name, room, agent, department, own)
         elif name in MESSAGE_ACTIONS:
             message = (await stored_messages.get_many(world.context.reader, [d.message(i)])).get(d.message(i))
             expected = message_steps.expected_code(message, k)
@@ -293,7 +302,8 @@ def verify_queue(entities: dict[str, dict[str, Any]], facts: Sequence[AnyFact]) 
         if room.status is not RoomStatus.QUEUED:
             continue
         department = entities["departments"].get(room.department_id)
-        if department is not None and department.routing not in AUTOMATIC:
+        declined = department is not None and department.routing is RoutingMethod.EXTERNAL and room.declined
+        if department is not None and department.routing not in AUTOMATIC and not declined:
             continue
         for user in entities["users"].values():
             is_member = department is None or (user.agent and department.id in user.agent.department_ids)

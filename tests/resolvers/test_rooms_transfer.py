@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from resolvers import rooms
-from storage.facts import RoomTransferred
+from storage.facts import RoomTransferred, RoutingRequested
 from storage.records import RoomStatus, RoutingMethod
 from tests.resolvers.world import World
 
@@ -119,10 +119,11 @@ async def test_a_transfer_restarts_the_external_timeout_of_a_room_that_waited_lo
     after = await rooms.transfer_room(world.context, room_id=room.id, to_department_id=external.id)
 
     assert (after.status, after.queued_at) == (RoomStatus.QUEUED, ago)
-    transferred = (await world.facts_of(room))[-2]
+    transferred, queued, requested = (await world.facts_of(room))[-3:]
     assert isinstance(transferred, RoomTransferred)
+    assert isinstance(requested, RoutingRequested)
     assert after.external_until == transferred.occurred_at + timedelta(seconds=60)
-    assert transferred.room.room.external_until == after.external_until
+    assert queued.room.room.external_until == requested.room.room.external_until == after.external_until
 
 
 async def test_transfer_to_an_external_department_starts_a_new_timeout(world: World) -> None:

@@ -56,12 +56,12 @@ SCOPES: Mapping[str, str] = {
     "visitors:write": "Mutation: saveVisitor createVisitorSession",
     "rooms:read": "Query: room rooms",
     "rooms:write": "Mutation: startRoom updateRoom closeRoom holdRoom resumeRoom",
-    "rooms:assign": "Mutation: assignAgent unassignAgent transferRoom",
+    "rooms:assign": "Mutation: assignAgent unassignAgent transferRoom declineRouting",
     "messages:read": "Subscription: messageSent signals",
     "messages:write": "Mutation: sendMessage sendSignal editMessage redactMessage",
     "messages:moderate": "Mutation:",  # redactMessage asks for it when the message is another's
     "events:read": "Query: events eventCursor consumers; Mutation: ackEvents removeConsumer; "
-    "Subscription: roomStarted agentAssigned agentUnassigned roomClosed messageSent events",
+    "Subscription: roomStarted routingRequested agentAssigned agentUnassigned roomClosed messageSent events",
     "apps:write": "Query: apps; Mutation: createApp rotateAppToken revokeApp",
 }
 

@@ -2,19 +2,24 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resolvers.context import RoutingSettings
 from resolvers.routing.policy import (
+    RoutingRule,
     choose,
     choose_for,
-    external_until,
-    fallback_of,
+    decision_until,
+    is_overdue,
+    method_at,
     method_for,
-    overdue_at,
     plan_assignments,
+    rule_for,
 )
 from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
 
@@ -118,45 +123,61 @@ def test_round_robin_prefers_agents_without_reservations() -> None:
 # ---------------------------------------------------------------- methods and time-outs
 
 
-def test_a_room_without_department_has_the_method_of_the_deployment() -> None:
-    assert method_for(room(), None, default=ROUND_ROBIN, now=NOON) is ROUND_ROBIN
+DEPLOYMENT = RoutingSettings(ROUND_ROBIN, external_timeout_seconds=30, fallback=MANUAL)
+
+
+def rule(routing: RoutingMethod, **given: Any) -> RoutingRule:
+    return rule_for(department(routing, **given), DEPLOYMENT)
+
+
+def test_a_room_without_department_is_routed_as_the_deployment_says() -> None:
+    assert rule_for(None, DEPLOYMENT) == RoutingRule(ROUND_ROBIN, 30, MANUAL)
+    assert method_at(room(), rule_for(None, DEPLOYMENT), after(31)) is ROUND_ROBIN
 
 
 @pytest.mark.parametrize("method", [LEAST_LOADED, ROUND_ROBIN, MANUAL])
-def test_a_room_of_a_department_has_the_method_of_the_department(method: RoutingMethod) -> None:
-    assert method_for(room(pool="d"), department(method), default=EXTERNAL, now=NOON) is method
+def test_a_department_routes_by_its_own_method(method: RoutingMethod) -> None:
+    assert method_for(room(pool="d"), rule(method)) is method
 
 
-def test_an_external_room_waits_until_its_timeout() -> None:
-    external = department(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
+def test_an_outside_decision_is_awaited_until_its_time_is_over() -> None:
+    external = rule(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
     waiting = room(pool="d", external=after(30))
 
-    assert method_for(waiting, external, default=MANUAL, now=after(29.999)) is EXTERNAL
-    assert method_for(waiting, external, default=MANUAL, now=after(30)) is ROUND_ROBIN
+    assert method_at(waiting, external, after(29.999)) is EXTERNAL
+    assert method_at(waiting, external, after(30)) is ROUND_ROBIN
+    assert [is_overdue(waiting, external, now=after(seconds)) for seconds in (29.999, 30)] == [False, True]
 
 
-def test_least_loaded_is_the_default_fallback() -> None:
-    assert fallback_of(department(EXTERNAL, seconds=30)) is LEAST_LOADED
+def test_the_fallback_routes_a_declined_room_at_once() -> None:
+    external = rule(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
+    declined = msgspec.structs.replace(room(pool="d"), declined=True)
+
+    assert method_at(declined, external, NOON) is ROUND_ROBIN
+    assert (decision_until(declined, external), is_overdue(declined, external, now=after(31))) == (None, False)
 
 
-def test_without_a_timeout_an_external_room_waits_without_limit() -> None:
-    external = department(EXTERNAL)
-
-    assert external_until(external, NOON) is None
-    assert method_for(room(pool="d"), external, default=MANUAL, now=after(10**9)) is EXTERNAL
+def test_least_loaded_takes_over_when_no_fall_back_is_named() -> None:
+    assert rule(EXTERNAL, seconds=30).fallback is LEAST_LOADED
 
 
-def test_the_external_timeout_starts_when_the_room_is_queued() -> None:
-    assert external_until(department(EXTERNAL, seconds=30), NOON) == after(30)
-    assert external_until(department(MANUAL, seconds=30), NOON) is None
-    assert external_until(None, NOON) is None
+def test_without_a_time_out_an_outside_decision_is_awaited_for_ever() -> None:
+    external = rule(EXTERNAL)
+
+    assert external.external_until(NOON) is None
+    assert method_at(room(pool="d"), external, after(10**9)) is EXTERNAL
+
+
+def test_the_time_of_an_outside_decision_begins_when_the_room_begins_to_wait() -> None:
+    assert rule(EXTERNAL, seconds=30).external_until(NOON) == after(30)
+    assert rule(MANUAL, seconds=30).external_until(NOON) is None
 
 
 def test_timeout_of_a_room_queued_before_its_department_became_external_starts_at_queued_at() -> None:
-    external = department(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
+    external = rule(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
 
-    assert overdue_at(room(pool="d", queued=NOON), external) == after(30)
-    assert method_for(room(pool="d", queued=NOON), external, default=MANUAL, now=after(31)) is ROUND_ROBIN
+    assert decision_until(room(pool="d", queued=NOON), external) == after(30)
+    assert method_at(room(pool="d", queued=NOON), external, after(31)) is ROUND_ROBIN
 
 
 # ---------------------------------------------------------------- passing over
