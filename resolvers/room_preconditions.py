@@ -83,10 +83,11 @@ async def release_agent(
     *,
     next_agent: User | None = None,
     comment: str | None = None,
+    keep_place: bool = False,
 ) -> User:
     """Unassign the room and store the agent without it. Returns the agent."""
     released = await store_room_removed(change.tx, serving_agent_of(transition), status=transition.room.status)
-    transition.unassign(released, cause, next_agent=next_agent, comment=comment)
+    transition.unassign(released, cause, next_agent=next_agent, comment=comment, keep_place=keep_place)
     return released
 
 

@@ -91,10 +91,26 @@ class RoomTransition:
         self._record(AgentAssigned, cause=cause, previous_agent=previous, actor=actor)
 
     def unassign(
-        self, agent: User, cause: AssignmentCause, *, next_agent: User | None = None, comment: str | None = None
+        self,
+        agent: User,
+        cause: AssignmentCause,
+        *,
+        next_agent: User | None = None,
+        comment: str | None = None,
+        keep_place: bool = False,
     ) -> None:
-        """Take the room from its agent and queue it. `agent` no longer counts this room."""
-        self._apply(served_by=None, former=agent, status=RoomStatus.QUEUED, served_by_id=None, queued_at=self._now)
+        """Take the room from its agent and queue it. `agent` no longer counts this room.
+
+        `keep_place`: in the place that it had in the queue before it was assigned.
+        """
+        place = self.room.last_queued_at or self.room.started_at
+        self._apply(
+            served_by=None,
+            former=agent,
+            status=RoomStatus.QUEUED,
+            served_by_id=None,
+            queued_at=place if keep_place else self._now,
+        )
         self._record(AgentUnassigned, cause=cause, next_agent=next_agent, comment=comment)
 
     def queue(self, *, external: bool = False, until: datetime | None = None) -> None:
@@ -103,9 +119,11 @@ class RoomTransition:
         `external`: for the decision of an app, unless it was declined. `until`: when the time of the decision ends.
         """
         requested = external and not self.room.declined
+        queued_at = self.room.queued_at or self._now
         self._apply(
             status=RoomStatus.QUEUED,
-            queued_at=self.room.queued_at or self._now,
+            queued_at=queued_at,
+            last_queued_at=queued_at,
             external_until=until if requested else None,
         )
         self._record(RoomQueued, actor=SYSTEM)
@@ -118,9 +136,9 @@ class RoomTransition:
         self._apply(external_until=None, declined=True)
         self._record(RoutingDeclined, reason=reason, actor=actor)
 
-    def skip_agent(self, agent: User) -> None:
-        """Exclude an agent from routing of this room until another agent has served it."""
-        self._apply(passed_over_id=agent.id)
+    def skip_agent(self, agent: User | None) -> None:
+        """Exclude an agent from routing of this room until another agent has served it. None: exclude nobody."""
+        self._apply(passed_over_id=None if agent is None else agent.id)
 
     def transfer(
         self,

@@ -18,7 +18,7 @@ from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from resolvers.operations import MutationContext, mutation, query
 from resolvers.ordering import Ordering, sort_order
 from resolvers.room_transition import RoomTransition
-from resolvers.routing.assignment import route_or_queue
+from resolvers.routing.assignment import assign_to_preferred, route_or_queue
 from resolvers.routing.capacity import store_room_added, store_room_removed, store_room_resumed
 from resolvers.visitors import find_by_token
 from storage import rooms, visitors
@@ -135,10 +135,12 @@ async def start_room(
     priority: int = 0,
     tags: Sequence[str] | None = None,
     custom_fields: Sequence[FieldAssignment] | None = None,
+    preferred_agent_id: str | None = None,
 ) -> Room:
-    """Start a room and route it. Records RoomStarted, and AgentAssigned or RoomQueued.
+    """Start a room and route it, to the preferred agent first if that one is routable.
 
-    A visitor starts a room of its own, unless it has too many open rooms.
+    Records RoomStarted, and AgentAssigned or RoomQueued. A visitor starts a room of its own, unless it
+    has too many open rooms.
     """
     tx = change.tx
     visitor = await _visitor_of(change, visitor_token)
@@ -158,9 +160,11 @@ async def start_room(
         custom_fields=await _initial_fields(change, custom_fields),
         started_at=tx.now,
         queued_at=tx.now,
+        last_queued_at=tx.now,
     )
     transition = RoomTransition.start(tx, RoomSnapshot(room=room, visitor=visitor, department=department))
-    await route_or_queue(change, transition)
+    if preferred_agent_id is None or not await assign_to_preferred(change, transition, preferred_agent_id):
+        await route_or_queue(change, transition)
     return await rooms.insert(tx, transition.room, transition.facts)
 
 
@@ -250,15 +254,26 @@ async def take_room(change: MutationContext, *, room_id: str, if_revision: int |
 
 @mutation("rooms:assign", lock=("room", "room_id"))
 async def unassign_agent(
-    change: MutationContext, *, room_id: str, comment: str | None = None, if_revision: int | None = None
+    change: MutationContext,
+    *,
+    room_id: str,
+    comment: str | None = None,
+    keep_place: bool = False,
+    same_agent_again: bool = False,
+    if_revision: int | None = None,
 ) -> Room:
-    """Return a room to the queue. Routing does not assign it to the same agent before another agent has served it."""
+    """Return a room to the queue. Routing does not assign it to the same agent before another agent has served it.
+
+    `keep_place`: to its previous place. `same_agent_again`: routing may assign it to the same agent.
+    """
     comment = validation.optional_text(comment, "comment")
     transition = await room_preconditions.require_open_room(change, room_id, if_revision)
     if transition.room.status not in SERVED_STATUSES:
         raise RoomNotAssigned("The room has no agent that could be unassigned.")
-    released = await room_preconditions.release_agent(change, transition, AssignmentCause.UNASSIGNED, comment=comment)
-    transition.skip_agent(released)
+    released = await room_preconditions.release_agent(
+        change, transition, AssignmentCause.UNASSIGNED, comment=comment, keep_place=keep_place
+    )
+    transition.skip_agent(None if same_agent_again else released)
     await route_or_queue(change, transition)
     return await room_preconditions.store(change, transition)
 

@@ -40,6 +40,10 @@ class StartRoomInput(MutationInput):
     custom_fields: list[CustomFieldInput] | None = None
     """Values of custom fields. The event `RoomStarted` contains them. `FIELD_REQUIRED` if a required field has no
     value."""
+    preferred_agent_id: strawberry.ID | None = None
+    """The id of an agent who gets the room if the agent is routable and works in the department, also with the routing
+    MANUAL or EXTERNAL. `acceptsRouting` is not checked. Otherwise the room is routed as usual. `NOT_FOUND`,
+    `NOT_AN_AGENT`."""
 
 
 @api_input
@@ -73,6 +77,12 @@ class UnassignAgentInput(RoomChangeInput):
 
     comment: str | None = None
     """The reason, up to 1,000 characters. It becomes `AgentUnassigned.comment`."""
+    keep_place: bool = False
+    """Whether the room returns to the place in the queue that it had before it was assigned: `queuedAt` is the time at
+    which it was queued then. Otherwise a new wait begins."""
+    same_agent_again: bool = False
+    """Whether routing may give the room to the same agent again. Otherwise another agent must serve it first
+    (`passedOver`)."""
 
 
 @api_one_of

@@ -55,6 +55,7 @@ class RoomMutations:
             priority=input.priority,
             tags=input.tags or (),
             custom_fields=assignments(input.custom_fields),
+            preferred_agent_id=ids.AGENT.take_optional(input.preferred_agent_id, "preferredAgentId"),
         )
         return StartRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
@@ -106,14 +107,16 @@ class RoomMutations:
     async def unassign_agent(self, info: Info, input: Input[UnassignAgentInput]) -> UnassignAgentPayload | None:
         """Removes the agent from a room and returns the room to the queue. It may be routed to another agent at once.
 
-        This one routing does not choose the removed agent; later ones may. `ROOM_NOT_ASSIGNED` if the room has no
-        agent. `ROOM_CLOSED`. Records `AgentUnassigned` with the cause UNASSIGNED, then `AgentAssigned`, or
-        `RoomQueued` and, if the routing is EXTERNAL, `RoutingRequested`.
+        Routing does not choose the removed agent again until another one has served the room, unless you say
+        `sameAgentAgain`. `ROOM_NOT_ASSIGNED` if the room has no agent. `ROOM_CLOSED`. Records `AgentUnassigned` with the
+        cause UNASSIGNED, then `AgentAssigned`, or `RoomQueued` and, if the routing is EXTERNAL, `RoutingRequested`.
         """
         room = await rooms.unassign_agent(
             info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             comment=input.comment,
+            keep_place=input.keep_place,
+            same_agent_again=input.same_agent_again,
             if_revision=input.if_revision,
         )
         return UnassignAgentPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)

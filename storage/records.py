@@ -293,6 +293,9 @@ class Room(Entity, frozen=True, kw_only=True):
     queued_at: datetime | None = None
     #: Deadline of the external decision, while it is QUEUED in a department with routing EXTERNAL.
     external_until: datetime | None = None
+    #: The `queued_at` of its newest wait. It remains while an agent serves the room, so that the room can return to its
+    #: place in the queue. None in rooms from before it was recorded.
+    last_queued_at: datetime | None = None
     #: How many decisions of apps were requested for the room (RoutingRequested).
     routing_attempts: int = 0
     #: No app decides who serves the room while it waits this time: an app declined, or its time was over.

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from resolvers.context import Context, RoutingSettings
 from resolvers.operations import MutationContext
 from resolvers.room_transition import RoomTransition
-from resolvers.routing.capacity import store_room_added
+from resolvers.routing.capacity import not_routable_reason, store_room_added
 from resolvers.routing.policy import AUTOMATIC, choose_for, method_for, rule_for
 from storage import departments, rooms, users
+from storage.errors import NotAnAgent, quoted
 from storage.facts import AssignmentCause
 from storage.filters.attributes import BOT_ROLE, accepts_rooms
 from storage.mongo.reader import Reader
@@ -25,6 +26,24 @@ async def route_or_queue(change: MutationContext, transition: RoomTransition) ->
     """Assign the room to the agent that its routing method chooses, or queue it."""
     if not await route(change, transition):
         queue_room(transition, change.context.services.routing, now=change.tx.now)
+
+
+async def assign_to_preferred(change: MutationContext, transition: RoomTransition, agent_id: str) -> bool:
+    """Assign the room to this agent if it is routable and serves the room's department. Returns whether it is.
+
+    Raises NotFound and NotAnAgent.
+    """
+    agent = await users.get(change.tx, agent_id, key="preferredAgentId")
+    if agent.agent is None:
+        raise NotAnAgent(f"The user {quoted(agent.username)} is not an agent; call addAgent first.")
+    if not_routable_reason(agent) is not None or not serves_pool(agent, transition.room.department_id):
+        return False  # without a lock: routing locks another agent, and two locks in any order could deadlock
+    change.tx.enter_context(change.context.services.agent_cache.reserve(agent_id))
+    await change.tx.lock("user", agent_id)
+    if change.context.services.agent_cache.newest(agent) is not agent:
+        raise Conflict  # another mutation changed the agent before the lock
+    transition.assign(await store_room_added(change.tx, agent), AssignmentCause.ROUTED)
+    return True
 
 
 def queue_room(transition: RoomTransition, settings: RoutingSettings, *, now: datetime) -> None:
