@@ -1,11 +1,27 @@
-"""Routing of single rooms: the decisions of apps."""
+"""Routing of single rooms: their assignments, and the decisions of apps."""
+
+from collections.abc import Sequence
+
+from typing_extensions import Unpack
 
 from resolvers import room_preconditions, validation
-from resolvers.operations import MutationContext, mutation
+from resolvers.context import Context
+from resolvers.operations import MutationContext, mutation, query
 from resolvers.routing.assignment import route_or_queue
 from resolvers.routing.policy import rule_for
+from storage import assignments
+from storage.assignments import Assignment
 from storage.errors import RoomNotWaitingForDecision
+from storage.mongo.pagination import Page, PageArguments
 from storage.records import Room, RoomStatus
+
+
+@query("rooms:read")
+async def list_assignments(
+    context: Context, room_ids: Sequence[str], **page: Unpack[PageArguments]
+) -> dict[str, Page[Assignment]]:
+    """For each of these rooms, which the caller may read, a page of its assignments, oldest first."""
+    return await assignments.read_pages(context.reader, room_ids, page=validation.page(**page))
 
 
 @mutation("rooms:assign", lock=("room", "room_id"))

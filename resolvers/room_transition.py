@@ -82,6 +82,7 @@ class RoomTransition:
             served_by_id=agent.id,
             last_served_by_id=agent.id,
             assigned_at=self._now,
+            assignment_count=self.room.assignment_count + 1,
             queued_at=None,
             external_until=None,
             declined=False,

@@ -108,8 +108,8 @@ class RoomMutations:
         """Removes the agent from a room and returns the room to the queue. It may be routed to another agent at once.
 
         Routing does not choose the removed agent again until another one has served the room, unless you say
-        `sameAgentAgain`. `ROOM_NOT_ASSIGNED` if the room has no agent. `ROOM_CLOSED`. Records `AgentUnassigned` with the
-        cause UNASSIGNED, then `AgentAssigned`, or `RoomQueued` and, if the routing is EXTERNAL, `RoutingRequested`.
+        `sameAgentAgain`. `ROOM_NOT_ASSIGNED` if the room has no agent. `ROOM_CLOSED`. Records `AgentUnassigned` with
+        the cause UNASSIGNED, then `AgentAssigned`, or `RoomQueued` and, if the routing is EXTERNAL, `RoutingRequested`.
         """
         room = await rooms.unassign_agent(
             info.context.mutation(input),

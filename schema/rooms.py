@@ -8,7 +8,7 @@ import strawberry
 
 from resolvers import rooms
 from resolvers.ordering import Ordering
-from schema import agents, departments, messages, visitors
+from schema import agents, assignments, departments, messages, visitors
 from schema.base import ids
 from schema.base.connections import After, Before, Connection, First, Last
 from schema.base.fields import (
@@ -24,7 +24,7 @@ from schema.base.fields import (
     scoped_field,
 )
 from schema.base.filters import RoomFilter, expression_of
-from schema.base.lazy_types import AgentRef, DepartmentRef, EventRef, MessageRef, VisitorRef
+from schema.base.lazy_types import AgentRef, AssignmentRef, DepartmentRef, EventRef, MessageRef, VisitorRef
 from schema.base.loaders import PageKey
 from schema.base.node import Node
 from schema.base.order_direction import OrderDirection, descending
@@ -131,6 +131,20 @@ class Room(Node, RoomFields):
         """The newest message that you may see. Null if there is none."""
         page = await info.context.loaders.messages_of_rooms.load(PageKey(self.record.id, None, None, 1, None))
         return messages.Message.from_record(page.items[-1], room=self) if page.items else None
+
+    @field
+    async def assignments(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[AssignmentRef] | None:
+        """Which agents served the room, oldest first. They are stored as long as the room, unlike events. Those from
+        before this was recorded are missing."""
+        page = await info.context.loaders.assignments_of_rooms.load(PageKey(self.record.id, first, after, last, before))
+        return Connection.from_page(page, assignments.Assignment.from_record)
 
     @scoped_field("events:read")
     async def events(

@@ -3,12 +3,13 @@
 import logging
 from datetime import timedelta
 
-from storage import acknowledgements
+from storage import acknowledgements, assignments
 from storage.custom_fields import definition_leases, definitions, purges, unique_indexes
 from storage.custom_fields.purges import Purge
 from storage.errors import Duplicate, Invalid
 from storage.log.log import Log
 from storage.mongo.reader import Reader
+from storage.records import FieldTarget
 from storage.transactions.heartbeats import ProcessHeartbeat
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ async def purge_removed_fields(reader: Reader, process: ProcessHeartbeat, *, lim
 
 async def _finish_purge(reader: Reader, process: ProcessHeartbeat, purge: Purge) -> None:
     await unique_indexes.drop_if_unused(process, purge.id)
+    if purge.target is FieldTarget.USER:
+        await assignments.delete_values(reader, purge.id)
     await purges.record_done(reader, purge.id, reader.database.now())
     logger.info("All values of the removed custom field %s of %ss were deleted.", purge.key, purge.target.lower())
 

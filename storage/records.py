@@ -296,6 +296,8 @@ class Room(Entity, frozen=True, kw_only=True):
     #: The `queued_at` of its newest wait. It remains while an agent serves the room, so that the room can return to its
     #: place in the queue. None in rooms from before it was recorded.
     last_queued_at: datetime | None = None
+    #: How many times an agent was assigned. Assignments from before they were recorded do not count (assignments.py).
+    assignment_count: int = 0
     #: How many decisions of apps were requested for the room (RoutingRequested).
     routing_attempts: int = 0
     #: No app decides who serves the room while it waits this time: an app declined, or its time was over.

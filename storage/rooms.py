@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pymongo import ASCENDING, DESCENDING
 
-from storage import departments, entities, users, visitors
+from storage import assignments, departments, entities, users, visitors
 from storage.custom_fields import definitions
 from storage.entities import Kind
 from storage.errors import NotFound
@@ -392,7 +392,7 @@ async def insert(tx: Transaction, room: Room, facts: Sequence[RoomFact]) -> Room
     """Insert a room, and record the facts about its start. Raises Duplicate for a unique field."""
     refusal = partial(definitions.unique_violation, tx, "room", room.custom_fields)
     room = await entities.insert(tx, KIND, room, facts=len(facts), refusal=refusal)
-    tx.facts.extend(facts)
+    _record(tx, facts)
     return room
 
 
@@ -400,12 +400,17 @@ async def update(tx: Transaction, before: Room, after: Room, facts: Sequence[Roo
     """Replace a room, and record the facts about its change. Raises Duplicate for a unique field."""
     refusal = partial(definitions.unique_violation, tx, "room", after.custom_fields)
     after = await entities.replace(tx, KIND, before, after, facts=len(facts), refusal=refusal)
-    tx.facts.extend(facts)
+    _record(tx, facts)
     return after
 
 
 async def update_many(tx: Transaction, changes: Sequence[tuple[Room, Room, Sequence[RoomFact]]]) -> None:
     """Replace several rooms, each (before, after, facts), and record the facts. Unique fields must not change."""
     await entities.replace_many(tx, KIND, [(before, after, len(facts)) for before, after, facts in changes])
-    for _, _, facts in changes:
-        tx.facts.extend(facts)
+    _record(tx, [fact for _, _, facts in changes for fact in facts])
+
+
+def _record(tx: Transaction, facts: Sequence[RoomFact]) -> None:
+    """Record facts, and store the assignments that they begin and end."""
+    tx.facts.extend(facts)
+    assignments.record(tx, facts)

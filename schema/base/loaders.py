@@ -9,9 +9,21 @@ from typing import TypeVar
 from strawberry.dataloader import DataLoader
 from typing_extensions import override
 
-from resolvers import agents, current_entities, departments, events, messages, roles, rooms, users, visitors
+from resolvers import (
+    agents,
+    current_entities,
+    departments,
+    events,
+    messages,
+    roles,
+    room_routing,
+    rooms,
+    users,
+    visitors,
+)
 from resolvers.context import Context
 from resolvers.current_entities import EventEntity
+from storage.assignments import Assignment
 from storage.errors import NotFound
 from storage.facts import AnyFact
 from storage.filters.expressions import EVERYTHING, Expression
@@ -143,6 +155,10 @@ class Loaders:
     @cached_property
     def events_of_rooms(self) -> DataLoader[PageKey, Page[AnyFact]]:
         return self._pages(lambda ids, of: events.list_events_by_room(self._context, ids, **of.page))
+
+    @cached_property
+    def assignments_of_rooms(self) -> DataLoader[PageKey, Page[Assignment]]:
+        return self._pages(lambda ids, of: room_routing.list_assignments(self._context, ids, **of.page))
 
     @cached_property
     def rooms_of_agents(self) -> DataLoader[PageKey, Page[Room]]:

@@ -66,6 +66,7 @@ CLOSE_SECONDS = 0.5
 COLLECTIONS = (
     "acknowledgements",
     "apps",
+    "assignments",
     "consumers",
     "custom_fields",
     "departments",

@@ -47,6 +47,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         # Finds the acknowledgements of facts that are no longer kept.
         "acknowledgements": (_index("sequence", "sequence", "at"),),
         "apps": (),
+        "assignments": (_index("number", "roomId", "number"),),
         "consumers": (_index("owner", "ownerId", "name"),),
         "custom_fields": (_index("key", "target", "key", unique=True),),
         "departments": (

@@ -19,7 +19,7 @@ async def test_the_preferred_agent_gets_the_room_under_every_method(world: World
     room = await world.start(sales, preferred_agent_id=bert.id)
 
     assert (room.status, room.served_by_id) == (RoomStatus.ASSIGNED, bert.id)
-    assert await world.story(room) == ["ROOM_STARTED", "AGENT_ASSIGNED ROUTED bert (-)"]
+    assert await world.summary(room) == ["ROOM_STARTED", "AGENT_ASSIGNED ROUTED bert (-)"]
     assert (await world.profile(bert)).open_room_count == 1
 
 
@@ -58,7 +58,7 @@ async def test_a_decision_is_requested_if_the_preferred_agent_is_not_routable(wo
 
     room = await world.start(external, preferred_agent_id=bert.id)
 
-    assert await world.story(room) == ["ROOM_STARTED", "ROOM_QUEUED", "ROUTING_REQUESTED"]
+    assert await world.summary(room) == ["ROOM_STARTED", "ROOM_QUEUED", "ROUTING_REQUESTED"]
 
 
 async def test_a_preferred_agent_that_does_not_exist_is_refused(world: World) -> None:

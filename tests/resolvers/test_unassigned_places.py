@@ -75,7 +75,7 @@ async def test_the_same_agent_gets_the_room_again_if_that_is_allowed(world: Worl
     after = await rooms.unassign_agent(world.context, room_id=room.id, same_agent_again=True)
 
     assert (after.status, after.served_by_id, after.passed_over_id) == (RoomStatus.ASSIGNED, anna.id, None)
-    assert (await world.story(room))[2:] == [
+    assert (await world.summary(room))[2:] == [
         "AGENT_UNASSIGNED UNASSIGNED anna (-)",
         "AGENT_ASSIGNED ROUTED anna (anna)",
     ]
