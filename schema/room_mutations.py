@@ -82,7 +82,7 @@ class RoomMutations:
         before. Records `RoutingDeclined`, then `AgentAssigned` with the cause ROUTED, or `RoomQueued`.
         """
         room = await room_routing.decline_routing(
-            info.context.mutation(input.client_mutation_id),
+            info.context.mutation(input),
             room_id=ids.ROOM.take(input.room_id, "roomId"),
             reason=input.reason,
         )

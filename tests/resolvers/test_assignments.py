@@ -107,7 +107,7 @@ async def test_assignments_are_kept_however_short_the_log_is(world: World) -> No
     room = await world.assigned(await world.agent("anna"))
     await rooms.close_room(world.context, room_id=room.id)
 
-    await maintenance.trim_log(world.services.storage.log, keep=timedelta(seconds=-60))
+    await maintenance.trim_log(world.context.reader, world.services.storage.log, keep=timedelta(seconds=-60))
 
     assert await lines(world, room) == ["anna ASSIGNED App - CLOSED: "]
 
