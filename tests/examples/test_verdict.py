@@ -111,7 +111,7 @@ def test_wrong_order_within_a_subscription_is_reported(received: Received, histo
         (2, "nextAgent", None),
         (1, "agent", agent(TWO)),
         (4, "clientMutationId", None),
-        (5, "roomRevision", 9),
+        (5, "roomRevision", 10),
     ],
 )
 def test_wrong_detail_is_reported(
