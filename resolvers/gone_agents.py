@@ -16,8 +16,7 @@ from resolvers.batch_sizes import ExcludedItems
 from resolvers.context import Context, Services
 from resolvers.operations import MutationContext
 from resolvers.room_transition import RoomTransition
-from resolvers.routing.assignment import route
-from resolvers.routing.policy import external_until
+from resolvers.routing.assignment import route_or_queue
 from storage import departments, rooms, users
 from storage.facts import AssignmentCause
 from storage.filters.attributes import BOT_ROLE
@@ -119,8 +118,7 @@ class GoneAgents:
                 return False
             change, transition = MutationContext(tx, Context(self._services)), RoomTransition(tx, snapshot)
             await room_preconditions.release_agent(change, transition, AssignmentCause.AGENT_GONE)
-            if not await route(change, transition):
-                transition.queue(external_until=external_until(snapshot.department, tx.now))
+            await route_or_queue(change, transition)
             await room_preconditions.store(change, transition)
             return True
 
