@@ -4,16 +4,20 @@ An operation that ends sessions ends the presence in the same transaction. `Pres
 ends presence whose lease or session has expired, by the database's clock.
 """
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
+from resolvers.batch_sizes import BatchSize, ExcludedItems
 from storage import tokens, users
 from storage.facts import UserFact, UserPresenceChanged
 from storage.records import Presence, Token, User
 from storage.runtime import Storage
 from storage.transactions.transaction import Transaction
+
+logger = logging.getLogger(__name__)
 
 replace = msgspec.structs.replace
 
@@ -59,14 +63,46 @@ class PresenceExpiry:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._batch = BatchSize(BATCH)
+        self._excluded = ExcludedItems()
 
     async def run(self) -> None:
         """End all presence that has expired by now. Safe to run in several processes at the same time."""
         reader = self._storage.reader
         changed = True
         while changed:
-            due = await users.list_presence_due(reader, self._storage.database.now(), limit=BATCH)
-            changed = bool(due) and await self._end(due)
+            due = await users.list_presence_due(
+                reader,
+                self._storage.database.now(),
+                limit=self._batch.current,
+                excluding=self._excluded.names(),
+            )
+            changed = bool(due) and await self._try_to_end(due)
+
+    async def _try_to_end(self, user_ids: list[str]) -> bool:
+        """End the presence of these users. Returns whether another batch may change a user.
+
+        After a failure the next batch is half as large. A user that fails in a batch of one is excluded for a time, so
+        that the presence of others ends.
+        """
+        try:
+            changed = await self._end(user_ids)
+        except Exception as error:
+            if not self._storage.database.has_primary:
+                raise
+            self._batch.failed(len(user_ids))
+            if len(user_ids) == 1:
+                pause = self._excluded.exclude(user_ids[0])
+                logger.error(
+                    "Cannot end the presence of the user %s. It is excluded for %.0f seconds. %s: %s",
+                    user_ids[0],
+                    pause,
+                    type(error).__name__,
+                    error,
+                )
+            return True
+        self._batch.succeeded()
+        return changed
 
     async def _end(self, user_ids: list[str]) -> bool:
         """End the presence of those users for whom it has expired. Returns whether a user changed."""

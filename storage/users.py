@@ -181,11 +181,12 @@ def _refusal(tx: Transaction, user: User, error: DuplicateKeyError) -> Exception
     return definitions.unique_violation(tx, "user", user.custom_fields, error)
 
 
-async def list_presence_due(reader: Reader, now: datetime, *, limit: int) -> list[str]:
+async def list_presence_due(reader: Reader, now: datetime, *, limit: int, excluding: Sequence[str] = ()) -> list[str]:
     """Return the users whose presence lease or last session has expired, in the order of expiry."""
-    cursor = reader.collection(KIND.collection).find(
-        {"presenceDue": {"$lte": now}}, {"_id": 1}, sort=[("presenceDue", ASCENDING)], limit=limit
-    )
+    query: Document = {"presenceDue": {"$lte": now}}
+    if excluding:
+        query["_id"] = {"$nin": list(excluding)}
+    cursor = reader.collection(KIND.collection).find(query, {"_id": 1}, sort=[("presenceDue", ASCENDING)], limit=limit)
     return [document["_id"] for document in await cursor.to_list(limit)]
 
 

@@ -292,3 +292,23 @@ async def test_presence_that_expired_without_a_server_ends_once_at_the_next_star
     assert [await presence_of(world, one) for one in all_agents] == [OFFLINE] * 3
     await until_offline(world, all_agents[0])
     assert kinds(await world.facts(head)) == ["USER_PRESENCE_CHANGED"] * 3
+
+
+async def test_user_that_cannot_be_changed_does_not_keep_others_present(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    anna, bert = await agent(world, "anna"), await agent(world, "bert")
+    for user in (anna, bert):
+        await users.set_presence(world.context, user_id=user.id, presence=ONLINE, lease_seconds=3_600)
+    collection = world.services.storage.database["users"]
+    past = world.services.storage.database.now() - timedelta(seconds=1)
+    await collection.update_one({"_id": anna.id}, {"$set": {"createdAt": "long ago"}})
+    await collection.update_many({}, {"$set": {"presenceUntil": past, "presenceDue": past}})
+
+    await PresenceExpiry(world.services.storage).run()
+
+    assert await presence_of(world, bert) is OFFLINE
+    assert f"Cannot end the presence of the user {anna.id}. It is excluded for 5 seconds" in caplog.text
+    await collection.update_one({"_id": anna.id}, {"$set": {"createdAt": anna.created_at}})
+    await PresenceExpiry(world.services.storage).run()
+    assert await presence_of(world, anna) is OFFLINE
