@@ -17,6 +17,9 @@ from storage.mongo.reader import Reader
 from storage.mongo.retries import read_with_retries
 from storage.records import ActorType, Record, Token, User
 
+#: The most sessions of one user. The oldest is ended when another begins.
+MAX_SESSIONS = 100
+
 
 class Session(Record, frozen=True, kw_only=False):
     """The answer of login. Only the token's hash is stored."""
@@ -56,6 +59,10 @@ async def _begin(change: MutationContext, *, user_id: str, password_hash: str) -
     if not user.active or await passwords.find(tx, user_id) != password_hash:
         raise _wrong_credentials()
     await passwords.require_unchanged(tx, user_id, password_hash)
+    sessions = await tokens.list_by_holder(tx, user_id)
+    if len(sessions) >= MAX_SESSIONS:
+        oldest = sessions[: len(sessions) - MAX_SESSIONS + 1]
+        await tokens.delete(tx, user_id, digests=[session.id for session in oldest])
     token = new_token(SESSION)
     expires_at = tx.now + change.context.services.session_length
     await tokens.insert(

@@ -166,6 +166,8 @@ async def update_user(
     after = await changed_user(change, before, username=username, name=name, emails=emails, custom_fields=custom_fields)
     if password is not UNSET:
         await access.require_no_escalation(tx, change.caller, before.roles, what="Changing this user's password")
+        # With the password, the caller can log in as the agent and see the rooms of its departments.
+        access.require_manages(change.caller, () if before.agent is None else before.agent.department_ids)
         if password is None:
             await passwords.clear(tx, user_id)
         else:

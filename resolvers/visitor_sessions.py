@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 
 from resolvers import validation
+from resolvers.auth import access
 from resolvers.auth.tokens import VISITOR, new_token
 from resolvers.operations import MutationContext, mutation
 from resolvers.visitors import find_by_token
 from storage import tokens
-from storage.errors import NotFound
+from storage.errors import Forbidden, NotFound
 from storage.records import ActorType, Record, Token, Visitor
 
 #: The longest session: 30 days.
@@ -28,6 +29,11 @@ class VisitorSession(Record, frozen=True, kw_only=False):
 async def create_visitor_session(change: MutationContext, *, visitor_token: str, seconds: int = 3600) -> VisitorSession:
     """Create a token for the visitor. With `seconds` 0, end all sessions of the visitor; the token is not valid."""
     validation.number(seconds, "seconds", minimum=0, maximum=MAX_SECONDS)
+    if seconds and change.caller.user is not None and not change.caller.has_scope(access.ADMIN):
+        raise Forbidden(
+            "A logged-in user needs the scope admin to create a visitor's session: it opens all rooms of the visitor.",
+            scope=access.ADMIN,
+        )
     tx = change.tx
     visitor = await find_by_token(tx, visitor_token)
     if visitor is None:

@@ -32,7 +32,8 @@ class CreateVisitorSessionInput(MutationInputWithoutAck):
     visitor_token: str
     """The token that identifies the visitor in your application. `NOT_FOUND` if no visitor was saved with it."""
     seconds: int = 3600
-    """How long the session lasts, up to 2,592,000 seconds (30 days). 0 ends all sessions of the visitor."""
+    """How long the session lasts, up to 2,592,000 seconds (30 days). 0 ends all sessions of the visitor.
+    Logged-in users need the scope `admin`, except for 0."""
 
 
 @api_type

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from resolvers.context import SESSION_LENGTH
+from resolvers.sessions import MAX_SESSIONS
 from server.settings import Settings
 from tests.conftest import ADMIN_TOKEN
 from tests.faults.clients import Client, Refused
@@ -60,6 +61,8 @@ def test_limits_and_reasons_of_the_page_are_those_of_the_code() -> None:
     attempts = Settings(admin_token=ADMIN_TOKEN).sign_in_attempts
 
     assert (SESSION_LENGTH, attempts) == (timedelta(hours=12), 10)
+    assert MAX_SESSIONS == 100
+    assert "A person has up to 100" in PAGE
     assert "12 hours later" in PAGE
     assert "ten failures in five minutes" in PAGE
     assert f'closed: {ENDED[0]} "{ENDED[1]}"' in PAGE

@@ -13,6 +13,7 @@ from resolvers.auth.access import Caller
 from resolvers.context import Context
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.definitions import FieldRef
+from resolvers.visitor_sessions import create_visitor_session
 from storage.changes import Change
 from storage.errors import Forbidden, Invalid, NotFound, UnknownRole
 from storage.facts import RoleCreated, RoleUpdated
@@ -242,6 +243,34 @@ async def test_nobody_takes_over_a_user_whose_own_role_opens_more(world: World) 
         await roles.remove_roles(context, user_id=above.id, roles=above.roles)
     async with forbidden(world, f"Changing this user's roles {needs}", "apps:write"):
         await roles.add_roles(context, user_id=above.id, roles=["bot"])
+
+
+async def test_nobody_takes_over_an_agent_of_another_department(world: World) -> None:
+    mine, other = [await world.department(name, RoutingMethod.MANUAL) for name in ("Mine", "Other")]
+    anna, bert = await world.agent("anna", departments=[mine]), await world.agent("bert", departments=[mine, other])
+    await roles.create_role(world.context, name="passwords", scopes=["users:write"])
+    carla = await world.agent("carla", departments=[mine], roles=["passwords"])
+    context = await signed_in(world, carla)
+
+    message = "This changes a department to which you do not belong; you can change only your own departments."
+    for password in (PASSWORD, None):
+        async with refused(world, Forbidden, message):
+            await users.update_user(context, user_id=bert.id, password=password)
+    for agent in (anna, carla):
+        await users.update_user(context, user_id=agent.id, password=PASSWORD)
+
+
+async def test_a_logged_in_user_creates_no_session_of_a_visitor(world: World) -> None:
+    context = await signed_in(world, await world.agent("anna"))
+    session = await create_visitor_session(world.context, visitor_token="v")
+
+    message = "A logged-in user needs the scope admin to create a visitor's session: it opens all rooms of the visitor."
+    async with forbidden(world, message, "admin"):
+        await create_visitor_session(context, visitor_token="v")
+    root = await users.create_user(world.context, username="root", roles=["admin"])
+    assert (await create_visitor_session(await signed_in(world, root), visitor_token="v")).visitor == session.visitor
+    await create_visitor_session(context, visitor_token="v", seconds=0)
+    assert (await access.authenticate(world.services.storage, session.token)).actor is None
 
 
 async def test_the_activity_of_an_agent_needs_its_scopes(world: World) -> None:

@@ -49,6 +49,19 @@ async def test_session_created_during_a_deactivation_stays_invalid(world: World)
     assert (await access.authenticate(world.services.storage, session.token)).actor is None
 
 
+async def test_oldest_session_of_a_user_ends_when_there_are_too_many(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sessions.MAX_SESSIONS == 100
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 2)
+    await users.create_user(world.context, username="anna", password=OLD)
+
+    created = [await sessions.login(world.context, username="anna", password=OLD) for _ in range(3)]
+
+    callers = [await access.authenticate(world.services.storage, session.token) for session in created]
+    assert [caller.actor is not None for caller in callers] == [False, True, True]
+
+
 async def test_too_many_failures_are_rate_limited_also_with_the_right_password(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
