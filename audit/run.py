@@ -71,9 +71,9 @@ def main() -> int:
     parser.add_argument("--frontends", action="store_true", help="run the clients of frontends and the linter alone")
     parser.add_argument("--write", action="store_true", help="write the table into docs/security.md")
     arguments = parser.parse_args()
-    npm(HERE)
+    rows = [row for row in (attempt("npm", "the packages of the clients", npm),) if not row.good]
     with served() as (url, token, log):
-        rows = clients(url, token)
+        rows += clients(url, token)
         if arguments.frontends:
             say("\n".join(f"{row.tool}: {row.result}" for row in rows))
             return 0 if all(row.good for row in rows) else 1
@@ -227,11 +227,12 @@ def generated_python(url: str, token: str) -> Verdict:
 # ---------------------------------------------------------------- tools
 
 
-def npm(folder: Path) -> None:
+def npm() -> Verdict:
     program = shutil.which("npm")
     if program is None:
         raise SystemExit("make audit needs Node.js 20 or later, with npm, on the PATH.")
-    subprocess.run([program, "ci", "--silent"], cwd=folder, check=True, timeout=TOOL_SECONDS)
+    frontends.run(program, "ci", cwd=HERE)
+    return "installed", True
 
 
 def node(script: str, *arguments: str) -> dict[str, Any]:
