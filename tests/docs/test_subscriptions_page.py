@@ -315,7 +315,8 @@ async def test_websockets_close_with_the_codes_of_the_page(services: Services) -
 
 
 def test_limits_are_those_of_the_code() -> None:
-    text = " ".join(PAGE.split())
+    consumers = (ROOT / "docs" / "reference" / "consumers.md").read_text(encoding="utf-8")
+    text = " ".join((PAGE + consumers).split())
 
     assert (DEFAULT_TIMINGS.consumer_lease, INTERVAL_SECONDS, Settings().event_retention_days) == (5, 0.5, 7)
     for limit in (
@@ -324,7 +325,7 @@ def test_limits_are_those_of_the_code() -> None:
         "at most twice a second",
         f"If these are more than {MAX_MISSED_FACTS:,}",
         f"`QUERY_TOO_COMPLEX` for more than {MAX_GROUPS:,} groups",
-        f"If more than {MAX_SCANNED_FACTS:,} events have to be evaluated",
+        f"If more than {MAX_SCANNED_FACTS:,} events have to be checked",
         f"up to {MAX_VIEWS:,} different lists and counts, in about {MAX_BYTES // 1024**2} MiB",
         f"one message in more than {MAX_FRAGMENTS:,} frames",
         "seven by default",
