@@ -43,8 +43,10 @@ SCOPES: Mapping[str, str] = MappingProxyType(
 #: The scopes with which an app may reach rooms and departments that a signed-in user with them may not.
 _LIMITED_FOR_USERS = frozenset(
     {
+        "users:write",
         "agents:write",
         "departments:write",
+        "visitors:write",
         "rooms:read",
         "rooms:write",
         "rooms:assign",

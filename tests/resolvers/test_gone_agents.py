@@ -120,6 +120,16 @@ async def test_a_room_of_a_gone_agent_is_routed_in_the_same_step(world: World) -
     assert (await world.summary(room))[-2:] == [TAKEN[0], "AGENT_ASSIGNED ROUTED bert (anna)"]
 
 
+async def test_an_app_decides_about_the_room_of_a_gone_agent_in_an_external_department(world: World) -> None:
+    department, anna = await team(world, routing=RoutingMethod.EXTERNAL), await world.agent("anna")
+    room = await served(world, anna, department)
+    await go_offline(world, anna, room)
+
+    await take_all(world)
+
+    assert (await world.summary(room))[-3:] == [*TAKEN, "ROUTING_REQUESTED"]
+
+
 async def test_rooms_without_a_department_follow_the_settings(world: World) -> None:
     anna = await world.agent("anna")
     room = await served(world, anna, None)

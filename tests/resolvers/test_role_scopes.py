@@ -316,12 +316,13 @@ async def test_nobody_but_managers_and_admins_gives_or_takes_the_sight_of_manage
 
 
 async def test_a_user_of_departments_creates_no_app_that_sees_more(world: World) -> None:
-    anna = await holder(world, "apps:write", "rooms:read", "users:read", "agents:write")
+    limited = ("rooms:read", "agents:write", "users:write", "visitors:write")
+    anna = await holder(world, "apps:write", "users:read", *limited)
     context = await signed_in(world, anna)
     other = (await apps.create_app(world.context, name="Other", scopes=["rooms:read"])).app
 
     limit = "an app is not limited to your rooms and departments."
-    for scope in ("rooms:read", "agents:write"):
+    for scope in limited:
         message = f"Creating this app needs the scope admin: with {scope}, {limit}"
         async with forbidden(world, message, "admin"):
             await apps.create_app(context, name="Mine", scopes=[scope, "users:read"])
