@@ -1,19 +1,27 @@
-"""Routing of single rooms: their assignments, and the decisions of apps."""
+"""Routing of single rooms: their assignments, the decisions of apps, and explanations."""
 
+import asyncio
 from collections.abc import Sequence
 
 from typing_extensions import Unpack
 
 from resolvers import room_preconditions, validation
+from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.operations import MutationContext, mutation, query
-from resolvers.routing.assignment import route_or_queue
-from resolvers.routing.policy import rule_for
-from storage import assignments
+from resolvers.routing.assignment import SPARE_CANDIDATES, list_tiers, route_or_queue
+from resolvers.routing.explanation import Explanation, consider, explain, explain_not_waiting, ordering_of
+from resolvers.routing.policy import choose_for, rule_for
+from storage import assignments, departments, rooms, users
 from storage.assignments import Assignment
 from storage.errors import RoomNotWaitingForDecision
+from storage.filters.predicates import matches
+from storage.mongo.counts import COUNT_LIMIT
 from storage.mongo.pagination import Page, PageArguments
-from storage.records import Room, RoomStatus
+from storage.records import Room, RoomStatus, RoutingMethod, WaitingRoom
+
+#: The most agents that an explanation considers.
+MAX_CONSIDERED = 200
 
 
 @query("rooms:read")
@@ -22,6 +30,42 @@ async def list_assignments(
 ) -> dict[str, Page[Assignment]]:
     """For each of these rooms, which the caller may read, a page of its assignments, oldest first."""
     return await assignments.read_pages(context.reader, room_ids, page=validation.page(**page))
+
+
+@query("rooms:read", "users:read")
+async def explain_routing(context: Context, *, room_id: str) -> Explanation | None:
+    """Why nobody serves a waiting room, and what routing does next. None if the caller may not see the room."""
+    room = await rooms.find(context.reader, room_id)
+    if room is None or not matches(access.visible_rooms(context.caller), room):
+        return None
+    settings, now = context.services.routing, context.storage.database.now()
+    department = None if room.department_id is None else await departments.get(context.reader, room.department_id)
+    rule = rule_for(department, settings)
+    if room.status is not RoomStatus.QUEUED:
+        return explain_not_waiting(room.status, rule)
+    waiting = WaitingRoom.from_room(room)
+    order = ordering_of(waiting, rule, now)
+    ahead, considered, tiers = await asyncio.gather(
+        rooms.count_ahead(context.reader, waiting, limit=COUNT_LIMIT),
+        users.list_considered(
+            context.reader,
+            room.department_id,
+            least_loaded=order is RoutingMethod.LEAST_LOADED,
+            bots_first=settings.bots_first,
+            limit=MAX_CONSIDERED,
+        ),
+        list_tiers(context.reader, context, room.department_id, order, limit=SPARE_CANDIDATES),
+    )
+    chosen = choose_for(waiting, tiers, order)
+    chosen_user = None if chosen is None else await users.find(context.reader, chosen.id)
+    return explain(
+        waiting,
+        rule,
+        consider(waiting, considered, order, bots_first=settings.bots_first),
+        position=ahead + 1,
+        next_agent=None if chosen_user is None else chosen_user.username,
+        now=now,
+    )
 
 
 @mutation("rooms:assign", lock=("room", "room_id"))

@@ -39,6 +39,7 @@ from schema.nodes import NodeQueries
 from schema.roles import RoleMutations, RoleQueries
 from schema.room_mutations import RoomMutations
 from schema.rooms import RoomQueries
+from schema.routing import RoutingQueries
 from schema.sessions import SessionMutations
 from schema.signals import SignalMutations, SignalSubscriptions
 from schema.user_mutations import UserMutations
@@ -60,6 +61,7 @@ class Query(
     VisitorQueries,
     RoomQueries,
     RoomCountQueries,
+    RoutingQueries,
     CustomFieldQueries,
     LogQueries,
     ConsumerQueries,

@@ -361,6 +361,20 @@ async def list_waiting(
     )
 
 
+async def count_ahead(reader: Reader, room: WaitingRoom, *, limit: int) -> int:
+    """Count the waiting rooms of the same department that precede the room in WAITING_ORDER, up to `limit`."""
+    waiting = {**_QUEUED, "departmentId": room.department_id}
+    same = {**waiting, "priority": room.priority}
+    query: Document = {
+        "$or": [
+            {**waiting, "priority": {"$gt": room.priority}},
+            {**same, "queuedAt": {"$lt": room.queued_at}},
+            {**same, "queuedAt": room.queued_at, "_id": {"$lt": room.id}},
+        ]
+    }
+    return int(await reader.collection(KIND.collection).count_documents(query, limit=limit))
+
+
 async def next_external_until(reader: Reader, *, after: datetime) -> datetime | None:
     """Return the next deadline of an external decision, or None."""
     document = await reader.collection(KIND.collection).find_one(

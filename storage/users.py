@@ -208,9 +208,7 @@ async def list_candidates(
         query["agent.departmentIds"] = department_id
     if role is not None:
         query["roles"] = role
-    sort = [("agent.lastAssignedAt", ASCENDING), ("usernameKey", ASCENDING)]
-    if least_loaded:
-        sort.insert(0, ("agent.openRoomCount", ASCENDING))
+    sort = _offer_order(least_loaded)
     cursor = reader.collection(KIND.collection).find(
         query, {"agent": 1, "usernameKey": 1}, sort=sort, limit=limit, session=await reader.read_session()
     )
@@ -218,6 +216,33 @@ async def list_candidates(
         from_builtins({**document["agent"], "id": document["_id"], "usernameKey": document["usernameKey"]}, Candidate)
         for document in await cursor.to_list(limit)
     ]
+
+
+async def list_considered(
+    reader: Reader, department_id: str | None, *, least_loaded: bool, bots_first: bool, limit: int
+) -> list[User]:
+    """Return the first agents of a department (None: of all), whether routing may offer them a room or not.
+
+    The order is that of `list_candidates`; with `bots_first`, agents with the role bot come before all others.
+    """
+    query: Document = {"agent.status": {"$exists": True}}
+    if department_id is not None:
+        query["agent.departmentIds"] = department_id
+
+    async def find(roles: Document) -> list[User]:
+        return await entities.list_all(
+            reader, KIND, {**query, **roles}, sort=_offer_order(least_loaded), limit=limit, skip_undecodable=True
+        )
+
+    if not bots_first:
+        return await find({})
+    bots = await find({"roles": BOT_ROLE})
+    return [*bots, *await find({"roles": {"$ne": BOT_ROLE}})][:limit]
+
+
+def _offer_order(least_loaded: bool) -> list[tuple[str, int]]:
+    order = [("agent.lastAssignedAt", ASCENDING), ("usernameKey", ASCENDING)]
+    return [("agent.openRoomCount", ASCENDING), *order] if least_loaded else order
 
 
 async def list_agents(reader: Reader) -> list[User]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from argon2 import PasswordHasher
+from hypothesis import HealthCheck, settings
 
 from server.settings import Settings
 from storage.embedded.replica_set import EmbeddedReplicaSet
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ADMIN_TOKEN = "the-admin-token-of-the-tests"
+
+# A busy machine may need seconds to generate an input.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

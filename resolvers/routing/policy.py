@@ -70,6 +70,12 @@ def decision_until(room: WaitingRoom, rule: RoutingRule) -> datetime | None:
     return room.external_until or rule.external_until(room.queued_at)
 
 
+def offer_key(candidate: Candidate, method: RoutingMethod, *, reserved: int = 0) -> tuple[int, int, datetime, str]:
+    """The sort key of an agent in the order in which a method offers rooms. `reserved`: rooms on their way to it."""
+    load = candidate.open_room_count + reserved if method is RoutingMethod.LEAST_LOADED else 0
+    return (load, reserved, candidate.last_assigned_at or _NEVER, candidate.username_key)
+
+
 def choose(
     candidates: Sequence[Candidate], method: RoutingMethod, *, reservations: Callable[[str], int] = lambda _: 0
 ) -> Candidate | None:
@@ -84,8 +90,7 @@ def choose(
         return candidate.open_room_count + reservations(candidate.id)
 
     def key(candidate: Candidate) -> tuple[int, int, datetime, str]:
-        first = load(candidate) if method is RoutingMethod.LEAST_LOADED else 0
-        return (first, reservations(candidate.id), candidate.last_assigned_at or _NEVER, candidate.username_key)
+        return offer_key(candidate, method, reserved=reservations(candidate.id))
 
     available = [
         candidate for candidate in candidates if candidate.max_rooms is None or load(candidate) < candidate.max_rooms

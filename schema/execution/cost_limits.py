@@ -210,7 +210,7 @@ class _CostCounter:
             fields=1,
             complexity=1,
         )
-        if definition is not None and "first" in definition.args:
+        if definition is not None and "first" in definition.args and not _is_list(definition):
             cost.complexity += inner.complexity + entries * inner.per_entry
         elif node.name.value in ENTRIES:
             cost.complexity, cost.per_entry = 0, 1 + inner.complexity
@@ -230,9 +230,9 @@ class _CostCounter:
             return 1
         if "first" in definition.args:
             return self._page_entries(node)
-        type_ = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
-        if not is_list_type(type_):
+        if not _is_list(definition):
             return 1
+        type_ = definition.type
         if is_introspection_type(get_named_type(type_)):
             return _introspection_entries(self.schema).get(node.name.value, LIST_ENTRIES)
         return LIST_ENTRIES
@@ -305,3 +305,9 @@ def int_value(value: object) -> int | None:
 def _int_literal(digits: str) -> int:
     """The value of an Int literal, capped: parsing a number of many digits takes long."""
     return int(digits) if len(digits) < 10 else (-1 if digits.startswith("-") else MAX_PAGE_ENTRIES)
+
+
+def _is_list(definition: GraphQLField) -> bool:
+    """Whether the field returns a list itself, and not a connection."""
+    type_ = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
+    return is_list_type(type_)

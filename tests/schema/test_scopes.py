@@ -46,7 +46,7 @@ OPEN_TO_VISITORS = {
 }
 SIGNED_IN_ONLY = {"Mutation.takeRoom", "Mutation.logout"}
 SCOPES: Mapping[str, str] = {
-    "users:read": "Query: user users agent agents roles departments",
+    "users:read": "Query: user users agent agents roles departments explainRouting",
     "users:write": "Mutation: createUser updateUser setUserActive setPresence ensureAgent",
     "roles:write": "Mutation: createRole updateRole addRoles removeRoles",
     "agents:write": "Mutation: addAgent removeAgent setAgentStatus updateAgent ensureAgent",
@@ -54,7 +54,7 @@ SCOPES: Mapping[str, str] = {
     "fields:write": "Mutation: defineCustomField updateCustomField removeCustomField",
     "visitors:read": "Query: visitor visitors",
     "visitors:write": "Mutation: saveVisitor createVisitorSession",
-    "rooms:read": "Query: room rooms",
+    "rooms:read": "Query: room rooms explainRouting",
     "rooms:write": "Mutation: startRoom updateRoom closeRoom holdRoom resumeRoom",
     "rooms:assign": "Mutation: assignAgent unassignAgent transferRoom declineRouting",
     "messages:read": "Subscription: messageSent signals",
