@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -93,7 +94,7 @@ async def explained(world: World, room: Room) -> dict[str, NotOffered | None]:
 async def test_each_agent_has_the_first_reason_against_it(world: World) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     room = await world.start(sales)
-    here = {"departments": [sales]}
+    here: dict[str, Any] = {"departments": [sales]}
     await world.agent("away", **here, presence=Presence.OFFLINE, status=AgentStatus.NOT_AVAILABLE)
     await world.agent("elsewhere")
     await world.agent("full", **here, max_rooms=0)
