@@ -32,4 +32,4 @@ class Actor:
 
     @classmethod
     def from_record(cls, actor: records.Actor) -> Self:
-        return cls(type=actor.type, id=ids.of_actor(actor.type, actor.id), name=actor.name)
+        return cls(type=actor.type, id=ids.format_actor(actor.type, actor.id), name=actor.name)

@@ -152,11 +152,11 @@ class AgentMutations:
         """
         result = await agents.add_agent(
             info.context.mutation(input),
-            user_id=ids.USER.take(input.user_id, "userId"),
+            user_id=ids.USER.parse(input.user_id, "userId"),
             status=input.status,
             accepts_routing=input.accepts_routing,
             max_rooms=input.max_rooms,
-            department_ids=ids.DEPARTMENT.take_all(input.department_ids, "departmentIds"),
+            department_ids=ids.DEPARTMENT.parse_all(input.department_ids, "departmentIds"),
         )
         return AddAgentPayload(
             agent=Agent.from_record(result.user), added=result.added, client_mutation_id=input.client_mutation_id
@@ -169,7 +169,7 @@ class AgentMutations:
         The rooms the agent serves return to the queue, the first 50 at once and the others in the background. Records
         `AgentRemoved` and, for each of these rooms, `AgentUnassigned` with the cause AGENT_REMOVED.
         """
-        user = await agents.remove_agent(info.context.mutation(input), user_id=ids.USER.take(input.user_id, "userId"))
+        user = await agents.remove_agent(info.context.mutation(input), user_id=ids.USER.parse(input.user_id, "userId"))
         return RemoveAgentPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(agents.set_agent_status)
@@ -182,7 +182,7 @@ class AgentMutations:
         """
         user = await agents.set_agent_status(
             info.context.mutation(input),
-            agent_id=ids.AGENT.take(input.agent_id, "agentId"),
+            agent_id=ids.AGENT.parse(input.agent_id, "agentId"),
             status=input.status,
         )
         return SetAgentStatusPayload(agent=Agent.from_record(user), client_mutation_id=input.client_mutation_id)
@@ -196,10 +196,10 @@ class AgentMutations:
         """
         user = await agents.update_agent(
             info.context.mutation(input),
-            agent_id=ids.AGENT.take(input.agent_id, "agentId"),
+            agent_id=ids.AGENT.parse(input.agent_id, "agentId"),
             accepts_routing=or_unset(input.accepts_routing),
             max_rooms=or_unset(input.max_rooms),
-            department_ids=or_unset(ids.DEPARTMENT.take_all(input.department_ids, "departmentIds")),
+            department_ids=or_unset(ids.DEPARTMENT.parse_all(input.department_ids, "departmentIds")),
         )
         return UpdateAgentPayload(agent=Agent.from_record(user), client_mutation_id=input.client_mutation_id)
 
@@ -223,7 +223,7 @@ class AgentMutations:
             status=input.status,
             accepts_routing=input.accepts_routing,
             max_rooms=or_unset(input.max_rooms),
-            department_ids=or_unset(ids.DEPARTMENT.take_all(input.department_ids, "departmentIds")),
+            department_ids=or_unset(ids.DEPARTMENT.parse_all(input.department_ids, "departmentIds")),
         )
         return EnsureAgentPayload(
             agent=Agent.from_record(result.user), created=result.created, client_mutation_id=input.client_mutation_id

@@ -43,8 +43,8 @@ class Agent(Node, AgentFields):
     def from_record(cls, record: records.User) -> Self:
         profile = profile_of(record)
         return cls(
-            id=ids.AGENT.add(record.id),
-            user_id=ids.USER.add(record.id),
+            id=ids.AGENT.format(record.id),
+            user_id=ids.USER.format(record.id),
             status=profile.status,
             accepts_routing=profile.accepts_routing,
             max_rooms=profile.max_rooms,
@@ -103,7 +103,7 @@ class AgentQueries:
         id: Annotated[strawberry.ID, strawberry.argument(description="The id of the agent or of its user.")],
     ) -> Agent | None:
         """One agent. Null if there is no such user, or if the user is not an agent."""
-        user = await agents.find_agent(info.context.resolver_context, id=ids.AGENT.take(id, "id"))
+        user = await agents.find_agent(info.context.resolver_context, id=ids.AGENT.parse(id, "id"))
         return None if user is None else Agent.from_record(user)
 
     @query_field(agents.list_agents)

@@ -32,7 +32,7 @@ class App(Node):
     @classmethod
     def from_record(cls, record: records.App) -> Self:
         return cls(
-            id=ids.APP.add(record.id),
+            id=ids.APP.format(record.id),
             name=record.name,
             scopes=list(record.scopes),
             active=record.active,
@@ -135,7 +135,7 @@ class AppMutations:
         """
         result = await apps.rotate_app_token(
             info.context.mutation(input),
-            app_id=ids.APP.take(input.app_id, "appId"),
+            app_id=ids.APP.parse(input.app_id, "appId"),
             overlap_seconds=input.overlap_seconds,
         )
         return RotateAppTokenPayload(
@@ -146,5 +146,5 @@ class AppMutations:
     async def revoke_app(self, info: Info, input: Input[RevokeAppInput]) -> RevokeAppPayload | None:
         """Makes all tokens of an app invalid, permanently. The app's subscriptions end at once with the close code
         4403. Records `AppRevoked`, unless the app was revoked already."""
-        app = await apps.revoke_app(info.context.mutation(input), app_id=ids.APP.take(input.app_id, "appId"))
+        app = await apps.revoke_app(info.context.mutation(input), app_id=ids.APP.parse(input.app_id, "appId"))
         return RevokeAppPayload(app=App.from_record(app), client_mutation_id=input.client_mutation_id)

@@ -161,6 +161,6 @@ class ConsumerMutations:
         name = await consumers.remove_consumer(
             info.context.mutation(input),
             consumer=input.consumer,
-            owner_id=ids.take_actor(input.owner_id, "ownerId"),
+            owner_id=ids.parse_actor(input.owner_id, "ownerId"),
         )
         return RemoveConsumerPayload(removed_name=name, client_mutation_id=input.client_mutation_id)

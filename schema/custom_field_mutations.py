@@ -128,7 +128,7 @@ class CustomFieldMutations:
         """
         definition = await definitions.update_custom_field(
             info.context.mutation(input),
-            id=ids.FIELD.take(input.id, "id"),
+            id=ids.FIELD.parse(input.id, "id"),
             label=or_unset(input.label),
             required=or_unset(input.required),
             unique=or_unset(input.unique),
@@ -149,8 +149,8 @@ class CustomFieldMutations:
         `CustomFieldRemoved`.
         """
         definition = await definitions.remove_custom_field(
-            info.context.mutation(input), id=ids.FIELD.take(input.id, "id")
+            info.context.mutation(input), id=ids.FIELD.parse(input.id, "id")
         )
         return RemoveCustomFieldPayload(
-            removed_id=ids.FIELD.add(definition.id), client_mutation_id=input.client_mutation_id
+            removed_id=ids.FIELD.format(definition.id), client_mutation_id=input.client_mutation_id
         )

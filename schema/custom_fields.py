@@ -64,7 +64,7 @@ class CustomFieldDefinition(Node):
     @classmethod
     def from_record(cls, definition: records.FieldDefinition) -> Self:
         return cls(
-            id=ids.FIELD.add(definition.id),
+            id=ids.FIELD.format(definition.id),
             target=definition.target,
             key=definition.key,
             type=definition.type,
@@ -100,7 +100,7 @@ class CustomFieldRemoval:
         done = removal.done_at is not None
         remaining = None if removal.total is None else Long(max(removal.total - removal.purged, 0))
         return cls(
-            id=ids.FIELD.add(removal.id),
+            id=ids.FIELD.format(removal.id),
             target=removal.target,
             key=removal.key,
             removed_at=removal.removed_at,

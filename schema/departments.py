@@ -47,7 +47,7 @@ class Department(Node, DepartmentFields):
     def from_record(cls, record: records.Department) -> Self:
         return cls(
             record=record,
-            id=ids.DEPARTMENT.add(record.id),
+            id=ids.DEPARTMENT.format(record.id),
             name=record.name,
             enabled=record.enabled,
             routing=record.routing,
@@ -202,7 +202,7 @@ class DepartmentMutations:
         `DepartmentSaved`, unless nothing changed."""
         department = await departments.update_department(
             info.context.mutation(input),
-            department_id=ids.DEPARTMENT.take(input.department_id, "departmentId"),
+            department_id=ids.DEPARTMENT.parse(input.department_id, "departmentId"),
             name=or_unset(input.name),
             enabled=or_unset(input.enabled),
             routing=or_unset(input.routing),
@@ -226,9 +226,9 @@ class DepartmentMutations:
         """
         department = await departments.set_department_agents(
             info.context.mutation(input),
-            department_id=ids.DEPARTMENT.take(input.department_id, "departmentId"),
-            add=ids.AGENT.take_all(input.add, "add") or (),
-            remove=ids.AGENT.take_all(input.remove, "remove") or (),
+            department_id=ids.DEPARTMENT.parse(input.department_id, "departmentId"),
+            add=ids.AGENT.parse_all(input.add, "add") or (),
+            remove=ids.AGENT.parse_all(input.remove, "remove") or (),
         )
         return SetDepartmentAgentsPayload(
             department=Department.from_record(department), client_mutation_id=input.client_mutation_id

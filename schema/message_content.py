@@ -50,7 +50,7 @@ class ChosenOption:
 
     @classmethod
     def from_record(cls, record: message_records.ChosenOption) -> Self:
-        return cls(message_id=ids.MESSAGE.add(record.message_id), choice_id=record.choice_id, label=record.label)
+        return cls(message_id=ids.MESSAGE.format(record.message_id), choice_id=record.choice_id, label=record.label)
 
 
 @api_type
@@ -144,19 +144,19 @@ class ChosenOptionInput:
     """The id of the choice. `INVALID_INPUT` if the message does not offer it."""
 
 
-def to_choices(given: list[ChoiceInput] | None) -> Any:
-    """The choices as records; what is not a list (null, or left out) as it is."""
-    return given and [message_records.Choice(id=one.id, label=one.label, url=or_none(one.url)) for one in given]
+def to_choices(choices: list[ChoiceInput] | None) -> Any:
+    """The choices as records. Null and UNSET are returned unchanged."""
+    return choices and [message_records.Choice(id=one.id, label=one.label, url=or_none(one.url)) for one in choices]
 
 
-def to_attachments(given: list[AttachmentInput] | None) -> list[message_records.Attachment]:
+def to_attachments(attachments: list[AttachmentInput] | None) -> list[message_records.Attachment]:
     return [
         message_records.Attachment(name=one.name, mime_type=one.mime_type, url=one.url, bytes=or_none(one.bytes))
-        for one in or_none(given) or ()
+        for one in or_none(attachments) or ()
     ]
 
 
-def to_option(given: ChosenOptionInput | None) -> Option | None:
-    if not given:
+def to_option(choice: ChosenOptionInput | None) -> Option | None:
+    if not choice:
         return None
-    return Option(ids.MESSAGE.take(given.message_id, "choice.messageId"), given.choice_id)
+    return Option(ids.MESSAGE.parse(choice.message_id, "choice.messageId"), choice.choice_id)

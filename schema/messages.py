@@ -35,7 +35,7 @@ class Message(Node, MessageFields):
 
     @classmethod
     def from_record(cls, record: message_records.Message, *, room: "rooms.Room | None" = None) -> Self:
-        return cls(id=ids.MESSAGE.add(record.id), record=record, known_room=room, **message_values(record))
+        return cls(id=ids.MESSAGE.format(record.id), record=record, known_room=room, **message_values(record))
 
     @field
     def room(self, info: Info) -> RoomRef:
@@ -157,16 +157,16 @@ class MessageMutations:
         sender = input.as_
         message = await messages.send_message(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
             text=input.text,
-            as_user_id=ids.USER.take_optional(sender.user_id, "as.userId") if sender else None,
+            as_user_id=ids.USER.parse_optional(sender.user_id, "as.userId") if sender else None,
             as_visitor_token=or_none(sender.visitor_token) if sender else None,
             audience=input.audience,
             choices=or_none(to_choices(input.choices)),
             choice=to_option(input.choice),
             attachments=to_attachments(input.attachments),
             data=or_none(input.data),
-            in_reply_to_id=ids.MESSAGE.take_optional(input.in_reply_to, "inReplyTo"),
+            in_reply_to_id=ids.MESSAGE.parse_optional(input.in_reply_to, "inReplyTo"),
         )
         return SendMessagePayload(message=Message.from_record(message), client_mutation_id=input.client_mutation_id)
 
@@ -179,7 +179,7 @@ class MessageMutations:
         """
         message = await messages.edit_message(
             info.context.mutation(input),
-            message_id=ids.MESSAGE.take(input.message_id, "messageId"),
+            message_id=ids.MESSAGE.parse(input.message_id, "messageId"),
             text=input.text,
             choices=or_unset(to_choices(input.choices)),
             data=or_unset(input.data),
@@ -196,7 +196,7 @@ class MessageMutations:
         """
         message = await messages.redact_message(
             info.context.mutation(input),
-            message_id=ids.MESSAGE.take(input.message_id, "messageId"),
+            message_id=ids.MESSAGE.parse(input.message_id, "messageId"),
             reason=or_none(input.reason),
         )
         return RedactMessagePayload(message=Message.from_record(message), client_mutation_id=input.client_mutation_id)

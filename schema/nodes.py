@@ -98,21 +98,21 @@ class NodeQueries:
         return cast(list[Node | None], await _nodes(context, ids))
 
 
-async def _nodes(context: Context, given: Sequence[str]) -> list[Any]:
+async def _nodes(context: Context, texts: Sequence[str]) -> list[Any]:
     """For each id, its node, None or an error. Each kind is read once."""
-    asked = [_split(one, f"ids.{index}") for index, one in enumerate(given)]
+    requested = [_split(text, f"ids.{index}") for index, text in enumerate(texts)]
     by_kind: dict[IdKind, list[str]] = {}
-    for one in asked:
+    for one in requested:
         if not isinstance(one, InvalidId):
             by_kind.setdefault(one[0], []).append(one[1])
     read = (READERS[kind].read(context, list(dict.fromkeys(stored))) for kind, stored in by_kind.items())
     answers = dict(zip(by_kind, await asyncio.gather(*read, return_exceptions=True), strict=True))
-    return [one if isinstance(one, InvalidId) else _node(one[0], one[1], answers[one[0]]) for one in asked]
+    return [one if isinstance(one, InvalidId) else _node(one[0], one[1], answers[one[0]]) for one in requested]
 
 
-def _split(given: str, key: str) -> tuple[IdKind, str] | InvalidId:
+def _split(text: str, key: str) -> tuple[IdKind, str] | InvalidId:
     try:
-        return ids.split(given, key)
+        return ids.split(text, key)
     except InvalidId as error:
         return error
 

@@ -30,7 +30,7 @@ class Role(Node):
     @classmethod
     def from_record(cls, record: records.Role) -> Self:
         return cls(
-            id=ids.ROLE.add(record.id),
+            id=ids.ROLE.format(record.id),
             name=record.name,
             description=record.description,
             built_in=record.built_in,
@@ -121,7 +121,7 @@ class RoleMutations:
         """
         role = await roles.update_role(
             info.context.mutation(input),
-            role_id=ids.ROLE.take(input.role_id, "roleId"),
+            role_id=ids.ROLE.parse(input.role_id, "roleId"),
             description=or_unset(input.description),
             scopes=or_unset(input.scopes),
         )

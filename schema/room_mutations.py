@@ -49,13 +49,13 @@ class RoomMutations:
         room = await rooms.start_room(
             info.context.mutation(input),
             visitor_token=input.visitor_token,
-            department_id=ids.DEPARTMENT.take_optional(input.department_id, "departmentId"),
+            department_id=ids.DEPARTMENT.parse_optional(input.department_id, "departmentId"),
             source=input.source,
             subject=input.subject,
             priority=input.priority,
             tags=input.tags or (),
             custom_fields=assignments(input.custom_fields),
-            preferred_agent_id=ids.AGENT.take_optional(input.preferred_agent_id, "preferredAgentId"),
+            preferred_agent_id=ids.AGENT.parse_optional(input.preferred_agent_id, "preferredAgentId"),
         )
         return StartRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
 
@@ -68,8 +68,8 @@ class RoomMutations:
         """
         room = await rooms.assign_agent(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
-            agent_id=ids.AGENT.take(input.agent_id, "agentId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
+            agent_id=ids.AGENT.parse(input.agent_id, "agentId"),
             if_revision=input.if_revision,
         )
         return AssignAgentPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
@@ -83,7 +83,7 @@ class RoomMutations:
         """
         room = await room_routing.decline_routing(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
             reason=input.reason,
         )
         return DeclineRoutingPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
@@ -98,7 +98,7 @@ class RoomMutations:
         access.require_user(info.context.resolver_context.caller)  # an app is refused before its input is checked
         room = await rooms.take_room(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
             if_revision=input.if_revision,
         )
         return TakeRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
@@ -113,7 +113,7 @@ class RoomMutations:
         """
         room = await rooms.unassign_agent(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
             comment=input.comment,
             keep_place=input.keep_place,
             same_agent_again=input.same_agent_again,
@@ -130,9 +130,9 @@ class RoomMutations:
         """
         room = await rooms.transfer_room(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
-            to_agent_id=ids.AGENT.take_optional(input.to.agent_id, "to.agentId"),
-            to_department_id=ids.DEPARTMENT.take_optional(input.to.department_id, "to.departmentId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
+            to_agent_id=ids.AGENT.parse_optional(input.to.agent_id, "to.agentId"),
+            to_department_id=ids.DEPARTMENT.parse_optional(input.to.department_id, "to.departmentId"),
             comment=input.comment,
             if_revision=input.if_revision,
         )
@@ -146,7 +146,7 @@ class RoomMutations:
         """
         room = await rooms.hold_room(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
             comment=input.comment,
             if_revision=input.if_revision,
         )
@@ -161,7 +161,7 @@ class RoomMutations:
         """
         room = await rooms.resume_room(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
             if_revision=input.if_revision,
         )
         return ResumeRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
@@ -175,7 +175,7 @@ class RoomMutations:
         """
         room = await rooms.update_room(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
             subject=or_unset(input.subject),
             priority=or_unset(input.priority),
             tags=or_unset(input.tags),
@@ -193,7 +193,7 @@ class RoomMutations:
         """
         room = await rooms.close_room(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
             comment=input.comment,
             tags=input.tags or (),
             custom_fields=assignments(input.custom_fields),

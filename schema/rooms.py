@@ -54,7 +54,7 @@ class Room(Node, RoomFields):
     @classmethod
     def from_record(cls, record: records.Room) -> Self:
         return cls(
-            id=ids.ROOM.add(record.id),
+            id=ids.ROOM.format(record.id),
             status=record.status,
             revision=record.revision,
             source=record.source,
@@ -242,7 +242,7 @@ class RoomQueries:
         """One room. Null if there is no such room that you may read."""
         room = await rooms.find_room(
             info.context.resolver_context,
-            id=ids.ROOM.take_optional(by.id, "by.id"),
+            id=ids.ROOM.parse_optional(by.id, "by.id"),
             custom_field=to_field_ref(by.custom_field),
         )
         return None if room is None else Room.from_record(room)

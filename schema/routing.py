@@ -88,6 +88,6 @@ class RoutingQueries:
         """Why nobody serves a waiting room, and what routing does next. Null if there is no such room that you may
         read."""
         found = await room_routing.explain_routing(
-            info.context.resolver_context, room_id=ids.ROOM.take(room_id, "roomId")
+            info.context.resolver_context, room_id=ids.ROOM.parse(room_id, "roomId")
         )
         return None if found is None else RoutingExplanation.from_record(found)

@@ -53,9 +53,9 @@ class Signal:
     def from_record(cls, record: records.Signal) -> Self:
         return cls(
             kind=record.kind,
-            room_id=ids.ROOM.add(record.room_id),
+            room_id=ids.ROOM.format(record.room_id),
             sender=Actor.from_record(record.sender),
-            message_id=ids.MESSAGE.add_optional(record.message_id),
+            message_id=ids.MESSAGE.format_optional(record.message_id),
             data=None if record.data is None else json.loads(record.data),
             sent_at=record.sent_at,
         )
@@ -118,11 +118,11 @@ class SignalMutations:
         sender = input.as_
         accepted = await signals.send_signal(
             info.context.mutation(input),
-            room_id=ids.ROOM.take(input.room_id, "roomId"),
+            room_id=ids.ROOM.parse(input.room_id, "roomId"),
             kind=input.kind,
-            as_user_id=ids.USER.take_optional(sender.user_id, "as.userId") if sender else None,
+            as_user_id=ids.USER.parse_optional(sender.user_id, "as.userId") if sender else None,
             as_visitor_token=or_none(sender.visitor_token) if sender else None,
-            message_id=ids.MESSAGE.take_optional(input.message_id, "messageId"),
+            message_id=ids.MESSAGE.parse_optional(input.message_id, "messageId"),
             data=or_none(input.data),
         )
         return SendSignalPayload(sent_at=accepted.sent_at, client_mutation_id=input.client_mutation_id)

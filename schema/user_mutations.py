@@ -161,7 +161,7 @@ class UserMutations:
         changed."""
         user = await users.update_user(
             info.context.mutation(input),
-            user_id=ids.USER.take(input.user_id, "userId"),
+            user_id=ids.USER.parse(input.user_id, "userId"),
             username=or_unset(input.username),
             name=or_unset(input.name),
             emails=or_unset(input.emails),
@@ -181,7 +181,7 @@ class UserMutations:
         """
         user = await users.set_user_active(
             info.context.mutation(input),
-            user_id=ids.USER.take(input.user_id, "userId"),
+            user_id=ids.USER.parse(input.user_id, "userId"),
             active=input.active,
         )
         return SetUserActivePayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
@@ -197,7 +197,7 @@ class UserMutations:
         """
         user = await users.set_presence(
             info.context.mutation(input),
-            user_id=ids.USER.take(input.user_id, "userId"),
+            user_id=ids.USER.parse(input.user_id, "userId"),
             presence=input.presence,
             lease_seconds=input.lease_seconds,
         )
@@ -212,7 +212,7 @@ class UserMutations:
         """
         user = await roles.add_roles(
             info.context.mutation(input),
-            user_id=ids.USER.take(input.user_id, "userId"),
+            user_id=ids.USER.parse(input.user_id, "userId"),
             roles=input.roles,
         )
         return AddRolesPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)
@@ -226,7 +226,7 @@ class UserMutations:
         """
         user = await roles.remove_roles(
             info.context.mutation(input),
-            user_id=ids.USER.take(input.user_id, "userId"),
+            user_id=ids.USER.parse(input.user_id, "userId"),
             roles=input.roles,
         )
         return RemoveRolesPayload(user=User.from_record(user), client_mutation_id=input.client_mutation_id)

@@ -61,7 +61,7 @@ class User(Node, UserFields):
     @classmethod
     def from_record(cls, record: records.User) -> Self:
         return cls(
-            id=ids.USER.add(record.id),
+            id=ids.USER.format(record.id),
             username=record.username,
             name=record.name,
             emails=list(record.emails),
@@ -155,7 +155,7 @@ class UserQueries:
         """One user. Null if there is no such user."""
         user = await users.find_user(
             info.context.resolver_context,
-            id=ids.USER.take_optional(by.id, "by.id"),
+            id=ids.USER.parse_optional(by.id, "by.id"),
             username=or_none(by.username),
             email=or_none(by.email),
             custom_field=to_field_ref(by.custom_field),

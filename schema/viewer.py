@@ -77,7 +77,7 @@ class ViewerQueries:
         actor = access.viewer(caller)
         return Viewer(
             type=actor.type,
-            id=ids.of_actor(actor.type, actor.id),
+            id=ids.format_actor(actor.type, actor.id),
             name=actor.name,
             scopes=access.listed_scopes(caller),
             roles=[] if caller.user is None else sorted(caller.user.roles),

@@ -44,7 +44,7 @@ def _choice(message: Any, context: RequestContext) -> Any:
 
 async def _if_visible(value: Any, message_id: str, context: RequestContext) -> Any:
     """The value, if the visitor may see the message that it refers to."""
-    found = await context.loaders.messages.load(ids.MESSAGE.take(message_id, "id"))
+    found = await context.loaders.messages.load(ids.MESSAGE.parse(message_id, "id"))
     return None if found is None else value
 
 

@@ -24,7 +24,7 @@ class Visitor(Node, VisitorFields):
     @classmethod
     def from_record(cls, record: records.Visitor) -> Self:
         return cls(
-            id=ids.VISITOR.add(record.id),
+            id=ids.VISITOR.format(record.id),
             token=record.token,
             name=record.name,
             email=record.email,
@@ -59,7 +59,7 @@ class VisitorQueries:
         """One visitor. Null if there is no such visitor."""
         visitor = await visitors.find_visitor(
             info.context.resolver_context,
-            id=ids.VISITOR.take_optional(by.id, "by.id"),
+            id=ids.VISITOR.parse_optional(by.id, "by.id"),
             token=or_none(by.token),
             email=or_none(by.email),
             custom_field=to_field_ref(by.custom_field),

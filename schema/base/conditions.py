@@ -7,7 +7,7 @@ from typing import Protocol
 import strawberry
 
 from schema.base.fields import api_input
-from schema.base.ids import IdKind, within
+from schema.base.ids import IdKind, key_prefix
 from schema.base.scalars import FieldValue
 from storage.errors import Invalid
 from storage.filters.attributes import IGNORING_CASE
@@ -157,14 +157,14 @@ def combined(and_: Sequence[Filter] | None, or_: Sequence[Filter] | None, not_: 
     if _given(or_, "or"):
         yield Or(tuple(_each(or_ or (), "or")))
     if _given(not_, "not") and not_ is not None:
-        with within("not"):
+        with key_prefix("not"):
             negated = not_.expression()
         yield Not(negated)
 
 
 def _each(parts: Sequence[Filter], name: str) -> Iterable[Expression]:
     for index, part in enumerate(parts):
-        with within(f"{name}.{index}"):
+        with key_prefix(f"{name}.{index}"):
             expression = part.expression()
         yield expression
 
@@ -181,9 +181,9 @@ def attribute_is_id(
     if not _given(value, key) or value is None:
         return
     if isinstance(value, str):
-        yield AttributeCondition(attribute, Operator.EQ, kind.take(value, key))
+        yield AttributeCondition(attribute, Operator.EQ, kind.parse(value, key))
     else:
-        yield AttributeCondition(attribute, Operator.IN, [kind.take(one, key) for one in value])
+        yield AttributeCondition(attribute, Operator.IN, [kind.parse(one, key) for one in value])
 
 
 def attribute_has(attribute: str, values: Sequence[object] | None, key: str) -> Iterable[Expression]:
@@ -193,7 +193,7 @@ def attribute_has(attribute: str, values: Sequence[object] | None, key: str) -> 
 
 def attribute_text(attribute: str, where: StringFilter | IntFilter | None) -> Iterable[Expression]:
     if _given(where, attribute) and where is not None:
-        with within(attribute):
+        with key_prefix(attribute):
             conditions = where.conditions(attribute)
         yield from conditions
 

@@ -20,7 +20,7 @@ from schema.base.conditions import (
     field_conditions,
 )
 from schema.base.fields import api_input
-from schema.base.ids import within
+from schema.base.ids import key_prefix
 from storage import records
 from storage.filters.expressions import EVERYTHING, Expression, Operator
 
@@ -36,7 +36,7 @@ def optional(where: Filter | None) -> Expression | None:
 
 
 def _expression(where: Filter) -> Expression:
-    with within("where"):
+    with key_prefix("where"):
         return where.expression()
 
 

@@ -29,30 +29,30 @@ class IdKind:
     #: The prefix of another kind whose ids are accepted too.
     alias: str | None = None
 
-    def add(self, stored: str) -> strawberry.ID:
+    def format(self, stored: str) -> strawberry.ID:
         """The id with its prefix."""
         return strawberry.ID(f"{self.prefix}_{stored}")
 
-    def add_optional(self, stored: str | None) -> strawberry.ID | None:
+    def format_optional(self, stored: str | None) -> strawberry.ID | None:
         """The id with its prefix. None for None."""
-        return None if stored is None else self.add(stored)
+        return None if stored is None else self.format(stored)
 
-    def take(self, given: str, key: str) -> str:
+    def parse(self, text: str, key: str) -> str:
         """The stored id. Raises InvalidId, naming the input field `key`, for an id of another kind."""
-        prefix, separator, stored = given.partition("_")
+        prefix, separator, stored = text.partition("_")
         if separator and prefix in (self.prefix, self.alias):
             return stored
-        known = KINDS.get(prefix) if separator else None
-        is_given = f"{quoted(given)} is the id of {known.noun}" if known else f"{quoted(given)} is not an id"
-        raise InvalidId(f'{is_given}; {key} takes the id of {self.noun}, which begins with "{self.prefix}_".', key=key)
+        kind = KINDS.get(prefix) if separator else None
+        cause = f"{quoted(text)} is the id of {kind.noun}" if kind else f"{quoted(text)} is not an id"
+        raise InvalidId(f'{cause}; {key} takes the id of {self.noun}, which begins with "{self.prefix}_".', key=key)
 
-    def take_optional(self, given: str | None, key: str) -> str | None:
+    def parse_optional(self, text: str | None, key: str) -> str | None:
         """The stored id. None if the id is null or left out."""
-        return None if given is None or given is strawberry.UNSET else self.take(given, key)
+        return None if text is None or text is strawberry.UNSET else self.parse(text, key)
 
-    def take_all(self, given: Sequence[str] | None, key: str) -> list[str] | None:
+    def parse_all(self, texts: Sequence[str] | None, key: str) -> list[str] | None:
         """The stored ids. Null and UNSET are returned unchanged."""
-        return given and [self.take(one, key) for one in given]  # type: ignore[return-value]
+        return texts and [self.parse(text, key) for text in texts]  # type: ignore[return-value]
 
 
 USER = IdKind("usr", "a user", alias="agt")
@@ -80,33 +80,33 @@ _BY_TARGET: Mapping[FieldTarget, IdKind] = MappingProxyType(
 )
 
 
-def split(given: str, key: str) -> tuple[IdKind, str]:
+def split(text: str, key: str) -> tuple[IdKind, str]:
     """The kind of an id, and the stored id. Raises InvalidId for a text that is not an id."""
-    prefix, separator, stored = given.partition("_")
+    prefix, separator, stored = text.partition("_")
     kind = KINDS.get(prefix) if separator else None
     if kind is None:
         prefixes = ", ".join(f"{one}_" for one in KINDS)
-        raise InvalidId(f"{quoted(given)} is not an id; ids begin with one of {prefixes}.", key=key)
+        raise InvalidId(f"{quoted(text)} is not an id; ids begin with one of {prefixes}.", key=key)
     return kind, stored
 
 
-def of_actor(kind: ActorType, stored: str | None) -> strawberry.ID | None:
+def format_actor(kind: ActorType, stored: str | None) -> strawberry.ID | None:
     """The id of an actor. None for the system, which has no id."""
-    return None if stored is None or kind not in _BY_ACTOR else _BY_ACTOR[kind].add(stored)
+    return None if stored is None or kind not in _BY_ACTOR else _BY_ACTOR[kind].format(stored)
 
 
-def take_actor(given: str | None, key: str) -> str | None:
+def parse_actor(text: str | None, key: str) -> str | None:
     """The stored id of an app or user. None if the id is null or left out. Raises InvalidId."""
-    if given is None or given is strawberry.UNSET:
+    if text is None or text is strawberry.UNSET:
         return None
-    kind, stored = split(given, key)
+    kind, stored = split(text, key)
     if kind not in (APP, USER, AGENT):
-        raise InvalidId(f"{quoted(given)} is the id of {kind.noun}; {key} takes the id of an app or a user.", key=key)
+        raise InvalidId(f"{quoted(text)} is the id of {kind.noun}; {key} takes the id of an app or a user.", key=key)
     return stored
 
 
 @contextmanager
-def within(name: str) -> Iterator[None]:
+def key_prefix(name: str) -> Iterator[None]:
     """Prefix the `key` of an Invalid that is raised in the block with the name of the enclosing input field."""
     try:
         yield
@@ -124,14 +124,14 @@ def with_prefixes(error: SwitchboardError) -> tuple[str, dict[str, object]]:
     for one in error.mentioned:
         kind = _BY_NOUN.get(one.noun)
         if kind is not None:
-            message = message.replace(quoted(one.id), quoted(kind.add(one.id)))
+            message = message.replace(quoted(one.id), quoted(kind.format(one.id)))
     return message, {name: _with_prefixes(value) for name, value in error.data.items()}
 
 
 def _with_prefixes(value: object) -> object:
     match value:
         case EntityId(noun=noun, id=stored):
-            return _BY_NOUN[noun].add(stored)
+            return _BY_NOUN[noun].format(stored)
         case dict():
             return {name: _with_prefixes(one) for name, one in value.items()}
         case list() | tuple():

@@ -10,7 +10,7 @@ from schema.base.scalars import JSON
 from storage import changes, records
 
 #: The fields whose values are lists of ids, with the kind of the ids.
-_ID_LISTS: Mapping[str, Callable[[str], Any]] = MappingProxyType({"agent.departmentIds": ids.DEPARTMENT.add})
+_ID_LISTS: Mapping[str, Callable[[str], Any]] = MappingProxyType({"agent.departmentIds": ids.DEPARTMENT.format})
 
 
 @api_type

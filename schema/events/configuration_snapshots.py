@@ -33,7 +33,7 @@ class RoleSnapshot:
     def from_record(cls, record: records.Role) -> Self:
         return cls(
             stored_id=record.id,
-            role_id=ids.ROLE.add(record.id),
+            role_id=ids.ROLE.format(record.id),
             name=record.name,
             description=record.description,
             scopes=list(record.scopes),
@@ -73,7 +73,7 @@ class FieldDefinitionSnapshot:
     def from_record(cls, record: records.FieldDefinition) -> Self:
         return cls(
             stored_id=record.id,
-            definition_id=ids.FIELD.add(record.id),
+            definition_id=ids.FIELD.format(record.id),
             target=record.target,
             key=record.key,
             type=record.type,
@@ -112,7 +112,7 @@ class AppSnapshot:
     def from_record(cls, record: records.App) -> Self:
         return cls(
             stored_id=record.id,
-            app_id=ids.APP.add(record.id),
+            app_id=ids.APP.format(record.id),
             name=record.name,
             scopes=list(record.scopes),
             active=record.active,

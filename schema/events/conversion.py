@@ -250,7 +250,7 @@ def _user_event(fact: facts.AnyUserFact) -> Event:
 
 def _event_fields(fact: facts.AnyFact) -> _EventFields:
     return _EventFields(
-        id=ids.EVENT.add(fact.id),
+        id=ids.EVENT.format(fact.id),
         cursor=Cursor(events.cursor_of(fact.sequence)),
         sequence=Long(fact.sequence),
         type=EventType(str(fact.__struct_config__.tag)),

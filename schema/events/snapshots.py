@@ -48,7 +48,7 @@ class VisitorSnapshot(VisitorFields):
     def from_record(cls, record: records.Visitor, *, room_id: str | None = None) -> Self:
         return cls(
             event_entity=EventEntity(record.id, room_id),
-            visitor_id=ids.VISITOR.add(record.id),
+            visitor_id=ids.VISITOR.format(record.id),
             token=record.token,
             name=record.name,
             email=record.email,
@@ -76,7 +76,7 @@ class DepartmentSnapshot(DepartmentFields):
     def from_record(cls, record: records.Department, *, room_id: str | None = None) -> Self:
         return cls(
             event_entity=EventEntity(record.id, room_id),
-            department_id=ids.DEPARTMENT.add(record.id),
+            department_id=ids.DEPARTMENT.format(record.id),
             name=record.name,
             enabled=record.enabled,
             routing=record.routing,
@@ -111,14 +111,14 @@ class AgentSnapshot(AgentFields):
     def from_record(cls, record: records.User, *, room_id: str | None = None) -> Self:
         profile = profile_of(record)
         return cls(
-            agent_id=ids.AGENT.add(record.id),
-            user_id=ids.USER.add(record.id),
+            agent_id=ids.AGENT.format(record.id),
+            user_id=ids.USER.format(record.id),
             status=profile.status,
             accepts_routing=profile.accepts_routing,
             max_rooms=profile.max_rooms,
             open_room_count=profile.open_room_count,
             last_assigned_at=profile.last_assigned_at,
-            department_ids=[ids.DEPARTMENT.add(one) for one in sorted(profile.department_ids)],
+            department_ids=[ids.DEPARTMENT.format(one) for one in sorted(profile.department_ids)],
             record=record,
             event_entity=EventEntity(record.id, room_id),
         )
@@ -148,7 +148,7 @@ class UserSnapshot(UserFields):
     @classmethod
     def from_record(cls, record: records.User, *, room_id: str | None = None) -> Self:
         return cls(
-            user_id=ids.USER.add(record.id),
+            user_id=ids.USER.format(record.id),
             username=record.username,
             name=record.name,
             emails=list(record.emails),
@@ -194,7 +194,7 @@ class RoomSnapshot(RoomFields):
     def from_record(cls, snapshot: records.RoomSnapshot) -> Self:
         record = snapshot.room
         return cls(
-            room_id=ids.ROOM.add(record.id),
+            room_id=ids.ROOM.format(record.id),
             status=record.status,
             revision=record.revision,
             source=record.source,
@@ -257,8 +257,8 @@ class MessageSnapshot(MessageFields):
     @classmethod
     def from_record(cls, record: message_records.Message) -> Self:
         return cls(
-            message_id=ids.MESSAGE.add(record.id),
-            in_reply_to_id=ids.MESSAGE.add_optional(record.in_reply_to_id),
+            message_id=ids.MESSAGE.format(record.id),
+            in_reply_to_id=ids.MESSAGE.format_optional(record.in_reply_to_id),
             event_entity=EventEntity(record.id, record.room_id),
             **message_values(record),
         )

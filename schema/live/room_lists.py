@@ -65,7 +65,7 @@ class ListUpdateSource:
             cursor=Cursor(update.cursor),
             change=update.change,
             room=None if update.room is None else Room.from_record(update.room),
-            room_id=ids.ROOM.add_optional(update.room_id),
+            room_id=ids.ROOM.format_optional(update.room_id),
             total_count=update.total,
         )
 

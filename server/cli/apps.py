@@ -18,13 +18,13 @@ def add_app(parser: argparse.ArgumentParser) -> None:
 def find_app(apps: Sequence[App], wanted: str) -> App:
     """The app with that id, or else the only active app with that name. Raises CommandError."""
     for app in apps:
-        if wanted in (app.id, ids.APP.add(app.id)):
+        if wanted in (app.id, ids.APP.format(app.id)):
             return app
     found = [app for app in apps if app.active and app.name == wanted]
     if not found:
         raise CommandError(f"There is no active app called {wanted}:  switchboard list-apps  lists all apps.")
     if len(found) > 1:
-        shown = ", ".join(ids.APP.add(app.id) for app in found)
+        shown = ", ".join(ids.APP.format(app.id) for app in found)
         raise CommandError(f"There are {len(found)} apps called {wanted}; name one of them by its id: {shown}.")
     return found[0]
 

@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     with existing_database(settings) as uri:
         for app in asyncio.run(operators.list_apps(uri, settings.database)):
             if app.active and app.name == arguments.name:
-                app_id = ids.APP.add(app.id)
+                app_id = ids.APP.format(app.id)
                 raise CommandError(
                     f"There is an app called {app.name} already ({app_id}):  switchboard rotate-app-token {app_id}  "
                     f"gives it a new token, and  switchboard revoke-app {app_id}  revokes it."

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         )
     roles = f" with the roles {', '.join(user.roles)}" if user.roles else ""
     print(f"The user {user.username} is created{roles}. Its id:", file=sys.stderr)
-    print(ids.USER.add(user.id))
+    print(ids.USER.format(user.id))
     return OK
 
 

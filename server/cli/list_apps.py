@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     for app in apps:
         state = "active" if app.active else "revoked"
         created, used = format_day(app.created_at), format_day(app.last_used_at)
-        rows.append((ids.APP.add(app.id), app.name, state, created, used, ", ".join(app.scopes)))
+        rows.append((ids.APP.format(app.id), app.name, state, created, used, ", ".join(app.scopes)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -15,7 +15,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         app = find_app(asyncio.run(operators.list_apps(uri, settings.database)), arguments.app)
         asyncio.run(operators.revoke_app(uri, settings.database, app_id=app.id))
     print(
-        f"The app {app.name} ({ids.APP.add(app.id)}) is revoked; its token is invalid and its subscriptions are closed."
+        f"The app {app.name} ({ids.APP.format(app.id)}) is revoked; its token is invalid and its subscriptions are "
+        "closed."
     )
     return OK
 

@@ -29,7 +29,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             operators.rotate_app_token(uri, settings.database, app_id=app.id, overlap_seconds=overlap)
         )
     validity = f"is valid for {overlap} s more" if overlap else "is no longer valid"
-    print_token(f"The app {app.name} ({ids.APP.add(app.id)}) has a new token; the old one {validity}.", rotated.token)
+    print_token(
+        f"The app {app.name} ({ids.APP.format(app.id)}) has a new token; the old one {validity}.", rotated.token
+    )
     return OK
 
 

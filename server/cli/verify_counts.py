@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         user = mismatch.agent
         assert user.agent is not None
         print(
-            f"{user.username} ({ids.AGENT.add(user.id)}): openRoomCount is {user.agent.open_room_count}, "
+            f"{user.username} ({ids.AGENT.format(user.id)}): openRoomCount is {user.agent.open_room_count}, "
             f"rooms assigned are {mismatch.expected}"
         )
     if mismatches and not arguments.repair:

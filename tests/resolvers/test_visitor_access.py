@@ -65,7 +65,7 @@ async def test_messages_of_others_and_notes_cannot_be_changed_and_look_unknown(
 ) -> None:
     page, foreign, own = await page_of(world), await room_of(world, "w"), await room_of(world, "v")
     named = [message_id(await said(world, foreign, "theirs")), message_id(await note(world, own, "hush"))]
-    named.append(str(ids.MESSAGE.add(own.id)))
+    named.append(str(ids.MESSAGE.format(own.id)))
     before = await stored_state(world)
 
     refusals = [await page.refusal(mutation(name, "clientMutationId"), input={key: one, **given}) for one in named]
@@ -90,7 +90,7 @@ async def test_a_message_of_staff_cannot_be_changed(world: World) -> None:
 async def test_a_message_that_the_visitor_does_not_see_cannot_be_referred_to(world: World, argument: str) -> None:
     page, foreign, own = await page_of(world), await room_of(world, "w"), await room_of(world, "v")
     named = [message_id(await said(world, foreign, "theirs")), message_id(await note(world, own, "hush"))]
-    named.append(str(ids.MESSAGE.add(own.id)))
+    named.append(str(ids.MESSAGE.format(own.id)))
 
     for one in named:
         if argument == "messageId":
@@ -106,7 +106,7 @@ async def test_a_message_that_the_visitor_does_not_see_cannot_be_referred_to(wor
 
 async def test_lists_and_totals_have_the_rooms_of_the_visitor_alone(world: World) -> None:
     page, foreign, own = await page_of(world), await room_of(world, "w"), await room_of(world, "v")
-    of_other = str(ids.VISITOR.add(foreign.visitor_id))
+    of_other = str(ids.VISITOR.format(foreign.visitor_id))
 
     found = (await page.ask(COUNTED))["rooms"]
 
@@ -134,7 +134,7 @@ async def test_node_finds_nothing_of_others(world: World) -> None:
     page, foreign = await page_of(world), await room_of(world, "w")
     message = await said(world, foreign, "theirs")
     (event, *_) = await world.facts_of(foreign)
-    hidden = [message_id(message), str(ids.EVENT.add(event.id)), str(ids.VISITOR.add(foreign.visitor_id))]
+    hidden = [message_id(message), str(ids.EVENT.format(event.id)), str(ids.VISITOR.format(foreign.visitor_id))]
 
     assert [await page.ask(NODE, id=one) for one in hidden] == [{"node": None}] * 3
 

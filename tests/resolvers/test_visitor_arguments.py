@@ -147,7 +147,7 @@ async def test_viewer_shows_the_visitor(world: World) -> None:
 
     found = await page.ask("{ viewer { type id name scopes roles user { id } app { id } visitor { id token } } }")
 
-    own = str(ids.VISITOR.add(page.visitor.id))
+    own = str(ids.VISITOR.format(page.visitor.id))
     assert found["viewer"] == {
         **{"type": "VISITOR", "id": own, "name": None, "scopes": [], "roles": [], "user": None, "app": None},
         "visitor": {"id": own, "token": "v"},
@@ -166,7 +166,9 @@ async def test_apps_name_the_visitor_of_a_room(world: World) -> None:
 async def test_only_its_own_client_mutation_ids_are_shown_to_a_visitor(world: World) -> None:
     page = await page_of(world)
     room = (await page.change("startRoom", "room { id }", clientMutationId="mine"))["room"]["id"]
-    await messages.send_message(world.context.mutation("crm-4711"), room_id=ids.ROOM.take(room, "roomId"), text="Hello")
+    await messages.send_message(
+        world.context.mutation("crm-4711"), room_id=ids.ROOM.parse(room, "roomId"), text="Hello"
+    )
 
     events = await page.ask(
         "query($id: ID!) { room(by: {id: $id}) { events { nodes { type clientMutationId } } } }", id=room

@@ -95,7 +95,7 @@ async def test_a_visitor_that_selects_everything_sees_what_is_in_the_table(
         id=room_id(room),
     )
     nodes = [one["id"] for part in ("messages", "events") for one in shown["room"][part]["nodes"]]
-    asked = documents(room, [*nodes, room_id(room), str(ids.VISITOR.add(page.visitor.id))])
+    asked = documents(room, [*nodes, room_id(room), str(ids.VISITOR.format(page.visitor.id))])
 
     compiled = [await page.ask(document, **variables) for document, variables in asked]
     monkeypatch.setattr(CompiledSelections, "for_type", lambda *_: None)

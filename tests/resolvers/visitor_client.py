@@ -71,11 +71,11 @@ def mutation(name: str, selection: str) -> str:
 
 
 def room_id(room: Room) -> str:
-    return str(ids.ROOM.add(room.id))
+    return str(ids.ROOM.format(room.id))
 
 
 def message_id(message: Message) -> str:
-    return str(ids.MESSAGE.add(message.id))
+    return str(ids.MESSAGE.format(message.id))
 
 
 async def said(world: World, room: Room, text: str, **given: Any) -> Message:

@@ -39,8 +39,8 @@ async def world(services: Services) -> World:
     return World(services)
 
 
-async def everything(world: World) -> dict[str, str]:
-    """One thing of each kind: its type by its id."""
+async def create_one_of_each(world: World) -> dict[str, str]:
+    """Create an object of every kind. Returns their types by their ids."""
     anna = await world.agent("anna")
     visitor = await world.visitor()
     room = await world.start()
@@ -66,7 +66,7 @@ async def everything(world: World) -> dict[str, str]:
         (ids.EVENT, f"{room.id}-1", "RoomStarted"),
     ]
     await world.services.storage.appender.wait_for_cleanup()
-    return {kind.add(stored): name for kind, stored, name in made}
+    return {kind.format(stored): name for kind, stored, name in made}
 
 
 async def ask(world: World, text: str, *, scopes: frozenset[str] | None = None, **variables: Any) -> ExecutionResult:
@@ -77,8 +77,8 @@ async def ask(world: World, text: str, *, scopes: frozenset[str] | None = None, 
     return cast(ExecutionResult, result)
 
 
-async def test_nodes_are_found_by_their_ids_in_the_order_asked_for(world: World) -> None:
-    made = await everything(world)
+async def test_nodes_are_in_the_order_of_the_ids(world: World) -> None:
+    made = await create_one_of_each(world)
 
     result = await ask(world, NODES, ids=list(made))
 
@@ -87,7 +87,7 @@ async def test_nodes_are_found_by_their_ids_in_the_order_asked_for(world: World)
 
 
 async def test_a_node_needs_the_scopes_of_its_own_type(world: World) -> None:
-    made = await everything(world)
+    made = await create_one_of_each(world)
 
     for one, name in made.items():
         found = await ask(world, NODE, id=one, scopes=frozenset(NEEDED[name]))
@@ -96,42 +96,42 @@ async def test_a_node_needs_the_scopes_of_its_own_type(world: World) -> None:
             less = await ask(world, NODE, id=one, scopes=frozenset(SCOPES) - {scope, "admin"})
             assert less.data == {"node": None}
             codes = [(error.extensions or {})["code"] for error in less.errors or ()]
-            # Out of the log, what the caller may not read is simply missing.
+            # Events that the caller may not read are absent, as in `events`.
             assert codes == ([] if name == "RoomStarted" and scope != "events:read" else ["FORBIDDEN"])
 
 
-@pytest.mark.parametrize("rest", ["", "nothing", "\0", "x" * 10_000, "01ARZ3NDEKTSV4RRFFQ69G5FAV"])
-async def test_an_id_of_the_right_kind_that_names_nothing_is_null(world: World, rest: str) -> None:
-    given = [kind.add(rest) for kind in ids.KINDS.values()]
+@pytest.mark.parametrize("stored_id", ["", "nothing", "\0", "x" * 10_000, "01ARZ3NDEKTSV4RRFFQ69G5FAV"])
+async def test_the_node_of_an_unknown_id_is_null(world: World, stored_id: str) -> None:
+    unknown = [kind.format(stored_id) for kind in ids.KINDS.values()]
 
-    result = await ask(world, NODES, ids=given)
+    result = await ask(world, NODES, ids=unknown)
 
     assert result.errors is None
-    assert result.data == {"nodes": [None] * len(given)}
+    assert result.data == {"nodes": [None] * len(unknown)}
 
 
-async def test_a_user_that_is_no_agent_is_no_node_by_an_agents_id(world: World) -> None:
+async def test_the_agent_id_of_a_user_that_is_not_an_agent_has_no_node(world: World) -> None:
     anna = await users.create_user(world.context, username="anna")
 
-    result = await ask(world, NODES, ids=[ids.USER.add(anna.id), ids.AGENT.add(anna.id)])
+    result = await ask(world, NODES, ids=[ids.USER.format(anna.id), ids.AGENT.format(anna.id)])
 
-    assert result.data == {"nodes": [{"__typename": "User", "id": ids.USER.add(anna.id)}, None]}
+    assert result.data == {"nodes": [{"__typename": "User", "id": ids.USER.format(anna.id)}, None]}
 
 
-async def test_what_is_no_id_is_null_in_its_place_beside_its_error(world: World) -> None:
+async def test_a_text_that_is_not_an_id_results_in_null_and_an_error(world: World) -> None:
     visitor = await world.visitor()
 
-    result = await ask(world, NODES, ids=["nope", ids.VISITOR.add(visitor.id), "xyz_1"])
+    result = await ask(world, NODES, ids=["nope", ids.VISITOR.format(visitor.id), "xyz_1"])
 
-    assert result.data == {"nodes": [None, {"__typename": "Visitor", "id": ids.VISITOR.add(visitor.id)}, None]}
+    assert result.data == {"nodes": [None, {"__typename": "Visitor", "id": ids.VISITOR.format(visitor.id)}, None]}
     assert [(error.path, error.extensions) for error in result.errors or ()] == [
         (["nodes", 0], {"code": "INVALID_INPUT", "key": "ids.0"}),
         (["nodes", 2], {"code": "INVALID_INPUT", "key": "ids.2"}),
     ]
 
 
-async def test_a_missing_scope_empties_only_the_places_that_need_it(world: World) -> None:
-    made = {name: one for one, name in (await everything(world)).items()}
+async def test_a_missing_scope_results_in_null_for_the_nodes_that_need_it(world: World) -> None:
+    made = {name: one for one, name in (await create_one_of_each(world)).items()}
 
     result = await ask(world, NODES, ids=[made["Room"], made["User"]], scopes=frozenset({"users:read"}))
 

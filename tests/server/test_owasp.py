@@ -243,11 +243,13 @@ async def test_access_control_of_single_objects(services: Services, url: str) ->
     token = (await ask(url, login, {}))["data"]["login"]["token"]
     as_anna = {"authorization": f"Bearer {token}"}
 
-    found = await ask(url, "query($id: ID!) { room(by: { id: $id }) { subject } }", as_anna, id=ids.ROOM.add(room.id))
+    found = await ask(
+        url, "query($id: ID!) { room(by: { id: $id }) { subject } }", as_anna, id=ids.ROOM.format(room.id)
+    )
     close = "mutation($id: ID!) { closeRoom(input: { roomId: $id }) { room { id } } }"
 
     assert found == {"data": {"room": None}}
-    assert await codes(url, close, as_anna, id=ids.ROOM.add(room.id)) == ["NOT_FOUND"]
+    assert await codes(url, close, as_anna, id=ids.ROOM.format(room.id)) == ["NOT_FOUND"]
 
 
 async def test_mutation_access(shared_url: str) -> None:

@@ -26,7 +26,7 @@ async def test_hidden_and_unknown_objects_take_the_same_round_trips(mongodb_uri:
         await apps.ensure_admin(storage, None)
         world = World(create_services(storage))
         page, foreign, own = await page_of(world), await room_of(world, "w"), await room_of(world, "v")
-        unknown_room, unknown_message = f"{room_id(foreign)[:-1]}~", str(ids.MESSAGE.add(own.id))
+        unknown_room, unknown_message = f"{room_id(foreign)[:-1]}~", str(ids.MESSAGE.format(own.id))
         theirs, hidden = message_id(await said(world, foreign, "theirs")), message_id(await note(world, own, "hush"))
         node = "query($id: ID!) { node(id: $id) { id } }"
         room = "query($id: ID!) { room(by: {id: $id}) { id } }"

@@ -1,4 +1,4 @@
-"""Ids: every one that goes out names its kind, and every one that comes in is checked for it."""
+"""Ids in results have the prefix of their kind, and the kind of ids in inputs is checked."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,29 +27,29 @@ from storage.records import Actor, ActorType, User
 
 API = schema._schema
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
-#: A signed-in user, because takeRoom refuses apps before it looks at its input.
+#: A logged-in user, because takeRoom refuses apps before it looks at its input.
 ADMIN = Caller(
     actor=Actor(type=ActorType.USER, id="u", name="root"),
     scopes=frozenset({"admin"}),
     user=User(id="u", username="root", created_at=MOMENT, updated_at=MOMENT),
 )
-#: Of no kind that anything but `node` and `nodes` takes.
+#: An id of a kind that only `node` and `nodes` accept.
 WRONG = "evt_1"
 #: Root fields that take ids of every kind.
 ANY_KIND = {"node", "nodes"}
-#: How many inputs deep ids are looked for: a filter inside a filter is like the filter.
+#: The depth of nested inputs in which ids are searched. Filters contain filters without an end.
 MAX_DEPTH = 3
 
 
 def test_a_user_and_an_agent_are_named_by_the_id_of_either() -> None:
-    assert ids.USER.take("agt_1", "userId") == "1"
-    assert ids.AGENT.take("usr_1", "agentId") == "1"
-    assert (ids.USER.add("1"), ids.AGENT.add("1")) == ("usr_1", "agt_1")
+    assert ids.USER.parse("agt_1", "userId") == "1"
+    assert ids.AGENT.parse("usr_1", "agentId") == "1"
+    assert (ids.USER.format("1"), ids.AGENT.format("1")) == ("usr_1", "agt_1")
 
 
 def test_an_id_of_another_kind_is_refused_by_name() -> None:
     with pytest.raises(InvalidId) as refusal:
-        ids.AGENT.take("room_1", "agentId")
+        ids.AGENT.parse("room_1", "agentId")
 
     assert refusal.value.message == (
         '"room_1" is the id of a room; agentId takes the id of an agent, which begins with "agt_".'
@@ -58,28 +58,28 @@ def test_an_id_of_another_kind_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("given", ["", "1", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "xyz_1", "_1", "USR_1", "usr"])
-def test_what_is_no_id_is_refused(given: str) -> None:
+def test_a_text_that_is_not_an_id_is_refused(given: str) -> None:
     with pytest.raises(InvalidId) as refusal:
-        ids.USER.take(given, "by.id")
+        ids.USER.parse(given, "by.id")
 
     assert refusal.value.message.endswith('is not an id; by.id takes the id of a user, which begins with "usr_".')
 
 
 @pytest.mark.parametrize("stored", ["", "_", "usr_1", "\0", "x" * 10_000])
-def test_whatever_follows_the_word_is_the_stored_id(stored: str) -> None:
-    assert ids.USER.take(ids.USER.add(stored), "userId") == stored
+def test_everything_after_the_prefix_is_the_stored_id(stored: str) -> None:
+    assert ids.USER.parse(ids.USER.format(stored), "userId") == stored
 
 
-def test_ids_in_the_data_of_an_error_have_their_words() -> None:
+def test_ids_in_the_data_of_an_error_have_prefixes() -> None:
     assert ids.with_prefixes(RoomAlreadyAssigned(agent_id="1", username="ann"))[1] == {
         "servedBy": {"id": "agt_1", "userId": "usr_1", "username": "ann"}
     }
 
 
-# ---------------------------------------------------------------- every place that takes an id
+# ---------------------------------------------------------------- every input of type ID
 
 
-def places() -> Iterator[tuple[str, str, str]]:
+def id_inputs() -> Iterator[tuple[str, str, str]]:
     """Every input of type ID: the operation, its argument with a wrong id in it, and the key of the refusal."""
     for root in (API.query_type, API.mutation_type, API.subscription_type):
         assert root is not None
@@ -87,53 +87,55 @@ def places() -> Iterator[tuple[str, str, str]]:
             for argument, declared in field.args.items():
                 if name in ANY_KIND:
                     continue
-                for text, key in wrong(declared.type, MAX_DEPTH):
+                for text, key in with_wrong_id(declared.type, MAX_DEPTH):
                     others = {
-                        one: least(other.type)
+                        one: minimal_value(other.type)
                         for one, other in field.args.items()
                         if one != argument and isinstance(other.type, GraphQLNonNull)
                     }
-                    given = ", ".join(f"{one}: {value}" for one, value in {**others, argument: text}.items())
+                    arguments = ", ".join(f"{one}: {value}" for one, value in {**others, argument: text}.items())
                     prefix = "" if argument == "input" else argument
                     selection = "" if not hasattr(get_named_type(field.type), "fields") else " { __typename }"
-                    yield root.name.lower(), f"{name}({given}){selection}", ".".join(filter(None, (prefix, key)))
+                    yield root.name.lower(), f"{name}({arguments}){selection}", ".".join(filter(None, (prefix, key)))
 
 
-def wrong(kind: GraphQLInputType, depth: int) -> Iterator[tuple[str, str]]:
-    """Values of the type with one wrong id, and where in it the id is."""
+def with_wrong_id(kind: GraphQLInputType, depth: int) -> Iterator[tuple[str, str]]:
+    """Values of the type with one id of a wrong kind, each with the key of this id."""
     match kind:
         case GraphQLNonNull(of_type=inner):
-            yield from wrong(inner, depth)
+            yield from with_wrong_id(inner, depth)
         case GraphQLList(of_type=inner) if get_named_type(inner).name == "ID":
             yield f'["{WRONG}"]', ""
         case GraphQLList(of_type=inner):
-            yield from ((f"[{text}]", f"0.{key}") for text, key in wrong(inner, depth))
+            yield from ((f"[{text}]", f"0.{key}") for text, key in with_wrong_id(inner, depth))
         case GraphQLInputObjectType(is_one_of=one_of) if depth:
             for name, field in kind.fields.items():
-                for text, key in wrong(field.type, depth - 1):
-                    needed = {} if one_of else least_fields(kind)
-                    given = ", ".join(f"{one}: {value}" for one, value in {**needed, name: text}.items())
-                    yield f"{{{given}}}", f"{name}.{key}".rstrip(".")
+                for text, key in with_wrong_id(field.type, depth - 1):
+                    needed = {} if one_of else required_fields(kind)
+                    arguments = ", ".join(f"{one}: {value}" for one, value in {**needed, name: text}.items())
+                    yield f"{{{arguments}}}", f"{name}.{key}".rstrip(".")
         case _ if get_named_type(kind).name == "ID":
             yield f'"{WRONG}"', ""
 
 
-def least_fields(kind: GraphQLInputObjectType) -> dict[str, str]:
+def required_fields(kind: GraphQLInputObjectType) -> dict[str, str]:
     required = {name: field.type for name, field in kind.fields.items() if is_required_input_field(field)}
-    return {name: ID_BY_NAME.get(name, least(type_)) for name, type_ in required.items()}
+    return {name: ID_BY_NAME.get(name, minimal_value(type_)) for name, type_ in required.items()}
 
 
-def least(kind: GraphQLInputType) -> str:
-    """Any value of the type, its ids of the right kind where that can be told by the name."""
+def minimal_value(kind: GraphQLInputType) -> str:
+    """A small value of the type. Ids in fields that ID_BY_NAME has are of the right kind."""
     match kind:
         case GraphQLNonNull(of_type=inner):
-            return least(inner)
+            return minimal_value(inner)
         case GraphQLList():
             return "[]"
         case GraphQLEnumType():
             return str(next(iter(kind.values)))
         case GraphQLInputObjectType():
-            fields = least_fields(kind) or {name: least(one.type) for name, one in list(kind.fields.items())[:1]}
+            fields = required_fields(kind) or {
+                name: minimal_value(one.type) for name, one in list(kind.fields.items())[:1]
+            }
             return "{" + ", ".join(f"{name}: {value}" for name, value in fields.items()) + "}"
     texts = {"Int": "1", "Long": "1", "Float": "1.5", "Boolean": "true"}
     return texts.get(get_named_type(kind).name, '"x"')
@@ -148,15 +150,15 @@ ID_BY_NAME = {
     "messageId": '"msg_1"',
     "roleId": '"rol_1"',
 }
-PLACES = list(places())
+ID_INPUTS = list(id_inputs())
 
 
-def test_the_places_that_take_ids_are_found() -> None:
-    assert len(PLACES) > 60
+def test_the_inputs_of_type_id_are_found() -> None:
+    assert len(ID_INPUTS) > 60
 
 
-@pytest.mark.parametrize(("root", "call", "key"), PLACES)
-async def test_an_id_of_the_wrong_kind_is_refused_wherever_one_is_given(root: str, call: str, key: str) -> None:
+@pytest.mark.parametrize(("root", "call", "key"), ID_INPUTS)
+async def test_every_input_of_type_id_refuses_an_id_of_another_kind(root: str, call: str, key: str) -> None:
     context = RequestContext(Context(services=None, caller=ADMIN))  # type: ignore[arg-type]
     if root == "subscription":
         stream: Any = await schema.subscribe(f"subscription {{ {call} }}", context_value=context)

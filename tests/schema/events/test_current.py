@@ -59,10 +59,10 @@ async def test_snapshot_stays_and_current_follows_later_changes(world: World) ->
     (event,) = await history(world.context, selection, ["ROOM_STARTED"])
 
     assert event["room"] == {
-        "roomId": ids.ROOM.add(room.id),
+        "roomId": ids.ROOM.format(room.id),
         "subject": "before",
-        "current": {"id": ids.ROOM.add(room.id), "subject": "after"},
-        "visitor": {"name": None, "current": {"id": ids.VISITOR.add(room.visitor_id), "name": "Vi"}},
+        "current": {"id": ids.ROOM.format(room.id), "subject": "after"},
+        "visitor": {"name": None, "current": {"id": ids.VISITOR.format(room.visitor_id), "name": "Vi"}},
     }
 
 
@@ -72,10 +72,10 @@ async def test_history_beside_the_live_room_shares_no_id_with_it(world: World) -
     text = """query ($id: ID!) { room(by: {id: $id}) { __typename id status events { nodes {
         ... on RoomEvent { room { __typename roomId status visitor { __typename visitorId } } } } } } }"""
 
-    live = (await ask(world.context, text, id=ids.ROOM.add(room.id)))["room"]
+    live = (await ask(world.context, text, id=ids.ROOM.format(room.id)))["room"]
 
     shown = [node["room"] for node in live["events"]["nodes"]]
-    assert (live["__typename"], live["id"], live["status"]) == ("Room", ids.ROOM.add(room.id), "CLOSED")
+    assert (live["__typename"], live["id"], live["status"]) == ("Room", ids.ROOM.format(room.id), "CLOSED")
     assert [one["status"] for one in shown] == ["QUEUED", "QUEUED", "CLOSED"]
     assert {(one["__typename"], "id" in one, "id" in one["visitor"]) for one in shown} == {
         ("RoomSnapshot", False, False)
@@ -101,7 +101,7 @@ async def test_current_is_null_after_removal(world: World) -> None:
         {"definition": {"key": "k", "current": None}}
     ]
     assert added["user"] == {
-        "current": {"id": ids.USER.add(anna.id)},
+        "current": {"id": ids.USER.format(anna.id)},
         "agent": {"status": "AVAILABLE", "current": None},
     }
 
@@ -129,8 +129,8 @@ async def test_current_is_null_if_the_caller_may_no_longer_see_the_entity(world:
         context = replace(world.context, caller=limited)
         seen[user.username] = (await history(context, selection, ["MESSAGE_SENT"]))[0]
 
-    visitor = {"id": ids.VISITOR.add(room.visitor_id)}
-    assert seen["anna"]["room"] == {"current": {"id": ids.ROOM.add(room.id)}, "visitor": {"current": visitor}}
+    visitor = {"id": ids.VISITOR.format(room.visitor_id)}
+    assert seen["anna"]["room"] == {"current": {"id": ids.ROOM.format(room.id)}, "visitor": {"current": visitor}}
     assert seen["anna"]["message"]["current"] is not None
     assert seen["bert"]["room"] == {"current": None, "visitor": {"current": None}}
     assert seen["bert"]["message"] == {"text": "hi", "current": None}
@@ -142,7 +142,7 @@ async def test_current_visitor_of_a_room_does_not_need_the_scope_for_visitors(wo
 
     (event,) = await history(context, "... on RoomEvent { room { visitor { current { id } } } }", ["ROOM_STARTED"])
 
-    assert event["room"]["visitor"]["current"] == {"id": ids.VISITOR.add(room.visitor_id)}
+    assert event["room"]["visitor"]["current"] == {"id": ids.VISITOR.format(room.visitor_id)}
 
 
 async def test_current_of_agents_who_left_a_room_needs_sight_of_the_room_or_the_scope_for_users(world: World) -> None:
@@ -168,7 +168,7 @@ async def test_current_of_agents_who_left_a_room_needs_sight_of_the_room_or_the_
         events = await history(context, selection, ["AGENT_ASSIGNED"])
         shown[name] = [event["previousAgent"] for event in events if event["previousAgent"]]
 
-    before = {"userId": ids.USER.add(anna.id)}
+    before = {"userId": ids.USER.format(anna.id)}
     current = {"user": {"username": "anna", "emails": []}}
     assert shown["app"] == [before | {"current": current}]
     assert shown["carl"] == [before | {"current": None}]

@@ -192,7 +192,7 @@ async def test_error_about_a_payload_field_says_that_the_change_was_made(world: 
     user = await users.find_by_username(world.context.reader, "anna")
     assert user is not None
 
-    result = await schema.execute(text % ids.AGENT.add(user.id), context_value=RequestContext(world.context))
+    result = await schema.execute(text % ids.AGENT.format(user.id), context_value=RequestContext(world.context))
 
     assert result.errors is not None
     (error,) = result.errors

@@ -166,7 +166,7 @@ async def test_websocket_closes_when_its_token_expires(services: Services, url: 
 
     async with watching(url, token) as socket:
         await services.storage.transactions.run(
-            lambda tx: tokens.expire(tx, ids.USER.take(user, "id"), at=tx.now + timedelta(milliseconds=300))
+            lambda tx: tokens.expire(tx, ids.USER.parse(user, "id"), at=tx.now + timedelta(milliseconds=300))
         )
 
         assert await close_of(socket) == ENDED

@@ -190,7 +190,7 @@ async def test_created_user_can_log_in(command: Command, services: Services, mon
     (user_id,), messages = await command("create-user", "anna", "--roles", "livechat-manager", "--password")
 
     session = await sessions.login(Context(services), username="anna", password="correct horse battery")
-    assert (ids.USER.add(session.user.id), session.user.roles) == (user_id, ("livechat-manager",))
+    assert (ids.USER.format(session.user.id), session.user.roles) == (user_id, ("livechat-manager",))
     assert messages[1] == "The user anna is created with the roles livechat-manager. Its id:"
     with pytest.raises(UsernameTaken):
         await command("create-user", "Anna")

@@ -170,7 +170,7 @@ async def test_stream_is_refused_if_permissions_shrink_before_it_begins(
             url,
             """mutation($id: ID!) { addRoles(input: {userId: $id, roles: ["bot"]}) { user { id } }
             removeRoles(input: {userId: $id, roles: ["livechat-agent"]}) { user { id } } }""",
-            id=ids.USER.add(user.id),
+            id=ids.USER.format(user.id),
         )
         return await follow(self, *args, **given)
 
