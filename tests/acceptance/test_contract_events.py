@@ -117,7 +117,7 @@ def test_contradictory_filter_is_an_error(admin: Client, rooms: Rooms, type: str
         assert (refusal["code"], refusal["key"], bool(refusal["expected"])) == ("INVALID_FIELD_VALUE", key, True)
 
 
-def test_a_key_that_is_not_defined_is_an_error_wherever_it_stands(admin: Client) -> None:
+def test_an_unknown_custom_field_is_refused_in_every_part_of_a_filter(admin: Client) -> None:
     document = "query ($where: RoomFilter) { rooms(where: $where) { totalCount } }"
     unknown: dict[str, Any] = {"key": "nobody-defined-it"}
 

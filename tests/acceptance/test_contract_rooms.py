@@ -180,7 +180,7 @@ def test_each_status_refuses_invalid_transitions(admin: Client) -> None:
             assert admin.refusal(name, roomId=closed, **given) == {"code": "ROOM_CLOSED"}, name
 
 
-def test_of_six_concurrent_assignments_one_wins_and_the_others_name_the_winner(admin: Client) -> None:
+def test_one_of_six_concurrent_assignments_succeeds_and_the_others_name_its_agent(admin: Client) -> None:
     room, agents = admin.start(admin.department())["id"], [admin.agent() for _ in range(6)]
     assign = "mutation ($input: AssignAgentInput!) { assignAgent(input: $input) { room { servedBy { id } } } }"
 

@@ -108,7 +108,7 @@ def test_roles_and_agents_require_the_scopes_of_all_changed_objects(admin: Clien
         assert without_users.refusal("ensureAgent", **ensured) == {"code": "FORBIDDEN", "scope": "users:write"}
 
 
-def test_field_that_needs_a_missing_scope_is_null_beside_its_error_and_the_mutation_is_made(admin: Client) -> None:
+def test_payload_field_without_its_scope_is_null_and_the_mutation_takes_effect(admin: Client) -> None:
     app, visitor = admin.app("rooms:write", "rooms:read"), admin.visitor()
     lacking = {"code": "FORBIDDEN", "scope": "messages:read"}
 

@@ -101,7 +101,7 @@ async def open_counts(client: Client) -> Counter[int]:
 # ---------------------------------------------------------------- one room
 
 
-async def test_of_100_takes_of_one_room_one_wins_and_the_others_name_the_winner(
+async def test_one_of_100_concurrent_takes_of_a_room_succeeds_and_the_others_name_its_agent(
     client: Client, database: Database
 ) -> None:
     names = [f"agent{number}" for number in range(10)]

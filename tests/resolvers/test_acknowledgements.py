@@ -163,7 +163,7 @@ async def test_copies_with_the_same_id_all_get_the_first_answer(contexts: TwoCon
 # ---------------------------------------------------------------- at once
 
 
-async def test_of_many_copies_handled_at_once_one_takes_effect(contexts: TwoContexts) -> None:
+async def test_one_of_many_concurrent_copies_takes_effect(contexts: TwoContexts) -> None:
     await visitors.save_visitor(contexts[0], token="v")
     (event,) = await record_facts(contexts[0], 1)
 

@@ -39,9 +39,7 @@ async def test_message_is_recorded_without_a_new_revision(world: World) -> None:
     assert (await world.room(room)).revision == room.revision
 
 
-async def test_messages_are_numbered_and_listed_in_the_order_of_the_rooms_events_whatever_the_clocks(
-    world: World, other: World
-) -> None:
+async def test_messages_are_in_the_order_of_the_rooms_events_even_if_clocks_differ(world: World, other: World) -> None:
     room = await world.waiting()
     head = await world.head()
     database = other.services.storage.database

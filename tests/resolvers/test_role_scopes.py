@@ -200,7 +200,7 @@ async def test_a_role_that_opens_more_than_the_caller_has_is_not_changed_by_it(
         await roles.update_role(context, role_id=above.id, description="harmless")
 
 
-async def test_nobody_gives_a_role_with_scopes_that_they_lack(world: World) -> None:
+async def test_granting_a_role_needs_its_scopes(world: World) -> None:
     await roles.create_role(world.context, name="above", scopes=["rooms:read", "users:write"])
     anna = await holder(world, "roles:write", "rooms:read", "users:write")
     bert = await holder(world, "roles:write", "users:write", username="bert")
@@ -229,7 +229,7 @@ async def test_the_scopes_of_agents_are_given_like_any_other(world: World) -> No
         await roles.add_roles(scoped(world, "roles:write", "agents:write"), user_id=anna.id, roles=["livechat-agent"])
 
 
-async def test_nobody_takes_over_a_user_whose_own_role_opens_more(world: World) -> None:
+async def test_changing_a_user_needs_the_scopes_of_its_roles(world: World) -> None:
     above = await holder(world, "apps:write", username="above")
     context = await signed_in(world, await holder(world, "roles:write", "users:write"))
     needs = "needs scopes that this token does not have: apps:write."
@@ -297,7 +297,7 @@ async def test_a_user_who_lacks_the_scopes_of_agents_makes_nobody_an_agent(world
         await agents.ensure_agent(context, by=FieldRef("ext", "1"), username="another")
 
 
-async def test_nobody_but_managers_and_admins_gives_or_takes_the_sight_of_managers(world: World) -> None:
+async def test_the_role_of_managers_is_granted_only_by_managers_and_admins(world: World) -> None:
     anna = await holder(world, "roles:write", "users:write", *AGENT, *MANAGER)
     context = await signed_in(world, anna)
     manager = await users.create_user(world.context, username="manager", roles=["livechat-manager"])

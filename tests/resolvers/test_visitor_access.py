@@ -37,7 +37,7 @@ MESSAGE_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("document", [NODE, ROOM])
-async def test_a_room_of_another_visitor_is_what_no_room_is(world: World, document: str) -> None:
+async def test_a_room_of_another_visitor_looks_like_an_unknown_room(world: World, document: str) -> None:
     page, foreign = await page_of(world), await room_of(world, "w")
 
     assert await page.ask(document, id=room_id(foreign)) == await page.ask(document, id=unknown(foreign))

@@ -252,11 +252,11 @@ async def test_rooms_that_start_at_once_in_two_processes_are_counted_exactly(wor
     assert (await page.ask("{ rooms { totalCount } }"))["rooms"]["totalCount"] == 3
 
 
-async def test_starting_a_room_changes_the_visitor_in_nothing_that_is_told(world: World) -> None:
+async def test_starting_a_room_records_no_change_of_the_visitor(world: World) -> None:
     page, head = await page_of(world), await world.head()
     await page.change("startRoom", "room { id }")
 
-    told: list[type[Fact]] = [type(fact) for fact in await world.facts(head)]
+    kinds: list[type[Fact]] = [type(fact) for fact in await world.facts(head)]
 
-    assert [kind.__name__ for kind in told] == ["RoomStarted", "RoomQueued"]
+    assert [kind.__name__ for kind in kinds] == ["RoomStarted", "RoomQueued"]
     assert (await world.visitor()).created_at == page.visitor.created_at

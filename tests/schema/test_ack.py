@@ -1,4 +1,4 @@
-"""`ack` in the input of every mutation that takes it: what it refuses, before every other rule of the mutation."""
+"""`ack` in inputs of mutations: an invalid one is refused before all other rules of the mutation are checked."""
 
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -21,7 +21,7 @@ from storage.records import Actor, ActorType
 from tests.schema.test_contract import CONTRACT
 from tests.schema.test_scopes import selection, value
 
-#: Operations that hand out a secret, acknowledge themselves, or have no lasting effect.
+#: Mutations that return a secret, acknowledge events themselves, or store nothing.
 WITHOUT_ACK = {
     "ackEvents",
     "createApp",
@@ -34,8 +34,8 @@ WITHOUT_ACK = {
 }
 APP = Actor(type=ActorType.APP, id="app", name="App")
 OTHER = Actor(type=ActorType.APP, id="other", name="Other")
-#: An id of no kind: the rules about ids of the input come after those about `ack`.
-NO_ID = "nothing"
+#: A text that is not an id. The ids of an input are checked after its `ack`.
+INVALID_ID = "nothing"
 
 
 def inputs() -> Iterator[tuple[str, GraphQLInputObjectType]]:
@@ -49,16 +49,16 @@ def inputs() -> Iterator[tuple[str, GraphQLInputObjectType]]:
 
 
 def call(name: str, input_type: GraphQLInputObjectType, consumer: str, cursor: str) -> str:
-    """The mutation with an ack, and otherwise with what its input must have."""
+    """The mutation with this ack and the required fields of its input."""
     mutation = schema._schema.mutation_type
     assert mutation is not None
-    given = value(GraphQLNonNull(input_type)).removesuffix("}").replace('"x"', f'"{NO_ID}"')
+    required = value(GraphQLNonNull(input_type)).removesuffix("}").replace('"x"', f'"{INVALID_ID}"')
     ack = f'ack: {{consumer: "{consumer}", cursor: "{cursor}"}}'
-    return f"mutation {{ {name}(input: {given} {ack}}}){selection(mutation.fields[name].type)} }}"
+    return f"mutation {{ {name}(input: {required} {ack}}}){selection(mutation.fields[name].type)} }}"
 
 
 async def refusals(context: Context, consumer: str, cursor: str) -> dict[str, tuple[Any, Any]]:
-    """By mutation, the code and the key with which it refuses this ack."""
+    """The code and the key of the error of each mutation for this ack."""
     found = {}
     for name, input_type in inputs():
         text = call(name, input_type, consumer, cursor)
@@ -71,7 +71,7 @@ async def refusals(context: Context, consumer: str, cursor: str) -> dict[str, tu
 
 
 async def state(context: Context) -> tuple[int, int, list[Any]]:
-    """What a refused mutation leaves as it is."""
+    """The state that a refused mutation must not change."""
     database = context.storage.database
     return (
         await context.storage.log.head(),
@@ -81,7 +81,7 @@ async def state(context: Context) -> tuple[int, int, list[Any]]:
 
 
 def test_inputs_with_an_ack_are_those_of_the_contract() -> None:
-    floor = {
+    in_contract = {
         node.name.value
         for node in parse(CONTRACT).definitions
         if isinstance(node, InputObjectTypeDefinitionNode)
@@ -90,7 +90,7 @@ def test_inputs_with_an_ack_are_those_of_the_contract() -> None:
     mutation = schema._schema.mutation_type
     assert mutation is not None
 
-    assert {input_type.name for _, input_type in inputs()} >= floor
+    assert {input_type.name for _, input_type in inputs()} >= in_contract
     assert set(mutation.fields) - {name for name, _ in inputs()} <= WITHOUT_ACK
 
 
@@ -109,21 +109,21 @@ async def test_every_mutation_checks_its_ack_before_anything_else_and_changes_no
     await consumers.ack_events(context, consumer="mine", cursor=event_cursor(head), only=True)
     before = await state(context)
 
-    def everywhere(answer: tuple[Any, Any]) -> dict[str, tuple[Any, Any]]:
-        # The rights of the caller come first, and an app cannot take rooms.
-        return {**{name: answer for name, _ in inputs()}, "takeRoom": ("FORBIDDEN", None)}
+    def by_every_mutation(error: tuple[Any, Any]) -> dict[str, tuple[Any, Any]]:
+        # Permissions are checked first, and an app cannot take rooms.
+        return {**{name: error for name, _ in inputs()}, "takeRoom": ("FORBIDDEN", None)}
 
     async def refused(consumer: str, cursor: str, *, scopes: frozenset[str] = admin) -> dict[str, tuple[Any, Any]]:
         return await refusals(replace(context, caller=Caller(APP, scopes)), consumer, cursor)
 
     pending = event_cursor(head - 1)
-    assert await refused("mine", event_cursor(head)) == everywhere(("ALREADY_ACKNOWLEDGED", None))
-    assert await refused("mine", event_cursor(head - 2)) == everywhere(("ALREADY_ACKNOWLEDGED", None))
-    assert await refused("nobody", pending) == everywhere(("NOT_FOUND", "ack.consumer"))
-    assert await refused("theirs", pending) == everywhere(("NOT_FOUND", "ack.consumer"))
-    assert await refused("mine", "*") == everywhere(("INVALID_CURSOR", "ack.cursor"))
-    assert await refused("mine", event_cursor(0)) == everywhere(("INVALID_CURSOR", "ack.cursor"))
-    assert await refused("mine", event_cursor(head + 1)) == everywhere(("INVALID_CURSOR", "ack.cursor"))
-    others = frozenset(access.SCOPES) - {"events:read", access.ADMIN}
-    assert await refused("mine", pending, scopes=others) == everywhere(("FORBIDDEN", "events:read"))
+    assert await refused("mine", event_cursor(head)) == by_every_mutation(("ALREADY_ACKNOWLEDGED", None))
+    assert await refused("mine", event_cursor(head - 2)) == by_every_mutation(("ALREADY_ACKNOWLEDGED", None))
+    assert await refused("nobody", pending) == by_every_mutation(("NOT_FOUND", "ack.consumer"))
+    assert await refused("theirs", pending) == by_every_mutation(("NOT_FOUND", "ack.consumer"))
+    assert await refused("mine", "*") == by_every_mutation(("INVALID_CURSOR", "ack.cursor"))
+    assert await refused("mine", event_cursor(0)) == by_every_mutation(("INVALID_CURSOR", "ack.cursor"))
+    assert await refused("mine", event_cursor(head + 1)) == by_every_mutation(("INVALID_CURSOR", "ack.cursor"))
+    without_events_read = frozenset(access.SCOPES) - {"events:read", access.ADMIN}
+    assert await refused("mine", pending, scopes=without_events_read) == by_every_mutation(("FORBIDDEN", "events:read"))
     assert await state(context) == before

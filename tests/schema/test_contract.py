@@ -64,7 +64,7 @@ def _lines(node: DefinitionNode) -> set[str]:
 
 
 @pytest.mark.parametrize("name", FLOOR)
-def test_type_of_the_contract_is_in_the_schema_as_it_stands_there(name: str) -> None:
+def test_every_type_of_the_contract_is_in_the_schema_unchanged(name: str) -> None:
     missing = _lines(FLOOR[name]) - _lines(OURS[name])
 
     assert missing == set()
@@ -73,13 +73,13 @@ def test_type_of_the_contract_is_in_the_schema_as_it_stands_there(name: str) -> 
 @pytest.mark.parametrize(
     "name", [name for name, node in FLOOR.items() if isinstance(node, InputObjectTypeDefinitionNode)]
 )
-def test_input_needs_nothing_that_the_contract_does_not_name(name: str) -> None:
+def test_inputs_require_no_fields_beyond_the_contract(name: str) -> None:
     added = _lines(OURS[name]) - _lines(FLOOR[name])
 
     assert [line for line in added if line.endswith("!")] == []
 
 
-def test_field_needs_no_argument_that_the_contract_does_not_name() -> None:
+def test_fields_require_no_arguments_beyond_the_contract() -> None:
     needed = {
         (name, line) for name in FLOOR for line in _lines(OURS[name]) - _lines(FLOOR[name]) if line.endswith("!)")
     }

@@ -45,7 +45,7 @@ def _parts(type_: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
             yield f"{type_.name}.{name}", value.description
 
 
-def test_everything_has_a_description_that_is_a_sentence() -> None:
+def test_every_description_is_a_sentence() -> None:
     descriptions = dict(_described(build_schema(schema.as_str())))
 
     undescribed = [

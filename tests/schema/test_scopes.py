@@ -1,4 +1,4 @@
-"""Every operation declares the scopes it needs, or that it is open, and refuses without them."""
+"""Every root field declares its scopes, or that it is open, and refuses callers that lack them."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
@@ -32,11 +32,11 @@ from storage.records import Actor, ActorType, Visitor
 
 APP = Actor(type=ActorType.APP, id="app", name="app")
 
-#: What the contract says. Without a token: these and no others.
+#: The root fields that need no token.
 OPEN = {"Mutation.login", "Query.errorCodes"}
-#: With any valid token.
+#: The root fields that need a valid token and no scope.
 ANY_TOKEN = {"Query.viewer", "Query.customFieldDefinitions", "Mutation.takeRoom", "Mutation.logout"}
-#: With a visitor's token, beside what needs none.
+#: The root fields that a visitor's token opens, in addition to OPEN.
 OPEN_TO_VISITORS = {
     *("Query.viewer", "Query.node", "Query.room", "Query.rooms", "Query.eventCursor"),
     *("Mutation.startRoom", "Mutation.closeRoom", "Mutation.sendMessage", "Mutation.editMessage"),
@@ -44,7 +44,7 @@ OPEN_TO_VISITORS = {
     *("Subscription.events", "Subscription.roomClosed", "Subscription.agentAssigned", "Subscription.agentUnassigned"),
     *("Subscription.messageSent", "Subscription.signals"),
 }
-SIGNED_IN_ONLY = {"Mutation.takeRoom", "Mutation.logout"}
+FOR_USERS_ONLY = {"Mutation.takeRoom", "Mutation.logout"}
 SCOPES: Mapping[str, str] = {
     "users:read": "Query: user users agent agents roles departments explainRouting",
     "users:write": "Mutation: createUser updateUser setUserActive setPresence ensureAgent",
@@ -59,7 +59,7 @@ SCOPES: Mapping[str, str] = {
     "rooms:assign": "Mutation: assignAgent unassignAgent transferRoom declineRouting",
     "messages:read": "Subscription: messageSent signals",
     "messages:write": "Mutation: sendMessage sendSignal editMessage redactMessage",
-    "messages:moderate": "Mutation:",  # redactMessage asks for it when the message is another's
+    "messages:moderate": "Mutation:",  # redactMessage needs it if another actor sent the message
     "events:read": "Query: events eventCursor consumers; Mutation: ackEvents removeConsumer; "
     "Subscription: roomStarted routingRequested agentAssigned agentUnassigned roomClosed messageSent events",
     "apps:write": "Query: apps; Mutation: createApp rotateAppToken revokeApp",
@@ -76,7 +76,7 @@ def fields() -> Iterator[tuple[str, str, GraphQLField]]:
 
 
 def declared(field: GraphQLField) -> tuple[str, ...] | None:
-    """The scopes in the SDL; None when it is open to all."""
+    """The scopes in the SDL. None if the field is open to all."""
     directives = field.extensions["strawberry-definition"].directives
     found = [directive for directive in directives if isinstance(directive, NeedsScopes)]
     return tuple(found[0].scopes) if found else None
@@ -106,13 +106,13 @@ def test_every_field_declares_what_the_contract_says() -> None:
     assert {f"{root}.{name}" for root, name, field in fields() if declared(field) == ()} >= ANY_TOKEN
 
 
-def test_scopes_of_the_contract_are_all_there_are() -> None:
+def test_the_scopes_are_those_of_the_contract() -> None:
     assert set(access.SCOPES) == {*SCOPES, access.ADMIN}
 
 
 @pytest.mark.parametrize(("root", "name"), FIELDS)
-async def test_without_a_token_everything_but_what_is_open_is_unauthenticated(root: str, name: str) -> None:
-    # Without services, login gets no further.
+async def test_without_a_token_only_open_root_fields_are_executed(root: str, name: str) -> None:
+    # The login fails, because there are no services.
     expected = {"Mutation.login": ["INTERNAL"], "Query.errorCodes": []}.get(f"{root}.{name}", ["UNAUTHENTICATED"])
 
     for caller in (ANONYMOUS, INVALID_TOKEN_CALLER):
@@ -120,7 +120,7 @@ async def test_without_a_token_everything_but_what_is_open_is_unauthenticated(ro
 
 
 @pytest.mark.parametrize(("root", "name", "scope"), SCOPED)
-async def test_without_a_scope_it_needs_a_field_is_forbidden(root: str, name: str, scope: str) -> None:
+async def test_a_root_field_without_its_scope_is_forbidden(root: str, name: str, scope: str) -> None:
     others = frozenset(access.SCOPES) - {scope, access.ADMIN}
 
     (error,) = await refusals(root, name, Caller(APP, others))
@@ -129,7 +129,7 @@ async def test_without_a_scope_it_needs_a_field_is_forbidden(root: str, name: st
 
 
 @pytest.mark.parametrize(("root", "name"), [one for one in FIELDS if ".".join(one) not in OPEN | OPEN_TO_VISITORS])
-async def test_what_is_not_opened_to_visitors_is_forbidden_to_them(root: str, name: str) -> None:
+async def test_other_root_fields_are_forbidden_to_visitors(root: str, name: str) -> None:
     visitor = Visitor(id="visitor", token="v", created_at=datetime(2026, 1, 1, tzinfo=UTC))
     caller = Caller(Actor(type=ActorType.VISITOR, id=visitor.id, name=None), visitor=visitor)
 
@@ -138,8 +138,8 @@ async def test_what_is_not_opened_to_visitors_is_forbidden_to_them(root: str, na
     assert (error["message"], error["extensions"]) == ("This is not open to a visitor's token.", {"code": "FORBIDDEN"})
 
 
-@pytest.mark.parametrize(("root", "name"), [place.split(".") for place in sorted(SIGNED_IN_ONLY)])
-async def test_what_only_a_signed_in_user_can_mean_is_forbidden_to_apps(services: Any, root: str, name: str) -> None:
+@pytest.mark.parametrize(("root", "name"), [name.split(".") for name in sorted(FOR_USERS_ONLY)])
+async def test_root_fields_for_logged_in_users_are_forbidden_to_apps(services: Any, root: str, name: str) -> None:
     context = RequestContext(Context(services, Caller(APP, frozenset({access.ADMIN}))))
 
     (error,) = await refusals(root, name, context=context)
@@ -147,13 +147,13 @@ async def test_what_only_a_signed_in_user_can_mean_is_forbidden_to_apps(services
     assert error["extensions"] == {"code": "FORBIDDEN"}
 
 
-# ---------------------------------------------------------------- asking
+# ---------------------------------------------------------------- operations
 
 
 async def refusals(
     root: str, name: str, caller: Caller = ANONYMOUS, *, context: RequestContext | None = None
 ) -> list[dict[str, Any]]:
-    """The errors of asking for one root field alone, without anything that could answer it."""
+    """The errors of an operation that selects this root field. There are no services by default."""
     root_type = cast(GraphQLObjectType, schema._schema.type_map[root])
     text = f"{root.lower()} {{ {call(name, root_type.fields[name])} }}"
     context = context or RequestContext(Context(services=None, caller=caller))  # type: ignore[arg-type]
@@ -178,7 +178,7 @@ def selection(type_: GraphQLOutputType) -> str:
 
 
 def value(type_: GraphQLInputType) -> str:
-    """Any value of this type, as small as can be."""
+    """The smallest value of this type."""
     match type_:
         case GraphQLNonNull(of_type=inner):
             return value(inner)

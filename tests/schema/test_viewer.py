@@ -90,7 +90,7 @@ async def test_the_scopes_of_an_admin_are_written_out(world: World) -> None:
     assert seen["viewer"]["scopes"] == sorted(SCOPES)
 
 
-async def test_one_missing_scope_leaves_the_viewer(world: World) -> None:
+async def test_a_missing_scope_for_another_field_does_not_affect_the_viewer(world: World) -> None:
     await departments.create_department(world.context, name="d")
     caller = Caller(Actor(type=ActorType.APP, id="a", name="a"), frozenset())
 
@@ -102,7 +102,7 @@ async def test_one_missing_scope_leaves_the_viewer(world: World) -> None:
     ]
 
 
-async def test_without_a_token_the_codes_are_told_and_the_viewer_is_not(world: World) -> None:
+async def test_error_codes_need_no_token_and_the_viewer_needs_one(world: World) -> None:
     nobody = replace(world.context, caller=ANONYMOUS)
 
     codes = (await data(nobody, "{ errorCodes { code meaning retryable } }"))["errorCodes"]

@@ -1,4 +1,4 @@
-"""What is open to a visitor's token: the table of the code, of the contract and of the page on security are one."""
+"""What a visitor's token opens: the tables of the code, of the contract and of the page on security agree."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -40,33 +40,37 @@ def test_every_row_of_the_table_is_a_field_of_the_schema() -> None:
     for table, existing in ((FIELDS, fields), (INPUTS, inputs), (VALUES, enums)):
         assert {kind: names - existing[kind] for kind, names in table.items() if names - existing[kind]} == {}
     assert {
-        place for place in (*HIDDEN_VALUES, *LIMITED) if place.split(".")[1] not in fields[place.split(".")[0]]
+        field_name
+        for field_name in (*HIDDEN_VALUES, *LIMITED)
+        if field_name.split(".")[1] not in fields[field_name.split(".")[0]]
     } == (set())
-    assert {place for place in LIMITED if place.split(".")[1] not in FIELDS[place.split(".")[0]]} == set()
+    assert {
+        field_name for field_name in LIMITED if field_name.split(".")[1] not in FIELDS[field_name.split(".")[0]]
+    } == set()
     assert ARGUMENTS - arguments <= {"notByMe"}
 
 
 def test_every_other_field_of_every_type_is_hidden_or_refused() -> None:
     for kind in object_types():
         for name, field in kind.fields.items():
-            place, rule = f"{kind.name}.{name}", rule_of(field)
+            field_name, rule = f"{kind.name}.{name}", rule_of(field)
             if name in FIELDS.get(kind.name, ()):
-                assert (rule is not None) == (place in LIMITED), place
+                assert (rule is not None) == (field_name in LIMITED), field_name
                 continue
-            assert rule is not None, place
-            assert rule.hidden, place
+            assert rule is not None, field_name
+            assert rule.hidden, field_name
             inner = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
-            if place in HIDDEN_VALUES:
+            if field_name in HIDDEN_VALUES:
                 expected: object = 0
             elif isinstance(inner, GraphQLList):
                 expected = []
             elif inner is field.type:
                 expected = None
             else:
-                assert rule.refused, place
+                assert rule.refused, field_name
                 continue
-            assert not rule.refused, place
-            assert rule.resolve(object(), context=None) == expected, place
+            assert not rule.refused, field_name
+            assert rule.resolve(object(), context=None) == expected, field_name
 
 
 def test_the_table_of_the_page_is_that_of_the_code() -> None:
@@ -135,13 +139,13 @@ async def test_hidden_fields_are_found_behind_aliases_fragments_interfaces_and_d
         "users { nodes { username } }",  # the root field is refused when it is resolved
     ],
 )
-def test_what_is_empty_or_closed_may_be_selected_whatever_is_below_it(selection: str) -> None:
+def test_selections_below_empty_or_refused_fields_are_not_checked(selection: str) -> None:
     document = parse(f"query($id: ID!) {{ {selection} }}")
 
     assert find_refusals(API, document) == {}
 
 
-async def test_the_named_operation_of_a_document_counts() -> None:
+async def test_only_the_named_operation_of_a_document_is_checked() -> None:
     document = 'query A { errorCodes { code } } query B { room(by: {id: "room_x"}) { servedBy { status } } }'
     context = RequestContext(Context(services=None, caller=CALLER))  # type: ignore[arg-type]  # nothing can run
 

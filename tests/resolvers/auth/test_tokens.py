@@ -19,10 +19,10 @@ def test_new_token_has_its_prefix_and_a_valid_checksum_and_is_random(kind: str) 
 
 def test_every_typing_error_is_detected() -> None:
     token = new_token(APP)
-    slips = [token[:at] + ("1" if token[at] != "1" else "2") + token[at + 1 :] for at in range(7, len(token))]
-    slips += [token[:-1], token + "0", token.replace("app", "session"), "sb_app_", "sb_app_\ud800"]
+    mistyped = [token[:at] + ("1" if token[at] != "1" else "2") + token[at + 1 :] for at in range(7, len(token))]
+    mistyped += [token[:-1], token + "0", token.replace("app", "session"), "sb_app_", "sb_app_\ud800"]
 
-    assert all(is_mistyped(slip) for slip in slips)
+    assert all(is_mistyped(text) for text in mistyped)
 
 
 @pytest.mark.parametrize("token", ["", "anything", "sb_", "sb_app", "sb_other_abcdef", "SB_APP_abc"])
@@ -35,7 +35,7 @@ async def test_mistyped_token_is_refused_without_a_database_read() -> None:
 
 
 def test_configured_admin_token_may_have_a_wrong_checksum() -> None:
-    make_facts = "sb_app_of-my-own"
+    configured = "sb_app_of-my-own"
 
-    assert token_id_of(make_facts) is None
-    assert token_id_of(make_facts, configured_tokens={digest(make_facts)}) == digest(make_facts)
+    assert token_id_of(configured) is None
+    assert token_id_of(configured, configured_tokens={digest(configured)}) == digest(configured)

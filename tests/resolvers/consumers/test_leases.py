@@ -51,7 +51,7 @@ async def test_second_connection_is_refused_until_the_first_ends(contexts: TwoCo
         assert (await status(context)).connected
 
 
-async def test_of_many_simultaneous_connections_one_gets_the_lease(contexts: TwoContexts) -> None:
+async def test_one_of_many_concurrent_connections_gets_the_lease(contexts: TwoContexts) -> None:
     calls = [events.subscribe(contexts[number % 2], consumer="c") for number in range(10)]
 
     answers = await asyncio.gather(*calls, return_exceptions=True)

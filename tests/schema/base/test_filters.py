@@ -18,11 +18,11 @@ def _is(name: str, value: object, operator: Operator = Operator.EQ) -> Attribute
 
 
 @pytest.mark.parametrize("where", [None, UserFilter(), VisitorFilter(), RoomFilter()])
-def test_filter_that_says_nothing_is_passed_by_everything(where: UserFilter | None) -> None:
+def test_empty_filter_matches_everything(where: UserFilter | None) -> None:
     assert expression_of(where) == EVERYTHING
 
 
-def test_everything_that_is_said_of_a_user_must_hold() -> None:
+def test_all_conditions_on_a_user_must_hold() -> None:
     where = UserFilter(
         ids=[strawberry.ID("usr_1")],
         username=StringFilter(eq="ann"),
@@ -61,13 +61,13 @@ def test_everything_that_is_said_of_a_user_must_hold() -> None:
     )
 
 
-def test_everything_that_is_said_of_a_visitor_must_hold() -> None:
+def test_all_conditions_on_a_visitor_must_hold() -> None:
     where = VisitorFilter(token=StringFilter(eq="t"), phone=StringFilter(starts_with="+49"))
 
     assert where.expression() == And((_is("token", "t"), _is("phone", "+49", Operator.STARTS_WITH)))
 
 
-def test_everything_that_is_said_of_a_room_must_hold() -> None:
+def test_all_conditions_on_a_room_must_hold() -> None:
     where = RoomFilter(
         status=[RoomStatus.QUEUED],
         department_id=strawberry.ID("dep_d"),
@@ -108,7 +108,7 @@ def test_everything_that_is_said_of_a_room_must_hold() -> None:
     )
 
 
-def test_ignoring_case_holds_for_all_operators_of_the_condition() -> None:
+def test_ignore_case_applies_to_all_operators_of_the_condition() -> None:
     where = UserFilter(name=StringFilter(starts_with="A", contains="N", ignore_case=True))
 
     assert where.expression() == And(
@@ -116,7 +116,7 @@ def test_ignoring_case_holds_for_all_operators_of_the_condition() -> None:
     )
 
 
-def test_usernames_and_email_addresses_are_compared_without_case_either_way() -> None:
+def test_usernames_and_email_addresses_are_always_compared_without_case() -> None:
     for ignore_case in (True, False):
         text = StringFilter(eq="ann", ignore_case=ignore_case)
 
@@ -147,7 +147,7 @@ def test_and_or_and_not_nest() -> None:
     assert where.expression() == And((And((is_bot,)), Or((is_bot, is_person)), Not(is_person)))
 
 
-def test_empty_and_says_nothing_and_empty_or_excludes_all() -> None:
+def test_empty_and_matches_everything_and_empty_or_matches_nothing() -> None:
     assert UserFilter(and_=[]).expression() == And((And(),))
     assert UserFilter(or_=[]).expression() == And((Or(),))
 
@@ -169,18 +169,18 @@ def test_empty_and_says_nothing_and_empty_or_excludes_all() -> None:
         (VisitorFilter(custom_fields=None), "customFields"),
     ],
 )
-def test_null_is_refused_rather_than_taken_for_everything(where: UserFilter, key: str) -> None:
+def test_null_is_refused(where: UserFilter, key: str) -> None:
     with pytest.raises(Invalid) as refusal:
         where.expression()
 
     assert refusal.value.data == {"key": key}
 
 
-def test_a_key_alone_asks_no_more_than_that_it_is_defined() -> None:
+def test_a_custom_field_without_an_operator_is_a_condition_without_an_operator() -> None:
     assert CustomFieldFilter(key="level").conditions() == [FieldCondition("level", None, None)]
 
 
-def test_null_for_a_custom_field_is_left_to_its_definition() -> None:
+def test_null_for_a_custom_field_is_passed_on() -> None:
     where = CustomFieldFilter(key="level", eq=None)
 
     assert where.conditions() == [FieldCondition("level", Operator.EQ, None)]

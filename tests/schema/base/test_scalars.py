@@ -47,12 +47,12 @@ def test_time_is_read_to_the_millisecond(text: str, value: datetime) -> None:
 @pytest.mark.parametrize(
     "value", ["", "2030-01-31", "2030-01-31T12:00:00", "2030-02-30T12:00:00Z", "2030-01-31 12:00:00Z", 5, None, True]
 )
-def test_what_is_no_rfc_3339_is_no_time(value: object) -> None:
+def test_time_must_be_an_rfc_3339_text(value: object) -> None:
     with pytest.raises(GraphQLError):
         parse_time(value)
 
 
-def test_long_holds_what_every_json_reader_reads_exactly() -> None:
+def test_long_is_an_integer_below_two_to_the_power_of_53() -> None:
     assert parse_long(2**53 - 1) == 2**53 - 1
     for value in (2**53, True, 1.0, "1"):
         with pytest.raises(GraphQLError):
@@ -66,27 +66,27 @@ def test_cursor_is_text() -> None:
 
 
 @pytest.mark.parametrize("value", ["text", 5, 2.5, True, ["a", "b"], []])
-def test_field_value_is_taken_as_it_comes(value: object) -> None:
+def test_field_value_is_parsed_unchanged(value: object) -> None:
     assert parse_field_value(value) == value
 
 
 @pytest.mark.parametrize("value", [{"$gt": 1}, [1], ["a", None], [["a"]], float("nan"), float("inf"), None])
-def test_field_value_is_nothing_else(value: object) -> None:
+def test_field_value_of_another_type_is_refused(value: object) -> None:
     with pytest.raises(GraphQLError):
         parse_field_value(value)
 
 
 @pytest.mark.parametrize("literal", ["NAME", "[NAME]", '["a", NAME]', '{a: "b"}', "[1]"])
-def test_field_value_in_a_document_takes_no_bare_name_for_text(literal: str) -> None:
+def test_literal_of_a_field_value_contains_no_enum_value(literal: str) -> None:
     with pytest.raises(GraphQLError):
         parse_field_value_literal(parse_value(literal))
 
 
-def test_field_value_that_is_a_time_is_written_as_one() -> None:
+def test_field_value_that_is_a_time_is_written_as_rfc_3339() -> None:
     assert format_field_value(NOON) == "2030-01-31T12:00:00Z"
 
 
 @pytest.mark.parametrize("value", [None, True, 5, 2.5, "text", ["a", {"b": [None]}], {"$gt": {"a.b": 1}}])
-def test_json_is_taken_as_it_comes(value: object) -> None:
+def test_json_is_parsed_and_serialized_unchanged(value: object) -> None:
     assert SCALARS[JSON].parse_value(value) == value  # type: ignore[misc]
     assert SCALARS[JSON].serialize(value) == value  # type: ignore[misc]

@@ -204,7 +204,7 @@ async def test_a_new_password_is_an_event_without_changes(services: Services) ->
     assert deliver(fact, f"type {CHANGES}") == {"type": "USER_UPDATED", "changes": []}
 
 
-async def test_a_creation_says_so_and_has_no_changes(services: Services) -> None:
+async def test_the_event_of_a_creation_has_no_changes(services: Services) -> None:
     world = World(services)
     await visitors.save_visitor(world.context, token="v", name="V")
     await visitors.save_visitor(world.context, token="v", name="W")
@@ -219,7 +219,7 @@ async def test_a_creation_says_so_and_has_no_changes(services: Services) -> None
     ]
 
 
-def test_ids_of_departments_have_their_word() -> None:
+def test_ids_of_departments_have_their_prefix() -> None:
     user = msgspec.structs.replace(ANN, agent=AgentProfile(department_ids=("sales", "support")))
     fact = facts.AgentUpdated(
         id="ann-2",

@@ -65,7 +65,7 @@ KINDS: tuple[type[facts.Fact], ...] = get_args(facts.AnyFact)
 
 
 def _fact(kind: type[facts.Fact]) -> Any:
-    data = {key: value for base, given in BASES.items() if issubclass(kind, base) for key, value in given.items()}
+    data = {key: value for base, values in BASES.items() if issubclass(kind, base) for key, value in values.items()}
     return kind(
         id="subject-2",
         occurred_at=MOMENT,
@@ -78,14 +78,14 @@ def _fact(kind: type[facts.Fact]) -> Any:
 
 
 def _deliver(kind: type[facts.Fact], selection: str) -> ExecutionResult:
-    """What a subscriber gets of the fact. There is no database to read from, so nothing can be read."""
+    """The result of a subscription for the fact. There is no database, so a read would fail."""
     context = RequestContext(Context(services=None))  # type: ignore[arg-type]
     document = parse(f"subscription {{ events {{ {selection} }} }}")
     return execute_sync(schema._schema, document, conversion.event_from_fact(_fact(kind)), context)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_fact_is_told_as_the_event_of_its_name(kind: type[facts.Fact]) -> None:
+def test_every_fact_becomes_the_event_with_its_name(kind: type[facts.Fact]) -> None:
     result = _deliver(kind, "__typename id cursor sequence type occurredAt actor { type id name } clientMutationId")
 
     assert result.errors is None
@@ -103,11 +103,11 @@ def test_every_fact_is_told_as_the_event_of_its_name(kind: type[facts.Fact]) -> 
     }
 
 
-def test_every_kind_of_fact_has_its_place_among_the_types_of_events() -> None:
+def test_every_kind_of_fact_has_an_event_type() -> None:
     assert {kind.value for kind in EventType} == {kind.__struct_config__.tag for kind in KINDS}
 
 
-def test_every_event_is_among_the_types_of_the_interface() -> None:
+def test_every_event_implements_the_interface() -> None:
     interface = schema._schema.type_map["Event"]
     assert isinstance(interface, GraphQLInterfaceType)
 
@@ -117,7 +117,7 @@ def test_every_event_is_among_the_types_of_the_interface() -> None:
     assert {type_.name for type_ in implementations} == {kind.__name__ for kind in KINDS}
 
 
-def test_room_event_is_delivered_with_everybody_as_they_were_and_without_reading() -> None:
+def test_room_event_has_the_users_as_of_the_fact_without_a_read() -> None:
     result = _deliver(
         facts.AgentAssigned,
         """

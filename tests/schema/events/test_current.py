@@ -66,7 +66,7 @@ async def test_snapshot_stays_and_current_follows_later_changes(world: World) ->
     }
 
 
-async def test_history_beside_the_live_room_shares_no_id_with_it(world: World) -> None:
+async def test_snapshots_share_no_id_with_the_room(world: World) -> None:
     room = await world.start()
     await rooms.close_room(world.context, room_id=room.id)
     text = """query ($id: ID!) { room(by: {id: $id}) { __typename id status events { nodes {
@@ -145,7 +145,7 @@ async def test_current_visitor_of_a_room_does_not_need_the_scope_for_visitors(wo
     assert event["room"]["visitor"]["current"] == {"id": ids.VISITOR.format(room.visitor_id)}
 
 
-async def test_current_of_agents_who_left_a_room_needs_sight_of_the_room_or_the_scope_for_users(world: World) -> None:
+async def test_current_of_former_agents_needs_the_room_to_be_visible_or_the_scope_for_users(world: World) -> None:
     department = await world.department("Sales", RoutingMethod.MANUAL)
     anna = await world.agent("anna", departments=[department])
     bert = await world.agent("bert", departments=[department])

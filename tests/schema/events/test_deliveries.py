@@ -1,5 +1,5 @@
-"""Promise 7 of the log: an event brings the room and its people as they were, at no cost to the database; and what many
-ask for in the same way is written once."""
+"""Results of subscriptions to events: they have entities as of the event, without a read, and are shared by equal
+subscriptions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -29,7 +29,7 @@ from storage.timings import Timings
 from tests.resolvers.world import APP, World
 from tests.storage.support import until
 
-#: Everything that an event of a room carries.
+#: The fields of a room event that need no read.
 SUBSCRIPTION = """
 subscription ($after: Cursor) {
   agentAssigned(after: $after) {
@@ -45,7 +45,7 @@ subscription ($after: Cursor) {
 
 
 class Reads(CommandListener):
-    """The collections that were read, but for the log and what every process does beside its operations."""
+    """The reads of collections of entities. Reads of the log and of background tasks are not among them."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -67,7 +67,7 @@ class Reads(CommandListener):
 
 @pytest.fixture
 async def reading(mongodb_uri: str, services: Services, world: World) -> AsyncIterator[tuple[Context, Reads]]:
-    """Another process on the database of `world`, which only listens."""
+    """The context of another process on the database of `world`, and its reads."""
     reads = Reads()
     async with Storage.open(mongodb_uri, services.storage.database.raw.name, listeners=[reads]) as storage:
         yield Context(create_services(storage), Caller(actor=APP, scopes=frozenset({ADMIN}))), reads
@@ -80,7 +80,7 @@ async def world(services: Services) -> World:
     return world
 
 
-async def test_delivery_reads_nothing_and_shows_everybody_as_they_were(
+async def test_delivery_shows_entities_as_of_the_event_without_a_read(
     world: World, reading: tuple[Context, Reads]
 ) -> None:
     context, reads = reading
@@ -113,52 +113,55 @@ async def test_delivery_reads_nothing_and_shows_everybody_as_they_were(
 STARTED = "subscription { roomStarted { sequence room { subject } } }"
 
 
-async def heard(context: Context, cohorts: Cohorts, text: str, count: int) -> list[Any]:
-    """So many results of a subscription."""
+async def results_of(context: Context, cohorts: Cohorts, text: str, count: int) -> list[Any]:
+    """The first `count` results of a subscription."""
     stream: Any = await schema.subscribe(text, context_value=RequestContext(context, cohorts=cohorts))
     async with aclosing(stream), asyncio.timeout(60):
         return [await anext(stream) for _ in range(count)]
 
 
-async def all_heard(
-    world: World, cohorts: Cohorts, asked: Sequence[tuple[Context, str]], subjects: Sequence[str]
+async def all_results(
+    world: World, cohorts: Cohorts, subscriptions: Sequence[tuple[Context, str]], subjects: Sequence[str]
 ) -> list[list[Any]]:
-    """What each of these subscriptions brings of rooms that start when all of them have begun."""
-    listening = [asyncio.ensure_future(heard(context, cohorts, text, count=len(subjects))) for context, text in asked]
+    """The results of each subscription for rooms with these subjects, which start when all subscriptions have begun."""
+    reading_results = [
+        asyncio.ensure_future(results_of(context, cohorts, text, count=len(subjects)))
+        for context, text in subscriptions
+    ]
 
-    async def all_listen() -> bool:
-        return cohorts.members == len(asked)
+    async def all_are_subscribed() -> bool:
+        return cohorts.members == len(subscriptions)
 
-    await until(all_listen)
+    await until(all_are_subscribed)
     for subject in subjects:
         await world.start(subject=subject)
-    return await asyncio.gather(*listening)
+    return await asyncio.gather(*reading_results)
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sequences of the facts that events were made of."""
-    made: list[int] = []
+def converted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sequences of the facts that are converted to events."""
+    sequences: list[int] = []
 
-    def noted(fact: AnyFact) -> Any:
-        made.append(fact.sequence)
+    def record_and_convert(fact: AnyFact) -> Any:
+        sequences.append(fact.sequence)
         return conversion.event_from_fact(fact)
 
-    monkeypatch.setattr(deliveries, "event_from_fact", noted)
-    return made
+    monkeypatch.setattr(deliveries, "event_from_fact", record_and_convert)
+    return sequences
 
 
-async def test_many_who_ask_the_same_are_sent_what_was_written_once(world: World, written: list[int]) -> None:
-    results = await all_heard(world, Cohorts(), [(world.context, STARTED)] * 5, ["first", "second"])
+async def test_equal_subscriptions_share_one_result(world: World, converted: list[int]) -> None:
+    results = await all_results(world, Cohorts(), [(world.context, STARTED)] * 5, ["first", "second"])
 
-    assert [[one.data["roomStarted"]["room"]["subject"] for one in of_one] for of_one in results] == [
+    assert [[one.data["roomStarted"]["room"]["subject"] for one in of_subscription] for of_subscription in results] == [
         ["first", "second"]
     ] * 5
-    assert len({of_one[0].encoded for of_one in results}) == 1
-    assert len(written) == 2
+    assert len({of_subscription[0].encoded for of_subscription in results}) == 1
+    assert len(converted) == 2
 
 
-async def test_what_others_ask_or_may_see_otherwise_is_not_shared(world: World, written: list[int]) -> None:
+async def test_results_for_other_selections_or_scopes_are_not_shared(world: World, converted: list[int]) -> None:
     less = Caller(actor=APP, scopes=frozenset({"rooms:read", "events:read"}))
     otherwise = [
         (world.context, STARTED),
@@ -166,44 +169,42 @@ async def test_what_others_ask_or_may_see_otherwise_is_not_shared(world: World, 
         (replace(world.context, caller=less), STARTED),
     ]
 
-    results = await all_heard(world, Cohorts(), otherwise, ["first"])
+    results = await all_results(world, Cohorts(), otherwise, ["first"])
 
-    assert [sorted(of_one[0].data["roomStarted"]) for of_one in results] == [
+    assert [sorted(of_subscription[0].data["roomStarted"]) for of_subscription in results] == [
         ["room", "sequence"],
         ["cursor", "room"],
         ["room", "sequence"],
     ]
-    assert len(written) == 3
+    assert len(converted) == 3
 
 
-async def test_result_with_current_is_made_once_for_all_that_are_sent_it_together(
-    world: World, written: list[int]
-) -> None:
+async def test_result_with_current_is_shared_by_equal_subscriptions(world: World, converted: list[int]) -> None:
     text = STARTED.replace("subject", "current { messages { totalCount } }")
 
-    results = await all_heard(world, Cohorts(), [(world.context, text)] * 100, ["first"])
+    results = await all_results(world, Cohorts(), [(world.context, text)] * 100, ["first"])
 
-    assert [of_one[0].data["roomStarted"]["room"] for of_one in results] == [
+    assert [of_subscription[0].data["roomStarted"]["room"] for of_subscription in results] == [
         {"current": {"messages": {"totalCount": 0}}}
     ] * 100
-    assert len(written) == 1
+    assert len(converted) == 1
 
 
-async def test_what_is_kept_for_others_has_a_bound(world: World) -> None:
+async def test_cached_results_have_a_byte_budget(world: World) -> None:
     cohorts = Cohorts(max_cached_bytes=2_000)
     subjects = [f"number {number}" for number in range(20)]
 
-    results = await all_heard(world, cohorts, [(world.context, STARTED)] * 2, subjects)
+    results = await all_results(world, cohorts, [(world.context, STARTED)] * 2, subjects)
 
-    for of_one in results:
-        assert [one.data["roomStarted"]["room"]["subject"] for one in of_one] == subjects
+    for of_subscription in results:
+        assert [one.data["roomStarted"]["room"]["subject"] for one in of_subscription] == subjects
     assert 0 < cohorts.cached_bytes <= 2_000
 
 
 # ---------------------------------------------------------------- when the database does not answer
 
 
-async def test_event_waits_for_what_is_read_beside_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_event_is_delivered_when_its_reads_succeed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.services.storage.database, "timings", Timings(delivery_retry=0))
     read, failures = stored_messages.read_pages, iter([AutoReconnect("connection closed")] * 4)
 
@@ -215,7 +216,7 @@ async def test_event_waits_for_what_is_read_beside_it(world: World, monkeypatch:
     monkeypatch.setattr(stored_messages, "read_pages", read_or_fail)
     text = STARTED.replace("subject", "subject current { messages { totalCount } }")
 
-    (results,) = await all_heard(world, Cohorts(), [(world.context, text)], ["first", "second"])
+    (results,) = await all_results(world, Cohorts(), [(world.context, text)], ["first", "second"])
 
     assert next(failures, None) is None
     assert [one.errors for one in results] == [None, None]

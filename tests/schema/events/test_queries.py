@@ -10,8 +10,8 @@ from storage.records import Actor, ActorType
 ADMIN = Caller(actor=Actor(type=ActorType.APP, id="app", name="app"), scopes=frozenset({"admin"}))
 
 
-class Racing(RequestContext):
-    """An operation during which, just after the log's end was noted, somebody else changes something."""
+class ConcurrentChange(RequestContext):
+    """The context of an operation. Another caller creates a role just after the operation has read the event cursor."""
 
     @override
     async def read_head(self) -> None:
@@ -19,10 +19,10 @@ class Racing(RequestContext):
         await roles.create_role(self.resolver_context, name="late")
 
 
-async def test_end_of_the_log_is_read_before_anything_else_so_that_nothing_is_missed(services: Services) -> None:
+async def test_event_cursor_is_read_before_all_other_fields(services: Services) -> None:
     context = Context(services, ADMIN)
 
-    state = await schema.execute("{ roles { name } eventCursor }", context_value=Racing(context))
+    state = await schema.execute("{ roles { name } eventCursor }", context_value=ConcurrentChange(context))
     assert state.data is not None
     missed = await schema.execute(
         "query ($after: Cursor) { events(after: $after) { nodes { ... on RoleCreated { role { name } } } } }",
@@ -34,10 +34,10 @@ async def test_end_of_the_log_is_read_before_anything_else_so_that_nothing_is_mi
     assert missed.data == {"events": {"nodes": [{"role": {"name": "late"}}]}}
 
 
-async def test_end_of_the_log_is_not_told_to_who_may_not_read_it(services: Services) -> None:
-    stranger = Caller(actor=ADMIN.actor, scopes=frozenset({"users:read"}))
+async def test_event_cursor_needs_the_scope_to_read_events(services: Services) -> None:
+    caller = Caller(actor=ADMIN.actor, scopes=frozenset({"users:read"}))
 
-    result = await schema.execute("{ eventCursor }", context_value=RequestContext(Context(services, stranger)))
+    result = await schema.execute("{ eventCursor }", context_value=RequestContext(Context(services, caller)))
 
     assert result.data == {"eventCursor": None}
     assert [error.extensions for error in result.errors or []] == [{"code": "FORBIDDEN", "scope": "events:read"}]

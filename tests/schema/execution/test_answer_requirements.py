@@ -1,4 +1,4 @@
-"""A change whose answer has a page that is too small or too large is refused before anything is changed."""
+"""A mutation whose selection has a page size out of bounds is refused before it changes anything."""
 
 import pytest
 from graphql import GraphQLInterfaceType, GraphQLObjectType, parse
@@ -25,7 +25,7 @@ def test_each_mutation_of_a_document_has_its_own_pages() -> None:
 @pytest.mark.parametrize(
     ("first", "variables"), [("201", {}), ("$first", {"first": 0}), ("$first", {}), ("9" * 30, {}), ("-1", {})]
 )
-def test_a_page_that_is_none_is_refused_with_the_change(first: str, variables: dict[str, int]) -> None:
+def test_a_mutation_with_an_invalid_page_size_is_refused(first: str, variables: dict[str, int]) -> None:
     document = f"mutation ($first: Int = 0) {{ {CLOSE} {{ room {{ messages(first: {first}) {{ totalCount }} }} }} }}"
     (answer,) = find_requirements(API, parse(document)).values()
 
@@ -36,14 +36,14 @@ def test_a_page_that_is_none_is_refused_with_the_change(first: str, variables: d
 
 
 @pytest.mark.parametrize(("first", "variables"), [("200", {}), ("$first", {"first": 1}), ("$first", {"first": None})])
-def test_a_page_that_is_one_is_not(first: str, variables: dict[str, int | None]) -> None:
+def test_a_mutation_with_a_valid_page_size_is_accepted(first: str, variables: dict[str, int | None]) -> None:
     document = f"mutation ($first: Int = 0) {{ {CLOSE} {{ room {{ messages(first: {first}) {{ totalCount }} }} }} }}"
     (answer,) = find_requirements(API, parse(document)).values()
 
     answer.require(variables)
 
 
-def test_every_field_beneath_the_roots_that_says_it_needs_a_scope_declares_it() -> None:
+def test_every_nested_field_whose_description_names_a_scope_declares_it() -> None:
     roots = (API.query_type, API.mutation_type, API.subscription_type)
     declaring = {
         f"{type_.name}.{name}": required_scopes(field)

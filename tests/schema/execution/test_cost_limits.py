@@ -1,4 +1,4 @@
-"""What a document may hold, and that finding it out is cheap."""
+"""The limits of a document, and the number of steps in which they are checked."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from storage.errors import QueryTooComplex
 API = schema._schema
 NONE: Mapping[str, object] = {}
 PAGE = "query($first: Int = 2) { rooms(first: $first) { nodes { id status } } }"
-#: Everything a screen of rooms shows.
+#: The fields that a page with a list of rooms shows.
 DASHBOARD = """
     query { rooms(first: 100, orderBy: {field: PRIORITY, direction: DESC}) {
         totalCount pageInfo { hasNextPage endCursor }
@@ -53,7 +53,7 @@ def refusal(text: str, allowed: Limits = DEFAULT_LIMITS, **variables: object) ->
 
 
 def calls_of(run: Callable[[], object]) -> int:
-    """How many Python functions the run calls: a measure of work that does not depend on the machine or its load."""
+    """The number of Python calls of `run`, which does not depend on the machine or its load."""
     calls = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:
@@ -78,12 +78,12 @@ def calls_of(run: Callable[[], object]) -> int:
         "subscription { events { id type ... on RoomEvent { room { roomId servedBy { user { username } } } } } }",
     ],
 )
-def test_what_graphiql_and_dashboards_ask_is_well_within(text: str) -> None:
+def test_operations_of_graphiql_and_dashboards_cost_less_than_half_of_the_limits(text: str) -> None:
     check(text, replace(DEFAULT_LIMITS, complexity=DEFAULT_LIMITS.complexity // 2, depth=16))
 
 
-def test_introspection_is_weighed_by_the_lists_there_are() -> None:
-    """Many small questions about the schema are not small: each has an entry for every type."""
+def test_introspection_costs_as_much_as_its_lists_are_long() -> None:
+    """Each selection of `types` has an entry for every type, so that many small selections are expensive."""
     inner = "fields { type { ofType { fields { name description } interfaces { name } } } }"
 
     check(f"{{ __schema {{ types {{ {inner} }} }} }}")
@@ -120,7 +120,7 @@ def test_introspection_is_weighed_by_the_lists_there_are() -> None:
         ),
     ],
 )
-def test_each_limit_is_named_when_it_is_passed(text: str, allowed: Limits, message: str) -> None:
+def test_the_error_names_the_exceeded_limit(text: str, allowed: Limits, message: str) -> None:
     assert refusal(text, allowed) == message
 
 
@@ -148,12 +148,14 @@ def test_each_limit_is_named_when_it_is_passed(text: str, allowed: Limits, messa
         (PAGE, {"first": "many"}, 1 + 50 * 3),
     ],
 )
-def test_pages_and_lists_multiply_what_is_in_them(text: str, variables: dict[str, object], complexity: int) -> None:
+def test_pages_and_lists_multiply_the_cost_of_their_entries(
+    text: str, variables: dict[str, object], complexity: int
+) -> None:
     check(text, Limits(complexity=complexity), **variables)
     assert str(complexity) in refusal(text, Limits(complexity=complexity - 1), **variables)
 
 
-def test_fragment_that_spreads_itself_comes_to_an_end() -> None:
+def test_the_cost_of_a_recursive_fragment_is_finite() -> None:
     check("{ ...a } fragment a on Query { viewer { id } ...b } fragment b on Query { ...a }")
 
 
@@ -171,7 +173,7 @@ def test_fragment_that_spreads_itself_comes_to_an_end() -> None:
         + "}",
     ],
 )
-def test_what_would_take_long_is_refused_after_few_steps(text: str) -> None:
+def test_expensive_documents_are_refused_after_few_steps(text: str) -> None:
     document = parse(text)
 
     def refused() -> None:
@@ -192,7 +194,7 @@ def test_what_would_take_long_is_refused_after_few_steps(text: str) -> None:
         "{ " + " ".join(f"{'room' * 5}{i}" for i in range(49)) + " }",
     ],
 )
-def test_what_is_within_the_limits_is_validated_in_bounded_steps(text: str) -> None:
+def test_documents_within_the_limits_are_validated_in_bounded_steps(text: str) -> None:
     document = parse(text)
     cost_limits.check(API, document, replace(DEFAULT_LIMITS, root_fields=1_000), NONE)
 
@@ -217,7 +219,7 @@ async def codes(text: str, allowed: Limits = DEFAULT_LIMITS, **variables: object
         "{" + " __typename" * 6_000 + "}",
         "{a" * 500 + "}" * 500,
         BOMB,
-        # Not valid either; that would take long to find out.
+        # Also invalid. The validation would take long.
         "{ users(where: {" + ", ".join(f"customFeld{i}: 1" for i in range(2_000)) + "}) { nodes { id } } }",
     ],
 )
@@ -225,7 +227,7 @@ async def test_operation_beyond_a_limit_is_query_too_complex(text: str) -> None:
     assert await codes(text) == ["QUERY_TOO_COMPLEX"]
 
 
-async def test_page_size_in_a_variable_is_weighed_each_time() -> None:
+async def test_page_size_in_a_variable_is_counted_in_each_operation() -> None:
     allowed = Limits(complexity=100)
 
     assert await codes(PAGE, allowed, first=10) == ["UNAUTHENTICATED"]
@@ -243,7 +245,7 @@ async def test_introspection_can_be_turned_off() -> None:
     assert await codes("{ __schema { queryType { name } } }") == []
 
 
-async def test_without_introspection_nothing_helps_to_guess_names() -> None:
+async def test_without_introspection_errors_suggest_no_names() -> None:
     context = RequestContext(Context(services=None, caller=ANONYMOUS), Limits(introspection=False))  # type: ignore[arg-type]
 
     result = await schema.execute("{ room { id } rom { id } }", context_value=context)

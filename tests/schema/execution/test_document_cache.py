@@ -1,4 +1,4 @@
-"""Documents are cached within one budget, and what is not cached leaves nothing behind."""
+"""Documents are cached within one byte budget, and evicted documents are freed."""
 
 import gc
 import sys
@@ -22,7 +22,7 @@ from storage.records import Actor, ActorType
 SCHEMA = build_schema("type Query { a: Int }")
 MIB = 1024 * 1024
 APP = Caller(actor=Actor(type=ActorType.APP, id="app", name="App"), scopes=frozenset({"admin"}))
-#: What one document takes whose text is as long as this.
+#: The counted bytes of a document with a text of this length.
 ONE = DocumentCache().get("{ a } #0", SCHEMA, DEFAULT_LIMITS).usage.bytes
 
 
@@ -33,11 +33,9 @@ def cache() -> DocumentCache:
 
 
 @pytest.fixture
-def taken() -> Iterator[Callable[[], int]]:
-    """How many bytes are in use that were not before."""
-    assert (
-        Document("{ __typename }", schema._schema, DEFAULT_LIMITS).errors == []
-    )  # what is made once for all documents
+def allocated() -> Iterator[Callable[[], int]]:
+    """A function that returns the bytes that were allocated since the start of the test."""
+    assert Document("{ __typename }", schema._schema, DEFAULT_LIMITS).errors == []  # allocates what all documents share
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
@@ -60,7 +58,7 @@ def test_text_that_was_parsed_before_is_not_parsed_again() -> None:
     assert cache.bytes == first.usage.bytes
 
 
-def test_document_of_other_limits_takes_the_place() -> None:
+def test_document_with_other_limits_replaces_the_cached_one() -> None:
     cache = DocumentCache()
     first = cache.get("{ a }", SCHEMA, DEFAULT_LIMITS)
 
@@ -83,14 +81,14 @@ def test_least_recently_used_document_is_evicted() -> None:
     assert cache.bytes <= 4 * ONE
 
 
-def test_document_that_takes_more_than_a_quarter_is_not_cached() -> None:
+def test_document_larger_than_a_quarter_of_the_budget_is_not_cached() -> None:
     cache = DocumentCache(4 * ONE - 1)
 
     assert cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS) is not cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS)
     assert (len(cache), cache.bytes) == (0, 0)
 
 
-def test_document_that_grows_evicts_others_and_in_the_end_itself() -> None:
+def test_document_that_grows_evicts_others_and_then_itself() -> None:
     cache = DocumentCache(8 * ONE)
     growing = cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS)
     for number in range(6):
@@ -108,7 +106,7 @@ def test_document_that_grows_evicts_others_and_in_the_end_itself() -> None:
     assert cache.bytes <= 8 * ONE
 
 
-def test_evicted_document_is_counted_no_more() -> None:
+def test_evicted_document_is_no_longer_counted() -> None:
     cache = DocumentCache(4 * ONE - 1)
     document = cache.get("{ a } #0", SCHEMA, DEFAULT_LIMITS)
 
@@ -143,14 +141,14 @@ ELSEWHERE_BYTES = 100_000
         "{ a }" + " " * 90_000,
     ],
 )
-def test_document_takes_no_more_than_is_counted(text: str, taken: Callable[[], int]) -> None:
+def test_document_uses_no_more_memory_than_is_counted(text: str, allocated: Callable[[], int]) -> None:
     # Several texts of their own, as they come with requests: what else the process allocates meanwhile weighs less.
     texts = [text + " " * number for number in range(1, DOCUMENTS + 1)]
 
     documents = [Document(text, schema._schema, DEFAULT_LIMITS) for text in texts]
     assert all(document.errors is document.errors for document in documents)
 
-    assert taken() <= sum(document.usage.bytes for document in documents) + ELSEWHERE_BYTES
+    assert allocated() <= sum(document.usage.bytes for document in documents) + ELSEWHERE_BYTES
 
 
 def compile_nodes(document: Document, kind: GraphQLObjectType) -> None:
@@ -163,23 +161,25 @@ def compile_nodes(document: Document, kind: GraphQLObjectType) -> None:
 
 @pytest.mark.parametrize("field", ["subject", "status", "visitor { id }", "messages(first: 3) { totalCount }"])
 @pytest.mark.parametrize("number", [1, 40])
-def test_plans_take_no_more_than_is_counted(field: str, number: int, taken: Callable[[], int]) -> None:
+def test_compiled_selections_use_no_more_memory_than_is_counted(
+    field: str, number: int, allocated: Callable[[], int]
+) -> None:
     kind = schema._schema.type_map["Room"]
     assert isinstance(kind, GraphQLObjectType)
-    asked = " ".join(f"a{one}: {field}" for one in range(number))
+    fields = " ".join(f"a{one}: {field}" for one in range(number))
 
     documents = [
-        Document(f"{{ rooms {{ nodes {{ {asked} }} }} }}" + " " * one, schema._schema, DEFAULT_LIMITS)
+        Document(f"{{ rooms {{ nodes {{ {fields} }} }} }}" + " " * one, schema._schema, DEFAULT_LIMITS)
         for one in range(DOCUMENTS)
     ]
     for document in documents:
         compile_nodes(document, kind)
 
-    assert taken() <= sum(document.usage.bytes for document in documents) + ELSEWHERE_BYTES
+    assert allocated() <= sum(document.usage.bytes for document in documents) + ELSEWHERE_BYTES
 
 
-async def test_answers_about_the_schema_take_no_more_than_is_counted(
-    cache: DocumentCache, taken: Callable[[], int]
+async def test_cached_introspection_uses_no_more_memory_than_is_counted(
+    cache: DocumentCache, allocated: Callable[[], int]
 ) -> None:
     context = RequestContext(Context(services=None), Limits(), documents=cache)  # type: ignore[arg-type]
     text = get_introspection_query()
@@ -191,7 +191,7 @@ async def test_answers_about_the_schema_take_no_more_than_is_counted(
     assert result.errors is None
     assert operation.usage.bytes - before > MIB
     del result, context
-    assert taken() <= operation.usage.bytes
+    assert allocated() <= operation.usage.bytes
 
 
 # ---------------------------------------------------------------- ever-new documents
@@ -239,20 +239,18 @@ async def test_memory_is_flat_over_thousands_of_distinct_documents(cache: Docume
 
 
 @CALLERS
-async def test_large_documents_leave_nothing_behind(
-    caller: Caller, cache: DocumentCache, taken: Callable[[], int]
-) -> None:
+async def test_large_documents_are_freed(caller: Caller, cache: DocumentCache, allocated: Callable[[], int]) -> None:
     async def ask_much(number: int) -> None:
         inner = " ".join(f"a{field}: name" for field in range(30))
         await ask(caller, cache, f'{{ t{number}: __type(name: "Room") {{ {inner} }} }} #{"x" * 60_000}')
 
     for number in range(5):
         await ask_much(number)
-    warm = taken()
+    warm = allocated()
     for number in range(5, 15):
         await ask_much(number)
 
-    assert taken() < warm + MIB / 2
+    assert allocated() < warm + MIB / 2
     assert cache.bytes <= MIB
 
 

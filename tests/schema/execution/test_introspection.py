@@ -1,4 +1,4 @@
-"""Asking about the schema keeps nobody else waiting, and is answered from memory the next time."""
+"""Introspection: its results are cached, and other operations run while a result is computed."""
 
 import asyncio
 from typing import Any
@@ -18,28 +18,28 @@ async def ask(text: str, **variables: object) -> Any:
     return await schema.execute(text, variable_values=variables, context_value=context)
 
 
-async def test_answer_is_that_of_graphql_core() -> None:
+async def test_result_equals_that_of_graphql_core() -> None:
     first, again = await ask(EVERYTHING), await ask(EVERYTHING)
 
     assert first.errors is None
     assert first.data == again.data == graphql_sync(schema._schema, EVERYTHING).data
 
 
-async def test_others_are_answered_in_the_meantime() -> None:
+async def test_other_operations_are_answered_during_introspection() -> None:
     ended: list[str] = []
 
-    async def asked(text: str, name: str) -> None:
+    async def run(text: str, name: str) -> None:
         assert (await ask(text)).errors is None
         ended.append(name)
 
     await asyncio.gather(
-        asked(f"# anew\n{EVERYTHING}", "everything"), *(asked("{ __typename }", "one") for _ in range(5))
+        run(f"# not cached\n{EVERYTHING}", "everything"), *(run("{ __typename }", "one") for _ in range(5))
     )
 
     assert ended == [*["one"] * 5, "everything"]
 
 
-async def test_what_variables_decide_is_found_anew() -> None:
+async def test_introspection_with_variables_is_not_cached() -> None:
     text = "query ($name: String!) { __type(name: $name) { name } }"
 
     answers = [await ask(text, name=name) for name in ("Room", "Agent")]
@@ -47,7 +47,7 @@ async def test_what_variables_decide_is_found_anew() -> None:
     assert [answer.data for answer in answers] == [{"__type": {"name": "Room"}}, {"__type": {"name": "Agent"}}]
 
 
-async def test_each_operation_of_a_document_has_its_own_answer() -> None:
+async def test_each_operation_of_a_document_has_its_own_result() -> None:
     text = "query A { __schema { queryType { name } } } query B { __schema { mutationType { name } } }"
     context = RequestContext(Context(services=None))  # type: ignore[arg-type]
 

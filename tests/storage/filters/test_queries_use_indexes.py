@@ -127,7 +127,7 @@ def test_as_many_keys_are_examined_as_rows_returned(
 
 
 @pytest.mark.parametrize("after", ["", "010000", "019000"])
-def test_a_page_of_many_rows_examines_a_page_wherever_it_is(users: Collection[dict[str, Any]], after: str) -> None:
+def test_every_page_of_a_long_list_examines_one_page(users: Collection[dict[str, Any]], after: str) -> None:
     many = bound(FieldType.BOOLEAN, Operator.EQ, False)
 
     rows, keys, documents = examined(users, many, limit=PAGE, after=after)
