@@ -25,7 +25,7 @@ replace = msgspec.structs.replace
 POLL_SECONDS = 1.0
 #: The limit of users that one transaction changes.
 BATCH = 50
-LONGEST_LEASE_SECONDS = 365 * 24 * 60 * 60
+MAX_LEASE_SECONDS = 365 * 24 * 60 * 60
 
 
 def last_session_end(sessions: Iterable[Token], now: datetime) -> datetime | None:
@@ -111,7 +111,7 @@ class PresenceExpiry:
             for user_id in sorted(user_ids):
                 await tx.lock("user", user_id)
             present = await users.get_many(tx, user_ids)
-            changes = [(user, await self._at_present(tx, user)) for user in present.values()]
+            changes = [(user, await self._with_current_presence(tx, user)) for user in present.values()]
             ended = [(user, after) for user, after in changes if after.presence is not user.presence]
             extended = [(user, after) for user, after in changes if after.presence is user.presence and after != user]
             await users.update_many(tx, ended, UserPresenceChanged)
@@ -121,7 +121,7 @@ class PresenceExpiry:
         changed, _ = await self._storage.transactions.run(attempt)
         return changed
 
-    async def _at_present(self, tx: Transaction, user: User) -> User:
+    async def _with_current_presence(self, tx: Transaction, user: User) -> User:
         """The user now: OFFLINE, present until a later session ends, or unchanged."""
         if user.presence_until is not None and user.presence_until <= tx.now:
             after = offline(user, tx.now)

@@ -23,7 +23,7 @@ READ_ROOMS = 200
 
 
 class SignalSubscriber:
-    """One subscription to signals. `test` says whether it gets the signals of a room."""
+    """One subscription to signals. `test` returns whether the signals of a room are delivered to it."""
 
     def __init__(self, caller_id: str, test: Callable[[Room], bool], *, sees_notes: bool = True) -> None:
         self._caller_id = caller_id
@@ -31,7 +31,7 @@ class SignalSubscriber:
         self._test = test
         self.buffer = SignalBuffer(max_signals=SUBSCRIBER_SIGNALS, max_bytes=SUBSCRIBER_BYTES)
 
-    def offer(self, signal: Signal, room: Room) -> None:
+    def deliver(self, signal: Signal, room: Room) -> None:
         """Buffer the signal if it is for this subscriber. A caller does not get its own signals."""
         if signal.about_note and not self._sees_notes:
             return
@@ -91,4 +91,4 @@ class SignalHub:
     def _deliver(self, signal: Signal, room: Room) -> None:
         if self._subscribers:
             for subscriber in {one: None for key in room_keys(room) for one in self._subscribers.get(key, ())}:
-                subscriber.offer(signal, room)
+                subscriber.deliver(signal, room)

@@ -209,9 +209,10 @@ async def changed_user(
 
 
 async def _available_lookalike_key(change: MutationContext, username: str, *, user: User | None = None) -> str:
-    """The lookalike key of a new username of `user`. Raises UsernameTaken if a user without a stored key has it.
+    """The lookalike key of a new username of `user`. Raises UsernameTaken if another user has a lookalike username.
 
-    The unique index refuses keys that are stored.
+    The unique index refuses the key of another user. This function refuses it for users of an earlier version, which
+    are stored without a key.
     """
     lookalike_key = names.lookalike_key(username)
     if not username.isascii():
@@ -261,7 +262,7 @@ async def set_presence(
     tx = change.tx
     until = None
     if lease_seconds is not None:
-        longest = presences.LONGEST_LEASE_SECONDS
+        longest = presences.MAX_LEASE_SECONDS
         until = tx.now + timedelta(seconds=validation.number(lease_seconds, "leaseSeconds", minimum=1, maximum=longest))
     before = await users.get(tx, user_id)
     sessions_until = None

@@ -65,8 +65,9 @@ def insert(tx: Transaction, consumer: Consumer, sequence: int) -> None:
     stored = {"_id": {"owner": consumer.owner_id, "name": consumer.name}}
 
     def write(session: ClientSession) -> None:
-        # The position and the acknowledgement are of one snapshot. Whoever moves the position over an acknowledgement
-        # deletes the acknowledgement later. If both happen after this snapshot, the insertion is a write conflict.
+        # The position and the acknowledgement are of one snapshot. A process that moves the position over an
+        # acknowledgement deletes the acknowledgement later. If both happen after this snapshot, the insertion is a
+        # write conflict.
         found = consumers.find_one(stored, {"acked": 1, "generation": 1}, session=session)
         if found is None or found.get("generation", "") != consumer.generation or found["acked"] >= sequence:
             raise Conflict
@@ -89,7 +90,7 @@ async def list_after(
 
 
 async def list_among(reader: Reader, consumer: Consumer, sequences: Sequence[int]) -> list[int]:
-    """The sequences of acknowledged events that include all among these, which are in order."""
+    """The acknowledged events among `sequences`, which must be in order. May include events between them."""
     if len(sequences) > LOOKUPS:
         first, last = sequences[0], sequences[-1]
         return await list_after(reader, consumer, first - 1, to=last, limit=last - first + 1)

@@ -235,7 +235,9 @@ def _replacement(tx: Transaction, kind: Kind[E], before: E, after: E) -> Replace
     query, document = {"_id": before.id, "version": before.version}, _to_write(tx, kind, after, before)
     if kind.target is None or not tx.definition_cache.undecodable:
         return ReplaceOne(query, document)
-    fields, attrs = field_encoding.preserving(tx.definition_cache.undecodable, field_encoding.contexts_of(after))
+    fields, attrs = field_encoding.stored_value_expressions(
+        tx.definition_cache.undecodable, field_encoding.contexts_of(after)
+    )
     merged = {
         "fields": {"$mergeObjects": [{"$literal": document["fields"]}, fields]},
         "attrs": {"$concatArrays": [{"$literal": document["attrs"]}, attrs]},

@@ -65,8 +65,8 @@ async def _decode(documents: list[Document]) -> list[Message]:
     return [to_record(document, Message) for document in documents]
 
 
-async def number_unnumbered(database: Database) -> None:
-    """Number messages of a version without numbers, by their ids, and store the count of messages in each room.
+async def add_missing_numbers(database: Database) -> None:
+    """Number the messages of an earlier version by their ids, and store the count of messages in each room.
 
     The result is the same if several processes run this at once, or if one repeats it after a crash: a number that is
     stored stays, and so does a higher count, because another process may have sent messages since it did this.

@@ -156,7 +156,7 @@ async def get_snapshots(
         except ERRORS as error:
             if not skip_undecodable:
                 raise
-            reader.database.undecodable.note(KIND.collection, room_id, error)
+            reader.database.undecodable.report(KIND.collection, room_id, error)
     return snapshots
 
 

@@ -21,8 +21,8 @@ from storage.transactions.transaction import Conflict, Transaction
 
 
 def _derive(visitor: Visitor, document: Document) -> None:
-    given = {"token": visitor.token, "name": visitor.name, "email": visitor.email, "phone": visitor.phone}
-    document |= {f"{name}Key": value.casefold() for name, value in given.items() if value is not None}
+    texts = {"token": visitor.token, "name": visitor.name, "email": visitor.email, "phone": visitor.phone}
+    document |= {f"{name}Key": value.casefold() for name, value in texts.items() if value is not None}
 
 
 KIND = Kind("visitors", Visitor, noun="visitor", target=FieldTarget.VISITOR, derive=_derive)

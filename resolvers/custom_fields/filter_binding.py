@@ -172,8 +172,8 @@ def _one(definition: FieldDefinition, value: object, subject: str) -> Any:
     if value is None:
         hint = " (null is no value: use the operator exists)"
         raise invalid_value_error(definition, value, subject=subject, hint=hint)
-    held = convert(definition, value, subject=subject)
-    return tuple(held) if isinstance(held, list) else held
+    stored = convert(definition, value, subject=subject)
+    return tuple(stored) if isinstance(stored, list) else stored
 
 
 # ---------------------------------------------------------------- attributes

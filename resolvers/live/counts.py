@@ -196,7 +196,7 @@ class CountsView(LogView):
             return False
         if changed:
             self._counts = None
-            self._signal_change()
+            self._notify_change()
         return True
 
     def _count(self, counter: RoomCounter, fact: AnyFact) -> bool:

@@ -248,7 +248,7 @@ class ListView(LogView):
             self._position = fact.sequence
         self._publish_total()
         if self._has_new_updates:
-            self._signal_change()
+            self._notify_change()
         return True
 
     def _apply(self, window: Window, fact: AnyFact) -> Move | None:
@@ -305,9 +305,9 @@ class ListView(LogView):
             self._append(self._ready_update(self._position))
 
     @override
-    def _signal_change(self) -> None:
+    def _notify_change(self) -> None:
         self._has_new_updates = False
-        super()._signal_change()
+        super()._notify_change()
 
     def _append(self, update: ListUpdate) -> None:
         self._clear_caches()

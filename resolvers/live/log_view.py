@@ -70,8 +70,8 @@ class LogView(ABC):
             raise
         except SwitchboardError as error:
             self.error = error
-            self._signal_progress()
-            self._signal_change()
+            self._notify_progress()
+            self._notify_change()
 
     async def _apply_next_facts(self, position: int) -> None:
         try:
@@ -82,7 +82,7 @@ class LogView(ABC):
             updated = self._apply_all(facts)
         if updated:
             self.check_memory()
-            self._signal_progress()
+            self._notify_progress()
         else:
             await self._rebuild()
         await asyncio.sleep(0)
@@ -94,8 +94,8 @@ class LogView(ABC):
         self.check_memory()
         # Before any other task runs: subscribers that wake while the view is not ready wait for the next change.
         self._ready = True
-        self._signal_progress()
-        self._signal_change()
+        self._notify_progress()
+        self._notify_change()
 
     def _on_wait(self, waiter: Waiter) -> None:
         self._waiter = waiter
@@ -116,12 +116,12 @@ class LogView(ABC):
         """Wait until the view changes or ends."""
         await self._change.wait()
 
-    def _signal_progress(self) -> None:
+    def _notify_progress(self) -> None:
         """Wake the tasks in `wait_until`."""
         event, self._progress = self._progress, asyncio.Event()
         event.set()
 
-    def _signal_change(self) -> None:
+    def _notify_change(self) -> None:
         """Wake the tasks in `wait_for_change`."""
         event, self._change = self._change, asyncio.Event()
         event.set()

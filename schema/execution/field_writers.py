@@ -15,7 +15,7 @@ AWAITABLE = (CoroutineType, asyncio.Future)
 
 
 class FieldWriter(ABC):
-    """Writes one field of an object into the row of the object."""
+    """Writes one field of an object into the row of the object, which is a dictionary with its result."""
 
     def __init__(self, name: str, serializer: Serializer, *, nullable: bool) -> None:
         self.name = name
@@ -35,12 +35,13 @@ class FieldWriter(ABC):
 
     @abstractmethod
     def code(self, v: str, o: str) -> Iterable[str]:
-        """The lines that read the field of `source` and set the variable `v` to its serialized value.
+        """The source lines that read the field of `source` and set a variable to its serialized value.
 
-        `o` is the name of the variable with the result of `object()`.
+        `v` is the name of this variable. `o` is the name of the variable with the result of `object()`.
         """
 
     def object(self) -> Any:
+        """The value of the variable `o` in `code`: by default this writer."""
         return self
 
     def _serialize_code(self, v: str, o: str) -> Iterable[str]:

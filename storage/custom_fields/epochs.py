@@ -38,7 +38,7 @@ async def read(database: Database) -> EpochState:
             try:
                 pending[definition_id] = from_builtins(lease["coming"], FieldDefinition)
             except ERRORS as error:
-                database.undecodable.note("rules", definition_id, error)
+                database.undecodable.report("rules", definition_id, error)
                 undecodable.add(definition_id)
     return EpochState(_epoch(document), pending, frozenset(undecodable))
 

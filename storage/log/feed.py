@@ -228,7 +228,7 @@ class Feed:
             task = self._chunks[number] = spawn(
                 self._read_chunk(number), name="read a chunk of the log", kind=Work.READS
             )
-            task.add_done_callback(lambda ended: self._forget_failed(number, ended))
+            task.add_done_callback(lambda ended: self._discard_failed(number, ended))
             while len(self._chunks) > MAX_CACHED_CHUNKS:
                 self._chunks.popitem(last=False)
         else:
@@ -240,13 +240,13 @@ class Feed:
         last = (number + 1) * CHUNK_SIZE
         return [fact for fact in self._redactions.apply_all(facts) if fact.sequence <= last]
 
-    def _forget_failed(self, number: int, ended: "asyncio.Task[list[AnyFact]]") -> None:
+    def _discard_failed(self, number: int, ended: "asyncio.Task[list[AnyFact]]") -> None:
         if (ended.cancelled() or ended.exception() is not None) and self._chunks.get(number) is ended:
             del self._chunks[number]
 
     def _extend(self, facts: Sequence[AnyFact]) -> None:
         if redacted := redactions_in(facts):
-            self._redactions.remember(redacted)
+            self._redactions.add(redacted)
             self._redact_cached()
             facts = self._redactions.apply_all(facts)
         sizes = [size_of(fact) for fact in facts]

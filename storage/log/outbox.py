@@ -174,7 +174,7 @@ class Appender:
                         before = _decode(document)
                     except ERRORS as error:
                         # A process of a newer version appends it and the facts that follow.
-                        self._database.undecodable.note("outbox", document["_id"], error)
+                        self._database.undecodable.report("outbox", document["_id"], error)
                         by_subject.pop(document["subject"], None)
                         continue
                     if document["subject"] in by_subject:

@@ -22,7 +22,7 @@ from storage.mongo.connection import Collection
 F = TypeVar("F", bound=Fact)
 
 #: Redactions that a process remembers, for facts that it reads while one is made.
-MAX_REMEMBERED = 4_096
+MAX_CACHED = 4_096
 
 
 def redactions_in(facts: Sequence[Fact]) -> dict[str, datetime]:
@@ -67,23 +67,23 @@ async def erase(log: Collection, redactions: dict[str, datetime]) -> None:
 
 
 class Redactions:
-    """The redactions that one process has seen lately."""
+    """A cache of the redactions that one process has read most recently."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[str, datetime] = OrderedDict()
+        self._cached: OrderedDict[str, datetime] = OrderedDict()
 
-    def remember(self, redactions: dict[str, datetime]) -> None:
-        self._seen.update(redactions)
-        while len(self._seen) > MAX_REMEMBERED:
-            self._seen.popitem(last=False)
+    def add(self, redactions: dict[str, datetime]) -> None:
+        self._cached.update(redactions)
+        while len(self._cached) > MAX_CACHED:
+            self._cached.popitem(last=False)
 
     def apply(self, fact: F) -> F:
         """The fact, without the content of a message that was redacted after it."""
         if not isinstance(fact, MessageFact) or fact.message.redacted_at is not None:
             return fact
-        redacted_at = self._seen.get(fact.message.id)
+        redacted_at = self._cached.get(fact.message.id)
         return fact if redacted_at is None else without_content(fact, redacted_at)
 
     def apply_all(self, facts: Sequence[AnyFact]) -> Sequence[AnyFact]:
         """The facts, each as `apply` returns it."""
-        return [self.apply(fact) for fact in facts] if self._seen else facts
+        return [self.apply(fact) for fact in facts] if self._cached else facts

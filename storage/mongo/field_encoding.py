@@ -51,8 +51,8 @@ def decode(fields: Mapping[str, Any], definitions: Definitions) -> dict[str, Fie
     return {definition.key: value for definition, value in pairs if definition is not None}
 
 
-def preserving(definition_ids: Iterable[str], contexts: Sequence[str]) -> tuple[Document, Document]:
-    """Aggregation expressions for the stored `fields` and `attrs` of these definitions, the latter in new contexts."""
+def stored_value_expressions(definition_ids: Iterable[str], contexts: Sequence[str]) -> tuple[Document, Document]:
+    """Aggregation expressions for the stored `fields` and `attrs` of definitions, with new contexts in `attrs`."""
     ids = sorted(definition_ids)
     keys = [*ids, *map(option_key, ids)]
     fields = {"$filter": {"input": {"$objectToArray": "$fields"}, "cond": {"$in": ["$$this.k", ids]}}}
@@ -81,5 +81,5 @@ def join_options(options: Sequence[str]) -> str:
 
 
 def option_key(definition_id: str) -> str:
-    """The `k` of the entries of a MULTI_SELECT's single options."""
+    """The `k` of an entry with one option of a MULTI_SELECT."""
     return f"{definition_id}#"

@@ -15,7 +15,7 @@ FOLDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 BATCH = 1_000
 
 
-async def fold_unfolded(database: Database) -> None:
+async def add_missing_folded_text(database: Database) -> None:
     """Store the folded text of documents that lack it, unless the index on users' names shows that this was done.
 
     Concurrent and repeated runs store the same texts.

@@ -114,7 +114,7 @@ async def _read(
 
 
 async def _any_behind(find: Find, query: Document, order: SortOrder, request: PageRequest, at: Position) -> bool:
-    """Whether the list has an entry on the other side of a position without an entry."""
+    """Whether the list has an entry behind the position, if the entry at the position was removed."""
     backwards = not request.backwards
     for number in _sections(order, at, backwards=backwards):
         conditions = [query, order.sections[number].query]

@@ -16,12 +16,12 @@ logger = logging.getLogger(__name__)
 
 #: The errors of decoding a document that another version wrote.
 ERRORS = (msgspec.ValidationError, KeyError)
-#: Ids that are remembered of each collection. Further records are skipped, but neither logged nor counted.
-REMEMBERED = 1_000
+#: The limit of stored ids for each collection. Further records are skipped, but neither logged nor counted.
+MAX_IDS = 1_000
 
 
 class Undecodable:
-    """The undecodable records that one process has met."""
+    """The undecodable records that one process has read."""
 
     def __init__(self) -> None:
         self._ids: dict[str, set[str]] = {}
@@ -31,10 +31,10 @@ class Undecodable:
         """By collection: the number of undecodable records since the process started."""
         return {collection: len(ids) for collection, ids in self._ids.items()}
 
-    def note(self, collection: str, record_id: str, error: Exception) -> None:
+    def report(self, collection: str, record_id: str, error: Exception) -> None:
         """Log that a record cannot be decoded, once, and count it."""
         ids = self._ids.setdefault(collection, set())
-        if record_id in ids or len(ids) >= REMEMBERED:
+        if record_id in ids or len(ids) >= MAX_IDS:
             return
         ids.add(record_id)
         logger.error(
@@ -47,12 +47,12 @@ class Undecodable:
     def decode(
         self, collection: str, documents: Iterable[dict[str, object]], decode: Callable[[dict[str, object]], T]
     ) -> list[T]:
-        """Decode the documents. Notes and leaves out those that cannot be decoded."""
+        """Decode the documents. Reports and leaves out those that cannot be decoded."""
         decoded = []
         for document in documents:
             record_id = str(document["_id"])
             try:
                 decoded.append(decode(document))
             except ERRORS as error:
-                self.note(collection, record_id, error)
+                self.report(collection, record_id, error)
         return decoded

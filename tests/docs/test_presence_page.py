@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from resolvers.departments import YEAR_SECONDS
-from resolvers.presence import LONGEST_LEASE_SECONDS
+from resolvers.presence import MAX_LEASE_SECONDS
 from server.settings import Settings
 from storage.records import AgentGoneAction
 from tests.conftest import ADMIN_TOKEN
@@ -64,6 +64,6 @@ def test_limits_of_the_page_are_those_of_the_code() -> None:
     settings = Settings(admin_token=ADMIN_TOKEN)
 
     assert (settings.when_agent_gone, settings.agent_gone_after_seconds) == (AgentGoneAction.KEEP, 300)
-    assert f"| 1 to {LONGEST_LEASE_SECONDS:,} | the lease |" in PAGE
+    assert f"| 1 to {MAX_LEASE_SECONDS:,} | the lease |" in PAGE
     assert f"`agentGoneAfterSeconds` is 0 to {YEAR_SECONDS:,}." in PAGE
     assert "defaults KEEP and 300" in PAGE

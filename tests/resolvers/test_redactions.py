@@ -21,7 +21,7 @@ from storage.facts import AnyFact, MessageEdited, MessageFact, MessageRedacted, 
 from storage.log import redactions
 from storage.log.feed import Feed
 from storage.log.log import Log
-from storage.log.redactions import MAX_REMEMBERED, Redactions
+from storage.log.redactions import MAX_CACHED, Redactions
 from storage.message_records import REDACTED, Attachment, Choice, Message
 from storage.mongo.connection import COLLECTIONS, Collection
 from storage.records import SignalKind
@@ -304,11 +304,11 @@ async def test_cached_results_of_subscriptions_are_evicted(world: World) -> None
 
 def test_the_number_of_remembered_redactions_is_limited() -> None:
     redactions, now = Redactions(), datetime.now(UTC)
-    for number in range(MAX_REMEMBERED + 2):
-        redactions.remember({f"{number}": now})
+    for number in range(MAX_CACHED + 2):
+        redactions.add({f"{number}": now})
 
-    assert list(redactions._seen)[:1] == ["2"]
-    assert len(redactions._seen) == MAX_REMEMBERED
+    assert list(redactions._cached)[:1] == ["2"]
+    assert len(redactions._cached) == MAX_CACHED
 
 
 # ---------------------------------------------------------------- dead and slow processes
