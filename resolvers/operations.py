@@ -117,11 +117,7 @@ class Mutation(Generic[P, R]):
         self.__doc__ = body.__doc__
 
     async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
-        if not self._anonymous:
-            scopes = () if self._concerns_caller(context.caller, kwargs) else self.scopes
-            access.require(context.caller, scopes, visitors=self.visitors)
-        if context.ack is not None:
-            access.require(context.caller, (acknowledgements.SCOPE,))
+        self._require_access(context, kwargs)
         mutation_id = context.client_mutation_id
         if mutation_id is not None:
             validation.text(mutation_id, "clientMutationId", max_characters=128)
@@ -168,6 +164,14 @@ class Mutation(Generic[P, R]):
         for call in after_commit:
             call()
         return result
+
+    def _require_access(self, context: Context, arguments: dict[str, Any]) -> None:
+        """Raise Unauthenticated or Forbidden unless the caller may call the mutation with these arguments."""
+        if not self._anonymous:
+            scopes = () if self._concerns_caller(context.caller, arguments) else self.scopes
+            access.require(context.caller, scopes, visitors=self.visitors)
+        if context.ack is not None:
+            access.require(context.caller, (acknowledgements.SCOPE,))
 
     def _lock_keys(self, arguments: dict[str, Any]) -> tuple[LockKey, ...]:
         if self._lock is None:
