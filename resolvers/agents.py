@@ -291,6 +291,8 @@ async def _update_existing(
         if profile_input.status and _profile(changed).status is not profile_input.status:
             changed = _with_profile(tx, changed, status=profile_input.status)
             facts.append(AgentStatusChanged)
+        if changed != user:
+            await _require_managed(change, before)
         user = changed
     if not facts:
         return before

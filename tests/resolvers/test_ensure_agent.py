@@ -23,6 +23,7 @@ from storage.errors import (
 )
 from storage.records import AgentStatus, FieldTarget, FieldType, RoutingMethod, UserType
 from tests.resolvers.refusals import kinds, refused, scoped, values
+from tests.resolvers.test_role_scopes import AGENT, holder, signed_in
 from tests.resolvers.world import World
 
 BY = FieldRef("externalId", "x-1")
@@ -285,3 +286,35 @@ async def test_ensure_agent_needs_the_scopes_of_all_its_changes(world: World) ->
         await agents.ensure_agent(scoped(world, "users:write"), by=BY, username="anna")
     async with refused(world, Forbidden, message.format("roles:write"), scope="roles:write"):
         await agents.ensure_agent(scoped(world, "users:write", "agents:write"), by=BY, username="anna", roles=["bot"])
+
+
+async def test_ensure_agent_changes_no_agent_that_the_caller_may_not_change(world: World) -> None:
+    await define(world, "externalId", unique=True)
+    sales = await world.department("Sales", RoutingMethod.MANUAL)
+    boss = await agents.ensure_agent(
+        world.context, by=FieldRef("externalId", "x"), username="boss", roles=["admin"], department_ids=[sales.id]
+    )
+    clara = await agents.ensure_agent(
+        world.context, by=FieldRef("externalId", "y"), username="clara", department_ids=[sales.id]
+    )
+    anna = await holder(world, "users:write", *AGENT, "agents:write")
+    context = await signed_in(world, anna)
+    head = await world.head()
+
+    for change in ({"max_rooms": 0}, {"accepts_routing": False}, {"status": AgentStatus.NOT_AVAILABLE}):
+        message = "Changing this agent needs scopes that this token does not have: admin."
+        async with refused(world, Forbidden, message, scope="admin"):
+            await agents.ensure_agent(context, by=FieldRef("externalId", "x"), username="boss", **change)
+        async with refused(
+            world,
+            Forbidden,
+            "This changes a department to which you do not belong; you can change only your own departments.",
+        ):
+            await agents.ensure_agent(context, by=FieldRef("externalId", "y"), username="clara", **change)
+    # What changes nothing is found without a permission to change it.
+    found = await agents.ensure_agent(context, by=FieldRef("externalId", "y"), username="clara", accepts_routing=True)
+    assert found == agents.AgentEnsured(clara.user, False)
+    assert await agents.ensure_agent(context, by=FieldRef("externalId", "x"), username="boss") == agents.AgentEnsured(
+        boss.user, False
+    )
+    assert await world.head() == head
