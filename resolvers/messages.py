@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from typing_extensions import Unpack
 
-from resolvers import message_content, validation
+from resolvers import message_content, names, validation
 from resolvers.auth import access
 from resolvers.auth.access import Caller
 from resolvers.context import Context
@@ -161,7 +161,7 @@ def sender_of(change: MutationContext, snapshot: RoomSnapshot, user_id: str | No
             return change.actor
         raise Forbidden("Only an app can send a message as another user or as a visitor.")
     if visitor_token is not None:
-        if visitor_token != snapshot.visitor.token:
+        if snapshot.visitor.token not in names.forms(visitor_token):
             raise Invalid("as.visitorToken must be the token of the room's visitor.", key="as.visitorToken")
         return Actor(type=ActorType.VISITOR, id=snapshot.visitor.id, name=snapshot.visitor.name)
     agent = snapshot.served_by
@@ -271,11 +271,11 @@ async def edit_message(
         # Writes the message, so that this attempt conflicts with a redaction that began after it read the message.
         # Otherwise the answer of this mutation would be recorded with the content, after the redaction erased answers.
         return messages.replace(change.tx, message, message)
-    if message.version >= MAX_EDITS:
+    if message.edit_count >= MAX_EDITS:
         raise Invalid(
             f"The message was edited {MAX_EDITS:,} times, which is the limit; send another message.", key="messageId"
         )
-    edited = replace(edited, edited_at=change.tx.now)
+    edited = replace(edited, edited_at=change.tx.now, edit_count=message.edit_count + 1)
     message_content.require_storable(edited)
     edited = messages.replace(change.tx, message, edited)
     transition = RoomTransition(change.tx, snapshot)

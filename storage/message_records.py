@@ -63,6 +63,8 @@ class Message(Record, frozen=True, kw_only=True, omit_defaults=True):
     data_json: str | None = None
     in_reply_to_id: str | None = None
     edited_at: datetime | None = None
+    #: The number of edits that changed it. `version` also counts writes without a change.
+    edit_count: int = 0
     redacted_at: datetime | None = None
 
     def without_content(self, redacted_at: datetime) -> "Message":

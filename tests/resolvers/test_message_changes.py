@@ -49,7 +49,7 @@ async def test_an_edit_replaces_its_arguments_and_keeps_the_rest(world: World) -
     edited = await messages.edit_message(world.context, message_id=message.id, text="Ho")
 
     assert edited.edited_at is not None
-    assert edited == msgspec.structs.replace(message, text="Ho", version=1, edited_at=edited.edited_at)
+    assert edited == msgspec.structs.replace(message, text="Ho", version=1, edit_count=1, edited_at=edited.edited_at)
     assert await listed(world, message) == [edited]
     (fact,) = await world.facts(head)
     assert isinstance(fact, MessageEdited)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 import pytest
 from typing_extensions import override
 
-from resolvers import messages
+from resolvers import messages, rooms
 from storage.errors import Forbidden, Invalid, NotFound, RoomClosed
 from storage.facts import MessageSent
 from storage.mongo.clock import Clock
@@ -88,6 +88,15 @@ async def test_an_app_sends_messages_as_the_agent_or_visitor_of_the_room(world: 
 
     assert of_agent.sender == Actor(type=ActorType.USER, id=anna.id, name="anna")
     assert of_visitor.sender == Actor(type=ActorType.VISITOR, id=visitor.id, name=None)
+
+
+async def test_the_visitor_is_named_by_its_token_in_every_form_of_unicode(world: World) -> None:
+    visitor = await world.visitor("caf\u00e9")
+    room = await rooms.start_room(world.context, visitor_token="cafe\u0301")
+
+    sent = await messages.send_message(world.context, room_id=room.id, text="Hi", as_visitor_token="cafe\u0301")
+
+    assert sent.sender.id == visitor.id
 
 
 async def test_an_agent_sends_messages_as_itself(world: World) -> None:
