@@ -5,9 +5,9 @@ case router receives the event, asks its external system who must serve that cas
 assigns the conversation. The router checks every event, and exits with 0 only if all events are as expected.
 
 The program shows how not to lose a conversation. The conversations are in a department with the routing EXTERNAL, so
-that Switchboard assigns none of them before the router decides. The router reads events as a named consumer and
-acknowledges each after its effect, so that a restarted router receives the unfinished events again. Its agents do not
-accept routing, so that only the router assigns conversations to them.
+that Switchboard assigns none of them before the router decides. The router reads events as a named consumer, and
+acknowledges an event in the mutation with its effect, so that a restarted router receives the unfinished events again
+and decides each once. Its agents do not accept routing, so that only the router assigns conversations to them.
 
 Everything that it creates has a name that begins with "demo", and does not affect other users of the server.
 
@@ -243,8 +243,11 @@ class Demo:
         cleanup.push_async_callback(self.end_shift, first_id)
 
         narrator.step(f"It assigns the conversation to {first.name}")
-        await self.router.mutate("AssignAgent", roomId=room_id, agentId=first_id, clientMutationId="assign")
-        await self.acknowledge(started)
+        decided = {"consumer": CONSUMER, "cursor": started["cursor"]}
+        await self.router.mutate(
+            "AssignAgent", roomId=room_id, agentId=first_id, ack=decided, clientMutationId="assign"
+        )
+        narrator.remark(f"acknowledged with it, in one transaction: #{started['sequence']}")
         await self.events.until(2)
 
         second = self.external.who_serves(received_case, shift=1)

@@ -1,5 +1,6 @@
 """Consumers: stored positions in the log. One connection at a time has the lease of a consumer."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -63,8 +64,10 @@ async def read_progress(reader: Reader, consumer: Consumer, pending: Sequence[in
     """
     stored = {"_id": _id(consumer.owner_id, consumer.name), "generation": {"$in": [consumer.generation, None]}}
     try:
-        found = await reader.collection("consumers").find_one(stored, {"acked": 1})
-        acknowledged = await acknowledgements.list_among(reader, consumer, pending)
+        found, acknowledged = await asyncio.gather(
+            reader.collection("consumers").find_one(stored, {"acked": 1}),
+            acknowledgements.list_among(reader, consumer, pending),
+        )
     except PyMongoError as error:
         raise Unavailable("The database does not answer; try again.", retryable=True) from error
     return 0 if found is None else int(found["acked"]), acknowledged

@@ -74,6 +74,8 @@ async def remove_consumer(change: MutationContext, *, consumer: str, owner_id: s
     if owner_id is not None and not change.caller.has_scope(access.ADMIN):
         raise Forbidden("Only a token with the scope admin removes consumers of others.", scope=access.ADMIN)
     stored = await get_consumer(change.tx, owner_id or change.caller.id, consumer, key="consumer")
+    # The connection that read for it may be releasing its lease.
+    await change.context.services.pending_releases.wait_for_pending(stored.owner_id, stored.name)
     if not await consumers.delete(change.tx, stored.owner_id, stored.name):
         raise ConsumerBusy(
             f"The consumer {quoted(consumer)} is being read by a connection; end its subscription first."

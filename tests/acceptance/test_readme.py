@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 import httpx
+import pytest
 
-from examples.client import Api, open_http, open_socket
+from examples.client import Api, Refused, open_http, open_socket
 from tests.acceptance.conftest import Run, Serve
 from tests.processes import ROOT
 
@@ -111,9 +112,12 @@ async def test_client_of_the_documented_journey_assigns_every_room(serve: Serve)
             await world.run("Start", department=department)
             event = (await asyncio.wait_for(started.get(), 30))["events"]
             agent = (await program.run("Ensure"))["ensureAgent"]["agent"]["id"]
-            decided = await program.run("Decide", roomId=event["room"]["roomId"], agentId=agent)
+            room_id, cursor = event["room"]["roomId"], event["cursor"]
+            decided = await program.run("Decide", roomId=room_id, agentId=agent, cursor=cursor)
             assert decided == {"assignAgent": {"room": {"status": "ASSIGNED"}}}
-            await program.run("Done", cursor=event["cursor"])
+            with pytest.raises(Refused, match="ALREADY_ACKNOWLEDGED"):
+                await program.run("Decide", roomId=room_id, agentId=agent, cursor=cursor)
+            assert await program.run("Done", cursor=cursor) == {"ackEvents": {"consumer": {"lag": 0}}}
         elsewhere = await world.run("Start")
         reading.cancel()
         rooms = (await world.run("Rooms"))["rooms"]["nodes"]

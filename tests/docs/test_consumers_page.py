@@ -58,6 +58,7 @@ def test_limits_of_the_page_are_those_of_the_code() -> None:
     assert DEFAULT_TIMINGS.consumer_lease == 5
     assert DEFAULT_TIMINGS.consumer_lease / 3 < 2
     for limit in (
+        "has a lease of five seconds",
         f"({DEFAULT_IN_FLIGHT:,} by default, 1 to {MAX_IN_FLIGHT:,})",
         f"has up to {MAX_CONSUMERS:,} consumers",
         f"more than {events.MAX_SCANNED_FACTS:,} events have to be checked",
