@@ -196,11 +196,11 @@ class Demo:
             customFields=[{"key": "demoExternalId", "value": person.external_id}],
         )
         user_id = str(created["user"]["id"])
-        self.narrator.remark("makes the user an omnichannel agent that does not accept routing,")
-        await self.router.mutate("AddAgent", userId=user_id, acceptsRouting=False)
-        self.narrator.remark("and adds the role bot, because the user will never be online")
-        changed = await self.router.mutate("AddRoles", userId=user_id, roles=["bot"])
-        if not changed["user"]["agent"]["routable"]:
+        self.narrator.remark("adds the role bot, because the user will never be online,")
+        await self.router.mutate("AddRoles", userId=user_id, roles=["bot"])
+        self.narrator.remark("and makes the user an omnichannel agent that does not accept routing")
+        added = await self.router.mutate("AddAgent", userId=user_id, acceptsRouting=False)
+        if not added["agent"]["routable"]:
             raise Unexpected("an offline agent with the role bot should be routable")
         return user_id
 
