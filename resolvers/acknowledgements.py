@@ -7,10 +7,10 @@ from resolvers import names
 from resolvers.context import Context, EventAck
 from resolvers.log_positions import require_existing
 from storage import acknowledgements, consumers
+from storage.consumer_records import Consumer
 from storage.errors import InvalidCursor, NotFound
 from storage.mongo.cursors import event_sequence
 from storage.mongo.reader import Reader
-from storage.records import Consumer
 from storage.transactions.transaction import Transaction
 
 #: The scope that `ack` needs, in addition to those of the mutation.

@@ -11,11 +11,12 @@ from resolvers.events import BATCH, MAX_SCANNED_FACTS
 from resolvers.operations import query
 from storage import acknowledgements
 from storage.acknowledgements import MAX_SEQUENCE
+from storage.consumer_records import Consumer
 from storage.errors import Invalid
 from storage.facts import FACTS
 from storage.filters.expressions import EVERYTHING
 from storage.mongo.cursors import event_sequence
-from storage.records import Consumer, FieldTarget
+from storage.records import FieldTarget
 
 #: The limit of the count.
 MAX_COUNT = 1_000_000

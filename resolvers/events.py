@@ -19,6 +19,7 @@ from resolvers.event_filters import Predicate, compile_filter, readable_types
 from resolvers.log_positions import existing_position, require_kept, starting_position
 from resolvers.operations import query
 from storage import room_history
+from storage.consumer_records import ConsumerFilter
 from storage.errors import CursorExpired
 from storage.facts import FACTS, AnyFact, RoomFact
 from storage.filters.expressions import EVERYTHING, And, AttributeCondition, Expression, Operator
@@ -28,7 +29,7 @@ from storage.log.subscription_index import Key, Waiter, subscription_keys
 from storage.mongo.child_pagination import ChildCounts
 from storage.mongo.cursors import event_cursor
 from storage.mongo.pagination import PAGE_BYTES, Page, PageArguments, PageRequest
-from storage.records import ConsumerFilter, FieldTarget
+from storage.records import FieldTarget
 from storage.sizes import size_of
 
 #: The limits of facts in one read of the log: for a page, and for a subscription, which buffers no more than this.

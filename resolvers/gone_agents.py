@@ -17,7 +17,7 @@ from resolvers.context import Context, Services
 from resolvers.operations import MutationContext
 from resolvers.room_transition import RoomTransition
 from resolvers.routing.assignment import route_or_queue
-from storage import departments, rooms, users
+from storage import departments, gone_agents, rooms
 from storage.facts import AssignmentCause
 from storage.filters.attributes import BOT_ROLE
 from storage.mongo.connection import to_unavailable
@@ -76,10 +76,10 @@ class GoneAgents:
     async def _take_due(self, limits: Mapping[str | None, timedelta]) -> int:
         taken = 0
         reader, shortest = self._storage.reader, min(limits.values())
-        async for gone in users.iterate_gone(reader, self._storage.database.now() - shortest, size=BATCH):
+        async for gone in gone_agents.iterate_agents(reader, self._storage.database.now() - shortest, size=BATCH):
             excluded = set(self._excluded.names())
             until = self._storage.database.now() - shortest
-            async for room in rooms.iterate_assigned(reader, gone, limits, until=until):
+            async for room in gone_agents.iterate_rooms(reader, gone, limits, until=until):
                 due = max(gone[room.agent_id], room.assigned_at) + limits[room.department_id]
                 if room.id in excluded or due > self._storage.database.now():
                     continue

@@ -12,10 +12,10 @@ from pymongo import ASCENDING
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from storage.consumer_records import Consumer
 from storage.errors import AlreadyAcknowledged, Unavailable
 from storage.mongo.connection import Document
 from storage.mongo.reader import Reader
-from storage.records import Consumer
 from storage.transactions.transaction import Conflict, Transaction
 
 #: How long an acknowledgement is kept at least, unless the position of the consumer has moved over it.

@@ -8,11 +8,12 @@ from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage import acknowledgements
+from storage.consumer_records import Consumer, ConsumerFilter
 from storage.errors import NotFound, Unavailable
 from storage.filters.expressions import Expression
 from storage.mongo.connection import Document, from_builtins, new_id, to_builtins, to_record
 from storage.mongo.reader import Reader
-from storage.records import Actor, ActorType, Consumer, ConsumerFilter
+from storage.records import Actor, ActorType
 from storage.transactions.transaction import Transaction
 
 # Leases are compared with the clock of the database, not with the clocks of processes.

@@ -1,12 +1,11 @@
 """Rooms: reads them with their visitors, departments and agents, and writes them with the facts about their changes."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
 
 from pymongo import ASCENDING, DESCENDING
 
@@ -259,34 +258,6 @@ async def list_served_ids(
         query, {"_id": 1}, sort=[("_id", ASCENDING)], limit=limit, session=await reader.read_session()
     )
     return [document["_id"] for document in await found.to_list(limit)]
-
-
-class AssignedRoom(NamedTuple):
-    """The values of an ASSIGNED room that decide when its agent is gone."""
-
-    id: str
-    agent_id: str
-    department_id: str | None
-    assigned_at: datetime
-
-
-async def iterate_assigned(
-    reader: Reader, agent_ids: Iterable[str], department_ids: Iterable[str | None], *, until: datetime
-) -> AsyncIterator[AssignedRoom]:
-    """Yield the rooms that these agents serve in these departments (None: no department), assigned up to `until`."""
-    found = reader.collection(KIND.collection).find(
-        {
-            "servedById": {"$in": list(agent_ids)},
-            "status": RoomStatus.ASSIGNED.value,
-            "departmentId": {"$in": list(department_ids)},
-            "assignedAt": {"$lte": until},
-        },
-        {"servedById": 1, "departmentId": 1, "assignedAt": 1},
-    )
-    async for document in found:
-        yield AssignedRoom(
-            document["_id"], document["servedById"], document.get("departmentId"), document["assignedAt"]
-        )
 
 
 # ---------------------------------------------------------------- waiting rooms

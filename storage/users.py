@@ -1,7 +1,7 @@
 """Users, including omnichannel agents: an agent is a user with an agent profile."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -26,7 +26,7 @@ from storage.mongo.connection import Document, from_builtins, to_builtins
 from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
 from storage.mongo.sort_orders import SortKey, SortOrder, field_order
-from storage.records import Candidate, FieldDefinition, FieldTarget, Leave, Presence, User
+from storage.records import Candidate, FieldDefinition, FieldTarget, Leave, User
 from storage.transactions.transaction import Transaction
 
 
@@ -248,32 +248,6 @@ def _offer_order(least_loaded: bool) -> list[tuple[str, int]]:
 async def list_agents(reader: Reader) -> list[User]:
     """Return all agents that can be decoded."""
     return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}}, skip_undecodable=True)
-
-
-def gone_query(until: datetime) -> Document:
-    """The MongoDB query for the agents of `iterate_gone`."""
-    return {
-        "presence": Presence.OFFLINE.value,
-        "agent.openRoomCount": {"$gt": 0},
-        # Users of version 0.1.0 have no such time.
-        "offlineSince": {"$not": {"$gt": until}},
-        "roles": {"$ne": BOT_ROLE},
-    }
-
-
-async def iterate_gone(reader: Reader, until: datetime, *, size: int) -> AsyncIterator[dict[str, datetime]]:
-    """Yield the agents without the role bot that serve rooms and have been OFFLINE since `until` or longer.
-
-    Each batch has up to `size` agents by id, with the time since when they are OFFLINE (User.gone_since).
-    """
-    found = reader.collection(KIND.collection).find(
-        gone_query(until),
-        {"offlineSince": 1, "updatedAt": 1},
-        sort=[("offlineSince", ASCENDING)],
-        batch_size=size,
-    )
-    while documents := await found.to_list(size):
-        yield {document["_id"]: document.get("offlineSince") or document["updatedAt"] for document in documents}
 
 
 async def list_leaving(reader: Reader, limit: int) -> dict[str, Leave]:

@@ -6,13 +6,13 @@ from functools import partial
 
 from resolvers.consumers.delivery_window import DeliveryWindow
 from storage import acknowledgements, consumers
+from storage.consumer_records import Consumer
 from storage.errors import ConsumerBusy, Unavailable
 from storage.log.feed import Feed
 from storage.log.subscription_index import Waiter
 from storage.mongo.clock import boot_seconds as clock
 from storage.mongo.reader import Reader
 from storage.mongo.retries import read_with_retries
-from storage.records import Consumer
 
 #: Acknowledgements that one read takes.
 READ_ACKNOWLEDGEMENTS = 10_000

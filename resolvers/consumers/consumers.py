@@ -10,10 +10,11 @@ from resolvers.context import Context
 from resolvers.log_positions import existing_position
 from resolvers.operations import MutationContext, mutation, query
 from storage import acknowledgements, consumers
+from storage.consumer_records import Consumer
 from storage.errors import ConsumerBusy, Forbidden, quoted
 from storage.filters.expressions import Expression
 from storage.mongo.cursors import event_cursor
-from storage.records import Actor, ActorType, Consumer, Record
+from storage.records import Actor, ActorType, Record
 
 #: The most consumers in a list.
 MAX_LISTED = 10_000
@@ -31,7 +32,7 @@ class ConsumerStatus(Record, frozen=True, kw_only=True):
     sent: int = 0
     connected: bool
     last_seen_at: datetime | None
-    #: The filter of its last subscription, as in storage.records.ConsumerFilter.
+    #: The filter of its last subscription, as in storage.consumer_records.ConsumerFilter.
     types: tuple[str, ...] | None = None
     where: Expression | None = None
     visible: Expression | None = None

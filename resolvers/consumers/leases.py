@@ -14,10 +14,10 @@ from resolvers.consumers.connection import ConsumerConnection
 from resolvers.context import Context
 from resolvers.log_positions import require_kept, starting_position
 from storage import consumers
+from storage.consumer_records import Consumer, ConsumerFilter
 from storage.errors import ConsumerBusy, Invalid, Unavailable, quoted
 from storage.mongo.clock import boot_seconds as clock
 from storage.mongo.cursors import event_sequence
-from storage.records import Consumer, ConsumerFilter
 from storage.runtime import Storage
 from storage.supervisor import spawn
 from storage.threads import Work

@@ -15,11 +15,12 @@ from resolvers.context import Context
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.values import FieldAssignment
 from storage import consumers as stored
+from storage.consumer_records import Consumer
 from storage.facts import AnyFact
 from storage.filters.expressions import FieldCondition, Operator
 from storage.log.subscription_index import Waiter
 from storage.mongo.cursors import event_cursor
-from storage.records import Consumer, FieldTarget, FieldType
+from storage.records import FieldTarget, FieldType
 from storage.timings import Timings
 from tests.resolvers.processes import TwoContexts, read, record_facts, status, two_processes
 from tests.storage.support import outbox_is_empty, until

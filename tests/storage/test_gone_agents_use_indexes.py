@@ -8,7 +8,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from storage import users
+from storage import gone_agents
 from storage.mongo.indexes import INDEXES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ def database(mongodb_uri: str) -> Iterator[Database[dict[str, Any]]]:
 
 
 def test_gone_agents_are_found_by_the_time_since_when_they_are_offline(database: Database[dict[str, Any]]) -> None:
-    query = users.gone_query(NOW - timedelta(seconds=50))
+    query = gone_agents.agents_query(NOW - timedelta(seconds=50))
 
     stats = database["users"].find(query).sort("offlineSince", 1).explain()
 

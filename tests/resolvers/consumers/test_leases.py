@@ -10,9 +10,9 @@ import pytest
 from resolvers import events
 from resolvers.context import Context
 from storage import consumers as stored
+from storage.consumer_records import Consumer
 from storage.errors import ConsumerBusy, Unavailable
 from storage.facts import AnyFact
-from storage.records import Consumer
 from storage.timings import Timings
 from tests.resolvers.processes import TwoContexts, read, record_facts, status, two_processes
 from tests.storage.support import until
