@@ -56,6 +56,10 @@ ROUTER_SCOPES = (
     "rooms:write",
     "rooms:assign",
     "events:read",
+    # Roles that the router gives to agents open no more than the router's own scopes.
+    "visitors:write",
+    "messages:read",
+    "messages:write",
 )
 EVENTS = ("ROOM_STARTED", "AGENT_UNASSIGNED", "AGENT_ASSIGNED", "ROOM_CLOSED")
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
-from resolvers import departments, rooms
+from resolvers import departments, room_routing, rooms
 from resolvers.context import Services
 from resolvers.events import MAX_SCANNED_FACTS
 from resolvers.live.counts import INTERVAL_SECONDS
@@ -168,11 +168,35 @@ async def transferred_to(world: World, room_id: str, routing: RoutingMethod, age
     await rooms.transfer_room(world.context, room_id=room_id, to_department_id=department.id)
 
 
+async def started_external(world: World) -> None:
+    await world.start(await world.department("External", RoutingMethod.EXTERNAL))
+
+
+async def unassigned_external(world: World) -> None:
+    anna = await world.agent("anna")
+    room = await world.start(await world.department("External", RoutingMethod.EXTERNAL))
+    await rooms.assign_agent(world.context, room_id=room.id, agent_id=anna.id)
+    await rooms.unassign_agent(world.context, room_id=room.id)
+
+
+async def declined(world: World, *, agent: bool) -> None:
+    external = await world.department("External", RoutingMethod.EXTERNAL)
+    if agent:
+        await world.agent("anna", departments=[external])
+    room = await world.start(external)
+    await room_routing.decline_routing(world.context, room_id=room.id)
+
+
 #: By the row of the page: steps, each with the events of its last change.
 CHANGES: dict[str, list[tuple[Step, list[str]]]] = {
     "start": [
         (lambda w: w.start(), ["RoomStarted", "RoomQueued"]),
         (started_and_routed, ["RoomStarted", "AgentAssigned ROUTED"]),
+        (started_external, ["RoomStarted", "RoomQueued", "RoutingRequested"]),
+    ],
+    "decline, time-out of a decision": [
+        (lambda w: declined(w, agent=True), ["RoutingDeclined", "AgentAssigned ROUTED"]),
+        (lambda w: declined(w, agent=False), ["RoutingDeclined", "RoomQueued"]),
     ],
     "assign, take": [
         (lambda w: taken_from(w, lambda w, room, other: assign_waiting(w, other)), ["AgentAssigned ASSIGNED"]),
@@ -184,6 +208,7 @@ CHANGES: dict[str, list[tuple[Step, list[str]]]] = {
             ["AgentUnassigned UNASSIGNED", "RoomQueued"],
         ),
         (unassigned_and_routed, ["AgentUnassigned UNASSIGNED", "AgentAssigned ROUTED"]),
+        (unassigned_external, ["AgentUnassigned UNASSIGNED", "RoomQueued", "RoutingRequested"]),
     ],
     "transfer to an agent": [
         (
@@ -197,6 +222,10 @@ CHANGES: dict[str, list[tuple[Step, list[str]]]] = {
         (
             lambda w: taken_from(w, lambda w, room, other: transferred_to(w, room, RoutingMethod.MANUAL)),
             ["AgentUnassigned TRANSFERRED", "RoomTransferred", "RoomQueued"],
+        ),
+        (
+            lambda w: taken_from(w, lambda w, room, other: transferred_to(w, room, RoutingMethod.EXTERNAL)),
+            ["AgentUnassigned TRANSFERRED", "RoomTransferred", "RoomQueued", "RoutingRequested"],
         ),
         (
             lambda w: taken_from(w, lambda w, room, other: transferred_to(w, room, RoutingMethod.ROUND_ROBIN, other)),
