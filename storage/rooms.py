@@ -203,8 +203,7 @@ def _lookup_stage(collection: str, local: str, name: str) -> Mapping[str, object
 async def read_page(
     reader: Reader, where: Expression, *, order: SortOrder = BY_CREATION, page: PageRequest
 ) -> Page[Room]:
-    """A page of the rooms that match. Raises InvalidCursor, and QueryTooComplex when no index gives the order and too
-    many match to sort them."""
+    """A page of the rooms that match. Raises InvalidCursor, and QueryTooComplex if too many match to sort them."""
     return await entities.read_page(reader, KIND, room_query(where), order=order, page=page)
 
 
