@@ -259,6 +259,19 @@ async def list_served_ids(
     return [document["_id"] for document in await found.to_list(limit)]
 
 
+async def count_assigned(reader: Reader, agent_id: str | None = None) -> dict[str, int]:
+    """Count the ASSIGNED rooms of each agent, or of one. Agents without rooms are left out."""
+    agent_query = {} if agent_id is None else {"servedById": agent_id}
+    groups = reader.collection("rooms").aggregate(
+        [
+            {"$match": {"status": RoomStatus.ASSIGNED.value, **agent_query}},
+            {"$group": {"_id": "$servedById", "count": {"$sum": 1}}},
+        ],
+        session=await reader.read_session(),
+    )
+    return {group["_id"]: int(group["count"]) async for group in groups}
+
+
 # ---------------------------------------------------------------- waiting rooms
 
 
@@ -351,22 +364,6 @@ async def next_external_until(reader: Reader, *, after: datetime) -> datetime | 
         {**_QUEUED, "externalUntil": {"$gt": after}}, {"externalUntil": 1}, sort=[("externalUntil", ASCENDING)]
     )
     return None if document is None else document["externalUntil"]
-
-
-# ---------------------------------------------------------------- counts
-
-
-async def count_assigned(reader: Reader, agent_id: str | None = None) -> dict[str, int]:
-    """Count the ASSIGNED rooms of each agent, or of one. Agents without rooms are left out."""
-    agent_query = {} if agent_id is None else {"servedById": agent_id}
-    groups = reader.collection("rooms").aggregate(
-        [
-            {"$match": {"status": RoomStatus.ASSIGNED.value, **agent_query}},
-            {"$group": {"_id": "$servedById", "count": {"$sum": 1}}},
-        ],
-        session=await reader.read_session(),
-    )
-    return {group["_id"]: int(group["count"]) async for group in groups}
 
 
 # ---------------------------------------------------------------- writing
