@@ -105,7 +105,7 @@ async def test_client_of_the_documented_journey_assigns_every_room(serve: Serve)
         department = (await program.run("Prepare"))["createDepartment"]["department"]["id"]
         await world.run("Join", department=department, id=rival)
         started: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        await socket.subscribe("Started", started.put_nowait, departmentId=department)
+        await socket.subscribe("Requested", started.put_nowait, departmentId=department)
         reading = asyncio.create_task(socket.run())
         await socket.round_trip()  # the subscription has begun
         for _ in range(3):
