@@ -230,16 +230,25 @@ async def ensure_agent(
         roles=roles or (),
         custom_fields=[FieldAssignment(by.key, by.value), *other_fields],
     )
+    return AgentEnsured(await _insert_agent(change, user, profile_input, definition, value), True)
+
+
+async def _insert_agent(
+    change: MutationContext, user: User, profile_input: ProfileInput, definition: FieldDefinition, value: FieldValue
+) -> User:
+    """Store a new user as an agent. Raises Conflict if a concurrent call stored a user with this value."""
     await _require_may_make_agent(change, user)
-    user, facts = _become_agent(user, await _new_profile(change, profile_input), tx.now)
+    user, facts = _become_agent(user, await _new_profile(change, profile_input), change.tx.now)
     try:
-        user = await users.insert(tx, user, UserCreated, *(fact for fact in facts if fact is not UserRolesChanged))
-        await tx.flush()
+        user = await users.insert(
+            change.tx, user, UserCreated, *(fact for fact in facts if fact is not UserRolesChanged)
+        )
+        await change.tx.flush()
     except (Duplicate, UsernameTaken):
         if await users.has_field_value(change.context.reader, definition, value):
-            raise Conflict from None  # a concurrent call created the user: the next attempt finds it
+            raise Conflict from None  # the next attempt finds the user
         raise
-    return AgentEnsured(user, True)
+    return user
 
 
 def _other_assignments(
