@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 
-class ConsumerConnection(Protocol):
-    """A connection that reads for a consumer."""
+class RegisteredConnection(Protocol):
+    """A connection that reads for a consumer, as the hub uses it."""
 
     #: The sequence of the last event that was sent.
     sent: int
@@ -23,10 +23,10 @@ class AcknowledgementHub:
     """The connections of this process that read for consumers, by owner and name."""
 
     def __init__(self) -> None:
-        self._connections: defaultdict[tuple[str, str], list[ConsumerConnection]] = defaultdict(list)
+        self._connections: defaultdict[tuple[str, str], list[RegisteredConnection]] = defaultdict(list)
 
     @contextmanager
-    def register(self, owner_id: str, name: str, connection: ConsumerConnection) -> Iterator[None]:
+    def register(self, owner_id: str, name: str, connection: RegisteredConnection) -> Iterator[None]:
         """Register a connection until the block ends."""
         key = owner_id, name
         self._connections[key].append(connection)
