@@ -33,7 +33,7 @@ BATCH = 500
 #: A pass that took t seconds is followed by a pause of this many times t, so that rooms that stay cost little.
 PAUSE_FACTOR = 20
 LONGEST_PAUSE_SECONDS = 60.0
-LEASE = "gone agents"
+LEASE_NAME = "gone agents"
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
 RELEASE_SECONDS = 0.5
@@ -149,7 +149,9 @@ class GoneAgents:
         """Acquire or renew the lease. False while another process has it."""
         now = asyncio.get_running_loop().time()
         if self._renewed_at is None or now - self._renewed_at > RENEW_SECONDS:
-            acquired = await leases.acquire(self._storage.database, LEASE, owner=self._owner, seconds=LEASE_SECONDS)
+            acquired = await leases.acquire(
+                self._storage.database, LEASE_NAME, owner=self._owner, seconds=LEASE_SECONDS
+            )
             self._renewed_at = now if acquired else None
         return self._renewed_at is not None
 
@@ -159,7 +161,7 @@ class GoneAgents:
         self._renewed_at = None
         with contextlib.suppress(Exception):
             async with asyncio.timeout(RELEASE_SECONDS):
-                await leases.release(self._storage.database, LEASE, owner=self._owner)
+                await leases.release(self._storage.database, LEASE_NAME, owner=self._owner)
 
 
 def _limit(department: Department) -> timedelta | None:

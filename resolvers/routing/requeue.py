@@ -41,7 +41,8 @@ POLL_SECONDS = 2.0
 LEASE_SECONDS = 10.0
 RELEASE_SECONDS = 0.5
 LOG_SECONDS = 1.0
-LEASE = "departures"
+#: The stored name. Processes of other versions use the same lease, so it does not change.
+LEASE_NAME = "departures"
 
 
 async def store_and_requeue(
@@ -130,12 +131,12 @@ class RequeueWorker:
         """Run batches until no rooms remain, all remaining rooms are excluded, or another process has the lease."""
         database = self._storage.database
         try:
-            while await leases.acquire(database, LEASE, owner=owner, seconds=LEASE_SECONDS) and await self.step():
+            while await leases.acquire(database, LEASE_NAME, owner=owner, seconds=LEASE_SECONDS) and await self.step():
                 pass
         finally:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(RELEASE_SECONDS):
-                    await leases.release(database, LEASE, owner=owner)
+                    await leases.release(database, LEASE_NAME, owner=owner)
 
     async def step(self) -> bool:
         """Return a batch of rooms of every removed agent to the queue. Returns whether another step is needed."""

@@ -39,12 +39,12 @@ async def lease_held(world: World) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await leases.release(world.services.storage.database, gone_agents.LEASE, owner=OWNER)
+        await leases.release(world.services.storage.database, gone_agents.LEASE_NAME, owner=OWNER)
 
 
 async def acquire_lease(world: World) -> None:
     database = world.services.storage.database
-    await until(lambda: leases.acquire(database, gone_agents.LEASE, owner=OWNER, seconds=3_600))
+    await until(lambda: leases.acquire(database, gone_agents.LEASE_NAME, owner=OWNER, seconds=3_600))
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -193,7 +193,7 @@ async def test_background_task_takes_the_rooms(world: World) -> None:
     room = await served(world, anna, department)
     await go_offline(world, anna, room)
 
-    await leases.release(world.services.storage.database, gone_agents.LEASE, owner=OWNER)
+    await leases.release(world.services.storage.database, gone_agents.LEASE_NAME, owner=OWNER)
 
     async def is_taken() -> bool:
         return (await world.room(room)).status is RoomStatus.QUEUED

@@ -244,11 +244,11 @@ async def test_a_room_that_cannot_return_to_the_queue_is_excluded(
 async def paused(world: World) -> AsyncIterator[None]:
     """Hold the lease, so that no background task returns rooms."""
     database = world.services.storage.database
-    await condition(lambda: leases.acquire(database, requeue.LEASE, owner="test", seconds=3_600))
+    await condition(lambda: leases.acquire(database, requeue.LEASE_NAME, owner="test", seconds=3_600))
     try:
         yield
     finally:
-        await leases.release(database, requeue.LEASE, owner="test")
+        await leases.release(database, requeue.LEASE_NAME, owner="test")
 
 
 async def condition(ask: Callable[[], Awaitable[bool] | bool]) -> None:
