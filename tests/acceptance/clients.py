@@ -120,7 +120,7 @@ class Client:
             self.http, self.url, self.change("createApp", "token", name=new("app"), scopes=list(scopes))["token"]
         )
 
-    def signed_in(self, user: str) -> "Client":
+    def logged_in(self, user: str) -> "Client":
         password = new("secret ")
         named = self.change("updateUser", "user { username }", userId=user, password=password)["user"]["username"]
         login = Client(self.http, self.url, None).change("login", "token", username=named, password=password)

@@ -48,7 +48,7 @@ def test_room_skips_its_last_agent_until_another_has_served_it(admin: Client) ->
 
 def test_logout_ends_presence(admin: Client) -> None:
     agent = admin.agent(presence="OFFLINE")
-    session = admin.signed_in(agent)
+    session = admin.logged_in(agent)
     selection = "user { presence presenceUntil agent { routable } }"
     there = session.change("setPresence", selection, userId=agent, presence="ONLINE")["user"]
     assert there == {"presence": "ONLINE", "presenceUntil": None, "agent": {"routable": True}}

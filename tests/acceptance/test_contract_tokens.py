@@ -211,10 +211,10 @@ def test_a_rotated_token_ends_after_the_overlap(admin: Client) -> None:
 # ---------------------------------------------------------------- users
 
 
-def test_a_signed_in_agent_takes_a_room_and_an_app_does_not(admin: Client) -> None:
+def test_a_logged_in_agent_takes_a_room_and_an_app_does_not(admin: Client) -> None:
     here = admin.department()
     anna, plain = admin.agent(here), admin.user()
-    room, taker = admin.start(here)["id"], admin.signed_in(anna)
+    room, taker = admin.start(here)["id"], admin.logged_in(anna)
     head = admin.head()
 
     with admin.nothing_happens():
@@ -227,12 +227,12 @@ def test_a_signed_in_agent_takes_a_room_and_an_app_does_not(admin: Client) -> No
     (event,) = admin.since(head)
     assert (event["cause"], event["agent"]["agentId"], event["actor"]["type"]) == ("TAKEN", anna, "USER")
     assert event["actor"]["id"] == anna.replace("agt_", "usr_")
-    assert admin.signed_in(plain).refusal("takeRoom", roomId=room) == {"code": "NOT_AN_AGENT"}
+    assert admin.logged_in(plain).refusal("takeRoom", roomId=room) == {"code": "NOT_AN_AGENT"}
 
 
 def test_callers_cannot_change_users_with_more_permissions(admin: Client) -> None:
     boss = admin.user(roles=["admin"])
-    manager = admin.signed_in(admin.user(roles=["livechat-manager"]))
+    manager = admin.logged_in(admin.user(roles=["livechat-manager"]))
     app = admin.app("users:write", "roles:write")
 
     with admin.nothing_happens():
@@ -251,7 +251,7 @@ def test_sessions_end_with_logout_with_a_new_password_and_with_the_user(admin: C
         ("updateUser", {"userId": user, "password": None}),
         ("setUserActive", {"userId": user, "active": False}),
     ):
-        session = admin.signed_in(user)
+        session = admin.logged_in(user)
         assert session.ask("{ viewer { type id } }") == {"viewer": {"type": "USER", "id": user}}
         with session.socket() as socket:
             (session if end == "logout" else admin).change(end, **given)

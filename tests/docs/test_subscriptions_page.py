@@ -158,7 +158,7 @@ async def unassigned_and_routed(world: World) -> None:
 
 async def taken(world: World) -> None:
     anna, room = await world.agent("anna"), await world.waiting()
-    await rooms.take_room(world.signed_in(anna, "admin"), room_id=room.id)
+    await rooms.take_room(world.logged_in(anna, "admin"), room_id=room.id)
 
 
 async def transferred_to(world: World, room_id: str, routing: RoutingMethod, agent_id: str | None = None) -> None:

@@ -39,7 +39,7 @@ async def test_an_agent_that_does_not_accept_routing_can_be_assigned_by_name(wor
         case "assignAgent":
             after = await rooms.assign_agent(world.context, room_id=room.id, agent_id=robot.id)
         case "takeRoom":
-            after = await rooms.take_room(world.signed_in(robot), room_id=room.id)
+            after = await rooms.take_room(world.logged_in(robot), room_id=room.id)
         case _:
             after = await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=robot.id)
 

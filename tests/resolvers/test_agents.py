@@ -212,7 +212,7 @@ async def test_a_manager_changes_agents_of_its_own_departments_only(world: World
     boss = await world.agent("boss", departments=[own], roles=["livechat-manager"])
     anna = await world.agent("anna", departments=[other])
     bert = await world.agent("bert", departments=[own])
-    context = world.signed_in(boss)
+    context = world.logged_in(boss)
 
     await agents.set_agent_status(context, agent_id=bert.id, status=AgentStatus.NOT_AVAILABLE)
     await agents.update_agent(context, agent_id=bert.id, max_rooms=3)
@@ -251,7 +251,7 @@ async def test_user_with_more_scopes_than_the_caller_cannot_become_an_agent(worl
 
 async def test_an_agent_sets_its_own_status_and_no_other(world: World) -> None:
     anna, bert = await world.agent("anna"), await world.agent("bert")
-    context = world.signed_in(anna)
+    context = world.logged_in(anna)
 
     await agents.set_agent_status(context, agent_id=anna.id, status=AgentStatus.NOT_AVAILABLE)
 

@@ -59,7 +59,7 @@ async def test_every_way_to_get_and_lose_a_room_is_recorded(world: World) -> Non
     await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=bert.id, comment="yours")
     await rooms.transfer_room(world.context, room_id=room.id, to_department_id=sales.id, comment="theirs")
     await rooms.unassign_agent(world.context, room_id=room.id)
-    await rooms.take_room(world.signed_in(bert), room_id=room.id)
+    await rooms.take_room(world.logged_in(bert), room_id=room.id)
     await agents.remove_agent(world.context, user_id=bert.id)
     await world.await_routing()
     await rooms.close_room(world.context, room_id=room.id, comment="solved")

@@ -207,7 +207,7 @@ async def test_user_that_is_not_an_agent_cannot_join_a_department(world: World) 
 async def test_a_manager_manages_its_own_departments_only(world: World) -> None:
     own: Department = await world.department("Own", MANUAL)
     other = await world.department("Other", MANUAL)
-    boss = world.signed_in(await world.agent("boss", departments=[own], roles=["livechat-manager"]))
+    boss = world.logged_in(await world.agent("boss", departments=[own], roles=["livechat-manager"]))
 
     await departments.update_department(boss, department_id=own.id, enabled=False)
 

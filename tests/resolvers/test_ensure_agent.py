@@ -23,7 +23,7 @@ from storage.errors import (
 )
 from storage.records import AgentStatus, FieldTarget, FieldType, RoutingMethod, UserType
 from tests.resolvers.refusals import kinds, refused, scoped, values
-from tests.resolvers.test_role_scopes import AGENT, holder, signed_in
+from tests.resolvers.test_role_scopes import AGENT, holder, logged_in
 from tests.resolvers.world import World
 
 BY = FieldRef("externalId", "x-1")
@@ -298,7 +298,7 @@ async def test_ensure_agent_changes_no_agent_that_the_caller_may_not_change(worl
         world.context, by=FieldRef("externalId", "y"), username="clara", department_ids=[sales.id]
     )
     anna = await holder(world, "users:write", *AGENT, "agents:write")
-    context = await signed_in(world, anna)
+    context = await logged_in(world, anna)
     head = await world.head()
 
     for change in ({"max_rooms": 0}, {"accepts_routing": False}, {"status": AgentStatus.NOT_AVAILABLE}):

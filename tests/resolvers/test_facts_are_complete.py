@@ -113,7 +113,7 @@ MUTATIONS: dict[str, Callable[[Entities], Awaitable[Any]]] = {
     "declineRouting that is routed": lambda s: room_routing.decline_routing(
         s.world.context, room_id=s.undecided.id, reason="r"
     ),
-    "takeRoom": lambda s: rooms.take_room(s.world.signed_in(s.anna, "admin"), room_id=s.waiting.id),
+    "takeRoom": lambda s: rooms.take_room(s.world.logged_in(s.anna, "admin"), room_id=s.waiting.id),
     "unassignAgent": lambda s: rooms.unassign_agent(s.world.context, room_id=s.assigned.id, comment="c"),
     "unassignAgent of a room on hold": lambda s: rooms.unassign_agent(s.world.context, room_id=s.held.id),
     "transferRoom to an agent": lambda s: rooms.transfer_room(

@@ -70,7 +70,7 @@ async def test_holder_is_a_room_only_if_the_agent_may_see_it(world: World) -> No
     seen = await world.start(custom_fields=values(case="1"))
     await world.start(other, custom_fields=values(case="2"))
     mine = await world.start()
-    context = world.signed_in(anna)
+    context = world.logged_in(anna)
 
     for value, holder in (("1", {"holder": {"id": EntityId("room", seen.id)}}), ("2", {})):
         change = rooms.update_room(context, room_id=mine.id, custom_fields=values(case=value))

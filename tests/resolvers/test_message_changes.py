@@ -173,8 +173,8 @@ async def test_the_sender_and_the_app_that_sent_it_for_the_sender_may_change_a_m
         await messages.edit_message(own, message_id=message.id, text="Ho")
         await messages.redact_message(own, message_id=message.id)
     of_anna = await messages.send_message(own, room_id=room.id, text="Hi", as_user_id=anna.id)
-    await messages.edit_message(world.signed_in(anna), message_id=of_anna.id, text="Ho")
-    await messages.redact_message(world.signed_in(anna), message_id=of_anna.id)
+    await messages.edit_message(world.logged_in(anna), message_id=of_anna.id, text="Ho")
+    await messages.redact_message(world.logged_in(anna), message_id=of_anna.id)
 
 
 async def test_others_may_not_edit_and_redact_with_the_scope_alone(world: World) -> None:
@@ -183,7 +183,7 @@ async def test_others_may_not_edit_and_redact_with_the_scope_alone(world: World)
     of_app = await messages.send_message(app(world, "one"), room_id=room.id, text="Hi", as_user_id=anna.id)
     of_visitor = await messages.send_message(app(world, "one"), room_id=room.id, text="Hi", as_visitor_token="v")
 
-    for context, message in ((app(world, "two"), of_app), (world.signed_in(anna), of_visitor)):
+    for context, message in ((app(world, "two"), of_app), (world.logged_in(anna), of_visitor)):
         async with refused(world, Forbidden, NOT_THE_SENDER):
             await messages.edit_message(context, message_id=message.id, text="Ho")
         async with refused(world, Forbidden, NOT_A_MODERATOR, scope="messages:moderate"):
@@ -192,16 +192,16 @@ async def test_others_may_not_edit_and_redact_with_the_scope_alone(world: World)
     async with refused(world, Forbidden, NOT_THE_SENDER):
         await messages.edit_message(moderator, message_id=of_app.id, text="Ho")
     assert (await messages.redact_message(moderator, message_id=of_app.id)).text == ""
-    managing = world.signed_in(anna, "messages:moderate")
+    managing = world.logged_in(anna, "messages:moderate")
     assert (await messages.redact_message(managing, message_id=of_visitor.id)).text == ""
 
 
 async def test_a_message_that_the_caller_may_not_see_is_not_found(world: World) -> None:
     anna, bert = await world.agent("anna"), await world.agent("bert")
     room = await world.assigned(anna)
-    message = await messages.send_message(world.signed_in(anna), room_id=room.id, text="Hi")
+    message = await messages.send_message(world.logged_in(anna), room_id=room.id, text="Hi")
 
-    cases = [(world.signed_in(bert, "messages:moderate"), message.id), (world.context, "nothing")]
+    cases = [(world.logged_in(bert, "messages:moderate"), message.id), (world.context, "nothing")]
     for context, one in cases:
         for change in (
             messages.edit_message(context, message_id=one, text="Ho"),

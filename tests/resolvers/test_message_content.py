@@ -270,7 +270,7 @@ async def test_a_message_of_another_room_is_invalid_or_not_found_if_invisible(
     of_another = f"{key} must be the id of a message of the same room; this one is of another."
     async with refused(world, Invalid, of_another, key=key):
         await send(world, room, **naming(foreign.id))
-    for context, one in ((world.signed_in(anna), foreign.id), (world.context, "nothing")):
+    for context, one in ((world.logged_in(anna), foreign.id), (world.context, "nothing")):
         async with refused(world, NotFound, f'There is no message "{one}".', key=key):
             await messages.send_message(context, room_id=room.id, text="Hi", **naming(one))
 

@@ -102,7 +102,7 @@ async def test_the_visitor_is_named_by_its_token_in_every_form_of_unicode(world:
 async def test_an_agent_sends_messages_as_itself(world: World) -> None:
     anna = await world.agent("anna")
     room = await world.assigned(anna)
-    context = world.signed_in(anna)
+    context = world.logged_in(anna)
 
     plain = await messages.send_message(context, room_id=room.id, text="Hi")
     named = await messages.send_message(context, room_id=room.id, text="Ho", as_user_id=anna.id)
@@ -124,7 +124,7 @@ async def test_other_callers_cannot_send_messages_in_the_room(world: World) -> N
     ):
         await messages.send_message(world.context, room_id=room.id, text="Hi", as_visitor_token="w")
     async with refused(world, NotFound, f'There is no room "{room.id}".', key="roomId"):
-        await messages.send_message(world.signed_in(bert), room_id=room.id, text="Hi")
+        await messages.send_message(world.logged_in(bert), room_id=room.id, text="Hi")
 
 
 @pytest.mark.parametrize(

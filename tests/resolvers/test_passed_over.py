@@ -109,7 +109,7 @@ async def test_the_agent_can_still_be_assigned_and_is_passed_over_after_another_
         case "assignAgent":
             await rooms.assign_agent(world.context, room_id=room.id, agent_id=anna.id)
         case "takeRoom":
-            await rooms.take_room(world.signed_in(anna), room_id=room.id)
+            await rooms.take_room(world.logged_in(anna), room_id=room.id)
         case _:
             await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=anna.id)
     assert await world.served_by(room) == "anna"

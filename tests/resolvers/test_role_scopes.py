@@ -37,7 +37,7 @@ AGENT = (
 PASSWORD = "correct horse battery"
 
 
-async def signed_in(world: World, user: User, *, only: Sequence[str] | None = None) -> Context:
+async def logged_in(world: World, user: User, *, only: Sequence[str] | None = None) -> Context:
     """The context of this user after a login, with the given roles only."""
     user = await world.user(user)
     user = user if only is None else msgspec.structs.replace(user, roles=tuple(only))
@@ -149,20 +149,20 @@ async def test_a_user_sees_by_its_own_role_the_rooms_that_an_agent_sees(world: W
     hidden = await world.assigned(other)
     await world.waiting()  # in a department of others
 
-    seen = await rooms.list_rooms(await signed_in(world, mine.user, only=user.roles))
-    as_agent = await rooms.list_rooms(await signed_in(world, mine.user, only=("livechat-agent",)))
+    seen = await rooms.list_rooms(await logged_in(world, mine.user, only=user.roles))
+    as_agent = await rooms.list_rooms(await logged_in(world, mine.user, only=("livechat-agent",)))
 
     assert [room.id for room in seen.items] == [of_department.id, served.id]
     assert [room.id for room in as_agent.items] == [of_department.id, served.id]
     async with refused(world, NotFound, f'There is no room "{hidden.id}".', key="roomId"):
-        await rooms.update_room(await signed_in(world, mine.user, only=user.roles), room_id=hidden.id, subject="S")
+        await rooms.update_room(await logged_in(world, mine.user, only=user.roles), room_id=hidden.id, subject="S")
 
 
 # ---------------------------------------------------------------- ways up, each closed
 
 
 async def test_a_role_cannot_get_a_scope_that_its_creator_lacks(world: World) -> None:
-    context = await signed_in(world, await holder(world, "roles:write", "rooms:read"))
+    context = await logged_in(world, await holder(world, "roles:write", "rooms:read"))
 
     message = "A role with these scopes needs scopes that this token does not have: users:write."
     async with forbidden(world, message, "users:write"):
@@ -180,7 +180,7 @@ async def test_nobody_adds_a_scope_to_the_role_that_they_hold(world: World) -> N
     message = "A role with these scopes needs scopes that this token does not have: users:write."
     async with forbidden(world, message, "users:write"):
         await roles.update_role(
-            await signed_in(world, anna),
+            await logged_in(world, anna),
             role_id=await role_id(world, anna.roles[0]),
             scopes=["roles:write", "rooms:read", "users:write"],
         )
@@ -191,7 +191,7 @@ async def test_a_role_that_opens_more_than_the_caller_has_is_not_changed_by_it(
     world: World, scopes: Sequence[str] | None
 ) -> None:
     above = await roles.create_role(world.context, name="above", scopes=["rooms:read", "users:write"])
-    context = await signed_in(world, await holder(world, "roles:write", "rooms:read"))
+    context = await logged_in(world, await holder(world, "roles:write", "rooms:read"))
 
     message = "Changing this role needs scopes that this token does not have: users:write."
     async with forbidden(world, message, "users:write"):
@@ -205,7 +205,7 @@ async def test_granting_a_role_needs_its_scopes(world: World) -> None:
     anna = await holder(world, "roles:write", "rooms:read", "users:write")
     bert = await holder(world, "roles:write", "users:write", username="bert")
 
-    assert "above" in (await roles.add_roles(await signed_in(world, anna), user_id=bert.id, roles=["above"])).roles
+    assert "above" in (await roles.add_roles(await logged_in(world, anna), user_id=bert.id, roles=["above"])).roles
     message = "Giving these roles needs scopes that this token does not have: rooms:read."
     context = scoped(world, "roles:write", "users:write", "agents:write")
     carla = await users.create_user(world.context, username="carla")
@@ -231,7 +231,7 @@ async def test_the_scopes_of_agents_are_given_like_any_other(world: World) -> No
 
 async def test_changing_a_user_needs_the_scopes_of_its_roles(world: World) -> None:
     above = await holder(world, "apps:write", username="above")
-    context = await signed_in(world, await holder(world, "roles:write", "users:write"))
+    context = await logged_in(world, await holder(world, "roles:write", "users:write"))
     needs = "needs scopes that this token does not have: apps:write."
 
     async with forbidden(world, f"Changing this user's password {needs}", "apps:write"):
@@ -250,7 +250,7 @@ async def test_nobody_takes_over_an_agent_of_another_department(world: World) ->
     anna, bert = await world.agent("anna", departments=[mine]), await world.agent("bert", departments=[mine, other])
     await roles.create_role(world.context, name="passwords", scopes=["users:write"])
     carla = await world.agent("carla", departments=[mine], roles=["passwords"])
-    context = await signed_in(world, carla)
+    context = await logged_in(world, carla)
 
     message = "This changes a department to which you do not belong; you can change only your own departments."
     for password in (PASSWORD, None):
@@ -261,14 +261,14 @@ async def test_nobody_takes_over_an_agent_of_another_department(world: World) ->
 
 
 async def test_a_logged_in_user_creates_no_session_of_a_visitor(world: World) -> None:
-    context = await signed_in(world, await world.agent("anna"))
+    context = await logged_in(world, await world.agent("anna"))
     session = await create_visitor_session(world.context, visitor_token="v")
 
     message = "A logged-in user needs the scope admin to create a visitor's session: it opens all rooms of the visitor."
     async with forbidden(world, message, "admin"):
         await create_visitor_session(context, visitor_token="v")
     root = await users.create_user(world.context, username="root", roles=["admin"])
-    assert (await create_visitor_session(await signed_in(world, root), visitor_token="v")).visitor == session.visitor
+    assert (await create_visitor_session(await logged_in(world, root), visitor_token="v")).visitor == session.visitor
     await create_visitor_session(context, visitor_token="v", seconds=0)
     assert (await access.authenticate(world.services.storage, session.token)).actor is None
 
@@ -286,7 +286,7 @@ async def test_a_user_who_lacks_the_scopes_of_agents_makes_nobody_an_agent(world
         world.context, target=FieldTarget.USER, key="ext", type=FieldType.TEXT, unique=True
     )
     anna = await holder(world, "agents:write", "users:write")
-    context = await signed_in(world, anna)
+    context = await logged_in(world, anna)
     accomplice = await users.create_user(context, username="accomplice", password=PASSWORD)
 
     message = "Making this user an agent needs scopes that this token does not have: " + ", ".join(AGENT) + "."
@@ -299,7 +299,7 @@ async def test_a_user_who_lacks_the_scopes_of_agents_makes_nobody_an_agent(world
 
 async def test_the_role_of_managers_is_granted_only_by_managers_and_admins(world: World) -> None:
     anna = await holder(world, "roles:write", "users:write", *AGENT, *MANAGER)
-    context = await signed_in(world, anna)
+    context = await logged_in(world, anna)
     manager = await users.create_user(world.context, username="manager", roles=["livechat-manager"])
     needs = "needs the role livechat-manager, which you do not have: it shows all rooms of its departments."
 
@@ -311,14 +311,14 @@ async def test_the_role_of_managers_is_granted_only_by_managers_and_admins(world
         await users.update_user(context, user_id=manager.id, password=PASSWORD)
 
     await roles.add_roles(world.context, user_id=manager.id, roles=anna.roles)
-    given = await roles.add_roles(await signed_in(world, manager), user_id=anna.id, roles=["livechat-manager"])
+    given = await roles.add_roles(await logged_in(world, manager), user_id=anna.id, roles=["livechat-manager"])
     assert "livechat-manager" in given.roles
 
 
 async def test_a_user_of_departments_creates_no_app_that_sees_more(world: World) -> None:
     limited = ("rooms:read", "agents:write", "users:write", "visitors:write")
     anna = await holder(world, "apps:write", "users:read", *limited)
-    context = await signed_in(world, anna)
+    context = await logged_in(world, anna)
     other = (await apps.create_app(world.context, name="Other", scopes=["rooms:read"])).app
 
     limit = "an app is not limited to your rooms and departments."
@@ -338,7 +338,7 @@ async def test_a_user_of_departments_joins_no_other_by_its_own_role(world: World
     sales = await world.department("Sales", RoutingMethod.MANUAL)
     anna = await holder(world, "departments:write", *AGENT, "agents:write")
     await agents.add_agent(world.context, user_id=anna.id)
-    context = await signed_in(world, anna)
+    context = await logged_in(world, anna)
     message = "This changes a department to which you do not belong; you can change only your own departments."
 
     for change in (
@@ -354,13 +354,13 @@ async def test_a_role_named_like_a_built_in_one_does_not_exist(world: World) -> 
     anna = await holder(world, "roles:write")
 
     async with refused(world, UnknownRole, 'There is no role "Admin"; create it first.', key="Admin"):
-        await roles.add_roles(await signed_in(world, anna), user_id=anna.id, roles=["Admin"])
+        await roles.add_roles(await logged_in(world, anna), user_id=anna.id, roles=["Admin"])
 
 
 async def test_an_admin_by_a_role_of_its_own_may_do_everything(world: World) -> None:
     sales: Department = await world.department("Sales", RoutingMethod.MANUAL)
     room = await world.start(sales)
-    context = await signed_in(world, await holder(world, "admin"))
+    context = await logged_in(world, await holder(world, "admin"))
 
     assert [found.id for found in (await rooms.list_rooms(context)).items] == [room.id]
     created = await users.create_user(context, username="bert", roles=["admin"])

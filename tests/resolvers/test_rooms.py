@@ -152,12 +152,12 @@ async def test_an_app_assigns_a_waiting_room_to_an_agent_of_any_department(world
     assert (await world.profile(anna)).open_room_count == 1
 
 
-async def test_a_signed_in_agent_takes_a_waiting_room(world: World) -> None:
+async def test_a_logged_in_agent_takes_a_waiting_room(world: World) -> None:
     sales = await world.department("Sales", MANUAL)
     anna = await world.agent("anna", departments=[sales])
     room = await world.start(sales)
 
-    await rooms.take_room(world.signed_in(anna), room_id=room.id)
+    await rooms.take_room(world.logged_in(anna), room_id=room.id)
 
     assert (await world.summary(room))[2:] == ["AGENT_ASSIGNED TAKEN anna (-)"]
     assert (await world.facts_of(room))[-1].actor.id == anna.id

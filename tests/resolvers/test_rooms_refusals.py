@@ -19,7 +19,7 @@ Move = Callable[[World, Room, User], Awaitable[Any]]
 
 MOVES: dict[str, Move] = {
     "assignAgent": lambda world, room, other: rooms.assign_agent(world.context, room_id=room.id, agent_id=other.id),
-    "takeRoom": lambda world, room, other: rooms.take_room(world.signed_in(other, "admin"), room_id=room.id),
+    "takeRoom": lambda world, room, other: rooms.take_room(world.logged_in(other, "admin"), room_id=room.id),
     "unassignAgent": lambda world, room, other: rooms.unassign_agent(world.context, room_id=room.id),
     "transferRoom to an agent": lambda world, room, other: rooms.transfer_room(
         world.context, room_id=room.id, to_agent_id=other.id
@@ -96,7 +96,7 @@ async def test_every_mutation_refuses_a_stale_revision(world: World) -> None:
     stale: dict[str, Any] = {"room_id": room.id, "if_revision": room.revision - 1}
     moves: list[Awaitable[Room]] = [
         rooms.assign_agent(context, agent_id=anna.id, **stale),
-        rooms.take_room(world.signed_in(anna), **stale),
+        rooms.take_room(world.logged_in(anna), **stale),
         rooms.unassign_agent(context, **stale),
         rooms.transfer_room(context, to_agent_id=anna.id, **stale),
         rooms.hold_room(context, **stale),
@@ -207,7 +207,7 @@ async def test_a_user_that_is_not_an_agent_cannot_take_rooms(world: World) -> No
     anna = await users.create_user(world.context, username="anna", type=UserType.USER)
 
     for room_id in (room.id, UNKNOWN):
-        refusal = await refused(world, rooms.take_room(world.signed_in(anna), room_id=room_id))
+        refusal = await refused(world, rooms.take_room(world.logged_in(anna), room_id=room_id))
 
         assert refusal.code == "NOT_AN_AGENT"
 
@@ -216,9 +216,9 @@ async def test_agent_that_loses_a_race_gets_the_winner_though_it_cannot_see_the_
     sales = await world.department("Sales", RoutingMethod.MANUAL)
     anna, bert = await world.agent("anna", departments=[sales]), await world.agent("bert", departments=[sales])
     room = await world.start(sales)
-    await rooms.take_room(world.signed_in(anna), room_id=room.id)
+    await rooms.take_room(world.logged_in(anna), room_id=room.id)
 
-    refusal = await refused(world, rooms.take_room(world.signed_in(bert), room_id=room.id))
+    refusal = await refused(world, rooms.take_room(world.logged_in(bert), room_id=room.id))
 
     assert isinstance(refusal, RoomAlreadyAssigned)
     assert stored(refusal.data) == {"servedBy": {"id": anna.id, "userId": anna.id, "username": "anna"}}

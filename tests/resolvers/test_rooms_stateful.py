@@ -101,13 +101,13 @@ class Deployment:
         self.messages.append(message.id)
 
 
-def signed_in(d: Deployment, user: User) -> Any:
-    return d.world.signed_in(user, "admin")
+def logged_in(d: Deployment, user: User) -> Any:
+    return d.world.logged_in(user, "admin")
 
 
 async def take(d: Deployment, room: int, agent: int) -> None:
     user = await d.world.user_by_id(d.agent(agent))
-    await rooms.take_room(signed_in(d, user), room_id=d.room(room))
+    await rooms.take_room(logged_in(d, user), room_id=d.room(room))
 
 
 ROOM_ACTIONS: dict[str, Action] = {

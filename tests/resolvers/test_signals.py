@@ -104,7 +104,7 @@ async def test_subscription_gets_the_signals_of_rooms_that_match(world: World) -
 async def test_user_gets_signals_of_rooms_that_are_visible_when_they_are_sent(world: World) -> None:
     anna, ben = await world.agent("anna"), await world.agent("ben")
     hidden, mine, later = await world.waiting(), await world.assigned(anna), await world.assigned(anna)
-    async with subscribed(world.signed_in(anna)) as signals:
+    async with subscribed(world.logged_in(anna)) as signals:
         await typing(world.context, hidden)
         await typing(world.context, mine)
         assert (await received(signals)).room_id == mine.id
@@ -162,12 +162,12 @@ async def test_user_sends_signals_only_as_itself(world: World) -> None:
     anna = await world.agent("anna")
     room = await world.assigned(anna)
     async with subscribed(listener(world)) as signals:
-        await typing(world.signed_in(anna), room)
+        await typing(world.logged_in(anna), room)
         assert (await received(signals)).sender.name == "anna"
 
     message = "Only an app can send a message as another user or as a visitor."
     async with refused(world, Forbidden, message):
-        await typing(world.signed_in(anna), room, as_visitor_token="v")
+        await typing(world.logged_in(anna), room, as_visitor_token="v")
 
 
 # ---------------------------------------------------------------- refusals
@@ -197,7 +197,7 @@ async def test_signal_in_an_invisible_room_is_refused(world: World) -> None:
     anna = await world.agent("anna", max_rooms=0)
     hidden = await world.waiting()
     async with nothing_sent(world, hidden):
-        for room_id, context in (("none", world.context), (hidden.id, world.signed_in(anna))):
+        for room_id, context in (("none", world.context), (hidden.id, world.logged_in(anna))):
             with pytest.raises(NotFound) as refusal:
                 await send_signal(context, room_id=room_id, kind=TYPING)
             assert refusal.value.data["key"] == "roomId"

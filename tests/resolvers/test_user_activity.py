@@ -74,10 +74,10 @@ async def test_deactivated_user_is_recorded_and_its_sessions_end(world: World) -
     head = await world.head()
 
     off = await users.set_user_active(world.context, user_id=user.id, active=False)
-    signed_in = await tokens.list_by_holder(world.context.reader, user.id)
+    remaining = await tokens.list_by_holder(world.context.reader, user.id)
     on = await users.set_user_active(world.context, user_id=user.id, active=True)
 
-    assert (off.active, on.active, signed_in) == (False, True, [])
+    assert (off.active, on.active, remaining) == (False, True, [])
     assert kinds(await world.facts(head)) == ["USER_UPDATED", "USER_UPDATED"]
 
 

@@ -95,7 +95,7 @@ class World:
 
     # ---------------------------------------------------------------- callers and routing
 
-    def signed_in(self, user: User, *scopes: str) -> Context:
+    def logged_in(self, user: User, *scopes: str) -> Context:
         """The context of this user, with further scopes."""
         actor = Actor(type=ActorType.USER, id=user.id, name=user.username)
         held = frozenset[str]().union(*(BUILT_IN_SCOPES.get(role, frozenset()) for role in user.roles))

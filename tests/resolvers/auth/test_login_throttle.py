@@ -102,7 +102,7 @@ def test_running_attempts_count_only_for_their_user_and_address() -> None:
         fail(attempts, address="198.51.100.1")
 
 
-def test_address_from_which_a_user_signed_in_is_not_locked_out_by_others() -> None:
+def test_address_from_which_a_user_logged_in_is_not_locked_out_by_others() -> None:
     attempts = LoginThrottle(1)
     with attempts.attempt("ann", "192.0.2.1"):
         pass

@@ -52,7 +52,7 @@ async def test_only_matching_and_visible_rooms_are_counted(world: World) -> None
     agent = await world.agent("anna", max_rooms=0)
     await world.start(department)
     mine = await world.start()
-    context = world.signed_in(agent)
+    context = world.logged_in(agent)
     assert [one.count for one in (await count_rooms(world.context, by=[])).groups] == [2]
     assert [one.count for one in (await count_rooms(context, by=[])).groups] == [1]
     where = AttributeCondition("id", Operator.EQ, mine.id)
@@ -61,7 +61,7 @@ async def test_only_matching_and_visible_rooms_are_counted(world: World) -> None
 
 async def test_counting_needs_the_scope_to_read_rooms(world: World) -> None:
     user = await world.agent("anna")
-    context = world.signed_in(user)
+    context = world.logged_in(user)
     bare: Any = type(context.caller)(actor=context.caller.actor, user=user)
     with pytest.raises(Forbidden):
         await count_rooms(replace(context, caller=bare), by=[])

@@ -237,7 +237,7 @@ async def test_a_list_needs_the_scope_to_read_rooms(world: World) -> None:
     user = await world.agent("nobody")
     await agents.remove_agent(world.context, user_id=user.id)
     with pytest.raises(Forbidden):
-        await ListReader(world.signed_in(await world.user(user))).open()
+        await ListReader(world.logged_in(await world.user(user))).open()
 
 
 async def test_an_agent_gets_only_the_rooms_that_it_may_see(world: World) -> None:
@@ -245,7 +245,7 @@ async def test_an_agent_gets_only_the_rooms_that_it_may_see(world: World) -> Non
     agent = await world.agent("anna", departments=[department])
     other = await world.agent("bert", departments=[department])
     room = await world.start(department)
-    reader = ListReader(world.signed_in(await world.user(agent)))
+    reader = ListReader(world.logged_in(await world.user(agent)))
     await reader.open()
     await reader.until_ready()
     assert reader.ids == [room.id]

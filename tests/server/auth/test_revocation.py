@@ -59,7 +59,7 @@ async def watching(url: str, token: str) -> AsyncIterator[ClientConnection]:
         yield socket
 
 
-async def signed_in(url: str, *roles: str) -> tuple[str, str, str]:
+async def logged_in(url: str, *roles: str) -> tuple[str, str, str]:
     """A new user's id, name and token."""
     name = f"user-{secrets.token_hex(4)}"
     user = (await execute(url, CREATE_USER, name=name, roles=list(roles)))["createUser"]["user"]["id"]
@@ -89,7 +89,7 @@ async def test_websockets_of_a_revoked_app_token_close_in_every_process(
 
 
 async def test_logout_closes_only_the_websockets_of_that_session(shared_url: str, shared_elsewhere_url: str) -> None:
-    _, name, token = await signed_in(shared_url)
+    _, name, token = await logged_in(shared_url)
     other = (await execute(shared_url, LOGIN, name=name))["login"]["token"]
 
     async with watching(shared_elsewhere_url, token) as closed, watching(shared_elsewhere_url, other) as open_socket:
@@ -111,7 +111,7 @@ async def test_logout_closes_only_the_websockets_of_that_session(shared_url: str
 async def test_websockets_of_ended_sessions_close_in_every_process(
     shared_url: str, shared_elsewhere_url: str, change: str
 ) -> None:
-    user, _, token = await signed_in(shared_url, "livechat-agent")
+    user, _, token = await logged_in(shared_url, "livechat-agent")
 
     async with watching(shared_url, token) as here, watching(shared_elsewhere_url, token) as there:
         await execute(shared_url, f"mutation($id: ID!) {{ {change} }}", id=user)
@@ -131,7 +131,7 @@ async def test_websockets_of_ended_sessions_close_in_every_process(
 async def test_changed_permissions_close_the_websockets_of_a_user(
     shared_url: str, shared_elsewhere_url: str, change: str
 ) -> None:
-    user, _, token = await signed_in(shared_url, "livechat-manager")
+    user, _, token = await logged_in(shared_url, "livechat-manager")
     await execute(shared_url, "mutation($id: ID!) { addAgent(input: {userId: $id}) { added } }", id=user)
     department = (
         await execute(shared_url, 'mutation { createDepartment(input: {name: "team"}) { department { id } } }')
@@ -146,7 +146,7 @@ async def test_changed_permissions_close_the_websockets_of_a_user(
 
 
 async def test_other_changes_of_a_user_leave_the_websocket_open(shared_url: str) -> None:
-    user, _, token = await signed_in(shared_url, "livechat-agent")
+    user, _, token = await logged_in(shared_url, "livechat-agent")
 
     async with watching(shared_url, token) as socket:
         await execute(
@@ -162,7 +162,7 @@ async def test_other_changes_of_a_user_leave_the_websocket_open(shared_url: str)
 
 
 async def test_websocket_closes_when_its_token_expires(services: Services, url: str) -> None:
-    user, _, token = await signed_in(url)
+    user, _, token = await logged_in(url)
 
     async with watching(url, token) as socket:
         await services.storage.transactions.run(
@@ -208,7 +208,7 @@ async def test_a_role_that_changes_while_its_new_holder_is_loaded_is_loaded_agai
     role = (await execute(url, 'mutation { createRole(input: {name: "r", scopes: ["rooms:read"]}) { role { id } } }'))[
         "createRole"
     ]["role"]["id"]
-    user, _, token = await signed_in(url)
+    user, _, token = await logged_in(url)
     revocation, revocable, load = TokenRevocation(services.storage), Revoked(), access.load_caller
     await revocation.register(digest(token), revocable)
     loaded, answered = asyncio.Event(), asyncio.Event()
@@ -251,8 +251,8 @@ async def test_users_have_the_changed_scopes_of_their_role_at_once_in_every_proc
         }""",
         name=name,
     )
-    _, _, token = await signed_in(shared_url, name)
-    _, _, other = await signed_in(shared_url, "livechat-agent")
+    _, _, token = await logged_in(shared_url, name)
+    _, _, other = await logged_in(shared_url, "livechat-agent")
     await execute(shared_elsewhere_url, "{ users(first: 1) { nodes { id } } }", token)
 
     async with (
