@@ -24,8 +24,9 @@ from tests.server.websocket_client import connected, receive, send
 from tests.storage.support import until
 
 ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
-#: Collections that delivering events and background tasks may read.
-OF_THE_LOG = {"log", "outbox", "processes", "leases", "rules", "signals", "tokens", "versions", "consumers"}
+#: Collections that delivering events and background tasks may read. The caller of a token (tokens, apps) is loaded
+#: again when the watch of the tokens opens, which may be after the first events.
+OF_THE_LOG = {"log", "outbox", "processes", "leases", "rules", "signals", "tokens", "apps", "versions", "consumers"}
 
 
 class Reads(CommandListener):
