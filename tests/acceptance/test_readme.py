@@ -44,7 +44,7 @@ def test_continuous_integration_runs_the_same() -> None:
     assert {"make check", "make test"} <= set(steps)
 
 
-def test_variables_that_are_set_are_settings() -> None:
+def test_exported_variables_are_settings() -> None:
     exported = [word.partition("=") for words in commands() if words[0] == "export" for word in words[1:]]
 
     assert [(variable, value) for variable, _, value in exported] == [("SWITCHBOARD_ADMIN_TOKEN", TOKEN)]

@@ -85,7 +85,7 @@ def test_operations_of_the_guide_are_valid(name: str) -> None:
     assert [error.message for error in validate(SCHEMA, parse(documents()[name]))] == []
 
 
-def test_types_with_an_id_that_are_no_entities_are_those_that_the_guide_names() -> None:
+def test_guide_names_every_type_that_has_an_id_and_is_no_node() -> None:
     others = {
         name
         for name, type_ in SCHEMA.type_map.items()

@@ -44,5 +44,5 @@ def test_table_of_scopes_and_roles_is_right() -> None:
     assert [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")] == table()
 
 
-def test_roles_that_open_something_are_all_in_the_table() -> None:
+def test_table_has_every_built_in_role_with_scopes() -> None:
     assert {name for name, scopes in roles.BUILT_IN_SCOPES.items() if scopes} == set(ROLES)

@@ -93,7 +93,7 @@ class Walk:
         return shown
 
 
-async def test_walk_through_is_what_a_server_sends(services: Services, url: str) -> None:
+async def test_walk_through_shows_the_messages_that_a_server_sends(services: Services, url: str) -> None:
     walk = Walk()
     assert len(walk.blocks) == 6
 

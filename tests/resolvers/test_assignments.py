@@ -130,7 +130,7 @@ async def test_pages_of_assignments_follow_each_other_in_both_directions(world: 
         await room_routing.list_assignments(world.context, [room.id], after="nonsense")
 
 
-async def test_a_room_with_an_agent_from_before_assignments_were_recorded_has_the_later_ones(world: World) -> None:
+async def test_a_room_assigned_by_an_earlier_version_lists_its_later_assignments(world: World) -> None:
     anna, bert = await world.agent("anna"), await world.agent("bert")
     room = await world.assigned(anna)
     database = world.services.storage.database

@@ -225,7 +225,7 @@ async def test_a_renewed_lease_records_no_fact(world: World) -> None:
     assert await world.facts(head) == []
 
 
-async def test_presence_that_is_set_without_a_lease_lasts(world: World) -> None:
+async def test_presence_set_without_a_lease_does_not_expire(world: World) -> None:
     anna = await agent(world)
     await users.set_presence(world.context, user_id=anna.id, presence=ONLINE, lease_seconds=1)
 

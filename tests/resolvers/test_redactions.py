@@ -108,7 +108,7 @@ async def test_a_repeated_mutation_gets_its_first_answer_without_the_content(wor
     assert await world.head() == head
 
 
-async def test_an_edit_without_a_change_beside_a_redaction_leaves_no_content(
+async def test_an_edit_without_a_change_during_a_redaction_leaves_no_content(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = await send_secret(world)

@@ -174,7 +174,7 @@ async def test_a_role_cannot_get_a_scope_that_its_creator_lacks(world: World) ->
     assert (await roles.create_role(context, name="mine", scopes=["rooms:read"])).scopes == ("rooms:read",)
 
 
-async def test_nobody_adds_a_scope_to_the_role_that_they_hold(world: World) -> None:
+async def test_a_user_cannot_add_a_scope_that_it_lacks_to_its_own_role(world: World) -> None:
     anna = await holder(world, "roles:write", "rooms:read")
 
     message = "A role with these scopes needs scopes that this token does not have: users:write."
@@ -187,7 +187,7 @@ async def test_nobody_adds_a_scope_to_the_role_that_they_hold(world: World) -> N
 
 
 @pytest.mark.parametrize("scopes", [[], ["rooms:read"], None])
-async def test_a_role_that_opens_more_than_the_caller_has_is_not_changed_by_it(
+async def test_a_role_with_scopes_that_the_caller_lacks_cannot_be_changed(
     world: World, scopes: Sequence[str] | None
 ) -> None:
     above = await roles.create_role(world.context, name="above", scopes=["rooms:read", "users:write"])
@@ -220,7 +220,7 @@ async def test_granting_a_role_needs_its_scopes(world: World) -> None:
         await agents.ensure_agent(context, by=FieldRef("ext", "1"), username="dora", roles=["above"])
 
 
-async def test_the_scopes_of_agents_are_given_like_any_other(world: World) -> None:
+async def test_adding_the_agent_role_needs_its_scopes(world: World) -> None:
     anna = await users.create_user(world.context, username="anna")
 
     lacking = "messages:read, messages:write, rooms:assign, rooms:read, rooms:write, users:read, visitors:read"
@@ -281,7 +281,7 @@ async def test_the_activity_of_an_agent_needs_its_scopes(world: World) -> None:
     assert (await world.user(anna)).active
 
 
-async def test_a_user_who_lacks_the_scopes_of_agents_makes_nobody_an_agent(world: World) -> None:
+async def test_a_user_without_the_scopes_of_agents_cannot_make_a_user_an_agent(world: World) -> None:
     await definitions.define_custom_field(
         world.context, target=FieldTarget.USER, key="ext", type=FieldType.TEXT, unique=True
     )
@@ -315,7 +315,7 @@ async def test_the_role_of_managers_is_granted_only_by_managers_and_admins(world
     assert "livechat-manager" in given.roles
 
 
-async def test_a_user_of_departments_creates_no_app_that_sees_more(world: World) -> None:
+async def test_creating_an_app_that_is_not_limited_to_departments_needs_admin(world: World) -> None:
     limited = ("rooms:read", "agents:write", "users:write", "visitors:write")
     anna = await holder(world, "apps:write", "users:read", *limited)
     context = await logged_in(world, anna)
@@ -334,7 +334,7 @@ async def test_a_user_of_departments_creates_no_app_that_sees_more(world: World)
     assert (await apps.create_app(context, name="Mine", scopes=["users:read"])).app.scopes == ("users:read",)
 
 
-async def test_a_user_of_departments_joins_no_other_by_its_own_role(world: World) -> None:
+async def test_a_custom_role_does_not_permit_changes_of_other_departments(world: World) -> None:
     sales = await world.department("Sales", RoutingMethod.MANUAL)
     anna = await holder(world, "departments:write", *AGENT, "agents:write")
     await agents.add_agent(world.context, user_id=anna.id)

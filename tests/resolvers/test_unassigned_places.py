@@ -52,7 +52,7 @@ async def test_the_place_of_a_room_that_never_waited_is_its_start(world: World) 
     assert (after.status, after.queued_at) == (RoomStatus.QUEUED, room.started_at)
 
 
-async def test_a_room_that_keeps_its_place_is_decided_about_anew(world: World) -> None:
+async def test_a_room_that_keeps_its_place_gets_a_new_decision(world: World) -> None:
     external = await world.department("External", EXTERNAL, external_timeout_seconds=60)
     await world.agent("anna", departments=[external])
     bert, room = await world.agent("bert"), await world.start(external)
@@ -82,7 +82,7 @@ async def test_the_same_agent_gets_the_room_again_if_that_is_allowed(world: Worl
     assert (await world.profile(anna)).open_room_count == 1
 
 
-async def test_an_agent_that_was_passed_over_is_not_any_more_if_it_may_serve_again(world: World) -> None:
+async def test_same_agent_again_clears_the_agent_that_is_passed_over(world: World) -> None:
     anna = await world.agent("anna")
     room = await world.start()
     await rooms.unassign_agent(world.context, room_id=room.id)

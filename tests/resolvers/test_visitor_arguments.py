@@ -77,7 +77,7 @@ async def test_filters_orders_and_consumers_that_are_hidden_are_forbidden(
         ("sendSignal", {"kind": "TYPING", "as": {"visitorToken": "v"}}, "as"),
     ],
 )
-async def test_arguments_of_changes_that_are_not_open_are_forbidden(
+async def test_arguments_that_visitors_may_not_give_are_forbidden(
     world: World, name: str, given: dict[str, Any], key: str
 ) -> None:
     page, own = await page_of(world), await room_of(world, "v")
@@ -102,7 +102,7 @@ async def test_a_visitor_sends_no_note(world: World) -> None:
     assert await stored_state(world) == before
 
 
-async def test_an_unknown_custom_field_does_not_show_which_there_are(world: World) -> None:
+async def test_refusal_of_an_unknown_custom_field_does_not_list_the_defined_fields(world: World) -> None:
     page = await page_of(world)
 
     given = {"customFields": [{"key": "guess", "value": "x"}]}

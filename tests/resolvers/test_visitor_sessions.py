@@ -50,7 +50,7 @@ async def test_only_the_hash_of_a_session_is_stored_and_its_end(world: World) ->
     assert stored.expires_at == session.expires_at == stored.created_at + timedelta(seconds=60)
 
 
-async def test_a_session_ends_with_its_time_by_the_clock_of_the_database(world: World) -> None:
+async def test_a_session_expires_by_the_clock_of_the_database(world: World) -> None:
     session = await create_visitor_session(world.context, visitor_token="v", seconds=60)
     end = world.services.storage.database.now()
 

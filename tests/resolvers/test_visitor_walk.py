@@ -188,7 +188,7 @@ async def test_a_field_that_cannot_be_hidden_is_refused_also_while_the_operation
     assert error.extensions == {"code": "FORBIDDEN", "key": "Agent.status"}
 
 
-async def test_a_document_that_staff_uses_too_is_not_mixed_up_with_that_of_a_visitor(world: World) -> None:
+async def test_staff_and_visitors_with_the_same_document_get_their_own_results(world: World) -> None:
     page = Page(world, await world.visitor())
     room = await busy_room(world)
     document = "query($id: ID!) { room(by: {id: $id}) { tags priority lastServedBy { id maxRooms } } }"

@@ -84,7 +84,7 @@ async def test_a_user_sees_the_scopes_of_a_role_of_its_own(world: World) -> None
     assert seen["viewer"] == {"scopes": ["events:read", "rooms:read"], "roles": ["pilot"]}
 
 
-async def test_the_scopes_of_an_admin_are_written_out(world: World) -> None:
+async def test_viewer_lists_every_scope_of_an_admin(world: World) -> None:
     seen = await data(world.context, "{ viewer { scopes } }")
 
     assert seen["viewer"]["scopes"] == sorted(SCOPES)

@@ -61,7 +61,7 @@ def test_the_values_after_a_change_without_the_changes_are_the_values_before(bef
 
 
 @given(before=USERS, after=USERS)
-def test_a_field_that_is_equal_is_no_change(before: User, after: User) -> None:
+def test_equal_values_of_a_field_are_no_change(before: User, after: User) -> None:
     changes = changes_between(before, after, FIELDS)
 
     assert [change for change in changes if change.before == value_of(after, change.field)] == []

@@ -75,7 +75,7 @@ def test_refused_attempts_are_not_counted() -> None:
     fail(attempts, username="ben")
 
 
-def test_without_a_number_there_is_no_limit() -> None:
+def test_a_limit_of_0_failures_is_no_limit() -> None:
     attempts = LoginThrottle(0)
 
     for _ in range(100):

@@ -24,7 +24,7 @@ def test_events_acknowledged_behind_the_first_one_count() -> None:
     assert (made.is_full, made.pending) == (False, [])
 
 
-def test_cursor_acknowledges_all_before_it_and_what_follows_by_itself() -> None:
+def test_cursor_advances_over_singly_acknowledged_events_after_it() -> None:
     made = window(4, 5, 7, 9, 11)
     made.acknowledge([9])
 
@@ -33,7 +33,7 @@ def test_cursor_acknowledges_all_before_it_and_what_follows_by_itself() -> None:
     assert (made.first, made.pending, made.has_acknowledged) == (11, [11], False)
 
 
-def test_event_that_was_acknowledged_before_it_was_sent_counts_behind_others_alone() -> None:
+def test_event_acknowledged_before_it_was_sent_counts_only_behind_pending_events() -> None:
     made = window(2)
     made.add(5, acknowledged=True)
     made.add(7)
@@ -43,7 +43,7 @@ def test_event_that_was_acknowledged_before_it_was_sent_counts_behind_others_alo
 
 
 @given(st.lists(st.tuples(st.sampled_from(["send", "one", "up to"]), st.integers(1, 40)), max_size=60))
-def test_window_is_what_a_list_of_all_events_says(steps: list[tuple[str, int]]) -> None:
+def test_window_equals_a_model_with_a_list_of_all_events(steps: list[tuple[str, int]]) -> None:
     made, sent, acknowledged, position = DeliveryWindow(1_000), list[int](), set[int](), 0
     for what, number in steps:
         if what == "send":

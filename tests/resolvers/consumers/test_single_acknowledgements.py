@@ -77,7 +77,7 @@ async def end(waiting: "asyncio.Future[AnyFact]") -> None:
 # ---------------------------------------------------------------- what is sent
 
 
-async def test_reconnection_leaves_out_what_was_acknowledged_by_itself(both: TwoContexts) -> None:
+async def test_reconnection_leaves_out_singly_acknowledged_events(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
         first, second, third, fourth = await record_facts(context, 4)
@@ -166,7 +166,7 @@ async def test_position_that_a_cursor_moves_takes_the_acknowledgements_with_it(b
     assert first < second
 
 
-async def test_connection_that_lost_its_lease_moves_nothing(both: TwoContexts) -> None:
+async def test_connection_that_lost_its_lease_does_not_advance_the_position(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c")) as facts:
         first, second = await record_facts(context, 2)
@@ -206,7 +206,7 @@ async def test_subscription_waits_when_the_maximum_is_in_flight(both: TwoContext
         assert (await waiting).sequence == fifth
 
 
-async def test_reconnection_counts_what_was_acknowledged_by_itself(both: TwoContexts) -> None:
+async def test_reconnection_counts_singly_acknowledged_events(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c", max_in_flight=2)) as facts:
         first, second, third = await record_facts(context, 3)
@@ -246,7 +246,7 @@ async def test_maximum_beyond_its_bounds_is_refused_and_creates_nothing(both: Tw
 # ---------------------------------------------------------------- lag
 
 
-async def test_lag_and_in_flight_leave_out_what_is_acknowledged(both: TwoContexts) -> None:
+async def test_lag_and_in_flight_exclude_acknowledged_events(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c", max_in_flight=3)) as facts:
         first, second, third, fourth, fifth = await record_facts(context, 5)
@@ -264,7 +264,7 @@ async def test_lag_and_in_flight_leave_out_what_is_acknowledged(both: TwoContext
     assert fourth < fifth
 
 
-async def test_lag_by_type_alone_leaves_out_what_is_acknowledged(both: TwoContexts) -> None:
+async def test_lag_by_type_excludes_acknowledged_events(both: TwoContexts) -> None:
     context, _ = both
     async with aclosing(await events.subscribe(context, consumer="c", types=["VISITOR_SAVED"], not_by_me=True)):
         happened = await record_facts(context, 5)

@@ -71,7 +71,7 @@ async def test_concurrent_repetitions_leave_one_index_and_no_lease(world: World,
     assert await leases(world) == {}
 
 
-async def test_a_mutation_that_finds_its_rule_committed_by_another_leaves_no_lease(
+async def test_a_mutation_leaves_no_lease_if_another_committed_the_same_rule(
     world: World, other: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await define(world, "badge")

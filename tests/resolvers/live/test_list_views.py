@@ -42,7 +42,7 @@ async def test_a_process_has_a_bounded_number_of_views(world: World, monkeypatch
     await same.close()
 
 
-async def test_a_list_ends_when_the_field_that_it_is_filtered_by_is_removed(world: World) -> None:
+async def test_a_list_ends_when_a_field_of_its_filter_is_removed(world: World) -> None:
     defined = await definitions.define_custom_field(
         world.context, target=FieldTarget.ROOM, key="vip", type=FieldType.BOOLEAN
     )

@@ -26,7 +26,7 @@ def summary(found: RoomCounts) -> list[tuple[str | None, str | None, str | None,
     return [(one.status, one.department_id, one.served_by_id, one.count, one.oldest_queued_at) for one in found.groups]
 
 
-async def test_there_is_a_group_for_each_combination_that_exists(world: World) -> None:
+async def test_rooms_are_counted_by_each_existing_combination_of_values(world: World) -> None:
     department = await world.department("Manual", RoutingMethod.MANUAL)
     agent = await world.agent("anna")
     oldest = await world.start(department)

@@ -59,7 +59,7 @@ async def test_a_room_that_takes_the_place_of_another_enters(world: World) -> No
     await reader.close()
 
 
-async def test_a_room_that_another_displaces_leaves(world: World) -> None:
+async def test_a_room_leaves_the_list_when_another_takes_its_place(world: World) -> None:
     low = await world.start(priority=1)
     reader = ListReader(world.context, first=1, order_by=Ordering("PRIORITY", True))
     await reader.open()

@@ -220,7 +220,7 @@ async def test_declining_a_closed_room_is_refused_as_closed(world: World) -> Non
     assert await world.room(room) == room
 
 
-async def test_of_an_assignment_and_a_decline_at_once_one_takes_effect(world: World) -> None:
+async def test_one_of_a_concurrent_assignment_and_decline_takes_effect(world: World) -> None:
     external = await world.department("External", EXTERNAL)
     anna = await world.agent("anna")
     room = await world.start(external)

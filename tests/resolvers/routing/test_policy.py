@@ -140,7 +140,7 @@ def test_a_department_routes_by_its_own_method(method: RoutingMethod) -> None:
     assert method_for(room(pool="d"), rule(method)) is method
 
 
-def test_an_outside_decision_is_awaited_until_its_time_is_over() -> None:
+def test_an_external_decision_is_overdue_at_its_timeout() -> None:
     external = rule(EXTERNAL, seconds=30, fallback=ROUND_ROBIN)
     waiting = room(pool="d", external=after(30))
 
@@ -161,14 +161,14 @@ def test_least_loaded_takes_over_when_no_fall_back_is_named() -> None:
     assert rule(EXTERNAL, seconds=30).fallback is LEAST_LOADED
 
 
-def test_without_a_time_out_an_outside_decision_is_awaited_for_ever() -> None:
+def test_an_external_decision_without_a_timeout_is_never_overdue() -> None:
     external = rule(EXTERNAL)
 
     assert external.external_until(NOON) is None
     assert method_at(room(pool="d"), external, after(10**9)) is EXTERNAL
 
 
-def test_the_time_of_an_outside_decision_begins_when_the_room_begins_to_wait() -> None:
+def test_timeout_of_an_external_decision_starts_when_the_wait_starts() -> None:
     assert rule(EXTERNAL, seconds=30).external_until(NOON) == after(30)
     assert rule(MANUAL, seconds=30).external_until(NOON) is None
 

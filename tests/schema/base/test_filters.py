@@ -180,7 +180,7 @@ def test_a_custom_field_without_an_operator_is_a_condition_without_an_operator()
     assert CustomFieldFilter(key="level").conditions() == [FieldCondition("level", None, None)]
 
 
-def test_null_for_a_custom_field_is_passed_on() -> None:
+def test_null_for_a_custom_field_becomes_a_condition() -> None:
     where = CustomFieldFilter(key="level", eq=None)
 
     assert where.conditions() == [FieldCondition("level", Operator.EQ, None)]

@@ -91,7 +91,7 @@ def test_several_statuses_become_several_contexts() -> None:
     assert query == entry(k="F1", c={"$in": ["s:QUEUED", "s:ASSIGNED"]}, v={"$eq": "a"})
 
 
-def test_all_statuses_are_no_context() -> None:
+def test_filter_on_all_statuses_has_no_context() -> None:
     query = to_query(
         And((attribute("status", Operator.IN, ("QUEUED", "ASSIGNED", "ON_HOLD", "CLOSED")), A)), FieldTarget.ROOM
     )

@@ -154,7 +154,7 @@ def test_visible_fact_has_a_key_of_the_visibility_filter(role: str, data: st.Dat
         (BoundCondition(CASE, Operator.STARTS_WITH, "c"), ALL_FACTS),
     ],
 )
-def test_keys_are_the_most_selective_ones(where: Expression | None, keys: object) -> None:
+def test_most_selective_conditions_are_the_keys(where: Expression | None, keys: object) -> None:
     assert subscription_keys(ALL, where=where) == keys
 
 
