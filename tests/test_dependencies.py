@@ -7,6 +7,8 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from tests.sources import parse_module
+
 ROOT = Path(__file__).parents[1]
 OWN = {"server", "schema", "resolvers", "storage", "examples", "benchmarks", "tests"}
 
@@ -29,7 +31,7 @@ def imported(*folders: str) -> dict[str, set[str]]:
     """The top-level modules of other packages that the folders import, each with the importing files."""
     found: dict[str, set[str]] = {}
     for path in sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parse_module(path)):
             if isinstance(node, ast.Import):
                 modules = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module is not None:

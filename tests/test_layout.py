@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from tests.sources import parse_module
+
 ROOT = Path(__file__).parents[1]
 LAYERS = ("server", "schema", "resolvers", "storage")
 CODE = (*LAYERS, "examples", "benchmarks", "tests")
@@ -42,7 +44,7 @@ def test_no_module_is_longer_than_400_lines() -> None:
 def test_every_module_outside_the_tests_has_a_docstring() -> None:
     modules = [path for path in MODULES if path.relative_to(ROOT).parts[0] != "tests"]
 
-    undocumented = [path for path in modules if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None]
+    undocumented = [path for path in modules if ast.get_docstring(parse_module(path)) is None]
 
     assert [relative(path) for path in undocumented] == []
 

@@ -31,6 +31,7 @@ import resolvers
 import schema
 import server
 import storage
+from tests.sources import parse_module
 
 LAYERS = (server, schema, resolvers, storage)
 OWN = {layer.__name__ for layer in LAYERS}
@@ -170,7 +171,7 @@ class PrivateNames(ast.NodeVisitor):
     @classmethod
     def of(cls, path: Path) -> "PrivateNames":
         names = cls()
-        names.visit(ast.parse(path.read_text(encoding="utf-8")))
+        names.visit(parse_module(path))
         return names
 
     @override

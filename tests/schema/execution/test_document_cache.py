@@ -125,7 +125,7 @@ def fields(number: int) -> str:
 #: How many documents are measured together.
 DOCUMENTS = 2
 #: What graphql-core keeps of the validation before, and what threads of the driver allocate meanwhile.
-ELSEWHERE_BYTES = 100_000
+ELSEWHERE_BYTES = 200_000
 
 
 @pytest.mark.parametrize(
