@@ -1,6 +1,6 @@
 """Fixtures of the tests of resolvers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +29,10 @@ EMPTIED = (
     "visitors",
 )
 
+#: The processes of the deployment. The second one goes on after the test that started it, and assigns rooms too, so all
+#: of them have the settings of the running test.
+PROCESSES: list[Services] = []
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shared_services(mongodb_uri: str) -> AsyncIterator[Services]:
@@ -37,7 +41,9 @@ async def shared_services(mongodb_uri: str) -> AsyncIterator[Services]:
     from server.settings import Settings
 
     async with start_services(mongodb_uri, Settings(database="test-worlds", admin_token=ADMIN_TOKEN)) as (opened, _):
+        PROCESSES.append(opened)
         yield opened
+        PROCESSES.remove(opened)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -47,13 +53,15 @@ async def other_services(shared_services: Services, mongodb_uri: str) -> AsyncIt
     from server.settings import Settings
 
     async with start_services(mongodb_uri, Settings(database="test-worlds", admin_token=ADMIN_TOKEN)) as (opened, _):
+        PROCESSES.append(opened)
         yield opened
+        PROCESSES.remove(opened)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def other(world: World, other_services: Services) -> World:
     """The same deployment, in the second process."""
-    other_services.routing = RoutingSettings()
+    other_services.routing = world.services.routing
     await other_services.storage.definition_cache.refresh()
     return World(other_services)
 
@@ -61,10 +69,10 @@ async def other(world: World, other_services: Services) -> World:
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(shared_services: Services) -> World:
     """An empty deployment with one visitor, whose token is "v"."""
-    return await empty_world(shared_services)
+    return await empty_world(shared_services, PROCESSES)
 
 
-async def empty_world(services: Services) -> World:
+async def empty_world(services: Services, processes: Sequence[Services] = ()) -> World:
     """Empty the deployment of these services but for the built-in roles, and save a visitor with the token "v"."""
     for name in EMPTIED:
         await services.storage.database[name].delete_many({})
@@ -76,10 +84,11 @@ async def empty_world(services: Services) -> World:
                 with suppress(OperationFailure):  # maintenance may have dropped it in the meantime
                     await collection.drop_index(index["name"])
     await services.storage.definition_cache.refresh()
-    services.routing = RoutingSettings()
+    for process in (services, *processes):
+        process.routing = RoutingSettings()
     services.session_length = SESSION_LENGTH
     services.agent_cache = AgentCache()
-    world = World(services)
+    world = World(services, processes)
     await world.visitor()
     return world
 

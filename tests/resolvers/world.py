@@ -33,8 +33,10 @@ APP = Actor(type=ActorType.APP, id="app", name="App")
 class World:
     """One deployment, with the context of an app with all scopes, and a visitor with the token "v"."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, processes: Sequence[Services] = ()) -> None:
         self.services = services
+        #: All processes of the deployment, whose settings are the same.
+        self._processes = processes or (services,)
         self._first_head = services.storage.feed.head
         self.context = Context(services, Caller(actor=APP, scopes=frozenset({ADMIN})))
 
@@ -104,7 +106,8 @@ class World:
 
     def routing(self, **changed: Any) -> None:
         """Change the settings of routing for rooms without a department."""
-        self.services.routing = replace(self.services.routing, **changed)
+        for process in self._processes:
+            process.routing = replace(process.routing, **changed)
 
     async def await_routing(self) -> None:
         """Assign all waiting rooms that can be assigned, and wait until the log has the facts about it."""
