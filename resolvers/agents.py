@@ -329,7 +329,7 @@ async def _get_agent(tx: Transaction, user_id: str, *, key: str) -> User:
 async def _require_may_make_agent(change: MutationContext, user: User) -> None:
     """Raise Forbidden unless the caller may change this user and give it the role livechat-agent.
 
-    An app with agents:write gives that role. A signed-in user needs the role's scopes too: it could make itself an
+    An app with agents:write gives that role. A logged-in user needs the role's scopes too: it could make itself an
     agent, or a user whose password it knows.
     """
     what = "Making this user an agent"

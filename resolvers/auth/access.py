@@ -40,7 +40,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: The scopes with which an app may reach rooms and departments that a signed-in user with them may not.
+#: The scopes with which an app may reach rooms and departments that a logged-in user with them may not.
 _LIMITED_FOR_USERS = frozenset(
     {
         "users:write",
@@ -205,7 +205,7 @@ def require_held(caller: Caller, scopes: Iterable[str], *, what: str) -> None:
 def require_held_by_app(caller: Caller, scopes: Iterable[str], *, what: str) -> None:
     """Raise Forbidden if an app with these scopes may do more than the caller.
 
-    An app sees all rooms and departments; a signed-in user without the scope admin does not.
+    An app sees all rooms and departments; a logged-in user without the scope admin does not.
     """
     scopes = set(scopes)
     require_held(caller, scopes, what=what)
