@@ -81,7 +81,7 @@ async def test_holder_is_a_room_only_if_the_agent_may_see_it(world: World) -> No
 async def test_a_failed_read_of_the_holder_leaves_the_refusal(
     world: World, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    """The read fails at its time limit or at MongoDB. It is attempted once."""
+    """The read fails at its time limit or at MongoDB. A repeated attempt of the mutation reads once more."""
     await users.create_user(world.context, username="anna")
     find_one, failures = BoundedCollection.find_one, 0
 
@@ -96,4 +96,5 @@ async def test_a_failed_read_of_the_holder_leaves_the_refusal(
     monkeypatch.setattr(entities, "HOLDER_SECONDS", seconds)
 
     assert await refusal(UsernameTaken, users.create_user(world.context, username="anna")) == {}
-    assert failures == (1 if seconds else 0)
+    assert failures <= 2
+    assert (failures > 0) == (seconds > 0)
