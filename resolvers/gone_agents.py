@@ -5,9 +5,7 @@ checks everything again: an agent that comes back keeps the rooms that it still 
 """
 
 import asyncio
-import contextlib
 import logging
-import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -22,8 +20,8 @@ from storage.facts import AssignmentCause
 from storage.filters.attributes import BOT_ROLE
 from storage.mongo.connection import to_unavailable
 from storage.records import AgentGoneAction, Department, RoomSnapshot, RoomStatus
-from storage.transactions import leases
 from storage.transactions.keyed_locks import LockKey
+from storage.transactions.leases import Lease
 from storage.transactions.transaction import Transaction
 
 logger = logging.getLogger(__name__)
@@ -34,9 +32,7 @@ BATCH = 500
 PAUSE_FACTOR = 20
 LONGEST_PAUSE_SECONDS = 60.0
 LEASE_NAME = "gone agents"
-LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
-RELEASE_SECONDS = 0.5
 
 
 class GoneAgents:
@@ -45,9 +41,8 @@ class GoneAgents:
     def __init__(self, services: Services, *, owner: str | None = None) -> None:
         self._services = services
         self._storage = services.storage
-        self._owner = owner or secrets.token_hex(8)
+        self._lease = Lease(services.storage.database, LEASE_NAME, owner=owner, renew_after=RENEW_SECONDS)
         self._excluded = ExcludedItems()
-        self._renewed_at: float | None = None
 
     async def run(self) -> None:
         """Take all rooms whose agents are gone by now, and pause if there are none."""
@@ -64,7 +59,7 @@ class GoneAgents:
         try:
             return await self._take_due(limits)
         finally:
-            await self._release()
+            await self._lease.release()
 
     async def _limits(self) -> dict[str | None, timedelta]:
         """For how long an agent must be OFFLINE to lose rooms, by department (None: rooms without a department)."""
@@ -83,7 +78,7 @@ class GoneAgents:
                 due = max(gone[room.agent_id], room.assigned_at) + limits[room.department_id]
                 if room.id in excluded or due > self._storage.database.now():
                     continue
-                if not await self._has_lease():
+                if not await self._lease.acquire():
                     return taken  # another process takes them
                 taken += await self._try_to_take(room.id)
         return taken
@@ -142,26 +137,6 @@ class GoneAgents:
         if routing.when_agent_gone is AgentGoneAction.KEEP:
             return None
         return timedelta(seconds=routing.agent_gone_after_seconds)
-
-    # ---------------------------------------------------------------- the lease
-
-    async def _has_lease(self) -> bool:
-        """Acquire or renew the lease. False while another process has it."""
-        now = asyncio.get_running_loop().time()
-        if self._renewed_at is None or now - self._renewed_at > RENEW_SECONDS:
-            acquired = await leases.acquire(
-                self._storage.database, LEASE_NAME, owner=self._owner, seconds=LEASE_SECONDS
-            )
-            self._renewed_at = now if acquired else None
-        return self._renewed_at is not None
-
-    async def _release(self) -> None:
-        if self._renewed_at is None:
-            return
-        self._renewed_at = None
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(RELEASE_SECONDS):
-                await leases.release(self._storage.database, LEASE_NAME, owner=self._owner)
 
 
 def _limit(department: Department) -> timedelta | None:

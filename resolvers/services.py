@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,16 +19,12 @@ from resolvers.signal_hub import SignalHub
 from storage import maintenance
 from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.runtime import Storage
-from storage.transactions import leases
+from storage.transactions.leases import Lease
 
 #: The shortest interval of maintenance, for a short retention.
 LEAST_MAINTENANCE_SECONDS = 1.0
 #: The pause between two batches of a purge, so that other operations reach the database.
 BATCH_PAUSE_SECONDS = 0.05
-#: The maintenance lease ends after this time unless its owner renews it.
-LEASE_SECONDS = 10.0
-#: The time limit for releasing the lease when the process stops. After that, the lease expires.
-RELEASE_SECONDS = 0.5
 
 
 def create_services(
@@ -105,8 +100,7 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
 
     A lease lets one process at a time do this.
     """
-    owner = secrets.token_hex(8)
-    changed = asyncio.Event()
+    lease, changed = Lease(storage.database, "maintenance"), asyncio.Event()
 
     def on_facts(facts: Sequence[Fact]) -> None:
         if any(isinstance(fact, CustomFieldUpdated | CustomFieldRemoved) for fact in facts):
@@ -118,7 +112,7 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
             changed.clear()
             interval = storage.database.timings.maintenance
             pause = min(interval, max(retention.total_seconds(), LEAST_MAINTENANCE_SECONDS))
-            if await leases.acquire(storage.database, "maintenance", owner=owner, seconds=LEASE_SECONDS):
+            if await lease.acquire():
                 await maintenance.reconcile_definitions(storage.reader, storage.process)
                 await maintenance.trim_log(storage.reader, storage.log, keep=retention)
                 if await maintenance.purge_removed_fields(storage.reader, storage.process):
@@ -129,6 +123,4 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
                 await asyncio.wait_for(changed.wait(), pause)
     finally:
         storage.feed.listeners.remove(on_facts)
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(RELEASE_SECONDS):
-                await leases.release(storage.database, "maintenance", owner=owner)
+        await lease.release()

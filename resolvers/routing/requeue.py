@@ -7,7 +7,6 @@ one process returns them in the background. Each batch is one transaction of bou
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -22,7 +21,7 @@ from storage import rooms, users
 from storage.facts import AssignmentCause, Fact, UserFact
 from storage.mongo.connection import to_unavailable
 from storage.records import Leave, RoomStatus, User
-from storage.transactions import leases
+from storage.transactions.leases import Lease
 from storage.transactions.transaction import Conflict, Transaction
 
 logger = logging.getLogger(__name__)
@@ -38,8 +37,6 @@ USERS = 1_000
 PAUSE_SECONDS = 0.01
 #: The poll interval, which limits the delay after a process ended between two batches.
 POLL_SECONDS = 2.0
-LEASE_SECONDS = 10.0
-RELEASE_SECONDS = 0.5
 LOG_SECONDS = 1.0
 #: The stored name. Processes of other versions use the same lease, so it does not change.
 LEASE_NAME = "departures"
@@ -115,28 +112,25 @@ class RequeueWorker:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        owner = secrets.token_hex(8)
+        lease = Lease(self._storage.database, LEASE_NAME)
         self._storage.feed.listeners.add(self._on_facts)
         try:
             while True:
                 self._woken.clear()
                 if await users.list_leaving(self._storage.reader, 1):
-                    await self._work(owner)
+                    await self._work(lease)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
         finally:
             self._storage.feed.listeners.remove(self._on_facts)
 
-    async def _work(self, owner: str) -> None:
+    async def _work(self, lease: Lease) -> None:
         """Run batches until no rooms remain, all remaining rooms are excluded, or another process has the lease."""
-        database = self._storage.database
         try:
-            while await leases.acquire(database, LEASE_NAME, owner=owner, seconds=LEASE_SECONDS) and await self.step():
+            while await lease.acquire() and await self.step():
                 pass
         finally:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(RELEASE_SECONDS):
-                    await leases.release(database, LEASE_NAME, owner=owner)
+            await lease.release()
 
     async def step(self) -> bool:
         """Return a batch of rooms of every removed agent to the queue. Returns whether another step is needed."""
