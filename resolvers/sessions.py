@@ -59,13 +59,9 @@ async def _begin(change: MutationContext, *, user_id: str, password_hash: str) -
     if not user.active or await passwords.find(tx, user_id) != password_hash:
         raise _wrong_credentials()
     await passwords.require_unchanged(tx, user_id, password_hash)
-    sessions = await tokens.list_by_holder(tx, user_id)
-    if len(sessions) >= MAX_SESSIONS:
-        oldest = sessions[: len(sessions) - MAX_SESSIONS + 1]
-        await tokens.delete(tx, user_id, digests=[session.id for session in oldest])
     token = new_token(SESSION)
     expires_at = tx.now + change.context.services.session_length
-    await tokens.insert(
+    await tokens.insert_limited(
         tx,
         Token(
             id=tokens.digest(token),
@@ -74,6 +70,7 @@ async def _begin(change: MutationContext, *, user_id: str, password_hash: str) -
             created_at=tx.now,
             expires_at=expires_at,
         ),
+        most=MAX_SESSIONS,
     )
     return Session(token, expires_at, user)
 

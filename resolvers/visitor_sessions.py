@@ -42,11 +42,7 @@ async def create_visitor_session(change: MutationContext, *, visitor_token: str,
     if seconds == 0:
         await tokens.delete(tx, visitor.id)
         return VisitorSession(token, expires_at, visitor)
-    sessions = await tokens.list_by_holder(tx, visitor.id)
-    if len(sessions) >= MAX_SESSIONS:
-        oldest = sessions[: len(sessions) - MAX_SESSIONS + 1]
-        await tokens.delete(tx, visitor.id, digests=[session.id for session in oldest])
-    await tokens.insert(
+    await tokens.insert_limited(
         tx,
         Token(
             id=tokens.digest(token),
@@ -55,5 +51,6 @@ async def create_visitor_session(change: MutationContext, *, visitor_token: str,
             created_at=tx.now,
             expires_at=expires_at,
         ),
+        most=MAX_SESSIONS,
     )
     return VisitorSession(token, expires_at, visitor)

@@ -38,6 +38,14 @@ async def insert(tx: Transaction, token: Token) -> None:
     await tx.collection("tokens").insert_one(to_document(token), session=await tx.write_session())
 
 
+async def insert_limited(tx: Transaction, token: Token, *, most: int) -> None:
+    """Insert a token, and delete the oldest tokens of its holder, so that it has at most `most`."""
+    others = await list_by_holder(tx, token.holder_id)
+    if len(others) >= most:
+        await delete(tx, token.holder_id, digests=[other.id for other in others[: len(others) - most + 1]])
+    await insert(tx, token)
+
+
 async def list_by_holder(reader: Reader, holder_id: str) -> list[Token]:
     """Return all tokens of a holder, oldest first, including expired ones that MongoDB has not deleted yet."""
     query: Document = {"holderId": holder_id}
