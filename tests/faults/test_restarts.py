@@ -31,6 +31,14 @@ async def at_rest(database: Database) -> None:
         await asyncio.sleep(0.05)
 
 
+async def until_status(client: Client, room_id: str, status: str) -> None:
+    """Return when the room has the status."""
+    until, query = time.monotonic() + 60, "query ($id: ID!) { room(by: {id: $id}) { status } }"
+    while (await client.send(query, id=room_id))["room"] != {"status": status}:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+
+
 async def work(client: Client) -> None:
     """Start, hold, resume, unassign and close rooms until the server is killed."""
     while True:
@@ -106,12 +114,7 @@ async def test_rooms_of_an_agent_who_was_gone_when_the_server_died_are_requeued(
 
     with (others or [ServerProcess(mongodb_uri, database_name)])[0] as server:
         async with Client([server.url]) as client, Database(mongodb_uri, database_name) as database:
-            until = time.monotonic() + 60
-            while (await client.send("query ($id: ID!) { room(by: {id: $id}) { status } }", id=room["id"]))["room"] != {
-                "status": "QUEUED"
-            }:
-                assert time.monotonic() < until
-                await asyncio.sleep(0.05)
+            await until_status(client, room["id"], "QUEUED")
             await at_rest(database)
             offline, unassigned, queued = (await Log(database).read(0, 1_000))[-3:]
     assert isinstance(offline, UserPresenceChanged)
@@ -142,12 +145,7 @@ async def test_overdue_external_decision_of_a_dead_server_is_taken_over(
 
     with (others or [ServerProcess(mongodb_uri, database_name)])[0] as server:
         async with Client([server.url]) as client, Database(mongodb_uri, database_name) as database:
-            until = time.monotonic() + 60
-            while (await client.send("query ($id: ID!) { room(by: {id: $id}) { status } }", id=room["id"]))["room"] != {
-                "status": "ASSIGNED"
-            }:
-                assert time.monotonic() < until
-                await asyncio.sleep(0.05)
+            await until_status(client, room["id"], "ASSIGNED")
             await at_rest(database)
             facts = await Log(database).read(0, 1_000)
     started, assigned = facts[-3], facts[-1]

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from pymongo.monitoring import CommandListener, CommandStartedEvent
+from pymongo.monitoring import CommandStartedEvent
 from typing_extensions import override
 
 from resolvers import agents, apps, messages, rooms
@@ -21,6 +21,7 @@ from storage import tokens
 from storage.log.feed import CHUNK_SIZE
 from storage.records import FieldTarget, FieldType, RoutingMethod
 from storage.runtime import Storage
+from tests.commands import StartedCommands
 from tests.conftest import ADMIN_TOKEN, served
 from tests.resolvers.refusals import values
 from tests.resolvers.world import World
@@ -35,7 +36,7 @@ AGENTS = 130
 ROOMS = 12
 
 
-class RoundTrips(CommandListener):
+class RoundTrips(StartedCommands):
     """The commands that operations send, in order."""
 
     def __init__(self) -> None:
@@ -51,14 +52,6 @@ class RoundTrips(CommandListener):
             return
         if collection not in BACKGROUND_COLLECTIONS and name not in ("hello", "ping", "endSessions"):
             self.seen.append(f"{name} {collection}")
-
-    @override
-    def succeeded(self, event: Any) -> None:
-        pass
-
-    @override
-    def failed(self, event: Any) -> None:
-        pass
 
 
 class PopulatedServer:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from graphql import ExecutionResult, execute, parse
-from pymongo.monitoring import CommandListener, CommandStartedEvent
+from pymongo.monitoring import CommandStartedEvent
 from typing_extensions import override
 
 from resolvers import agents, messages, rooms, users, visitors
@@ -20,6 +20,7 @@ from schema.execution.executor import Executor
 from schema.schema import schema
 from storage.records import Actor, ActorType, FieldTarget, FieldType, RoutingMethod
 from storage.runtime import Storage
+from tests.commands import StartedCommands
 from tests.resolvers.world import APP, World
 from tests.storage.support import until
 
@@ -209,7 +210,7 @@ async def test_nested_current_and_fragments_are_as_by_graphql_core(world: World)
 # ---------------------------------------------------------------- reads
 
 
-class Reads(CommandListener):
+class Reads(StartedCommands):
     """The collections of entities that were read, one for each command."""
 
     def __init__(self) -> None:
@@ -220,14 +221,6 @@ class Reads(CommandListener):
         name = event.command.get("find") or event.command.get("aggregate")
         if name in {"users", "rooms", "visitors", "departments", "messages"}:
             self.names.append(name)
-
-    @override
-    def succeeded(self, event: Any) -> None:
-        pass
-
-    @override
-    def failed(self, event: Any) -> None:
-        pass
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pymongo.errors import AutoReconnect
-from pymongo.monitoring import CommandListener, CommandStartedEvent
+from pymongo.monitoring import CommandStartedEvent
 from typing_extensions import override
 
 from resolvers import rooms, users
@@ -26,6 +26,7 @@ from storage.mongo.cursors import event_cursor
 from storage.records import RoutingMethod
 from storage.runtime import Storage
 from storage.timings import Timings
+from tests.commands import StartedCommands
 from tests.resolvers.world import APP, World
 from tests.storage.support import until
 
@@ -44,7 +45,7 @@ subscription ($after: Cursor) {
 """
 
 
-class Reads(CommandListener):
+class Reads(StartedCommands):
     """The reads of collections of entities. Reads of the log and of background tasks are not among them."""
 
     def __init__(self) -> None:
@@ -55,14 +56,6 @@ class Reads(CommandListener):
         name = event.command.get("find") or event.command.get("aggregate")
         if name in {"users", "rooms", "visitors", "departments", "roles", "custom_fields", "messages"}:
             self.names.append(name)
-
-    @override
-    def succeeded(self, event: Any) -> None:
-        pass
-
-    @override
-    def failed(self, event: Any) -> None:
-        pass
 
 
 @pytest.fixture

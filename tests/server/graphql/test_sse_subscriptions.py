@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from pymongo.monitoring import CommandListener, CommandStartedEvent
+from pymongo.monitoring import CommandStartedEvent
 from typing_extensions import override
 from websockets.asyncio.client import ClientConnection
 
@@ -17,6 +17,7 @@ from storage.log.log import Log
 from storage.mongo.connection import Database
 from storage.mongo.cursors import event_cursor
 from storage.runtime import Storage
+from tests.commands import StartedCommands
 from tests.conftest import ADMIN_TOKEN, served
 from tests.databases import emptied
 from tests.faults.clients import Client
@@ -29,7 +30,7 @@ ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 OF_THE_LOG = {"log", "outbox", "processes", "leases", "rules", "signals", "tokens", "apps", "versions", "consumers"}
 
 
-class Reads(CommandListener):
+class Reads(StartedCommands):
     """Counts reads of the database by collection."""
 
     def __init__(self) -> None:
@@ -39,14 +40,6 @@ class Reads(CommandListener):
     def started(self, event: CommandStartedEvent) -> None:
         if event.command_name in ("find", "aggregate", "count", "distinct"):
             self.counts[str(event.command[event.command_name])] += 1
-
-    @override
-    def succeeded(self, event: Any) -> None:
-        pass
-
-    @override
-    def failed(self, event: Any) -> None:
-        pass
 
     @property
     def of_state(self) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from pymongo.errors import AutoReconnect
-from pymongo.monitoring import CommandListener, CommandStartedEvent
+from pymongo.monitoring import CommandStartedEvent
 from typing_extensions import override
 
 from storage.errors import CursorExpired
@@ -17,6 +17,7 @@ from storage.mongo.cursors import event_cursor
 from storage.runtime import Storage
 from storage.sizes import size_of
 from storage.timings import Timings
+from tests.commands import StartedCommands
 from tests.storage.support import make_facts, opened, save, until
 
 SMALL_BUFFER = FeedLimits(buffer_facts=8)
@@ -34,7 +35,7 @@ async def follow(feed: Feed, after: int, until: int, *, limit: int = CHUNK_SIZE)
     return sequences
 
 
-class Finds(CommandListener):
+class Finds(StartedCommands):
     """Counts the reads of the log."""
 
     def __init__(self) -> None:
@@ -44,14 +45,6 @@ class Finds(CommandListener):
     def started(self, event: CommandStartedEvent) -> None:
         if event.command_name == "getMore" or event.command.get("find") == "log":
             self.count += 1
-
-    @override
-    def succeeded(self, event: Any) -> None:
-        pass
-
-    @override
-    def failed(self, event: Any) -> None:
-        pass
 
 
 @pytest.mark.parametrize("limit", [1, 3, CHUNK_SIZE])
