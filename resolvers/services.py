@@ -19,6 +19,7 @@ from resolvers.signal_hub import SignalHub
 from storage import maintenance
 from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.runtime import Storage
+from storage.supervisor import end
 from storage.transactions.leases import Lease
 
 #: The shortest interval of maintenance, for a short retention.
@@ -90,9 +91,7 @@ async def open_services(
     try:
         yield services
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
 
 
 async def _maintain(storage: Storage, retention: timedelta) -> None:
@@ -120,7 +119,8 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
                 else:
                     await maintenance.delete_finished_purges(storage.reader)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await changed.wait()
     finally:
         storage.feed.listeners.remove(on_facts)
         await lease.release()

@@ -5,7 +5,7 @@ The linter refuses `asyncio.create_task` elsewhere. Every background task that f
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -29,6 +29,9 @@ REPEAT_LOG_SECONDS = 60.0
 #: A process is not ready when an essential task has been failing for so long.
 NOT_READY_SECONDS = 5.0
 
+#: A task that is still running so long after its cancellation is cancelled again.
+CANCEL_AGAIN_SECONDS = 5.0
+
 #: The most characters of an error in the log. Errors of the driver list all servers.
 LONGEST_ERROR = 300
 
@@ -46,6 +49,19 @@ def spawn(work: Coroutine[Any, Any, T], *, name: str, kind: Work | None = None) 
     _running.add(task)
     task.add_done_callback(_running.discard)
     return task
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks and wait until they have ended.
+
+    A task can lose a cancellation: the code that it awaits may take it for its own, or finish at that moment. Such a
+    task is cancelled again, so that a stop cannot wait for it for ever.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +208,4 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Cancel all tasks and wait until they have ended."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)

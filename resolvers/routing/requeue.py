@@ -120,7 +120,8 @@ class RequeueWorker:
                 if await users.list_leaving(self._storage.reader, 1):
                     await self._work(lease)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), POLL_SECONDS)
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._woken.wait()
         finally:
             self._storage.feed.listeners.remove(self._on_facts)
 

@@ -2,14 +2,16 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from resolvers import services
-from storage import maintenance
+from storage import maintenance, supervisor
+from storage.facts import CustomFieldRemoved
 from storage.log.log import Log
 from storage.mongo.reader import Reader
+from storage.records import SYSTEM, FieldDefinition, FieldTarget, FieldType
 from storage.runtime import Storage
 from storage.timings import Timings
 from storage.transactions import leases
@@ -17,6 +19,18 @@ from tests.databases import emptied
 from tests.storage.support import make_facts, opened, until
 
 QUICK = Timings(maintenance=0.02)
+FIELD_REMOVED = CustomFieldRemoved(
+    id="removed",
+    occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+    actor=SYSTEM,
+    definition=FieldDefinition(
+        id="case",
+        target=FieldTarget.ROOM,
+        key="case",
+        type=FieldType.TEXT,
+        label="Case",
+    ),
+)
 
 
 async def test_one_of_several_processes_runs_maintenance(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +88,25 @@ async def test_facts_older_than_the_retention_are_deleted_in_the_background(mong
             await until(only_the_newest_is_left)
 
         assert await storage.log.head() == head
+
+
+async def test_a_custom_field_that_changes_at_the_moment_of_the_stop_does_not_delay_it(
+    mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pause of maintenance ends with the fact, and its task is cancelled before it goes on."""
+    monkeypatch.setattr(supervisor, "CANCEL_AGAIN_SECONDS", 60)
+    finished = asyncio.Event()
+
+    async def delete_finished_purges(_: Reader) -> None:
+        finished.set()
+
+    monkeypatch.setattr(maintenance, "delete_finished_purges", delete_finished_purges)
+    name = emptied(mongodb_uri, "test-services")
+    async with Storage.open(mongodb_uri, name) as storage, asyncio.timeout(30), services.open_services(storage):
+        await finished.wait()
+        await asyncio.sleep(0)
+
+        storage.feed.listeners.notify([FIELD_REMOVED])
 
 
 async def test_maintenance_that_fails_is_tried_again(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

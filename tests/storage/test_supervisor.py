@@ -151,6 +151,29 @@ async def test_stop_ends_every_task() -> None:
     assert supervised.failures() == []
 
 
+async def test_stop_ends_a_task_that_loses_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "CANCEL_AGAIN_SECONDS", 0.01)
+    supervised, lost = Supervisor(), 0
+
+    async def run() -> None:
+        nonlocal lost
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                lost += 1
+                if lost == 3:
+                    raise
+
+    task = supervised.supervise("wait", run)
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(30):
+        await supervised.stop()
+
+    assert task.cancelled()
+
+
 async def test_spawned_task_is_referenced_until_it_ends() -> None:
     async def answer() -> int:
         return 42
