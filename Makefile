@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Updated when the packages of requirements.lock and pyproject.toml have been installed.
 INSTALLED := $(VENV)/.installed
-CODE := server schema resolvers storage tests $(patsubst %/,%,$(sort $(dir $(wildcard examples/*.py benchmarks/*.py))))
+# Updated when the packages of examples/requirements.lock have been installed, too.
+EXAMPLES := $(VENV)/.examples
+CODE := server schema resolvers storage client tests $(patsubst %/,%,$(sort $(dir $(wildcard examples/*.py benchmarks/*.py))))
 
 help: ## List the targets.
 	@echo "usage: make TARGET"
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: $(INSTALLED) ## Create the virtual environment .venv (the other targets do this if needed).
 
@@ -18,10 +20,10 @@ run: $(INSTALLED) ## Serve Switchboard at http://127.0.0.1:8000, with an embedde
 demo: $(INSTALLED) ## Run an example of an outside app against a running server, or against a temporary one.
 	@$(BIN)/switchboard demo
 
-test: $(INSTALLED) ## Run the tests, against a MongoDB that they start.
+test: $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-coverage: $(INSTALLED) ## Run the tests and print the lines and branches that they do not reach.
+coverage: $(EXAMPLES) ## Run the tests and print the lines and branches that they do not reach.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 soak: $(INSTALLED) ## Run fault tests for SOAK_SECONDS (600) each, and random tests with SOAK_STEPS (5000) and SOAK_EXAMPLES (500).
@@ -41,7 +43,7 @@ audit-lock: $(INSTALLED) ## Update the versions of the packages of make audit.
 		--custom-compile-command "make audit-lock" audit/requirements-clients.in --output-file audit/requirements-clients.txt
 	cd audit && npm update --package-lock-only
 
-check: $(INSTALLED) ## Check format, lint, types, import contracts, and schema/schema.graphql.
+check: $(EXAMPLES) ## Check format, lint, types, import contracts, and schema/schema.graphql.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(CODE)
@@ -51,16 +53,24 @@ check: $(INSTALLED) ## Check format, lint, types, import contracts, and schema/s
 schema: $(INSTALLED) ## Write schema/schema.graphql from the code.
 	$(BIN)/switchboard export-schema
 
-lock: $(INSTALLED) ## Write requirements.lock with the newest versions that pyproject.toml allows.
+lock: $(INSTALLED) ## Write requirements.lock and examples/requirements.lock with the newest versions that are allowed.
 	$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install uv
 	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --generate-hashes --all-extras \
 		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
+	rm -f examples/requirements.lock
+	@$(MAKE) --no-print-directory lock-examples
+
+lock-examples: ## Write examples/requirements.lock, with the versions that it and requirements.lock have already.
+	$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install uv
+	$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--constraints requirements.lock --custom-compile-command "make lock" \
+		examples/requirements.in --output-file examples/requirements.lock
 
 clean: ## Remove the virtual environment and the caches of tools. The data stay.
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info client/build client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml client/pyproject.toml
 	@for python in python3 python3.13 python3.12 python3.11 python; do \
 		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
@@ -72,8 +82,14 @@ $(INSTALLED): requirements.lock pyproject.toml
 	fi
 	@echo "Installing the packages of requirements.lock (about a minute the first time) ..."
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement requirements.lock
-	@echo "Installing Switchboard itself ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@echo "Installing Switchboard itself and its client ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation \
+		--editable . --editable client
 	@touch $@
 
-.PHONY: help setup run demo test coverage soak audit audit-lock check schema lock clean
+$(EXAMPLES): $(INSTALLED) examples/requirements.lock
+	@echo "Installing the packages of examples/requirements.lock (about half a minute the first time) ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
+	@touch $@
+
+.PHONY: help setup run demo test coverage soak audit audit-lock check schema lock lock-examples clean

@@ -1,25 +1,36 @@
-"""Everything that the code imports is declared in pyproject.toml."""
+"""Everything that the code imports is declared in pyproject.toml or examples/requirements.in."""
 
 import ast
 import re
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from tests.sources import parse_module
 
 ROOT = Path(__file__).parents[1]
-OWN = {"server", "schema", "resolvers", "storage", "examples", "benchmarks", "tests"}
+OWN = {"server", "schema", "resolvers", "storage", "switchboard_client", "codegen", "examples", "benchmarks", "tests"}
 
 
-def declared(*extras: str) -> set[str]:
-    """The names of the distributions that pyproject.toml declares, normalised."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+def declared(*extras: str, folder: str = ".") -> set[str]:
+    """The names of the distributions that the folder's pyproject.toml declares, normalised."""
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     requirements = [
         *project["dependencies"],
         *(one for extra in extras for one in project["optional-dependencies"][extra]),
     ]
+    return names(requirements)
+
+
+def declared_by_examples() -> set[str]:
+    """The names of the distributions that examples/requirements.in declares, normalised."""
+    lines = (ROOT / "examples" / "requirements.in").read_text(encoding="utf-8").splitlines()
+    return names(line for line in lines if line and not line.startswith("#"))
+
+
+def names(requirements: Iterable[str]) -> set[str]:
     return {normalised(re.split(r"[\s<>=!~;\[]", one, maxsplit=1)[0]) for one in requirements}
 
 
@@ -57,7 +68,11 @@ def test_layers_import_only_declared_packages() -> None:
 
 
 def test_tests_and_programs_import_only_declared_development_packages() -> None:
-    assert undeclared(imported("tests", "examples", "benchmarks"), declared("dev")) == {}
+    assert undeclared(imported("tests", "examples", "benchmarks"), declared("dev") | declared_by_examples()) == {}
+
+
+def test_client_imports_only_packages_that_it_declares() -> None:
+    assert undeclared(imported("client/switchboard_client"), declared(folder="client")) == {}
 
 
 def test_an_import_that_is_not_declared_is_found() -> None:

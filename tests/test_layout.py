@@ -8,8 +8,10 @@ from tests.sources import parse_module
 
 ROOT = Path(__file__).parents[1]
 LAYERS = ("server", "schema", "resolvers", "storage")
-CODE = (*LAYERS, "examples", "benchmarks", "tests")
+CODE = (*LAYERS, "client", "examples", "benchmarks", "tests")
 MAX_MODULE_LINES = 400
+#: Its modules are generated from the schema.
+GENERATED = ROOT / "client" / "switchboard_client" / "generated"
 #: Assembled from parts, so that this file does not contain the words.
 UNFINISHED_MARKS = re.compile(
     "|".join(rf"\b{first}{second}\b" for first, second in (("TO", "DO"), ("FIX", "ME"), ("XX", "X")))
@@ -36,7 +38,8 @@ def relative(path: Path) -> str:
 
 
 def test_no_module_is_longer_than_400_lines() -> None:
-    lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    written = [path for path in MODULES if path.parent != GENERATED]
+    lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in written}
 
     assert {path: length for path, length in lengths.items() if length > MAX_MODULE_LINES} == {}
 

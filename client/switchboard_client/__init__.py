@@ -1,0 +1,1 @@
+"""A typed client of Switchboard: handlers of events as one named consumer, and every operation of the API."""
