@@ -8,7 +8,7 @@ rooms.py decides which steps an operation takes, and whether it may take them. T
 and snapshots consistent in every sequence of steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -20,7 +20,6 @@ from storage.facts import (
     AgentUnassigned,
     AssignmentCause,
     MessageEdited,
-    MessageFact,
     MessageRedacted,
     MessageSent,
     RoomBefore,
@@ -34,9 +33,12 @@ from storage.facts import (
     RoomUpdated,
     RoutingDeclined,
     RoutingRequested,
+    TimerElapsed,
+    tag_of,
 )
 from storage.message_records import Message
-from storage.records import SYSTEM, Actor, Department, FieldValue, Room, RoomSnapshot, RoomStatus, User
+from storage.records import SYSTEM, Actor, Department, FieldValue, Room, RoomSnapshot, RoomStatus, TimerMark, User
+from storage.timers import Timer, with_timers
 from storage.transactions.transaction import Transaction
 
 replace = msgspec.structs.replace
@@ -189,6 +191,8 @@ class RoomTransition:
             external_until=None,
             declined=False,
             passed_over_id=None,
+            timer_count=0,
+            timer_marks={},
         )
         self._record(RoomClosed, comment=comment)
 
@@ -204,6 +208,13 @@ class RoomTransition:
     def redact(self, message: Message, *, reason: str | None) -> None:
         self._record(MessageRedacted, message=message, reason=reason)
 
+    # ------------------------------------------------------------ timers
+
+    def elapse(self, timer: Timer, *, remaining: Sequence[Timer]) -> None:
+        """Record that a timer, which has its data, was due. The room keeps the remaining ones."""
+        self.now = replace(self.now, room=with_timers(self.room, remaining, self._now))
+        self._record(TimerElapsed, name=timer.name, data_json=timer.data_json, set_by=timer.set_by, actor=SYSTEM)
+
     # ------------------------------------------------------------ changes and facts
 
     def _apply(self, **changes: Any) -> None:
@@ -214,11 +225,13 @@ class RoomTransition:
     def _record(self, kind: type[RoomFact], *, actor: Actor | None = None, **data: Any) -> None:
         """Record a fact about the changes of the room since the last fact."""
         before = self._last_recorded
-        revision = {} if issubclass(kind, MessageFact) else {"revision": self.room.revision + 1}
-        self._apply(version=self.room.version + 1, **revision)
+        number = self.before.fact_count + len(self.facts) + 1
+        self._apply(version=self.room.version + 1, revision=self.room.revision + kind.increases_revision)
+        if (tag := tag_of(kind)) in self.room.timer_marks:
+            self._apply(timer_marks={**self.room.timer_marks, tag: TimerMark(number=number, at=self._now)})
         self.facts.append(
             kind(
-                id=f"{self.room.id}-{self.before.fact_count + len(self.facts) + 1}",
+                id=f"{self.room.id}-{number}",
                 occurred_at=self._now,
                 actor=actor or self._actor,
                 client_mutation_id=self._client_mutation_id,

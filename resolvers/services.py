@@ -16,6 +16,8 @@ from resolvers.routing.agent_cache import AgentCache
 from resolvers.routing.queue import RoutingQueue
 from resolvers.routing.requeue import RequeueWorker
 from resolvers.signal_hub import SignalHub
+from resolvers.timer_expiry import POLL_SECONDS as TIMER_POLL_SECONDS
+from resolvers.timer_expiry import TimerExpiry
 from storage import maintenance
 from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.runtime import Storage
@@ -87,6 +89,7 @@ async def open_services(
         storage.supervisor.supervise("deliver signals of other processes", services.signal_hub.run),
         storage.supervisor.supervise("end presence", PresenceExpiry(storage).run, every=POLL_SECONDS),
         storage.supervisor.supervise("requeue the rooms of gone agents", GoneAgents(services).run, every=POLL_SECONDS),
+        storage.supervisor.supervise("record due timers", TimerExpiry(services).run, every=TIMER_POLL_SECONDS),
     ]
     try:
         yield services

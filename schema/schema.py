@@ -42,6 +42,7 @@ from schema.rooms import RoomQueries
 from schema.routing import RoutingQueries
 from schema.sessions import SessionMutations
 from schema.signals import SignalMutations, SignalSubscriptions
+from schema.timers import TimerMutations, TimerQueries
 from schema.user_mutations import UserMutations
 from schema.users import UserQueries
 from schema.viewer import ViewerQueries
@@ -62,6 +63,7 @@ class Query(
     RoomQueries,
     RoomCountQueries,
     RoutingQueries,
+    TimerQueries,
     CustomFieldQueries,
     LogQueries,
     ConsumerQueries,
@@ -81,6 +83,7 @@ class Mutation(
     RoomMutations,
     MessageMutations,
     SignalMutations,
+    TimerMutations,
     ConsumerMutations,
     AppMutations,
     SessionMutations,

@@ -90,6 +90,8 @@ class RoomBefore(Record, frozen=True, kw_only=True, omit_defaults=True):
 class RoomFact(Fact, frozen=True, kw_only=True):
     """A fact about a room, with the room after the change."""
 
+    #: Whether the fact increases the room's revision.
+    increases_revision: ClassVar[bool] = True
     room: RoomSnapshot
     #: None if the fact is about the start of the room.
     before: RoomBefore | None = None
@@ -167,6 +169,7 @@ class MessageFact(RoomFact, frozen=True, kw_only=True):
     The log has it without the content of the message once the message is redacted (log/redactions.py).
     """
 
+    increases_revision: ClassVar = False
     message: Message
 
 
@@ -184,6 +187,16 @@ class MessageRedacted(MessageFact, frozen=True, kw_only=True, tag="MESSAGE_REDAC
     """The content of a message was removed."""
 
     reason: str | None = None
+
+
+class TimerElapsed(RoomFact, frozen=True, kw_only=True, tag="TIMER_ELAPSED"):
+    """A timer of the room was due. It does not increase the room's revision."""
+
+    increases_revision: ClassVar = False
+    name: str
+    #: The data of the timer, as JSON text.
+    data_json: str | None = None
+    set_by: Actor
 
 
 # ---------------------------------------------------------------- people and configuration
@@ -340,6 +353,7 @@ AnyRoomFact: TypeAlias = (
     | MessageSent
     | MessageEdited
     | MessageRedacted
+    | TimerElapsed
 )
 AnyUserFact: TypeAlias = (
     UserCreated

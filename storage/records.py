@@ -270,11 +270,19 @@ class Visitor(Entity, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class TimerMark(Record, frozen=True, kw_only=True):
+    """The newest fact of one type about a room."""
+
+    #: The number of the fact among those about the room.
+    number: int
+    at: datetime
+
+
 class Room(Entity, frozen=True, kw_only=True):
     """A conversation between a visitor and agents."""
 
     status: RoomStatus
-    #: 1 at the start. Increases by one with every fact about the room except those about messages.
+    #: 1 at the start. Increases by one with every fact about the room except those about messages and timers.
     revision: int
     visitor_id: str
     department_id: str | None = None
@@ -311,6 +319,9 @@ class Room(Entity, frozen=True, kw_only=True):
     message_count: int = 0
     #: When its newest message was sent. None in facts from before it was recorded.
     last_message_at: datetime | None = None
+    #: The number of its timers (timers.py), and for each type of facts that restarts or cancels one, the newest fact.
+    timer_count: int = 0
+    timer_marks: Mapping[str, TimerMark] = {}
 
 
 class SignalKind(StrEnum):

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pymongo import ASCENDING, DESCENDING
 
-from storage import assignments, departments, entities, users, visitors
+from storage import assignments, departments, entities, timers, users, visitors
 from storage.custom_fields import definitions
 from storage.entities import Kind
 from storage.errors import NotFound
@@ -380,6 +380,8 @@ async def insert(tx: Transaction, room: Room, facts: Sequence[RoomFact]) -> Room
 async def update(tx: Transaction, before: Room, after: Room, facts: Sequence[RoomFact]) -> Room:
     """Replace a room, and record the facts about its change. Raises Duplicate for a unique field."""
     refusal = partial(definitions.unique_violation, tx, "room", after.custom_fields)
+    if before.timer_count and after.status is RoomStatus.CLOSED:
+        timers.replace_all(tx, before.id, keep=())
     after = await entities.replace(tx, KIND, before, after, facts=len(facts), refusal=refusal)
     _record(tx, facts)
     return after

@@ -20,6 +20,7 @@ from storage.facts import (
     RoomUpdated,
     RoutingDeclined,
     RoutingRequested,
+    TimerElapsed,
 )
 from storage.records import RoomStatus, User
 
@@ -48,7 +49,7 @@ def verify_room(facts: Sequence[RoomFact]) -> None:
     attempts, declined = 0, False
     for index, fact in enumerate(facts):
         room = fact.room.room
-        revision += not isinstance(fact, MessageFact)
+        revision += fact.increases_revision
         assert room.revision == revision
         match fact:
             case RoomStarted():
@@ -87,7 +88,7 @@ def verify_room(facts: Sequence[RoomFact]) -> None:
                 assert isinstance(facts[index + 1], AgentAssigned | RoomQueued), "the fallback routes at once"
             case RoomQueued() | RoomTransferred():
                 assert serving is None
-            case RoomUpdated() | MessageFact():
+            case RoomUpdated() | MessageFact() | TimerElapsed():
                 pass
             case _:
                 assert_never(fact)  # type: ignore[arg-type]
@@ -101,8 +102,8 @@ def verify_room(facts: Sequence[RoomFact]) -> None:
 
 
 def last_status_change(facts: Sequence[RoomFact]) -> RoomFact:
-    """The newest fact that is not about a message or an update."""
-    return next(fact for fact in reversed(facts) if not isinstance(fact, MessageFact | RoomUpdated))
+    """The newest fact that is not about a message, a timer or an update."""
+    return next(fact for fact in reversed(facts) if fact.increases_revision and not isinstance(fact, RoomUpdated))
 
 
 def verify_limit(user: User | None) -> None:

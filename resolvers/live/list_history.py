@@ -36,7 +36,7 @@ class ListSpec:
 
 def is_change(spec: ListSpec, fact: RoomFact) -> bool:
     """Whether the fact changes its room in the list."""
-    return spec.with_messages or not isinstance(fact, MessageFact)
+    return fact.increases_revision or (spec.with_messages and isinstance(fact, MessageFact))
 
 
 def changed_by(spec: ListSpec, facts: Sequence[RoomFact]) -> set[str]:
@@ -48,7 +48,7 @@ def differs(spec: ListSpec, before: Room, after: Room) -> bool:
     """Whether a fact that changes the room lies between its two states."""
     if before.revision != after.revision:
         return True
-    # Every fact about a room increases its version.
+    # Every fact about a room increases its version. So do its timers, and then the room is shown again as it was.
     return spec.with_messages and before.version != after.version
 
 

@@ -1,5 +1,6 @@
 """Conversion of facts to events. Each type of fact has a type of event of the same name."""
 
+import json
 from typing import Any, TypedDict, assert_never
 
 import strawberry
@@ -46,6 +47,7 @@ from schema.events.room_events import (
     RoomUpdated,
     RoutingDeclined,
     RoutingRequested,
+    TimerElapsed,
 )
 from schema.events.snapshots import (
     AgentSnapshot,
@@ -73,6 +75,7 @@ EVENT_TYPES = (
     MessageSent,
     MessageEdited,
     MessageRedacted,
+    TimerElapsed,
     VisitorSaved,
     UserCreated,
     UserUpdated,
@@ -221,6 +224,13 @@ def _room_event(fact: facts.AnyRoomFact) -> Event:
             return MessageEdited(message=_message(fact), previous_text=fact.previous_text, **_room_event_fields(fact))
         case facts.MessageRedacted():
             return MessageRedacted(message=_message(fact), reason=fact.reason, **_room_event_fields(fact))
+        case facts.TimerElapsed():
+            return TimerElapsed(
+                name=fact.name,
+                data=None if fact.data_json is None else json.loads(fact.data_json),
+                set_by=Actor.from_record(fact.set_by),
+                **_room_event_fields(fact),
+            )
         case _:
             assert_never(fact)
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from schema.actors import Actor
 from schema.base.fields import api_type, describe_enum
+from schema.base.scalars import JSON
 from schema.events.changes import Change
 from schema.events.event_types import RoomEvent
 from schema.events.snapshots import AgentSnapshot, DepartmentSnapshot, MessageSnapshot
@@ -153,3 +154,15 @@ class MessageRedacted(RoomEvent):
     """The message, without its text, choices, attachments and data."""
     reason: str | None
     """The `reason` of the redaction."""
+
+
+@api_type
+class TimerElapsed(RoomEvent):
+    """A timer of a room was due (`setTimer`). The timer is gone. It does not increase the room's revision."""
+
+    name: str
+    """The name of the timer."""
+    data: JSON | None
+    """The data of the timer. Null if it had none."""
+    set_by: Actor
+    """The app or user who set the timer."""

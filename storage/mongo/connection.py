@@ -82,6 +82,7 @@ COLLECTIONS = (
     "rooms",
     "rules",
     "signals",
+    "timers",
     "tokens",
     "users",
     "versions",

@@ -115,6 +115,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
         ),
         # Deletes the signals of processes that have none to write.
         "signals": (_index("age", "at", expireAfterSeconds=SIGNAL_SECONDS),),
+        "timers": (_index("room", "roomId"), _index("due", "dueAt", "_id")),
         "tokens": (_index("holder", "holderId", "createdAt"), _index("expiry", "expiresAt", expireAfterSeconds=0)),
         "users": (
             _FIELDS,

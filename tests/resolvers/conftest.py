@@ -24,6 +24,7 @@ EMPTIED = (
     "passwords",
     "removals",
     "rooms",
+    "timers",
     "tokens",
     "users",
     "visitors",

@@ -1,16 +1,18 @@
 """For every mutation, the state before it and its facts give exactly the state after it."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from resolvers import agents, apps, departments, messages, roles, room_routing, rooms, users, visitors
+from resolvers import agents, apps, departments, messages, roles, room_routing, rooms, timers, users, visitors
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.definitions import FieldRef
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from resolvers.gone_agents import GoneAgents
 from resolvers.operations import Mutation
+from resolvers.timer_expiry import TimerExpiry
 from storage.message_records import Attachment, Audience, Choice
 from storage.records import AgentGoneAction, AgentStatus, FieldTarget, FieldType, Presence, RoutingMethod
 from tests.resolvers.replica import Replica
@@ -50,6 +52,10 @@ class Entities:
         self.undecided = await world.start(external)
         self.held = await world.on_hold(self.anna)
         self.offer = await messages.send_message(world.context, room_id=self.assigned.id, text="So?", **CONTENT)
+        self.timed = await world.waiting()
+        tags = ["ROOM_UPDATED", "TIMER_ELAPSED"]
+        await timers.set_timer(world.context, room_id=self.timed.id, name="due", seconds=60, data={"a": [1]})
+        await timers.set_timer(world.context, room_id=self.timed.id, name="later", seconds=60, restart_on=tags)
         self.app = (await apps.create_app(world.context, name="Other", scopes=["rooms:read"])).app
 
 
@@ -66,6 +72,18 @@ async def gone(entities: Entities) -> None:
     await users.set_presence(world.context, user_id=entities.anna.id, presence=Presence.OFFLINE)
     await GoneAgents(world.services).take(room.id)
     assert (await world.summary(room))[2] == "AGENT_UNASSIGNED AGENT_GONE anna (-)"
+
+
+async def elapsed(entities: Entities) -> None:
+    """A timer is due. Another one is restarted by that, and by the event of the room before."""
+    world, timers_of_room = entities.world, entities.world.services.storage.database["timers"]
+    await rooms.update_room(world.context, room_id=entities.timed.id, subject="S")
+    past = world.services.storage.database.now() - timedelta(seconds=120)
+    await timers_of_room.update_one({"name": "due"}, {"$set": {"setAt": past, "dueAt": past}})
+    while await TimerExpiry(world.services).elapse_next(entities.timed.id):
+        pass
+    await world.await_routing()
+    assert (await world.summary(entities.timed))[-1] == "TIMER_ELAPSED"
 
 
 MUTATIONS: dict[str, Callable[[Entities], Awaitable[Any]]] = {
@@ -146,12 +164,22 @@ MUTATIONS: dict[str, Callable[[Entities], Awaitable[Any]]] = {
         s.world.context, message_id=s.offer.id, text="Or so", choices=None, data=[1]
     ),
     "redactMessage": lambda s: messages.redact_message(s.world.context, message_id=s.offer.id, reason="r"),
+    "the end of a timer": elapsed,
+    "closeRoom with timers": lambda s: rooms.close_room(s.world.context, room_id=s.timed.id),
     "createApp": lambda s: apps.create_app(s.world.context, name="New", scopes=["rooms:write"]),
     "rotateAppToken": lambda s: apps.rotate_app_token(s.world.context, app_id=s.app.id),
     "revokeApp": lambda s: apps.revoke_app(s.world.context, app_id=s.app.id),
 }
-#: Mutations without facts: they change positions of consumers, and sessions.
-WITHOUT_FACTS = {"ack_events", "remove_consumer", "reset_consumer", "login", "logout"}
+#: Mutations without facts: they change positions of consumers, sessions, and timers.
+WITHOUT_FACTS = {
+    "ack_events",
+    "remove_consumer",
+    "reset_consumer",
+    "login",
+    "logout",
+    "set_timer",
+    "cancel_timer",
+}
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
@@ -174,12 +202,24 @@ async def test_the_state_before_and_the_facts_make_the_state_after(world: World,
 def test_every_mutation_is_tested() -> None:
     declared = {
         name
-        for module in (agents, apps, definitions, departments, messages, roles, room_routing, rooms, users, visitors)
+        for module in (
+            agents,
+            apps,
+            definitions,
+            departments,
+            messages,
+            roles,
+            room_routing,
+            rooms,
+            timers,
+            users,
+            visitors,
+        )
         for name, value in vars(module).items()
         if isinstance(value, Mutation)
     }
 
-    tested = {_snake(name.split()[0].split("(")[0]) for name in MUTATIONS}
+    tested = {_snake(name.split()[0].split("(")[0]) for name in MUTATIONS if name != "the end of a timer"}
 
     assert tested == declared - WITHOUT_FACTS
 

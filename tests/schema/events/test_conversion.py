@@ -49,6 +49,7 @@ DATA: dict[type[facts.Fact], dict[str, object]] = {
     facts.AgentUnassigned: {"cause": facts.AssignmentCause.CLOSED},
     facts.RoomUpdated: {"changes": (Change("subject", "before"),)},
     facts.MessageEdited: {"previous_text": "ho"},
+    facts.TimerElapsed: {"name": "t", "data_json": "[1]", "set_by": ACTOR},
     facts.VisitorSaved: {"visitor": VISITOR},
     facts.DepartmentSaved: {"department": SALES},
     facts.RoleCreated: {"role": records.Role(id="r", name="r")},

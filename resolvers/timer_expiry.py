@@ -1,0 +1,149 @@
+"""Records the timers of rooms that are due.
+
+`TimerExpiry` runs in every process. A lease lets one process at a time work, and each timer is one transaction that
+checks everything again, deletes the timer and records the fact: whatever process dies, a timer elapses once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+
+from resolvers.batch_sizes import ExcludedItems
+from resolvers.context import Services
+from resolvers.room_transition import RoomTransition
+from storage import rooms, timers
+from storage.mongo.connection import to_unavailable
+from storage.timers import Timer, with_timers
+from storage.transactions import leases
+from storage.transactions.keyed_locks import LockKey
+from storage.transactions.transaction import Transaction
+
+logger = logging.getLogger(__name__)
+
+#: The interval at which each process looks for timers that are due.
+POLL_SECONDS = 0.5
+#: The timers that one query reads.
+BATCH = 500
+#: The rooms whose timers elapse at the same time.
+CONCURRENT_ROOMS = 8
+LEASE = "timers"
+LEASE_SECONDS = 5.0
+RENEW_SECONDS = 1.5
+RELEASE_SECONDS = 0.5
+
+
+class TimerExpiry:
+    """Records the timers that are due, those of one room in the order in which they are due."""
+
+    def __init__(self, services: Services, *, owner: str | None = None) -> None:
+        self._storage = services.storage
+        self._owner = owner or secrets.token_hex(8)
+        self._excluded = ExcludedItems()
+        self._renewed_at: float | None = None
+
+    async def run(self) -> None:
+        """Record all timers that are due by now, unless another process does it."""
+        await self.elapse_due()
+
+    async def elapse_due(self) -> int:
+        """Record all timers that are due by now, unless another process does it. Returns their number."""
+        try:
+            return await self._elapse_due()
+        finally:
+            await self._release()
+
+    async def _elapse_due(self) -> int:
+        elapsed, seen = 0, set[str]()
+        reader = self._storage.reader
+        while due := await timers.list_due(
+            reader, self._storage.database.now(), limit=BATCH, excluding=self._excluded.names()
+        ):
+            if seen.issuperset(timer.id for timer in due):
+                return elapsed  # the next run looks at them again
+            seen = {timer.id for timer in due}
+            room_ids = await self._postpone_restarted(due)
+            for index in range(0, len(room_ids), CONCURRENT_ROOMS):
+                if not await self._has_lease():
+                    return elapsed  # another process records them
+                batch = room_ids[index : index + CONCURRENT_ROOMS]
+                elapsed += sum(await asyncio.gather(*(self._try_to_elapse(room_id) for room_id in batch)))
+        return elapsed
+
+    async def _postpone_restarted(self, due: Sequence[Timer]) -> list[str]:
+        """Store the times of timers that facts restarted, in one write. Returns the rooms of the others, in order."""
+        found = await timers.get_timed_rooms(self._storage.reader, {timer.room_id for timer in due})
+        now = self._storage.database.now()
+        postponed, room_ids = [], []
+        for timer in due:
+            room = found.get(timer.room_id)
+            updated = timer if room is None else timer.updated(room)
+            if updated is not None and updated.due_at > now:
+                postponed.append((timer, updated))
+            else:
+                room_ids.append(timer.room_id)
+        await timers.postpone(self._storage.reader, postponed)
+        return list(dict.fromkeys(room_ids))
+
+    async def _try_to_elapse(self, room_id: str) -> int:
+        """Record the due timers of a room. A room that fails is excluded for a time, so that others do not wait."""
+        elapsed = 0
+        try:
+            while await self.elapse_next(room_id):
+                elapsed += 1
+        except Exception as error:
+            if not self._storage.database.has_primary:
+                raise
+            pause = self._excluded.exclude(room_id)
+            logger.log(
+                logging.ERROR if to_unavailable(error) is None else logging.WARNING,
+                "Cannot record the timers of the room %s. It is excluded for %.0f seconds. %s: %s",
+                room_id,
+                pause,
+                type(error).__name__,
+                error,
+            )
+        return elapsed
+
+    async def elapse_next(self, room_id: str) -> bool:
+        """Record the first timer of a room that is due, and delete those that are cancelled. False if none is due."""
+
+        async def attempt(tx: Transaction) -> bool:
+            snapshot = await rooms.get_snapshot(tx, room_id)
+            live = await timers.list_by_room(tx, snapshot.room)
+            due = live[0] if live and live[0].due_at <= tx.now else None
+            if due is None:
+                if len(live) < snapshot.room.timer_count:
+                    timers.replace_all(tx, room_id, keep=live)
+                    await rooms.update(tx, snapshot.room, with_timers(snapshot.room, live, tx.now), ())
+                return False
+            due = msgspec.structs.replace(due, data_json=await timers.find_data(tx, due.id))
+            transition = RoomTransition(tx, snapshot)
+            transition.elapse(due, remaining=live[1:])
+            timers.replace_all(tx, room_id, keep=live[1:])
+            await rooms.update(tx, snapshot.room, transition.room, transition.facts)
+            return True
+
+        elapsed, _ = await self._storage.transactions.run(attempt, lock_keys=(LockKey("room", room_id),))
+        return elapsed
+
+    # ---------------------------------------------------------------- the lease
+
+    async def _has_lease(self) -> bool:
+        """Acquire or renew the lease. False while another process has it."""
+        now = asyncio.get_running_loop().time()
+        if self._renewed_at is None or now - self._renewed_at > RENEW_SECONDS:
+            acquired = await leases.acquire(self._storage.database, LEASE, owner=self._owner, seconds=LEASE_SECONDS)
+            self._renewed_at = now if acquired else None
+        return self._renewed_at is not None
+
+    async def _release(self) -> None:
+        if self._renewed_at is None:
+            return
+        self._renewed_at = None
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await leases.release(self._storage.database, LEASE, owner=self._owner)
