@@ -30,7 +30,7 @@ POLL_SECONDS = 0.5
 BATCH = 500
 #: The rooms whose timers elapse at the same time.
 CONCURRENT_ROOMS = 8
-LEASE = "timers"
+LEASE_NAME = "timers"
 LEASE_SECONDS = 5.0
 RENEW_SECONDS = 1.5
 RELEASE_SECONDS = 0.5
@@ -136,7 +136,9 @@ class TimerExpiry:
         """Acquire or renew the lease. False while another process has it."""
         now = asyncio.get_running_loop().time()
         if self._renewed_at is None or now - self._renewed_at > RENEW_SECONDS:
-            acquired = await leases.acquire(self._storage.database, LEASE, owner=self._owner, seconds=LEASE_SECONDS)
+            acquired = await leases.acquire(
+                self._storage.database, LEASE_NAME, owner=self._owner, seconds=LEASE_SECONDS
+            )
             self._renewed_at = now if acquired else None
         return self._renewed_at is not None
 
@@ -146,4 +148,4 @@ class TimerExpiry:
         self._renewed_at = None
         with contextlib.suppress(Exception):
             async with asyncio.timeout(RELEASE_SECONDS):
-                await leases.release(self._storage.database, LEASE, owner=self._owner)
+                await leases.release(self._storage.database, LEASE_NAME, owner=self._owner)
