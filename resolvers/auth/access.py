@@ -30,7 +30,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "visitors:read": "visitors",
         "visitors:write": "create and change visitors",
         "rooms:read": "rooms",
-        "rooms:write": "start, change, hold and close rooms",
+        "rooms:write": "start, change, hold and close rooms, and set timers",
         "rooms:assign": "decide who serves a room",
         "messages:read": "messages",
         "messages:write": "send messages, and edit and redact one's own",
