@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
-from resolvers import departments, room_routing, rooms
+from resolvers import departments, room_routing, rooms, timers
 from resolvers.context import Services
 from resolvers.events import MAX_SCANNED_FACTS
 from resolvers.live.counts import INTERVAL_SECONDS
 from resolvers.live.list_view import MAX_MISSED_FACTS
 from resolvers.live_views import MAX_BYTES, MAX_VIEWS
+from resolvers.timer_expiry import TimerExpiry
 from server.graphql.endpoint import CONNECTION_INIT_SECONDS
 from server.settings import Settings
 from server.transport.websocket_protocol import MAX_FRAGMENTS
@@ -187,6 +189,14 @@ async def declined(world: World, *, agent: bool) -> None:
     await room_routing.decline_routing(world.context, room_id=room.id)
 
 
+async def timer_ended(world: World) -> None:
+    room = await world.start()
+    timer = await timers.set_timer(world.context, room_id=room.id, name="t", seconds=60)
+    database = world.services.storage.database
+    await database["timers"].update_one({"_id": timer.id}, {"$set": {"setAt": timer.set_at - timedelta(seconds=60)}})
+    await TimerExpiry(world.services).elapse_next(room.id)
+
+
 #: By the row of the page: steps, each with the events of its last change.
 CHANGES: dict[str, list[tuple[Step, list[str]]]] = {
     "start": [
@@ -239,6 +249,7 @@ CHANGES: dict[str, list[tuple[Step, list[str]]]] = {
         ),
         (lambda w: w.closed(), ["RoomClosed"]),
     ],
+    "end of a timer": [(timer_ended, ["TimerElapsed"])],
 }
 
 

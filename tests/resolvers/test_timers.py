@@ -13,7 +13,7 @@ import pytest_asyncio
 from resolvers import messages, rooms, timers
 from resolvers.auth.access import Caller
 from storage.errors import Forbidden, IdempotencyMismatch, Invalid, NotFound, RoomClosed
-from storage.facts import FACTS, RoomFact, TimerElapsed
+from storage.facts import FACTS, RoomFact
 from storage.records import Actor, ActorType, Room
 from tests.resolvers.refusals import refused
 from tests.resolvers.timer_steps import lease_held, names, set_timer, stored_timers
@@ -282,8 +282,3 @@ async def test_timers_need_the_scopes_of_rooms(world: World) -> None:
     with pytest.raises(Forbidden):
         await timers.cancel_timer(reader, room_id=room.id, name="t")
     await set_timer(world, room, context=writer)
-
-
-def test_the_end_of_a_timer_is_an_event_of_the_room_that_does_not_count_for_its_revision() -> None:
-    assert "TIMER_ELAPSED" in ROOM_TYPES
-    assert not TimerElapsed.increases_revision

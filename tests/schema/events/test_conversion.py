@@ -196,6 +196,19 @@ def test_message_event_has_the_message_and_the_room_side_by_side() -> None:
     }
 
 
+def test_the_end_of_a_timer_shows_what_was_set() -> None:
+    result = _deliver(facts.TimerElapsed, "... on TimerElapsed { roomRevision name data setBy { type id name } }")
+
+    assert result.data == {
+        "events": {
+            "roomRevision": 2,
+            "name": "t",
+            "data": [1],
+            "setBy": {"type": "APP", "id": "app_app", "name": "crm"},
+        }
+    }
+
+
 @pytest.mark.parametrize(
     ("kind", "selection", "shown"),
     [
