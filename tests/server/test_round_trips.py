@@ -216,3 +216,22 @@ async def test_one_user_by_a_field_takes_one_read(server: PopulatedServer) -> No
     _, trips = await server.ask('{ user(by: { username: "agent-007" }) { ' + USER + " agent { departments { id } } } }")
 
     assert trips == ["find users"]
+
+
+async def test_messages_make_the_same_round_trips_with_timers_that_they_restart(server: PopulatedServer) -> None:
+    data, _ = await server.ask("{ rooms(last: 1) { nodes { id } } }")
+    room = data["rooms"]["nodes"][0]["id"]
+    send = f'mutation {{ sendMessage(input: {{ roomId: "{room}", text: "x" }}) {{ message {{ id }} }} }}'
+    query = f'{{ timers(roomId: "{room}") {{ name dueAt setBy {{ name }} room {{ status }} }} }}'
+    _, without_timers = await server.ask(send)
+    _, empty = await server.ask(query)
+
+    for number in range(5):
+        values = f'roomId: "{room}", name: "{number}", seconds: 600, restartOn: [MESSAGE_SENT]'
+        await server.ask(f"mutation {{ setTimer(input: {{ {values} }}) {{ timer {{ name }} }} }}")
+    _, with_timers = await server.ask(send)
+    found, trips = await server.ask(query)
+
+    assert with_timers == without_timers
+    assert len(found["timers"]) == 5
+    assert (empty, trips) == (["find rooms"], ["find rooms", "find timers", "find rooms"])
