@@ -1,7 +1,7 @@
 """Records the timers of rooms that are due.
 
-`TimerExpiry` runs in every process. A lease lets one process at a time work, and each timer is one transaction that
-checks everything again, deletes the timer and records the fact: whatever process dies, a timer elapses once.
+`TimerExpiry` runs in every process. A lease lets one process at a time work. Each timer is one transaction, which
+checks everything again, deletes the timer and records the fact. A timer therefore elapses once, even if a process dies.
 """
 
 import asyncio

@@ -21,7 +21,7 @@ from storage import timers as records
 
 @api_type
 class Timer:
-    """A timer of a room. When it is due, it becomes a `TimerElapsed`, and is gone."""
+    """A timer of a room. When it is due, a `TimerElapsed` is recorded and the timer is deleted."""
 
     name: str
     """The name, which is unique among the timers of the room that the same app or user set."""
@@ -88,7 +88,7 @@ class CancelTimerInput(MutationInput):
     room_id: strawberry.ID
     """The id of the room. `NOT_FOUND` if there is no such room that you may read."""
     name: str
-    """The name of your timer. `NOT_FOUND` if there is none in the room, or none any more."""
+    """The name of your timer. `NOT_FOUND` if the room has none, or none any more."""
 
 
 @api_type
@@ -96,7 +96,7 @@ class CancelTimerPayload(MutationPayload):
     """Result of `cancelTimer`."""
 
     cancelled: bool
-    """True."""
+    """True. Otherwise the mutation is refused."""
 
 
 @api_type
@@ -109,7 +109,7 @@ class TimerQueries:
         info: Info,
         room_id: Annotated[strawberry.ID, strawberry.argument(description="The id of the room.")],
     ) -> list[Timer] | None:
-        """The timers of a room, whoever set them, in the order in which they are due. Null if there is no such room
+        """The timers of a room, those of all callers, in the order in which they are due. Null if there is no such room
         that you may read."""
         found = await timers.list_timers(info.context.resolver_context, room_id=ids.ROOM.parse(room_id, "roomId"))
         return None if found is None else [Timer.from_record(one) for one in found]
@@ -123,8 +123,8 @@ class TimerMutations:
     async def set_timer(self, info: Info, input: Input[SetTimerInput]) -> SetTimerPayload | None:
         """Sets a timer of a room that is not closed, or replaces yours of the same name.
 
-        When it is due, `TimerElapsed` is recorded, once, also if the servers were stopped at that time. Closing the
-        room cancels its timers.
+        When it is due, one `TimerElapsed` is recorded. If the servers are stopped at that time, it is recorded when
+        they run again. Closing the room cancels its timers. `setTimer` itself records no event.
         """
         timer = await timers.set_timer(
             info.context.mutation(input),
@@ -139,7 +139,7 @@ class TimerMutations:
 
     @mutation_field(timers.cancel_timer)
     async def cancel_timer(self, info: Info, input: Input[CancelTimerInput]) -> CancelTimerPayload | None:
-        """Cancels your timer of this name. It becomes no event."""
+        """Cancels your timer of this name. Records no event."""
         cancelled = await timers.cancel_timer(
             info.context.mutation(input), room_id=ids.ROOM.parse(input.room_id, "roomId"), name=input.name
         )

@@ -158,7 +158,7 @@ class MessageRedacted(RoomEvent):
 
 @api_type
 class TimerElapsed(RoomEvent):
-    """A timer of a room was due (`setTimer`). The timer is gone. It does not increase the room's revision."""
+    """A timer of a room was due (`setTimer`), and is deleted. The event does not increase the room's revision."""
 
     name: str
     """The name of the timer."""
