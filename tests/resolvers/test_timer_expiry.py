@@ -283,3 +283,14 @@ async def test_a_room_whose_timers_fail_does_not_keep_others_waiting(
 
     assert f"Cannot record the timers of the room {bad.id}. It is excluded for 5 seconds" in caplog.text
     assert await elapsed(world, good) == ["t"]
+
+
+async def test_a_timer_that_cannot_be_decoded_does_not_keep_others_waiting(world: World) -> None:
+    database, room = world.services.storage.database, await world.waiting()
+    past = database.now() - timedelta(seconds=90)
+    await database["timers"].insert_one({"_id": "broken", "roomId": "elsewhere", "dueAt": past})
+    await move_back(world, await set_timer(world, room))
+
+    assert await elapse_due(world) == 1
+
+    assert await elapsed(world, room) == ["t"]
