@@ -56,13 +56,14 @@ def timers(room_id: str, now: datetime) -> Iterator[Timer]:
 def store_timers(database: Database[dict[str, Any]], room_ids: list[str]) -> None:
     """Store the timers of these rooms as if a message had just restarted all of them."""
     now = datetime.now(UTC)
-    for room_id in room_ids:
-        database["timers"].insert_many([to_document(timer) for timer in timers(room_id, now)], ordered=False)
+    # The marks are stored first, so that no timer elapses meanwhile.
     marks = {"MESSAGE_SENT": {"number": 1, "at": now}}
     database["rooms"].update_many(
         {"_id": {"$in": room_ids}},
         {"$set": {"timerCount": MAX_TIMERS, "timerMarks": marks}, "$inc": {"version": 1}},
     )
+    for room_id in room_ids:
+        database["timers"].insert_many([to_document(timer) for timer in timers(room_id, now)], ordered=False)
 
 
 async def start_rooms(client: Client, count: int) -> list[str]:
