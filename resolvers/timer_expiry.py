@@ -5,9 +5,7 @@ checks everything again, deletes the timer and records the fact. A timer therefo
 """
 
 import asyncio
-import contextlib
 import logging
-import secrets
 from collections.abc import Sequence
 
 import msgspec
@@ -18,8 +16,8 @@ from resolvers.room_transition import RoomTransition
 from storage import rooms, timers
 from storage.mongo.connection import to_unavailable
 from storage.timers import Timer, with_timers
-from storage.transactions import leases
 from storage.transactions.keyed_locks import LockKey
+from storage.transactions.leases import Lease
 from storage.transactions.transaction import Transaction
 
 logger = logging.getLogger(__name__)
@@ -31,9 +29,7 @@ BATCH = 500
 #: The rooms whose timers elapse at the same time.
 CONCURRENT_ROOMS = 8
 LEASE_NAME = "timers"
-LEASE_SECONDS = 5.0
-RENEW_SECONDS = 1.5
-RELEASE_SECONDS = 0.5
+RENEW_SECONDS = 3.0
 
 
 class TimerExpiry:
@@ -41,9 +37,8 @@ class TimerExpiry:
 
     def __init__(self, services: Services, *, owner: str | None = None) -> None:
         self._storage = services.storage
-        self._owner = owner or secrets.token_hex(8)
+        self._lease = Lease(services.storage.database, LEASE_NAME, owner=owner, renew_after=RENEW_SECONDS)
         self._excluded = ExcludedItems()
-        self._renewed_at: float | None = None
 
     async def run(self) -> None:
         """Record all timers that are due by now, unless another process does it."""
@@ -54,7 +49,7 @@ class TimerExpiry:
         try:
             return await self._elapse_due()
         finally:
-            await self._release()
+            await self._lease.release()
 
     async def _elapse_due(self) -> int:
         elapsed, seen = 0, set[str]()
@@ -67,7 +62,7 @@ class TimerExpiry:
             seen = {timer.id for timer in due}
             room_ids = await self._postpone_restarted(due)
             for index in range(0, len(room_ids), CONCURRENT_ROOMS):
-                if not await self._has_lease():
+                if not await self._lease.acquire():
                     return elapsed  # another process records them
                 batch = room_ids[index : index + CONCURRENT_ROOMS]
                 elapsed += sum(await asyncio.gather(*(self._try_to_elapse(room_id) for room_id in batch)))
@@ -129,23 +124,3 @@ class TimerExpiry:
 
         elapsed, _ = await self._storage.transactions.run(attempt, lock_keys=(LockKey("room", room_id),))
         return elapsed
-
-    # ---------------------------------------------------------------- the lease
-
-    async def _has_lease(self) -> bool:
-        """Acquire or renew the lease. False while another process has it."""
-        now = asyncio.get_running_loop().time()
-        if self._renewed_at is None or now - self._renewed_at > RENEW_SECONDS:
-            acquired = await leases.acquire(
-                self._storage.database, LEASE_NAME, owner=self._owner, seconds=LEASE_SECONDS
-            )
-            self._renewed_at = now if acquired else None
-        return self._renewed_at is not None
-
-    async def _release(self) -> None:
-        if self._renewed_at is None:
-            return
-        self._renewed_at = None
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(RELEASE_SECONDS):
-                await leases.release(self._storage.database, LEASE_NAME, owner=self._owner)
