@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,8 @@ HUNG_SECONDS = 45
 SHORT_TIMEOUT_SECONDS = 0.5
 WORKERS = 12
 AGENTS = 8
+#: Timers that are set before the load begins, and elapse while it runs.
+TIMERS = 6
 BEGINNING = event_cursor(0)
 AUTHORIZATION = f"Bearer {ADMIN_TOKEN}"
 
@@ -109,6 +111,8 @@ class Outcome:
     refusal: str | None
     #: The clientMutationId of the last attempt. Attempts with other ids were answered as without effect.
     mutation_id: str
+    #: The input of the mutation.
+    given: Mapping[str, Any]
 
 
 #: Each mutation also reads a list: a failed read must not make a committed mutation look failed.
@@ -119,7 +123,13 @@ SELECTIONS = {
     "updateRoom": ROOM,
     "unassignAgent": ROOM,
     "closeRoom": ROOM,
+    "setTimer": f"timer {{ name {ROOM} }}",
+    "cancelTimer": "cancelled",
 }
+
+
+def timer_input(room_id: str, name: str, *, seconds: int = 1) -> dict[str, Any]:
+    return {"roomId": room_id, "name": name, "seconds": seconds, "restartOn": ["MESSAGE_SENT"]}
 
 
 @dataclass
@@ -136,6 +146,8 @@ class Load:
     hung: int = 0
     longest_seconds: float = 0.0
     _rooms: list[str] = field(default_factory=list)
+    #: The timers that were set and that no worker has cancelled: the room and the name.
+    _timers: list[tuple[str, str]] = field(default_factory=list)
 
     async def prepare(self) -> None:
         async with self._client() as http:
@@ -145,6 +157,11 @@ class Load:
                 user = (await self._mutate(http, "createUser", "user { id }", fields)).payload["user"]["id"]
                 await self._mutate(http, "setPresence", "user { id }", {"userId": user, "presence": "ONLINE"})
                 await self._mutate(http, "addAgent", "added", {"userId": user, "maxRooms": 5})
+            room_id = (await self._mutate(http, "startRoom", ROOM, {"visitorToken": "v"})).payload["room"]["id"]
+            for number in range(TIMERS):
+                mutation_id = f"prepared-{number}"
+                given = {**timer_input(room_id, mutation_id, seconds=1 + number), "clientMutationId": mutation_id}
+                self.outcomes[mutation_id] = await self._mutate(http, "setTimer", SELECTIONS["setTimer"], given)
 
     async def run(self, until: float) -> None:
         """Send mutations until that time, and wait until all are answered."""
@@ -157,17 +174,27 @@ class Load:
         async with self._client() as http:
             while time.monotonic() < until:
                 count += 1
-                name, given = self._choose()
                 mutation_id = f"{number}-{count}"
+                name, given = self._choose(mutation_id)
                 began = time.monotonic()
                 outcome = await self._mutate(http, name, SELECTIONS[name], {**given, "clientMutationId": mutation_id})
                 self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
                 self.outcomes[outcome.mutation_id] = outcome
                 if name == "startRoom":
                     self._rooms.append(outcome.payload["room"]["id"])
+                elif name == "setTimer" and outcome.refusal is None:
+                    self._timers.append((given["roomId"], given["name"]))
 
-    def _choose(self) -> tuple[str, dict[str, Any]]:
-        """A random mutation. With many rooms, more are closed than started, so that the queue moves."""
+    def _choose(self, mutation_id: str) -> tuple[str, dict[str, Any]]:
+        """A random mutation. With many rooms, more are closed than started, so that the queue moves.
+
+        Each timer has a name of its own.
+        """
+        if self._timers and self.chance.random() < 0.02:
+            room_id, name = self._timers.pop(self.chance.randrange(len(self._timers)))
+            return "cancelTimer", {"roomId": room_id, "name": name}
+        if self._rooms and self.chance.random() < 0.1:
+            return "setTimer", timer_input(self.chance.choice(self._rooms), mutation_id)
         dice = self.chance.random()
         if len(self._rooms) < 20 or dice < 0.25:
             return "startRoom", {"visitorToken": "v"}
@@ -196,11 +223,11 @@ class Load:
                 await asyncio.sleep(0.05)
             else:
                 if "errors" not in answer:
-                    return Outcome(name, answer["data"][name], None, mutation_id)
+                    return Outcome(name, answer["data"][name], None, mutation_id, given)
                 refused = [error["extensions"] for error in answer["errors"]]
                 assert all(one["code"] != "INTERNAL" for one in refused), answer
                 if refused[0]["code"] != "UNAVAILABLE":
-                    return Outcome(name, None, refused[0]["code"], mutation_id)
+                    return Outcome(name, None, refused[0]["code"], mutation_id, given)
                 if not all(one["retryable"] for one in refused):
                     certain = False
                 elif certain and mutation_id:

@@ -17,7 +17,7 @@ import pytest
 
 from storage.embedded.node import find_binary
 from storage.embedded.replica_set import EmbeddedReplicaSet
-from storage.facts import AnyFact, MessageSent, RoomFact, tag_of
+from storage.facts import AnyFact, MessageSent, RoomClosed, RoomFact, TimerElapsed, tag_of
 from storage.log.log import Log
 from storage.mongo.connection import Database
 from tests.faults.load import Follower, Load, Outcome, Servers, count_outcomes, running_servers
@@ -37,6 +37,8 @@ FACTS_BY_MUTATION = {
     "updateRoom": {"ROOM_UPDATED": 1},
     "unassignAgent": {"AGENT_UNASSIGNED": 1},
     "closeRoom": {"ROOM_CLOSED": 1},
+    "setTimer": {},
+    "cancelTimer": {},
 }
 STARTS_AND_CLOSES = ("ROOM_STARTED", "ROOM_CLOSED")
 
@@ -166,12 +168,14 @@ async def run_under_load(
             report(
                 f"{what}: {kills}; subscribers cut: {sum(one.cuts for one in followers)}; "
                 f"mutations: {len(load.outcomes)} ({load.repeated} sent again, {load.renewed} of them as new); "
-                f"facts: {len(facts)}; lost: {len(lost)}; doubled: {len(doubled)}; "
+                f"facts: {len(facts)}; timers elapsed: {sum(isinstance(fact, TimerElapsed) for fact in facts)}; "
+                f"lost: {len(lost)}; doubled: {len(doubled)}; "
                 f"hung: {load.hung}; longest pause: {load.longest_seconds:.1f} s"
             )
             assert kills > 0
             assert count_outcomes(load.outcomes)["startRoom"] > 0
             assert (lost, doubled, load.hung) == ([], [], 0)
+            verify_timers(load.outcomes, facts)
             verify_history(facts)
             await verify_documents(database, facts)
     for one, follower in enumerate(followers):
@@ -199,11 +203,15 @@ async def following(followers: Sequence[Follower], chance: random.Random) -> Asy
 
 
 async def at_rest(database: Database) -> list[AnyFact]:
-    """All facts, when no more are added."""
+    """All facts, when no more are added and no timer is left."""
     log = Log(database)
     head = -1
     async with asyncio.timeout(REST_SECONDS):
-        while head != (head := await log.head()) or await database["outbox"].find_one({}):  # noqa: ASYNC110
+        while (  # noqa: ASYNC110
+            head != (head := await log.head())
+            or await database["outbox"].find_one({})
+            or await database["timers"].find_one({})
+        ):
             await asyncio.sleep(1.5)  # the routing queue polls every second
     return await log.read(0, 1_000_000)
 
@@ -243,6 +251,19 @@ def compare(outcomes: dict[str, Outcome], facts: Sequence[AnyFact]) -> tuple[lis
     doubled.extend(found.keys() - outcomes.keys())  # mutations that were answered as without effect
     doubled.extend(one for one, count in Counter(fact.id for fact in facts).items() if count > 1)
     return lost, doubled
+
+
+def verify_timers(outcomes: dict[str, Outcome], facts: Sequence[AnyFact]) -> None:
+    """Assert that each timer that was set elapsed once, unless it was cancelled or its room was closed."""
+    elapsed = Counter(fact.name for fact in facts if isinstance(fact, TimerElapsed))
+    closed = {f"room_{fact.subject_id}" for fact in facts if isinstance(fact, RoomClosed)}
+    done = [one for one in outcomes.values() if one.refusal is None]
+    cancelled = {one.given["name"] for one in done if one.name == "cancelTimer"}
+    set_in = {one.given["name"]: one.given["roomId"] for one in done if one.name == "setTimer"}
+    assert elapsed.keys() <= set_in.keys() - cancelled
+    assert set(elapsed.values()) <= {1}
+    lost = [name for name, room in set_in.items() if room not in closed and name not in elapsed.keys() | cancelled]
+    assert lost == []
 
 
 async def verify_documents(database: Database, facts: Sequence[AnyFact]) -> None:
