@@ -5,7 +5,7 @@ spread. So the time is linear in the length of the document, although the cost i
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
@@ -25,21 +25,29 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     get_named_type,
     is_introspection_type,
     is_list_type,
 )
 
+from resolvers.consumers.leases import MAX_CONSUMERS
+from resolvers.timers import MAX_TIMERS
 from storage.errors import QueryTooComplex
 
 POINTS = "points of complexity"
 #: The assumed number of entries of a list without pages, such as roles and departments.
 LIST_ENTRIES = 2
+#: The most entries of longer lists without pages, by the name of the field.
+LONG_LISTS = MappingProxyType({"timers": MAX_TIMERS, "consumers": MAX_CONSUMERS})
 #: The default and the maximum number of entries of a page.
 PAGE_ENTRIES, MAX_PAGE_ENTRIES = 50, 200
+#: The arguments that set the number of entries of a page, and of a list of objects by their ids.
+PAGE_ARGUMENTS, IDS_ARGUMENTS = ("first", "last"), ("ids",)
 #: The fields of a connection that contain its entries.
 ENTRIES = frozenset({"nodes", "edges"})
 #: The cost of totalCount. Events may have to be checked one by one.
@@ -137,7 +145,7 @@ class _CostCounter:
     fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
     operations: list[OperationDefinitionNode] = field(default_factory=list)
     costs: dict[str, Cost] = field(default_factory=dict)
-    #: The names of the variables that are page sizes.
+    #: The names of the variables that set the sizes of pages and lists.
     size_variables: set[str] = field(default_factory=set)
     #: The number of fields with a response name that the same selection has already, and the maximum number of
     #: fragments spread in one selection.
@@ -212,7 +220,7 @@ class _CostCounter:
         )
         if definition is not None and "first" in definition.args and not _is_list(definition):
             cost.complexity += inner.complexity + entries * inner.per_entry
-        elif node.name.value in ENTRIES:
+        elif node.name.value in ENTRIES and not (definition is not None and definition.args):
             cost.complexity, cost.per_entry = 0, 1 + inner.complexity
         else:
             cost.complexity += entries * inner.complexity + _count_cost(node, parent)
@@ -229,31 +237,31 @@ class _CostCounter:
         if definition is None:
             return 1
         if "first" in definition.args:
-            return self._page_entries(node)
+            return self._size(node, PAGE_ARGUMENTS, default=PAGE_ENTRIES)
         if not _is_list(definition):
             return 1
+        if "ids" in definition.args:
+            return self._size(node, IDS_ARGUMENTS, default=1)
         type_ = definition.type
         if is_introspection_type(get_named_type(type_)):
             return _introspection_entries(self.schema).get(node.name.value, LIST_ENTRIES)
-        return LIST_ENTRIES
+        return LONG_LISTS.get(node.name.value, LIST_ENTRIES)
 
-    def _page_entries(self, node: FieldNode) -> int:
+    def _size(self, node: FieldNode, names: Collection[str], *, default: int) -> int:
+        """The number of entries that one of these arguments sets."""
         for argument in node.arguments or ():
-            if argument.name.value in ("first", "last"):
-                value: Any = None
-                if isinstance(argument.value, IntValueNode):
-                    value = _int_literal(argument.value.value)
-                elif isinstance(argument.value, VariableNode):
-                    value = self._variable(argument.value.name.value)
-                entries = int_value(value)
-                if entries is not None:
-                    return min(max(entries, 1), MAX_PAGE_ENTRIES)
-        return PAGE_ENTRIES
+            if argument.name.value in names:
+                value = argument.value
+                size = self._variable(value.name.value) if isinstance(value, VariableNode) else _literal_size(value)
+                if size is not None:
+                    return min(max(size, 1), MAX_PAGE_ENTRIES)
+        return default
 
-    def _variable(self, name: str) -> Any:
+    def _variable(self, name: str) -> int | None:
+        """The size that the value of the variable sets."""
         self.size_variables.add(name)
         if name in self.variables:
-            return self.variables[name]
+            return size_of(self.variables[name])
         defaults = [
             definition.default_value
             for operation in self.operations
@@ -261,7 +269,8 @@ class _CostCounter:
             if definition.variable.name.value == name
         ]
         # The operations of a document may have different defaults. The largest one counts.
-        return max((_int_literal(node.value) for node in defaults if isinstance(node, IntValueNode)), default=None)
+        sizes = [_literal_size(node) for node in defaults if node is not None]
+        return max((size for size in sizes if size is not None), default=None)
 
 
 @cache
@@ -300,6 +309,17 @@ def int_value(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def size_of(value: object) -> int | None:
+    """The number of entries that the value of a variable sets: itself, or the length of a list of ids."""
+    return len(value) if isinstance(value, list) else int_value(value)
+
+
+def _literal_size(node: ValueNode) -> int | None:
+    if isinstance(node, ListValueNode):
+        return len(node.values)
+    return _int_literal(node.value) if isinstance(node, IntValueNode) else None
 
 
 def _int_literal(digits: str) -> int:

@@ -129,9 +129,7 @@ class Document:
         """Raise QueryTooComplex if the document exceeds its limits with these variables."""
         key = None
         if self._size_variables is not None:
-            key = tuple(
-                (name in variables, cost_limits.int_value(variables.get(name))) for name in self._size_variables
-            )
+            key = tuple((name in variables, cost_limits.size_of(variables.get(name))) for name in self._size_variables)
             if key in self._checked_sizes:
                 return
         self._size_variables = cost_limits.check(self.schema, self.node, self.limits, variables)
