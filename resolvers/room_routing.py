@@ -12,7 +12,7 @@ from resolvers.operations import MutationContext, mutation, query
 from resolvers.routing.assignment import SPARE_CANDIDATES, list_tiers, route_or_queue
 from resolvers.routing.explanation import Explanation, consider, explain, explain_not_waiting, ordering_of
 from resolvers.routing.policy import choose_for, rule_for
-from storage import assignments, departments, rooms, users
+from storage import assignments, departments, rooms, users, waiting_rooms
 from storage.assignments import Assignment
 from storage.errors import RoomNotWaitingForDecision
 from storage.filters.predicates import matches
@@ -46,7 +46,7 @@ async def explain_routing(context: Context, *, room_id: str) -> Explanation | No
     waiting = WaitingRoom.from_room(room)
     order = ordering_of(waiting, rule, now)
     ahead, considered, tiers = await asyncio.gather(
-        rooms.count_ahead(context.reader, waiting, limit=COUNT_LIMIT),
+        waiting_rooms.count_ahead(context.reader, waiting, limit=COUNT_LIMIT),
         users.list_considered(
             context.reader,
             room.department_id,

@@ -1,13 +1,11 @@
 """Rooms: reads them with their visitors, departments and agents, and writes them with the facts about their changes."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING
 
 from storage import assignments, departments, entities, timers, users, visitors
 from storage.custom_fields import definitions
@@ -18,12 +16,12 @@ from storage.filters.expressions import And, AttributeCondition, Expression, Ope
 from storage.filters.mongo_query import to_query
 from storage.mongo import child_pagination
 from storage.mongo.child_pagination import Relation
-from storage.mongo.connection import Document, id_range, to_record
+from storage.mongo.connection import Document, id_range
 from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
 from storage.mongo.sort_orders import SortKey, SortOrder, field_order
 from storage.mongo.undecodable import ERRORS
-from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus, WaitingRoom
+from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus
 from storage.sizes import size_of
 from storage.transactions.transaction import Transaction
 
@@ -77,16 +75,11 @@ ORDERS: Mapping[str, SortOrder] = MappingProxyType(
         "LAST_MESSAGE_AT": BY_LAST_MESSAGE,
     }
 )
-#: Highest priority first, then longest waiting.
-WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
 #: Rooms in the first read of `get_first_snapshots`, whose sizes decide how many the next read has. One snapshot takes
 #: up to a megabyte.
 FIRST_SNAPSHOTS = 8
 #: The statuses of rooms that are not closed.
 OPEN_STATUSES = tuple(one.value for one in RoomStatus if one is not RoomStatus.CLOSED)
-_QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
-#: The fields of a WaitingRoom.
-_WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "declined", "passedOverId")
 
 
 async def find(reader: Reader, room_id: str) -> Room | None:
@@ -270,100 +263,6 @@ async def count_assigned(reader: Reader, agent_id: str | None = None) -> dict[st
         session=await reader.read_session(),
     )
     return {group["_id"]: int(group["count"]) async for group in groups}
-
-
-# ---------------------------------------------------------------- waiting rooms
-
-
-@dataclass(frozen=True, slots=True)
-class OverdueRooms:
-    """A condition: the rooms of a department for which the time of the decision of an app is over.
-
-    Without a department, it is about the rooms without one.
-    """
-
-    department_id: str | None
-    #: Rooms with a deadline up to this time are overdue.
-    now: datetime
-    #: Rooms without a deadline are overdue if they were queued up to this time; None: never.
-    waiting_since: datetime | None
-
-
-async def any_waiting(reader: Reader) -> bool:
-    """Return whether any room is QUEUED."""
-    return await reader.collection(KIND.collection).find_one({**_QUEUED}, {"_id": 1}) is not None
-
-
-async def list_waiting(
-    reader: Reader,
-    pools: Iterable[str | None] | None,
-    *,
-    declined: Collection[str | None] = (),
-    overdue: Sequence[OverdueRooms] = (),
-    only_agents: Mapping[str | None, str | None] = MappingProxyType({}),
-    excluding: Sequence[str] = (),
-    limit: int = 0,
-) -> list[WaitingRoom]:
-    """Return the waiting rooms of these departments (None: no department), in WAITING_ORDER.
-
-    Those of `declined` are the departments of which only the declined rooms count. Overdue rooms are returned too. If
-    `pools` is None, all departments count. If `limit` is 0, all rooms are returned. `only_agents` has the agent of
-    each department with a single candidate. Rooms that must not be offered to that agent are left out.
-    """
-    choices: list[Document] = []
-    if pools is None:
-        choices.append({**_QUEUED})
-    elif pools := list(pools):
-        choices.append({**_QUEUED, "departmentId": {"$in": pools}})
-    if declined:
-        choices.append({**_QUEUED, "departmentId": {"$in": list(declined)}, "declined": True})
-    for condition in overdue:
-        rooms = {**_QUEUED, "departmentId": condition.department_id, "declined": {"$ne": True}}
-        choices.append({**rooms, "externalUntil": {"$lte": condition.now}})
-        if condition.waiting_since is not None:
-            choices.append({**rooms, "externalUntil": None, "queuedAt": {"$lte": condition.waiting_since}})
-    if not choices:
-        return []
-    query: Document = choices[0] if len(choices) == 1 else {"$or": choices}
-    excluded: list[Document] = [{"_id": {"$in": list(excluding)}}] if excluding else []
-    pools_of: dict[str, list[str | None]] = defaultdict(list)
-    for pool, agent_id in only_agents.items():
-        if agent_id is not None:
-            pools_of[agent_id].append(pool)
-    excluded += [
-        {"passedOverId": agent_id, "departmentId": {"$in": pools_of_agent}}
-        for agent_id, pools_of_agent in pools_of.items()
-    ]
-    if excluded:
-        query = {"$and": [query, {"$nor": excluded}]}
-    found = reader.collection(KIND.collection).find(
-        query, _WAITING, sort=WAITING_ORDER, limit=limit, session=await reader.read_session()
-    )
-    return reader.database.undecodable.decode(
-        KIND.collection, await found.to_list(limit or None), lambda document: to_record(document, WaitingRoom)
-    )
-
-
-async def count_ahead(reader: Reader, room: WaitingRoom, *, limit: int) -> int:
-    """Count the waiting rooms of the same department that precede the room in WAITING_ORDER, up to `limit`."""
-    waiting = {**_QUEUED, "departmentId": room.department_id}
-    same = {**waiting, "priority": room.priority}
-    query: Document = {
-        "$or": [
-            {**waiting, "priority": {"$gt": room.priority}},
-            {**same, "queuedAt": {"$lt": room.queued_at}},
-            {**same, "queuedAt": room.queued_at, "_id": {"$lt": room.id}},
-        ]
-    }
-    return int(await reader.collection(KIND.collection).count_documents(query, limit=limit))
-
-
-async def next_external_until(reader: Reader, *, after: datetime) -> datetime | None:
-    """Return the next deadline of an external decision, or None."""
-    document = await reader.collection(KIND.collection).find_one(
-        {**_QUEUED, "externalUntil": {"$gt": after}}, {"externalUntil": 1}, sort=[("externalUntil", ASCENDING)]
-    )
-    return None if document is None else document["externalUntil"]
 
 
 # ---------------------------------------------------------------- writing

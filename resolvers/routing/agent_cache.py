@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from storage import rooms, users
+from storage import users, waiting_rooms
 from storage.facts import CustomFieldRemoved, Fact, RoomFact, UserFact
 from storage.filters.attributes import BOT_ROLE, accepts_rooms
 from storage.mongo.reader import Reader
@@ -50,7 +50,7 @@ class AgentCache:
             self._remove_user(user_id)
         for user in agents:
             self._apply_user(user)
-        waiting = {room.id: room.department_id for room in await rooms.list_waiting(reader, None)}
+        waiting = {room.id: room.department_id for room in await waiting_rooms.list_waiting(reader, None)}
         for room_id in waiting.keys() | self._waiting.keys():
             if room_id not in self._changed_during_load:
                 self._remove_waiting(room_id)

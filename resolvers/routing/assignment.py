@@ -9,14 +9,14 @@ from resolvers.operations import MutationContext
 from resolvers.room_transition import RoomTransition
 from resolvers.routing.capacity import not_routable_reason, store_room_added
 from resolvers.routing.policy import AUTOMATIC, choose_for, method_for, rule_for
-from storage import departments, rooms, users
+from storage import departments, users, waiting_rooms
 from storage.errors import NotAnAgent, quoted
 from storage.facts import AssignmentCause
 from storage.filters.attributes import BOT_ROLE, accepts_rooms
 from storage.mongo.reader import Reader
 from storage.records import Candidate, Department, RoutingMethod, User, WaitingRoom
-from storage.rooms import OverdueRooms
 from storage.transactions.transaction import Conflict
+from storage.waiting_rooms import OverdueRooms
 
 #: How many candidates to read in addition to the agents that running mutations of this process have reserved.
 SPARE_CANDIDATES = 4
@@ -131,7 +131,7 @@ async def _is_behind_waiting_rooms(change: MutationContext, room: WaitingRoom, a
         return False
     served = await departments.get_many(change.tx, agent.agent.department_ids)
     sources = WaitingSources.of(served.values(), change.context.services.routing, now=change.tx.now).within(pools)
-    first = await rooms.list_waiting(
+    first = await waiting_rooms.list_waiting(
         change.tx,
         sources.automatic,
         declined=sources.fallback,

@@ -13,7 +13,7 @@ from resolvers.routing import policy
 from resolvers.routing.assignment import SPARE_CANDIDATES, WaitingSources, list_tiers, serves_pool
 from resolvers.routing.capacity import with_room
 from resolvers.routing.policy import AUTOMATIC, RoutingRule, is_overdue, method_at, rule_for
-from storage import departments, rooms, users
+from storage import departments, rooms, users, waiting_rooms
 from storage.facts import AssignmentCause
 from storage.filters.attributes import accepts_rooms
 from storage.records import SYSTEM, Candidate, Department, RoomSnapshot, RoutingMethod, WaitingRoom
@@ -74,7 +74,7 @@ class RoutingQueue:
     async def assign_waiting_rooms(self) -> float:
         """Assign every waiting room that an agent can take. Returns the seconds until the next external timeout."""
         reader = self._storage.reader
-        if not await rooms.any_waiting(reader):
+        if not await waiting_rooms.any_waiting(reader):
             return POLL_SECONDS
         clock = self._storage.database.now
         now = clock()
@@ -92,7 +92,7 @@ class RoutingQueue:
             plans = await self._plan(waiting, by_id, now=now)
             served = await self._try_to_assign(plans) if plans else 0
             empty_rounds = 0 if served else empty_rounds + 1
-        next_overdue = await rooms.next_external_until(reader, after=now)
+        next_overdue = await waiting_rooms.next_external_until(reader, after=now)
         return POLL_SECONDS if next_overdue is None else max(0.0, (next_overdue - clock()).total_seconds())
 
     async def _list_waiting(
@@ -101,7 +101,7 @@ class RoutingQueue:
         """The first rooms that routing may assign, and overdue rooms, in the order of the queue."""
         excluded, limit = self._excluded.names(), self._batch.current
         assignable, overdue = await asyncio.gather(
-            rooms.list_waiting(
+            waiting_rooms.list_waiting(
                 self._storage.reader,
                 sources.automatic,
                 declined=sources.fallback,
@@ -110,7 +110,9 @@ class RoutingQueue:
                 limit=limit,
             ),
             # All of them, also if nobody can take them: that no app decides any more is recorded in time.
-            rooms.list_waiting(self._storage.reader, (), overdue=sources.overdue, excluding=excluded, limit=limit),
+            waiting_rooms.list_waiting(
+                self._storage.reader, (), overdue=sources.overdue, excluding=excluded, limit=limit
+            ),
         )
         return sorted((*assignable, *overdue), key=lambda room: room.queue_position)[:limit]
 

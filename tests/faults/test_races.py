@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from storage import rooms
+from storage import waiting_rooms
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.facts import AgentAssigned, AnyFact
 from storage.log.log import Log
@@ -89,7 +89,7 @@ async def rooms_of(client: Client, status: str) -> list[str]:
 async def in_queue_order(database: Database) -> list[str]:
     """The ids of the queued rooms, in queue order."""
     reader = Reader(database, DefinitionCache(database))
-    return [room.id for room in await rooms.list_waiting(reader, [None], limit=10_000)]
+    return [room.id for room in await waiting_rooms.list_waiting(reader, [None], limit=10_000)]
 
 
 async def open_counts(client: Client) -> Counter[int]:

@@ -1,0 +1,111 @@
+"""The rooms that wait in the queue: which of them routing may assign, their places, and the next time-out."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from pymongo import ASCENDING, DESCENDING
+
+from storage import rooms
+from storage.mongo.connection import Document, to_record
+from storage.mongo.reader import Reader
+from storage.records import RoomStatus, WaitingRoom
+
+#: Highest priority first, then longest waiting.
+WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
+_QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
+#: The fields of a WaitingRoom.
+_WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "declined", "passedOverId")
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueRooms:
+    """A condition: the rooms of a department for which the time of the decision of an app is over.
+
+    Without a department, it is about the rooms without one.
+    """
+
+    department_id: str | None
+    #: Rooms with a deadline up to this time are overdue.
+    now: datetime
+    #: Rooms without a deadline are overdue if they were queued up to this time; None: never.
+    waiting_since: datetime | None
+
+
+async def any_waiting(reader: Reader) -> bool:
+    """Return whether any room is QUEUED."""
+    return await reader.collection(rooms.KIND.collection).find_one({**_QUEUED}, {"_id": 1}) is not None
+
+
+async def list_waiting(
+    reader: Reader,
+    pools: Iterable[str | None] | None,
+    *,
+    declined: Collection[str | None] = (),
+    overdue: Sequence[OverdueRooms] = (),
+    only_agents: Mapping[str | None, str | None] = MappingProxyType({}),
+    excluding: Sequence[str] = (),
+    limit: int = 0,
+) -> list[WaitingRoom]:
+    """Return the waiting rooms of these departments (None: no department), in WAITING_ORDER.
+
+    Those of `declined` are the departments of which only the declined rooms count. Overdue rooms are returned too. If
+    `pools` is None, all departments count. If `limit` is 0, all rooms are returned. `only_agents` has the agent of
+    each department with a single candidate. Rooms that must not be offered to that agent are left out.
+    """
+    choices: list[Document] = []
+    if pools is None:
+        choices.append({**_QUEUED})
+    elif pools := list(pools):
+        choices.append({**_QUEUED, "departmentId": {"$in": pools}})
+    if declined:
+        choices.append({**_QUEUED, "departmentId": {"$in": list(declined)}, "declined": True})
+    for condition in overdue:
+        undecided = {**_QUEUED, "departmentId": condition.department_id, "declined": {"$ne": True}}
+        choices.append({**undecided, "externalUntil": {"$lte": condition.now}})
+        if condition.waiting_since is not None:
+            choices.append({**undecided, "externalUntil": None, "queuedAt": {"$lte": condition.waiting_since}})
+    if not choices:
+        return []
+    query: Document = choices[0] if len(choices) == 1 else {"$or": choices}
+    excluded: list[Document] = [{"_id": {"$in": list(excluding)}}] if excluding else []
+    pools_of: dict[str, list[str | None]] = defaultdict(list)
+    for pool, agent_id in only_agents.items():
+        if agent_id is not None:
+            pools_of[agent_id].append(pool)
+    excluded += [
+        {"passedOverId": agent_id, "departmentId": {"$in": pools_of_agent}}
+        for agent_id, pools_of_agent in pools_of.items()
+    ]
+    if excluded:
+        query = {"$and": [query, {"$nor": excluded}]}
+    found = reader.collection(rooms.KIND.collection).find(
+        query, _WAITING, sort=WAITING_ORDER, limit=limit, session=await reader.read_session()
+    )
+    return reader.database.undecodable.decode(
+        rooms.KIND.collection, await found.to_list(limit or None), lambda document: to_record(document, WaitingRoom)
+    )
+
+
+async def count_ahead(reader: Reader, room: WaitingRoom, *, limit: int) -> int:
+    """Count the waiting rooms of the same department that precede the room in WAITING_ORDER, up to `limit`."""
+    waiting = {**_QUEUED, "departmentId": room.department_id}
+    same = {**waiting, "priority": room.priority}
+    query: Document = {
+        "$or": [
+            {**waiting, "priority": {"$gt": room.priority}},
+            {**same, "queuedAt": {"$lt": room.queued_at}},
+            {**same, "queuedAt": room.queued_at, "_id": {"$lt": room.id}},
+        ]
+    }
+    return int(await reader.collection(rooms.KIND.collection).count_documents(query, limit=limit))
+
+
+async def next_external_until(reader: Reader, *, after: datetime) -> datetime | None:
+    """Return the next deadline of an external decision, or None."""
+    document = await reader.collection(rooms.KIND.collection).find_one(
+        {**_QUEUED, "externalUntil": {"$gt": after}}, {"externalUntil": 1}, sort=[("externalUntil", ASCENDING)]
+    )
+    return None if document is None else document["externalUntil"]
