@@ -1,10 +1,10 @@
 """The arguments that every operation takes: the services of the process, and the caller."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from resolvers.acknowledgement_hub import AcknowledgementHub
@@ -20,6 +20,33 @@ from storage.records import AgentGoneAction, Candidate, Record, RoutingMethod, U
 from storage.runtime import Storage
 
 
+class FilteredRoomsProtocol(Protocol):
+    """The methods of routing.filtered_rooms.FilteredRooms that operations call."""
+
+    def next_end(self) -> datetime | None: ...
+
+    def first_servable(
+        self,
+        accepting: Mapping[str | None, Set[str]],
+        *,
+        automatic: Collection[str | None],
+        fallback: Collection[str | None],
+        now: datetime,
+        excluding: Collection[str] = (),
+        limit: int,
+    ) -> list[str]: ...
+
+    def first_of(
+        self,
+        agent_id: str,
+        *,
+        automatic: Collection[str | None],
+        fallback: Collection[str | None],
+        now: datetime,
+        excluding: str,
+    ) -> tuple[int, datetime, str] | None: ...
+
+
 class AgentCacheProtocol(Protocol):
     """The methods of routing.agent_cache.AgentCache that operations call."""
 
@@ -32,6 +59,14 @@ class AgentCacheProtocol(Protocol):
     def newest(self, user: User) -> User: ...
 
     def tiers(self, pool: str | None, method: RoutingMethod, *, bots_first: bool) -> Sequence[Sequence[Candidate]]: ...
+
+    @property
+    def accepting(self) -> Mapping[str | None, Set[str]]: ...
+
+    @property
+    def filtered(self) -> FilteredRoomsProtocol: ...
+
+    def candidates(self, pool: str | None, filter: str, method: RoutingMethod, *, limit: int) -> list[str]: ...
 
     def has_waiting_rooms(self, pools: Iterable[str | None]) -> bool: ...
 

@@ -12,7 +12,7 @@ from resolvers.operations import MutationContext, mutation, query
 from resolvers.routing.assignment import SPARE_CANDIDATES, list_tiers, route_or_queue
 from resolvers.routing.explanation import Explanation, consider, explain, explain_not_waiting, ordering_of
 from resolvers.routing.policy import choose_for, rule_for
-from storage import assignments, departments, rooms, users, waiting_rooms
+from storage import agent_filters, assignments, departments, rooms, users, waiting_rooms
 from storage.assignments import Assignment
 from storage.errors import RoomNotWaitingForDecision
 from storage.filters.predicates import matches
@@ -45,6 +45,7 @@ async def explain_routing(context: Context, *, room_id: str) -> Explanation | No
         return explain_not_waiting(room.status, rule)
     waiting = WaitingRoom.from_room(room)
     order = ordering_of(waiting, rule, now)
+    where = await agent_filters.in_force(context.reader, waiting, now=now)
     ahead, considered, tiers = await asyncio.gather(
         waiting_rooms.count_ahead(context.reader, waiting, limit=COUNT_LIMIT),
         users.list_considered(
@@ -54,16 +55,17 @@ async def explain_routing(context: Context, *, room_id: str) -> Explanation | No
             bots_first=settings.bots_first,
             limit=MAX_CONSIDERED,
         ),
-        list_tiers(context.reader, context, room.department_id, order, limit=SPARE_CANDIDATES),
+        list_tiers(context.reader, context, room.department_id, order, where=where, limit=SPARE_CANDIDATES),
     )
     chosen = choose_for(waiting, tiers, order)
     chosen_user = None if chosen is None else await users.find(context.reader, chosen.id)
     return explain(
         waiting,
         rule,
-        consider(waiting, considered, order, bots_first=settings.bots_first),
+        consider(waiting, considered, order, where=where, bots_first=settings.bots_first),
         position=ahead + 1,
         next_agent=None if chosen_user is None else chosen_user.username,
+        is_filtered=where is not None,
         now=now,
     )
 

@@ -175,10 +175,14 @@ class RoomTransition:
         self._record(RoomResumed)
 
     def update(self, **changes: Any) -> None:
-        """Change subject, priority, tags or custom_fields. Without a change, no fact is recorded."""
+        """Change subject, priority, tags, custom_fields or the agent filter. Without a change, no fact is recorded."""
         if changed := changes_between(self.room, replace(self.room, **changes), RoomUpdated.fields):
             self._apply(**changes)
             self._record(RoomUpdated, changes=changed)
+
+    def forget_agent_filter(self) -> None:
+        """Remove a filter that is not in force any more. The next fact records the room without it."""
+        self._apply(agent_filter=None, agent_filter_expression=None, agent_filter_until=None)
 
     def close(self, *, comment: str | None, tags: tuple[str, ...], custom_fields: Mapping[str, FieldValue]) -> None:
         self._apply(

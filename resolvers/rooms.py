@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import UNSET, UnsetType
 from typing_extensions import Unpack
 
-from resolvers import room_preconditions, validation
+from resolvers import agent_filters, room_preconditions, room_starts, validation
+from resolvers.agent_filters import GivenFilter
 from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import FieldRef, assign, bind, resolve
@@ -20,18 +21,14 @@ from resolvers.ordering import Ordering, sort_order
 from resolvers.room_transition import RoomTransition
 from resolvers.routing.assignment import assign_to_preferred, route_or_queue
 from resolvers.routing.capacity import store_room_added, store_room_removed, store_room_resumed
-from resolvers.visitors import find_by_token
-from storage import rooms, visitors
+from storage import rooms
 from storage.errors import (
     Invalid,
     NotAnAgent,
-    NotFound,
-    RateLimited,
     RoomAlreadyAssigned,
     RoomNotAssigned,
     RoomNotOnHold,
     RoomOnHold,
-    UnknownField,
     quoted,
 )
 from storage.facts import AssignmentCause
@@ -40,7 +37,7 @@ from storage.filters.predicates import matches
 from storage.mongo.connection import new_id
 from storage.mongo.pagination import Page, PageArguments
 from storage.mongo.sort_orders import SortOrder
-from storage.records import FieldTarget, FieldValue, Room, RoomSnapshot, RoomStatus, User, Visitor
+from storage.records import FieldTarget, Room, RoomSnapshot, RoomStatus, User
 
 SERVED_STATUSES = frozenset({RoomStatus.ASSIGNED, RoomStatus.ON_HOLD})
 
@@ -135,6 +132,8 @@ async def start_room(
     priority: int = 0,
     tags: Sequence[str] | None = None,
     custom_fields: Sequence[FieldAssignment] | None = None,
+    agent_filter: GivenFilter | None = None,
+    agent_filter_seconds: int | None = None,
     preferred_agent_id: str | None = None,
 ) -> Room:
     """Start a room and route it, to the preferred agent first if that one is routable.
@@ -143,7 +142,7 @@ async def start_room(
     has too many open rooms.
     """
     tx = change.tx
-    visitor = await _visitor_of(change, visitor_token)
+    visitor = await room_starts.visitor_of(change, visitor_token)
     department = (
         None if department_id is None else await room_preconditions.require_enabled_department(change, department_id)
     )
@@ -157,50 +156,16 @@ async def start_room(
         subject=validation.optional_text(subject, "subject"),
         priority=validation.number(priority, "priority", minimum=-validation.MAX_INT, maximum=validation.MAX_INT),
         tags=validation.tags(tags, "tags"),
-        custom_fields=await _initial_fields(change, custom_fields),
+        custom_fields=await room_starts.initial_fields(change, custom_fields),
         started_at=tx.now,
         queued_at=tx.now,
         last_queued_at=tx.now,
+        **await agent_filters.initial(change, agent_filter, agent_filter_seconds),
     )
     transition = RoomTransition.start(tx, RoomSnapshot(room=room, visitor=visitor, department=department))
     if preferred_agent_id is None or not await assign_to_preferred(change, transition, preferred_agent_id):
         await route_or_queue(change, transition)
     return await rooms.insert(tx, transition.room, transition.facts)
-
-
-async def _visitor_of(change: MutationContext, visitor_token: str | None) -> Visitor:
-    """The visitor of a new room."""
-    tx, caller = change.tx, change.caller
-    if caller.visitor is not None:
-        await tx.lock("visitor", caller.visitor.token)
-        visitor = await visitors.get(tx, caller.visitor.id)
-        limit = change.context.services.visitor_open_rooms
-        if limit and await rooms.count_open(tx, visitor.id, limit=limit) >= limit:
-            raise RateLimited(
-                f"You have {limit} open rooms, which is the limit; close one of them first.", retry_after_seconds=1
-            )
-        # Of rooms that start at once, in any process, only one is committed. The others start again, and count it.
-        await visitors.touch(tx, visitor)
-        return visitor
-    if visitor_token is None:
-        raise Invalid("visitorToken is required: the token of the visitor who starts the room.", key="visitorToken")
-    found = await find_by_token(tx, visitor_token)
-    if found is None:
-        raise NotFound("visitor with the token", visitor_token, key="visitorToken")
-    return found
-
-
-async def _initial_fields(
-    change: MutationContext, custom_fields: Sequence[FieldAssignment] | None
-) -> dict[str, FieldValue]:
-    try:
-        return await assign(change.tx, FieldTarget.ROOM, {}, custom_fields, creating=True)
-    except UnknownField as error:
-        if change.caller.visitor is None:
-            raise
-        # The message lists the keys of the custom fields, which visitors may not read.
-        key = str(error.data["key"])
-        raise UnknownField(f"There is no custom field {quoted(key)}.", key=key) from None
 
 
 @mutation("rooms:write", lock=("room", "room_id"), visitors=True)
@@ -367,6 +332,8 @@ async def update_room(
     tags: Sequence[str] | UnsetType | None = UNSET,
     custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
     increment: Sequence[FieldIncrement] | UnsetType | None = UNSET,
+    agent_filter: GivenFilter | UnsetType | None = UNSET,
+    agent_filter_seconds: int | UnsetType | None = UNSET,
     if_revision: int | None = None,
 ) -> Room:
     """Change the given attributes. Custom fields merge key by key. Without a change, no fact is recorded."""
@@ -388,5 +355,6 @@ async def update_room(
             custom_fields or (),
             increments=increment or (),
         )
+    changes.update(await agent_filters.changed(change, transition, agent_filter, agent_filter_seconds))
     transition.update(**changes)
     return await room_preconditions.store(change, transition)

@@ -151,9 +151,9 @@ class RoomResumed(RoomFact, frozen=True, tag="ROOM_RESUMED"):
 
 
 class RoomUpdated(RoomFact, frozen=True, kw_only=True, tag="ROOM_UPDATED"):
-    """Subject, priority, tags or custom fields changed."""
+    """Subject, priority, tags, custom fields or the filter of agents changed."""
 
-    fields: ClassVar = ("subject", "priority", "tags", CUSTOM_FIELDS)
+    fields: ClassVar = ("subject", "priority", "tags", "agentFilter", "agentFilterUntil", CUSTOM_FIELDS)
     changes: tuple[Change, ...] = CHANGES
 
 

@@ -312,6 +312,12 @@ class Room(Entity, frozen=True, kw_only=True):
     declined: bool = False
     #: The agent from whom unassignAgent removed the room. Routing offers the room to others until one has served it.
     passed_over_id: str | None = None
+    #: The filter of the users to whom routing may offer the room, as JSON text as it was given.
+    agent_filter: str | None = None
+    #: The same filter with its custom fields by id (agent_filters.py).
+    agent_filter_expression: str | None = None
+    #: When the filter ends. None: never.
+    agent_filter_until: datetime | None = None
     assigned_at: datetime | None = None
     closed_at: datetime | None = None
     close_comment: str | None = None
@@ -358,6 +364,8 @@ class WaitingRoom(Record, frozen=True, kw_only=True):
     external_until: datetime | None = None
     declined: bool = False
     passed_over_id: str | None = None
+    agent_filter_expression: str | None = None
+    agent_filter_until: datetime | None = None
 
     @classmethod
     def from_room(cls, room: Room) -> "WaitingRoom":
@@ -371,6 +379,8 @@ class WaitingRoom(Record, frozen=True, kw_only=True):
             external_until=room.external_until,
             declined=room.declined,
             passed_over_id=room.passed_over_id,
+            agent_filter_expression=room.agent_filter_expression,
+            agent_filter_until=room.agent_filter_until,
         )
 
     @property

@@ -30,6 +30,8 @@ def _derive(room: Room, document: Document) -> None:
     document["sourceKey"] = room.source.casefold()
     if room.subject is not None:
         document["subjectKey"] = room.subject.casefold()
+    if room.agent_filter_expression is not None:
+        document["hasAgentFilter"] = True
 
 
 KIND = Kind(
@@ -38,7 +40,7 @@ KIND = Kind(
     noun="room",
     target=FieldTarget.ROOM,
     derive=_derive,
-    client_values=lambda room: (room.custom_fields, room.tags, room.subject),
+    client_values=lambda room: (room.custom_fields, room.tags, room.subject, room.agent_filter),
 )
 ROOMS_BY_AGENT = Relation("users", "rooms", "servedById")
 BY_CREATION = SortOrder("rooms")

@@ -1,7 +1,7 @@
 """Users, including omnichannel agents: an agent is a user with an agent profile."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -197,9 +197,15 @@ _ACCEPTING: Mapping[str, object] = MappingProxyType({"routable": True, "agent.ac
 
 
 async def list_candidates(
-    reader: Reader, department_id: str | None, *, role: str | None = None, least_loaded: bool, limit: int
+    reader: Reader,
+    department_id: str | None,
+    *,
+    role: str | None = None,
+    where: Expression | None = None,
+    least_loaded: bool,
+    limit: int,
 ) -> list[Candidate]:
-    """Return the first agents to whom routing may offer a room, of a department and with a role if given.
+    """Return the first agents to whom routing may offer a room: of a department, with a role, and that match, if given.
 
     The order is: open rooms (if `least_loaded`), time of the last assignment, username.
     """
@@ -208,6 +214,8 @@ async def list_candidates(
         query["agent.departmentIds"] = department_id
     if role is not None:
         query["roles"] = role
+    if where is not None:
+        query = {"$and": [query, to_query(where, FieldTarget.USER)]}
     sort = _offer_order(least_loaded)
     cursor = reader.collection(KIND.collection).find(
         query, {"agent": 1, "usernameKey": 1}, sort=sort, limit=limit, session=await reader.read_session()
@@ -216,6 +224,14 @@ async def list_candidates(
         from_builtins({**document["agent"], "id": document["_id"], "usernameKey": document["usernameKey"]}, Candidate)
         for document in await cursor.to_list(limit)
     ]
+
+
+async def list_accepting(reader: Reader, ids: Collection[str]) -> dict[str, User]:
+    """Return those of the users to whom routing may offer rooms, by id."""
+    if not ids:
+        return {}
+    query: Document = {**_ACCEPTING, "_id": {"$in": list(ids)}}
+    return {user.id: user for user in await entities.list_all(reader, KIND, query, skip_undecodable=True)}
 
 
 async def list_considered(

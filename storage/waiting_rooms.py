@@ -16,8 +16,18 @@ from storage.records import RoomStatus, WaitingRoom
 #: Highest priority first, then longest waiting.
 WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
 _QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
+_UNFILTERED: Mapping[str, object] = MappingProxyType({**_QUEUED, "hasAgentFilter": None})
 #: The fields of a WaitingRoom.
-_WAITING = ("departmentId", "priority", "queuedAt", "externalUntil", "declined", "passedOverId")
+_WAITING = (
+    "departmentId",
+    "priority",
+    "queuedAt",
+    "externalUntil",
+    "declined",
+    "passedOverId",
+    "agentFilterExpression",
+    "agentFilterUntil",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +59,19 @@ async def list_waiting(
     excluding: Sequence[str] = (),
     limit: int = 0,
 ) -> list[WaitingRoom]:
-    """Return the waiting rooms of these departments (None: no department), in WAITING_ORDER.
+    """Return the waiting rooms without an agent filter of these departments (None: no department), in WAITING_ORDER.
 
-    Those of `declined` are the departments of which only the declined rooms count. Overdue rooms are returned too. If
-    `pools` is None, all departments count. If `limit` is 0, all rooms are returned. `only_agents` has the agent of
-    each department with a single candidate. Rooms that must not be offered to that agent are left out.
+    Those of `declined` are the departments of which only the declined rooms count. Overdue rooms are returned too; if
+    `pools` is None, all waiting rooms, with and without filters. If `limit` is 0, all rooms are returned. `only_agents`
+    has the agent of each department with a single candidate. Rooms that must not be offered to that agent are left out.
     """
     choices: list[Document] = []
     if pools is None:
         choices.append({**_QUEUED})
     elif pools := list(pools):
-        choices.append({**_QUEUED, "departmentId": {"$in": pools}})
+        choices.append({**_UNFILTERED, "departmentId": {"$in": pools}})
     if declined:
-        choices.append({**_QUEUED, "departmentId": {"$in": list(declined)}, "declined": True})
+        choices.append({**_UNFILTERED, "departmentId": {"$in": list(declined)}, "declined": True})
     for condition in overdue:
         undecided = {**_QUEUED, "departmentId": condition.department_id, "declined": {"$ne": True}}
         choices.append({**undecided, "externalUntil": {"$lte": condition.now}})
@@ -87,6 +97,17 @@ async def list_waiting(
     return reader.database.undecodable.decode(
         rooms.KIND.collection, await found.to_list(limit or None), lambda document: to_record(document, WaitingRoom)
     )
+
+
+async def list_by_ids(reader: Reader, ids: Collection[str]) -> list[WaitingRoom]:
+    """Return those of the rooms that wait, in WAITING_ORDER."""
+    if not ids:
+        return []
+    found = reader.collection(rooms.KIND.collection).find({**_QUEUED, "_id": {"$in": list(ids)}}, _WAITING)
+    decoded = reader.database.undecodable.decode(
+        rooms.KIND.collection, await found.to_list(None), lambda document: to_record(document, WaitingRoom)
+    )
+    return sorted(decoded, key=lambda room: room.queue_position)
 
 
 async def count_ahead(reader: Reader, room: WaitingRoom, *, limit: int) -> int:

@@ -189,11 +189,11 @@ async def assign(
     )
 
 
-async def bind(reader: Reader, target: FieldTarget, where: Expression | None) -> Expression:
+async def bind(reader: Reader, target: FieldTarget, where: Expression | None, *, path: str = "where") -> Expression:
     """Bind the filter to the definitions (filter_binding.bind)."""
     where = And() if where is None else where
     definitions = await definitions_of(reader, target, _keys(where))
-    return filter_binding.bind(where, definitions, target)
+    return filter_binding.bind(where, definitions, target, path=path)
 
 
 def _keys(expression: Expression) -> set[str]:

@@ -59,15 +59,18 @@ OPERATORS: Mapping[FieldType, frozenset[Operator]] = {
 }
 
 
-def bind(expression: Expression, definitions: Mapping[str, FieldDefinition], target: FieldTarget) -> Expression:
+def bind(
+    expression: Expression, definitions: Mapping[str, FieldDefinition], target: FieldTarget, *, path: str = "where"
+) -> Expression:
     """Bind every FieldCondition to its definition. `definitions` are those of the target, by key.
 
-    Raises UnknownField, InvalidFieldValue, and Invalid for a filter or text beyond its limits.
+    `path` is the argument of the filter, for errors. Raises UnknownField, InvalidFieldValue, and Invalid for a filter
+    or text beyond its limits.
     """
-    conditions = _count(expression, depth=0)
+    conditions = _count(expression, depth=0, path=path)
     if conditions > MAX_CONDITIONS:
-        raise Invalid(f"A filter has at most {MAX_CONDITIONS} conditions, not {conditions}.", key="where")
-    return _bind(expression, definitions, target, path="where")
+        raise Invalid(f"A filter has at most {MAX_CONDITIONS} conditions, not {conditions}.", key=path)
+    return _bind(expression, definitions, target, path=path)
 
 
 def _bind(
@@ -104,7 +107,7 @@ def _bind(
     return expression
 
 
-def _count(expression: Expression, *, depth: int, grouped: bool = True) -> int:
+def _count(expression: Expression, *, depth: int, path: str, grouped: bool = True) -> int:
     """The number of conditions of the expression. Raises Invalid if and, or and not are nested too deep.
 
     Filters are objects whose conditions all hold, so that they and the lists in `and`, `or` and `not` alternate: an And
@@ -112,7 +115,7 @@ def _count(expression: Expression, *, depth: int, grouped: bool = True) -> int:
     """
     match expression:
         case And(parts=parts) if grouped:
-            return sum(_count(part, depth=depth, grouped=False) for part in parts)
+            return sum(_count(part, depth=depth, path=path, grouped=False) for part in parts)
         case And(parts=parts) if not any(isinstance(part, And | Or | Not) for part in parts):
             return len(parts)
         case And(parts=parts) | Or(parts=parts):
@@ -122,8 +125,8 @@ def _count(expression: Expression, *, depth: int, grouped: bool = True) -> int:
         case _:
             return 1
     if depth == MAX_DEPTH:
-        raise Invalid(f"and, or and not are nested at most {MAX_DEPTH} deep.", key="where")
-    return sum(_count(part, depth=depth + 1) for part in inner)
+        raise Invalid(f"and, or and not are nested at most {MAX_DEPTH} deep.", key=path)
+    return sum(_count(part, depth=depth + 1, path=path) for part in inner)
 
 
 # ---------------------------------------------------------------- custom fields

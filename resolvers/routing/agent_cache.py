@@ -9,15 +9,18 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from heapq import nsmallest
 from typing import TypeAlias
 
 import msgspec
 
-from storage import users, waiting_rooms
+from resolvers.routing.filtered_rooms import FilteredRooms
+from resolvers.routing.policy import offer_key
+from storage import agent_filters, users, waiting_rooms
 from storage.facts import CustomFieldRemoved, Fact, RoomFact, UserFact
 from storage.filters.attributes import BOT_ROLE, accepts_rooms
 from storage.mongo.reader import Reader
-from storage.records import Candidate, FieldTarget, Room, RoomStatus, RoutingMethod, User
+from storage.records import Candidate, FieldTarget, Room, RoomStatus, RoutingMethod, User, WaitingRoom
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,6 +39,10 @@ class AgentCache:
         self._by_last_assigned: dict[Pool, list[SortKey]] = defaultdict(list)
         #: For each agent, the number of rooms that running mutations assign to it.
         self._reservations: Counter[str] = Counter()
+        #: The agents of each department (None: all) that accept rooms.
+        self.accepting: dict[Pool, set[str]] = defaultdict(set)
+        #: The waiting rooms with an agent filter.
+        self.filtered = FilteredRooms()
         self._waiting: dict[str, Pool] = {}
         self._waiting_in: Counter[Pool] = Counter()
         #: The ids of rooms and users that facts changed during `load`. None: no load is running.
@@ -50,13 +57,16 @@ class AgentCache:
             self._remove_user(user_id)
         for user in agents:
             self._apply_user(user)
-        waiting = {room.id: room.department_id for room in await waiting_rooms.list_waiting(reader, None)}
+        waiting = {room.id: room for room in await waiting_rooms.list_waiting(reader, None)}
         for room_id in waiting.keys() | self._waiting.keys():
             if room_id not in self._changed_during_load:
                 self._remove_waiting(room_id)
                 if room_id in waiting:
-                    self._add_waiting(room_id, waiting[room_id])
+                    self._add_waiting(waiting[room_id])
         self._changed_during_load = None
+        for definition_id in self.filtered.definition_ids:
+            if not await agent_filters.are_defined(reader, frozenset({definition_id})):
+                self.filtered.remove_definition(definition_id)
 
     def apply(self, facts: Iterable[Fact]) -> None:
         """Update agents and rooms from facts. Idempotent: a fact older than the cached version is ignored."""
@@ -71,6 +81,7 @@ class AgentCache:
                     self._apply_user(user)
                 case CustomFieldRemoved(definition=definition) if definition.target is FieldTarget.USER:
                     self._remove_field(definition.key)
+                    self.filtered.remove_definition(definition.id)
 
     # ---------------------------------------------------------------- reads
 
@@ -123,6 +134,13 @@ class AgentCache:
         cached = self._users.get(user.id)
         return user if cached is None or cached.version <= user.version else cached
 
+    def candidates(self, pool: Pool, filter: str, method: RoutingMethod, *, limit: int) -> list[str]:
+        """The first agents, in the order of `method`, to whom routing may offer a waiting room with this filter."""
+        first, second = sorted((self.accepting.get(pool, frozenset()), self.filtered.matching(filter)), key=len)
+        found = (self._users[user_id] for user_id in first if user_id in second)
+        ordered = nsmallest(limit, map(Candidate.from_user, found), key=lambda one: offer_key(one, method))
+        return [candidate.id for candidate in ordered]
+
     def has_waiting_rooms(self, pools: Iterable[Pool]) -> bool:
         """Whether a room waits in one of these departments."""
         return any(self._waiting_in[pool] for pool in pools)
@@ -138,20 +156,32 @@ class AgentCache:
         if cached is not None:
             if cached.version >= user.version:
                 return
-            self._update_index(cached, _remove)
+            self._unindex(cached)
         self._users[user.id] = user
-        self._update_index(user, insort)
+        self.filtered.update_agent(cached, user)
+        self._index(user)
 
     def _remove_user(self, user_id: str) -> None:
         """Remove a user that is no longer an agent, where the log no longer has the fact about it."""
-        self._update_index(self._users.pop(user_id), _remove)
+        self._unindex(self._users.pop(user_id))
+        self.filtered.remove_agent(user_id)
 
-    def _update_index(self, user: User, put: Callable[[list[SortKey], SortKey], None]) -> None:
+    def _index(self, user: User) -> None:
+        self._update_sort_keys(user, insort)
+        for pool in _pools_of(user):
+            self.accepting[pool].add(user.id)
+
+    def _unindex(self, user: User) -> None:
+        self._update_sort_keys(user, _remove)
+        for pool in _pools_of(user):
+            self.accepting[pool].discard(user.id)
+
+    def _update_sort_keys(self, user: User, put: Callable[[list[SortKey], SortKey], None]) -> None:
         agent = user.agent
-        if agent is None or not accepts_rooms(user):
+        if agent is None:
             return
         assigned_at, name = agent.last_assigned_at or _NEVER, user.username.casefold()
-        for pool in (None, *agent.department_ids):
+        for pool in _pools_of(user):
             put(self._by_load[pool], (agent.open_room_count, assigned_at, name, user.id))
             put(self._by_last_assigned[pool], (0, assigned_at, name, user.id))
 
@@ -168,15 +198,23 @@ class AgentCache:
             self._changed_during_load.add(room.id)
         self._remove_waiting(room.id)
         if room.status is RoomStatus.QUEUED:
-            self._add_waiting(room.id, room.department_id)
+            self._add_waiting(WaitingRoom.from_room(room))
 
     def _remove_waiting(self, room_id: str) -> None:
         if room_id in self._waiting:
             self._waiting_in[self._waiting.pop(room_id)] -= 1
+            self.filtered.remove(room_id)
 
-    def _add_waiting(self, room_id: str, pool: Pool) -> None:
-        self._waiting[room_id] = pool
-        self._waiting_in[pool] += 1
+    def _add_waiting(self, room: WaitingRoom) -> None:
+        self._waiting[room.id] = room.department_id
+        self._waiting_in[room.department_id] += 1
+        if room.agent_filter_expression is not None:
+            self.filtered.add(room, self._users.values())
+
+
+def _pools_of(user: User) -> Sequence[Pool]:
+    """The departments whose rooms routing may offer the agent. None: rooms without a department."""
+    return (None, *user.agent.department_ids) if user.agent is not None and accepts_rooms(user) else ()
 
 
 def _remove(sort_keys: list[SortKey], key: SortKey) -> None:

@@ -9,10 +9,12 @@ from resolvers.operations import MutationContext
 from resolvers.room_transition import RoomTransition
 from resolvers.routing.capacity import not_routable_reason, store_room_added
 from resolvers.routing.policy import AUTOMATIC, choose_for, method_for, rule_for
-from storage import departments, users, waiting_rooms
+from storage import agent_filters, departments, users, waiting_rooms
 from storage.errors import NotAnAgent, quoted
 from storage.facts import AssignmentCause
 from storage.filters.attributes import BOT_ROLE, accepts_rooms
+from storage.filters.expressions import Expression
+from storage.filters.predicates import matches
 from storage.mongo.reader import Reader
 from storage.records import Candidate, Department, RoutingMethod, User, WaitingRoom
 from storage.transactions.transaction import Conflict
@@ -61,8 +63,11 @@ async def route(change: MutationContext, transition: RoomTransition) -> bool:
     method = _method(change, transition)
     if method not in AUTOMATIC:
         return False
-    # The agent cache does not have this mutation's change of the agent that it took the room from.
-    agent = await _reserve_agent(change, room, method, released=transition.before.served_by_id is not None)
+    where = await agent_filters.in_force(change.tx, room, now=change.tx.now)
+    # The agent cache does not have this mutation's change of the agent that it took the room from. It has the agents
+    # that match a filter only for rooms that wait already.
+    from_cache = transition.before.served_by_id is None and where is None
+    agent = await _reserve_agent(change, room, method, where, from_cache=from_cache)
     if agent is None or await _is_behind_waiting_rooms(change, room, agent):
         return False
     transition.assign(await store_room_added(change.tx, agent), AssignmentCause.ROUTED)
@@ -75,14 +80,14 @@ def _method(change: MutationContext, transition: RoomTransition) -> RoutingMetho
 
 
 async def _reserve_agent(
-    change: MutationContext, room: WaitingRoom, method: RoutingMethod, *, released: bool
+    change: MutationContext, room: WaitingRoom, method: RoutingMethod, where: Expression | None, *, from_cache: bool
 ) -> User | None:
     """The agent for the room, locked and reserved for this mutation. None if no agent is routable."""
     cache = change.context.services.agent_cache
     pool = room.department_id
     # The cache may lack changes of other processes. A choice from an outdated entry makes the commit conflict. The next
     # attempt reads the candidates from the database, and so does this one before it returns None.
-    from_cache = change.tx.attempt == 1 and not released
+    from_cache = from_cache and change.tx.attempt == 1
     chosen = None
     if from_cache:
         cached = cache.tiers(pool, method, bots_first=change.context.services.routing.bots_first)
@@ -90,7 +95,7 @@ async def _reserve_agent(
     if chosen is None:
         from_cache = False
         tiers = await list_tiers(
-            change.tx, change.context, pool, method, limit=SPARE_CANDIDATES + cache.reserved_agent_count
+            change.tx, change.context, pool, method, where=where, limit=SPARE_CANDIDATES + cache.reserved_agent_count
         )
         chosen = choose_for(room, tiers, method, reservations=cache.reservations)
     if chosen is None:
@@ -98,29 +103,54 @@ async def _reserve_agent(
     change.tx.enter_context(cache.reserve(chosen.id))
     await change.tx.lock("user", chosen.id)
     agent = cache.agent(chosen.id) if from_cache else await users.find(change.tx, chosen.id)
-    if agent is None or not accepts_rooms(agent) or not serves_pool(agent, room.department_id):
+    if agent is None or not may_serve(agent, room, where):
         raise Conflict  # another mutation changed the agent: choose again
     return agent
 
 
 async def list_tiers(
-    reader: Reader, context: Context, pool: str | None, method: RoutingMethod, *, limit: int
+    reader: Reader,
+    context: Context,
+    pool: str | None,
+    method: RoutingMethod,
+    *,
+    where: Expression | None = None,
+    limit: int,
 ) -> Sequence[Sequence[Candidate]]:
-    """The first `limit` routable agents of a department (None: of all), read from the database.
+    """The first `limit` routable agents of a department (None: of all) that match `where`, read from the database.
 
     With `bots_first`, the first tier has the bots.
     """
     least_loaded = method is RoutingMethod.LEAST_LOADED
-    agents = await users.list_candidates(reader, pool, least_loaded=least_loaded, limit=limit)
+    agents = await users.list_candidates(reader, pool, where=where, least_loaded=least_loaded, limit=limit)
     if not context.services.routing.bots_first:
         return (agents,)
-    bots = await users.list_candidates(reader, pool, role=BOT_ROLE, least_loaded=least_loaded, limit=limit)
+    bots = await users.list_candidates(reader, pool, role=BOT_ROLE, where=where, least_loaded=least_loaded, limit=limit)
     return (bots, agents)
+
+
+def to_tiers(agents: Sequence[User], *, bots_first: bool) -> Sequence[Sequence[Candidate]]:
+    """These agents as candidates. With `bots_first`, the first tier has the bots."""
+    candidates = [Candidate.from_user(agent) for agent in agents]
+    if not bots_first:
+        return (candidates,)
+    bots = [candidate for candidate, agent in zip(candidates, agents, strict=True) if BOT_ROLE in agent.roles]
+    return (bots, candidates)
 
 
 def serves_pool(agent: User, pool: str | None) -> bool:
     """Whether the agent serves rooms of this department. Every agent serves rooms without a department (None)."""
     return agent.agent is not None and (pool is None or pool in agent.agent.department_ids)
+
+
+def may_serve(agent: User, room: WaitingRoom, where: Expression | None) -> bool:
+    """Whether routing may offer the room to the agent. `where`: the filter of the room that is in force."""
+    return (
+        accepts_rooms(agent)
+        and serves_pool(agent, room.department_id)
+        and agent.id != room.passed_over_id
+        and (where is None or matches(where, agent))
+    )
 
 
 async def _is_behind_waiting_rooms(change: MutationContext, room: WaitingRoom, agent: User) -> bool:
@@ -131,6 +161,11 @@ async def _is_behind_waiting_rooms(change: MutationContext, room: WaitingRoom, a
         return False
     served = await departments.get_many(change.tx, agent.agent.department_ids)
     sources = WaitingSources.of(served.values(), change.context.services.routing, now=change.tx.now).within(pools)
+    first_filtered = change.context.services.agent_cache.filtered.first_of(
+        agent.id, automatic=sources.automatic, fallback=sources.fallback, now=change.tx.now, excluding=room.id
+    )
+    if first_filtered is not None and first_filtered < room.queue_position:
+        return True
     first = await waiting_rooms.list_waiting(
         change.tx,
         sources.automatic,

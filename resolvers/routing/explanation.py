@@ -9,6 +9,8 @@ from enum import StrEnum
 from resolvers.routing.capacity import not_routable_reason
 from resolvers.routing.policy import AUTOMATIC, RoutingRule, decision_until, method_at, offer_key
 from storage.filters.attributes import BOT_ROLE
+from storage.filters.expressions import Expression
+from storage.filters.predicates import matches
 from storage.records import Candidate, RoutingMethod, User, WaitingRoom
 
 
@@ -55,25 +57,35 @@ def ordering_of(room: WaitingRoom, rule: RoutingRule, now: datetime) -> RoutingM
 
 
 def consider(
-    room: WaitingRoom, users: Iterable[User], method: RoutingMethod, *, bots_first: bool
+    room: WaitingRoom,
+    users: Iterable[User],
+    method: RoutingMethod,
+    *,
+    where: Expression | None = None,
+    bots_first: bool,
 ) -> list[AgentConsidered]:
-    """The agents in the order in which `method` offers them the room, with the first reason against each."""
+    """The agents in the order in which `method` offers them the room, with the first reason against each.
+
+    `where`: the filter of the room that is in force.
+    """
 
     def key(user: User) -> tuple[object, ...]:
         is_second = bots_first and BOT_ROLE not in user.roles
         return (is_second, *offer_key(Candidate.from_user(user), method))
 
-    return [AgentConsidered(user, reason_against(user, room)) for user in sorted(users, key=key)]
+    return [AgentConsidered(user, reason_against(user, room, where)) for user in sorted(users, key=key)]
 
 
-def reason_against(user: User, room: WaitingRoom) -> NotOffered | None:
+def reason_against(user: User, room: WaitingRoom, where: Expression | None) -> NotOffered | None:
     """The first reason why routing does not offer the room to this agent of its department."""
     assert user.agent is not None
     if (reason := not_routable_reason(user)) is not None:
         return NotOffered(reason)
     if not user.agent.accepts_routing:
         return NotOffered.NOT_ACCEPTING
-    return NotOffered.PASSED_OVER if user.id == room.passed_over_id else None
+    if user.id == room.passed_over_id:
+        return NotOffered.PASSED_OVER
+    return None if where is None or matches(where, user) else NotOffered.FILTERED_OUT
 
 
 def explain(
@@ -83,16 +95,23 @@ def explain(
     *,
     position: int,
     next_agent: str | None,
+    is_filtered: bool,
     now: datetime,
 ) -> Explanation:
-    """The explanation of a waiting room. `next_agent`: the username of the agent that could take it."""
+    """The explanation of a waiting room.
+
+    `next_agent`: the username of the agent that could take it. `is_filtered`: its filter is in force.
+    """
     method = method_at(room, rule, now)
+    filter_until = room.agent_filter_until if is_filtered else None
+    changes = [time for time in (decision_until(room, rule), filter_until) if time is not None]
     return Explanation(
         method=method,
         position=position,
         considered=considered,
-        next_change_at=decision_until(room, rule),
-        summary=_summary(room, rule, method, considered, position=position, next_agent=next_agent),
+        next_change_at=min(changes, default=None),
+        summary=_summary(room, rule, method, considered, position=position, next_agent=next_agent)
+        + (f" At {filter_until:%H:%M:%S} UTC its agentFilter ends." if filter_until is not None else ""),
     )
 
 

@@ -1,7 +1,7 @@
 """The routing policy: which agent gets a room. Pure functions, which assignment.py and queue.py apply."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -116,20 +116,18 @@ def choose_for(
 
 def plan_assignments(
     waiting: Sequence[WaitingRoom],
-    tiers: Mapping[str | None, Sequence[Sequence[Candidate]]],
+    tiers_of: Callable[[WaitingRoom], Sequence[Sequence[Candidate]]],
     method_of: Callable[[WaitingRoom], RoutingMethod],
 ) -> list[tuple[WaitingRoom, Candidate | None]]:
     """The agent for each waiting room, in queue order. None for a room that no agent can take.
 
-    Each choice counts as load for the next one. `tiers` are the routable agents of each department (None: of all), in
-    tiers of which the first takes precedence.
+    Each choice counts as load for the next one. `tiers_of` returns the routable agents of the room's department that
+    match its filter, in tiers of which the first takes precedence.
     """
     reservations: Counter[str] = Counter()
     planned: list[tuple[WaitingRoom, Candidate | None]] = []
     for room in waiting:
-        chosen = choose_for(
-            room, tiers.get(room.department_id, ()), method_of(room), reservations=reservations.__getitem__
-        )
+        chosen = choose_for(room, tiers_of(room), method_of(room), reservations=reservations.__getitem__)
         if chosen is not None:
             reservations[chosen.id] += 1
         planned.append((room, chosen))

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +11,11 @@ from resolvers.batch_sizes import BatchSize, ExcludedItems
 from resolvers.context import Context, Services
 from resolvers.room_transition import RoomTransition
 from resolvers.routing import policy
-from resolvers.routing.assignment import SPARE_CANDIDATES, WaitingSources, list_tiers, serves_pool
+from resolvers.routing.assignment import SPARE_CANDIDATES, WaitingSources, list_tiers, may_serve, to_tiers
 from resolvers.routing.capacity import with_room
 from resolvers.routing.policy import AUTOMATIC, RoutingRule, is_overdue, method_at, rule_for
-from storage import departments, rooms, users, waiting_rooms
+from storage import agent_filters, departments, rooms, users, waiting_rooms
 from storage.facts import AssignmentCause
-from storage.filters.attributes import accepts_rooms
 from storage.records import SYSTEM, Candidate, Department, RoomSnapshot, RoutingMethod, WaitingRoom
 from storage.transactions.transaction import Transaction
 
@@ -61,7 +61,7 @@ class RoutingQueue:
         self._woken.set()
 
     async def run(self) -> None:
-        """Assign rooms until cancelled: after each `wake`, at the end of an external timeout, and at POLL_SECONDS."""
+        """Assign rooms until cancelled: after each `wake`, when a timeout or a filter ends, and at POLL_SECONDS."""
         while True:
             self._woken.clear()
             pause = min(POLL_SECONDS, await self.assign_waiting_rooms())
@@ -72,7 +72,7 @@ class RoutingQueue:
                 pass
 
     async def assign_waiting_rooms(self) -> float:
-        """Assign every waiting room that an agent can take. Returns the seconds until the next external timeout."""
+        """Assign every waiting room that an agent can take. Returns the seconds until the next timeout."""
         reader = self._storage.reader
         if not await waiting_rooms.any_waiting(reader):
             return POLL_SECONDS
@@ -85,7 +85,7 @@ class RoutingQueue:
                 users.list_routable_pools(reader), departments.list_all(reader)
             )
             sources = WaitingSources.of(all_departments, self._services.routing, now=now).within(pools)
-            waiting = await self._list_waiting(sources, pools)
+            waiting = await self._list_waiting(sources, pools, now=now)
             if not waiting:
                 break
             by_id: dict[str | None, Department] = {department.id: department for department in all_departments}
@@ -93,16 +93,26 @@ class RoutingQueue:
             served = await self._try_to_assign(plans) if plans else 0
             empty_rounds = 0 if served else empty_rounds + 1
         next_overdue = await waiting_rooms.next_external_until(reader, after=now)
-        return POLL_SECONDS if next_overdue is None else max(0.0, (next_overdue - clock()).total_seconds())
+        due = [time for time in (next_overdue, self._services.agent_cache.filtered.next_end()) if time is not None]
+        return max(0.0, (min(due) - clock()).total_seconds()) if due else POLL_SECONDS
 
     async def _list_waiting(
-        self, sources: WaitingSources, pools: Mapping[str | None, str | None]
+        self, sources: WaitingSources, pools: Mapping[str | None, str | None], *, now: datetime
     ) -> Sequence[WaitingRoom]:
         """The first rooms that routing may assign, and overdue rooms, in the order of the queue."""
         excluded, limit = self._excluded.names(), self._batch.current
-        assignable, overdue = await asyncio.gather(
+        cache, reader = self._services.agent_cache, self._storage.reader
+        servable = cache.filtered.first_servable(
+            cache.accepting,
+            automatic=sources.automatic,
+            fallback=sources.fallback,
+            now=now,
+            excluding=excluded,
+            limit=limit,
+        )
+        assignable, overdue, filtered = await asyncio.gather(
             waiting_rooms.list_waiting(
-                self._storage.reader,
+                reader,
                 sources.automatic,
                 declined=sources.fallback,
                 only_agents=pools,
@@ -110,11 +120,11 @@ class RoutingQueue:
                 limit=limit,
             ),
             # All of them, also if nobody can take them: that no app decides any more is recorded in time.
-            waiting_rooms.list_waiting(
-                self._storage.reader, (), overdue=sources.overdue, excluding=excluded, limit=limit
-            ),
+            waiting_rooms.list_waiting(reader, (), overdue=sources.overdue, excluding=excluded, limit=limit),
+            waiting_rooms.list_by_ids(reader, servable),
         )
-        return sorted((*assignable, *overdue), key=lambda room: room.queue_position)[:limit]
+        found = {room.id: room for room in (*assignable, *overdue, *filtered)}
+        return sorted(found.values(), key=lambda room: room.queue_position)[:limit]
 
     async def _plan(
         self, waiting: Sequence[WaitingRoom], by_id: Mapping[str | None, Department], *, now: datetime
@@ -122,19 +132,49 @@ class RoutingQueue:
         """The agent for each room. Rooms that no agent can take are left out, unless they are overdue."""
         # All waiting rooms of one department have the same method: the department's method or its fallback.
         methods = {room.department_id: self._method(room, by_id.get(room.department_id), now) for room in waiting}
-        automatic = [pool for pool, method in methods.items() if method in AUTOMATIC]
-        context, reader = Context(self._services), self._storage.reader
-        limit = len(waiting) + SPARE_CANDIDATES
-        found = await asyncio.gather(
-            *(list_tiers(reader, context, pool, methods[pool], limit=limit) for pool in automatic)
+        tiers = await self._list_tiers(waiting, methods, now=now)
+        planned = policy.plan_assignments(
+            waiting, lambda room: tiers[room.id], lambda room: methods[room.department_id]
         )
-        tiers = dict(zip(automatic, found, strict=True))
-        planned = policy.plan_assignments(waiting, tiers, lambda room: methods[room.department_id])
         return [
             PlannedAssignment(room, chosen, methods[room.department_id])
             for room, chosen in planned
             if chosen is not None or is_overdue(room, self._rule(by_id.get(room.department_id)), now=now)
         ]
+
+    async def _list_tiers(
+        self, waiting: Sequence[WaitingRoom], methods: Mapping[str | None, RoutingMethod], *, now: datetime
+    ) -> dict[str, Sequence[Sequence[Candidate]]]:
+        """By room: the agents to whom routing may offer it, in tiers."""
+        context, reader, cache = Context(self._services), self._storage.reader, self._services.agent_cache
+        limit = len(waiting) + SPARE_CANDIDATES
+        filters = {room.id: await agent_filters.in_force(reader, room, now=now) for room in waiting}
+        automatic = [room for room in waiting if methods[room.department_id] in AUTOMATIC]
+        groups = Counter(
+            (room.department_id, room.agent_filter_expression) for room in automatic if filters[room.id] is not None
+        )
+        # The cache has the order of the agents that match. What they are now is read.
+        candidates: dict[tuple[str | None, str | None], list[str]] = {
+            (pool, text): cache.candidates(pool, text, methods[pool], limit=count + SPARE_CANDIDATES)
+            for (pool, text), count in groups.items()
+            if text is not None
+        }
+        pools = list(dict.fromkeys(room.department_id for room in automatic if filters[room.id] is None))
+        agents, by_pool = await asyncio.gather(
+            users.list_accepting(reader, {one for ids in candidates.values() for one in ids}),
+            asyncio.gather(*(list_tiers(reader, context, pool, methods[pool], limit=limit) for pool in pools)),
+        )
+        unfiltered = dict(zip(pools, by_pool, strict=True))
+        tiers: dict[str, Sequence[Sequence[Candidate]]] = dict.fromkeys((room.id for room in waiting), ())
+        for room in automatic:
+            where = filters[room.id]
+            if where is None:
+                tiers[room.id] = unfiltered[room.department_id]
+                continue
+            ids = candidates[room.department_id, room.agent_filter_expression]
+            found = [agents[one] for one in ids if one in agents and may_serve(agents[one], room, where)]
+            tiers[room.id] = to_tiers(found, bots_first=self._services.routing.bots_first)
+        return tiers
 
     def _rule(self, department: Department | None) -> RoutingRule:
         return rule_for(department, self._services.routing)
@@ -204,7 +244,8 @@ class RoutingQueue:
                     changes.append(transition)
                     continue
                 agent = agents.get(plan.candidate.id)
-                if agent is None or not accepts_rooms(agent) or not serves_pool(agent, plan.room.department_id):
+                where = await agent_filters.in_force(tx, plan.room, now=tx.now)
+                if agent is None or not may_serve(agent, plan.room, where):
                     # Another mutation changed the agent: plan again, so that no later room is assigned before this one.
                     break
                 agents[agent.id] = with_room(agent, tx)

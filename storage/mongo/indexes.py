@@ -80,6 +80,8 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _FIELDS,
             # The queue of a department: by priority, then by waiting time.
             _index("queue", "status", "departmentId", "-priority", "queuedAt", "_id"),
+            # The same for rooms with and without an agent filter.
+            _index("queue_by_filter", "status", "departmentId", "hasAgentFilter", "-priority", "queuedAt", "_id"),
             _index("served", "servedById", "status", "_id"),
             # The closed rooms that an agent served.
             _index("last_served", "lastServedById", "status", "_id"),
@@ -99,8 +101,9 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("external", "status", "externalUntil", sparse=True),
             # The rooms of a department for which no app decides, in the order of the queue.
             _index(
-                "declined",
+                "declined_by_filter",
                 "departmentId",
+                "hasAgentFilter",
                 "-priority",
                 "queuedAt",
                 "_id",
@@ -187,6 +190,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
 RETIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "messages": (UNNUMBERED_INDEX,),
+        "rooms": ("declined",),
         "users": ("least_loaded", "round_robin", "least_loaded_anywhere", "round_robin_anywhere"),
     }
 )

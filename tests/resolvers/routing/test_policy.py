@@ -207,7 +207,9 @@ def planned(waiting: list[WaitingRoom], **pools: list[Candidate]) -> list[tuple[
     tiers = {None if pool == "everywhere" else pool: (agents,) for pool, agents in pools.items()}
     return [
         (one.id, None if found is None else found.username_key)
-        for one, found in plan_assignments(waiting, tiers, lambda _: LEAST_LOADED)
+        for one, found in plan_assignments(
+            waiting, lambda room: tiers.get(room.department_id, ()), lambda _: LEAST_LOADED
+        )
     ]
 
 
@@ -259,7 +261,7 @@ def test_plan_assigns_every_room_that_an_agent_can_take_and_respects_limits(
     pools = {None: everywhere, "x": x, "y": y}
     loads = Counter[str]()
 
-    for one, chosen in plan_assignments(waiting, {pool: (agents,) for pool, agents in pools.items()}, lambda _: method):
+    for one, chosen in plan_assignments(waiting, lambda room: (pools.get(room.department_id, []),), lambda _: method):
         free = [
             candidate
             for candidate in pools[one.department_id]
