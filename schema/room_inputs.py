@@ -3,6 +3,7 @@
 import strawberry
 
 from schema.base.fields import api_input, api_one_of, api_type
+from schema.base.filters import UserFilter
 from schema.base.mutation_types import MutationInput, MutationPayload
 from schema.custom_fields import CustomFieldInput, FieldIncrementInput
 from schema.rooms import Room
@@ -40,10 +41,17 @@ class StartRoomInput(MutationInput):
     custom_fields: list[CustomFieldInput] | None = None
     """Values of custom fields. The event `RoomStarted` contains them. `FIELD_REQUIRED` if a required field has no
     value."""
+    agent_filter: UserFilter | None = None
+    """Routing offers the room only to agents whose users match this filter. It does not apply to `preferredAgentId`,
+    `assignAgent`, `takeRoom` and `transferRoom` to an agent. `UNKNOWN_FIELD`, `INVALID_FIELD_VALUE`; `INVALID_INPUT` if
+    it takes more than 16 KiB as JSON. Rooms that no available agent matches do not delay other rooms."""
+    agent_filter_seconds: int | None = None
+    """After how many seconds `agentFilter` ends, from 1 to 31,536,000. Never if null. `INVALID_INPUT` without
+    `agentFilter`."""
     preferred_agent_id: strawberry.ID | None = None
     """The id of an agent who gets the room if the agent is routable and works in the department, also with the routing
-    MANUAL or EXTERNAL. `acceptsRouting` is not checked. Otherwise the room is routed as usual. `NOT_FOUND`,
-    `NOT_AN_AGENT`."""
+    MANUAL or EXTERNAL. `acceptsRouting` and `agentFilter` are not checked. Otherwise the room is routed as usual.
+    `NOT_FOUND`, `NOT_AN_AGENT`."""
 
 
 @api_input
@@ -133,6 +141,12 @@ class UpdateRoomInput(RoomChangeInput):
     different fields do not overwrite each other."""
     increment: list[FieldIncrementInput] | None = None
     """Numbers to add to NUMBER fields. A field must not be in `customFields` too."""
+    agent_filter: UserFilter | None = strawberry.UNSET
+    """Routing offers the room only to agents whose users match this filter, as in `startRoom`. A new filter replaces
+    the current one and its end. Null removes the filter."""
+    agent_filter_seconds: int | None = strawberry.UNSET
+    """After how many seconds the filter ends, from 1 to 31,536,000, counted from now. Without a new `agentFilter`, this
+    changes the end of the current one; `INVALID_INPUT` if the room has none. Null: never."""
 
 
 @api_input

@@ -1,9 +1,13 @@
 """Mutations of rooms, from start to close."""
 
+import msgspec
+import strawberry
+
 from resolvers import room_routing, rooms
 from resolvers.auth import access
 from schema.base import ids
 from schema.base.fields import api_type, mutation_field, or_unset
+from schema.base.filters import given_agent_filter
 from schema.base.mutation_types import Input
 from schema.custom_fields import assignments, increments
 from schema.execution.context import Info
@@ -55,6 +59,8 @@ class RoomMutations:
             priority=input.priority,
             tags=input.tags or (),
             custom_fields=assignments(input.custom_fields),
+            agent_filter=given_agent_filter(input.agent_filter),
+            agent_filter_seconds=input.agent_filter_seconds,
             preferred_agent_id=ids.AGENT.parse_optional(input.preferred_agent_id, "preferredAgentId"),
         )
         return StartRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
@@ -168,8 +174,8 @@ class RoomMutations:
 
     @mutation_field(rooms.update_room)
     async def update_room(self, info: Info, input: Input[UpdateRoomInput]) -> UpdateRoomPayload | None:
-        """Changes the subject, priority, tags and custom fields of a room, atomically. `ROOM_CLOSED` if the room is
-        closed.
+        """Changes the subject, priority, tags, custom fields and agent filter of a room, atomically. `ROOM_CLOSED` if
+        the room is closed.
 
         Records one `RoomUpdated` that names the changed fields, unless nothing changed.
         """
@@ -181,6 +187,10 @@ class RoomMutations:
             tags=or_unset(input.tags),
             custom_fields=assignments(input.custom_fields),
             increment=increments(input.increment),
+            agent_filter=(
+                msgspec.UNSET if input.agent_filter is strawberry.UNSET else given_agent_filter(input.agent_filter)
+            ),
+            agent_filter_seconds=or_unset(input.agent_filter_seconds),
             if_revision=input.if_revision,
         )
         return UpdateRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)

@@ -4,9 +4,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
+import msgspec
 import strawberry
 
-from resolvers import rooms
+from resolvers import agent_filters, rooms
 from resolvers.ordering import Ordering
 from schema import agents, assignments, departments, messages, visitors
 from schema.base import ids
@@ -28,6 +29,7 @@ from schema.base.lazy_types import AgentRef, AssignmentRef, DepartmentRef, Event
 from schema.base.loaders import PageKey
 from schema.base.node import Node
 from schema.base.order_direction import OrderDirection, descending
+from schema.base.scalars import JSON
 from schema.custom_fields import CustomFieldRef, to_field_ref
 from schema.entity_fields import RoomFields
 from schema.execution.context import Info
@@ -112,6 +114,19 @@ class Room(Node, RoomFields):
         agent has served it. They can still get it by `assignAgent`, `takeRoom` and `transferRoom`."""
         passed_over_id = self.record.passed_over_id
         return [] if passed_over_id is None else as_awaitable(_agents(info, [passed_over_id]))
+
+    @field
+    async def agent_filter(self, info: Info) -> JSON | None:
+        """The filter of agents for routing, as it was given. Null if there is none, after its end
+        (`agentFilterSeconds`), and if one of its custom fields was removed."""
+        room = await agent_filters.find_in_force(info.context.resolver_context, self.record)
+        return None if room is None or room.agent_filter is None else msgspec.json.decode(room.agent_filter)
+
+    @field
+    async def agent_filter_until(self, info: Info) -> datetime | None:
+        """When `agentFilter` ends. Null: never, or there is none."""
+        room = await agent_filters.find_in_force(info.context.resolver_context, self.record)
+        return None if room is None else room.agent_filter_until
 
     @scoped_field("messages:read")
     async def messages(

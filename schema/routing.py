@@ -22,7 +22,7 @@ describe_enum(
     AT_CAPACITY="The agent serves as many rooms as its `maxRooms` allows.",
     NOT_ACCEPTING="The agent does not accept routing (`acceptsRouting`).",
     PASSED_OVER="The room was taken from the agent, and no other agent has served it since (`passedOver`).",
-    FILTERED_OUT="The agent does not match the filter of the room.",
+    FILTERED_OUT="The agent does not match the filter of the room (`agentFilter`).",
 )
 
 
@@ -45,8 +45,8 @@ class RoutingExplanation:
     position: int
     """The place of the room in the queue of its department, from 1. 0 if the room does not wait."""
     next_change_at: datetime | None
-    """When the routing of the room changes if nobody changes anything: the end of an app's time to decide. Null if
-    there is no such time."""
+    """When the routing of the room changes if nobody changes anything: the end of an app's time to decide, or of the
+    `agentFilter`. Null if there is no such time."""
     summary: str
     """The explanation in a sentence or two, for people."""
     record: strawberry.Private[explanation.Explanation]

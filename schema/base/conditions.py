@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import strawberry
+from strawberry.schema.name_converter import NameConverter
+from strawberry.types.base import has_object_definition
 
 from schema.base.fields import api_input
 from schema.base.ids import IdKind, key_prefix
@@ -15,12 +17,29 @@ from storage.filters.expressions import And, AttributeCondition, Expression, Fie
 
 #: The attributes that are always compared without case.
 _ALWAYS_FOLDED = frozenset({"username", "email"})
+NAMES = NameConverter()
 
 
 class Filter(Protocol):
     """A filter of filters.py."""
 
     def expression(self) -> Expression: ...
+
+
+def as_given(value: object) -> Any:
+    """The JSON value of an input, without the fields that were left out or have their default."""
+    match value:
+        case Enum():
+            return value.name
+        case list():
+            return [as_given(one) for one in value]
+    if not has_object_definition(value):
+        return value
+    return {
+        NAMES.from_field(field): as_given(given)
+        for field in value.__strawberry_definition__.fields
+        if (given := getattr(value, field.python_name)) is not strawberry.UNSET and given is not field.default
+    }
 
 
 @api_input

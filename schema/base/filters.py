@@ -5,6 +5,7 @@ from typing import Optional
 
 import strawberry
 
+from resolvers.agent_filters import GivenFilter
 from schema.base import ids
 from schema.base.conditions import (
     CustomFieldFilter,
@@ -12,6 +13,7 @@ from schema.base.conditions import (
     IntFilter,
     StringFilter,
     all_of,
+    as_given,
     attribute_has,
     attribute_is,
     attribute_is_id,
@@ -35,9 +37,14 @@ def optional(where: Filter | None) -> Expression | None:
     return None if where is None else _expression(where)
 
 
-def _expression(where: Filter) -> Expression:
-    with key_prefix("where"):
+def _expression(where: Filter, argument: str = "where") -> Expression:
+    with key_prefix(argument):
         return where.expression()
+
+
+def given_agent_filter(where: "UserFilter | None") -> GivenFilter | None:
+    """The filter of agents as it was given."""
+    return None if where is None else GivenFilter(given=as_given(where), expression=_expression(where, "agentFilter"))
 
 
 @api_input

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from schema.base import ids
 from schema.base.fields import api_type
 from schema.base.scalars import JSON
@@ -11,6 +13,8 @@ from storage import changes, records
 
 #: The fields whose values are lists of ids, with the kind of the ids.
 _ID_LISTS: Mapping[str, Callable[[str], Any]] = MappingProxyType({"agent.departmentIds": ids.DEPARTMENT.format})
+#: The field whose value is a JSON text.
+_JSON_TEXT = "agentFilter"
 
 
 @api_type
@@ -38,5 +42,7 @@ def to_changes(recorded: Iterable[changes.Change], after: records.Record) -> lis
 
 
 def _shown(field: str, value: Any) -> Any:
+    if field == _JSON_TEXT and value is not None:
+        return msgspec.json.decode(value)
     add = _ID_LISTS.get(field)
     return value if add is None or value is None else [add(stored) for stored in value]
