@@ -1,30 +1,23 @@
 """The filter of a room: routing offers the room only to agents that match it, until it ends."""
 
 import asyncio
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from resolvers import agents, room_routing, rooms, users
 from resolvers.agent_filters import GivenFilter
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.values import FieldAssignment
 from resolvers.routing.explanation import NotOffered
-from storage import agent_filters
 from storage.errors import Invalid, SwitchboardError, UnknownField
 from storage.facts import RoomUpdated
 from storage.filters.expressions import (
     And,
     AttributeCondition,
-    BoundCondition,
-    Expression,
     FieldCondition,
-    Not,
     Operator,
-    Or,
 )
 from storage.records import AgentStatus, FieldDefinition, FieldTarget, FieldType, Room, RoomStatus, RoutingMethod, User
 from tests.resolvers.world import World
@@ -380,39 +373,3 @@ async def test_a_filter_that_ended_is_not_explained(world: World) -> None:
     assert found is not None
     assert [(one.agent.id, one.reason) for one in found.considered] == [(anna.id, NotOffered.AT_CAPACITY)]
     assert found.next_change_at is None
-
-
-# ---------------------------------------------------------------- stored filters
-
-FIELDS = {
-    kind: FieldDefinition(id=f"d-{kind}", target=FieldTarget.USER, key=kind.lower(), type=kind, label=kind.lower())
-    for kind in FieldType
-}
-
-
-def conditions(kind: FieldType, operator: Operator, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Expression]:
-    return values.map(lambda value: BoundCondition(FIELDS[kind], operator, value))
-
-
-CONDITIONS: st.SearchStrategy[Expression] = st.one_of(
-    st.lists(st.text()).map(lambda names: AttributeCondition("username", Operator.IN, tuple(names))),
-    st.booleans().map(lambda value: AttributeCondition("active", Operator.EQ, value)),
-    conditions(FieldType.NUMBER, Operator.GT, st.floats(allow_nan=False, allow_infinity=False)),
-    conditions(FieldType.DATETIME, Operator.LT, st.datetimes(timezones=st.just(UTC))),
-    conditions(FieldType.DATETIME, Operator.EXISTS, st.booleans()),
-    conditions(FieldType.MULTI_SELECT, Operator.IN, st.lists(st.lists(st.text()).map(tuple)).map(tuple)),
-)
-EXPRESSIONS: st.SearchStrategy[Expression] = st.recursive(
-    CONDITIONS,
-    lambda part: st.one_of(
-        st.builds(And, st.lists(part, max_size=3).map(tuple)),
-        st.builds(Or, st.lists(part, max_size=3).map(tuple)),
-        st.builds(Not, part),
-    ),
-    max_leaves=8,
-)
-
-
-@given(EXPRESSIONS)
-def test_a_filter_is_stored_without_loss(expression: Expression) -> None:
-    assert agent_filters.decode(agent_filters.encode(expression)).expression == expression

@@ -14,6 +14,7 @@ from resolvers.routing.explanation import NotOffered, consider
 from resolvers.routing.policy import choose_for
 from storage.errors import Forbidden
 from storage.filters.attributes import accepts_rooms
+from storage.filters.expressions import AttributeCondition, Operator
 from storage.records import (
     AgentProfile,
     AgentStatus,
@@ -59,22 +60,25 @@ def user(number: int, profile: AgentProfile, active: bool, presence: Presence, i
 @given(
     st.lists(TRAITS, max_size=5),
     st.sampled_from([None, "u0", "u1"]),
+    st.none() | st.sets(st.sampled_from([f"u{number}" for number in range(5)])),
     st.sampled_from([LEAST_LOADED, ROUND_ROBIN]),
     st.booleans(),
 )
 def test_the_first_agent_without_a_reason_is_the_one_that_routing_chooses(
     traits: list[tuple[AgentProfile, bool, Presence, bool]],
     passed_over: str | None,
+    matching: set[str] | None,
     method: RoutingMethod,
     bots_first: bool,
 ) -> None:
     users = [user(number, *one) for number, one in enumerate(traits)]
     room = WaitingRoom(id="r", department_id=None, priority=0, queued_at=NOON, passed_over_id=passed_over)
-    routable = [one for one in users if accepts_rooms(one)]
+    where = None if matching is None else AttributeCondition("id", Operator.IN, tuple(sorted(matching)))
+    routable = [one for one in users if accepts_rooms(one) and (matching is None or one.id in matching)]
     bots = [one for one in routable if "bot" in one.roles]
     tiers = [[Candidate.from_user(one) for one in tier] for tier in ((bots, routable) if bots_first else (routable,))]
 
-    considered = consider(room, users, method, bots_first=bots_first)
+    considered = consider(room, users, method, where=where, bots_first=bots_first)
 
     chosen = choose_for(room, tiers, method)
     offered = [one.agent.id for one in considered if one.reason is None]

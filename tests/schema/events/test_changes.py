@@ -9,6 +9,7 @@ import pytest
 from graphql import ExecutionResult, execute_sync, parse
 
 from resolvers import agents, departments, roles, rooms, users, visitors
+from resolvers.agent_filters import GivenFilter
 from resolvers.context import Context, Services
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.definitions import FieldRef
@@ -19,6 +20,7 @@ from schema.execution.executor import Executor
 from schema.schema import schema
 from storage import facts
 from storage.changes import Change
+from storage.filters.expressions import AttributeCondition, Operator
 from storage.records import (
     AgentGoneAction,
     AgentProfile,
@@ -150,9 +152,18 @@ async def stage(world: World) -> dict[str, Callable[[], Awaitable[Any]]]:
         ),
         "saveVisitor again": lambda: visitors.save_visitor(context, token="v", name=None, custom_fields=gone),
         "updateRoom": lambda: rooms.update_room(
-            context, room_id=room, subject="S", priority=2, tags=["t"], custom_fields=given
+            context,
+            room_id=room,
+            subject="S",
+            priority=2,
+            tags=["t"],
+            custom_fields=given,
+            agent_filter=GivenFilter({"active": True}, AttributeCondition("active", Operator.EQ, True)),
+            agent_filter_seconds=60,
         ),
-        "updateRoom again": lambda: rooms.update_room(context, room_id=room, subject=None, custom_fields=gone),
+        "updateRoom again": lambda: rooms.update_room(
+            context, room_id=room, subject=None, custom_fields=gone, agent_filter=None
+        ),
         "updateCustomField": lambda: definitions.update_custom_field(
             context, id=defined["text"].id, label="L", required=True, unique=False, pattern="[a-z]"
         ),
@@ -167,6 +178,7 @@ async def test_the_values_before_an_event_and_its_changes_make_the_values_after_
     await world.visitor()
     acts = await stage(world)
     named: set[str] = set()
+    filtered: dict[str, Any] = {}
 
     for name, act in acts.items():
         before, head = (await Replica.read(world.context)).entities, await world.head()
@@ -180,6 +192,11 @@ async def test_the_values_before_an_event_and_its_changes_make_the_values_after_
         for change in changes:
             if change["field"] == "agent.departmentIds":
                 continue  # compared below: events show the departments of an agent otherwise
+            if change["field"].startswith("agentFilter"):
+                # Only Room.agentFilter shows it, while it is in force.
+                assert filtered.get(change["field"]) == change["before"]
+                filtered[change["field"]] = change["after"]
+                continue
             assert values.get(change["field"]) == change["before"]
             values[change["field"]] = change["after"]
         named |= {change["field"] for change in changes}
