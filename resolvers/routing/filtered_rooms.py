@@ -5,8 +5,7 @@ has the set of the agents that match it. Whether a group can be served is then a
 """
 
 from bisect import bisect_left, insort
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
@@ -47,13 +46,29 @@ class _Filter:
     room_ids: set[str] = field(default_factory=set)
 
 
+@dataclass(slots=True)
+class _Rooms:
+    """The rooms of a group."""
+
+    #: Their places in the queue, in order.
+    positions: list[Position]
+    #: The agents that match the filter. None: all.
+    agent_ids: Set[str] | None
+
+    def can_be_served(self, accepting: Set[str], passed_over_id: str | None) -> bool:
+        """Whether one of the accepting agents matches, and is not passed over."""
+        if passed_over_id is None:
+            return bool(accepting) if self.agent_ids is None else not accepting.isdisjoint(self.agent_ids)
+        allowed = accepting if self.agent_ids is None else accepting & self.agent_ids
+        return len(allowed) > (passed_over_id in allowed)
+
+
 class FilteredRooms:
     """The waiting rooms with an agent filter, as one process cached them."""
 
     def __init__(self) -> None:
         self._group_of: dict[str, tuple[Group, Position]] = {}
-        #: The places in the queue of the rooms of each group, in order.
-        self._groups: dict[Group, list[Position]] = defaultdict(list)
+        self._groups: dict[Group, _Rooms] = {}
         #: The filters by their texts, and the text of each room's filter.
         self._filters: dict[str, _Filter] = {}
         self._filter_of: dict[str, str] = {}
@@ -136,11 +151,15 @@ class FilteredRooms:
 
     def _put(self, room_id: str, group: Group, position: Position) -> None:
         self._group_of[room_id] = (group, position)
-        insort(self._groups[group], position)
+        rooms = self._groups.get(group)
+        if rooms is None:
+            agent_ids = None if group.filter is None else self._filters[group.filter].agent_ids
+            rooms = self._groups[group] = _Rooms([], agent_ids)
+        insort(rooms.positions, position)
 
     def _take(self, room_id: str) -> tuple[Group, Position]:
         group, position = self._group_of.pop(room_id)
-        positions = self._groups[group]
+        positions = self._groups[group].positions
         del positions[bisect_left(positions, position)]
         if not positions:
             del self._groups[group]
@@ -173,9 +192,11 @@ class FilteredRooms:
         """
         self._end_filters(now)
         found = [
-            positions
-            for group, positions in self._groups.items()
-            if _is_routed(group, automatic, fallback) and self._has_agent(group, accepting.get(group.pool, frozenset()))
+            rooms.positions
+            for group, rooms in self._groups.items()
+            if (agents := accepting.get(group.pool))
+            and rooms.can_be_served(agents, group.passed_over_id)
+            and _is_routed(group, automatic, fallback)
         ]
         first: list[str] = []
         for _, _, room_id in merge(*found):
@@ -196,23 +217,14 @@ class FilteredRooms:
     ) -> Position | None:
         """The place of the first room in the queue of these departments that the agent could take."""
         self._end_filters(now)
-        first: Position | None = None
-        for group, positions in self._groups.items():
-            position = next((one for one in positions if one[-1] != excluding), None)
-            if position is None or (first is not None and first < position):
-                continue
-            if _is_routed(group, automatic, fallback) and self._has_agent(group, {agent_id}):
-                first = position
-        return first
-
-    def _has_agent(self, group: Group, accepting: Set[str]) -> bool:
-        """Whether one of the agents may serve the rooms of the group."""
-        agents: Sequence[Set[str]] = [accepting]
-        if group.filter is not None:
-            agents = sorted((accepting, self.matching(group.filter)), key=len)
-        if group.passed_over_id is None:
-            return bool(agents[0]) if len(agents) == 1 else not agents[0].isdisjoint(agents[1])
-        return any(one != group.passed_over_id and (len(agents) == 1 or one in agents[1]) for one in agents[0])
+        found = (
+            next((position for position in rooms.positions if position[-1] != excluding), None)
+            for group, rooms in self._groups.items()
+            if (rooms.agent_ids is None or agent_id in rooms.agent_ids)
+            and agent_id != group.passed_over_id
+            and _is_routed(group, automatic, fallback)
+        )
+        return min((position for position in found if position is not None), default=None)
 
 
 def _is_routed(group: Group, automatic: Collection[Pool], fallback: Collection[Pool]) -> bool:
