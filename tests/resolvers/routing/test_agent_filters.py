@@ -212,6 +212,20 @@ async def test_bots_come_first_among_those_that_match(world: World) -> None:
     assert [await world.served_by(room) for room in started] == ["bot", "bot"]
 
 
+async def test_an_agent_that_another_process_changes_gets_the_room(world: World, other: World) -> None:
+    await define_languages(world)
+    await other.services.storage.definition_cache.refresh()
+    anna = await world.agent("anna")
+    room = await world.start(agent_filter=speaks("fr"))
+
+    await teach(other, anna, "fr")
+    async with asyncio.timeout(60):
+        while await world.served_by(room) is None:
+            await world.await_routing()
+
+    assert await world.served_by(room) == "anna"
+
+
 # ---------------------------------------------------------------- the end of a filter
 
 
