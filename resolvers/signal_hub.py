@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from resolvers.auth.rate_limiter import RateLimiter
 from storage import rooms
 from storage.log.subscription_index import Key, room_keys
-from storage.records import Room, Signal
+from storage.records import Room
 from storage.runtime import Storage
-from storage.signals import SignalBuffer
+from storage.signals import Signal, SignalBuffer
 
 #: A burst may have as many signals as the rate allows in this time.
 BURST_SECONDS = 10

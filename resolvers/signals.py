@@ -20,7 +20,8 @@ from storage.filters.expressions import And, Expression
 from storage.filters.predicates import matches, predicate
 from storage.log.subscription_index import Key, room_subscription_keys
 from storage.message_records import Audience
-from storage.records import FieldTarget, Record, Signal, SignalKind
+from storage.records import FieldTarget, Record
+from storage.signals import Signal, SignalKind
 
 
 class AcceptedSignal(Record, frozen=True):

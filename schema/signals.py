@@ -18,8 +18,8 @@ from schema.base.mutation_types import Input, MutationInputWithoutAck, MutationP
 from schema.base.scalars import JSON
 from schema.execution.context import Info
 from schema.messages import MessageSenderInput
-from storage import records
-from storage.records import SignalKind
+from storage import signals as signal_records
+from storage.signals import SignalKind
 
 describe_enum(
     SignalKind,
@@ -50,7 +50,7 @@ class Signal:
     """When the signal was sent."""
 
     @classmethod
-    def from_record(cls, record: records.Signal) -> Self:
+    def from_record(cls, record: signal_records.Signal) -> Self:
         return cls(
             kind=record.kind,
             room_id=ids.ROOM.format(record.room_id),
@@ -68,7 +68,7 @@ class SignalSource:
     #: A subscription to signals cannot resume.
     cursor = None
 
-    def __init__(self, signal: records.Signal) -> None:
+    def __init__(self, signal: signal_records.Signal) -> None:
         # Cohorts cache keys with results, and count no memory for keys.
         self.key = blake2b(msgspec.json.encode(signal), digest_size=16).digest()
         self._signal = signal
@@ -150,7 +150,7 @@ class SignalSubscriptions:
         return cast(AsyncGenerator[Signal, None], _sources(found))
 
 
-async def _sources(found: AsyncGenerator[records.Signal, None]) -> AsyncGenerator[SignalSource, None]:
+async def _sources(found: AsyncGenerator[signal_records.Signal, None]) -> AsyncGenerator[SignalSource, None]:
     try:
         async for one in found:
             yield SignalSource(one)

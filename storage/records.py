@@ -330,30 +330,6 @@ class Room(Entity, frozen=True, kw_only=True):
     timer_marks: Mapping[str, TimerMark] = {}
 
 
-class SignalKind(StrEnum):
-    TYPING = "TYPING"
-    STOPPED_TYPING = "STOPPED_TYPING"
-    READ = "READ"
-    CUSTOM = "CUSTOM"
-
-
-class Signal(Record, frozen=True, kw_only=True):
-    """Something that happens in a room at this moment. It is passed to subscribers and not recorded (signals.py)."""
-
-    kind: SignalKind
-    room_id: str
-    sender: Actor
-    #: The caller, who is another than the sender if an app sends it for a user or a visitor.
-    sent_by_id: str
-    #: READ: the message up to which the sender has read.
-    message_id: str | None = None
-    #: Whether that message is for STAFF.
-    about_note: bool = False
-    #: A JSON value, as text.
-    data: str | None = None
-    sent_at: datetime
-
-
 class WaitingRoom(Record, frozen=True, kw_only=True):
     """The values of a waiting room that routing needs."""
 

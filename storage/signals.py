@@ -12,13 +12,15 @@ stream is interrupted, or if a buffer is full.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
+from datetime import datetime
+from enum import StrEnum
 
 from pymongo import WriteConcern
 
 from storage.listeners import Listeners
 from storage.mongo.connection import Database, Document, from_builtins, to_builtins
 from storage.mongo.undecodable import ERRORS
-from storage.records import Signal, SignalKind
+from storage.records import Actor, Record
 from storage.sizes import size_of
 
 #: The least time between two writes of a process. Signals within it are written together.
@@ -28,6 +30,31 @@ REOPEN_SECONDS = 0.5
 #: The limits of a buffer. A document of MongoDB has at most 16 MiB.
 MAX_BUFFERED = 5_000
 MAX_BUFFERED_BYTES = 1024 * 1024
+
+
+class SignalKind(StrEnum):
+    TYPING = "TYPING"
+    STOPPED_TYPING = "STOPPED_TYPING"
+    READ = "READ"
+    CUSTOM = "CUSTOM"
+
+
+class Signal(Record, frozen=True, kw_only=True):
+    """Something that happens in a room at this moment. It is passed to subscribers and not recorded."""
+
+    kind: SignalKind
+    room_id: str
+    sender: Actor
+    #: The caller, who is another than the sender if an app sends it for a user or a visitor.
+    sent_by_id: str
+    #: READ: the message up to which the sender has read.
+    message_id: str | None = None
+    #: Whether that message is for STAFF.
+    about_note: bool = False
+    #: A JSON value, as text.
+    data: str | None = None
+    sent_at: datetime
+
 
 _TYPING = (SignalKind.TYPING, SignalKind.STOPPED_TYPING)
 

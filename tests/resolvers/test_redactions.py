@@ -24,7 +24,7 @@ from storage.log.log import Log
 from storage.log.redactions import MAX_CACHED, Redactions
 from storage.message_records import REDACTED, Attachment, Choice, Message
 from storage.mongo.connection import COLLECTIONS, Collection
-from storage.records import SignalKind
+from storage.signals import SignalKind
 from storage.transactions.runner import TransactionRunner
 from storage.transactions.transaction import Transaction
 from tests.resolvers.world import World

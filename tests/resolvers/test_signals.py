@@ -14,7 +14,8 @@ from resolvers.signals import send_signal, subscribe_signals
 from storage.errors import Forbidden, IdempotencyMismatch, Invalid, NotFound, RateLimited
 from storage.filters.expressions import AttributeCondition, Operator
 from storage.message_records import Audience
-from storage.records import Actor, ActorType, Room, Signal, SignalKind
+from storage.records import Actor, ActorType, Room
+from storage.signals import Signal, SignalKind
 from tests.resolvers.refusals import refused, scoped
 from tests.resolvers.world import APP, World
 from tests.storage.support import until

@@ -7,7 +7,8 @@ import pytest
 
 from resolvers import messages, rooms, signals, visitors
 from schema.base import ids
-from storage.records import Room, SignalKind
+from storage.records import Room
+from storage.signals import SignalKind
 from tests.resolvers.refusals import stored_state
 from tests.resolvers.visitor_client import message_id, mutation, next_data, note, page_of, room_id, room_of, said
 from tests.resolvers.world import World

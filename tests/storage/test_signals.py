@@ -8,9 +8,9 @@ import pytest
 from pymongo.errors import PyMongoError
 
 from storage.mongo.connection import to_builtins
-from storage.records import Actor, ActorType, Signal, SignalKind
+from storage.records import Actor, ActorType
 from storage.runtime import Storage
-from storage.signals import SignalBuffer, SignalExchange
+from storage.signals import Signal, SignalBuffer, SignalExchange, SignalKind
 from tests.databases import emptied
 from tests.storage.support import opened, until
 

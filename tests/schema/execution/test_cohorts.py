@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from schema.execution.cohorts import Cohorts, Delivery
 from schema.signals import SignalSource
-from storage.records import SYSTEM, Signal, SignalKind
+from storage.records import SYSTEM
+from storage.signals import Signal, SignalKind
 
 
 class LargeSource:
