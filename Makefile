@@ -43,15 +43,17 @@ audit-lock: $(INSTALLED) ## Update the versions of the packages of make audit.
 		--custom-compile-command "make audit-lock" audit/requirements-clients.in --output-file audit/requirements-clients.txt
 	cd audit && npm update --package-lock-only
 
-check: $(EXAMPLES) ## Check format, lint, types, import contracts, and schema/schema.graphql.
+check: $(EXAMPLES) ## Check format, lint, types, import contracts, and what is generated.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/switchboard export-schema --check
+	cd client && ../$(BIN)/python -m codegen --check
 
-schema: $(INSTALLED) ## Write schema/schema.graphql from the code.
+schema: $(INSTALLED) ## Write schema/schema.graphql from the code, and the generated modules of the client from it.
 	$(BIN)/switchboard export-schema
+	cd client && ../$(BIN)/python -m codegen
 
 lock: $(INSTALLED) ## Write requirements.lock and examples/requirements.lock with the newest versions that are allowed.
 	$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install uv

@@ -1,0 +1,196 @@
+"""An app: handlers of events that are read by one named consumer."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from switchboard_client.api import Api
+from switchboard_client.backoff import DEFAULT_BACKOFF, Backoff
+from switchboard_client.dispatcher import DeadLetterHook, Dispatcher, Handler
+from switchboard_client.errors import RETRYABLE, ConnectionLost
+from switchboard_client.event_documents import consumer_subscription
+from switchboard_client.generated.events import Event
+from switchboard_client.generated.inputs import RoomFilter
+from switchboard_client.observer import Observer
+from switchboard_client.transport import Transport, pause_after
+
+E = TypeVar("E", bound=Event)
+D = TypeVar("D", bound=DeadLetterHook)
+logger = logging.getLogger("switchboard_client")
+
+DEFAULT_URL = "http://127.0.0.1:8000/graphql"
+#: How often `ready` asks the server whether the consumer is connected.
+POLL_SECONDS = 0.05
+
+
+class App:
+    """Handlers of events, read by the consumer `name`.
+
+    Args:
+        name: The name of the consumer. The server stores under it which events are acknowledged.
+        url: The address of the API. `SWITCHBOARD_URL` by default.
+        token: The token of the app. `SWITCHBOARD_TOKEN` by default.
+        own_events: Whether the app also gets the events that its own mutations cause.
+        after: The cursor after which the first subscription of the consumer begins. By default, the next event.
+        concurrency: How many handlers run at the same time, each for another room.
+        max_in_flight: How many events the server sends before it waits for acknowledgements.
+        attempts: How often a handler is called for one event before it is given up.
+        handler_seconds: The longest time of one call of a handler.
+        stop_seconds: How long `stop` waits for running handlers.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+        own_events: bool = False,
+        after: str | None = None,
+        concurrency: int = 16,
+        max_in_flight: int = 200,
+        attempts: int = 8,
+        handler_seconds: float = 60.0,
+        stop_seconds: float = 30.0,
+        backoff: Backoff = DEFAULT_BACKOFF,
+        observer: Observer | None = None,
+        trust_env: bool = False,
+    ) -> None:
+        self.name = name
+        self._url = url or os.environ.get("SWITCHBOARD_URL") or DEFAULT_URL
+        self._token = token or os.environ.get("SWITCHBOARD_TOKEN") or ""
+        if not self._token:
+            raise ValueError("Pass token=, or set SWITCHBOARD_TOKEN to the token of the app.")
+        self._own_events = own_events
+        self._after = after
+        self._concurrency = concurrency
+        self._max_in_flight = max_in_flight
+        self._attempts = attempts
+        self._handler_seconds = handler_seconds
+        self._stop_seconds = stop_seconds
+        self._backoff = backoff
+        self._observer = observer or Observer()
+        self._handlers: dict[type[Event], Handler] = {}
+        self._where: RoomFilter | None = None
+        self._dead_letter: DeadLetterHook | None = None
+        self._stopped = asyncio.Event()
+        self._transport = Transport(self._url, self._token, backoff=backoff, trust_env=trust_env)
+        #: The operations of the API, also outside of handlers.
+        self.api = Api(self._transport, name)
+
+    # ---------------------------------------------------------------- handlers
+
+    def on(
+        self, *types: type[E], where: RoomFilter | None = None
+    ) -> Callable[[Callable[[E, Api], Awaitable[object]]], Callable[[E, Api], Awaitable[object]]]:
+        """Register a handler of events of these types, of rooms that match `where`.
+
+        All handlers of an app have the same `where`, because one subscription gets their events in order. Use a second
+        App, with another name, for events of other rooms.
+        """
+
+        def register(handler: Callable[[E, Api], Awaitable[object]]) -> Callable[[E, Api], Awaitable[object]]:
+            if self._handlers and where != self._where:
+                raise ValueError(
+                    "All handlers of an app need the same where=: one subscription gets their events in order. "
+                    "Use a second App, with another name, for events of other rooms."
+                )
+            for type_ in types:
+                if type_ in self._handlers:
+                    raise ValueError(f"The app has a handler of {type_.__name__} already.")
+                self._handlers[type_] = handler
+            self._where = where
+            return handler
+
+        return register
+
+    def dead_letter(self, hook: D) -> D:
+        """Register the function that is called with an event that no attempt could handle: `hook(event, error, api)`.
+
+        The event is acknowledged when the hook returns. If the hook raises, it is called again after a pause. Without
+        a hook, the event is logged as an error.
+        """
+        self._dead_letter = hook
+        return hook
+
+    # ---------------------------------------------------------------- running
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Running handlers are finished."""
+        asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self.stop)
+        await self.serve()
+
+    def stop(self) -> None:
+        """Make `serve` finish the running handlers and return."""
+        self._stopped.set()
+
+    async def serve(self) -> None:
+        """Handle events until `stop` is called. Connects again whenever the connection is lost.
+
+        Raises ApiError if the server refuses the subscription for good, for example Unauthenticated or CursorExpired.
+        """
+        if not self._handlers:
+            raise ValueError("The app has no handler: register one with @app.on(...).")
+        dispatcher = Dispatcher(
+            self._transport,
+            self.name,
+            self._handlers,
+            concurrency=self._concurrency,
+            attempts=self._attempts,
+            handler_seconds=self._handler_seconds,
+            remembered=4 * self._max_in_flight,
+            backoff=self._backoff,
+            observer=self._observer,
+        )
+        if self._dead_letter is not None:
+            dispatcher.dead_letter = self._dead_letter
+        reading = asyncio.create_task(self._read(dispatcher))
+        stopping = asyncio.create_task(self._stopped.wait())
+        try:
+            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            # The connection stays open meanwhile: nobody else gets the events that are being handled.
+            await dispatcher.stop(self._stop_seconds)
+        finally:
+            for task in (reading, stopping):
+                task.cancel()
+            await asyncio.gather(reading, stopping, return_exceptions=True)
+            await self._transport.close()
+        if not reading.cancelled():
+            reading.result()
+
+    async def ready(self) -> None:
+        """Wait until `serve` reads for the consumer."""
+        while not any(one.name == self.name and one.connected for one in await self.api.consumers() or ()):  # noqa: ASYNC110 - the server knows
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _read(self, dispatcher: Dispatcher) -> None:
+        """Pass the events to the dispatcher, for ever."""
+        operation = consumer_subscription(tuple(self._handlers))
+        variables: dict[str, Any] = {
+            "consumer": self.name,
+            "notByMe": not self._own_events,
+            "maxInFlight": self._max_in_flight,
+        }
+        variables |= {} if self._where is None else {"where": self._where}
+        variables |= {} if self._after is None else {"after": self._after}
+        pauses = self._backoff.pauses()
+        while True:
+            try:
+                async with self._transport.stream(operation, variables) as stream:
+                    self._observer.connected()
+                    async for event in stream:
+                        pauses = self._backoff.pauses()
+                        dispatcher.add(event)
+            except (ConnectionLost, *RETRYABLE) as error:
+                pause = pause_after(error, pauses)
+                self._observer.disconnected(error)
+                logger.info("%s connects again in %.1f s: %s", self.name, pause, error)
+                await asyncio.sleep(pause)

@@ -1,0 +1,165 @@
+"""Calls the handlers: events of one room in order, rooms side by side, each event until it is acknowledged."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+from switchboard_client.api import Api
+from switchboard_client.backoff import Backoff
+from switchboard_client.errors import AlreadyAcknowledged, GiveUp, NotFound
+from switchboard_client.generated.events import Event
+from switchboard_client.observer import Observer
+from switchboard_client.transport import Transport
+
+logger = logging.getLogger("switchboard_client")
+
+Handler = Callable[[Any, Api], Awaitable[object]]
+DeadLetterHook = Callable[[Event, Exception, Api], Awaitable[object]]
+
+
+async def log_dead_letter(event: Event, error: Exception, api: Api) -> None:
+    """The dead-letter hook of an app that has none."""
+    logger.error(
+        "Event %s (%s) of %s is given up: %s", event.sequence, event.type, event.subject_id, error, exc_info=error
+    )
+
+
+class Dispatcher:
+    """Handles the events of one consumer."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        consumer: str,
+        handlers: Mapping[type[Event], Handler],
+        *,
+        concurrency: int,
+        attempts: int,
+        handler_seconds: float,
+        remembered: int,
+        backoff: Backoff,
+        observer: Observer,
+    ) -> None:
+        self.dead_letter: DeadLetterHook = log_dead_letter
+        self._api = Api(transport, consumer, acknowledged=self._remember)
+        self._consumer = consumer
+        self._handlers = handlers
+        self._slots = asyncio.Semaphore(concurrency)
+        self._attempts = attempts
+        self._handler_seconds = handler_seconds
+        self._backoff = backoff
+        self._observer = observer
+        #: The events of each subject that are not done, in order. The first one is being handled.
+        self._queues: dict[str, deque[tuple[Event, float]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: The sequences of events that arrived and are not acknowledged, and of the last ones that are.
+        self._pending: set[int] = set()
+        self._acknowledged: OrderedDict[int, None] = OrderedDict()
+        self._remembered = remembered
+        self._stopping = asyncio.Event()
+
+    def add(self, event: Event) -> None:
+        """Handle the event after those of the same subject. An event that is delivered again is ignored."""
+        if self._stopping.is_set() or event.sequence in self._pending or event.sequence in self._acknowledged:
+            return
+        self._pending.add(event.sequence)
+        queue = self._queues.get(event.subject_id)
+        if queue is not None:
+            queue.append((event, time.monotonic()))
+            return
+        self._queues[event.subject_id] = deque([(event, time.monotonic())])
+        task = asyncio.create_task(self._drain(event.subject_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self, seconds: float) -> None:
+        """Finish the events that are being handled, for up to that time. The others are delivered again later."""
+        self._stopping.set()
+        if self._tasks:
+            _, unfinished = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+
+    async def _drain(self, subject: str) -> None:
+        """Handle the events of a subject until there is none."""
+        queue = self._queues[subject]
+        try:
+            while queue and not self._stopping.is_set():
+                event, arrived = queue[0]
+                async with self._slots:
+                    if not self._stopping.is_set():
+                        await self._handle(event, arrived)
+                queue.popleft()
+        finally:
+            self._pending.difference_update(event.sequence for event, _ in queue)
+            del self._queues[subject]
+
+    async def _handle(self, event: Event, arrived: float) -> None:
+        """Call the handler until it succeeds or is given up, and acknowledge the event."""
+        pauses = self._backoff.pauses()
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                await self._call(event)
+                break
+            except AlreadyAcknowledged:
+                self._remember(event)  # the effect was taken before
+                break
+            except Exception as error:
+                if attempt >= self._attempts or isinstance(error, GiveUp):
+                    self._observer.gave_up(event, error, attempts=attempt)
+                    if not await self._until_done(partial(self.dead_letter, event, error, self._api)):
+                        return
+                    break
+                pause = next(pauses)
+                logger.warning("Event %s fails, attempt %s: %s", event.sequence, attempt, error, exc_info=error)
+                self._observer.retried(event, error, attempt=attempt, pause=pause)
+                if await self._paused(pause):
+                    return
+        if event.sequence in self._acknowledged or await self._until_done(partial(self._acknowledge, event)):
+            self._observer.handled(event, attempts=attempt, seconds=time.monotonic() - arrived)
+
+    async def _call(self, event: Event) -> None:
+        async with asyncio.timeout(self._handler_seconds):
+            await self._handlers[type(event)](event, self._api)
+
+    async def _acknowledge(self, event: Event) -> None:
+        try:
+            await self._api.ack_events(consumer=self._consumer, cursor=event.cursor, only=True)
+        except NotFound:
+            logger.warning("The consumer %s was removed: event %s is not acknowledged", self._consumer, event.sequence)
+        self._remember(event)
+
+    async def _until_done(self, call: Callable[[], Awaitable[object]]) -> bool:
+        """Repeat the call until it succeeds. False if the app stops before."""
+        for pause in self._backoff.pauses():
+            try:
+                await call()
+            except Exception as error:
+                logger.exception("A dead-letter hook or an acknowledgement is repeated in %.1f s: %s", pause, error)
+            else:
+                return True
+            if await self._paused(pause):
+                break
+        return False
+
+    async def _paused(self, seconds: float) -> bool:
+        """Wait. Returns at once, and true, if the app stops."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _remember(self, event: Event) -> None:
+        self._pending.discard(event.sequence)
+        self._acknowledged[event.sequence] = None
+        if len(self._acknowledged) > self._remembered:
+            self._acknowledged.popitem(last=False)

@@ -1,0 +1,1 @@
+"""Generated from schema/schema.graphql by `make schema`. Do not edit."""

@@ -1,0 +1,98 @@
+"""Operations over HTTP, repeated while the server cannot be reached."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from switchboard_client.backoff import DEFAULT_BACKOFF, Backoff
+from switchboard_client.errors import ConnectionLost, RateLimited, Unavailable, error_of
+from switchboard_client.operation import Operation, Response
+from switchboard_client.stream import Stream, describe, open_stream
+
+T = TypeVar("T")
+logger = logging.getLogger("switchboard_client")
+
+#: The statuses with which a proxy says that it does not reach the server.
+GATEWAY_STATUSES = {502, 503, 504}
+
+
+class Transport:
+    """Runs operations with one token. It repeats them for up to `retry_seconds`."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        timeout: float = 30.0,
+        retry_seconds: float = 60.0,
+        backoff: Backoff = DEFAULT_BACKOFF,
+        trust_env: bool = False,
+    ) -> None:
+        self.url = url
+        self._token = token
+        self._trust_env = trust_env
+        self.backoff = backoff
+        self._retry_seconds = retry_seconds
+        self._http = httpx.AsyncClient(
+            timeout=timeout,
+            trust_env=trust_env,
+            headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+        )
+
+    async def run(self, operation: Operation[T], variables: Mapping[str, Any]) -> T:
+        """The result of the operation.
+
+        Raises ApiError for a refusal, and ConnectionLost if there is no response in time.
+        """
+        body = msgspec.json.encode({"query": operation.document, "variables": variables})
+        pauses = self.backoff.pauses()
+        give_up_at = asyncio.get_running_loop().time() + self._retry_seconds
+        while True:
+            try:
+                return await self._once(operation, body)
+            except (ConnectionLost, Unavailable, RateLimited) as error:
+                pause = pause_after(error, pauses)
+                may_repeat = operation.repeatable or isinstance(error, RateLimited)
+                if not may_repeat or asyncio.get_running_loop().time() + pause > give_up_at:
+                    raise
+                logger.info("An operation is repeated in %.1f s: %s", pause, error)
+            await asyncio.sleep(pause)
+
+    async def _once(self, operation: Operation[T], body: bytes) -> T:
+        try:
+            http = await self._http.post(self.url, content=body)
+        except httpx.TransportError as error:
+            raise ConnectionLost(f"{self.url} does not answer: {describe(error)}") from error
+        try:
+            response: Response[T] = operation.decoder.decode(http.content)
+        except msgspec.DecodeError as error:
+            if http.status_code in GATEWAY_STATUSES:
+                raise ConnectionLost(f"{self.url} answers with HTTP {http.status_code}") from error
+            raise
+        result = None if response.data is None else response.data.result
+        # An error inside a result is about a field of it: the mutation succeeded.
+        if response.errors and result is None:
+            raise error_of(response.errors)
+        return result  # type: ignore[return-value] # None only if the type of the operation allows it
+
+    def stream(self, operation: Operation[T], variables: Mapping[str, Any]) -> AbstractAsyncContextManager[Stream[T]]:
+        """Subscribe on a websocket of its own. It is not repeated when it ends."""
+        return open_stream(self.url, self._token, operation, variables, trust_env=self._trust_env)
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+
+def pause_after(error: Exception, pauses: Iterator[float]) -> float:
+    """How long to wait after this error."""
+    pause = next(pauses)
+    if isinstance(error, RateLimited):
+        return max(pause, float(error.extensions.get("retryAfterSeconds", 0)))
+    return pause
