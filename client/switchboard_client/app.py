@@ -18,7 +18,7 @@ from switchboard_client.observer import Observer
 from switchboard_client.transport import Transport, pause_after
 
 E = TypeVar("E", bound=Event)
-D = TypeVar("D", bound=DeadLetterHook)
+D = TypeVar("D", bound=Callable[[Any, Exception, Api], Awaitable[object]])
 logger = logging.getLogger("switchboard_client")
 
 DEFAULT_URL = "http://127.0.0.1:8000/graphql"
@@ -162,9 +162,13 @@ class App:
             for task in (reading, stopping):
                 task.cancel()
             await asyncio.gather(reading, stopping, return_exceptions=True)
-            await self._transport.close()
+            await self.close()
         if not reading.cancelled():
             reading.result()
+
+    async def close(self) -> None:
+        """Close the connections of `api`. `serve` does so when it ends."""
+        await self._transport.close()
 
     async def ready(self) -> None:
         """Wait until `serve` reads for the consumer."""

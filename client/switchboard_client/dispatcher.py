@@ -18,7 +18,7 @@ from switchboard_client.transport import Transport
 logger = logging.getLogger("switchboard_client")
 
 Handler = Callable[[Any, Api], Awaitable[object]]
-DeadLetterHook = Callable[[Event, Exception, Api], Awaitable[object]]
+DeadLetterHook = Callable[[Any, Exception, Api], Awaitable[object]]
 
 
 async def log_dead_letter(event: Event, error: Exception, api: Api) -> None:

@@ -166,6 +166,8 @@ class EventType(OpenEnum):
     """The content of a message was replaced."""
     MESSAGE_REDACTED = "MESSAGE_REDACTED"
     """The content of a message was removed."""
+    TIMER_ELAPSED = "TIMER_ELAPSED"
+    """A timer of a room was due."""
     VISITOR_SAVED = "VISITOR_SAVED"
     """A visitor was created or changed."""
     USER_CREATED = "USER_CREATED"

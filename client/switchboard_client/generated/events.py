@@ -1,6 +1,7 @@
 """The events of the API. Every class is immutable."""
 
 from datetime import datetime
+from typing import Any
 
 from typing_extensions import override
 
@@ -167,6 +168,17 @@ class MessageRedacted(RoomEvent, frozen=True, kw_only=True):
     """The message, without its text, choices, attachments and data."""
     reason: str | None
     """The `reason` of the redaction."""
+
+
+class TimerElapsed(RoomEvent, frozen=True, kw_only=True):
+    """A timer of a room was due (`setTimer`), and is deleted. The event does not increase the room's revision."""
+
+    name: str
+    """The name of the timer."""
+    data: Any
+    """The data of the timer. Null if it had none."""
+    set_by: Actor
+    """The app or user who set the timer."""
 
 
 class VisitorSaved(Event, frozen=True, kw_only=True):
@@ -422,6 +434,7 @@ EVENTS: tuple[type[Event], ...] = (
     MessageSent,
     MessageEdited,
     MessageRedacted,
+    TimerElapsed,
     VisitorSaved,
     UserCreated,
     UserUpdated,
@@ -464,6 +477,7 @@ OWN: dict[type[Event], str] = {
     MessageSent: "message { number text sender { type id name } sentAt audience choices { id label url } choice { messageId choiceId label } attachments { name mimeType url bytes } data editedAt redactedAt messageId inReplyToId }",
     MessageEdited: "message { number text sender { type id name } sentAt audience choices { id label url } choice { messageId choiceId label } attachments { name mimeType url bytes } data editedAt redactedAt messageId inReplyToId } previousText",
     MessageRedacted: "message { number text sender { type id name } sentAt audience choices { id label url } choice { messageId choiceId label } attachments { name mimeType url bytes } data editedAt redactedAt messageId inReplyToId } reason",
+    TimerElapsed: "name data setBy { type id name }",
     VisitorSaved: "visitor { token name email phone createdAt visitorId customFields { key value } } created changes { field before after }",
     UserCreated: "user { username name emails type active presence createdAt updatedAt userId roles agent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } customFields { key value } }",
     UserUpdated: "user { username name emails type active presence createdAt updatedAt userId roles agent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } customFields { key value } } changes { field before after }",

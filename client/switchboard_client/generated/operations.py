@@ -180,6 +180,13 @@ class Operations(ABC):
         """
         return await self._query(QUERY_EXPLAIN_ROUTING, {"roomId": room_id})
 
+    async def timers(self, *, room_id: str) -> tuple[types.Timer, ...] | None:
+        """The timers of a room, those of all callers, in the order in which they are due. Null if there is no such room that you may read.
+
+        Needs the scope `rooms:read`.
+        """
+        return await self._query(QUERY_TIMERS, {"roomId": room_id})
+
     async def custom_field_definitions(
         self, *, target: enums.FieldTarget | None = None
     ) -> tuple[types.CustomFieldDefinition, ...] | None:
@@ -1262,6 +1269,59 @@ class Operations(ABC):
             None,
         )
 
+    async def set_timer(
+        self,
+        *,
+        room_id: str,
+        name: str,
+        seconds: int,
+        restart_on: Sequence[enums.EventType] | UnsetType | None = UNSET,
+        cancel_on: Sequence[enums.EventType] | UnsetType | None = UNSET,
+        data: Any | UnsetType = UNSET,
+        ack: Event | None = None,
+        client_mutation_id: str | None = None,
+    ) -> types.SetTimerPayload:
+        """Sets a timer of a room that is not closed, or replaces yours of the same name.
+
+        When it is due, one `TimerElapsed` is recorded. If the servers are stopped at that time, it is recorded when they run again. Closing the room cancels its timers. `setTimer` itself records no event.
+
+        Needs the scope `rooms:write`.
+
+        Args:
+            room_id: The id of the room. `NOT_FOUND` if there is no such room that you may read, `ROOM_CLOSED` if it is closed, `INVALID_INPUT` if it has 100 timers.
+            name: The name, 1 to 128 characters. Names are per caller: your timer of this name in the room is replaced.
+            seconds: After how many seconds it is due, from 1 to 31,536,000 (a year).
+            restart_on: The types of events of the room that start the time anew. `INVALID_INPUT` for a type that is not about rooms.
+            cancel_on: The types of events of the room that end the timer without an event, also if `restartOn` names them. `INVALID_INPUT` for a type that is not about rooms.
+            data: Any JSON value of at most 16 KiB, which the `TimerElapsed` shows. `INVALID_INPUT` if it is larger.
+        """
+        return await self._mutate(
+            MUTATION_SET_TIMER,
+            {
+                "roomId": room_id,
+                "name": name,
+                "seconds": seconds,
+                "restartOn": restart_on,
+                "cancelOn": cancel_on,
+                "data": data,
+            },
+            client_mutation_id,
+            ack,
+        )
+
+    async def cancel_timer(
+        self, *, room_id: str, name: str, ack: Event | None = None, client_mutation_id: str | None = None
+    ) -> types.CancelTimerPayload:
+        """Cancels your timer of this name. Records no event.
+
+        Needs the scope `rooms:write`.
+
+        Args:
+            room_id: The id of the room. `NOT_FOUND` if there is no such room that you may read.
+            name: The name of your timer. `NOT_FOUND` if the room has none, or none any more.
+        """
+        return await self._mutate(MUTATION_CANCEL_TIMER, {"roomId": room_id, "name": name}, client_mutation_id, ack)
+
     async def ack_events(
         self, *, consumer: str, cursor: str, only: bool | UnsetType = UNSET, client_mutation_id: str | None = None
     ) -> types.AckEventsPayload:
@@ -1493,6 +1553,11 @@ QUERY_EXPLAIN_ROUTING: Operation[types.RoutingExplanation | None] = Operation(
     types.RoutingExplanation | None,
 )
 
+QUERY_TIMERS: Operation[tuple[types.Timer, ...] | None] = Operation(
+    "query Timers($roomId: ID!) { result: timers(roomId: $roomId) { name dueAt data setBy { type id name } } }",
+    tuple[types.Timer, ...] | None,
+)
+
 QUERY_CUSTOM_FIELD_DEFINITIONS: Operation[tuple[types.CustomFieldDefinition, ...] | None] = Operation(
     "query CustomFieldDefinitions($target: FieldTarget) { result: customFieldDefinitions(target: $target) { id target key type label required unique options pattern } }",
     tuple[types.CustomFieldDefinition, ...] | None,
@@ -1682,6 +1747,16 @@ MUTATION_REDACT_MESSAGE: Operation[types.RedactMessagePayload] = Operation(
 MUTATION_SEND_SIGNAL: Operation[types.SendSignalPayload] = Operation(
     "mutation SendSignal($input: SendSignalInput!) { result: sendSignal(input: $input) { sentAt clientMutationId } }",
     types.SendSignalPayload,
+)
+
+MUTATION_SET_TIMER: Operation[types.SetTimerPayload] = Operation(
+    "mutation SetTimer($input: SetTimerInput!) { result: setTimer(input: $input) { timer { name dueAt data setBy { type id name } } clientMutationId } }",
+    types.SetTimerPayload,
+)
+
+MUTATION_CANCEL_TIMER: Operation[types.CancelTimerPayload] = Operation(
+    "mutation CancelTimer($input: CancelTimerInput!) { result: cancelTimer(input: $input) { cancelled clientMutationId } }",
+    types.CancelTimerPayload,
 )
 
 MUTATION_ACK_EVENTS: Operation[types.AckEventsPayload] = Operation(

@@ -639,6 +639,19 @@ class RoutingExplanation(Record, frozen=True, kw_only=True):
     """The explanation in a sentence or two, for people."""
 
 
+class Timer(Record, frozen=True, kw_only=True):
+    """A timer of a room. When it is due, a `TimerElapsed` is recorded and the timer is deleted."""
+
+    name: str
+    """The name, which is unique among the timers of the room that the same app or user set."""
+    due_at: datetime
+    """When it is due, unless an event restarts it before."""
+    data: Any
+    """The data that was given with it. Null if there is none."""
+    set_by: Actor
+    """The app or user who set it."""
+
+
 class CustomFieldDefinition(Record, frozen=True, kw_only=True):
     """The definition of a custom field: its key, its type and the constraints on its values. All mutations check values against it."""
 
@@ -1038,6 +1051,24 @@ class SendSignalPayload(Record, frozen=True, kw_only=True):
 
     sent_at: datetime
     """When the signal was sent."""
+    client_mutation_id: str | None
+    """The `clientMutationId` of the input."""
+
+
+class SetTimerPayload(Record, frozen=True, kw_only=True):
+    """Result of `setTimer`."""
+
+    timer: Timer
+    """The timer."""
+    client_mutation_id: str | None
+    """The `clientMutationId` of the input."""
+
+
+class CancelTimerPayload(Record, frozen=True, kw_only=True):
+    """Result of `cancelTimer`."""
+
+    cancelled: bool
+    """True. Otherwise the mutation is refused."""
     client_mutation_id: str | None
     """The `clientMutationId` of the input."""
 

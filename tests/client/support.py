@@ -1,0 +1,63 @@
+"""Apps and rooms for the tests of the client."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from switchboard_client import Api, App, Backoff
+from switchboard_client.inputs import RoomFilter
+from tests.conftest import ADMIN_TOKEN
+
+#: The longest wait for a condition, also on a slow machine.
+PATIENCE_SECONDS = 60
+QUICK = Backoff(first=0.01, longest=0.05)
+
+
+def new_app(url: str, **options: Any) -> App:
+    """An app with a consumer of its own."""
+    name = options.pop("name", f"app-{secrets.token_hex(6)}")
+    return App(name, **{"url": url, "token": ADMIN_TOKEN, "backoff": QUICK, **options})
+
+
+def only(source: str) -> RoomFilter:
+    """Rooms of this source: other tests use the same server."""
+    return {"source": {"eq": source}}
+
+
+@asynccontextmanager
+async def served(app: App) -> AsyncIterator[Api]:
+    """The app serves until the block ends."""
+    serving = asyncio.create_task(app.serve())
+    try:
+        waiting = asyncio.create_task(app.ready())
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
+            await waiting
+        yield app.api
+    finally:
+        app.stop()
+        await serving
+
+
+async def start_room(api: Api, source: str) -> str:
+    """The id of a new room of that source."""
+    token = f"visitor-{secrets.token_hex(6)}"
+    await api.save_visitor(token=token)
+    return (await api.start_room(visitor_token=token, source=source)).room.id
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            result = condition()
+            if result if isinstance(result, bool) else await result:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def lag(app: App) -> int:
+    """How many events the consumer of the app has not acknowledged."""
+    (consumer,) = [one for one in await app.api.consumers() or () if one.name == app.name]
+    return consumer.lag
