@@ -265,7 +265,7 @@ class NotOffered(OpenEnum):
     PASSED_OVER = "PASSED_OVER"
     """The room was taken from the agent, and no other agent has served it since (`passedOver`)."""
     FILTERED_OUT = "FILTERED_OUT"
-    """The agent does not match the filter of the room."""
+    """The agent does not match the filter of the room (`agentFilter`)."""
 
 
 class OrderDirection(OpenEnum):

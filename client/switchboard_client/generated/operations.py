@@ -836,6 +836,8 @@ class Operations(ABC):
         subject: str | UnsetType | None = UNSET,
         priority: int | UnsetType = UNSET,
         tags: Sequence[str] | UnsetType | None = UNSET,
+        agent_filter: inputs.UserFilter | UnsetType = UNSET,
+        agent_filter_seconds: int | UnsetType | None = UNSET,
         preferred_agent_id: str | UnsetType | None = UNSET,
         custom_fields: Sequence[inputs.CustomFieldInput] | UnsetType = UNSET,
         ack: Event | None = None,
@@ -856,7 +858,9 @@ class Operations(ABC):
             subject: The subject, up to 1,000 characters.
             priority: The priority. Queued rooms with a higher priority are routed first.
             tags: The tags: up to 100, each of 1 to 128 characters.
-            preferred_agent_id: The id of an agent who gets the room if the agent is routable and works in the department, also with the routing MANUAL or EXTERNAL. `acceptsRouting` is not checked. Otherwise the room is routed as usual. `NOT_FOUND`, `NOT_AN_AGENT`.
+            agent_filter: Routing offers the room only to agents whose users match this filter. It does not apply to `preferredAgentId`, `assignAgent`, `takeRoom` and `transferRoom` to an agent. `UNKNOWN_FIELD`, `INVALID_FIELD_VALUE`; `INVALID_INPUT` if it takes more than 16 KiB as JSON. Rooms that no available agent matches do not delay other rooms.
+            agent_filter_seconds: After how many seconds `agentFilter` ends, from 1 to 31,536,000. Never if null. `INVALID_INPUT` without `agentFilter`.
+            preferred_agent_id: The id of an agent who gets the room if the agent is routable and works in the department, also with the routing MANUAL or EXTERNAL. `acceptsRouting` and `agentFilter` are not checked. Otherwise the room is routed as usual. `NOT_FOUND`, `NOT_AN_AGENT`.
             custom_fields: Values of custom fields. The event `RoomStarted` contains them. `FIELD_REQUIRED` if a required field has no value.
         """
         return await self._mutate(
@@ -868,6 +872,8 @@ class Operations(ABC):
                 "subject": subject,
                 "priority": priority,
                 "tags": tags,
+                "agentFilter": agent_filter,
+                "agentFilterSeconds": agent_filter_seconds,
                 "preferredAgentId": preferred_agent_id,
                 "customFields": custom_fields,
             },
@@ -1069,12 +1075,14 @@ class Operations(ABC):
         priority: int | UnsetType | None = UNSET,
         tags: Sequence[str] | UnsetType | None = UNSET,
         increment: Sequence[inputs.FieldIncrementInput] | UnsetType = UNSET,
+        agent_filter: inputs.UserFilter | UnsetType = UNSET,
+        agent_filter_seconds: int | UnsetType | None = UNSET,
         custom_fields: Sequence[inputs.CustomFieldInput] | UnsetType = UNSET,
         if_revision: int | UnsetType | None = UNSET,
         ack: Event | None = None,
         client_mutation_id: str | None = None,
     ) -> types.UpdateRoomPayload:
-        """Changes the subject, priority, tags and custom fields of a room, atomically. `ROOM_CLOSED` if the room is closed.
+        """Changes the subject, priority, tags, custom fields and agent filter of a room, atomically. `ROOM_CLOSED` if the room is closed.
 
         Records one `RoomUpdated` that names the changed fields, unless nothing changed.
 
@@ -1086,6 +1094,8 @@ class Operations(ABC):
             priority: The priority; null sets it to 0.
             tags: The tags, replacing the current ones; null removes them.
             increment: Numbers to add to NUMBER fields. A field must not be in `customFields` too.
+            agent_filter: Routing offers the room only to agents whose users match this filter, as in `startRoom`. A new filter replaces the current one and its end. Null removes the filter.
+            agent_filter_seconds: After how many seconds the filter ends, from 1 to 31,536,000, counted from now. Without a new `agentFilter`, this changes the end of the current one; `INVALID_INPUT` if the room has none. Null: never.
             custom_fields: Custom field values to change. They are merged with the room's values key by key, so concurrent changes of different fields do not overwrite each other.
             if_revision: The `revision` that the room must have. If it has another one, the mutation is refused with `STALE_REVISION`, and the error contains the current `revision`. Not checked if null.
         """
@@ -1097,6 +1107,8 @@ class Operations(ABC):
                 "priority": priority,
                 "tags": tags,
                 "increment": increment,
+                "agentFilter": agent_filter,
+                "agentFilterSeconds": agent_filter_seconds,
                 "customFields": custom_fields,
                 "ifRevision": if_revision,
             },
@@ -1534,12 +1546,12 @@ QUERY_VISITORS: Operation[types.VisitorConnection | None] = Operation(
 )
 
 QUERY_ROOM: Operation[types.Room | None] = Operation(
-    "query Room($by: RoomBy!) { result: room(by: $by) { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } }",
+    "query Room($by: RoomBy!) { result: room(by: $by) { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } }",
     types.Room | None,
 )
 
 QUERY_ROOMS: Operation[types.RoomConnection | None] = Operation(
-    "query Rooms($where: RoomFilter, $orderBy: RoomOrder, $first: Int, $after: Cursor, $last: Int, $before: Cursor) { result: rooms(where: $where, orderBy: $orderBy, first: $first, after: $after, last: $last, before: $before) { nodes { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }",
+    "query Rooms($where: RoomFilter, $orderBy: RoomOrder, $first: Int, $after: Cursor, $last: Int, $before: Cursor) { result: rooms(where: $where, orderBy: $orderBy, first: $first, after: $after, last: $last, before: $before) { nodes { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }",
     types.RoomConnection | None,
 )
 
@@ -1680,52 +1692,52 @@ MUTATION_SAVE_VISITOR: Operation[types.SaveVisitorPayload] = Operation(
 )
 
 MUTATION_START_ROOM: Operation[types.StartRoomPayload] = Operation(
-    "mutation StartRoom($input: StartRoomInput!) { result: startRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } clientMutationId } }",
+    "mutation StartRoom($input: StartRoomInput!) { result: startRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.StartRoomPayload,
 )
 
 MUTATION_ASSIGN_AGENT: Operation[types.AssignAgentPayload] = Operation(
-    "mutation AssignAgent($input: AssignAgentInput!) { result: assignAgent(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } clientMutationId } }",
+    "mutation AssignAgent($input: AssignAgentInput!) { result: assignAgent(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.AssignAgentPayload,
 )
 
 MUTATION_DECLINE_ROUTING: Operation[types.DeclineRoutingPayload] = Operation(
-    "mutation DeclineRouting($input: DeclineRoutingInput!) { result: declineRouting(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } clientMutationId } }",
+    "mutation DeclineRouting($input: DeclineRoutingInput!) { result: declineRouting(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.DeclineRoutingPayload,
 )
 
 MUTATION_TAKE_ROOM: Operation[types.TakeRoomPayload] = Operation(
-    "mutation TakeRoom($input: TakeRoomInput!) { result: takeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } clientMutationId } }",
+    "mutation TakeRoom($input: TakeRoomInput!) { result: takeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.TakeRoomPayload,
 )
 
 MUTATION_UNASSIGN_AGENT: Operation[types.UnassignAgentPayload] = Operation(
-    "mutation UnassignAgent($input: UnassignAgentInput!) { result: unassignAgent(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } clientMutationId } }",
+    "mutation UnassignAgent($input: UnassignAgentInput!) { result: unassignAgent(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.UnassignAgentPayload,
 )
 
 MUTATION_TRANSFER_ROOM: Operation[types.TransferRoomPayload] = Operation(
-    "mutation TransferRoom($input: TransferRoomInput!) { result: transferRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } clientMutationId } }",
+    "mutation TransferRoom($input: TransferRoomInput!) { result: transferRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.TransferRoomPayload,
 )
 
 MUTATION_HOLD_ROOM: Operation[types.HoldRoomPayload] = Operation(
-    "mutation HoldRoom($input: HoldRoomInput!) { result: holdRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } clientMutationId } }",
+    "mutation HoldRoom($input: HoldRoomInput!) { result: holdRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.HoldRoomPayload,
 )
 
 MUTATION_RESUME_ROOM: Operation[types.ResumeRoomPayload] = Operation(
-    "mutation ResumeRoom($input: ResumeRoomInput!) { result: resumeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } clientMutationId } }",
+    "mutation ResumeRoom($input: ResumeRoomInput!) { result: resumeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.ResumeRoomPayload,
 )
 
 MUTATION_UPDATE_ROOM: Operation[types.UpdateRoomPayload] = Operation(
-    "mutation UpdateRoom($input: UpdateRoomInput!) { result: updateRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } clientMutationId } }",
+    "mutation UpdateRoom($input: UpdateRoomInput!) { result: updateRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.UpdateRoomPayload,
 )
 
 MUTATION_CLOSE_ROOM: Operation[types.CloseRoomPayload] = Operation(
-    "mutation CloseRoom($input: CloseRoomInput!) { result: closeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } clientMutationId } }",
+    "mutation CloseRoom($input: CloseRoomInput!) { result: closeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.CloseRoomPayload,
 )
 
@@ -1804,7 +1816,7 @@ MUTATION_CREATE_VISITOR_SESSION: Operation[types.CreateVisitorSessionPayload] = 
 )
 
 SUBSCRIPTION_ROOM_LIST: Operation[types.RoomListChange] = Operation(
-    "subscription RoomList($where: RoomFilter, $orderBy: RoomOrder, $first: Int!, $after: Cursor) { result: roomList(where: $where, orderBy: $orderBy, first: $first, after: $after) { cursor change room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } roomId } }",
+    "subscription RoomList($where: RoomFilter, $orderBy: RoomOrder, $first: Int!, $after: Cursor) { result: roomList(where: $where, orderBy: $orderBy, first: $first, after: $after) { cursor change room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } roomId } }",
     types.RoomListChange,
     resumable=True,
 )

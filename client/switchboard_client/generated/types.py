@@ -586,6 +586,10 @@ class Room(RecordWithCustomFields, frozen=True, kw_only=True):
     """The department of the room. Null if it has none."""
     served_by: AgentSummary | None
     """The agent of the room if it is ASSIGNED or ON_HOLD, null otherwise."""
+    agent_filter: Any
+    """The filter of agents for routing, as it was given. Null if there is none, after its end (`agentFilterSeconds`), and if one of its custom fields was removed."""
+    agent_filter_until: datetime | None
+    """When `agentFilter` ends. Null: never, or there is none."""
 
 
 class RoomConnection(Record, frozen=True, kw_only=True):
@@ -634,7 +638,7 @@ class RoutingExplanation(Record, frozen=True, kw_only=True):
     position: int
     """The place of the room in the queue of its department, from 1. 0 if the room does not wait."""
     next_change_at: datetime | None
-    """When the routing of the room changes if nobody changes anything: the end of an app's time to decide. Null if there is no such time."""
+    """When the routing of the room changes if nobody changes anything: the end of an app's time to decide, or of the `agentFilter`. Null if there is no such time."""
     summary: str
     """The explanation in a sentence or two, for people."""
 
