@@ -5,6 +5,7 @@ checks everything again, deletes the timer and records the fact. A timer therefo
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -52,21 +53,28 @@ class TimerExpiry:
             await self._lease.release()
 
     async def _elapse_due(self) -> int:
-        elapsed, seen = 0, set[str]()
-        reader = self._storage.reader
-        while due := await timers.list_due(
-            reader, self._storage.database.now(), limit=BATCH, excluding=self._excluded.names()
-        ):
-            if seen.issuperset(timer.id for timer in due):
-                return elapsed  # the next run looks at them again
-            seen = {timer.id for timer in due}
-            room_ids = await self._postpone_restarted(due)
-            for index in range(0, len(room_ids), CONCURRENT_ROOMS):
+        elapsed = 0
+        due = timers.iterate_due(
+            self._storage.reader, self._storage.database.now(), size=BATCH, excluding=self._excluded.names()
+        )
+        async with contextlib.aclosing(due):
+            async for batch in due:
                 if not await self._lease.acquire():
                     return elapsed  # another process records them
-                batch = room_ids[index : index + CONCURRENT_ROOMS]
-                elapsed += sum(await asyncio.gather(*(self._try_to_elapse(room_id) for room_id in batch)))
+                room_ids = await self._postpone_restarted(batch)
+                for index in range(0, len(room_ids), CONCURRENT_ROOMS):
+                    if not await self._lease.acquire():
+                        return elapsed
+                    elapsed += await self._elapse_rooms(room_ids[index : index + CONCURRENT_ROOMS])
         return elapsed
+
+    async def _elapse_rooms(self, room_ids: Sequence[str]) -> int:
+        """Record the due timers of these rooms at the same time. Returns their number."""
+        found = await asyncio.gather(*(self._try_to_elapse(room_id) for room_id in room_ids), return_exceptions=True)
+        for error in found:
+            if isinstance(error, BaseException):
+                raise error
+        return sum(one for one in found if isinstance(one, int))
 
     async def _postpone_restarted(self, due: Sequence[Timer]) -> list[str]:
         """Store the times of timers that facts restarted, in one write. Returns the rooms of the others, in order."""

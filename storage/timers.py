@@ -5,7 +5,7 @@ of the room too. Facts that restart or cancel a timer do not write the timer: th
 type that its timers name (`Room.timer_marks`), and these marks are compared with the timer when it is read.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -95,19 +95,25 @@ async def find_data(reader: Reader, timer_id: str) -> str | None:
     return None if document is None else document.get("dataJson")
 
 
-async def list_due(reader: Reader, now: datetime, *, limit: int, excluding: Sequence[str] = ()) -> list[Timer]:
-    """Return the first timers that are due, unless facts restarted or cancelled them. Without data.
+async def iterate_due(
+    reader: Reader, now: datetime, *, size: int, excluding: Sequence[str] = ()
+) -> AsyncGenerator[list[Timer], None]:
+    """Yield the timers that are due, unless facts restarted or cancelled them, in batches of up to `size`.
 
-    Those of the rooms `excluding` are left out.
+    They are without data. Timers of the rooms `excluding`, and those that cannot be decoded, are left out.
     """
-    found = reader.collection(COLLECTION).find(due_query(now, excluding), {"dataJson": 0}, sort=_BY_DUE, limit=limit)
-    return reader.database.undecodable.decode(
-        COLLECTION, await found.to_list(limit), lambda document: to_record(document, Timer)
+    found = reader.collection(COLLECTION).find(
+        due_query(now, excluding), {"dataJson": 0}, sort=_BY_DUE, batch_size=size
     )
+    try:
+        while documents := await found.to_list(size):
+            yield reader.database.undecodable.decode(COLLECTION, documents, lambda document: to_record(document, Timer))
+    finally:
+        await found.close()
 
 
 def due_query(now: datetime, excluding: Sequence[str] = ()) -> Document:
-    """The MongoDB query of `list_due`."""
+    """The MongoDB query of `iterate_due`."""
     excluded: Document = {"roomId": {"$nin": list(excluding)}} if excluding else {}
     return {"dueAt": {"$lte": now}, **excluded}
 

@@ -193,12 +193,17 @@ async def test_several_processes_record_each_timer_once(world: World, other: Wor
     assert await stored_timers(world) == []
 
 
-async def test_nothing_is_recorded_while_another_process_has_the_lease(world: World) -> None:
+async def test_nothing_is_recorded_or_postponed_while_another_process_has_the_lease(world: World) -> None:
     room = await world.waiting()
     await move_back(world, await set_timer(world, room))
 
+    restarted = await set_timer(world, room, "restarted", restart_on=["MESSAGE_SENT"])
+    await move_back(world, restarted)
+    await messages.send_message(world.context, room_id=room.id, text="hi")
+    before = await stored_timers(world)
+
     assert await TimerExpiry(world.services).elapse_due() == 0
-    assert await elapsed(world, room) == []
+    assert (await elapsed(world, room), await stored_timers(world)) == ([], before)
 
     assert await elapse_due(world) == 1
 
@@ -285,7 +290,10 @@ async def test_a_room_whose_timers_fail_does_not_keep_others_waiting(
     assert await elapsed(world, good) == ["t"]
 
 
-async def test_a_timer_that_cannot_be_decoded_does_not_keep_others_waiting(world: World) -> None:
+async def test_a_batch_of_timers_that_cannot_be_decoded_does_not_keep_others_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timer_expiry, "BATCH", 1)
     database, room = world.services.storage.database, await world.waiting()
     past = database.now() - timedelta(seconds=90)
     await database["timers"].insert_one({"_id": "broken", "roomId": "elsewhere", "dueAt": past})
