@@ -6,12 +6,14 @@ from typing import Self
 import strawberry
 
 from resolvers import apps
+from schema.app_data import AppDatum, DataKey, find_datum
 from schema.base import ids
-from schema.base.fields import api_input, api_type, mutation_field, query_field
+from schema.base.fields import api_input, api_type, mutation_field, query_field, scoped_field
 from schema.base.mutation_types import Input, MutationInput, MutationInputWithoutAck, MutationPayload
 from schema.base.node import Node
 from schema.execution.context import Info
 from storage import records
+from storage.app_data import DataOwner
 
 
 @api_type
@@ -28,6 +30,7 @@ class App(Node):
     """When the app was created."""
     last_used_at: datetime | None
     """When the app's token was last used, to the minute; null if it was never used."""
+    record: strawberry.Private[records.App]
 
     @classmethod
     def from_record(cls, record: records.App) -> Self:
@@ -38,7 +41,14 @@ class App(Node):
             active=record.active,
             created_at=record.created_at,
             last_used_at=record.last_used_at,
+            record=record,
         )
+
+    @scoped_field(per_caller=True)
+    async def app_data(self, info: Info, key: DataKey) -> AppDatum | None:
+        """What your app keeps beside itself under this key (`setAppData`). Null if there is nothing, and for other
+        apps. For apps only."""
+        return await find_datum(info, DataOwner.APP, self.record.id, key)
 
 
 @api_type

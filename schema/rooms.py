@@ -10,6 +10,7 @@ import strawberry
 from resolvers import agent_filters, rooms
 from resolvers.ordering import Ordering
 from schema import agents, assignments, departments, messages, visitors
+from schema.app_data import AppDatum, DataKey, find_datum
 from schema.base import ids
 from schema.base.connections import After, Before, Connection, First, Last
 from schema.base.fields import (
@@ -34,6 +35,7 @@ from schema.custom_fields import CustomFieldRef, to_field_ref
 from schema.entity_fields import RoomFields
 from schema.execution.context import Info
 from storage import records
+from storage.app_data import DataOwner
 
 describe_enum(
     records.RoomStatus,
@@ -160,6 +162,12 @@ class Room(Node, RoomFields):
         before this was recorded are missing."""
         page = await info.context.loaders.assignments_of_rooms.load(PageKey(self.record.id, first, after, last, before))
         return Connection.from_page(page, assignments.Assignment.from_record)
+
+    @scoped_field("rooms:read", per_caller=True)
+    async def app_data(self, info: Info, key: DataKey) -> AppDatum | None:
+        """What your app keeps beside the room under this key (`setAppData`). Null if there is nothing. For apps
+        only."""
+        return await find_datum(info, DataOwner.ROOM, self.record.id, key)
 
     @scoped_field("events:read")
     async def events(

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from schema.agent_mutations import AgentMutations
 from schema.agents import AgentQueries
+from schema.app_data import AppDataMutations
 from schema.apps import AppMutations, AppQueries
 from schema.base.errors import from_exception, to_client_errors
 from schema.base.fields import api_type
@@ -84,6 +85,7 @@ class Mutation(
     MessageMutations,
     SignalMutations,
     TimerMutations,
+    AppDataMutations,
     ConsumerMutations,
     AppMutations,
     SessionMutations,

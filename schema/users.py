@@ -9,6 +9,7 @@ import strawberry
 from resolvers import users
 from resolvers.ordering import Ordering
 from schema import agents
+from schema.app_data import AppDatum, DataKey, find_datum
 from schema.base import ids
 from schema.base.connections import After, Before, Connection, First, Last
 from schema.base.fields import (
@@ -21,6 +22,7 @@ from schema.base.fields import (
     field,
     or_none,
     query_field,
+    scoped_field,
 )
 from schema.base.filters import UserFilter, expression_of
 from schema.base.lazy_types import AgentRef
@@ -31,6 +33,7 @@ from schema.entity_fields import UserFields
 from schema.execution.context import Info, selects_only
 from schema.roles import Role
 from storage import records
+from storage.app_data import DataOwner
 
 describe_enum(
     records.UserType,
@@ -84,6 +87,12 @@ class User(Node, UserFields):
 
     async def _roles(self, info: Info) -> list[Role]:
         return [Role.from_record(role) for role in await info.context.loaders.roles.load_many(self.record.roles)]
+
+    @scoped_field("users:read", per_caller=True)
+    async def app_data(self, info: Info, key: DataKey) -> AppDatum | None:
+        """What your app keeps beside the user under this key (`setAppData`). Null if there is nothing. For apps
+        only."""
+        return await find_datum(info, DataOwner.USER, self.record.id, key)
 
     @field
     def agent(self) -> AgentRef | None:

@@ -5,9 +5,19 @@ from typing import Annotated, Self
 import strawberry
 
 from resolvers import visitors
+from schema.app_data import AppDatum, DataKey, find_datum
 from schema.base import ids
 from schema.base.connections import After, Before, Connection, First, Last
-from schema.base.fields import api_input, api_one_of, api_type, mutation_field, or_none, or_unset, query_field
+from schema.base.fields import (
+    api_input,
+    api_one_of,
+    api_type,
+    mutation_field,
+    or_none,
+    or_unset,
+    query_field,
+    scoped_field,
+)
 from schema.base.filters import VisitorFilter, expression_of
 from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.base.node import Node
@@ -15,11 +25,14 @@ from schema.custom_fields import CustomFieldInput, CustomFieldRef, assignments, 
 from schema.entity_fields import VisitorFields
 from schema.execution.context import Info
 from storage import records
+from storage.app_data import DataOwner
 
 
 @api_type
 class Visitor(Node, VisitorFields):
     """A person who starts conversations, identified by a token that your application chooses."""
+
+    record: strawberry.Private[records.Visitor]
 
     @classmethod
     def from_record(cls, record: records.Visitor) -> Self:
@@ -31,7 +44,14 @@ class Visitor(Node, VisitorFields):
             phone=record.phone,
             created_at=record.created_at,
             field_values=record.custom_fields,
+            record=record,
         )
+
+    @scoped_field("visitors:read", per_caller=True)
+    async def app_data(self, info: Info, key: DataKey) -> AppDatum | None:
+        """What your app keeps beside the visitor under this key (`setAppData`). Null if there is nothing. For apps
+        only."""
+        return await find_datum(info, DataOwner.VISITOR, self.record.id, key)
 
 
 @api_one_of

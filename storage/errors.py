@@ -230,6 +230,21 @@ class StaleRevision(Refused):
         super().__init__(f"The room is at revision {revision}, not {expected}; read it again.", revision=revision)
 
 
+class StaleVersion(Refused):
+    """`version` is the current version; 0 if there is no value."""
+
+    code = "STALE_VERSION"
+
+    def __init__(self, expected: int, version: int) -> None:
+        if not version:
+            message = f"The key has no value, so it is not at version {expected}; ifVersion 0 adds it."
+        elif not expected:
+            message = f"The key has a value already, at version {version}; ifVersion 0 only adds keys."
+        else:
+            message = f"The value is at version {version}, not {expected}; read it again."
+        super().__init__(message, version=version)
+
+
 class IdempotencyMismatch(Refused):
     code = "IDEMPOTENCY_MISMATCH"
 

@@ -33,9 +33,9 @@ async def find(reader: Reader, visitor_id: str) -> Visitor | None:
     return await entities.find_by(reader, KIND, "_id", visitor_id)
 
 
-async def get(reader: Reader, visitor_id: str) -> Visitor:
+async def get(reader: Reader, visitor_id: str, *, key: str = "visitorId") -> Visitor:
     """Return the visitor with that id. Raises NotFound."""
-    return await entities.get(reader, KIND, visitor_id, key="visitorId")
+    return await entities.get(reader, KIND, visitor_id, key=key)
 
 
 async def find_by_token(reader: Reader, token: str) -> Visitor | None:

@@ -175,6 +175,12 @@ def require_user(caller: Caller) -> User:
     return caller.user
 
 
+def require_app(caller: Caller) -> None:
+    """Raise Forbidden unless the token belongs to an app."""
+    if caller.identified.type is not ActorType.APP:
+        raise Forbidden("Only an app can do this; this token belongs to a user or a visitor.")
+
+
 # ---------------------------------------------------------------- privilege escalation
 
 

@@ -32,6 +32,8 @@ Value = TypeVar("Value")
 
 #: The key of the metadata of a root field that says whether it is open to visitors.
 _OPEN_TO_VISITORS = "visitors"
+#: The key of the metadata of a field whose value depends on who reads it, and not only on the permissions.
+_PER_CALLER = "per_caller"
 #: Fields that many types share. They follow the type's own fields, in this order.
 SHARED_FIELDS = ("custom_fields", "custom_field", "if_revision", "ack", "client_mutation_id")
 
@@ -100,13 +102,22 @@ def field(method: Method) -> Method:
     return _as_method(strawberry.field(resolver=method, description=docstrings.method_description(method)), method)
 
 
-def scoped_field(*scopes: str) -> Callable[[Method], Method]:
-    """A field that a method resolves and that needs scopes of its own."""
+def scoped_field(*scopes: str, per_caller: bool = False) -> Callable[[Method], Method]:
+    """A field that a method resolves and that needs scopes of its own.
+
+    `per_caller`: whether callers with the same permissions see different values. Their subscriptions share no results.
+    """
 
     def declare(method: Method) -> Method:
-        directives = [NeedsScopes(scopes=list(scopes))]
-        description = _with_scopes(method, scopes)
-        return _as_method(strawberry.field(resolver=method, description=description, directives=directives), method)
+        return _as_method(
+            strawberry.field(
+                resolver=method,
+                description=_with_scopes(method, scopes),
+                directives=[NeedsScopes(scopes=list(scopes))],
+                metadata={_PER_CALLER: per_caller},
+            ),
+            method,
+        )
 
     return declare
 
@@ -231,6 +242,12 @@ def is_closed_to_visitors(field: GraphQLField) -> bool:
         and any(isinstance(directive, NeedsScopes) for directive in definition.directives)
         and not definition.metadata.get(_OPEN_TO_VISITORS)
     )
+
+
+def is_per_caller(field: GraphQLField) -> bool:
+    """Whether the value of the field depends on who reads it, and not only on the permissions."""
+    definition = field.extensions.get("strawberry-definition")
+    return isinstance(definition, StrawberryField) and bool(definition.metadata.get(_PER_CALLER))
 
 
 def _as_method(field: Any, method: Method) -> Method:

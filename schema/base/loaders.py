@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from resolvers import (
     agents,
+    app_data,
     current_entities,
     departments,
     events,
@@ -23,6 +24,7 @@ from resolvers import (
 )
 from resolvers.context import Context
 from resolvers.current_entities import EventEntity
+from storage.app_data import AppDatum, DatumKey
 from storage.assignments import Assignment
 from storage.errors import NotFound
 from storage.facts import AnyFact
@@ -96,6 +98,11 @@ class Loaders:
 
         return Loader(load)
 
+    @cached_property
+    def app_data(self) -> DataLoader[DatumKey, AppDatum | None]:
+        """What the caller keeps under a key, as now. None if it keeps nothing there."""
+        return self._optional(app_data.find_many)
+
     def _by_key(
         self, noun: str, read: Callable[[Context, Sequence[str]], Awaitable[dict[str, T]]]
     ) -> DataLoader[str, T]:
@@ -109,37 +116,37 @@ class Loaders:
 
     @cached_property
     def current_rooms(self) -> DataLoader[str, Room | None]:
-        return self._current(current_entities.find_rooms)
+        return self._optional(current_entities.find_rooms)
 
     @cached_property
     def current_messages(self) -> DataLoader[EventEntity, Message | None]:
-        return self._current(current_entities.find_messages)
+        return self._optional(current_entities.find_messages)
 
     @cached_property
     def current_users(self) -> DataLoader[EventEntity, User | None]:
-        return self._current(current_entities.find_users)
+        return self._optional(current_entities.find_users)
 
     @cached_property
     def current_visitors(self) -> DataLoader[EventEntity, Visitor | None]:
-        return self._current(current_entities.find_visitors)
+        return self._optional(current_entities.find_visitors)
 
     @cached_property
     def current_departments(self) -> DataLoader[EventEntity, Department | None]:
-        return self._current(current_entities.find_departments)
+        return self._optional(current_entities.find_departments)
 
     @cached_property
     def current_roles(self) -> DataLoader[str, Role | None]:
-        return self._current(current_entities.find_roles)
+        return self._optional(current_entities.find_roles)
 
     @cached_property
     def current_definitions(self) -> DataLoader[str, FieldDefinition | None]:
-        return self._current(current_entities.find_definitions)
+        return self._optional(current_entities.find_definitions)
 
     @cached_property
     def current_apps(self) -> DataLoader[str, App | None]:
-        return self._current(current_entities.find_apps)
+        return self._optional(current_entities.find_apps)
 
-    def _current(self, read: Callable[[Context, Sequence[K]], Awaitable[dict[K, T]]]) -> DataLoader[K, T | None]:
+    def _optional(self, read: Callable[[Context, Sequence[K]], Awaitable[dict[K, T]]]) -> DataLoader[K, T | None]:
         async def load(keys: list[K]) -> list[T | BaseException | None]:
             found = await read(self._context, keys)
             return [found.get(key) for key in keys]

@@ -114,9 +114,9 @@ def _cohort(
     if context.cohorts is None:
         return nullcontext(Cohort(Cohorts()))
     values = msgspec.json.encode(variables or {}, order="deterministic")
-    return context.cohorts.join(
-        (document, operation_name, values, access.effective_permissions(context.resolver_context.caller))
-    )
+    caller = context.resolver_context.caller
+    identity = caller.actor if document.depends_on_caller else None
+    return context.cohorts.join((document, operation_name, values, access.effective_permissions(caller), identity))
 
 
 class DeliveryWriter:

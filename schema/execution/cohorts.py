@@ -65,7 +65,8 @@ class Cohort:
     """The subscriptions with one document, the same variables and the same permissions.
 
     They share results, including values that fields read from the database. So the value of a field below a
-    subscription may depend on the caller's permissions only.
+    subscription may depend on the caller's permissions only. If it depends on the caller otherwise (a field declared
+    with `per_caller`), the members have the same caller.
     """
 
     def __init__(self, cohorts: "Cohorts") -> None:

@@ -14,6 +14,8 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
+    TypeInfo,
+    TypeInfoVisitor,
     VariableNode,
     Visitor,
     get_operation_ast,
@@ -23,6 +25,7 @@ from graphql import (
 )
 
 from schema.base.errors import from_exception, mark_validation_errors
+from schema.base.fields import is_per_caller
 from schema.execution import cost_limits
 from schema.execution.answer_requirements import AnswerRequirements, find_requirements
 from schema.execution.cost_limits import Limits
@@ -125,6 +128,14 @@ class Document:
         if refusal is not None:
             raise refusal.error()
 
+    @cached_property
+    def depends_on_caller(self) -> bool:
+        """Whether callers with the same permissions may get different results, because of a field that is selected."""
+        types = TypeInfo(self.schema)
+        visitor = PerCallerFields(types)
+        visit(self.node, TypeInfoVisitor(types, visitor))
+        return visitor.found
+
     def check(self, variables: Mapping[str, Any]) -> None:
         """Raise QueryTooComplex if the document exceeds its limits with these variables."""
         key = None
@@ -162,3 +173,16 @@ class ConditionVariables(Visitor):
         self.names |= {
             argument.value.name.value for argument in node.arguments or () if isinstance(argument.value, VariableNode)
         }
+
+
+class PerCallerFields(Visitor):
+    """Finds out whether a document selects a field whose value depends on who reads it."""
+
+    def __init__(self, types: TypeInfo) -> None:
+        super().__init__()
+        self._types = types
+        self.found = False
+
+    def enter_field(self, *_: object) -> None:
+        field = self._types.get_field_def()
+        self.found = self.found or (field is not None and is_per_caller(field))

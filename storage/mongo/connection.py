@@ -65,6 +65,7 @@ CLOSE_SECONDS = 0.5
 
 COLLECTIONS = (
     "acknowledgements",
+    "app_data",
     "apps",
     "assignments",
     "consumers",

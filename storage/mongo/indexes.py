@@ -46,6 +46,8 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
     {
         # Finds the acknowledgements of facts that are no longer kept.
         "acknowledgements": (_index("sequence", "sequence", "at"),),
+        # Found by _id.
+        "app_data": (),
         "apps": (),
         "assignments": (_index("number", "roomId", "number"),),
         "consumers": (_index("owner", "ownerId", "name"),),

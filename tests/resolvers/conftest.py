@@ -16,6 +16,7 @@ from tests.resolvers.world import World
 
 #: The collections that are emptied before each test. The log is kept: a test reads the facts after its own start.
 EMPTIED = (
+    "app_data",
     "assignments",
     "custom_fields",
     "departments",

@@ -35,7 +35,10 @@ APP = Actor(type=ActorType.APP, id="app", name="app")
 #: The root fields that need no token.
 OPEN = {"Mutation.login", "Query.errorCodes"}
 #: The root fields that need a valid token and no scope.
-ANY_TOKEN = {"Query.viewer", "Query.customFieldDefinitions", "Mutation.takeRoom", "Mutation.logout"}
+ANY_TOKEN = {
+    *("Query.viewer", "Query.customFieldDefinitions"),
+    *("Mutation.takeRoom", "Mutation.logout", "Mutation.setAppData"),
+}
 #: The root fields that a visitor's token opens, in addition to OPEN.
 OPEN_TO_VISITORS = {
     *("Query.viewer", "Query.node", "Query.room", "Query.rooms", "Query.eventCursor"),

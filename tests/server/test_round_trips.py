@@ -184,6 +184,21 @@ async def test_rooms_with_all_nested_objects(server: PopulatedServer) -> None:
     assert sorted(trips) == sorted(["find rooms", "find visitors", "find users", *["aggregate rooms"] * 4])
 
 
+async def test_app_data_of_a_page_is_one_round_trip(server: PopulatedServer) -> None:
+    asked = '{ rooms(first: 12) { nodes { id a: appData(key: "a") { value } b: appData(key: "b") { value } } } }'
+    before, _ = await server.ask(asked)
+    last = before["rooms"]["nodes"][-1]["id"]
+    await server.ask(
+        f'mutation {{ setAppData(input: {{ of: {{ roomId: "{last}" }}, key: "b", value: 7 }}) {{ clientMutationId }} }}'
+    )
+
+    data, trips = await server.ask(asked)
+
+    assert [node["b"] for node in data["rooms"]["nodes"]] == [*[None] * (ROOMS - 1), {"value": 7}]
+    assert {node["a"] for node in data["rooms"]["nodes"]} == {None}
+    assert trips == ["find rooms", "find app_data"]
+
+
 async def test_later_pages_of_many_lists_are_two_round_trips(server: PopulatedServer) -> None:
     asked = "{ rooms(first: 50) { nodes { messages(first: 50%s) { edges { cursor node { number } } } } } }"
     everything, _ = await server.ask(asked % "")
