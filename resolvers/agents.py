@@ -12,14 +12,15 @@ from resolvers import validation
 from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import FieldRef, bind, resolve
-from resolvers.custom_fields.values import FieldAssignment, convert
+from resolvers.custom_fields.values import FieldAssignment, other_assignments
 from resolvers.operations import MutationContext, mutation, query
 from resolvers.roles import check_granted
 from resolvers.routing.requeue import limit_leave, store_and_requeue
 from resolvers.users import changed_user, new_user
 from storage import departments, users
 from storage import roles as stored_roles
-from storage.errors import Duplicate, Invalid, NotAnAgent, NotFound, UsernameTaken, quoted
+from storage.custom_fields import definitions
+from storage.errors import Duplicate, NotAnAgent, NotFound, UsernameTaken, quoted
 from storage.facts import (
     AgentAdded,
     AgentRemoved,
@@ -211,7 +212,7 @@ async def ensure_agent(
     """
     tx = change.tx
     definition, value = await resolve(tx, FieldTarget.USER, by)
-    other_fields = _other_assignments(definition, value, custom_fields or ())
+    other_fields = other_assignments(definition, value, custom_fields or (), noun="agent")
     routing = UNSET if accepts_routing is None else accepts_routing
     profile_input = ProfileInput(status, routing, max_rooms, department_ids)
     await tx.lock("value", f"{definition.id}={value}")
@@ -245,25 +246,10 @@ async def _insert_agent(
         )
         await change.tx.flush()
     except (Duplicate, UsernameTaken):
-        if await users.has_field_value(change.context.reader, definition, value):
+        if await definitions.has_value(change.context.reader, definition, value):
             raise Conflict from None  # the next attempt finds the user
         raise
     return user
-
-
-def _other_assignments(
-    definition: FieldDefinition, value: FieldValue, assignments: Sequence[FieldAssignment]
-) -> list[FieldAssignment]:
-    """The assignments to other fields. Raises Invalid if one assigns another value to the field of `definition`."""
-    subject = f"Custom field {quoted(definition.key)}"
-    for assignment in assignments:
-        if assignment.key != definition.key or assignment.value is UNSET:
-            continue
-        if assignment.value is None or convert(definition, assignment.value, subject=subject) != value:
-            raise Invalid(
-                f"{subject} identifies the agent, so customFields cannot give it another value.", key=definition.key
-            )
-    return [assignment for assignment in assignments if assignment.key != definition.key]
 
 
 async def _new_profile(change: MutationContext, profile_input: ProfileInput) -> AgentProfile:

@@ -18,8 +18,9 @@ from resolvers.custom_fields.definitions import FieldRef, assign, bind, resolve
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from resolvers.operations import MutationContext, mutation, query
 from resolvers.ordering import Ordering, sort_order
+from resolvers.room_starts import RoomDetails
 from resolvers.room_transition import RoomTransition
-from resolvers.routing.assignment import assign_to_preferred, route_or_queue
+from resolvers.routing.assignment import route_or_queue
 from resolvers.routing.capacity import store_room_added, store_room_removed, store_room_resumed
 from storage import rooms
 from storage.errors import (
@@ -34,10 +35,9 @@ from storage.errors import (
 from storage.facts import AssignmentCause
 from storage.filters.expressions import And, Expression
 from storage.filters.predicates import matches
-from storage.mongo.connection import new_id
 from storage.mongo.pagination import Page, PageArguments
 from storage.mongo.sort_orders import SortOrder
-from storage.records import FieldTarget, Room, RoomSnapshot, RoomStatus, User
+from storage.records import FieldTarget, Room, RoomStatus, User
 
 SERVED_STATUSES = frozenset({RoomStatus.ASSIGNED, RoomStatus.ON_HOLD})
 
@@ -141,31 +141,16 @@ async def start_room(
     Records RoomStarted, and AgentAssigned or RoomQueued. A visitor starts a room of its own, unless it
     has too many open rooms.
     """
-    tx = change.tx
-    visitor = await room_starts.visitor_of(change, visitor_token)
-    department = (
-        None if department_id is None else await room_preconditions.require_enabled_department(change, department_id)
-    )
-    room = Room(
-        id=new_id(tx.now),
-        status=RoomStatus.QUEUED,
-        revision=0,
-        visitor_id=visitor.id,
+    return await room_starts.start(
+        change,
+        await room_starts.visitor_of(change, visitor_token),
+        RoomDetails.checked(source=source, subject=subject, priority=priority, tags=tags),
         department_id=department_id,
-        source=validation.name(source, "source", max_characters=64),
-        subject=validation.optional_text(subject, "subject"),
-        priority=validation.number(priority, "priority", minimum=-validation.MAX_INT, maximum=validation.MAX_INT),
-        tags=validation.tags(tags, "tags"),
-        custom_fields=await room_starts.initial_fields(change, custom_fields),
-        started_at=tx.now,
-        queued_at=tx.now,
-        last_queued_at=tx.now,
-        **await agent_filters.initial(change, agent_filter, agent_filter_seconds),
+        custom_fields=custom_fields,
+        agent_filter=agent_filter,
+        agent_filter_seconds=agent_filter_seconds,
+        preferred_agent_id=preferred_agent_id,
     )
-    transition = RoomTransition.start(tx, RoomSnapshot(room=room, visitor=visitor, department=department))
-    if preferred_agent_id is None or not await assign_to_preferred(change, transition, preferred_agent_id):
-        await route_or_queue(change, transition)
-    return await rooms.insert(tx, transition.room, transition.facts)
 
 
 @mutation("rooms:write", lock=("room", "room_id"), visitors=True)

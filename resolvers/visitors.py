@@ -17,7 +17,8 @@ from storage.filters.expressions import Expression
 from storage.mongo.connection import new_id
 from storage.mongo.pagination import Page, PageArguments
 from storage.mongo.reader import Reader
-from storage.records import FieldTarget, Visitor
+from storage.records import FieldTarget, Record, Visitor
+from storage.transactions.transaction import Transaction
 
 
 @query("visitors:read")
@@ -79,6 +80,16 @@ async def get_many(context: Context, ids: Iterable[str]) -> dict[str, Visitor]:
     return await visitors.get_many(context.reader, ids)
 
 
+class VisitorValues(Record, frozen=True):
+    """What saveVisitor and ensureRoom set of a visitor. UNSET: left out."""
+
+    token: str
+    name: str | UnsetType | None = UNSET
+    email: str | UnsetType | None = UNSET
+    phone: str | UnsetType | None = UNSET
+    custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET
+
+
 @mutation("visitors:write", lock=("visitor", "token"))
 async def save_visitor(
     change: MutationContext,
@@ -90,18 +101,35 @@ async def save_visitor(
     custom_fields: Sequence[FieldAssignment] | UnsetType | None = UNSET,
 ) -> Visitor:
     """Create the visitor with this token, or change its given attributes. Custom fields merge key by key."""
-    tx = change.tx
-    validation.text(token, "token", max_characters=validation.MAX_NAME_CHARACTERS)
+    return await save(
+        change.tx, VisitorValues(token=token, name=name, email=email, phone=phone, custom_fields=custom_fields)
+    )
+
+
+def check_token(token: str, prefix: str = "") -> str:
+    """The token of a visitor. Raises Invalid for one that no visitor has. `prefix`: the path of its input object."""
+    return validation.text(token, f"{prefix}token", max_characters=validation.MAX_NAME_CHARACTERS)
+
+
+async def save(tx: Transaction, values: VisitorValues, *, prefix: str = "") -> Visitor:
+    """Create the visitor with this token, or change its given attributes, in the transaction.
+
+    `prefix`: the path of the input object in the keys of errors.
+    """
+    token, name, email, phone = check_token(values.token, prefix), values.name, values.email, values.phone
     before = await find_by_token(tx, token)
     # A value that does not change is not checked: it may be older than the rule that it breaks.
-    after = before or Visitor(id=new_id(tx.now), token=validation.name(token, "token"), created_at=tx.now)
+    after = before or Visitor(id=new_id(tx.now), token=validation.name(token, f"{prefix}token"), created_at=tx.now)
     if name is not UNSET and name != after.name:
-        after = msgspec.structs.replace(after, name=validation.optional_name(name, "name"))
+        after = msgspec.structs.replace(after, name=validation.optional_name(name, f"{prefix}name"))
     if email is not UNSET and email != after.email:
-        after = msgspec.structs.replace(after, email=None if email is None else validation.email(email))
+        checked = None if email is None else validation.email(email, f"{prefix}email")
+        after = msgspec.structs.replace(after, email=checked)
     if phone is not UNSET and phone != after.phone:
-        after = msgspec.structs.replace(after, phone=validation.optional_name(phone, "phone", max_characters=64))
-    fields = await assign(tx, FieldTarget.VISITOR, after.custom_fields, custom_fields or (), creating=before is None)
+        phone = validation.optional_name(phone, f"{prefix}phone", max_characters=64)
+        after = msgspec.structs.replace(after, phone=phone)
+    given = values.custom_fields or ()
+    fields = await assign(tx, FieldTarget.VISITOR, after.custom_fields, given, creating=before is None)
     after = msgspec.structs.replace(after, custom_fields=fields)
     if before is None:
         return await visitors.insert(tx, after)

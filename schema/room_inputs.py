@@ -5,8 +5,9 @@ import strawberry
 from schema.base.fields import api_input, api_one_of, api_type
 from schema.base.filters import UserFilter
 from schema.base.mutation_types import MutationInput, MutationPayload
-from schema.custom_fields import CustomFieldInput, FieldIncrementInput
+from schema.custom_fields import CustomFieldInput, CustomFieldRef, FieldIncrementInput
 from schema.rooms import Room
+from schema.visitors import SaveVisitorFields
 
 
 @api_input
@@ -52,6 +53,32 @@ class StartRoomInput(MutationInput):
     """The id of an agent who gets the room if the agent is routable and works in the department, also with the routing
     MANUAL or EXTERNAL. `acceptsRouting` and `agentFilter` are not checked. Otherwise the room is routed as usual.
     `NOT_FOUND`, `NOT_AN_AGENT`."""
+
+
+@api_input
+class EnsureRoomInput(MutationInput):
+    """Input of `ensureRoom`. If the room exists already, only `by` counts."""
+
+    by: CustomFieldRef
+    """A unique custom field of rooms, and its value. `INVALID_INPUT` if the field is not unique."""
+    visitor: SaveVisitorFields
+    """The visitor of a new room, which is saved with it."""
+    department_id: strawberry.ID | None = None
+    """The id of the department that routes a new room. `NOT_FOUND` if there is no such department,
+    `DEPARTMENT_DISABLED` if it takes no new rooms. If null, the room can be routed to any agent."""
+    source: str = "api"
+    """The channel of a new room: `api`, `widget`, `email`, `sms`, or another name, up to 64 characters."""
+    subject: str | None = None
+    """The subject of a new room, up to 1,000 characters."""
+    priority: int = 0
+    """The priority of a new room. Queued rooms with a higher priority are routed first."""
+    tags: list[str] | None = None
+    """The tags of a new room: up to 100, each of 1 to 128 characters."""
+    custom_fields: list[CustomFieldInput] | None = None
+    """Further values of custom fields of a new room. `INVALID_INPUT` if they have another value of the field of
+    `by`. `FIELD_REQUIRED` if a required field has no value."""
+    preferred_agent_id: strawberry.ID | None = None
+    """The id of an agent who gets a new room if possible, as for `startRoom`."""
 
 
 @api_input
@@ -175,6 +202,14 @@ class RoomPayload(MutationPayload):
 @api_type
 class StartRoomPayload(RoomPayload):
     """Result of `startRoom`: the room after routing, with its agent if one was found at once."""
+
+
+@api_type
+class EnsureRoomPayload(RoomPayload):
+    """Result of `ensureRoom`: the room that was found, or the new one after routing."""
+
+    created: bool
+    """Whether this mutation started the room. False also if a concurrent call started it."""
 
 
 @api_type

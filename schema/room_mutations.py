@@ -3,8 +3,9 @@
 import msgspec
 import strawberry
 
-from resolvers import room_routing, rooms
+from resolvers import room_routing, room_starts, rooms
 from resolvers.auth import access
+from resolvers.custom_fields.definitions import FieldRef
 from schema.base import ids
 from schema.base.fields import api_type, mutation_field, or_unset
 from schema.base.filters import given_agent_filter
@@ -18,6 +19,8 @@ from schema.room_inputs import (
     CloseRoomPayload,
     DeclineRoutingInput,
     DeclineRoutingPayload,
+    EnsureRoomInput,
+    EnsureRoomPayload,
     HoldRoomInput,
     HoldRoomPayload,
     ResumeRoomInput,
@@ -64,6 +67,33 @@ class RoomMutations:
             preferred_agent_id=ids.AGENT.parse_optional(input.preferred_agent_id, "preferredAgentId"),
         )
         return StartRoomPayload(room=Room.from_mutation(room, info), client_mutation_id=input.client_mutation_id)
+
+    @mutation_field(room_starts.ensure_room)
+    async def ensure_room(self, info: Info, input: Input[EnsureRoomInput]) -> EnsureRoomPayload | None:
+        """Finds the room with a unique custom field value, or saves the visitor and starts the room, atomically.
+
+        Concurrent calls with the same value result in one room, and all return it. A room that is found, open or
+        closed, does not change, and neither does its visitor. `DUPLICATE_VALUE` if you may not read the room. Records
+        `VisitorSaved` if the visitor is new or changes, and then what `startRoom` records; nothing for a room that is
+        found.
+        """
+        result = await room_starts.ensure_room(
+            info.context.mutation(input),
+            by=FieldRef(key=input.by.key, value=input.by.value),
+            visitor=input.visitor.values(),
+            department_id=ids.DEPARTMENT.parse_optional(input.department_id, "departmentId"),
+            source=input.source,
+            subject=input.subject,
+            priority=input.priority,
+            tags=input.tags or (),
+            custom_fields=assignments(input.custom_fields),
+            preferred_agent_id=ids.AGENT.parse_optional(input.preferred_agent_id, "preferredAgentId"),
+        )
+        return EnsureRoomPayload(
+            room=Room.from_mutation(result.room, info),
+            created=result.created,
+            client_mutation_id=input.client_mutation_id,
+        )
 
     @mutation_field(rooms.assign_agent)
     async def assign_agent(self, info: Info, input: Input[AssignAgentInput]) -> AssignAgentPayload | None:

@@ -115,8 +115,8 @@ class VisitorQueries:
 
 
 @api_input
-class SaveVisitorInput(MutationInput):
-    """Input of `saveVisitor`. Fields that are left out keep their values."""
+class SaveVisitorFields:
+    """A visitor to save. Fields that are left out keep their values."""
 
     token: str
     """The token that identifies the visitor, 1 to 128 characters. If no visitor has it, a visitor is created."""
@@ -129,6 +129,21 @@ class SaveVisitorInput(MutationInput):
     custom_fields: list[CustomFieldInput] | None = None
     """Values of custom fields. They are merged with the visitor's values key by key. `FIELD_REQUIRED` if a new visitor
     has no value of a required field."""
+
+    def values(self) -> visitors.VisitorValues:
+        """The values, as resolvers expect them."""
+        return visitors.VisitorValues(
+            token=self.token,
+            name=or_unset(self.name),
+            email=or_unset(self.email),
+            phone=or_unset(self.phone),
+            custom_fields=assignments(self.custom_fields),
+        )
+
+
+@api_input
+class SaveVisitorInput(MutationInput, SaveVisitorFields):
+    """Input of `saveVisitor`. Fields that are left out keep their values."""
 
 
 @api_type

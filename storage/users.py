@@ -9,7 +9,6 @@ from types import MappingProxyType
 import msgspec
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import DuplicateKeyError
-from pymongo.read_concern import ReadConcern
 
 from storage import entities
 from storage.changes import changes_between
@@ -95,12 +94,6 @@ async def list_by_email(reader: Reader, spellings: Iterable[str]) -> list[User]:
 async def find_by_field(reader: Reader, definition: FieldDefinition, value: object) -> User | None:
     """Return the user with that value of a unique field."""
     return await entities.find_by(reader, KIND, definitions.path(definition), value)
-
-
-async def has_field_value(reader: Reader, definition: FieldDefinition, value: object) -> bool:
-    """Return whether a user has that value of a unique field, by a local read that includes recent writes."""
-    users = reader.collection(KIND.collection).with_options(read_concern=ReadConcern("local"))
-    return await users.find_one({definitions.path(definition): value}, {"_id": 1}) is not None
 
 
 async def read_page(

@@ -241,3 +241,21 @@ _CONVERTERS = {
     FieldType.SELECT: _option,
     FieldType.MULTI_SELECT: _options,
 }
+
+
+def other_assignments(
+    definition: FieldDefinition, value: FieldValue, assignments: Sequence[FieldAssignment], *, noun: str
+) -> list[FieldAssignment]:
+    """The assignments to fields other than `definition`, whose value identifies an entity.
+
+    Raises Invalid if one assigns another value to that field. `noun`: the word for the entity.
+    """
+    subject = f"Custom field {quoted(definition.key)}"
+    for assignment in assignments:
+        if assignment.key != definition.key or assignment.value is UNSET:
+            continue
+        if assignment.value is None or convert(definition, assignment.value, subject=subject) != value:
+            raise Invalid(
+                f"{subject} identifies the {noun}, so customFields cannot give it another value.", key=definition.key
+            )
+    return [assignment for assignment in assignments if assignment.key != definition.key]

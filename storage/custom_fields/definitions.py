@@ -8,6 +8,7 @@ from typing import Any
 
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
+from pymongo.read_concern import ReadConcern
 
 from storage import entities
 from storage.changes import changes_between
@@ -195,6 +196,12 @@ def _has_value(definition_id: str) -> Document:
 def path(definition: FieldDefinition) -> str:
     """The path of the values of a definition in documents."""
     return f"fields.{definition.id}"
+
+
+async def has_value(reader: Reader, definition: FieldDefinition, value: object) -> bool:
+    """Whether an entity has that value of a unique field, by a local read that includes recent writes."""
+    found = _collection(reader, definition.target).with_options(read_concern=ReadConcern("local"))
+    return await found.find_one({path(definition): value}, {"_id": 1}) is not None
 
 
 def unique_violation(tx: Transaction, noun: str, values: Mapping[str, object], error: DuplicateKeyError) -> Exception:

@@ -60,6 +60,7 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "visitors:write": {"saveVisitor": {"token": "x"}, "createVisitorSession": {"visitorToken": "x"}},
     "rooms:write": {
         "startRoom": {"visitorToken": "x"},
+        "ensureRoom": {"by": {"key": "x", "value": "x"}, "visitor": {"token": "x"}},
         "updateRoom": {"roomId": "room_x"},
         "closeRoom": {"roomId": "room_x"},
         "holdRoom": {"roomId": "room_x"},

@@ -7,10 +7,11 @@ from typing import Any
 import bson
 import pytest
 
-from resolvers import agents, departments, events, messages, roles, rooms, users, visitors
+from resolvers import agents, departments, events, messages, roles, room_starts, rooms, users, visitors
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.definitions import FieldRef
 from resolvers.custom_fields.values import FieldAssignment
+from resolvers.visitors import VisitorValues
 from storage import rooms as stored_rooms
 from storage import users as stored_users
 from storage import visitors as stored_visitors
@@ -48,6 +49,9 @@ async def test_every_mutation_refuses_an_entity_that_is_too_large(world: World) 
     await definitions.define_custom_field(
         world.context, target=FieldTarget.USER, key="staff", type=FieldType.TEXT, unique=True
     )
+    await definitions.define_custom_field(
+        world.context, target=FieldTarget.ROOM, key="case", type=FieldType.TEXT, unique=True
+    )
     user = await users.create_user(world.context, username="anna", custom_fields=filled(15))
     visitor = await visitors.save_visitor(world.context, token="w", custom_fields=filled(15))
     room = await rooms.start_room(world.context, visitor_token=visitor.token, custom_fields=filled(15))
@@ -62,6 +66,10 @@ async def test_every_mutation_refuses_an_entity_that_is_too_large(world: World) 
         "save new": (visitors.save_visitor, {"token": "new", "custom_fields": filled(16)}),
         "save": (visitors.save_visitor, {"token": "w", "custom_fields": filled(16)}),
         "start": (rooms.start_room, {"visitor_token": "v", "custom_fields": filled(16)}),
+        "ensure room": (
+            room_starts.ensure_room,
+            {"by": FieldRef("case", "1"), "visitor": VisitorValues(token="new"), "custom_fields": filled(16)},
+        ),
         "update room": (rooms.update_room, {"room_id": room.id, "custom_fields": filled(16)}),
         "close": (rooms.close_room, {"room_id": room.id, "custom_fields": filled(16)}),
         "tags": (rooms.update_room, {"room_id": room.id, "tags": ["🙂" * 125 + str(one) for one in range(100)]}),
@@ -74,7 +82,7 @@ async def test_every_mutation_refuses_an_entity_that_is_too_large(world: World) 
         assert caught.value.data == {"key": "customFields"}
         async with refused(world, Invalid, caught.value.message, key="customFields"):
             await operation(world.context, **given)
-    nouns = ["user"] * 3 + ["visitor"] * 2 + ["room"] * 4
+    nouns = ["user"] * 3 + ["visitor"] * 2 + ["room"] * 5
     for noun, message in zip(nouns, totals.values(), strict=True):
         total = re.fullmatch(TOO_LARGE.format(noun=noun), message)
         assert total is not None, message

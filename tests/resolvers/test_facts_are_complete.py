@@ -6,13 +6,27 @@ from typing import Any
 
 import pytest
 
-from resolvers import agents, apps, departments, messages, roles, room_routing, rooms, timers, users, visitors
+from resolvers import (
+    agents,
+    app_data,
+    apps,
+    departments,
+    messages,
+    roles,
+    room_routing,
+    room_starts,
+    rooms,
+    timers,
+    users,
+    visitors,
+)
 from resolvers.custom_fields import definitions
 from resolvers.custom_fields.definitions import FieldRef
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from resolvers.gone_agents import GoneAgents
 from resolvers.operations import Mutation
 from resolvers.timer_expiry import TimerExpiry
+from resolvers.visitors import VisitorValues
 from storage.message_records import Attachment, Audience, Choice
 from storage.records import AgentGoneAction, AgentStatus, FieldTarget, FieldType, Presence, RoutingMethod
 from tests.resolvers.replica import Replica
@@ -36,6 +50,9 @@ class Entities:
         world = self.world
         await definitions.define_custom_field(
             world.context, target=FieldTarget.USER, key="ext", type=FieldType.TEXT, unique=True
+        )
+        await definitions.define_custom_field(
+            world.context, target=FieldTarget.ROOM, key="case", type=FieldType.TEXT, unique=True
         )
         self.field = await definitions.define_custom_field(
             world.context, target=FieldTarget.ROOM, key="n", type=FieldType.NUMBER
@@ -125,6 +142,12 @@ MUTATIONS: dict[str, Callable[[Entities], Awaitable[Any]]] = {
     ),
     "saveVisitor of a new one": lambda s: visitors.save_visitor(s.world.context, token="w", name="W"),
     "saveVisitor of one who has rooms": lambda s: visitors.save_visitor(s.world.context, token="v", email="v@w"),
+    "ensureRoom of a new visitor": lambda s: room_starts.ensure_room(
+        s.world.context, by=FieldRef("case", "7"), visitor=VisitorValues(token="w", name="W"), subject="S"
+    ),
+    "ensureRoom of one who has rooms": lambda s: room_starts.ensure_room(
+        s.world.context, by=FieldRef("case", "7"), visitor=VisitorValues(token="v", phone="1")
+    ),
     "startRoom that is routed": lambda s: s.world.start(custom_fields=[FieldAssignment("n", 1)]),
     "startRoom that waits": lambda s: s.world.waiting(),
     "assignAgent": lambda s: rooms.assign_agent(s.world.context, room_id=s.waiting.id, agent_id=s.bert.id),
@@ -170,7 +193,23 @@ MUTATIONS: dict[str, Callable[[Entities], Awaitable[Any]]] = {
     "rotateAppToken": lambda s: apps.rotate_app_token(s.world.context, app_id=s.app.id),
     "revokeApp": lambda s: apps.revoke_app(s.world.context, app_id=s.app.id),
 }
-#: Mutations without facts: they change positions of consumers, sessions, and timers.
+#: The modules of mutations that record facts, and of setAppData.
+MODULES = (
+    agents,
+    app_data,
+    apps,
+    definitions,
+    departments,
+    messages,
+    roles,
+    room_routing,
+    room_starts,
+    rooms,
+    timers,
+    users,
+    visitors,
+)
+#: Mutations without facts: they change positions of consumers, sessions, timers, and what apps keep beside entities.
 WITHOUT_FACTS = {
     "ack_events",
     "remove_consumer",
@@ -179,6 +218,7 @@ WITHOUT_FACTS = {
     "logout",
     "set_timer",
     "cancel_timer",
+    "set_app_data",
 }
 
 
@@ -200,24 +240,7 @@ async def test_the_state_before_and_the_facts_make_the_state_after(world: World,
 
 
 def test_every_mutation_is_tested() -> None:
-    declared = {
-        name
-        for module in (
-            agents,
-            apps,
-            definitions,
-            departments,
-            messages,
-            roles,
-            room_routing,
-            rooms,
-            timers,
-            users,
-            visitors,
-        )
-        for name, value in vars(module).items()
-        if isinstance(value, Mutation)
-    }
+    declared = {name for module in MODULES for name, value in vars(module).items() if isinstance(value, Mutation)}
 
     tested = {_snake(name.split()[0].split("(")[0]) for name in MUTATIONS if name != "the end of a timer"}
 
