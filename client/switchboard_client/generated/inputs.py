@@ -8,6 +8,16 @@ from switchboard_client.generated import enums
 from switchboard_client.records import FieldValue
 
 
+class AppDataOwner(TypedDict, total=False):
+    roomId: str | None
+    userId: str | None
+    visitorId: str | None
+    app: bool | None
+
+
+"""The entity beside which your app keeps data."""
+
+
 class AttachmentInput(TypedDict, total=False):
     name: Required[str]
     mimeType: Required[str]
@@ -152,6 +162,17 @@ class RoomOrder(TypedDict, total=False):
 
 
 """The order of a list of rooms."""
+
+
+class SaveVisitorFields(TypedDict, total=False):
+    token: Required[str]
+    name: str | None
+    email: str | None
+    phone: str | None
+    customFields: Sequence["CustomFieldInput"]
+
+
+"""A visitor to save. Fields that are left out keep their values."""
 
 StringFilter = TypedDict(
     "StringFilter",

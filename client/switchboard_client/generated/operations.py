@@ -881,6 +881,55 @@ class Operations(ABC):
             ack,
         )
 
+    async def ensure_room(
+        self,
+        *,
+        by: inputs.CustomFieldRef,
+        visitor: inputs.SaveVisitorFields,
+        department_id: str | UnsetType | None = UNSET,
+        source: str | UnsetType = UNSET,
+        subject: str | UnsetType | None = UNSET,
+        priority: int | UnsetType = UNSET,
+        tags: Sequence[str] | UnsetType | None = UNSET,
+        preferred_agent_id: str | UnsetType | None = UNSET,
+        custom_fields: Sequence[inputs.CustomFieldInput] | UnsetType = UNSET,
+        ack: Event | None = None,
+        client_mutation_id: str | None = None,
+    ) -> types.EnsureRoomPayload:
+        """Finds the room with a unique custom field value, or saves the visitor and starts the room, atomically.
+
+        Concurrent calls with the same value result in one room, and all return it. A room that is found, open or closed, does not change, and neither does its visitor. `DUPLICATE_VALUE` if you may not read the room. Records `VisitorSaved` if the visitor is new or changes, and then what `startRoom` records; nothing for a room that is found.
+
+        Needs the scopes `rooms:write` and `visitors:write`.
+
+        Args:
+            by: A unique custom field of rooms, and its value. `INVALID_INPUT` if the field is not unique.
+            visitor: The visitor of a new room, which is saved with it.
+            department_id: The id of the department that routes a new room. `NOT_FOUND` if there is no such department, `DEPARTMENT_DISABLED` if it takes no new rooms. If null, the room can be routed to any agent.
+            source: The channel of a new room: `api`, `widget`, `email`, `sms`, or another name, up to 64 characters.
+            subject: The subject of a new room, up to 1,000 characters.
+            priority: The priority of a new room. Queued rooms with a higher priority are routed first.
+            tags: The tags of a new room: up to 100, each of 1 to 128 characters.
+            preferred_agent_id: The id of an agent who gets a new room if possible, as for `startRoom`.
+            custom_fields: Further values of custom fields of a new room. `INVALID_INPUT` if they have another value of the field of `by`. `FIELD_REQUIRED` if a required field has no value.
+        """
+        return await self._mutate(
+            MUTATION_ENSURE_ROOM,
+            {
+                "by": by,
+                "visitor": visitor,
+                "departmentId": department_id,
+                "source": source,
+                "subject": subject,
+                "priority": priority,
+                "tags": tags,
+                "preferredAgentId": preferred_agent_id,
+                "customFields": custom_fields,
+            },
+            client_mutation_id,
+            ack,
+        )
+
     async def assign_agent(
         self,
         *,
@@ -1334,6 +1383,35 @@ class Operations(ABC):
         """
         return await self._mutate(MUTATION_CANCEL_TIMER, {"roomId": room_id, "name": name}, client_mutation_id, ack)
 
+    async def set_app_data(
+        self,
+        *,
+        of: inputs.AppDataOwner,
+        key: str,
+        value: Any | UnsetType = UNSET,
+        if_version: int | UnsetType | None = UNSET,
+        ack: Event | None = None,
+        client_mutation_id: str | None = None,
+    ) -> types.SetAppDataPayload:
+        """Stores a JSON value beside a room, a user, a visitor or your app, under a key of your own, or removes it.
+
+        For apps only, with the read scope of the entity; `FORBIDDEN` for others. Nobody else sees the value, and no event has it. Read it with `appData(key)` of the entity. `STALE_VERSION` if it is at another version than `ifVersion`. Records no event, and does not change the `revision` of the room.
+
+        Needs a valid token.
+
+        Args:
+            of: The entity beside which the value is kept. `NOT_FOUND` if there is none that you may read.
+            key: The key, 1 to 128 characters. `INVALID_INPUT` if you have 100 other keys beside this entity.
+            value: The new value, at most 16 KiB as JSON. Null removes the key. `INVALID_INPUT` if left out.
+            if_version: The `version` that the value must have, and 0 if there must be no value yet. If it has another one, the mutation is refused with `STALE_VERSION`, and the error contains the current `version`. Not checked if null.
+        """
+        return await self._mutate(
+            MUTATION_SET_APP_DATA,
+            {"of": of, "key": key, "value": value, "ifVersion": if_version},
+            client_mutation_id,
+            ack,
+        )
+
     async def ack_events(
         self, *, consumer: str, cursor: str, only: bool | UnsetType = UNSET, client_mutation_id: str | None = None
     ) -> types.AckEventsPayload:
@@ -1696,6 +1774,11 @@ MUTATION_START_ROOM: Operation[types.StartRoomPayload] = Operation(
     types.StartRoomPayload,
 )
 
+MUTATION_ENSURE_ROOM: Operation[types.EnsureRoomPayload] = Operation(
+    "mutation EnsureRoom($input: EnsureRoomInput!) { result: ensureRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } created clientMutationId } }",
+    types.EnsureRoomPayload,
+)
+
 MUTATION_ASSIGN_AGENT: Operation[types.AssignAgentPayload] = Operation(
     "mutation AssignAgent($input: AssignAgentInput!) { result: assignAgent(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.AssignAgentPayload,
@@ -1769,6 +1852,11 @@ MUTATION_SET_TIMER: Operation[types.SetTimerPayload] = Operation(
 MUTATION_CANCEL_TIMER: Operation[types.CancelTimerPayload] = Operation(
     "mutation CancelTimer($input: CancelTimerInput!) { result: cancelTimer(input: $input) { cancelled clientMutationId } }",
     types.CancelTimerPayload,
+)
+
+MUTATION_SET_APP_DATA: Operation[types.SetAppDataPayload] = Operation(
+    "mutation SetAppData($input: SetAppDataInput!) { result: setAppData(input: $input) { datum { key value version updatedAt } clientMutationId } }",
+    types.SetAppDataPayload,
 )
 
 MUTATION_ACK_EVENTS: Operation[types.AckEventsPayload] = Operation(

@@ -913,6 +913,17 @@ class StartRoomPayload(Record, frozen=True, kw_only=True):
     """The `clientMutationId` of the input."""
 
 
+class EnsureRoomPayload(Record, frozen=True, kw_only=True):
+    """Result of `ensureRoom`: the room that was found, or the new one after routing."""
+
+    room: Room
+    """The room after the change."""
+    created: bool
+    """Whether this mutation started the room. False also if a concurrent call started it."""
+    client_mutation_id: str | None
+    """The `clientMutationId` of the input."""
+
+
 class AssignAgentPayload(Record, frozen=True, kw_only=True):
     """Result of `assignAgent`."""
 
@@ -1073,6 +1084,28 @@ class CancelTimerPayload(Record, frozen=True, kw_only=True):
 
     cancelled: bool
     """True. Otherwise the mutation is refused."""
+    client_mutation_id: str | None
+    """The `clientMutationId` of the input."""
+
+
+class AppDatum(Record, frozen=True, kw_only=True):
+    """A value that an app keeps beside a room, a user, a visitor or itself. Only the app that wrote it sees it."""
+
+    key: str
+    """The key."""
+    value: Any
+    """The value. It is never null."""
+    version: int
+    """The number of the last write. It grows with every write, and does not start again after the key was removed."""
+    updated_at: datetime
+    """When the value was last written."""
+
+
+class SetAppDataPayload(Record, frozen=True, kw_only=True):
+    """Result of `setAppData`."""
+
+    datum: AppDatum | None
+    """The value as stored. Null if it was removed, or was not there."""
     client_mutation_id: str | None
     """The `clientMutationId` of the input."""
 
