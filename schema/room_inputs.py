@@ -77,6 +77,11 @@ class EnsureRoomInput(MutationInput):
     custom_fields: list[CustomFieldInput] | None = None
     """Further values of custom fields of a new room. `INVALID_INPUT` if they have another value of the field of
     `by`. `FIELD_REQUIRED` if a required field has no value."""
+    agent_filter: UserFilter | None = None
+    """Routing offers a new room only to agents whose users match this filter, as for `startRoom`."""
+    agent_filter_seconds: int | None = None
+    """After how many seconds `agentFilter` ends, from 1 to 31,536,000. Never if null. `INVALID_INPUT` without
+    `agentFilter`."""
     preferred_agent_id: strawberry.ID | None = None
     """The id of an agent who gets a new room if possible, as for `startRoom`."""
 

@@ -87,6 +87,8 @@ class RoomMutations:
             priority=input.priority,
             tags=input.tags or (),
             custom_fields=assignments(input.custom_fields),
+            agent_filter=given_agent_filter(input.agent_filter),
+            agent_filter_seconds=input.agent_filter_seconds,
             preferred_agent_id=ids.AGENT.parse_optional(input.preferred_agent_id, "preferredAgentId"),
         )
         return EnsureRoomPayload(

@@ -79,14 +79,28 @@ def test_changes_of_a_filter_are_events(admin: Client) -> None:
 )
 def test_a_bad_filter_is_refused(admin: Client, filter: dict[str, Any], code: str, key: str) -> None:
     room, visitor = admin.start(admin.department())["id"], admin.visitor()
+    by = {"key": admin.field("ROOM", "TEXT", unique=True), "value": "1"}
 
     with admin.nothing_happens():
         refusals = [
             admin.refusal("startRoom", visitorToken=visitor, agentFilter=filter),
             admin.refusal("updateRoom", roomId=room, agentFilter=filter),
+            admin.refusal("ensureRoom", by=by, visitor={"token": visitor}, agentFilter=filter),
         ]
 
-    assert [(refusal["code"], refusal["key"]) for refusal in refusals] == [(code, key)] * 2
+    assert [(refusal["code"], refusal["key"]) for refusal in refusals] == [(code, key)] * 3
+
+
+def test_ensured_rooms_take_a_filter(admin: Client) -> None:
+    here, by = admin.department(), {"key": admin.field("ROOM", "TEXT", unique=True), "value": "1"}
+    given = {"by": by, "visitor": {"token": admin.visitor()}, "departmentId": here, "clientMutationId": "ensured"}
+    both, either = ({word: [{"active": True}, {"isAgent": True}]} for word in ("and", "or"))
+
+    first = admin.change("ensureRoom", FILTERED, **given, agentFilter=both, agentFilterSeconds=60)
+
+    assert (first["room"]["agentFilter"], first["room"]["agentFilterUntil"] is not None) == (both, True)
+    assert admin.change("ensureRoom", FILTERED, **given, agentFilter=both, agentFilterSeconds=60) == first
+    assert admin.refusal("ensureRoom", **given, agentFilter=either)["code"] == "IDEMPOTENCY_MISMATCH"
 
 
 def test_a_repeated_call_with_another_filter_is_refused(admin: Client) -> None:

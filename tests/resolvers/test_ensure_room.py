@@ -1,6 +1,7 @@
 """ensureRoom finds or starts a room, also in concurrent calls in several processes."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from storage.errors import (
 )
 from storage.facts import RoomFact, VisitorSaved
 from storage.records import FieldTarget, FieldType, RoomStatus, RoutingMethod
+from tests.resolvers.agent_filters import named
 from tests.resolvers.refusals import kinds, refused, scoped, values
 from tests.resolvers.world import World
 
@@ -142,6 +144,19 @@ async def test_a_new_room_is_routed(case: World) -> None:
     assert (await case.profile(anna)).open_room_count + (await case.profile(bert)).open_room_count == 3
 
 
+async def test_a_new_room_is_routed_by_its_filter(case: World) -> None:
+    await case.agent("anna")
+    await case.agent("bert")
+
+    matched = (await ensure(case, agent_filter=named("bert"))).room
+    waiting = (await ensure(case, by=FieldRef("case", "c-2"), agent_filter=named("zoe"), agent_filter_seconds=60)).room
+
+    assert (await case.served_by(matched), matched.agent_filter_until) == ("bert", None)
+    assert waiting.status is RoomStatus.QUEUED
+    assert waiting.agent_filter == '{"username":{"in":["zoe"]}}'
+    assert waiting.agent_filter_until == waiting.started_at + timedelta(seconds=60)
+
+
 async def test_the_visitor_of_a_new_room_is_updated_with_what_is_given(case: World) -> None:
     visitor = await visitors.save_visitor(case.context, token="v", name="Vi", phone="1")
     head = await case.head()
@@ -178,6 +193,7 @@ async def test_of_a_room_that_is_found_nothing_changes(case: World, closed: bool
             department_id=disabled.id,
             subject="second",
             tags=["b"],
+            agent_filter=named("zoe"),
             preferred_agent_id="nobody",
         )
         assert answer == RoomEnsured(room, False)
@@ -225,6 +241,8 @@ async def test_a_repeated_call_returns_the_first_answer(case: World) -> None:
         ({"source": ""}, Invalid, None, {"key": "source"}),
         ({"subject": "x" * 1001}, Invalid, None, {"key": "subject"}),
         ({"tags": ["x" * 129]}, Invalid, None, {"key": "tags"}),
+        ({"agent_filter_seconds": 60}, Invalid, None, {"key": "agentFilterSeconds"}),
+        ({"agent_filter": named("a"), "agent_filter_seconds": 0}, Invalid, None, {"key": "agentFilterSeconds"}),
         ({"token": ""}, Invalid, "visitor.token must have 1 to 128 characters; this one is empty.", {}),
         ({"visitor": VisitorValues(token="new", name="x" * 129)}, Invalid, None, {"key": "visitor.name"}),
         ({"visitor": VisitorValues(token="new", email="x")}, Invalid, None, {"key": "visitor.email"}),

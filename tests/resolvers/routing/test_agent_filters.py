@@ -15,20 +15,14 @@ from storage.errors import Invalid, SwitchboardError, UnknownField
 from storage.facts import RoomUpdated
 from storage.filters.expressions import (
     And,
-    AttributeCondition,
     FieldCondition,
     Operator,
 )
 from storage.records import AgentStatus, FieldDefinition, FieldTarget, FieldType, Room, RoomStatus, RoutingMethod, User
+from tests.resolvers.agent_filters import named
 from tests.resolvers.world import World
 
 LEAST_LOADED, MANUAL, EXTERNAL = RoutingMethod.LEAST_LOADED, RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
-
-
-def named(*usernames: str) -> GivenFilter:
-    """The filter of these usernames."""
-    expression = AttributeCondition("username", Operator.IN, usernames)
-    return GivenFilter({"username": {"in": list(usernames)}}, And((expression,)))
 
 
 def speaks(language: str) -> GivenFilter:
