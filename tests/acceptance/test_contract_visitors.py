@@ -53,6 +53,8 @@ def test_rooms_of_others_and_hidden_fields_are_closed_to_a_visitor(admin: Client
         "key": "closeRoom.room.servedBy.status",
     }
     assert vera.query_refusal("{ visitors { totalCount } }") == {"code": "FORBIDDEN"}
+    assert vera.refusal("setAppData", of={"app": True}, key="k", value=1) == {"code": "FORBIDDEN"}
+    assert vera.refusal("ensureRoom", by={"key": "k", "value": "v"}, visitor={"token": "v"}) == {"code": "FORBIDDEN"}
     assert vera.query_refusal('{ rooms(where: {hasTags: ["x"]}) { totalCount } }') == {
         "code": "FORBIDDEN",
         "key": "where.hasTags",

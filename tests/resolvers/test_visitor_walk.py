@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 from graphql import GraphQLNamedType
 
-from resolvers import agents, messages, rooms, users
+from resolvers import agents, app_data, messages, rooms, timers, users
 from resolvers.custom_fields.definitions import define_custom_field
 from resolvers.custom_fields.values import FieldAssignment
 from schema.base import ids
 from schema.base.visitor_table import FIELDS, HIDDEN_VALUES
 from schema.execution.selection_compiler import CompiledSelections
 from schema.visitor_values import VALUES
+from storage.app_data import DataOwner
 from storage.message_records import Choice
 from storage.records import FieldTarget, FieldType, Room, RoutingMethod
+from tests.resolvers.agent_filters import named
 from tests.resolvers.visitor_client import Page, message_id, note, room_id, said
 from tests.resolvers.world import World
 from tests.schema.visitor_paths import API, everything
@@ -37,7 +39,22 @@ async def busy_room(world: World) -> Room:
         world.context, user_id=agent.id, name="Nina", emails=[f"{SECRET}@example.org"], custom_fields=fields
     )
     await agents.update_agent(world.context, agent_id=agent.id, max_rooms=77)
-    room = await world.start(department, tags=[SECRET], priority=7, custom_fields=fields, subject="Help")
+    room = await world.start(
+        department,
+        tags=[SECRET],
+        priority=7,
+        custom_fields=fields,
+        agent_filter=named(f"{SECRET}-login"),
+        subject="Help",
+    )
+    for owner, owner_id in (
+        (DataOwner.ROOM, room.id),
+        (DataOwner.VISITOR, room.visitor_id),
+        (DataOwner.USER, agent.id),
+        (DataOwner.APP, world.context.caller.id),
+    ):
+        await app_data.set_app_data(world.context, owner=owner, owner_id=owner_id, key="x", value=SECRET)
+    await timers.set_timer(world.context, room_id=room.id, name=SECRET, seconds=3600)
     await rooms.assign_agent(world.context, room_id=room.id, agent_id=agent.id)
     hidden = await note(world, room, SECRET, choices=[Choice(id="a", label="A")])
     shown = await said(world, room, "Hello", choices=[Choice(id="yes", label="Yes")], in_reply_to_id=hidden.id)
