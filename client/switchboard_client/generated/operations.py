@@ -891,6 +891,8 @@ class Operations(ABC):
         subject: str | UnsetType | None = UNSET,
         priority: int | UnsetType = UNSET,
         tags: Sequence[str] | UnsetType | None = UNSET,
+        agent_filter: inputs.UserFilter | UnsetType = UNSET,
+        agent_filter_seconds: int | UnsetType | None = UNSET,
         preferred_agent_id: str | UnsetType | None = UNSET,
         custom_fields: Sequence[inputs.CustomFieldInput] | UnsetType = UNSET,
         ack: Event | None = None,
@@ -910,6 +912,8 @@ class Operations(ABC):
             subject: The subject of a new room, up to 1,000 characters.
             priority: The priority of a new room. Queued rooms with a higher priority are routed first.
             tags: The tags of a new room: up to 100, each of 1 to 128 characters.
+            agent_filter: Routing offers a new room only to agents whose users match this filter, as for `startRoom`.
+            agent_filter_seconds: After how many seconds `agentFilter` ends, from 1 to 31,536,000. Never if null. `INVALID_INPUT` without `agentFilter`.
             preferred_agent_id: The id of an agent who gets a new room if possible, as for `startRoom`.
             custom_fields: Further values of custom fields of a new room. `INVALID_INPUT` if they have another value of the field of `by`. `FIELD_REQUIRED` if a required field has no value.
         """
@@ -923,6 +927,8 @@ class Operations(ABC):
                 "subject": subject,
                 "priority": priority,
                 "tags": tags,
+                "agentFilter": agent_filter,
+                "agentFilterSeconds": agent_filter_seconds,
                 "preferredAgentId": preferred_agent_id,
                 "customFields": custom_fields,
             },
