@@ -1,4 +1,4 @@
-"""Measures the cost of timers for messages: 100,000 timers that each message of their room restarts.
+"""Measures the cost of timers for messages: 100 timers in each of 1,000 rooms, which each message of the room restarts.
 
     python -m benchmarks.timers [--quick]
 
@@ -11,7 +11,6 @@ at once, and the benchmark measures how many the server records in a second.
 import argparse
 import asyncio
 import itertools
-import random
 import tempfile
 import time
 from collections.abc import Iterator
@@ -37,33 +36,47 @@ DUE_AT_ONCE = 1_000
 
 
 def timers(room_id: str, now: datetime) -> Iterator[Timer]:
-    """As many timers as a room takes, due within SECONDS unless a message restarts them."""
+    """As many timers as a room takes. They are due in a day, unless `store_timers` stores other times."""
     for number in range(MAX_TIMERS):
-        due_at = now + timedelta(seconds=random.uniform(0, SECONDS))
         yield Timer(
             id=new_id(now),
             room_id=room_id,
             name=str(number),
             set_by=SYSTEM,
-            set_at=due_at - timedelta(seconds=SECONDS),
+            set_at=now,
             set_after=0,
             seconds=SECONDS,
             restart_on=("MESSAGE_SENT",),
-            due_at=due_at,
+            due_at=now + timedelta(days=1),
         )
 
 
-def store_timers(database: Database[dict[str, Any]], room_ids: list[str]) -> None:
-    """Store the timers of these rooms as if a message had just restarted all of them."""
+def store_timers(database: Database[dict[str, Any]], room_ids: list[str]) -> int:
+    """Store the timers of these rooms as if a message had just restarted all of them. Returns their number.
+
+    The times when the server looks at them are spread evenly over SECONDS. They are stored in one step after all
+    timers, so that none is due before, however long the insertion takes.
+    """
+    for room_id in room_ids:
+        documents = [to_document(timer) for timer in timers(room_id, datetime.now(UTC))]
+        database["timers"].insert_many(documents, ordered=False)
     now = datetime.now(UTC)
-    # The marks are stored first, so that no timer elapses meanwhile.
+    # The marks are stored before the times, so that no timer elapses meanwhile.
     marks = {"MESSAGE_SENT": {"number": 1, "at": now}}
     database["rooms"].update_many(
         {"_id": {"$in": room_ids}},
         {"$set": {"timerCount": MAX_TIMERS, "timerMarks": marks}, "$inc": {"version": 1}},
     )
-    for room_id in room_ids:
-        database["timers"].insert_many([to_document(timer) for timer in timers(room_id, now)], ordered=False)
+    after = {"$toLong": {"$multiply": [{"$rand": {}}, SECONDS * 1000]}}
+    due_at = {"$dateAdd": {"startDate": now, "unit": "millisecond", "amount": after}}
+    set_at = {"$dateSubtract": {"startDate": "$dueAt", "unit": "second", "amount": SECONDS}}
+    database["timers"].update_many({}, [{"$set": {"dueAt": due_at}}, {"$set": {"setAt": set_at}}])
+    stored, expected = database["timers"].count_documents({}), len(room_ids) * MAX_TIMERS
+    if stored != expected:
+        raise SystemExit(
+            f"{stored:,} timers are stored instead of {expected:,}: storing them took longer than allowed."
+        )
+    return stored
 
 
 async def start_rooms(client: Client, count: int) -> list[str]:
@@ -86,8 +99,11 @@ async def measure_messages(client: Client, room_ids: list[str], seconds: float) 
     return await measure(send, CONCURRENCY, seconds)
 
 
-async def measure_due(database: Database[dict[str, Any]]) -> float:
-    """The timers that the server records in a second when many are due at once, in as many rooms."""
+async def measure_due(database: Database[dict[str, Any]]) -> tuple[int, float]:
+    """Make up to DUE_AT_ONCE timers due at once, in as many rooms.
+
+    Returns how many, and how many the server records in a second.
+    """
     past = datetime.now(UTC) - timedelta(seconds=1)
     due = [one["_id"] for one in database["timers"].find({"name": "0"}, limit=DUE_AT_ONCE)]
     names = {"_id": {"$in": due}}
@@ -95,7 +111,7 @@ async def measure_due(database: Database[dict[str, Any]]) -> float:
     database["timers"].update_many(names, {"$set": {"restartOn": [], "setAt": past, "dueAt": past, "seconds": 1}})
     while database["timers"].count_documents(names):  # noqa: ASYNC110 - the server changes it
         await asyncio.sleep(0.01)
-    return len(due) / (time.perf_counter() - began)
+    return len(due), len(due) / (time.perf_counter() - began)
 
 
 async def main(count_of_rooms: int, rounds: int, seconds: float) -> None:
@@ -110,8 +126,8 @@ async def main(count_of_rooms: int, rounds: int, seconds: float) -> None:
         plain, timed = await start_rooms(client, 200), await start_rooms(client, count_of_rooms)
         idle = await used(process, 5)
         print(f"no timers, no messages: {idle:.1%} of a core")
-        store_timers(database, timed)
-        print(f"{database['timers'].count_documents({})} timers, no messages: {await used(process, 5):.1%} of a core")
+        stored = store_timers(database, timed)
+        print(f"{stored:,} timers, no messages: {await used(process, 5):.1%} of a core")
         for number in range(rounds):
             for what, rooms in (("without timers", plain), ("with 100 timers", timed)):
                 found = await measure_messages(client, rooms, seconds)
@@ -119,7 +135,9 @@ async def main(count_of_rooms: int, rounds: int, seconds: float) -> None:
                     f"round {number + 1}, rooms {what}: {found.rate:.0f} messages/s, p50 {found.p50_ms:.1f} ms, "
                     f"p99 {found.p99_ms:.1f} ms"
                 )
-        print(f"{DUE_AT_ONCE} timers due at once: {await measure_due(database):.0f} recorded a second")
+        print(f"{database['timers'].count_documents({}):,} timers after the rounds")
+        due, rate = await measure_due(database)
+        print(f"{due:,} timers due at once: {rate:.0f} recorded a second")
 
 
 async def used(process: int, seconds: float) -> float:
