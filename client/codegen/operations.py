@@ -13,6 +13,7 @@ from graphql import (
     is_leaf_type,
     is_required_argument,
     is_required_input_field,
+    print_ast,
 )
 
 from codegen.names import capitalized, docstring, python_name
@@ -28,7 +29,7 @@ NOT_REPEATABLE = {"login", "createApp", "rotateAppToken", "createVisitorSession"
 HEADER = '''"""Every operation of the API as a method, and its document."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -56,7 +57,7 @@ class Operations(ABC):
         """Run a mutation. Fields that are UNSET are left out."""
 
     @abstractmethod
-    def _subscribe(self, operation: Operation[T], variables: Mapping[str, Any]) -> AsyncIterator[T]:
+    def _subscribe(self, operation: Operation[T], variables: Mapping[str, Any]) -> AsyncGenerator[T, None]:
         """Subscribe, and subscribe again when the connection is lost. Arguments that are None are left out."""
 
 '''
@@ -89,7 +90,7 @@ def _result(declared: GraphQLField, shapes: Shapes) -> tuple[str, str]:
 
 def _constant(constant: str, kind: str, name: str, declared: GraphQLField, result: str, selection: str) -> str:
     arguments = declared.args.items()
-    variables = ", ".join(f"${key}: {argument.type}" for key, argument in arguments)
+    variables = ", ".join(f"${key}: {argument.type}{_default(argument)}" for key, argument in arguments)
     passed = ", ".join(f"{key}: ${key}" for key, _ in arguments)
     declared_variables, arguments_ = (f"({variables})", f"({passed})") if arguments else ("", "")
     document = f"{kind} {capitalized(name)}{declared_variables} {{ result: {name}{arguments_}{selection} }}"
@@ -98,6 +99,12 @@ def _constant(constant: str, kind: str, name: str, declared: GraphQLField, resul
     options = ", repeatable=False" if name in NOT_REPEATABLE else ""
     options += ", resumable=True" if kind == "subscription" and "after" in declared.args else ""
     return f'{constant}: Operation[{result}] = Operation("{document}", {result}{options})\n'
+
+
+def _default(argument: GraphQLArgument) -> str:
+    """The default of an argument, for the variable that may be left out."""
+    node = None if argument.ast_node is None else argument.ast_node.default_value
+    return "" if node is None else f" = {print_ast(node)}"
 
 
 def _query(constant: str, name: str, declared: GraphQLField, result: str) -> str:
@@ -110,7 +117,7 @@ def _query(constant: str, name: str, declared: GraphQLField, result: str) -> str
 
 def _subscription(constant: str, name: str, declared: GraphQLField, result: str) -> str:
     return (
-        f"    def {python_name(name)}_live(self{_arguments(declared)}) -> AsyncIterator[{result}]:\n"
+        f"    def {python_name(name)}_live(self{_arguments(declared)}) -> AsyncGenerator[{result}, None]:\n"
         f"{docstring(declared.description, ' ' * 8)}"
         f"        return self._subscribe({constant}, {{{_passed(declared.args)}}})\n"
     )

@@ -5,10 +5,10 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import UNSET
-from typing_extensions import override
+from typing_extensions import TypeVar, override
 
 from switchboard_client.errors import RETRYABLE, ConnectionLost
 from switchboard_client.event_documents import EventsPage, events_query, events_subscription
@@ -20,7 +20,7 @@ from switchboard_client.operation import Operation
 from switchboard_client.transport import Transport, pause_after
 
 T = TypeVar("T")
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=Event, default=Event)
 logger = logging.getLogger("switchboard_client")
 PAGE = 200
 
@@ -123,7 +123,7 @@ class Api(Operations):
         return result
 
     @override
-    async def _subscribe(self, operation: Operation[T], variables: Mapping[str, Any]) -> AsyncIterator[T]:
+    async def _subscribe(self, operation: Operation[T], variables: Mapping[str, Any]) -> AsyncGenerator[T, None]:
         current = _given(variables)
         pauses = self._transport.backoff.pauses()
         while True:

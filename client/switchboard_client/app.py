@@ -40,6 +40,9 @@ class App:
         attempts: How often a handler is called for one event before it is given up.
         handler_seconds: The longest time of one call of a handler.
         stop_seconds: How long `stop` waits for running handlers.
+        backoff: The pauses before a handler is called again, and before the app connects again.
+        observer: Methods that measure.
+        transport: Further arguments of Transport, such as `timeout` and `trust_env`.
     """
 
     def __init__(
@@ -57,7 +60,7 @@ class App:
         stop_seconds: float = 30.0,
         backoff: Backoff = DEFAULT_BACKOFF,
         observer: Observer | None = None,
-        trust_env: bool = False,
+        **transport: Any,
     ) -> None:
         self.name = name
         self._url = url or os.environ.get("SWITCHBOARD_URL") or DEFAULT_URL
@@ -77,7 +80,7 @@ class App:
         self._where: RoomFilter | None = None
         self._dead_letter: DeadLetterHook | None = None
         self._stopped = asyncio.Event()
-        self._transport = Transport(self._url, self._token, backoff=backoff, trust_env=trust_env)
+        self._transport = Transport(self._url, self._token, backoff=backoff, **transport)
         #: The operations of the API, also outside of handlers.
         self.api = Api(self._transport, name)
 
@@ -120,9 +123,10 @@ class App:
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Running handlers are finished."""
-        asyncio.run(self._run())
+        asyncio.run(self.serve_until_signal())
 
-    async def _run(self) -> None:
+    async def serve_until_signal(self) -> None:
+        """`run` inside an event loop: serve until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stop)

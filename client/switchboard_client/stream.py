@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 #: The close code of a token that is not valid, or is no longer.
 TOKEN_ENDED = 4403
-#: A connection on which nothing arrives for this time is closed: the websocket's ping gets no answer.
+#: How often a ping is sent, and how long the client waits for its answer before it closes the connection.
 PING_SECONDS = 10.0
 #: The bound of messages that were received but not yet taken. The server waits for more then.
 QUEUED_MESSAGES = 16
@@ -79,7 +79,13 @@ class Stream(Generic[T]):
 
 @asynccontextmanager
 async def open_stream(
-    url: str, token: str, operation: Operation[T], variables: Mapping[str, Any], *, trust_env: bool = False
+    url: str,
+    token: str,
+    operation: Operation[T],
+    variables: Mapping[str, Any],
+    *,
+    ping_seconds: float = PING_SECONDS,
+    trust_env: bool = False,
 ) -> AsyncIterator[Stream[T]]:
     """Subscribe on a connection of its own. Raises ConnectionLost if the server cannot be reached."""
     try:
@@ -87,9 +93,9 @@ async def open_stream(
             url.replace("http", "ws", 1),
             subprotocols=[Subprotocol("graphql-transport-ws")],
             proxy=True if trust_env else None,
-            open_timeout=PING_SECONDS,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PING_SECONDS,
+            open_timeout=10.0,
+            ping_interval=ping_seconds,
+            ping_timeout=ping_seconds,
             close_timeout=1.0,
             max_queue=QUEUED_MESSAGES,
             max_size=MAX_MESSAGE_BYTES,

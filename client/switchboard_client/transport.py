@@ -12,7 +12,7 @@ import msgspec
 from switchboard_client.backoff import DEFAULT_BACKOFF, Backoff
 from switchboard_client.errors import ConnectionLost, RateLimited, Unavailable, error_of
 from switchboard_client.operation import Operation, Response
-from switchboard_client.stream import Stream, describe, open_stream
+from switchboard_client.stream import PING_SECONDS, Stream, describe, open_stream
 
 T = TypeVar("T")
 logger = logging.getLogger("switchboard_client")
@@ -31,11 +31,13 @@ class Transport:
         *,
         timeout: float = 30.0,
         retry_seconds: float = 60.0,
+        ping_seconds: float = PING_SECONDS,
         backoff: Backoff = DEFAULT_BACKOFF,
         trust_env: bool = False,
     ) -> None:
         self.url = url
         self._token = token
+        self._ping_seconds = ping_seconds
         self._trust_env = trust_env
         self.backoff = backoff
         self._retry_seconds = retry_seconds
@@ -84,7 +86,14 @@ class Transport:
 
     def stream(self, operation: Operation[T], variables: Mapping[str, Any]) -> AbstractAsyncContextManager[Stream[T]]:
         """Subscribe on a websocket of its own. It is not repeated when it ends."""
-        return open_stream(self.url, self._token, operation, variables, trust_env=self._trust_env)
+        return open_stream(
+            self.url,
+            self._token,
+            operation,
+            variables,
+            ping_seconds=self._ping_seconds,
+            trust_env=self._trust_env,
+        )
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -1,7 +1,7 @@
 """Every operation of the API as a method, and its document."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
@@ -27,7 +27,7 @@ class Operations(ABC):
         """Run a mutation. Fields that are UNSET are left out."""
 
     @abstractmethod
-    def _subscribe(self, operation: Operation[T], variables: Mapping[str, Any]) -> AsyncIterator[T]:
+    def _subscribe(self, operation: Operation[T], variables: Mapping[str, Any]) -> AsyncGenerator[T, None]:
         """Subscribe, and subscribe again when the connection is lost. Arguments that are None are left out."""
 
     async def viewer(self) -> types.Viewer:
@@ -1547,7 +1547,7 @@ class Operations(ABC):
         order_by: inputs.RoomOrder | None = None,
         first: int | None = None,
         after: str | None = None,
-    ) -> AsyncIterator[types.RoomListChange]:
+    ) -> AsyncGenerator[types.RoomListChange, None]:
         """A list of rooms and its changes: first the rooms (PRESENT, in the order of the list, then one READY), then each room that enters the list, changes or leaves it, in the order of the event log.
 
         The list has the first `first` rooms that match and that you may read. If a room leaves, the next one enters with ENTERED; if a room enters a full list, the last one leaves with LEFT. A new message in a room changes the room if you have the scope `messages:read`. The messages are not sorted by `orderBy`: the client sorts the list.
@@ -1562,7 +1562,7 @@ class Operations(ABC):
 
     def room_counts_live(
         self, *, by: Sequence[enums.RoomGrouping], where: inputs.RoomFilter | None = None
-    ) -> AsyncIterator[types.RoomCounts]:
+    ) -> AsyncGenerator[types.RoomCounts, None]:
         """The same counts as the query `roomCounts`: immediately, and again when a count has changed, at most twice a second.
 
         `RATE_LIMITED`, also later, if this server has too many different lists and counts. `UNKNOWN_FIELD`, also later, if a custom field of `where` is removed. `QUERY_TOO_COMPLEX` if there are more than 10,000 groups.
@@ -1571,7 +1571,7 @@ class Operations(ABC):
         """
         return self._subscribe(SUBSCRIPTION_ROOM_COUNTS, {"by": by, "where": where})
 
-    def signals_live(self, *, where: inputs.RoomFilter | None = None) -> AsyncIterator[types.Signal]:
+    def signals_live(self, *, where: inputs.RoomFilter | None = None) -> AsyncGenerator[types.Signal, None]:
         """The signals of rooms that you may see, from now on, except your own.
 
         Signals that are sent before the subscription or between two connections are lost. A subscriber that is too slow gets only the last signal of each sender.
@@ -1910,7 +1910,7 @@ MUTATION_CREATE_VISITOR_SESSION: Operation[types.CreateVisitorSessionPayload] = 
 )
 
 SUBSCRIPTION_ROOM_LIST: Operation[types.RoomListChange] = Operation(
-    "subscription RoomList($where: RoomFilter, $orderBy: RoomOrder, $first: Int!, $after: Cursor) { result: roomList(where: $where, orderBy: $orderBy, first: $first, after: $after) { cursor change room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } roomId } }",
+    "subscription RoomList($where: RoomFilter, $orderBy: RoomOrder, $first: Int! = 50, $after: Cursor) { result: roomList(where: $where, orderBy: $orderBy, first: $first, after: $after) { cursor change room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } roomId } }",
     types.RoomListChange,
     resumable=True,
 )
