@@ -20,6 +20,9 @@ run: $(INSTALLED) ## Serve Switchboard at http://127.0.0.1:8000, with an embedde
 demo: $(INSTALLED) ## Run an example of an outside app against a running server, or against a temporary one.
 	@$(BIN)/switchboard demo
 
+demo-external-routing: $(INSTALLED) ## Run examples/external_routing against a stand-in of the outside system.
+	@$(BIN)/switchboard demo external_routing
+
 test: $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
@@ -94,4 +97,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run demo test coverage soak audit audit-lock check schema lock lock-examples clean
+.PHONY: help setup run demo demo-external-routing test coverage soak audit audit-lock check schema lock lock-examples clean

@@ -2,90 +2,50 @@
 
     SWITCHBOARD_ADMIN_TOKEN=... python -m examples.watch      SWITCHBOARD_HOST and _PORT are the address
 
-The program remembers the cursor of the last event that it printed. After a lost connection it subscribes after that
-cursor, so that it receives the missed events first. Ctrl-C stops it.
+The client remembers the cursor of the last event. After a lost connection it subscribes after that cursor, so that it
+receives the missed events first. Ctrl-C stops it.
 """
 
 import asyncio
+import logging
 import os
-import random
 import sys
-from pathlib import Path
 
-import httpx
-from websockets.exceptions import ConnectionClosed, WebSocketException
-
-from examples.client import JSON, Api, Refused, address, open_http, open_socket
-
-DOCUMENT = Path(__file__).with_suffix(".graphql").read_text(encoding="utf-8")
-PAUSE_SECONDS = 1.0
-#: The close code of an invalid token, which a retry does not fix.
-FORBIDDEN = 4403
+from examples.address import address
+from switchboard_client import ApiError, Backoff, open_api
+from switchboard_client.events import Event, MessageSent, RoomEvent
 
 
 async def watch(url: str, token: str) -> None:
-    """Print events until cancelled. Raises Refused or ConnectionClosed if the token is invalid or lacks a scope."""
-    cursor: str | None = None
-    connected = True  # so that the first failure is printed
-
-    def print_event(data: JSON) -> None:
-        nonlocal cursor
-        print(format_event(data["events"]), flush=True)
-        cursor = data["events"]["cursor"]
-
-    while True:
-        try:
-            if cursor is None:
-                async with open_http() as http:
-                    cursor = (await Api(http, url, token, DOCUMENT).run("LogEnd"))["eventCursor"]
-            async with open_socket(url, token, DOCUMENT) as socket:
-                await socket.subscribe("Watch", print_event, after=cursor)
-                print(f"Watching {url}", file=sys.stderr)
-                connected = True
-                await socket.run()
-        except (OSError, httpx.TransportError, WebSocketException, Refused) as error:
-            if not is_transient(error):
-                raise
-            if connected:
-                print(f"{url} does not answer; trying again until it does", file=sys.stderr)
-            connected = False
-        await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
+    """Print events until cancelled. Raises ApiError if the token is invalid or lacks a scope."""
+    async with open_api(url, token, retry_seconds=float("inf"), backoff=Backoff(longest=2.0)) as api:
+        cursor = await api.event_cursor()
+        print(f"Watching {url}", file=sys.stderr)
+        async for event in api.events_live(after=cursor):
+            print(format_event(event), flush=True)
 
 
-def is_transient(error: Exception) -> bool:
-    """Whether a retry may succeed."""
-    match error:
-        case Refused(code=code):
-            return code == "UNAVAILABLE"
-        case ConnectionClosed(rcvd=close) if close is not None:
-            return bool(close.code != FORBIDDEN)
-    return True
-
-
-def format_event(event: JSON) -> str:
+def format_event(event: Event) -> str:
     """One event as one line."""
-    actor = event["actor"]["name"] or event["actor"]["type"].lower()
-    return f"#{event['sequence']:<5} {event['occurredAt'][11:19]}  {event['type']:<22} {subject(event)}  by {actor}"
+    actor = event.actor.name or event.actor.type.lower()
+    return f"#{event.sequence:<5} {event.occurred_at:%H:%M:%S}  {event.type:<22} {subject(event)}  by {actor}"
 
 
-def subject(event: JSON) -> str:
+def subject(event: Event) -> str:
     """The subject of the event: a message, a room or a name."""
-    match event:
-        case {"message": {"text": text}, "room": {"roomId": room_id}}:
-            return f"…{room_id[-4:]}: “{text}”"
-        case {"room": room}:
-            server = "" if room["servedBy"] is None else f", {room['servedBy']['user']['username']}"
-            return f"…{room['roomId'][-4:]} {room['visitor']['name'] or 'a visitor'}: {room['status']}{server}"
-        case {"user": {"username": name}} | {"definition": {"key": name}}:
-            return str(name)
-        case (
-            {"visitor": {"name": name}}
-            | {"department": {"name": name}}
-            | {"role": {"name": name}}
-            | {"app": {"name": name}}
-        ):
-            return str(name or "a visitor")
-    return ""
+    if isinstance(event, MessageSent):
+        return f"…{event.room.room_id[-4:]}: “{event.message.text}”"
+    if isinstance(event, RoomEvent):
+        room = event.room
+        server = "" if room.served_by is None else f", {room.served_by.user.username}"
+        return f"…{room.room_id[-4:]} {room.visitor.name or 'a visitor'}: {room.status}{server}"
+    for noun, name in (("user", "username"), ("definition", "key")):
+        if found := getattr(event, noun, None):
+            return str(getattr(found, name))
+    for noun in ("visitor", "department", "role", "app"):
+        if found := getattr(event, noun, None):
+            return found.name or "a visitor"
+    return event.subject_id
 
 
 def main() -> int:
@@ -93,9 +53,11 @@ def main() -> int:
     if not token:
         print("Set SWITCHBOARD_ADMIN_TOKEN to a token with the scope events:read.", file=sys.stderr)
         return 2
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         asyncio.run(watch(address(os.environ), token))
-    except (Refused, ConnectionClosed) as error:
+    except ApiError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

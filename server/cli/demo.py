@@ -1,4 +1,4 @@
-"""`switchboard demo`: runs examples/external_routing.py against a running server, or against a temporary one.
+"""`switchboard demo`: runs an example of examples/ against a running server, or against a temporary one.
 
 The example is an outside program and imports nothing of this package. This module gives it an address and a token.
 """
@@ -24,37 +24,47 @@ from server.settings import PREFIX, Settings
 from storage.embedded.replica_set import running_uri
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = "examples.external_routing"
+EXAMPLES = ROOT / "examples"
+DEFAULT_EXAMPLE = "external_routing"
 PROBE_SECONDS = 2.0
 #: The address to connect to if the server listens on every address of the machine.
 LOOPBACK_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing is bound here
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "example", nargs="?", default=DEFAULT_EXAMPLE, help=f"the folder of examples/; {DEFAULT_EXAMPLE} by default"
+    )
     add_setting(parser, "host", "HOST", "the host of the server; 127.0.0.1 by default")
     add_setting(parser, "port", "PORT", "the port of the server; 8000 by default")
     add_data_dir(parser)
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    if not (ROOT / "examples" / "external_routing.py").exists():
+    example = arguments.example
+    if not (EXAMPLES / DEFAULT_EXAMPLE).exists():
         raise CommandError("The demo is in the project's examples/ folder: run it from a checkout, with  make demo.")
+    demos = sorted(path.parent.name for path in EXAMPLES.glob("*/demo.py"))
+    if example not in demos:
+        raise CommandError(f"There is no demo {example!r}. There are: {', '.join(demos)}.")
     if not is_serving(settings):
         address = format_url(server_address(settings))
         print(f"No Switchboard answers at {address}: starting one for the demo, on a temporary folder.\n", flush=True)
         with temporary_server() as (place, token):
-            return run_program(place, token)
+            return run_program(example, place, token)
     if settings.admin_token is not None:
-        return run_program(server_address(settings), settings.admin_token, path=settings.base_path)
+        return run_program(example, server_address(settings), settings.admin_token, path=settings.base_path)
     with temporary_token(settings) as token:
-        return run_program(server_address(settings), token, path=settings.base_path)
+        return run_program(example, server_address(settings), token, path=settings.base_path)
 
 
-def run_program(place: tuple[str, int], token: str, *, path: str = "") -> int:
+def run_program(example: str, place: tuple[str, int], token: str, *, path: str = "") -> int:
     """Run the example against the server at that host and port. Returns its exit code."""
     own = {"HOST": place[0], "PORT": str(place[1]), "BASE_PATH": path, "ADMIN_TOKEN": token}
     environment = os.environ | {PREFIX + name: value for name, value in own.items()}
-    return subprocess.run([sys.executable, "-m", PROGRAM], cwd=ROOT, env=environment, check=False).returncode
+    return subprocess.run(
+        [sys.executable, "-m", f"examples.{example}.demo"], cwd=ROOT, env=environment, check=False
+    ).returncode
 
 
 def server_address(settings: Settings) -> tuple[str, int]:
@@ -139,16 +149,20 @@ COMMAND = Command(
     summary="run an outside program that decides who serves a conversation",
     description="""
         Runs an example of an outside program, over HTTP and websocket: an app receives the event that a conversation
-        started, asks an external system who must serve it, makes that person an agent, assigns, transfers and closes
-        the conversation, and checks every event. It fails if an event is not as expected.
+        waits for a decision, asks an outside system who must serve it, makes that person an agent, assigns and
+        transfers the conversation, and checks every event. It fails if an event is not as expected.
 
         It uses the server at SWITCHBOARD_HOST and SWITCHBOARD_PORT, with SWITCHBOARD_ADMIN_TOKEN or with a temporary
         app in that server's database. Without a server there, it starts one on a temporary folder and stops it
-        afterwards. It can be repeated. Everything that it creates has a name that begins with "demo". A closed
-        conversation with its visitor, two agents who are not available, a department and two custom fields stay.
+        afterwards. It can be repeated. Everything that it creates has a name that begins with "demo". Two closed
+        conversations with their visitors, two agents who are not available, a department and two custom fields stay.
+
+        With the name of another folder of examples/, it runs the demo of that app. Some need the packages of
+        examples/requirements.lock, which the targets  make demo-...  install.
     """,
     examples="""
         switchboard demo
+        switchboard demo external_routing
         SWITCHBOARD_ADMIN_TOKEN=... switchboard demo --host switchboard.example --port 8000
     """,
     configure=configure,

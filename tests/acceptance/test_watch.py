@@ -59,9 +59,11 @@ def test_events_continue_without_a_gap_after_a_server_restart(
     watcher: subprocess.Popen[str], port: str, mongodb_uri: str, database_name: str
 ) -> None:
     assert watcher.stderr is not None
-    assert watcher.stderr.readline() == f"http://127.0.0.1:{port}/graphql does not answer; trying again until it does\n"
+    assert f"http://127.0.0.1:{port}/graphql does not answer" in watcher.stderr.readline()
     with ServerProcess(mongodb_uri, database_name, PORT=port) as server:
-        assert watcher.stderr.readline() == f"Watching http://127.0.0.1:{port}/graphql\n"
+        server.url  # noqa: B018 - waits until it listens
+        while watcher.stderr.readline() != f"Watching http://127.0.0.1:{port}/graphql\n":
+            assert watcher.poll() is None
         create_role(server, "before")
         first, *before = next_event(watcher)
         server.kill()
@@ -83,4 +85,4 @@ def test_ctrl_c_stops_the_program_without_errors(watcher: subprocess.Popen[str])
     watcher.send_signal(signal.SIGINT)
 
     assert watcher.wait(timeout=30) == 0
-    assert watcher.stderr.read() == ""
+    assert "Traceback" not in watcher.stderr.read()

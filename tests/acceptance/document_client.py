@@ -1,8 +1,4 @@
-"""A small client of a GraphQL API like Switchboard's: operations over HTTP, subscriptions over one websocket.
-
-It is meant to be read and copied. For a larger program, use a GraphQL client library: the protocols are GraphQL over
-HTTP and graphql-transport-ws.
-"""
+"""Runs the operations of one GraphQL document: over HTTP, and subscriptions over one websocket."""
 
 import asyncio
 import itertools
@@ -16,14 +12,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 JSON = dict[str, Any]
-
-
-def address(environment: Mapping[str, str]) -> str:
-    """The URL of the API, from the settings of the server."""
-    host = environment.get("SWITCHBOARD_HOST") or "127.0.0.1"
-    port = environment.get("SWITCHBOARD_PORT") or "8000"
-    path = environment.get("SWITCHBOARD_BASE_PATH", "").rstrip("/")
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}/graphql"
 
 
 def open_http() -> httpx.AsyncClient:

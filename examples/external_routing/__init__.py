@@ -1,0 +1,1 @@
+"""An app that lets an outside system decide who serves a conversation."""
