@@ -15,14 +15,21 @@ from switchboard_client.event_documents import EventsPage, events_query, events_
 from switchboard_client.generated.events import Event
 from switchboard_client.generated.inputs import RoomFilter, RoomOrder
 from switchboard_client.generated.operations import Operations
-from switchboard_client.generated.types import Room
+from switchboard_client.generated.types import AppDatum, Room
 from switchboard_client.operation import Operation
+from switchboard_client.records import Record
 from switchboard_client.transport import Transport, pause_after
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event, default=Event)
 logger = logging.getLogger("switchboard_client")
 PAGE = 200
+
+
+class WithAppData(Record, frozen=True):
+    """An entity with the app's value under one key."""
+
+    app_data: AppDatum | None
 
 
 class Api(Operations):
@@ -100,6 +107,19 @@ class Api(Operations):
                 return
             after = page.page_info.end_cursor
 
+    async def app_data_of(
+        self, key: str, *, room_id: str | None = None, user_id: str | None = None, visitor_id: str | None = None
+    ) -> AppDatum | None:
+        """What the app keeps beside a room, a user or a visitor under this key (`set_app_data`)."""
+        ids = {"room": room_id, "user": user_id, "visitor": visitor_id}
+        (noun,) = [one for one, id_ in ids.items() if id_ is not None]
+        document = (
+            f"query AppData($id: ID!, $key: String!) {{ result: {noun}(by: {{ id: $id }}) "
+            f"{{ appData(key: $key) {{ key value version updatedAt }} }} }}"
+        )
+        found: WithAppData | None = await self.query(document, {"id": ids[noun], "key": key}, type=WithAppData | None)
+        return None if found is None else found.app_data
+
     # ---------------------------------------------------------------- what the generated methods call
 
     @override
@@ -136,7 +156,7 @@ class Api(Operations):
                         yield result
             except (ConnectionLost, *RETRYABLE) as error:
                 pause = pause_after(error, pauses)
-                logger.info("A subscription continues in %.1f s: %s", pause, error)
+                logger.warning("A subscription continues in %.1f s: %s", pause, error)
                 await asyncio.sleep(pause)
 
 

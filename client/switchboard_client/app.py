@@ -159,7 +159,7 @@ class App:
         reading = asyncio.create_task(self._read(dispatcher))
         stopping = asyncio.create_task(self._stopped.wait())
         try:
-            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((reading, stopping, dispatcher.failure), return_when=asyncio.FIRST_COMPLETED)
             # The connection stays open meanwhile: nobody else gets the events that are being handled.
             await dispatcher.stop(self._stop_seconds)
         finally:
@@ -167,8 +167,9 @@ class App:
                 task.cancel()
             await asyncio.gather(reading, stopping, return_exceptions=True)
             await self.close()
-        if not reading.cancelled():
-            reading.result()
+        for ended in (dispatcher.failure, reading):
+            if ended.done() and not ended.cancelled():
+                ended.result()
 
     async def close(self) -> None:
         """Close the connections of `api`. `serve` does so when it ends."""
@@ -200,5 +201,5 @@ class App:
             except (ConnectionLost, *RETRYABLE) as error:
                 pause = pause_after(error, pauses)
                 self._observer.disconnected(error)
-                logger.info("%s connects again in %.1f s: %s", self.name, pause, error)
+                logger.warning("%s connects again in %.1f s: %s", self.name, pause, error)
                 await asyncio.sleep(pause)

@@ -61,6 +61,8 @@ class Dispatcher:
         self._acknowledged: OrderedDict[int, None] = OrderedDict()
         self._remembered = remembered
         self._stopping = asyncio.Event()
+        #: Has the exception of a task that ended by one, which only a fault of the client or an observer can cause.
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def add(self, event: Event) -> None:
         """Handle the event after those of the same subject. An event that is delivered again is ignored."""
@@ -74,7 +76,12 @@ class Dispatcher:
         self._queues[event.subject_id] = deque([(event, time.monotonic())])
         task = asyncio.create_task(self._drain(event.subject_id))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not self.failure.done():
+            self.failure.set_exception(error)
 
     async def stop(self, seconds: float) -> None:
         """Finish the events that are being handled, for up to that time. The others are delivered again later."""
@@ -112,6 +119,10 @@ class Dispatcher:
                 self._remember(event)  # the effect was taken before
                 break
             except Exception as error:
+                if event.sequence in self._acknowledged:
+                    # A restarted app would not get the event either.
+                    logger.exception("The handler of event %s fails after it has acknowledged it", event.sequence)
+                    break
                 if attempt >= self._attempts or isinstance(error, GiveUp):
                     self._observer.gave_up(event, error, attempts=attempt)
                     if not await self._until_done(partial(self.dead_letter, event, error, self._api)):

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 
 from switchboard_client.backoff import DEFAULT_BACKOFF, Backoff
-from switchboard_client.errors import ConnectionLost, RateLimited, Unavailable, error_of
+from switchboard_client.errors import ApiError, ConnectionLost, RateLimited, Unavailable, error_of
 from switchboard_client.operation import Operation, Response
 from switchboard_client.stream import PING_SECONDS, Stream, describe, open_stream
 
@@ -64,7 +64,7 @@ class Transport:
                 may_repeat = operation.repeatable or isinstance(error, RateLimited)
                 if not may_repeat or asyncio.get_running_loop().time() + pause > give_up_at:
                     raise
-                logger.info("An operation is repeated in %.1f s: %s", pause, error)
+                logger.warning("An operation is repeated in %.1f s: %s", pause, error)
             await asyncio.sleep(pause)
 
     async def _once(self, operation: Operation[T], body: bytes) -> T:
@@ -77,6 +77,8 @@ class Transport:
         except msgspec.DecodeError as error:
             if http.status_code in GATEWAY_STATUSES:
                 raise ConnectionLost(f"{self.url} answers with HTTP {http.status_code}") from error
+            if http.is_error:
+                raise ApiError(f"{self.url} answers with HTTP {http.status_code}: {http.text[:200]}") from error
             raise
         result = None if response.data is None else response.data.result
         # An error inside a result is about a field of it: the mutation succeeded.

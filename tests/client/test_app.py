@@ -4,11 +4,13 @@ import asyncio
 import secrets
 
 import pytest
+from typing_extensions import override
 
-from switchboard_client import Api, App, ConnectionLost, GiveUp
+from switchboard_client import Api, ApiError, App, ConnectionLost, GiveUp, Observer, open_api
 from switchboard_client.errors import NotFound, Unauthenticated
-from switchboard_client.events import MessageSent, RoomClosed, RoomEvent, RoomStarted
+from switchboard_client.events import Event, MessageSent, RoomClosed, RoomEvent, RoomStarted
 from tests.client.support import lag, new_app, only, served, start_room, until
+from tests.conftest import ADMIN_TOKEN
 
 
 async def test_events_of_a_room_are_handled_in_order_while_rooms_are_side_by_side(shared_url: str) -> None:
@@ -70,8 +72,8 @@ async def test_effect_and_acknowledgement_are_one_mutation(shared_url: str) -> N
     @app.on(RoomStarted, where=only(source))
     async def close(event: RoomStarted, api: Api) -> None:
         calls.append(event.room.room_id)
-        await api.close_room(room_id=event.room.room_id, comment="done", ack=event)
-        # The effect is there: when the handler is called again, the mutation is refused and the event is done.
+        # With the api of the app, the dispatcher does not know that it succeeded, as after a lost response.
+        await app.api.close_room(room_id=event.room.room_id, comment="done", ack=event)
         raise RuntimeError("the handler fails after its effect")
 
     async with served(app) as api:
@@ -80,9 +82,84 @@ async def test_effect_and_acknowledgement_are_one_mutation(shared_url: str) -> N
         found = await api.room(by={"id": room})
         assert found is not None
         assert (found.status, found.close_comment) == ("CLOSED", "done")
-        assert await lag(app) == 0
+        await until(lambda: _no_lag(app))
         events = await api.events(RoomClosed, where={"ids": [room]})
         assert len(events.nodes) == 1
+
+
+async def test_handler_that_fails_after_it_has_acknowledged_is_not_called_again(shared_url: str) -> None:
+    source = secrets.token_hex(6)
+    app = new_app(shared_url, own_events=True)
+    calls: list[str] = []
+
+    @app.on(RoomStarted, MessageSent, where=only(source))
+    async def close(event: RoomEvent, api: Api) -> None:
+        calls.append(event.type)
+        if isinstance(event, RoomStarted):
+            await api.send_message(room_id=event.room.room_id, text="Hello", ack=event)
+            raise RuntimeError("the handler fails after its effect")
+
+    async with served(app) as api:
+        await start_room(api, source)
+        await until(lambda: "MESSAGE_SENT" in calls)
+        assert calls == ["ROOM_STARTED", "MESSAGE_SENT"]
+
+
+async def test_observer_measures_and_its_fault_ends_the_app(shared_url: str) -> None:
+    source = secrets.token_hex(6)
+    observer = Recorder()
+    app = new_app(shared_url, own_events=True, attempts=2, observer=observer)
+
+    @app.on(RoomStarted, where=only(source))
+    async def handle(event: RoomStarted, api: Api) -> None:
+        raise ValueError("the handler fails")
+
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - it ends the app, whenever that is
+        async with served(app) as api:
+            await start_room(api, source)
+            await until(lambda: observer.seen[-1] == "handled")
+    assert observer.seen == ["connected", "retried", "gave_up", "handled"]
+
+
+class Recorder(Observer):
+    """Records its calls, and fails in the last one."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    @override
+    def connected(self) -> None:
+        self.seen.append("connected")
+
+    @override
+    def retried(self, event: Event, error: Exception, *, attempt: int, pause: float) -> None:
+        self.seen.append("retried")
+
+    @override
+    def gave_up(self, event: Event, error: Exception, *, attempts: int) -> None:
+        self.seen.append("gave_up")
+
+    @override
+    def handled(self, event: Event, *, attempts: int, seconds: float) -> None:
+        self.seen.append("handled")
+        raise ZeroDivisionError
+
+
+async def test_values_beside_a_room_are_read_by_their_key(shared_url: str) -> None:
+    source = secrets.token_hex(6)
+    async with open_api(shared_url, ADMIN_TOKEN) as api:
+        room = await start_room(api, source)
+        assert await api.app_data_of("session", room_id=room) is None
+        await api.set_app_data(of={"roomId": room}, key="session", value={"step": 1})
+        found = await api.app_data_of("session", room_id=room)
+    assert found is not None
+    assert (found.value, found.version) == ({"step": 1}, 1)
+
+
+async def test_address_that_is_not_an_api_is_an_error_with_its_status(shared_url: str) -> None:
+    async with open_api(shared_url.replace("/graphql", "/elsewhere"), ADMIN_TOKEN) as api:
+        with pytest.raises(ApiError, match="answers with HTTP 404"):
+            await api.viewer()
 
 
 async def test_event_is_acknowledged_after_a_handler_that_acknowledges_nothing(shared_url: str) -> None:
