@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+import msgspec
 from pymongo import ASCENDING
+from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage import acknowledgements
 from storage.consumer_records import Consumer, ConsumerFilter
-from storage.errors import NotFound, Unavailable
+from storage.errors import Unavailable
 from storage.filters.expressions import Expression
 from storage.mongo.connection import Document, from_builtins, new_id, to_builtins, to_record
 from storage.mongo.reader import Reader
 from storage.records import Actor, ActorType
-from storage.transactions.transaction import Transaction
+from storage.transactions.transaction import Conflict, Transaction
 
 # Leases are compared with the clock of the database, not with the clocks of processes.
 _LEASED: Document = {"$gt": ["$leasedUntil", "$$NOW"]}
@@ -157,17 +159,21 @@ def _progress(position: int, sent: int) -> Document:
     return {"acked": {"$max": ["$acked", position]}, "sent": {"$max": ["$sent", sent]}}
 
 
-async def acknowledge(reader: Reader, owner_id: str, name: str, sequence: int) -> Consumer:
-    """Move the position to `sequence` if it is before it. Raises NotFound."""
-    # findAndModify is not used: its replies during a failover cannot be decoded with a type registry.
-    await reader.collection("consumers").update_one(
-        {"_id": _id(owner_id, name)},
-        [{"$set": {"acked": {"$max": ["$acked", sequence]}, "lastSeenAt": "$$NOW"}}],
-    )
-    consumer = await find(reader, owner_id, name)
-    if consumer is None:
-        raise NotFound("consumer", name, key="consumer")
-    return consumer
+def acknowledge(tx: Transaction, consumer: Consumer, sequence: int) -> Consumer:
+    """Move the position to `sequence` in the transaction, if it is before it. Returns the consumer after it.
+
+    Raises Conflict at the commit if the consumer was removed since `consumer` was read.
+    """
+    consumers = tx.collection("consumers").delegate
+    stored = {"_id": _id(consumer.owner_id, consumer.name), "generation": {"$in": [consumer.generation, None]}}
+    update = [{"$set": {"acked": {"$max": ["$acked", sequence]}, "lastSeenAt": "$$NOW"}}]
+
+    def write(session: ClientSession) -> None:
+        if not consumers.update_one(stored, update, session=session).matched_count:
+            raise Conflict
+
+    tx.defer_write(write)
+    return msgspec.structs.replace(consumer, acked=max(consumer.acked, sequence), last_seen_at=tx.now)
 
 
 async def delete(tx: Transaction, owner_id: str, name: str) -> bool:

@@ -60,7 +60,7 @@ async def ack_events(change: MutationContext, *, consumer: str, cursor: str, onl
     else:
         sequence = await existing_position(change.context.storage, cursor, key="cursor")
         stored = await get_consumer(change.tx, change.caller.id, consumer, key="consumer")
-        stored = await consumers.acknowledge(change.tx, change.caller.id, stored.name, sequence)
+        stored = consumers.acknowledge(change.tx, stored, sequence)
     change.after_commit.append(partial(notify, change.context, stored, sequence, only=only))
     (status,) = await _statuses(change.context, [stored])
     return status

@@ -5,12 +5,21 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from resolvers import consumer_lag, events
 from resolvers.consumers import consumers
-from storage.errors import ConsumerBusy, CursorExpired, Invalid, InvalidCursor, NotFound
+from storage.errors import (
+    ConsumerBusy,
+    CursorExpired,
+    IdempotencyMismatch,
+    Invalid,
+    InvalidCursor,
+    NotFound,
+    Unavailable,
+)
 from storage.mongo.cursors import event_cursor
 from storage.records import Actor, ActorType
 from tests.resolvers.processes import TwoContexts, read, record_facts, status, two_processes
@@ -98,6 +107,46 @@ async def test_acknowledgement_never_moves_back(contexts: TwoContexts) -> None:
         )
 
     assert (await status(context)).acked_cursor == event_cursor(happened[-1])
+
+
+async def test_an_acknowledgement_that_is_answered_as_without_effect_has_none(
+    contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, _ = contexts
+
+    async def fail(*_: object) -> None:
+        raise Unavailable("The database does not answer; try again.", retryable=True)
+
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        before, happened = (await status(context)).acked_cursor, await record_facts(context, 1)
+        with monkeypatch.context() as patched:
+            patched.setattr(consumers, "_statuses", fail)
+            with pytest.raises(Unavailable):
+                await consumers.ack_events(context, consumer="c", cursor=event_cursor(happened[0]))
+
+        assert (await status(context)).acked_cursor == before
+
+
+async def test_of_two_acknowledgements_with_one_mutation_id_only_the_first_moves_the_position(
+    contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, elsewhere = contexts
+    find_statuses, first = consumers._statuses, True
+
+    async def acknowledge_elsewhere(*arguments: Any) -> list[consumers.ConsumerStatus]:
+        nonlocal first
+        if first:
+            first = False
+            await consumers.ack_events(elsewhere.mutation("once"), consumer="c", cursor=event_cursor(happened[0]))
+        return await find_statuses(*arguments)
+
+    async with aclosing(await events.subscribe(context, consumer="c")):
+        happened = await record_facts(context, 2)
+        monkeypatch.setattr(consumers, "_statuses", acknowledge_elsewhere)
+        with pytest.raises(IdempotencyMismatch):
+            await consumers.ack_events(context.mutation("once"), consumer="c", cursor=event_cursor(happened[1]))
+
+        assert (await status(context)).acked_cursor == event_cursor(happened[0])
 
 
 async def test_cursor_beyond_the_log_cannot_be_acknowledged(contexts: TwoContexts) -> None:
