@@ -20,8 +20,20 @@ from storage.records import AgentGoneAction, Candidate, Record, RoutingMethod, U
 from storage.runtime import Storage
 
 
+class FilterMatchesProtocol(Protocol):
+    """The methods of routing.filter_matches.FilterMatches that operations call."""
+
+    @property
+    def is_outdated(self) -> bool: ...
+
+    async def evaluate_some(self) -> None: ...
+
+
 class FilteredRoomsProtocol(Protocol):
     """The methods of routing.filtered_rooms.FilteredRooms that operations call."""
+
+    @property
+    def matches(self) -> FilterMatchesProtocol: ...
 
     def next_end(self) -> datetime | None: ...
 

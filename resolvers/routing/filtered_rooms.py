@@ -1,26 +1,26 @@
 """The waiting rooms with an agent filter, in memory: which of them an agent can serve, without a look at each room.
 
 Rooms with the same department and filter are one group, and so are those that pass over the same agent. Each filter
-has the set of the agents that match it. Whether a group can be served is then a question about two sets.
+has the set of the agents that match it (filter_matches.py). Whether a group can be served is then a question about two
+sets.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Callable, Collection, Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Collection, Iterable, Mapping, Set
+from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
-from typing import Any, NamedTuple, TypeAlias
+from itertools import chain
+from typing import NamedTuple, TypeAlias
 
-import msgspec
+from resolvers.routing.filter_matches import FilterMatches
+from storage.records import User, WaitingRoom
 
-from storage import agent_filters
-from storage.filters.predicates import predicate
-from storage.records import FieldTarget, User, WaitingRoom
+#: How many removed custom fields are remembered, for rooms in events that arrive late.
+MAX_REMOVED_FIELDS = 1_000
 
 Pool: TypeAlias = str | None
 Position: TypeAlias = tuple[int, datetime, str]
-
-replace = msgspec.structs.replace
 
 
 class Group(NamedTuple):
@@ -31,19 +31,6 @@ class Group(NamedTuple):
     filter: str | None
     passed_over_id: str | None
     declined: bool
-
-
-@dataclass(slots=True)
-class _Filter:
-    """A filter of waiting rooms."""
-
-    text: str
-    matches: Callable[[Any], bool]
-    definition_ids: frozenset[str]
-    #: All agents that match, whether they accept rooms or not.
-    agent_ids: set[str]
-    #: The rooms with this filter.
-    room_ids: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -64,35 +51,32 @@ class _Rooms:
 
 
 class FilteredRooms:
-    """The waiting rooms with an agent filter, as one process cached them."""
+    """The waiting rooms with an agent filter, as one process cached them. `agents` has the agents, as they are now."""
 
-    def __init__(self) -> None:
+    def __init__(self, agents: Mapping[str, User]) -> None:
+        self.matches = FilterMatches(agents)
         self._group_of: dict[str, tuple[Group, Position]] = {}
         self._groups: dict[Group, _Rooms] = {}
-        #: The filters by their texts, and the text of each room's filter.
-        self._filters: dict[str, _Filter] = {}
+        #: By filter, the groups and the ids of the rooms with it.
+        self._groups_with: dict[str | None, set[Group]] = {}
+        self._rooms_with: dict[str, set[str]] = {}
+        #: The filter of each room, also after its end.
         self._filter_of: dict[str, str] = {}
         #: When the filters of rooms end, in order.
         self._ends: list[tuple[datetime, str]] = []
         self._end_of: dict[str, datetime] = {}
-        #: Ids of definitions of custom fields that were removed. Filters that name them are not in force.
-        self._removed: set[str] = set()
+        #: Ids of definitions of custom fields that were removed, in order. Filters that name them are not in force.
+        self._removed: dict[str, None] = {}
 
     # ---------------------------------------------------------------- updates
 
-    def add(self, room: WaitingRoom, agents: Iterable[User]) -> None:
-        """Add a waiting room with a filter. `agents` are all agents."""
-        text = room.agent_filter_expression
-        assert text is not None
-        found = self._filters.get(text)
-        if found is None:
-            decoded = agent_filters.decode(text)
-            matches = predicate(decoded.expression, FieldTarget.USER)
-            ids = {user.id for user in agents if user.agent is not None and matches(user)}
-            found = self._filters[text] = _Filter(text, matches, decoded.definition_ids, ids)
-        found.room_ids.add(room.id)
-        text = self._filter_of[room.id] = found.text  # rooms with the same filter share one text
-        in_force = found.definition_ids.isdisjoint(self._removed)
+    def add(self, room: WaitingRoom) -> None:
+        """Add a waiting room with a filter."""
+        assert room.agent_filter_expression is not None
+        text = self.matches.add(room.agent_filter_expression)
+        self._rooms_with.setdefault(text, set()).add(room.id)
+        self._filter_of[room.id] = text  # rooms with the same filter share one text
+        in_force = self.matches.definition_ids(text).isdisjoint(self._removed)
         group = Group(room.department_id, text if in_force else None, room.passed_over_id, room.declined)
         self._put(room.id, group, room.queue_position)
         if room.agent_filter_until is not None:
@@ -105,43 +89,33 @@ class FilteredRooms:
             return
         self._take(room_id)
         text = self._filter_of.pop(room_id)
-        self._filters[text].room_ids.remove(room_id)
-        if not self._filters[text].room_ids:
-            del self._filters[text]
+        self._rooms_with[text].remove(room_id)
+        if not self._rooms_with[text]:
+            del self._rooms_with[text]
+            self.matches.remove(text)
         if (end := self._end_of.pop(room_id, None)) is not None:
             del self._ends[bisect_left(self._ends, (end, room_id))]
 
-    def update_agent(self, before: User | None, user: User) -> None:
-        """Update the agents that match the filters by a change of one."""
-        if not self._filters or (before is not None and _filterable(before) == _filterable(user)):
-            return
-        for found in self._filters.values():
-            if user.agent is not None and found.matches(user):
-                found.agent_ids.add(user.id)
-            else:
-                found.agent_ids.discard(user.id)
-
-    def remove_agent(self, user_id: str) -> None:
-        for found in self._filters.values():
-            found.agent_ids.discard(user_id)
-
     def remove_definition(self, definition_id: str) -> None:
         """End the filters that name this custom field."""
-        self._removed.add(definition_id)
-        for found in self._filters.values():
-            if definition_id in found.definition_ids:
-                for room_id in found.room_ids:
+        self._removed[definition_id] = None
+        if len(self._removed) > MAX_REMOVED_FIELDS:
+            del self._removed[next(iter(self._removed))]
+        for text, room_ids in self._rooms_with.items():
+            if definition_id in self.matches.definition_ids(text):
+                for room_id in room_ids:
                     self._end_filter(room_id)
 
     @property
     def definition_ids(self) -> frozenset[str]:
         """The ids of the definitions that filters of waiting rooms name."""
-        return frozenset[str]().union(*(found.definition_ids for found in self._filters.values()))
+        return frozenset[str]().union(*map(self.matches.definition_ids, self._rooms_with))
 
     def _end_filters(self, now: datetime) -> None:
         """End the filters whose time is over."""
-        while self._ends and self._ends[0][0] <= now:
-            _, room_id = self._ends.pop(0)
+        count = bisect_right(self._ends, now, key=lambda end: end[0])
+        ended, self._ends[:count] = self._ends[:count], []
+        for _, room_id in ended:
             del self._end_of[room_id]
             self._end_filter(room_id)
 
@@ -153,8 +127,9 @@ class FilteredRooms:
         self._group_of[room_id] = (group, position)
         rooms = self._groups.get(group)
         if rooms is None:
-            agent_ids = None if group.filter is None else self._filters[group.filter].agent_ids
+            agent_ids = None if group.filter is None else self.matches.agents_of(group.filter)
             rooms = self._groups[group] = _Rooms([], agent_ids)
+            self._groups_with.setdefault(group.filter, set()).add(group)
         insort(rooms.positions, position)
 
     def _take(self, room_id: str) -> tuple[Group, Position]:
@@ -163,6 +138,10 @@ class FilteredRooms:
         del positions[bisect_left(positions, position)]
         if not positions:
             del self._groups[group]
+            groups = self._groups_with[group.filter]
+            groups.remove(group)
+            if not groups:
+                del self._groups_with[group.filter]
         return group, position
 
     # ---------------------------------------------------------------- reads
@@ -171,10 +150,13 @@ class FilteredRooms:
         """The next time at which the filter of a waiting room ends."""
         return self._ends[0][0] if self._ends else None
 
-    def matching(self, filter: str) -> Set[str]:
-        """The agents that match a filter of a waiting room. Empty for other filters."""
-        found = self._filters.get(filter)
-        return found.agent_ids if found is not None else frozenset()
+    def _groups_for(self, agent_ids: Collection[str]) -> Iterable[Group]:
+        """All groups that one of the agents can serve, and perhaps others."""
+        filters = [self.matches.filters_of(agent_id) for agent_id in agent_ids]
+        if sum(map(len, filters)) >= len(self._groups):
+            return self._groups
+        texts = (text for text in {None}.union(*filters) if text in self._groups_with)
+        return chain.from_iterable(self._groups_with[text] for text in texts)
 
     def first_servable(
         self,
@@ -193,9 +175,9 @@ class FilteredRooms:
         self._end_filters(now)
         found = [
             rooms.positions
-            for group, rooms in self._groups.items()
+            for group in self._groups_for(set[str]().union(*accepting.values()))
             if (agents := accepting.get(group.pool))
-            and rooms.can_be_served(agents, group.passed_over_id)
+            and (rooms := self._groups[group]).can_be_served(agents, group.passed_over_id)
             and _is_routed(group, automatic, fallback)
         ]
         first: list[str] = []
@@ -219,8 +201,8 @@ class FilteredRooms:
         self._end_filters(now)
         found = (
             next((position for position in rooms.positions if position[-1] != excluding), None)
-            for group, rooms in self._groups.items()
-            if (rooms.agent_ids is None or agent_id in rooms.agent_ids)
+            for group in self._groups_for((agent_id,))
+            if ((rooms := self._groups[group]).agent_ids is None or agent_id in rooms.agent_ids)
             and agent_id != group.passed_over_id
             and _is_routed(group, automatic, fallback)
         )
@@ -230,9 +212,3 @@ class FilteredRooms:
 def _is_routed(group: Group, automatic: Collection[Pool], fallback: Collection[Pool]) -> bool:
     """Whether routing may assign the rooms of the group."""
     return group.pool in automatic or (group.declined and group.pool in fallback)
-
-
-def _filterable(user: User) -> User:
-    """The user without the values that no filter reads and that change often."""
-    agent = user.agent and replace(user.agent, open_room_count=0, last_assigned_at=None)
-    return replace(user, version=0, fact_count=0, updated_at=user.created_at, agent=agent, leave=None)

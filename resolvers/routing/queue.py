@@ -78,8 +78,10 @@ class RoutingQueue:
             return POLL_SECONDS
         clock = self._storage.database.now
         now = clock()
+        matches = self._services.agent_cache.filtered.matches
         empty_rounds = 0
         while empty_rounds < MAX_EMPTY_ROUNDS:
+            await matches.evaluate_some()
             now = clock()
             pools, all_departments = await asyncio.gather(
                 users.list_routable_pools(reader), departments.list_all(reader)
@@ -87,11 +89,13 @@ class RoutingQueue:
             sources = WaitingSources.of(all_departments, self._services.routing, now=now).within(pools)
             waiting = await self._list_waiting(sources, pools, now=now)
             if not waiting:
+                if matches.is_outdated:
+                    continue
                 break
             by_id: dict[str | None, Department] = {department.id: department for department in all_departments}
             plans = await self._plan(waiting, by_id, now=now)
             served = await self._try_to_assign(plans) if plans else 0
-            empty_rounds = 0 if served else empty_rounds + 1
+            empty_rounds = 0 if served or matches.is_outdated else empty_rounds + 1
         next_overdue = await waiting_rooms.next_external_until(reader, after=now)
         due = [time for time in (next_overdue, self._services.agent_cache.filtered.next_end()) if time is not None]
         return max(0.0, (min(due) - clock()).total_seconds()) if due else POLL_SECONDS

@@ -75,9 +75,9 @@ def test_the_first_servable_rooms_are_those_that_a_look_at_each_finds(
     removed: set[int],
 ) -> None:
     waiting = [room(number, **one) for number, one in enumerate(drawn)]
-    rooms = FilteredRooms()
+    rooms = FilteredRooms({name: agent(name) for name in NAMES})
     for one in waiting:
-        rooms.add(one, [agent(name) for name in NAMES])
+        rooms.add(one)
     for number in removed:
         rooms.remove(f"r{number}")
 
@@ -107,26 +107,31 @@ def test_the_first_servable_rooms_are_those_that_a_look_at_each_finds(
 
 
 def test_an_agent_matches_by_what_it_has_become() -> None:
-    rooms, anna = FilteredRooms(), agent("anna")
-    rooms.add(room(1, named("zoe")), [anna])
+    now = {"anna": agent("anna")}
+    rooms = FilteredRooms(now)
+    rooms.add(room(1, named("zoe")))
     assert first(rooms, "anna") == []
 
-    rooms.update_agent(anna, agent("anna", open_rooms=1))
+    def become(user: User) -> None:
+        before, now["anna"] = now["anna"], user
+        rooms.matches.update_agent(before, user)
+
+    become(agent("anna", open_rooms=1))
     assert first(rooms, "anna") == []
 
-    renamed = User(id="anna", username="zoe", agent=AgentProfile(), created_at=NOON, updated_at=NOON)
-    rooms.update_agent(anna, renamed)
+    become(User(id="anna", username="zoe", agent=AgentProfile(), created_at=NOON, updated_at=NOON))
     assert first(rooms, "anna") == ["r1"]
 
-    rooms.remove_agent("anna")
+    del now["anna"]
+    rooms.matches.remove_agent("anna")
     assert first(rooms, "anna") == []
 
 
 def test_filters_end_in_time() -> None:
-    rooms = FilteredRooms()
+    rooms = FilteredRooms({})
     for number in (2, 1):
         end = NOON + timedelta(minutes=number)
-        rooms.add(room(number, named("zoe"), agent_filter_until=end), [])
+        rooms.add(room(number, named("zoe"), agent_filter_until=end))
     assert rooms.next_end() == NOON + timedelta(minutes=1)
 
     assert first(rooms, "anna", now=NOON + timedelta(minutes=1)) == ["r1"]
@@ -138,21 +143,21 @@ def test_filters_end_in_time() -> None:
 
 def test_filters_end_with_their_custom_fields() -> None:
     definition = FieldDefinition(id="f", target=FieldTarget.USER, key="k", type=FieldType.TEXT, label="k")
-    rooms, where = FilteredRooms(), BoundCondition(definition, Operator.EQ, "v")
-    rooms.add(room(1, where), [agent("anna")])
+    rooms, where = FilteredRooms({"anna": agent("anna")}), BoundCondition(definition, Operator.EQ, "v")
+    rooms.add(room(1, where))
     assert rooms.definition_ids == {"f"}
     assert first(rooms, "anna") == []
 
     rooms.remove_definition("f")
-    rooms.add(room(2, where), [agent("anna")])  # a fact that arrives late
+    rooms.add(room(2, where))  # a fact that arrives late
 
     assert first(rooms, "anna") == ["r1", "r2"]
 
 
 def test_excluded_rooms_do_not_count_towards_the_limit() -> None:
-    rooms = FilteredRooms()
+    rooms = FilteredRooms({"anna": agent("anna")})
     for number in range(4):
-        rooms.add(room(number, named("anna")), [agent("anna")])
+        rooms.add(room(number, named("anna")))
 
     assert first(rooms, "anna", excluding=["r0", "r2"], limit=1) == ["r1"]
 
