@@ -200,6 +200,7 @@ class App:
                         dispatcher.add(event)
             except (ConnectionLost, *RETRYABLE) as error:
                 pause = pause_after(error, pauses)
+                dispatcher.connection_lost()
                 self._observer.disconnected(error)
                 logger.warning("%s connects again in %.1f s: %s", self.name, pause, error)
                 await asyncio.sleep(pause)

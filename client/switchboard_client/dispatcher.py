@@ -53,14 +53,18 @@ class Dispatcher:
         self._handler_seconds = handler_seconds
         self._backoff = backoff
         self._observer = observer
-        #: The events of each subject that are not done, in order. The first one is being handled.
+        #: The events of each subject that are not done, in order, with the times at which they arrived.
         self._queues: dict[str, deque[tuple[Event, float]]] = {}
+        #: The subjects whose first event is being handled. The others wait for a slot.
+        self._handling: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         #: The sequences of events that arrived and are not acknowledged, and of the last ones that are.
         self._pending: set[int] = set()
         self._acknowledged: OrderedDict[int, None] = OrderedDict()
         self._remembered = remembered
         self._stopping = asyncio.Event()
+        #: Set when the app stops or the connection is lost, and replaced then.
+        self._interrupt = asyncio.Event()
         #: Has the exception of a task that ended by one, which only a fault of the client or an observer can cause.
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -83,9 +87,18 @@ class Dispatcher:
         if not task.cancelled() and (error := task.exception()) is not None and not self.failure.done():
             self.failure.set_exception(error)
 
+    def connection_lost(self) -> None:
+        """Forget the events whose handler does not run: they are delivered again, perhaps to another copy."""
+        for subject, queue in self._queues.items():
+            while len(queue) > (subject in self._handling):
+                self._pending.discard(queue.pop()[0].sequence)
+        self._interrupt.set()
+        self._interrupt = asyncio.Event()
+
     async def stop(self, seconds: float) -> None:
         """Finish the events that are being handled, for up to that time. The others are delivered again later."""
         self._stopping.set()
+        self._interrupt.set()
         if self._tasks:
             _, unfinished = await asyncio.wait(self._tasks, timeout=seconds)
             for task in unfinished:
@@ -97,17 +110,26 @@ class Dispatcher:
         queue = self._queues[subject]
         try:
             while queue and not self._stopping.is_set():
-                event, arrived = queue[0]
                 async with self._slots:
-                    if not self._stopping.is_set():
-                        await self._handle(event, arrived)
+                    if not queue or self._stopping.is_set() or not await self._handle_first(subject, queue):
+                        break
                 queue.popleft()
         finally:
             self._pending.difference_update(event.sequence for event, _ in queue)
             del self._queues[subject]
 
-    async def _handle(self, event: Event, arrived: float) -> None:
-        """Call the handler until it succeeds or is given up, and acknowledge the event."""
+    async def _handle_first(self, subject: str, queue: deque[tuple[Event, float]]) -> bool:
+        self._handling.add(subject)
+        try:
+            return await self._handle(*queue[0])
+        finally:
+            self._handling.discard(subject)
+
+    async def _handle(self, event: Event, arrived: float) -> bool:
+        """Call the handler until it succeeds or is given up, and acknowledge the event.
+
+        False if the app stops, or if the connection is lost while the event waits for another attempt.
+        """
         pauses = self._backoff.pauses()
         attempt = 0
         while True:
@@ -126,15 +148,17 @@ class Dispatcher:
                 if attempt >= self._attempts or isinstance(error, GiveUp):
                     self._observer.gave_up(event, error, attempts=attempt)
                     if not await self._until_done(partial(self.dead_letter, event, error, self._api)):
-                        return
+                        return False
                     break
                 pause = next(pauses)
                 logger.warning("Event %s fails, attempt %s: %s", event.sequence, attempt, error, exc_info=error)
                 self._observer.retried(event, error, attempt=attempt, pause=pause)
-                if await self._paused(pause):
-                    return
-        if event.sequence in self._acknowledged or await self._until_done(partial(self._acknowledge, event)):
-            self._observer.handled(event, attempts=attempt, seconds=time.monotonic() - arrived)
+                if await _is_set_within(pause, self._interrupt):
+                    return False
+        if event.sequence not in self._acknowledged and not await self._until_done(partial(self._acknowledge, event)):
+            return False
+        self._observer.handled(event, attempts=attempt, seconds=time.monotonic() - arrived)
+        return True
 
     async def _call(self, event: Event) -> None:
         async with asyncio.timeout(self._handler_seconds):
@@ -156,21 +180,21 @@ class Dispatcher:
                 logger.exception("A dead-letter hook or an acknowledgement is repeated in %.1f s: %s", pause, error)
             else:
                 return True
-            if await self._paused(pause):
+            if await _is_set_within(pause, self._stopping):
                 break
         return False
-
-    async def _paused(self, seconds: float) -> bool:
-        """Wait. Returns at once, and true, if the app stops."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return False
-        return True
 
     def _remember(self, event: Event) -> None:
         self._pending.discard(event.sequence)
         self._acknowledged[event.sequence] = None
         if len(self._acknowledged) > self._remembered:
             self._acknowledged.popitem(last=False)
+
+
+async def _is_set_within(seconds: float, event: asyncio.Event) -> bool:
+    """Wait until the event is set, or for that time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

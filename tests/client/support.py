@@ -11,7 +11,7 @@ from switchboard_client.inputs import RoomFilter
 from tests.conftest import ADMIN_TOKEN
 
 #: The longest wait for a condition, also on a slow machine.
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 QUICK = Backoff(first=0.01, longest=0.05)
 
 

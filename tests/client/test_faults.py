@@ -55,6 +55,10 @@ async def test_each_room_is_answered_once_through_a_proxy_that_cuts_frames(share
     assert proxy.cuts >= 4
 
 
+async def _reads(api: Api, app: App) -> bool:
+    return any(one.connected for one in await api.consumers() or () if one.name == app.name)
+
+
 async def _no_lag(api: Api, app: App) -> bool:
     return all(one.lag == 0 for one in await api.consumers() or () if one.name == app.name)
 
@@ -145,6 +149,37 @@ async def test_second_copy_waits_and_takes_over(shared_url: str) -> None:
         second.stop()
         await waiting
     assert handled == ["first", "second"]
+
+
+async def test_copy_that_lost_its_connection_begins_no_event(shared_url: str) -> None:
+    source, proxy = secrets.token_hex(6), Proxy(shared_url)
+    free = asyncio.Event()
+    handled: list[tuple[str, str]] = []
+    async with proxy.listening() as url, open_api(shared_url, ADMIN_TOKEN) as admin:
+        first = new_app(url, own_events=True, retry_seconds=0.0)
+        second = new_app(shared_url, own_events=True, name=first.name)
+
+        @first.on(RoomStarted, MessageSent, where=only(source))
+        async def handle(event: RoomEvent, api: Api) -> None:
+            handled.append(("first", event.type))
+            await free.wait()
+
+        @second.on(RoomStarted, MessageSent, where=only(source))
+        async def handle_too(event: RoomEvent, api: Api) -> None:
+            handled.append(("second", event.type))
+
+        async with served(first):
+            room = await start_room(admin, source)
+            await admin.send_message(room_id=room, text="later")
+            await until(lambda: handled == [("first", "ROOM_STARTED")])
+            proxy.stall()
+            proxy.drop()
+            async with served(second):
+                await until(lambda: len(handled) == 3)
+                free.set()
+            proxy.resume()
+            await until(lambda: _reads(admin, first))
+    assert handled == [("first", "ROOM_STARTED"), ("second", "ROOM_STARTED"), ("second", "MESSAGE_SENT")]
 
 
 async def test_lists_and_events_continue_after_a_lost_connection(shared_url: str) -> None:
