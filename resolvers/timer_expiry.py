@@ -93,10 +93,8 @@ class TimerExpiry:
 
     async def _try_to_elapse(self, room_id: str) -> int:
         """Record the due timers of a room. A room that fails is excluded for a time, so that others do not wait."""
-        elapsed = 0
         try:
-            while await self.elapse_next(room_id):
-                elapsed += 1
+            return await self.elapse_room(room_id)
         except Exception as error:
             if not self._storage.database.has_primary:
                 raise
@@ -109,26 +107,41 @@ class TimerExpiry:
                 type(error).__name__,
                 error,
             )
-        return elapsed
+            return 0
 
-    async def elapse_next(self, room_id: str) -> bool:
-        """Record the first timer of a room that is due, and delete those that are cancelled. False if none is due."""
+    async def elapse_room(self, room_id: str) -> int:
+        """Record the timers of a room that are due, and delete those that are cancelled.
 
-        async def attempt(tx: Transaction) -> bool:
+        Returns how many are recorded.
+        """
+        elapsed = 0
+        while True:
+            recorded, next_is_due = await self._elapse_first(room_id)
+            elapsed += recorded
+            if not next_is_due:
+                return elapsed
+
+    async def _elapse_first(self, room_id: str) -> tuple[bool, bool]:
+        """Record the first timer of a room if it is due.
+
+        Returns whether it was, and whether the next one is due too, unless this event cancels or restarts it.
+        """
+
+        async def attempt(tx: Transaction) -> tuple[bool, bool]:
             snapshot = await rooms.get_snapshot(tx, room_id)
             live = await timers.list_by_room(tx, snapshot.room)
-            due = live[0] if live and live[0].due_at <= tx.now else None
-            if due is None:
+            is_due = [timer.due_at <= tx.now for timer in live[:2]]
+            if not any(is_due):
                 if len(live) < snapshot.room.timer_count:
                     timers.replace_all(tx, room_id, keep=live)
                     await rooms.update(tx, snapshot.room, with_timers(snapshot.room, live, tx.now), ())
-                return False
-            due = msgspec.structs.replace(due, data_json=await timers.find_data(tx, due.id))
+                return False, False
+            due = msgspec.structs.replace(live[0], data_json=await timers.find_data(tx, live[0].id))
             transition = RoomTransition(tx, snapshot)
             transition.elapse(due, remaining=live[1:])
             timers.replace_all(tx, room_id, keep=live[1:])
             await rooms.update(tx, snapshot.room, transition.room, transition.facts)
-            return True
+            return True, len(is_due) > 1 and is_due[1]
 
-        elapsed, _ = await self._storage.transactions.run(attempt, lock_keys=(LockKey("room", room_id),))
-        return elapsed
+        result, _ = await self._storage.transactions.run(attempt, lock_keys=(LockKey("room", room_id),))
+        return result

@@ -194,7 +194,7 @@ async def timer_ended(world: World) -> None:
     timer = await timers.set_timer(world.context, room_id=room.id, name="t", seconds=60)
     database = world.services.storage.database
     await database["timers"].update_one({"_id": timer.id}, {"$set": {"setAt": timer.set_at - timedelta(seconds=60)}})
-    await TimerExpiry(world.services).elapse_next(room.id)
+    await TimerExpiry(world.services).elapse_room(room.id)
 
 
 #: By the row of the page: steps, each with the events of its last change.

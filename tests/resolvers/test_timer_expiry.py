@@ -12,9 +12,11 @@ import pytest_asyncio
 from resolvers import messages, rooms, timer_expiry, timers
 from resolvers.room_transition import RoomTransition
 from resolvers.timer_expiry import TimerExpiry
+from storage import rooms as stored_rooms
 from storage import timers as stored
 from storage.facts import TimerElapsed
-from storage.records import SYSTEM
+from storage.mongo.reader import Reader
+from storage.records import SYSTEM, RoomSnapshot
 from storage.timers import Timer
 from storage.transactions import leases
 from tests.histories import verify_room
@@ -65,7 +67,7 @@ async def test_a_timer_is_not_recorded_before_it_is_due(world: World) -> None:
     await move_back(world, await set_timer(world, room), seconds=30)
 
     assert await elapse_due(world) == 0
-    assert not await TimerExpiry(world.services).elapse_next(room.id)
+    assert not await TimerExpiry(world.services).elapse_room(room.id)
 
     assert (await names(world, room), await elapsed(world, room)) == (["t"], [])
 
@@ -113,6 +115,24 @@ async def move_mark(world: World, room_id: str, tag: str, *, seconds: float) -> 
     database, path = world.services.storage.database, f"timerMarks.{tag}.at"
     earlier = database.now() - timedelta(seconds=seconds)
     await database["rooms"].update_one({"_id": room_id}, {"$set": {path: earlier}, "$inc": {"version": 1}})
+
+
+async def test_a_room_is_read_once_for_each_of_its_due_timers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = await world.waiting()
+    await move_back(world, await set_timer(world, room, "first"), await set_timer(world, room, "second"))
+    await set_timer(world, room, "later")
+    get_snapshot, reads = stored_rooms.get_snapshot, 0
+
+    async def count(reader: Reader, room_id: str) -> RoomSnapshot:
+        nonlocal reads
+        reads += room_id == room.id
+        return await get_snapshot(reader, room_id)
+
+    monkeypatch.setattr(stored_rooms, "get_snapshot", count)
+
+    assert await elapse_due(world) == 2
+
+    assert (reads, await elapsed(world, room)) == (2, ["first", "second"])
 
 
 # ---------------------------------------------------------------- restarted and cancelled
@@ -169,7 +189,7 @@ async def test_timers_of_a_closed_room_do_not_elapse(world: World) -> None:
     await rooms.close_room(world.context, room_id=room.id)
 
     assert await elapse_due(world) == 0
-    assert not await TimerExpiry(world.services).elapse_next(room.id)
+    assert not await TimerExpiry(world.services).elapse_room(room.id)
 
     assert await elapsed(world, room) == []
 
@@ -183,7 +203,7 @@ async def test_several_processes_record_each_timer_once(world: World, other: Wor
         await move_back(world, *[await set_timer(world, room, str(number), seconds=number + 1) for number in range(4)])
 
     answers = await asyncio.gather(
-        *(TimerExpiry(one.services).elapse_next(timed[0].id) for one in (world, other) for _ in range(4))
+        *(TimerExpiry(one.services).elapse_room(timed[0].id) for one in (world, other) for _ in range(4))
     )
     assert sum(answers) == 4
     await elapse_due(world, other)
@@ -228,10 +248,10 @@ async def test_a_timer_is_recorded_by_another_process_if_one_dies_while_it_recor
         else:
             patched.setattr(stored, "replace_all", die)
         with pytest.raises(Killed):
-            await TimerExpiry(world.services).elapse_next(room.id)
+            await TimerExpiry(world.services).elapse_room(room.id)
     assert (await elapsed(world, room), await names(world, room)) == ([], ["t"])
 
-    assert await TimerExpiry(other.services).elapse_next(room.id)
+    assert await TimerExpiry(other.services).elapse_room(room.id)
 
     assert await elapsed(world, room) == ["t"]
 
@@ -253,7 +273,7 @@ async def test_a_timer_that_changes_at_the_last_moment_is_not_recorded(
 
     monkeypatch.setattr(stored, "find_data", find_after_the_change)
 
-    assert not await TimerExpiry(world.services).elapse_next(room.id)
+    assert not await TimerExpiry(world.services).elapse_room(room.id)
 
     assert (attempts, await elapsed(world, room)) == (1, [])
 
@@ -275,14 +295,14 @@ async def test_a_room_whose_timers_fail_does_not_keep_others_waiting(
     bad, good = await world.waiting(), await world.waiting()
     await move_back(world, await set_timer(world, bad), seconds=90)
     await move_back(world, await set_timer(world, good))
-    elapse_next = TimerExpiry.elapse_next
+    elapse_room = TimerExpiry.elapse_room
 
-    async def fail(self: TimerExpiry, room_id: str) -> bool:
+    async def fail(self: TimerExpiry, room_id: str) -> int:
         if room_id == bad.id:
             raise ValueError("broken")
-        return await elapse_next(self, room_id)
+        return await elapse_room(self, room_id)
 
-    monkeypatch.setattr(TimerExpiry, "elapse_next", fail)
+    monkeypatch.setattr(TimerExpiry, "elapse_room", fail)
     with caplog.at_level(logging.ERROR):
         assert await elapse_due(world) == 1
 
