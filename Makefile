@@ -23,6 +23,9 @@ demo: $(INSTALLED) ## Run an example of an outside app against a running server,
 demo-external-routing: $(INSTALLED) ## Run examples/external_routing against a stand-in of the outside system.
 	@$(BIN)/switchboard demo external_routing
 
+demo-salesforce-chat: $(EXAMPLES) ## Run a conversation with agents at Salesforce, without an account.
+	@$(BIN)/switchboard demo salesforce_chat
+
 test: $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
@@ -97,4 +100,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run demo demo-external-routing test coverage soak audit audit-lock check schema lock lock-examples clean
+.PHONY: help setup run demo demo-external-routing demo-salesforce-chat test coverage soak audit audit-lock check schema lock lock-examples clean

@@ -1,0 +1,304 @@
+"""The conversation at Salesforce of one room: how it starts, goes on after a restart, is replaced, and ends.
+
+Every step can be taken again: ids are derived from the room and its assignment, and the state is saved before the step
+that depends on it. So a process that is killed at any line is followed by one that goes on.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from examples.salesforce_chat.calls import Calls, RoomGone, get_guest_token
+from examples.salesforce_chat.incoming import Incoming
+from examples.salesforce_chat.salesforce.api import SalesforceApi
+from examples.salesforce_chat.salesforce.backoff import Backoff
+from examples.salesforce_chat.salesforce.errors import NotParticipant, SalesforceError
+from examples.salesforce_chat.salesforce.tokens import AccessToken
+from examples.salesforce_chat.salesforce.watcher import Watcher, list_since
+from examples.salesforce_chat.settings import Settings
+from examples.salesforce_chat.state import (
+    OPEN,
+    OVER,
+    STARTING,
+    Conversation,
+    Received,
+    Remembered,
+    RoomNow,
+    Sent,
+    derive_id,
+)
+from examples.salesforce_chat.switchboard import Ack, Switchboard
+
+_log = logging.getLogger(__name__)
+WAIT_TIMER, IDLE_TIMER = "salesforce.wait", "salesforce.idle"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all sessions share."""
+
+    settings: Settings
+    salesforce: SalesforceApi
+    switchboard: Switchboard
+
+
+class Session:
+    """Use `lock` for everything that starts, sends or ends. Receiving needs it only where it ends something."""
+
+    def __init__(self, services: Services, room_id: str) -> None:
+        self.services = services
+        self.room_id = room_id
+        self.lock = asyncio.Lock()
+        self.conversation: Conversation | None = None
+        self.sent = Sent("", 0)
+        self.incoming: Incoming | None = None
+        self.calls: Calls | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.conversation is not None and self.conversation.phase == OPEN
+
+    @property
+    def is_guest(self) -> bool:
+        return self.conversation is not None and self.conversation.token is not None
+
+    # ------------------------------------------------------------ start
+
+    async def open(self, assignment: str | None, ack: Ack | None = None) -> None:
+        """Let the room's current assignment have an open conversation. Does nothing if it is not this assignment."""
+        async with self.lock:
+            room = await self._own_room()
+            if room is None or assignment not in (None, room.assignment):
+                return
+            known = room.remembered.conversation
+            if known is not None and known.assignment != room.assignment and assignment is None:
+                return  # the events that lead to this assignment are still to come
+            if known is None or known.assignment != room.assignment:
+                if known is not None and known.phase != OVER:
+                    await self._close(known.id, known.token)
+                known = await self._create_state(room, generation=0)
+                self._use(Remembered(known))
+            elif self.conversation is None or self.conversation.id != known.id:
+                self._use(room.remembered)
+            if known.phase == STARTING:
+                await self._begin(ack)
+            elif known.phase == OPEN:
+                self.watch()
+
+    async def load(self) -> None:
+        """Read the state, if this process does not have it. Needs the lock."""
+        if self.conversation is None:
+            room = await self.services.switchboard.room(self.room_id)
+            if room is not None:
+                self._use(room.remembered)
+
+    def _use(self, remembered: Remembered) -> None:
+        conversation = remembered.conversation
+        self.conversation = conversation
+        if conversation is not None:
+            self.sent = remembered.sent or Sent(conversation.id, conversation.history_through)
+            received = remembered.received or Received(conversation.id, conversation.first_event_id)
+            self.calls = Calls(self.services.salesforce, conversation, self._is_own, self.services.settings)
+            self.incoming = Incoming(self, self.calls, received)
+
+    async def _is_own(self) -> bool:
+        return await self._own_room() is not None
+
+    async def _own_room(self) -> RoomNow | None:
+        """The room, if the bridge's agent serves it now."""
+        room = await self.services.switchboard.room(self.room_id)
+        mine = room is not None and room.open and room.served_by == self.services.switchboard.agent_user_id
+        return room if mine else None
+
+    async def _create_state(
+        self, room: RoomNow, generation: int, replaced: tuple[str, str | None] | None = None
+    ) -> Conversation:
+        """Save what the conversation will be, before anything is created at Salesforce."""
+        subject = f"switchboard-{room.values['visitor.id']}"
+        history_through = await self.services.switchboard.last_number(self.room_id)
+        token: AccessToken | None = None
+        if not self.services.salesforce.verified:
+            token = await get_guest_token(self.services.salesforce, subject)
+        prechat = self.services.settings.prechat
+        conversation = Conversation(
+            id=derive_id(self.room_id, room.assignment, generation),
+            assignment=room.assignment or "",
+            revision=room.revision,
+            generation=generation,
+            phase=STARTING,
+            subject=subject,
+            attributes={name: room.values[source] for name, source in prechat if room.values.get(source)},
+            history_through=history_through,
+            token=None if token is None else token.value,
+            first_event_id="" if token is None else token.last_event_id,
+            replaced=replaced,
+        )
+        await self.services.switchboard.save_conversation(self.room_id, conversation)
+        return conversation
+
+    async def _begin(self, ack: Ack | None) -> None:
+        """Create the conversation, tell the agents what was said until now, and follow it."""
+        conversation, calls = self._current()
+        try:
+            await calls.create_conversation()
+            history = await self.services.switchboard.history(self.room_id, conversation.history_through)
+            if history:
+                await calls.send(derive_id(conversation.id, "history"), history, None)
+        except RoomGone:
+            return
+        except SalesforceError as error:
+            _log.warning("room %s: no conversation can be started: %s", self.room_id, error)
+            await self.give_back(f"Salesforce: {error}", ack)
+            return
+        await self.set_wait_timer(self.services.settings.wait_seconds)
+        self.watch()
+        if conversation.replaced is not None:
+            await self._close(*conversation.replaced)
+        self.conversation = replace(conversation, phase=OPEN, replaced=None)
+        await self.services.switchboard.save_conversation(self.room_id, self.conversation, ack)
+        _log.info("room %s: conversation %s is open", self.room_id, conversation.id)
+
+    async def replace(self) -> None:
+        """Go on in a new conversation, with a new guest. Needs the lock."""
+        old, _ = self._current()
+        room = await self._own_room()
+        if room is None or room.assignment != old.assignment:
+            return
+        await self._stop_watching()
+        await self._drain()
+        replacement = await self._create_state(room, old.generation + 1, replaced=(old.id, old.token))
+        _log.info("room %s: conversation %s replaces %s", self.room_id, replacement.id, old.id)
+        self._use(Remembered(replacement))
+        await self._begin(None)
+
+    # ------------------------------------------------------------ following
+
+    def watch(self) -> None:
+        """Follow the conversation in the background."""
+        if self.incoming is not None and (self._watching is None or self._watching.done()):
+            self._watching = asyncio.create_task(self._watch(self.incoming), name=f"watch {self.room_id}")
+
+    async def _watch(self, incoming: Incoming) -> None:
+        while True:
+            try:
+                await Watcher(self.services.salesforce, self._current()[0].id, incoming).run()
+                return
+            except Exception:
+                _log.exception("room %s: following the conversation failed", self.room_id)
+                await Backoff(first=2).pause()
+
+    async def _stop_watching(self) -> None:
+        task, self._watching = self._watching, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _drain(self) -> None:
+        """Handle what came since the last handled entry, if Salesforce can be reached."""
+        incoming, (conversation, calls) = self.incoming, self._current()
+        if incoming is None:
+            return
+        try:
+            token = conversation.token or (await calls.get_token(None)).value  # a guest's may end now
+            async for entry in list_since(self.services.salesforce, token, conversation.id, incoming.moment):
+                await incoming.handle_message(entry)
+        except SalesforceError as error:
+            _log.warning("room %s: the last entries cannot be read: %s", self.room_id, error)
+
+    # ------------------------------------------------------------ end
+
+    async def give_back(self, reason: str, ack: Ack | None = None) -> None:
+        """Return the room to the queue, or give it to the fallback department. Its end follows as an event."""
+        settings, switchboard = self.services.settings, self.services.switchboard
+        conversation, _ = self._current()
+        if settings.texts.nobody:
+            await switchboard.say(self.room_id, settings.texts.nobody, f"{conversation.id}:nobody")
+        await switchboard.give_back(self.room_id, conversation.assignment, reason, ack)
+        _log.info("room %s goes back: %s", self.room_id, reason)
+
+    async def end(self, revision: int, ack: Ack | None) -> bool:
+        """Close the conversation of an assignment that ended at this revision of the room.
+
+        Returns False if the conversation is another assignment's, or there is none.
+        """
+        async with self.lock:
+            await self.load()
+            conversation = self.conversation
+            if conversation is None or conversation.phase == OVER or revision <= conversation.revision:
+                return False
+            await self._stop_watching()
+            await self._drain()
+            await self._close(conversation.id, conversation.token)
+            if conversation.replaced is not None:
+                await self._close(*conversation.replaced)
+            self.conversation = replace(conversation, phase=OVER, token=None, replaced=None)
+            await self.services.switchboard.save_conversation(self.room_id, self.conversation, ack)
+            _log.info("room %s: conversation %s is over", self.room_id, conversation.id)
+            return True
+
+    async def _close(self, conversation_id: str, guest_token: str | None) -> None:
+        """Close a conversation at Salesforce, if it can be reached within `unreachable_seconds`."""
+        api, backoff = self.services.salesforce, Backoff()
+        give_up_at = time.monotonic() + self.services.settings.unreachable_seconds
+        subject = "" if self.conversation is None else self.conversation.subject
+        while True:
+            try:
+                token = guest_token or (await api.get_token(subject)).value
+                await api.close_conversation(token, conversation_id)
+                return
+            except NotParticipant:
+                return  # it was never created, or is closed
+            except SalesforceError as error:
+                if not error.retryable or time.monotonic() > give_up_at:
+                    _log.warning("conversation %s cannot be closed: %s", conversation_id, error)
+                    return
+                await backoff.pause(getattr(error, "retry_after_seconds", None))
+
+    async def stop(self) -> None:
+        """Stop following, without ending anything."""
+        await self._stop_watching()
+
+    async def set_wait_timer(self, seconds: int) -> None:
+        data = {"conversation": self._current()[0].id}
+        await self.services.switchboard.set_timer(self.room_id, WAIT_TIMER, seconds, data)
+
+    async def on_timer(self, name: str, conversation_id: str, elapsed_at: datetime, ack: Ack) -> None:
+        """A timer of the conversation elapsed: nobody came, or nobody wrote."""
+        async with self.lock:
+            await self.load()
+            conversation, incoming = self.conversation, self.incoming
+            if conversation is None or incoming is None or not self.is_open or conversation.id != conversation_id:
+                return
+            if name == WAIT_TIMER:
+                if incoming.agent is None:
+                    await self.give_back("Nobody at Salesforce took the conversation in time.", ack)
+                return
+            room = await self._own_room()
+            if room is None:
+                return
+            if room.last_message_at is not None and room.last_message_at > elapsed_at:
+                await self.set_idle_timer()  # somebody wrote in the same moment
+                return
+            text = self.services.settings.texts.idle
+            if text:
+                await self.services.switchboard.say(self.room_id, text, f"{conversation.id}:idle")
+            await self.services.switchboard.close(self.room_id, conversation.assignment, "Nobody wrote in time.", ack)
+
+    async def set_idle_timer(self) -> None:
+        seconds = self.services.settings.idle_seconds
+        if seconds:
+            data = {"conversation": self._current()[0].id}
+            await self.services.switchboard.set_timer(self.room_id, IDLE_TIMER, seconds, data, restart=True)
+
+    async def agent_joined(self) -> None:
+        """Stop waiting for an agent, and start waiting for what is said."""
+        await self.services.switchboard.cancel_timer(self.room_id, WAIT_TIMER)
+        await self.set_idle_timer()
+
+    def _current(self) -> tuple[Conversation, Calls]:
+        assert self.conversation is not None, "no conversation is loaded"
+        assert self.calls is not None, "no conversation is loaded"
+        return self.conversation, self.calls
