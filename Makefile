@@ -26,6 +26,9 @@ demo-external-routing: $(INSTALLED) ## Run examples/external_routing against a s
 demo-salesforce-chat: $(EXAMPLES) ## Run a conversation with agents at Salesforce, without an account.
 	@$(BIN)/switchboard demo salesforce_chat
 
+demo-crm: $(EXAMPLES) ## Run a conversation that becomes a contact, a case and a transcript in a stand-in of Salesforce.
+	@$(BIN)/switchboard demo salesforce_crm
+
 test: $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
@@ -100,4 +103,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run demo demo-external-routing demo-salesforce-chat test coverage soak audit audit-lock check schema lock lock-examples clean
+.PHONY: help setup run demo demo-crm demo-external-routing demo-salesforce-chat test coverage soak audit audit-lock check schema lock lock-examples clean
