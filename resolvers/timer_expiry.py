@@ -61,16 +61,22 @@ class TimerExpiry:
             async for batch in due:
                 if not await self._lease.acquire():
                     return elapsed  # another process records them
-                room_ids = await self._postpone_restarted(batch)
-                for index in range(0, len(room_ids), CONCURRENT_ROOMS):
-                    if not await self._lease.acquire():
-                        return elapsed
-                    elapsed += await self._elapse_rooms(room_ids[index : index + CONCURRENT_ROOMS])
+                elapsed += await self._elapse_rooms(await self._postpone_restarted(batch))
         return elapsed
 
     async def _elapse_rooms(self, room_ids: Sequence[str]) -> int:
-        """Record the due timers of these rooms at the same time. Returns their number."""
-        found = await asyncio.gather(*(self._try_to_elapse(room_id) for room_id in room_ids), return_exceptions=True)
+        """Record the due timers of these rooms, of CONCURRENT_ROOMS at the same time. Returns their number."""
+        waiting = iter(room_ids)
+
+        async def elapse_waiting() -> int:
+            elapsed = 0
+            for room_id in waiting:
+                if not await self._lease.acquire():
+                    break
+                elapsed += await self._try_to_elapse(room_id)
+            return elapsed
+
+        found = await asyncio.gather(*(elapse_waiting() for _ in range(CONCURRENT_ROOMS)), return_exceptions=True)
         for error in found:
             if isinstance(error, BaseException):
                 raise error

@@ -310,6 +310,28 @@ async def test_a_room_whose_timers_fail_does_not_keep_others_waiting(
     assert await elapsed(world, good) == ["t"]
 
 
+async def test_a_room_that_takes_long_does_not_keep_others_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timer_expiry, "CONCURRENT_ROOMS", 2)
+    slow, second, third = [await world.waiting() for _ in range(3)]
+    for seconds, room in ((90, slow), (80, second), (70, third)):
+        await move_back(world, await set_timer(world, room), seconds=seconds)
+    elapse_room, others = TimerExpiry.elapse_room, asyncio.Event()
+
+    async def wait_for_others(self: TimerExpiry, room_id: str) -> int:
+        if room_id == slow.id:
+            await asyncio.wait_for(others.wait(), 30)
+        found = await elapse_room(self, room_id)
+        if room_id == third.id:
+            others.set()
+        return found
+
+    monkeypatch.setattr(TimerExpiry, "elapse_room", wait_for_others)
+
+    assert await elapse_due(world) == 3
+
+
 async def test_a_batch_of_timers_that_cannot_be_decoded_does_not_keep_others_waiting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
