@@ -1,0 +1,1 @@
+"""Connects rooms of Switchboard with agents at Salesforce (Enhanced Chat)."""

@@ -12,10 +12,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from examples.salesforce_chat.stand_in.control import Control
+from examples.salesforce_chat.stand_in.conversations import Service
 from examples.salesforce_chat.stand_in.errors import Refusal
 from examples.salesforce_chat.stand_in.faults import Faults
 from examples.salesforce_chat.stand_in.routes import Deployment, Routes, refused
-from examples.salesforce_chat.stand_in.service import Service
 from examples.salesforce_chat.stand_in.store import Store
 from examples.salesforce_chat.stand_in.tokens import Tokens
 

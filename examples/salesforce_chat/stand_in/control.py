@@ -4,8 +4,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from examples.salesforce_chat.stand_in.conversations import Routing, Service
 from examples.salesforce_chat.stand_in.errors import Refusal
-from examples.salesforce_chat.stand_in.service import Routing, Service
 from examples.salesforce_chat.stand_in.store import Store
 from examples.salesforce_chat.stand_in.tokens import Tokens
 

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from examples.salesforce_chat.stand_in import bodies
+from examples.salesforce_chat.stand_in.conversations import Service, Windows
 from examples.salesforce_chat.stand_in.errors import Refusal
-from examples.salesforce_chat.stand_in.service import Service, Windows
 from examples.salesforce_chat.stand_in.store import JSON, Entry, Store
 from examples.salesforce_chat.stand_in.tokens import Identity, Tokens
 
