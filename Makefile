@@ -29,6 +29,15 @@ demo-salesforce-chat: $(EXAMPLES) ## Run a conversation with agents at Salesforc
 demo-crm: $(EXAMPLES) ## Run a conversation that becomes a contact, a case and a transcript in a stand-in of Salesforce.
 	@$(BIN)/switchboard demo salesforce_crm
 
+demo-rasa: $(EXAMPLES) ## Run a conversation with the Rasa bot, against a stand-in of Rasa.
+	@$(BIN)/switchboard demo rasa_bot
+
+demo-dialogflow: $(EXAMPLES) ## Run conversations with the Dialogflow bot, against a stand-in of Dialogflow ES and CX.
+	@$(BIN)/switchboard demo dialogflow_bot
+
+rasa-check: $(EXAMPLES) ## Train a small bot on a real Rasa 3.6, which needs Python 3.10 and 2.7 GB, and converse with it.
+	@$(BIN)/python -m examples.rasa_bot.check
+
 test: $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
@@ -103,4 +112,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run demo demo-crm demo-external-routing demo-salesforce-chat test coverage soak audit audit-lock check schema lock lock-examples clean
+.PHONY: help setup run demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples clean rasa-check
