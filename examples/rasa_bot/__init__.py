@@ -1,0 +1,1 @@
+"""A bot of Rasa Open Source that serves rooms of Switchboard."""
