@@ -105,7 +105,9 @@ def input_annotation(type_: GraphQLInputType, *, quoted: bool = False, prefix: s
         text = f'"{named.name}"' if quoted else f"{prefix}{named.name}"
     else:
         text = leaf(named)
-    return f"{text} | None" if nullable and not isinstance(named, GraphQLInputObjectType) and text != "Any" else text
+    # A condition of a filter that is null is refused: such a key is left out.
+    condition = quoted and isinstance(named, GraphQLInputObjectType)
+    return f"{text} | None" if nullable and not condition and text != "Any" else text
 
 
 # ---------------------------------------------------------------- objects
