@@ -83,7 +83,7 @@ class DialogflowStandIn:
 
     async def _receive(self, version: str, schema: str, request: Any, context: Any) -> JSON:
         """The request as JSON, or a refusal."""
-        body = MessageToDict(type(request).pb(request))
+        body: JSON = MessageToDict(type(request).pb(request))
         self.requests.append(body)
         if self.refusals:
             await _refuse(context, self.refusals.pop(0), "Refused by the test.")
