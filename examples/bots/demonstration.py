@@ -21,7 +21,7 @@ from switchboard_client.events import AgentAssigned, AgentUnassigned, MessageSen
 from switchboard_client.types import Actor, AgentStatus, Audience, Presence
 
 #: The longest time to wait for an answer of the bot. A busy machine may need a while.
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 120.0
 VISITOR_NAME = "Ada Park"
 
 #: Runs the bot with these environment variables until `stop` is set, and sets `ready`.
@@ -154,6 +154,7 @@ async def converse(
             "BOT_DEPARTMENTS": reception.name,
             "BOT_HANDOVER_DEPARTMENT": support.name,
             "BOT_MAX_FALLBACKS": "3",
+            "BOT_TURN_SECONDS": "60",
         }
         ready, stop = asyncio.Event(), asyncio.Event()
         bot = asyncio.ensure_future(serve_bot(settings, ready, stop))

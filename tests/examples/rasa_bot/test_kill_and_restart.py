@@ -36,7 +36,7 @@ async def test_a_turn_whose_answer_was_lost_is_read_from_the_tracker_and_not_sen
 async def test_however_often_the_bot_is_killed_every_message_is_answered_once_and_in_order(shared_url: str) -> None:
     chance = random.Random(14)
     async with deployment(shared_url) as company, rasa_stand_in() as (rasa, url):
-        settings = company.environment(RASA_URL=url, BOT_TURN_SECONDS="5", BOT_MAX_FALLBACKS="0")
+        settings = company.environment(RASA_URL=url, BOT_TURN_SECONDS="3", BOT_MAX_FALLBACKS="0")
         process = BotProcess(MODULE, settings)
         try:
             await process.started(company)
