@@ -54,9 +54,10 @@ class Bridge:
     async def on_unassigned(self, event: AgentUnassigned, api: Api) -> None:
         if event.agent.user_id != self._services.switchboard.agent_user_id:
             return
-        room_id = event.room.room_id
-        if await self._session(room_id).end(event.room_revision, event):
-            del self._sessions[room_id]
+        session = self._session(event.room.room_id)
+        await session.end(event.room_revision, event)
+        if not session.is_open and not session.lock.locked():
+            del self._sessions[event.room.room_id]
 
     async def on_message(self, event: MessageSent, api: Api) -> None:
         message = event.message

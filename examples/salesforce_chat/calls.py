@@ -131,12 +131,15 @@ class Calls:
             await backoff.pause(getattr(problem, "retry_after_seconds", None))
 
 
-async def get_guest_token(api: SalesforceApi, subject: str) -> AccessToken:
-    """The token of a new guest, however long it takes."""
+async def get_guest_token(api: SalesforceApi, subject: str, seconds: float) -> AccessToken:
+    """The token of a new guest. Raises the error that no other attempt can change, or the last one after a time."""
     backoff = Backoff()
+    give_up_at = time.monotonic() + seconds
     while True:
         try:
             return await api.get_token(subject)
         except SalesforceError as error:
-            _log.warning("no token: %s", error)
+            if not error.retryable or time.monotonic() > give_up_at:
+                raise
+            _log.info("no token: %s", error)
             await backoff.pause(getattr(error, "retry_after_seconds", None))

@@ -79,7 +79,11 @@ class Session:
             if known is None or known.assignment != room.assignment:
                 if known is not None and known.phase != OVER:
                     await self._close(known.id, known.token)
-                known = await self._create_state(room, generation=0)
+                try:
+                    known = await self._create_state(room, generation=0)
+                except SalesforceError as error:
+                    await self._give_back(room.assignment or "", f"Salesforce: {error}", ack)
+                    return
                 self._use(Remembered(known))
             elif self.conversation is None or self.conversation.id != known.id:
                 self._use(room.remembered)
@@ -116,12 +120,13 @@ class Session:
     async def _create_state(
         self, room: RoomNow, generation: int, replaced: tuple[str, str | None] | None = None
     ) -> Conversation:
-        """Save what the conversation will be, before anything is created at Salesforce."""
+        """Save what the conversation will be, before anything is created at Salesforce. Raises as get_guest_token."""
         subject = f"switchboard-{room.values['visitor.id']}"
         history_through = await self.services.switchboard.last_number(self.room_id)
         token: AccessToken | None = None
         if not self.services.salesforce.verified:
-            token = await get_guest_token(self.services.salesforce, subject)
+            seconds = self.services.settings.unreachable_seconds
+            token = await get_guest_token(self.services.salesforce, subject, seconds)
         prechat = self.services.settings.prechat
         conversation = Conversation(
             id=derive_id(self.room_id, room.assignment, generation),
@@ -169,7 +174,11 @@ class Session:
             return
         await self._stop_watching()
         await self._drain()
-        replacement = await self._create_state(room, old.generation + 1, replaced=(old.id, old.token))
+        try:
+            replacement = await self._create_state(room, old.generation + 1, replaced=(old.id, old.token))
+        except SalesforceError as error:
+            await self.give_back(f"Salesforce: {error}")
+            return
         _log.info("room %s: conversation %s replaces %s", self.room_id, replacement.id, old.id)
         self._use(Remembered(replacement))
         await self._begin(None)
@@ -212,23 +221,23 @@ class Session:
 
     async def give_back(self, reason: str, ack: Ack | None = None) -> None:
         """Return the room to the queue, or give it to the fallback department. Its end follows as an event."""
+        await self._give_back(self._current()[0].assignment, reason, ack)
+
+    async def _give_back(self, assignment: str, reason: str, ack: Ack | None) -> None:
         settings, switchboard = self.services.settings, self.services.switchboard
-        conversation, _ = self._current()
         if settings.texts.nobody:
-            await switchboard.say(self.room_id, settings.texts.nobody, f"{conversation.id}:nobody")
-        await switchboard.give_back(self.room_id, conversation.assignment, reason, ack)
+            key = f"{derive_id(self.room_id, assignment)}:nobody"
+            await switchboard.say(self.room_id, settings.texts.nobody, key)
+        await switchboard.give_back(self.room_id, assignment, reason, ack)
         _log.info("room %s goes back: %s", self.room_id, reason)
 
-    async def end(self, revision: int, ack: Ack | None) -> bool:
-        """Close the conversation of an assignment that ended at this revision of the room.
-
-        Returns False if the conversation is another assignment's, or there is none.
-        """
+    async def end(self, revision: int, ack: Ack | None) -> None:
+        """Close the conversation, if its assignment ended at this revision of the room."""
         async with self.lock:
             await self.load()
             conversation = self.conversation
             if conversation is None or conversation.phase == OVER or revision <= conversation.revision:
-                return False
+                return
             await self._stop_watching()
             await self._drain()
             await self._close(conversation.id, conversation.token)
@@ -237,7 +246,6 @@ class Session:
             self.conversation = replace(conversation, phase=OVER, token=None, replaced=None)
             await self.services.switchboard.save_conversation(self.room_id, self.conversation, ack)
             _log.info("room %s: conversation %s is over", self.room_id, conversation.id)
-            return True
 
     async def _close(self, conversation_id: str, guest_token: str | None) -> None:
         """Close a conversation at Salesforce, if it can be reached within `unreachable_seconds`."""

@@ -73,8 +73,11 @@ async def test_agent_who_leaves_for_good_gives_the_room_back(world: World, run_b
     assert (await world.texts())[-1] == NOBODY
 
 
-async def test_salesforce_that_does_not_answer_gives_the_room_back(world: World, run_bridge: RunBridge) -> None:
-    await world.agents.fail("POST", "/conversation", 503, times=1000)
+@pytest.mark.parametrize("path", ["/conversation", "/access-token"])
+async def test_salesforce_that_does_not_answer_gives_the_room_back(
+    world: World, run_bridge: RunBridge, path: str
+) -> None:
+    await world.agents.fail("POST", path, 503, times=1000)
     await run_bridge(UNREACHABLE_SECONDS="1")
     await world.start_room("Hello?")
 
