@@ -1,7 +1,7 @@
 """The rooms that wait in the queue: which of them routing may assign, their places, and the next time-out."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -17,6 +17,8 @@ from storage.records import RoomStatus, WaitingRoom
 WAITING_ORDER = (("priority", DESCENDING), ("queuedAt", ASCENDING), ("_id", ASCENDING))
 _QUEUED: Mapping[str, object] = MappingProxyType({"status": RoomStatus.QUEUED.value})
 _UNFILTERED: Mapping[str, object] = MappingProxyType({**_QUEUED, "hasAgentFilter": None})
+#: The rows that `read_batches` reads and decodes at once. Each takes up to 40 KiB.
+BATCH_ROWS = 100
 #: The fields of a WaitingRoom.
 _WAITING = (
     "departmentId",
@@ -51,7 +53,7 @@ async def any_waiting(reader: Reader) -> bool:
 
 async def list_waiting(
     reader: Reader,
-    pools: Iterable[str | None] | None,
+    pools: Iterable[str | None],
     *,
     declined: Collection[str | None] = (),
     overdue: Sequence[OverdueRooms] = (),
@@ -61,14 +63,12 @@ async def list_waiting(
 ) -> list[WaitingRoom]:
     """Return the waiting rooms without an agent filter of these departments (None: no department), in WAITING_ORDER.
 
-    Those of `declined` are the departments of which only the declined rooms count. Overdue rooms are returned too; if
-    `pools` is None, all waiting rooms, with and without filters. If `limit` is 0, all rooms are returned. `only_agents`
-    has the agent of each department with a single candidate. Rooms that must not be offered to that agent are left out.
+    Those of `declined` are the departments of which only the declined rooms count. Overdue rooms are returned too, with
+    and without filters. If `limit` is 0, all rooms are returned. `only_agents` has the agent of each department with a
+    single candidate. Rooms that must not be offered to that agent are left out.
     """
     choices: list[Document] = []
-    if pools is None:
-        choices.append({**_QUEUED})
-    elif pools := list(pools):
+    if pools := list(pools):
         choices.append({**_UNFILTERED, "departmentId": {"$in": pools}})
     if declined:
         choices.append({**_UNFILTERED, "departmentId": {"$in": list(declined)}, "declined": True})
@@ -94,8 +94,19 @@ async def list_waiting(
     found = reader.collection(rooms.KIND.collection).find(
         query, _WAITING, sort=WAITING_ORDER, limit=limit, session=await reader.read_session()
     )
+    return _decoded(reader, await found.to_list(limit or None))
+
+
+async def read_batches(reader: Reader) -> AsyncIterator[list[WaitingRoom]]:
+    """All waiting rooms, in no order, in batches of BATCH_ROWS."""
+    cursor = reader.collection(rooms.KIND.collection).find({**_QUEUED}, _WAITING, batch_size=BATCH_ROWS)
+    while found := await cursor.to_list(BATCH_ROWS):
+        yield _decoded(reader, found)
+
+
+def _decoded(reader: Reader, documents: list[Document]) -> list[WaitingRoom]:
     return reader.database.undecodable.decode(
-        rooms.KIND.collection, await found.to_list(limit or None), lambda document: to_record(document, WaitingRoom)
+        rooms.KIND.collection, documents, lambda document: to_record(document, WaitingRoom)
     )
 
 
@@ -104,10 +115,7 @@ async def list_by_ids(reader: Reader, ids: Collection[str]) -> list[WaitingRoom]
     if not ids:
         return []
     found = reader.collection(rooms.KIND.collection).find({**_QUEUED, "_id": {"$in": list(ids)}}, _WAITING)
-    decoded = reader.database.undecodable.decode(
-        rooms.KIND.collection, await found.to_list(None), lambda document: to_record(document, WaitingRoom)
-    )
-    return sorted(decoded, key=lambda room: room.queue_position)
+    return sorted(_decoded(reader, await found.to_list(None)), key=lambda room: room.queue_position)
 
 
 async def count_ahead(reader: Reader, room: WaitingRoom, *, limit: int) -> int:

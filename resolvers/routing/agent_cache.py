@@ -4,7 +4,6 @@ Routing chooses an agent from it without a query. The cache may be outdated: an 
 version is still the cached one, and conflicts otherwise (assignment.py).
 """
 
-import asyncio
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,8 +22,6 @@ from storage.filters.attributes import BOT_ROLE, accepts_rooms
 from storage.mongo.reader import Reader
 from storage.records import Candidate, FieldTarget, Room, RoomStatus, RoutingMethod, User, WaitingRoom
 
-#: How many rooms `load` adds before other tasks run. A room with a filter of 16 KiB takes a millisecond.
-ROOMS_AT_ONCE = 10
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 Pool: TypeAlias = str | None
@@ -60,14 +57,15 @@ class AgentCache:
             self._remove_user(user_id)
         for user in agents:
             self._apply_user(user)
-        waiting = {room.id: room for room in await waiting_rooms.list_waiting(reader, None)}
-        for number, room_id in enumerate(waiting.keys() | self._waiting.keys()):
-            if number % ROOMS_AT_ONCE == 0:
-                await asyncio.sleep(0)
-            if room_id not in self._changed_during_load:
-                self._remove_waiting(room_id)
-                if room_id in waiting:
-                    self._add_waiting(waiting[room_id])
+        waiting: set[str] = set()
+        async for batch in waiting_rooms.read_batches(reader):
+            for room in batch:
+                waiting.add(room.id)
+                if room.id not in self._changed_during_load:
+                    self._remove_waiting(room.id)
+                    self._add_waiting(room)
+        for room_id in self._waiting.keys() - waiting - self._changed_during_load:
+            self._remove_waiting(room_id)
         self._changed_during_load = None
         for definition_id in self.filtered.definition_ids:
             if not await agent_filters.are_defined(reader, frozenset({definition_id})):

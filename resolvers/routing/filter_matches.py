@@ -71,7 +71,7 @@ class FilterMatches:
         """Add a filter if it is not here. Returns its text, the same object for equal filters."""
         found = self._filters.get(text)
         if found is None:
-            found = self._filters[text] = _Filter(text, agent_filters.decode(text).definition_ids)
+            found = self._filters[text] = _Filter(text, agent_filters.definition_ids(text))
             self._new[text] = None
             self._evaluate_allowed()
         return found.text

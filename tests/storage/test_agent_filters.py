@@ -50,3 +50,10 @@ EXPRESSIONS: st.SearchStrategy[Expression] = st.recursive(
 @given(EXPRESSIONS)
 def test_a_filter_is_stored_without_loss(expression: Expression) -> None:
     assert agent_filters.decode(agent_filters.encode(expression)).expression == expression
+
+
+@given(EXPRESSIONS)
+def test_the_definitions_of_a_filter_are_found_without_decoding_it(expression: Expression) -> None:
+    text = agent_filters.encode(expression)
+
+    assert agent_filters.definition_ids(text) == agent_filters.decode(text).definition_ids

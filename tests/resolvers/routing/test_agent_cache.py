@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import pytest
 
 from resolvers.routing.agent_cache import AgentCache
+from storage import waiting_rooms
 from storage.facts import AgentUpdated, CustomFieldRemoved, RoomFact, RoomQueued
 from storage.records import (
     SYSTEM,
@@ -23,6 +25,7 @@ from storage.records import (
     User,
     Visitor,
 )
+from tests.resolvers.agent_filters import named
 from tests.resolvers.world import World
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -234,3 +237,18 @@ async def test_load_removes_users_that_are_no_longer_agents(world: World) -> Non
     assert cache.agent(anna.id) is None
     assert cache.agent(bert.id) is None
     assert list(cache.tiers(None, LEAST_LOADED, bots_first=False)) == [[]]
+
+
+async def test_waiting_rooms_are_loaded_in_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_rooms, "BATCH_ROWS", 2)
+    rooms = [await world.start(agent_filter=named("zoe") if number % 2 else None) for number in range(5)]
+    cache = AgentCache()
+    await cache.load(world.context.reader)
+    assert cache._waiting.keys() == {room.id for room in rooms}
+
+    await world.services.storage.database["rooms"].update_many(
+        {"_id": {"$in": [room.id for room in rooms[:3]]}}, {"$set": {"status": "CLOSED"}}
+    )
+    await cache.load(world.context.reader)
+
+    assert cache._waiting.keys() == {room.id for room in rooms[3:]}
