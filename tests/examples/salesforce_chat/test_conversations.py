@@ -1,10 +1,11 @@
 """A room and a conversation at Salesforce: start, both directions, transfer, and end."""
 
+import asyncio
 from pathlib import Path
 
 from examples.salesforce_chat.stand_in.app import ISSUER
 from switchboard_client.inputs import MessageSenderInput
-from switchboard_client.types import FieldTarget, FieldType, SignalKind
+from switchboard_client.types import FieldTarget, FieldType, Signal, SignalKind
 from tests.examples.salesforce_chat.conftest import RunBridge
 from tests.examples.salesforce_chat.world import World, until
 
@@ -114,20 +115,22 @@ async def test_typing_and_reading_are_signalled_both_ways(world: World, run_brid
     assert (await world.has_entry(conversation, "ReadAcknowledgement", "EndUser"))["relatedRecords"] == [entry]
 
     at_salesforce = (await world.has_entry(conversation, "Message", "EndUser"))["identifier"]
-    signals = world.admin.signals_live(where={"ids": [world.room_id]})
-    received = []
+    received: list[Signal] = []
+
+    async def receive() -> None:
+        async for signal in world.admin.signals_live(where={"ids": [world.room_id]}):
+            received.append(signal)  # noqa: PERF401 (it does not end)
 
     async def signalled() -> bool:
         await world.agents.type(conversation)
         await world.agents.read(conversation, at_salesforce)
-        return True
+        return {SignalKind.TYPING, SignalKind.READ} <= {signal.kind for signal in received}
 
-    reading = anext(signals)
-    await signalled()
-    received.append(await reading)
-    while {signal.kind for signal in received} != {SignalKind.TYPING, SignalKind.READ}:
-        received.append(await anext(signals))
-    assert [signal.message_id for signal in received if signal.kind == SignalKind.READ] == [written]
+    receiving = asyncio.create_task(receive())
+    await until(signalled)
+    receiving.cancel()
+    await asyncio.gather(receiving, return_exceptions=True)
+    assert {signal.message_id for signal in received if signal.kind == SignalKind.READ} == {written}
 
 
 async def test_transfer_at_salesforce_is_told_to_the_visitor(world: World, run_bridge: RunBridge) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from examples.salesforce_chat.stand_in.app import ISSUER, Options
 from tests.examples.salesforce_chat.conftest import RunBridge
-from tests.examples.salesforce_chat.world import World
+from tests.examples.salesforce_chat.world import World, until
 
 
 @pytest.mark.parametrize(("status", "applied"), [(500, True), (503, False), (429, False)])
@@ -48,13 +48,14 @@ async def test_message_after_an_unseen_end_starts_another_session(world: World, 
     await world.start_room()
     await world.assign()
     conversation = await world.served()
-    await world.agents.fail("GET", "/eventrouter/v1/sse", 503, times=3)
+    await world.agents.fail("GET", "/eventrouter/v1/sse", 503, times=1000)
     await world.agents.cut()
     await world.agents.end(conversation)
 
     await world.write("One more thing")
 
     await world.hears(conversation, "One more thing")
+    await world.agents.fail("GET", "/eventrouter/v1/sse", 503, times=0)
     await world.agents.say(conversation, "Yes?")
     await world.shows("Yes?")
     assert (await world.room())["status"] == "ASSIGNED"
@@ -112,7 +113,12 @@ async def test_expired_token_of_a_guest_starts_another_conversation(world: World
     await world.write("Still here")
 
     second = (await world.conversation(2))["id"]
-    await world.hears(second, "Ada: Hello\nAda: Still here")
+
+    async def has_all() -> bool:  # in the history, or after it
+        said = "\n".join(await world.agents.said(second))
+        return said.replace("Ada: ", "") == "Hello\nStill here"
+
+    await until(has_all)
     await world.agents.say(second, "Yes")
     await world.shows("Yes")
     assert (await world.room())["status"] == "ASSIGNED"
