@@ -105,6 +105,14 @@ class Conversation:
         """Wait until the bot has said exactly this."""
         await eventually(self.bot_said, list(texts))
 
+    async def until_bot_has_said(self, text: str) -> None:
+        """Wait until the bot has said this, among other things."""
+
+        async def has_said() -> bool:
+            return text in await self.bot_said()
+
+        await until(has_said)
+
     async def until_served_by(self, agent_id: str | None) -> None:
         await eventually(self.server, agent_id)
 

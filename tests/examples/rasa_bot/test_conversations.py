@@ -144,9 +144,9 @@ async def test_a_room_in_the_queue_returns_to_the_bot_once_and_the_bot_answers_w
         await room.until_bot_said(HELLO)
         served_by = await room.server()
         await room.say("Talk to a person")
-        await room.until_served_by(None)
-        await room.say("track a parcel")
         queued = "Nobody is available right now. Your message is in the queue, and somebody will answer."
+        await room.until_bot_has_said(queued)
+        await room.say("track a parcel")
         returned = "Nobody could take your conversation yet. I can go on helping you."
         await room.until_bot_said(
             HELLO,
