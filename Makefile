@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Updated when the packages of examples/requirements.lock have been installed, too.
 EXAMPLES := $(VENV)/.examples
-CODE := server schema resolvers storage client tests $(patsubst %/,%,$(sort $(dir $(wildcard examples/*.py benchmarks/*.py))))
+CODE := server schema resolvers storage client tests web/build.py $(patsubst %/,%,$(sort $(dir $(wildcard examples/*.py benchmarks/*.py))))
 
 help: ## List the targets.
 	@echo "usage: make TARGET"
@@ -14,7 +14,7 @@ help: ## List the targets.
 
 setup: $(INSTALLED) ## Create the virtual environment .venv (the other targets do this if needed).
 
-run: $(INSTALLED) ## Serve Switchboard at http://127.0.0.1:8000, with an embedded MongoDB under ./data.
+run: pages ## Serve Switchboard at http://127.0.0.1:8000, with an embedded MongoDB under ./data.
 	@$(BIN)/switchboard serve
 
 demo: $(INSTALLED) ## Run an example of an outside app against a running server, or against a temporary one.
@@ -38,10 +38,17 @@ demo-dialogflow: $(EXAMPLES) ## Run conversations with the Dialogflow bot, again
 rasa-check: $(EXAMPLES) ## Train a small bot on a real Rasa 3.6, which needs Python 3.10 and 2.7 GB, and converse with it.
 	@$(BIN)/python -m examples.rasa_bot.check
 
-test: $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
+pages: $(INSTALLED) ## Build the pages of web/ for browsers, unless they are built (run and test do this, too).
+	@$(BIN)/python web/build.py
+
+wheel: $(INSTALLED) ## Build the wheel, with the pages, into dist/.
+	@$(BIN)/python web/build.py --strict
+	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+test: pages $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-coverage: $(EXAMPLES) ## Run the tests and print the lines and branches that they do not reach.
+coverage: pages $(EXAMPLES) ## Run the tests and print the lines and branches that they do not reach.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 soak: $(INSTALLED) ## Run fault tests for SOAK_SECONDS (600) each, and random tests with SOAK_STEPS (5000) and SOAK_EXAMPLES (500).
@@ -86,8 +93,9 @@ lock-examples: ## Write examples/requirements.lock, with the versions that it an
 		--constraints requirements.lock --custom-compile-command "make lock" \
 		examples/requirements.in --output-file examples/requirements.lock
 
-clean: ## Remove the virtual environment and the caches of tools. The data stay.
+clean: ## Remove the virtual environment, the pages and the caches of tools. The data stay.
 	rm -rf $(VENV) build dist *.egg-info client/build client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf web/node_modules web/dist web/src/gql server/pages/built server/pages/build_failure.txt
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.lock pyproject.toml client/pyproject.toml
@@ -112,4 +120,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples clean rasa-check
+.PHONY: help setup run pages wheel demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples clean rasa-check

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -20,6 +21,8 @@ from schema.schema import schema
 from server.auth.rate_limits import MIN_HANDSHAKES
 from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint
 from server.graphql.security_headers import middleware
+from server.pages.built import BuiltPages
+from server.pages.responses import PageResponses
 from server.settings import Settings
 from server.shutdown import Shutdown
 from storage import tokens
@@ -69,18 +72,24 @@ def create_app(
     services: Services,
     settings: Settings | None = None,
     *,
+    built: BuiltPages | None = None,
     shutdown: Shutdown | None = None,
     connection_init_seconds: float = CONNECTION_INIT_SECONDS,
     min_handshakes: int = MIN_HANDSHAKES,
     write_seconds: float = WRITE_SECONDS,
 ) -> Starlette:
-    """The application over open services. The caller closes the services."""
+    """The application over open services. The caller closes the services.
+
+    `built` are the pages to serve, those of `make pages` by default.
+    """
     settings = settings or Settings()
     shutdown = shutdown or Shutdown()
+    pages = PageResponses(settings, built)
     endpoint = GraphQLEndpoint(
         schema,
         services,
         settings,
+        graphiql=partial(pages.page, "graphiql"),
         shutdown=shutdown,
         connection_init_seconds=connection_init_seconds,
         min_handshakes=min_handshakes,
@@ -89,6 +98,7 @@ def create_app(
         Route("/", redirect_to_graphql),
         *with_and_without_slash(Route, "/graphql", endpoint),
         *with_and_without_slash(WebSocketRoute, "/graphql", endpoint),
+        Route("/assets/{name}", pages.asset),
         *with_and_without_slash(Route, "/health/live", report_liveness),
         *with_and_without_slash(Route, "/health/ready", report_readiness),
     ]

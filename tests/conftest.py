@@ -12,6 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 
+from server.pages.built import BuiltPages
 from server.settings import Settings
 from storage.embedded.replica_set import EmbeddedReplicaSet
 from tests.databases import emptied
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # A shell that starts the tests in the background can make them ignore SIGINT, and the processes that they start too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: The tests in tests/browser use the pages that `make pages` builds. All others pass without them.
+PLAIN_PAGES = BuiltPages({"graphiql": "<title>GraphiQL</title>"}, {})
 ADMIN_TOKEN = "the-admin-token-of-the-tests"
 
 # A busy machine may need seconds to generate an input.
@@ -91,15 +94,16 @@ def shared_elsewhere_url(mongodb_uri: str, shared_url: str) -> Iterator[str]:
 
 
 @contextmanager
-def served_in_thread(mongodb_uri: str) -> Iterator[str]:
+def served_in_thread(mongodb_uri: str, database: str = "test-shared", **options: Any) -> Iterator[str]:
+    """The address of a server in a thread. `options` are arguments of create_app."""
     from server.app import start_services
 
     address: Future[str] = Future()
     ended = asyncio.Event()
 
     async def serve() -> None:
-        settings = Settings(database="test-shared", admin_token=ADMIN_TOKEN)
-        async with start_services(mongodb_uri, settings) as (opened, _), served(opened) as shared:
+        settings = Settings(database=database, admin_token=ADMIN_TOKEN)
+        async with start_services(mongodb_uri, settings) as (opened, _), served(opened, settings, **options) as shared:
             address.set_result(shared)
             await ended.wait()
 
@@ -118,6 +122,7 @@ async def served(services: "Services", settings: Settings | None = None, **optio
     from server.process.run import Server, bind, make_config
 
     ready = asyncio.Event()
+    options.setdefault("built", PLAIN_PAGES)
     server = Server(make_config(create_app(services, settings, **options), settings or Settings()), ready.set)
     with bind("127.0.0.1", 0) as bound:
         running = asyncio.create_task(server.serve(sockets=[bound]))

@@ -11,7 +11,18 @@ from pathlib import Path
 from tests.sources import parse_module
 
 ROOT = Path(__file__).parents[1]
-OWN = {"server", "schema", "resolvers", "storage", "switchboard_client", "codegen", "examples", "benchmarks", "tests"}
+OWN = {
+    "server",
+    "schema",
+    "resolvers",
+    "storage",
+    "switchboard_client",
+    "codegen",
+    "examples",
+    "benchmarks",
+    "tests",
+    "web",
+}
 
 
 def declared(*extras: str, folder: str = ".") -> set[str]:

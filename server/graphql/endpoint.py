@@ -9,14 +9,13 @@ from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from json import JSONDecodeError
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 import msgspec
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry import asgi
@@ -49,7 +48,6 @@ from server.graphql.responses import (
     response_body,
     success_response,
 )
-from server.graphql.security_headers import page_policy
 from server.graphql.sse import EncodedEvent, EventStream, guarded
 from server.graphql.transport_ws import TransportWsHandler, WebSocketAdapter
 from server.settings import Settings
@@ -61,7 +59,6 @@ T = TypeVar("T")
 
 #: How long a client may take from the websocket to its connection_init.
 CONNECTION_INIT_SECONDS = 10.0
-GRAPHIQL = Path(__file__).with_name("graphiql.html")
 BYTES_PER_KIB = 1024
 
 
@@ -88,6 +85,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         services: Services,
         settings: Settings,
         *,
+        graphiql: Callable[[], Response],
         shutdown: Shutdown,
         connection_init_seconds: float = CONNECTION_INIT_SECONDS,
         min_handshakes: int = MIN_HANDSHAKES,
@@ -109,8 +107,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         self.caller_cache = CallerCache(self.revocation, self.shutdown)
         self.cohorts = Cohorts()
         services.storage.feed.listeners.add(partial(drop_redacted, self.cohorts))
-        self._graphiql = GRAPHIQL.read_text(encoding="utf-8")
-        self._graphiql_headers = {"content-security-policy": page_policy(self._graphiql)}
+        self._graphiql = graphiql
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,7 +167,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
 
     @override
     async def render_graphql_ide(self, request: Request) -> Response:
-        return HTMLResponse(self._graphiql, headers=self._graphiql_headers)
+        return self._graphiql()
 
     @override
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:

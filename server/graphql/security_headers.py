@@ -1,9 +1,6 @@
 """Security headers of responses, and the check of the Origin of requests (CORS and websockets)."""
 
-import base64
-import hashlib
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Final
@@ -63,8 +60,6 @@ LONGEST_LOGGED: Final = 200
 
 _PLAIN = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 _SECURE = [(name.encode(), value.encode()) for name, value in (HEADERS | TRANSPORT_SECURITY).items()]
-_SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script>", re.DOTALL)
-_EXTERNAL = re.compile(r"""<(script|link)\b[^>]*?\b(?:src|href)=["'](https://[^"']+)["']""", re.DOTALL)
 
 
 class SecurityHeaders:
@@ -156,33 +151,3 @@ class OriginGuard(CORSMiddleware):
 def middleware(allowed_origins: Sequence[str]) -> list[Middleware]:
     """The middleware of the application."""
     return [Middleware(SecurityHeaders), Middleware(OriginGuard, allowed=allowed_origins)]
-
-
-def page_policy(html: str) -> str:
-    """The Content-Security-Policy of a page that may load only the scripts and styles that it names.
-
-    Inline scripts are allowed by their hashes, so that injected scripts do not run. Inline styles are all allowed,
-    because the editor creates styles at run time.
-    """
-    external = _EXTERNAL.findall(html)
-    inline = [code for attributes, code in _SCRIPT.findall(html) if "src=" not in attributes]
-    scripts = [*map(_hash, inline), *(url for kind, url in external if kind == "script")]
-    styles = [url for kind, url in external if kind == "link"]
-    return "; ".join(
-        [
-            "default-src 'none'",
-            " ".join(["script-src 'self'", *scripts]),
-            " ".join(["style-src 'self' 'unsafe-inline'", *styles]),
-            "img-src 'self' data:",
-            "font-src 'self' data:",
-            "connect-src 'self'",
-            "worker-src 'self' blob:",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
-    )
-
-
-def _hash(code: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'"

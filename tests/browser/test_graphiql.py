@@ -1,0 +1,63 @@
+"""GraphiQL in a browser that reaches nothing but the server."""
+
+import re
+from contextlib import suppress
+
+import httpx
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import take_screenshots
+from tests.conftest import ADMIN_TOKEN
+
+SAVE = "mutation Save($token: String!) { saveVisitor(input: { token: $token }) { visitor { id } } }"
+
+
+def run(page: Page, name: str, *, chosen: bool = False) -> None:
+    """Run the first operation of the tab with that name. With `chosen`, the tab has several, and a menu lists them."""
+    page.get_by_role("tab", name=name).click()
+    page.get_by_role("button", name="Execute query").click()
+    if chosen:
+        page.get_by_role("menuitem", name=name).click()
+
+
+def give_token(page: Page) -> None:
+    """Put the token in place of TOKEN in the headers pane, as the hint says."""
+    page.locator(".graphiql-editor-tool .graphiql-editor:not(.hidden) .monaco-editor").last.click()
+    for key in ("ControlOrMeta+Home", "ArrowDown", "End", "ArrowLeft", "ControlOrMeta+Shift+ArrowLeft"):
+        page.keyboard.press(key)
+    page.keyboard.insert_text(ADMIN_TOKEN)
+
+
+def test_the_token_of_the_headers_pane_is_used_for_a_query_and_for_a_subscription_that_shows_every_event(
+    page: Page, site: str
+) -> None:
+    page.goto(f"{site}/graphql")
+    expect(page.get_by_text("No token yet.")).to_be_visible()
+    expect(page.get_by_role("tab")).to_have_count(8)
+
+    give_token(page)
+    expect(page.get_by_text("Token of admin (app")).to_be_visible()
+
+    run(page, "Overview")
+    expect(page.locator(".result-window")).to_contain_text('"viewer"')
+
+    run(page, "WatchEvents", chosen=True)
+    result = page.locator(".result-window")
+    with httpx.Client(headers={"authorization": f"Bearer {ADMIN_TOKEN}"}) as client:
+        save_until_received(client, site, result)
+        for number in (1, 2):
+            client.post(f"{site}/graphql", json={"query": SAVE, "variables": {"token": f"later-{number}"}})
+    expect(result).to_contain_text(re.compile(r'"received":\s([3-9]|\d\d)'))
+    take_screenshots(page, "graphiql")
+    page.get_by_role("button", name="Stop query").click()
+    expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+
+
+def save_until_received(client: httpx.Client, site: str, result: Locator) -> None:
+    """Record an event a second until the subscription, which may not have started yet, shows one."""
+    for number in range(90):
+        client.post(f"{site}/graphql", json={"query": SAVE, "variables": {"token": f"visitor-{number}"}})
+        with suppress(AssertionError):
+            expect(result).to_contain_text('"received"', timeout=1_000)
+            return
+    raise AssertionError("The subscription shows no event.")
