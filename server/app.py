@@ -22,6 +22,7 @@ from server.auth.rate_limits import MIN_HANDSHAKES
 from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint
 from server.graphql.security_headers import middleware
 from server.pages.built import BuiltPages
+from server.pages.chat_sessions import ChatSessions, serves_chat
 from server.pages.responses import PageResponses
 from server.settings import Settings
 from server.shutdown import Shutdown
@@ -102,6 +103,11 @@ def create_app(
         *with_and_without_slash(Route, "/health/live", report_liveness),
         *with_and_without_slash(Route, "/health/ready", report_readiness),
     ]
+    if serves_chat(settings):
+        routes += [
+            *with_and_without_slash(Route, "/chat", pages.endpoint("chat")),
+            Route("/chat/session", ChatSessions(services).create, methods=["POST"]),
+        ]
     if settings.base_path:
         inner = Router(routes, redirect_slashes=False)
         routes = [Route(settings.base_path, redirect_to_graphql), Mount(settings.base_path, inner)]

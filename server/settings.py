@@ -294,6 +294,12 @@ class Settings:
 
     # ---------------------------------------------------------------- browsers and proxies
 
+    chat: bool | None = setting(
+        None,
+        SWITCH,
+        "Whether the page `/chat` is served, on which everyone can start a conversation as a new visitor. Without this "
+        "setting it is served only if `SWITCHBOARD_HOST` is a loopback address.",
+    )
     allowed_origins: tuple[str, ...] = setting(
         (),
         ORIGINS,

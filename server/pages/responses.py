@@ -2,13 +2,14 @@
 
 import html
 import json
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 
 from server.pages.built import CODINGS, Asset, BuiltPages, read_built_pages
+from server.pages.chat_sessions import serves_chat
 from server.pages.policy import IMMUTABLE, NOTICE_POLICY, PAGE_POLICY, SCRIPT_POLICY
 from server.settings import Settings
 
@@ -40,7 +41,7 @@ class PageResponses:
     def __init__(self, settings: Settings, built: BuiltPages | None = None) -> None:
         self._built = read_built_pages() if built is None else built
         base = settings.base_path
-        shown = {"base": base, "graphiql": settings.introspection}
+        shown = {"base": base, "graphiql": settings.introspection, "chat": serves_chat(settings)}
         content = html.escape(json.dumps(shown))
         self._pages = {
             name: text.replace(ASSETS_MARK, f'"{base}/assets/').replace(
@@ -63,6 +64,14 @@ class PageResponses:
             headers = {"content-security-policy": NOTICE_POLICY}
             return HTMLResponse(self._notice, HTTPStatus.SERVICE_UNAVAILABLE, headers)
         return HTMLResponse(self._pages[name], headers={"content-security-policy": PAGE_POLICY})
+
+    def endpoint(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        """The endpoint of a route that serves the page."""
+
+        async def serve(request: Request) -> Response:
+            return self.page(name)
+
+        return serve
 
     async def asset(self, request: Request) -> Response:
         """The file with the name in the path, in the best content coding that the client accepts."""

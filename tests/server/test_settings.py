@@ -27,6 +27,7 @@ def test_without_variables_every_setting_has_its_default() -> None:
         mongod_cache_gb=0.5,
         sign_in_attempts=10,
         introspection=True,
+        chat=None,
         max_body_kb=256,
         max_message_kb=256,
         max_variable_characters=65_536,

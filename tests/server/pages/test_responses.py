@@ -43,7 +43,8 @@ async def test_a_page_has_the_addresses_below_the_base_path_and_the_settings(add
 
     assert page.status_code == 200
     assert page.text == (
-        '<meta name="switchboard" content="{&quot;base&quot;: &quot;/chat-system&quot;, &quot;graphiql&quot;: true}" />'
+        '<meta name="switchboard" content="{&quot;base&quot;: &quot;/chat-system&quot;, &quot;graphiql&quot;: true, '
+        '&quot;chat&quot;: true}" />'
         '<script type="module" src="/chat-system/assets/a-1.js"></script>'
     )
     assert page.headers["cache-control"] == "no-store"
