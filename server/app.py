@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 
 from resolvers import apps
@@ -23,7 +23,7 @@ from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint
 from server.graphql.security_headers import middleware
 from server.pages.built import BuiltPages
 from server.pages.chat_sessions import ChatSessions, serves_chat
-from server.pages.responses import PageResponses
+from server.pages.responses import DASHBOARD_PATHS, PageResponses
 from server.settings import Settings
 from server.shutdown import Shutdown
 from storage import tokens
@@ -96,7 +96,8 @@ def create_app(
         min_handshakes=min_handshakes,
     )
     routes: list[BaseRoute] = [
-        Route("/", redirect_to_graphql),
+        Route("/", pages.dashboard),
+        *(route for path in DASHBOARD_PATHS for route in with_and_without_slash(Route, path, pages.dashboard)),
         *with_and_without_slash(Route, "/graphql", endpoint),
         *with_and_without_slash(WebSocketRoute, "/graphql", endpoint),
         Route("/assets/{name}", pages.asset),
@@ -110,11 +111,10 @@ def create_app(
         ]
     if settings.base_path:
         inner = Router(routes, redirect_slashes=False)
-        routes = [Route(settings.base_path, redirect_to_graphql), Mount(settings.base_path, inner)]
+        routes = [Route(settings.base_path, pages.dashboard), Mount(settings.base_path, inner)]
     app = Starlette(routes=routes, middleware=middleware(settings.allowed_origins))
     app.router.redirect_slashes = False
     app.state.services = services
-    app.state.graphql_path = f"{settings.base_path}/graphql"
     app.state.shutdown = shutdown
     app.state.write_seconds = write_seconds
     return app
@@ -126,10 +126,6 @@ def with_and_without_slash(kind: type[Route | WebSocketRoute], path: str, endpoi
     A redirect from one to the other would name the scheme between the proxy and this process, not the client's.
     """
     return [kind(path, endpoint), kind(f"{path}/", endpoint)]
-
-
-async def redirect_to_graphql(request: Request) -> Response:
-    return RedirectResponse(request.app.state.graphql_path)
 
 
 # ---------------------------------------------------------------- health

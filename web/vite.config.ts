@@ -12,7 +12,7 @@ export default defineConfig({
     emptyOutDir: true,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 5_000,
-    rollupOptions: { input: ["graphiql.html", "chat.html"] },
+    rollupOptions: { input: ["index.html", "graphiql.html", "chat.html"] },
   },
   worker: { format: "es" },
   // For `npm run dev`: the API is that of a server that runs beside it.

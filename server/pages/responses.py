@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from server.pages.built import CODINGS, Asset, BuiltPages, read_built_pages
 from server.pages.chat_sessions import serves_chat
@@ -16,6 +16,8 @@ from server.settings import Settings
 SETTINGS_MARK = '<meta name="switchboard" content="{}"'
 #: The place of the assets in a page that is built for any base path.
 ASSETS_MARK = '"./assets/'
+#: The paths of the dashboard below its own, whose script shows a page for each.
+DASHBOARD_PATHS = ("/rooms", "/rooms/{id}")
 NOTICE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -41,6 +43,7 @@ class PageResponses:
     def __init__(self, settings: Settings, built: BuiltPages | None = None) -> None:
         self._built = read_built_pages() if built is None else built
         base = settings.base_path
+        self._graphql = f"{base}/graphql"
         shown = {"base": base, "graphiql": settings.introspection, "chat": serves_chat(settings)}
         content = html.escape(json.dumps(shown))
         self._pages = {
@@ -49,7 +52,7 @@ class PageResponses:
             )
             for name, text in self._built.pages.items()
         }
-        self._notice = NOTICE.replace("API", html.escape(f"{base}/graphql"), 1).replace(
+        self._notice = NOTICE.replace("API", html.escape(self._graphql), 1).replace(
             "PROBLEM", html.escape(self._built.problem)
         )
 
@@ -72,6 +75,12 @@ class PageResponses:
             return self.page(name)
 
         return serve
+
+    async def dashboard(self, request: Request) -> Response:
+        """The dashboard for browsers. Programs are redirected to the API."""
+        if "text/html" in request.headers.get("accept", ""):
+            return self.page("index")
+        return RedirectResponse(self._graphql)
 
     async def asset(self, request: Request) -> Response:
         """The file with the name in the path, in the best content coding that the client accepts."""

@@ -196,6 +196,7 @@ def banner(settings: Settings, listener: socket.socket, started: float, admin_to
     lines = [
         f"Switchboard is ready after {time.monotonic() - started:.1f} s.",
         "",
+        f"  Dashboard    http://{place}/   (open it in a browser)",
         *([f"  GraphiQL     http://{place}/graphql   (open it in a browser)"] if settings.introspection else []),
         f"  GraphQL      http://{place}/graphql",
         f"  Websocket    ws://{place}/graphql   (graphql-transport-ws)",

@@ -4,12 +4,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from graphql import build_schema, parse, validate
+from graphql import build_schema, concat_ast, parse, validate
 
 from web import build
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted((ROOT / "web" / "src").rglob("*.graphql"))
+SOURCES = ROOT / "web" / "src"
+EXAMPLES = sorted((SOURCES / "graphiql" / "examples").glob("*.graphql"))
+SCHEMA = build_schema((ROOT / "schema" / "schema.graphql").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -126,8 +128,15 @@ def test_the_lock_file_names_no_place_of_packages() -> None:
     assert "resolved" not in (ROOT / "web" / "package-lock.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_documents_of_the_pages_are_valid(document: Path) -> None:
-    schema = build_schema((ROOT / "schema" / "schema.graphql").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_examples_of_graphiql_are_valid(example: Path) -> None:
+    assert validate(SCHEMA, parse(example.read_text(encoding="utf-8"))) == []
 
-    assert validate(schema, parse(document.read_text(encoding="utf-8"))) == []
+
+@pytest.mark.parametrize("page", ["chat", "dashboard"])
+def test_operations_of_pages_are_valid(page: str) -> None:
+    files = sorted((SOURCES / page).rglob("*.graphql"))
+    documents = [parse(file.read_text(encoding="utf-8")) for file in files]
+
+    assert documents
+    assert validate(SCHEMA, concat_ast(documents)) == []

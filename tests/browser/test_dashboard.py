@@ -1,0 +1,182 @@
+"""The dashboard in a browser: signing in, a room's life without a reload, races, and an outage."""
+
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.conftest import ask, take_screenshots, violations
+from tests.conftest import ADMIN_TOKEN
+from tests.processes import ServerProcess
+
+PASSWORD = "correct horse battery"
+
+
+def start_room(site: str, subject: str) -> str:
+    room: str = ask(site, START, visitor="visitor-of-the-dashboard", subject=subject)["startRoom"]["room"]["id"]
+    return room
+
+
+def add_agent(site: str, username: str) -> str:
+    """An agent who takes rooms, and to whom routing offers none. Returns the id."""
+    agent: str = ask(site, ADD_AGENT, username=username, password=PASSWORD)["user"]["user"]["id"]
+    ask(site, MAKE_AGENT, user=agent)
+    ask(site, COME_ONLINE, user=agent)
+    return agent
+
+
+def sign_in_with_token(page: Page, site: str) -> None:
+    page.goto(f"{site}/")
+    page.get_by_text("Token", exact=True).click()
+    page.locator("input[name=token]").fill(ADMIN_TOKEN)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("status").filter(has_text="live")).to_be_visible()
+
+
+def sign_in_with_password(page: Page, site: str, username: str) -> None:
+    page.goto(f"{site}/")
+    page.locator("input[name=username]").fill(username)
+    page.locator("input[name=password]").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("status").filter(has_text="live")).to_be_visible()
+
+
+def test_a_wrong_token_and_a_wrong_password_are_refused_with_a_reason(page: Page, site: str) -> None:
+    page.goto(f"{site}/")
+    page.locator("input[name=username]").fill("nobody")
+    page.locator("input[name=password]").fill("wrong password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_have_text("Username or password is wrong.")
+    assert violations(page) == []
+
+
+def test_an_agent_takes_answers_and_closes_a_room_that_appears_without_a_reload(page: Page, site: str) -> None:
+    add_agent(site, "dora")
+    sign_in_with_password(page, site, "dora")
+    expect(page.get_by_test_id("waiting")).to_have_text("0")
+
+    room = start_room(site, "The kettle leaks")
+    expect(page.get_by_test_id("waiting")).to_have_text("1")
+    assert violations(page) == []
+    take_screenshots(page, "live")
+
+    page.get_by_role("navigation").get_by_role("link", name="Rooms").click()
+    expect(page.get_by_role("table").get_by_role("link", name="The kettle leaks")).to_be_visible()
+    assert violations(page) == []
+    take_screenshots(page, "rooms")
+    page.get_by_role("table").get_by_role("link", name="The kettle leaks").click()
+    page.get_by_role("button", name="Take").click()
+    expect(page.get_by_role("status").filter(has_text="served")).to_be_visible()
+
+    page.get_by_label("Message to everyone").fill("I look into it.")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("log")).to_contain_text("I look into it.")
+    page.get_by_text("Note for staff").first.click()
+    page.get_by_label("Note for staff").last.fill("Third kettle this week.")
+    page.get_by_role("button", name="Add the note").click()
+    expect(page.get_by_role("log")).to_contain_text("Third kettle this week.")
+    assert violations(page) == []
+    take_screenshots(page, "room")
+
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("status").filter(has_text="closed")).to_be_visible()
+    stored = ask(site, STORED, room=room)["room"]
+    assert stored["status"] == "CLOSED"
+    assert [(one["text"], one["audience"]) for one in stored["messages"]["nodes"]] == [
+        ("I look into it.", "EVERYONE"),
+        ("Third kettle this week.", "STAFF"),
+    ]
+
+
+def test_of_two_people_who_take_a_room_the_loser_reads_who_has_won(page: Page, site: str) -> None:
+    add_agent(site, "emil")
+    winner = add_agent(site, "fritz")
+    room = start_room(site, "A race")
+    sign_in_with_password(page, site, "emil")
+    page.goto(f"{site}/rooms/{room}")
+    take = page.get_by_role("button", name="Take")
+    expect(take).to_be_visible()
+
+    # The page of the loser hears of the winner only after its own attempt.
+    def win(route: Any) -> None:
+        if "takeRoom" in (route.request.post_data or ""):
+            ask(site, ASSIGN, room=room, agent=winner)
+        route.continue_()
+
+    page.route("**/graphql", win)
+    take.click()
+
+    expect(page.get_by_role("alert")).to_contain_text("fritz was faster and serves the room now.")
+
+
+def test_what_the_token_may_not_do_is_not_offered(page: Page, site: str) -> None:
+    token = ask(site, READER)["createApp"]["token"]
+    room = start_room(site, "For readers")
+    page.goto(f"{site}/")
+    page.evaluate("token => sessionStorage.setItem('switchboard-token', token)", token)
+    page.goto(f"{site}/rooms/{room}")
+
+    expect(page.get_by_role("heading", name="For readers")).to_be_visible()
+    expect(page.get_by_role("button", name="Close")).to_have_count(0)
+    expect(page.get_by_role("button", name="Send")).to_have_count(0)
+
+
+def test_after_an_outage_the_dashboard_and_the_chat_catch_up_without_a_reload(
+    page: Page, context: BrowserContext, mongodb_uri: str, database_name: str
+) -> None:
+    """The pages stay open while the server is killed, and a message is recorded before they are connected again."""
+    context.unroute("**/*")
+    with ServerProcess(mongodb_uri, database_name, CHAT="on") as server:
+        site = server.url.removesuffix("/graphql")
+        port = site.rpartition(":")[2]
+        sign_in_with_token(page, site)
+        chat = context.new_page()
+        chat.goto(f"{site}/chat")
+        chat.get_by_label("Your message").fill("Before the outage")
+        chat.get_by_role("button", name="Send").click()
+        page.get_by_role("navigation").get_by_role("link", name="Rooms").click()
+        page.get_by_role("table").get_by_role("link", name="Before the outage").click()
+        expect(page.get_by_role("article")).to_have_count(1)
+        page.evaluate("window.opened = true")
+        chat.evaluate("window.opened = true")
+        server.kill()
+        expect(page.get_by_role("status").filter(has_text="offline since")).to_be_visible()
+        expect(chat.get_by_text("connecting again")).to_be_visible()
+
+    with ServerProcess(mongodb_uri, database_name, CHAT="on", PORT=port) as server:
+        assert server.url.startswith(site)
+        room = page.url.rpartition("/")[2]
+        for text in ("One", "Two"):
+            ask(site, SEND, room=room, text=text)
+
+        for open_page in (page, chat):
+            expect(open_page.get_by_role("article")).to_have_count(3)
+            expect(open_page.get_by_role("log")).to_contain_text("Two")
+            assert open_page.evaluate("window.opened") is True
+        expect(page.get_by_role("status").filter(has_text="live")).to_be_visible()
+
+
+SEND = """
+mutation Send($room: ID!, $text: String!) {
+  sendMessage(input: { roomId: $room, text: $text }) { message { id } }
+}
+"""
+START = """
+mutation Start($visitor: String!, $subject: String!) {
+  saveVisitor(input: { token: $visitor, name: "Vera" }) { visitor { id } }
+  startRoom(input: { visitorToken: $visitor, subject: $subject }) { room { id } }
+}
+"""
+ADD_AGENT = """
+mutation Add($username: String!, $password: String!) {
+  user: createUser(input: { username: $username, password: $password, roles: ["livechat-agent"] }) { user { id } }
+}
+"""
+MAKE_AGENT = "mutation Make($user: ID!) { addAgent(input: { userId: $user, acceptsRouting: false }) { agent { id } } }"
+COME_ONLINE = "mutation Online($user: ID!) { setPresence(input: { userId: $user, presence: ONLINE }) { user { id } } }"
+ASSIGN = """
+mutation Assign($room: ID!, $agent: ID!) {
+  assignAgent(input: { roomId: $room, agentId: $agent }) { room { id } }
+}
+"""
+STORED = "query Stored($room: ID!) { room(by: { id: $room }) { status messages { nodes { text audience } } } }"
+READER = 'mutation Reader { createApp(input: { name: "reader", scopes: ["rooms:read", "messages:read"] }) { token } }'

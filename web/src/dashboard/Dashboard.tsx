@@ -1,0 +1,69 @@
+import { ApolloProvider } from "@apollo/client/react";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { Route, Routes } from "react-router";
+import { storedToken, storeToken } from "../shared/token";
+import { connect, type Api } from "./client/client";
+import { Feed } from "./client/feed";
+import { ApiContext } from "./client/hooks";
+import { LivePage } from "./live/LivePage";
+import { RoomPage } from "./room/RoomPage";
+import { RoomsPage } from "./rooms/RoomsPage";
+import { SignIn } from "./session/SignIn";
+import { readViewer, SessionContext, type Viewer } from "./session/session";
+import { Shell } from "./shell/Shell";
+
+export function Dashboard() {
+  const [token, setToken] = useState(storedToken);
+  const [ended, setEnded] = useState(false);
+
+  const begin = useCallback((given: string) => {
+    storeToken(given);
+    setEnded(false);
+    setToken(given);
+  }, []);
+  const end = useCallback((byServer: boolean) => {
+    storeToken(null);
+    setEnded(byServer);
+    setToken(null);
+  }, []);
+
+  if (token === null) return <SignIn begin={begin} ended={ended} />;
+  return <SignedIn key={token} token={token} end={end} />;
+}
+
+function SignedIn({ token, end }: { token: string; end: (byServer: boolean) => void }) {
+  const [api, setApi] = useState<Api | null>(null);
+  const [viewer, setViewer] = useState<Viewer | null>(null);
+  const feed = useMemo(() => new Feed(), []);
+  useEffect(() => {
+    const opened = connect(token, () => end(true));
+    setApi(opened);
+    readViewer(opened.client).then(
+      (found) => (found === null ? end(true) : setViewer(found)),
+      () => end(true),
+    );
+    return () => opened.close();
+  }, [token, end]);
+  useEffect(() => {
+    if (api === null || !viewer?.scopes.includes("events:read")) return;
+    void feed.start(api);
+    return () => feed.stop();
+  }, [api, feed, viewer]);
+
+  if (api === null || viewer === null) return <p className="quiet">Signing in …</p>;
+  return (
+    <ApolloProvider client={api.client}>
+      <ApiContext value={api}>
+        <SessionContext value={{ viewer, feed, signOut: () => end(false) }}>
+          <Routes>
+            <Route element={<Shell />}>
+              <Route index element={<LivePage />} />
+              <Route path="rooms" element={<RoomsPage />} />
+              <Route path="rooms/:id" element={<RoomPage />} />
+            </Route>
+          </Routes>
+        </SessionContext>
+      </ApiContext>
+    </ApolloProvider>
+  );
+}

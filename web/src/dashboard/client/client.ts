@@ -1,0 +1,71 @@
+import { ApolloClient, ApolloLink, HttpLink, defaultDataIdFromObject } from "@apollo/client";
+import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
+import { OperationTypeNode } from "graphql";
+import { createClient } from "graphql-ws";
+import generated from "../../gql/possibleTypes";
+import { apiUrl, socketUrl } from "../../shared/page";
+import { ConnectionStore } from "./connection";
+import { RoomCache } from "./roomCache";
+
+const { possibleTypes } = generated as { possibleTypes: Record<string, string[]> };
+const ENTITIES = new Set(possibleTypes.Node);
+const TOKEN_ENDED = 4403;
+
+export interface Api {
+  client: ApolloClient;
+  connection: ConnectionStore;
+  close: () => void;
+}
+
+/** A client with this token. `onEnd` is called when the token has ended. */
+export function connect(token: string, onEnd: () => void): Api {
+  const authorization = `Bearer ${token}`;
+  const connection = new ConnectionStore();
+  // Subscriptions begin again by themselves, after the position that they have reached (follow.ts).
+  const socket = createClient({
+    url: socketUrl,
+    connectionParams: { authorization },
+    retryAttempts: 0,
+    lazyCloseTimeout: 1_000,
+    on: {
+      connected: () => connection.opened(),
+      closed: (event) => {
+        connection.closed();
+        if (event instanceof CloseEvent && event.code === TOKEN_ENDED) void check();
+      },
+    },
+  });
+  const http = new HttpLink({ uri: apiUrl, headers: { authorization } });
+  const link = ApolloLink.split(
+    ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
+    new GraphQLWsLink(socket),
+    http,
+  );
+
+  // The code 4403 also says that the permissions have changed.
+  async function check(): Promise<void> {
+    const response = await fetch(apiUrl, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization },
+      body: JSON.stringify({ query: "{ viewer { type } }" }),
+    });
+    const { data } = (await response.json()) as { data?: { viewer: unknown } };
+    if (data?.viewer) return;
+    connection.signedOut();
+    onEnd();
+  }
+
+  return {
+    connection,
+    client: new ApolloClient({
+      link,
+      cache: new RoomCache({
+        possibleTypes,
+        // An actor has the id of a user, and a choice an id within its message: only entities are shared by their id.
+        dataIdFromObject: (object) =>
+          ENTITIES.has(object.__typename ?? "") ? defaultDataIdFromObject(object) : undefined,
+      }),
+    }),
+    close: () => void socket.dispose(),
+  };
+}

@@ -1,0 +1,19 @@
+import { MantineProvider } from "@mantine/core";
+import "@mantine/core/styles.css";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { BrowserRouter } from "react-router";
+import { page } from "../shared/page";
+import "./dashboard.css";
+import { Dashboard } from "./Dashboard";
+import { theme } from "./theme";
+
+createRoot(document.getElementById("root")!).render(
+  <StrictMode>
+    <MantineProvider theme={theme} defaultColorScheme="auto">
+      <BrowserRouter basename={page.base || "/"}>
+        <Dashboard />
+      </BrowserRouter>
+    </MantineProvider>
+  </StrictMode>,
+);
