@@ -12,7 +12,7 @@ from switchboard_client.backoff import DEFAULT_BACKOFF, Backoff
 from switchboard_client.dispatcher import DeadLetterHook, Dispatcher, Handler
 from switchboard_client.errors import RETRYABLE, ConnectionLost
 from switchboard_client.event_documents import consumer_subscription
-from switchboard_client.generated.events import Event
+from switchboard_client.generated.events import EVENTS, Event
 from switchboard_client.generated.inputs import RoomFilter
 from switchboard_client.observer import Observer
 from switchboard_client.transport import Transport, pause_after
@@ -38,7 +38,7 @@ class App:
         concurrency: How many handlers run at the same time, each for another room.
         max_in_flight: How many events the server sends before it waits for acknowledgements.
         attempts: How often a handler is called for one event before it is given up.
-        handler_seconds: The longest time of one call of a handler.
+        handler_seconds: The longest time of one call of a handler, and of the dead-letter hook.
         stop_seconds: How long `stop` waits for running handlers.
         backoff: The pauses before a handler is called again, and before the app connects again.
         observer: Methods that measure.
@@ -95,6 +95,9 @@ class App:
         App, with another name, for events of other rooms.
         """
 
+        if not types:
+            raise ValueError("Name the types of events: @app.on(RoomStarted).")
+
         def register(handler: Callable[[E, Api], Awaitable[object]]) -> Callable[[E, Api], Awaitable[object]]:
             if self._handlers and where != self._where:
                 raise ValueError(
@@ -102,6 +105,8 @@ class App:
                     "Use a second App, with another name, for events of other rooms."
                 )
             for type_ in types:
+                if type_ not in EVENTS:
+                    raise ValueError(f"{type_.__name__} is no type of event: name types such as RoomStarted.")
                 if type_ in self._handlers:
                     raise ValueError(f"The app has a handler of {type_.__name__} already.")
                 self._handlers[type_] = handler
@@ -140,6 +145,7 @@ class App:
         """Handle events until `stop` is called. Connects again whenever the connection is lost.
 
         Raises ApiError if the server refuses the subscription for good, for example Unauthenticated or CursorExpired.
+        If it is cancelled, the running handlers are cancelled too. It closes the connections: serve an App once.
         """
         if not self._handlers:
             raise ValueError("The app has no handler: register one with @app.on(...).")
@@ -163,6 +169,8 @@ class App:
             # The connection stays open meanwhile: nobody else gets the events that are being handled.
             await dispatcher.stop(self._stop_seconds)
         finally:
+            # Only a serve that is cancelled itself has running handlers here.
+            await dispatcher.cancel()
             for task in (reading, stopping):
                 task.cancel()
             await asyncio.gather(reading, stopping, return_exceptions=True)

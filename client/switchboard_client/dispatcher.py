@@ -28,6 +28,10 @@ async def log_dead_letter(event: Event, error: Exception, api: Api) -> None:
     )
 
 
+class HandlerEnded(Exception):
+    """A call of a handler or a hook ended before it returned."""
+
+
 class Dispatcher:
     """Handles the events of one consumer."""
 
@@ -63,14 +67,17 @@ class Dispatcher:
         self._acknowledged: OrderedDict[int, None] = OrderedDict()
         self._remembered = remembered
         self._stopping = asyncio.Event()
-        #: Set when the app stops or the connection is lost, and replaced then.
+        #: Set when the app stops, and while the connection is lost: from then until the next event arrives.
         self._interrupt = asyncio.Event()
         #: Has the exception of a task that ended by one, which only a fault of the client or an observer can cause.
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def add(self, event: Event) -> None:
         """Handle the event after those of the same subject. An event that is delivered again is ignored."""
-        if self._stopping.is_set() or event.sequence in self._pending or event.sequence in self._acknowledged:
+        if self._stopping.is_set():
+            return
+        self._interrupt.clear()
+        if event.sequence in self._pending or event.sequence in self._acknowledged:
             return
         self._pending.add(event.sequence)
         queue = self._queues.get(event.subject_id)
@@ -93,17 +100,22 @@ class Dispatcher:
             while len(queue) > (subject in self._handling):
                 self._pending.discard(queue.pop()[0].sequence)
         self._interrupt.set()
-        self._interrupt = asyncio.Event()
 
     async def stop(self, seconds: float) -> None:
         """Finish the events that are being handled, for up to that time. The others are delivered again later."""
         self._stopping.set()
         self._interrupt.set()
         if self._tasks:
-            _, unfinished = await asyncio.wait(self._tasks, timeout=seconds)
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
+            await asyncio.wait(self._tasks, timeout=seconds)
+        await self.cancel()
+
+    async def cancel(self) -> None:
+        """Cancel the handlers that run. Their events are delivered again later."""
+        self._stopping.set()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _drain(self, subject: str) -> None:
         """Handle the events of a subject until there is none."""
@@ -128,26 +140,28 @@ class Dispatcher:
     async def _handle(self, event: Event, arrived: float) -> bool:
         """Call the handler until it succeeds or is given up, and acknowledge the event.
 
-        False if the app stops, or if the connection is lost while the event waits for another attempt.
+        False if the handler fails and the app stops, or if it fails while the connection is lost: the event is
+        delivered again, perhaps to another copy.
         """
         pauses = self._backoff.pauses()
         attempt = 0
         while True:
             attempt += 1
             try:
-                await self._call(event)
+                await self._within_time(self._handlers[type(event)](event, self._api))
                 break
             except AlreadyAcknowledged:
-                self._remember(event)  # the effect was taken before
-                break
+                break  # the effect was taken before; to acknowledge the event again changes nothing
             except Exception as error:
                 if event.sequence in self._acknowledged:
                     # A restarted app would not get the event either.
                     logger.exception("The handler of event %s fails after it has acknowledged it", event.sequence)
                     break
-                if attempt >= self._attempts or isinstance(error, GiveUp):
+                # An attempt that fails while the server is away says nothing about the event.
+                last = attempt >= self._attempts and not self._interrupt.is_set()
+                if last or isinstance(error, GiveUp):
                     self._observer.gave_up(event, error, attempts=attempt)
-                    if not await self._until_done(partial(self.dead_letter, event, error, self._api)):
+                    if not await self._until_done(partial(self._bury, event, error)):
                         return False
                     break
                 pause = next(pauses)
@@ -160,9 +174,24 @@ class Dispatcher:
         self._observer.handled(event, attempts=attempt, seconds=time.monotonic() - arrived)
         return True
 
-    async def _call(self, event: Event) -> None:
-        async with asyncio.timeout(self._handler_seconds):
-            await self._handlers[type(event)](event, self._api)
+    async def _bury(self, event: Event, error: Exception) -> None:
+        await self._within_time(self.dead_letter(event, error, self._api))
+
+    async def _within_time(self, call: Awaitable[object]) -> None:
+        """Wait for a handler or a hook. Raises HandlerEnded if it takes too long, or if it is cancelled from within."""
+        limit = asyncio.timeout(self._handler_seconds)
+        try:
+            async with limit:
+                await call
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise HandlerEnded(f"the call takes longer than handler_seconds ({self._handler_seconds:g} s)") from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise HandlerEnded("the call waits for a task that was cancelled") from error
 
     async def _acknowledge(self, event: Event) -> None:
         try:

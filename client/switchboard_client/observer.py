@@ -7,7 +7,7 @@ class Observer:
     """Override what you measure. The methods are called on the event loop and must not block it."""
 
     def connected(self) -> None:
-        """The app reads for its consumer."""
+        """The app has subscribed. `disconnected` follows at once if another copy reads for the consumer."""
 
     def disconnected(self, reason: Exception) -> None:
         """The app does not read for its consumer any more. It connects again by itself."""

@@ -6,13 +6,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from switchboard_client import Api, App, Backoff
+from typing_extensions import override
+
+from switchboard_client import Api, App, Backoff, Observer
 from switchboard_client.inputs import RoomFilter
 from tests.conftest import ADMIN_TOKEN
 
 #: The longest wait for a condition, also on a slow machine.
 PATIENCE_SECONDS = 120
 QUICK = Backoff(first=0.01, longest=0.05)
+
+
+class Disconnects(Observer):
+    """Counts the lost connections."""
+
+    count = 0
+
+    @override
+    def disconnected(self, reason: Exception) -> None:
+        self.count += 1
 
 
 def new_app(url: str, **options: Any) -> App:

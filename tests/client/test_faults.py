@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from functools import partial
 
-from typing_extensions import override
-
 from storage.embedded.node import free_port
-from switchboard_client import Api, App, Observer, open_api
+from switchboard_client import Api, App, open_api
 from switchboard_client.events import MessageSent, RoomEvent, RoomStarted
 from tests.client.processes import texts
 from tests.client.proxy import Proxy
-from tests.client.support import QUICK, new_app, only, served, start_room, until
+from tests.client.support import QUICK, Disconnects, new_app, only, served, start_room, until
 from tests.conftest import ADMIN_TOKEN
 from tests.processes import ServerProcess
 
@@ -73,16 +71,6 @@ async def test_connection_that_stalls_without_a_word_is_opened_again(shared_url:
             await until(lambda: observer.count > 0)
             proxy.resume()
             await until_all_are_answered(admin, rooms)
-
-
-class Disconnects(Observer):
-    """Counts the lost connections."""
-
-    count = 0
-
-    @override
-    def disconnected(self, reason: Exception) -> None:
-        self.count += 1
 
 
 async def test_app_goes_on_when_the_server_is_killed_or_restarted(mongodb_uri: str, database_name: str) -> None:
