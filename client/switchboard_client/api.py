@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -53,8 +54,9 @@ class Api(Operations):
         """The value of the only field of a document of your own, which names it `result`: `{ result: rooms { ... } }`.
 
         `type` is what the value is decoded to: a class of `switchboard_client.types`, or a msgspec.Struct of your own.
+        A document with the word `mutation` is not repeated when its response is lost, because it may have taken effect.
         """
-        operation: Operation[Any] = Operation(document, type, repeatable=not document.lstrip().startswith("mutation"))
+        operation: Operation[Any] = Operation(document, type, repeatable=re.search(r"\bmutation\b", document) is None)
         return await self._transport.run(operation, variables or {})
 
     async def events(
@@ -112,7 +114,10 @@ class Api(Operations):
     ) -> AppDatum | None:
         """What the app keeps beside a room, a user or a visitor under this key (`set_app_data`)."""
         ids = {"room": room_id, "user": user_id, "visitor": visitor_id}
-        (noun,) = [one for one, id_ in ids.items() if id_ is not None]
+        given = [one for one, id_ in ids.items() if id_ is not None]
+        if len(given) != 1:
+            raise ValueError("Pass one of room_id=, user_id= and visitor_id=.")
+        noun = given[0]
         document = (
             f"query AppData($id: ID!, $key: String!) {{ result: {noun}(by: {{ id: $id }}) "
             f"{{ appData(key: $key) {{ key value version updatedAt }} }} }}"

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 
 from switchboard_client.backoff import DEFAULT_BACKOFF, Backoff
-from switchboard_client.errors import ApiError, ConnectionLost, RateLimited, Unavailable, error_of
+from switchboard_client.errors import ApiError, ConnectionLost, ConsumerBusy, RateLimited, Unavailable, error_of
 from switchboard_client.operation import Operation, Response
 from switchboard_client.stream import PING_SECONDS, Stream, describe, open_stream
 
@@ -19,6 +19,8 @@ logger = logging.getLogger("switchboard_client")
 
 #: The statuses with which a proxy says that it does not reach the server.
 GATEWAY_STATUSES = {502, 503, 504}
+#: The longest pause of a second copy of an app, so that it takes over soon after the first one ends.
+BUSY_SECONDS = 3.0
 
 
 class Transport:
@@ -35,6 +37,8 @@ class Transport:
         backoff: Backoff = DEFAULT_BACKOFF,
         trust_env: bool = False,
     ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"The address {url!r} must begin with http:// or https://.")
         self.url = url
         self._token = token
         self._ping_seconds = ping_seconds
@@ -75,16 +79,21 @@ class Transport:
         try:
             response: Response[T] = operation.decoder.decode(http.content)
         except msgspec.DecodeError as error:
-            if http.status_code in GATEWAY_STATUSES:
-                raise ConnectionLost(f"{self.url} answers with HTTP {http.status_code}") from error
-            if http.is_error:
-                raise ApiError(f"{self.url} answers with HTTP {http.status_code}: {http.text[:200]}") from error
-            raise
+            raise self._no_response(http, str(error)) from error
+        if response.data is None and not response.errors:
+            raise self._no_response(http, "neither data nor errors")
         result = None if response.data is None else response.data.result
         # An error inside a result is about a field of it: the mutation succeeded.
         if response.errors and result is None:
             raise error_of(response.errors)
         return result  # type: ignore[return-value] # None only if the type of the operation allows it
+
+    def _no_response(self, http: httpx.Response, reason: str) -> Exception:
+        """The error for a body that is no response of GraphQL, such as the page or the JSON of a proxy."""
+        what = f"{self.url} answers with HTTP {http.status_code}"
+        if http.status_code in GATEWAY_STATUSES:
+            return ConnectionLost(what)
+        return ApiError(f"{what}, which is no response of the API ({reason}): {http.text[:200]}")
 
     def stream(self, operation: Operation[T], variables: Mapping[str, Any]) -> AbstractAsyncContextManager[Stream[T]]:
         """Subscribe on a websocket of its own. It is not repeated when it ends."""
@@ -104,6 +113,8 @@ class Transport:
 def pause_after(error: Exception, pauses: Iterator[float]) -> float:
     """How long to wait after this error."""
     pause = next(pauses)
+    if isinstance(error, ConsumerBusy):
+        return min(pause, BUSY_SECONDS)
     if isinstance(error, RateLimited):
         return max(pause, float(error.extensions.get("retryAfterSeconds", 0)))
     return pause
