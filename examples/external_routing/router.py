@@ -56,15 +56,19 @@ class Router:
 
     async def follow(self, event: RoomUpdated, api: Api) -> None:
         """Transfer the room if it is about another case now, and somebody else serves that one."""
-        room_id, served_by = event.room.room_id, event.room.served_by
-        if served_by is None or all(change.field != f"customFields.{self._room_field}" for change in event.changes):
+        room_id = event.room.room_id
+        if all(change.field != f"customFields.{self._room_field}" for change in event.changes):
             return
-        case = event.room.custom_field(self._room_field)
+        # The room as it is now: it may have been assigned after the event, by the decision about its earlier case.
+        room = await api.room(by={"id": room_id})
+        if room is None or room.served_by is None:
+            return
+        case = room.custom_field(self._room_field)
         person = await self._ask(case, room_id, 1)
         if person is None:
             return
         agent = await self._ensure_agent(api, person)
-        if agent.id == served_by.agent_id:
+        if agent.id == room.served_by.id:
             return
         try:
             logger.info("transfers the room, now about %s, to %s", case, person.name)

@@ -138,6 +138,19 @@ async def test_room_is_transferred_when_it_is_about_another_case(world: World) -
         await until(lambda: _is(world.served_by(room), two))
 
 
+async def test_case_that_changes_before_its_decision_is_followed(world: World) -> None:
+    two = world.stand_in.people["case-2"].external_id
+    async with world.app():
+        world.stand_in.down = True
+        room = await world.start("case-1")
+        await until(lambda: world.stand_in.refused > 0)
+        # The event of this change shows a room that nobody serves yet.
+        async with open_api(world.environment["SWITCHBOARD_URL"], await _other_token(world)) as other:
+            await other.update_room(room_id=room, custom_fields=[{"key": world.room_field, "value": "case-2"}])
+        world.stand_in.down = False
+        await until(lambda: _is(world.served_by(room), two))
+
+
 async def _other_token(world: World) -> str:
     created = await world.api.create_app(name=f"other {secrets.token_hex(4)}", scopes=["rooms:read", "rooms:write"])
     return created.token
