@@ -12,19 +12,19 @@ const ACK = `mutation Ack($input: AckEventsInput!) { ackEvents(input: $input) { 
 async function run(query, input) {
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   const body = JSON.stringify({ query, variables: { input } });
-  const response = await fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(30_000) });
-  return (await response.json()).errors?.[0].extensions.code; // undefined if it succeeded
+  const request = fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(30_000) });
+  const { data, errors } = await request.then((response) => response.json()).catch(() => ({}));
+  return errors?.[0].extensions?.code ?? (data && !errors ? "DONE" : "UNAVAILABLE"); // a proxy may answer with neither
 }
 
-async function handle({ cursor, room }) {
-  const text = `Welcome, ${room.visitor.name ?? "visitor"}!`;
-  const greet = () => run(GREET, { roomId: room.roomId, text, ack: { consumer, cursor } });
-  const code = await greet().catch(() => "UNAVAILABLE");
-  if (code === undefined || code === "ALREADY_ACKNOWLEDGED") return; // greeted: now, or before the app was killed
-  if (code === "ROOM_CLOSED") return run(ACK, { consumer, cursor, only: true });
-  console.error(`${room.roomId}: ${code}, again in a second`);
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  return handle({ cursor, room });
+async function handle({ cursor, room: { roomId, visitor } }) {
+  for (;;) {
+    let code = await run(GREET, { roomId, text: `Welcome, ${visitor.name ?? "visitor"}!`, ack: { consumer, cursor } });
+    if (code === "ROOM_CLOSED") code = await run(ACK, { consumer, cursor, only: true });
+    if (code === "DONE" || code === "ALREADY_ACKNOWLEDGED") return; // greeted: now, or before the app was killed
+    console.error(`${roomId}: ${code}, again in a second`);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
 }
 
 (function listen() {
@@ -37,7 +37,8 @@ async function handle({ cursor, room }) {
     if (type === "connection_ack") send({ id: "1", type: "subscribe", payload: { query: EVENTS, variables: { consumer } } });
     if (type === "ping") send({ type: "pong" });
     if (type === "next") handled = handled.then(() => handle(payload.data.events));
-    if (type === "error" || type === "complete") socket.close();
+    if (type === "error" || type === "complete") console.error(type, payload?.[0].message), socket.close();
   };
-  socket.onclose = ({ code }) => (code === 4403 ? process.exit(1) : setTimeout(listen, 1_000 * Math.random() + 500));
+  socket.onclose = ({ code, reason }) => (
+    console.error(`closed: ${code} ${reason}`), code === 4403 ? process.exit(1) : setTimeout(listen, 500 + 1_000 * Math.random()));
 })();

