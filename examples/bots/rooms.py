@@ -37,7 +37,7 @@ query BotRoom($id: ID!) { result: room(by: {id: $id}) {
 MESSAGES = """
 query BotMessages($id: ID!, $last: Int!) { result: room(by: {id: $id}) {
   messages(last: $last) { nodes { id number text sentAt audience sender { type } choice { messageId choiceId } } }
-  assignments(last: 2) { nodes { until } }
+  assignments(last: 2) { nodes { agent { agentId } until } }
 } }"""
 PAYLOADS = """
 query BotPayloads($id: ID!) { result: node(id: $id) { ... on Message { data } } }"""
@@ -121,7 +121,12 @@ class Spoken(_Record, frozen=True):
         return self.sender.type == ActorType.VISITOR and self.audience == Audience.EVERYONE
 
 
+class _AgentRef(_Record, frozen=True):
+    agent_id: str
+
+
 class _Ended(_Record, frozen=True):
+    agent: _AgentRef
     until: datetime | None
 
 
@@ -167,9 +172,10 @@ class Rooms:
         return found.messages.nodes
 
     async def unanswered(self, room: RoomNow, state: RoomState) -> list[Spoken]:
-        """What the visitor has said since the previous agent, and what the bot has not reacted to."""
+        """What the visitor has said since another agent served the room, and what the bot has not reacted to."""
         found: _RoomMessages = await self.api.query(MESSAGES, {"id": room.id, "last": MAX_MESSAGES}, type=_RoomMessages)
-        since = max((one.until for one in found.assignments.nodes if one.until is not None), default=room.started_at)
+        ends = (one.until for one in found.assignments.nodes if one.agent.agent_id != self.agent_id)
+        since = max((end for end in ends if end is not None), default=room.started_at)
         return [
             message
             for message in found.messages.nodes
