@@ -73,7 +73,8 @@ class Bot:
             log.warning("%s could not prepare %s: %s", self._engine.name, room.id, error)
         state = decode(room.state.value) if room.state else RoomState()
         waiting = await self._rooms.unanswered(room, state)
-        if self._welcome is not None and not waiting and not state.greeted:
+        interrupted = state.turn is not None and state.turn.id == event.id and not state.is_handled(event.id, 0)
+        if self._welcome is not None and (interrupted or (not waiting and not state.greeted)):
             await self._turns.take(room.id, Item(event.id, 0, self._welcome), ack=event)
         for message in waiting:
             text = await self._rooms.payload(message.text, message.choice)

@@ -172,14 +172,14 @@ class Rooms:
         return found.messages.nodes
 
     async def unanswered(self, room: RoomNow, state: RoomState) -> list[Spoken]:
-        """What the visitor has said since another agent served the room, and what the bot has not reacted to."""
+        """What the visitor has said since another agent served the room, and what the bot has not answered yet."""
         found: _RoomMessages = await self.api.query(MESSAGES, {"id": room.id, "last": MAX_MESSAGES}, type=_RoomMessages)
         ends = (one.until for one in found.assignments.nodes if one.agent.agent_id != self.agent_id)
         since = max((end for end in ends if end is not None), default=room.started_at)
         return [
             message
             for message in found.messages.nodes
-            if message.is_of_visitor and message.number > state.number and message.sent_at >= since
+            if message.is_of_visitor and not state.is_handled(message.id, message.number) and message.sent_at >= since
         ]
 
     async def payload(self, text: str, chosen: Chosen | None) -> str:

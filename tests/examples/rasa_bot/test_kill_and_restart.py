@@ -60,3 +60,23 @@ async def test_however_often_the_bot_is_killed_every_message_is_answered_once_an
             assert [text for text in await room.said() if text.startswith("VISITOR")] == [
                 f"VISITOR: {t}" for t in texts
             ]
+
+
+async def test_what_the_bot_was_asked_when_it_got_a_room_is_answered_after_a_kill(shared_url: str) -> None:
+    async with deployment(shared_url) as company, rasa_stand_in() as (rasa, url):
+        settings = company.environment(RASA_URL=url, RASA_WELCOME="/greet", BOT_TURN_SECONDS="8")
+        rasa.gate.clear()
+        with BotProcess(MODULE, settings) as process:
+            await process.started(company)
+            welcomed = await company.start_room()
+            waiting = await company.start_room("Support")
+            await waiting.say("hello")
+            user = await company.api.user(by={"username": f"bot-{company.suffix}"})
+            assert user is not None
+            await company.api.assign_agent(room_id=waiting.id, agent_id=user.id)
+            await until(lambda: sorted(text for _, text in rasa.received) == ["/greet", "hello"])
+            process.kill()
+        rasa.gate.set()
+        with BotProcess(MODULE, settings):
+            for room in (welcomed, waiting):
+                await room.until_bot_said(HELLO)
