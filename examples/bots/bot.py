@@ -99,9 +99,11 @@ class Bot:
             if self._settings.after_wait is AfterWait.CLOSE:
                 await self._say(room.id, texts.nobody, f"{key}:text")
                 await self._rooms.close_as_app(room.id, "Nobody was available.", f"{key}:close")
-            elif self._settings.after_wait is AfterWait.RETURN and state.returns == 0:
-                # Counted first: a room is returned at most once, whatever fails after this.
-                await self._rooms.store(room.id, replace(state, returns=1), room.state.version)
+            elif self._settings.after_wait is AfterWait.RETURN and (state.returns == 0 or state.return_event == key):
+                # Counted first: a room is returned by one event at most, however often that is tried.
+                if state.returns == 0:
+                    counted = replace(state, returns=1, return_event=key)
+                    await self._rooms.store(room.id, counted, room.state.version)
                 await self._say(room.id, texts.returned, f"{key}:text")
                 await self._rooms.take_back(room.id, f"{key}:return")
             else:

@@ -61,6 +61,8 @@ class RoomState(msgspec.Struct, frozen=True, omit_defaults=True):
     greeted: bool = False
     #: How often the app has given the room back to the bot because nobody took it.
     returns: int = 0
+    #: The event of the last of them.
+    return_event: str | None = None
     #: Whether the app has restricted the room to people, and the filter that the room had before.
     restricted: bool = False
     filter_before: dict[str, Any] | None = None

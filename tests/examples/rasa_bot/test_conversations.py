@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from examples.bots.rooms import Rooms
 from examples.bots.settings import Environment
 from examples.rasa_bot.__main__ import serve_rasa
 from examples.rasa_bot.settings import read_settings
 from examples.rasa_bot.stand_in import RasaStandIn, rasa_stand_in
+from switchboard_client import ConnectionLost
 from switchboard_client.types import AgentStatus
 from tests.examples.bots.support import Deployment, deployment, eventually, running, staff_notes
 
@@ -162,6 +164,29 @@ async def test_a_room_in_the_queue_returns_to_the_bot_once_and_the_bot_answers_w
         nora = await company.add_person("Support")
         await room.until_served_by(nora)
     assert (await room.bot_said()).count(returned) == 1
+
+
+async def test_a_return_to_the_bot_that_fails_is_tried_again(
+    company: Deployment, rasa: tuple[RasaStandIn, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_back, failures = Rooms.take_back, [ConnectionLost("a cut")]
+
+    async def fail_once(self: Rooms, room_id: str, key: str) -> None:
+        if failures:
+            raise failures.pop()
+        await take_back(self, room_id, key)
+
+    monkeypatch.setattr(Rooms, "take_back", fail_once)
+    settings = {"BOT_WHEN_NOBODY": "queue", "BOT_WAIT_SECONDS": "1", "BOT_AFTER_WAIT": "return"}
+    async with bot(company, rasa[1], **settings):
+        room = await company.start_room()
+        await room.until_bot_said(HELLO)
+        served_by = await room.server()
+        await room.say("Talk to a person")
+        returned = "Nobody could take your conversation yet. I can go on helping you."
+        await room.until_bot_has_said(returned)
+        await room.until_served_by(served_by)
+        assert (await room.bot_said())[-1] == returned
 
 
 async def test_no_bot_gets_a_room_by_routing_that_was_handed_over_until_a_person_has_served_it(
