@@ -77,6 +77,8 @@ async def _serve(
         await asyncio.wait((serving, watching, stopping), return_when=asyncio.FIRST_COMPLETED)
         app.stop()
         await serving
+        if watching.done():
+            watching.result()  # it ends by an error alone
     finally:
         for task in (watching, stopping, connected):
             task.cancel()

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 #: The pause before a connection that was refused is tried again, and between two reads while a turn may be running.
 RETRY_SECONDS = 0.5
+CHECK_SECONDS = 5.0
 MAX_RESPONSE_BYTES = 1024 * 1024
 
 
@@ -49,17 +50,14 @@ class RasaEngine(Engine):
 
     @override
     async def check(self) -> None:
-        try:
-            response = await self._http.get("/status", params=self._auth, timeout=5)
-        except httpx.HTTPError as error:
-            raise EngineFailed(f"GET /status: {error!r}") from error
+        response = await self._probe("/status", self._auth)
         if response.status_code == 404:
             raise Misconfigured("Rasa's HTTP API is off; start Rasa with --enable-api.")
         if response.status_code in (401, 403):
             raise Misconfigured("Rasa refuses the token; set RASA_TOKEN to the value of Rasa's --auth-token.")
         if response.status_code != 200:
             raise EngineFailed(f"GET /status: {response.status_code}")
-        channel = await self._http.get(f"/webhooks/{self._channel}/", timeout=5)
+        channel = await self._probe(f"/webhooks/{self._channel}/", {})
         if channel.status_code == 404:
             raise Misconfigured(
                 f"Rasa's {self._channel} channel is off; add `{self._channel}:` to its credentials.yml."
@@ -99,6 +97,13 @@ class RasaEngine(Engine):
     @override
     async def aclose(self) -> None:
         await self._http.aclose()
+
+    async def _probe(self, path: str, params: dict[str, str]) -> httpx.Response:
+        """The response with any status. Raises EngineFailed."""
+        try:
+            return await self._http.get(path, params=params, timeout=CHECK_SECONDS)
+        except httpx.HTTPError as error:
+            raise EngineFailed(f"GET {path}: {error!r}") from error
 
     @property
     def _channel(self) -> str:
