@@ -12,6 +12,8 @@ MAX_LABEL_CHARACTERS = 256
 #: An answer is kept in app data until its messages are sent. One value of app data has at most 16 KiB.
 MAX_ANSWER_BYTES = 11 * 1024
 MAX_SESSION_BYTES = 3 * 1024
+MAX_NOTE_CHARACTERS = 500
+MAX_ATTACHMENTS = 20
 
 
 class Choice(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,7 +42,7 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_empty(self) -> bool:
-        return not (self.text or self.choices or self.attachments or self.data)
+        return not (self.text.strip() or self.choices or self.attachments or self.data)
 
 
 class HandOver(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -74,6 +76,9 @@ def bounded(answer: Answer) -> Answer:
     """The answer, shortened until it fits into app data. Texts are kept before structured content."""
     replies = tuple(_bounded_reply(reply) for reply in answer.replies)
     answer = msgspec.structs.replace(answer, replies=replies)
+    if answer.hand_over is not None and answer.hand_over.note:
+        note = answer.hand_over.note[:MAX_NOTE_CHARACTERS]
+        answer = msgspec.structs.replace(answer, hand_over=HandOver(answer.hand_over.department, note))
     if answer.session is not None and _size(answer.session) > MAX_SESSION_BYTES:
         answer = msgspec.structs.replace(answer, session=None)
     if _answer_size(answer) > MAX_ANSWER_BYTES:
@@ -96,7 +101,8 @@ def _bounded_reply(reply: Reply) -> Reply:
         for choice in reply.choices[:MAX_CHOICES]
         if choice.label.strip()
     )
-    return msgspec.structs.replace(reply, text=reply.text[:MAX_TEXT_CHARACTERS], choices=choices)
+    text = reply.text[:MAX_TEXT_CHARACTERS] if reply.text.strip() else ""
+    return msgspec.structs.replace(reply, text=text, choices=choices, attachments=reply.attachments[:MAX_ATTACHMENTS])
 
 
 def _answer_size(answer: Answer) -> int:
