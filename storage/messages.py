@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from pymongo.client_session import ClientSession
 
-from storage.errors import NotFound
 from storage.message_records import Audience, Message
 from storage.mongo import child_pagination
 from storage.mongo.child_pagination import Relation
@@ -35,14 +34,6 @@ def replace(tx: Transaction, before: Message, after: Message) -> Message:
 
     tx.defer_write(write)
     return after
-
-
-async def get(reader: Reader, message_id: str, *, key: str = "messageId") -> Message:
-    """The message with this id. Raises NotFound."""
-    found = await get_many(reader, [message_id])
-    if message_id not in found:
-        raise NotFound("message", message_id, key=key)
-    return found[message_id]
 
 
 async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Message]:

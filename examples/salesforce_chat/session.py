@@ -61,10 +61,6 @@ class Session:
     def is_open(self) -> bool:
         return self.conversation is not None and self.conversation.phase == OPEN
 
-    @property
-    def is_guest(self) -> bool:
-        return self.conversation is not None and self.conversation.token is not None
-
     # ------------------------------------------------------------ start
 
     async def open(self, assignment: str | None, ack: Ack | None = None) -> None:

@@ -49,10 +49,6 @@ class Settings:
     when_ended: str
     texts: Texts
 
-    @property
-    def subject_prefix(self) -> str:
-        return "switchboard-"
-
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Raises BadSetting."""
