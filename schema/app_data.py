@@ -133,12 +133,13 @@ class AppDataMutations:
         access.require_app(caller)
         owner = input.of.kind()
         app_data.require_access(caller, owner)
+        owner_id = input.of.stored_id(caller.id)
         if input.value is strawberry.UNSET:
             raise Invalid("value is missing; null removes the key.", key="value")
         record = await app_data.set_app_data(
             info.context.mutation(input),
             owner=owner,
-            owner_id=input.of.stored_id(caller.id),
+            owner_id=owner_id,
             key=input.key,
             value=input.value,
             if_version=input.if_version,

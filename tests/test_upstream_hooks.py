@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from types import MemberDescriptorType, ModuleType, SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 import strawberry
@@ -153,6 +154,7 @@ PRIVATE_NAMES: dict[str, object] = {
     "_handle_pre_execution_error": BaseGraphQLTransportWSHandler,
     "_provided_operation_name": EXECUTION,
     "_raw_info": INFO_FIELDS,
+    "_replace": NamedTuple("Pair", [("first", int), ("second", int)]),
     "_schema": API,
     "_start_asgi_task": HttpToolsProtocol,
     "_strawberry_schema": API._schema,

@@ -148,7 +148,7 @@ async def test_pagination(shared_url: str) -> None:
         if "LIST" in (field["type"]["kind"], (field["type"]["ofType"] or {}).get("kind"))
     ]
 
-    # Lists that are short in every deployment or belong to a token, and `nodes`, which takes 100 ids.
+    # Lists that are short in every deployment or belong to a token or room, and `nodes`, which takes 100 ids.
     assert sorted(lists) == [
         "apps",
         "consumers",
@@ -158,6 +158,7 @@ async def test_pagination(shared_url: str) -> None:
         "errorCodes",
         "nodes",
         "roles",
+        "timers",
     ]
 
 

@@ -33,6 +33,8 @@ ADMIN = Caller(
     scopes=frozenset({"admin"}),
     user=User(id="u", username="root", created_at=MOMENT, updated_at=MOMENT),
 )
+#: setAppData refuses users before it looks at its input.
+AN_APP = Caller(actor=Actor(type=ActorType.APP, id="a", name="app"), scopes=frozenset({"admin"}))
 #: An id of a kind that only `node` and `nodes` accept.
 WRONG = "evt_1"
 #: Root fields that take ids of every kind.
@@ -159,7 +161,8 @@ def test_the_inputs_of_type_id_are_found() -> None:
 
 @pytest.mark.parametrize(("root", "call", "key"), ID_INPUTS)
 async def test_every_input_of_type_id_refuses_an_id_of_another_kind(root: str, call: str, key: str) -> None:
-    context = RequestContext(Context(services=None, caller=ADMIN))  # type: ignore[arg-type]
+    caller = AN_APP if call.startswith("setAppData") else ADMIN
+    context = RequestContext(Context(services=None, caller=caller))  # type: ignore[arg-type]
     if root == "subscription":
         stream: Any = await schema.subscribe(f"subscription {{ {call} }}", context_value=context)
         result = cast(ExecutionResult, await anext(aiter(stream)))

@@ -56,7 +56,10 @@ def test_every_nested_field_whose_description_names_a_scope_declares_it() -> Non
     assert declaring == {
         "Agent.rooms": ("rooms:read",),
         "Department.agents": ("users:read",),
+        "Room.appData": ("rooms:read",),
         "Room.events": ("events:read",),
         "Room.lastMessage": ("messages:read",),
         "Room.messages": ("messages:read",),
+        "User.appData": ("users:read",),
+        "Visitor.appData": ("visitors:read",),
     }
