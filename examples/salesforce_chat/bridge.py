@@ -9,11 +9,11 @@ from examples.salesforce_chat.salesforce.api import SalesforceApi
 from examples.salesforce_chat.session import IDLE_TIMER, WAIT_TIMER, Services, Session
 from examples.salesforce_chat.settings import Settings
 from examples.salesforce_chat.setup import prepare
-from examples.salesforce_chat.switchboard import moment_text
+from examples.salesforce_chat.switchboard import moment_text, text_with_files
 from switchboard_client import Api, App
 from switchboard_client.events import AgentAssigned, AgentUnassigned, Event, MessageSent, RoomEvent, TimerElapsed
 from switchboard_client.inputs import RoomFilter
-from switchboard_client.types import ActorType, Audience, MessageSnapshot, Signal, SignalKind
+from switchboard_client.types import ActorType, Audience, Signal, SignalKind
 
 _log = logging.getLogger(__name__)
 CONSUMER = "salesforce-chat"
@@ -62,7 +62,7 @@ class Bridge:
     async def on_message(self, event: MessageSent, api: Api) -> None:
         message = event.message
         if message.sender.type == ActorType.VISITOR and message.audience == Audience.EVERYONE and self._serves(event):
-            text = _text_of(message)
+            text = text_with_files(message.text, message.attachments)
             if text:
                 await forward(
                     self._session(event.room.room_id), VisitorMessage(message.message_id, message.number, text), event
@@ -130,12 +130,6 @@ class Bridge:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(session.stop() for session in self._sessions.values()))
-
-
-def _text_of(message: MessageSnapshot) -> str:
-    """A message as a text: Salesforce gets the addresses of files as lines."""
-    lines = [message.text, *(f"{file.name}: {file.url}" for file in message.attachments)]
-    return "\n".join(filter(None, lines))
 
 
 async def serve(settings: Settings, app: App) -> None:

@@ -69,9 +69,15 @@ class Sender(Shape, frozen=True):
     name: str | None
 
 
+class AttachmentShape(Shape, frozen=True):
+    name: str
+    url: str
+
+
 class MessageShape(Shape, frozen=True):
     number: int
     text: str
+    attachments: list[AttachmentShape]
     audience: str
     sender: Sender
     data: Any
@@ -88,7 +94,9 @@ class RoomMessages(Shape, frozen=True):
 #: The newest messages of a room, oldest of them first.
 MESSAGES = f"""query Messages($id: ID!) {{
   result: room(by: {{id: $id}}) {{
-    messages(last: {PAGE}) {{ nodes {{ number text audience sender {{ type name }} data }} }}
+    messages(last: {PAGE}) {{ nodes {{
+      number text attachments {{ name url }} audience sender {{ type name }} data
+    }} }}
   }}
 }}"""
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from examples.salesforce_chat import queries
 from examples.salesforce_chat.state import (
@@ -100,21 +100,28 @@ class Switchboard:
         return max((message.number for message in await self._messages(room_id)), default=0)
 
     async def history(self, room_id: str, through: int) -> str:
-        """What was said up to this message, for the agents at Salesforce. Empty if nothing was."""
+        """What was said up to this message, for the agents at Salesforce. Empty if nothing was.
+
+        Of more than HISTORY_CHARACTERS, the newest.
+        """
         lines: list[str] = []
         left = HISTORY_CHARACTERS
         for message in reversed(await self._messages(room_id)):
-            if message.number > through or message.audience != "EVERYONE" or not message.text:
+            text = text_with_files(message.text, message.attachments)
+            if message.number > through or message.audience != "EVERYONE" or not text:
                 continue
             data = message.data if isinstance(message.data, dict) else {}
             if "event" in data:
                 continue
             name = data.get("agentName") or message.sender.name or message.sender.type.capitalize()
-            line = f"{name}: {message.text}"
-            left -= len(line) + 1
-            if left < 0:
+            line = f"{name}: {text}"
+            if len(line) > left:  # the beginning of the earliest message that has any room
+                lines.append(f"{line[: left - 1]}…")
                 break
             lines.append(line)
+            left -= len(line) + 1
+            if left < 2:
+                break
         return "\n".join(reversed(lines))
 
     async def has_visitor_message(self, room_id: str, after: int) -> bool:
@@ -282,6 +289,21 @@ class Switchboard:
         room = await self.room(room_id)
         mine = room is not None and room.open and (room.served_by, room.assignment) == (self.agent_user_id, assignment)
         return room if mine else None
+
+
+class File(Protocol):
+    """A file that a message refers to."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def url(self) -> str: ...
+
+
+def text_with_files(text: str, files: Sequence[File]) -> str:
+    """A message as a text: Salesforce gets the addresses of files as lines."""
+    return "\n".join(filter(None, (text, *(f"{file.name}: {file.url}" for file in files))))
 
 
 def moment_text(moment: datetime | None) -> str | None:

@@ -39,6 +39,38 @@ async def test_room_without_messages_starts_without_history(world: World, run_br
     assert await world.texts() == ["Sasha is here."]
 
 
+async def test_history_has_files_and_the_beginning_of_a_message_that_is_too_long(
+    world: World, run_bridge: RunBridge
+) -> None:
+    await run_bridge(TEXT_JOINED="")
+    await world.start_room("Before", "x" * 9_000)
+    await world.admin.send_message(
+        room_id=world.room_id,
+        text="",
+        as_={"visitorToken": world.visitor},
+        attachments=[{"name": "box.png", "mimeType": "image/png", "url": "https://example.org/box.png"}],
+    )
+
+    await world.assign()
+
+    conversation = (await world.conversation())["id"]
+    file = "Ada: box.png: https://example.org/box.png"
+    await world.hears(conversation, f"Ada: {'x' * (8_000 - len(file) - 1 - len('Ada: …'))}…\n{file}")
+
+
+async def test_blank_message_of_an_agent_does_not_hold_up_the_next_one(world: World, run_bridge: RunBridge) -> None:
+    await run_bridge(TEXT_JOINED="")
+    await world.start_room()
+    await world.assign()
+    conversation = (await world.conversation())["id"]
+
+    await world.agents.say(conversation, " ")
+    await world.agents.say(conversation, "Good morning.")
+
+    await world.shows("Good morning.")
+    assert await world.texts() == ["Good morning."]
+
+
 async def test_messages_go_both_ways_with_names_and_receipts(world: World, run_bridge: RunBridge) -> None:
     await run_bridge(TEXT_JOINED="")
     await world.start_room()
