@@ -77,9 +77,13 @@ class Bridge:
     async def on_failure(self, event: Event, error: Exception, api: Api) -> None:
         """An event cannot be handled: give the room to somebody who can."""
         _log.error("event %s of %s fails: %s", event.type, event.subject_id, error, exc_info=error)
+        reason = f"The bridge to Salesforce failed: {error}"
         session = self._sessions.get(event.subject_id)
         if session is not None and session.is_open:
-            await session.give_back(f"The bridge to Salesforce failed: {error}")
+            await session.give_back(reason)
+        elif isinstance(event, AgentAssigned) and self._serves(event):
+            # No conversation is open, and so there is no timer that would give the room back.
+            await self._session(event.room.room_id).give_back_unopened(moment_text(event.room.assigned_at), reason)
 
     # ------------------------------------------------------------ at the start and the end
 

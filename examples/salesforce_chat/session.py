@@ -219,6 +219,12 @@ class Session:
         """Return the room to the queue, or give it to the fallback department. Its end follows as an event."""
         await self._give_back(self._current()[0].assignment, reason, ack)
 
+    async def give_back_unopened(self, assignment: str | None, reason: str) -> None:
+        """As give_back, for an assignment that has no open conversation. Does nothing if it is over."""
+        room = await self._own_room()
+        if assignment is not None and room is not None and room.assignment == assignment:
+            await self._give_back(assignment, reason, None)
+
     async def _give_back(self, assignment: str, reason: str, ack: Ack | None) -> None:
         settings, switchboard = self.services.settings, self.services.switchboard
         if settings.texts.nobody:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from examples.salesforce_chat.session import Session
+from switchboard_client import GiveUp
 from switchboard_client.types import RoutingMethod
 from tests.examples.salesforce_chat.conftest import RunBridge
 from tests.examples.salesforce_chat.world import World
@@ -86,6 +88,23 @@ async def test_salesforce_that_does_not_answer_gives_the_room_back(
     await world.becomes("QUEUED")
     assert await world.texts() == ["Hello?", NOBODY]
     assert await world.agents.conversations() == []
+
+
+async def test_assignment_that_cannot_be_handled_gives_the_room_back(
+    world: World, run_bridge: RunBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise GiveUp("a defect")
+
+    monkeypatch.setattr(Session, "open", fail)
+    await run_bridge()
+    await world.start_room("Hello")
+
+    await world.assign()
+
+    room = await world.becomes("QUEUED")
+    assert room["passedOver"] == [{"user": {"username": world.agent}}]
+    assert await world.texts() == ["Hello", NOBODY]
 
 
 @pytest.mark.parametrize("text", ["Farewell.", ""])
