@@ -112,7 +112,7 @@ class Incoming:
             return
         attachments = [Attachment(file.name, file.mime_type, file.url) for file in entry.files]
         choices = [ChoiceOffer(choice.id, choice.label) for choice in entry.choices]
-        if not (entry.text or attachments or choices):
+        if not (entry.text.strip() or attachments or choices):
             return
         data = {
             "salesforceEntry": entry.identifier,

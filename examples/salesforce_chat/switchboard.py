@@ -172,7 +172,8 @@ class Switchboard:
 
         If the agent does not serve the room any more, the message is the app's. In a closed room, it is not sent.
         """
-        parts = [text[start : start + TEXT_CHARACTERS] for start in range(0, len(text), TEXT_CHARACTERS)] or [""]
+        parts = [text[start : start + TEXT_CHARACTERS] for start in range(0, len(text), TEXT_CHARACTERS)]
+        parts = [part for part in parts if part.strip()] or [""]
         extras: JSON = {
             "choices": [{"id": choice.id, "label": choice.label} for choice in choices],
             "attachments": [{"name": file.name, "mimeType": file.mime_type, "url": file.url} for file in attachments],
@@ -199,8 +200,9 @@ class Switchboard:
                 elif "choices" in given or "attachments" in given:
                     text = "\n".join(filter(None, (text, *_lines(given))))[:TEXT_CHARACTERS]
                     given = {name: value for name, value in given.items() if name == "data"}
-                else:
-                    raise
+                else:  # another attempt has the same end, and would hold up what comes after it
+                    _log.error("room %s: the message %s is left out: %s", room_id, key, error)
+                    return
                 continue
             return
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from httpx_sse import EventSource, aconnect_sse
 
-from examples.salesforce_chat.salesforce.entries import JSON, Entry, parse_entry
+from examples.salesforce_chat.salesforce.entries import JSON, Entry, parse_listed
 from examples.salesforce_chat.salesforce.errors import (
     NoSession,
     NotParticipant,
@@ -25,6 +25,8 @@ PREFIX = "/iamessage/api/v2"
 #: The most that the list of entries gives at once.
 PAGE = 50
 CALL_SECONDS = 30.0
+#: The longest that a response may make the app wait.
+MOST_RETRY_AFTER_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class SalesforceApi:
         try:
             found = reversed(reply["conversationEntries"]) if newest else reply["conversationEntries"]
             ordered = sorted(found, key=lambda entry: int(entry["transcriptedTimestamp"]))
-            return [one for entry in ordered for one in parse_entry(conversation_id, entry)]
+            return [one for entry in ordered for one in parse_listed(conversation_id, entry)]
         except (KeyError, TypeError, ValueError) as error:
             raise Unreachable(f"unknown shape of the list of entries: {error!r}") from error
 
@@ -213,7 +215,7 @@ def _failure(response: httpx.Response) -> SalesforceError:
             return NoSession(text)
         case 429:
             after = response.headers.get("retry-after", "")
-            return TooManyRequests(text, float(after) if after.isdecimal() else None)
+            return TooManyRequests(text, min(float(after), MOST_RETRY_AFTER_SECONDS) if after.isdecimal() else None)
         case status if status >= 500 or status == 408:
             return Unreachable(text)
     return Rejected(text)

@@ -1,10 +1,12 @@
 """Entries of a conversation: what the event stream and the list of entries contain, as typed values."""
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 JSON = dict[str, Any]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,16 @@ def parse_entry(conversation_id: str, entry: JSON) -> list[Entry]:
         return [Entry(*base)]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"unknown shape of an entry: {error!r}") from error
+
+
+def parse_listed(conversation_id: str, entry: JSON) -> list[Entry]:
+    """As parse_entry. An entry of an unknown shape has no meaning, and does not hide those that are listed with it."""
+    try:
+        return parse_entry(conversation_id, entry)
+    except ValueError as error:
+        identifier, moment = str(entry["identifier"]), int(entry["transcriptedTimestamp"])
+        _log.warning("entry %s (%s) is left out: %s", identifier, entry.get("entryType"), error)
+        return [Entry(conversation_id, identifier, moment, "", "")]
 
 
 _Base = tuple[str, str, int, str, str]

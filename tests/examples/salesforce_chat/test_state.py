@@ -4,7 +4,16 @@ import json
 
 import pytest
 
-from examples.salesforce_chat.salesforce.entries import Ended, Entry, Joined, Left, Message, parse_entry, parse_event
+from examples.salesforce_chat.salesforce.entries import (
+    Ended,
+    Entry,
+    Joined,
+    Left,
+    Message,
+    parse_entry,
+    parse_event,
+    parse_listed,
+)
 from examples.salesforce_chat.settings import BadSetting, read_settings
 from examples.salesforce_chat.state import REMEMBERED, Conversation, Received, Remembered, Sent, derive_id
 from tests.examples.salesforce_chat.world import environment
@@ -93,6 +102,11 @@ def entry(entry_type: str, **payload: object) -> JSON:
 
 def test_unknown_entry_is_an_entry_without_a_meaning() -> None:
     assert parse_entry("c", entry("SomethingOfTheFuture", more=[1])) == [Entry("c", "entry-1", 7, "Agent", "Sasha")]
+
+
+def test_listed_entry_of_another_shape_does_not_hide_the_others() -> None:
+    assert parse_listed("c", entry("Message", abstractMessage=None)) == [Entry("c", "entry-1", 7, "", "")]
+    assert parse_listed("c", entry("CloseConversation")) == [Ended("c", "entry-1", 7, "Agent", "Sasha")]
 
 
 def test_several_participants_have_identifiers_of_their_own() -> None:
