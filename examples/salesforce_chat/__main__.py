@@ -8,7 +8,7 @@ import sys
 
 from examples.salesforce_chat.bridge import CONSUMER, serve
 from examples.salesforce_chat.settings import BadSetting, Settings, read_settings
-from switchboard_client import App
+from switchboard_client import ApiError, App, ConnectionLost
 
 
 async def run(settings: Settings) -> None:
@@ -35,6 +35,9 @@ def main() -> int:
     except BadSetting as error:
         print(error, file=sys.stderr)
         return 2
+    except (ApiError, ConnectionLost) as error:
+        print(f"Switchboard: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

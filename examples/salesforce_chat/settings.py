@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import jwt
+
 from examples.salesforce_chat.salesforce.api import Deployment
 from examples.salesforce_chat.salesforce.tokens import IdentityKey
 
@@ -59,6 +61,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         identity_key = IdentityKey(
             _read_file(key_file), read.required("IDENTITY_KEY_ID"), read.required("IDENTITY_ISSUER")
         )
+        try:
+            identity_key.sign("a check")
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise BadSetting(f"{PREFIX}IDENTITY_KEY_FILE: {key_file} has no RSA private key in PEM.") from None
     when_ended = read.text("WHEN_ENDED", CLOSE)
     if when_ended not in (CLOSE, QUEUE):
         raise BadSetting(f"{PREFIX}WHEN_ENDED must be {CLOSE} or {QUEUE}, not {when_ended!r}.")

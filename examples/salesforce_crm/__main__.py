@@ -15,6 +15,7 @@ from examples.salesforce_crm.salesforce.rest import Salesforce
 from examples.salesforce_crm.salesforce.session import Credentials, Sessions
 from examples.salesforce_crm.settings import InvalidSetting, Settings, read_settings
 from examples.salesforce_crm.setup import define_room_field
+from switchboard_client import ApiError, ConnectionLost
 
 #: A graph with a large transcript may take long.
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -58,6 +59,9 @@ def main() -> int:
     except (InvalidSetting, SignInRefused) as error:
         print(f"The bridge does not start: {error}", file=sys.stderr)
         return 2
+    except (ApiError, ConnectionLost) as error:
+        print(f"The bridge ends. Switchboard: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

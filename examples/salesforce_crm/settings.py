@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+import jwt
+
 
 class InvalidSetting(Exception):
     """A variable of the environment is missing or malformed. The message names it."""
@@ -34,9 +36,13 @@ class Settings:
     @property
     def private_key(self) -> str:
         try:
-            return Path(self.salesforce_private_key_file).read_text(encoding="utf-8")
+            key = Path(self.salesforce_private_key_file).read_text(encoding="utf-8")
+            jwt.encode({}, key, algorithm="RS256")
         except OSError as error:
             raise InvalidSetting(f"SALESFORCE_PRIVATE_KEY_FILE cannot be read: {error}") from None
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise InvalidSetting("SALESFORCE_PRIVATE_KEY_FILE has no RSA private key in PEM") from None
+        return key
 
     @property
     def with_staff_notes(self) -> bool:

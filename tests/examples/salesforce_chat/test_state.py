@@ -1,9 +1,11 @@
 """What the bridge remembers of a room, its settings, and the entries that it parses."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from examples.salesforce_chat import __main__
 from examples.salesforce_chat.salesforce.entries import (
     Ended,
     Entry,
@@ -16,6 +18,7 @@ from examples.salesforce_chat.salesforce.entries import (
 )
 from examples.salesforce_chat.settings import BadSetting, read_settings
 from examples.salesforce_chat.state import REMEMBERED, Conversation, Received, Remembered, Sent, derive_id
+from switchboard_client import ConnectionLost
 from tests.examples.salesforce_chat.world import environment
 
 JSON = dict[str, object]
@@ -84,6 +87,30 @@ def test_wrong_setting_is_named(name: str, value: str, problem: str) -> None:
         read_settings(environment("http://127.0.0.1:1/graphql", "token", "http://127.0.0.1:2", "bot", **{name: value}))
 
     assert str(refused.value).startswith(problem)
+
+
+def test_identity_key_that_cannot_sign_is_named(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("not a key", encoding="utf-8")
+    more = {"IDENTITY_KEY_FILE": str(key), "IDENTITY_KEY_ID": "key-1", "IDENTITY_ISSUER": "switchboard"}
+
+    with pytest.raises(BadSetting, match=r"^SALESFORCE_CHAT_IDENTITY_KEY_FILE: .* has no RSA private key in PEM"):
+        read_settings(environment("http://127.0.0.1:1/graphql", "token", "http://127.0.0.1:2", "bot", **more))
+
+
+def test_switchboard_that_cannot_be_reached_ends_the_program_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ConnectionLost("no connection")
+
+    monkeypatch.setattr(__main__, "serve", fail)
+    for name, value in environment("http://127.0.0.1:1/graphql", "token", "http://127.0.0.1:2", "bot").items():
+        monkeypatch.setenv(name, value)
+
+    assert __main__.main() == 1
+
+    assert capsys.readouterr().err == "Switchboard: no connection\n"
 
 
 # ---------------------------------------------------------------- entries

@@ -46,6 +46,18 @@ def test_malformed_setting_is_named(name: str, value: str, message: str) -> None
     assert str(refused.value) == message
 
 
+@pytest.mark.parametrize(
+    ("content", "message"), [("not a key", "has no RSA private key in PEM"), (None, "cannot be read")]
+)
+def test_private_key_that_cannot_sign_is_named(tmp_path: Path, content: str | None, message: str) -> None:
+    file = tmp_path / "bridge.pem"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+
+    with pytest.raises(InvalidSetting, match=f"^SALESFORCE_PRIVATE_KEY_FILE {message}"):
+        _ = read_settings(REQUIRED | {"SALESFORCE_PRIVATE_KEY_FILE": str(file)}).private_key
+
+
 def test_secrets_are_not_shown() -> None:
     assert "token" not in repr(read_settings(REQUIRED)).replace("switchboard_token", "")
 
