@@ -6,7 +6,7 @@ from examples.salesforce_chat.session import Session
 from switchboard_client import GiveUp
 from switchboard_client.types import RoutingMethod
 from tests.examples.salesforce_chat.conftest import RunBridge
-from tests.examples.salesforce_chat.world import World
+from tests.examples.salesforce_chat.world import World, until
 
 NOBODY = "Nobody is available there at the moment. We find you somebody else."
 
@@ -59,9 +59,13 @@ async def test_agent_who_comes_in_time_keeps_the_room(world: World, run_bridge: 
     await world.agents.join(conversation, "Kim")
 
     await world.shows("Kim joined the conversation.")
-    assert await world.admin.timers(room_id=world.room_id) is not None
-    names = [timer.name for timer in await world.admin.timers(room_id=world.room_id) or ()]
-    assert "salesforce.wait" not in names
+    await until(lambda: has_no_timer(world, "salesforce.wait"))
+    assert (await world.room())["status"] == "ASSIGNED"
+
+
+async def has_no_timer(world: World, name: str) -> bool:
+    timers = await world.admin.timers(room_id=world.room_id)
+    return timers is not None and name not in {timer.name for timer in timers}
 
 
 async def test_agent_who_leaves_for_good_gives_the_room_back(world: World, run_bridge: RunBridge) -> None:

@@ -104,7 +104,7 @@ def test_switchboard_that_cannot_be_reached_ends_the_program_with_a_sentence(
     async def fail(*_: object) -> None:
         raise ConnectionLost("no connection")
 
-    monkeypatch.setattr(__main__, "serve", fail)
+    monkeypatch.setattr(__main__, "run", fail)
     for name, value in environment("http://127.0.0.1:1/graphql", "token", "http://127.0.0.1:2", "bot").items():
         monkeypatch.setenv(name, value)
 
