@@ -1,6 +1,5 @@
-"""The web application: its routes, health checks and the services of its process."""
+"""The web application: its routes and the services of its process."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -8,8 +7,6 @@ from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 
 from resolvers import apps
@@ -21,23 +18,14 @@ from schema.schema import schema
 from server.auth.rate_limits import MIN_HANDSHAKES
 from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint
 from server.graphql.security_headers import middleware
+from server.health import WRITE_SECONDS, report_liveness, report_readiness, report_version
 from server.pages.built import BuiltPages
 from server.pages.chat_sessions import ChatSessions, serves_chat
 from server.pages.responses import DASHBOARD_PATHS, PageResponses
 from server.settings import Settings
 from server.shutdown import Shutdown
 from storage import tokens
-from storage.errors import Unavailable
 from storage.runtime import Storage
-
-PING_SECONDS = 2.0
-#: A process writes a heartbeat twice a second. Without a write for this long, it is not ready.
-WRITE_SECONDS = 5.0
-DATABASE_AWAY = "MongoDB does not answer"
-NO_WRITES = (
-    "MongoDB answers, but takes no writes: unlock it if it is locked (db.fsyncUnlock()), "
-    "and free space if its disk is full"
-)
 
 
 @asynccontextmanager
@@ -103,6 +91,7 @@ def create_app(
         Route("/assets/{name}", pages.asset),
         *with_and_without_slash(Route, "/health/live", report_liveness),
         *with_and_without_slash(Route, "/health/ready", report_readiness),
+        *with_and_without_slash(Route, "/version", report_version),
     ]
     if serves_chat(settings):
         routes += [
@@ -126,54 +115,3 @@ def with_and_without_slash(kind: type[Route | WebSocketRoute], path: str, endpoi
     A redirect from one to the other would name the scheme between the proxy and this process, not the client's.
     """
     return [kind(path, endpoint), kind(f"{path}/", endpoint)]
-
-
-# ---------------------------------------------------------------- health
-
-
-async def report_liveness(request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
-
-
-async def report_readiness(request: Request) -> Response:
-    """Status 503 if the process cannot serve, otherwise 200 with the problems that need attention."""
-    storage = request.app.state.services.storage
-    if (reason := await database_problem(storage, request.app.state.write_seconds)) is not None:
-        return JSONResponse({"status": "unavailable", "reason": reason}, status_code=503)
-    problems = list_problems(storage)
-    if stopped := [failure.name for failure in storage.supervisor.failures() if failure.prevents_serving]:
-        reason = f"background task fails: {', '.join(stopped)}"
-        return JSONResponse({"status": "unavailable", "reason": reason, "problems": problems}, status_code=503)
-    return JSONResponse({"status": "degraded", "problems": problems} if problems else {"status": "ok"})
-
-
-async def database_problem(storage: Storage, write_seconds: float) -> str | None:
-    """Why the database cannot be used, or None."""
-    try:
-        async with asyncio.timeout(PING_SECONDS):
-            await storage.database.ping()
-    except (Unavailable, TimeoutError):
-        return DATABASE_AWAY
-    return NO_WRITES if storage.process.seconds_without_write > write_seconds else None
-
-
-def list_problems(storage: Storage) -> list[dict[str, object]]:
-    """Failing background tasks, records that cannot be decoded, and a clock that differs from the database's."""
-    problems: list[dict[str, object]] = [
-        {
-            "problem": "background task fails",
-            "task": failure.name,
-            "error": failure.error,
-            "failures": failure.count,
-            "since": failure.since.isoformat(timespec="seconds"),
-        }
-        for failure in storage.supervisor.failures()
-    ]
-    problems += [
-        {"problem": "records cannot be decoded by this version", "collection": collection, "records": count}
-        for collection, count in storage.database.undecodable.counts.items()
-    ]
-    if (difference := storage.database.clock.difference) is not None:
-        seconds = round(difference.total_seconds(), 1)
-        problems.append({"problem": "clock differs from the database's", "seconds": seconds})
-    return problems

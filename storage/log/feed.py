@@ -7,6 +7,7 @@ read from, not the facts (subscription_index.py).
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ class Feed:
         self._bytes = 0
         #: The sequence of the newest fact that was added to the buffer.
         self.head = 0
+        #: When the feed last read the log to its end, by the monotonic clock.
+        self._at_end = time.monotonic()
         #: Whether a change stream is open. Without one, facts of other processes are found by polling.
         self.watching = False
         self._waiters = SubscriptionIndex()
@@ -85,6 +88,17 @@ class Feed:
     async def open(self) -> None:
         """Start at the newest fact of the log."""
         self.head = await self._log.head()
+        self._at_end = time.monotonic()
+
+    @property
+    def seconds_behind(self) -> float:
+        """Seconds since the feed last read the log to its end. `run` does so at every poll, also of an idle log."""
+        return time.monotonic() - self._at_end
+
+    @property
+    def buffered(self) -> tuple[int, int]:
+        """The number of facts in the buffer, and their bytes."""
+        return len(self._buffer), self._bytes
 
     def publish(self, facts: Sequence[AnyFact]) -> None:
         """Add facts that this process appended. They need no read from the log if they follow the head."""
@@ -201,6 +215,7 @@ class Feed:
                 self._waiters.wake_all()
             if new:
                 self._extend(contiguous_after(new, self.head))
+        self._at_end = time.monotonic()
 
     async def watch(self) -> None:
         """Wake `run` whenever another process appends facts, until cancelled. Without a change stream, `run` polls.
