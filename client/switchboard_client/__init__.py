@@ -8,8 +8,19 @@
 from switchboard_client.api import Api, open_api
 from switchboard_client.app import App
 from switchboard_client.backoff import Backoff
-from switchboard_client.errors import ApiError, ConnectionLost, GiveUp
+from switchboard_client.errors import ApiError, ConnectionLost, GiveUp, Stopped
 from switchboard_client.observer import Observer
 from switchboard_client.transport import Transport
 
-__all__ = ["Api", "ApiError", "App", "Backoff", "ConnectionLost", "GiveUp", "Observer", "Transport", "open_api"]
+__all__ = [
+    "Api",
+    "ApiError",
+    "App",
+    "Backoff",
+    "ConnectionLost",
+    "GiveUp",
+    "Observer",
+    "Stopped",
+    "Transport",
+    "open_api",
+]

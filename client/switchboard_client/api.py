@@ -19,7 +19,7 @@ from switchboard_client.generated.operations import Operations
 from switchboard_client.generated.types import AppDatum, Room
 from switchboard_client.operation import Operation
 from switchboard_client.records import Record
-from switchboard_client.transport import Transport, pause_after
+from switchboard_client.transport import Reconnection, Transport
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event, default=Event)
@@ -150,17 +150,18 @@ class Api(Operations):
     @override
     async def _subscribe(self, operation: Operation[T], variables: Mapping[str, Any]) -> AsyncGenerator[T, None]:
         current = _given(variables)
-        pauses = self._transport.backoff.pauses()
+        reconnection = Reconnection(self._transport.backoff)
         while True:
             try:
                 async with self._transport.stream(operation, current) as stream:
+                    reconnection.connected()
                     async for result in stream:
-                        pauses = self._transport.backoff.pauses()
+                        reconnection.received()
                         if operation.resumable:
                             current["after"] = result.cursor  # type: ignore[attr-defined] # results that resume have it
                         yield result
             except (ConnectionLost, *RETRYABLE) as error:
-                pause = pause_after(error, pauses)
+                pause = reconnection.pause_after(error)
                 logger.warning("A subscription continues in %.1f s: %s", pause, error)
                 await asyncio.sleep(pause)
 

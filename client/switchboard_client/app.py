@@ -1,7 +1,6 @@
 """An app: handlers of events that are read by one named consumer."""
 
 import asyncio
-import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -10,20 +9,16 @@ from typing import Any, TypeVar
 from switchboard_client.api import Api
 from switchboard_client.backoff import DEFAULT_BACKOFF, Backoff
 from switchboard_client.dispatcher import DeadLetterHook, Dispatcher, Handler
-from switchboard_client.errors import RETRYABLE, ConnectionLost
-from switchboard_client.event_documents import consumer_subscription
 from switchboard_client.generated.events import EVENTS, Event
 from switchboard_client.generated.inputs import RoomFilter
 from switchboard_client.observer import Observer
-from switchboard_client.transport import Transport, pause_after
+from switchboard_client.reader import Reader
+from switchboard_client.transport import Transport
 
 E = TypeVar("E", bound=Event)
 D = TypeVar("D", bound=Callable[[Any, Exception, Api], Awaitable[object]])
-logger = logging.getLogger("switchboard_client")
 
 DEFAULT_URL = "http://127.0.0.1:8000/graphql"
-#: How often `ready` asks the server whether the consumer is connected.
-POLL_SECONDS = 0.05
 
 
 class App:
@@ -67,8 +62,6 @@ class App:
         self._token = token or os.environ.get("SWITCHBOARD_TOKEN") or ""
         if not self._token:
             raise ValueError("Pass token=, or set SWITCHBOARD_TOKEN to the token of the app.")
-        self._own_events = own_events
-        self._after = after
         self._concurrency = concurrency
         self._max_in_flight = max_in_flight
         self._attempts = attempts
@@ -83,6 +76,16 @@ class App:
         self._transport = Transport(self._url, self._token, backoff=backoff, **transport)
         #: The operations of the API, also outside of handlers.
         self.api = Api(self._transport, name)
+        self._reader = Reader(
+            self._transport,
+            self.api,
+            name,
+            own_events=own_events,
+            after=after,
+            max_in_flight=max_in_flight,
+            backoff=backoff,
+            observer=self._observer,
+        )
 
     # ---------------------------------------------------------------- handlers
 
@@ -141,12 +144,30 @@ class App:
         """Make `serve` finish the running handlers and return."""
         self._stopped.set()
 
+    async def ensure_consumer(self) -> None:
+        """Create the consumer, unless it exists. From then on, the app misses no event.
+
+        Call it before a set-up that makes events for the app possible, such as the creation of its agent: otherwise the
+        consumer begins when `serve` subscribes for the first time. Raises ConnectionLost as the operations of `api` do.
+        """
+        await self._reader.ensure_consumer()
+
     async def serve(self) -> None:
         """Handle events until `stop` is called. Connects again whenever the connection is lost.
 
         Raises ApiError if the server refuses the subscription for good, for example Unauthenticated or CursorExpired.
         If it is cancelled, the running handlers are cancelled too. It closes the connections: serve an App once.
         """
+        error: Exception | None = None
+        try:
+            await self._serve()
+        except Exception as raised:
+            error = raised
+            raise
+        finally:
+            self._reader.end(error)
+
+    async def _serve(self) -> None:
         if not self._handlers:
             raise ValueError("The app has no handler: register one with @app.on(...).")
         dispatcher = Dispatcher(
@@ -162,7 +183,7 @@ class App:
         )
         if self._dead_letter is not None:
             dispatcher.dead_letter = self._dead_letter
-        reading = asyncio.create_task(self._read(dispatcher))
+        reading = asyncio.create_task(self._reader.run(tuple(self._handlers), self._where, dispatcher))
         stopping = asyncio.create_task(self._stopped.wait())
         try:
             await asyncio.wait((reading, stopping, dispatcher.failure), return_when=asyncio.FIRST_COMPLETED)
@@ -184,31 +205,8 @@ class App:
         await self._transport.close()
 
     async def ready(self) -> None:
-        """Wait until `serve` reads for the consumer."""
-        while not any(one.name == self.name and one.connected for one in await self.api.consumers() or ()):  # noqa: ASYNC110 - the server knows
-            await asyncio.sleep(POLL_SECONDS)
+        """Wait until `serve` of this app reads for the consumer: not until another process does.
 
-    async def _read(self, dispatcher: Dispatcher) -> None:
-        """Pass the events to the dispatcher, for ever."""
-        operation = consumer_subscription(tuple(self._handlers))
-        variables: dict[str, Any] = {
-            "consumer": self.name,
-            "notByMe": not self._own_events,
-            "maxInFlight": self._max_in_flight,
-        }
-        variables |= {} if self._where is None else {"where": self._where}
-        variables |= {} if self._after is None else {"after": self._after}
-        pauses = self._backoff.pauses()
-        while True:
-            try:
-                async with self._transport.stream(operation, variables) as stream:
-                    self._observer.connected()
-                    async for event in stream:
-                        pauses = self._backoff.pauses()
-                        dispatcher.add(event)
-            except (ConnectionLost, *RETRYABLE) as error:
-                pause = pause_after(error, pauses)
-                dispatcher.connection_lost()
-                self._observer.disconnected(error)
-                logger.warning("%s connects again in %.1f s: %s", self.name, pause, error)
-                await asyncio.sleep(pause)
+        Raises the error with which `serve` ends before, and Stopped if `stop` ends it.
+        """
+        await self._reader.ready()

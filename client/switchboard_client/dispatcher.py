@@ -4,8 +4,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from switchboard_client.api import Api
@@ -30,6 +30,19 @@ async def log_dead_letter(event: Event, error: Exception, api: Api) -> None:
 
 class HandlerEnded(Exception):
     """A call of a handler or a hook ended before it returned."""
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """An event that is not acknowledged."""
+
+    event: Event
+    arrived: float
+    pauses: Iterator[float]
+    #: How often its handler was called.
+    attempts: int = 0
+    #: The error with which it goes to the dead-letter hook.
+    given_up: Exception | None = None
 
 
 class Dispatcher:
@@ -57,9 +70,9 @@ class Dispatcher:
         self._handler_seconds = handler_seconds
         self._backoff = backoff
         self._observer = observer
-        #: The events of each subject that are not done, in order, with the times at which they arrived.
-        self._queues: dict[str, deque[tuple[Event, float]]] = {}
-        #: The subjects whose first event is being handled. The others wait for a slot.
+        #: The events of each subject that are not done, in order.
+        self._queues: dict[str, deque[Entry]] = {}
+        #: The subjects whose first event is being handled. The others wait for a slot, or for their next call.
         self._handling: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         #: The sequences of events that arrived and are not acknowledged, and of the last ones that are.
@@ -80,11 +93,12 @@ class Dispatcher:
         if event.sequence in self._pending or event.sequence in self._acknowledged:
             return
         self._pending.add(event.sequence)
+        entry = Entry(event, time.monotonic(), self._backoff.pauses())
         queue = self._queues.get(event.subject_id)
         if queue is not None:
-            queue.append((event, time.monotonic()))
+            queue.append(entry)
             return
-        self._queues[event.subject_id] = deque([(event, time.monotonic())])
+        self._queues[event.subject_id] = deque([entry])
         task = asyncio.create_task(self._drain(event.subject_id))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -98,7 +112,7 @@ class Dispatcher:
         """Forget the events whose handler does not run: they are delivered again, perhaps to another copy."""
         for subject, queue in self._queues.items():
             while len(queue) > (subject in self._handling):
-                self._pending.discard(queue.pop()[0].sequence)
+                self._pending.discard(queue.pop().event.sequence)
         self._interrupt.set()
 
     async def stop(self, seconds: float) -> None:
@@ -122,60 +136,84 @@ class Dispatcher:
         queue = self._queues[subject]
         try:
             while queue and not self._stopping.is_set():
-                async with self._slots:
-                    if not queue or self._stopping.is_set() or not await self._handle_first(subject, queue):
-                        break
-                queue.popleft()
-        finally:
-            self._pending.difference_update(event.sequence for event, _ in queue)
-            del self._queues[subject]
-
-    async def _handle_first(self, subject: str, queue: deque[tuple[Event, float]]) -> bool:
-        self._handling.add(subject)
-        try:
-            return await self._handle(*queue[0])
+                entry = queue[0]
+                if not await self._handle(subject, entry, queue):
+                    break
         finally:
             self._handling.discard(subject)
+            self._pending.difference_update(entry.event.sequence for entry in queue)
+            del self._queues[subject]
 
-    async def _handle(self, event: Event, arrived: float) -> bool:
-        """Call the handler until it succeeds or is given up, and acknowledge the event.
+    async def _handle(self, subject: str, entry: Entry, queue: deque[Entry]) -> bool:
+        """Call the handler once, and do what follows from it: acknowledge the event, or wait before the next call.
+
+        A slot is taken for calls alone: an event that waits for its next call does not hold up other subjects.
 
         False if the handler fails and the app stops, or if it fails while the connection is lost: the event is
         delivered again, perhaps to another copy.
         """
+        async with self._slots:
+            if self._stopping.is_set() or not queue or queue[0] is not entry:
+                return True  # `connection_lost` has taken it away
+            self._handling.add(subject)
+            pause = await self._call(entry)
+            done = pause is None and await self._finish(entry)
+        if pause is not None:
+            # From here on the event is one that has not begun: `connection_lost` forgets it.
+            self._handling.discard(subject)
+            if self._interrupt.is_set():
+                return False
+            await _is_set_within(pause, self._interrupt)
+            return True
         pauses = self._backoff.pauses()
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                await self._within_time(self._handlers[type(event)](event, self._api))
-                break
-            except AlreadyAcknowledged:
-                break  # the effect was taken before; to acknowledge the event again changes nothing
-            except Exception as error:
-                if event.sequence in self._acknowledged:
-                    # A restarted app would not get the event either.
-                    logger.exception("The handler of event %s fails after it has acknowledged it", event.sequence)
-                    break
-                # An attempt that fails while the server is away says nothing about the event.
-                last = attempt >= self._attempts and not self._interrupt.is_set()
-                if last or isinstance(error, GiveUp):
-                    self._observer.gave_up(event, error, attempts=attempt)
-                    if not await self._until_done(partial(self._bury, event, error)):
-                        return False
-                    break
-                pause = next(pauses)
-                logger.warning("Event %s fails, attempt %s: %s", event.sequence, attempt, error, exc_info=error)
-                self._observer.retried(event, error, attempt=attempt, pause=pause)
-                if await _is_set_within(pause, self._interrupt):
-                    return False
-        if event.sequence not in self._acknowledged and not await self._until_done(partial(self._acknowledge, event)):
-            return False
-        self._observer.handled(event, attempts=attempt, seconds=time.monotonic() - arrived)
+        while not done:
+            if await _is_set_within(next(pauses), self._stopping):
+                return False
+            async with self._slots:
+                done = await self._finish(entry)
+        self._observer.handled(entry.event, attempts=entry.attempts, seconds=time.monotonic() - entry.arrived)
+        queue.popleft()
+        self._handling.discard(subject)
         return True
 
-    async def _bury(self, event: Event, error: Exception) -> None:
-        await self._within_time(self.dead_letter(event, error, self._api))
+    async def _call(self, entry: Entry) -> float | None:
+        """Call the handler. The pause before its next call, or None if there is none."""
+        event = entry.event
+        entry.attempts += 1
+        try:
+            await self._within_time(self._handlers[type(event)](event, self._api))
+        except AlreadyAcknowledged:
+            pass  # the effect was taken before; to acknowledge the event again changes nothing
+        except Exception as error:
+            if event.sequence in self._acknowledged:
+                # A restarted app would not get the event either.
+                logger.exception("The handler of event %s fails after it has acknowledged it", event.sequence)
+                return None
+            # An attempt that fails while the server is away says nothing about the event.
+            last = entry.attempts >= self._attempts and not self._interrupt.is_set()
+            if last or isinstance(error, GiveUp):
+                self._observer.gave_up(event, error, attempts=entry.attempts)
+                entry.given_up = error
+                return None
+            pause = next(entry.pauses)
+            logger.warning("Event %s fails, attempt %s: %s", event.sequence, entry.attempts, error, exc_info=error)
+            self._observer.retried(event, error, attempt=entry.attempts, pause=pause)
+            return pause
+        return None
+
+    async def _finish(self, entry: Entry) -> bool:
+        """Call the dead-letter hook if the event is given up, and acknowledge the event. False if that fails."""
+        event = entry.event
+        try:
+            if entry.given_up is not None:
+                await self._within_time(self.dead_letter(event, entry.given_up, self._api))
+                entry.given_up = None
+            if event.sequence not in self._acknowledged:
+                await self._acknowledge(event)
+        except Exception as error:
+            logger.exception("A dead-letter hook or an acknowledgement is repeated: %s", error)
+            return False
+        return True
 
     async def _within_time(self, call: Awaitable[object]) -> None:
         """Wait for a handler or a hook. Raises HandlerEnded if it takes too long, or if it is cancelled from within."""
@@ -199,19 +237,6 @@ class Dispatcher:
         except NotFound:
             logger.warning("The consumer %s was removed: event %s is not acknowledged", self._consumer, event.sequence)
         self._remember(event)
-
-    async def _until_done(self, call: Callable[[], Awaitable[object]]) -> bool:
-        """Repeat the call until it succeeds. False if the app stops before."""
-        for pause in self._backoff.pauses():
-            try:
-                await call()
-            except Exception as error:
-                logger.exception("A dead-letter hook or an acknowledgement is repeated in %.1f s: %s", pause, error)
-            else:
-                return True
-            if await _is_set_within(pause, self._stopping):
-                break
-        return False
 
     def _remember(self, event: Event) -> None:
         self._pending.discard(event.sequence)

@@ -16,6 +16,10 @@ class ConnectionLost(Exception):
     """The server could not be reached, or the connection ended. The client connects again by itself."""
 
 
+class Stopped(Exception):
+    """The app was stopped before it read for its consumer."""
+
+
 class GiveUp(Exception):
     """Raised by a handler that cannot ever succeed: the event goes to the dead-letter hook without a retry."""
 

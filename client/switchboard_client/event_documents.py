@@ -13,6 +13,26 @@ from switchboard_client.records import Record
 E = TypeVar("E")
 
 
+class Position(Record, frozen=True):
+    """The position of an event in the log."""
+
+    cursor: str
+
+
+class Owner(Record, frozen=True):
+    """The app or user to which a consumer belongs."""
+
+    id: str | None
+
+
+class ConsumerState(Record, frozen=True):
+    """A consumer, and whether a connection reads for it."""
+
+    name: str
+    connected: bool
+    owner: Owner
+
+
 class EventsPage(Record, Generic[E], frozen=True, kw_only=True):
     """A page of the log."""
 
@@ -46,6 +66,19 @@ def consumer_subscription(types: Sequence[type[E]]) -> Operation[E]:
         f"after: $after, notByMe: $notByMe, maxInFlight: $maxInFlight) {_selection(types)} }}"
     )
     return _operation(document, _union(types))
+
+
+#: Without `lag`, which the server counts.
+CONSUMER_STATES: Operation[tuple[ConsumerState, ...]] = Operation(
+    "query Consumers { result: consumers { name connected owner { id } } }", tuple[ConsumerState, ...]
+)
+
+#: Creates the consumer. It selects all events, so that none is passed over for it, and receives at most one.
+CREATE_CONSUMER: Operation[Position] = Operation(
+    "subscription CreateConsumer($consumer: String!, $after: Cursor) "
+    "{ result: events(consumer: $consumer, after: $after, maxInFlight: 1) { cursor } }",
+    Position,
+)
 
 
 @cache

@@ -1,5 +1,6 @@
 """One subscription over one websocket, by the protocol graphql-transport-ws."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
@@ -18,6 +19,8 @@ T = TypeVar("T")
 TOKEN_ENDED = 4403
 #: How often a ping is sent, and how long the client waits for its answer before it closes the connection.
 PING_SECONDS = 10.0
+#: The longest time to open a connection, and the longest time until the server acknowledges it.
+OPEN_SECONDS = 10.0
 #: The bound of messages that were received but not yet taken. The server waits for more then.
 QUEUED_MESSAGES = 16
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -60,8 +63,12 @@ class Stream(Generic[T]):
 
     async def start(self, token: str, document: str, variables: Mapping[str, Any]) -> None:
         await self._send(type="connection_init", payload={"authorization": f"Bearer {token}"})
-        while _decode_message(await self._receive()).type != "connection_ack":
-            pass
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                while _decode_message(await self._receive()).type != "connection_ack":
+                    pass
+        except TimeoutError as error:
+            raise ConnectionLost(f"the server sent no connection_ack within {OPEN_SECONDS:g} s") from error
         await self._send(id="1", type="subscribe", payload={"query": document, "variables": variables})
 
     async def _receive(self) -> str | bytes:
@@ -93,7 +100,7 @@ async def open_stream(
             url.replace("http", "ws", 1),
             subprotocols=[Subprotocol("graphql-transport-ws")],
             proxy=True if trust_env else None,
-            open_timeout=10.0,
+            open_timeout=OPEN_SECONDS,
             ping_interval=ping_seconds,
             ping_timeout=ping_seconds,
             close_timeout=1.0,

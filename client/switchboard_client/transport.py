@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ logger = logging.getLogger("switchboard_client")
 GATEWAY_STATUSES = {502, 503, 504}
 #: The longest pause of a second copy of an app, so that it takes over soon after the first one ends.
 BUSY_SECONDS = 3.0
+#: A subscription that was open for so long was served, also if it had no result.
+SERVED_SECONDS = 5.0
 
 
 class Transport:
@@ -48,6 +51,8 @@ class Transport:
         self._http = httpx.AsyncClient(
             timeout=timeout,
             trust_env=trust_env,
+            # To load the certificates takes a tenth of a second, and only https:// needs them.
+            verify=trust_env or url.startswith("https://"),
             headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
         )
@@ -118,3 +123,28 @@ def pause_after(error: Exception, pauses: Iterator[float]) -> float:
     if isinstance(error, RateLimited):
         return max(pause, float(error.extensions.get("retryAfterSeconds", 0)))
     return pause
+
+
+class Reconnection:
+    """The pauses between the connections of one subscription. They start again after a connection that was served."""
+
+    def __init__(self, backoff: Backoff, clock: Callable[[], float] = time.monotonic) -> None:
+        self._backoff = backoff
+        self._clock = clock
+        self._pauses = backoff.pauses()
+        self._connected_at: float | None = None
+
+    def connected(self) -> None:
+        """The subscription was sent."""
+        self._connected_at = self._clock()
+
+    def received(self) -> None:
+        """A result arrived."""
+        self._pauses = self._backoff.pauses()
+
+    def pause_after(self, error: Exception) -> float:
+        """How long to wait before the next connection. The last one ended with this error."""
+        if self._connected_at is not None and self._clock() - self._connected_at >= SERVED_SECONDS:
+            self._pauses = self._backoff.pauses()
+        self._connected_at = None
+        return pause_after(error, self._pauses)

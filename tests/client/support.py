@@ -43,10 +43,8 @@ async def served(app: App) -> AsyncIterator[Api]:
     """The app serves until the block ends."""
     serving = asyncio.create_task(app.serve())
     try:
-        waiting = asyncio.create_task(app.ready())
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
-            await waiting
+            await app.ready()
         yield app.api
     finally:
         app.stop()

@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import certifi
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
-from switchboard_client import ApiError, ConnectionLost, Transport, open_api
+from switchboard_client import ApiError, Backoff, ConnectionLost, Transport, open_api, stream
 from switchboard_client.errors import ConsumerBusy
+from switchboard_client.event_documents import CREATE_CONSUMER
 from switchboard_client.events import RoomEvent
-from switchboard_client.transport import BUSY_SECONDS, pause_after
+from switchboard_client.transport import BUSY_SECONDS, SERVED_SECONDS, Reconnection, pause_after
 from tests.client.support import QUICK, new_app
 
 NOWHERE = "http://127.0.0.1:9/graphql"
@@ -71,6 +75,42 @@ async def test_mutation_of_your_own_is_not_repeated(head: str) -> None:
 
 def test_second_copy_asks_again_soon_however_long_it_has_waited() -> None:
     assert pause_after(ConsumerBusy("another copy reads"), iter([30.0])) == BUSY_SECONDS
+
+
+def test_pauses_start_again_after_a_connection_that_was_served_without_an_event() -> None:
+    now, lost = 0.0, ConnectionLost("the connection ended")
+    reconnection = Reconnection(Backoff(first=1.0, longest=64.0), clock=lambda: now)
+    for longest in (1.0, 2.0, 4.0):  # each pause is at least half of this
+        assert longest / 2 <= reconnection.pause_after(lost) <= longest
+    reconnection.connected()
+    now += SERVED_SECONDS / 2
+    assert reconnection.pause_after(lost) >= 4.0
+    reconnection.connected()
+    now += SERVED_SECONDS
+    assert reconnection.pause_after(lost) <= 1.0
+    now += SERVED_SECONDS  # without a connection
+    assert reconnection.pause_after(lost) >= 1.0
+
+
+async def test_server_that_does_not_acknowledge_the_connection_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def silent(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    monkeypatch.setattr(stream, "OPEN_SECONDS", 0.2)
+    server = await serve(silent, "127.0.0.1", 0, subprotocols=[Subprotocol("graphql-transport-ws")])
+    async with server:
+        transport = Transport(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/graphql", "token")
+        with pytest.raises(ConnectionLost, match=r"no connection_ack within 0\.2 s"):
+            async with transport.stream(CREATE_CONSUMER, {"consumer": "greeter"}):
+                raise AssertionError("the connection is not acknowledged")
+        await transport.close()
+
+
+def test_certificates_are_loaded_for_https_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certifi, "where", lambda: 1 / 0)
+    Transport("http://127.0.0.1:8000/graphql", "token")
+    with pytest.raises(ZeroDivisionError):
+        Transport("https://switchboard.example/graphql", "token")
 
 
 def test_address_without_a_scheme_is_refused() -> None:
