@@ -1,6 +1,7 @@
 """The fixtures of all tests: one mongod for the whole run, empty databases, and servers over them."""
 
 import asyncio
+import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -16,12 +17,17 @@ from server.pages.built import BuiltPages
 from server.settings import Settings
 from storage.embedded.replica_set import EmbeddedReplicaSet
 from tests.databases import emptied
+from tests.temporary_folders import find_memory
 
 if TYPE_CHECKING:
     from resolvers.context import Services
 
 # A shell that starts the tests in the background can make them ignore SIGINT, and the processes that they start too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# pytest creates its temporary folders there, and the data of every mongod is in them.
+if (memory := find_memory()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
 #: The tests in tests/browser use the pages that `make pages` builds. All others pass without them.
 PLAIN_PAGES = BuiltPages({"graphiql": "<title>GraphiQL</title>"}, {})
