@@ -9,7 +9,7 @@ from examples.bots.engine import Misconfigured
 from examples.bots.handover import find_department
 from examples.bots.rooms import FALLBACKS_FIELD
 from examples.bots.settings import BotSettings
-from switchboard_client import Api
+from switchboard_client import Api, App
 from switchboard_client.errors import DuplicateValue, UsernameTaken
 from switchboard_client.types import Department, FieldTarget, FieldType, UserType
 
@@ -38,12 +38,11 @@ class Installed(msgspec.Struct, frozen=True):
 
     agent_id: str
     user_id: str
-    #: Where the consumer begins if it does not exist yet: before the bot could get a room. None: it exists.
-    after: str | None
 
 
-async def install(api: Api, settings: BotSettings, consumer: str) -> Installed:
-    """Create or update the custom fields and the bot. Raises Misconfigured."""
+async def install(app: App, settings: BotSettings) -> Installed:
+    """Create or update the custom fields, the consumer and the bot. Raises Misconfigured."""
+    api = app.api
     await _check_scopes(api)
     departments = await api.departments() or ()
     served = [_department(departments, wanted, "BOT_DEPARTMENTS") for wanted in settings.departments]
@@ -51,8 +50,7 @@ async def install(api: Api, settings: BotSettings, consumer: str) -> Installed:
         _department(departments, settings.hand_over_department, "BOT_HANDOVER_DEPARTMENT")
     await _ensure_field(api, FieldTarget.USER, BOT_FIELD, FieldType.TEXT, unique=True)
     await _ensure_field(api, FieldTarget.ROOM, FALLBACKS_FIELD, FieldType.NUMBER, unique=False)
-    known = any(one.name == consumer for one in await api.consumers() or ())
-    after = None if known else await api.event_cursor()
+    await app.ensure_consumer()  # before the bot can get a room
     try:
         ensured = await api.ensure_agent(
             by={"key": BOT_FIELD, "value": settings.username},
@@ -69,7 +67,7 @@ async def install(api: Api, settings: BotSettings, consumer: str) -> Installed:
         ) from error
     names = ", ".join(one.name for one in served) or "rooms without a department"
     log.info("The bot %s serves %s.", settings.username, names)
-    return Installed(ensured.agent.id, ensured.agent.user_id, after)
+    return Installed(ensured.agent.id, ensured.agent.user_id)
 
 
 async def _check_scopes(api: Api) -> None:

@@ -14,7 +14,7 @@ from examples.bots.health import EngineHealth
 from examples.bots.install import install
 from examples.bots.rooms import Rooms
 from examples.bots.settings import BotSettings
-from switchboard_client import Api, ApiError, App, ConnectionLost, Transport
+from switchboard_client import ApiError, App, ConnectionLost
 
 log = logging.getLogger(__name__)
 
@@ -37,32 +37,27 @@ async def serve(
     if ready is None:  # otherwise the caller has the signals
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-    consumer = settings.username
     health = EngineHealth(
         engine, failures_until_down=settings.failures_until_down, check_seconds=settings.check_seconds
     )
+    app = App(
+        settings.username,
+        url=settings.switchboard_url,
+        token=settings.switchboard_token,
+        own_events=True,
+        handler_seconds=3 * settings.turn_seconds + 60,
+        stop_seconds=settings.turn_seconds + 5,
+    )
     try:
         await health.check_at_start()
-        transport = Transport(settings.switchboard_url, settings.switchboard_token)
-        try:
-            installed = await install(Api(transport), settings, consumer)
-        finally:
-            await transport.close()
-        app = App(
-            consumer,
-            url=settings.switchboard_url,
-            token=settings.switchboard_token,
-            own_events=True,
-            after=installed.after,
-            handler_seconds=3 * settings.turn_seconds + 60,
-            stop_seconds=settings.turn_seconds + 5,
-        )
+        installed = await install(app, settings)
         rooms = Rooms(app.api, agent_id=installed.agent_id, user_id=installed.user_id)
         bot = Bot(rooms, engine, settings, health, welcome=welcome)
         bot.register(app)
         async with beside(bot, rooms) if beside is not None else nullcontext():
             await _serve(app, health, rooms, stop, ready)
     finally:
+        await app.close()
         await engine.aclose()
 
 

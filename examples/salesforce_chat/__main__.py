@@ -8,19 +8,14 @@ import sys
 
 from examples.salesforce_chat.bridge import CONSUMER, serve
 from examples.salesforce_chat.settings import BadSetting, Settings, read_settings
-from switchboard_client import ApiError, App, ConnectionLost, open_api
+from switchboard_client import ApiError, App, ConnectionLost
 
 
 async def run(settings: Settings) -> None:
-    # The first start misses no assignment that comes between the creation of its agent and its first subscription.
-    async with open_api(settings.switchboard_url, settings.switchboard_token) as api:
-        is_first = all(consumer.name != CONSUMER for consumer in await api.consumers() or ())
-        after = await api.event_cursor() if is_first else None
     app = App(
         CONSUMER,
         url=settings.switchboard_url,
         token=settings.switchboard_token,
-        after=after,
         own_events=True,  # its own mutations end assignments too
         handler_seconds=3 * settings.unreachable_seconds + 600,
     )

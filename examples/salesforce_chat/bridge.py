@@ -140,6 +140,7 @@ async def serve(settings: Settings, app: App) -> None:
     """Serve until the app is stopped. Raises BadSetting."""
     salesforce = SalesforceApi(settings.deployment, settings.identity_key, settings.silence_seconds)
     try:
+        await app.ensure_consumer()  # before the agent can get a room
         bridge = Bridge(Services(settings, salesforce, await prepare(app.api, settings)))
         bridge.register(app)
         signals = asyncio.create_task(bridge.pass_signals(app.api))
@@ -151,4 +152,5 @@ async def serve(settings: Settings, app: App) -> None:
             await asyncio.gather(signals, return_exceptions=True)
             await bridge.stop()
     finally:
+        await app.close()
         await salesforce.aclose()

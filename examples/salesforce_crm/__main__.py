@@ -47,8 +47,12 @@ async def serve(settings: Settings) -> None:
         app = make_app(salesforce, settings)
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, app.stop)
-        await define_room_field(app.api, settings.crm_room_field)
-        await app.serve()
+        try:
+            await app.ensure_consumer()  # what happens from now on is handled, also if the set-up takes long
+            await define_room_field(app.api, settings.crm_room_field)
+            await app.serve()
+        finally:
+            await app.close()
 
 
 def main() -> int:

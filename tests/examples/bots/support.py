@@ -11,7 +11,7 @@ from typing import Any
 
 from examples.bots.install import SCOPES
 from switchboard_client import Api, Transport
-from switchboard_client.types import Audience, Presence, Room
+from switchboard_client.types import AgentSummary, Audience, Presence, Room
 from tests.client.support import PATIENCE_SECONDS, until
 from tests.conftest import ADMIN_TOKEN
 from tests.processes import ROOT
@@ -56,6 +56,12 @@ class Deployment:
         agent = await self.api.add_agent(user_id=user.id, department_ids=[self.departments[department]])
         await self.api.set_presence(user_id=user.id, presence=Presence.ONLINE)
         return agent.agent.id
+
+    async def bot(self) -> AgentSummary:
+        user = await self.api.user(by={"username": f"bot-{self.suffix}"})
+        assert user is not None
+        assert user.agent is not None
+        return user.agent
 
     async def start_room(self, department: str = "Reception") -> "Conversation":
         token = f"visitor-{secrets.token_hex(6)}"
