@@ -29,6 +29,7 @@ from storage.log.subscription_index import Key, Waiter, subscription_keys
 from storage.mongo.child_pagination import ChildCounts
 from storage.mongo.cursors import event_cursor
 from storage.mongo.pagination import PAGE_BYTES, Page, PageArguments, PageRequest
+from storage.mongo.read_budget import charge
 from storage.records import FieldTarget
 from storage.sizes import size_of
 
@@ -55,6 +56,7 @@ async def find_many(context: Context, ids: Sequence[str]) -> dict[str, AnyFact]:
     """Facts by id; those that are no longer kept, or that the caller may not read, are absent."""
     passes = compile_filter(context.caller, readable_types(context.caller, None), None)
     found = await context.storage.log.read_by_id(ids, size=PAGE_BYTES)
+    charge(sum(map(size_of, found)))
     return {fact.id: fact for fact in found if passes(fact)}
 
 
@@ -202,7 +204,9 @@ async def _search(
         facts, more = await log.read_within(position, BATCH, size=free, query=mongo, backwards=backwards)
         scanned += len(facts)
         matching = [fact for fact in facts if passes(fact)]
-        free -= sum(map(size_of, matching))
+        size = sum(map(size_of, matching))
+        charge(size)
+        free -= size
         found.extend(matching)
         if facts:
             start = facts[0].sequence - 1 if start is None and not backwards else start

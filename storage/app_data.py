@@ -15,8 +15,10 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from storage.mongo.connection import MAX_BATCH_ROWS, Document, from_builtins, to_builtins
+from storage.mongo.read_budget import charge
 from storage.mongo.reader import Reader
 from storage.records import Record
+from storage.sizes import size_of_document
 from storage.transactions.transaction import Conflict, Transaction
 
 COLLECTION = "app_data"
@@ -124,7 +126,11 @@ async def _find(reader: Reader, keys: Sequence[DatumKey]) -> dict[DatumKey, Docu
     cursor = reader.collection(COLLECTION).find(
         {"_id": {"$in": [_id(key) for key in keys]}}, batch_size=MAX_BATCH_ROWS, session=await reader.read_session()
     )
-    return {_key(document["_id"]): document for document in await cursor.to_list(None)}
+    found: dict[DatumKey, Document] = {}
+    async for document in cursor:
+        charge(size_of_document(document))
+        found[_key(document["_id"])] = document
+    return found
 
 
 def insert(tx: Transaction, key: DatumKey, datum: AppDatum, index: KeyIndex) -> None:

@@ -13,8 +13,10 @@ from pymongo import ASCENDING, UpdateOne
 from pymongo.client_session import ClientSession
 
 from storage.mongo.connection import MAX_BATCH_ROWS, Document, to_document, to_record
+from storage.mongo.read_budget import charge
 from storage.mongo.reader import Reader
 from storage.records import Actor, Record, Room, RoomStatus, TimerMark
+from storage.sizes import size_of_document
 from storage.transactions.transaction import Transaction
 
 COLLECTION = "timers"
@@ -83,7 +85,9 @@ async def list_by_room(reader: Reader, room: Room, *, with_data: bool = False) -
         {"roomId": room.id}, None if with_data else {"dataJson": 0}, session=await reader.read_session()
     )
     timed = TimedRoom.from_room(room)
-    timers = [to_record(document, Timer).updated(timed) for document in await found.to_list(None)]
+    documents = await found.to_list(None)
+    charge(sum(map(size_of_document, documents)))
+    timers = [to_record(document, Timer).updated(timed) for document in documents]
     return sorted((one for one in timers if one is not None), key=lambda timer: (timer.due_at, timer.id))
 
 

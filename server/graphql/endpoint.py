@@ -5,6 +5,7 @@ transport_ws.py has the websockets, responses.py the HTTP responses.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
@@ -54,6 +55,7 @@ from server.settings import Settings
 from server.shutdown import Shutdown, shutdown_error
 from storage.errors import SwitchboardError, Unauthenticated, Unavailable
 from storage.mongo.deadlines import time_limit
+from storage.mongo.read_budget import read_budget
 
 T = TypeVar("T")
 
@@ -227,10 +229,13 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         """
         is_query = self.api.is_query(query, operation_name, context)
         seconds = self.settings.max_query_seconds if is_query else None
+        # A subscription reads as long as it lives, and each of its deliveries has a limit of its own.
+        lasting = not is_query and self.api.is_subscription(query, operation_name, context)
+        budget = nullcontext() if lasting else read_budget()
         timeout = asyncio.timeout(seconds)
         try:
             async with timeout:
-                with self.shutdown.limiting(timeout), time_limit(seconds):
+                with self.shutdown.limiting(timeout), time_limit(seconds), budget:
                     return await work
         except TimeoutError:
             if not timeout.expired():

@@ -9,6 +9,7 @@ from storage.errors import QueryTooComplex
 from storage.mongo import counts
 from storage.mongo.connection import MAX_BATCH_ROWS, Document
 from storage.mongo.pagination import Page, PageRequest
+from storage.mongo.read_budget import charge
 from storage.mongo.reader import Reader
 from storage.mongo.sort_orders import SortKey, SortOrder
 from storage.sizes import size_of_document
@@ -112,7 +113,9 @@ async def read_documents(
     rows = reader.collection(relation.parents).aggregate(pipeline, batchSize=MAX_BATCH_ROWS)
     try:
         async for row in rows:
-            total += size_of_document(row)
+            size_read = size_of_document(row)
+            charge(size_read)
+            total += size_read
             if total > LISTS_BYTES:
                 raise QueryTooComplex(
                     f"The lists of {len(parent_ids)} {relation.parents} take more than {LISTS_BYTES:,} bytes; ask for "

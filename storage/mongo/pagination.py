@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypedDict, TypeVar
 
 from storage.mongo.connection import Document
+from storage.mongo.read_budget import charge
 from storage.mongo.sort_orders import Position, SortOrder
 from storage.sizes import size_of_document
 
@@ -140,15 +141,20 @@ def _all_of(queries: list[Any]) -> Document:
 
 
 async def read_within(cursor: Any, size: int) -> tuple[list[Document], bool]:
-    """Read documents up to the one with which they exceed `size` bytes. Returns them, and whether more follow."""
+    """Read documents up to the one with which they exceed `size` bytes. Returns them, and whether more follow.
+
+    Raises QueryTooComplex if the operation has no budget left for them.
+    """
     documents: list[Document] = []
     total = 0
     try:
         async for document in cursor:
             if total > size:
                 return documents, True
+            size_read = size_of_document(document)
+            charge(size_read)
             documents.append(document)
-            total += size_of_document(document)
+            total += size_read
     finally:
         await cursor.close()
     return documents, False

@@ -1,0 +1,45 @@
+"""The budget of bytes that one operation may read for its answer. An answer is held in memory until it is sent."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from storage.errors import QueryTooComplex
+
+#: The most bytes of pages, lists, app data and data of timers that one operation reads, as stored. Each page and list
+#: has a smaller limit of its own, and one operation may ask for many.
+OPERATION_BYTES = 32 * 1024 * 1024
+
+
+class ReadBudget:
+    """What one operation has read. The tasks of the operation share it."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+
+_budget: ContextVar[ReadBudget | None] = ContextVar("read_budget", default=None)
+
+
+@contextmanager
+def read_budget(limit: int = OPERATION_BYTES) -> Iterator[None]:
+    """Limit what is read for answers in the block, and in tasks that it starts, to `limit` bytes."""
+    token = _budget.set(ReadBudget(limit))
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+def charge(size: int) -> None:
+    """Count `size` bytes. Raises QueryTooComplex when the budget is used up. Without a budget, nothing is limited."""
+    budget = _budget.get()
+    if budget is None:
+        return
+    budget.used += size
+    if budget.used > budget.limit:
+        raise QueryTooComplex(
+            f"The answer would take more than {budget.limit:,} bytes as stored. Ask for smaller pages or for fewer "
+            "lists in one operation, and for data only where it is used."
+        )
