@@ -12,7 +12,7 @@ from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.int64 import Int64
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection
 from pymongo import WriteConcern
-from pymongo.errors import CollectionInvalid, ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
 from pymongo.topology_description import TopologyDescription
@@ -169,9 +169,8 @@ class Database:
     async def create_collection(self, name: str) -> None:
         """Create an empty collection unless it exists."""
         try:
-            await self.raw.create_collection(name)
-        except CollectionInvalid:
-            pass
+            # Without the check, MongoDB lists no collections first, and refuses one that exists.
+            await self.raw.create_collection(name, check_exists=False)
         except OperationFailure as error:
             if error.code != NAMESPACE_EXISTS:
                 raise

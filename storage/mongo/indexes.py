@@ -3,7 +3,8 @@
 docs/reference/indexes.md explains each.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 
@@ -201,16 +202,25 @@ RETIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 async def ensure(database: Database) -> None:
     """Create the collections and indexes that are missing, and drop the indexes of earlier versions.
 
-    Raises DeploymentError if an index is missing and cannot be created.
+    Raises DeploymentError if an index is missing and cannot be created. The collections are prepared at the same time,
+    because MongoDB waits for its disk at each; none is still being prepared when this returns or raises.
     """
     present = set(await database.raw.list_collection_names())
-    for name in database.collection_names:
-        if name not in present:
-            await database.create_collection(name)
-        if indexes := INDEXES.get(name):
-            await _create(database, name, indexes)
-        if retired := RETIRED.get(name):
-            await _drop(database, name, retired)
+    outcomes = await asyncio.gather(
+        *(_ensure(database, name, present) for name in database.collection_names), return_exceptions=True
+    )
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
+
+
+async def _ensure(database: Database, collection: str, present: Collection[str]) -> None:
+    if collection not in present:
+        await database.create_collection(collection)
+    if indexes := INDEXES.get(collection):
+        await _create(database, collection, indexes)
+    if retired := RETIRED.get(collection):
+        await _drop(database, collection, retired)
 
 
 async def _drop(database: Database, collection: str, retired: Sequence[str]) -> None:

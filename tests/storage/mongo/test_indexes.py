@@ -83,6 +83,29 @@ async def test_start_creates_missing_indexes(mongodb_uri: str, database_name: st
         assert "visitor" in await database["rooms"].index_information()
 
 
+async def test_all_other_indexes_exist_when_a_start_is_refused(mongodb_uri: str, database_name: str) -> None:
+    async with Database(mongodb_uri, database_name) as database:
+        await duplicates(database)
+
+        with pytest.raises(DeploymentError):
+            await indexes.ensure(database)
+
+        missing = {
+            (collection, index.document["name"])
+            for collection in database.collection_names
+            for index in indexes.INDEXES.get(collection, ())
+            if index.document["name"] not in await database[collection].index_information()
+        }
+        assert missing == {("roles", "name")}
+
+
+async def test_processes_start_over_an_empty_database_at_the_same_time(mongodb_uri: str, database_name: str) -> None:
+    async with Database(mongodb_uri, database_name) as one, Database(mongodb_uri, database_name) as other:
+        await asyncio.gather(indexes.ensure(one), indexes.ensure(other))
+
+        assert set(await one.raw.list_collection_names()) == set(one.collection_names)
+
+
 async def test_start_does_not_wait_for_the_transactions_of_a_killed_process(
     mongodb_uri: str, database_name: str
 ) -> None:
