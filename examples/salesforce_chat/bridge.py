@@ -5,11 +5,13 @@ import logging
 from collections.abc import Coroutine
 
 from examples.salesforce_chat.outgoing import VisitorMessage, forward
+from examples.salesforce_chat.rooms import moment_text, text_with_files
 from examples.salesforce_chat.salesforce.api import SalesforceApi
-from examples.salesforce_chat.session import IDLE_TIMER, WAIT_TIMER, Services, Session
+from examples.salesforce_chat.salesforce.backoff import Backoff
+from examples.salesforce_chat.session import Services, Session
 from examples.salesforce_chat.settings import Settings
 from examples.salesforce_chat.setup import prepare
-from examples.salesforce_chat.switchboard import moment_text, text_with_files
+from examples.salesforce_chat.timers import IDLE_TIMER, WAIT_TIMER, elapsed
 from switchboard_client import Api, App
 from switchboard_client.events import AgentAssigned, AgentUnassigned, Event, MessageSent, RoomEvent, TimerElapsed
 from switchboard_client.inputs import RoomFilter
@@ -72,7 +74,7 @@ class Bridge:
         data = event.data if isinstance(event.data, dict) else {}
         if event.name in (WAIT_TIMER, IDLE_TIMER) and self._serves(event):
             session = self._session(event.room.room_id)
-            await session.on_timer(event.name, str(data.get("conversation")), event.occurred_at, event)
+            await elapsed(session, event.name, str(data.get("conversation")), event.occurred_at, event)
 
     async def on_failure(self, event: Event, error: Exception, api: Api) -> None:
         """An event cannot be handled: give the room to somebody who can."""
@@ -89,17 +91,26 @@ class Bridge:
 
     async def resume(self) -> None:
         """Follow the conversations of all rooms that the bridge's agent serves."""
-        slots = asyncio.Semaphore(RESUMED_AT_ONCE)
+        slots, switchboard = asyncio.Semaphore(RESUMED_AT_ONCE), self._services.switchboard
 
         async def resume_one(room_id: str) -> None:
             async with slots:
                 await self._session(room_id).open(None)
 
-        async for room_id in self._services.switchboard.served_rooms():
+        async for room_id in switchboard.rooms.served_by(switchboard.agent_id):
             self._spawn(resume_one(room_id), f"resume {room_id}")
 
     async def pass_signals(self, api: Api) -> None:
-        """Pass on what visitors signal, for ever."""
+        """Pass on what visitors signal, for ever. Nothing depends on a signal, so a failure ends nothing else."""
+        backoff = Backoff(first=1, longest=60)
+        while True:
+            try:
+                await self._read_signals(api)
+            except Exception:
+                _log.exception("signals of visitors cannot be read, and are read again after a pause")
+            await backoff.pause()
+
+    async def _read_signals(self, api: Api) -> None:
         where: RoomFilter = {"servedById": self._services.switchboard.agent_id}
         async for signal in api.signals_live(where=where):
             busy = sum(task.get_name().startswith("signal") for task in self._tasks)
@@ -114,7 +125,7 @@ class Bridge:
             case SignalKind.TYPING | SignalKind.STOPPED_TYPING:
                 await session.calls.set_typing(started=signal.kind == SignalKind.TYPING)
             case SignalKind.READ if signal.message_id is not None:
-                entry_id = await self._services.switchboard.entry_of(signal.message_id)
+                entry_id = await self._services.switchboard.rooms.entry_of(signal.message_id)
                 if entry_id is not None:
                     await session.calls.acknowledge(entry_id, "Read")
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from examples.salesforce_chat.salesforce.api import SalesforceApi
 from examples.salesforce_chat.salesforce.backoff import Backoff
-from examples.salesforce_chat.salesforce.errors import GuestTokenEnds, SalesforceError, TokenRefused
+from examples.salesforce_chat.salesforce.errors import GuestTokenEnds, NotParticipant, SalesforceError, TokenRefused
 from examples.salesforce_chat.salesforce.tokens import AccessToken
 from examples.salesforce_chat.salesforce.watcher import was_taken
 from examples.salesforce_chat.settings import Settings
@@ -142,4 +142,24 @@ async def get_guest_token(api: SalesforceApi, subject: str, seconds: float) -> A
             if not error.retryable or time.monotonic() > give_up_at:
                 raise
             _log.info("no token: %s", error)
+            await backoff.pause(getattr(error, "retry_after_seconds", None))
+
+
+async def close_conversation(
+    api: SalesforceApi, conversation_id: str, *, guest_token: str | None, subject: str, seconds: float
+) -> None:
+    """Close a conversation of this end user, if Salesforce can be reached within this time."""
+    backoff = Backoff()
+    give_up_at = time.monotonic() + seconds
+    while True:
+        try:
+            token = guest_token or (await api.get_token(subject)).value
+            await api.close_conversation(token, conversation_id)
+            return
+        except NotParticipant:
+            return  # it was never created, or is closed
+        except SalesforceError as error:
+            if not error.retryable or time.monotonic() > give_up_at:
+                _log.warning("conversation %s cannot be closed: %s", conversation_id, error)
+                return
             await backoff.pause(getattr(error, "retry_after_seconds", None))

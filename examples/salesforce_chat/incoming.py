@@ -4,13 +4,14 @@ import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from examples.salesforce_chat import timers
 from examples.salesforce_chat.calls import Calls
+from examples.salesforce_chat.messages import Attachment, ChoiceOffer
 from examples.salesforce_chat.salesforce.entries import Ended, Entry, Joined, Left, Message, Read, Routed, Typing
 from examples.salesforce_chat.salesforce.errors import GuestTokenEnds, NotParticipant
 from examples.salesforce_chat.salesforce.tokens import AccessToken
 from examples.salesforce_chat.settings import QUEUE
 from examples.salesforce_chat.state import Received
-from examples.salesforce_chat.switchboard import Attachment, ChoiceOffer
 from switchboard_client.types import SignalKind
 
 if TYPE_CHECKING:
@@ -121,30 +122,31 @@ class Incoming:
             "role": entry.role,
         }
         key = f"{self._conversation_id}:{entry.identifier}"
-        await self._services.switchboard.say(
+        await self._services.switchboard.messages.say(
             self._room_id, entry.text, key, data=data, choices=choices, attachments=attachments
         )
 
     async def _is_relayed(self, identifier: str) -> bool:
         """Whether the room has the message. Only the first one after a restart can be in doubt."""
         if self._relayed is None:
-            self._relayed = await self._services.switchboard.relayed(self._room_id, self._conversation_id)
+            self._relayed = await self._services.switchboard.rooms.relayed(self._room_id, self._conversation_id)
         return identifier in self._relayed
 
     async def _tell_joined(self, entry: Joined) -> None:
         settings, switchboard = self._services.settings, self._services.switchboard
         if settings.texts.joined:
             text = settings.texts.joined.replace("{agent}", entry.name)
+            key = f"{self._conversation_id}:{entry.identifier}"
             data = {"agentName": entry.name, "event": "joined"}
-            await switchboard.say(self._room_id, text, f"{self._conversation_id}:{entry.identifier}", data=data)
-        await self._session.agent_joined()
+            await switchboard.messages.say(self._room_id, text, key, data=data)
+        await timers.agent_joined(self._session)
 
     async def _wait_for_another(self, entry: Left) -> None:
         """Give another agent time to come: longer if Salesforce looks for one than if it does not."""
         settings, status = self._services.settings, await self._calls.routing_status()
         _log.info("room %s: %s left, the routing status is %s", self._room_id, entry.name, status)
         given_up = status == "NEEDS_ROUTING"
-        await self._session.set_wait_timer(settings.left_seconds if given_up else settings.wait_seconds)
+        await timers.start_waiting(self._session, settings.left_seconds if given_up else settings.wait_seconds)
 
     async def _end(self, entry: Ended) -> None:
         session, settings = self._session, self._services.settings
@@ -153,7 +155,7 @@ class Incoming:
                 return
             if (
                 self._received.ends_passed < session.sent.reopened
-                or await self._services.switchboard.has_visitor_message(self._room_id, session.sent.number)
+                or await self._services.switchboard.rooms.has_visitor_message(self._room_id, session.sent.number)
             ):
                 # The visitor wrote after the end: the message starts another session.
                 self._received = self._received.with_end_passed()
@@ -165,7 +167,7 @@ class Incoming:
                 await session.give_back("Salesforce ended the session.")
                 return
             if settings.texts.ended:
-                await self._services.switchboard.say(
+                await self._services.switchboard.messages.say(
                     self._room_id, settings.texts.ended, f"{self._conversation_id}:{entry.identifier}:ended"
                 )
             await self._services.switchboard.close(
@@ -175,11 +177,11 @@ class Incoming:
     # ------------------------------------------------------------ signals and receipts
 
     async def _signal(self, entry: Typing | Read) -> None:
-        switchboard = self._services.switchboard
+        messages = self._services.switchboard.messages
         if isinstance(entry, Typing):
-            await switchboard.signal(self._room_id, SignalKind.TYPING if entry.started else SignalKind.STOPPED_TYPING)
+            await messages.signal(self._room_id, SignalKind.TYPING if entry.started else SignalKind.STOPPED_TYPING)
         elif (message_id := self._sent.get(entry.message_id)) is not None:
-            await switchboard.signal(self._room_id, SignalKind.READ, message_id)
+            await messages.signal(self._room_id, SignalKind.READ, message_id)
 
     async def _confirm(self, entry: Entry) -> None:
         """Tell Salesforce that the visitor's side has the message. Nothing depends on it."""

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass, replace
 
+from examples.salesforce_chat import timers
 from examples.salesforce_chat.calls import Calls, RoomGone
 from examples.salesforce_chat.salesforce.errors import (
     GuestTokenEnds,
@@ -45,7 +46,7 @@ async def forward(session: Session, message: VisitorMessage, ack: Ack) -> bool:
         except Rejected as error:
             _log.warning("room %s: Salesforce refuses a message: %s", session.room_id, error)
             note = f"Salesforce did not accept the visitor's message {message.number}: {error}"
-            await session.services.switchboard.note(session.room_id, note, f"{salesforce_id}:rejected")
+            await session.services.switchboard.messages.note(session.room_id, note, f"{salesforce_id}:rejected")
             salesforce_id = session.sent.last_id or ""
         except SalesforceError as error:
             await session.give_back(f"Salesforce: {error}")
@@ -69,7 +70,7 @@ async def _deliver(session: Session, calls: Calls, salesforce_id: str, message: 
         session.sent = _reopened(session.sent, message.number)
         await session.services.switchboard.save_sent(session.room_id, session.sent, None)
         await calls.send(salesforce_id, message.text, session.sent.last_id, conversation.attributes)
-        await session.set_wait_timer(session.services.settings.wait_seconds)
+        await timers.start_waiting(session, session.services.settings.wait_seconds)
 
 
 def _reopened(sent: Sent, number: int) -> Sent:

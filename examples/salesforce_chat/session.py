@@ -6,15 +6,14 @@ that depends on it. So a process that is killed at any line is followed by one t
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-from examples.salesforce_chat.calls import Calls, RoomGone, get_guest_token
+from examples.salesforce_chat import timers
+from examples.salesforce_chat.calls import Calls, RoomGone, close_conversation, get_guest_token
 from examples.salesforce_chat.incoming import Incoming
 from examples.salesforce_chat.salesforce.api import SalesforceApi
 from examples.salesforce_chat.salesforce.backoff import Backoff
-from examples.salesforce_chat.salesforce.errors import NotParticipant, SalesforceError
+from examples.salesforce_chat.salesforce.errors import SalesforceError
 from examples.salesforce_chat.salesforce.tokens import AccessToken
 from examples.salesforce_chat.salesforce.watcher import Watcher, list_since
 from examples.salesforce_chat.settings import Settings
@@ -32,7 +31,6 @@ from examples.salesforce_chat.state import (
 from examples.salesforce_chat.switchboard import Ack, Switchboard
 
 _log = logging.getLogger(__name__)
-WAIT_TIMER, IDLE_TIMER = "salesforce.wait", "salesforce.idle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Session:
     async def open(self, assignment: str | None, ack: Ack | None = None) -> None:
         """Let the room's current assignment have an open conversation. Does nothing if it is not this assignment."""
         async with self.lock:
-            room = await self._own_room()
+            room = await self.own_room()
             if room is None or assignment not in (None, room.assignment):
                 return
             known = room.remembered.conversation
@@ -74,7 +72,7 @@ class Session:
                 return  # the events that lead to this assignment are still to come
             if known is None or known.assignment != room.assignment:
                 if known is not None and known.phase != OVER:
-                    await self._close(known.id, known.token)
+                    await self._close(known.id, known.token, known.subject)
                 try:
                     known = await self._create_state(room, generation=0)
                 except SalesforceError as error:
@@ -91,7 +89,7 @@ class Session:
     async def load(self) -> None:
         """Read the state, if this process does not have it. Needs the lock."""
         if self.conversation is None:
-            room = await self.services.switchboard.room(self.room_id)
+            room = await self.services.switchboard.rooms.room(self.room_id)
             if room is not None:
                 self._use(room.remembered)
 
@@ -105,11 +103,11 @@ class Session:
             self.incoming = Incoming(self, self.calls, received)
 
     async def _is_own(self) -> bool:
-        return await self._own_room() is not None
+        return await self.own_room() is not None
 
-    async def _own_room(self) -> RoomNow | None:
+    async def own_room(self) -> RoomNow | None:
         """The room, if the bridge's agent serves it now."""
-        room = await self.services.switchboard.room(self.room_id)
+        room = await self.services.switchboard.rooms.room(self.room_id)
         mine = room is not None and room.open and room.served_by == self.services.switchboard.agent_user_id
         return room if mine else None
 
@@ -118,7 +116,7 @@ class Session:
     ) -> Conversation:
         """Save what the conversation will be, before anything is created at Salesforce. Raises as get_guest_token."""
         subject = f"switchboard-{room.values['visitor.id']}"
-        history_through = await self.services.switchboard.last_number(self.room_id)
+        history_through = await self.services.switchboard.rooms.last_number(self.room_id)
         token: AccessToken | None = None
         if not self.services.salesforce.verified:
             seconds = self.services.settings.unreachable_seconds
@@ -142,10 +140,10 @@ class Session:
 
     async def _begin(self, ack: Ack | None) -> None:
         """Create the conversation, tell the agents what was said until now, and follow it."""
-        conversation, calls = self._current()
+        conversation, calls = self.current()
         try:
             await calls.create_conversation()
-            history = await self.services.switchboard.history(self.room_id, conversation.history_through)
+            history = await self.services.switchboard.rooms.history(self.room_id, conversation.history_through)
             if history:
                 await calls.send(derive_id(conversation.id, "history"), history, None)
         except RoomGone:
@@ -154,18 +152,18 @@ class Session:
             _log.warning("room %s: no conversation can be started: %s", self.room_id, error)
             await self.give_back(f"Salesforce: {error}", ack)
             return
-        await self.set_wait_timer(self.services.settings.wait_seconds)
+        await timers.start_waiting(self, self.services.settings.wait_seconds)
         self.watch()
         if conversation.replaced is not None:
-            await self._close(*conversation.replaced)
+            await self._close(*conversation.replaced, conversation.subject)
         self.conversation = replace(conversation, phase=OPEN, replaced=None)
         await self.services.switchboard.save_conversation(self.room_id, self.conversation, ack)
         _log.info("room %s: conversation %s is open", self.room_id, conversation.id)
 
     async def replace(self) -> None:
         """Go on in a new conversation, with a new guest. Needs the lock."""
-        old, _ = self._current()
-        room = await self._own_room()
+        old, _ = self.current()
+        room = await self.own_room()
         if room is None or room.assignment != old.assignment:
             return
         await self._stop_watching()
@@ -189,7 +187,7 @@ class Session:
     async def _watch(self, incoming: Incoming) -> None:
         while True:
             try:
-                await Watcher(self.services.salesforce, self._current()[0].id, incoming).run()
+                await Watcher(self.services.salesforce, self.current()[0].id, incoming).run()
                 return
             except Exception:
                 _log.exception("room %s: following the conversation failed", self.room_id)
@@ -203,7 +201,7 @@ class Session:
 
     async def _drain(self) -> None:
         """Handle what came since the last handled entry, if Salesforce can be reached."""
-        incoming, (conversation, calls) = self.incoming, self._current()
+        incoming, (conversation, calls) = self.incoming, self.current()
         if incoming is None:
             return
         try:
@@ -217,11 +215,11 @@ class Session:
 
     async def give_back(self, reason: str, ack: Ack | None = None) -> None:
         """Return the room to the queue, or give it to the fallback department. Its end follows as an event."""
-        await self._give_back(self._current()[0].assignment, reason, ack)
+        await self._give_back(self.current()[0].assignment, reason, ack)
 
     async def give_back_unopened(self, assignment: str | None, reason: str) -> None:
         """As give_back, for an assignment that has no open conversation. Does nothing if it is over."""
-        room = await self._own_room()
+        room = await self.own_room()
         if assignment is not None and room is not None and room.assignment == assignment:
             await self._give_back(assignment, reason, None)
 
@@ -229,7 +227,7 @@ class Session:
         settings, switchboard = self.services.settings, self.services.switchboard
         if settings.texts.nobody:
             key = f"{derive_id(self.room_id, assignment)}:nobody"
-            await switchboard.say(self.room_id, settings.texts.nobody, key)
+            await switchboard.messages.say(self.room_id, settings.texts.nobody, key)
         await switchboard.give_back(self.room_id, assignment, reason, ack)
         _log.info("room %s goes back: %s", self.room_id, reason)
 
@@ -242,73 +240,29 @@ class Session:
                 return
             await self._stop_watching()
             await self._drain()
-            await self._close(conversation.id, conversation.token)
+            await self._close(conversation.id, conversation.token, conversation.subject)
             if conversation.replaced is not None:
-                await self._close(*conversation.replaced)
+                await self._close(*conversation.replaced, conversation.subject)
             self.conversation = replace(conversation, phase=OVER, token=None, replaced=None)
             await self.services.switchboard.save_conversation(self.room_id, self.conversation, ack)
             _log.info("room %s: conversation %s is over", self.room_id, conversation.id)
 
-    async def _close(self, conversation_id: str, guest_token: str | None) -> None:
+    async def _close(self, conversation_id: str, guest_token: str | None, subject: str) -> None:
         """Close a conversation at Salesforce, if it can be reached within `unreachable_seconds`."""
-        api, backoff = self.services.salesforce, Backoff()
-        give_up_at = time.monotonic() + self.services.settings.unreachable_seconds
-        subject = "" if self.conversation is None else self.conversation.subject
-        while True:
-            try:
-                token = guest_token or (await api.get_token(subject)).value
-                await api.close_conversation(token, conversation_id)
-                return
-            except NotParticipant:
-                return  # it was never created, or is closed
-            except SalesforceError as error:
-                if not error.retryable or time.monotonic() > give_up_at:
-                    _log.warning("conversation %s cannot be closed: %s", conversation_id, error)
-                    return
-                await backoff.pause(getattr(error, "retry_after_seconds", None))
+        await close_conversation(
+            self.services.salesforce,
+            conversation_id,
+            guest_token=guest_token,
+            subject=subject,
+            seconds=self.services.settings.unreachable_seconds,
+        )
 
     async def stop(self) -> None:
         """Stop following, without ending anything."""
         await self._stop_watching()
 
-    async def set_wait_timer(self, seconds: int) -> None:
-        data = {"conversation": self._current()[0].id}
-        await self.services.switchboard.set_timer(self.room_id, WAIT_TIMER, seconds, data)
-
-    async def on_timer(self, name: str, conversation_id: str, elapsed_at: datetime, ack: Ack) -> None:
-        """A timer of the conversation elapsed: nobody came, or nobody wrote."""
-        async with self.lock:
-            await self.load()
-            conversation, incoming = self.conversation, self.incoming
-            if conversation is None or incoming is None or not self.is_open or conversation.id != conversation_id:
-                return
-            if name == WAIT_TIMER:
-                if incoming.agent is None:
-                    await self.give_back("Nobody at Salesforce took the conversation in time.", ack)
-                return
-            room = await self._own_room()
-            if room is None:
-                return
-            if room.last_message_at is not None and room.last_message_at > elapsed_at:
-                await self.set_idle_timer()  # somebody wrote in the same moment
-                return
-            text = self.services.settings.texts.idle
-            if text:
-                await self.services.switchboard.say(self.room_id, text, f"{conversation.id}:idle")
-            await self.services.switchboard.close(self.room_id, conversation.assignment, "Nobody wrote in time.", ack)
-
-    async def set_idle_timer(self) -> None:
-        seconds = self.services.settings.idle_seconds
-        if seconds:
-            data = {"conversation": self._current()[0].id}
-            await self.services.switchboard.set_timer(self.room_id, IDLE_TIMER, seconds, data, restart=True)
-
-    async def agent_joined(self) -> None:
-        """Stop waiting for an agent, and start waiting for what is said."""
-        await self.services.switchboard.cancel_timer(self.room_id, WAIT_TIMER)
-        await self.set_idle_timer()
-
-    def _current(self) -> tuple[Conversation, Calls]:
+    def current(self) -> tuple[Conversation, Calls]:
+        """The conversation that is loaded, and the calls for it."""
         assert self.conversation is not None, "no conversation is loaded"
         assert self.calls is not None, "no conversation is loaded"
         return self.conversation, self.calls

@@ -83,11 +83,11 @@ class Control:
         if (await request.json()).get("inFrame"):
             self._store.set_fact("cut_in_frame", True)
         else:
-            self._service.cut()
+            self._service.log.cut()
         return JSONResponse({})
 
     async def expire(self, request: Request) -> Response:
         """Let all tokens be expired, and end all streams."""
         self._tokens.expire_all()
-        self._service.cut()
+        self._service.log.cut()
         return JSONResponse({})

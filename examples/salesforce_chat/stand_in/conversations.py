@@ -1,18 +1,15 @@
 """What the service does with conversations: for the end user, and for the agents on Salesforce's side."""
 
-import asyncio
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from examples.salesforce_chat.stand_in.bodies import Acknowledgements, NewConversation, NewMessage, TypingEntry
+from examples.salesforce_chat.stand_in.entries import AGENT, END_USER, SYSTEM, EntryLog
 from examples.salesforce_chat.stand_in.errors import Refusal
 from examples.salesforce_chat.stand_in.store import JSON, Conversation, Entry, Store
 from examples.salesforce_chat.stand_in.tokens import Identity
-
-END_USER, AGENT, SYSTEM = "EndUser", "Agent", "System"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +41,7 @@ class Service:
     def __init__(self, store: Store, messages_per_minute: int) -> None:
         self._store = store
         self._messages = Windows(messages_per_minute)
-        self._appended = asyncio.Event()
-        self.cuts = 0
-
-    # ------------------------------------------------------------ streams
-
-    @property
-    def appended(self) -> asyncio.Event:
-        """Is set at the next entry of any conversation, and when all streams are cut."""
-        return self._appended
-
-    def cut(self) -> None:
-        """Let all streams end."""
-        self.cuts += 1
-        self._wake()
-
-    def _wake(self) -> None:
-        self._appended.set()
-        self._appended = asyncio.Event()
+        self.log = EntryLog(store)
 
     # ------------------------------------------------------------ the end user's side
 
@@ -105,13 +85,13 @@ class Service:
             self._route(conversation)
         message = body.message
         content = {"formatType": "Text", "text": message.static_content.text}
-        self._say(conversation, message.id, END_USER, "", content, message.in_reply_to_message_id)
+        self.log.say(conversation, message.id, END_USER, "", content, message.in_reply_to_message_id)
         return {"conversationEntries": [{"id": message.id, "clientTimestamp": time.time_ns() // 1_000_000}]}
 
     def type(self, identity: Identity, conversation_id: str, body: TypingEntry) -> None:
         conversation = self._open(identity, conversation_id)
         started = body.entry_type == "TypingStartedIndicator"
-        self._typing(conversation, END_USER, "", started=started)
+        self.log.typing(conversation, END_USER, "", started=started)
 
     def acknowledge(self, identity: Identity, conversation_id: str, body: Acknowledgements) -> None:
         conversation = self._open(identity, conversation_id)
@@ -120,7 +100,7 @@ class Service:
             if ack.conversation_entry_id not in known:
                 raise Refusal(400, f"conversationEntryId {ack.conversation_entry_id} does not exist.")
         for ack in body.acks:
-            self._acknowledge(conversation, END_USER, ack.entry_type, ack.conversation_entry_id)
+            self.log.acknowledge(conversation, END_USER, ack.entry_type, ack.conversation_entry_id)
 
     def end_session(self, identity: Identity, conversation_id: str) -> None:
         self._end(self._open(identity, conversation_id), END_USER)
@@ -133,7 +113,7 @@ class Service:
         self._end(conversation, END_USER)
         closed = replace(self.own(identity, conversation_id), closed=True)
         self._store.save(closed)
-        self._append(closed, "CONVERSATION_CLOSE_CONVERSATION", "CloseConversation", END_USER, {})
+        self.log.closed(closed)
 
     def _open(self, identity: Identity, conversation_id: str) -> Conversation:
         conversation = self.own(identity, conversation_id)
@@ -161,15 +141,15 @@ class Service:
         message_id = str(uuid.uuid4() if key is None else uuid.uuid5(uuid.NAMESPACE_URL, key))
         if key and any(one.entry["identifier"] == message_id for one in self._store.all_entries(conversation_id)):
             return message_id
-        self._say(conversation, message_id, AGENT, conversation.agent or "", content)
+        self.log.say(conversation, message_id, AGENT, conversation.agent or "", content)
         return message_id
 
     def agent_types(self, conversation_id: str, *, started: bool) -> None:
         conversation = self._serving(conversation_id)
-        self._typing(conversation, AGENT, conversation.agent or "", started=started)
+        self.log.typing(conversation, AGENT, conversation.agent or "", started=started)
 
     def agent_reads(self, conversation_id: str, message_id: str) -> None:
-        self._acknowledge(self._serving(conversation_id), AGENT, "Read", message_id)
+        self.log.acknowledge(self._serving(conversation_id), AGENT, "Read", message_id)
 
     def join(self, conversation_id: str, agent: str) -> None:
         """An agent accepts the conversation, which waits."""
@@ -183,8 +163,8 @@ class Service:
         conversation = self._serving(conversation_id)
         moving = replace(conversation, routing="TRANSFER", agent=None)
         self._store.save(moving)
-        self._participant(moving, "remove", conversation.agent or "")
-        self._routed(moving, "Transfer", None)
+        self.log.participant(moving, "remove", conversation.agent or "")
+        self.log.routed(moving, "Transfer", None)
         self._joined(moving, agent)
 
     def leave(self, conversation_id: str) -> None:
@@ -192,7 +172,7 @@ class Service:
         conversation = self._serving(conversation_id)
         left = replace(conversation, routing="NEEDS_ROUTING", agent=None)
         self._store.save(left)
-        self._participant(left, "remove", conversation.agent or "")
+        self.log.participant(left, "remove", conversation.agent or "")
 
     def end(self, conversation_id: str) -> None:
         """The agent ends the session. The conversation stays open."""
@@ -201,15 +181,15 @@ class Service:
     def set_routing(self, routing: Routing) -> None:
         self._store.set_fact("routing", {"mode": routing.mode, "agent": routing.agent})
 
-    # ------------------------------------------------------------ entries
+    # ------------------------------------------------------------ changes of a session
 
     def _route(self, conversation: Conversation) -> None:
         routing = Routing(**self._store.fact("routing", {}))
         if routing.mode == "nobody":
             self._store.save(replace(conversation, routing="NEEDS_ROUTING"))
-            self._routed(conversation, "Initial", "RoutingError")
+            self.log.routed(conversation, "Initial", "RoutingError")
             return
-        self._routed(conversation, "Initial", None)
+        self.log.routed(conversation, "Initial", None)
         if routing.mode == "accept":
             self._joined(conversation, routing.agent)
 
@@ -217,9 +197,9 @@ class Service:
         before = conversation.session
         joined = replace(conversation, session="Active", routing="ROUTED", agent=agent)
         self._store.save(joined)
-        self._participant(joined, "add", agent)
+        self.log.participant(joined, "add", agent)
         if before != "Active":
-            self._session(joined, "Active", before, SYSTEM)
+            self.log.session(joined, "Active", before, SYSTEM)
 
     def _end(self, conversation: Conversation, role: str) -> None:
         if conversation.session == "Ended":
@@ -227,83 +207,8 @@ class Service:
         ended = replace(conversation, session="Ended", agent=None)
         self._store.save(ended)
         if conversation.agent is not None:
-            self._participant(ended, "remove", conversation.agent)
-        self._session(ended, "Ended", conversation.session, role)
-
-    def _say(
-        self, at: Conversation, message_id: str, role: str, name: str, content: JSON, reply_to: str | None = None
-    ) -> None:
-        message: JSON = {"id": message_id, "inReplyToMessageId": reply_to, "references": []}
-        if content["formatType"] in ("Text", "Attachments"):
-            message |= {"messageType": "StaticContentMessage", "staticContent": content}
-        else:
-            message |= {"messageType": "ChoicesMessage", "choices": content}
-        payload = {"id": message_id, "abstractMessage": message, "messageReason": None}
-        self._append(at, "CONVERSATION_MESSAGE", "Message", role, payload, message_id, name)
-
-    def _routed(self, at: Conversation, kind: str, failure: str | None) -> None:
-        payload = {
-            "failureType": failure or "None",
-            "failureReason": "No agents are available." if failure else None,
-            "routingType": kind,
-            "reasonForNotRouting": None,
-        }
-        self._append(at, "CONVERSATION_ROUTING_RESULT", "RoutingResult", "Router", payload)
-
-    def _participant(self, at: Conversation, operation: str, agent: str) -> None:
-        participant = {"role": AGENT, "appType": "agent", "subject": f"agent:{agent}", "clientIdentifier": "opaque"}
-        change = {"operation": operation, "participant": participant, "displayName": agent, "menuMetadata": None}
-        payload = {"entries": [change]}
-        self._append(at, "CONVERSATION_PARTICIPANT_CHANGED", "ParticipantChanged", SYSTEM, payload)
-
-    def _session(self, at: Conversation, status: str, before: str, role: str) -> None:
-        payload = {"sessionStatus": status, "sessionStatusPrev": before, "sessionEndedByRole": None}
-        if status == "Ended":
-            payload["sessionEndedByRole"] = role
-        self._append(at, "CONVERSATION_SESSION_STATUS_CHANGED", "SessionStatusChanged", SYSTEM, payload)
-
-    def _typing(self, at: Conversation, role: str, name: str, *, started: bool) -> None:
-        word = "Started" if started else "Stopped"
-        event = f"CONVERSATION_TYPING_{word.upper()}_INDICATOR"
-        self._append(at, event, f"Typing{word}Indicator", role, {}, None, name, listed=False)
-
-    def _acknowledge(self, at: Conversation, role: str, kind: str, message_id: str) -> None:
-        payload = {"acknowledgedConversationEntryIdentifier": message_id, "acknowledgementTimestamp": time.time_ns()}
-        event = f"CONVERSATION_{kind.upper()}_ACKNOWLEDGEMENT"
-        entry_type = f"{kind}Acknowledgement"
-        self._append(at, event, entry_type, role, payload, None, "", listed=False, related=[message_id])
-
-    def _append(
-        self,
-        at: Conversation,
-        event: str,
-        entry_type: str,
-        role: str,
-        payload: JSON,
-        identifier: str | None = None,
-        name: str = "",
-        *,
-        listed: bool = True,
-        related: Sequence[str] = (),
-    ) -> None:
-        entry = {
-            "senderDisplayName": name,
-            "identifier": identifier or str(uuid.uuid4()),
-            "entryType": entry_type,
-            "entryPayload": {"entryType": entry_type, **payload},
-            "sender": {
-                "role": role,
-                "appType": "custom" if role == END_USER else "agent",
-                "subject": at.subject if role == END_USER else f"{role}:{name}",
-                "clientIdentifier": "opaque",
-            },
-            "contextParamMap": {},
-            "visibilityStrategy": None,
-            "clientDuration": 0,
-            "relatedRecords": list(related),
-        }
-        self._store.append(at, event, entry, listed=listed)
-        self._wake()
+            self.log.participant(ended, "remove", conversation.agent)
+        self.log.session(ended, "Ended", conversation.session, role)
 
     # ------------------------------------------------------------ reading
 

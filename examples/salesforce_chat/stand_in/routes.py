@@ -180,15 +180,15 @@ class Routes:
         return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     async def _events(self, identity: Identity, authorization: str, after: int) -> AsyncIterator[str]:
-        cuts = self._service.cuts
+        cuts = self._service.log.cuts
         yield "event: ping\ndata: {}\n\n"
-        while self._service.cuts == cuts:
+        while self._service.log.cuts == cuts:
             try:
                 self._tokens.check(authorization)
             except Refusal as refusal:
                 yield refusal.message
                 return
-            appended = self._service.appended
+            appended = self._service.log.appended
             for entry in self._store.after(identity.subject, after):
                 frame = self._frame(entry)
                 if self._store.fact("cut_in_frame", False):
