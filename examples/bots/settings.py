@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar
 
@@ -68,11 +69,12 @@ DEFAULT_TEXTS = Texts(
 )
 
 
-class BotSettings(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotSettings:
     """What both bots are told."""
 
     switchboard_url: str
-    switchboard_token: str
+    switchboard_token: str = field(repr=False)
     #: The username of the bot, which is created if needed.
     username: str
     display_name: str

@@ -1,7 +1,7 @@
 """The settings of the app, read from the environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -9,9 +9,9 @@ class Settings:
     """README.md describes each."""
 
     switchboard_url: str
-    switchboard_token: str
+    switchboard_token: str = field(repr=False)
     outside_url: str
-    outside_token: str
+    outside_token: str = field(repr=False)
     consumer: str = "external-routing"
     room_field: str = "caseId"
     user_field: str = "externalId"

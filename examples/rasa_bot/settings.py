@@ -1,8 +1,7 @@
 """The settings of the Rasa bot. README.md lists them."""
 
+from dataclasses import dataclass, field
 from enum import Enum
-
-import msgspec
 
 from examples.bots.settings import BotSettings, Environment, read_bot_settings
 
@@ -14,16 +13,17 @@ class Channel(Enum):
     CALLBACK = "callback"
 
 
-class RasaSettings(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RasaSettings:
     """How to reach Rasa, and how to read its answers."""
 
     url: str
     #: The value of Rasa's --auth-token. None: Rasa has none.
-    token: str | None
+    token: str | None = field(repr=False)
     channel: Channel
     callback_host: str
     callback_port: int
-    callback_secret: str
+    callback_secret: str = field(repr=False)
     #: What Rasa receives when it gets a room, such as /greet. None: it receives nothing.
     welcome: str | None
     fallback_intents: tuple[str, ...]

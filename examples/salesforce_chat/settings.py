@@ -1,7 +1,7 @@
 """The settings of the bridge, read from the environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jwt
@@ -31,7 +31,7 @@ class Texts:
 @dataclass(frozen=True, slots=True)
 class Settings:
     switchboard_url: str
-    switchboard_token: str
+    switchboard_token: str = field(repr=False)
     deployment: Deployment
     identity_key: IdentityKey | None
     #: The user of Switchboard that stands for Salesforce's agents.

@@ -42,10 +42,10 @@ class Conversation:
     #: Messages of the room up to this number are in the history that the conversation began with.
     history_through: int
     #: The token of a guest, who cannot get another one. Null for a verified user.
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     first_event_id: str = ""
     #: The conversation that this one replaced, and its token, until it is closed.
-    replaced: tuple[str, str | None] | None = None
+    replaced: tuple[str, str | None] | None = field(default=None, repr=False)
 
     def to_json(self) -> JSON:
         return asdict(self)

@@ -1,7 +1,7 @@
 """Access tokens: how to get them, and when they end."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import jwt
@@ -14,7 +14,7 @@ RENEWAL_SECONDS, RENEWAL_SHARE = 60.0, 0.2
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    value: str
+    value: str = field(repr=False)
     #: When to use another one, a while before its end, in seconds since 1970.
     renew_at: float
     #: The position of the event stream when the token was issued.
@@ -38,7 +38,7 @@ class AccessToken:
 class IdentityKey:
     """The key that signs identity tokens: the private key, and how Salesforce finds the public key."""
 
-    private_key: str
+    private_key: str = field(repr=False)
     key_id: str
     issuer: str
 
