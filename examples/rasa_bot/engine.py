@@ -5,6 +5,7 @@ and it does not recognise a message that it receives twice. The tracker tells th
 """
 
 import asyncio
+import json
 import logging
 import time
 from typing import Any
@@ -44,21 +45,21 @@ class RasaEngine(Engine):
             base_url=settings.url.rstrip("/"),
             timeout=settings.turn_seconds,
             trust_env=False,
+            headers={"accept-encoding": "identity"},
             # Rasa closes idle connections after 5 s. A request on a connection that is being closed has an unknown end.
             limits=httpx.Limits(max_keepalive_connections=0),
         )
 
     @override
     async def check(self) -> None:
-        response = await self._probe("/status", self._auth)
-        if response.status_code == 404:
+        status = await self._probe("/status", self._auth)
+        if status == 404:
             raise Misconfigured("Rasa's HTTP API is off; start Rasa with --enable-api.")
-        if response.status_code in (401, 403):
+        if status in (401, 403):
             raise Misconfigured("Rasa refuses the token; set RASA_TOKEN to the value of Rasa's --auth-token.")
-        if response.status_code != 200:
-            raise EngineFailed(f"GET /status: {response.status_code}")
-        channel = await self._probe(f"/webhooks/{self._channel}/", {})
-        if channel.status_code == 404:
+        if status != 200:
+            raise EngineFailed(f"GET /status: {status}")
+        if await self._probe(f"/webhooks/{self._channel}/", {}) == 404:
             raise Misconfigured(
                 f"Rasa's {self._channel} channel is off; add `{self._channel}:` to its credentials.yml."
             )
@@ -98,10 +99,11 @@ class RasaEngine(Engine):
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def _probe(self, path: str, params: dict[str, str]) -> httpx.Response:
-        """The response with any status. Raises EngineFailed."""
+    async def _probe(self, path: str, params: dict[str, str]) -> int:
+        """The status of the response. Raises EngineFailed."""
         try:
-            return await self._http.get(path, params=params, timeout=CHECK_SECONDS)
+            async with self._http.stream("GET", path, params=params, timeout=CHECK_SECONDS) as response:
+                return response.status_code
         except httpx.HTTPError as error:
             raise EngineFailed(f"GET {path}: {error!r}") from error
 
@@ -117,7 +119,7 @@ class RasaEngine(Engine):
         """Send the message, and return what the bot says to it."""
         body = {"sender": said.room_id, "message": said.text, "metadata": {"switchboardTurn": said.turn_id}}
         if self._inbox is None:
-            answer = (await self._post_webhook(body)).json()
+            answer = _decode(await self._post_webhook(body), "POST /webhooks/rest/webhook")
             if not isinstance(answer, list) or not all(isinstance(message, dict) for message in answer):
                 raise EngineFailed("POST /webhooks/rest/webhook: the answer is not a list of messages")
             return answer
@@ -126,7 +128,7 @@ class RasaEngine(Engine):
             await self._post_webhook(body)
             return list(messages)
 
-    async def _post_webhook(self, body: dict[str, Any]) -> httpx.Response:
+    async def _post_webhook(self, body: dict[str, Any]) -> bytes:
         while True:
             try:
                 return await self._request("POST", f"/webhooks/{self._channel}/webhook", json=body, authorised=False)
@@ -135,25 +137,43 @@ class RasaEngine(Engine):
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _tracker(self, room_id: str, events: str = "NONE") -> TrackerView:
-        response = await self._request("GET", f"/conversations/{room_id}/tracker", params={"include_events": events})
-        tracker = response.json()
+        path = f"/conversations/{room_id}/tracker"
+        tracker = _decode(await self._request("GET", path, params={"include_events": events}), "GET tracker")
         if not isinstance(tracker, dict):
             raise EngineFailed("GET tracker: the answer is not an object")
         return TrackerView(tracker)
 
     async def _request(
         self, method: str, path: str, *, authorised: bool = True, params: dict[str, str] | None = None, json: Any = None
-    ) -> httpx.Response:
-        """The response, with status 200. Raises EngineFailed, and NotSent if nothing was sent."""
+    ) -> bytes:
+        """The body of the response, whose status is 200. Raises EngineFailed, and NotSent if nothing was sent."""
         query = {**(params or {}), **(self._auth if authorised else {})}
         try:
-            response = await self._http.request(method, path, params=query, json=json)
+            async with self._http.stream(method, path, params=query, json=json) as response:
+                body = await _read(response)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise NotSent(f"{method} {path}: {error!r}") from error
         except httpx.HTTPError as error:
             raise EngineFailed(f"{method} {path}: {error!r}") from error
         if response.status_code != 200:
-            raise EngineFailed(f"{method} {path}: {response.status_code} {response.text[:200]}")
-        if len(response.content) > MAX_RESPONSE_BYTES:
-            raise EngineFailed(f"{method} {path}: the answer has more than {MAX_RESPONSE_BYTES} bytes")
-        return response
+            raise EngineFailed(f"{method} {path}: {response.status_code} {body[:200].decode(errors='replace')}")
+        return body
+
+
+async def _read(response: httpx.Response) -> bytes:
+    """The body of the response, read up to its limit. No compression was asked for. Raises EngineFailed."""
+    body = bytearray()
+    async for part in response.aiter_raw():
+        body += part
+        if len(body) > MAX_RESPONSE_BYTES:
+            url = response.request.url
+            raise EngineFailed(f"{response.request.method} {url.path}: more than {MAX_RESPONSE_BYTES} bytes")
+    return bytes(body)
+
+
+def _decode(body: bytes, of: str) -> Any:
+    """The JSON of a body. Raises EngineFailed."""
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise EngineFailed(f"{of}: the answer is not JSON") from error
