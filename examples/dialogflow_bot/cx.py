@@ -29,7 +29,7 @@ class CxEngine(DialogflowEngine):
 
     def __init__(self, settings: DialogflowSettings) -> None:
         super().__init__(settings)
-        self._client = cx.SessionsAsyncClient(**connect(settings, SessionsGrpcAsyncIOTransport))
+        self._client = connect(settings, cx.SessionsAsyncClient, SessionsGrpcAsyncIOTransport)
         environment = f"/environments/{settings.environment}" if settings.environment else ""
         self._sessions = f"{settings.agent}{environment}/sessions"
 

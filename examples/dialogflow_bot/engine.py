@@ -10,16 +10,18 @@ import re
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.api_core.exceptions import GoogleAPICallError, ResourceExhausted
+from google.auth.exceptions import GoogleAuthError
 from typing_extensions import override
 
 from examples.bots.answers import Answer
-from examples.bots.engine import Engine, EngineFailed, Said
+from examples.bots.engine import Engine, EngineFailed, Misconfigured, Said
 from examples.dialogflow_bot.settings import DialogflowSettings
 
+Client = TypeVar("Client")
 log = logging.getLogger(__name__)
 
 #: Pauses before a call that was refused for the quota is repeated.
@@ -92,8 +94,14 @@ class DialogflowEngine(Engine, ABC):
         return {"switchboard": {"roomId": said.room_id, "turnId": said.turn_id}}
 
 
-def connect(settings: DialogflowSettings, transport: Callable[..., Any]) -> dict[str, Any]:
-    """The arguments of a client: Google's endpoint and credentials, or a server without TLS."""
+def connect(settings: DialogflowSettings, client: Callable[..., Client], transport: Callable[..., Any]) -> Client:
+    """A client of Google's endpoint with the default credentials, or of a server without TLS. Raises Misconfigured."""
     if settings.insecure_endpoint is not None:
-        return {"transport": transport(channel=grpc.aio.insecure_channel(settings.insecure_endpoint))}
-    return {"client_options": {"api_endpoint": settings.endpoint}}
+        return client(transport=transport(channel=grpc.aio.insecure_channel(settings.insecure_endpoint)))
+    try:
+        return client(client_options={"api_endpoint": settings.endpoint})
+    except GoogleAuthError as error:
+        raise Misconfigured(
+            "There are no credentials for Dialogflow: set GOOGLE_APPLICATION_CREDENTIALS to the key file of a service "
+            f"account with the role Dialogflow API Client. Google's library says: {error}"
+        ) from error

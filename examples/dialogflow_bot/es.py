@@ -30,7 +30,7 @@ class EsEngine(DialogflowEngine):
 
     def __init__(self, settings: DialogflowSettings) -> None:
         super().__init__(settings)
-        self._client = es.SessionsAsyncClient(**connect(settings, SessionsGrpcAsyncIOTransport))
+        self._client = connect(settings, es.SessionsAsyncClient, SessionsGrpcAsyncIOTransport)
         environment = f"/environments/{settings.environment}/users/-" if settings.environment else ""
         self._sessions = f"{settings.agent}{environment}/sessions"
 

@@ -161,3 +161,16 @@ def test_messages_of_cx() -> None:
         Reply("Hello"),
         Reply("T\nS", (Choice("A", "A"), Choice("B", "B", "https://a.example"))),
     ]
+
+
+@pytest.mark.parametrize("agent", AGENTS.values())
+def test_missing_credentials_end_in_a_sentence_that_says_what_to_do(
+    agent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/does/not/exist.json")
+    _, settings = read_settings(Environment({"SWITCHBOARD_TOKEN": "t", "DIALOGFLOW_AGENT": agent}))
+
+    with pytest.raises(
+        Misconfigured, match=r"set GOOGLE_APPLICATION_CREDENTIALS .* /does/not/exist\.json was not found"
+    ):
+        engine_for(settings)
