@@ -18,6 +18,15 @@ from storage.facts import Fact
 from storage.mongo.reader import Reader
 from storage.records import AgentGoneAction, Candidate, Record, RoutingMethod, User
 from storage.runtime import Storage
+from storage.transactions.transaction import Transaction
+
+
+class TransactionHook(Protocol):
+    """Is called in every attempt at a mutation, before and after its body."""
+
+    def begin(self, tx: Transaction) -> None: ...
+
+    def end(self, tx: Transaction) -> None: ...
 
 
 class FilterMatchesProtocol(Protocol):
@@ -166,6 +175,8 @@ class Context:
     ack: EventAck | None = None
     #: The client's IP address; "" for an operation of the server itself.
     address: str = ""
+    #: Sample data: the time of each mutation, and the list of what they create.
+    hook: TransactionHook | None = None
 
     @property
     def storage(self) -> Storage:

@@ -134,10 +134,14 @@ class Mutation(Generic[P, R]):
                 recorded = await idempotency.find(tx, context.caller.id, mutation_id)
                 if recorded is not None:
                     return self._recorded_answer(recorded, digest)
+            if context.hook is not None:
+                context.hook.begin(tx)
             if context.ack is not None:
                 after_commit.append(await acknowledgements.acknowledge(tx, context, context.ack))
             change = MutationContext(tx, context, after_commit)
             result = await self._body(change, *args, **kwargs)
+            if context.hook is not None:
+                context.hook.end(tx)
             if idempotent and mutation_id is not None:
                 idempotency.insert(tx, context.caller.id, mutation_id, fingerprint=digest, answer=to_builtins(result))
             return result

@@ -22,6 +22,8 @@ from server.health import WRITE_SECONDS, report_liveness, report_readiness, repo
 from server.pages.built import BuiltPages
 from server.pages.chat_sessions import ChatSessions, serves_chat
 from server.pages.responses import DASHBOARD_PATHS, PageResponses
+from server.pages.samples import METHODS as SAMPLE_METHODS
+from server.pages.samples import SampleData
 from server.settings import Settings
 from server.shutdown import Shutdown
 from storage import tokens
@@ -89,6 +91,7 @@ def create_app(
         *with_and_without_slash(Route, "/graphql", endpoint),
         *with_and_without_slash(WebSocketRoute, "/graphql", endpoint),
         Route("/assets/{name}", pages.asset),
+        Route("/samples", SampleData(services).answer, methods=SAMPLE_METHODS),
         *with_and_without_slash(Route, "/health/live", report_liveness),
         *with_and_without_slash(Route, "/health/ready", report_readiness),
         *with_and_without_slash(Route, "/version", report_version),

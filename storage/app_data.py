@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
+from bson.max_key import MaxKey
+from pymongo import DeleteMany
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
@@ -154,6 +156,28 @@ def delete(tx: Transaction, key: DatumKey, datum: AppDatum, index: KeyIndex) -> 
             raise Conflict
 
     tx.defer_write(write)
+
+
+def delete_of_app(tx: Transaction, app_id: str) -> None:
+    """Delete all that an app keeps."""
+    _delete_ranges(tx, [({"app": app_id}, {"app": app_id, "owner": MaxKey()})])
+
+
+def delete_of_owners(tx: Transaction, app_ids: Sequence[str], owner: DataOwner, owner_ids: Sequence[str]) -> None:
+    """Delete all that these apps keep beside entities."""
+    ranges = []
+    for app_id in app_ids:
+        for owner_id in owner_ids:
+            first = {"app": app_id, "owner": owner.value, "ownerId": owner_id}
+            ranges.append((first, {**first, "key": MaxKey()}))
+    _delete_ranges(tx, ranges)
+
+
+def _delete_ranges(tx: Transaction, ranges: Sequence[tuple[Document, Document]]) -> None:
+    collection = tx.collection(COLLECTION).delegate
+    deletions = [DeleteMany({"_id": {"$gte": first, "$lt": end}}) for first, end in ranges]
+    if deletions:
+        tx.defer_write(lambda session: collection.bulk_write(deletions, session=session))
 
 
 def _write_index(tx: Transaction, key: DatumKey, before: KeyIndex, after: KeyIndex) -> None:

@@ -10,6 +10,7 @@ from server.cli import (
     reset_admin_token,
     revoke_app,
     rotate_app_token,
+    seed,
     serve,
     verify_counts,
 )
@@ -24,6 +25,7 @@ COMMANDS = (
     reset_admin_token.COMMAND,
     create_user.COMMAND,
     verify_counts.COMMAND,
+    seed.COMMAND,
     demo.COMMAND,
     export_schema.COMMAND,
 )

@@ -82,6 +82,7 @@ COLLECTIONS = (
     "roles",
     "rooms",
     "rules",
+    "samples",
     "signals",
     "timers",
     "tokens",

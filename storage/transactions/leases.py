@@ -73,3 +73,9 @@ async def acquire(database: Database, name: str, *, owner: str, seconds: float) 
 
 async def release(database: Database, name: str, *, owner: str) -> None:
     await database["leases"].delete_one({"_id": name, "holder": owner})
+
+
+async def is_held(database: Database, name: str) -> bool:
+    """Whether a process has the lease."""
+    held: Document = {"_id": name, "$expr": {"$gt": ["$until", "$$NOW"]}}
+    return await database["leases"].find_one(held, {"_id": 1}) is not None
