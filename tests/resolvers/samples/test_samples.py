@@ -19,7 +19,7 @@ from storage.errors import FieldRequired, Forbidden, Unavailable
 from storage.mongo.connection import COLLECTIONS
 from storage.records import Actor, ActorType, FieldTarget, FieldType, Presence, RoomStatus
 from storage.samples import SampleKind, SampleRun, SampleRunEnded, SampleState
-from storage.transactions.leases import Lease
+from storage.transactions import leases
 
 #: Collections without entities: positions, leases and finished work.
 TECHNICAL = frozenset({"idempotency", "leases", "log", "outbox", "processes", "removals", "rules", "signals"})
@@ -160,8 +160,7 @@ async def test_a_transaction_of_a_run_that_has_ended_creates_nothing(context: Co
 
 
 async def test_while_another_process_is_at_work_nothing_is_created_or_removed(context: Context) -> None:
-    other = Lease(context.storage.database, samples.LEASE)
-    assert await other.acquire()
+    assert await leases.acquire(context.storage.database, samples.LEASE, owner="other", seconds=600)
     before = await read_all(context)
 
     with pytest.raises(Unavailable, match=r"being created or removed already; wait until that has ended"):

@@ -10,7 +10,7 @@ from resolvers.samples import samples
 from server.cli.command import CommandError
 from server.cli.main import make_parser
 from server.settings import Settings
-from storage.transactions.leases import Lease
+from storage.transactions import leases
 
 
 def run(*arguments: str, **settings: Any) -> int:
@@ -32,7 +32,7 @@ async def test_without_sample_data_nothing_is_removed_and_a_second_process_is_to
     await asyncio.to_thread(run, "seed", "--remove", **deployment)
     assert capsys.readouterr().out == "There are no sample data; nothing was removed.\n"
 
-    assert await Lease(services.storage.database, samples.LEASE).acquire()
+    assert await leases.acquire(services.storage.database, samples.LEASE, owner="other", seconds=600)
     for arguments in (("seed",), ("seed", "--remove")):
         with pytest.raises(CommandError, match=r"^The sample data are being created or removed already; wait"):
             await asyncio.to_thread(run, *arguments, **deployment)

@@ -6,7 +6,7 @@ import pytest
 from resolvers.context import Services
 from resolvers.samples import samples
 from server.pages.built import BuiltPages
-from storage.transactions.leases import Lease
+from storage.transactions import leases
 from tests.conftest import ADMIN_TOKEN, served
 
 NOTHING = {"state": None, "created": 0, "expected": 0, "busy": False, "empty": True}
@@ -36,13 +36,13 @@ async def test_it_needs_a_token_with_the_scope_admin(services: Services, headers
 async def test_a_second_creation_at_the_same_time_is_refused_and_a_removal_of_nothing_removes_nothing(
     services: Services,
 ) -> None:
-    lease = Lease(services.storage.database, samples.LEASE)
+    database = services.storage.database
     async with served(services, built=BuiltPages({}, {})) as url, httpx.AsyncClient(headers=ADMIN) as client:
         site = url.removesuffix("/graphql")
-        assert await lease.acquire()
+        assert await leases.acquire(database, samples.LEASE, owner="other", seconds=600)
         refused = await client.post(f"{site}/samples")
         busy = await client.get(f"{site}/samples")
-        await lease.release()
+        await leases.release(database, samples.LEASE, owner="other")
         removed = await client.delete(f"{site}/samples")
 
     assert refused.status_code == 503
