@@ -71,6 +71,9 @@ class FilteredRoomsProtocol(Protocol):
 class AgentCacheProtocol(Protocol):
     """The methods of routing.agent_cache.AgentCache that operations call."""
 
+    @property
+    def size(self) -> int: ...
+
     async def load(self, reader: Reader) -> None: ...
 
     def apply(self, facts: Iterable[Fact]) -> None: ...

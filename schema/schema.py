@@ -121,6 +121,8 @@ class Schema(strawberry.Schema):
     @override
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         to_client_errors(errors, is_mutation=execution_context is not None and _is_mutation(execution_context))
+        if execution_context is not None and isinstance(execution_context.context, RequestContext):
+            execution_context.context.note_errors(errors)
 
     @override
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> Any:
@@ -166,14 +168,17 @@ class Schema(strawberry.Schema):
         """The result for a text that cannot be parsed, exceeds the cost limits, or selects what is hidden from the
         caller; None for any other text."""
         if query:
+            context = given.get("context_value")
             try:
-                context = given.get("context_value")
                 document = prepare(query, self._schema, context)
                 document.check(given.get("variable_values") or {})
                 if visitor_fields.is_visitor(context):
                     document.require_open_to_visitors(given.get("operation_name"))
             except (*REFUSALS, Forbidden) as refusal:
-                return PreExecutionError(data=None, errors=[from_exception(refusal)])
+                error = from_exception(refusal)
+                if isinstance(context, RequestContext):
+                    context.note_errors([error])
+                return PreExecutionError(data=None, errors=[error])
         return None
 
 

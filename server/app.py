@@ -19,6 +19,7 @@ from server.auth.rate_limits import MIN_HANDSHAKES
 from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint
 from server.graphql.security_headers import middleware
 from server.health import WRITE_SECONDS, report_liveness, report_readiness, report_version
+from server.metrics.process import ProcessGauges, ProcessMetrics
 from server.pages.built import BuiltPages
 from server.pages.chat_sessions import ChatSessions, serves_chat
 from server.pages.responses import DASHBOARD_PATHS, PageResponses
@@ -68,6 +69,7 @@ def create_app(
     connection_init_seconds: float = CONNECTION_INIT_SECONDS,
     min_handshakes: int = MIN_HANDSHAKES,
     write_seconds: float = WRITE_SECONDS,
+    metrics: ProcessMetrics | None = None,
 ) -> Starlette:
     """The application over open services. The caller closes the services.
 
@@ -76,6 +78,7 @@ def create_app(
     settings = settings or Settings()
     shutdown = shutdown or Shutdown()
     pages = PageResponses(settings, built)
+    metrics = metrics or ProcessMetrics()
     endpoint = GraphQLEndpoint(
         schema,
         services,
@@ -84,7 +87,15 @@ def create_app(
         shutdown=shutdown,
         connection_init_seconds=connection_init_seconds,
         min_handshakes=min_handshakes,
+        operations=metrics.operations,
     )
+    gauges = ProcessGauges(
+        services,
+        endpoint.cohorts,
+        websockets=lambda: endpoint.rate_limits.websockets,
+        cached_callers=lambda: endpoint.caller_cache.size,
+    )
+    metrics.registry.register(gauges)
     routes: list[BaseRoute] = [
         Route("/", pages.dashboard),
         *(route for path in DASHBOARD_PATHS for route in with_and_without_slash(Route, path, pages.dashboard)),
@@ -107,6 +118,7 @@ def create_app(
     app = Starlette(routes=routes, middleware=middleware(settings.allowed_origins))
     app.router.redirect_slashes = False
     app.state.services = services
+    app.state.metrics = metrics
     app.state.shutdown = shutdown
     app.state.write_seconds = write_seconds
     return app

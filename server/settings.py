@@ -122,6 +122,13 @@ class Settings:
         number(0.00001, 3_650),
         "How many days events are kept. A subscription cannot resume from an older cursor.",
     )
+    metrics_port: int | None = setting(
+        None,
+        integer(0, 65_535),
+        "The TCP port of `/metrics`, for Prometheus, without a token. With `0` the server takes a free port and prints "
+        "it. Without this setting no metrics are served.",
+    )
+    metrics_host: str = setting("127.0.0.1", HOST, "The address to listen on for `/metrics`.")
     log_level: LogLevel = setting(LogLevel.INFO, one_of(LogLevel), "The least severe level that is logged.")
     mongod_cache_gb: float = setting(0.5, number(0.25, 1_024), "The cache size of the embedded MongoDB, in GB.")
 

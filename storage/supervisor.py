@@ -202,6 +202,10 @@ class Supervisor:
         task.add_done_callback(self._tasks.pop)
         return task
 
+    def tasks(self) -> list[tuple[str, int]]:
+        """The name of each task, and how often it failed in a row."""
+        return [(one.name, 0 if (failure := one.failure()) is None else failure.count) for one in self._tasks.values()]
+
     def failures(self) -> list[Failure]:
         """The failures of all tasks that are failing."""
         return [failure for one in self._tasks.values() if (failure := one.failure()) is not None]

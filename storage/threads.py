@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import Context, ContextVar
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from motor.frameworks import asyncio as motor_asyncio
 from typing_extensions import override
@@ -43,6 +43,15 @@ def context_of(kind: Work) -> Context:
     return context
 
 
+class ThreadUsage(NamedTuple):
+    """The use of one pool."""
+
+    started: int
+    limit: int
+    #: Calls that wait for a thread.
+    waiting: int
+
+
 class WorkThreads(Executor):
     """Runs each call on the pool of the class of work in its context."""
 
@@ -55,6 +64,13 @@ class WorkThreads(Executor):
     def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         return self._pools[work.get()].submit(call, *args, **kwargs)
 
+    def usage(self) -> dict[Work, ThreadUsage]:
+        """The threads that each pool has started, and the calls that wait for one."""
+        return {
+            kind: ThreadUsage(len(pool._threads), THREADS[kind], pool._work_queue.qsize())
+            for kind, pool in self._pools.items()
+        }
+
     @override
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         for pool in self._pools.values():
@@ -64,6 +80,11 @@ class WorkThreads(Executor):
 def install() -> None:
     """Make Motor use these pools in this process."""
     motor_asyncio._EXECUTOR = WorkThreads()  # type: ignore[assignment] # the stubs type it wrongly: it is an executor
+
+
+def usage() -> dict[Work, ThreadUsage]:
+    """The use of the pools of this process."""
+    return cast(WorkThreads, motor_asyncio._EXECUTOR).usage()
 
 
 install()

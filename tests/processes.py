@@ -129,6 +129,14 @@ class Serving:
                 self._url = found.group(1)
         return self._url
 
+    def read_metrics_url(self) -> str:
+        """The URL of /metrics, from the banner. Call it once; the settings need METRICS_PORT."""
+        assert self.url
+        while line := self._stdout.readline():
+            if found := re.search(r"Metrics +(http://\S+)", line):
+                return found.group(1)
+        raise AssertionError("the banner has no address of metrics")
+
     @property
     def pid(self) -> int:
         pid: int = self._process.pid

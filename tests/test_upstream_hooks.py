@@ -12,15 +12,17 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from types import MemberDescriptorType, ModuleType, SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import strawberry
 from graphql import DirectiveNode, GraphQLInputObjectType, Visitor, parse, visit
 from motor.frameworks import asyncio as motor_asyncio
+from pymongo import MongoClient
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
@@ -147,9 +149,15 @@ API = strawberry.Schema(strawberry.type(type("Query", (), {"__annotations__": {"
 EXECUTION = ExecutionContext(query=None, schema=API, allowed_operations=[])
 INFO_FIELDS = SimpleNamespace(**{field.name: field for field in dataclasses.fields(strawberry.Info)})
 
+CLIENT: Any = MongoClient(connect=False)
+CLIENT._get_topology()  # opened by the first command
 #: The private names of other packages that the code reads, each with an object that must have it.
 PRIVATE_NAMES: dict[str, object] = {
     "_EXECUTOR": motor_asyncio,
+    "_servers": CLIENT._topology,
+    "_threads": ThreadPoolExecutor(1),
+    "_topology": CLIENT,
+    "_work_queue": ThreadPoolExecutor(1),
     "_field": INFO_FIELDS,
     "_handle_pre_execution_error": BaseGraphQLTransportWSHandler,
     "_provided_operation_name": EXECUTION,

@@ -48,6 +48,11 @@ class AgentCache:
         #: The ids of rooms and users that facts changed during `load`. None: no load is running.
         self._changed_during_load: set[str] | None = None
 
+    @property
+    def size(self) -> int:
+        """The number of agents."""
+        return len(self._users)
+
     async def load(self, reader: Reader) -> None:
         """Replace the content by what the database has. Facts applied during the load take precedence."""
         self._changed_during_load = set()

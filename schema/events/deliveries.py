@@ -83,28 +83,32 @@ async def subscription_results(
         operation_name=operation_name,
     )
     if isinstance(executor, list):
-        yield single_error_result(executor)
+        yield single_error_result(executor, context)
         return
     assert isinstance(executor, Executor)
     source: Any = create_source_event_stream(executor)
     if executor.is_awaitable(source):
         source = await source
     if isinstance(source, CoreResult):
-        yield single_error_result(source.errors or [])
+        yield single_error_result(source.errors or [], context)
         return
     with _cohort(document, context, variables, operation_name) as cohort:
         writer = DeliveryWriter(executor, cohort)
         async with aclosing(source):
             try:
                 async for item in cast(AsyncIterable[AnyFact | Source], source):
+                    cohort.deliveries.count += 1
                     yield writer.cached(item) or await writer.write(item)
             except Exception as error:
-                yield ExecutionResult(data=None, errors=[from_exception(error)])
+                errors = [from_exception(error)]
+                context.note_errors(errors)
+                yield ExecutionResult(data=None, errors=errors)
 
 
-def single_error_result(errors: list[GraphQLError]) -> PreExecutionError:
+def single_error_result(errors: list[GraphQLError], context: RequestContext) -> PreExecutionError:
     """The only result of a subscription that cannot begin."""
     to_client_errors(errors)
+    context.note_errors(errors)
     return PreExecutionError(data=None, errors=errors)
 
 

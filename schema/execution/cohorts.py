@@ -73,6 +73,7 @@ class Cohort:
         #: The number of running subscriptions in this cohort.
         self.members = 0
         self._cohorts = cohorts
+        self.deliveries = cohorts.deliveries
         #: Whether the last result had fields that were read live. True until the first result.
         self.reads_live = True
         #: The tasks that will make a result, by the key of its source. A task that has started is absent.
@@ -103,6 +104,15 @@ class Cohort:
         return await asyncio.shield(task)
 
 
+class DeliveryCount:
+    """The results that subscriptions of a process were given."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Cohorts:
     """The cohorts of one process, and the cache of their results."""
 
@@ -112,6 +122,16 @@ class Cohorts:
         self._deliveries: OrderedDict[tuple[Cohort, Hashable], Delivery] = OrderedDict()
         #: The estimated memory of the cached results.
         self.cached_bytes = 0
+        self.deliveries = DeliveryCount()
+
+    @property
+    def count(self) -> int:
+        """The number of cohorts."""
+        return len(self._cohorts)
+
+    @property
+    def cached_results(self) -> int:
+        return len(self._deliveries)
 
     @property
     def members(self) -> int:

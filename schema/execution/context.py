@@ -1,9 +1,10 @@
 """The value of `info.context` of one GraphQL operation. Resolvers get its resolvers.context.Context."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import strawberry
-from graphql import FieldNode
+from graphql import FieldNode, GraphQLError
 
 from resolvers import events
 from resolvers.context import Context
@@ -42,6 +43,8 @@ class RequestContext:
         self.resume_after: str | None = None
         #: The text of the operation and its document, or the error of parsing it; None before `prepare` is called.
         self.prepared: tuple[str, Document | Exception] | None = None
+        #: The code of the first error of the operation's result.
+        self.error_code: str | None = None
         self._head: str | SwitchboardError | None = None
 
     @property
@@ -49,6 +52,11 @@ class RequestContext:
         """The document of the operation, if `prepare` parsed one."""
         document = self.prepared and self.prepared[1]
         return document if isinstance(document, Document) else None
+
+    def note_errors(self, errors: Sequence[GraphQLError]) -> None:
+        """Record the code of the first error, for metrics and the log."""
+        if self.error_code is None and errors:
+            self.error_code = str((errors[0].extensions or {}).get("code"))
 
     def mutation(self, input: MutationInputWithoutAck) -> Context:
         """The context of the resolver of a mutation. Resets the loaders: their values may become outdated."""

@@ -100,6 +100,24 @@ class Document:
         operation = get_operation_ast(self.node, operation_name or None)
         return operation is None or operation.operation is OperationType.QUERY
 
+    def describe(self, operation_name: str | None) -> tuple[str, str]:
+        """The type and the name of the operation that this name selects. Both are empty if there is none.
+
+        The name is empty if the operation has none.
+        """
+        return self._descriptions.get(operation_name or None, ("", ""))
+
+    @cached_property
+    def _descriptions(self) -> Mapping[str | None, tuple[str, str]]:
+        operations = [node for node in self.node.definitions if isinstance(node, OperationDefinitionNode)]
+        found: dict[str | None, tuple[str, str]] = {}
+        for node in operations:
+            name = node.name.value if node.name else ""
+            found[name or None] = (node.operation.value, name)
+        if len(operations) == 1:
+            found[None] = next(iter(found.values()))
+        return found
+
     @cached_property
     def answer_requirements(self) -> Mapping[str | None, AnswerRequirements]:
         """The requirements of each mutation, by operation name."""

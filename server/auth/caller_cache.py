@@ -40,6 +40,11 @@ class CallerCache:
         self._shutdown = shutdown
         self._cached: dict[str, CachedToken] = {}
 
+    @property
+    def size(self) -> int:
+        """The number of cached callers."""
+        return len(self._cached)
+
     async def get(self, token_id: str) -> Caller:
         """The current caller of a token, without an actor if it is invalid. Raises Unavailable."""
         try:

@@ -32,6 +32,11 @@ class RequestRateLimits:
         self._connections: Counter[str] = Counter()
         self._operations: Counter[str] = Counter()
 
+    @property
+    def websockets(self) -> int:
+        """The number of open websockets."""
+        return self._connections.total()
+
     def check_address_rate(self, address: str) -> None:
         """Count an operation from that address. Raises RateLimited."""
         if self._settings.rate_per_address:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from prometheus_client import CollectorRegistry
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -51,6 +52,7 @@ from server.graphql.responses import (
 )
 from server.graphql.sse import EncodedEvent, EventStream, guarded
 from server.graphql.transport_ws import TransportWsHandler, WebSocketAdapter
+from server.metrics.operations import Observation, OperationMetrics, code_of
 from server.settings import Settings
 from server.shutdown import Shutdown, shutdown_error
 from storage.errors import SwitchboardError, Unauthenticated, Unavailable
@@ -91,6 +93,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         shutdown: Shutdown,
         connection_init_seconds: float = CONNECTION_INIT_SECONDS,
         min_handshakes: int = MIN_HANDSHAKES,
+        operations: OperationMetrics | None = None,
     ) -> None:
         super().__init__(
             schema,
@@ -108,6 +111,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         self.shutdown = shutdown
         self.caller_cache = CallerCache(self.revocation, self.shutdown)
         self.cohorts = Cohorts()
+        self.operations = operations or OperationMetrics(CollectorRegistry())
         services.storage.feed.listeners.add(partial(drop_redacted, self.cohorts))
         self._graphiql = graphiql
 
@@ -123,6 +127,8 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         except ClientDisconnect:
             return
         except Exception as error:
+            if not hasattr(request.state, "observation"):
+                self.operations.refused(code_of(error))
             response = error_response(error, request.state.media_type)
         await response(scope, receive, send)
 
@@ -209,13 +215,33 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         root_value: None,
         sub_response: Response,
     ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
+        name = None if isinstance(request_data, list) else request_data.operation_name
+        observation: Observation = self.operations.start(context, name)
+        request.state.observation = observation
+        try:
+            result = await self._execute(request, request_adapter, request_data, context, sub_response)
+        except BaseException as error:
+            observation.finish(error)
+            raise
+        if not hasattr(result, "__aiter__"):  # a stream has not ended yet
+            observation.finish()
+        return result
+
+    async def _execute(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        request_data: GraphQLRequestData | list[GraphQLRequestData],
+        context: RequestContext,
+        sub_response: Response,
+    ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
         self.rate_limits.check_caller_rate(context.resolver_context.caller)
         query = None if isinstance(request_data, list) else request_data.query
         if not isinstance(request_data, list) and accepts_events(request.headers.get("accept", "")):
             request.state.follows = self.api.is_subscription(query, request_data.operation_name, context)
             if request.state.follows:
                 request_data.protocol = "sse"  # also for a client that prefers JSON for other operations
-        work = super().execute_operation(request, request_adapter, request_data, context, root_value, sub_response)
+        work = super().execute_operation(request, request_adapter, request_data, context, None, sub_response)
         name = None if isinstance(request_data, list) else request_data.operation_name
         return await self.with_deadline(query, name, context, work)
 
@@ -293,6 +319,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
             shutdown=self.shutdown,
             complete=transport.encode_complete(),
             refuse=refuse,
+            observation=request.state.observation,
         )
 
     # ---------------------------------------------------------------- JSON

@@ -8,6 +8,7 @@ from schema.execution.context import RequestContext
 from schema.schema import Schema
 from server.auth.rate_limits import RequestRateLimits
 from server.auth.revocation import TokenRevocation
+from server.metrics.operations import OperationMetrics
 from server.settings import Settings
 from server.shutdown import Shutdown
 
@@ -20,6 +21,7 @@ class Endpoint(Protocol):
     rate_limits: RequestRateLimits
     revocation: TokenRevocation
     shutdown: Shutdown
+    operations: OperationMetrics
 
     def token_id_of(self, token: str) -> str | None:
         """The id of a token; None if the token is malformed."""

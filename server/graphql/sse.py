@@ -14,6 +14,7 @@ from resolvers.auth.access import Caller
 from schema.execution.cohorts import Delivery
 from server.auth.rate_limits import RequestRateLimits
 from server.auth.revocation import CHANGED, TokenRevocation
+from server.metrics.operations import Observation
 from server.shutdown import Shutdown, shutdown_error
 from storage.errors import SwitchboardError, Unauthenticated
 
@@ -94,11 +95,12 @@ def guarded(
     shutdown: Shutdown,
     complete: str,
     refuse: Callable[[SwitchboardError], Iterable[str]],
+    observation: Observation,
 ) -> AsyncTextStream:
     """A stream of the chunks that ends when the caller's token is revoked, or when the process shuts down.
 
     The stream counts as an operation of the caller. It ends with `refuse(error)` if it is refused or revoked, and with
-    `complete` if the process shuts down.
+    `complete` if the process shuts down. `observation` finishes with it.
     """
 
     async def stream() -> AsyncGenerator[str, None]:
@@ -115,11 +117,13 @@ def guarded(
                     async for chunk in limited:
                         yield chunk
         except SwitchboardError as error:
+            observation.finish(error)
             for chunk in refuse(error):
                 yield chunk
         except ShuttingDown:
             yield complete
         finally:
+            observation.finish()
             if token_id is not None:
                 revocation.unregister(token_id, open_stream)
 

@@ -29,6 +29,7 @@ from server.auth.bearer_tokens import token_in_header, token_in_payload
 from server.graphql import persisted_queries, variables
 from server.graphql.endpoint_protocol import Endpoint
 from server.graphql.responses import response_body
+from server.metrics.operations import code_of
 from server.transport.websocket_protocol import ADMIT_EXTENSION, ENCODED_EXTENSION
 from storage.errors import RateLimited, SwitchboardError, Unauthenticated
 
@@ -226,6 +227,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 if len(self.operations) >= self.endpoint.settings.max_operations_per_connection:
                     raise RateLimited("Too many operations on this websocket; end some.", retry_after_seconds=1)
             except (SwitchboardError, PersistedQueryNotSupported) as refusal:
+                self.endpoint.operations.refused(code_of(refusal))
                 payload = [from_exception(refusal).formatted]
                 await self.send_message({"id": message["id"], "type": "error", "payload": payload})
                 return
@@ -235,13 +237,20 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
     async def run_operation(self, operation: Operation[RequestContext, None]) -> None:
         # The base class has one context for all operations, and reads it before its first await.
         caller = self.caller
-        self.context = self.endpoint.context_of(caller, self._address)
+        context = self.context = self.endpoint.context_of(caller, self._address)
+        observation = self.endpoint.operations.start(context, operation.operation_name)
         try:
             with self.endpoint.rate_limits.count_operation(caller):
                 work = super().run_operation(operation)
                 await self.endpoint.with_deadline(operation.query, operation.operation_name, self.context, work)
         except SwitchboardError as refusal:
+            observation.finish(refusal)
             await operation.send_initial_errors([from_exception(refusal)])
+        except BaseException as error:
+            observation.finish(error)
+            raise
+        finally:
+            observation.finish()
 
     @override
     async def _send_result_stream(

@@ -87,10 +87,12 @@ class Startup:
     uri: str
     #: When the command began, by the monotonic clock.
     started: float
+    #: The address of /metrics, if they are served.
+    metrics: str | None = None
 
     def report_ready(self, admin_token: str | None) -> None:
         """Print the banner."""
-        print(banner(self.settings, self.listener, self.started, admin_token), flush=True)
+        print(banner(self.settings, self.listener, self.started, admin_token, metrics=self.metrics), flush=True)
 
 
 @contextlib.contextmanager
@@ -186,7 +188,14 @@ async def run_uvicorn(
         gc.set_threshold(*before)
 
 
-def banner(settings: Settings, listener: socket.socket, started: float, admin_token: str | None) -> str:
+def banner(
+    settings: Settings,
+    listener: socket.socket,
+    started: float,
+    admin_token: str | None,
+    *,
+    metrics: str | None = None,
+) -> str:
     """The text that `serve` prints when it is ready."""
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -202,6 +211,8 @@ def banner(settings: Settings, listener: socket.socket, started: float, admin_to
         f"  Websocket    ws://{place}/graphql   (graphql-transport-ws)",
         f"  MongoDB      {mongodb}",
     ]
+    if metrics is not None:
+        lines.append(f"  Metrics      {metrics}")
     if settings.workers > 1:
         lines.append(f"  Workers      {settings.workers} processes")
     if admin_token is not None:

@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Never
 
 import uvloop
 
+from server.process.metrics_server import serving_workers
 from server.process.run import ServingError, Startup, log_to_stderr, run_uvicorn
 from server.shutdown import SHUTDOWN_SECONDS
 from storage.embedded.preflight import DeploymentError, translating_driver_errors
@@ -40,10 +42,18 @@ class Worker:
 
     def __init__(self, startup: Startup) -> None:
         self.pipe, worker_end = _CONTEXT.Pipe()
-        self.process: SpawnProcess = _CONTEXT.Process(target=run_worker, args=(startup, worker_end))
+        #: Questions for metrics, and the answers (metrics_server.py).
+        self.metrics_pipe, metrics_end = _CONTEXT.Pipe()
+        self.process: SpawnProcess = _CONTEXT.Process(target=run_worker, args=(startup, worker_end, metrics_end))
         self.process.start()
         self.started = time.monotonic()
         worker_end.close()
+        metrics_end.close()
+
+    def close(self) -> None:
+        """Close the pipes of a worker that has ended."""
+        self.pipe.close()
+        self.metrics_pipe.close()
 
     def wait_until_ready(self) -> str | None:
         """Wait until the worker serves. Returns the admin token if it created one. Raises ServingError if it ended."""
@@ -68,22 +78,31 @@ class Worker:
         return f"{self.process.pid} {end}"
 
 
-def serve_with_workers(startup: Startup) -> Never:
-    """Serve until KeyboardInterrupt, then stop every worker. Raises ServingError if a worker cannot start."""
+def serve_with_workers(startup: Startup, metrics: socket.socket | None = None) -> Never:
+    """Serve until KeyboardInterrupt, then stop every worker. Raises ServingError if a worker cannot start.
+
+    Serves the metrics of all workers at the socket `metrics`.
+    """
     workers = [Worker(startup) for _ in range(startup.settings.workers)]
     try:
         tokens = [worker.wait_until_ready() for worker in workers]
-        startup.report_ready(next((token for token in tokens if token is not None), None))
-        while True:
-            ended = wait([worker.process.sentinel for worker in workers])
-            for index, worker in enumerate(workers):
-                if worker.process.sentinel in ended:
-                    logger.error("Worker %s; starting another.", worker.exit_reason())
-                    worker.pipe.close()
-                    time.sleep(max(0.0, worker.started + RESTART_DELAY_SECONDS - time.monotonic()))
-                    workers[index] = Worker(startup)
+        with serving_workers(metrics, startup.settings, workers):
+            startup.report_ready(next((token for token in tokens if token is not None), None))
+            while True:
+                restart_ended(workers, startup)
     finally:
         stop([worker.process for worker in workers])
+
+
+def restart_ended(workers: list[Worker], startup: Startup) -> None:
+    """Wait until a worker ends, and start another one in its place."""
+    ended = wait([worker.process.sentinel for worker in workers])
+    for index, worker in enumerate(workers):
+        if worker.process.sentinel in ended:
+            logger.error("Worker %s; starting another.", worker.exit_reason())
+            worker.close()
+            time.sleep(max(0.0, worker.started + RESTART_DELAY_SECONDS - time.monotonic()))
+            workers[index] = Worker(startup)
 
 
 def stop(processes: Sequence[SpawnProcess]) -> None:
@@ -104,27 +123,30 @@ def stop(processes: Sequence[SpawnProcess]) -> None:
 # ---------------------------------------------------------------- in the worker
 
 
-def run_worker(startup: Startup, parent: Connection) -> None:
+def run_worker(startup: Startup, parent: Connection, metrics: Connection) -> None:
     """Serve until SIGTERM, or until the parent process has ended."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a terminal sends these to all processes; the parent sends SIGTERM
     log_to_stderr(startup.settings)
     try:
         with translating_driver_errors(startup.uri), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(startup, parent))
+            runner.run(_serve(startup, parent, metrics))
     except (ServingError, DeploymentError, SwitchboardError) as error:
         parent.send(ServingError(str(error)))
         sys.exit(1)
 
 
-async def _serve(startup: Startup, parent: Connection) -> None:
+async def _serve(startup: Startup, parent: Connection, metrics: Connection) -> None:
     from server.app import create_app, start_services
+    from server.process.metrics_answers import MetricsAnswers
 
     settings = startup.settings
     async with start_services(startup.uri, settings) as (services, admin_token):
         # The parent sends nothing: the pipe becomes readable when the parent has ended.
         asyncio.get_running_loop().add_reader(parent.fileno(), stop_without_parent, parent.fileno())
-        await run_uvicorn(create_app(services, settings), startup.listener, settings, lambda: parent.send(admin_token))
+        app = create_app(services, settings)
+        MetricsAnswers(metrics, app.state.metrics, services)
+        await run_uvicorn(app, startup.listener, settings, lambda: parent.send(admin_token))
 
 
 def stop_without_parent(descriptor: int) -> None:

@@ -96,6 +96,10 @@ class Feed:
         return time.monotonic() - self._at_end
 
     @property
+    def cached_chunks(self) -> int:
+        return len(self._chunks)
+
+    @property
     def buffered(self) -> tuple[int, int]:
         """The number of facts in the buffer, and their bytes."""
         return len(self._buffer), self._bytes

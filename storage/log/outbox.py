@@ -68,6 +68,11 @@ class Appender:
         self._seen: set[str] = set()
         self._swept = False
 
+    @property
+    def waiting(self) -> int:
+        """The number of facts that callers of `append` wait for."""
+        return sum(len(facts) for facts, _ in self._waiting)
+
     async def append(self, facts: Sequence[Fact]) -> None:
         """Wait until the facts are in the log, for up to APPEND_TIMEOUT_SECONDS. They must be in the outbox."""
         if not facts:

@@ -196,6 +196,11 @@ class Database:
         local_time: datetime = answer["localTime"]
         return local_time
 
+    def connections(self) -> tuple[int, int]:
+        """The connections of the driver to all servers: those that are in use, and idle ones."""
+        pools = [server.pool for server in self.client.delegate._topology._servers.values()]
+        return sum(pool.active_sockets for pool in pools), sum(len(pool.conns) for pool in pools)
+
     async def ping(self) -> None:
         """Raise Unavailable unless the primary answers."""
         try:

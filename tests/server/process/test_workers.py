@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from server.process.workers import stop_without_parent
 from storage.mongo.cursors import event_cursor
@@ -25,7 +27,7 @@ ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 
 @contextmanager
 def started(uri: str) -> Iterator[ServerProcess]:
-    settings = {"WORKERS": str(WORKERS), "LOG_LEVEL": "error"}
+    settings = {"WORKERS": str(WORKERS), "LOG_LEVEL": "error", "METRICS_PORT": "0"}
     with ServerProcess(uri, f"test-{secrets.token_hex(6)}", **settings) as server:
         assert server.url
         yield server
@@ -62,6 +64,19 @@ async def test_every_worker_delivers_the_events_of_all_workers(server: ServerPro
         )
 
     assert all(sequences == received[0] for sequences in received[:-1])
+
+
+def test_one_scrape_has_the_metrics_of_all_workers(server: ServerProcess) -> None:
+    families = list(text_string_to_metric_families(httpx.get(server.read_metrics_url(), timeout=60).text))
+
+    by_name = {family.name: family for family in families}
+    assert {sample.labels["worker"]: sample.value for sample in by_name["switchboard_worker_up"].samples} == {
+        "0": 1,
+        "1": 1,
+    }
+    assert {sample.labels["worker"] for sample in by_name["switchboard_log_head"].samples} == {"0", "1"}
+    assert len(by_name["switchboard_mongodb_up"].samples) == 1
+    assert len(by_name) == len(families)
 
 
 async def read_sequences(url: str, count: int) -> list[int]:

@@ -1,0 +1,1 @@
+"""What one process counts and measures for Prometheus. The graphql and process packages import it."""
