@@ -1,44 +1,44 @@
-// Greets each new conversation once, whenever it is killed. Node 22 or later: SWITCHBOARD_TOKEN=... node starter.mjs
-const url = process.env.SWITCHBOARD_URL ?? "http://127.0.0.1:8000/graphql";
-const token = process.env.SWITCHBOARD_TOKEN;
-const consumer = process.env.CONSUMER ?? "greeter";
+// Greets each new conversation once, whenever it is killed: SWITCHBOARD_TOKEN=... node starter.mjs
+import { createClient } from "graphql-ws/client";
 
-const EVENTS = `subscription Events($consumer: String!) {
-  events(consumer: $consumer, types: [ROOM_STARTED], notByMe: true, maxInFlight: 100) {
-    cursor ... on RoomEvent { room { roomId visitor { name } } } } }`;
+const url = process.env.SWITCHBOARD_URL ?? "http://127.0.0.1:8000/graphql";
+const consumer = process.env.CONSUMER ?? "greeter";
+const EVENTS = `subscription Events($consumer: String!) { events(consumer: $consumer, types: [ROOM_STARTED], notByMe: true) {
+  cursor ... on RoomEvent { room { roomId visitor { name } } } } }`;
 const GREET = `mutation Greet($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }`;
 const ACK = `mutation Ack($input: AckEventsInput!) { ackEvents(input: $input) { consumer { lag } } }`;
 
-async function run(query, input) {
-  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-  const body = JSON.stringify({ query, variables: { input } });
-  const request = fetch(url, { method: "POST", headers, body, signal: AbortSignal.timeout(30_000) });
-  const { data, errors } = await request.then((response) => response.json()).catch(() => ({}));
-  return errors?.[0].extensions?.code ?? (data && !errors ? "DONE" : "UNAVAILABLE"); // a proxy may answer with neither
-}
+let timer;
+const client = createClient({
+  url: url.replace("http", "ws"),
+  connectionParams: { authorization: `Bearer ${process.env.SWITCHBOARD_TOKEN}` },
+  retryAttempts: 0, // the two loops below repeat
+  keepAlive: 10_000, // a connection on which no ping is answered ends
+  on: {
+    ping: (received) => received || (timer = setTimeout(() => client.terminate(), 10_000)),
+    pong: (received) => received && clearTimeout(timer), closed: () => clearTimeout(timer),
+  },
+});
+const codeOf = (error) => error?.[0]?.extensions?.code ?? error.code ?? error.message;
+const pause = () => new Promise((resolve) => setTimeout(resolve, 500 + 1_000 * Math.random()));
+const run = (query, input) => client.iterate({ query, variables: { input } }).next()
+  .then(({ value: { errors } }) => errors && codeOf(errors), codeOf); // undefined: it succeeded
 
-async function handle({ cursor, room: { roomId, visitor } }) {
+async function greet({ cursor, room: { roomId, visitor } }) {
   for (;;) {
     let code = await run(GREET, { roomId, text: `Welcome, ${visitor.name ?? "visitor"}!`, ack: { consumer, cursor } });
     if (code === "ROOM_CLOSED") code = await run(ACK, { consumer, cursor, only: true });
-    if (code === "DONE" || code === "ALREADY_ACKNOWLEDGED") return; // greeted: now, or before the app was killed
+    if (code === undefined || code === "ALREADY_ACKNOWLEDGED") return; // greeted: now, or before the app was killed
     console.error(`${roomId}: ${code}, again in a second`);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await pause();
   }
 }
 
-(function listen() {
-  const socket = new WebSocket(url.replace("http", "ws"), "graphql-transport-ws");
-  const send = (message) => socket.send(JSON.stringify(message));
-  let handled = Promise.resolve();
-  socket.onopen = () => send({ type: "connection_init", payload: { authorization: `Bearer ${token}` } });
-  socket.onmessage = ({ data }) => {
-    const { type, payload } = JSON.parse(data);
-    if (type === "connection_ack") send({ id: "1", type: "subscribe", payload: { query: EVENTS, variables: { consumer } } });
-    if (type === "ping") send({ type: "pong" });
-    if (type === "next") handled = handled.then(() => handle(payload.data.events));
-    if (type === "error" || type === "complete") console.error(type, payload?.[0].message), socket.close();
-  };
-  socket.onclose = ({ code, reason }) => (
-    console.error(`closed: ${code} ${reason}`), code === 4403 ? process.exit(1) : setTimeout(listen, 500 + 1_000 * Math.random()));
-})();
+for (;; await pause()) {
+  try {
+    for await (const { data } of client.iterate({ query: EVENTS, variables: { consumer } })) await greet(data.events);
+  } catch (error) {
+    console.error(`The events end (${codeOf(error)}).`);
+    if (error.code === 4403) process.exit(1); // the token is not valid
+  }
+}
