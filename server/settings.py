@@ -35,6 +35,12 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class LogFormat(StrEnum):
+    AUTO = "auto"
+    TEXT = "text"
+    JSON = "json"
+
+
 class SettingError(Exception):
     """The value of a setting is invalid. The message is one line that names the setting and the valid values."""
 
@@ -130,6 +136,15 @@ class Settings:
     )
     metrics_host: str = setting("127.0.0.1", HOST, "The address to listen on for `/metrics`.")
     log_level: LogLevel = setting(LogLevel.INFO, one_of(LogLevel), "The least severe level that is logged.")
+    log_format: LogFormat = setting(
+        LogFormat.AUTO,
+        one_of(LogFormat),
+        "The format of the log on stderr: `text`, or `json` with one object a line. `auto` is `text` in a terminal, "
+        "and `json` otherwise.",
+    )
+    log_requests: bool = setting(
+        True, SWITCH, "Whether each operation that ends is logged, with its caller, name, code and duration."
+    )
     mongod_cache_gb: float = setting(0.5, number(0.25, 1_024), "The cache size of the embedded MongoDB, in GB.")
 
     # ---------------------------------------------------------------- limits of one request
@@ -323,16 +338,6 @@ class Settings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One setting as documentation shows it."""
-
-    variable: str
-    default: str
-    expected: str
-    meaning: str
-
-
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings of this environment. An empty variable counts as not set.
 
@@ -365,27 +370,3 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
 
 def variable_name(name: str) -> str:
     return PREFIX + name.upper()
-
-
-def list_settings() -> list[Entry]:
-    """All settings in the order of Settings."""
-    return [
-        Entry(
-            variable_name(field.name),
-            format_default(field.default),
-            field.metadata["parser"].expected,
-            field.metadata["meaning"],
-        )
-        for field in dataclasses.fields(Settings)
-    ]
-
-
-def format_default(value: object) -> str:
-    """A default in the form of an environment variable; empty if there is none."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -114,7 +114,9 @@ class Serving:
         reading, writing = os.pipe()
         self._stdout = os.fdopen(reading)
         try:
-            self._process = start(("serve",), environment(**{"PORT": "0", **settings}), {1: writing}, prepare)
+            self._process = start(
+                ("serve",), environment(**{"PORT": "0", "LOG_REQUESTS": "off", **settings}), {1: writing}, prepare
+            )
         finally:
             os.close(writing)
         self._url = ""

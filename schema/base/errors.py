@@ -86,7 +86,7 @@ def _to_client_error(error: GraphQLError) -> tuple[str, dict[str, object]]:
     cause = to_unavailable(cause) or cause
     match cause:
         case SwitchboardError():
-            logger.info("%s at %s", cause.code, _path(error))
+            logger.debug("%s at %s", cause.code, _path(error))
             message, data = ids.with_prefixes(cause)
             return message, {"code": cause.code, **data}
         case GraphQLSyntaxError():

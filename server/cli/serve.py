@@ -1,6 +1,7 @@
 """`switchboard serve`."""
 
 import argparse
+import contextlib
 
 from server.cli.command import OK, Command, CommandError, add_data_dir, add_setting
 from server.process.run import ServingError
@@ -22,6 +23,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         raise CommandError(str(error)) from None
     except KeyboardInterrupt:
         pass
+    with contextlib.suppress(OSError):  # the reader of stdout may have ended first
+        print("Switchboard has stopped.", flush=True)
     return OK
 
 

@@ -227,7 +227,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 if len(self.operations) >= self.endpoint.settings.max_operations_per_connection:
                     raise RateLimited("Too many operations on this websocket; end some.", retry_after_seconds=1)
             except (SwitchboardError, PersistedQueryNotSupported) as refusal:
-                self.endpoint.operations.refused(code_of(refusal))
+                self.endpoint.operations.refused(code_of(refusal), self.caller)
                 payload = [from_exception(refusal).formatted]
                 await self.send_message({"id": message["id"], "type": "error", "payload": payload})
                 return

@@ -1,1 +1,2 @@
-"""What one process counts and measures for Prometheus. The graphql and process packages import it."""
+"""What one process counts and measures for Prometheus, and the log of its operations. The graphql and process
+packages import it."""

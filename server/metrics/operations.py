@@ -1,4 +1,4 @@
-"""Counts and times the operations of one process, by type, name and code. The number of label sets is bounded."""
+"""Counts, times and logs the operations of one process, by type, name and code. The number of label sets is bounded."""
 
 import asyncio
 import re
@@ -9,9 +9,10 @@ from cross_web import HTTPException
 from graphql import GraphQLError
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from resolvers.auth.access import Caller
+from resolvers.auth.access import ANONYMOUS, Caller
 from schema.base.errors import INTERNAL
 from schema.execution.context import RequestContext
+from server.metrics.request_log import RequestLog
 from storage.errors import Invalid, QueryTooComplex, SwitchboardError
 
 OK: Final = "OK"
@@ -25,6 +26,7 @@ UNNAMED: Final = "(unnamed)"
 #: The type of what was refused before it was known to be an operation.
 NO_TYPE: Final = "none"
 SUBSCRIPTION: Final = "subscription"
+TIMED: Final = frozenset({"query", "mutation"})
 TOO_LARGE: Final = 413
 _NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,63}\Z")
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0)
@@ -33,7 +35,10 @@ SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 
 class OperationMetrics:
     """The operations of one process."""
 
-    def __init__(self, registry: CollectorRegistry, *, max_names: int = MAX_NAMES) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, *, log: RequestLog | None = None, max_names: int = MAX_NAMES
+    ) -> None:
+        self._log = log
         self._max_names = max_names
         self._names: set[str] = set()
         self._counter = Counter(
@@ -57,15 +62,17 @@ class OperationMetrics:
         """Begin to measure an operation. `operation_name` is the one of the request."""
         return Observation(self, context, operation_name)
 
-    def refused(self, code: str) -> None:
-        """Count a request that was refused before its operation was known."""
-        self._count(NO_TYPE, UNNAMED, code)
+    def refused(self, code: str, caller: Caller = ANONYMOUS) -> None:
+        """Count and log a request that was refused before its operation was known."""
+        self.ended(NO_TYPE, "", code, seconds=0.0, caller=caller)
 
     def ended(self, kind: str, name: str, code: str, *, seconds: float, caller: Caller) -> None:
-        """Count an operation that ended."""
+        """Count and log an operation that ended."""
+        if self._log is not None:
+            self._log.ended(kind, name, code, seconds=seconds, caller=caller)
         name = self.label(name, caller)
         self._count(kind, name, code)
-        if kind != SUBSCRIPTION:
+        if kind in TIMED:
             duration = self._durations.get((kind, name))
             if duration is None:
                 duration = self._durations[kind, name] = self._histogram.labels(kind, name)

@@ -14,6 +14,7 @@ from schema.execution.cohorts import Cohorts
 from schema.execution.document_cache import CACHE
 from server.metrics.families import gauge, gauges, one_label
 from server.metrics.operations import OperationMetrics
+from server.metrics.request_log import RequestLog
 from storage import threads
 
 #: Names of background tasks that label metrics.
@@ -22,13 +23,14 @@ MAX_TASK_NAMES = 100
 
 @dataclass(slots=True)
 class ProcessMetrics:
-    """The registry of one process, and its operations."""
+    """The registry of one process, and its operations, which `log` logs."""
 
+    log: RequestLog | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     operations: OperationMetrics = field(init=False)
 
     def __post_init__(self) -> None:
-        self.operations = OperationMetrics(self.registry)
+        self.operations = OperationMetrics(self.registry, log=self.log)
         ProcessCollector(registry=self.registry)
 
     def collect(self) -> list[Metric]:

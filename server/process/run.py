@@ -4,11 +4,9 @@ import asyncio
 import contextlib
 import errno
 import gc
-import logging
 import math
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -222,13 +220,3 @@ def banner(
             "               It is shown only once: store it. Every request sends it, as  Authorization: Bearer TOKEN",
         ]
     return "\n".join([*lines, "", "Ctrl-C stops it."])
-
-
-def log_to_stderr(settings: Settings) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for name in ("pymongo", "asyncio", "uvicorn"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -16,8 +16,9 @@ from typing import Never
 
 import uvloop
 
+from server.log_output import log_to_stderr, request_log
 from server.process.metrics_server import serving_workers
-from server.process.run import ServingError, Startup, log_to_stderr, run_uvicorn
+from server.process.run import ServingError, Startup, run_uvicorn
 from server.shutdown import SHUTDOWN_SECONDS
 from storage.embedded.preflight import DeploymentError, translating_driver_errors
 from storage.errors import SwitchboardError
@@ -138,13 +139,14 @@ def run_worker(startup: Startup, parent: Connection, metrics: Connection) -> Non
 
 async def _serve(startup: Startup, parent: Connection, metrics: Connection) -> None:
     from server.app import create_app, start_services
+    from server.metrics.process import ProcessMetrics
     from server.process.metrics_answers import MetricsAnswers
 
     settings = startup.settings
     async with start_services(startup.uri, settings) as (services, admin_token):
         # The parent sends nothing: the pipe becomes readable when the parent has ended.
         asyncio.get_running_loop().add_reader(parent.fileno(), stop_without_parent, parent.fileno())
-        app = create_app(services, settings)
+        app = create_app(services, settings, metrics=ProcessMetrics(request_log(settings)))
         MetricsAnswers(metrics, app.state.metrics, services)
         await run_uvicorn(app, startup.listener, settings, lambda: parent.send(admin_token))
 

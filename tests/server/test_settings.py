@@ -5,7 +5,8 @@ import pytest
 
 from schema.execution.cost_limits import Limits
 from server.graphql.endpoint import limits_of
-from server.settings import LogLevel, SettingError, Settings, list_settings, read_settings, unknown_variables
+from server.setting_texts import list_settings
+from server.settings import LogLevel, SettingError, Settings, read_settings, unknown_variables
 from storage.records import RoutingMethod
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
