@@ -32,7 +32,10 @@ class Narrator:
     def event(self, sequence: int, kind: str, text: str, arrived: float) -> None:
         """An event of a subscription. `arrived` is a monotonic time, printed relative to the start of the step."""
         elapsed = f"{(arrived - self._started_at) * 1_000:.0f} ms"
-        self._print(f"    {self._paint(f'⇠ #{sequence}  {kind:<16}', CYAN)}  {text}  {self._paint(elapsed, DIM)}")
+        first, *more = text.splitlines() or [""]
+        self._print(f"    {self._paint(f'⇠ #{sequence}  {kind:<16}', CYAN)}  {first}  {self._paint(elapsed, DIM)}")
+        for line in more:
+            self._print(" " * 10 + line)
 
     def good(self, text: str) -> None:
         self._print(f"    {self._paint('✓', GREEN)} {text}")

@@ -18,7 +18,7 @@ from examples.bots.install import SCOPES
 from examples.narration import Narrator
 from switchboard_client import Api, ApiError, ConnectionLost, Transport
 from switchboard_client.events import AgentAssigned, AgentUnassigned, MessageSent, RoomClosed, RoomEvent, RoomStarted
-from switchboard_client.types import Actor, AgentStatus, Audience, Presence
+from switchboard_client.types import AgentStatus, Audience, Presence
 
 #: The longest time to wait for an answer of the bot. A busy machine may need a while.
 ANSWER_SECONDS = 120.0
@@ -56,6 +56,8 @@ class Conversation:
         self._changed = asyncio.Event()
         self.server: str | None = None
         self._is_closed = False
+        #: The names of users by their usernames, which messages have.
+        self._names: dict[str, str] = {}
 
     async def watch(self, after: str | None) -> None:
         """Print the events of the room, for ever."""
@@ -70,6 +72,7 @@ class Conversation:
         match event:
             case AgentAssigned(agent=agent):
                 self.server = agent.user.name or agent.user.username
+                self._names[agent.user.username] = self.server
                 return f"{self.server} serves the room ({event.cause.value})"
             case AgentUnassigned(agent=agent):
                 self.server = None
@@ -80,7 +83,8 @@ class Conversation:
                     self._choices = (message.message_id, offered)
                 if message.audience == Audience.EVERYONE and message.sender.type != "VISITOR":
                     self._said.append(message.text)
-                who = _name_of(message.sender)
+                who = message.sender.name or message.sender.type.value.lower()
+                who = self._names.get(who, who)
                 note = " (note)" if message.audience == Audience.STAFF else ""
                 buttons = f"  [{'] ['.join(offered)}]" if offered else ""
                 return f"{who}{note}: {message.text}{buttons}"
@@ -195,10 +199,6 @@ async def _stop(bot: asyncio.Future[None], stop: asyncio.Event) -> None:
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _name_of(sender: Actor) -> str:
-    return sender.name or sender.type.value.lower()
 
 
 def run(title: str, main: Callable[[Narrator, str, str], Awaitable[None]]) -> int:

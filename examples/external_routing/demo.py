@@ -91,7 +91,7 @@ class Demo:
         await self._received.until(RoomClosed, 1)
 
         narrator.step("A conversation about a case that the outside system does not know")
-        unknown = await self.start("somebody else's", "Where is my invoice?", department_id)
+        unknown = await self.start(f"CASE-{self._run}-9", "Where is my invoice?", department_id)
         await self._received.until(RoutingDeclined, 1)
         narrator.remark("The fallback of the department routes it now. It has no agents, so the conversation waits.")
         await website.close_room(room_id=unknown, comment="wrong desk")

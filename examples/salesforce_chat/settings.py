@@ -23,7 +23,7 @@ class Texts:
     """What visitors read. An empty text is not sent."""
 
     joined: str = "{agent} joined the conversation."
-    nobody: str = "Nobody is available there at the moment. We find you somebody else."
+    nobody: str = "Nobody is available there at the moment. We will find somebody else for you."
     idle: str = "We close this conversation, because we have not heard from you for a while."
     ended: str = ""
 

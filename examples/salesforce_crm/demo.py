@@ -85,7 +85,7 @@ class Demo:
 
         narrator.step("They talk, and the session at Salesforce expires meanwhile")
         await admin.send_message(room_id=room, text="It should be here since Monday.", as_={"visitorToken": visitor})
-        await admin.send_message(room_id=room, text="I have found it. You get it tomorrow.")
+        await admin.send_message(room_id=room, text="I have found it. You will get it tomorrow.")
         self._stand_in.org.sessions.expire_all()
 
         narrator.step("The conversation is closed. The bridge is killed before Salesforce has the transcript")

@@ -37,7 +37,7 @@ EVENTS = [
     "RoomStarted       Ada Park: “Where is my invoice?”, served by nobody yet",
     "RoomQueued        waits in the queue",
     "RoutingRequested  the department waits for a decision",
-    "RoutingDeclined   “somebody else's is not a case of ours”",
+    "RoutingDeclined   “CASE-9 is not a case of ours”",
     "RoomQueued        waits in the queue",
     "RoomClosed        by website: “wrong desk”",
 ]

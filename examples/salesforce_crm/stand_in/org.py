@@ -86,14 +86,19 @@ class Org:
             self._authenticate(headers)
             request = Request(http.method, raw, self._parse_body(headers, await http.body()), headers)
         except Refused as refused:
-            return self._render(Response(refused.status, refused.body))
+            response = Response(refused.status, refused.body)
+            self._tell(Request(http.method, raw, None, headers), response)
+            return self._render(response)
         self.faults.requests.append(request)
         await self.faults.hold(request, "before")
         response = self.faults.take_failure(request) or self._serve(request)
         await self.faults.hold(request, "after")
+        self._tell(request, response)
+        return self._render(response)
+
+    def _tell(self, request: Request, response: Response) -> None:
         for listener in self.listeners:
             listener(request, response)
-        return self._render(response)
 
     def _authenticate(self, headers: dict[str, str]) -> None:
         scheme, _, token = headers.get("authorization", "").partition(" ")

@@ -8,7 +8,7 @@ from switchboard_client.types import RoutingMethod
 from tests.examples.salesforce_chat.conftest import RunBridge
 from tests.examples.salesforce_chat.world import World, until
 
-NOBODY = "Nobody is available there at the moment. We find you somebody else."
+NOBODY = "Nobody is available there at the moment. We will find somebody else for you."
 
 
 async def test_failed_routing_gives_the_room_back(world: World, run_bridge: RunBridge) -> None:
