@@ -1,6 +1,7 @@
 """The fixtures of all tests: one mongod for the whole run, empty databases, and servers over them."""
 
 import asyncio
+import gc
 import os
 import secrets
 import signal
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 # A shell that starts the tests in the background can make them ignore SIGINT, and the processes that they start too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# The collection of tests allocates millions of objects that stay, and looking for garbage among them takes long.
+gc.set_threshold(50_000, 20, 100)
+
 # pytest creates its temporary folders there, and the data of every mongod is in them.
 if (memory := find_memory()) is not None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
@@ -36,6 +40,12 @@ ADMIN_TOKEN = "the-admin-token-of-the-tests"
 # A busy machine may need seconds to generate an input.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+
+def pytest_collection_finish() -> None:
+    """Exclude all modules and tests from the garbage collections of the run."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
