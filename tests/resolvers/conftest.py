@@ -1,5 +1,6 @@
 """Fixtures of the tests of resolvers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from pymongo.errors import OperationFailure
 from resolvers.context import SESSION_LENGTH, RoutingSettings, Services
 from resolvers.routing.agent_cache import AgentCache
 from storage.custom_fields.unique_indexes import COLLECTIONS
+from storage.mongo.connection import Collection
 from tests.conftest import ADMIN_TOKEN
 from tests.resolvers.world import World
 
@@ -76,15 +78,13 @@ async def world(shared_services: Services) -> World:
 
 async def empty_world(services: Services, processes: Sequence[Services] = ()) -> World:
     """Empty the deployment of these services but for the built-in roles, and save a visitor with the token "v"."""
-    for name in EMPTIED:
-        await services.storage.database[name].delete_many({})
-    await services.storage.database["roles"].delete_many({"builtIn": False})
-    for name in COLLECTIONS.values():
-        collection = services.storage.database[name]
-        async for index in collection.list_indexes():
-            if index["name"].startswith("unique_"):
-                with suppress(OperationFailure):  # maintenance may have dropped it in the meantime
-                    await collection.drop_index(index["name"])
+    database = services.storage.database
+    await database["rooms"].delete_many({})  # first: background tasks read what rooms refer to
+    await asyncio.gather(
+        *(database[name].delete_many({}) for name in EMPTIED if name != "rooms"),
+        database["roles"].delete_many({"builtIn": False}),
+        *(_drop_unique_indexes(database[name]) for name in COLLECTIONS.values()),
+    )
     await services.storage.definition_cache.refresh()
     for process in (services, *processes):
         process.routing = RoutingSettings()
@@ -93,6 +93,14 @@ async def empty_world(services: Services, processes: Sequence[Services] = ()) ->
     world = World(services, processes)
     await world.visitor()
     return world
+
+
+async def _drop_unique_indexes(collection: Collection) -> None:
+    """Drop the indexes of unique custom fields."""
+    async for index in collection.list_indexes():
+        if index["name"].startswith("unique_"):
+            with suppress(OperationFailure):  # maintenance may have dropped it in the meantime
+                await collection.drop_index(index["name"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
