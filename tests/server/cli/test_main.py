@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +92,23 @@ def one_line(text: str) -> str:
     return line
 
 
+@contextmanager
+def inherited(number: signal.Signals, handler: signal.Handlers) -> Iterator[None]:
+    """Processes that are started in the block begin with this handler, also if these tests run under nohup."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 # ---------------------------------------------------------------- serve
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_stops_server_and_mongod_without_errors(start: Start, tmp_path: Path, number: signal.Signals) -> None:
-    server = start()
+    with inherited(number, signal.SIG_DFL):
+        server = start()
     url = url_in(wait_until_ready(server))
     assert httpx.post(url, json={"query": "{ __typename }"}).json() == {"data": {"__typename": "Query"}}
     assert httpx.get(url.replace("/graphql", "/health/ready")).json() == {"status": "ok"}
@@ -114,11 +125,8 @@ def test_signal_stops_server_and_mongod_without_errors(start: Start, tmp_path: P
 def test_server_under_nohup_continues_after_its_terminal_closes(
     start: Start, mongodb_uri: str, database_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ignored = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited by processes that are started now
-    try:
+    with inherited(signal.SIGHUP, signal.SIG_IGN):
         server = start(MONGODB_URI=mongodb_uri, DATABASE=database_name)
-    finally:
-        signal.signal(signal.SIGHUP, ignored)
     url = url_in(wait_until_ready(server))
 
     server.send_signal(signal.SIGHUP)
