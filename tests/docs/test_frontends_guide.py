@@ -24,6 +24,8 @@ from tests.server.websocket_client import connected, receive, send
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "guides" / "frontends"
 SAMPLES = ROOT / "audit" / "frontends"
+#: Files of the pages for browsers that are the same as files of the samples.
+OF_PAGES = {"web/src/dashboard/client/roomCache.ts": "apollo/src/roomCache.ts"}
 SCHEMA = build_schema((ROOT / "schema" / "schema.graphql").read_text(encoding="utf-8"))
 #: A file of the samples on a page: a link to it, and the block with its text.
 SHOWN = re.compile(
@@ -78,6 +80,11 @@ def test_pages_show_the_files_of_the_audit() -> None:
     }
     assert {path: text for path, (_, text) in shown.items()} == files
     assert all(path.endswith(name) for path, (name, _) in shown.items())
+
+
+@pytest.mark.parametrize(("page", "sample"), OF_PAGES.items())
+def test_the_dashboard_uses_the_file_of_the_audit(page: str, sample: str) -> None:
+    assert (ROOT / page).read_text(encoding="utf-8") == (SAMPLES / sample).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", sorted(documents()))
