@@ -5,6 +5,7 @@ import { storedToken, storeToken } from "../shared/token";
 import { connect, type Api } from "./client/client";
 import { Feed } from "./client/feed";
 import { ApiContext } from "./client/hooks";
+import { Samples } from "./client/samples";
 import { LivePage } from "./live/LivePage";
 import { RoomPage } from "./room/RoomPage";
 import { RoomsPage } from "./rooms/RoomsPage";
@@ -35,6 +36,7 @@ function SignedIn({ token, end }: { token: string; end: (byServer: boolean) => v
   const [api, setApi] = useState<Api | null>(null);
   const [viewer, setViewer] = useState<Viewer | null>(null);
   const feed = useMemo(() => new Feed(), []);
+  const samples = useMemo(() => new Samples(), []);
   useEffect(() => {
     const opened = connect(token, () => end(true));
     setApi(opened);
@@ -46,7 +48,8 @@ function SignedIn({ token, end }: { token: string; end: (byServer: boolean) => v
   }, [token, end]);
   useEffect(() => {
     if (api === null || !viewer?.scopes.includes("events:read")) return;
-    void feed.start(api);
+    // Without a server, the page asks again as soon as it is connected.
+    feed.start(api).catch(() => undefined);
     return () => feed.stop();
   }, [api, feed, viewer]);
 
@@ -54,7 +57,7 @@ function SignedIn({ token, end }: { token: string; end: (byServer: boolean) => v
   return (
     <ApolloProvider client={api.client}>
       <ApiContext value={api}>
-        <SessionContext value={{ viewer, feed, signOut: () => end(false) }}>
+        <SessionContext value={{ viewer, feed, samples, signOut: () => end(false) }}>
           <Routes>
             <Route element={<Shell />}>
               <Route index element={<LivePage />} />

@@ -4,16 +4,20 @@ import { OperationTypeNode } from "graphql";
 import { createClient } from "graphql-ws";
 import generated from "../../gql/possibleTypes";
 import { apiUrl, socketUrl } from "../../shared/page";
+import { ServerClock } from "./clock";
 import { ConnectionStore } from "./connection";
 import { RoomCache } from "./roomCache";
 
 const { possibleTypes } = generated as { possibleTypes: Record<string, string[]> };
 const ENTITIES = new Set(possibleTypes.Node);
 const TOKEN_ENDED = 4403;
+const PING_MILLISECONDS = 10_000;
+const PONG_MILLISECONDS = 5_000;
 
 export interface Api {
   client: ApolloClient;
   connection: ConnectionStore;
+  clock: ServerClock;
   close: () => void;
 }
 
@@ -21,21 +25,41 @@ export interface Api {
 export function connect(token: string, onEnd: () => void): Api {
   const authorization = `Bearer ${token}`;
   const connection = new ConnectionStore();
+  const clock = new ServerClock();
+  let overdue: ReturnType<typeof setTimeout> | undefined;
   // Subscriptions begin again by themselves, after the position that they have reached (follow.ts).
   const socket = createClient({
     url: socketUrl,
     connectionParams: { authorization },
     retryAttempts: 0,
     lazyCloseTimeout: 1_000,
+    keepAlive: PING_MILLISECONDS,
     on: {
+      // A connection that was lost without a word is found by a ping that nobody answers.
+      ping: (received) => {
+        if (!received) overdue = setTimeout(() => socket.terminate(), PONG_MILLISECONDS);
+      },
+      pong: (received) => {
+        if (received) clearTimeout(overdue);
+      },
       connected: () => connection.opened(),
       closed: (event) => {
+        clearTimeout(overdue);
         connection.closed();
         if (event instanceof CloseEvent && event.code === TOKEN_ENDED) void check();
       },
     },
   });
-  const http = new HttpLink({ uri: apiUrl, headers: { authorization } });
+  const http = new HttpLink({
+    uri: apiUrl,
+    headers: { authorization },
+    fetch: async (...request) => {
+      const sent = Date.now();
+      const answer = await fetch(...request);
+      clock.note(answer, sent);
+      return answer;
+    },
+  });
   const link = ApolloLink.split(
     ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
     new GraphQLWsLink(socket),
@@ -55,8 +79,11 @@ export function connect(token: string, onEnd: () => void): Api {
     onEnd();
   }
 
+  const goOffline = () => socket.terminate();
+  window.addEventListener("offline", goOffline);
   return {
     connection,
+    clock,
     client: new ApolloClient({
       link,
       cache: new RoomCache({
@@ -66,6 +93,9 @@ export function connect(token: string, onEnd: () => void): Api {
           ENTITIES.has(object.__typename ?? "") ? defaultDataIdFromObject(object) : undefined,
       }),
     }),
-    close: () => void socket.dispose(),
+    close: () => {
+      window.removeEventListener("offline", goOffline);
+      void socket.dispose();
+    },
   };
 }

@@ -6,15 +6,17 @@ export interface Connection {
   state: State;
   /** Since when the state is this one. */
   since: number;
+  /** While catching up: how many events are missing at most. 0 if that is not known. */
+  events: number;
 }
 
 /** The state of the websocket, and of the subscriptions that have not caught up after a new connection. */
 export class ConnectionStore {
   private open = false;
   private ended = false;
-  private readonly behind = new Set<object>();
+  private readonly behind = new Map<object, number>();
   private readonly listeners = new Set<() => void>();
-  private snapshot: Connection = { state: "catching up", since: Date.now() };
+  private snapshot: Connection = { state: "catching up", since: Date.now(), events: 0 };
 
   opened(): void {
     this.open = true;
@@ -31,9 +33,9 @@ export class ConnectionStore {
     this.update();
   }
 
-  /** `subscription` has not received all that happened before. */
-  startsBehind(subscription: object): void {
-    this.behind.add(subscription);
+  /** `subscription` has not received all that happened before: about so many events. */
+  startsBehind(subscription: object, events = 0): void {
+    this.behind.set(subscription, events);
     this.update();
   }
 
@@ -52,8 +54,10 @@ export class ConnectionStore {
   private update(): void {
     const live = this.behind.size === 0 ? "live" : "catching up";
     const state: State = this.ended ? "signed out" : this.open ? live : "offline";
-    if (state === this.snapshot.state) return;
-    this.snapshot = { state, since: Date.now() };
+    const events = state === "catching up" ? Math.max(...this.behind.values()) : 0;
+    if (state === this.snapshot.state && events === this.snapshot.events) return;
+    const since = state === this.snapshot.state ? this.snapshot.since : Date.now();
+    this.snapshot = { state, since, events };
     for (const listener of this.listeners) listener();
   }
 }

@@ -1,46 +1,96 @@
+import type { ApolloClient } from "@apollo/client";
 import { useSyncExternalStore } from "react";
-import { EventsDocument, EventsNowDocument, type EventsSubscription } from "../../gql/graphql";
+import {
+  EventsDocument,
+  EventsNowDocument,
+  EventTimesDocument,
+  LatestEventsDocument,
+  LatestSequenceDocument,
+  type EventTimesQuery,
+  type FeedEventFragment,
+} from "../../gql/graphql";
 import type { Api } from "./client";
 import { follow } from "./follow";
+import { Minutes } from "./minutes";
 
-export type FeedEvent = EventsSubscription["events"];
+export type FeedEvent = FeedEventFragment;
 
-const KEPT_EVENTS = 500;
-const MINUTES = 60;
-const MINUTE = 60_000;
+/** A time without a connection, after which the page caught up. */
+export interface Gap {
+  /** The sequence of the last event before it. */
+  after: number;
+  since: number;
+  until: number;
+  /** How many events came afterwards that had happened in the meantime. */
+  events: number;
+  /** Whether some of them are not in the log any more. */
+  isOpen: boolean;
+}
 
 export interface FeedState {
   /** The newest first. */
   events: FeedEvent[];
-  /** How many events happened in each of the last minutes, the present one last. */
-  perMinute: number[];
+  gaps: Gap[];
 }
 
-/** The event log from the opening of the page on. Interruptions leave no gap. */
+const KEPT_EVENTS = 500;
+const KEPT_GAPS = 20;
+/** Pages of earlier events whose times are read at the start. */
+const EARLIER_PAGES = 10;
+/** Events that come within this time are shown together. */
+const TOGETHER_MILLISECONDS = 50;
+
+/** The event log: its end at the start, and all that happens from then on. Interruptions leave no gap. */
 export class Feed {
-  private state: FeedState = { events: [], perMinute: [] };
-  private readonly times: number[] = [];
+  readonly minutes = new Minutes();
+  private state: FeedState = { events: [], gaps: [] };
   private readonly listeners = new Set<() => void>();
   private readonly eventListeners = new Set<(event: FeedEvent) => void>();
   private cursor: string | undefined;
+  private last = 0;
   private stopped = false;
   private end = () => {};
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  /** Of the interruption that the feed is catching up after. */
+  private gap: Gap | undefined;
+  private target: number | undefined;
 
-  async start({ client }: Api): Promise<void> {
+  async start(api: Api): Promise<void> {
+    const { client } = api;
     this.stopped = false;
-    const { data } = await client.query({ query: EventsNowDocument, fetchPolicy: "network-only" });
+    const now = await client.query({ query: EventsNowDocument, fetchPolicy: "network-only" });
+    const latest = await client.query({ query: LatestEventsDocument, fetchPolicy: "no-cache" });
     if (this.stopped) return;
-    this.cursor = data?.eventCursor ?? undefined;
+    const { nodes = [], pageInfo } = latest.data?.events ?? {};
+    this.cursor = now.data?.eventCursor ?? undefined;
+    for (const event of nodes) this.add(event, api);
+    this.cursor = nodes.at(-1)?.cursor ?? this.cursor;
+    let opened = false;
     this.end = follow(client, {
       document: EventsDocument,
-      variables: () => ({ after: this.cursor }),
-      next: ({ events }) => this.add(events),
+      variables: () => {
+        if (opened) this.interrupted(api);
+        opened = true;
+        return { after: this.cursor };
+      },
+      next: ({ events }) => {
+        this.add(events, api);
+        for (const listener of this.eventListeners) listener(events);
+      },
+      refused: ({ code, extensions }) => {
+        if (code !== "CURSOR_EXPIRED" || typeof extensions.oldestCursor !== "string") return;
+        this.cursor = extensions.oldestCursor;
+        if (this.gap) this.gap.isOpen = true;
+      },
     });
+    if (pageInfo?.hasPreviousPage && pageInfo.startCursor) await this.countEarlier(api, pageInfo.startCursor);
   }
 
   stop(): void {
     this.stopped = true;
     this.end();
+    clearTimeout(this.timer);
+    this.timer = undefined;
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -50,31 +100,78 @@ export class Feed {
 
   readonly read = (): FeedState => this.state;
 
-  /** Calls the listener with each event, until the function that it returns is called. */
+  /** Calls the listener with each event that happens from now on, until the function that it returns is called. */
   onEvent(listener: (event: FeedEvent) => void): () => void {
     this.eventListeners.add(listener);
     return () => this.eventListeners.delete(listener);
   }
 
-  private add(event: FeedEvent): void {
+  private add(event: FeedEvent, api: Api): void {
     this.cursor = event.cursor;
-    if (this.state.events.some(({ sequence }) => sequence === event.sequence)) return;
-    this.times.push(Date.parse(event.occurredAt));
-    this.state = { events: [event, ...this.state.events].slice(0, KEPT_EVENTS), perMinute: this.countByMinute() };
-    for (const listener of this.listeners) listener();
-    for (const listener of this.eventListeners) listener(event);
+    if (event.sequence <= this.last) return;
+    this.last = event.sequence;
+    this.minutes.add(event.occurredAt);
+    if (this.gap && this.target !== undefined && event.sequence <= this.target) {
+      this.gap.events += 1;
+      if (event.sequence < this.target) api.connection.startsBehind(this, this.target - event.sequence);
+    }
+    if (this.target !== undefined && event.sequence >= this.target) this.caughtUp(api);
+    this.show({ events: [event, ...this.state.events].slice(0, KEPT_EVENTS) });
   }
 
-  private countByMinute(): number[] {
-    const present = Math.floor(Date.now() / MINUTE);
-    while (this.times.length > 0 && Math.floor(this.times[0]! / MINUTE) <= present - MINUTES) this.times.shift();
-    const counts = new Array<number>(MINUTES).fill(0);
-    for (const time of this.times) {
-      const index = MINUTES - 1 - (present - Math.floor(time / MINUTE));
-      if (index >= 0 && index < MINUTES) counts[index]! += 1;
-    }
-    return counts;
+  /** A new connection after an interruption: what is missing is counted, and the gap is shown once it is closed. */
+  private interrupted(api: Api): void {
+    const { state, since } = api.connection.read();
+    this.gap ??= { after: this.last, since: state === "offline" ? since : Date.now(), until: Date.now(), events: 0, isOpen: false };
+    this.target = undefined;
+    api.connection.startsBehind(this);
+    api.client.query({ query: LatestSequenceDocument, fetchPolicy: "no-cache" }).then(
+      ({ data }) => {
+        this.target = data?.events?.nodes.at(-1)?.sequence ?? this.last;
+        if (this.gap) this.gap.events = this.state.events.filter(({ sequence }) => sequence > this.gap!.after).length;
+        if (this.last >= this.target) this.caughtUp(api);
+        else api.connection.startsBehind(this, this.target - this.last);
+      },
+      // The server cannot be reached yet: there will be another attempt.
+      () => undefined,
+    );
   }
+
+  private caughtUp(api: Api): void {
+    this.target = undefined;
+    api.connection.caughtUp(this);
+    if (!this.gap) return;
+    const gap = { ...this.gap, until: Date.now() };
+    this.gap = undefined;
+    this.show({ gaps: [gap, ...this.state.gaps].slice(0, KEPT_GAPS) });
+  }
+
+  private async countEarlier({ client, clock }: Api, cursor: string): Promise<void> {
+    const oldest = Minutes.hourBefore(clock.now());
+    let before: string | null = cursor;
+    for (let page = 0; page < EARLIER_PAGES && before !== null && !this.stopped; page += 1) {
+      const { nodes, pageInfo } = await timesBefore(client, before);
+      for (const { occurredAt } of nodes) this.minutes.add(occurredAt);
+      const isOver = nodes.length === 0 || Date.parse(nodes[0]!.occurredAt) < oldest;
+      before = isOver || !pageInfo.hasPreviousPage ? null : (pageInfo.startCursor ?? null);
+    }
+    this.show({});
+  }
+
+  private show(change: Partial<FeedState>): void {
+    this.state = { ...this.state, ...change };
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      for (const listener of this.listeners) listener();
+    }, TOGETHER_MILLISECONDS);
+  }
+}
+
+type EventTimes = NonNullable<EventTimesQuery["events"]>;
+
+async function timesBefore(client: ApolloClient, before: string): Promise<EventTimes> {
+  const { data } = await client.query({ query: EventTimesDocument, variables: { before }, fetchPolicy: "no-cache" });
+  return data?.events ?? { nodes: [], pageInfo: { hasPreviousPage: false, startCursor: null } };
 }
 
 export function useFeed(feed: Feed): FeedState {

@@ -1,4 +1,4 @@
-import { createContext, useContext, useEffect, useState } from "react";
+import { createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
 import {
   RoomCountsDocument,
   RoomListDocument,
@@ -6,11 +6,10 @@ import {
   type RoomFilter,
   type RoomGrouping,
   type RoomOrder,
-  type RoomRowFragment,
 } from "../../gql/graphql";
 import type { Api } from "./client";
 import { follow } from "./follow";
-import { LiveList } from "./liveList";
+import { LiveList, type Comparer, type ListedRoom } from "./liveList";
 
 export const ApiContext = createContext<Api | null>(null);
 
@@ -21,44 +20,69 @@ export function useApi(): Api {
 }
 
 export interface RoomListState {
-  rooms: RoomRowFragment[];
-  totalCount: number;
+  rooms: ListedRoom[];
+  totalCount: number | null;
   ready: boolean;
   problem: string | null;
 }
 
 const EMPTY: RoomListState = { rooms: [], totalCount: 0, ready: false, problem: null };
+/** Changes that come within this time are shown together. */
+const TOGETHER_MILLISECONDS = 50;
 
-/** The rooms of a filter, kept up to date. `compare` is the order that `orderBy` asks for. */
-export function useRoomList(
-  where: RoomFilter,
-  orderBy: RoomOrder,
-  compare: (one: RoomRowFragment, other: RoomRowFragment) => number,
-  first = 200,
-): RoomListState {
+interface RoomListOptions {
+  /** Null: nothing is read. */
+  where: RoomFilter | null;
+  orderBy: RoomOrder;
+  /** The order that `orderBy` asks for. */
+  compare: Comparer;
+  first: number;
+  /** Whether the token may read messages. */
+  messages: boolean;
+  /** Called with a room that has left the list. */
+  left?: (room: ListedRoom) => void;
+}
+
+/** The rooms of a filter, kept up to date. */
+export function useRoomList({ where, orderBy, compare, first, messages, left }: RoomListOptions): RoomListState {
   const { client, connection } = useApi();
   const [state, setState] = useState(EMPTY);
-  const key = JSON.stringify([where, orderBy, first]);
+  const key = JSON.stringify([where, orderBy, first, messages]);
   useEffect(() => {
-    const list = new LiveList(compare);
     setState(EMPTY);
+    if (where === null) return;
+    const list = new LiveList(compare);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const show = () => {
+      timer = undefined;
+      setState({ rooms: list.rooms, totalCount: list.totalCount, ready: true, problem: null });
+    };
     const end = follow(client, {
       document: RoomListDocument,
       variables: () => {
         list.begin();
         connection.startsBehind(list);
-        return { where, orderBy, first, after: list.cursor };
+        return { where, orderBy, first, messages, after: list.cursor };
       },
       next: ({ roomList }) => {
+        const before = roomList.change === "LEFT" ? list.rooms.find(({ id }) => id === roomList.roomId) : undefined;
         const ready = list.apply(roomList);
-        if (roomList.change === "READY") connection.caughtUp(list);
-        if (ready) setState({ rooms: list.rooms, totalCount: list.totalCount, ready, problem: null });
+        if (before) left?.(roomList.room ?? before);
+        if (roomList.change === "READY") {
+          connection.caughtUp(list);
+          clearTimeout(timer);
+          show();
+        } else if (ready) timer ??= setTimeout(show, TOGETHER_MILLISECONDS);
       },
       cached: true,
-      refused: (problem) => setState((before) => ({ ...before, problem })),
+      refused: ({ message }) => {
+        connection.caughtUp(list);
+        setState((earlier) => ({ ...earlier, problem: message }));
+      },
     });
     return () => {
       end();
+      clearTimeout(timer);
       connection.caughtUp(list);
     };
     // `key` stands for the arguments, which are new objects with each rendering.
@@ -68,12 +92,13 @@ export function useRoomList(
 
 export type CountGroup = RoomCountsSubscription["roomCounts"]["groups"][number];
 
-/** The groups of `roomCounts`, kept up to date. Null until they are known. */
-export function useRoomCounts(by: RoomGrouping[], where?: RoomFilter): CountGroup[] | null {
+/** The groups of `roomCounts`, kept up to date. Null until they are known, and without a filter. */
+export function useRoomCounts(by: RoomGrouping[], where: RoomFilter | null): CountGroup[] | null {
   const { client, connection } = useApi();
   const [groups, setGroups] = useState<CountGroup[] | null>(null);
   const key = JSON.stringify([by, where]);
   useEffect(() => {
+    if (where === null) return setGroups(null);
     const subscription = {};
     const end = follow(client, {
       document: RoomCountsDocument,
@@ -85,6 +110,7 @@ export function useRoomCounts(by: RoomGrouping[], where?: RoomFilter): CountGrou
         connection.caughtUp(subscription);
         setGroups(roomCounts.groups);
       },
+      refused: () => connection.caughtUp(subscription),
     });
     return () => {
       end();
@@ -95,12 +121,8 @@ export function useRoomCounts(by: RoomGrouping[], where?: RoomFilter): CountGrou
   return groups;
 }
 
-/** The time, again each second, for waiting times. */
+/** The server's time, again each second. */
 export function useNow(): number {
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), 1_000);
-    return () => clearInterval(timer);
-  }, []);
-  return now;
+  const { clock } = useApi();
+  return useSyncExternalStore(clock.subscribe, clock.read);
 }

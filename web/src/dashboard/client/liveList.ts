@@ -1,22 +1,26 @@
-import type { ListChange, RoomRowFragment } from "../../gql/graphql";
+import type { ListChange, RoomListRowFragment } from "../../gql/graphql";
+
+export type ListedRoom = RoomListRowFragment;
+export type Comparer = (one: ListedRoom, other: ListedRoom) => number;
 
 export interface ListMessage {
   cursor: string;
   change: ListChange;
   roomId?: string | null;
-  room?: RoomRowFragment | null;
+  room?: ListedRoom | null;
   totalCount?: number | null;
 }
 
-/** The ids of the rooms of one `roomList`, in its order. */
+/** The rooms of one `roomList`, in its order. */
 export class LiveList {
-  rooms: RoomRowFragment[] = [];
-  totalCount = 0;
+  rooms: ListedRoom[] = [];
+  /** How many rooms match, also beyond the list. Null if there are too many to count. */
+  totalCount: number | null = 0;
   /** Another subscription continues after it. Undefined until the list is complete. */
   cursor: string | undefined;
-  private present: RoomRowFragment[] = [];
+  private present: ListedRoom[] = [];
 
-  constructor(private readonly compare: (one: RoomRowFragment, other: RoomRowFragment) => number) {}
+  constructor(private readonly compare: Comparer) {}
 
   /** Call it before each subscription: what an interrupted one sent of a list that was not complete is dropped. */
   begin(): void {
@@ -30,9 +34,10 @@ export class LiveList {
       this.cursor = undefined;
       return false;
     }
-    if (change === "READY" && (this.cursor === undefined || totalCount === 0)) {
-      this.rooms = this.present;
+    if (change === "READY") {
+      if (this.cursor === undefined || totalCount === 0) this.rooms = this.present;
       this.present = [];
+      this.totalCount = totalCount ?? null;
     }
     this.cursor = cursor;
     if (typeof totalCount === "number") this.totalCount = totalCount;

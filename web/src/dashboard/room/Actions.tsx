@@ -1,19 +1,23 @@
-import { CombinedGraphQLErrors, type TypedDocumentNode } from "@apollo/client";
+import type { TypedDocumentNode } from "@apollo/client";
 import { useApolloClient, useQuery } from "@apollo/client/react";
 import { Button, Group, NativeSelect } from "@mantine/core";
 import { useState } from "react";
 import {
-  AssignableAgentsDocument,
+  AgentNamesDocument,
   AssignRoomDocument,
   CloseRoomDocument,
+  DepartmentNamesDocument,
   HoldRoomDocument,
   ResumeRoomDocument,
+  ReturnToQueueDocument,
   TakeRoomDocument,
   TransferToAgentDocument,
   TransferToDepartmentDocument,
 } from "../../gql/graphql";
+import { describe } from "../client/refusal";
+import { useKeys } from "../keyboard/keys";
 import { useMay, useSession } from "../session/session";
-import type { RoomDetails } from "./RoomPage";
+import type { RoomDetails } from "./useRoom";
 
 interface ActionsProps {
   room: RoomDetails;
@@ -34,6 +38,7 @@ export function Actions({ room, report }: ActionsProps) {
     mutation: TypedDocumentNode<Data, Variables>,
     variables: Variables,
   ) {
+    if (working) return;
     setWorking(true);
     report(null);
     try {
@@ -45,33 +50,20 @@ export function Actions({ room, report }: ActionsProps) {
     }
   }
 
-  const id = room.id;
-  const open = room.status !== "CLOSED";
+  const { id, status } = room;
+  const open = status !== "CLOSED";
+  const take = status === "QUEUED" && viewer.user?.agent ? () => act(TakeRoomDocument, { id }) : null;
+  const close = open && mayWrite ? () => act(CloseRoomDocument, { id }) : null;
+  useKeys({ ...(take ? { t: take } : {}), ...(close ? { c: close } : {}) });
+  if (!open) return null;
   return (
-    <>
-      <Group gap="xs">
-        {room.status === "QUEUED" && viewer.user?.agent && (
-          <Button size="xs" disabled={working} onClick={() => void act(TakeRoomDocument, { id })}>
-            Take
-          </Button>
-        )}
-        {room.status === "ASSIGNED" && mayWrite && (
-          <Button size="xs" variant="default" disabled={working} onClick={() => void act(HoldRoomDocument, { id })}>
-            Put on hold
-          </Button>
-        )}
-        {room.status === "ON_HOLD" && mayWrite && (
-          <Button size="xs" variant="default" disabled={working} onClick={() => void act(ResumeRoomDocument, { id })}>
-            Resume
-          </Button>
-        )}
-        {open && mayWrite && (
-          <Button size="xs" variant="default" disabled={working} onClick={() => void act(CloseRoomDocument, { id })}>
-            Close
-          </Button>
-        )}
-      </Group>
-      {open && mayAssign && mayReadUsers && (
+    <Group gap="xs" role="group" aria-label="Actions">
+      {take && (
+        <Button size="xs" disabled={working} onClick={() => void take()}>
+          Take
+        </Button>
+      )}
+      {mayAssign && mayReadUsers && (
         <Targets
           room={room}
           assign={(agent) =>
@@ -80,7 +72,27 @@ export function Actions({ room, report }: ActionsProps) {
           transfer={(department) => act(TransferToDepartmentDocument, { id, department })}
         />
       )}
-    </>
+      {status === "ASSIGNED" && mayWrite && (
+        <Button size="xs" variant="default" disabled={working} onClick={() => void act(HoldRoomDocument, { id })}>
+          Put on hold
+        </Button>
+      )}
+      {status === "ON_HOLD" && mayWrite && (
+        <Button size="xs" variant="default" disabled={working} onClick={() => void act(ResumeRoomDocument, { id })}>
+          Resume
+        </Button>
+      )}
+      {room.servedBy && mayAssign && (
+        <Button size="xs" variant="default" disabled={working} onClick={() => void act(ReturnToQueueDocument, { id })}>
+          Back to the queue
+        </Button>
+      )}
+      {close && (
+        <Button size="xs" variant="default" disabled={working} onClick={() => void close()}>
+          Close
+        </Button>
+      )}
+    </Group>
   );
 }
 
@@ -91,18 +103,22 @@ interface TargetsProps {
 }
 
 function Targets({ room, assign, transfer }: TargetsProps) {
-  const { data } = useQuery(AssignableAgentsDocument);
-  const agents = (data?.agents?.nodes ?? []).filter(({ id }) => id !== room.servedBy?.id);
-  const departments = (data?.departments ?? []).filter(({ id, enabled }) => enabled && id !== room.department?.id);
+  const agents = (useQuery(AgentNamesDocument).data?.agents?.nodes ?? []).filter(({ id }) => id !== room.servedBy?.id);
+  const departments = (useQuery(DepartmentNamesDocument).data?.departments ?? []).filter(
+    ({ id, enabled }) => enabled && id !== room.department?.id,
+  );
+  const assigning = room.servedBy ? "Transfer to an agent" : "Assign to an agent";
   return (
     <>
       {agents.length > 0 && (
         <NativeSelect
-          label={room.servedBy ? "Transfer to an agent" : "Assign"}
+          size="xs"
+          w={140}
+          aria-label={assigning}
           value=""
           onChange={(event) => void assign(event.currentTarget.value)}
           data={[
-            { value: "", label: "Choose an agent" },
+            { value: "", label: `${room.servedBy ? "Transfer" : "Assign"} to …` },
             ...agents.map(({ id, user, routable }) => ({
               value: id,
               label: `${user.name ?? user.username}${routable ? "" : " (takes no rooms now)"}`,
@@ -112,23 +128,17 @@ function Targets({ room, assign, transfer }: TargetsProps) {
       )}
       {departments.length > 0 && (
         <NativeSelect
-          label="Transfer to a department"
+          size="xs"
+          w={140}
+          aria-label="Transfer to a department"
           value=""
           onChange={(event) => void transfer(event.currentTarget.value)}
           data={[
-            { value: "", label: "Choose a department" },
+            { value: "", label: "Department …" },
             ...departments.map(({ id, name }) => ({ value: id, label: name })),
           ]}
         />
       )}
     </>
   );
-}
-
-/** The message of a refusal, with the agent who serves the room if another caller was faster. */
-function describe(error: unknown): string {
-  if (!CombinedGraphQLErrors.is(error)) return error instanceof Error ? error.message : String(error);
-  const [first] = error.errors;
-  const winner = (first?.extensions?.servedBy as { username?: string } | undefined)?.username;
-  return winner ? `${winner} was faster and serves the room now.` : (first?.message ?? error.message);
 }

@@ -1,135 +1,182 @@
-import { Group, Tabs, Text, TextInput, Title } from "@mantine/core";
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useRef } from "react";
-import { Link, useSearchParams } from "react-router";
-import type { RoomRowFragment, RoomStatus } from "../../gql/graphql";
-import { useNow, useRoomCounts, useRoomList } from "../client/hooks";
+import { Button, Checkbox, Group, NativeSelect, Popover, Stack, Tabs, Text, Title } from "@mantine/core";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { useSearchParams } from "react-router";
+import type { RoomStatus } from "../../gql/graphql";
+import { useRoomCounts } from "../client/hooks";
+import { useMay, useSession } from "../session/session";
 import { Problem } from "../shell/Problem";
-import { baseFilter, comparerOf, orderOf, readShown } from "./filter";
-import { LABELS, Status, STATUSES, agentName, exact, sinceOf, span } from "./status";
+import { BulkActions } from "./BulkActions";
+import { chosenColumns, columnsFor, type Column } from "./columns";
+import { FilterBar } from "./filter/FilterBar";
+import { useFilter } from "./filter/useFilter";
+import { comparerOf, inputOf, ordersWith, printOrder, readOrder } from "./orders";
+import { rememberList } from "./places";
+import { RoomTable } from "./RoomTable";
+import { LABELS, STATUSES } from "./status";
+import { usePagedRooms } from "./usePagedRooms";
 
-/** The rooms of one status, kept up to date, with a filter that is part of the link. */
+/** The rooms of one status or of all, kept up to date. Status, filter, order and columns are in the link. */
 export function RoomsPage() {
   const [parameters, setParameters] = useSearchParams();
-  const shown = readShown(parameters);
-  const where = baseFilter(shown);
-  const counts = useRoomCounts(["STATUS"], where);
-  const list = useRoomList({ ...where, status: [shown.status] }, orderOf(shown.status), comparerOf(shown.status));
+  const { viewer } = useSession();
+  const messages = useMay("messages:read");
+  const mayWrite = useMay("rooms:write");
+  const mayAssign = useMay("rooms:assign");
+  const filter = useFilter();
+  const { fields } = filter.known;
+  const status = readStatus(parameters.get("status"));
+  const counts = useRoomCounts(["STATUS"], filter.where);
+  const orders = useMemo(() => ordersWith(fields), [fields]);
+  const order = parameters.get("sort");
+  const chosen = useMemo(() => readOrder(order, orders, status), [order, orders, status]);
+  const compare = useMemo(() => comparerOf(chosen), [chosen]);
+  const where = filter.where && (status ? { ...filter.where, status: [status] } : filter.where);
+  const list = usePagedRooms(where, inputOf(chosen), compare, messages);
+  const all = useMemo(() => columnsFor(status, fields, messages), [status, fields, messages]);
+  const shown = parameters.get("columns");
+  const columns = useMemo(() => chosenColumns(shown, all, status), [shown, all, status]);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const active = useRef<string | null>(null);
+  useEffect(() => setSelected(new Set()), [status, filter.text]);
 
-  function change(name: string, value: string) {
+  useEffect(() => rememberList(parameters.size > 0 ? `?${parameters}` : ""), [parameters]);
+
+  function change(name: string, value: string | null) {
     setParameters(
       (before) => {
         const after = new URLSearchParams(before);
-        if (value === "") after.delete(name);
+        if (value === null) after.delete(name);
         else after.set(name, value);
+        if (name === "status") after.delete("sort");
         return after;
       },
       { replace: true },
     );
   }
 
-  const countOf = (status: RoomStatus) => counts?.find((group) => group.status === status)?.count ?? 0;
+  function select(ids: string[], on: boolean) {
+    setSelected((before) => {
+      const after = new Set(before);
+      for (const id of ids) if (on) after.add(id);
+      else after.delete(id);
+      return after;
+    });
+  }
+
+  const countOf = (one: RoomStatus) => counts?.find((group) => group.status === one)?.count ?? 0;
+  const total = counts?.reduce((sum, { count }) => sum + count, 0) ?? 0;
+  const selectable = mayWrite || mayAssign || Boolean(viewer.user?.agent);
   return (
-    <>
+    <div className="rooms-page">
       <Title order={1} size="h2">
         Rooms
       </Title>
-      <Group my="sm" align="end">
-        <TextInput
-          label="Subject contains"
-          value={shown.subject}
-          onChange={(event) => change("subject", event.currentTarget.value)}
-        />
-        <TextInput label="Tag" value={shown.tag} onChange={(event) => change("tag", event.currentTarget.value)} />
-      </Group>
-      <Tabs value={shown.status} onChange={(status) => change("status", (status ?? "QUEUED").toLowerCase())}>
+      <div className="rooms-tools">
+        <FilterBar filter={filter} />
+        <Group gap="xs" align="end" className="rooms-view">
+          <NativeSelect
+            label="Sort by"
+            value={printOrder(chosen)}
+            onChange={(event) => change("sort", event.currentTarget.value)}
+            data={orders.flatMap(({ name, label }) => [
+              { value: name, label: `${label} ▲` },
+              { value: `-${name}`, label: `${label} ▼` },
+            ])}
+          />
+          <Columns all={all} shown={columns} choose={(names) => change("columns", names && names.join(","))} />
+        </Group>
+      </div>
+      <Tabs value={status ?? "ALL"} onChange={(value) => change("status", (value ?? "QUEUED").toLowerCase())} keepMounted={false}>
         <Tabs.List>
-          {STATUSES.map((status) => (
-            <Tabs.Tab key={status} value={status}>
-              {LABELS[status]} {counts && countOf(status).toLocaleString()}
+          {STATUSES.map((one) => (
+            <Tabs.Tab key={one} value={one}>
+              {LABELS[one]} <span className="count">{counts && countOf(one).toLocaleString()}</span>
             </Tabs.Tab>
           ))}
+          <Tabs.Tab value="ALL">
+            all <span className="count">{counts && total.toLocaleString()}</span>
+          </Tabs.Tab>
         </Tabs.List>
-        <Tabs.Panel value={shown.status} pt="xs">
+        <Tabs.Panel value={status ?? "ALL"}>
+          <BulkActions
+            selected={list.rooms.filter(({ id }) => selected.has(id))}
+            active={() => list.rooms.find(({ id }) => id === active.current)}
+            clear={() => setSelected(new Set())}
+          />
           {list.problem && <Problem>{list.problem}</Problem>}
-          {list.ready && list.rooms.length === 0 ? (
-            <Text py="xl" ta="center" className="quiet">
-              {shown.status === "QUEUED" ? "Nobody is waiting." : `No room is ${LABELS[shown.status]}.`}
-            </Text>
+          {list.ready && list.count === 0 ? (
+            <Empty status={status} filtered={filter.terms.length > 0} />
           ) : (
-            <RoomTable rooms={list.rooms} />
-          )}
-          {list.totalCount > list.rooms.length && (
-            <Text className="quiet" pt="xs">
-              The first {list.rooms.length.toLocaleString()} of {list.totalCount.toLocaleString()}. A filter shows others.
-            </Text>
+            <RoomTable
+              key={`${status} ${printOrder(chosen)} ${filter.text}`}
+              name={parameters.toString()}
+              list={list}
+              columns={columns}
+              chosen={chosen}
+              sort={(name) => change("sort", name)}
+              selected={selected}
+              select={select}
+              selectable={selectable}
+              active={active}
+            />
           )}
         </Tabs.Panel>
       </Tabs>
-    </>
+    </div>
   );
 }
 
-const ROW_PIXELS = 42;
+function readStatus(text: string | null): RoomStatus | null {
+  if (text === "all") return null;
+  const status = text?.toUpperCase() as RoomStatus;
+  return STATUSES.includes(status) ? status : "QUEUED";
+}
 
-function RoomTable({ rooms }: { rooms: RoomRowFragment[] }) {
-  const now = useNow();
-  const scrolled = useRef<HTMLDivElement>(null);
-  const rows = useVirtualizer({
-    count: rooms.length,
-    getScrollElement: () => scrolled.current,
-    estimateSize: () => ROW_PIXELS,
-    getItemKey: (index) => rooms[index]!.id,
-    overscan: 10,
-  });
+function Empty({ status, filtered }: { status: RoomStatus | null; filtered: boolean }) {
+  const word = status === null ? "There is no room yet." : status === "QUEUED" ? "Nobody is waiting." : `No room is ${LABELS[status]}.`;
   return (
-    <div ref={scrolled} className="rooms" tabIndex={0} role="table" aria-label="Rooms" aria-rowcount={rooms.length + 1}>
-      <div role="row" className="header" aria-rowindex={1}>
-        <span role="columnheader">Status</span>
-        <span role="columnheader">Since</span>
-        <span role="columnheader">Subject</span>
-        <span role="columnheader" className="wide">
-          Visitor
-        </span>
-        <span role="columnheader" className="wide">
-          Department
-        </span>
-        <span role="columnheader" className="wide">
-          Agent
-        </span>
-      </div>
-      <div role="rowgroup" style={{ height: rows.getTotalSize(), position: "relative" }}>
-        {rows.getVirtualItems().map(({ key, index, start }) => {
-          const room = rooms[index]!;
-          return (
-            <div
-              key={key}
-              role="row"
-              aria-rowindex={index + 2}
-              style={{ position: "absolute", transform: `translateY(${start}px)`, height: ROW_PIXELS }}
-            >
-              <span role="cell">
-                <Status status={room.status} />
-              </span>
-              <span role="cell" title={exact(sinceOf(room))}>
-                {span(sinceOf(room), now)}
-              </span>
-              <span role="cell">
-                <Link to={`/rooms/${room.id}`}>{room.subject ?? "(no subject)"}</Link>
-              </span>
-              <span role="cell" className="wide">
-                {room.visitor.name ?? "(no name)"}
-              </span>
-              <span role="cell" className="wide">
-                {room.department?.name}
-              </span>
-              <span role="cell" className="wide">
-                {agentName(room)}
-              </span>
-            </div>
-          );
-        })}
-      </div>
-    </div>
+    <Stack align="center" py="xl" gap={4}>
+      <Text fz={28} aria-hidden className="served-mark">
+        {status === "QUEUED" && !filtered ? "✓" : "–"}
+      </Text>
+      <Text fw={600}>{filtered ? "No room matches the filter." : word}</Text>
+    </Stack>
+  );
+}
+
+interface ColumnsProps {
+  all: Column[];
+  shown: Column[];
+  /** Null: the columns that are shown at first. */
+  choose: (names: string[] | null) => void;
+}
+
+function Columns({ all, shown, choose }: ColumnsProps) {
+  const names = shown.map(({ name }) => name);
+  return (
+    <Popover position="bottom-end" withinPortal={false} trapFocus returnFocus>
+      <Popover.Target>
+        <Button variant="default" className="desk-only">
+          Columns
+        </Button>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <Stack gap={6} role="group" aria-label="Columns">
+          {all.map(({ name, label }) => (
+            <Checkbox
+              key={name}
+              size="xs"
+              label={label}
+              checked={names.includes(name)}
+              disabled={name === "subject"}
+              onChange={(event) => choose(event.currentTarget.checked ? [...names, name] : names.filter((one) => one !== name))}
+            />
+          ))}
+          <Button size="compact-xs" variant="subtle" onClick={() => choose(null)}>
+            As at first
+          </Button>
+        </Stack>
+      </Popover.Dropdown>
+    </Popover>
   );
 }

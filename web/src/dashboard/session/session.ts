@@ -2,12 +2,14 @@ import type { ApolloClient } from "@apollo/client";
 import { createContext, useContext } from "react";
 import { ViewerDocument, type ViewerQuery } from "../../gql/graphql";
 import type { Feed } from "../client/feed";
+import type { Samples } from "../client/samples";
 
 export type Viewer = NonNullable<ViewerQuery["viewer"]>;
 
 export interface Session {
   viewer: Viewer;
   feed: Feed;
+  samples: Samples;
   signOut: () => void;
 }
 

@@ -1,12 +1,23 @@
-import { AppShell, Burger, Button, Group, NavLink, Text } from "@mantine/core";
+import { AppShell, Burger, Button, Group, NavLink, Text, VisuallyHidden } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useApolloClient } from "@apollo/client/react";
+import { useEffect } from "react";
 import { Link, Outlet, useLocation } from "react-router";
 import { LogoutDocument } from "../../gql/graphql";
 import { page } from "../../shared/page";
+import { useRoomCounts } from "../client/hooks";
+import { KeyList } from "../keyboard/KeyList";
 import { useMay, useSession } from "../session/session";
 import { ConnectionState } from "./ConnectionState";
+import { OPEN, OpenCountsContext } from "./openCounts";
 import { ThemeSwitch } from "./ThemeSwitch";
+
+interface PageLink {
+  path: string;
+  label: string;
+  /** A short text beside the label. */
+  note?: string;
+}
 
 /** The frame of every page: navigation, the state of the connection, and who is signed in. */
 export function Shell() {
@@ -15,9 +26,16 @@ export function Shell() {
   const client = useApolloClient();
   const { pathname } = useLocation();
   const mayReadRooms = useMay("rooms:read");
+  const counts = useRoomCounts(["STATUS"], mayReadRooms ? OPEN : null);
+  const waiting = counts?.find(({ status }) => status === "QUEUED")?.count ?? 0;
+  const isRoom = pathname.startsWith("/rooms/");
+  useEffect(() => {
+    // The page of a room has a title of its own.
+    if (!isRoom) document.title = waiting > 0 ? `(${waiting}) Switchboard` : "Switchboard";
+  }, [isRoom, waiting]);
   const pages = [
     { path: "/", label: "Live" },
-    ...(mayReadRooms ? [{ path: "/rooms", label: "Rooms" }] : []),
+    ...(mayReadRooms ? [{ path: "/rooms", label: "Rooms", note: waiting > 0 ? waiting.toLocaleString() : "" }] : []),
   ];
 
   async function leave() {
@@ -54,12 +72,20 @@ export function Shell() {
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="xs" aria-label="Pages">
-        {pages.map(({ path, label }) => (
+        {pages.map(({ path, label, note = "" }: PageLink) => (
           <NavLink
             key={path}
             component={Link}
             to={path}
             label={label}
+            rightSection={
+              note && (
+                <span className="nav-note">
+                  {note}
+                  <VisuallyHidden> waiting</VisuallyHidden>
+                </span>
+              )
+            }
             active={path === "/" ? pathname === "/" : pathname.startsWith(path)}
             aria-current={path === pathname ? "page" : undefined}
             onClick={close}
@@ -71,7 +97,10 @@ export function Shell() {
         )}
       </AppShell.Navbar>
       <AppShell.Main>
-        <Outlet />
+        <OpenCountsContext value={counts}>
+          <Outlet />
+        </OpenCountsContext>
+        <KeyList />
       </AppShell.Main>
     </AppShell>
   );

@@ -1,0 +1,72 @@
+import { useQuery } from "@apollo/client/react";
+import { useMemo } from "react";
+import { useSearchParams } from "react-router";
+import { AgentNamesDocument, DepartmentNamesDocument, RoomFieldDefinitionsDocument, type RoomFilter } from "../../../gql/graphql";
+import { useApi, useNow } from "../../client/hooks";
+import { useMay } from "../../session/session";
+import { conditionOf, Misread, type Known } from "./conditions";
+import { printTerms, readTerms, type Term } from "./terms";
+
+const MINUTE = 60_000;
+
+export interface Filter {
+  text: string;
+  terms: Term[];
+  /** The problem of each term that is no condition. */
+  problems: Map<Term, string>;
+  /** The conditions of the terms. Null until the names in them are known. */
+  where: RoomFilter | null;
+  known: Known;
+  setText: (text: string) => void;
+  setTerms: (terms: Term[]) => void;
+}
+
+/** The filter in the link, as `filter=department:Billing tag:vip`. */
+export function useFilter(): Filter {
+  const [parameters, setParameters] = useSearchParams();
+  const text = parameters.get("filter") ?? "";
+  const mayReadUsers = useMay("users:read");
+  const departments = useQuery(DepartmentNamesDocument, { skip: !mayReadUsers });
+  const agents = useQuery(AgentNamesDocument, { skip: !mayReadUsers });
+  const fields = useQuery(RoomFieldDefinitionsDocument);
+  const ready = !departments.loading && !agents.loading && !fields.loading;
+  const known = useMemo<Known>(
+    () => ({
+      departments: departments.data?.departments ?? [],
+      agents: agents.data?.agents?.nodes ?? [],
+      fields: fields.data?.customFieldDefinitions ?? [],
+    }),
+    [departments.data, agents.data, fields.data],
+  );
+  const terms = useMemo(() => readTerms(text), [text]);
+  // Only terms such as waiting:>10m depend on the time. They are read again each minute.
+  const now = useNow();
+  const minute = terms.some(({ name }) => name === "waiting") ? Math.floor(now / MINUTE) : 0;
+  const { clock } = useApi();
+  const [where, problems] = useMemo(() => {
+    const found = new Map<Term, string>();
+    const filters: RoomFilter[] = [];
+    for (const term of terms)
+      try {
+        filters.push(conditionOf(term, known, minute * MINUTE || clock.now()));
+      } catch (error) {
+        if (!(error instanceof Misread)) throw error;
+        found.set(term, error.message);
+      }
+    return [filters.length > 0 ? { and: filters } : {}, found] as const;
+  }, [terms, known, minute, clock]);
+
+  function setText(changed: string) {
+    setParameters(
+      (before) => {
+        const after = new URLSearchParams(before);
+        if (changed.trim() === "") after.delete("filter");
+        else after.set("filter", changed);
+        return after;
+      },
+      { replace: true },
+    );
+  }
+
+  return { text, terms, problems, where: ready ? where : null, known, setText, setTerms: (changed) => setText(printTerms(changed)) };
+}
