@@ -1,13 +1,17 @@
 """The commands of `switchboard`, in the order of its help."""
 
 from server.cli import (
+    backup,
     create_app,
     create_user,
     demo,
+    doctor,
+    export_events,
     export_schema,
     list_apps,
     mongod,
     reset_admin_token,
+    restore,
     revoke_app,
     rotate_app_token,
     seed,
@@ -25,6 +29,10 @@ COMMANDS = (
     reset_admin_token.COMMAND,
     create_user.COMMAND,
     verify_counts.COMMAND,
+    doctor.COMMAND,
+    backup.COMMAND,
+    restore.COMMAND,
+    export_events.COMMAND,
     seed.COMMAND,
     demo.COMMAND,
     export_schema.COMMAND,

@@ -1,7 +1,10 @@
 """Operations of the commands, in the database of the deployment and without a token."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
 
 from resolvers import apps, users
 from resolvers.auth import access
@@ -9,8 +12,15 @@ from resolvers.auth.access import Caller
 from resolvers.context import Context
 from resolvers.routing import capacity_check
 from resolvers.services import create_services
+from server.cli.command import CommandError
+from storage.mongo.connection import to_builtins
+from storage.mongo.cursors import event_cursor, event_sequence
 from storage.records import SYSTEM, App, User
 from storage.runtime import Storage
+
+#: The limits of one read of an export.
+EXPORT_BATCH: Final = 256
+EXPORT_BYTES: Final = 4 * 1024 * 1024
 
 
 async def create_app(uri: str, database: str, *, name: str, scopes: Sequence[str]) -> apps.AppWithToken:
@@ -58,6 +68,35 @@ async def verify_counts(uri: str, database: str, *, repair: bool) -> list[capaci
     """The agents whose openRoomCount is wrong; with `repair`, their counts are corrected."""
     async with operator_context(uri, database) as context:
         return await (capacity_check.repair_mismatches(context) if repair else capacity_check.find_mismatches(context))
+
+
+async def export_events(uri: str, database: str, *, after: str | None, write: Callable[[bytes], object]) -> str:
+    """Write the events after a cursor, or all that are kept, as JSON lines. Returns the cursor of the last one.
+
+    Ends at the event that is the newest when this begins. Raises InvalidCursor, and CommandError if events after the
+    cursor are not kept any more.
+    """
+    async with operator_context(uri, database) as context:
+        log = context.storage.log
+        oldest, head = await log.oldest(), await log.head()
+        position = oldest - 1 if after is None else event_sequence(after)
+        if position < oldest - 1:
+            raise not_kept(oldest)
+        while position < head:
+            facts, _ = await log.read_within(position, EXPORT_BATCH, size=EXPORT_BYTES)
+            for fact in facts:
+                if fact.sequence != position + 1:  # events were trimmed from the log since this began
+                    raise not_kept(fact.sequence)
+                position = fact.sequence
+                write(msgspec.json.encode({"cursor": event_cursor(position), **to_builtins(fact)}) + b"\n")
+                if position == head:
+                    break
+        return event_cursor(position)
+
+
+def not_kept(oldest: int) -> CommandError:
+    cursor = event_cursor(oldest - 1)
+    return CommandError(f"The events after this cursor are not kept any more. Those that are follow --after {cursor}")
 
 
 @asynccontextmanager

@@ -196,6 +196,11 @@ class Database:
         local_time: datetime = answer["localTime"]
         return local_time
 
+    async def describe_server(self) -> tuple[str, int]:
+        """The version of MongoDB, and the number of members of its replica set; 1 for a sharded cluster's router."""
+        build, hello = await self.raw.command("buildInfo"), await self.raw.command("hello")
+        return str(build["version"]), len(hello.get("hosts", ())) or 1
+
     def connections(self) -> tuple[int, int]:
         """The connections of the driver to all servers: those that are in use, and idle ones."""
         pools = [server.pool for server in self.client.delegate._topology._servers.values()]

@@ -214,6 +214,18 @@ async def ensure(database: Database) -> None:
             raise outcome
 
 
+async def list_missing(database: Database) -> list[str]:
+    """The names of the indexes that do not exist, or have other keys, with their collections."""
+    missing: list[str] = []
+    for collection, indexes in INDEXES.items():
+        present = {index["name"]: list(index["key"].items()) async for index in database[collection].list_indexes()}
+        for index in indexes:
+            name, keys = index.document["name"], list(index.document["key"].items())
+            if present.get(name) != keys:
+                missing.append(f"{collection}.{name}")
+    return missing
+
+
 async def _ensure(database: Database, collection: str, present: Collection[str]) -> None:
     if collection not in present:
         await database.create_collection(collection)
