@@ -65,7 +65,7 @@ class DialogflowStandIn:
         es_shapes.apply_parameters(session, body.get("queryParams", {}), request.session)
         result = es_shapes.result(session.process(text, is_event=is_event), session, text, request.session)
         await self.gate.wait()
-        return _answer("v2", "GoogleCloudDialogflowV2DetectIntentResponse", es.DetectIntentResponse, result)
+        return encode_answer("v2", "GoogleCloudDialogflowV2DetectIntentResponse", es.DetectIntentResponse, result)
 
     async def _cx(self, request: Any, context: Any) -> bytes:
         body = await self._receive("v3", "GoogleCloudDialogflowCxV3DetectIntentRequest", request, context)
@@ -79,7 +79,7 @@ class DialogflowStandIn:
         )
         result = cx_shapes.result(session.process(text, is_event=is_event), session, text, request.session)
         await self.gate.wait()
-        return _answer("v3", "GoogleCloudDialogflowCxV3DetectIntentResponse", cx.DetectIntentResponse, result)
+        return encode_answer("v3", "GoogleCloudDialogflowCxV3DetectIntentResponse", cx.DetectIntentResponse, result)
 
     async def _receive(self, version: str, schema: str, request: Any, context: Any) -> JSON:
         """The request as JSON, or a refusal."""
@@ -116,9 +116,11 @@ async def _refuse(context: Any, code: grpc.StatusCode, message: str) -> None:
     await context.abort(code, message)
 
 
-def _answer(version: str, schema: str, message: Any, body: JSON) -> bytes:
+def encode_answer(version: str, schema: str, message: Any, body: JSON) -> bytes:
+    """The body as a message of gRPC. Raises AssertionError if it does not fit the discovery document."""
     found = violations(version, schema, body)
-    assert not found, found
+    if found:
+        raise AssertionError(found)
     return bytes(message.serialize(message.from_json(json.dumps(body), ignore_unknown_fields=False)))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import pytest
 from google.cloud import dialogflow_v2 as es
+from google.cloud import dialogflowcx_v3 as cx
 
 from examples.bots.answers import Choice, HandOver, Reply
 from examples.bots.engine import EngineFailed, Misconfigured, Said
@@ -15,7 +16,7 @@ from examples.dialogflow_bot.engine import DialogflowEngine
 from examples.dialogflow_bot.rich_messages import cx_replies, es_replies
 from examples.dialogflow_bot.settings import read_settings
 from examples.dialogflow_bot.stand_in.discovery import violations
-from examples.dialogflow_bot.stand_in.server import DialogflowStandIn, dialogflow_stand_in
+from examples.dialogflow_bot.stand_in.server import DialogflowStandIn, dialogflow_stand_in, encode_answer
 
 AGENTS = {"v2": "projects/p/agent", "v3": "projects/p/locations/global/agents/a"}
 REQUESTS = {
@@ -64,6 +65,24 @@ def test_a_value_that_does_not_fit_is_named() -> None:
         "$.queryInput.text.text: 5 is not of type 'string'",
         "$: Additional properties are not allowed ('session' was unexpected)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("version", "message", "schema"),
+    [
+        ("v2", es.DetectIntentResponse, "GoogleCloudDialogflowV2DetectIntentResponse"),
+        ("v3", cx.DetectIntentResponse, "GoogleCloudDialogflowCxV3DetectIntentResponse"),
+    ],
+)
+def test_the_stand_in_sends_no_answer_that_does_not_fit_the_discovery_document(
+    version: str, message: Any, schema: str
+) -> None:
+    fits = {"responseId": "r", "queryResult": {"languageCode": "en"}}
+    assert message.deserialize(encode_answer(version, schema, message, fits)).response_id == "r"
+
+    for wrong in ({"responseId": 5}, {"queryResult": {"languageCode": "en", "nonsense": True}}):
+        with pytest.raises(AssertionError, match=r"\$"):
+            encode_answer(version, schema, message, wrong)
 
 
 async def test_the_stand_in_refuses_what_google_refuses(google: tuple[DialogflowStandIn, str]) -> None:
