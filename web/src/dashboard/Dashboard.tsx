@@ -9,6 +9,7 @@ import { Samples } from "./client/samples";
 import { LivePage } from "./live/LivePage";
 import { RoomPage } from "./room/RoomPage";
 import { RoomsPage } from "./rooms/RoomsPage";
+import { EmptyDeployment } from "./samples/EmptyDeployment";
 import { SignIn } from "./session/SignIn";
 import { readViewer, SessionContext, type Viewer } from "./session/session";
 import { Shell } from "./shell/Shell";
@@ -60,7 +61,15 @@ function SignedIn({ token, end }: { token: string; end: (byServer: boolean) => v
         <SessionContext value={{ viewer, feed, samples, signOut: () => end(false) }}>
           <Routes>
             <Route element={<Shell />}>
-              <Route index element={<LivePage />} />
+              <Route
+                index
+                element={
+                  <>
+                    <EmptyDeployment />
+                    <LivePage />
+                  </>
+                }
+              />
               <Route path="rooms" element={<RoomsPage />} />
               <Route path="rooms/:id" element={<RoomPage />} />
             </Route>

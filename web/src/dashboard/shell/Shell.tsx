@@ -7,6 +7,7 @@ import { LogoutDocument } from "../../gql/graphql";
 import { page } from "../../shared/page";
 import { useRoomCounts } from "../client/hooks";
 import { KeyList } from "../keyboard/KeyList";
+import { SampleNotice } from "../samples/SampleNotice";
 import { useMay, useSession } from "../session/session";
 import { ConnectionState } from "./ConnectionState";
 import { OPEN, OpenCountsContext } from "./openCounts";
@@ -97,6 +98,7 @@ export function Shell() {
         )}
       </AppShell.Navbar>
       <AppShell.Main>
+        <SampleNotice />
         <OpenCountsContext value={counts}>
           <Outlet />
         </OpenCountsContext>
