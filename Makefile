@@ -48,6 +48,9 @@ wheel: $(INSTALLED) ## Build the wheel, with the pages, into dist/.
 test: pages $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
+screenshots: pages ## Take the screenshots of docs/images again, of sample data, with the Chromium of the machine.
+	@$(BIN)/python -m tests.browser.screenshots
+
 coverage: pages $(EXAMPLES) ## Run the tests and print the lines and branches that they do not reach.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
@@ -120,4 +123,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run pages wheel demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples clean rasa-check
+.PHONY: help setup run pages screenshots wheel demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples clean rasa-check

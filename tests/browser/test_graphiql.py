@@ -4,11 +4,13 @@ import re
 from contextlib import suppress
 
 import httpx
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import take_screenshots
+from tests.browser.conftest import ask, take_screenshots, violations
 from tests.conftest import ADMIN_TOKEN
 
+#: GraphiQL closes a tab by a button inside of it.
+KNOWN = {"nested-interactive": "graphiql-tab"}
 SAVE = "mutation Save($token: String!) { saveVisitor(input: { token: $token }) { visitor { id } } }"
 
 
@@ -61,3 +63,52 @@ def save_until_received(client: httpx.Client, site: str, result: Locator) -> Non
             expect(result).to_contain_text('"received"', timeout=1_000)
             return
     raise AssertionError("The subscription shows no event.")
+
+
+def test_the_api_entry_of_the_dashboard_opens_the_examples_of_its_page_in_its_theme_and_with_its_token(
+    page: Page, context: BrowserContext, site: str
+) -> None:
+    room = ask(site, START)["startRoom"]["room"]["id"]
+    page.goto(f"{site}/")
+    page.evaluate("token => sessionStorage.setItem('switchboard-token', token)", ADMIN_TOKEN)
+    page.goto(f"{site}/rooms/{room}")
+    page.get_by_role("navigation").get_by_role("link", name="API").click()
+
+    expect(page.get_by_text("Token of admin (app")).to_be_visible()
+    expect(page.get_by_role("tab", selected=True)).to_contain_text("StartConversation")
+    page.get_by_role("button", name="Variables").click()
+    expect(page.locator(".graphiql-editor-tool")).to_contain_text(room)
+    assert violations(page, known=KNOWN) == []
+
+    # Another page of the server chooses the theme.
+    dashboard = context.new_page()
+    dashboard.goto(f"{site}/")
+    dashboard.evaluate("localStorage.setItem('mantine-color-scheme-value', 'dark')")
+    expect(page.locator("body.graphiql-dark")).to_have_count(1)
+    assert violations(page, known=KNOWN) == []
+    page.get_by_role("button", name="Open settings dialog").click()
+    page.get_by_role("button", name="Light", exact=True).click()
+    expect(page.locator("body.graphiql-light")).to_have_count(1)
+    assert dashboard.evaluate("localStorage.getItem('mantine-color-scheme-value')") == "light"
+
+
+def test_the_token_may_be_put_into_the_line_at_the_top(page: Page, site: str) -> None:
+    page.goto(f"{site}/graphql")
+    page.get_by_label("Token", exact=True).fill("nonsense")
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_text("The token does not work:")).to_be_visible()
+    assert violations(page, known=KNOWN) == []
+
+    page.get_by_label("Token", exact=True).fill(ADMIN_TOKEN)
+    page.get_by_role("button", name="Use it").click()
+    expect(page.get_by_text("Token of admin (app")).to_be_visible()
+    run(page, "Overview")
+    expect(page.locator(".result-window")).to_contain_text('"viewer"')
+
+
+START = """
+mutation {
+  saveVisitor(input: { token: "graphiql" }) { visitor { id } }
+  startRoom(input: { visitorToken: "graphiql", subject: "For examples" }) { room { id } }
+}
+"""

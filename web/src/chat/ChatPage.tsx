@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState, type FormEvent } from "react";
 import type { Conversation } from "./conversation";
 import { Message } from "./Message";
+import { page } from "../shared/page";
 import { useChat, type Connection } from "./useChat";
 
 const CONNECTIONS: Record<Connection, string> = {
@@ -60,9 +61,11 @@ export function ChatPage() {
         {conversation.status === "CLOSED" && (
           <p className="hint">The conversation is closed. A new message begins another one.</p>
         )}
+        {conversation.status === "QUEUED" && <Waiting />}
         {typing && (
-          <p className="typing" aria-label="The agent is typing">
-            <i /> <i /> <i />
+          <p className="typing">
+            <span className="hidden">{conversation.agent ?? "Somebody"} is typing</span>
+            <i aria-hidden /> <i aria-hidden /> <i aria-hidden />
           </p>
         )}
         <div ref={end} />
@@ -74,6 +77,30 @@ export function ChatPage() {
       )}
       <Composer sending={sending} send={(text) => attempt(() => send(text))} typed={reportTyping} />
     </main>
+  );
+}
+
+const LONG_WAIT_MILLISECONDS = 8_000;
+const ON_THIS_MACHINE = /^(localhost|127\.|\[::1\])/.test(location.hostname);
+
+/** After a while, what one can do if nobody takes the conversation. */
+function Waiting() {
+  const [isLong, setIsLong] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setIsLong(true), LONG_WAIT_MILLISECONDS);
+    return () => clearTimeout(timer);
+  }, []);
+  if (!isLong) return null;
+  if (!ON_THIS_MACHINE)
+    return <p className="hint">Nobody is free yet. You can close this page and come back: the conversation stays.</p>;
+  return (
+    <p className="hint">
+      No agent has this conversation yet: there is none, or none is free. Open the{" "}
+      <a href={`${page.base}/`} target="_blank" rel="noreferrer">
+        dashboard
+      </a>{" "}
+      to answer it yourself.
+    </p>
   );
 }
 

@@ -15,6 +15,15 @@ export function storedSession(): Session | null {
   return Date.parse(session.expiresAt) > Date.now() ? session : null;
 }
 
+/** Calls the function when another tab begins or ends the session. Returns what ends that. */
+export function onSession(apply: (session: Session | null) => void): () => void {
+  const listen = ({ key }: StorageEvent) => {
+    if (key === KEY || key === null) apply(storedSession());
+  };
+  addEventListener("storage", listen);
+  return () => removeEventListener("storage", listen);
+}
+
 export function forgetSession(): void {
   localStorage.removeItem(KEY);
 }

@@ -1,5 +1,5 @@
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
-import { print } from "graphql";
+import { print, type GraphQLFormattedError } from "graphql";
 import { createClient, type Client } from "graphql-ws";
 import { useCallback, useEffect, useRef, useState } from "react";
 import {
@@ -16,7 +16,7 @@ import {
 } from "../gql/graphql";
 import { socketUrl } from "../shared/page";
 import { applied, NOTHING, opened, withLine, type Conversation, type Line } from "./conversation";
-import { beginSession, forgetSession, storedSession, type Session } from "./session";
+import { beginSession, forgetSession, onSession, storedSession, type Session } from "./session";
 
 export type Connection = "none" | "connecting" | "live" | "offline";
 
@@ -33,6 +33,9 @@ export function useChat() {
   const [connection, setConnection] = useState<Connection>(session ? "connecting" : "none");
   const [typing, setTyping] = useState(false);
   const client = useRef<Client | null>(null);
+
+  // Another tab of this browser has begun or ended the session.
+  useEffect(() => onSession(setSession), []);
 
   useEffect(() => {
     if (session === null) return;
@@ -63,7 +66,7 @@ export function useChat() {
         roomId = started.startRoom!.room.id;
         setConversation((before) => (before.roomId === roomId ? before : { ...NOTHING, roomId, status: "QUEUED" }));
       }
-      const sent = await run(SendChatMessageDocument, { room: roomId, text, choice, id: crypto.randomUUID() });
+      const sent = await run(SendChatMessageDocument, { room: roomId, text, choice, id: newId() });
       setConversation((before) => (before.roomId === roomId ? withLine(before, sent.sendMessage!.message as Line) : before));
     },
     [conversation, run, session],
@@ -124,8 +127,10 @@ function connect(session: Session, { setConnection, setConversation, setTyping, 
       setConversation(() => opened(data));
       follow();
       setConnection("live");
-    } catch {
-      ended();
+    } catch (problem) {
+      // A connection that was lost begins again by itself, and then this function is called again.
+      if (problem instanceof ApiError && problem.code === "UNAUTHENTICATED") ended();
+      else if (problem instanceof ApiError) await pause(RESTART_SECONDS).then(start);
     }
   }
 
@@ -175,11 +180,26 @@ function execute<Data, Variables>(
   return new Promise((resolve, reject) => {
     const operation = { query: print(document), variables: variables as Record<string, unknown> };
     client.subscribe(operation, {
-      next: ({ data, errors }) => (errors?.[0] ? reject(new Error(errors[0].message)) : resolve(data as Data)),
-      error: (problem) => reject(problem instanceof Array ? new Error(problem[0]?.message) : problem),
+      next: ({ data, errors }) => (errors?.[0] ? reject(new ApiError(errors[0])) : resolve(data as Data)),
+      error: (problem) => reject(problem instanceof Array ? new ApiError(problem[0]) : problem),
       complete: () => reject(new Error("The operation ended without an answer.")),
     });
   });
+}
+
+/** An error of the API, with its code. */
+class ApiError extends Error {
+  readonly code: unknown;
+
+  constructor({ message, extensions }: Pick<GraphQLFormattedError, "message" | "extensions">) {
+    super(message);
+    this.code = extensions?.code;
+  }
+}
+
+/** An id for one message, also on a page without TLS, where `crypto.randomUUID` does not exist. */
+function newId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function pause(seconds: number): Promise<void> {

@@ -1,5 +1,6 @@
-import { useEffect, useState } from "react";
+import { useEffect, useState, type FormEvent } from "react";
 import { apiUrl } from "../shared/page";
+import { storeToken } from "../shared/token";
 
 interface Viewer {
   type: string;
@@ -9,8 +10,13 @@ interface Viewer {
 
 type State = { known: Viewer } | { problem: string } | null;
 
-/** Says where the token goes, or whose token is in use. */
-export function TokenBar({ token }: { token: string | null }) {
+interface TokenBarProps {
+  token: string | null;
+  give: (token: string) => void;
+}
+
+/** Takes the token, says where else it may be put, or whose token is in use. */
+export function TokenBar({ token, give }: TokenBarProps) {
   const [state, setState] = useState<State>(null);
   useEffect(() => {
     setState(null);
@@ -25,33 +31,57 @@ export function TokenBar({ token }: { token: string | null }) {
 
   if (token === null)
     return (
-      <p className="token missing" role="status">
-        <strong>No token yet.</strong> Almost every operation needs one: put it in the <strong>Headers</strong> pane
-        below the operation, in place of <code>TOKEN</code>. All tabs use it, for queries, mutations and subscriptions.
-      </p>
+      <header className="token missing">
+        <span role="status">
+          <strong>No token yet.</strong> Almost every operation needs one: put it here, or into the{" "}
+          <strong>Headers</strong> pane in place of <code>TOKEN</code>. All tabs use it.
+        </span>
+        <TokenForm give={give} />
+      </header>
     );
   if (state === null)
     return (
-      <p className="token" role="status">
-        Checking the token …
-      </p>
+      <header className="token">
+        <span role="status">Checking the token …</span>
+      </header>
     );
   if ("problem" in state)
     return (
-      <p className="token missing" role="status">
-        <strong>The token does not work:</strong> {state.problem} Change it in the <strong>Headers</strong> pane below
-        the operation.
-      </p>
+      <header className="token missing">
+        <span role="status">
+          <strong>The token does not work:</strong> {state.problem} Change it in the <strong>Headers</strong> pane, or
+          put another one here.
+        </span>
+        <TokenForm give={give} />
+      </header>
     );
   const { type, name, scopes } = state.known;
   return (
-    <p className="token" role="status">
+    <header className="token">
+      <span role="status">
       Token of <strong>{name ?? type.toLowerCase()}</strong> ({type.toLowerCase()},{" "}
       <span title={scopes.join(", ")}>
         {scopes.length} {scopes.length === 1 ? "scope" : "scopes"}
       </span>
       ). All tabs use it, for queries, mutations and subscriptions.
-    </p>
+      </span>
+    </header>
+  );
+}
+
+function TokenForm({ give }: { give: (token: string) => void }) {
+  function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const token = String(new FormData(event.currentTarget).get("token")).replace(/^bearer\s+/i, "").trim();
+    if (token === "") return;
+    storeToken(token);
+    give(token);
+  }
+  return (
+    <form onSubmit={submit}>
+      <input name="token" type="password" aria-label="Token" placeholder="Token" autoComplete="off" required />
+      <button type="submit">Use it</button>
+    </form>
   );
 }
 

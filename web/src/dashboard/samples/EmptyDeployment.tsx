@@ -22,7 +22,7 @@ function Offer() {
         </Title>
         <Text>
           Sample data show what the dashboard is for: departments, agents, custom fields, and conversations of the last
-          three hours. They can be removed again, without a trace.
+          three hours. They can be removed again.
         </Text>
         {active ? (
           <div>

@@ -92,7 +92,7 @@ export function Shell() {
             onClick={close}
           />
         ))}
-        {page.graphiql && <NavLink component="a" href={`${page.base}/graphql`} label="API" />}
+        {page.graphiql && <NavLink component="a" href={`${page.base}/graphql#${examplesFor(pathname)}`} label="API" />}
         {page.chat && (
           <NavLink component="a" href={`${page.base}/chat`} target="_blank" rel="noreferrer" label="Chat as a visitor" />
         )}
@@ -107,3 +107,21 @@ export function Shell() {
     </AppShell>
   );
 }
+
+/** The examples of GraphiQL for a page: the part of the address after "#". */
+function examplesFor(pathname: string): string {
+  const [section, id] = pathname.split("/").slice(1);
+  if (section === "rooms" && id) return `conversation/${id}`;
+  return EXAMPLES[section ?? ""] ?? "overview";
+}
+
+const EXAMPLES: Record<string, string> = {
+  "": "live",
+  rooms: "live",
+  agents: "agents",
+  fields: "agents",
+  roles: "agents",
+  departments: "decide",
+  apps: "apps",
+  consumers: "consumers",
+};
