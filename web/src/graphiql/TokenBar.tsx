@@ -59,11 +59,11 @@ export function TokenBar({ token, give }: TokenBarProps) {
   return (
     <header className="token">
       <span role="status">
-      Token of <strong>{name ?? type.toLowerCase()}</strong> ({type.toLowerCase()},{" "}
-      <span title={scopes.join(", ")}>
-        {scopes.length} {scopes.length === 1 ? "scope" : "scopes"}
-      </span>
-      ). All tabs use it, for queries, mutations and subscriptions.
+        Token of <strong>{name ?? type.toLowerCase()}</strong> ({type.toLowerCase()},{" "}
+        <span title={scopes.join(", ")}>
+          {scopes.length} {scopes.length === 1 ? "scope" : "scopes"}
+        </span>
+        ). All tabs use it, for queries, mutations and subscriptions.
       </span>
     </header>
   );
