@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from examples.salesforce_crm.__main__ import main
 from examples.salesforce_crm.stand_in.rows import Request
 from tests.examples.salesforce_crm.conftest import Deployment, until
 
@@ -112,14 +113,19 @@ async def test_sigterm_ends_the_bridge_after_the_event_that_it_handles(deploymen
     ],
 )
 async def test_bridge_with_wrong_settings_does_not_start(
-    deployment: Deployment, capfd: pytest.CaptureFixture[str], variable: str, value: str, message: str
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    value: str,
+    message: str,
 ) -> None:
-    deployment.environment[variable] = value
+    for name, right in (deployment.environment | {variable: value}).items():
+        monkeypatch.setenv(name, right)
 
-    process = await deployment.start_process()
+    assert await asyncio.to_thread(main) == 2
 
-    assert await process.wait() == 2
-    assert f"The bridge does not start: {message}" in capfd.readouterr().err
+    assert f"The bridge does not start: {message}" in capsys.readouterr().err
 
 
 async def connected(deployment: Deployment) -> bool:
