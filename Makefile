@@ -88,13 +88,18 @@ lock: $(INSTALLED) ## Write requirements.lock and examples/requirements.lock wit
 	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --generate-hashes --all-extras \
 		--custom-compile-command "make lock" pyproject.toml --output-file requirements.lock
 	rm -f examples/requirements.lock
-	@$(MAKE) --no-print-directory lock-examples
+	@$(MAKE) --no-print-directory lock-examples lock-image
 
 lock-examples: ## Write examples/requirements.lock, with the versions that it and requirements.lock have already.
 	$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install uv
 	$(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--constraints requirements.lock --custom-compile-command "make lock" \
 		examples/requirements.in --output-file examples/requirements.lock
+
+lock-image: ## Write deploy/requirements.lock, the packages of the container image, with the versions of requirements.lock.
+	$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install uv
+	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --constraints requirements.lock \
+		--custom-compile-command "make lock" pyproject.toml --output-file deploy/requirements.lock
 
 clean: ## Remove the virtual environment, the pages and the caches of tools. The data stay.
 	rm -rf $(VENV) build dist *.egg-info client/build client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -123,4 +128,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run pages screenshots wheel demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples clean rasa-check
+.PHONY: help setup run pages screenshots wheel demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples lock-image clean rasa-check

@@ -2,6 +2,8 @@
 
 import argparse
 import contextlib
+import os
+import sys
 
 from server.cli.command import OK, Command, CommandError, add_data_dir, add_setting
 from server.process.run import ServingError
@@ -23,8 +25,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         raise CommandError(str(error)) from None
     except KeyboardInterrupt:
         pass
-    with contextlib.suppress(OSError):  # the reader of stdout may have ended first
-        print("Switchboard has stopped.", flush=True)
+    # Not by print: the reader of stdout may have ended, and Python would try to write the text again at its exit.
+    with contextlib.suppress(OSError):
+        os.write(sys.stdout.fileno(), b"Switchboard has stopped.\n")
     return OK
 
 
