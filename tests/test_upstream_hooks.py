@@ -150,7 +150,6 @@ EXECUTION = ExecutionContext(query=None, schema=API, allowed_operations=[])
 INFO_FIELDS = SimpleNamespace(**{field.name: field for field in dataclasses.fields(strawberry.Info)})
 
 CLIENT: Any = MongoClient(connect=False)
-CLIENT._get_topology()  # opened by the first command
 #: The private names of other packages that the code reads, each with an object that must have it.
 PRIVATE_NAMES: dict[str, object] = {
     "_EXECUTOR": motor_asyncio,
