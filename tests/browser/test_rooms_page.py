@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import ask, take_screenshots, violations
-from tests.browser.steps import SEND, add_department, open_page, start_rooms
+from tests.browser.steps import SEND, add_agent, add_department, login, open_page, start_rooms
 
 
 def test_the_filter_is_text_and_chips_and_is_in_the_link(page: Page, site: str) -> None:
@@ -102,6 +102,40 @@ def test_selected_rooms_are_closed_together_and_each_refusal_is_named(page: Page
     expect(page.get_by_role("alert")).to_contain_text("1 refused: One:")
     expect(page.get_by_role("table").get_by_role("link")).to_have_text(["Three"])
     assert [ask(site, STATUS, room=room)["room"]["status"] for room in rooms] == ["CLOSED", "CLOSED", "QUEUED"]
+
+
+def test_a_room_is_found_taken_answered_and_closed_by_keys_alone(page: Page, site: str) -> None:
+    add_agent(site, "keyboarder")
+    (room, _) = start_rooms(site, ["By keys 1", "By keys 2"], tags=["keys"])
+    open_page(page, f"{site}/rooms", login(site, "keyboarder"))
+    press = page.keyboard.press
+
+    press("/")
+    page.keyboard.type("tag:keys")
+    expect(page.get_by_role("table").get_by_role("link")).to_have_text(["By keys 1", "By keys 2"])
+    press("Escape")
+    for key in ("j", "j", "k"):
+        press(key)
+        expect(page.locator("[data-room]:focus")).to_have_count(1)
+    press("Enter")
+    expect(page.get_by_role("heading", name="By keys 1")).to_be_visible()
+    press("t")
+    expect(page.get_by_role("status").filter(has_text="served")).to_be_visible()
+    press("n")
+    page.keyboard.type("Only keys.")
+    press("Enter")
+    expect(page.get_by_role("log")).to_contain_text("Only keys.")
+    press("Escape")
+    press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    assert violations(page) == []
+    press("Escape")
+    press("c")
+    expect(page.get_by_role("status").filter(has_text="closed")).to_be_visible()
+
+    page.go_back()
+    expect(page.get_by_role("table").get_by_role("link")).to_have_text(["By keys 2"])
+    assert ask(site, STATUS, room=room)["room"]["status"] == "CLOSED"
 
 
 def test_the_bars_of_the_live_page_lead_to_the_rooms_behind_them(page: Page, site: str) -> None:

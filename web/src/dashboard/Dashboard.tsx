@@ -49,7 +49,7 @@ function SignedIn({ token, end }: { token: string; end: (byServer: boolean) => v
   }, [token, end]);
   useEffect(() => {
     if (api === null || !viewer?.scopes.includes("events:read")) return;
-    // Without a server, the page asks again as soon as it is connected.
+    // Without the earlier events, the chart begins now.
     feed.start(api).catch(() => undefined);
     return () => feed.stop();
   }, [api, feed, viewer]);

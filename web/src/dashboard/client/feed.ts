@@ -8,6 +8,7 @@ import {
   LatestSequenceDocument,
   type EventTimesQuery,
   type FeedEventFragment,
+  type LatestEventsQuery,
 } from "../../gql/graphql";
 import type { Api } from "./client";
 import { follow } from "./follow";
@@ -39,6 +40,7 @@ const KEPT_GAPS = 20;
 const EARLIER_PAGES = 10;
 /** Events that come within this time are shown together. */
 const TOGETHER_MILLISECONDS = 50;
+const RETRY_MILLISECONDS = 2_000;
 
 /** The event log: its end at the start, and all that happens from then on. Interruptions leave no gap. */
 export class Feed {
@@ -58,11 +60,10 @@ export class Feed {
   async start(api: Api): Promise<void> {
     const { client } = api;
     this.stopped = false;
-    const now = await client.query({ query: EventsNowDocument, fetchPolicy: "network-only" });
-    const latest = await client.query({ query: LatestEventsDocument, fetchPolicy: "no-cache" });
-    if (this.stopped) return;
-    const { nodes = [], pageInfo } = latest.data?.events ?? {};
-    this.cursor = now.data?.eventCursor ?? undefined;
+    const present = await this.readEnd(client);
+    if (present === null) return;
+    const { nodes = [], pageInfo } = present.events ?? {};
+    this.cursor = present.cursor;
     for (const event of nodes) this.add(event, api);
     this.cursor = nodes.at(-1)?.cursor ?? this.cursor;
     let opened = false;
@@ -144,6 +145,19 @@ export class Feed {
     const gap = { ...this.gap, until: Date.now() };
     this.gap = undefined;
     this.show({ gaps: [gap, ...this.state.gaps].slice(0, KEPT_GAPS) });
+  }
+
+  /** The end of the log, and the position after it, as soon as the server answers. Null: the feed is stopped. */
+  private async readEnd(client: ApolloClient): Promise<{ cursor?: string; events?: LatestEventsQuery["events"] } | null> {
+    while (!this.stopped)
+      try {
+        const now = await client.query({ query: EventsNowDocument, fetchPolicy: "network-only" });
+        const latest = await client.query({ query: LatestEventsDocument, fetchPolicy: "no-cache" });
+        if (!this.stopped) return { cursor: now.data?.eventCursor ?? undefined, events: latest.data?.events };
+      } catch {
+        await new Promise((resume) => setTimeout(resume, RETRY_MILLISECONDS));
+      }
+    return null;
   }
 
   private async countEarlier({ client, clock }: Api, cursor: string): Promise<void> {

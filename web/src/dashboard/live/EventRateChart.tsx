@@ -46,7 +46,8 @@ function optionsOf(container: HTMLElement): UPlot.Options {
     legend: { show: false },
     cursor: { show: false },
     padding: [8, 0, 0, 0],
-    scales: { y: { range: (_, __, most) => [0, Math.max(4, most)] } },
+    // A bar stands around its time.
+    scales: { x: { range: (_, first, last) => [first - 30, last + 30] }, y: { range: (_, __, most) => [0, Math.max(4, most)] } },
     axes: [
       { ...axis, size: 20, space: 70, values: (_, times) => times.map(clock) },
       { ...axis, size: 34, space: 26, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 100_000] },

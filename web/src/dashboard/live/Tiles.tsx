@@ -39,7 +39,7 @@ export function Tiles({ groups, agents, mayReadUsers }: TilesProps) {
       />
       <Tile label="served" value={served} text={String(served)} note={`${held} on hold`} to="/rooms?status=assigned" />
       {mayReadUsers ? (
-        <Tile label="free places" value={free && free.places} text={free ? `${free.places}${free.isMore ? "+" : ""}` : ""} note={free?.note} to="/agents" />
+        <Tile label="free places" value={free && free.places} text={free ? freeText(free) : ""} note={free?.note} to="/agents" />
       ) : (
         <Tile label="on hold" value={groups && held} text={String(held)} to="/rooms?status=on_hold" />
       )}
@@ -72,6 +72,11 @@ function Tile({ label, value, text, note, to, level = "" }: TileProps) {
       <Sparkline values={values} />
     </Paper>
   );
+}
+
+function freeText({ places, isMore }: { places: number; isMore: boolean }): string {
+  if (!isMore) return String(places);
+  return places > 0 ? `${places}+` : "no limit";
 }
 
 /** How many rooms the agents could take now. `isMore`: one of them has no limit. */
