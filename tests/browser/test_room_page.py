@@ -106,6 +106,7 @@ def test_an_agent_and_a_visitor_talk_and_see_each_other_type(page: Page, context
     take_screenshots(page, "room-note")
     page.keyboard.press("Enter")
     expect(page.get_by_role("article")).to_have_count(3)
+    expect(page.get_by_role("article").last).to_have_text(re.compile("^talkernote for staff.*[AP]MA quiet one.$"))
     chat.get_by_label("Your message").fill("Good.")
     chat.get_by_role("button", name="Send").click()
     expect(page.get_by_role("article")).to_have_count(4)

@@ -1,6 +1,6 @@
 import { useApolloClient } from "@apollo/client/react";
 import { Button, Group, SegmentedControl, Text, Textarea } from "@mantine/core";
-import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from "react";
+import { useRef, useState, type FormEvent, type KeyboardEvent } from "react";
 import { RoomSignalDocument, SendMessageDocument, type Audience, type SignalKind } from "../../gql/graphql";
 import { refusalOf } from "../client/refusal";
 import { useKeys } from "../keyboard/keys";
@@ -9,18 +9,21 @@ import type { KnownMessage } from "./useRoom";
 
 const TYPING_SENT_EVERY_MILLISECONDS = 3_000;
 
+interface Draft {
+  text: string;
+  audience: Audience;
+  key: string;
+}
+
 /** Writes to everyone or to the staff. Colour and words say to whom. */
 export function Composer({ roomId, sent }: { roomId: string; sent: (message: KnownMessage) => void }) {
   const client = useApolloClient();
   const [audience, setAudience] = useState<Audience>("EVERYONE");
   const [text, setText] = useState("");
-  const [problem, setProblem] = useState<string | null>(null);
-  const [sending, setSending] = useState(false);
   const typed = useRef(0);
   const field = useRef<HTMLTextAreaElement>(null);
-  // The same message is sent with the same id, so that an attempt whose answer was lost is not sent twice.
-  const key = useRef<string | null>(null);
-  useEffect(() => void (key.current = null), [text, audience]);
+  const sending = useRef<Promise<void>>(Promise.resolve());
+  const [unsent, setUnsent] = useState<(Draft & { problem: string })[]>([]);
 
   function writeTo(chosen: Audience) {
     setAudience(chosen);
@@ -28,22 +31,25 @@ export function Composer({ roomId, sent }: { roomId: string; sent: (message: Kno
   }
   useKeys({ n: () => writeTo("STAFF"), m: () => writeTo("EVERYONE") });
 
-  async function send() {
-    if (text.trim() === "" || sending) return;
-    setSending(true);
-    setProblem(null);
-    key.current ??= crypto.randomUUID();
-    try {
-      const variables = { room: roomId, text: text.trim(), audience, key: key.current };
-      const { data } = await client.mutate({ mutation: SendMessageDocument, variables });
-      if (data?.sendMessage) sent(data.sendMessage.message as KnownMessage);
-      setText("");
-      typed.current = 0;
-    } catch (error) {
-      setProblem(refusalOf(error).message);
-    } finally {
-      setSending(false);
-    }
+  /** Messages are sent in the order in which they were written. The field is free for the next one at once. */
+  function send() {
+    if (text.trim() === "") return;
+    attempt({ text: text.trim(), audience, key: crypto.randomUUID() });
+    setText("");
+    typed.current = 0;
+  }
+
+  /** An attempt whose answer was lost is not recorded twice: another attempt has the same key. */
+  function attempt(draft: Draft) {
+    setUnsent((others) => others.filter(({ key }) => key !== draft.key));
+    sending.current = sending.current.then(async () => {
+      try {
+        const { data } = await client.mutate({ mutation: SendMessageDocument, variables: { room: roomId, ...draft } });
+        if (data?.sendMessage) sent(data.sendMessage.message as KnownMessage);
+      } catch (error) {
+        setUnsent((others) => [...others, { ...draft, problem: refusalOf(error).message }]);
+      }
+    });
   }
 
   function signal(kind: SignalKind) {
@@ -66,12 +72,12 @@ export function Composer({ roomId, sent }: { roomId: string; sent: (message: Kno
     if (event.key === "Escape") event.currentTarget.blur();
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
-    void send();
+    send();
   }
 
   function submit(event: FormEvent) {
     event.preventDefault();
-    void send();
+    send();
   }
 
   const isNote = audience === "STAFF";
@@ -99,12 +105,19 @@ export function Composer({ roomId, sent }: { roomId: string; sent: (message: Kno
         onChange={(event) => change(event.currentTarget.value)}
         onKeyDown={keyDown}
       />
-      {problem && <Problem>{problem}</Problem>}
+      {unsent.map(({ problem, ...draft }) => (
+        <Problem key={draft.key}>
+          “{draft.text}” was not sent: {problem}{" "}
+          <Button size="compact-xs" variant="default" onClick={() => attempt(draft)}>
+            Send again
+          </Button>
+        </Problem>
+      ))}
       <Group justify="space-between" mt="xs">
         <Text size="sm" className={isNote ? "status QUEUED" : "quiet"}>
           {isNote ? "The visitor never sees this." : "The visitor reads this."}
         </Text>
-        <Button type="submit" size="xs" loading={sending} disabled={text.trim() === ""}>
+        <Button type="submit" size="xs" disabled={text.trim() === ""}>
           {isNote ? "Add the note" : "Send"}
         </Button>
       </Group>

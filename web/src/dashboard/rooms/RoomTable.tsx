@@ -62,7 +62,13 @@ export function RoomTable({ list, columns, chosen, sort, selected, select, selec
     if (!room) return;
     active.current = room.id;
     rows.scrollToIndex(index);
-    requestAnimationFrame(() => scrolled.current?.querySelector<HTMLElement>(`[data-room="${room.id}"]`)?.focus());
+    // A row that is not rendered yet gets the focus as soon as it is, unless another key was pressed.
+    if (!focusRow(room.id)) requestAnimationFrame(() => active.current === room.id && focusRow(room.id));
+  }
+  function focusRow(id: string): boolean {
+    const row = scrolled.current?.querySelector<HTMLElement>(`[data-room="${id}"]`);
+    row?.focus({ preventScroll: true });
+    return row !== null && row !== undefined;
   }
   const focused = useRef(false);
   useEffect(() => {
@@ -70,7 +76,7 @@ export function RoomTable({ list, columns, chosen, sort, selected, select, selec
     // Who comes back from a room is at the row that led to it.
     if (focused.current || rooms.length === 0 || active.current === null) return;
     focused.current = true;
-    scrolled.current?.querySelector<HTMLElement>(`[data-room="${active.current}"]`)?.focus({ preventScroll: true });
+    focusRow(active.current);
   }, [rooms.length]);
   useEffect(
     () => () => {
@@ -86,7 +92,7 @@ export function RoomTable({ list, columns, chosen, sort, selected, select, selec
     k: () => focus(Math.max(0, at() - 1)),
     x: () => active.current !== null && selectable && select([active.current], !selected.has(active.current)),
     Enter: (event) => {
-      if ((event.target as HTMLElement).dataset.room) void navigate(`/rooms/${active.current}`);
+      if (active.current !== null && !(event.target as HTMLElement).closest("a, button, input")) void navigate(`/rooms/${active.current}`);
     },
   });
 
