@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Updated when the packages of examples/requirements.lock have been installed, too.
 EXAMPLES := $(VENV)/.examples
+# Tests also wait for time-outs and processes, so two cores serve three workers. tests/conftest.py orders the files.
+# Programs that tests start are compiled once, also where PYTHONDONTWRITEBYTECODE is set.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 CODE := server schema resolvers storage client tests web/build.py $(patsubst %/,%,$(sort $(dir $(wildcard examples/*.py benchmarks/*.py))))
 
 help: ## List the targets.
@@ -46,13 +49,13 @@ wheel: $(INSTALLED) ## Build the wheel, with the pages, into dist/.
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 test: pages $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(PYTEST)
 
 screenshots: pages ## Take the screenshots of docs/images again, of sample data, with the Chromium of the machine.
 	@$(BIN)/python -m tests.browser.screenshots
 
 coverage: pages $(EXAMPLES) ## Run the tests and print the lines and branches that they do not reach.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+	$(PYTEST) --cov --cov-report=term
 
 soak: $(INSTALLED) ## Run fault tests for SOAK_SECONDS (600) each, and random tests with SOAK_STEPS (5000) and SOAK_EXAMPLES (500).
 	SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_STEPS=$${SOAK_STEPS:-5000} SOAK_EXAMPLES=$${SOAK_EXAMPLES:-500} \

@@ -8,6 +8,8 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +35,7 @@ gc.set_threshold(50_000, 20, 100)
 if (memory := find_memory()) is not None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
 
+FOLDER = Path(__file__).parent
 #: The tests in tests/browser use the pages that `make pages` builds. All others pass without them.
 PLAIN_PAGES = BuiltPages({"graphiql": "<title>GraphiQL</title>"}, {})
 ADMIN_TOKEN = "the-admin-token-of-the-tests"
@@ -40,6 +43,22 @@ ADMIN_TOKEN = "the-admin-token-of-the-tests"
 # A busy machine may need seconds to generate an input.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In parallel runs, take files from all folders in turn.
+
+    The files that start processes and take longest are in folders with few files. So they run beside quick ones, not
+    beside each other, and not at the end, when one worker would wait for another.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    files: dict[str, dict[Path, list[pytest.Item]]] = {}
+    for item in items:
+        files.setdefault(item.path.relative_to(FOLDER).parts[0], {}).setdefault(item.path, []).append(item)
+    turns = zip_longest(*(folder.values() for folder in files.values()), fillvalue=())
+    items[:] = [item for turn in turns for tests in turn for item in tests]
 
 
 def pytest_collection_finish() -> None:
