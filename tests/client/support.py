@@ -14,6 +14,8 @@ from tests.conftest import ADMIN_TOKEN
 
 #: The longest wait for a condition, also on a slow machine.
 PATIENCE_SECONDS = 120
+#: The longest pause between two looks at a condition.
+LONGEST_PAUSE_SECONDS = 0.15
 QUICK = Backoff(first=0.01, longest=0.05)
 
 
@@ -58,13 +60,16 @@ async def start_room(api: Api, source: str) -> str:
     return (await api.start_room(visitor_token=token, source=source)).room.id
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], object]) -> None:
+    """Return when the condition is met. The pauses grow, because most conditions are queries that take CPU time."""
+    pause = 0.01
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             result = condition()
-            if result if isinstance(result, bool) else await result:
+            if await result if isinstance(result, Awaitable) else result:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
 
 
 async def lag(app: App) -> int:

@@ -6,8 +6,9 @@ from pathlib import Path
 from examples.salesforce_chat.stand_in.app import ISSUER
 from switchboard_client.inputs import MessageSenderInput
 from switchboard_client.types import FieldTarget, FieldType, Signal, SignalKind
+from tests.client.support import until
 from tests.examples.salesforce_chat.conftest import RunBridge
-from tests.examples.salesforce_chat.world import World, until
+from tests.examples.salesforce_chat.world import World
 
 
 async def test_assigned_room_becomes_a_conversation_with_prechat_and_history(

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from examples.salesforce_chat.stand_in.app import ISSUER, Options
+from tests.client.support import until
 from tests.examples.salesforce_chat.conftest import RunBridge
-from tests.examples.salesforce_chat.world import World, until
+from tests.examples.salesforce_chat.world import World
 
 
 @pytest.mark.parametrize(("status", "applied"), [(500, True), (503, False), (429, False)])

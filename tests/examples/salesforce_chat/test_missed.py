@@ -10,8 +10,9 @@ from examples.salesforce_chat.bridge import CONSUMER
 from examples.salesforce_chat.stand_in.app import ISSUER
 from switchboard_client import Api, open_api
 from switchboard_client.types import Signal, SignalKind
+from tests.client.support import until
 from tests.examples.salesforce_chat.conftest import RunBridge
-from tests.examples.salesforce_chat.world import World, until
+from tests.examples.salesforce_chat.world import World
 
 
 async def test_conversation_of_a_verified_user_is_closed_although_its_end_was_missed(

@@ -5,8 +5,9 @@ import pytest
 from examples.salesforce_chat.session import Session
 from switchboard_client import GiveUp
 from switchboard_client.types import RoutingMethod
+from tests.client.support import until
 from tests.examples.salesforce_chat.conftest import RunBridge
-from tests.examples.salesforce_chat.world import World, until
+from tests.examples.salesforce_chat.world import World
 
 NOBODY = "Nobody is available there at the moment. We will find somebody else for you."
 

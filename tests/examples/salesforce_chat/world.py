@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +10,9 @@ from examples.salesforce_chat.settings import Settings, read_settings
 from examples.salesforce_chat.stand_in.agents import Agents
 from examples.salesforce_chat.stand_in.app import DEVELOPER_NAME, ORG_ID
 from switchboard_client import Api, App, Backoff
+from tests.client.support import until
 
 JSON = dict[str, Any]
-PATIENCE_SECONDS = 120.0
 ROOM = """query Room($id: ID!) { result: room(by: {id: $id}) {
   status closeComment servedBy { user { username } } department { id } passedOver { user { username } }
   messages(first: 200) { nodes { id number text audience sender { type name } data choices { label }
@@ -31,13 +30,6 @@ def environment(switchboard_url: str, token: str, salesforce_url: str, agent: st
         "SALESFORCE_CHAT_AGENT": agent,
         **{f"SALESFORCE_CHAT_{name}": value for name, value in more.items()},
     }
-
-
-async def until(check: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until the check succeeds. The other side has no event for it."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await check():  # noqa: ASYNC110 (see above)
-            await asyncio.sleep(0.05)
 
 
 @dataclass

@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from examples.salesforce_crm.settings import Settings, read_settings
 from examples.salesforce_crm.setup import define_room_field
 from examples.salesforce_crm.stand_in.server import CLIENT_ID, USERNAME, StandIn, serve_stand_in
 from switchboard_client import Api, Transport
+from tests.client.support import until
 from tests.conftest import ADMIN_TOKEN
 
 ROOT = Path(__file__).parents[3]
@@ -37,13 +38,6 @@ SCOPES = (
 )
 
 JSON = dict[str, Any]
-
-
-async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    """Wait until a condition holds that another process or another loop decides."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ import pytest
 
 from examples.salesforce_crm.__main__ import main
 from examples.salesforce_crm.stand_in.rows import Request
-from tests.examples.salesforce_crm.conftest import Deployment, until
+from tests.client.support import until
+from tests.examples.salesforce_crm.conftest import Deployment
 
 
 class Killer:
