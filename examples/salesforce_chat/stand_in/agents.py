@@ -11,7 +11,9 @@ class Agents:
     def __init__(self, url: str) -> None:
         # No certificates are loaded for loopback, which takes a while.
         base = f"{url}/stand-in"
-        self._http = httpx.AsyncClient(base_url=base, timeout=60, trust_env=False, verify=False)  # noqa: S501
+        # The stand-in closes connections that are idle for 5 s. Those that are used again are far from that.
+        limits = httpx.Limits(keepalive_expiry=1)
+        self._http = httpx.AsyncClient(base_url=base, timeout=60, limits=limits, trust_env=False, verify=False)  # noqa: S501
 
     async def aclose(self) -> None:
         await self._http.aclose()
