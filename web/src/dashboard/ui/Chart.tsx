@@ -1,0 +1,71 @@
+import { useComputedColorScheme } from "@mantine/core";
+import { useEffect, useRef } from "react";
+import UPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+
+const HEIGHT = 110;
+/** What the x axis spans at first. */
+const SHORTEST_SECONDS = 60;
+
+interface ChartProps {
+  /** What the chart shows, for screen readers, with its present value. */
+  label: string;
+  /** Seconds since 1970, ascending. */
+  times: number[];
+  values: number[];
+  /** The most seconds that the x axis spans, up to the last time. */
+  spanSeconds: number;
+}
+
+/** A line over time that grows at its right end. */
+export function Chart({ label, times, values, spanSeconds }: ChartProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<UPlot | null>(null);
+  const scheme = useComputedColorScheme("light");
+  const data: UPlot.AlignedData = [times, values];
+  const latest = useRef(data);
+  latest.current = data;
+
+  useEffect(() => {
+    const container = box.current!;
+    const created = new UPlot(optionsOf(container, spanSeconds), latest.current, container);
+    plot.current = created;
+    const resized = new ResizeObserver(() => created.setSize({ width: container.clientWidth, height: HEIGHT }));
+    resized.observe(container);
+    return () => {
+      resized.disconnect();
+      created.destroy();
+      plot.current = null;
+    };
+    // The colors of a canvas do not follow the color scheme by themselves.
+  }, [scheme, spanSeconds]);
+  useEffect(() => plot.current?.setData([times, values]), [times, values]);
+  return <div ref={box} role="img" aria-label={label} className="chart" />;
+}
+
+function optionsOf(container: HTMLElement, spanSeconds: number): UPlot.Options {
+  const colorOf = (name: string) => getComputedStyle(container).getPropertyValue(name).trim();
+  const [line, fill, quiet, grid] = ["--chart-line", "--chart-fill", "--chart-text", "--chart-grid"].map(colorOf);
+  const axis = { stroke: quiet, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 }, font: "11px system-ui" };
+  return {
+    width: container.clientWidth,
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { show: false },
+    padding: [8, 24, 0, 0],
+    scales: {
+      x: { range: (_, first, last) => [last - Math.min(spanSeconds, Math.max(SHORTEST_SECONDS, last - first)), last] },
+      y: { range: (_, __, highest) => [0, Math.max(4, Math.ceil((highest ?? 0) * 1.15))] },
+    },
+    axes: [
+      { ...axis, size: 24, space: 90, values: (_, times, __, ___, step) => times.map((time) => clock(time, step < 60)) },
+      { ...axis, size: 40, space: 24, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6] },
+    ],
+    series: [{}, { stroke: line, fill, width: 2, points: { show: false } }],
+  };
+}
+
+function clock(seconds: number, exact: boolean): string {
+  const second = exact ? "2-digit" : undefined;
+  return new Date(seconds * 1_000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second });
+}
