@@ -17,7 +17,16 @@ SETTINGS_MARK = '<meta name="switchboard" content="{}"'
 #: The place of the assets in a page that is built for any base path.
 ASSETS_MARK = '"./assets/'
 #: The paths of the dashboard below its own, whose script shows a page for each.
-DASHBOARD_PATHS = ("/rooms", "/rooms/{id}")
+DASHBOARD_PATHS = (
+    "/rooms",
+    "/rooms/{id}",
+    "/agents",
+    "/departments",
+    "/users",
+    "/roles",
+    "/fields",
+    "/apps",
+)
 NOTICE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

@@ -112,6 +112,33 @@ def violations(page: Page, *, known: Mapping[str, str] = MappingProxyType({})) -
     return problems
 
 
+#: Two frames later, the page has the colors of a new color scheme.
+END_TRANSITIONS = """async () => {
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  const ends = (animation) => animation.effect.getComputedTiming().endTime !== Infinity;
+  for (const animation of document.getAnimations().filter(ends)) animation.finish();
+}"""
+#: The width that the page needs, when it has followed a change of the window.
+WIDTH = """async () => {
+  const width = () => document.documentElement.scrollWidth;
+  for (let frame = 0; frame < 300 && width() > innerWidth; frame++) await new Promise(requestAnimationFrame);
+  return width();
+}"""
+
+
+def check_looks(page: Page, name: str) -> None:
+    """Assert that axe finds nothing in light and in dark and that a phone shows the whole width; save screenshots."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=cast(Any, scheme))
+        page.evaluate(END_TRANSITIONS)
+        assert violations(page) == [], scheme
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate(WIDTH) <= 360
+    page.set_viewport_size(DESK)
+    page.emulate_media(color_scheme="light")
+    take_screenshots(page, name)
+
+
 def take_screenshots(page: Page, name: str) -> None:
     """Save the page in light, dark and on a phone into the folder BROWSER_SCREENSHOTS, if that variable is set."""
     folder = os.environ.get("BROWSER_SCREENSHOTS")
@@ -136,3 +163,10 @@ def ask(site: str, query: str, **variables: Any) -> Any:
     ).json()
     assert "errors" not in answer, answer["errors"]
     return answer["data"]
+
+
+def open_signed_in(page: Page, site: str, path: str, token: str = ADMIN_TOKEN) -> None:
+    """Open a page of the dashboard with this token, as a tab that is signed in already."""
+    page.goto(f"{site}/")
+    page.evaluate("token => sessionStorage.setItem('switchboard-token', token)", token)
+    page.goto(f"{site}{path}")

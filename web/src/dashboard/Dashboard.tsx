@@ -1,5 +1,5 @@
 import { ApolloProvider } from "@apollo/client/react";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { lazy, useCallback, useEffect, useMemo, useState } from "react";
 import { Route, Routes } from "react-router";
 import { storedToken, storeToken } from "../shared/token";
 import { connect, type Api } from "./client/client";
@@ -13,6 +13,14 @@ import { EmptyDeployment } from "./samples/EmptyDeployment";
 import { SignIn } from "./session/SignIn";
 import { readViewer, SessionContext, type Viewer } from "./session/session";
 import { Shell } from "./shell/Shell";
+
+// Scripts of their own, so that the first page stays small.
+const AgentsPage = lazy(async () => ({ default: (await import("./agents/AgentsPage")).AgentsPage }));
+const AppsPage = lazy(async () => ({ default: (await import("./apps/AppsPage")).AppsPage }));
+const DepartmentsPage = lazy(async () => ({ default: (await import("./departments/DepartmentsPage")).DepartmentsPage }));
+const FieldsPage = lazy(async () => ({ default: (await import("./fields/FieldsPage")).FieldsPage }));
+const RolesPage = lazy(async () => ({ default: (await import("./roles/RolesPage")).RolesPage }));
+const UsersPage = lazy(async () => ({ default: (await import("./users/UsersPage")).UsersPage }));
 
 export function Dashboard() {
   const [token, setToken] = useState(storedToken);
@@ -72,6 +80,12 @@ function SignedIn({ token, end }: { token: string; end: (byServer: boolean) => v
               />
               <Route path="rooms" element={<RoomsPage />} />
               <Route path="rooms/:id" element={<RoomPage />} />
+              <Route path="agents" element={<AgentsPage />} />
+              <Route path="departments" element={<DepartmentsPage />} />
+              <Route path="fields" element={<FieldsPage />} />
+              <Route path="roles" element={<RolesPage />} />
+              <Route path="users" element={<UsersPage />} />
+              <Route path="apps" element={<AppsPage />} />
             </Route>
           </Routes>
         </SessionContext>

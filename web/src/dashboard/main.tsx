@@ -5,6 +5,7 @@ import { createRoot } from "react-dom/client";
 import { BrowserRouter } from "react-router";
 import { page } from "../shared/page";
 import "./dashboard.css";
+import "./ui/ui.css";
 import { Dashboard } from "./Dashboard";
 import { theme } from "./theme";
 

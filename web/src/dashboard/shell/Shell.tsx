@@ -11,6 +11,7 @@ import { SampleNotice } from "../samples/SampleNotice";
 import { useMay, useSession } from "../session/session";
 import { ConnectionState } from "./ConnectionState";
 import { OPEN, OpenCountsContext } from "./openCounts";
+import { PageBoundary } from "./PageBoundary";
 import { ThemeSwitch } from "./ThemeSwitch";
 
 interface PageLink {
@@ -27,6 +28,9 @@ export function Shell() {
   const client = useApolloClient();
   const { pathname } = useLocation();
   const mayReadRooms = useMay("rooms:read");
+  const mayReadUsers = useMay("users:read");
+  const mayReadEvents = useMay("events:read");
+  const mayWriteApps = useMay("apps:write");
   const counts = useRoomCounts(["STATUS"], mayReadRooms ? OPEN : null);
   const waiting = counts?.find(({ status }) => status === "QUEUED")?.count ?? 0;
   const isRoom = pathname.startsWith("/rooms/");
@@ -34,9 +38,19 @@ export function Shell() {
     // The page of a room has a title of its own.
     if (!isRoom) document.title = waiting > 0 ? `(${waiting}) Switchboard` : "Switchboard";
   }, [isRoom, waiting]);
-  const pages = [
+  const pages: PageLink[] = [
     { path: "/", label: "Live" },
     ...(mayReadRooms ? [{ path: "/rooms", label: "Rooms", note: waiting > 0 ? waiting.toLocaleString() : "" }] : []),
+    ...(mayReadUsers
+      ? [
+          { path: "/agents", label: "Agents" },
+          { path: "/departments", label: "Departments" },
+          { path: "/users", label: "Users" },
+          { path: "/roles", label: "Roles" },
+        ]
+      : []),
+    { path: "/fields", label: "Custom fields" },
+    ...(mayWriteApps || mayReadEvents ? [{ path: "/apps", label: "Apps" }] : []),
   ];
 
   async function leave() {
@@ -100,7 +114,9 @@ export function Shell() {
       <AppShell.Main>
         <SampleNotice />
         <OpenCountsContext value={counts}>
-          <Outlet />
+          <PageBoundary key={pathname.split("/")[1]}>
+            <Outlet />
+          </PageBoundary>
         </OpenCountsContext>
         <KeyList />
       </AppShell.Main>
