@@ -34,7 +34,7 @@ export function FilterBar({ filter }: { filter: Filter }) {
   ];
   return (
     <div>
-      <Group gap="xs" align="end">
+      <Group gap="xs" align="end" className="filter-fields">
         <TextInput
           label="Filter"
           data-filter
