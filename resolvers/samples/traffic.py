@@ -98,7 +98,8 @@ class _Traffic:
             script = next((one for one in self._scripts if one.subject == room.subject), None)
             if room.status is not RoomStatus.CLOSED and script is not None and room.visitor_id in known:
                 due = now + self._pace * self._choices.uniform(0, 60)
-                self._chats.append(_Chat(room.id, known[room.visitor_id], script, due, room.message_count))
+                position = count_lines(script, room.message_count)
+                self._chats.append(_Chat(room.id, known[room.visitor_id], script, due, position))
 
     async def tick(self, now: float) -> None:
         """Do what is due. A refusal, as for a room that somebody has closed, ends the conversation."""
@@ -165,6 +166,17 @@ class _Traffic:
         if free := [one for one in current.values() if _serves(one, department.id)]:
             await conversations.take(self._cast, room, self._choices.choice(free))
         return True
+
+
+def count_lines(script: Script, messages: int) -> int:
+    """How many lines of the script these messages are. After a line with choices, one message is the answer."""
+    lines = 0
+    for line in script.lines:
+        if messages <= 0:
+            break
+        lines += 1
+        messages -= 2 if line.choices else 1
+    return lines
 
 
 def _serves(user: User, department_id: str) -> bool:

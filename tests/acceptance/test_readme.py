@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from server.cli.main import make_parser
 from tests.acceptance.conftest import Run, Serve
 from tests.acceptance.document_client import Api, Refused, open_http, open_socket
 from tests.processes import ROOT
@@ -44,6 +45,19 @@ def test_continuous_integration_runs_the_same() -> None:
     assert {"make check", "make test"} <= set(steps)
 
 
+def test_every_command_and_option_of_switchboard_exists() -> None:
+    parsed = [make_parser().parse_args(words).command.name for words in those_of("switchboard")]
+
+    assert parsed == ["seed", "create-app"]
+
+
+def test_every_picture_exists_in_light_and_dark() -> None:
+    pictures = re.findall(r'<(?:img src|source [^>]*srcset)="([^"]+)"', README)
+
+    assert len(pictures) == 6
+    assert [picture for picture in pictures if not (ROOT / picture).is_file()] == []
+
+
 def test_exported_variables_are_settings() -> None:
     exported = [word.partition("=") for words in commands() if words[0] == "export" for word in words[1:]]
 
@@ -68,7 +82,7 @@ async def test_quick_start_works_as_written(serve: Serve, run: Run) -> None:
         played = await asyncio.to_thread(run, "demo", PORT=port, ADMIN_TOKEN=TOKEN)
         closed = await anext(line async for line in stream.aiter_lines() if "ROOM_CLOSED" in line)
         answer = (await http.post(url, **request(question))).json()
-    created = run(*those_of("switchboard")[0])
+    created = run(*next(words for words in those_of("switchboard") if words[0] == "create-app"))
 
     assert played.returncode == 0
     assert json.loads(closed.removeprefix("data: "))["data"]["events"]["actor"] == {"name": "website"}

@@ -14,6 +14,7 @@ from resolvers.custom_fields import definitions
 from resolvers.samples import samples, traffic
 from resolvers.samples.cast import SampleHook
 from resolvers.samples.conversations import HISTORY
+from resolvers.samples.scripts import SCRIPTS
 from storage import samples as stored
 from storage.errors import FieldRequired, Forbidden, Unavailable
 from storage.mongo.connection import COLLECTIONS
@@ -93,6 +94,13 @@ async def test_sample_data_are_created_once_go_on_with_traffic_and_are_removed_w
     assert (removal.removed, removal.left) == (118 + started, {})
     assert await read_all(context) == before
     assert (await samples.remove(context)).removed == 0
+
+
+def test_a_conversation_goes_on_after_the_line_that_was_said_last() -> None:
+    quote = SCRIPTS[0]
+    assert [bool(line.choices) for line in quote.lines] == [False, True, False, False, False, False]
+
+    assert [traffic.count_lines(quote, messages) for messages in range(9)] == [0, 1, 2, 2, 3, 4, 5, 6, 6]
 
 
 async def test_other_data_stay_and_what_they_use_stays_with_them(context: Context) -> None:
