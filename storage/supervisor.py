@@ -184,6 +184,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._tasks: dict[asyncio.Task[None], SupervisedTask] = {}
+        self._spawned: set[asyncio.Task[Any]] = set()
 
     def supervise(
         self, name: str, run: Callable[[], Awaitable[object]], *, every: float | None = None, essential: bool = False
@@ -202,6 +203,13 @@ class Supervisor:
         task.add_done_callback(self._tasks.pop)
         return task
 
+    def spawn(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
+        """Start a task as the function `spawn` does. `stop` cancels it, if it has not ended by then."""
+        task = spawn(work, name=name)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+        return task
+
     def tasks(self) -> list[tuple[str, int]]:
         """The name of each task, and how often it failed in a row."""
         return [(one.name, 0 if (failure := one.failure()) is None else failure.count) for one in self._tasks.values()]
@@ -212,4 +220,4 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Cancel all tasks and wait until they have ended."""
-        await end(self._tasks)
+        await end([*self._tasks, *self._spawned])

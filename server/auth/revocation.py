@@ -156,7 +156,8 @@ class TokenRevocation:
         """Load the caller of the token. A load that is in progress is repeated: its result may be outdated."""
         token.stale = True
         if token.refreshing is None or token.refreshing.done():
-            token.refreshing = spawn(self._refresh_until_current(token), name="refresh a token")
+            refreshing = self._refresh_until_current(token)
+            token.refreshing = self._storage.supervisor.spawn(refreshing, name="refresh a token")
         return token.refreshing
 
     async def _refresh_until_current(self, token: WatchedToken) -> None:

@@ -151,6 +151,17 @@ async def test_stop_ends_every_task() -> None:
     assert supervised.failures() == []
 
 
+async def test_stop_ends_what_was_spawned_for_the_life_of_the_process() -> None:
+    supervised = Supervisor()
+    short = supervised.spawn(asyncio.sleep(0, "done"), name="short")
+    assert await short == "done"
+    endless = supervised.spawn(asyncio.Event().wait(), name="endless")
+
+    await supervised.stop()
+
+    assert endless.cancelled()
+
+
 async def test_stop_ends_a_task_that_loses_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "CANCEL_AGAIN_SECONDS", 0.01)
     supervised, lost = Supervisor(), 0

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pymongo.errors import AutoReconnect
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -232,6 +233,25 @@ async def test_a_role_that_changes_while_its_new_holder_is_loaded_is_loaded_agai
         reasons = [await revocable.reasons.get(), await revocable.reasons.get()]
     assert reasons == [CHANGED[1]] * 2
     assert revocation.caller(digest(token)).scopes == frozenset()
+
+
+async def test_a_token_that_cannot_be_loaded_is_not_tried_beyond_the_stop(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = asyncio.Event()
+
+    async def fail(storage: Storage, token_id: str) -> Caller:
+        tried.set()
+        raise AutoReconnect("no primary")
+
+    monkeypatch.setattr(access, "load_caller", fail)
+    registering = asyncio.create_task(TokenRevocation(services.storage).register(digest(ADMIN_TOKEN), NeverRevoked()))
+    await tried.wait()
+
+    await services.storage.supervisor.stop()
+
+    with pytest.raises(asyncio.CancelledError):
+        await registering
 
 
 async def test_nothing_is_registered_for_an_invalid_token(services: Services) -> None:
