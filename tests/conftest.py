@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The collection of tests allocates millions of objects that stay, and looking for garbage among them takes long.
-gc.set_threshold(50_000, 20, 100)
+gc.set_threshold(50_000, 10, 10)
 
 # pytest creates its temporary folders there, and the data of every mongod is in them.
 if (memory := find_memory()) is not None:
