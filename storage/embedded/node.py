@@ -116,15 +116,15 @@ class Node:
         return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}" if code else "by itself"
 
     @contextlib.contextmanager
-    def client(self) -> Iterator[MongoClient[dict[str, Any]]]:
-        """A connection to this node alone, whatever its state in the replica set."""
+    def client(self, answer_ms: int = ANSWER_MS) -> Iterator[MongoClient[dict[str, Any]]]:
+        """A connection to this node alone, whatever its state in the replica set. `answer_ms` is its time-out."""
         client: MongoClient[dict[str, Any]] = MongoClient(
             "127.0.0.1",
             self.port,
             directConnection=True,
-            serverSelectionTimeoutMS=ANSWER_MS,
-            connectTimeoutMS=ANSWER_MS,
-            socketTimeoutMS=ANSWER_MS,
+            serverSelectionTimeoutMS=answer_ms,
+            connectTimeoutMS=answer_ms,
+            socketTimeoutMS=answer_ms,
         )
         with client:
             yield client

@@ -17,6 +17,8 @@ from storage.embedded.node import REPLICA_SET, Node, find_binary, owner_of, runs
 from storage.embedded.preflight import DeploymentError
 
 NOT_YET_INITIALIZED = 94
+#: Time-out of commands that configure the replica set. They wait for the disk: the first one creates the oplog.
+CONFIGURE_MS = 60_000
 
 
 class EmbeddedReplicaSet:
@@ -119,7 +121,7 @@ def configure(nodes: tuple[Node, ...], wanted: dict[str, Any]) -> None:
     """Initiate the replica set, or reconfigure it if a port or setting changed."""
     stored = [node_config(node) for node in nodes]
     if not any(stored):
-        with nodes[0].client() as client:
+        with nodes[0].client(CONFIGURE_MS) as client:
             client.admin.command("replSetInitiate", wanted)
         return
     is_current = [
@@ -138,13 +140,13 @@ def configure(nodes: tuple[Node, ...], wanted: dict[str, Any]) -> None:
     )
     settings = {**config["settings"], **wanted["settings"]}
     changed = {**config, "version": config["version"] + 1, "members": wanted["members"], "settings": settings}
-    with node.client() as client:
+    with node.client(CONFIGURE_MS) as client:
         client.admin.command("replSetReconfig", changed, force=True)
 
 
 def node_config(node: Node) -> dict[str, Any] | None:
     """Return the replica set configuration of this node, or None if it has none."""
-    with node.client() as client:
+    with node.client(CONFIGURE_MS) as client:
         try:
             config: dict[str, Any] = client.admin.command("replSetGetConfig")["config"]
         except OperationFailure as error:
