@@ -44,7 +44,8 @@ def test_columns_and_order_are_chosen_and_kept_in_the_link(page: Page, site: str
     open_page(page, f"{site}/rooms?filter=department:Sorted&columns=subject")
 
     page.get_by_role("button", name="Columns").click()
-    page.get_by_role("checkbox", name="Shelf").check()
+    page.get_by_role("checkbox", name="Shelf").click()
+    expect(page.get_by_role("checkbox", name="Shelf")).to_be_checked()
     page.keyboard.press("Escape")
     page.get_by_role("columnheader", name="Shelf").get_by_role("button").click()
 
