@@ -71,8 +71,8 @@ class ErrorCode(StrEnum):
     RATE_LIMITED = "RATE_LIMITED"
     """Too many operations, open subscriptions or login attempts. The limits are settings of the deployment."""
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"
-    """The operation is too long, too deeply nested, or selects too much; or too many rows would have to be sorted
-    without an index."""
+    """The operation is too long, too deeply nested, or selects too much; or what it reads for its answer exceeds
+    32 MiB; or too many rows would have to be sorted without an index."""
     UNAVAILABLE = "UNAVAILABLE"
     """The database did not respond in time (20 seconds for a mutation, 10 for a query that waits for a primary),
     another server did not confirm a change of definitions, or the server is shutting down. With `retryable: true`,

@@ -166,7 +166,7 @@ class RateLimited(ApiError):
 
 
 class QueryTooComplex(ApiError):
-    """The operation is too long, too deeply nested, or selects too much; or too many rows would have to be sorted without an index."""
+    """The operation is too long, too deeply nested, or selects too much; or what it reads for its answer exceeds 32 MiB; or too many rows would have to be sorted without an index."""
 
     code = "QUERY_TOO_COMPLEX"
 
