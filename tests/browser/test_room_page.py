@@ -93,7 +93,7 @@ def test_an_agent_and_a_visitor_talk_and_see_each_other_type(page: Page, context
     expect(page.get_by_role("status").filter(has_text="served")).to_be_visible()
 
     type_until(chat.get_by_label("Your message"), page.get_by_text("is typing …"))
-    type_until(page.get_by_label("Message to everyone"), chat.get_by_label("The agent is typing"))
+    type_until(page.get_by_label("Message to everyone"), chat.locator(".typing"))
 
     page.get_by_label("Message to everyone").fill("Yes, I am.")
     page.keyboard.press("Enter")
