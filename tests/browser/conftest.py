@@ -43,7 +43,8 @@ def built() -> BuiltPages:
 
 
 @pytest.fixture(scope="module")
-def browser(built: BuiltPages) -> Iterator[Browser]:
+def browser(site: str) -> Iterator[Browser]:
+    """Chromium. It ends before the server, whose end needs the event loop of this thread."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         unavailable("There is no Chromium on the PATH: on Debian, apt install chromium.")
@@ -55,9 +56,9 @@ def browser(built: BuiltPages) -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(mongodb_uri: str, built: BuiltPages) -> Iterator[str]:
-    """The address of a server with the built pages, without a slash at the end."""
+    """The address of a server with the built pages and an empty deployment, without a slash at the end."""
     database = emptied(mongodb_uri, "test-browser")
     with served_in_thread(mongodb_uri, database, built=built) as url:
         yield url.removesuffix("/graphql")

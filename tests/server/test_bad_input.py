@@ -93,8 +93,12 @@ def names(shared_url: str) -> dict[str, str]:
         )
         made["user"] = user["createUser"]["user"]["id"]
         ask(client, "mutation($t: String!) { saveVisitor(input: { token: $t }) { visitor { id } } }", t=tag)
-        start = "mutation($t: String!) { startRoom(input: { visitorToken: $t }) { room { id } } }"
-        made["room"] = ask(client, start, t=tag)["startRoom"]["room"]["id"]
+        # Agents of other tests are not offered the room.
+        create = "mutation($n: String!) { createDepartment(input: {name: $n, routing: MANUAL}) { department { id } } }"
+        department = ask(client, create, n=tag)["createDepartment"]["department"]["id"]
+        start = "mutation($i: StartRoomInput!) { startRoom(input: $i) { room { id } } }"
+        started = ask(client, start, i={"visitorToken": tag, "departmentId": department})
+        made["room"] = started["startRoom"]["room"]["id"]
     return made
 
 
