@@ -17,7 +17,7 @@ export function Agents({ agents, totalCount }: Floor) {
           <li key={agent.id}>
             <Link to={`/rooms?status=assigned&filter=${encodeURIComponent(printTerm({ name: "agent", value: agent.user.username, not: false }))}`}>
               <span className="bar-name">
-                <span className={`presence ${agent.user.presence}`} aria-hidden />
+                <span className={`presence-dot ${agent.user.presence}`} aria-hidden />
                 {agent.user.name ?? agent.user.username}
               </span>
               <span className="bar-note quiet">{describe(agent)}</span>
