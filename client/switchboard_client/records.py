@@ -53,7 +53,10 @@ class EventRecord(Record, frozen=True, kw_only=True, tag_field="__typename", tag
 
     @property
     def subject_id(self) -> str:
-        """The id of the entity that the event is about: for events of a room, the id of the room."""
+        """The id of the entity that the event is about: for events of a room, the id of the room.
+
+        Each generated event type overrides it. The server sends no event of this base type.
+        """
         raise NotImplementedError
 
     def key(self, name: str) -> str:
