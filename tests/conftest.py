@@ -114,14 +114,17 @@ async def url(services: "Services") -> AsyncIterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_url(mongodb_uri: str) -> Iterator[str]:
-    """The address of one server for all tests that tolerate data of other tests. It is faster than `url`."""
-    with served_in_thread(mongodb_uri) as address:
+    """The address of one server for all tests of a file, which tolerate data of each other. It is faster than `url`.
+
+    The deployment is empty at the beginning of the file: agents of other files would be assigned its rooms.
+    """
+    with served_in_thread(mongodb_uri, emptied(mongodb_uri, "test-shared")) as address:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_elsewhere_url(mongodb_uri: str, shared_url: str) -> Iterator[str]:
     """A second server over the database of `shared_url`."""
     with served_in_thread(mongodb_uri) as address:

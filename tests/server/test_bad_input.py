@@ -76,7 +76,7 @@ def refusal(response: httpx.Response) -> dict[str, Any]:
     return extensions
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def names(shared_url: str) -> dict[str, str]:
     """The ids and names of existing entities: a user with a unique field, a field of each target, a closed room."""
     tag = secrets.token_hex(4)
