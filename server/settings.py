@@ -230,7 +230,7 @@ class Settings:
         integer(1, 10_000_000),
         "The most connections that have not sent a complete request yet, or no `connection_init` on a websocket. "
         "Beyond that, the oldest of them is closed. They do not count in `SWITCHBOARD_MAX_CONNECTIONS`. They take at "
-        "most half of the file descriptors.",
+        "most a quarter of the file descriptors.",
     )
     max_frames_per_second: int = setting(
         2_000,

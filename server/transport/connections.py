@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 #: File descriptors that are reserved for the database and for files.
 FREE_DESCRIPTORS: Final = 64
+#: New connections take at most this fraction of the file descriptors that are free: one in four.
+NEW_SHARE: Final = 4
 #: A process that allows fewer connections logs a warning when it starts.
 FEW_CONNECTIONS: Final = 1_000
 #: The highest limit of file descriptors to ask for: some systems without a limit refuse an infinite one.
@@ -82,7 +84,7 @@ class ConnectionTable:
         self.settings = settings
         self._descriptors = descriptors or descriptor_limit()
         free = max(self._descriptors - FREE_DESCRIPTORS - open_descriptors(), 2)
-        self.max_new = min(settings.max_new_connections, free // 2)
+        self.max_new = min(settings.max_new_connections, free // NEW_SHARE)
         self.max_admitted = min(settings.max_connections, free - self.max_new)
         if self.max_admitted < min(settings.max_connections, FEW_CONNECTIONS):
             logger.warning(

@@ -357,3 +357,9 @@ async def test_messages_in_one_packet_are_answered_in_order(shared_url: str) -> 
         done = [message["id"] for message in [await receive(socket) for _ in range(100)] if message["type"] == "next"]
 
     assert sorted(done, key=int) == [str(number) for number in range(50)]
+
+
+def test_connections_without_a_request_take_a_quarter_of_the_descriptors_at_most() -> None:
+    table = ConnectionTable(Settings(), descriptors=20_000)
+    assert table.max_new < 5_000
+    assert table.max_admitted > 14_000
