@@ -12,7 +12,8 @@ import { theme } from "./theme";
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <MantineProvider theme={theme} defaultColorScheme="auto">
-      <BrowserRouter basename={page.base || "/"}>
+      {/* A text field whose value is in the link loses letters if the link changes in a transition. */}
+      <BrowserRouter basename={page.base || "/"} useTransitions={false}>
         <Dashboard />
       </BrowserRouter>
     </MantineProvider>

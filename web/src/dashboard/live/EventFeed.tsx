@@ -1,10 +1,11 @@
 import { Button, Group, NativeSelect, Paper, Text, TextInput, Title } from "@mantine/core";
 import { useState } from "react";
-import { Link, useSearchParams } from "react-router";
+import { Link } from "react-router";
 import { eventWords } from "../client/eventWords";
 import { useFeed, type FeedEvent, type FeedState, type Gap } from "../client/feed";
 import { exact } from "../rooms/status";
 import { useSession } from "../session/session";
+import { useLinkState } from "../ui/useLinkState";
 
 const SHOWN = 100;
 const KINDS: Record<string, [label: string, types: RegExp]> = {
@@ -19,25 +20,13 @@ const KINDS: Record<string, [label: string, types: RegExp]> = {
 export function EventFeed() {
   const state = useFeed(useSession().feed);
   const [paused, setPaused] = useState<FeedState | null>(null);
-  const [parameters, setParameters] = useSearchParams();
-  const words = parameters.get("events") ?? "";
-  const kind = parameters.get("kind") ?? "";
+  const link = useLinkState();
+  const words = link.get("events");
+  const kind = link.get("kind");
   const types = (KINDS[kind] ?? KINDS[""]!)[1];
   const { events, gaps } = paused ?? state;
   const matching = events.filter((event) => types.test(event.type) && matches(event, words.toLowerCase())).slice(0, SHOWN);
   const missed = paused === null ? 0 : state.events.findIndex(({ sequence }) => sequence === (paused.events[0]?.sequence ?? 0));
-
-  function change(name: string, value: string) {
-    setParameters(
-      (before) => {
-        const after = new URLSearchParams(before);
-        if (value === "") after.delete(name);
-        else after.set(name, value);
-        return after;
-      },
-      { replace: true },
-    );
-  }
 
   return (
     <Paper withBorder p="sm" component="section" aria-labelledby="events" className="event-feed">
@@ -57,14 +46,14 @@ export function EventFeed() {
           aria-label="Filter of events"
           placeholder="assigned, closed, words of a subject …"
           value={words}
-          onChange={(event) => change("events", event.currentTarget.value)}
+          onChange={(event) => link.set({ events: event.currentTarget.value })}
           onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
         />
         <NativeSelect
           size="xs"
           aria-label="Kind of events"
           value={kind}
-          onChange={(event) => change("kind", event.currentTarget.value)}
+          onChange={(event) => link.set({ kind: event.currentTarget.value })}
           data={Object.entries(KINDS).map(([value, [label]]) => ({ value, label }))}
         />
       </Group>

@@ -5,6 +5,7 @@ import type { RoomStatus } from "../../gql/graphql";
 import { useRoomCounts } from "../client/hooks";
 import { useMay, useSession } from "../session/session";
 import { Problem } from "../shell/Problem";
+import { useLinkState } from "../ui/useLinkState";
 import { BulkActions } from "./BulkActions";
 import { chosenColumns, columnsFor, type Column } from "./columns";
 import { FilterBar } from "./filter/FilterBar";
@@ -17,7 +18,8 @@ import { usePagedRooms } from "./usePagedRooms";
 
 /** The rooms of one status or of all, kept up to date. Status, filter, order and columns are in the link. */
 export function RoomsPage() {
-  const [parameters, setParameters] = useSearchParams();
+  const [parameters] = useSearchParams();
+  const link = useLinkState();
   const { viewer } = useSession();
   const messages = useMay("messages:read");
   const mayWrite = useMay("rooms:write");
@@ -40,19 +42,6 @@ export function RoomsPage() {
   useEffect(() => setSelected(new Set()), [status, filter.text]);
 
   useEffect(() => rememberList(parameters.size > 0 ? `?${parameters}` : ""), [parameters]);
-
-  function change(name: string, value: string | null) {
-    setParameters(
-      (before) => {
-        const after = new URLSearchParams(before);
-        if (value === null) after.delete(name);
-        else after.set(name, value);
-        if (name === "status") after.delete("sort");
-        return after;
-      },
-      { replace: true },
-    );
-  }
 
   function select(ids: string[], on: boolean) {
     setSelected((before) => {
@@ -77,16 +66,16 @@ export function RoomsPage() {
           <NativeSelect
             label="Sort by"
             value={printOrder(chosen)}
-            onChange={(event) => change("sort", event.currentTarget.value)}
+            onChange={(event) => link.set({ sort: event.currentTarget.value })}
             data={orders.flatMap(({ name, label }) => [
               { value: name, label: `${label} ▲` },
               { value: `-${name}`, label: `${label} ▼` },
             ])}
           />
-          <Columns all={all} shown={columns} choose={(names) => change("columns", names && names.join(","))} />
+          <Columns all={all} shown={columns} choose={(names) => link.set({ columns: names?.join(",") ?? "" })} />
         </Group>
       </div>
-      <Tabs value={status ?? "ALL"} onChange={(value) => change("status", (value ?? "QUEUED").toLowerCase())} keepMounted={false}>
+      <Tabs value={status ?? "ALL"} onChange={(value) => link.set({ status: (value ?? "QUEUED").toLowerCase(), sort: "" })} keepMounted={false}>
         <Tabs.List>
           {STATUSES.map((one) => (
             <Tabs.Tab key={one} value={one}>
@@ -113,7 +102,7 @@ export function RoomsPage() {
               list={list}
               columns={columns}
               chosen={chosen}
-              sort={(name) => change("sort", name)}
+              sort={(name) => link.set({ sort: name })}
               selected={selected}
               select={select}
               selectable={selectable}

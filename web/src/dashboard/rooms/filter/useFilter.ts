@@ -1,9 +1,9 @@
 import { useQuery } from "@apollo/client/react";
 import { useMemo } from "react";
-import { useSearchParams } from "react-router";
 import { AgentNamesDocument, DepartmentNamesDocument, RoomFieldDefinitionsDocument, type RoomFilter } from "../../../gql/graphql";
 import { useApi, useNow } from "../../client/hooks";
 import { useMay } from "../../session/session";
+import { useLinkState } from "../../ui/useLinkState";
 import { conditionOf, Misread, type Known } from "./conditions";
 import { printTerms, readTerms, type Term } from "./terms";
 
@@ -23,8 +23,8 @@ export interface Filter {
 
 /** The filter in the link, as `filter=department:Billing tag:vip`. */
 export function useFilter(): Filter {
-  const [parameters, setParameters] = useSearchParams();
-  const text = parameters.get("filter") ?? "";
+  const link = useLinkState();
+  const text = link.get("filter");
   const mayReadUsers = useMay("users:read");
   const departments = useQuery(DepartmentNamesDocument, { skip: !mayReadUsers });
   const agents = useQuery(AgentNamesDocument, { skip: !mayReadUsers });
@@ -56,17 +56,7 @@ export function useFilter(): Filter {
     return [filters.length > 0 ? { and: filters } : {}, found] as const;
   }, [terms, known, minute, clock]);
 
-  function setText(changed: string) {
-    setParameters(
-      (before) => {
-        const after = new URLSearchParams(before);
-        if (changed.trim() === "") after.delete("filter");
-        else after.set("filter", changed);
-        return after;
-      },
-      { replace: true },
-    );
-  }
+  const setText = (changed: string) => link.set({ filter: changed.trim() === "" ? "" : changed });
 
   return { text, terms, problems, where: ready ? where : null, known, setText, setTerms: (changed) => setText(printTerms(changed)) };
 }
