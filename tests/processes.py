@@ -1,7 +1,7 @@
 """Server processes and mongods, for tests that start real processes.
 
 The processes are forked from a process that has imported the server, because the imports take seconds of CPU time.
-tests/server/cli/test_main.py starts the program itself.
+Some tests of tests/server/cli/test_main.py start the program itself.
 """
 
 import multiprocessing
