@@ -57,6 +57,9 @@ screenshots: pages ## Take the screenshots of docs/images again, of sample data,
 coverage: pages $(EXAMPLES) ## Run the tests and print the lines and branches that they do not reach.
 	$(PYTEST) --cov --cov-report=term
 
+bench: $(INSTALLED) ## Measure beside references and print one table. PEER=FOLDER compares with another server.
+	@$(BIN)/python -m benchmarks $(if $(PEER),--peer $(PEER)) $(BENCH)
+
 soak: $(INSTALLED) ## Run fault tests for SOAK_SECONDS (600) each, and random tests with SOAK_STEPS (5000) and SOAK_EXAMPLES (500).
 	SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_STEPS=$${SOAK_STEPS:-5000} SOAK_EXAMPLES=$${SOAK_EXAMPLES:-500} \
 		$(BIN)/python -m pytest -s --timeout 0 tests/faults/test_killed_servers.py tests/faults/test_soak.py \
@@ -131,4 +134,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run pages screenshots wheel demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples lock-image clean rasa-check
+.PHONY: help setup run pages screenshots bench wheel demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples lock-image clean rasa-check

@@ -26,6 +26,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient, WriteConcern
 from websockets.asyncio.client import ClientConnection
 
+from benchmarks.figures import Figure, record
 from benchmarks.sockets import connected, mutate, server, start_rooms, subscribe
 from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.facts import VisitorSaved
@@ -292,6 +293,9 @@ def main() -> None:
                 append_rate(mongod.uri, writers, sizes.appended),
                 insert_rate(mongod.uri, writers, sizes.appended),
             )
+            record(
+                Figure(f"append, writers: {writers}", rate, "facts/s", reference, "inserted by the driver alone", 0.9)
+            )
             row(
                 f"append, {writers} writer{'s' if writers > 1 else ''}",
                 f"{rate:,.0f} facts/s",
@@ -303,6 +307,10 @@ def main() -> None:
         change_stream_latencies = asyncio.run(change_stream_latency(mongod.uri, sizes.seconds))
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             ours_ms, reference_ms = quantile(ours, share), quantile(change_stream_latencies, share)
+            what = f"mutation to event, {EVENTS_PER_SECOND}/s, {ROOMS:,} subscribers, {name}"
+            record(
+                Figure(what, ours_ms, "ms", reference_ms, "an insert to a change stream", 1 / 3, lower_is_better=True)
+            )
             row(
                 f"mutation sent to event received, {EVENTS_PER_SECOND} events/s, {ROOMS:,} subscribers, {name}",
                 f"{ours_ms:.1f} ms",
@@ -311,16 +319,28 @@ def main() -> None:
         with server(mongod.uri, "replay") as (url, pid):
             asyncio.run(fill(mongod.uri, "replay", sizes.replayed))
             one = asyncio.run(replay(url, 10, sizes.replayed - 10, 1))
+            record(Figure(f"replay of {sizes.replayed:,} events to one", one, "events/s", target=20_000))
             row(f"replay of {sizes.replayed:,} events to one", f"{one:,.0f}/s", "the goal is 20,000/s")
             reads = count_reads(mongod.uri)
             many = asyncio.run(replay(url, 10, sizes.shared, sizes.subscribers))
             reads = count_reads(mongod.uri) - reads
+            what = f"replay of {sizes.shared:,} events to each of {sizes.subscribers} at once"
+            record(Figure(what, many, "events/s", target=150_000))
             row(
                 f"replay of {sizes.shared:,} events to each of {sizes.subscribers} at the same time",
                 f"{many:,.0f}/s, {reads} reads of the database",
                 f"{one:,.0f}/s to one",
             )
             grown, passed = asyncio.run(memory_of_a_stopped_subscriber(mongod.uri, "replay", url, pid, sizes.slow))
+            record(
+                Figure(
+                    f"memory while {sizes.slow:,} facts pass a subscriber that does not read",
+                    max(grown, 0) / 2**20,
+                    "MiB",
+                    target=16,
+                    lower_is_better=True,
+                )
+            )
             row(
                 f"memory while {sizes.slow:,} facts pass a subscriber that does not read",
                 f"{grown / 2**20:+.1f} MiB",

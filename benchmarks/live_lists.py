@@ -17,6 +17,7 @@ from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection
 
+from benchmarks.figures import Figure, record
 from benchmarks.sockets import connected, cpu, mutate, receive_payload, server, start_rooms, subscribe
 from storage.embedded.replica_set import EmbeddedReplicaSet
 
@@ -70,10 +71,13 @@ async def main(rooms: int, changes: int) -> None:
             print(f"no subscriber: {alone * 1e3:.2f} ms of CPU for each change")
             for watching in (10, 1_000):
                 used = await measure(url, process, control, first, watching, changes)
+                each = (used - alone) / watching * 1e6
+                what = f"CPU of a change for each of {watching:,} subscribers of one roomList"
+                record(Figure(what, each, "us", lower_is_better=True))
                 print(
                     f"{watching} subscribers: {used * 1e3:.2f} ms of CPU for each change, "
                     f"{(used - alone) * 1e3:.2f} ms more than without subscribers, "
-                    f"{(used - alone) / watching * 1e6:.0f} us for each subscriber"
+                    f"{each:.0f} us for each subscriber"
                 )
 
 

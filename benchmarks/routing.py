@@ -25,6 +25,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import WriteConcern
 from pymongo.read_concern import ReadConcern
 
+from benchmarks.figures import Figure, record
 from benchmarks.sockets import TOKEN, server
 from storage.embedded.replica_set import EmbeddedReplicaSet
 
@@ -208,6 +209,8 @@ async def start_rooms(deployment: Deployment, sizes: Sizes) -> None:
         for concurrency in CONCURRENCIES:
             ours = await measure(deployment.start_room, concurrency, sizes.seconds)
             transactions = await measure(reference, concurrency, sizes.seconds)
+            what = f"startRoom with routing, {count:,} agents, {concurrency} at once"
+            record(Figure(what, ours.rate, "/s", transactions.rate, "plain transactions", 0.5))
             print(
                 f"| {count:,} | {concurrency} | {ours.rate:,.0f} | {ours.p50_ms:.1f} ms | {ours.p99_ms:.1f} ms "
                 f"| {transactions.rate:,.0f} | {transactions.p50_ms:.1f} ms | {transactions.p99_ms:.1f} ms "
@@ -247,6 +250,7 @@ async def measure_queue(deployment: Deployment, sizes: Sizes) -> None:
     await until_waiting(sizes.queue - AVAILABLE * places)
     elapsed = time.perf_counter() - began
     rate = AVAILABLE * places / elapsed
+    record(Figure(f"a queue of {sizes.queue:,} when {AVAILABLE} agents become available", rate, "rooms/s"))
     print(f"\nA queue of {sizes.queue:,} when {AVAILABLE} agents become available: {rate:,.0f} rooms/s assigned.")
 
     delays = []
@@ -257,6 +261,7 @@ async def measure_queue(deployment: Deployment, sizes: Sizes) -> None:
         waiting -= 1
         await until_waiting(waiting)
         delays.append(1000 * (time.perf_counter() - began))
+    record(Figure("closeRoom to the next assignment, p50", statistics.median(delays), "ms", lower_is_better=True))
     print(
         f"From the answer of closeRoom to the next room being assigned: p50 {statistics.median(delays):.1f} ms, "
         f"longest of {len(delays)} {max(delays):.1f} ms."

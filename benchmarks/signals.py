@@ -20,6 +20,7 @@ from typing import Any
 from pymongo import MongoClient
 from websockets.asyncio.client import ClientConnection
 
+from benchmarks.figures import Figure, record
 from benchmarks.sockets import connected, cpu, mutate, server, start_rooms, subscribe
 from storage.embedded.replica_set import EmbeddedReplicaSet
 
@@ -120,6 +121,9 @@ async def listener(url: str) -> str:
 
 
 def report(what: str, used: Sequence[float], written: float, seconds: float, sent: int) -> None:
+    if sent:
+        each = used[0] * seconds / sent * 1_000
+        record(Figure(f"{what}: CPU of the server that takes them, for each", each, "ms", lower_is_better=True))
     sending, watching = (f"{one * 100:.0f}%" for one in used)
     print(
         f"{what}: {sent / seconds:.0f} a second, {sending} of a core on the sending server, {watching} on the "

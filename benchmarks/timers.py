@@ -21,6 +21,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from benchmarks.figures import Figure, record
 from benchmarks.routing import Client, Measured, measure
 from benchmarks.sockets import cpu, server
 from resolvers.timers import MAX_TIMERS
@@ -127,7 +128,9 @@ async def main(count_of_rooms: int, rounds: int, seconds: float) -> None:
         idle = await used(process, 5)
         print(f"no timers, no messages: {idle:.1%} of a core")
         stored = store_timers(database, timed)
-        print(f"{stored:,} timers, no messages: {await used(process, 5):.1%} of a core")
+        resting = await used(process, 5)
+        record(Figure(f"{stored:,} timers at rest", resting * 100, "% of a core", lower_is_better=True))
+        print(f"{stored:,} timers, no messages: {resting:.1%} of a core")
         for number in range(rounds):
             for what, rooms in (("without timers", plain), ("with 100 timers", timed)):
                 found = await measure_messages(client, rooms, seconds)
@@ -137,6 +140,7 @@ async def main(count_of_rooms: int, rounds: int, seconds: float) -> None:
                 )
         print(f"{database['timers'].count_documents({}):,} timers after the rounds")
         due, rate = await measure_due(database)
+        record(Figure(f"{due:,} timers due at once", rate, "recorded/s"))
         print(f"{due:,} timers due at once: {rate:.0f} recorded a second")
 
 
