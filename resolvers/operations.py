@@ -12,6 +12,7 @@ from resolvers.auth.access import Caller
 from resolvers.context import Context
 from resolvers.fingerprints import fingerprint
 from resolvers.holders import name_holder
+from storage import tracing
 from storage.errors import IdempotencyMismatch, Taken
 from storage.facts import (
     AgentAdded,
@@ -82,7 +83,8 @@ class Query(Generic[P, R]):
 
     async def __call__(self, context: Context, *args: P.args, **kwargs: P.kwargs) -> R:
         access.require(context.caller, self.scopes, visitors=self.visitors)
-        return await read_with_retries(context.storage.database, partial(self._body, context, *args, **kwargs))
+        with tracing.span(self._body.__name__):
+            return await read_with_retries(context.storage.database, partial(self._body, context, *args, **kwargs))
 
 
 class Mutation(Generic[P, R]):
@@ -153,13 +155,14 @@ class Mutation(Generic[P, R]):
             return await idempotency.is_recorded(context.reader, context.caller.id, mutation_id)
 
         try:
-            result, facts = await context.storage.transactions.run(
-                attempt,
-                actor=context.caller.actor or SYSTEM,
-                client_mutation_id=mutation_id,
-                lock_keys=self._lock_keys(kwargs),
-                is_stale=is_recorded_now,
-            )
+            with tracing.span(self._body.__name__):
+                result, facts = await context.storage.transactions.run(
+                    attempt,
+                    actor=context.caller.actor or SYSTEM,
+                    client_mutation_id=mutation_id,
+                    lock_keys=self._lock_keys(kwargs),
+                    is_stale=is_recorded_now,
+                )
         except Taken as refusal:
             await name_holder(context, refusal)
             raise

@@ -27,14 +27,15 @@ from server.pages.samples import METHODS as SAMPLE_METHODS
 from server.pages.samples import SampleData
 from server.settings import Settings
 from server.shutdown import Shutdown
-from storage import tokens
+from storage import tokens, tracing
 from storage.runtime import Storage
 
 
 @asynccontextmanager
 async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Services, str | None]]:
     """The services of a process, and the admin token if this call created it."""
-    async with Storage.open(uri, settings.database) as storage:
+    listeners = (tracing.CommandSpans(),) if settings.traces else ()
+    async with Storage.open(uri, settings.database, listeners=listeners) as storage:
         admin_token = await apps.ensure_admin(storage, settings.admin_token)
         routing = RoutingSettings(
             settings.routing,

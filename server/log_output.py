@@ -10,6 +10,7 @@ import structlog
 from structlog.typing import Processor
 
 from server.settings import LogFormat, Settings
+from storage import tracing
 
 if TYPE_CHECKING:
     from server.metrics.request_log import RequestLog
@@ -55,6 +56,7 @@ def make_formatter(log_format: LogFormat, stream: TextIO) -> logging.Formatter:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        add_trace,
         structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S" if text else "iso", utc=not text),
     ]
     last: list[Processor] = (
@@ -66,6 +68,13 @@ def make_formatter(log_format: LogFormat, stream: TextIO) -> logging.Formatter:
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
     )
+
+
+def add_trace(logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Add the id of the current trace, if there is one."""
+    if trace := tracing.trace_id():
+        event["trace"] = trace
+    return event
 
 
 def console(*, colors: bool) -> Processor:

@@ -145,6 +145,12 @@ class Settings:
     log_requests: bool = setting(
         True, SWITCH, "Whether each operation that ends is logged, with its caller, name, code and duration."
     )
+    traces: bool = setting(
+        False,
+        SWITCH,
+        "Whether traces are sent to a collector of OpenTelemetry. It needs `pip install 'switchboard[traces]'`, and "
+        "reads where to send them from `OTEL_EXPORTER_OTLP_ENDPOINT`, by default `http://localhost:4318`.",
+    )
     mongod_cache_gb: float = setting(0.5, number(0.25, 1_024), "The cache size of the embedded MongoDB, in GB.")
 
     # ---------------------------------------------------------------- limits of one request

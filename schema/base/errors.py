@@ -10,6 +10,7 @@ from strawberry.exceptions import MissingQueryError, StrawberryInputCoercionErro
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from schema.base import ids
+from storage import tracing
 from storage.errors import SwitchboardError, Unavailable
 from storage.mongo.connection import to_unavailable
 
@@ -98,7 +99,7 @@ def _to_client_error(error: GraphQLError) -> tuple[str, dict[str, object]]:
         case GraphQLError() if _is_about_input(error, cause):
             return _remove_values(error.message), {"code": INVALID_INPUT, "key": _key(error)}
         case _:
-            error_id = secrets.token_hex(8)
+            error_id = tracing.trace_id() or secrets.token_hex(8)
             logger.error("%s %s at %s", INTERNAL, error_id, _path(error), exc_info=cause)
             return f"Internal error. The log contains it as {error_id}.", {"code": INTERNAL, "errorId": error_id}
 

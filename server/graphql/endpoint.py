@@ -55,6 +55,7 @@ from server.graphql.transport_ws import TransportWsHandler, WebSocketAdapter
 from server.metrics.operations import Observation, OperationMetrics, code_of
 from server.settings import Settings
 from server.shutdown import Shutdown, shutdown_error
+from storage import tracing
 from storage.errors import SwitchboardError, Unauthenticated, Unavailable
 from storage.mongo.deadlines import time_limit
 from storage.mongo.read_budget import read_budget
@@ -218,14 +219,15 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         name = None if isinstance(request_data, list) else request_data.operation_name
         observation: Observation = self.operations.start(context, name)
         request.state.observation = observation
-        try:
-            result = await self._execute(request, request_adapter, request_data, context, sub_response)
-        except BaseException as error:
-            observation.finish(error)
-            raise
-        if not hasattr(result, "__aiter__"):  # a stream has not ended yet
-            observation.finish()
-        return result
+        with tracing.operation(request.headers):
+            try:
+                result = await self._execute(request, request_adapter, request_data, context, sub_response)
+            except BaseException as error:
+                observation.finish(error)
+                raise
+            if not hasattr(result, "__aiter__"):  # a stream has not ended yet
+                observation.finish()
+            return result
 
     async def _execute(
         self,

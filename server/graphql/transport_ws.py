@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -31,6 +31,7 @@ from server.graphql.endpoint_protocol import Endpoint
 from server.graphql.responses import response_body
 from server.metrics.operations import code_of
 from server.transport.websocket_protocol import ADMIT_EXTENSION, ENCODED_EXTENSION
+from storage import tracing
 from storage.errors import RateLimited, SwitchboardError, Unauthenticated
 
 if TYPE_CHECKING:
@@ -239,18 +240,26 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         caller = self.caller
         context = self.context = self.endpoint.context_of(caller, self._address)
         observation = self.endpoint.operations.start(context, operation.operation_name)
-        try:
-            with self.endpoint.rate_limits.count_operation(caller):
-                work = super().run_operation(operation)
-                await self.endpoint.with_deadline(operation.query, operation.operation_name, self.context, work)
-        except SwitchboardError as refusal:
-            observation.finish(refusal)
-            await operation.send_initial_errors([from_exception(refusal)])
-        except BaseException as error:
-            observation.finish(error)
-            raise
-        finally:
-            observation.finish()
+        with self._traced(operation):
+            try:
+                with self.endpoint.rate_limits.count_operation(caller):
+                    work = super().run_operation(operation)
+                    await self.endpoint.with_deadline(operation.query, operation.operation_name, self.context, work)
+            except SwitchboardError as refusal:
+                observation.finish(refusal)
+                await operation.send_initial_errors([from_exception(refusal)])
+            except BaseException as error:
+                observation.finish(error)
+                raise
+            finally:
+                observation.finish()
+
+    def _traced(self, operation: Operation[RequestContext, None]) -> AbstractContextManager[object]:
+        """The span of the operation. A subscription has none, because it may last for months."""
+        api, name = self.endpoint.api, operation.operation_name
+        if not tracing.is_enabled() or api.is_subscription(operation.query, name, self.context):
+            return nullcontext()
+        return tracing.operation({})
 
     @override
     async def _send_result_stream(

@@ -13,6 +13,7 @@ from resolvers.auth.access import ANONYMOUS, Caller
 from schema.base.errors import INTERNAL
 from schema.execution.context import RequestContext
 from server.metrics.request_log import RequestLog
+from storage import tracing
 from storage.errors import Invalid, QueryTooComplex, SwitchboardError
 
 OK: Final = "OK"
@@ -119,6 +120,9 @@ class Observation:
         if code == CANCELLED and kind == SUBSCRIPTION:
             code = OK  # clients end subscriptions so
         seconds = time.perf_counter() - self._started
+        if tracing.is_enabled():
+            attributes = {"graphql.operation.type": kind, "graphql.operation.name": name, "switchboard.code": code}
+            tracing.describe_operation(f"{kind} {name}".rstrip(), attributes, failed=code == INTERNAL)
         metrics.ended(kind, name, code, seconds=seconds, caller=context.resolver_context.caller)
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from resolvers.auth.access import Caller
 from schema.base import ids
+from storage import tracing
 
 #: The most characters of an operation's name in a line.
 MAX_NAME: Final = 64
@@ -31,7 +32,7 @@ class RequestLog:
         milliseconds, name = round(seconds * 1000, 3), name[:MAX_NAME]
         now = datetime.now(UTC)
         if self._json:
-            line = {
+            line: dict[str, object] = {
                 "timestamp": now.isoformat().replace("+00:00", "Z"),
                 "level": "info",
                 "logger": LOGGER,
@@ -42,6 +43,8 @@ class RequestLog:
                 "code": code,
                 "ms": milliseconds,
             }
+            if trace := tracing.trace_id():
+                line["trace"] = trace
             self._write(f"{msgspec.json.encode(line).decode()}\n")
         else:
             clock = now.astimezone().strftime("%Y-%m-%d %H:%M:%S")

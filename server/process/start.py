@@ -11,6 +11,7 @@ import uvloop
 from server.log_output import log_to_stderr, request_log
 from server.process.metrics_server import bind_metrics, metrics_address, serve_metrics
 from server.process.run import Startup, bind, open_deployment, run_uvicorn
+from server.process.tracing import tracing_by
 from server.process.workers import serve_with_workers
 from server.settings import Settings
 from server.transport.connections import raise_descriptor_limit
@@ -32,7 +33,7 @@ def serve(settings: Settings) -> None:
         startup = Startup(settings, listener, uri, started, metrics_address(metrics))
         if settings.workers > 1:
             serve_with_workers(startup, metrics)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with tracing_by(settings), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve_in_process(startup, metrics))
 
 

@@ -19,6 +19,7 @@ import uvloop
 from server.log_output import log_to_stderr, request_log
 from server.process.metrics_server import serving_workers
 from server.process.run import ServingError, Startup, run_uvicorn
+from server.process.tracing import tracing_by
 from server.shutdown import SHUTDOWN_SECONDS
 from storage.embedded.preflight import DeploymentError, translating_driver_errors
 from storage.errors import SwitchboardError
@@ -130,7 +131,11 @@ def run_worker(startup: Startup, parent: Connection, metrics: Connection) -> Non
         signal.signal(number, signal.SIG_IGN)  # a terminal sends these to all processes; the parent sends SIGTERM
     log_to_stderr(startup.settings)
     try:
-        with translating_driver_errors(startup.uri), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with (
+            translating_driver_errors(startup.uri),
+            tracing_by(startup.settings),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
             runner.run(_serve(startup, parent, metrics))
     except (ServingError, DeploymentError, SwitchboardError) as error:
         parent.send(ServingError(str(error)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pymongo.errors import PyMongoError
 
+from storage import tracing
 from storage.errors import SwitchboardError, Unavailable
 from storage.facts import Fact
 from storage.listeners import Listeners
@@ -108,7 +109,8 @@ class TransactionRunner:
         request = TransactionRequest(
             body=body, actor=actor, client_mutation_id=client_mutation_id, lock_keys=lock_keys, is_stale=is_stale
         )
-        running = spawn(self.run_until(deadline, request), name="run a mutation", kind=Work.CHANGES)
+        work = tracing.continued(self.run_until(deadline, request))
+        running = spawn(work, name="run a mutation", kind=Work.CHANGES)
         self._track(running)
         return await deadline.wait_for_outcome(running)
 
