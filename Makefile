@@ -105,7 +105,7 @@ lock-examples: ## Write examples/requirements.lock, with the versions that it an
 lock-image: ## Write deploy/requirements.lock, the packages of the container image, with the versions of requirements.lock.
 	$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install uv
 	$(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --constraints requirements.lock \
-		--custom-compile-command "make lock" pyproject.toml --output-file deploy/requirements.lock
+		--extra traces --custom-compile-command "make lock" pyproject.toml --output-file deploy/requirements.lock
 
 clean: ## Remove the virtual environment, the pages and the caches of tools. The data stay.
 	rm -rf $(VENV) build dist *.egg-info client/build client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
