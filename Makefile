@@ -9,7 +9,7 @@ EXAMPLES := $(VENV)/.examples
 # Tests also wait for time-outs and processes, so two cores serve three workers. tests/conftest.py orders the files.
 # Programs that tests start are compiled once, also where PYTHONDONTWRITEBYTECODE is set.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
-CODE := server schema resolvers storage client tests web/build.py $(patsubst %/,%,$(sort $(dir $(wildcard examples/*.py benchmarks/*.py))))
+CODE := server schema resolvers storage client tests docs web/build.py $(patsubst %/,%,$(sort $(dir $(wildcard examples/*.py benchmarks/*.py))))
 
 help: ## List the targets.
 	@echo "usage: make TARGET"
@@ -47,6 +47,9 @@ pages: $(INSTALLED) ## Build the pages of web/ for browsers, unless they are bui
 wheel: $(INSTALLED) ## Build the wheel, with the pages, into dist/.
 	@$(BIN)/python web/build.py --strict
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+docs: $(INSTALLED) ## Build the documentation as a site into build/docs-site, without a network.
+	@$(BIN)/python -m docs.site
 
 test: pages $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
 	$(PYTEST)
@@ -134,4 +137,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run pages screenshots bench wheel demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples lock-image clean rasa-check
+.PHONY: help setup run pages screenshots bench wheel docs demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples lock-image clean rasa-check

@@ -21,6 +21,7 @@ OWN = {
     "examples",
     "benchmarks",
     "tests",
+    "docs",
     "web",
 }
 
@@ -79,7 +80,9 @@ def test_layers_import_only_declared_packages() -> None:
 
 
 def test_tests_and_programs_import_only_declared_development_packages() -> None:
-    assert undeclared(imported("tests", "examples", "benchmarks"), declared("dev") | declared_by_examples()) == {}
+    assert (
+        undeclared(imported("tests", "examples", "benchmarks", "docs"), declared("dev") | declared_by_examples()) == {}
+    )
 
 
 def test_client_imports_only_packages_that_it_declares() -> None:

@@ -8,7 +8,7 @@ from tests.sources import parse_module
 
 ROOT = Path(__file__).parents[1]
 LAYERS = ("server", "schema", "resolvers", "storage")
-CODE = (*LAYERS, "client", "examples", "benchmarks", "tests")
+CODE = (*LAYERS, "client", "examples", "benchmarks", "docs", "tests")
 MAX_MODULE_LINES = 400
 #: Its modules are generated from the schema.
 GENERATED = ROOT / "client" / "switchboard_client" / "generated"
@@ -24,7 +24,7 @@ MODULES = sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py
 TEXTS = sorted(
     {
         *MODULES,
-        *(path for folder in (*CODE, "docs") for path in (ROOT / folder).rglob("*.md")),
+        *(path for folder in CODE for path in (ROOT / folder).rglob("*.md")),
         *(path for folder in CODE for path in (ROOT / folder).rglob("*.graphql")),
         *ROOT.glob("*.md"),
         ROOT / "Makefile",

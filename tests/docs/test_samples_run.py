@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[2]
 TESTS = {
     "docs/reference/consumers.md": "tests/docs/test_consumers_page.py",
     "docs/reference/timers.md": "tests/docs/test_timers_page.py",
+    "docs/guides/agents.md": "tests/docs/test_agents_guides.py",
+    "docs/guides/assignments.md": "tests/docs/test_agents_guides.py",
     "docs/guides/routing-by-apps.md": "tests/docs/test_routing_guide.py",
 }
 

@@ -1,0 +1,58 @@
+"""The arithmetic of the page on sizing is right, and its shard keys are possible."""
+
+import re
+
+from storage.mongo.indexes import INDEXES
+from tests.processes import ROOT
+
+PAGE = (ROOT / "docs" / "sizing.md").read_text(encoding="utf-8")
+BENCHMARKS = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def shard_keys() -> dict[str, str]:
+    """The shard key of each collection that the table names."""
+    table = PAGE.partition("## Shard keys")[2]
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", table, re.MULTILINE)
+    return {name: key.strip("`") for names, key in rows for name in re.findall(r"`(\w+)`", names)}
+
+
+def test_no_collection_with_a_unique_index_has_a_shard_key() -> None:
+    unique = {name for name, indexes in INDEXES.items() if any(one.document.get("unique") for one in indexes)}
+    unique |= {"users", "visitors", "rooms"}  # custom fields can be unique
+
+    assert unique & {name for name, key in shard_keys().items() if key != "none"} == set()
+
+
+def test_every_collection_of_the_table_and_every_key_exists() -> None:
+    assert set(shard_keys()) <= set(INDEXES)
+    assert {key for key in shard_keys().values() if key != "none"} == {'{roomId: "hashed"}', '{_id: "hashed"}'}
+    for name, key in shard_keys().items():
+        if "roomId" in key:
+            assert any("roomId" in index.document["key"] for index in INDEXES[name]), name
+
+
+def test_commands_shard_the_collections_of_the_table() -> None:
+    commands = re.findall(r'sh\.shardCollection\("switchboard\.(\w+)", \{ (\w+): "hashed" \}\)', PAGE)
+
+    assert commands == [(name, "roomId") for name, key in shard_keys().items() if "roomId" in key]
+
+
+def test_bytes_of_a_conversation_are_those_of_the_benchmarks() -> None:
+    rows = re.findall(r"^\| .*? \| ([\d,]+) B \| ([\d,]+) B \| ([\d,]+) B \|$", PAGE, re.MULTILINE)
+    measured = re.findall(
+        r"^\| (?:log|messages|room|assignment).*? \| [\d,]+ B \| ([\d,]+) B \| ([\d,]+) B \|$", BENCHMARKS, re.MULTILINE
+    )
+
+    assert {row[:2] for row in rows} == set(measured)
+    assert [number(documents) + number(indexes) for documents, indexes, _ in rows] == [number(row[2]) for row in rows]
+    assert sum(number(row[2]) for row in rows[1:]) == 5_230
+
+
+def test_figures_of_the_page_are_in_the_benchmarks() -> None:
+    for figure in ("14,063", "55,201", "7.3 ms", "718 rooms/s", "1,048 B", "635 B", "1,791 B", "5.1 for each event"):
+        assert figure in BENCHMARKS, figure
+        assert figure.removesuffix(" rooms/s").removesuffix(" for each event") in PAGE, figure
