@@ -5,6 +5,7 @@ from typing import Annotated, Self
 import strawberry
 
 from resolvers import agents
+from resolvers import departments as stored_departments
 from schema import departments, rooms, users
 from schema.base import ids
 from schema.base.connections import After, Before, Connection, First, Last
@@ -63,10 +64,15 @@ class Agent(Node, AgentFields):
     @field
     def departments(self, info: Info) -> list[DepartmentRef]:
         """The departments the agent works in, in the order in which they were created."""
-        return as_awaitable(self._departments(info)) if self.profile.department_ids else []
-
-    async def _departments(self, info: Info) -> list[DepartmentRef]:
+        if not self.profile.department_ids:
+            return []
         ids = sorted(self.profile.department_ids)  # the order of ids is the order of creation
+        cached = stored_departments.cached(info.context.resolver_context, ids)
+        if cached is None:
+            return as_awaitable(self._departments(info, ids))
+        return [departments.Department.from_record(department) for department in cached]
+
+    async def _departments(self, info: Info, ids: list[str]) -> list[DepartmentRef]:
         found = await info.context.loaders.departments.load_many(ids)
         return [departments.Department.from_record(department) for department in found]
 

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 import strawberry
 
+from resolvers import roles as stored_roles
 from resolvers import users
 from resolvers.ordering import Ordering
 from schema import agents
@@ -83,7 +84,10 @@ class User(Node, UserFields):
         """The user's roles, in the order of their names."""
         if not self.record.roles or selects_only(info, "name"):
             return [Role.from_name(name) for name in self.record.roles]
-        return as_awaitable(self._roles(info))
+        cached = stored_roles.cached(info.context.resolver_context, self.record.roles)
+        if cached is None:
+            return as_awaitable(self._roles(info))
+        return [Role.from_record(role) for role in cached]
 
     async def _roles(self, info: Info) -> list[Role]:
         return [Role.from_record(role) for role in await info.context.loaders.roles.load_many(self.record.roles)]

@@ -5,8 +5,9 @@ unique indexes, and in `attrs` for filters (mongo/field_encoding.py).
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -16,17 +17,23 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 
 from storage import sizes
+from storage.entity_cache import CachedEntity
 from storage.errors import NotFound, Taken, UniqueKey
-from storage.mongo import counts, field_encoding, pagination
+from storage.mongo import counts, field_encoding, pagination, stored_documents
 from storage.mongo.connection import MAX_BATCH_ROWS, Document, to_document, to_record
 from storage.mongo.deadlines import time_limit
 from storage.mongo.index_use import is_scan
 from storage.mongo.reader import Reader
 from storage.mongo.sort_orders import SortOrder
+from storage.mongo.stored_documents import StoredDocument
 from storage.records import Entity, FieldTarget
 from storage.transactions.transaction import Conflict, Transaction
 
 E = TypeVar("E", bound=Entity)
+D = TypeVar("D")
+
+#: The projection of reads. `attrs` is for filters only.
+_WITHOUT_COPY: Mapping[str, int] = {"attrs": 0}
 
 DUPLICATE_KEY = 11_000
 #: The time limit of reading which entity has a unique value, after the refusal of another one.
@@ -99,6 +106,31 @@ async def decode(
     return [to_record(document, kind.record) for document in documents]
 
 
+async def decode_stored(
+    reader: Reader, kind: Kind[E], stored: Sequence[StoredDocument], name: str, derive: Callable[[Document], D]
+) -> list[tuple[E, D]]:
+    """Decode documents, each with what `derive` computes from it. `name` identifies `derive` among those of the kind.
+
+    Both are cached (entity_cache.py).
+    """
+    cache, definitions = reader.database.entity_cache, reader.definition_cache
+    found = [cache.get(kind.collection, one, definitions.revision) for one in stored]
+    if missing := [number for number, cached in enumerate(found) if cached is None]:
+        documents = [stored_documents.decode(stored[number]) for number in missing]
+        derived = [derive(document) for document in documents]
+        for number, entity, value in zip(missing, await decode(reader, kind, documents), derived, strict=True):
+            new = found[number] = CachedEntity(entity, definitions.revision)
+            new.add(name, value)
+            cache.put(kind.collection, stored[number], new)
+    results: list[tuple[E, D]] = []
+    for one, cached in zip(stored, found, strict=True):
+        assert cached is not None
+        if name not in cached.derived:
+            cached.add(name, derive(stored_documents.decode(one)))
+        results.append((cached.entity, cached.derived[name]))
+    return results
+
+
 async def find(reader: Reader, kind: Kind[E], query: Document) -> E | None:
     """Return the entity that matches, or None."""
     document = await reader.collection(kind.collection).find_one(query, session=await reader.read_session())
@@ -112,14 +144,10 @@ async def find_by(reader: Reader, kind: Kind[E], path: str, value: Any) -> E | N
     reader_without_session = Reader(reader.database, reader.definition_cache)
 
     async def read(values: Sequence[Any]) -> dict[Any, E]:
-        query = {path: {"$in": list(values)}}
-        documents = (
-            await reader_without_session.collection(kind.collection)
-            .find(query, batch_size=MAX_BATCH_ROWS)
-            .to_list(None)
-        )
-        values_found = [_value_at(document, path) for document in documents]
-        return dict(zip(values_found, await decode(reader_without_session, kind, documents), strict=True))
+        collection = reader_without_session.collection(kind.collection)
+        found, _ = await stored_documents.find(collection, {path: {"$in": list(values)}}, projection=_WITHOUT_COPY)
+        cached = await decode_stored(reader_without_session, kind, found, path, partial(_value_at, path=path))
+        return {value: entity for entity, value in cached}
 
     found: E | None = await reader.database.batch_loaders.loader((kind.collection, path), read).load(value)
     return found
@@ -166,7 +194,7 @@ async def list_all(
     """
     cursor = reader.collection(kind.collection).find(
         query,
-        {"attrs": 0},
+        _WITHOUT_COPY,
         sort=list(sort),
         limit=limit,
         batch_size=MAX_BATCH_ROWS,
@@ -316,22 +344,28 @@ async def read_page(
     async def read(session: AsyncIOMotorClientSession | None) -> pagination.Run:
         async def find(
             query: Document, sort: list[tuple[str, int]], limit: int, size: int
-        ) -> tuple[list[Document], bool]:
-            # `attrs` is for filters only.
-            found = reader.collection(kind.collection).find(
-                query, {"attrs": 0}, sort=sort, limit=limit, batch_size=MAX_BATCH_ROWS, session=session
+        ) -> tuple[list[StoredDocument], bool]:
+            documents, more = await stored_documents.find(
+                reader.collection(kind.collection),
+                query,
+                projection=_WITHOUT_COPY,
+                sort=sort,
+                limit=limit,
+                size=size,
+                session=session,
             )
-            return await pagination.read_within(found, size)
+            stored_documents.charge_all(documents)
+            return documents, more
 
         return await pagination.read_run(find, query, order, page)
 
     if not order.indexed:
         await counts.require_sortable(reader.database, kind.collection, query)
     run = await (reader.database.scans.run(read) if is_scan(kind.collection, query) else read(None))
-    cursors = [order.cursor(document) for document in run.documents]
+    decoded = await decode_stored(reader, kind, run.documents, f"cursor {order.name}", order.cursor)
     return pagination.Page(
-        items=await decode(reader, kind, run.documents),
-        cursors=cursors,
+        items=[entity for entity, _ in decoded],
+        cursors=[cursor for _, cursor in decoded],
         has_next=run.has_next,
         has_previous=run.has_previous,
         total=lambda: counts.count(reader.database, kind.collection, query),

@@ -3,12 +3,15 @@
 It is for results only. Decisions about a department, such as routing, read it from the database.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from storage import departments, roles
 from storage.facts import DepartmentSaved, Fact, RoleCreated, RoleUpdated
 from storage.mongo.reader import Reader
 from storage.records import Department, Role
+
+T = TypeVar("T")
 
 
 class ReferenceDataCache:
@@ -33,6 +36,14 @@ class ReferenceDataCache:
                 self._apply_role(role)
             case DepartmentSaved(department=department):
                 self._apply_department(department)
+
+    def cached_roles(self, names: Sequence[str]) -> list[Role] | None:
+        """The roles with those names; None if one of them is not cached."""
+        return _all_of(self._roles, names)
+
+    def cached_departments(self, ids: Sequence[str]) -> list[Department] | None:
+        """The departments with those ids; None if one of them is not cached."""
+        return _all_of(self._departments, ids)
 
     async def roles(self, names: Iterable[str]) -> dict[str, Role]:
         """Return the roles with those names, by name. Missing ones are left out."""
@@ -63,3 +74,10 @@ class ReferenceDataCache:
         cached = self._departments.get(department.id)
         if cached is None or cached.version < department.version:
             self._departments[department.id] = department
+
+
+def _all_of(cached: Mapping[str, T], keys: Sequence[str]) -> list[T] | None:
+    try:
+        return [cached[key] for key in keys]
+    except KeyError:
+        return None

@@ -19,6 +19,7 @@ from pymongo.topology_description import TopologyDescription
 from typing_extensions import override
 from ulid import ULID
 
+from storage.entity_cache import EntityCache
 from storage.errors import Unavailable
 from storage.mongo.batch_loading import BatchLoaders
 from storage.mongo.clock import Clock
@@ -102,7 +103,8 @@ class _Int64Decoder(TypeDecoder):
         return int(value)
 
 
-_CODEC = CodecOptions[Document](tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_Int64Decoder()]))
+#: How documents are decoded.
+CODEC = CodecOptions[Document](tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_Int64Decoder()]))
 
 
 class Database:
@@ -129,7 +131,7 @@ class Database:
         )
         database = self.client.get_database(
             name,
-            codec_options=_CODEC,
+            codec_options=CODEC,
             read_concern=ReadConcern("majority"),
             write_concern=WriteConcern(w="majority"),
         )
@@ -137,7 +139,7 @@ class Database:
             name: BoundedCollection(
                 database,  # type: ignore[arg-type] # the stubs type it wrongly: it is Motor's
                 name,
-                codec_options=_CODEC,
+                codec_options=CODEC,
                 read_concern=ReadConcern("majority"),
                 write_concern=WriteConcern(w="majority"),
             )
@@ -147,6 +149,7 @@ class Database:
         self.batch_loaders = BatchLoaders()
         self.scans = Scans(self.client)
         self.shared_reads = SharedReads()
+        self.entity_cache = EntityCache()
         self._described: object = None
         self._has_primary = False
 

@@ -59,7 +59,8 @@ def exceeded(error: PyMongoError) -> bool:
     return isinstance(error, ExecutionTimeout) and error.code == MAX_TIME_MS_EXPIRED
 
 
-def _milliseconds_left() -> int | None:
+def milliseconds_left() -> int | None:
+    """The rest of the caller's time limit; None if it has none. Raises ExecutionTimeout if it has passed."""
     deadline = _deadline.get()
     if deadline is None:
         return None
@@ -94,5 +95,5 @@ class BoundedCollection(AsyncIOMotorCollection[Document]):
 
 
 def _bounded(option: str, options: Document) -> Document:
-    left = _milliseconds_left()
+    left = milliseconds_left()
     return options if left is None else {option: left, **options}

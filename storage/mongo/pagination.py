@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypedDict, TypeVar
 from storage.mongo.connection import Document
 from storage.mongo.read_budget import charge
 from storage.mongo.sort_orders import Position, SortOrder
+from storage.mongo.stored_documents import StoredDocument, decode
 from storage.sizes import size_of_document
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class Page(Generic[T]):
 class Run:
     """Documents of a list in the order of the list, and whether the list has more before and after them."""
 
-    documents: list[Document]
+    documents: list[StoredDocument]
     has_next: bool
     has_previous: bool
 
@@ -69,7 +70,7 @@ class Find(Protocol):
 
     async def __call__(
         self, query: Document, sort: list[tuple[str, int]], limit: int, size: int
-    ) -> tuple[list[Document], bool]: ...
+    ) -> tuple[list[StoredDocument], bool]: ...
 
 
 async def read_run(find: Find, query: Document, order: SortOrder, request: PageRequest) -> Run:
@@ -79,7 +80,7 @@ async def read_run(find: Find, query: Document, order: SortOrder, request: PageR
     """
     at = None if request.cursor is None else order.position_of(request.cursor, key=request.cursor_argument)
     documents, more = await _read(find, query, order, request, at)
-    behind = at is not None and bool(documents) and order.is_at(documents[0], at)
+    behind = at is not None and bool(documents) and order.is_at(decode(documents[0]), at)
     if behind:
         documents = documents[1:]
     elif at is not None:
@@ -93,10 +94,10 @@ async def read_run(find: Find, query: Document, order: SortOrder, request: PageR
 
 async def _read(
     find: Find, query: Document, order: SortOrder, request: PageRequest, at: Position | None
-) -> tuple[list[Document], bool]:
+) -> tuple[list[StoredDocument], bool]:
     """The entries from the position on, including it, in the direction of reading: one more than the page has."""
     limit, backwards = request.size + 1 + (at is not None), request.backwards
-    found: list[Document] = []
+    found: list[StoredDocument] = []
     free = PAGE_BYTES
     for number in _sections(order, at, backwards=backwards):
         conditions = [query, order.sections[number].query]
@@ -106,7 +107,7 @@ async def _read(
             _all_of(conditions), order.sort(number, backwards=backwards), limit - len(found), max(free, 0)
         )
         found += documents
-        free -= sum(map(size_of_document, documents))
+        free -= sum(map(len, documents))
         if more:
             return found, True
         if len(found) >= limit:
