@@ -66,6 +66,7 @@ async def set_app_data(
         validation.number(if_version, "ifVersion", minimum=0)
     await tx.lock("value", f"app data {owner} {owner_id} {change.caller.id}")
     await _require_owner(tx, change.caller, owner, owner_id)
+    change.subjects.add(owner_id)
     before, index = await app_data.find_with_index(tx, wanted)
     version = 0 if before is None else before.version
     if if_version is not None and if_version != version:
@@ -94,12 +95,14 @@ async def _require_owner(reader: Reader, caller: Caller, owner: DataOwner, owner
     match owner:
         case DataOwner.ROOM:
             room = await rooms.find(reader, owner_id)
-            if room is None or not matches(access.visible_rooms(caller), room):
+            if room is None or room.erased_at is not None or not matches(access.visible_rooms(caller), room):
                 raise NotFound("room", owner_id, key="of.roomId")
         case DataOwner.USER:
             await users.get(reader, owner_id, key="of.userId")
         case DataOwner.VISITOR:
-            await visitors.get(reader, owner_id, key="of.visitorId")
+            visitor = await visitors.get(reader, owner_id, key="of.visitorId")
+            if visitor.erased_at is not None:
+                raise NotFound("visitor", owner_id, key="of.visitorId")
         case DataOwner.APP:
             if owner_id != caller.id:
                 raise NotFound("app", owner_id, key="of.app")

@@ -100,7 +100,13 @@ async def list_events_by_room(
     needed = request.size + 1 + (at is not None)
     limit = max(needed, BATCH) if unseen else needed
     found = await room_history.read(
-        context.reader, room_ids, types=types, position=at, limit=limit, backwards=request.backwards
+        context.reader,
+        room_ids,
+        redactions=context.storage.log.redactions,
+        types=types,
+        position=at,
+        limit=limit,
+        backwards=request.backwards,
     )
     if at is not None:
         await require_kept(context.storage, at)  # after the read: the log may be trimmed before it
@@ -112,6 +118,7 @@ async def list_events_by_room(
         probed = await room_history.read(
             context.reader,
             others,
+            redactions=context.storage.log.redactions,
             types=types,
             position=at,
             limit=BATCH if unseen else 1,

@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, get_type_hints
 
 from resolvers import acknowledgements, validation
+from resolvers.answer_subjects import subjects_of
 from resolvers.auth import access, passwords
 from resolvers.auth.access import Caller
 from resolvers.context import Context
 from resolvers.fingerprints import fingerprint
 from resolvers.holders import name_holder
 from storage import tracing
-from storage.errors import IdempotencyMismatch, Taken
+from storage.errors import IdempotencyMismatch, Invalid, Taken
 from storage.facts import (
     AgentAdded,
     AgentStatusChanged,
@@ -31,6 +32,7 @@ from storage.mongo.connection import from_builtins, to_builtins
 from storage.mongo.retries import read_with_retries
 from storage.records import SYSTEM, Actor
 from storage.transactions import idempotency
+from storage.transactions.idempotency import RecordedAnswer
 from storage.transactions.keyed_locks import LockKey, LockKind
 from storage.transactions.transaction import Transaction
 
@@ -60,6 +62,8 @@ class MutationContext:
     context: Context
     #: Called once this attempt is committed, but not if the mutation was committed before under its clientMutationId.
     after_commit: list[Callable[[], None]] = field(default_factory=list)
+    #: The ids of visitors and rooms whose content the answer has, in addition to those that are in it.
+    subjects: set[str] = field(default_factory=set)
 
     @property
     def caller(self) -> Caller:
@@ -126,7 +130,7 @@ class Mutation(Generic[P, R]):
         idempotent = mutation_id is not None and self._idempotent
         digest = await self._fingerprint(context, kwargs) if idempotent else ""
 
-        recorded: tuple[str, Any] | None = None
+        recorded: RecordedAnswer | None = None
         after_commit: list[Callable[[], None]] = []
 
         async def attempt(tx: Transaction) -> R:
@@ -145,7 +149,14 @@ class Mutation(Generic[P, R]):
             if context.hook is not None:
                 context.hook.end(tx)
             if idempotent and mutation_id is not None:
-                idempotency.insert(tx, context.caller.id, mutation_id, fingerprint=digest, answer=to_builtins(result))
+                idempotency.insert(
+                    tx,
+                    context.caller.id,
+                    mutation_id,
+                    fingerprint=digest,
+                    answer=to_builtins(result),
+                    subjects=change.subjects | subjects_of(result),
+                )
             return result
 
         async def is_recorded_now() -> bool:
@@ -202,15 +213,20 @@ class Mutation(Generic[P, R]):
             arguments = {**arguments, "password": hashed}
         return fingerprint(self._body.__name__, {**arguments, "ack": context.ack}, {**self._defaults, "ack": None})
 
-    def _recorded_answer(self, recorded: tuple[str, Any], digest: str) -> R:
-        recorded_digest, answer = recorded
-        if recorded_digest != digest:
+    def _recorded_answer(self, recorded: RecordedAnswer, digest: str) -> R:
+        if recorded.fingerprint != digest:
             raise IdempotencyMismatch(
                 "This clientMutationId was used with another mutation or other arguments; use a new one for each "
                 "mutation, and repeat one only with the same arguments."
             )
+        if recorded.erased:
+            raise Invalid(
+                "The mutation with this clientMutationId was executed, and its result was erased with a visitor; it is "
+                "not executed again.",
+                key="clientMutationId",
+            )
         kind = get_type_hints(self._body)["return"]
-        return from_builtins(answer, kind)  # type: ignore[no-any-return]
+        return from_builtins(recorded.answer, kind)  # type: ignore[no-any-return]
 
 
 def query(

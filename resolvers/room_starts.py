@@ -10,7 +10,7 @@ from resolvers.custom_fields.values import FieldAssignment, other_assignments
 from resolvers.operations import MutationContext, mutation
 from resolvers.room_transition import RoomTransition
 from resolvers.routing.assignment import assign_to_preferred, route_or_queue
-from resolvers.visitors import VisitorValues, check_token, find_by_token, save
+from resolvers.visitors import VisitorValues, check_token, require_by_token, save
 from storage import rooms, visitors
 from storage.custom_fields import definitions
 from storage.errors import Duplicate, Invalid, NotFound, RateLimited, UnknownField, quoted
@@ -52,6 +52,8 @@ async def visitor_of(change: MutationContext, visitor_token: str | None) -> Visi
     if caller.visitor is not None:
         await tx.lock("visitor", caller.visitor.token)
         visitor = await visitors.get(tx, caller.visitor.id)
+        if visitor.erased_at is not None:
+            raise NotFound("visitor", visitor.id, key="visitorId")
         limit = change.context.services.visitor_open_rooms
         if limit and await rooms.count_open(tx, visitor.id, limit=limit) >= limit:
             raise RateLimited(
@@ -62,10 +64,7 @@ async def visitor_of(change: MutationContext, visitor_token: str | None) -> Visi
         return visitor
     if visitor_token is None:
         raise Invalid("visitorToken is required: the token of the visitor who starts the room.", key="visitorToken")
-    found = await find_by_token(tx, visitor_token)
-    if found is None:
-        raise NotFound("visitor with the token", visitor_token, key="visitorToken")
-    return found
+    return await require_by_token(tx, visitor_token)
 
 
 async def start(

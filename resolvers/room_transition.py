@@ -14,7 +14,8 @@ from typing import Any, Self
 
 import msgspec
 
-from storage.changes import changes_between
+from storage.changes import Change, changes_between
+from storage.erased import erased_room
 from storage.facts import (
     AgentAssigned,
     AgentUnassigned,
@@ -183,6 +184,14 @@ class RoomTransition:
     def forget_agent_filter(self) -> None:
         """Remove a filter that is not in force any more. The next fact records the room without it."""
         self._apply(agent_filter=None, agent_filter_expression=None, agent_filter_until=None)
+
+    def erase(self) -> None:
+        """Remove the content of the room, whose visitor was erased. The fact names what changed, without values."""
+        after = erased_room(self.room, self._now)
+        changed = changes_between(self.room, after, RoomUpdated.fields)
+        self.now = replace(self.now, room=after)
+        self._last_recorded = after
+        self._record(RoomUpdated, changes=tuple(Change(change.field) for change in changed))
 
     def close(self, *, comment: str | None, tags: tuple[str, ...], custom_fields: Mapping[str, FieldValue]) -> None:
         self._apply(

@@ -10,6 +10,8 @@ from functools import partial
 from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.consumers.releases import PendingReleases
 from resolvers.context import RoutingSettings, Services
+from resolvers.erasures import POLL_SECONDS as ERASURE_POLL_SECONDS
+from resolvers.erasures import ErasureWorker
 from resolvers.gone_agents import GoneAgents
 from resolvers.presence import POLL_SECONDS, PresenceExpiry
 from resolvers.routing.agent_cache import AgentCache
@@ -89,6 +91,7 @@ async def open_services(
         storage.supervisor.supervise("deliver signals of other processes", services.signal_hub.run),
         storage.supervisor.supervise("end presence", PresenceExpiry(storage).run, every=POLL_SECONDS),
         storage.supervisor.supervise("requeue the rooms of gone agents", GoneAgents(services).run, every=POLL_SECONDS),
+        storage.supervisor.supervise("erase visitors", ErasureWorker(services).run, every=ERASURE_POLL_SECONDS),
         storage.supervisor.supervise("record due timers", TimerExpiry(services).run, every=TIMER_POLL_SECONDS),
     ]
     try:

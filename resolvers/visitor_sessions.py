@@ -6,9 +6,9 @@ from resolvers import validation
 from resolvers.auth import access
 from resolvers.auth.tokens import VISITOR, new_token
 from resolvers.operations import MutationContext, mutation
-from resolvers.visitors import find_by_token
+from resolvers.visitors import require_by_token
 from storage import tokens
-from storage.errors import Forbidden, NotFound
+from storage.errors import Forbidden
 from storage.records import ActorType, Record, Token, Visitor
 
 #: The longest session: 30 days.
@@ -35,9 +35,7 @@ async def create_visitor_session(change: MutationContext, *, visitor_token: str,
             scope=access.ADMIN,
         )
     tx = change.tx
-    visitor = await find_by_token(tx, visitor_token)
-    if visitor is None:
-        raise NotFound("visitor with the token", visitor_token, key="visitorToken")
+    visitor = await require_by_token(tx, visitor_token)
     token, expires_at = new_token(VISITOR), tx.now + timedelta(seconds=seconds)
     if seconds == 0:
         await tokens.delete(tx, visitor.id)

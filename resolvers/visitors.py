@@ -12,7 +12,8 @@ from resolvers.custom_fields.definitions import FieldRef, assign, bind, resolve
 from resolvers.custom_fields.values import FieldAssignment
 from resolvers.operations import MutationContext, mutation, query
 from storage import visitors
-from storage.errors import Invalid
+from storage.erased import TOKEN_PREFIX
+from storage.errors import Invalid, NotFound, quoted
 from storage.filters.expressions import Expression
 from storage.mongo.connection import new_id
 from storage.mongo.pagination import Page, PageArguments
@@ -55,6 +56,14 @@ async def find_by_token(reader: Reader, token: str) -> Visitor | None:
         if (visitor := await visitors.find_by_token(reader, form)) is not None:
             return visitor
     return None
+
+
+async def require_by_token(reader: Reader, token: str) -> Visitor:
+    """Find a visitor by token. Raises NotFound if there is none, or if it is erased."""
+    visitor = await find_by_token(reader, token)
+    if visitor is None or visitor.erased_at is not None:
+        raise NotFound("visitor with the token", token, key="visitorToken")
+    return visitor
 
 
 @query("visitors:read")
@@ -108,7 +117,13 @@ async def save_visitor(
 
 def check_token(token: str, prefix: str = "") -> str:
     """The token of a visitor. Raises Invalid for one that no visitor has. `prefix`: the path of its input object."""
-    return validation.text(token, f"{prefix}token", max_characters=validation.MAX_NAME_CHARACTERS)
+    validation.text(token, f"{prefix}token", max_characters=validation.MAX_NAME_CHARACTERS)
+    if token.startswith(TOKEN_PREFIX):
+        raise Invalid(
+            f"Tokens that begin with {quoted(TOKEN_PREFIX)} are those of erased visitors; use another one.",
+            key=f"{prefix}token",
+        )
+    return token
 
 
 async def save(tx: Transaction, values: VisitorValues, *, prefix: str = "") -> Visitor:

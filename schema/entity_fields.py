@@ -113,6 +113,9 @@ class VisitorFields(HasCustomFields):
     """The phone number, as it was entered."""
     created_at: datetime
     """When the visitor was first saved."""
+    erased_at: datetime | None
+    """When the visitor was erased (`eraseVisitor`): it has no name, address or custom field, and another token. Null if
+    it was not."""
 
 
 @api_interface

@@ -47,6 +47,7 @@ from schema.timers import TimerMutations, TimerQueries
 from schema.user_mutations import UserMutations
 from schema.users import UserQueries
 from schema.viewer import ViewerQueries
+from schema.visitor_privacy import VisitorPrivacyMutations, VisitorPrivacyQueries
 from schema.visitor_values import VALUES
 from schema.visitors import VisitorMutations, VisitorQueries
 from storage.errors import Forbidden
@@ -61,6 +62,7 @@ class Query(
     RoleQueries,
     DepartmentQueries,
     VisitorQueries,
+    VisitorPrivacyQueries,
     RoomQueries,
     RoomCountQueries,
     RoutingQueries,
@@ -81,6 +83,7 @@ class Mutation(
     AgentMutations,
     DepartmentMutations,
     VisitorMutations,
+    VisitorPrivacyMutations,
     RoomMutations,
     MessageMutations,
     SignalMutations,

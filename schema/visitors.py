@@ -23,6 +23,7 @@ from schema.base.mutation_types import Input, MutationInput, MutationPayload
 from schema.base.node import Node
 from schema.custom_fields import CustomFieldInput, CustomFieldRef, assignments, to_field_ref
 from schema.entity_fields import VisitorFields
+from schema.erasures import VisitorErasure
 from schema.execution.context import Info
 from storage import records
 from storage.app_data import DataOwner
@@ -43,9 +44,18 @@ class Visitor(Node, VisitorFields):
             email=record.email,
             phone=record.phone,
             created_at=record.created_at,
+            erased_at=record.erased_at,
             field_values=record.custom_fields,
             record=record,
         )
+
+    @scoped_field("visitors:read")
+    async def erasure(self, info: Info) -> VisitorErasure | None:
+        """How far the erasing of the visitor is. Null if the visitor is not erased."""
+        if self.record.erased_at is None:
+            return None
+        found = await info.context.loaders.erasures.load(self.record.id)
+        return None if found is None else VisitorErasure.from_record(found)
 
     @scoped_field("visitors:read", per_caller=True)
     async def app_data(self, info: Info, key: DataKey) -> AppDatum | None:

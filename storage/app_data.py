@@ -173,6 +173,33 @@ def delete_of_owners(tx: Transaction, app_ids: Sequence[str], owner: DataOwner, 
     _delete_ranges(tx, ranges)
 
 
+async def list_of_owner(
+    reader: Reader, owner: DataOwner, owner_id: str, *, skip: int, limit: int
+) -> list[tuple[DatumKey, AppDatum]]:
+    """What apps keep beside an entity, by app and key, after the first `skip` values."""
+    ranges = [
+        {"_id": {"$gt": {"app": app_id, "owner": owner.value, "ownerId": owner_id, "key": _INDEX}, "$lt": end}}
+        for app_id in await reader.collection("apps").distinct("_id")
+        for end in ({"app": app_id, "owner": owner.value, "ownerId": owner_id, "key": MaxKey()},)
+    ]
+    if not ranges:
+        return []
+    found = reader.collection(COLLECTION).find({"$or": ranges}, sort=[("_id", 1)], skip=skip, limit=limit)
+    return [(_key(one["_id"]), from_builtins(one, AppDatum)) for one in await found.to_list(limit)]
+
+
+async def delete_of_owner(reader: Reader, owner: DataOwner, owner_id: str) -> int:
+    """Delete all that apps keep beside an entity, also apps that are revoked. Returns the number of documents."""
+    app_ids = await reader.collection("apps").distinct("_id")
+    deletions = []
+    for app_id in app_ids:
+        first = {"app": app_id, "owner": owner.value, "ownerId": owner_id}
+        deletions.append(DeleteMany({"_id": {"$gte": first, "$lt": {**first, "key": MaxKey()}}}))
+    if not deletions:
+        return 0
+    return (await reader.collection(COLLECTION).bulk_write(deletions, ordered=False)).deleted_count
+
+
 def _delete_ranges(tx: Transaction, ranges: Sequence[tuple[Document, Document]]) -> None:
     collection = tx.collection(COLLECTION).delegate
     deletions = [DeleteMany({"_id": {"$gte": first, "$lt": end}}) for first, end in ranges]

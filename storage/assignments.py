@@ -5,8 +5,9 @@ They are written in the transaction of the facts that begin and end them, and do
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
-from pymongo import InsertOne, UpdateOne
+from pymongo import ASCENDING, InsertOne, UpdateOne
 from pymongo.client_session import ClientSession
 
 from storage import entities, users
@@ -16,7 +17,7 @@ from storage.mongo.child_pagination import Relation
 from storage.mongo.connection import Document, to_builtins, to_record
 from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
-from storage.records import Actor, Record, User
+from storage.records import Actor, ActorType, Record, User
 from storage.transactions.transaction import Transaction
 
 COLLECTION = "assignments"
@@ -95,15 +96,33 @@ def _comment(ended: AgentUnassigned, later: Iterable[RoomFact]) -> str | None:
 async def read_pages(reader: Reader, room_ids: Sequence[str], *, page: PageRequest) -> dict[str, Page[Assignment]]:
     """Return a page of the assignments of each room, oldest first, in one round trip for all rooms."""
 
-    async def decode(documents: list[Document]) -> list[Assignment]:
-        # As the agents of other reads: without values of removed custom fields.
-        agents = await entities.decode(reader, users.KIND, [document.pop("agent") for document in documents])
-        return [
-            to_record({**document, "agent": to_builtins(agent)}, Assignment)
-            for document, agent in zip(documents, agents, strict=True)
-        ]
+    return await child_pagination.read_pages(
+        reader, ASSIGNMENTS_BY_ROOM, room_ids, {}, decode=partial(_decode, reader), page=page
+    )
 
-    return await child_pagination.read_pages(reader, ASSIGNMENTS_BY_ROOM, room_ids, {}, decode=decode, page=page)
+
+async def list_by_room(reader: Reader, room_id: str, *, after: int, limit: int) -> list[Assignment]:
+    """The assignments of a room with numbers above `after`, in their order."""
+    query: Document = {"roomId": room_id, "number": {"$gt": after}}
+    found = reader.collection(COLLECTION).find(query, sort=[("number", ASCENDING)], limit=limit, batch_size=limit)
+    return await _decode(reader, await found.to_list(limit))
+
+
+async def _decode(reader: Reader, documents: list[Document]) -> list[Assignment]:
+    # As the agents of other reads: without values of removed custom fields.
+    agents = await entities.decode(reader, users.KIND, [document.pop("agent") for document in documents])
+    return [
+        to_record({**document, "agent": to_builtins(agent)}, Assignment)
+        for document, agent in zip(documents, agents, strict=True)
+    ]
+
+
+async def erase_content(reader: Reader, room_id: str) -> None:
+    """Remove the comments about a room, and the name of its visitor."""
+    collection = reader.collection(COLLECTION)
+    await collection.update_many({"roomId": room_id, "comment": {"$ne": None}}, {"$set": {"comment": None}})
+    visitor: Document = {"roomId": room_id, "by.type": ActorType.VISITOR.value}
+    await collection.update_many(visitor, {"$set": {"by.name": None}})
 
 
 async def delete_values(reader: Reader, definition_id: str) -> None:

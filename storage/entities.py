@@ -221,14 +221,23 @@ async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1, r
 
 
 async def replace(
-    tx: Transaction, kind: Kind[E], before: E, after: E, *, facts: int = 1, refusal: Refusal | None = None
+    tx: Transaction,
+    kind: Kind[E],
+    before: E,
+    after: E,
+    *,
+    facts: int = 1,
+    refusal: Refusal | None = None,
+    entirely: bool = False,
 ) -> E:
     """Replace an entity if its version is still that of `before`. Raises Conflict otherwise.
 
     `after` results from one or more changes of `before`, each with a version of its own. It has the last version.
+    `entirely`: values of custom fields that this process cannot decode do not stay.
     """
     after = msgspec.structs.replace(after, version=after.version + 1, fact_count=before.fact_count + facts)
-    collection, replacement = tx.collection(kind.collection).delegate, _replacement(tx, kind, before, after)
+    collection = tx.collection(kind.collection).delegate
+    replacement = _replacement(tx, kind, before, after, entirely=entirely)
 
     def write(session: ClientSession) -> None:
         with _translating_duplicates(kind, refusal):
@@ -255,13 +264,16 @@ async def replace_many(tx: Transaction, kind: Kind[E], changes: Sequence[tuple[E
     return results
 
 
-def _replacement(tx: Transaction, kind: Kind[E], before: E, after: E) -> ReplaceOne[Document] | UpdateOne:
+def _replacement(
+    tx: Transaction, kind: Kind[E], before: E, after: E, *, entirely: bool = False
+) -> ReplaceOne[Document] | UpdateOne:
     """Return the write that replaces `before` with `after` if the version matches.
 
-    It preserves the values of custom fields whose definitions this process cannot decode; no record has them.
+    It preserves the values of custom fields whose definitions this process cannot decode, unless it replaces entirely.
+    No record has them.
     """
     query, document = {"_id": before.id, "version": before.version}, _to_write(tx, kind, after, before)
-    if kind.target is None or not tx.definition_cache.undecodable:
+    if entirely or kind.target is None or not tx.definition_cache.undecodable:
         return ReplaceOne(query, document)
     fields, attrs = field_encoding.stored_value_expressions(
         tx.definition_cache.undecodable, field_encoding.contexts_of(after)

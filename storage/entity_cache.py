@@ -56,6 +56,11 @@ class EntityCache:
         self._entities.move_to_end(key)
         return cached
 
+    def clear(self) -> None:
+        """Forget all entities, because a visitor was erased."""
+        self._entities.clear()
+        self.bytes = 0
+
     def put(self, collection: str, stored: bytes, cached: CachedEntity[Any]) -> None:
         """Cache an entity."""
         key = (collection, stored)

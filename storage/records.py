@@ -268,6 +268,8 @@ class Visitor(Entity, frozen=True, kw_only=True):
     phone: str | None = None
     custom_fields: Mapping[str, FieldValue] = {}
     created_at: datetime
+    #: When the visitor was erased (erased.py).
+    erased_at: datetime | None = None
 
 
 class TimerMark(Record, frozen=True, kw_only=True):
@@ -328,6 +330,8 @@ class Room(Entity, frozen=True, kw_only=True):
     #: The number of its timers (timers.py), and for each type of facts that restarts or cancels one, the newest fact.
     timer_count: int = 0
     timer_marks: Mapping[str, TimerMark] = {}
+    #: When the content of the room was erased, with its visitor.
+    erased_at: datetime | None = None
 
 
 class WaitingRoom(Record, frozen=True, kw_only=True):

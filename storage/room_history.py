@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from storage.facts import AnyFact
 from storage.log.log import Log, decode
+from storage.log.redactions import Redactions
 from storage.mongo import child_pagination
 from storage.mongo.child_pagination import Relation
 from storage.mongo.reader import Reader
@@ -15,6 +16,7 @@ async def read(
     reader: Reader,
     room_ids: Sequence[str],
     *,
+    redactions: Redactions,
     types: Sequence[str] | None,
     position: int | None,
     limit: int,
@@ -30,7 +32,7 @@ async def read(
     found = await child_pagination.read_documents(
         reader, FACTS_BY_ROOM, room_ids, query, limit=limit, backwards=backwards
     )
-    return {room_id: [decode(document) for document in documents] for room_id, documents in found.items()}
+    return {room_id: [redactions.apply(decode(one)) for one in documents] for room_id, documents in found.items()}
 
 
 async def count(reader: Reader, room_ids: Sequence[str], *, types: Sequence[str] | None) -> dict[str, int | None]:

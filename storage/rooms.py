@@ -108,6 +108,13 @@ async def count_open(reader: Reader, visitor_id: str, *, limit: int) -> int:
     return len(await found.to_list(None))
 
 
+async def list_ids_of_visitor(reader: Reader, visitor_id: str, *, after: str, limit: int) -> list[str]:
+    """Return the ids of the visitor's rooms after this one, in the order of their start."""
+    query: Document = {"visitorId": visitor_id, "_id": {"$gt": after}}
+    found = reader.collection(KIND.collection).find(query, {"_id": 1}, sort=[("_id", ASCENDING)], limit=limit)
+    return [document["_id"] for document in await found.to_list(limit)]
+
+
 async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:
     """Return a room with its visitor, department and agents, in one round trip. Raises NotFound."""
     if await reader.read_session() is None:
@@ -283,7 +290,8 @@ async def update(tx: Transaction, before: Room, after: Room, facts: Sequence[Roo
     refusal = partial(definitions.unique_violation, tx, "room", after.custom_fields)
     if before.timer_count and after.status is RoomStatus.CLOSED:
         timers.replace_all(tx, before.id, keep=())
-    after = await entities.replace(tx, KIND, before, after, facts=len(facts), refusal=refusal)
+    erasing = after.erased_at is not None
+    after = await entities.replace(tx, KIND, before, after, facts=len(facts), refusal=refusal, entirely=erasing)
     _record(tx, facts)
     return after
 

@@ -9,9 +9,10 @@ from typing import Self
 from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandListener
 
-from storage import messages, roles
+from storage import erasures, messages, roles
 from storage.custom_fields import definition_leases
 from storage.custom_fields.definition_cache import DefinitionCache
+from storage.erased import is_erased, visitor_id_of
 from storage.facts import Fact, FieldFact
 from storage.log.feed import Feed
 from storage.log.log import Log
@@ -131,10 +132,13 @@ class Storage:
 
     async def _refresh(self) -> None:
         """Reload the caches that facts keep up to date."""
+        self.log.redactions.add({}, await erasures.unfinished_visitors(self.reader))
         await self.definition_cache.refresh()
         await self.reference_data.refresh()
 
     def _apply(self, facts: Sequence[Fact]) -> None:
+        if any(visitor_id_of(fact) is not None and is_erased(fact) for fact in facts):
+            self.database.entity_cache.clear()
         for fact in facts:
             if isinstance(fact, FieldFact):
                 self.definition_cache.apply(fact)

@@ -6,9 +6,10 @@ from functools import partial
 from pymongo.errors import DuplicateKeyError
 
 from storage import entities
-from storage.changes import changes_between
+from storage.changes import Change, changes_between
 from storage.custom_fields import definitions
 from storage.entities import Kind
+from storage.erased import erased_visitor
 from storage.facts import VisitorSaved
 from storage.filters.expressions import Expression
 from storage.filters.mongo_query import to_query
@@ -72,6 +73,15 @@ async def insert(tx: Transaction, visitor: Visitor) -> Visitor:
 async def update(tx: Transaction, before: Visitor, after: Visitor) -> Visitor:
     after = await entities.replace(tx, KIND, before, after, refusal=partial(_refusal, tx, after))
     tx.record_fact(VisitorSaved, after, visitor=after, changes=changes_between(before, after, VisitorSaved.fields))
+    return after
+
+
+async def erase(tx: Transaction, before: Visitor) -> Visitor:
+    """Remove what is known of the person. The fact names the fields that had values, without the values."""
+    after = erased_visitor(before, tx.now)
+    after = await entities.replace(tx, KIND, before, after, entirely=True)
+    changed = changes_between(before, after, VisitorSaved.fields)
+    tx.record_fact(VisitorSaved, after, visitor=after, changes=tuple(Change(change.field) for change in changed))
     return after
 
 

@@ -29,6 +29,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "fields:write": "define custom fields",
         "visitors:read": "visitors",
         "visitors:write": "create and change visitors",
+        "visitors:export": "export all that is stored about a visitor",
+        "visitors:erase": "erase visitors",
         "rooms:read": "rooms",
         "rooms:write": "start, change, hold and close rooms, and set timers",
         "rooms:assign": "decide who serves a room",

@@ -18,7 +18,7 @@ from resolvers.event_filters import room_before
 from resolvers.events import cursor_of
 from resolvers.live.counter import GroupKey, RoomCounter
 from resolvers.live.lists import digest
-from resolvers.live.log_view import LogView
+from resolvers.live.log_view import LogView, lost_content
 from resolvers.operations import query
 from storage import room_views
 from storage.errors import CursorExpired, QueryTooComplex, Unavailable
@@ -201,6 +201,9 @@ class CountsView(LogView):
 
     def _count(self, counter: RoomCounter, fact: AnyFact) -> bool:
         if not isinstance(fact, RoomFact):
+            return False
+        if lost_content(fact):
+            counter.needs_reload = True
             return False
         before = None if fact.before is None else room_before(fact)
         matched = before if before is not None and self._matches(before) else None

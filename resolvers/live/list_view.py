@@ -8,7 +8,7 @@ from typing_extensions import override
 from resolvers.event_filters import room_before
 from resolvers.live.list_history import ListSpec, changed_by, changes_since, differs, is_change
 from resolvers.live.list_updates import UPDATE_BYTES, ListUpdate, UpdateBuffer
-from resolvers.live.log_view import BATCH, LogView
+from resolvers.live.log_view import BATCH, LogView, lost_content
 from resolvers.live.positions import ListPosition, partial
 from resolvers.live.window import ListChange, Move, Window, changes
 from storage import room_views
@@ -240,10 +240,14 @@ class ListView(LogView):
         assert window is not None
         for fact in facts:
             self._require_fields(fact)
+            if lost_content(fact):
+                # Nobody gets what earlier updates have of the room.
+                self._buffer.clear()
+                self._clear_caches()
             move = self._apply(window, fact)
+            if window.needs_reload:
+                return False
             if move is not None and isinstance(fact, RoomFact):
-                if window.needs_reload:
-                    return False
                 self._publish_fact(window, fact, move)
             self._position = fact.sequence
         self._publish_total()
@@ -254,6 +258,9 @@ class ListView(LogView):
     def _apply(self, window: Window, fact: AnyFact) -> Move | None:
         """Apply a fact to a window. Returns None if it does not concern the list."""
         if not isinstance(fact, RoomFact):
+            return None
+        if lost_content(fact):
+            window.require_reload()
             return None
         room = fact.room.room
         matched = fact.before is not None and self._matches(room_before(fact))

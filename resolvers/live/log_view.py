@@ -174,6 +174,11 @@ class LogView(ABC):
         """Free the memory of what can be computed again."""
 
 
+def lost_content(fact: AnyFact) -> bool:
+    """Whether the fact is about a room whose visitor was erased. It does not have what the room was before."""
+    return isinstance(fact, RoomFact) and fact.room.room.erased_at is not None
+
+
 def _no_limit() -> None:
     """The check of a view that is not shared."""
 

@@ -38,6 +38,7 @@ class Window:
         self._key = key
         self._size = size
         self._capacity = capacity
+        self._is_outdated = False
         self._keys: list[Any] = []
         self._rooms: list[Room] = []
         self._by_id: dict[str, tuple[Any, int]] = {}
@@ -56,8 +57,12 @@ class Window:
 
     @property
     def needs_reload(self) -> bool:
-        """Whether the window may lack rooms that have to be shown."""
-        return not self.complete and len(self._rooms) < self._size
+        """Whether the window may lack rooms that have to be shown, or a fact does not say how it changes."""
+        return self._is_outdated or (not self.complete and len(self._rooms) < self._size)
+
+    def require_reload(self) -> None:
+        """Note that a fact has changed the window, and does not say how."""
+        self._is_outdated = True
 
     @property
     def visible(self) -> list[Room]:

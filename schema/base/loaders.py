@@ -14,6 +14,7 @@ from resolvers import (
     app_data,
     current_entities,
     departments,
+    erasures,
     events,
     messages,
     roles,
@@ -26,6 +27,7 @@ from resolvers.context import Context
 from resolvers.current_entities import EventEntity
 from storage.app_data import AppDatum, DatumKey
 from storage.assignments import Assignment
+from storage.erasures import Erasure
 from storage.errors import NotFound
 from storage.facts import AnyFact
 from storage.filters.expressions import EVERYTHING, Expression
@@ -97,6 +99,11 @@ class Loaders:
             return [found.get(key) for key in keys]
 
         return Loader(load)
+
+    @cached_property
+    def erasures(self) -> DataLoader[str, Erasure | None]:
+        """The erasures of visitors, by the ids of the visitors. None for a visitor that is not erased."""
+        return self._optional(erasures.find_many)
 
     @cached_property
     def app_data(self) -> DataLoader[DatumKey, AppDatum | None]:

@@ -31,6 +31,7 @@ from schema.execution.executor import Executor, subselections
 from schema.execution.selection_compiler import CannotCompile
 from schema.execution.selection_execution import Execution
 from schema.execution.value_serializers import Serializer
+from storage.erased import is_erased, visitor_id_of
 from storage.facts import AnyFact, Fact, MessageFact, MessageRedacted
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,11 @@ class FactSource:
 
 
 def drop_redacted(cohorts: Cohorts, facts: Sequence[AnyFact]) -> None:
-    """Drop the cached results that may contain messages that these facts redact."""
+    """Drop the cached results that may contain messages that these facts redact, or visitors that they erase."""
+    if any(visitor_id_of(fact) is not None and is_erased(fact) for fact in facts):
+        # Every kind of result may show the visitor or its rooms.
+        cohorts.drop_all()
+        return
     ids = [fact.message.id for fact in facts if isinstance(fact, MessageRedacted)]
     if ids:
         cohorts.drop_messages(frozenset(ids))

@@ -54,6 +54,7 @@ class VisitorSnapshot(VisitorFields):
             email=record.email,
             phone=record.phone,
             created_at=record.created_at,
+            erased_at=record.erased_at,
             field_values=record.custom_fields,
         )
 

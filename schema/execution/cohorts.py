@@ -168,6 +168,11 @@ class Cohorts:
         for key in [key for key, delivery in self._deliveries.items() if delivery.message_id in ids]:
             self.cached_bytes -= _memory(self._deliveries.pop(key))
 
+    def drop_all(self) -> None:
+        """Drop all results."""
+        self._deliveries.clear()
+        self.cached_bytes = 0
+
 
 def _memory(delivery: Delivery) -> int:
     return MEMORY_PER_JSON_BYTE * len(delivery.encoded)

@@ -18,7 +18,7 @@ from storage.errors import CursorExpired
 from storage.facts import AnyFact
 from storage.listeners import Listeners
 from storage.log.log import Log
-from storage.log.redactions import Redactions, redactions_in
+from storage.log.redactions import erasures_in, redactions_in
 from storage.log.subscription_index import ALL_FACTS, Key, SubscriptionIndex, Waiter
 from storage.mongo.cursors import event_cursor
 from storage.sizes import size_of
@@ -76,7 +76,7 @@ class Feed:
         #: Whether a change stream is open. Without one, facts of other processes are found by polling.
         self.watching = False
         self._waiters = SubscriptionIndex()
-        self._redactions = Redactions()
+        self._redactions = log.redactions
         self._behind = asyncio.Event()
         self._chunks: OrderedDict[int, asyncio.Task[list[AnyFact]]] = OrderedDict()
         #: Called with every batch of new facts, in the order of the log.
@@ -184,7 +184,7 @@ class Feed:
         return await self._waiters.wait(waiter)
 
     def redacted(self, fact: AnyFact) -> AnyFact:
-        """The fact as it is read now: without the content of a message that was redacted since the fact was read."""
+        """The fact as it is read now: without content that was redacted or erased since the fact was read."""
         return self._redactions.apply(fact)
 
     async def run(self) -> None:
@@ -264,10 +264,11 @@ class Feed:
             del self._chunks[number]
 
     def _extend(self, facts: Sequence[AnyFact]) -> None:
-        if redacted := redactions_in(facts):
-            self._redactions.add(redacted)
+        redacted, erased = redactions_in(facts), erasures_in(facts)
+        if redacted or erased:
+            self._redactions.add(redacted, erased)
             self._redact_cached()
-            facts = self._redactions.apply_all(facts)
+        facts = self._redactions.apply_all(facts)
         sizes = [size_of(fact) for fact in facts]
         self._buffer.extend(facts)
         self._sizes.extend(sizes)
@@ -278,7 +279,7 @@ class Feed:
         self._waiters.wake(facts)
 
     def _redact_cached(self) -> None:
-        """Remove the content of redacted messages from the buffer and from the chunks of history."""
+        """Remove redacted and erased content from the buffer and from the chunks of history."""
         for index, fact in enumerate(self._buffer):
             if (redacted := self._redactions.apply(fact)) is not fact:
                 size = size_of(redacted)

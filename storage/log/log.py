@@ -8,19 +8,24 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING
+import msgspec
+from pymongo import ASCENDING, DESCENDING, UpdateOne
 from pymongo.read_concern import ReadConcern
 
+from storage.erased import erased_fact
 from storage.errors import QueryTooComplex, Unavailable
 from storage.facts import AnyFact
+from storage.log.redactions import Redactions
 from storage.message_records import Audience
 from storage.mongo import counts
-from storage.mongo.connection import Database, Document, to_record
+from storage.mongo.connection import Database, Document, to_document, to_record
 from storage.mongo.undecodable import ERRORS
 from storage.sizes import size_of
 
 #: Facts deleted by one command.
 TRIM_BATCH = 5_000
+#: The facts, and about the bytes, that lose their content at once.
+ERASE_BATCH, ERASE_BYTES = 256, 2 * 1024 * 1024
 #: The facts, and about the bytes, that a count reads at once.
 COUNT_BATCH, COUNT_BYTES = 256, 4 * 1024 * 1024
 
@@ -32,6 +37,8 @@ class Log:
         self._database = database
         self._log = database["log"]
         self._outbox = database["outbox"]
+        #: What this process knows to be removed from facts that the log may still have with content.
+        self.redactions = Redactions()
 
     def now(self) -> datetime:
         """Return the time of the database's clock."""
@@ -63,7 +70,7 @@ class Log:
         """The facts with these ids that are kept. Raises QueryTooComplex when they take more than `size` bytes."""
         facts: list[AnyFact] = []
         async for document in self._log.find({"fact.id": {"$in": list(ids)}}, batch_size=len(ids)):
-            facts.append(decode(document))
+            facts.append(self.redactions.apply(decode(document)))
             size -= size_of(facts[-1])
             if size < 0:
                 raise QueryTooComplex("These events are too large to be read together; ask for fewer at a time.")
@@ -85,7 +92,7 @@ class Log:
             # A reply of MongoDB has at most 16 MiB. The next one is requested only below the limit.
             async for document in cursor:
                 try:
-                    facts.append(decode(document))
+                    facts.append(self.redactions.apply(decode(document)))
                 except Unavailable:
                     if not facts:
                         raise
@@ -131,9 +138,29 @@ class Log:
         return query
 
     @staticmethod
+    def query_of_subject(subject_id: str) -> Document:
+        """Return the MongoDB query for facts about this subject, whose ids are its id, "-" and a number."""
+        return {"fact.id": {"$gt": f"{subject_id}-", "$lt": f"{subject_id}."}}
+
+    @staticmethod
     def query_without_notes() -> Document:
         """Return the MongoDB query for facts that are not about messages for STAFF."""
         return {"fact.message.audience": {"$ne": Audience.STAFF.value}}
+
+    async def erase(self, query: Document, erased_at: datetime) -> int:
+        """Remove the content of erased visitors from the facts that match, and return their number.
+
+        The query must not match facts without content. Sequences, ids and times stay.
+        """
+        position, erased, more = 0, 0, True
+        while more:
+            facts, more = await self.read_within(position, ERASE_BATCH, size=ERASE_BYTES, query=query)
+            updates = [UpdateOne({"_id": fact.sequence}, {"$set": _erased(fact, erased_at)}) for fact in facts]
+            if updates:
+                await self._log.bulk_write(updates, ordered=False)
+                position = facts[-1].sequence
+            erased += len(updates)
+        return erased
 
     async def trim(self, before: datetime, *, batch: int = TRIM_BATCH) -> int:
         """Delete the facts that were appended before that time, and return their number.
@@ -179,3 +206,8 @@ def decode(document: Document) -> AnyFact:
             "Send the request to an upgraded server, or upgrade this one.",
             retryable=True,
         ) from error
+
+
+def _erased(fact: AnyFact, erased_at: datetime) -> Document:
+    """The values of the fact's document that change."""
+    return {"fact": to_document(erased_fact(msgspec.structs.replace(fact, sequence=0), erased_at), id_key="id")}

@@ -72,6 +72,7 @@ COLLECTIONS = (
     "consumers",
     "custom_fields",
     "departments",
+    "erasures",
     "idempotency",
     "leases",
     "log",

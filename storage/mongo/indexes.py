@@ -61,11 +61,15 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
                 partialFilterExpression={"whenAgentGone": AgentGoneAction.REQUEUE.value},
             ),
         ),
+        # The visitors whose erasing is not finished.
+        "erasures": (_index("unfinished", "requestedAt", partialFilterExpression={"unfinished": True}),),
         # Deletes old answers.
         "idempotency": (
             _index("age", "at", expireAfterSeconds=IDEMPOTENCY_SECONDS),
             # The answers with a message, whose content a redaction removes.
             _index("message", "answer.id", partialFilterExpression={"answer.sender": {"$exists": True}}),
+            # The answers about a visitor or a room, which erasing the visitor removes.
+            _index("subjects", "subjects", sparse=True),
         ),
         "log": (
             # Keeps a fact from entering the log twice.

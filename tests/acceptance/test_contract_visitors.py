@@ -63,3 +63,25 @@ def test_rooms_of_others_and_hidden_fields_are_closed_to_a_visitor(admin: Client
         socket.follow("consumer", "id", consumer="mine")
         assert socket.refusal() == {"code": "FORBIDDEN", "key": "consumer"}
     assert admin.refusal("createVisitorSession", visitorToken="nobody") == {"code": "NOT_FOUND", "key": "visitorToken"}
+
+
+def test_a_visitor_is_exported_and_erased_over_http(admin: Client) -> None:
+    token = admin.visitor(name="Vera Vermeer")
+    session = page(admin, token)
+    visitor = admin.ask("query($token: String!) { visitor(by: {token: $token}) { id } }", token=token)["visitor"]["id"]
+    room = session.change("startRoom", "room { id }", departmentId=admin.department())["room"]["id"]
+    export = (
+        "query($id: ID!) { visitorExport(visitorId: $id, first: 1) { records { kind data } hasNextPage endCursor } }"
+    )
+    exported = admin.ask(export, id=visitor)["visitorExport"]
+    assert exported["hasNextPage"]
+    assert [(one["kind"], one["data"]["name"]) for one in exported["records"]] == [("VISITOR", "Vera Vermeer")]
+
+    payload = admin.change("eraseVisitor", "visitor { id name erasedAt } erasure { requestedAt }", visitorId=visitor)
+
+    erased_at = payload["erasure"]["requestedAt"]
+    assert payload["visitor"] == {"id": visitor, "name": None, "erasedAt": erased_at}
+    assert session.query_refusal("{ viewer { id } }") == {"code": "UNAUTHENTICATED"}
+    query = "query($id: ID!) { room(by: {id: $id}) { visitor { id name erasedAt } } }"
+    assert admin.ask(query, id=room)["room"]["visitor"] == payload["visitor"]
+    assert admin.refusal("eraseVisitor", visitorId="vis_none") == {"code": "NOT_FOUND", "key": "visitorId"}

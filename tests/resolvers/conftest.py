@@ -22,6 +22,7 @@ EMPTIED = (
     "assignments",
     "custom_fields",
     "departments",
+    "erasures",
     "idempotency",
     "messages",
     "passwords",

@@ -57,6 +57,8 @@ SCOPES: Mapping[str, str] = {
     "fields:write": "Mutation: defineCustomField updateCustomField removeCustomField",
     "visitors:read": "Query: visitor visitors",
     "visitors:write": "Mutation: saveVisitor createVisitorSession ensureRoom",
+    "visitors:export": "Query: visitorExport",
+    "visitors:erase": "Mutation: eraseVisitor",
     "rooms:read": "Query: room rooms timers explainRouting",
     "rooms:write": "Mutation: startRoom ensureRoom updateRoom closeRoom holdRoom resumeRoom setTimer cancelTimer",
     "rooms:assign": "Mutation: assignAgent unassignAgent transferRoom declineRouting",

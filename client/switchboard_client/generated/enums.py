@@ -381,3 +381,24 @@ class UserType(OpenEnum):
     """A program that sends messages like a person."""
     APP = "APP"
     """A user that represents an app."""
+
+
+class VisitorExportKind(OpenEnum):
+    """The kinds of records in the export of a visitor."""
+
+    VISITOR = "VISITOR"
+    """The visitor."""
+    SESSION = "SESSION"
+    """The times of a session of the visitor that has not ended."""
+    APP_DATA = "APP_DATA"
+    """What an app keeps beside the visitor or a room."""
+    EVENT = "EVENT"
+    """A recorded event about the visitor or a room, with their values at that time."""
+    ROOM = "ROOM"
+    """A room."""
+    MESSAGE = "MESSAGE"
+    """A message in a room, also one for staff."""
+    ASSIGNMENT = "ASSIGNMENT"
+    """An agent that served a room, with the times."""
+    TIMER = "TIMER"
+    """A timer of a room."""

@@ -134,6 +134,15 @@ class Operations(ABC):
             QUERY_VISITORS, {"where": where, "first": first, "after": after, "last": last, "before": before}
         )
 
+    async def visitor_export(
+        self, *, visitor_id: str, first: int | None = None, after: str | None = None
+    ) -> types.VisitorExportPage | None:
+        """Everything that is stored about a visitor, record by record: the visitor, its rooms, their messages and events, and what apps keep beside them. `NOT_FOUND` if there is no such visitor. Needs no other scope.
+
+        Needs the scope `visitors:export`.
+        """
+        return await self._query(QUERY_VISITOR_EXPORT, {"visitorId": visitor_id, "first": first, "after": after})
+
     async def room(self, *, by: inputs.RoomBy) -> types.Room | None:
         """One room. Null if there is no such room that you may read.
 
@@ -826,6 +835,20 @@ class Operations(ABC):
             client_mutation_id,
             ack,
         )
+
+    async def erase_visitor(
+        self, *, visitor_id: str, ack: Event | None = None, client_mutation_id: str | None = None
+    ) -> types.EraseVisitorPayload:
+        """Ends the access of a visitor, closes its rooms, and removes what is known of the person from everything that is stored: names, addresses and custom fields, the content of rooms and messages, what apps keep beside them, and all of that from recorded events. Ids, times and the events themselves stay. It cannot be undone.
+
+        Returns when all is erased, or after five seconds; then the rest is erased in the background. Erasing a visitor again changes nothing. A visitor that is saved with the same token later is another one. `RATE_LIMITED` while 1,000 others are being erased. Records `VisitorSaved` with `visitor.erasedAt`, and for each room `RoomUpdated`, and `RoomClosed` if it was open.
+
+        Needs the scope `visitors:erase`.
+
+        Args:
+            visitor_id: The id of the visitor. `NOT_FOUND` if there is none.
+        """
+        return await self._mutate(MUTATION_ERASE_VISITOR, {"visitorId": visitor_id}, client_mutation_id, ack)
 
     async def start_room(
         self,
@@ -1582,7 +1605,7 @@ class Operations(ABC):
 
 
 QUERY_VIEWER: Operation[types.Viewer] = Operation(
-    "query Viewer { result: viewer { type id name scopes roles visitor { id token name email phone createdAt customFields { key value } } user { id username name emails type active presence createdAt updatedAt presenceUntil roles { id name description builtIn scopes } agent { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } app { id name scopes active createdAt lastUsedAt } } }",
+    "query Viewer { result: viewer { type id name scopes roles visitor { id token name email phone createdAt erasedAt customFields { key value } } user { id username name emails type active presence createdAt updatedAt presenceUntil roles { id name description builtIn scopes } agent { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } customFields { key value } } app { id name scopes active createdAt lastUsedAt } } }",
     types.Viewer,
 )
 
@@ -1620,22 +1643,27 @@ QUERY_DEPARTMENTS: Operation[tuple[types.Department, ...] | None] = Operation(
 )
 
 QUERY_VISITOR: Operation[types.Visitor | None] = Operation(
-    "query Visitor($by: VisitorBy!) { result: visitor(by: $by) { id token name email phone createdAt customFields { key value } } }",
+    "query Visitor($by: VisitorBy!) { result: visitor(by: $by) { id token name email phone createdAt erasedAt customFields { key value } } }",
     types.Visitor | None,
 )
 
 QUERY_VISITORS: Operation[types.VisitorConnection | None] = Operation(
-    "query Visitors($where: VisitorFilter, $first: Int, $after: Cursor, $last: Int, $before: Cursor) { result: visitors(where: $where, first: $first, after: $after, last: $last, before: $before) { nodes { id token name email phone createdAt customFields { key value } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }",
+    "query Visitors($where: VisitorFilter, $first: Int, $after: Cursor, $last: Int, $before: Cursor) { result: visitors(where: $where, first: $first, after: $after, last: $last, before: $before) { nodes { id token name email phone createdAt erasedAt customFields { key value } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }",
     types.VisitorConnection | None,
 )
 
+QUERY_VISITOR_EXPORT: Operation[types.VisitorExportPage | None] = Operation(
+    "query VisitorExport($visitorId: ID!, $first: Int, $after: Cursor) { result: visitorExport(visitorId: $visitorId, first: $first, after: $after) { records { kind data } endCursor hasNextPage } }",
+    types.VisitorExportPage | None,
+)
+
 QUERY_ROOM: Operation[types.Room | None] = Operation(
-    "query Room($by: RoomBy!) { result: room(by: $by) { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } }",
+    "query Room($by: RoomBy!) { result: room(by: $by) { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } }",
     types.Room | None,
 )
 
 QUERY_ROOMS: Operation[types.RoomConnection | None] = Operation(
-    "query Rooms($where: RoomFilter, $orderBy: RoomOrder, $first: Int, $after: Cursor, $last: Int, $before: Cursor) { result: rooms(where: $where, orderBy: $orderBy, first: $first, after: $after, last: $last, before: $before) { nodes { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }",
+    "query Rooms($where: RoomFilter, $orderBy: RoomOrder, $first: Int, $after: Cursor, $last: Int, $before: Cursor) { result: rooms(where: $where, orderBy: $orderBy, first: $first, after: $after, last: $last, before: $before) { nodes { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }",
     types.RoomConnection | None,
 )
 
@@ -1771,62 +1799,67 @@ MUTATION_SET_DEPARTMENT_AGENTS: Operation[types.SetDepartmentAgentsPayload] = Op
 )
 
 MUTATION_SAVE_VISITOR: Operation[types.SaveVisitorPayload] = Operation(
-    "mutation SaveVisitor($input: SaveVisitorInput!) { result: saveVisitor(input: $input) { visitor { id token name email phone createdAt customFields { key value } } clientMutationId } }",
+    "mutation SaveVisitor($input: SaveVisitorInput!) { result: saveVisitor(input: $input) { visitor { id token name email phone createdAt erasedAt customFields { key value } } clientMutationId } }",
     types.SaveVisitorPayload,
 )
 
+MUTATION_ERASE_VISITOR: Operation[types.EraseVisitorPayload] = Operation(
+    "mutation EraseVisitor($input: EraseVisitorInput!) { result: eraseVisitor(input: $input) { visitor { id token name email phone createdAt erasedAt customFields { key value } } erasure { requestedAt doneAt roomCount messageCount eventCount } clientMutationId } }",
+    types.EraseVisitorPayload,
+)
+
 MUTATION_START_ROOM: Operation[types.StartRoomPayload] = Operation(
-    "mutation StartRoom($input: StartRoomInput!) { result: startRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
+    "mutation StartRoom($input: StartRoomInput!) { result: startRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.StartRoomPayload,
 )
 
 MUTATION_ENSURE_ROOM: Operation[types.EnsureRoomPayload] = Operation(
-    "mutation EnsureRoom($input: EnsureRoomInput!) { result: ensureRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } created clientMutationId } }",
+    "mutation EnsureRoom($input: EnsureRoomInput!) { result: ensureRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } created clientMutationId } }",
     types.EnsureRoomPayload,
 )
 
 MUTATION_ASSIGN_AGENT: Operation[types.AssignAgentPayload] = Operation(
-    "mutation AssignAgent($input: AssignAgentInput!) { result: assignAgent(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
+    "mutation AssignAgent($input: AssignAgentInput!) { result: assignAgent(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.AssignAgentPayload,
 )
 
 MUTATION_DECLINE_ROUTING: Operation[types.DeclineRoutingPayload] = Operation(
-    "mutation DeclineRouting($input: DeclineRoutingInput!) { result: declineRouting(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
+    "mutation DeclineRouting($input: DeclineRoutingInput!) { result: declineRouting(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.DeclineRoutingPayload,
 )
 
 MUTATION_TAKE_ROOM: Operation[types.TakeRoomPayload] = Operation(
-    "mutation TakeRoom($input: TakeRoomInput!) { result: takeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
+    "mutation TakeRoom($input: TakeRoomInput!) { result: takeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.TakeRoomPayload,
 )
 
 MUTATION_UNASSIGN_AGENT: Operation[types.UnassignAgentPayload] = Operation(
-    "mutation UnassignAgent($input: UnassignAgentInput!) { result: unassignAgent(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
+    "mutation UnassignAgent($input: UnassignAgentInput!) { result: unassignAgent(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.UnassignAgentPayload,
 )
 
 MUTATION_TRANSFER_ROOM: Operation[types.TransferRoomPayload] = Operation(
-    "mutation TransferRoom($input: TransferRoomInput!) { result: transferRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
+    "mutation TransferRoom($input: TransferRoomInput!) { result: transferRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.TransferRoomPayload,
 )
 
 MUTATION_HOLD_ROOM: Operation[types.HoldRoomPayload] = Operation(
-    "mutation HoldRoom($input: HoldRoomInput!) { result: holdRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
+    "mutation HoldRoom($input: HoldRoomInput!) { result: holdRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.HoldRoomPayload,
 )
 
 MUTATION_RESUME_ROOM: Operation[types.ResumeRoomPayload] = Operation(
-    "mutation ResumeRoom($input: ResumeRoomInput!) { result: resumeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
+    "mutation ResumeRoom($input: ResumeRoomInput!) { result: resumeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.ResumeRoomPayload,
 )
 
 MUTATION_UPDATE_ROOM: Operation[types.UpdateRoomPayload] = Operation(
-    "mutation UpdateRoom($input: UpdateRoomInput!) { result: updateRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
+    "mutation UpdateRoom($input: UpdateRoomInput!) { result: updateRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.UpdateRoomPayload,
 )
 
 MUTATION_CLOSE_ROOM: Operation[types.CloseRoomPayload] = Operation(
-    "mutation CloseRoom($input: CloseRoomInput!) { result: closeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
+    "mutation CloseRoom($input: CloseRoomInput!) { result: closeRoom(input: $input) { room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } clientMutationId } }",
     types.CloseRoomPayload,
 )
 
@@ -1904,13 +1937,13 @@ MUTATION_LOGOUT: Operation[types.LogoutPayload] = Operation(
 )
 
 MUTATION_CREATE_VISITOR_SESSION: Operation[types.CreateVisitorSessionPayload] = Operation(
-    "mutation CreateVisitorSession($input: CreateVisitorSessionInput!) { result: createVisitorSession(input: $input) { token expiresAt visitor { id token name email phone createdAt customFields { key value } } clientMutationId } }",
+    "mutation CreateVisitorSession($input: CreateVisitorSessionInput!) { result: createVisitorSession(input: $input) { token expiresAt visitor { id token name email phone createdAt erasedAt customFields { key value } } clientMutationId } }",
     types.CreateVisitorSessionPayload,
     repeatable=False,
 )
 
 SUBSCRIPTION_ROOM_LIST: Operation[types.RoomListChange] = Operation(
-    "subscription RoomList($where: RoomFilter, $orderBy: RoomOrder, $first: Int! = 50, $after: Cursor) { result: roomList(where: $where, orderBy: $orderBy, first: $first, after: $after) { cursor change room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } roomId } }",
+    "subscription RoomList($where: RoomFilter, $orderBy: RoomOrder, $first: Int! = 50, $after: Cursor) { result: roomList(where: $where, orderBy: $orderBy, first: $first, after: $after) { cursor change room { id status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment lastMessageAt visitor { id token name email phone createdAt erasedAt customFields { key value } } department { id name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds } servedBy { id status acceptsRouting maxRooms openRoomCount lastAssignedAt userId routable user { id username name emails type active presence createdAt updatedAt presenceUntil customFields { key value } } } agentFilter agentFilterUntil customFields { key value } } roomId } }",
     types.RoomListChange,
     resumable=True,
 )

@@ -31,6 +31,8 @@ class VisitorSnapshot(RecordWithCustomFields, frozen=True, kw_only=True):
     """The phone number, as it was entered."""
     created_at: datetime
     """When the visitor was first saved."""
+    erased_at: datetime | None
+    """When the visitor was erased (`eraseVisitor`): it has no name, address or custom field, and another token. Null if it was not."""
     visitor_id: str
     """The id of the visitor."""
 
@@ -311,6 +313,8 @@ class Visitor(RecordWithCustomFields, frozen=True, kw_only=True):
     """The phone number, as it was entered."""
     created_at: datetime
     """When the visitor was first saved."""
+    erased_at: datetime | None
+    """When the visitor was erased (`eraseVisitor`): it has no name, address or custom field, and another token. Null if it was not."""
 
 
 class Role(Record, frozen=True, kw_only=True):
@@ -547,6 +551,26 @@ class VisitorConnection(Record, frozen=True, kw_only=True):
     """The entries of this page, in the order of the list."""
     page_info: PageInfo
     """Whether there are more pages, and the cursors to read them with."""
+
+
+class VisitorExportRecord(Record, frozen=True, kw_only=True):
+    """One record of the export of a visitor."""
+
+    kind: enums.VisitorExportKind
+    """The kind of the record."""
+    data: Any
+    """The record as it is stored. Ids are without the prefix of their kind."""
+
+
+class VisitorExportPage(Record, frozen=True, kw_only=True):
+    """A page of the export of a visitor."""
+
+    records: tuple[VisitorExportRecord, ...]
+    """The records: those of the visitor, and then those of each room."""
+    end_cursor: str | None
+    """The position of the last record, for `after`. Null if there is none."""
+    has_next_page: bool
+    """Whether there are records after this page."""
 
 
 class Room(RecordWithCustomFields, frozen=True, kw_only=True):
@@ -900,6 +924,32 @@ class SaveVisitorPayload(Record, frozen=True, kw_only=True):
 
     visitor: Visitor
     """The visitor after the change."""
+    client_mutation_id: str | None
+    """The `clientMutationId` of the input."""
+
+
+class VisitorErasure(Record, frozen=True, kw_only=True):
+    """How far the erasing of a visitor is. The visitor itself is erased from the beginning."""
+
+    requested_at: datetime
+    """When `eraseVisitor` was first called."""
+    done_at: datetime | None
+    """When nothing was left to erase. Null while the erasing continues in the background."""
+    room_count: int
+    """The number of rooms whose content was erased."""
+    message_count: int
+    """The number of messages whose content was erased."""
+    event_count: int
+    """The number of recorded events whose content was erased."""
+
+
+class EraseVisitorPayload(Record, frozen=True, kw_only=True):
+    """Result of `eraseVisitor`."""
+
+    visitor: Visitor
+    """The visitor, erased."""
+    erasure: VisitorErasure
+    """How far the erasing is. Read it again as `erasure` of the visitor."""
     client_mutation_id: str | None
     """The `clientMutationId` of the input."""
 

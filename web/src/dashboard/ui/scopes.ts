@@ -9,6 +9,8 @@ export const SCOPES: Record<string, string> = {
   "fields:write": "define custom fields",
   "visitors:read": "read visitors",
   "visitors:write": "create and change visitors",
+  "visitors:export": "export all that is stored about a visitor",
+  "visitors:erase": "erase visitors",
   "rooms:read": "read rooms",
   "rooms:write": "start, change, hold and close rooms, and set timers",
   "rooms:assign": "decide who serves a room",
