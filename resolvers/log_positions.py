@@ -8,7 +8,7 @@ from storage.runtime import Storage
 async def starting_position(storage: Storage, after: str | None) -> int:
     """The sequence of the cursor, or of the newest fact. Raises InvalidCursor or CursorExpired."""
     if after is None:
-        return await storage.log.head()
+        return await storage.log.shared_head()  # many subscriptions begin at the same time after a restart
     sequence = await existing_position(storage, after)
     await require_kept(storage, sequence)
     return sequence

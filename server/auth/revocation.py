@@ -62,8 +62,10 @@ class WatchedToken:
         self.revocables: set[Revocable] = set()
         #: None until it was loaded once.
         self.caller: Caller | None = None
-        #: Whether the caller must be loaded again.
-        self.stale = True
+        #: Whether a fact or the token watcher reported a change since the last load began.
+        self.stale = False
+        #: The registrations that wait for the next load. A load that began before a registration may be outdated.
+        self.waiting: list[asyncio.Future[None]] = []
         self.refreshing: asyncio.Task[None] | None = None
         self.expiry: asyncio.TimerHandle | None = None
 
@@ -89,8 +91,7 @@ class TokenRevocation:
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
         try:
-            # Every registration loads the caller; registrations at the same time share a load.
-            await asyncio.shield(self._refresh(token))
+            await self._next_load(token)
         except BaseException:
             self.unregister(token_id, revocable)
             raise
@@ -152,25 +153,48 @@ class TokenRevocation:
 
     # ---------------------------------------------------------------- refreshing
 
-    def _refresh(self, token: WatchedToken) -> asyncio.Task[None]:
+    async def _next_load(self, token: WatchedToken) -> None:
+        """Wait for a load that begins after this call. All registrations during one load share the next."""
+        loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        token.waiting.append(loaded)
+        self._load(token)
+        await loaded
+
+    def _refresh(self, token: WatchedToken) -> None:
         """Load the caller of the token. A load that is in progress is repeated: its result may be outdated."""
         token.stale = True
+        self._load(token)
+
+    def _load(self, token: WatchedToken) -> None:
         if token.refreshing is None or token.refreshing.done():
             refreshing = self._refresh_until_current(token)
             token.refreshing = self._storage.supervisor.spawn(refreshing, name="refresh a token")
-        return token.refreshing
 
     async def _refresh_until_current(self, token: WatchedToken) -> None:
-        while token.stale and token.revocables:
-            token.stale = False
-            try:
-                caller = await access.load_caller(self._storage, token.token_id)
-            except Exception as error:  # of the driver or the database
-                logger.warning("Failed to load the caller of a token, trying again: %s", type(error).__name__)
-                token.stale = True
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            self._update(token, caller)
+        try:
+            while (token.stale or token.waiting) and token.revocables:
+                await self._load_once(token)
+        finally:
+            for loaded in token.waiting:  # the process stops
+                loaded.cancel()
+            token.waiting = []
+
+    async def _load_once(self, token: WatchedToken) -> None:
+        count, token.stale = len(token.waiting), False
+        try:
+            caller = await access.load_caller(self._storage, token.token_id)
+        except Exception as error:  # of the driver or the database
+            logger.warning("Failed to load the caller of a token, trying again: %s", type(error).__name__)
+            token.stale = True
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        self._update(token, caller)
+        if token.stale:
+            return  # the registrations wait for the repeated load
+        served, token.waiting = token.waiting[:count], token.waiting[count:]
+        for loaded in served:
+            if not loaded.done():
+                loaded.set_result(None)
 
     def _update(self, token: WatchedToken, caller: Caller) -> None:
         before, token.caller = token.caller, caller

@@ -20,6 +20,7 @@ from storage.message_records import Audience
 from storage.mongo import counts
 from storage.mongo.connection import Database, Document, to_document, to_record
 from storage.mongo.undecodable import ERRORS
+from storage.shared_reads import SharedRead
 from storage.sizes import size_of
 
 #: Facts deleted by one command.
@@ -39,6 +40,7 @@ class Log:
         self._outbox = database["outbox"]
         #: What this process knows to be removed from facts that the log may still have with content.
         self.redactions = Redactions()
+        self._shared_head = SharedRead(self.head, name="read the head of the log")
 
     def now(self) -> datetime:
         """Return the time of the database's clock."""
@@ -48,6 +50,10 @@ class Log:
         """Return the sequence of the newest fact, or 0 if the log is empty."""
         newest = await self._log.find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
         return 0 if newest is None else int(newest["_id"])
+
+    async def shared_head(self) -> int:
+        """Return what `head` returns. Calls at the same time share a read that begins after each of them."""
+        return await self._shared_head()
 
     async def oldest(self) -> int:
         """Return the sequence of the oldest fact in the log, or 1 if the log is empty."""

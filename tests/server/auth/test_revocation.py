@@ -294,3 +294,53 @@ async def test_users_have_the_changed_scopes_of_their_role_at_once_in_every_proc
         await untouched.send('{"type": "ping"}')
         while json.loads(await untouched.recv())["type"] != "pong":
             pass
+
+
+async def test_a_registration_does_not_wait_for_loads_of_later_registrations(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revocation, load, loads = TokenRevocation(services.storage), access.load_caller, 0
+    later: list[asyncio.Task[Caller]] = []
+
+    async def load_while_others_register(storage: Storage, token_id: str) -> Caller:
+        nonlocal loads
+        loads += 1
+        if loads < 10:
+            later.append(asyncio.create_task(revocation.register(token_id, NeverRevoked())))
+            await asyncio.sleep(0)
+        return await load(storage, token_id)
+
+    monkeypatch.setattr(access, "load_caller", load_while_others_register)
+
+    await revocation.register(digest(ADMIN_TOKEN), NeverRevoked())
+
+    assert loads < 10
+    for registration in later:  # each begins another one
+        await registration
+    assert loads == 10
+
+
+async def test_registrations_during_a_load_share_the_next_one(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revocation, load, loads = TokenRevocation(services.storage), access.load_caller, 0
+    began, may_end = asyncio.Event(), asyncio.Event()
+
+    async def load_slowly(storage: Storage, token_id: str) -> Caller:
+        nonlocal loads
+        loads += 1
+        began.set()
+        await may_end.wait()
+        return await load(storage, token_id)
+
+    monkeypatch.setattr(access, "load_caller", load_slowly)
+    first = asyncio.create_task(revocation.register(digest(ADMIN_TOKEN), NeverRevoked()))
+    await began.wait()
+    others = [asyncio.create_task(revocation.register(digest(ADMIN_TOKEN), NeverRevoked())) for _ in range(50)]
+    await asyncio.sleep(0)
+    may_end.set()
+
+    callers = await asyncio.gather(first, *others)
+
+    assert loads == 2
+    assert callers == [revocation.caller(digest(ADMIN_TOKEN))] * 51
