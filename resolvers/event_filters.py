@@ -1,7 +1,8 @@
 """Which facts a caller reads: the scopes of each type, the caller's rooms, and a filter on the room."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -10,6 +11,8 @@ from resolvers.auth.access import Caller
 from storage.facts import FACTS, Fact, MessageFact, RoomFact
 from storage.filters.expressions import EVERYTHING, Expression
 from storage.filters.predicates import predicate
+from storage.log.feed import Feed
+from storage.log.subscription_index import Key
 from storage.message_records import Audience
 from storage.records import FieldTarget, Room, RoomStatus
 
@@ -26,7 +29,6 @@ _READABLE_WITH = {
     "ROLE": ("users:read",),
 }
 
-
 #: The facts about its own rooms that a visitor may read. Those about messages only if they are for EVERYONE.
 VISITOR_TYPES = frozenset(
     {
@@ -42,6 +44,26 @@ VISITOR_TYPES = frozenset(
         "MESSAGE_REDACTED",
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FactFilter:
+    """Which facts a subscription has. Subscriptions with equal filters have the same facts."""
+
+    keys: frozenset[Key]
+    types: frozenset[str]
+    where: Expression | None
+    visible: Expression
+    sees_notes: bool
+    not_by: str | None
+    passes: Predicate = field(compare=False)
+
+
+class Follower(Protocol):
+    """Sends the facts at the end of the log in another way than by yielding them."""
+
+    async def follow(self, feed: Feed, position: int, of: FactFilter) -> int:
+        """Return the position after which the subscription reads and yields facts again."""
 
 
 def readable_types(caller: Caller, types: Iterable[str] | None) -> frozenset[str]:

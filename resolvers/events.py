@@ -15,7 +15,7 @@ from resolvers.consumers.connection import ConsumerConnection
 from resolvers.consumers.leases import DEFAULT_IN_FLIGHT, acquire
 from resolvers.context import Context
 from resolvers.custom_fields.definitions import bind
-from resolvers.event_filters import Predicate, compile_filter, readable_types
+from resolvers.event_filters import FactFilter, Follower, Predicate, compile_filter, readable_types
 from resolvers.log_positions import existing_position, require_kept, starting_position
 from resolvers.operations import query
 from storage import room_history
@@ -269,8 +269,11 @@ async def subscribe(
     consumer: str | None = None,
     not_by_me: bool = False,
     max_in_flight: int = DEFAULT_IN_FLIGHT,
+    follower: Follower | None = None,
 ) -> AsyncGenerator[AnyFact, None]:
     """Every matching fact after a position, once and in order, until the caller closes the generator.
+
+    Those that `follower` has sent are left out. A consumer has no follower.
 
     The position is that of `after`, that which `consumer` acknowledged, or the head, and is determined before this
     returns. Raises CursorExpired, also later, if facts after the position were trimmed.
@@ -294,7 +297,16 @@ async def subscribe(
             )
         position = await starting_position(storage, after) if connection is None else connection.position
         keys = subscription_keys(wanted, where=expression, visible=visible)
-        facts = _follow(storage.feed, position, keys, passes, connection, stack.pop_all())
+        of = FactFilter(
+            keys=keys,
+            types=wanted,
+            where=expression,
+            visible=visible,
+            sees_notes=access.sees_notes(context.caller),
+            not_by=context.caller.id if not_by_me else None,
+            passes=passes,
+        )
+        facts = _follow(storage.feed, position, of, connection, follower, stack.pop_all())
     # Closing a generator that was never started does not run its cleanup. So this starts it.
     await anext(facts)
     return cast(AsyncGenerator[AnyFact, None], facts)
@@ -302,30 +314,32 @@ async def subscribe(
 
 @query("events:read", "messages:read", visitors=True)
 async def subscribe_messages(
-    context: Context, *, where: Expression | None = None, after: str | None = None
+    context: Context, *, where: Expression | None = None, after: str | None = None, follower: Follower | None = None
 ) -> AsyncGenerator[AnyFact, None]:
     """`subscribe` for MessageSent facts."""
-    return await subscribe(context, types=("MESSAGE_SENT",), where=where, after=after)
+    return await subscribe(context, types=("MESSAGE_SENT",), where=where, after=after, follower=follower)
 
 
 async def _follow(
     feed: Feed,
     position: int,
-    keys: frozenset[Key],
-    passes: Predicate,
+    of: FactFilter,
     connection: ConsumerConnection | None,
+    follower: Follower | None,
     stack: AsyncExitStack,
 ) -> AsyncGenerator[AnyFact | None, None]:
     """None first, and then the facts."""
     async with stack:
         yield None
         while True:
-            if connection is None:
-                position = await feed.wait(position, keys)
+            if connection is not None:
+                position = await _wait_while_leased(feed, position, of.keys, connection)
+            elif follower is not None:
+                position = await follower.follow(feed, position, of)
             else:
-                position = await _wait_while_leased(feed, position, keys, connection)
+                position = await feed.wait(position, of.keys)
             for fact in await _read(feed, position, connection):
-                if passes(fact) and (connection is None or await _may_send(connection, fact.sequence)):
+                if of.passes(fact) and (connection is None or await _may_send(connection, fact.sequence)):
                     yield feed.redacted(fact)
                 position = fact.sequence
                 if connection is not None:

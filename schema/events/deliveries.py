@@ -24,6 +24,7 @@ from resolvers.auth import access
 from schema.base.errors import from_exception, is_transient, to_client_errors
 from schema.events.conversion import event_from_fact
 from schema.events.event_types import Event
+from schema.events.live_groups import LiveFollower
 from schema.execution.cohorts import Cohort, Cohorts, Delivery, Source
 from schema.execution.context import RequestContext
 from schema.execution.documents import Document
@@ -80,6 +81,9 @@ async def subscription_results(
     document: Document, context: RequestContext, variables: Mapping[str, Any] | None, operation_name: str | None
 ) -> AsyncGenerator[ExecutionResult, None]:
     """The results of a subscription, or one result with errors if it cannot begin."""
+    follower = None
+    if context.send_now is not None and context.cohorts is not None:
+        follower = context.follower = LiveFollower(context.send_now)
     executor = Executor.build(
         document.schema,
         document.node,
@@ -99,6 +103,8 @@ async def subscription_results(
         return
     with _cohort(document, context, variables, operation_name) as cohort:
         writer = DeliveryWriter(executor, cohort)
+        if follower is not None:
+            follower.begin(cohort, writer)
         async with aclosing(source):
             try:
                 async for item in cast(AsyncIterable[AnyFact | Source], source):
@@ -147,9 +153,31 @@ class DeliveryWriter:
         The client would miss an event whose result has an error instead of the cursor.
         """
         source = FactSource(item) if isinstance(item, Fact) else item
-        if self._cohort.reads_live and self._cohort.members > 1:
+        if self._cohort.reads_live is not False and self._cohort.members > 1:
             return await self._cohort.make_together(source.key, lambda: self._write(source))
         return await self._write(source)
+
+    def write_now(self, fact: AnyFact) -> Delivery | None:
+        """Make the result from the fact alone. None if it needs more, or has errors."""
+        delivery = self._cohort.get(fact.sequence)
+        if delivery is not None or self._writer is None:
+            return delivery
+        source = FactSource(fact)
+        execution = Execution(self._context, self._executor.variable_values)
+        try:
+            value = self._writer.serialize(source.root(), execution)
+        except Exception:  # `write` makes the result with the error
+            self._cohort.reads_live = True
+            execution.cancel()
+            return None
+        self._cohort.reads_live = not execution.is_complete
+        if self._cohort.reads_live:
+            execution.cancel()
+            return None
+        delivery = Delivery(source, {self._name: value}, None)
+        self._warn_of_size(delivery)
+        self._cohort.put(source.key, delivery)
+        return delivery
 
     async def _write(self, source: Source) -> Delivery:
         root = source.root()
@@ -183,6 +211,7 @@ class DeliveryWriter:
             self._cohort.reads_live = reads_live = not execution.is_complete
             await execution.await_pending()
         except Exception:
+            self._cohort.reads_live = True
             execution.cancel()
             return None
         delivery = Delivery(source, {self._name: value}, None)

@@ -72,7 +72,10 @@ class EventSubscriptions:
         """Messages that are sent in rooms."""
         after_event = info.context.resume_after or after
         source = await events.subscribe_messages(
-            info.context.resolver_context, where=optional(where), after=after_event
+            info.context.resolver_context,
+            where=optional(where),
+            after=after_event,
+            follower=info.context.follower,
         )
         return _deliver(MessageSent, source)
 
@@ -135,6 +138,7 @@ async def _subscribe(
         consumer=consumer,
         not_by_me=not_by_me,
         max_in_flight=max_in_flight,
+        follower=info.context.follower,
     )
 
 

@@ -51,6 +51,9 @@ class Delivery(ExecutionResult):
         self.cursor = source.cursor
         #: The stored id of the message whose content the result may have. None if it has no message.
         self.message_id = source.message_id
+        #: The last message of a transport with this result, and what precedes the result in it. Clients that use the
+        #: same ids share it.
+        self.framed: tuple[bytes, bytes] | None = None
 
     @cached_property
     def encoded(self) -> bytes:
@@ -74,8 +77,11 @@ class Cohort:
         self.members = 0
         self._cohorts = cohorts
         self.deliveries = cohorts.deliveries
-        #: Whether the last result had fields that were read live. True until the first result.
-        self.reads_live = True
+        #: Whether the last result could not be made from its source alone: fields were read live, or it has errors.
+        #: None before the first result.
+        self.reads_live: bool | None = None
+        #: The groups of members at the end of the log (events/live_groups.py), by the hashable part of their filters.
+        self.groups: dict[Hashable, list[Any]] = {}
         #: The tasks that will make a result, by the key of its source. A task that has started is absent.
         self._starting: dict[Hashable, asyncio.Task[Delivery]] = {}
 

@@ -1,8 +1,9 @@
 """GraphQL over websocket with the protocol graphql-transport-ws: authentication, limits and malformed messages."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -30,7 +31,7 @@ from server.graphql import persisted_queries, variables
 from server.graphql.endpoint_protocol import Endpoint
 from server.graphql.responses import response_body
 from server.metrics.operations import code_of
-from server.transport.websocket_protocol import ADMIT_EXTENSION, ENCODED_EXTENSION
+from server.transport.websocket_protocol import ADMIT_EXTENSION, ENCODED_EXTENSION, frame_header
 from storage import tracing
 from storage.errors import RateLimited, SwitchboardError, Unauthenticated
 
@@ -73,6 +74,12 @@ class WebSocketAdapter(ASGIWebSocketAdapter):
                 await ws.send({"type": "websocket.send", "encoded": message})
             else:
                 await ws.send_text(message.decode())
+
+    @property
+    def write_now(self) -> Callable[[bytes], bool] | None:
+        """Writes a frame if the peer reads as fast as it is sent to. None if the server cannot."""
+        extension = self.ws.scope.get("extensions", {}).get(ENCODED_EXTENSION, {})
+        return cast(Callable[[bytes], bool] | None, extension.get("write_now"))
 
     def admit(self, *, trusted: bool) -> bool:
         """Count the peer as an open connection; a trusted one has the token of an app or a user. Returns False if there
@@ -239,6 +246,9 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         # The base class has one context for all operations, and reads it before its first await.
         caller = self.caller
         context = self.context = self.endpoint.context_of(caller, self._address)
+        write_now = cast(WebSocketAdapter, self.websocket).write_now
+        if write_now is not None:
+            context.send_now = partial(send_now, write_now, before_result(operation.id))
         observation = self.endpoint.operations.start(context, operation.operation_name)
         with self._traced(operation):
             try:
@@ -265,7 +275,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
     async def _send_result_stream(
         self, operation: Operation[RequestContext, None], result_source: "StreamResult"
     ) -> None:
-        before = b'{"id":%b,"type":"next","payload":' % msgspec.json.encode(operation.id)
+        before = before_result(operation.id)
         socket = cast(WebSocketAdapter, self.websocket)
         async for result in result_source:
             assert isinstance(result, ExecutionResult)
@@ -281,6 +291,21 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
         """Always None: an operation that cannot start gets an `error` message, and the other operations continue."""
         return None
+
+
+def before_result(operation_id: str) -> bytes:
+    """What precedes a result in its message."""
+    return b'{"id":%b,"type":"next","payload":' % msgspec.json.encode(operation_id)
+
+
+def send_now(write_now: Callable[[bytes], bool], before: bytes, result: Delivery) -> bool:
+    """Write the message with a result. Returns False if the peer reads slowly or the websocket is closing."""
+    framed = result.framed
+    if framed is None or framed[0] != before:
+        encoded = result.encoded
+        header = frame_header(len(before) + len(encoded) + 1)
+        framed = result.framed = (before, b"%b%b%b}" % (header, before, encoded))
+    return write_now(framed[1])
 
 
 def malformed(message: Any) -> str | None:

@@ -30,7 +30,8 @@ MAX_STALLS = 12
 # The size of the part of Linux's struct tcp_info that is read, and the place of tcpi_bytes_acked in it.
 TCP_INFO_BYTES = 128
 BYTES_ACKED = slice(120, 128)
-#: An ASGI extension: a websocket.send message may have UTF-8 bytes in `encoded` in place of `text`.
+#: An ASGI extension: a websocket.send message may have UTF-8 bytes in `encoded` in place of `text`. The function
+#: `write_now` writes a whole frame (`frame_header`) if the write buffer is below its limit. Otherwise it returns False.
 ENCODED_EXTENSION = "switchboard.encoded"
 #: An ASGI extension: the application calls the function `admit` after connection_init. It returns False if there is no
 #: room for one more connection.
@@ -53,6 +54,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     _stalls = 0
     _acknowledged = 0
+    #: Whether the write buffer is below its limit.
+    _writable = True
 
     def __init__(
         self,
@@ -164,6 +167,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     @override
     def resume_writing(self) -> None:
+        self._writable = True
         super().resume_writing()
         if self._pong and not self.close_sent:
             self.transport.write(self._pong)
@@ -230,12 +234,25 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         self.transport.write(frame_header(len(text)) + text)
 
+    def write_now(self, frame: bytes) -> bool:
+        """Write a frame, unless the peer reads slowly or the websocket is closing. Returns whether it is written."""
+        if not self._writable or self.close_sent or self.disconnected or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
+
+    @override
+    def pause_writing(self) -> None:
+        self._writable = False
+        super().pause_writing()
+
     @override
     async def run_asgi(self) -> None:
         self.scope["headers"] = self._headers
+        encoded: dict[object, object] = {} if self.conn.extensions else {"write_now": self.write_now}
         self.scope["extensions"] = {
             **(self.scope.get("extensions") or {}),
-            ENCODED_EXTENSION: {},
+            ENCODED_EXTENSION: encoded,
             ADMIT_EXTENSION: {"admit": self.admit},
         }
         await super().run_asgi()

@@ -17,6 +17,7 @@ from pymongo.errors import PyMongoError
 from storage.errors import CursorExpired
 from storage.facts import AnyFact
 from storage.listeners import Listeners
+from storage.log.live_readers import LiveReaders
 from storage.log.log import Log
 from storage.log.redactions import erasures_in, redactions_in
 from storage.log.subscription_index import ALL_FACTS, Key, SubscriptionIndex, Waiter
@@ -77,6 +78,8 @@ class Feed:
         self.watching = False
         self._waiters = SubscriptionIndex()
         self._redactions = log.redactions
+        #: The readers at the end of the log to which new facts are given.
+        self.live = LiveReaders(self._in_buffer)
         self._behind = asyncio.Event()
         self._chunks: OrderedDict[int, asyncio.Task[list[AnyFact]]] = OrderedDict()
         #: Called with every batch of new facts, in the order of the log.
@@ -88,6 +91,7 @@ class Feed:
     async def open(self) -> None:
         """Start at the newest fact of the log."""
         self.head = await self._log.head()
+        self.live.advance(self.head)
         self._at_end = time.monotonic()
 
     @property
@@ -215,7 +219,9 @@ class Feed:
                     await reload()
                 self._drop(len(self._buffer))
                 self._chunks.clear()
+                self.live.lose_all()
                 self.head = new[0].sequence - 1
+                self.live.advance(self.head)
                 self._waiters.wake_all()
             if new:
                 self._extend(contiguous_after(new, self.head))
@@ -277,6 +283,11 @@ class Feed:
         self.head = facts[-1].sequence
         self.listeners.notify(facts)
         self._waiters.wake(facts)
+        self.live.advance(self.head)
+
+    def _in_buffer(self, sequence: int) -> AnyFact | None:
+        index = sequence - (self.head - len(self._buffer) + 1)
+        return self._buffer[index] if 0 <= index < len(self._buffer) else None
 
     def _redact_cached(self) -> None:
         """Remove redacted and erased content from the buffer and from the chunks of history."""
