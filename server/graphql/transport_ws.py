@@ -154,6 +154,8 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
             self._release_count()
             self._counted_key = counted
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
+        if self.connection_init_received:
+            self.connection_init_timeout_task = None  # it is cancelled; its error would keep frames in memory
 
     async def _authenticate(self, payload: Mapping[str, object]) -> bool:
         """Check the token of the payload, or else of the header of the request.

@@ -21,6 +21,7 @@ from websockets.frames import CloseCode
 
 from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.frame_budgets import SocketBudget
+from server.transport.small_primitives import SmallEvent, SmallQueue
 
 #: How often a peer gets a ping, and how long it has for the pong.
 PING_SECONDS = 10.0
@@ -67,6 +68,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         connection: Connection,
     ) -> None:
         super().__init__(config, server_state, app_state)
+        # Thousands of websockets are idle most of the time.
+        self.queue = cast(asyncio.Queue[ASGIReceiveEvent], SmallQueue[ASGIReceiveEvent]())
+        self.writable = cast(asyncio.Event, SmallEvent())
         self._table = connection_table
         self._connection = connection
         self._budget = SocketBudget(connection_table.settings)
@@ -223,6 +227,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if encoded is not None:
             message = {"type": "websocket.send", "text": encoded.decode()}
         await super().send(message)
+        if message["type"] == "websocket.accept":
+            del self.request, self.response  # the handshake is over
         if message["type"] == "websocket.close" and self.close_timer is not None:
             self._abort_after(CLOSE_SECONDS)
 
