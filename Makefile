@@ -51,6 +51,10 @@ wheel: $(INSTALLED) ## Build the wheel, with the pages, into dist/.
 docs: $(INSTALLED) ## Build the documentation as a site into build/docs-site, without a network.
 	@$(BIN)/python -m docs.site
 
+release: $(INSTALLED) ## Build wheel and sdist into dist/, list their packages (SBOM), and look for known vulnerabilities.
+	@$(BIN)/python web/build.py --strict
+	@$(BIN)/python audit/release.py
+
 test: pages $(EXAMPLES) ## Run the tests, against a MongoDB that they start.
 	$(PYTEST)
 
@@ -78,6 +82,8 @@ audit-lock: $(INSTALLED) ## Update the versions of the packages of make audit.
 		--custom-compile-command "make audit-lock" audit/requirements.in --output-file audit/requirements.txt
 	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make audit-lock" audit/requirements-clients.in --output-file audit/requirements-clients.txt
+	$(BIN)/python -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make audit-lock" audit/requirements-release.in --output-file audit/requirements-release.txt
 	cd audit && npm update --package-lock-only
 
 check: $(EXAMPLES) ## Check format, lint, types, import contracts, and what is generated.
@@ -111,7 +117,7 @@ lock-image: ## Write deploy/requirements.lock, the packages of the container ima
 		--extra traces --custom-compile-command "make lock" pyproject.toml --output-file deploy/requirements.lock
 
 clean: ## Remove the virtual environment, the pages and the caches of tools. The data stay.
-	rm -rf $(VENV) build dist *.egg-info client/build client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) audit/.venv-release build dist *.egg-info client/build client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	rm -rf web/node_modules web/dist web/src/gql server/pages/built server/pages/build_failure.txt
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -137,4 +143,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run pages screenshots bench wheel docs demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples lock-image clean rasa-check
+.PHONY: help setup run pages screenshots bench wheel docs release demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples lock-image clean rasa-check

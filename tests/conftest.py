@@ -148,8 +148,10 @@ def served_in_thread(mongodb_uri: str, database: str = "test-shared", **options:
     with asyncio.Runner() as runner, ThreadPoolExecutor() as threads:
         running = threads.submit(runner.run, serve())
         running.add_done_callback(lambda _: address.cancel())
-        yield address.result()
-        runner.get_loop().call_soon_threadsafe(ended.set)
+        try:
+            yield address.result()
+        finally:
+            runner.get_loop().call_soon_threadsafe(ended.set)
         running.result()
 
 
