@@ -9,7 +9,7 @@ import strawberry
 from graphql import GraphQLError, GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from typing_extensions import override
@@ -31,6 +31,7 @@ from schema.events.queries import LogQueries
 from schema.events.subscriptions import EventSubscriptions
 from schema.execution import introspection, visitor_fields
 from schema.execution.context import RequestContext
+from schema.execution.direct_execution import execute_directly
 from schema.execution.executor import Executor
 from schema.execution.preparation import REFUSALS, Documents, prepare
 from schema.live.room_counts import RoomCountQueries, RoomCountSubscriptions
@@ -50,7 +51,7 @@ from schema.viewer import ViewerQueries
 from schema.visitor_privacy import VisitorPrivacyMutations, VisitorPrivacyQueries
 from schema.visitor_values import VALUES
 from schema.visitors import VisitorMutations, VisitorQueries
-from storage.errors import Forbidden
+from storage.errors import Forbidden, Invalid
 
 
 @api_type
@@ -136,7 +137,26 @@ class Schema(strawberry.Schema):
         # `execute` gives one result. Subscriptions are executed by `stream`.
         allowed = kwargs.get("allowed_operation_types") or OperationType
         kwargs["allowed_operation_types"] = set(allowed) - {OperationType.SUBSCRIPTION}
-        return await super().execute(query, *args, **kwargs)
+        data = await self._execute_directly(query, kwargs)
+        return await super().execute(query, *args, **kwargs) if data is None else ExecutionResult(data, errors=None)
+
+    async def _execute_directly(self, query: str | None, given: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The data of an operation without an error; None if Strawberry has to execute it, and report the error."""
+        context = given.get("context_value")
+        if not query or not isinstance(context, RequestContext):
+            return None
+        document, name = prepare(query, self._schema, context), given.get("operation_name")
+        operation = document.operation(name)
+        if document.errors or operation is None:
+            return None
+        variables = given.get("variable_values") or {}
+        try:
+            document.requirements_of(name).require(variables)
+        except Invalid:
+            return None
+        if OperationType(operation.operation.value) not in given["allowed_operation_types"]:
+            return None
+        return await execute_directly(document, operation, variables, context)
 
     @override
     async def stream(self, query: str | None, *args: Any, **kwargs: Any) -> Any:

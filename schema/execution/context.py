@@ -1,7 +1,7 @@
 """The value of `info.context` of one GraphQL operation. Resolvers get its resolvers.context.Context."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import strawberry
 from graphql import FieldNode, GraphQLError
@@ -51,6 +51,9 @@ class RequestContext:
         self.follower: Follower | None = None
         #: The code of the first error of the operation's result.
         self.error_code: str | None = None
+        #: What the root resolvers returned, or the exceptions that they raised, by response name. None unless
+        #: `execute_directly` called them.
+        self.root_outcomes: dict[str, Any] | None = None
         self._head: str | SwitchboardError | None = None
 
     @property

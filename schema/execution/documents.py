@@ -97,7 +97,7 @@ class Document:
 
     def is_query(self, operation_name: str | None) -> bool:
         """Whether the operation of this name is a query. True if there is no such operation."""
-        operation = get_operation_ast(self.node, operation_name or None)
+        operation = self.operation(operation_name)
         return operation is None or operation.operation is OperationType.QUERY
 
     def describe(self, operation_name: str | None) -> tuple[str, str]:
@@ -106,6 +106,20 @@ class Document:
         The name is empty if the operation has none.
         """
         return self._descriptions.get(operation_name or None, ("", ""))
+
+    def operation(self, operation_name: str | None) -> OperationDefinitionNode | None:
+        """The operation that this name selects. None if there is none, or if the document has several and no name is
+        given."""
+        return self._operations.get(operation_name or None)
+
+    @cached_property
+    def _operations(self) -> Mapping[str | None, OperationDefinitionNode]:
+        names: set[str | None] = {None}
+        names |= {
+            node.name.value for node in self.node.definitions if isinstance(node, OperationDefinitionNode) and node.name
+        }
+        found = {name: get_operation_ast(self.node, name) for name in names}
+        return {name: node for name, node in found.items() if node is not None}
 
     @cached_property
     def _descriptions(self) -> Mapping[str | None, tuple[str, str]]:

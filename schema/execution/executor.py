@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from schema.execution import introspection
 from schema.execution.context import RequestContext
+from schema.execution.direct_execution import KnownOutcomes
 from schema.execution.selection_compiler import CompiledSelections
 from schema.execution.selection_execution import Execution
 from schema.execution.visitor_fields import is_visitor
@@ -33,7 +34,11 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         variables = self.variable_values.coerced
-        document = self.context_value.document if isinstance(self.context_value, RequestContext) else None
+        document = None
+        if isinstance(self.context_value, RequestContext):
+            document = self.context_value.document
+            if self.context_value.root_outcomes is not None:
+                self.middleware_manager = KnownOutcomes(self.context_value.root_outcomes)
         visitors = is_visitor(self.context_value)
         self.compiled = (
             document.compiled_selections(variables, visitors=visitors)

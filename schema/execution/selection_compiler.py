@@ -28,6 +28,7 @@ from graphql import (
     GraphQLSchema,
     GraphQLUnionType,
     InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
     is_abstract_type,
@@ -87,6 +88,8 @@ class CompiledSelections:
         #: By type and selection sets; None if graphql-core executes it. The keys are ids of nodes, which live as long
         #: as the document.
         self._serializers: dict[tuple[str, tuple[int, ...]], Serialize | None] = {}
+        #: By the id of the operation's node; None if graphql-core executes it.
+        self._roots: dict[int, list[FieldWriter] | None] = {}
         #: Results of introspection, by operation name and response name of the root field.
         self.introspection_answers: dict[tuple[str | None, str], Any] = {}
 
@@ -94,6 +97,20 @@ class CompiledSelections:
         """Cache a result of introspection."""
         self.introspection_answers[key] = answer
         self._usage.add(JSON_BYTES * len(msgspec.json.encode(answer)))
+
+    def for_root(self, operation: OperationDefinitionNode) -> list[FieldWriter] | None:
+        """The writers of the root fields of an operation; None if graphql-core has to execute it."""
+        key = id(operation)
+        if key in self._roots:
+            return self._roots[key]
+        writers = None
+        root = self._schema.get_root_type(operation.operation)
+        if root is not None and len(self._roots) < self._max_compiled:
+            with suppress(CannotCompile):
+                writers = self._field_writers(root, [operation.selection_set])
+            self._roots[key] = writers
+            self._usage.add(SELECTION_BYTES + FIELD_BYTES * len(writers or ()))
+        return writers
 
     def for_type(self, kind: GraphQLObjectType, selections: Selections) -> Serialize | None:
         """The function that serializes an object of this type; None if the selections cannot be compiled."""
