@@ -98,10 +98,11 @@ def create_app(
     )
     metrics.registry.register(gauges)
     routes: list[BaseRoute] = [
-        Route("/", pages.dashboard),
-        *(route for path in DASHBOARD_PATHS for route in with_and_without_slash(Route, path, pages.dashboard)),
+        # First: the routes are matched in this order for each request.
         *with_and_without_slash(Route, "/graphql", endpoint),
         *with_and_without_slash(WebSocketRoute, "/graphql", endpoint),
+        Route("/", pages.dashboard),
+        *(route for path in DASHBOARD_PATHS for route in with_and_without_slash(Route, path, pages.dashboard)),
         Route("/assets/{name}", pages.asset),
         Route("/samples", SampleData(services).answer, methods=SAMPLE_METHODS),
         *with_and_without_slash(Route, "/health/live", report_liveness),

@@ -4,9 +4,12 @@ import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 
 #: The limit of stored keys. The least recently used are evicted, which resets their limit.
 MAX_KEYS = 100_000
+#: The addresses whose networks are cached.
+MAX_CACHED_NETWORKS = 1_000
 
 
 class RateLimiter:
@@ -52,6 +55,7 @@ class RateLimiter:
             self._full_at[key] -= self._seconds / self._amount
 
 
+@lru_cache(maxsize=MAX_CACHED_NETWORKS)
 def network(address: str) -> str:
     """The address or, for IPv6, its /64 network, which belongs to one customer."""
     try:

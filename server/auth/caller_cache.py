@@ -47,6 +47,11 @@ class CallerCache:
 
     async def get(self, token_id: str) -> Caller:
         """The current caller of a token, without an actor if it is invalid. Raises Unavailable."""
+        cached = self._cached.get(token_id)
+        caller = None if cached is None else self._revocation.loaded_caller(token_id)
+        if cached is not None and caller is not None:  # nothing has to be waited for
+            cached.used_at = asyncio.get_running_loop().time()
+            return caller
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_SECONDS) as timeout:
                 with self._shutdown.limiting(timeout):

@@ -105,6 +105,11 @@ class TokenRevocation:
         token = self._tokens.get(token_id)
         return INVALID_TOKEN_CALLER if token is None or token.caller is None else token.caller
 
+    def loaded_caller(self, token_id: str) -> Caller | None:
+        """What `current_caller` returns, if no load is in progress. None otherwise."""
+        token = self._tokens.get(token_id)
+        return None if token is None or _is_refreshing(token) else self.caller(token_id)
+
     async def current_caller(self, token_id: str) -> Caller:
         """The caller of a registered token, after a load that is in progress."""
         token = self._tokens.get(token_id)

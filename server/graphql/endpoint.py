@@ -8,17 +8,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
-from http import HTTPStatus
 from json import JSONDecodeError
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 import msgspec
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from cross_web import AsyncHTTPRequestAdapter
 from prometheus_client import CollectorRegistry
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry import asgi
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
@@ -40,7 +39,7 @@ from server.auth.bearer_tokens import token_in_header
 from server.auth.caller_cache import CallerCache
 from server.auth.rate_limits import MIN_HANDSHAKES, RequestRateLimits
 from server.auth.revocation import TokenRevocation
-from server.graphql import persisted_queries, variables
+from server.graphql import requests
 from server.graphql.responses import (
     EVENT_STREAM,
     JSON,
@@ -64,16 +63,8 @@ T = TypeVar("T")
 
 #: How long a client may take from the websocket to its connection_init.
 CONNECTION_INIT_SECONDS = 10.0
-BYTES_PER_KIB = 1024
-
-
-class Operation(msgspec.Struct, frozen=True, rename="camel"):
-    """The body of a POST request."""
-
-    query: str | msgspec.UnsetType = msgspec.UNSET
-    variables: dict[str, Any] | None = None
-    operation_name: str | None = None
-    extensions: dict[str, Any] | None = None
+#: Strawberry passes it on, and nothing reads it.
+_SUB_RESPONSE = Response()
 
 
 class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
@@ -121,10 +112,11 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        request = Request(scope, limit_body(receive, self.settings.max_body_kb * BYTES_PER_KIB))
+        request = Request(scope, requests.limit_body(receive, self.settings.max_body_kb * requests.BYTES_PER_KIB))
         request.state.media_type = media_type(request.headers.get("accept", ""))
+        is_plain = request.method == "POST" and not accepts_events(request.headers.get("accept", ""))
         try:
-            response = await self.run(request)
+            response = await (self._answer(request) if is_plain else self.run(request))
         except ClientDisconnect:
             return
         except Exception as error:
@@ -178,31 +170,33 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
     async def render_graphql_ide(self, request: Request) -> Response:
         return self._graphiql()
 
+    async def _answer(self, request: Request) -> Response:
+        """The response to a query or a mutation in the body of a request.
+
+        The view of Strawberry (`run`) does the same for all other requests: those by GET and for event streams.
+        """
+        adapter, sub_response = self.request_adapter_class(request), _SUB_RESPONSE
+        context = await self.get_context(request, sub_response)
+        requests.require_json(request.headers.get("content-type"))
+        operation = requests.operation_in_body(await request.body(), self.settings)
+        result = await self._observed(
+            request,
+            operation,
+            context,
+            lambda: self.execute_single(request, adapter, sub_response, context, None, operation),
+        )
+        return success_response(response_body(result), request.state.media_type)
+
     @override
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         if request.method == "GET":
-            parameters: dict[str, Any] = {key: value for key, value in request.query_params.items() if value}
-            for key in ("variables", "extensions"):
-                if key in parameters:
-                    parameters[key] = decode(parameters[key], Any, f"the parameter {key}")
-            operation, subject = convert(parameters), "The parameters are"
+            operation = requests.operation_in_parameters(request.query_params, self.settings)
         else:
-            if (request.content_type or "").partition(";")[0].strip().lower() != "application/json":
-                raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type must be application/json.")
-            operation, subject = decode(await request.get_body(), Operation, "the body"), "The body is"
-        persisted_queries.require_document({"query": operation.query, "extensions": operation.extensions})
-        if operation.query is msgspec.UNSET:
-            raise HTTPException(
-                HTTPStatus.BAD_REQUEST, f"{subject} no GraphQL request: Object missing required field `query`."
-            )
-        variables.require_within(operation.variables, self.settings)
-        return GraphQLRequestData(
-            query=operation.query,
-            variables=operation.variables,
-            operation_name=operation.operation_name,
-            extensions=operation.extensions,
-            protocol="sse" if media_type(request.headers.get("accept", "")) == EVENT_STREAM else "http",
-        )
+            requests.require_json(request.content_type)
+            operation = requests.operation_in_body(await request.get_body(), self.settings)
+        if media_type(request.headers.get("accept", "")) == EVENT_STREAM:
+            operation.protocol = "sse"
+        return operation
 
     # ---------------------------------------------------------------- execution and responses
 
@@ -216,36 +210,40 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         root_value: None,
         sub_response: Response,
     ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
-        name = None if isinstance(request_data, list) else request_data.operation_name
-        observation: Observation = self.operations.start(context, name)
+        assert not isinstance(request_data, list)  # parse_http_body returns one
+
+        def execute() -> Awaitable[Any]:
+            if accepts_events(request.headers.get("accept", "")):
+                subscribes = self.api.is_subscription(request_data.query, request_data.operation_name, context)
+                request.state.follows = subscribes
+                if subscribes:
+                    request_data.protocol = "sse"  # also for a client that prefers JSON for other operations
+            return super(GraphQLEndpoint, self).execute_operation(
+                request, request_adapter, request_data, context, None, sub_response
+            )
+
+        return await self._observed(request, request_data, context, execute)
+
+    async def _observed(
+        self,
+        request: Request,
+        data: GraphQLRequestData,
+        context: RequestContext,
+        execute: Callable[[], Awaitable[T]],
+    ) -> T:
+        """The result of `execute`, which is counted, logged, and limited in rate and time."""
+        observation: Observation = self.operations.start(context, data.operation_name)
         request.state.observation = observation
         with tracing.operation(request.headers):
             try:
-                result = await self._execute(request, request_adapter, request_data, context, sub_response)
+                self.rate_limits.check_caller_rate(context.resolver_context.caller)
+                result = await self.with_deadline(data.query, data.operation_name, context, execute())
             except BaseException as error:
                 observation.finish(error)
                 raise
             if not hasattr(result, "__aiter__"):  # a stream has not ended yet
                 observation.finish()
             return result
-
-    async def _execute(
-        self,
-        request: Request,
-        request_adapter: AsyncHTTPRequestAdapter,
-        request_data: GraphQLRequestData | list[GraphQLRequestData],
-        context: RequestContext,
-        sub_response: Response,
-    ) -> ExecutionResult | list[ExecutionResult] | SubscriptionExecutionResult:
-        self.rate_limits.check_caller_rate(context.resolver_context.caller)
-        query = None if isinstance(request_data, list) else request_data.query
-        if not isinstance(request_data, list) and accepts_events(request.headers.get("accept", "")):
-            request.state.follows = self.api.is_subscription(query, request_data.operation_name, context)
-            if request.state.follows:
-                request_data.protocol = "sse"  # also for a client that prefers JSON for other operations
-        work = super().execute_operation(request, request_adapter, request_data, context, None, sub_response)
-        name = None if isinstance(request_data, list) else request_data.operation_name
-        return await self.with_deadline(query, name, context, work)
 
     async def with_deadline(
         self, query: str | None, operation_name: str | None, context: RequestContext, work: Awaitable[T]
@@ -336,40 +334,6 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
     @override
     def encode_json(self, data: object) -> str:
         return msgspec.json.encode(data).decode()
-
-
-def decode(data: str | bytes, kind: Any, subject: str) -> Any:
-    """The JSON as `kind`. Raises HTTPException with the place of the first error; `subject` names the data in it."""
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.ValidationError as error:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{subject.capitalize()} is no GraphQL request: {error}.") from None
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{subject.capitalize()} is not JSON: {error}.") from None
-
-
-def convert(parameters: dict[str, Any]) -> Operation:
-    try:
-        return msgspec.convert(parameters, Operation)
-    except msgspec.ValidationError as error:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, f"The parameters are no GraphQL request: {error}.") from None
-
-
-def limit_body(receive: Receive, limit: int) -> Receive:
-    """`receive`, which raises HTTPException when the body exceeds that many bytes."""
-    length = 0
-
-    async def receive_within() -> Message:
-        nonlocal length
-        message = await receive()
-        length += len(message.get("body", b""))
-        if length > limit:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have at most {limit // BYTES_PER_KIB} KiB."
-            )
-        return message
-
-    return receive_within
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -92,10 +92,12 @@ def was_executed(result: ExecutionResult | PreExecutionError) -> bool:
     return result.data is not None or any(error.path for error in result.errors or ())
 
 
-def success_response(body: Mapping[str, Any], kind: str, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+def success_response(
+    body: Mapping[str, Any] | msgspec.Raw, kind: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
     """The response to an operation that was executed or refused by the executor."""
     status = HTTPStatus.OK
-    if "data" not in body:
+    if not isinstance(body, msgspec.Raw) and "data" not in body:
         extensions = body["errors"][0].get("extensions", {})
         status = _STATUS.get(extensions.get("code"), HTTPStatus.BAD_REQUEST)
         if "retryAfterSeconds" in extensions:
@@ -130,6 +132,8 @@ def error_response(error: Exception, kind: str) -> Response:
     return _response({"errors": [graphql_error.formatted]}, status, kind, headers)
 
 
-def _response(body: Mapping[str, Any], status: HTTPStatus, kind: str, headers: Mapping[str, str]) -> Response:
+def _response(
+    body: Mapping[str, Any] | msgspec.Raw, status: HTTPStatus, kind: str, headers: Mapping[str, str]
+) -> Response:
     content_type = f"{RESPONSE_JSON}; charset=utf-8" if kind == RESPONSE_JSON else JSON
     return Response(msgspec.json.encode(body), status, {**headers, "content-type": content_type})

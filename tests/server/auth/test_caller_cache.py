@@ -30,6 +30,9 @@ class FakeRevocation:
             self.registered.add(token_id)
         return self.caller
 
+    def loaded_caller(self, token_id: str) -> Caller | None:
+        return self.caller
+
     async def current_caller(self, token_id: str) -> Caller:
         return self.caller
 
