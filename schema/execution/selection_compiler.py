@@ -35,9 +35,9 @@ from graphql import (
 )
 from graphql.execution.values import get_argument_values
 from strawberry.types import Info
-from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
+from schema.execution.argument_converters import converters_of
 from schema.execution.cost_limits import DEFAULT_LIMITS
 from schema.execution.field_writers import AttributeWriter, FieldWriter, MethodWriter, TypeNameWriter, compile_writers
 from schema.execution.memory_usage import FIELD_BYTES, JSON_BYTES, SELECTION_BYTES, Usage
@@ -82,9 +82,7 @@ class CompiledSelections:
         self._fragments = fragments
         #: The values of the variables in @skip and @include.
         self._conditions = conditions
-        declared: Any = schema
-        self._scalars = declared._strawberry_schema.schema_converter.scalar_registry
-        self._config = declared._strawberry_schema.config
+        self._converters = converters_of(schema)
         #: By type and selection sets; None if graphql-core executes it. The keys are ids of nodes, which live as long
         #: as the document.
         self._serializers: dict[tuple[str, tuple[int, ...]], Serialize | None] = {}
@@ -252,11 +250,11 @@ class CompiledSelections:
         self, field: GraphQLField, definition: StrawberryField, nodes: list[FieldNode]
     ) -> Callable[[Execution], dict[str, Any]]:
         info = definition.base_resolver and definition.base_resolver.info_parameter
-        scalars, config = self._scalars, self._config
+        convert = self._converters.arguments(definition.arguments)
 
         def arguments(execution: Execution) -> dict[str, Any]:
             values = get_argument_values(field, nodes[0], execution.variables) if definition.arguments else {}
-            converted = convert_arguments(values, definition.arguments, scalars, config)
+            converted = convert(values)
             if info:
                 raw: Any = RawInfo(execution.context, nodes)
                 converted[info.name] = Info(_raw_info=raw, _field=definition)
