@@ -44,7 +44,8 @@ from storage.records import (
     User,
     UserType,
 )
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 
 
 class AgentAddition(Record, frozen=True, kw_only=False):

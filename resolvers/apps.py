@@ -16,7 +16,8 @@ from storage.facts import AppRevoked, AppTokenRotated
 from storage.mongo.connection import new_id
 from storage.records import ActorType, App, Record, Token
 from storage.runtime import Storage
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 
 DAY_SECONDS = 24 * 60 * 60
 #: The id of the app with all scopes, which belongs to the operator of the deployment.

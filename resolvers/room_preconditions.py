@@ -9,7 +9,7 @@ from storage.errors import DepartmentDisabled, NotFound, RoomAlreadyAssigned, Ro
 from storage.facts import AssignmentCause
 from storage.filters.predicates import matches
 from storage.records import Department, Room, RoomStatus, User
-from storage.transactions.transaction import Conflict
+from storage.transactions.conflicts import Conflict
 
 
 async def require_open_room(change: MutationContext, room_id: str, if_revision: int | None) -> RoomTransition:

@@ -17,7 +17,7 @@ from storage.errors import Duplicate, Invalid, NotFound, RateLimited, UnknownFie
 from storage.filters.predicates import matches
 from storage.mongo.connection import new_id
 from storage.records import FieldTarget, FieldValue, Record, Room, RoomSnapshot, RoomStatus, Visitor
-from storage.transactions.transaction import Conflict
+from storage.transactions.conflicts import Conflict
 
 
 class RoomEnsured(Record, frozen=True, kw_only=False):

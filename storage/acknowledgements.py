@@ -16,7 +16,8 @@ from storage.consumer_records import Consumer
 from storage.errors import AlreadyAcknowledged, Unavailable
 from storage.mongo.connection import Document
 from storage.mongo.reader import Reader
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 
 #: How long an acknowledgement is kept at least, unless the position of the consumer has moved over it.
 RETENTION = timedelta(days=1)

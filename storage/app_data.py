@@ -21,7 +21,8 @@ from storage.mongo.read_budget import charge
 from storage.mongo.reader import Reader
 from storage.records import Record
 from storage.sizes import size_of_document
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 
 COLLECTION = "app_data"
 #: The most keys that one app has beside one entity.

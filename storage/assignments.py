@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 
-from pymongo import ASCENDING, InsertOne, UpdateOne
-from pymongo.client_session import ClientSession
+from pymongo import ASCENDING, UpdateOne
 
 from storage import entities, users
 from storage.facts import AgentAssigned, AgentUnassigned, AssignmentCause, RoomClosed, RoomFact, RoomTransferred
@@ -19,6 +18,7 @@ from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
 from storage.records import Actor, ActorType, Record, User
 from storage.transactions.transaction import Transaction
+from storage.transactions.writes import Write, insertion
 
 COLLECTION = "assignments"
 ASSIGNMENTS_BY_ROOM = Relation("rooms", COLLECTION, "roomId", number="number")
@@ -47,24 +47,17 @@ class Assignment(Record, frozen=True, kw_only=True):
 
 def record(tx: Transaction, facts: Sequence[RoomFact]) -> None:
     """Store the assignments that these facts, about one or several rooms, begin and end."""
-    writes: list[InsertOne[Document] | UpdateOne] = []
+    collection = tx.collection(COLLECTION).delegate
     for index, fact in enumerate(facts):
         number = fact.room.room.assignment_count
         match fact:
             case AgentAssigned():
-                writes.append(InsertOne(_begun(tx, fact, number)))
+                tx.defer_write(insertion(collection, _begun(tx, fact, number)))
             case AgentUnassigned() if number:  # the room may have its agent from before assignments were recorded
                 comment = fact.comment or _comment(fact, facts[index + 1 :])
                 ended = {"until": fact.occurred_at, "endCause": fact.cause.value, "comment": comment}
-                writes.append(UpdateOne({"_id": f"{fact.subject_id}-{number}"}, {"$set": ended}))
-    if not writes:
-        return
-    collection = tx.collection(COLLECTION).delegate
-
-    def write(session: ClientSession) -> None:
-        collection.bulk_write(writes, session=session)
-
-    tx.defer_write(write)
+                update = UpdateOne({"_id": f"{fact.subject_id}-{number}"}, {"$set": ended})
+                tx.defer_write(Write(collection, update))
 
 
 def _begun(tx: Transaction, fact: AgentAssigned, number: int) -> Document:

@@ -16,7 +16,8 @@ from storage.filters.expressions import Expression
 from storage.mongo.connection import Document, from_builtins, new_id, to_builtins, to_record
 from storage.mongo.reader import Reader
 from storage.records import Actor, ActorType
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 
 # Leases are compared with the clock of the database, not with the clocks of processes.
 _LEASED: Document = {"$gt": ["$leasedUntil", "$$NOW"]}

@@ -5,16 +5,16 @@ unique indexes, and in `attrs` for filters (mongo/field_encoding.py).
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClientSession
-from pymongo import ASCENDING, ReplaceOne, UpdateOne
+from pymongo import ASCENDING, UpdateOne
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from storage import sizes
 from storage.entity_cache import CachedEntity
@@ -27,7 +27,9 @@ from storage.mongo.reader import Reader
 from storage.mongo.sort_orders import SortOrder
 from storage.mongo.stored_documents import StoredDocument
 from storage.records import Entity, FieldTarget
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
+from storage.transactions.writes import Write, insertion, replacement, to_bson
 
 E = TypeVar("E", bound=Entity)
 D = TypeVar("D")
@@ -35,7 +37,6 @@ D = TypeVar("D")
 #: The projection of reads. `attrs` is for filters only.
 _WITHOUT_COPY: Mapping[str, int] = {"attrs": 0}
 
-DUPLICATE_KEY = 11_000
 #: The time limit of reading which entity has a unique value, after the refusal of another one.
 HOLDER_SECONDS = 1.0
 
@@ -76,17 +77,23 @@ def encode(reader: Reader, kind: Kind[E], entity: E) -> Document:
     return document
 
 
-def _to_write(tx: Transaction, kind: Kind[E], entity: E, before: E | None = None) -> Document:
-    """Return the document to store. Raises Conflict if the definitions of custom fields changed.
+def _to_write(tx: Transaction, kind: Kind[E], entity: E, before: E | None = None) -> tuple[Document, RawBSONDocument]:
+    """Return the document to store, and its BSON. Raises Conflict if the definitions of custom fields changed.
 
     Raises Invalid if a value of the client makes it too large.
     """
     if kind.target is not None:
         tx.require_current_definitions()
     document = encode(tx, kind, entity)
+    encoded = to_bson(document)
     if before is None or kind.client_values(entity) != kind.client_values(before):
-        sizes.require_storable(kind.noun, document, before=None if before is None else lambda: encode(tx, kind, before))
-    return document
+        sizes.require_storable(
+            kind.noun,
+            document,
+            whole=len(encoded.raw),
+            before=None if before is None else lambda: encode(tx, kind, before),
+        )
+    return document, encoded
 
 
 async def decode(
@@ -210,13 +217,8 @@ Refusal = Callable[[DuplicateKeyError], Exception]
 async def insert(tx: Transaction, kind: Kind[E], entity: E, *, facts: int = 1, refusal: Refusal | None = None) -> E:
     """Insert a new entity. `facts` is the number of facts that the transaction records about it."""
     entity = msgspec.structs.replace(entity, version=entity.version + 1, fact_count=facts)
-    document, collection = _to_write(tx, kind, entity), tx.collection(kind.collection).delegate
-
-    def write(session: ClientSession) -> None:
-        with _translating_duplicates(kind, refusal):
-            collection.insert_one(document, session=session)
-
-    tx.defer_write(write)
+    _, encoded = _to_write(tx, kind, entity)
+    tx.defer_write(insertion(tx.collection(kind.collection).delegate, encoded, refusal=_refusal(kind, refusal)))
     return entity
 
 
@@ -236,15 +238,8 @@ async def replace(
     `entirely`: values of custom fields that this process cannot decode do not stay.
     """
     after = msgspec.structs.replace(after, version=after.version + 1, fact_count=before.fact_count + facts)
-    collection = tx.collection(kind.collection).delegate
-    replacement = _replacement(tx, kind, before, after, entirely=entirely)
-
-    def write(session: ClientSession) -> None:
-        with _translating_duplicates(kind, refusal):
-            if collection.bulk_write([replacement], session=session).matched_count == 0:
-                raise Conflict
-
-    tx.defer_write(write)
+    replaced = _replacement(tx, kind, before, after, refusal=_refusal(kind, refusal), entirely=entirely)
+    tx.defer_write(replaced)
     return after
 
 
@@ -259,22 +254,30 @@ async def replace_many(tx: Transaction, kind: Kind[E], changes: Sequence[tuple[E
         msgspec.structs.replace(after, version=after.version + 1, fact_count=before.fact_count + facts)
         for before, after, facts in changes
     ]
-    writes = [_replacement(tx, kind, before, result) for (before, _, _), result in zip(changes, results, strict=True)]
-    update_many(tx, kind, writes)
+    for (before, _, _), result in zip(changes, results, strict=True):
+        tx.defer_write(_replacement(tx, kind, before, result))
     return results
 
 
 def _replacement(
-    tx: Transaction, kind: Kind[E], before: E, after: E, *, entirely: bool = False
-) -> ReplaceOne[Document] | UpdateOne:
+    tx: Transaction,
+    kind: Kind[E],
+    before: E,
+    after: E,
+    *,
+    refusal: Refusal | None = None,
+    entirely: bool = False,
+) -> Write:
     """Return the write that replaces `before` with `after` if the version matches.
 
     It preserves the values of custom fields whose definitions this process cannot decode, unless it replaces entirely.
     No record has them.
     """
-    query, document = {"_id": before.id, "version": before.version}, _to_write(tx, kind, after, before)
+    collection = tx.collection(kind.collection).delegate
+    query = {"_id": before.id, "version": before.version}
+    document, encoded = _to_write(tx, kind, after, before)
     if entirely or kind.target is None or not tx.definition_cache.undecodable:
-        return ReplaceOne(query, document)
+        return replacement(collection, query, encoded, refusal=refusal)
     fields, attrs = field_encoding.stored_value_expressions(
         tx.definition_cache.undecodable, field_encoding.contexts_of(after)
     )
@@ -282,18 +285,8 @@ def _replacement(
         "fields": {"$mergeObjects": [{"$literal": document["fields"]}, fields]},
         "attrs": {"$concatArrays": [{"$literal": document["attrs"]}, attrs]},
     }
-    return UpdateOne(query, [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, merged]}}])
-
-
-def update_many(tx: Transaction, kind: Kind[Any], writes: Sequence[ReplaceOne[Document] | UpdateOne]) -> None:
-    """Execute writes whose queries each have a version. Raises Conflict if one of them matches no document."""
-    collection = tx.collection(kind.collection).delegate
-
-    def write(session: ClientSession) -> None:
-        if collection.bulk_write(writes, session=session).matched_count < len(writes):
-            raise Conflict
-
-    tx.defer_write(write)
+    update = UpdateOne(query, [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, merged]}}])
+    return Write(collection, update, must_match=query, refusal=refusal, size=len(encoded.raw))
 
 
 async def delete(tx: Transaction, kind: Kind[Any], entity: Entity) -> None:
@@ -308,19 +301,8 @@ async def delete(tx: Transaction, kind: Kind[Any], entity: Entity) -> None:
     tx.defer_write(write)
 
 
-@contextmanager
-def _translating_duplicates(kind: Kind[Any], refusal: Refusal | None) -> Iterator[None]:
-    try:
-        yield
-    except DuplicateKeyError as error:
-        if refusal is None:
-            raise
-        raise _refused(kind, refusal, error) from None
-    except BulkWriteError as error:
-        first: Document = (error.details.get("writeErrors") or [{}])[0]
-        if refusal is None or first.get("code") != DUPLICATE_KEY:
-            raise
-        raise _refused(kind, refusal, DuplicateKeyError(str(first["errmsg"]), DUPLICATE_KEY, first)) from None
+def _refusal(kind: Kind[Any], refusal: Refusal | None) -> Refusal | None:
+    return None if refusal is None else partial(_refused, kind, refusal)
 
 
 def _refused(kind: Kind[Any], refusal: Refusal, error: DuplicateKeyError) -> Exception:

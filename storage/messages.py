@@ -5,7 +5,6 @@ from datetime import datetime
 
 import msgspec
 from pymongo import ASCENDING, ReplaceOne
-from pymongo.client_session import ClientSession
 
 from storage.erased import erased_message
 from storage.message_records import Audience, Message
@@ -15,7 +14,8 @@ from storage.mongo.connection import MAX_BATCH_ROWS, Collection, Database, Docum
 from storage.mongo.indexes import UNNUMBERED_INDEX
 from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.transaction import Transaction
+from storage.transactions.writes import insertion, replacement
 
 MESSAGES_BY_ROOM = Relation("rooms", "messages", "roomId", number="number")
 #: Messages that lose their content at once.
@@ -23,21 +23,14 @@ ERASE_BATCH = 100
 
 
 def insert(tx: Transaction, message: Message) -> None:
-    messages, document = tx.collection("messages").delegate, to_document(message)
-    tx.defer_write(lambda session: messages.insert_one(document, session=session))
+    tx.defer_write(insertion(tx.collection("messages").delegate, to_document(message)))
 
 
 def replace(tx: Transaction, before: Message, after: Message) -> Message:
     """Replace a message if its version is still that of `before`. Raises Conflict otherwise."""
     after = msgspec.structs.replace(after, version=before.version + 1)
-    messages, document = tx.collection("messages").delegate, to_document(after)
     query = {"_id": before.id, "version": before.version or None}  # the first version is not stored
-
-    def write(session: ClientSession) -> None:
-        if messages.replace_one(query, document, session=session).matched_count == 0:
-            raise Conflict
-
-    tx.defer_write(write)
+    tx.defer_write(replacement(tx.collection("messages").delegate, query, to_document(after)))
     return after
 
 

@@ -1,7 +1,8 @@
 """Hashes of passwords, in a collection of their own so that a read of a user never contains one."""
 
 from storage.mongo.reader import Reader
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 
 
 async def find(reader: Reader, user_id: str) -> str | None:

@@ -13,7 +13,8 @@ from storage.facts import RoleCreated, RoleUpdated
 from storage.mongo.connection import new_id
 from storage.mongo.reader import Reader
 from storage.records import Role
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 
 KIND = Kind("roles", Role, noun="role")
 

@@ -22,10 +22,17 @@ _DERIVED = frozenset({"attrs", "leave"})
 
 
 def require_storable(
-    noun: str, document: Mapping[str, object], *, before: Callable[[], Mapping[str, object]] | None = None
+    noun: str,
+    document: Mapping[str, object],
+    *,
+    whole: int | None = None,
+    before: Callable[[], Mapping[str, object]] | None = None,
 ) -> None:
-    """Raise Invalid if the document of an entity is too large, and larger than the one `before` returns."""
-    whole = len(bson.encode(document))
+    """Raise Invalid if the document of an entity is too large, and larger than the one `before` returns.
+
+    `whole`: its size as BSON, if it is known.
+    """
+    whole = len(bson.encode(document)) if whole is None else whole
     if whole <= ENTITY_BYTES:
         return
     total = _without_derived(document)

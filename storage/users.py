@@ -27,6 +27,7 @@ from storage.mongo.reader import Reader
 from storage.mongo.sort_orders import SortKey, SortOrder, field_order
 from storage.records import Candidate, FieldDefinition, FieldTarget, Leave, User
 from storage.transactions.transaction import Transaction
+from storage.transactions.writes import Write
 
 
 def _derive(user: User, document: Document) -> None:
@@ -291,9 +292,10 @@ async def update_room_counts(tx: Transaction, changes: Sequence[tuple[User, User
     `after` has the version of the last of these facts. Only the changed values are written. Raises Conflict if an
     agent's version is not that of `before`.
     """
-    writes = [UpdateOne(_unchanged(before), {"$set": _room_count_update(after)}) for before, after in changes]
-    if writes:
-        entities.update_many(tx, KIND, writes)
+    collection = tx.collection(KIND.collection).delegate
+    for before, after in changes:
+        query = _unchanged(before)
+        tx.defer_write(Write(collection, UpdateOne(query, {"$set": _room_count_update(after)}), must_match=query))
 
 
 def _unchanged(user: User) -> Document:

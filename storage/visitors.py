@@ -18,7 +18,8 @@ from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
 from storage.mongo.sort_orders import SortOrder
 from storage.records import FieldDefinition, FieldTarget, Visitor
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 
 
 def _derive(visitor: Visitor, document: Document) -> None:

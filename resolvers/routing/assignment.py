@@ -17,7 +17,7 @@ from storage.filters.expressions import Expression
 from storage.filters.predicates import matches
 from storage.mongo.reader import Reader
 from storage.records import Candidate, Department, RoutingMethod, User, WaitingRoom
-from storage.transactions.transaction import Conflict
+from storage.transactions.conflicts import Conflict
 from storage.waiting_rooms import OverdueRooms
 
 #: How many candidates to read in addition to the agents that running mutations of this process have reserved.

@@ -21,8 +21,9 @@ from storage import rooms, users
 from storage.facts import AssignmentCause, Fact, UserFact
 from storage.mongo.connection import to_unavailable
 from storage.records import Leave, RoomStatus, User
+from storage.transactions.conflicts import Conflict
 from storage.transactions.leases import Lease
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.transaction import Transaction
 
 logger = logging.getLogger(__name__)
 

@@ -1,18 +1,28 @@
 """Commits a transaction only if the definitions by which it assigned custom fields are still the newest."""
 
 from pymongo.client_session import ClientSession
+from typing_extensions import override
 
 from storage.custom_fields import epochs
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 
 
 class DefinitionGuard:
-    """A commit guard (transactions/transaction.py): the epoch of the definitions that one attempt uses."""
+    """A commit guard (transactions/conflicts.py): the epoch of the definitions that one attempt uses."""
 
     def __init__(self, tx: Transaction) -> None:
         self._database = tx.database
         self._definition_cache = tx.definition_cache
         self._epoch = self._definition_cache.acquire_epoch()
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DefinitionGuard) and other._epoch == self._epoch
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self._epoch)
 
     def require(self, session: ClientSession) -> None:
         if epochs.read_epoch_in_session(self._database, session) != self._epoch:

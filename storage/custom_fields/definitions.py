@@ -21,7 +21,8 @@ from storage.mongo.connection import Collection, Document
 from storage.mongo.field_encoding import ANY, option_key
 from storage.mongo.reader import Reader
 from storage.records import FieldDefinition, FieldTarget, RoomStatus
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 
 KIND = Kind("custom_fields", FieldDefinition, noun="custom field definition")
 

@@ -6,14 +6,14 @@ The answer is written in the transaction of the mutation.
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from pymongo.client_session import ClientSession
-from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from storage.message_records import Message, redaction_update
 from storage.mongo.connection import MAX_BATCH_ROWS, Document
 from storage.mongo.reader import Reader
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
+from storage.transactions.writes import insertion
 
 #: Answers that are removed at once.
 ERASE_BATCH = 1_000
@@ -75,14 +75,7 @@ def insert(
     first: Document = {"_id": key, "fingerprint": fingerprint, "answer": answer, "at": tx.now}
     if subjects:
         first["subjects"] = sorted(subjects)
-
-    def write(session: ClientSession) -> None:
-        try:
-            answers.insert_one(first, session=session)
-        except DuplicateKeyError:
-            raise Conflict from None
-
-    tx.defer_write(write)
+    tx.defer_write(insertion(answers, first, refusal=lambda _: Conflict()))
 
 
 def erase_message(tx: Transaction, message: Message) -> None:

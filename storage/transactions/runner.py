@@ -22,10 +22,12 @@ from storage.mongo.retries import with_retries
 from storage.records import SYSTEM, Actor
 from storage.supervisor import spawn
 from storage.threads import Work
+from storage.transactions.commit_groups import CommitGroups
+from storage.transactions.conflicts import AsyncCallback, Conflict
 from storage.transactions.deadline import COMMIT_GRACE_SECONDS, Deadline
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.keyed_locks import KeyedLocks, LockKey
-from storage.transactions.transaction import AsyncCallback, ChangeState, Conflict, Transaction
+from storage.transactions.transaction import ChangeState, Transaction
 
 if TYPE_CHECKING:
     from storage.custom_fields.definition_cache import DefinitionCache
@@ -77,6 +79,7 @@ class TransactionRunner:
         self._definition_cache = definition_cache
         self._appender = appender
         self._process = process
+        self._groups = CommitGroups(database, process)
         self._running: set[asyncio.Task[Any]] = set()
         self.timeout_seconds = database.timings.transaction
         self.commit_grace_seconds = commit_grace_seconds
@@ -170,6 +173,7 @@ class TransactionRunner:
                 self._definition_cache,
                 self.locks,
                 self._process,
+                self._groups,
                 state,
                 actor=request.actor,
                 client_mutation_id=request.client_mutation_id,

@@ -6,66 +6,27 @@ also inserts the facts into the outbox. After a conflict the body runs again on 
 transaction wrote.
 """
 
-import asyncio
-import contextlib
-import logging
-from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from motor.frameworks.asyncio import run_on_executor
 from motor.motor_asyncio import AsyncIOMotorClientSession
-from pymongo import WriteConcern
-from pymongo.client_session import ClientSession
-from pymongo.errors import PyMongoError
-from pymongo.read_concern import ReadConcern
 from typing_extensions import override
 
 from storage.facts import Fact
-from storage.mongo.connection import Database, Document, is_session_killed, new_id, to_document
+from storage.mongo.connection import Database, Document, new_id, to_document
 from storage.mongo.reader import Reader
-from storage.mongo.retries import with_retries
 from storage.records import Actor, Entity
-from storage.transactions.deadline import Deadline, outcome_unknown
+from storage.transactions.commit_groups import CommitGroups, begin, run_in_thread, write_and_commit
+from storage.transactions.conflicts import AsyncCallback, CommitGuard, Conflict
+from storage.transactions.deadline import Deadline
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.keyed_locks import KeyedLocks, LockKey, LockKind
+from storage.transactions.writes import PreparedChange, RefusedChanges, SessionWrite, Write, abort, insertion, write_now
 
 if TYPE_CHECKING:
     from storage.custom_fields.definition_cache import DefinitionCache
-
-AsyncCallback = Callable[[], Awaitable[None]]
-#: Writes in the session's transaction. Blocks, on a thread of the driver.
-SessionWrite = Callable[[ClientSession], None]
-T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
-
-COMMIT_RETRY_SECONDS = 0.002
-
-
-class Conflict(Exception):
-    """Data that this attempt read has changed. The body runs again, after `before_retry`."""
-
-    def __init__(self, before_retry: AsyncCallback | None = None) -> None:
-        super().__init__()
-        self.before_retry = before_retry
-
-
-class CommitGuard(Protocol):
-    """A condition on which an attempt may be committed, in addition to the versions in its writes."""
-
-    def require(self, session: ClientSession) -> None:
-        """Raise Conflict if the condition is false in the session's transaction. Blocks."""
-
-    async def is_outdated(self) -> bool:
-        """Whether the condition is false now."""
-
-    async def refresh(self) -> None:
-        """Prepare the next attempt, in which the condition may be true."""
-
-    def close(self) -> None:
-        """Called when the attempt has ended."""
 
 
 class ChangeState:
@@ -90,6 +51,7 @@ class Transaction(Reader):
         definition_cache: "DefinitionCache",
         locks: KeyedLocks,
         process: ProcessHeartbeat,
+        groups: CommitGroups,
         state: ChangeState,
         *,
         actor: Actor,
@@ -99,6 +61,7 @@ class Transaction(Reader):
         super().__init__(database, definition_cache)
         self._locks = locks
         self.process = process
+        self._groups = groups
         self.state = state
         self._exit_stack = AsyncExitStack()
         #: By the clock of the database.
@@ -109,7 +72,7 @@ class Transaction(Reader):
         self.attempt = attempt
         self.facts: list[Fact] = []
         self.guards: list[CommitGuard] = []
-        self._writes: list[SessionWrite] = []
+        self._writes: list[Write | SessionWrite] = []
         self._cache_revision = definition_cache.revision
 
     def require_current_definitions(self) -> None:
@@ -124,10 +87,11 @@ class Transaction(Reader):
         """Commit this attempt only if the guard's condition is true. Closes the guard when the attempt has ended."""
         self.guards.append(guard)
 
-    def defer_write(self, write: SessionWrite) -> None:
+    def defer_write(self, write: Write | SessionWrite) -> None:
         """Run the write with all others at the commit, or before the next read in the transaction.
 
         One call on a thread of the driver for all writes costs less than one for each. Errors are raised at that time.
+        A change whose writes are all `Write`s can be committed together with others.
         """
         self._writes.append(write)
 
@@ -136,7 +100,7 @@ class Transaction(Reader):
         if self._writes:
             session = await self._begin()
             writes, self._writes = self._writes, []
-            await _run_in_thread(lambda: _apply_writes(writes, session.delegate))
+            await run_in_thread(lambda: write_now(session.delegate, writes))
 
     @override
     async def read_session(self) -> AsyncIOMotorClientSession | None:
@@ -150,13 +114,7 @@ class Transaction(Reader):
 
     async def _begin(self) -> AsyncIOMotorClientSession:
         if self.session is None:
-            # Starting and ending a session sends nothing to the database, so neither needs a thread.
-            client = self.database.client
-            self.session = AsyncIOMotorClientSession(client.delegate.start_session(), client)
-            await self.process.register_session(self.session)
-            self.session.start_transaction(
-                read_concern=ReadConcern("snapshot"), write_concern=WriteConcern(w="majority")
-            )
+            self.session = await begin(self.database, self.process)
         return self.session
 
     def record_fact(self, kind: type[Fact], subject: Entity, *, number: int | None = None, **data: Any) -> None:
@@ -193,66 +151,33 @@ class Transaction(Reader):
 
         An unknown result of a commit is followed by another commit of the same transaction, which commits it once.
         """
-        facts = [_outbox_document(fact, self.now) for fact in self.facts]
-        writes, self._writes = self._writes, []
-        session = await self._begin() if facts or writes else self.session
-        if session is None:
+        if not self.facts and not self._writes and self.session is None:
             for guard in self.guards:
                 if await guard.is_outdated():
                     raise Conflict(guard.refresh)
             return
         outbox = self.collection("outbox").delegate
-        committing = False
-
-        def write_and_commit() -> None:
-            """One call on one thread: each call waits for a free thread."""
-            nonlocal committing
-            _apply_writes(writes, session.delegate)
-            for guard in self.guards:
-                guard.require(session.delegate)
-            if facts:
-                outbox.insert_many(facts, session=session.delegate)
-            if not self.state.deadline.begin_commit():
-                raise Conflict
-            committing = True
-            session.delegate.commit_transaction()
-
+        facts = [insertion(outbox, _outbox_document(fact, self.now)) for fact in self.facts]
+        change = PreparedChange([*self._writes, *facts], self.guards, self.state.deadline)
+        self._writes = []
+        if self.session is None and change.shareable:
+            await self._groups.commit(change)
+            return
+        session = await self._begin()
         try:
-            await _run_in_thread(write_and_commit)
-        except PyMongoError as error:
-            if not committing or not _is_commit_unknown(error):
-                raise
-            await self._commit_again(session)
-
-    async def _commit_again(self, session: AsyncIOMotorClientSession) -> None:
-        await asyncio.sleep(COMMIT_RETRY_SECONDS)
-        try:
-            await with_retries(
-                lambda: _run_in_thread(session.delegate.commit_transaction),
-                retry_on=_is_commit_unknown,
-                seconds=self.state.deadline.at - asyncio.get_running_loop().time(),
-                interval=COMMIT_RETRY_SECONDS,
-            )
-        except PyMongoError as error:
-            if not _is_commit_unknown(error):
-                raise
-            raise outcome_unknown() from error
+            await write_and_commit(session, [change])
+        except RefusedChanges as refused:
+            raise refused.errors[0] from None
 
     async def close(self) -> None:
         """Abort the transaction if it is not committed. MongoDB aborts it if this fails."""
         if self.session is not None:
             if self.session.in_transaction:  # type: ignore[truthy-function] # the stubs type it wrongly: it is a property
-                with contextlib.suppress(PyMongoError):
-                    await self.session.abort_transaction()
+                await run_in_thread(partial(abort, self.session.delegate))
             self.session.delegate.end_session()
         for guard in self.guards:
             guard.close()
         await self._exit_stack.aclose()
-
-
-def _apply_writes(writes: Sequence[SessionWrite], session: ClientSession) -> None:
-    for write in writes:
-        write(session)
 
 
 def _outbox_document(fact: Fact, now: datetime) -> Document:
@@ -263,13 +188,3 @@ def _outbox_document(fact: Fact, now: datetime) -> Document:
         "at": now,
         "fact": to_document(fact, id_key="id"),
     }
-
-
-def _is_commit_unknown(error: PyMongoError) -> bool:
-    """Whether a commit that raised this error may have taken effect."""
-    return error.has_error_label("UnknownTransactionCommitResult") or is_session_killed(error)
-
-
-async def _run_in_thread(work: Callable[[], None]) -> None:
-    """Run blocking work on a thread of the driver."""
-    await run_on_executor(asyncio.get_running_loop(), work)  # type: ignore[no-untyped-call] # has no types

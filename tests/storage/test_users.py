@@ -9,7 +9,8 @@ from storage import users
 from storage.facts import UserCreated
 from storage.mongo.connection import new_id
 from storage.records import AgentProfile, User
-from storage.transactions.transaction import Conflict, Transaction
+from storage.transactions.conflicts import Conflict
+from storage.transactions.transaction import Transaction
 from tests.storage.support import opened
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

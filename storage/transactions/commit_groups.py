@@ -1,0 +1,215 @@
+"""Commits changes that are ready at the same time in one MongoDB transaction.
+
+Most of the cost of a small transaction is in its commands: each costs the driver more than the database. A group costs
+as many as one change. It is committed or aborted as a whole. If one of its changes fails, the others are committed
+without it (docs/decisions/0031-changes-committed-together.md).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from motor.frameworks.asyncio import run_on_executor
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo import WriteConcern
+from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from storage.mongo.connection import Database, is_session_killed, is_transient, too_large
+from storage.mongo.retries import with_retries
+from storage.supervisor import spawn
+from storage.threads import Work
+from storage.transactions.deadline import outcome_unknown
+from storage.transactions.heartbeats import ProcessHeartbeat
+from storage.transactions.writes import (
+    PreparedChange,
+    RefusedChanges,
+    abort,
+    begin_commit,
+    end_commit,
+    write_all,
+)
+
+#: Transactions of groups at the same time. With more, groups are smaller.
+MAX_GROUPS_IN_FLIGHT = 2
+#: Limits of a group, in changes and bytes.
+MAX_CHANGES = 32
+MAX_BYTES = 2 * 1024 * 1024
+COMMIT_RETRY_SECONDS = 0.002
+WRITE_CONFLICT = 112
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A change, and the future that its attempt waits for."""
+
+    change: PreparedChange
+    done: "asyncio.Future[None]"
+
+    def succeed(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class CommitGroups:
+    """Commits the changes of one process, together where they are ready at the same time."""
+
+    def __init__(self, database: Database, process: ProcessHeartbeat) -> None:
+        self._database = database
+        self._process = process
+        self._waiting: deque[_Member] = deque()
+        self._in_flight: set[asyncio.Task[None]] = set()
+
+    async def commit(self, change: PreparedChange) -> None:
+        """Return when the change, which must be shareable, is committed. Otherwise raises the error of this change.
+
+        A cancelled caller does not cancel the commit.
+        """
+        member = _Member(change, asyncio.get_running_loop().create_future())
+        self._waiting.append(member)
+        self._dispatch()
+        await member.done
+
+    def _dispatch(self) -> None:
+        if self._waiting and len(self._in_flight) < MAX_GROUPS_IN_FLIGHT:
+            task = spawn(self._run(), name="commit changes together", kind=Work.CHANGES)
+            self._in_flight.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._in_flight.discard(task)
+        self._dispatch()
+
+    async def _run(self) -> None:
+        """Commit the changes that wait when the task starts: all that were ready in one pass of the event loop."""
+        while members := self._take():
+            await self._commit(members)
+
+    def _take(self) -> list[_Member]:
+        taken: list[_Member] = []
+        size = 0
+        while self._waiting and len(taken) < MAX_CHANGES:
+            change = self._waiting[0].change
+            size += change.size
+            if taken and size > MAX_BYTES:
+                break
+            taken.append(self._waiting.popleft())
+        return taken
+
+    async def _commit(self, members: list[_Member]) -> None:
+        """Commit the changes, in as few transactions as possible. Every member has its outcome after that."""
+        groups = deque([members])
+        try:
+            while groups:
+                if rest := await self._try(groups.popleft()):
+                    groups.extendleft(reversed(rest))
+        except BaseException as error:
+            # Unexpected, as when the process stops.
+            failure = error if isinstance(error, Exception) else RuntimeError(f"The commit was interrupted: {error!r}.")
+            for member in members:
+                member.fail(failure)
+            raise
+
+    async def _try(self, members: list[_Member]) -> Sequence[list[_Member]]:
+        """Commit the group, and return the groups to try next: without changes that failed, or halves of this group."""
+        try:
+            await self._commit_once([member.change for member in members])
+        except RefusedChanges as refused:
+            for place, error in refused.errors.items():
+                members[place].fail(error)
+            others = [member for place, member in enumerate(members) if place not in refused.errors]
+            return [others] if others else []
+        except Exception as error:
+            if len(members) > 1 and _may_concern_one(error):
+                middle = len(members) // 2
+                return [members[:middle], members[middle:]]
+            for member in members:
+                member.fail(error)
+        else:
+            for member in members:
+                member.succeed()
+        return []
+
+    async def _commit_once(self, changes: Sequence[PreparedChange]) -> None:
+        session = await begin(self._database, self._process)
+        try:
+            await write_and_commit(session, changes)
+        finally:
+            session.delegate.end_session()
+
+
+def _may_concern_one(error: Exception) -> bool:
+    """Whether the error may concern one change of a group. Otherwise all must be tried again, on fresh data."""
+    if not isinstance(error, PyMongoError):
+        return True
+    is_conflict = isinstance(error, OperationFailure) and error.code == WRITE_CONFLICT
+    return is_conflict or too_large(error) or not is_transient(error)
+
+
+async def begin(database: Database, process: ProcessHeartbeat) -> AsyncIOMotorClientSession:
+    """Begin a transaction in a session of its own."""
+    # Starting and ending a session sends nothing to the database, so neither needs a thread.
+    session = AsyncIOMotorClientSession(database.client.delegate.start_session(), database.client)
+    await process.register_session(session)
+    session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=WriteConcern(w="majority"))
+    return session
+
+
+async def write_and_commit(session: AsyncIOMotorClientSession, changes: Sequence[PreparedChange]) -> None:
+    """Write and commit the changes in the session's transaction, which is aborted if that fails.
+
+    An unknown result of a commit is followed by another commit of the same transaction, which commits it once.
+    """
+    committing = False
+
+    def work() -> None:
+        """One call on one thread: each call waits for a free thread."""
+        nonlocal committing
+        try:
+            write_all(session.delegate, changes)
+            begin_commit(changes)
+            committing = True
+            session.delegate.commit_transaction()
+        except BaseException as error:
+            if committing and isinstance(error, PyMongoError) and _is_commit_unknown(error):
+                raise
+            end_commit(changes)
+            abort(session.delegate)
+            raise
+
+    try:
+        await run_in_thread(work)
+    except PyMongoError as error:
+        if not committing or not _is_commit_unknown(error):
+            raise
+        await _commit_again(session, changes)
+
+
+async def _commit_again(session: AsyncIOMotorClientSession, changes: Sequence[PreparedChange]) -> None:
+    await asyncio.sleep(COMMIT_RETRY_SECONDS)
+    try:
+        await with_retries(
+            lambda: run_in_thread(session.delegate.commit_transaction),
+            retry_on=_is_commit_unknown,
+            seconds=max(change.deadline.at for change in changes) - asyncio.get_running_loop().time(),
+            interval=COMMIT_RETRY_SECONDS,
+        )
+    except PyMongoError as error:
+        if not _is_commit_unknown(error):
+            raise
+        raise outcome_unknown() from error
+
+
+def _is_commit_unknown(error: PyMongoError) -> bool:
+    """Whether a commit that raised this error may have taken effect."""
+    return error.has_error_label("UnknownTransactionCommitResult") or is_session_killed(error)
+
+
+async def run_in_thread(work: Callable[[], None]) -> None:
+    """Run blocking work on a thread of the driver."""
+    await run_on_executor(asyncio.get_running_loop(), work)  # type: ignore[no-untyped-call] # has no types
