@@ -4,8 +4,9 @@ OpenTelemetry is an extra (`traces`), so nothing here imports it before `enable`
 values: documents and variables have personal data.
 """
 
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
@@ -69,6 +70,15 @@ def _continued(work: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
             return await work
 
     return run()
+
+
+def current() -> Callable[[], AbstractContextManager[object]]:
+    """What makes the span that is current now the current one of another task."""
+    if _tracer is None:
+        return lambda: _OFF
+    from opentelemetry.trace import get_current_span, use_span
+
+    return partial(use_span, get_current_span(), record_exception=False, set_status_on_exception=False)
 
 
 def describe_operation(name: str, attributes: Mapping[str, str], *, failed: bool) -> None:

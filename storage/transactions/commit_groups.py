@@ -8,6 +8,7 @@ without it (docs/decisions/0031-changes-committed-together.md).
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from motor.frameworks.asyncio import run_on_executor
@@ -16,6 +17,7 @@ from pymongo import WriteConcern
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from storage import tracing
 from storage.mongo.connection import Database, is_session_killed, is_transient, too_large
 from storage.mongo.retries import with_retries
 from storage.supervisor import spawn
@@ -46,6 +48,8 @@ class _Member:
 
     change: PreparedChange
     done: "asyncio.Future[None]"
+    #: Enters the span of the mutation.
+    span: Callable[[], AbstractContextManager[object]]
 
     def succeed(self) -> None:
         if not self.done.done():
@@ -70,7 +74,7 @@ class CommitGroups:
 
         A cancelled caller does not cancel the commit.
         """
-        member = _Member(change, asyncio.get_running_loop().create_future())
+        member = _Member(change, asyncio.get_running_loop().create_future(), tracing.current())
         self._waiting.append(member)
         self._dispatch()
         await member.done
@@ -118,7 +122,8 @@ class CommitGroups:
     async def _try(self, members: list[_Member]) -> Sequence[list[_Member]]:
         """Commit the group, and return the groups to try next: without changes that failed, or halves of this group."""
         try:
-            await self._commit_once([member.change for member in members])
+            with members[0].span():
+                await self._commit_once([member.change for member in members])
         except RefusedChanges as refused:
             for place, error in refused.errors.items():
                 members[place].fail(error)
