@@ -7,6 +7,7 @@ unique index on the facts' ids keeps a fact from being appended twice.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections import OrderedDict, deque
@@ -35,8 +36,11 @@ BATCH_BYTES = 8 * 1024 * 1024
 APPEND_TIMEOUT_SECONDS = 10.0
 #: Facts of one sweep, which leaves the rest to the next one.
 MAX_SWEEP_FACTS = 20_000
-#: Delay before appended facts are deleted from the outbox, so that one command deletes many.
-CLEANUP_DELAY_SECONDS = 0.02
+#: Delay before appended facts are deleted from the outbox, so that one command deletes many. It is below the interval
+#: of sweeps (timings.py), which append a fact that is in the outbox at two of them.
+CLEANUP_DELAY_SECONDS = 0.2
+#: Appended facts that are deleted without the delay.
+CLEANUP_FACTS = 1_000
 #: Size of the cache of the last appended number of each subject. For a cached subject, the outbox need not be read.
 MAX_CACHED_SUBJECTS = 50_000
 #: The smallest append of a process that keeps losing races for the next sequence.
@@ -64,6 +68,8 @@ class Appender:
         #: Ids of facts that are in the log and still in the outbox.
         self._appended: list[str] = []
         self._cleanups: set[asyncio.Task[None]] = set()
+        #: Ends the delay of the next cleanup.
+        self._cleanup_due = asyncio.Event()
         #: Ids of the facts that were in the outbox at the last sweep.
         self._seen: set[str] = set()
         self._swept = False
@@ -273,9 +279,14 @@ class Appender:
             self._cleanups.add(task)
             task.add_done_callback(self._cleanups.discard)
         self._appended.extend(ids)
+        if len(self._appended) >= CLEANUP_FACTS:
+            self._cleanup_due.set()
 
     async def _delete_appended(self) -> None:
-        await asyncio.sleep(CLEANUP_DELAY_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLEANUP_DELAY_SECONDS):
+                await self._cleanup_due.wait()
+        self._cleanup_due.clear()
         ids, self._appended = self._appended, []
         try:
             await self._outbox_soon.delete_many({"_id": {"$in": ids}})
@@ -283,8 +294,9 @@ class Appender:
             logger.info("Appended facts stay in the outbox until the next sweep: %s", error)
 
     async def wait_for_cleanup(self) -> None:
-        """Wait until the deletions of appended facts from the outbox have ended, successfully or not."""
+        """Delete appended facts from the outbox now, and wait until that has ended, successfully or not."""
         while self._cleanups:
+            self._cleanup_due.set()
             await asyncio.wait(self._cleanups)
 
 

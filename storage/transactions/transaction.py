@@ -8,7 +8,7 @@ transaction wrote.
 
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
@@ -34,12 +34,16 @@ class ChangeState:
 
     def __init__(self, deadline: Deadline[Any], now: datetime) -> None:
         self.deadline = deadline
-        #: The id of the mutation, which an entity that it creates may use.
-        self.id = new_id(now)
+        self._now = now
         #: The definitions of which it has the lease (custom_fields/definition_leases.py).
         self.leased_definitions: set[str] = set()
         #: Undo writes outside of transactions. They run when the mutation has ended.
         self.undo_steps: dict[str, AsyncCallback] = {}
+
+    @cached_property
+    def id(self) -> str:
+        """The id of the mutation, which an entity that it creates may use."""
+        return new_id(self._now)
 
 
 class Transaction(Reader):
