@@ -143,7 +143,7 @@ async def test_presence_ends_when_the_last_session_expires(world: World) -> None
 
 async def test_a_session_that_began_later_keeps_the_presence(world: World) -> None:
     anna = await agent(world)
-    world.services.session_length = timedelta(seconds=0.5)
+    world.services.session_length = timedelta(seconds=2)
     short = await logged_in(world, anna)
     await users.set_presence(short, user_id=anna.id, presence=ONLINE)
     world.services.session_length = timedelta(hours=12)
