@@ -1,6 +1,6 @@
 import { Button, Group, Paper, Text, Title } from "@mantine/core";
 import { useMay, useSession } from "../session/session";
-import { Chart } from "../ui/Chart";
+import { LineChart } from "../ui/LineChart";
 import { CopyButton } from "../ui/CopyButton";
 import { Since } from "../ui/Since";
 import { SHOWN_SECONDS, type Consumer, type Samples } from "./useConsumers";
@@ -38,9 +38,7 @@ export function ConsumerCard({ consumer, samples, onRemove, onSkip }: ConsumerCa
             <>
               <span aria-hidden>○</span> not connected
               <br />
-              <small>
-                last seen <Since time={lastSeenAt} />
-              </small>
+              <small>{lastSeenAt ? <>last seen <Since time={lastSeenAt} /></> : "has never been connected"}</small>
             </>
           )}
         </Text>
@@ -54,7 +52,7 @@ export function ConsumerCard({ consumer, samples, onRemove, onSkip }: ConsumerCa
         </Text>
         {inFlight > 0 && <Text className="quiet">{inFlight.toLocaleString()} sent and not acknowledged</Text>}
       </Group>
-      <Chart
+      <LineChart
         label={`Lag of ${name} since the dashboard was opened: now ${lag}, at most ${highest}`}
         times={samples.times}
         values={samples.lags}

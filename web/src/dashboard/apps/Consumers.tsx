@@ -5,7 +5,7 @@ import { useLinkState } from "../ui/useLinkState";
 import { ConsumerCard } from "./ConsumerCard";
 import { RemoveConsumer } from "./RemoveConsumer";
 import { SkipEvents } from "./SkipEvents";
-import { keyOf, useConsumers, type Consumer } from "./useConsumers";
+import { keyOf, READ_EVERY_SECONDS, useConsumers, type Consumer } from "./useConsumers";
 
 const STEP = 12;
 
@@ -27,6 +27,7 @@ export function Consumers() {
       </Title>
       <Text className="quiet" mb="sm">
         A consumer is a name under which an app reads events. The server stores what the app has acknowledged; its lag is what is left.
+        The list is read every {READ_EVERY_SECONDS} seconds while this page is visible.
       </Text>
       {problem && consumers === null && <Problem>{problem}</Problem>}
       {consumers === null && !problem && <Text className="quiet">Reading …</Text>}

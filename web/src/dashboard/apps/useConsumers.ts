@@ -2,12 +2,12 @@ import type { ApolloClient } from "@apollo/client";
 import { useCallback, useEffect, useState } from "react";
 import { ConsumersDocument, type ConsumersQuery } from "../../gql/graphql";
 import { useApi } from "../client/hooks";
-import { problemsOf } from "../ui/problems";
+import { refusalOf } from "../client/refusal";
 
 export type Consumer = NonNullable<ConsumersQuery["consumers"]>[number];
 
-/** How often the lag is read. No subscription of the API has it. */
-const READ_EVERY_MILLISECONDS = 2_000;
+/** How often the lag is read. No event and no subscription of the API has it. */
+export const READ_EVERY_SECONDS = 2;
 export const SHOWN_SECONDS = 600;
 
 export interface Samples {
@@ -30,7 +30,7 @@ export interface ConsumersState {
   refresh: () => Promise<void>;
 }
 
-/** The consumers that the token may see, read again every two seconds while the page is visible. */
+/** The consumers that the token may see, read again every few seconds while the page is visible. */
 export function useConsumers(): ConsumersState {
   const { client } = useApi();
   const [consumers, setConsumers] = useState<Consumer[] | null>(null);
@@ -46,7 +46,7 @@ export function useConsumers(): ConsumersState {
       setConsumers(found);
       setProblem(null);
     } catch (error) {
-      setProblem(problemsOf(error)[0]?.message ?? null);
+      setProblem(refusalOf(error).message);
     }
   }, [client, history]);
 
@@ -55,7 +55,7 @@ export function useConsumers(): ConsumersState {
     let timer: ReturnType<typeof setTimeout> | undefined;
     async function loop() {
       if (!document.hidden) await refresh();
-      if (!stopped) timer = setTimeout(() => void loop(), READ_EVERY_MILLISECONDS);
+      if (!stopped) timer = setTimeout(() => void loop(), 1_000 * READ_EVERY_SECONDS);
     }
     void loop();
     return () => {

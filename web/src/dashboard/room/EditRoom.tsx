@@ -1,9 +1,8 @@
 import { useApolloClient } from "@apollo/client/react";
-import { CombinedGraphQLErrors } from "@apollo/client";
 import { Button, Checkbox, Group, NativeSelect, Stack, TextInput } from "@mantine/core";
 import { useState, type FormEvent } from "react";
 import { EditRoomDocument } from "../../gql/graphql";
-import { refusalOf } from "../client/refusal";
+import { refusalOf, refusalsOf } from "../client/refusal";
 import type { RoomField } from "../rooms/filter/conditions";
 import { Problem } from "../shell/Problem";
 import { inputOf, isSame, shownOf, type Shown } from "./edits";
@@ -60,15 +59,13 @@ export function EditRoom({ room, definitions, refresh, end }: EditRoomProps) {
   function refuse(error: unknown) {
     const found: Record<string, string> = {};
     const rest: string[] = [];
-    for (const one of CombinedGraphQLErrors.is(error) ? error.errors : []) {
-      const { key, code } = (one.extensions ?? {}) as { key?: string; code?: string };
+    for (const { key, code, message } of refusalsOf(error)) {
       const name = OF_FIELDS.has(code ?? "") ? `field.${key}` : (key ?? "").split(".")[0]!;
-      if (name in labels) found[name] = one.message;
-      else rest.push(one.message);
+      if (name in labels) found[name] = message;
+      else rest.push(message);
     }
     setErrors(found);
     if (rest.length > 0) setProblem(rest.join(" "));
-    else if (Object.keys(found).length === 0) setProblem(refusalOf(error).message);
   }
 
   async function submit(event: FormEvent) {

@@ -1,7 +1,7 @@
 import { CombinedGraphQLErrors, type ApolloClient, type OperationVariables } from "@apollo/client";
 import { ChangesDocument } from "../../gql/graphql";
 import { follow } from "../client/follow";
-import { problemsOf } from "./problems";
+import { refusalOf } from "../client/refusal";
 import type { RowsQuery } from "./useLiveRows";
 
 /** How many rows are shown at first, and how many more with each request for more. */
@@ -76,7 +76,7 @@ export class LiveRowsReader<Data, Variables extends OperationVariables, Row> {
         if (this.stopped) return;
         // Without an answer of the server the shown rows stay: the top of the page says "offline".
         const refused = CombinedGraphQLErrors.is(error);
-        this.show({ loading: false, ...(refused ? { problem: problemsOf(error)[0]?.message ?? null } : {}) });
+        this.show({ loading: false, ...(refused ? { problem: refusalOf(error).message } : {}) });
         if (!refused) this.timer = setTimeout(() => void this.read(), RETRY_MILLISECONDS);
         return;
       }

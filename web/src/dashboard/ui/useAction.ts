@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { isAbout, problemsOf, type Problem } from "./problems";
+import { isAbout, refusalsOf, type Refusal } from "../client/refusal";
 
 export interface Action {
   working: boolean;
@@ -19,7 +19,7 @@ export interface Action {
  */
 export function useAction(inputs: string[] = [], inputOf: Record<string, string> = {}): Action {
   const [working, setWorking] = useState(false);
-  const [problems, setProblems] = useState<Problem[]>([]);
+  const [problems, setProblems] = useState<Refusal[]>([]);
 
   async function run(action: () => Promise<unknown>): Promise<boolean> {
     setWorking(true);
@@ -28,7 +28,7 @@ export function useAction(inputs: string[] = [], inputOf: Record<string, string>
       await action();
       return true;
     } catch (error) {
-      setProblems(problemsOf(error, inputOf));
+      setProblems(refusalsOf(error, inputOf));
       return false;
     } finally {
       setWorking(false);
