@@ -55,7 +55,7 @@ export function useRoomList({ where, orderBy, compare, first, messages, left }: 
     let timer: ReturnType<typeof setTimeout> | undefined;
     const show = () => {
       timer = undefined;
-      setState({ rooms: list.rooms, totalCount: list.totalCount, ready: true, problem: null });
+      setState({ rooms: list.shown, totalCount: list.totalCount, ready: list.isReady, problem: null });
     };
     const end = follow(client, {
       document: RoomListDocument,
@@ -66,13 +66,10 @@ export function useRoomList({ where, orderBy, compare, first, messages, left }: 
       },
       next: ({ roomList }) => {
         const before = roomList.change === "LEFT" ? list.rooms.find(({ id }) => id === roomList.roomId) : undefined;
-        const ready = list.apply(roomList);
+        list.apply(roomList);
         if (before) left?.(roomList.room ?? before);
-        if (roomList.change === "READY") {
-          connection.caughtUp(list);
-          clearTimeout(timer);
-          show();
-        } else if (ready) timer ??= setTimeout(show, TOGETHER_MILLISECONDS);
+        if (roomList.change === "READY") connection.caughtUp(list);
+        timer ??= setTimeout(show, TOGETHER_MILLISECONDS);
       },
       cached: true,
       refused: ({ message }) => {

@@ -16,6 +16,8 @@ export class LiveList {
   rooms: ListedRoom[] = [];
   /** How many rooms match, also beyond the list. Null if there are too many to count. */
   totalCount: number | null = 0;
+  /** Whether the list has been complete once. */
+  isReady = false;
   /** Another subscription continues after it. Undefined until the list is complete. */
   cursor: string | undefined;
   private present: ListedRoom[] = [];
@@ -27,22 +29,26 @@ export class LiveList {
     this.present = [];
   }
 
-  /** Applies a message. Returns whether `rooms` is the list as of the message. */
-  apply({ change, cursor, roomId, room, totalCount }: ListMessage): boolean {
+  /** The rooms, and before the list has been complete once, its first rooms that have arrived. */
+  get shown(): ListedRoom[] {
+    return this.isReady ? this.rooms : [...this.present];
+  }
+
+  apply({ change, cursor, roomId, room, totalCount }: ListMessage): void {
     if (change === "PRESENT") {
       if (room) this.present.push(room);
       this.cursor = undefined;
-      return false;
+      return;
     }
     if (change === "READY") {
       if (this.cursor === undefined || totalCount === 0) this.rooms = this.present;
       this.present = [];
       this.totalCount = totalCount ?? null;
+      this.isReady = true;
     }
     this.cursor = cursor;
     if (typeof totalCount === "number") this.totalCount = totalCount;
     if (roomId) this.rooms = this.rooms.filter(({ id }) => id !== roomId);
     if (change !== "LEFT" && room) this.rooms = [...this.rooms, room].sort(this.compare);
-    return true;
   }
 }

@@ -1,7 +1,6 @@
-import { Checkbox } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, useEffect, useRef, type ReactNode, type RefObject } from "react";
+import { memo, useCallback, useEffect, useRef, type RefObject } from "react";
 import { Link, useNavigate } from "react-router";
 import type { ListedRoom } from "../client/liveList";
 import { useKeys } from "../keyboard/keys";
@@ -33,7 +32,7 @@ interface RoomTableProps {
 
 /** The rows that are visible, of a list of any length. */
 export function RoomTable({ list, columns, chosen, sort, selected, select, selectable, name, active }: RoomTableProps) {
-  const { rooms, count, need, watch } = list;
+  const { rooms, count, ready, need, watch } = list;
   const isPhone = useMediaQuery("(max-width: 48em)") ?? false;
   const height = isPhone ? PHONE_ROW_PIXELS : ROW_PIXELS;
   const scrolled = useRef<HTMLDivElement>(null);
@@ -42,8 +41,8 @@ export function RoomTable({ list, columns, chosen, sort, selected, select, selec
     count,
     getScrollElement: () => scrolled.current,
     estimateSize: () => height,
-    getItemKey: (index) => rooms[index]?.id ?? index,
-    initialOffset: placeOf(name)?.offset ?? 0,
+    // The same function for the same rooms: with another one, all rows are measured again.
+    getItemKey: useCallback((index: number) => rooms[index]?.id ?? index, [rooms]),
     overscan: 12,
   });
   useEffect(() => rows.measure(), [height, rows]);
@@ -70,14 +69,18 @@ export function RoomTable({ list, columns, chosen, sort, selected, select, selec
     row?.focus({ preventScroll: true });
     return row !== null && row !== undefined;
   }
-  const focused = useRef(false);
+  // Who comes back from a room is at the row that led to it, as soon as the list is long enough.
+  const place = useRef(placeOf(name) ?? null);
+  const scrolls = useRef(true);
   useEffect(() => {
-    active.current ??= placeOf(name)?.roomId ?? null;
-    // Who comes back from a room is at the row that led to it.
-    if (focused.current || rooms.length === 0 || active.current === null) return;
-    focused.current = true;
-    focusRow(active.current);
-  }, [rooms.length]);
+    if (place.current === null || !ready) return;
+    const { roomId, offset } = place.current;
+    if (scrolls.current && rows.scrollOffset === 0) rows.scrollToOffset(offset);
+    scrolls.current = false;
+    active.current ??= roomId;
+    const isElsewhere = document.activeElement !== null && document.activeElement !== document.body;
+    if (isElsewhere || roomId === null || focusRow(roomId)) place.current = null;
+  }, [ready, rooms.length, first, last]);
   useEffect(
     () => () => {
       rememberPlace(name, { roomId: active.current, offset: rows.scrollOffset ?? 0 });
@@ -113,11 +116,13 @@ export function RoomTable({ list, columns, chosen, sort, selected, select, selec
       <div role="row" className="row header" aria-rowindex={1}>
         {selectable && (
           <span role="columnheader">
-            <Checkbox
-              size="xs"
+            <input
+              type="checkbox"
               aria-label="Select all rooms that have been read"
               checked={allSelected}
-              indeterminate={!allSelected && selected.size > 0}
+              ref={(box) => {
+                if (box) box.indeterminate = !allSelected && selected.size > 0;
+              }}
               onChange={(event) => select(rooms.map(({ id }) => id), event.currentTarget.checked)}
             />
           </span>
@@ -127,62 +132,82 @@ export function RoomTable({ list, columns, chosen, sort, selected, select, selec
         ))}
       </div>
       <div role="rowgroup" style={{ height: rows.getTotalSize(), position: "relative" }}>
-        {items.map(({ key, index, start }) => {
-          const room = rooms[index];
-          const style = { transform: `translateY(${start}px)`, height };
-          if (room === undefined)
-            return (
-              <div key={key} role="row" className="row body" style={style} aria-rowindex={index + 2}>
-                <span role="cell" className="quiet">
-                  …
-                </span>
-              </div>
-            );
-          return (
-            <div
-              key={key}
-              role="row"
-              tabIndex={-1}
-              data-room={room.id}
-              className={`row body${selected.has(room.id) ? " selected" : ""}`}
-              aria-rowindex={index + 2}
-              style={style}
-            >
-              {selectable && (
-                <span role="cell">
-                  <Checkbox
-                    size="xs"
-                    aria-label={`Select ${room.subject ?? "(no subject)"}`}
-                    checked={selected.has(room.id)}
-                    onChange={(event) => select([room.id], event.currentTarget.checked)}
-                  />
-                </span>
-              )}
-              <Cells room={room} columns={columns} />
-            </div>
-          );
-        })}
+        {items.map(({ key, index, start }) => (
+          <Row
+            key={key}
+            room={rooms[index]}
+            index={index}
+            start={start}
+            height={height}
+            columns={columns}
+            isSelected={selected.has(rooms[index]?.id ?? "")}
+            select={selectable ? select : null}
+          />
+        ))}
       </div>
     </div>
   );
 }
 
-const Cells = memo(function Cells({ room, columns }: { room: ListedRoom; columns: Column[] }): ReactNode {
-  return columns.map(({ name, cell }) => (
-    <span key={name} role="cell" data-column={name}>
-      {name === "subject" ? (
-        <>
-          <Link to={`/rooms/${room.id}`}>{cell(room)}</Link>
-          <small className="phone-line quiet">
-            <Status status={room.status} /> <Elapsed since={sinceOf(room)} /> ·{" "}
-            {[room.visitor.name, room.department?.name].filter(Boolean).join(" · ")}
-          </small>
-        </>
-      ) : (
-        cell(room)
+interface RowProps {
+  /** Undefined: it has not been read yet. */
+  room: ListedRoom | undefined;
+  index: number;
+  start: number;
+  height: number;
+  columns: Column[];
+  isSelected: boolean;
+  /** Null: rooms cannot be selected. */
+  select: ((ids: string[], on: boolean) => void) | null;
+}
+
+/** Scrolling renders the rows that come into view alone, without components of the library, which take most of the time. */
+const Row = memo(function Row({ room, index, start, height, columns, isSelected, select }: RowProps) {
+  const style = { transform: `translateY(${start}px)`, height };
+  if (room === undefined)
+    return (
+      <div role="row" className="row body" style={style} aria-rowindex={index + 2}>
+        <span role="cell" className="quiet">
+          …
+        </span>
+      </div>
+    );
+  return (
+    <div
+      role="row"
+      tabIndex={-1}
+      data-room={room.id}
+      className={`row body${isSelected ? " selected" : ""}`}
+      aria-rowindex={index + 2}
+      style={style}
+    >
+      {select && (
+        <span role="cell">
+          <input
+            type="checkbox"
+            aria-label={`Select ${room.subject ?? "(no subject)"}`}
+            checked={isSelected}
+            onChange={(event) => select([room.id], event.currentTarget.checked)}
+          />
+        </span>
       )}
-    </span>
-  ));
+      {columns.map(({ name, cell }) => (
+        <span key={name} role="cell" data-column={name}>
+          {name === "subject" ? (
+            <>
+              <Link to={`/rooms/${room.id}`}>{cell(room)}</Link>
+              <small className="phone-line quiet">
+                <Status status={room.status} /> <Elapsed since={sinceOf(room)} /> ·{" "}
+                {[room.visitor.name, room.department?.name].filter(Boolean).join(" · ")}
+              </small>
+            </>
+          ) : (
+            cell(room)
+          )}
+        </span>
+      ))}
+    </div>
+  );
 });
 
 function Head({ column, chosen, sort }: { column: Column; chosen: ChosenOrder; sort: (order: string) => void }) {

@@ -1,5 +1,5 @@
 import { Button, Checkbox, Group, NativeSelect, Popover, Stack, Tabs, Text, Title } from "@mantine/core";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useSearchParams } from "react-router";
 import type { RoomStatus } from "../../gql/graphql";
 import { useRoomCounts } from "../client/hooks";
@@ -32,7 +32,8 @@ export function RoomsPage() {
   const order = parameters.get("sort");
   const chosen = useMemo(() => readOrder(order, orders, status), [order, orders, status]);
   const compare = useMemo(() => comparerOf(chosen), [chosen]);
-  const where = filter.where && (status ? { ...filter.where, status: [status] } : filter.where);
+  const isOrdered = filter.knowsFields || !order?.includes("field.");
+  const where = isOrdered ? filter.where && (status ? { ...filter.where, status: [status] } : filter.where) : null;
   const list = usePagedRooms(where, inputOf(chosen), compare, messages);
   const all = useMemo(() => columnsFor(status, fields, messages), [status, fields, messages]);
   const shown = parameters.get("columns");
@@ -43,14 +44,14 @@ export function RoomsPage() {
 
   useEffect(() => rememberList(parameters.size > 0 ? `?${parameters}` : ""), [parameters]);
 
-  function select(ids: string[], on: boolean) {
+  const select = useCallback((ids: string[], on: boolean) => {
     setSelected((before) => {
       const after = new Set(before);
       for (const id of ids) if (on) after.add(id);
       else after.delete(id);
       return after;
     });
-  }
+  }, []);
 
   const countOf = (one: RoomStatus) => counts?.find((group) => group.status === one)?.count ?? 0;
   const total = counts?.reduce((sum, { count }) => sum + count, 0) ?? 0;

@@ -46,7 +46,8 @@ export function columnsFor(status: RoomStatus | null, fields: RoomField[], messa
   ];
 }
 
-const SHOWN_FIELDS = 2;
+/** A table of all statuses has more columns of its own. */
+const SHOWN_FIELDS = { ofOneStatus: 2, ofAll: 1 };
 
 /** The columns in a link, such as `columns=since,subject,field.order`. */
 export function chosenColumns(text: string | null, all: Column[], status: RoomStatus | null): Column[] {
@@ -54,7 +55,7 @@ export function chosenColumns(text: string | null, all: Column[], status: RoomSt
     const names = text.split(",");
     return all.filter(({ name }) => name === "subject" || names.includes(name));
   }
-  const fields = all.filter(({ name }) => name.startsWith("field.")).slice(0, SHOWN_FIELDS);
+  const fields = all.filter(({ name }) => name.startsWith("field.")).slice(0, status === null ? SHOWN_FIELDS.ofAll : SHOWN_FIELDS.ofOneStatus);
   const names = ["since", "subject", "visitor", "department", "message", ...fields.map(({ name }) => name)];
   if (status === null) names.push("status");
   if (status !== "QUEUED") names.push("agent");

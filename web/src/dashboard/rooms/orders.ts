@@ -55,7 +55,14 @@ type Value = number | string;
 
 /** The order of the API: rooms without a value last, rooms with the same one as they were started. */
 export function comparerOf({ order, direction }: ChosenOrder): Comparer {
-  const valuesOf = VALUES[order.field] ?? ((room: ListedRoom) => customValue(room, order.customField!));
+  const read = VALUES[order.field] ?? ((room: ListedRoom) => customValue(room, order.customField!));
+  const known = new WeakMap<ListedRoom, Value[] | null>();
+  // Each room is compared many times.
+  function valuesOf(room: ListedRoom): Value[] | null {
+    let values = known.get(room);
+    if (values === undefined) known.set(room, (values = read(room)));
+    return values;
+  }
   const sign = direction === "DESC" ? -1 : 1;
   return (one, other) => {
     const [values, others] = [valuesOf(one), valuesOf(other)];

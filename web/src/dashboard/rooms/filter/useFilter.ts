@@ -17,6 +17,8 @@ export interface Filter {
   /** The conditions of the terms. Null until the names in them are known. */
   where: RoomFilter | null;
   known: Known;
+  /** Whether `known.fields` are all the fields. */
+  knowsFields: boolean;
   setText: (text: string) => void;
   setTerms: (terms: Term[]) => void;
 }
@@ -29,7 +31,6 @@ export function useFilter(): Filter {
   const departments = useQuery(DepartmentNamesDocument, { skip: !mayReadUsers });
   const agents = useQuery(AgentNamesDocument, { skip: !mayReadUsers });
   const fields = useQuery(RoomFieldDefinitionsDocument);
-  const ready = !departments.loading && !agents.loading && !fields.loading;
   const known = useMemo<Known>(
     () => ({
       departments: departments.data?.departments ?? [],
@@ -39,6 +40,7 @@ export function useFilter(): Filter {
     [departments.data, agents.data, fields.data],
   );
   const terms = useMemo(() => readTerms(text), [text]);
+  const ready = terms.length === 0 || (!departments.loading && !agents.loading && !fields.loading);
   // Only terms such as waiting:>10m depend on the time. They are read again each minute.
   const now = useNow();
   const minute = terms.some(({ name }) => name === "waiting") ? Math.floor(now / MINUTE) : 0;
@@ -58,5 +60,5 @@ export function useFilter(): Filter {
 
   const setText = (changed: string) => link.set({ filter: changed.trim() === "" ? "" : changed });
 
-  return { text, terms, problems, where: ready ? where : null, known, setText, setTerms: (changed) => setText(printTerms(changed)) };
+  return { text, terms, problems, where: ready ? where : null, known, knowsFields: !fields.loading, setText, setTerms: (changed) => setText(printTerms(changed)) };
 }
