@@ -57,7 +57,6 @@ function SignedIn({ token, end }: { token: string; end: (byServer: boolean) => v
   }, [token, end]);
   useEffect(() => {
     if (api === null || !viewer?.scopes.includes("events:read")) return;
-    // Without the earlier events, the chart begins now.
     feed.start(api).catch(() => undefined);
     return () => feed.stop();
   }, [api, feed, viewer]);

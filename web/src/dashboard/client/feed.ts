@@ -13,6 +13,7 @@ import {
 import type { Api } from "./client";
 import { follow } from "./follow";
 import { Minutes } from "./minutes";
+import { StatusCourse } from "./statusCourse";
 
 export type FeedEvent = FeedEventFragment;
 
@@ -45,6 +46,7 @@ const RETRY_MILLISECONDS = 2_000;
 /** The event log: its end at the start, and all that happens from then on. Interruptions leave no gap. */
 export class Feed {
   readonly minutes = new Minutes();
+  readonly statuses = new StatusCourse();
   private state: FeedState = { events: [], gaps: [] };
   private readonly listeners = new Set<() => void>();
   private readonly eventListeners = new Set<(event: FeedEvent) => void>();
@@ -56,6 +58,9 @@ export class Feed {
   /** Of the interruption that the feed is catching up after. */
   private gap: Gap | undefined;
   private target: number | undefined;
+  private earlierNeeded = false;
+  /** Where the earlier events end. Null: not known yet, or their reading has begun. */
+  private earlier: { api: Api; before: string | null } | null = null;
 
   async start(api: Api): Promise<void> {
     const { client } = api;
@@ -82,13 +87,30 @@ export class Feed {
         if (code !== "CURSOR_EXPIRED" || typeof extensions.oldestCursor !== "string") return;
         this.cursor = extensions.oldestCursor;
         if (this.gap) this.gap.isOpen = true;
+        this.statuses.forget();
       },
     });
-    if (pageInfo?.hasPreviousPage && pageInfo.startCursor) await this.countEarlier(api, pageInfo.startCursor);
+    this.earlier = { api, before: pageInfo?.hasPreviousPage ? (pageInfo.startCursor ?? null) : null };
+    this.readEarlier();
+  }
+
+  /** Reads what happened in the last hour, once. Only the page that shows it needs it: it is ten times as much as the rest. */
+  needEarlier(): void {
+    this.earlierNeeded = true;
+    this.readEarlier();
+  }
+
+  private readEarlier(): void {
+    if (!this.earlierNeeded || this.earlier === null) return;
+    const { api, before } = this.earlier;
+    this.earlier = null;
+    // Without the earlier events, the charts begin now.
+    this.readBefore(api, before).catch(() => undefined);
   }
 
   stop(): void {
     this.stopped = true;
+    this.earlier = null;
     this.end();
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -112,6 +134,7 @@ export class Feed {
     if (event.sequence <= this.last) return;
     this.last = event.sequence;
     this.minutes.add(event.occurredAt);
+    this.statuses.add(event);
     if (this.gap && this.target !== undefined && event.sequence <= this.target) {
       this.gap.events += 1;
       if (event.sequence < this.target) api.connection.startsBehind(this, this.target - event.sequence);
@@ -160,15 +183,18 @@ export class Feed {
     return null;
   }
 
-  private async countEarlier({ client, clock }: Api, cursor: string): Promise<void> {
+  /** Reads what happened in the last hour before the end of the log that is known, page by page. */
+  private async readBefore({ client, clock }: Api, cursor: string | null): Promise<void> {
     const oldest = Minutes.hourBefore(clock.now());
-    let before: string | null = cursor;
+    let before = cursor;
     for (let page = 0; page < EARLIER_PAGES && before !== null && !this.stopped; page += 1) {
       const { nodes, pageInfo } = await timesBefore(client, before);
       for (const { occurredAt } of nodes) this.minutes.add(occurredAt);
+      this.statuses.addEarlier(nodes);
       const isOver = nodes.length === 0 || Date.parse(nodes[0]!.occurredAt) < oldest;
       before = isOver || !pageInfo.hasPreviousPage ? null : (pageInfo.startCursor ?? null);
     }
+    if (before === null) this.statuses.isWhole = true;
     this.show({});
   }
 

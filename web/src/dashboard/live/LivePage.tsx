@@ -1,5 +1,6 @@
 import { Stack, Text, Title } from "@mantine/core";
-import { useMay } from "../session/session";
+import { useEffect } from "react";
+import { useMay, useSession } from "../session/session";
 import { useOpenCounts } from "../shell/openCounts";
 import { Agents } from "./Agents";
 import { EventFeed } from "./EventFeed";
@@ -13,6 +14,8 @@ export function LivePage() {
   const mayReadRooms = useMay("rooms:read");
   const mayReadUsers = useMay("users:read");
   const mayReadEvents = useMay("events:read");
+  const { feed } = useSession();
+  useEffect(() => feed.needEarlier(), [feed]);
   const groups = useOpenCounts();
   const floor = useFloor();
   return (

@@ -4,6 +4,7 @@ import { useNow, type CountGroup } from "../client/hooks";
 import { useSamples } from "../client/samples";
 import { span } from "../rooms/status";
 import { Sparkline } from "./Sparkline";
+import { useCourse } from "./useCourse";
 import type { FloorAgent } from "./useFloor";
 import { waitSince } from "./waits";
 
@@ -26,18 +27,36 @@ export function Tiles({ groups, agents, mayReadUsers }: TilesProps) {
   const held = of("ON_HOLD")?.count ?? 0;
   const longest = groups && (oldest ? Math.max(0, Math.floor((now - Date.parse(oldest)) / 1_000)) : 0);
   const free = agents && freePlaces(agents);
+  const course = useCourse(
+    waiting === null || served === null ? null : { waiting, served, oldest: oldest === null ? null : Date.parse(oldest) },
+  );
   return (
     <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
-      <Tile label="waiting" value={waiting} text={String(waiting)} to="/rooms?status=queued" level={waiting ? wait.level : "short"} />
+      <Tile
+        label="waiting"
+        value={waiting}
+        past={course?.waiting}
+        text={String(waiting)}
+        to="/rooms?status=queued"
+        level={waiting ? wait.level : "short"}
+      />
       <Tile
         label="longest wait"
         value={longest === null ? null : Math.floor(longest / 5) * 5}
+        past={course?.longestSeconds}
         text={oldest ? span(oldest, now) : "none"}
         note={oldest ? wait.word : "nobody waits"}
         to="/rooms?status=queued&sort=queue"
         level={wait.level}
       />
-      <Tile label="served" value={served} text={String(served)} note={`${held} on hold`} to="/rooms?status=assigned" />
+      <Tile
+        label="served"
+        value={served}
+        past={course?.served}
+        text={String(served)}
+        note={`${held} on hold`}
+        to="/rooms?status=assigned"
+      />
       {mayReadUsers ? (
         <Tile label="free places" value={free && free.places} text={free ? freeText(free) : ""} note={free?.note} to="/agents" />
       ) : (
@@ -50,14 +69,16 @@ export function Tiles({ groups, agents, mayReadUsers }: TilesProps) {
 interface TileProps {
   label: string;
   value: number | null;
+  /** Its course in the last minutes. Without it, what the number was while the page was open is shown. */
+  past?: number[];
   text: string;
   note?: string;
   to: string;
   level?: string;
 }
 
-function Tile({ label, value, text, note, to, level = "" }: TileProps) {
-  const values = useSamples(label, value);
+function Tile({ label, value, past, text, note, to, level = "" }: TileProps) {
+  const samples = useSamples(label, value);
   return (
     <Paper withBorder p="sm" component={Link} to={to} className={`tile ${level}`}>
       <Text size="sm" className="quiet">
@@ -69,7 +90,7 @@ function Tile({ label, value, text, note, to, level = "" }: TileProps) {
       <Text size="sm" className="tile-note">
         {note ?? "\u00a0"}
       </Text>
-      <Sparkline values={values} />
+      <Sparkline values={past ?? samples} />
     </Paper>
   );
 }
