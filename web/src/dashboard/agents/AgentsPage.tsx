@@ -147,7 +147,7 @@ function Status({ agent }: { agent: AgentRowFragment }) {
   const { status, acceptsRouting, routable, openRoomCount, maxRooms, user } = agent;
   const full = maxRooms !== null && maxRooms !== undefined && openRoomCount >= maxRooms;
   const notes = [
-    !acceptsRouting && "routing passes by",
+    !acceptsRouting && "no rooms from routing",
     status === "AVAILABLE" && user.active && full && "at the limit",
   ].filter(Boolean);
   return (
