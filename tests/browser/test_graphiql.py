@@ -35,7 +35,7 @@ def test_the_token_of_the_headers_pane_is_used_for_a_query_and_for_a_subscriptio
 ) -> None:
     page.goto(f"{site}/graphql")
     expect(page.get_by_text("No token yet.")).to_be_visible()
-    expect(page.get_by_role("tab")).to_have_count(8)
+    expect(page.get_by_role("tab")).to_have_count(11)
 
     give_token(page)
     expect(page.get_by_text("Token of admin (app")).to_be_visible()
@@ -104,6 +104,14 @@ def test_the_token_may_be_put_into_the_line_at_the_top(page: Page, site: str) ->
     expect(page.get_by_text("Token of admin (app")).to_be_visible()
     run(page, "Overview")
     expect(page.locator(".result-window")).to_contain_text('"viewer"')
+
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator(".monaco-editor.vs-dark").first).to_be_visible()
+    page.set_viewport_size({"width": 360, "height": 740})
+    for part in (".graphiql-editors", ".result-window"):
+        box = page.locator(part).bounding_box()
+        assert box is not None
+        assert (box["width"] > 200, box["height"] > 150) == (True, True), part
 
 
 START = """

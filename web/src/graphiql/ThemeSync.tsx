@@ -24,5 +24,12 @@ export function ThemeSync() {
     rendered.current = true;
   }, [theme]);
   useEffect(() => onColorScheme((scheme) => setTheme(themeOf(scheme))), [setTheme]);
+  // The colors of the editor do not follow the system by themselves.
+  useEffect(() => {
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    const follow = () => chosenColorScheme() === "auto" && setTheme(null);
+    system.addEventListener("change", follow);
+    return () => system.removeEventListener("change", follow);
+  }, [setTheme]);
   return null;
 }

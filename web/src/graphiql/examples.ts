@@ -1,20 +1,26 @@
 import overview from "./examples/overview.graphql?raw";
 import watch from "./examples/watch.graphql?raw";
 import agents from "./examples/agents.graphql?raw";
+import users from "./examples/users.graphql?raw";
+import fields from "./examples/fields.graphql?raw";
 import conversation from "./examples/conversation.graphql?raw";
 import decide from "./examples/decide.graphql?raw";
 import live from "./examples/live.graphql?raw";
 import consumers from "./examples/consumers.graphql?raw";
+import bots from "./examples/bots.graphql?raw";
 import apps from "./examples/apps.graphql?raw";
 
 const EXAMPLES: Record<string, string> = {
   overview,
   watch,
   agents,
+  users,
+  fields,
   conversation,
   decide,
   live,
   consumers,
+  bots,
   apps,
 };
 
