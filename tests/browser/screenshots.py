@@ -84,7 +84,7 @@ def take(browser: Browser, site: str) -> None:
     page.goto(f"{site}/")
     page.evaluate("token => sessionStorage.setItem('switchboard-token', token)", TOKEN)
     room = ask(site, ROOM)["rooms"]["nodes"][0]["id"]
-    for name, path in (("live", "/"), ("room", f"/rooms/{room}"), ("rooms", "/rooms")):
+    for name, path in (("live", "/"), ("room", f"/rooms/{room}"), ("rooms", "/rooms"), ("agents", "/agents")):
         page.goto(f"{site}{path}")
         page.get_by_role("status").filter(has_text="live").wait_for()
         # The lists and charts are read after the connection is open.

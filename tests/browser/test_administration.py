@@ -100,6 +100,23 @@ def test_a_field_is_defined_and_a_user_is_found_by_it(page: Page, site: str) -> 
     assert "crmNumber" not in keys(site)
 
 
+def test_a_list_shows_a_hundred_rows_and_more_on_request(page: Page, site: str) -> None:
+    for first in (0, 40, 80):
+        creates = " ".join(
+            f'u{n}: createUser(input: {{ username: "many-{n:03}" }}) {{ user {{ id }} }}'
+            for n in range(first, first + 40)
+        )
+        ask(site, f"mutation {{ {creates} }}")
+    open_signed_in(page, site, "/users?text=many-")
+    expect(page.get_by_text("The first 100 of 120")).to_be_visible()
+    expect(page.get_by_role("row")).to_have_count(101)
+    page.get_by_role("button", name="More").click()
+    expect(page.get_by_role("row")).to_have_count(121)
+    expect(page.get_by_text("120 in all")).to_be_visible()
+    expect(page.get_by_role("button", name="More")).to_have_count(0)
+    expect(page.get_by_role("row").last).to_contain_text("many-119")
+
+
 def test_a_role_is_created_given_and_changed(page: Page, site: str) -> None:
     ask(site, USER, username="rolf")
     open_signed_in(page, site, "/roles")

@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from websockets.sync.client import ClientConnection, connect
 
 from tests.browser.conftest import ask, check_looks, open_signed_in
+from tests.conftest import ADMIN_TOKEN
 
 VIEWER = "{ viewer { name scopes } }"
 
@@ -45,6 +46,16 @@ def test_an_app_is_created_used_and_revoked_and_its_consumer_is_seen(
     expect(page.get_by_role("button", name="Create an app")).to_be_focused()
     assert token not in page.content()
 
+    page.get_by_role("button", name="New token for Order bridge").click()
+    dialog.get_by_label("The old token ends").select_option("at once")
+    dialog.get_by_role("button", name="Create the token").click()
+    dialog.get_by_role("button", name="Copy the token").click()
+    old, token = token, page.evaluate("navigator.clipboard.readText()")
+    assert asked_with(old, site)["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert asked_with(token, site)["data"]["viewer"] == viewer
+    dialog.get_by_role("button", name="I have stored the token").click()
+    expect(dialog).to_have_count(0)
+
     with consumer(site, token, "order-bridge") as socket:
         card = page.get_by_role("article", name="Consumer order-bridge")
         expect(card).to_contain_text("● connected")
@@ -63,6 +74,35 @@ def test_an_app_is_created_used_and_revoked_and_its_consumer_is_seen(
     expect(row).to_have_count(0)
     expect(card).to_have_count(0)
     assert asked_with(token, site)["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+def test_a_consumer_skips_to_the_present_and_is_removed_once_it_is_not_connected(page: Page, site: str) -> None:
+    open_signed_in(page, site, "/apps")
+    with consumer(site, ADMIN_TOKEN, "own-consumer") as socket:
+        lag = page.get_by_test_id("lag of own-consumer")
+        expect(lag).to_have_text("0")
+        ask(site, SAVE_THREE)
+        events_of(socket, 3)
+        expect(lag).to_have_text("3")
+        page.get_by_role("button", name="Skip to now: own-consumer").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("never gets the 3 that are left")
+        dialog.get_by_role("button", name="Skip", exact=True).click()
+        expect(lag).to_have_text("0")
+
+        page.get_by_role("button", name="Remove own-consumer").click()
+        expect(dialog).to_contain_text("It is connected now: end its subscription first.")
+        dialog.get_by_role("button", name="Remove", exact=True).click()
+        expect(dialog.get_by_role("alert")).to_contain_text("is being read by a connection")
+        assert consumer_names(site) == ["own-consumer"]
+        dialog.get_by_role("button", name="Cancel").click()
+
+    card = page.get_by_role("article", name="Consumer own-consumer")
+    expect(card).to_contain_text("not connected")
+    page.get_by_role("button", name="Remove own-consumer").click()
+    dialog.get_by_role("button", name="Remove", exact=True).click()
+    expect(card).to_have_count(0)
+    assert consumer_names(site) == []
 
 
 def test_what_a_token_may_not_see_of_apps_is_said_in_a_line(page: Page, site: str) -> None:
@@ -106,6 +146,10 @@ def asked_with(token: str, site: str) -> Any:
     return answer.json()
 
 
+def consumer_names(site: str) -> list[str]:
+    return [one["name"] for one in ask(site, "{ consumers { name } }")["consumers"]]
+
+
 def app_names(site: str) -> list[str]:
     return [app["name"] for app in ask(site, "{ apps { name } }")["apps"]]
 
@@ -115,6 +159,13 @@ START = """
 mutation Start {
   saveVisitor(input: { token: "visitor-of-apps", name: "Vera" }) { visitor { id } }
   startRoom(input: { visitorToken: "visitor-of-apps", subject: "For the consumer" }) { room { id } }
+}
+"""
+SAVE_THREE = """
+mutation {
+  a: saveVisitor(input: { token: "to-skip-1" }) { visitor { id } }
+  b: saveVisitor(input: { token: "to-skip-2" }) { visitor { id } }
+  c: saveVisitor(input: { token: "to-skip-3" }) { visitor { id } }
 }
 """
 ACKNOWLEDGE = """

@@ -10,6 +10,8 @@ from tests.browser.steps import (
     ASSIGN,
     SEND,
     add_agent,
+    add_department,
+    open_page,
     sign_in_with_password,
     sign_in_with_token,
     start_room,
@@ -114,16 +116,21 @@ def test_after_an_outage_the_dashboard_and_the_chat_catch_up_without_a_reload(
         page.get_by_role("navigation").get_by_role("link", name="Rooms").click()
         page.get_by_role("table").get_by_role("link", name="Before the outage").click()
         expect(page.get_by_role("article")).to_have_count(1)
-        page.evaluate("window.opened = true")
-        chat.evaluate("window.opened = true")
+        departments = context.new_page()
+        open_page(departments, f"{site}/departments")
+        expect(departments.get_by_text("There is no department.")).to_be_visible()
+        for opened in (page, chat, departments):
+            opened.evaluate("window.opened = true")
         server.kill()
-        expect(page.get_by_role("status").filter(has_text="offline since")).to_be_visible()
+        for opened in (page, departments):
+            expect(opened.get_by_role("status").filter(has_text="offline since")).to_be_visible()
         expect(chat.get_by_text("connecting again")).to_be_visible()
 
     room = page.url.rpartition("/")[2]
     with ServerProcess(mongodb_uri, database_name) as elsewhere:
         for text in ("One", "Two"):
             ask(elsewhere.url.removesuffix("/graphql"), SEND, room=room, text=text)
+        add_department(elsewhere.url.removesuffix("/graphql"), "New in the outage")
 
     with ServerProcess(mongodb_uri, database_name, CHAT="on", PORT=port) as server:
         assert server.url.startswith(site)
@@ -131,7 +138,10 @@ def test_after_an_outage_the_dashboard_and_the_chat_catch_up_without_a_reload(
             expect(opened.get_by_role("article")).to_have_count(3)
             expect(opened.get_by_role("log")).to_contain_text(re.compile("Before the outage.*One.*Two", re.DOTALL))
             assert opened.evaluate("window.opened") is True
-        expect(page.get_by_role("status").filter(has_text="live")).to_be_visible()
+        expect(departments.get_by_role("row", name="New in the outage")).to_be_visible()
+        assert departments.evaluate("window.opened") is True
+        for opened in (page, departments):
+            expect(opened.get_by_role("status").filter(has_text="live")).to_be_visible()
         page.get_by_role("navigation").get_by_role("link", name="Live").click()
         expect(page.locator(".gap")).to_contain_text(re.compile("offline .*: 2 events caught up"))
 

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from urllib.parse import quote
 
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
@@ -61,8 +62,18 @@ def test_a_waiting_room_says_why_and_history_stands_beside_it(page: Page, site: 
     agent = add_agent(site, "explainer")
     department = add_department(site, "Explained")
     ask(site, JOIN, department=department, agent=agent)
-    (room,) = start_rooms(site, ["Why me?"], departmentId=department)
+    ask(site, DEFINE_LINK)
+    ask(site, SAVE_TIER)
+    values = [{"key": "case", "value": "https://cases.example/1"}]
+    (room,) = start_rooms(site, ["Why me?"], departmentId=department, tags=["slow"], customFields=values)
     open_page(page, f"{site}/rooms/{room}")
+    details = page.get_by_role("region", name="Details")
+    expect(details).to_contain_text("Tier of the customer" + "gold")
+    expect(details.get_by_role("link", name="https://cases.example/1")).to_have_attribute("target", "_blank")
+    alike = {"Explained": "department:Explained", "slow": "tag:slow", "all of this visitor": "visitor:"}
+    for name, words in alike.items():
+        link = details.get_by_role("link", name=name)
+        expect(link).to_have_attribute("href", re.compile(f"/rooms\\?status=all&filter={quote(words)}"))
     why = page.get_by_role("region", name="Why is it waiting?")
     expect(why).to_contain_text("explainer gets no rooms from routing")
     expect(page.get_by_text("Nobody has served this room yet.")).to_be_visible()
@@ -93,7 +104,7 @@ def test_an_agent_and_a_visitor_talk_and_see_each_other_type(page: Page, context
     expect(page.get_by_role("status").filter(has_text="served")).to_be_visible()
 
     type_until(chat.get_by_label("Your message"), page.get_by_text("is typing …"))
-    type_until(page.get_by_label("Message to everyone"), chat.locator(".typing"))
+    type_until(page.get_by_label("Message to everyone"), chat.locator(".typing", has_text="is typing"))
 
     page.get_by_label("Message to everyone").fill("Yes, I am.")
     page.keyboard.press("Enter")
@@ -126,6 +137,21 @@ DEFINE = """
 mutation {
   defineCustomField(input: { target: ROOM, key: "invoice", label: "Invoice", type: TEXT, pattern: "[0-9]+" }) {
     __typename
+  }
+}
+"""
+DEFINE_LINK = """
+mutation {
+  defineCustomField(input: { target: ROOM, key: "case", label: "Case", type: TEXT }) { __typename }
+  tier: defineCustomField(input: { target: VISITOR, key: "tier", label: "Tier of the customer", type: TEXT }) {
+    __typename
+  }
+}
+"""
+SAVE_TIER = """
+mutation {
+  saveVisitor(input: { token: "visitor-of-the-dashboard", customFields: [{ key: "tier", value: "gold" }] }) {
+    visitor { id }
   }
 }
 """

@@ -77,7 +77,13 @@ def test_rooms_beyond_the_live_list_are_read_page_by_page_and_kept_up_to_date(pa
     ask(site, CLOSE, room=rooms[249])
     expect(last).to_have_count(0)
     expect(table).to_have_attribute("aria-rowcount", "250")
-    expect(table.get_by_role("link", name="Number 248")).to_be_visible()
+    before = table.get_by_role("link", name="Number 248")
+    expect(before).to_be_visible()
+
+    before.click()
+    expect(page.get_by_role("heading", name="Number 248")).to_be_visible()
+    page.go_back()
+    expect(page.locator("[data-room]:focus")).to_contain_text("Number 248")
 
 
 def test_selected_rooms_are_closed_together_and_each_refusal_is_named(page: Page, site: str) -> None:
@@ -145,6 +151,9 @@ def test_the_bars_of_the_live_page_lead_to_the_rooms_behind_them(page: Page, sit
     open_page(page, f"{site}/")
     bar = page.get_by_role("region", name="Queue by department").get_by_role("link", name="Bars")
     expect(bar).to_contain_text("short wait")
+    # The course of the last ten minutes, from the event log: a value each five seconds.
+    course = page.get_by_role("link", name="waiting").locator("polyline")
+    expect(course).to_have_attribute("points", re.compile(r"^(\S+ ){120}\S+$"))
     feed = page.get_by_label("Events, the newest first")
 
     page.get_by_role("button", name="Pause").click()

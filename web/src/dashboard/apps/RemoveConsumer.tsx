@@ -19,7 +19,7 @@ export function RemoveConsumer({ consumer, onClose }: { consumer: Consumer; onCl
       <Text>
         Its position is forgotten. If its app subscribes again under this name, it begins with the next event and misses the{" "}
         {consumer.lag.toLocaleString()} that {consumer.lag === 1 ? "is" : "are"} not acknowledged.
-        {consumer.connected && " The app that is connected is disconnected."}
+        {consumer.connected && " It is connected now: end its subscription first."}
       </Text>
     </ConfirmDialog>
   );
