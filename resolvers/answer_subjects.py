@@ -16,8 +16,10 @@ def subjects_of(answer: object) -> set[str]:
 
 def _subjects(value: object) -> Iterator[str]:
     match value:
-        case Visitor(id=visitor_id):
+        case Visitor(id=visitor_id, erased_at=None):
             yield visitor_id
+        case Visitor():  # has no content any more
+            return
         case Room(id=room_id, visitor_id=visitor_id):
             yield from (room_id, visitor_id)
         case Message(room_id=room_id) | Timer(room_id=room_id):

@@ -44,7 +44,7 @@ LOG_POLL_SECONDS = 0.05
 PAUSE_SECONDS = 0.01
 
 
-@mutation("visitors:erase", idempotent=False)
+@mutation("visitors:erase")
 async def erase_visitor(change: MutationContext, *, visitor_id: str) -> Visitor:
     """End the visitor's access, and empty the visitor. `Eraser` does the rest. Erasing twice changes nothing."""
     tx = change.tx
