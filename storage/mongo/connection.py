@@ -74,6 +74,7 @@ COLLECTIONS = (
     "departments",
     "erasures",
     "idempotency",
+    "imports",
     "leases",
     "log",
     "messages",

@@ -71,6 +71,8 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             # The answers about a visitor or a room, which erasing the visitor removes.
             _index("subjects", "subjects", sparse=True),
         ),
+        # Found by _id.
+        "imports": (),
         "log": (
             # Keeps a fact from entering the log twice.
             _index("fact", "fact.id", unique=True),

@@ -1,0 +1,1 @@
+"""Imports the omnichannel data of a Rocket.Chat server. Only commands import it."""
