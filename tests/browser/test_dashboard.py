@@ -143,7 +143,7 @@ def test_after_an_outage_the_dashboard_and_the_chat_catch_up_without_a_reload(
         for opened in (page, departments):
             expect(opened.get_by_role("status").filter(has_text="live")).to_be_visible()
         page.get_by_role("navigation").get_by_role("link", name="Live").click()
-        expect(page.locator(".gap")).to_contain_text(re.compile("offline .*: 2 events caught up"))
+        expect(page.locator(".gap")).to_contain_text(re.compile("offline .*: 3 events caught up"))
 
 
 STORED = "query Stored($room: ID!) { room(by: { id: $room }) { status messages { nodes { text audience } } } }"
