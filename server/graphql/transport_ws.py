@@ -97,7 +97,8 @@ class WebSocketAdapter(ASGIWebSocketAdapter):
     @override
     async def close(self, code: int, reason: str) -> None:
         if self.ws.application_state is WebSocketState.CONNECTED:
-            await super().close(code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
+            with suppress(WebSocketDisconnect):  # the peer is gone already
+                await super().close(code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
 
 
 class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):

@@ -1,13 +1,16 @@
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from starlette.types import Message
+from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from resolvers.context import Services
+from server.graphql.transport_ws import WebSocketAdapter
 from tests.conftest import ADMIN_TOKEN, served
 from tests.server.websocket_client import PROTOCOL, close_of, connected, receive, send
 
@@ -350,3 +353,20 @@ async def test_websocket_of_a_deactivated_user_closes_with_4403(shared_url: str)
         )
 
         assert await close_of(socket) == (4403, "The token has ended")
+
+
+async def test_close_of_a_websocket_whose_peer_is_gone_raises_nothing() -> None:
+    sent: list[Message] = []
+
+    async def receive_nothing() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send_to_nobody(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "websocket.close":
+            raise OSError
+
+    socket = WebSocket({"type": "websocket", "headers": []}, receive_nothing, send_to_nobody)
+    await socket.accept()
+    await WebSocketAdapter(cast(Any, None), socket, socket).close(4408, "too late")
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
