@@ -94,7 +94,8 @@ class PageResponses:
     async def asset(self, request: Request) -> Response:
         """The file with the name in the path, in the best content coding that the client accepts."""
         asset = self._built.assets.get(request.path_params["name"])
-        if asset is None:
+        # `make pages` beside a running server replaces the files.
+        if asset is None or not asset.file.exists():
             return PlainTextResponse("Not Found", HTTPStatus.NOT_FOUND)
         return asset_response(asset, request.headers.getlist("accept-encoding"))
 

@@ -132,3 +132,9 @@ async def test_without_pages_a_browser_reads_what_failed_and_programs_are_served
 )
 def test_accept_encoding_is_read_without_codings_of_quality_0(header: str, codings: set[str]) -> None:
     assert accepted_codings(header) == codings
+
+
+async def test_an_asset_whose_file_was_replaced_is_not_found(address: str, built: BuiltPages) -> None:
+    built.assets["a-1.js"].file.unlink()
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{address}/assets/a-1.js")).status_code == 404
