@@ -1,4 +1,4 @@
-import { Button, Paper, PasswordInput, SegmentedControl, Stack, TextInput, Title } from "@mantine/core";
+import { Box, Button, Paper, PasswordInput, SegmentedControl, Stack, TextInput, Title } from "@mantine/core";
 import { print } from "graphql";
 import { useState, type FormEvent } from "react";
 import { LoginDocument, ViewerDocument, type LoginMutation, type ViewerQuery } from "../../gql/graphql";
@@ -32,7 +32,7 @@ export function SignIn({ begin, ended }: { begin: (token: string) => void; ended
   }
 
   return (
-    <main>
+    <Box component="main" px="md">
       <Paper withBorder maw={420} mx="auto" my="xl" p="lg">
         <form onSubmit={(event) => void submit(event)}>
           <Stack>
@@ -69,7 +69,7 @@ export function SignIn({ begin, ended }: { begin: (token: string) => void; ended
           </Stack>
         </form>
       </Paper>
-    </main>
+    </Box>
   );
 }
 
