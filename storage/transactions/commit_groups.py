@@ -22,6 +22,7 @@ from storage.mongo.connection import Database, is_session_killed, is_transient, 
 from storage.mongo.retries import with_retries
 from storage.supervisor import spawn
 from storage.threads import Work
+from storage.transactions.conflicts import Conflict
 from storage.transactions.deadline import outcome_unknown
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.writes import (
@@ -110,8 +111,10 @@ class CommitGroups:
         groups = deque([members])
         try:
             while groups:
-                if rest := await self._try(groups.popleft()):
-                    groups.extendleft(reversed(rest))
+                rest, refused = await self._try(groups.popleft())
+                groups.extendleft(reversed(rest))
+                # A change of the group that is not committed may have refused them: they are tried after the others.
+                groups.extend([member] for member in refused)
         except BaseException as error:
             # Unexpected, as when the process stops.
             failure = error if isinstance(error, Exception) else RuntimeError(f"The commit was interrupted: {error!r}.")
@@ -119,26 +122,31 @@ class CommitGroups:
                 member.fail(failure)
             raise
 
-    async def _try(self, members: list[_Member]) -> Sequence[list[_Member]]:
-        """Commit the group, and return the groups to try next: without changes that failed, or halves of this group."""
+    async def _try(self, members: list[_Member]) -> tuple[Sequence[list[_Member]], Sequence[_Member]]:
+        """Commit the group. Returns the groups to try next: without changes that failed, or halves of this group; and
+        the changes to try alone, once all others have their outcome."""
         try:
             with members[0].span():
                 await self._commit_once([member.change for member in members])
         except RefusedChanges as refused:
-            for place, error in refused.errors.items():
-                members[place].fail(error)
             others = [member for place, member in enumerate(members) if place not in refused.errors]
-            return [others] if others else []
+            again = []
+            for place, error in refused.errors.items():
+                if others and not isinstance(error, Conflict):
+                    again.append(members[place])
+                else:
+                    members[place].fail(error)
+            return ([others] if others else []), again
         except Exception as error:
             if len(members) > 1 and _may_concern_one(error):
                 middle = len(members) // 2
-                return [members[:middle], members[middle:]]
+                return [members[:middle], members[middle:]], []
             for member in members:
                 member.fail(error)
         else:
             for member in members:
                 member.succeed()
-        return []
+        return [], []
 
     async def _commit_once(self, changes: Sequence[PreparedChange]) -> None:
         session = await begin(self._database, self._process)

@@ -61,6 +61,9 @@ class Group:
         prepared = [change if isinstance(change, PreparedChange) else prepare(change) for change in changes]
         return await asyncio.gather(*map(self._groups.commit, prepared), return_exceptions=True)
 
+    async def commit_one(self, write: Write) -> None:
+        await self._groups.commit(prepare(write))
+
     async def stored(self) -> dict[str, int]:
         """The version of every document, by id."""
         documents: list[Document] = await self.storage.database["app_data"].find({}).to_list(None)
@@ -102,6 +105,27 @@ async def test_writes_of_one_change_stay_in_their_order(group: Group) -> None:
     assert errors == [None, None]
     assert await group.stored() == {"one": 3, "two": 3}
     assert group.commands.seen == ["insert", "update", "commitTransaction"]
+
+
+async def test_change_is_refused_by_what_is_committed_and_not_by_a_change_that_fails(group: Group) -> None:
+    failing = prepare(group.insert("name"), group.replace("absent", 1))
+
+    errors = await group.commit(failing, group.insert("name"), group.insert("other"))
+
+    assert [type(error) for error in errors] == [Conflict, type(None), type(None)]
+    assert await group.stored() == {"name": 1, "other": 1}
+
+
+async def test_change_is_refused_after_the_change_that_has_the_value_is_committed(group: Group) -> None:
+    stored: list[dict[str, int]] = []
+
+    async def refused() -> None:
+        with pytest.raises(UsernameTaken):
+            await group.commit_one(group.insert("name"))
+        stored.append(await group.stored())
+
+    await asyncio.gather(group.commit_one(group.insert("name")), refused(), refused())
+    assert stored == [{"name": 1}] * 2
 
 
 async def test_group_has_a_limited_number_of_changes(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
