@@ -14,6 +14,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from benchmarks.figures import Figure, record
 from benchmarks.routing import Client
 from benchmarks.sockets import server
 from storage.embedded.replica_set import EmbeddedReplicaSet
@@ -57,6 +58,9 @@ async def main(conversations: int) -> None:
         written = documents_written(mongo) - written
         mongo.admin.command("fsync")  # a checkpoint, after which the sizes on disk are those of the data
         done = conversations // CONCURRENCY * CONCURRENCY
+        record(Figure("documents written for each fact", written / facts, "documents", lower_is_better=True))
+        kept = sum(database.command("collstats", name)["storageSize"] for name in COLLECTIONS) / done
+        record(Figure(f"bytes on disk of a conversation of {MESSAGES} messages", kept, "B", lower_is_better=True))
         print(f"{done:,} conversations of {MESSAGES} messages: {facts / done:.1f} facts each")
         print(
             f"documents written: {written / done:.1f} a conversation, {written / facts:.1f} a fact, heartbeats included"
