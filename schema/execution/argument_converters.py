@@ -93,11 +93,11 @@ class ArgumentConverters:
 def converters_of(schema: GraphQLSchema) -> ArgumentConverters:
     """The converters of a schema, which are made at the first call."""
     declared: Any = schema
-    converters: ArgumentConverters | None = getattr(declared, "_switchboard_converters", None)
+    converters: ArgumentConverters | None = getattr(declared, "switchboard_converters", None)
     if converters is None:
         strawberry_schema = declared._strawberry_schema
         converters = ArgumentConverters(strawberry_schema.schema_converter.scalar_registry, strawberry_schema.config)
-        declared._switchboard_converters = converters
+        declared.switchboard_converters = converters
     return converters
 
 
