@@ -141,6 +141,7 @@ def test_a_role_is_created_given_and_changed(page: Page, site: str) -> None:
     expect(page.get_by_text("No user is like that.")).to_be_visible()
 
     page.get_by_role("button", name="Clear").click()
+    page.get_by_label("Name or email").fill("rolf")
     page.get_by_role("button", name="Edit rolf").click()
     dialog.get_by_role("combobox", name="Roles").fill("rev")
     dialog.get_by_role("option", name="reviewer").click()

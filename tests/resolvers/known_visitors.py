@@ -6,6 +6,7 @@ from typing import Any
 
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from pymongo.read_concern import ReadConcern
 
 from resolvers import app_data, messages, rooms, timers, visitors
 from resolvers.auth.access import Caller
@@ -17,6 +18,9 @@ from resolvers.visitors import VisitorValues
 from storage.app_data import DataOwner
 from storage.records import Actor, ActorType, FieldTarget, FieldType, Room, User, Visitor
 from tests.resolvers.world import APP, World
+
+#: Also what no majority has yet.
+NOW = ReadConcern("local")
 
 
 @dataclass
@@ -78,7 +82,7 @@ async def found_in(world: World, text: str) -> list[str]:
     database = world.services.storage.database
     found = []
     for name in sorted(await database.raw.list_collection_names()):
-        raw: Any = database.raw.get_collection(name, codec_options=CodecOptions(RawBSONDocument))
+        raw: Any = database.raw.get_collection(name, codec_options=CodecOptions(RawBSONDocument), read_concern=NOW)
         if any(text.encode() in document.raw for document in await raw.find().to_list(None)):
             found.append(name)
     return found

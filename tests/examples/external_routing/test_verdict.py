@@ -40,9 +40,17 @@ def agent(external_id: str | None) -> dict[str, object]:
 
 
 def event(number: int, type_: str, external_id: str | None, cause: str | None, actor: str | None) -> RoomEvent:
-    visitor = {"token": "v", "name": None, "email": None, "phone": None, "createdAt": AT, "visitorId": "vis_1"}
+    visitor = {
+        "token": "v",
+        "name": None,
+        "email": None,
+        "phone": None,
+        "createdAt": AT,
+        "visitorId": "vis_1",
+        "erasedAt": None,
+    }
     room = {**ROOM, **TIMES, "roomId": "room_1", "closeComment": None, "customFields": [], "department": None}
-    room |= {"visitor": {**visitor, "customFields": []}, "servedBy": None, "lastServedBy": None}
+    room |= {"visitor": {**visitor, "erasedAt": None, "customFields": []}, "servedBy": None, "lastServedBy": None}
     by = {"type": "APP", "id": None, "name": actor}
     (cls,) = [one for one in EVENTS if one.__name__.lower() == type_.replace("_", "").lower()]
     data = {"__typename": cls.__name__, "id": f"evt_{number}", "cursor": str(number), "sequence": number, "type": type_}

@@ -62,4 +62,5 @@ def test_every_nested_field_whose_description_names_a_scope_declares_it() -> Non
         "Room.messages": ("messages:read",),
         "User.appData": ("users:read",),
         "Visitor.appData": ("visitors:read",),
+        "Visitor.erasure": ("visitors:read",),
     }

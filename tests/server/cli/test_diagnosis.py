@@ -12,6 +12,7 @@ from server.settings import Settings
 from storage import consumers
 from storage.records import Actor, ActorType
 from tests.resolvers.world import World
+from tests.storage.support import until
 
 OWNER = Actor(type=ActorType.APP, id="owner", name="crm")
 
@@ -40,6 +41,12 @@ async def test_a_database_that_is_in_order_has_no_problem(services: Services, mo
 async def test_every_problem_has_a_remedy(services: Services, mongodb_uri: str) -> None:
     database = services.storage.database
     agent = await World(services).agent("ada")
+    await services.storage.appender.wait_for_cleanup()
+
+    async def is_empty() -> bool:
+        return await database["outbox"].count_documents({}) == 0
+
+    await until(is_empty)
     await database["rooms"].drop_index("queue_by_filter")
     await database["users"].update_one({"_id": agent.id}, {"$set": {"agent.openRoomCount": 7}})
     await database["versions"].update_one({"_id": "data"}, {"$set": {"version": 0}})
