@@ -20,6 +20,8 @@ logger = logging.getLogger("switchboard_client")
 POLL_SECONDS = 0.05
 #: A server that refuses a subscription does so within this time.
 REFUSAL_SECONDS = 1.0
+#: How long `serve` may take to end after it has closed its connections.
+END_SECONDS = 1.0
 
 
 class Reader:
@@ -85,7 +87,9 @@ class Reader:
         ended = asyncio.create_task(self._ended.wait())
         try:
             await asyncio.wait((waiting, ended), return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
+            if self._transport.is_closed:  # `serve` closes it, and then ends
+                await asyncio.wait((ended,), timeout=END_SECONDS)
+            if not waiting.done() or (waiting.exception() and self._transport.is_closed):
                 raise self._error or Stopped(f"{self._consumer} was stopped before it read for its consumer")
             waiting.result()
         finally:

@@ -111,6 +111,11 @@ class Transport:
             trust_env=self._trust_env,
         )
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._http.is_closed
+
     async def close(self) -> None:
         await self._http.aclose()
 

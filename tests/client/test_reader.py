@@ -106,6 +106,13 @@ async def test_ready_ends_when_the_app_is_stopped_before(shared_url: str) -> Non
             await ready
 
 
+async def test_ready_of_an_app_whose_connections_are_closed_says_that_it_was_stopped(shared_url: str) -> None:
+    app = collecting(shared_url, secrets.token_hex(6), [])
+    await app.close()
+    with pytest.raises(Stopped, match="was stopped before it read"):
+        await app.ready()
+
+
 async def test_room_whose_handler_fails_does_not_hold_up_others_while_it_waits(shared_url: str) -> None:
     source, calls = secrets.token_hex(6), list[str]()
     # One slot, and a pause that outlasts every test.
