@@ -9,7 +9,7 @@ from resolvers.custom_fields.definitions import bind
 from resolvers.event_filters import Predicate, compile_fact_test
 from resolvers.events import BATCH, MAX_SCANNED_FACTS
 from resolvers.operations import query
-from storage import acknowledgements
+from storage import acknowledgements, consumers
 from storage.acknowledgements import MAX_SEQUENCE
 from storage.consumer_records import Consumer
 from storage.errors import Invalid
@@ -61,6 +61,8 @@ async def _count(context: Context, consumer: ConsumerStatus, budget: ScanBudget)
         name=consumer.name, owner_id=consumer.owner.id or "", generation=consumer.generation, acked=position
     )
     singly = await acknowledgements.list_after(context.reader, stored, position, limit=MAX_ACKNOWLEDGEMENTS)
+    # A connection that has moved the position since then may have deleted acknowledgements before they were read.
+    position = max(position, await consumers.read_position(context.reader, stored))
     acknowledged = frozenset(singly)
     test = await _test(context, consumer, frozenset(wanted))
     total = in_flight = 0

@@ -66,15 +66,20 @@ async def read_progress(reader: Reader, consumer: Consumer, pending: Sequence[in
 
     Raises Unavailable if the database does not answer.
     """
-    stored = {"_id": _id(consumer.owner_id, consumer.name), "generation": {"$in": [consumer.generation, None]}}
     try:
-        found, acknowledged = await asyncio.gather(
-            reader.collection("consumers").find_one(stored, {"acked": 1}),
-            acknowledgements.list_among(reader, consumer, pending),
+        position, acknowledged = await asyncio.gather(
+            read_position(reader, consumer), acknowledgements.list_among(reader, consumer, pending)
         )
     except PyMongoError as error:
         raise Unavailable("The database does not answer; try again.", retryable=True) from error
-    return 0 if found is None else int(found["acked"]), acknowledged
+    return position, acknowledged
+
+
+async def read_position(reader: Reader, consumer: Consumer) -> int:
+    """The stored position of a consumer, 0 if it was removed."""
+    stored = {"_id": _id(consumer.owner_id, consumer.name), "generation": {"$in": [consumer.generation, None]}}
+    found = await reader.collection("consumers").find_one(stored, {"acked": 1})
+    return 0 if found is None else int(found["acked"])
 
 
 async def create(reader: Reader, owner: Actor, name: str, *, start: int, begun_after: int | None = None) -> bool:

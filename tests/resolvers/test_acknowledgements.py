@@ -11,7 +11,7 @@ from pymongo import WriteConcern
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
-from resolvers import events, rooms, users, visitors
+from resolvers import consumer_lag, events, rooms, users, visitors
 from resolvers.acknowledgements import get_consumer
 from resolvers.consumers import consumers
 from resolvers.context import Context, EventAck
@@ -22,6 +22,7 @@ from storage.mongo.cursors import event_cursor
 from storage.mongo.reader import Reader
 from storage.records import UserType, Visitor
 from tests.resolvers.processes import TwoContexts, record_facts, status, two_processes
+from tests.resolvers.world import APP
 from tests.storage.support import outbox_is_empty
 
 COPIES = 200
@@ -107,6 +108,21 @@ async def test_event_acknowledged_before_refuses_the_mutation(contexts: TwoConte
 
     assert await context.storage.log.head() == head
     assert await acknowledged(context) == [second, third]
+
+
+async def test_lag_counts_no_event_whose_acknowledgement_was_deleted_meanwhile(contexts: TwoContexts) -> None:
+    context, elsewhere = contexts
+    first, _, third = await record_facts(context, 3)
+    await consumers.ack_events(context, consumer="c", cursor=event_cursor(first), only=True)
+    await consumers.ack_events(context, consumer="c", cursor=event_cursor(third), only=True)
+    before = await status(context)
+    await consumers.ack_events(elsewhere, consumer="c", cursor=event_cursor(first))
+    await acknowledgements.delete_up_to(
+        elsewhere.reader, await get_consumer(elsewhere.reader, APP.id, "c", key="consumer"), first
+    )
+
+    assert await consumer_lag.count(context, before) == consumer_lag.Lag(total=1, in_flight=0)
+    assert await acknowledged(context) == [third]
 
 
 async def test_acknowledging_one_event_twice_changes_nothing(contexts: TwoContexts) -> None:
