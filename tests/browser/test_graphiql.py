@@ -85,6 +85,8 @@ def test_the_api_entry_of_the_dashboard_opens_the_examples_of_its_page_in_its_th
     dashboard.goto(f"{site}/")
     dashboard.evaluate("localStorage.setItem('mantine-color-scheme-value', 'dark')")
     expect(page.locator("body.graphiql-dark")).to_have_count(1)
+    # The editors follow in a later frame.
+    expect(page.locator(".monaco-editor:not(.vs-dark)")).to_have_count(0)
     assert violations(page, known=KNOWN) == []
     page.get_by_role("button", name="Open settings dialog").click()
     page.get_by_role("button", name="Light", exact=True).click()

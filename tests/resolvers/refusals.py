@@ -23,7 +23,8 @@ IGNORED_COLLECTIONS = frozenset({"leases", "processes", "removals", "rules", "si
 async def stored_state(world: World) -> dict[str, Any]:
     """The documents of all other collections and the head of the log, after the cleanup of earlier mutations."""
     storage = world.services.storage
-    await storage.appender.wait_for_cleanup()
+    for process in world.processes:
+        await process.storage.appender.wait_for_cleanup()
     first, *others = (name for name in COLLECTIONS if name not in IGNORED_COLLECTIONS)
     # One command: with one for each collection, the tests of refusals spend most of their time here.
     pipeline = [*labelled(first), *({"$unionWith": {"coll": name, "pipeline": labelled(name)}} for name in others)]

@@ -36,7 +36,7 @@ class World:
     def __init__(self, services: Services, processes: Sequence[Services] = ()) -> None:
         self.services = services
         #: All processes of the deployment, whose settings are the same.
-        self._processes = processes or (services,)
+        self.processes = processes or (services,)
         self._first_head = services.storage.feed.head
         self.context = Context(services, Caller(actor=APP, scopes=frozenset({ADMIN})))
 
@@ -106,7 +106,7 @@ class World:
 
     def routing(self, **changed: Any) -> None:
         """Change the settings of routing for rooms without a department."""
-        for process in self._processes:
+        for process in self.processes:
             process.routing = replace(process.routing, **changed)
 
     async def await_routing(self) -> None:

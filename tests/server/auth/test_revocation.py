@@ -210,6 +210,8 @@ async def test_a_role_that_changes_while_its_new_holder_is_loaded_is_loaded_agai
         "createRole"
     ]["role"]["id"]
     user, _, token = await logged_in(url)
+    # The facts about the new user would begin a load, too.
+    await services.storage.feed.wait(await services.storage.log.head() - 1)
     revocation, revocable, load = TokenRevocation(services.storage), Revoked(), access.load_caller
     await revocation.register(digest(token), revocable)
     loaded, answered = asyncio.Event(), asyncio.Event()
