@@ -118,7 +118,7 @@ async def test_lag_counts_no_event_whose_acknowledgement_was_deleted_meanwhile(c
     before = await status(context)
     await consumers.ack_events(elsewhere, consumer="c", cursor=event_cursor(first))
     await acknowledgements.delete_up_to(
-        elsewhere.reader, await get_consumer(elsewhere.reader, APP.id, "c", key="consumer"), first
+        elsewhere.reader, await get_consumer(elsewhere.reader, str(APP.id), "c", key="consumer"), first
     )
 
     assert await consumer_lag.count(context, before) == consumer_lag.Lag(total=1, in_flight=0)
