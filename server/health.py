@@ -16,6 +16,7 @@ PING_SECONDS = 2.0
 WRITE_SECONDS = 5.0
 #: A process reads the log to its end twice a second. If it has not reached the end for this long, it is not ready.
 TAIL_SECONDS = 10.0
+STOPPING = "the server is stopping"
 DATABASE_AWAY = "MongoDB does not answer"
 NO_WRITES = (
     "MongoDB answers, but takes no writes: unlock it if it is locked (db.fsyncUnlock()), "
@@ -33,6 +34,8 @@ async def report_liveness(request: Request) -> Response:
 
 async def report_readiness(request: Request) -> Response:
     """Status 503 if the process cannot serve, otherwise 200 with the problems that need attention."""
+    if request.app.state.shutdown.announced:
+        return JSONResponse({"status": "unavailable", "reason": STOPPING}, status_code=503)
     storage = request.app.state.services.storage
     if (reason := await database_problem(storage, request.app.state.write_seconds)) is not None:
         return JSONResponse({"status": "unavailable", "reason": reason}, status_code=503)

@@ -135,6 +135,13 @@ class Settings:
         "it. Without this setting no metrics are served.",
     )
     metrics_host: str = setting("127.0.0.1", HOST, "The address to listen on for `/metrics`.")
+    drain_seconds: float = setting(
+        0.0,
+        number(0, 300),
+        "How many seconds a server continues to serve after the first stop signal, while `/health/ready` answers 503 "
+        "and responses close their connections, so that balancers send new requests to other servers. A second signal "
+        "ends this time.",
+    )
     log_level: LogLevel = setting(LogLevel.INFO, one_of(LogLevel), "The least severe level that is logged.")
     log_format: LogFormat = setting(
         LogFormat.AUTO,

@@ -1,6 +1,7 @@
 """The graceful shutdown of one process: nothing new starts, operations get a deadline, and connections are drained.
 
-graphql/transport_ws.py drains websockets and graphql/sse.py event streams. process/run.py starts the shutdown.
+graphql/transport_ws.py drains websockets and graphql/sse.py event streams. process/uvicorn_server.py starts the
+shutdown.
 """
 
 import asyncio
@@ -33,15 +34,21 @@ class Shutdown:
 
     def __init__(self, seconds: float = SHUTDOWN_SECONDS) -> None:
         self.seconds = seconds
+        #: Whether the process is going to shut down: it serves, and asks balancers and clients to go elsewhere.
+        self.announced = False
         self.started = False
         self._deadline = math.inf
         self._open: set[Drainable] = set()
         self._operations: set[asyncio.Timeout] = set()
         self._draining: set[asyncio.Task[None]] = set()
 
+    def announce(self) -> None:
+        """From now on the process is not ready, and keeps no connection open after a response."""
+        self.announced = True
+
     def start(self) -> None:
         """Drain all open connections, and those that open from now on."""
-        self.started = True
+        self.announced = self.started = True
         self._deadline = asyncio.get_running_loop().time() + self.seconds
         for operation in self._operations:
             self._limit(operation)

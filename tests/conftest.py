@@ -159,7 +159,8 @@ def served_in_thread(mongodb_uri: str, database: str = "test-shared", **options:
 async def served(services: "Services", settings: Settings | None = None, **options: Any) -> AsyncIterator[str]:
     """The address of a server over these services, until the block ends. `options` are arguments of create_app."""
     from server.app import create_app
-    from server.process.run import Server, bind, make_config
+    from server.process.run import bind
+    from server.process.uvicorn_server import Server, make_config
 
     ready = asyncio.Event()
     options.setdefault("built", PLAIN_PAGES)

@@ -79,6 +79,8 @@ def test_the_example_has_three_members_two_servers_and_a_proxy() -> None:
     assert uri == f"mongodb://{','.join(members)}/?replicaSet=rs0"
     subnet = COMPOSE["networks"]["web"]["ipam"]["config"][0]["subnet"]
     assert services["server1"]["environment"]["SWITCHBOARD_TRUSTED_PROXIES"] == subnet
+    drain = int(services["server1"]["environment"]["SWITCHBOARD_DRAIN_SECONDS"])
+    assert 0 < drain < int(services["server1"]["stop_grace_period"].removesuffix("s")) - 20
     assert set(services["server1"]["depends_on"]) <= services.keys()
 
 
@@ -104,7 +106,10 @@ def test_the_manifest_probes_paths_that_exist_and_stops_in_time() -> None:
     assert ports["http"] == Settings().port
     assert {"name": "SWITCHBOARD_METRICS_PORT", "value": str(ports["metrics"])} in container["env"]
     assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["terminationGracePeriodSeconds"] >= 30
+    drain = next(int(one["value"]) for one in container["env"] if one["name"] == "SWITCHBOARD_DRAIN_SECONDS")
+    # The readiness probe fails before the server stops to serve, and the server has stopped before it is killed.
+    assert container["readinessProbe"]["periodSeconds"] * 2 < drain
+    assert pod["terminationGracePeriodSeconds"] >= drain + 25
     labels = KUBERNETES["Deployment"]["spec"]["template"]["metadata"]["labels"]
     selectors = [KUBERNETES["Service"]["spec"]["selector"], KUBERNETES["PodDisruptionBudget"]["spec"]["selector"]]
     assert selectors == [labels, {"matchLabels": labels}]
@@ -115,4 +120,5 @@ def test_the_unit_stops_the_server_before_its_mongod() -> None:
 
     assert values["ExecStart"] == "/opt/switchboard/bin/switchboard serve"
     assert (values["KillMode"], values["TimeoutStopSec"], values["Restart"]) == ("mixed", "30", "on-failure")
+    assert values["Environment"] == "SWITCHBOARD_DRAIN_SECONDS=5"
     assert values["WorkingDirectory"] == "/var/lib/switchboard"

@@ -22,7 +22,8 @@ from starlette.routing import Route
 from typing_extensions import override
 
 from server.metrics.families import merge
-from server.process.run import Server, bind, make_config
+from server.process.run import bind
+from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
 from server.shutdown import Shutdown
 from storage.supervisor import Supervisor

@@ -4,75 +4,30 @@ import asyncio
 import contextlib
 import errno
 import gc
-import math
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import cast
 
-import uvicorn
 from starlette.applications import Starlette
-from typing_extensions import override
 
+from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
-from server.shutdown import SHUTDOWN_SECONDS, Shutdown
-from server.transport.connections import ConnectionTable
-from server.transport.http_protocol import HttpProtocol
-from server.transport.websocket_protocol import PING_SECONDS, PONG_SECONDS, WebSocketProtocol
 from storage.embedded.mongod_supervisor import supervised
 from storage.embedded.preflight import complete_uri, translating_driver_errors, verify_deployment
 from storage.embedded.replica_set import EmbeddedReplicaSet, running_uri
 from storage.uris import redact
 
-#: Time that connections have to close after SHUTDOWN_SECONDS, before they are aborted: a peer may not be reading.
-CLOSE_SECONDS = 0.5
 #: Thresholds of the garbage collector while the server runs. By the default of 700 objects, each event that goes to
 #: a thousand subscribers starts several collections, a quarter of the CPU of its deliveries.
 GC_THRESHOLDS = (10_000, 10, 10)
-KIB = 1024
 #: Signals that stop the server: Ctrl-C, SIGTERM of a supervisor, and a closed terminal.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ServingError(Exception):
     """The server cannot start. The message is one line with the remedy."""
-
-
-class Server(uvicorn.Server):
-    """A uvicorn server that leaves signals alone, reports when it listens, and drains connections when it stops."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-        self._shutdown: Shutdown = cast(Starlette, config.app).state.shutdown
-
-    @contextlib.contextmanager
-    @override
-    def capture_signals(self) -> Iterator[None]:
-        # uvicorn raises the signals again after the shutdown, which would end the process before its mongod.
-        yield
-
-    @override
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_ready()
-
-    @override
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._shutdown.start()
-        loop = asyncio.get_running_loop()
-        aborting = loop.call_later(self._shutdown.seconds + CLOSE_SECONDS, self._abort)
-        try:
-            await super().shutdown(sockets)
-        finally:
-            aborting.cancel()
-
-    def _abort(self) -> None:
-        for connection in tuple(self.server_state.connections):
-            connection.transport.abort()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,32 +101,11 @@ def cannot_listen(host: str, port: int, error: OSError) -> ServingError:
     return ServingError(f"Cannot listen on port {port} of {host}: {error.strerror}.")
 
 
-def make_config(app: Starlette, settings: Settings) -> uvicorn.Config:
-    http = partial(HttpProtocol, connection_table=ConnectionTable(settings), max_header=settings.max_header_kb * KIB)
-    return uvicorn.Config(
-        app,
-        loop="none",
-        http=cast(type[asyncio.Protocol], http),
-        ws=WebSocketProtocol,
-        ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PONG_SECONDS,
-        ws_per_message_deflate=False,
-        ws_max_size=settings.max_message_kb * KIB,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=math.ceil(SHUTDOWN_SECONDS + CLOSE_SECONDS),
-    )
-
-
 async def run_uvicorn(
     app: Starlette, listener: socket.socket, settings: Settings, on_ready: Callable[[], None]
 ) -> None:
-    """Serve until a stop signal, then finish the operations in progress. A second SIGINT stops immediately."""
-    server = Server(make_config(app, settings), on_ready)
+    """Serve until a stop signal, then drain and finish the operations in progress. A second SIGINT stops at once."""
+    server = Server(make_config(app, settings), on_ready, drain_seconds=settings.drain_seconds)
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP

@@ -93,7 +93,9 @@ def serve_with_workers(startup: Startup, metrics: socket.socket | None = None) -
             while True:
                 restart_ended(workers, startup)
     finally:
-        stop([worker.process for worker in workers])
+        # The workers accept what the system has queued, and close the last copies of the socket.
+        startup.listener.close()
+        stop([worker.process for worker in workers], drain_seconds=startup.settings.drain_seconds)
 
 
 def restart_ended(workers: list[Worker], startup: Startup) -> None:
@@ -107,11 +109,11 @@ def restart_ended(workers: list[Worker], startup: Startup) -> None:
             workers[index] = Worker(startup)
 
 
-def stop(processes: Sequence[SpawnProcess]) -> None:
+def stop(processes: Sequence[SpawnProcess], *, drain_seconds: float = 0.0) -> None:
     """Send SIGTERM to the processes, and SIGKILL to those that run after the deadline or a second interrupt."""
     for process in processes:
         process.terminate()
-    deadline = time.monotonic() + SHUTDOWN_SECONDS + STOP_TIMEOUT_SECONDS
+    deadline = time.monotonic() + drain_seconds + SHUTDOWN_SECONDS + STOP_TIMEOUT_SECONDS
     try:
         for process in processes:
             process.join(max(0.0, deadline - time.monotonic()))

@@ -6,6 +6,7 @@ docs/decisions/0014-httptools.md has the reasons for httptools.
 """
 
 import asyncio
+import select
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,11 +17,14 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from server.shutdown import Shutdown
 from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.websocket_protocol import WebSocketProtocol
 
 #: How many bytes one call parses, so that few pipelined requests are parsed before the first is answered.
 SLICE_BYTES: Final = 16 * 1024
+#: When the server stops, how long a new connection may take to send its first request.
+FIRST_REQUEST_SECONDS: Final = 1.0
 #: Header fields of an upgrade.
 UPGRADE_FIELDS: Final = frozenset((b"upgrade", b"http2-settings"))
 #: Header fields that the websocket library reads, in addition to sec-websocket-*. The application gets all fields.
@@ -47,10 +51,12 @@ class HttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         connection_table: ConnectionTable,
+        shutdown: Shutdown,
         max_header: int,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._table = connection_table
+        self._shutdown = shutdown
         self._max_header = max_header
         self._connection: Connection
         self._refused: Refused | None = None
@@ -108,6 +114,20 @@ class HttpProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
         self._table.enter(self._connection, Phase.CLOSING)
         self.transport.close()
+
+    @override
+    def shutdown(self) -> None:
+        """Close the connection after the request that it has, or that may be on its way."""
+        if self._is_answering:
+            self.cycle.keep_alive = False
+        elif self._connection.phase is Phase.HEADER:
+            self.loop.call_later(FIRST_REQUEST_SECONDS, self._close_without_request)
+        elif not is_readable(self._connection.descriptor):  # otherwise a request has arrived, and is read next
+            self.transport.close()
+
+    def _close_without_request(self) -> None:
+        if self._connection.phase is Phase.HEADER and not self.transport.is_closing():
+            self._close()
 
     # ---------------------------------------------------------------- what is received
 
@@ -190,6 +210,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._raise(Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections; try again later."))
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+            if self._shutdown.announced:
+                self.cycle.keep_alive = False
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -287,6 +309,13 @@ class HttpProtocol(HttpToolsProtocol):
                 ]
             )
         )
+
+
+def is_readable(descriptor: int) -> bool:
+    """Whether a socket has received bytes that were not read, or its end."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def without_upgrade(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

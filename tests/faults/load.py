@@ -42,9 +42,10 @@ class Servers:
     `short_timeout` of them have so short a deadline for mutations that many fail with an unknown outcome.
     """
 
-    def __init__(self, uri: str, database: str, count: int, short_timeout: int) -> None:
+    def __init__(self, uri: str, database: str, count: int, short_timeout: int, settings: Mapping[str, str]) -> None:
         self._uri = uri
         self._database = database
+        self._settings = settings
         self._ports = [free_port() for _ in range(count)]
         self._short_timeout = self._ports[:short_timeout]
         self.urls = [f"http://127.0.0.1:{port}/graphql" for port in self._ports]
@@ -54,13 +55,21 @@ class Servers:
 
     def _start(self, port: int) -> ServerProcess:
         prepare = shorten_timeout if port in self._short_timeout else None
-        return ServerProcess(self._uri, self._database, prepare, PORT=str(port), LOG_LEVEL="error")
+        settings = {"LOG_LEVEL": "error", **self._settings, "PORT": str(port)}
+        return ServerProcess(self._uri, self._database, prepare, **settings)
 
     def kill_and_restart(self, index: int) -> None:
         """Kill a server, start it again and wait until it is ready."""
         self._running[index].kill()
         self._running[index] = self._start(self._ports[index])
         assert self._running[index].url == self.urls[index]
+
+    def replace(self, index: int) -> int:
+        """Stop a server by SIGTERM, and start another one on its port when it has ended. Returns the exit code."""
+        code = self._running[index].terminate()
+        self._running[index] = self._start(self._ports[index])
+        assert self._running[index].url == self.urls[index]
+        return code
 
     def signal(self, index: int, number: signal.Signals) -> None:
         os.kill(self._running[index].pid, number)
@@ -71,8 +80,10 @@ class Servers:
 
 
 @contextmanager
-def running_servers(uri: str, database: str, *, count: int, short_timeout: int = 0) -> Iterator[Servers]:
-    servers = Servers(uri, database, count, short_timeout)
+def running_servers(
+    uri: str, database: str, *, count: int, short_timeout: int = 0, **settings: str
+) -> Iterator[Servers]:
+    servers = Servers(uri, database, count, short_timeout, settings)
     try:
         yield servers
     finally:
@@ -139,11 +150,14 @@ class Load:
     urls: Sequence[str]
     chance: random.Random
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    #: Connections that were refused. The mutation was sent to another server.
+    refused: int = 0
     #: Sent again after a lost connection or an unknown outcome.
     repeated: int = 0
     #: Sent again with a new clientMutationId, because nothing had been changed.
     renewed: int = 0
     hung: int = 0
+    stopped: bool = False
     longest_seconds: float = 0.0
     _rooms: list[str] = field(default_factory=list)
     #: The timers that were set and that no worker has cancelled: the room and the name.
@@ -164,7 +178,7 @@ class Load:
                 self.outcomes[mutation_id] = await self._mutate(http, "setTimer", SELECTIONS["setTimer"], given)
 
     async def run(self, until: float) -> None:
-        """Send mutations until that time, and wait until all are answered."""
+        """Send mutations until that time, or until `stopped` is set, and wait until all are answered."""
         async with asyncio.TaskGroup() as group:
             for number in range(WORKERS):
                 group.create_task(self._work(number, until))
@@ -172,7 +186,7 @@ class Load:
     async def _work(self, number: int, until: float) -> None:
         count = 0
         async with self._client() as http:
-            while time.monotonic() < until:
+            while time.monotonic() < until and not self.stopped:
                 count += 1
                 mutation_id = f"{number}-{count}"
                 name, given = self._choose(mutation_id)
@@ -215,6 +229,10 @@ class Load:
             body = {"query": query, "variables": {"input": given}}
             try:
                 answer = (await http.post(self.chance.choice(self.urls), json=body)).json()
+            except httpx.ConnectError:
+                self.refused += 1
+                await asyncio.sleep(0.05)
+                continue
             except httpx.TimeoutException:
                 self.hung += 1
                 certain = False

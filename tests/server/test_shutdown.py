@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -14,9 +15,11 @@ from websockets.exceptions import ConnectionClosed
 
 from resolvers.context import Services
 from server.app import create_app
-from server.process.run import Server, bind, make_config
+from server.process.run import bind
+from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
 from server.shutdown import Shutdown
+from server.transport.http_protocol import is_readable
 from storage.mongo.cursors import event_cursor
 from storage.transactions.keyed_locks import LockKey
 from tests.conftest import ADMIN_TOKEN
@@ -34,6 +37,7 @@ CREATE_ROLE = "mutation ($name: String!) { createRole(input: { name: $name }) { 
 WATCHED = LockKey("app", "watched")
 ROTATE = 'mutation { rotateAppToken(input: { appId: "app_watched" }) { token } }'
 WATCH = "subscription { events { sequence } }"
+HEALTH_REQUEST = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n"
 UNAVAILABLE = {"code": "UNAVAILABLE", "retryable": True}
 
 
@@ -48,10 +52,13 @@ async def ask(socket: ClientConnection, operation_id: str, query: str, **variabl
 
 
 @asynccontextmanager
-async def stoppable(services: Services, shutdown: Shutdown | None = None) -> AsyncIterator[tuple[str, Server]]:
+async def stoppable(
+    services: Services, shutdown: Shutdown | None = None, *, drain_seconds: float = 0.0
+) -> AsyncIterator[tuple[str, Server]]:
     """A server over these services that a test stops by its should_exit."""
     ready = asyncio.Event()
-    server = Server(make_config(create_app(services, shutdown=shutdown), Settings()), ready.set)
+    config = make_config(create_app(services, shutdown=shutdown), Settings())
+    server = Server(config, ready.set, drain_seconds=drain_seconds)
     with bind("127.0.0.1", 0) as bound:
         running = asyncio.create_task(server.serve(sockets=[bound]))
         await ready.wait()
@@ -69,6 +76,113 @@ async def start_shutdown(server: Server) -> None:
         return started
 
     await until(has_started)
+
+
+# ---------------------------------------------------------------- before the shutdown
+
+
+async def start_draining(server: Server) -> None:
+    """Send a stop signal to the server, and return when it is not ready any more."""
+    server.handle_exit(signal.SIGTERM, None)
+
+    async def is_announced() -> bool:
+        announced: bool = server.config.app.state.shutdown.announced  # type: ignore[union-attr] # it is an application
+        return announced
+
+    await until(is_announced)
+
+
+async def test_a_draining_server_serves_but_is_not_ready_and_closes_connections(services: Services) -> None:
+    async with (
+        stoppable(services, drain_seconds=STOP_SECONDS) as (url, server),
+        connected(url, ADMIN) as socket,
+        httpx.AsyncClient(headers=ADMIN, timeout=60) as client,
+    ):
+        before = await client.post(url, json={"query": "{ __typename }"})
+        await start_draining(server)
+
+        ready = await client.get(url.removesuffix("graphql") + "health/ready")
+        live = await client.get(url.removesuffix("graphql") + "health/live")
+        created = await client.post(url, json={"query": CREATE_ROLE, "variables": {"name": "late"}})
+        await ask(socket, "1", "{ __typename }")
+        answer = await receive(socket)
+
+        assert "connection" not in before.headers
+        assert (ready.status_code, ready.json()) == (
+            503,
+            {"status": "unavailable", "reason": "the server is stopping"},
+        )
+        assert live.status_code == 200
+        assert created.json() == {"data": {"createRole": {"role": {"name": "late"}}}}
+        assert [one.headers["connection"] for one in (ready, live, created)] == ["close"] * 3
+        assert answer["payload"]["data"] == {"__typename": "Query"}
+        server.handle_exit(signal.SIGTERM, None)
+        assert [await receive(socket), await close_of(socket)] == [{"id": "1", "type": "complete"}, STOPPING]
+
+
+async def test_a_second_signal_ends_the_draining(services: Services) -> None:
+    async with stoppable(services, drain_seconds=STOP_SECONDS * 10) as (_, server):
+        await start_draining(server)
+        assert not server.config.app.state.shutdown.started  # type: ignore[union-attr] # it is an application
+
+        server.handle_exit(signal.SIGTERM, None)
+
+        async with asyncio.timeout(STOP_SECONDS):
+            await start_shutdown(server)
+
+
+async def test_requests_of_connections_that_the_server_has_not_accepted_are_answered(services: Services) -> None:
+    async with stoppable(services) as (_, server):
+        (listener,) = server.servers[0].sockets
+        asyncio.get_running_loop().remove_reader(listener.fileno())  # from here on, the system queues the connections
+        clients = [await asyncio.open_connection(*listener.getsockname()) for _ in range(5)]
+        for _, writer in clients:
+            writer.write(HEALTH_REQUEST)
+        await start_shutdown(server)
+        found = [await reader.readline() for reader, _ in clients]
+        for _, writer in clients:
+            writer.close()
+
+    assert found == [b"HTTP/1.1 200 OK\r\n"] * 5
+
+
+async def test_a_new_connection_may_send_its_request_after_the_shutdown_has_started(services: Services) -> None:
+    async with stoppable(services) as (url, server):
+        host, port = httpx.URL(url).host, httpx.URL(url).port
+        reader, writer = await asyncio.open_connection(host, port)
+
+        async def is_accepted() -> bool:
+            return len(server.server_state.connections) == 1
+
+        await until(is_accepted)
+        await start_shutdown(server)
+        writer.write(HEALTH_REQUEST)
+        answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+async def test_a_connection_with_an_unread_request_is_answered_before_it_is_closed(services: Services) -> None:
+    async with stoppable(services) as (url, server), httpx.AsyncClient() as client:
+        assert (await client.get(live(url))).status_code == 200
+        (connection,) = server.server_state.connections
+        connection.transport.pause_reading()
+        answer = asyncio.ensure_future(client.get(live(url)))
+
+        async def is_unread() -> bool:
+            return is_readable(connection._connection.descriptor)  # type: ignore[union-attr]
+
+        await until(is_unread)
+        await start_shutdown(server)
+        connection.transport.resume_reading()
+
+        assert (await answer).status_code == 200
+
+
+def live(url: str) -> str:
+    return url.removesuffix("graphql") + "health/live"
 
 
 # ---------------------------------------------------------------- operations in progress

@@ -13,7 +13,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from server.app import create_app, start_services
-from server.process.run import Server, bind, make_config
+from server.process.run import bind
+from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
 from server.transport.websocket_protocol import MAX_STALLS, WebSocketProtocol, bytes_acknowledged
 from storage.facts import VisitorSaved

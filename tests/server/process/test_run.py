@@ -7,7 +7,8 @@ import pytest
 
 from resolvers.context import Services
 from server.app import create_app
-from server.process.run import GC_THRESHOLDS, Server, run_uvicorn
+from server.process.run import GC_THRESHOLDS, run_uvicorn
+from server.process.uvicorn_server import Server
 from server.settings import Settings
 from tests.processes import ADMIN_TOKEN
 
