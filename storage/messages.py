@@ -10,8 +10,7 @@ from storage.erased import erased_message
 from storage.message_records import Audience, Message
 from storage.mongo import child_pagination
 from storage.mongo.child_pagination import Relation
-from storage.mongo.connection import MAX_BATCH_ROWS, Collection, Database, Document, to_document, to_record
-from storage.mongo.indexes import UNNUMBERED_INDEX
+from storage.mongo.connection import MAX_BATCH_ROWS, Document, to_document, to_record
 from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
 from storage.transactions.transaction import Transaction
@@ -80,27 +79,3 @@ async def read_pages(
 
 async def _decode(documents: list[Document]) -> list[Message]:
     return [to_record(document, Message) for document in documents]
-
-
-async def add_missing_numbers(database: Database) -> None:
-    """Number the messages of an earlier version by their ids, and store the count of messages in each room.
-
-    The result is the same if several processes run this at once, or if one repeats it after a crash: a number that is
-    stored stays, and so does a higher count, because another process may have sent messages since it did this.
-    """
-    messages = database["messages"]
-    if UNNUMBERED_INDEX not in [index["name"] async for index in messages.list_indexes()]:
-        return
-    window = {"partitionBy": "$roomId", "sortBy": {"_id": 1}, "output": {"number": {"$documentNumber": {}}}}
-    numbers: list[Document] = [{"$setWindowFields": window}, {"$project": {"number": 1}}]
-    await _merge(messages, numbers, into="messages", number={"$ifNull": ["$number", "$$new.number"]})
-    counts: list[Document] = [{"$group": {"_id": "$roomId", "count": {"$max": "$number"}, "last": {"$max": "$sentAt"}}}]
-    count = {"$max": ["$messageCount", "$$new.count"]}
-    last = {"$max": ["$lastMessageAt", "$$new.last"]}
-    await _merge(messages, counts, into="rooms", messageCount=count, lastMessageAt=last)
-
-
-async def _merge(messages: Collection, pipeline: Sequence[Document], *, into: str, **values: Document) -> None:
-    """Set the values in the documents of `into` that have the ids of the results."""
-    merged = {"$merge": {"into": into, "whenMatched": [{"$set": values}], "whenNotMatched": "discard"}}
-    await messages.aggregate([*pipeline, merged], allowDiskUse=True).to_list(None)

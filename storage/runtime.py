@@ -9,7 +9,7 @@ from typing import Self
 from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandListener
 
-from storage import erasures, messages, roles
+from storage import erasures, roles
 from storage.custom_fields import definition_leases
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.erased import is_erased, visitor_id_of
@@ -19,9 +19,13 @@ from storage.log.log import Log
 from storage.log.outbox import Appender
 from storage.log.token_watcher import TokenWatcher
 from storage.log.watch_rights import ChangeStreamRetry
-from storage.mongo import clock, data_version, folded_text, indexes
+from storage.migrations import runner
+from storage.migrations.migration import Migration
+from storage.migrations.registry import MIGRATIONS
+from storage.mongo import clock, data_version, indexes
 from storage.mongo.clock import Clock
 from storage.mongo.connection import Database, Document
+from storage.mongo.data_version import DATA_VERSION
 from storage.mongo.reader import Reader
 from storage.reference_data import ReferenceDataCache
 from storage.signals import SignalExchange
@@ -37,8 +41,9 @@ DEREGISTER_TIMEOUT_SECONDS = 0.5
 class Storage:
     """The parts of storage that other layers use: reads, transactions, the log and its feed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, data_version: int = DATA_VERSION) -> None:
         self.database = database
+        self._data_version = data_version
         self.supervisor = Supervisor()
         self.definition_cache = DefinitionCache(database)
         self.process = ProcessHeartbeat(database, self._published_state)
@@ -67,18 +72,20 @@ class Storage:
         listeners: Sequence[CommandListener] = (),
         own_clock: Clock | None = None,
         timings: Timings = DEFAULT_TIMINGS,
+        migrations: Sequence[Migration] = MIGRATIONS,
     ) -> AsyncIterator[Self]:
-        """Connect, create missing indexes and roles, and run the background tasks until the block ends."""
+        """Connect, migrate the data, create missing indexes and roles, and run background tasks until the block ends.
+
+        Raises DeploymentError if the data cannot be used.
+        """
         async with Database(uri, name, listeners=tuple(listeners), clock=own_clock, timings=timings) as database:
-            storage = cls(database)
-            await data_version.require_supported(database)
+            storage = cls(database, data_version=migrations[-1].version)
             await database.measure_clock()
-            await messages.add_missing_numbers(database)
-            await folded_text.add_missing_folded_text(database)
+            await runner.migrate(database, migrations, older_seconds=timings.older_processes)
             await indexes.ensure(database)
             await storage.feed.open()
             await storage._refresh()
-            storage._start()
+            storage._start(migrations)
             try:
                 await storage.transactions.run(roles.ensure_built_in)
                 yield storage
@@ -91,15 +98,18 @@ class Storage:
                         await storage.appender.wait_for_cleanup()
                         await storage.process.deregister()
 
-    def _start(self) -> None:
+    def _start(self, migrations: Sequence[Migration]) -> None:
         start, timings = self.supervisor.supervise, self.database.timings
         start("measure the database's clock", self.database.tick, every=clock.TICK_SECONDS)
         start(
             "check the data version",
-            partial(data_version.require_supported, self.database),
+            partial(data_version.require_supported, self.database, supported=migrations[-1].version),
             every=timings.data_version_check,
             essential=True,
         )
+        if any(migration.compatible for migration in migrations):
+            repeat = partial(runner.repeat, self.database, migrations)
+            start("repeat migrations", repeat, every=timings.data_version_check)
         start("heartbeat", self._send_heartbeat, every=timings.heartbeat, essential=True)
         start("reap dead processes", self.process.reap_dead_processes, every=timings.heartbeat_poll)
         start("append facts to the log", self.appender.run, essential=True)
@@ -112,8 +122,9 @@ class Storage:
         start("watch the tokens", ChangeStreamRetry("tokens", self.token_watcher.watch).run)
 
     def _published_state(self) -> Document:
-        """What other processes read of this one: the epoch decides when a tighter rule of a custom field is in use."""
-        return {"epoch": self.definition_cache.lowest_epoch_in_use}
+        """What other processes read of this one: the epoch decides when a tighter rule of a custom field is in use, and
+        the version of the data when a migration may begin."""
+        return {"epoch": self.definition_cache.lowest_epoch_in_use, "dataVersion": self._data_version}
 
     async def _send_heartbeat(self) -> None:
         """Send a heartbeat, also when the definitions cannot be read."""

@@ -15,6 +15,8 @@ class Timings:
     heartbeat_poll: float = 1.0
     #: From one check of the version of the data to the next.
     data_version_check: float = 10.0
+    #: How long a start waits for processes that cannot use the data after a migration.
+    older_processes: float = 30.0
     #: Interval at which the log is polled, and so the longest delay of other processes' facts without a change stream.
     log_poll: float = 0.5
     #: From one sweep of the outbox to the next. Facts that are in the outbox at two sweeps were left by a process that

@@ -14,6 +14,10 @@ from resolvers.services import create_services
 from server.settings import Settings, unknown_variables
 from storage import deployment_state
 from storage.deployment_state import DeploymentState
+from storage.errors import DeploymentError
+from storage.migrations import records
+from storage.migrations.migration import MigrationState, State
+from storage.migrations.registry import MIGRATIONS
 from storage.mongo import data_version, indexes
 from storage.mongo.connection import Database
 from storage.mongo.data_version import DATA_VERSION
@@ -95,7 +99,7 @@ def is_loopback(host: str) -> bool:
 
 
 async def examine_database(uri: str, name: str) -> list[Finding]:
-    """Check the database. Raises Unavailable if it does not answer, and DeploymentError for data of a newer version."""
+    """Check the database. Raises Unavailable if it does not answer."""
     async with Database(uri, name) as database:
         storage = Storage(database)
         await database.measure_clock()
@@ -103,7 +107,7 @@ async def examine_database(uri: str, name: str) -> list[Finding]:
         state = await deployment_state.read(storage.reader, storage.log)
         found = [
             await _examine_mongodb(database),
-            await _examine_version(database),
+            *await _examine_version(database),
             await _examine_indexes(database),
             await _examine_counts(storage),
             _examine_clock(storage),
@@ -123,13 +127,36 @@ async def _examine_mongodb(database: Database) -> Finding:
     return Finding(Level.NOTE, "MongoDB", text, f"With {MEMBERS} members, the data survive the loss of one.")
 
 
-async def _examine_version(database: Database) -> Finding:
+async def _examine_version(database: Database) -> list[Finding]:
     version = await data_version.read(database)
-    if version == DATA_VERSION:
-        return ok("data", f"version {version}.")
-    return Finding(
-        Level.NOTE, "data", f"version {version}; this program writes {DATA_VERSION}.", "Start a server to upgrade them."
-    )
+    try:
+        await data_version.require_supported(database)
+    except DeploymentError as error:
+        return [Finding(Level.PROBLEM, "data", str(error), "Run the doctor of the newer version.")]
+    if version > DATA_VERSION:
+        text = f"version {version}, which this program, of version {DATA_VERSION}, can use."
+        return [Finding(Level.NOTE, "data", text, "Upgrade this program when all servers are upgraded.")]
+    found = [finding for one in await records.list_states(database, MIGRATIONS) if (finding := _migration(one))]
+    return found or [ok("data", f"version {version}; all {len(MIGRATIONS)} migrations are done.")]
+
+
+def _migration(state: MigrationState) -> Finding | None:
+    """What to do about a migration. None if it is done."""
+    migration, subject = state.migration, f"migration {state.migration.version} ({state.migration.name})"
+    match state.state:
+        case State.DONE:
+            return None
+        case State.FAILED:
+            remedy = "Correct the cause, and start a server: it continues where it was."
+            return Finding(
+                Level.PROBLEM, subject, f"it failed after {state.documents} documents: {state.error}", remedy
+            )
+        case State.RUNNING:
+            text = f"{state.documents} documents so far."
+            return Finding(Level.NOTE, subject, text, "A server runs it, or continues it when it starts.")
+        case State.PENDING:
+            text = f"the data need it for version {migration.version}; this program writes {DATA_VERSION}."
+            return Finding(Level.NOTE, subject, text, "Start a server, which runs it.")
 
 
 async def _examine_indexes(database: Database) -> Finding:

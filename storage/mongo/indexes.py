@@ -17,11 +17,6 @@ from storage.records import AgentGoneAction, Presence, RoomStatus
 
 #: How long the first answer of a mutation is stored. MongoDB deletes it within a minute after that.
 IDEMPOTENCY_SECONDS = 24 * 60 * 60
-#: The index of messages of a version that did not number them. It exists until all messages have numbers.
-UNNUMBERED_INDEX = "room"
-#: The index of users' case-folded names. It exists when all documents have case-folded text.
-NAMES_INDEX = "name"
-
 #: How long the last signals of a process are stored. MongoDB deletes them within a minute after that.
 SIGNAL_SECONDS = 60
 
@@ -141,7 +136,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("email", "emailKeys", "_id"),
             _index("role", "roles", "_id"),
             _index("department", "agent.departmentIds", "_id"),
-            _index(NAMES_INDEX, "nameKey", "_id"),
+            _index("name", "nameKey", "_id"),
             _index("presence", "presenceDue", sparse=True),
             # Agents that are OFFLINE and serve rooms.
             _index(
@@ -198,7 +193,7 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
 #: Indexes of earlier versions that are not used any more.
 RETIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "messages": (UNNUMBERED_INDEX,),
+        "messages": ("room",),
         "rooms": ("declined",),
         "users": ("least_loaded", "round_robin", "least_loaded_anywhere", "round_robin_anywhere"),
     }

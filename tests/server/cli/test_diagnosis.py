@@ -10,6 +10,7 @@ from server.cli import diagnosis
 from server.cli.diagnosis import Finding, Level
 from server.settings import Settings
 from storage import consumers
+from storage.mongo.data_version import DATA_VERSION
 from storage.records import Actor, ActorType
 from tests.resolvers.world import World
 from tests.storage.support import until
@@ -49,7 +50,10 @@ async def test_every_problem_has_a_remedy(services: Services, mongodb_uri: str) 
     await until(is_empty)
     await database["rooms"].drop_index("queue_by_filter")
     await database["users"].update_one({"_id": agent.id}, {"$set": {"agent.openRoomCount": 7}})
-    await database["versions"].update_one({"_id": "data"}, {"$set": {"version": 0}})
+    await database["versions"].delete_many({})
+    await database["versions"].insert_one(
+        {"_id": "migration-2", "name": "folded text", "state": "failed", "documents": 7, "error": "ValueError: no"}
+    )
     await database["outbox"].insert_one(
         {"_id": "late-1", "subject": "late", "number": 1, "at": database.now() - timedelta(hours=1), "fact": {}}
     )
@@ -61,13 +65,33 @@ async def test_every_problem_has_a_remedy(services: Services, mongodb_uri: str) 
 
     assert (found["indexes"].level, found["indexes"].text) == (Level.PROBLEM, "missing: rooms.queue_by_filter.")
     assert found["counts"].text == "the openRoomCount of 1 agents is wrong."
-    assert (found["data"].level, found["data"].text) == (Level.NOTE, "version 0; this program writes 1.")
+    pending, failed = found["migration 1 (message numbers)"], found["migration 2 (folded text)"]
+    assert (pending.level, pending.text) == (Level.NOTE, "the data need it for version 1; this program writes 2.")
+    assert (failed.level, failed.text) == (Level.PROBLEM, "it failed after 7 documents: ValueError: no")
     assert (found["outbox"].level, found["outbox"].text[:28]) == (Level.PROBLEM, "1 events have waited for up ")
     assert (found["consumer slow of crm"].level, found["consumer slow of crm"].text) == (
         Level.NOTE,
         "it has no connection and is 10000 events behind.",
     )
     assert all(finding.remedy for finding in found.values() if finding.level is not Level.OK)
+
+
+@pytest.mark.parametrize(
+    ("usable_by", "level", "text"),
+    [
+        (DATA_VERSION, Level.NOTE, "version 9, which this program, of version 2, can use."),
+        (9, Level.PROBLEM, "A newer version of Switchboard has written to the database test-services: its data has"),
+    ],
+)
+async def test_data_of_a_newer_version_are_found(
+    services: Services, mongodb_uri: str, usable_by: int, level: Level, text: str
+) -> None:
+    newer = {"version": 9, "usableBy": usable_by}
+    await services.storage.database["versions"].update_one({"_id": "data"}, {"$set": newer})
+
+    found = (await examined(services, mongodb_uri))["data"]
+
+    assert (found.level, found.text[: len(text)], bool(found.remedy)) == (level, text, True)
 
 
 async def test_a_consumer_whose_events_are_gone_is_a_problem(services: Services, mongodb_uri: str) -> None:

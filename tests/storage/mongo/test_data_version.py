@@ -6,7 +6,7 @@ import pytest
 
 from storage.errors import DeploymentError
 from storage.mongo.connection import Database
-from storage.mongo.data_version import DATA_VERSION, require_supported
+from storage.mongo.data_version import DATA_VERSION, read, record, require_supported
 from storage.runtime import Storage
 from storage.timings import Timings
 from tests.storage.support import until
@@ -24,36 +24,51 @@ def refusal(database: str) -> str:
 
 async def test_start_records_the_version_of_the_data(mongodb_uri: str, empty_database: str) -> None:
     async with Storage.open(mongodb_uri, empty_database) as storage:
-        assert await storage.database["versions"].find_one({"_id": "data"}) == {"_id": "data", "version": DATA_VERSION}
+        assert await storage.database["versions"].find_one({"_id": "data"}) == {
+            "_id": "data",
+            "version": DATA_VERSION,
+            "usableBy": DATA_VERSION,
+        }
 
 
 async def test_an_older_version_does_not_start_on_newer_data(mongodb_uri: str, empty_database: str) -> None:
     async with Database(mongodb_uri, empty_database) as database:
-        await require_supported(database, supported=NEWER)
+        await record(database, NEWER, usable_by=NEWER)
 
         with pytest.raises(DeploymentError) as error:
             async with Storage.open(mongodb_uri, empty_database):
                 pass
 
         assert str(error.value) == refusal(empty_database)
-        assert await database["versions"].find_one({"_id": "data"}) == {"_id": "data", "version": NEWER}
+        assert await read(database) == NEWER
         assert await database["processes"].count_documents({}) == 0
 
 
-async def test_a_newer_version_starts_on_older_data(mongodb_uri: str, empty_database: str) -> None:
+async def test_an_older_version_starts_on_newer_data_that_it_can_use(mongodb_uri: str, empty_database: str) -> None:
     async with Database(mongodb_uri, empty_database) as database:
-        await require_supported(database, supported=DATA_VERSION - 1)
+        await record(database, DATA_VERSION, usable_by=DATA_VERSION)
+        await record(database, NEWER, usable_by=None)
 
-        await require_supported(database)
+    async with Storage.open(mongodb_uri, empty_database) as storage:
+        assert await read(storage.database) == NEWER
 
-        assert await database["versions"].find_one({"_id": "data"}) == {"_id": "data", "version": DATA_VERSION}
+
+async def test_data_of_a_version_that_stored_only_its_number_are_for_that_version(
+    mongodb_uri: str, empty_database: str
+) -> None:
+    async with Database(mongodb_uri, empty_database) as database:
+        await database["versions"].insert_one({"_id": "data", "version": NEWER})
+
+        with pytest.raises(DeploymentError):
+            await require_supported(database)
+        await require_supported(database, supported=NEWER)
 
 
 async def test_a_running_process_reports_that_a_newer_version_wrote_to_its_data(
     mongodb_uri: str, empty_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Storage.open(mongodb_uri, empty_database, timings=Timings(data_version_check=0.01)) as storage:
-        await require_supported(storage.database, supported=NEWER)
+        await record(storage.database, NEWER, usable_by=NEWER)
 
         async def is_reported() -> bool:
             return any(failure.name == "check the data version" for failure in storage.supervisor.failures())

@@ -20,6 +20,7 @@ async def test_unnumbered_messages_are_numbered_by_id_at_the_start(
         ]
         await storage.database["messages"].insert_many(stored)
         await storage.database["messages"].create_index(["roomId", "_id"], name="room")
+        await storage.database["versions"].delete_many({})
 
     async with Storage.open(mongodb_uri, name) as storage:
         found = await storage.database["messages"].find({}, {"number": 1, "text": 1}, sort=["_id"]).to_list(None)
@@ -46,6 +47,7 @@ async def test_a_process_that_starts_later_keeps_the_numbers_and_counts_of_messa
         ]
         await database["messages"].insert_many(stored)
         await database["messages"].create_index(["roomId", "_id"], name="room")
+        await database["versions"].delete_many({})
 
     async with Storage.open(mongodb_uri, name) as storage:
         found = await storage.database["messages"].find({}, {"number": 1}, sort=["_id"]).to_list(None)

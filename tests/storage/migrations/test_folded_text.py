@@ -1,7 +1,6 @@
 """A server that starts stores the folded text of documents of a version without it."""
 
 from storage.mongo.connection import Document
-from storage.mongo.indexes import NAMES_INDEX
 from storage.runtime import Storage
 from tests.databases import emptied
 
@@ -16,13 +15,12 @@ async def test_texts_without_their_folded_text_have_it_after_the_start(mongodb_u
         await storage.database["users"].insert_one(
             {"_id": "u", "username": "anna", "usernameKey": "anna", "name": "Änna"}
         )
-        await storage.database["users"].drop_index(NAMES_INDEX)
+        await storage.database["versions"].delete_many({})
 
     async with Storage.open(mongodb_uri, name) as storage:
         found: list[Document] = []
         for collection in ("rooms", "users", "visitors"):
             found += await storage.database[collection].find({}, KEYS, sort=["_id"]).to_list(None)
-        indexes = [index["name"] async for index in storage.database["users"].list_indexes()]
 
     assert found == [
         {"_id": "r", "subjectKey": "grösse"},
@@ -30,7 +28,6 @@ async def test_texts_without_their_folded_text_have_it_after_the_start(mongodb_u
         {"_id": "u", "nameKey": "änna"},
         {"_id": "v", "phoneKey": "ext. 7"},
     ]
-    assert NAMES_INDEX in indexes
 
 
 async def test_a_later_start_reads_no_documents(mongodb_uri: str) -> None:
