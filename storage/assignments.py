@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 
-from pymongo import ASCENDING, UpdateOne
+from pymongo import ASCENDING
 
 from storage import entities, users
 from storage.facts import AgentAssigned, AgentUnassigned, AssignmentCause, RoomClosed, RoomFact, RoomTransferred
@@ -18,7 +18,7 @@ from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
 from storage.records import Actor, ActorType, Record, User
 from storage.transactions.transaction import Transaction
-from storage.transactions.writes import Write, insertion
+from storage.transactions.writes import insertion, update
 
 COLLECTION = "assignments"
 ASSIGNMENTS_BY_ROOM = Relation("rooms", COLLECTION, "roomId", number="number")
@@ -56,8 +56,7 @@ def record(tx: Transaction, facts: Sequence[RoomFact]) -> None:
             case AgentUnassigned() if number:  # the room may have its agent from before assignments were recorded
                 comment = fact.comment or _comment(fact, facts[index + 1 :])
                 ended = {"until": fact.occurred_at, "endCause": fact.cause.value, "comment": comment}
-                update = UpdateOne({"_id": f"{fact.subject_id}-{number}"}, {"$set": ended})
-                tx.defer_write(Write(collection, update))
+                tx.defer_write(update(collection, {"_id": f"{fact.subject_id}-{number}"}, {"$set": ended}))
 
 
 def _begun(tx: Transaction, fact: AgentAssigned, number: int) -> Document:

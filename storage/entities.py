@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClientSession
-from pymongo import ASCENDING, UpdateOne
+from pymongo import ASCENDING
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
@@ -29,7 +29,7 @@ from storage.mongo.stored_documents import StoredDocument
 from storage.records import Entity, FieldTarget
 from storage.transactions.conflicts import Conflict
 from storage.transactions.transaction import Transaction
-from storage.transactions.writes import Write, insertion, replacement, to_bson
+from storage.transactions.writes import Write, insertion, replacement, to_bson, update
 
 E = TypeVar("E", bound=Entity)
 D = TypeVar("D")
@@ -285,8 +285,8 @@ def _replacement(
         "fields": {"$mergeObjects": [{"$literal": document["fields"]}, fields]},
         "attrs": {"$concatArrays": [{"$literal": document["attrs"]}, attrs]},
     }
-    update = UpdateOne(query, [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, merged]}}])
-    return Write(collection, update, must_match=query, refusal=refusal, size=len(encoded.raw))
+    changed = [{"$replaceWith": {"$mergeObjects": [{"$literal": document}, merged]}}]
+    return update(collection, query, changed, must_match=True, refusal=refusal, size=len(encoded.raw))
 
 
 async def delete(tx: Transaction, kind: Kind[Any], entity: Entity) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 
 import msgspec
-from pymongo import ASCENDING, UpdateOne
+from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from storage import entities
@@ -26,8 +26,8 @@ from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
 from storage.mongo.sort_orders import SortKey, SortOrder, field_order
 from storage.records import Candidate, FieldDefinition, FieldTarget, Leave, User
+from storage.transactions import writes
 from storage.transactions.transaction import Transaction
-from storage.transactions.writes import Write
 
 
 def _derive(user: User, document: Document) -> None:
@@ -294,8 +294,8 @@ async def update_room_counts(tx: Transaction, changes: Sequence[tuple[User, User
     """
     collection = tx.collection(KIND.collection).delegate
     for before, after in changes:
-        query = _unchanged(before)
-        tx.defer_write(Write(collection, UpdateOne(query, {"$set": _room_count_update(after)}), must_match=query))
+        changed = {"$set": _room_count_update(after)}
+        tx.defer_write(writes.update(collection, _unchanged(before), changed, must_match=True))
 
 
 def _unchanged(user: User) -> Document:

@@ -22,7 +22,8 @@ import pytest
 import strawberry
 from graphql import DirectiveNode, GraphQLInputObjectType, Visitor, parse, visit
 from motor.frameworks import asyncio as motor_asyncio
-from pymongo import MongoClient
+from pymongo import MongoClient, helpers_shared, message
+from pymongo.client_session import ClientSession
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
@@ -153,9 +154,15 @@ CLIENT: Any = MongoClient(connect=False)
 #: The private names of other packages that the code reads, each with an object that must have it.
 PRIVATE_NAMES: dict[str, object] = {
     "_EXECUTOR": motor_asyncio,
+    "_apply_to": ClientSession,
+    "_check_command_response": helpers_shared,
+    "_conn_for_writes": CLIENT,
+    "_op_msg": message,
+    "_process_response": CLIENT,
     "_servers": CLIENT._topology,
     "_threads": ThreadPoolExecutor(1),
     "_topology": CLIENT,
+    "_transaction": CLIENT.start_session(),
     "_work_queue": ThreadPoolExecutor(1),
     "_field": INFO_FIELDS,
     "_handle_pre_execution_error": BaseGraphQLTransportWSHandler,

@@ -1,9 +1,9 @@
 """Commits a transaction only if the definitions by which it assigned custom fields are still the newest."""
 
-from pymongo.client_session import ClientSession
 from typing_extensions import override
 
 from storage.custom_fields import epochs
+from storage.mongo.connection import Document
 from storage.transactions.conflicts import Conflict
 from storage.transactions.transaction import Transaction
 
@@ -24,8 +24,15 @@ class DefinitionGuard:
     def __hash__(self) -> int:
         return hash(self._epoch)
 
-    def require(self, session: ClientSession) -> None:
-        if epochs.read_epoch_in_session(self._database, session) != self._epoch:
+    @property
+    def database(self) -> str:
+        return self._database.raw.name
+
+    def command(self) -> Document:
+        return epochs.epoch_command()
+
+    def require(self, reply: Document) -> None:
+        if epochs.epoch_of_reply(reply) != self._epoch:
             raise Conflict(self.refresh)
 
     async def is_outdated(self) -> bool:

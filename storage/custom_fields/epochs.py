@@ -7,8 +7,6 @@ epoch and the definition leases (docs/decisions/0011-definitions-change-in-two-s
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pymongo.client_session import ClientSession
-
 from storage.mongo.connection import Database, Document, from_builtins
 from storage.mongo.undecodable import ERRORS
 from storage.records import FieldDefinition
@@ -47,9 +45,21 @@ async def read_epoch(database: Database) -> int:
     return _epoch(await database["rules"].find_one({"_id": DOCUMENT_ID}, {"epoch": 1}))
 
 
-def read_epoch_in_session(database: Database, session: ClientSession) -> int:
-    """The epoch in the snapshot of the session's transaction. Blocks."""
-    return _epoch(database["rules"].delegate.find_one({"_id": DOCUMENT_ID}, {"epoch": 1}, session=session))
+def epoch_command() -> Document:
+    """The command that reads the epoch in a transaction."""
+    return {
+        "find": "rules",
+        "filter": {"_id": DOCUMENT_ID},
+        "projection": {"epoch": 1},
+        "limit": 1,
+        "singleBatch": True,
+    }
+
+
+def epoch_of_reply(reply: Document) -> int:
+    """The epoch in the reply to that command."""
+    found = reply["cursor"]["firstBatch"]
+    return _epoch(found[0] if found else None)
 
 
 def _epoch(document: Document | None) -> int:

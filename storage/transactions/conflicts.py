@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
-from pymongo.client_session import ClientSession
+from storage.mongo.connection import Document
 
 AsyncCallback: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -22,8 +22,15 @@ class CommitGuard(Protocol):
     Equal guards have equal conditions: it is checked once for the attempts that are committed together.
     """
 
-    def require(self, session: ClientSession) -> None:
-        """Raise Conflict if the condition is false in the session's transaction. Blocks."""
+    @property
+    def database(self) -> str:
+        """The name of the database."""
+
+    def command(self) -> Document:
+        """The command that reads, in the transaction, what the condition depends on."""
+
+    def require(self, reply: Document) -> None:
+        """Raise Conflict if the condition is false by the reply to the command."""
 
     async def is_outdated(self) -> bool:
         """Whether the condition is false now."""

@@ -1,22 +1,22 @@
 """The writes of changes, executed together in one MongoDB transaction.
 
-Equal kinds of writes to one collection are one command, also those of several changes. The functions that take a
-session block, and run on a thread of the driver.
+Equal kinds of writes to one collection are one command, also those of several changes. The commands are sent at once
+(mongo/pipelines.py). The functions that take a session block, and run on a thread of the driver.
 """
 
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import bson
 from bson.raw_bson import RawBSONDocument
-from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError, WriteError
 from pymongo.read_concern import ReadConcern
 
+from storage.mongo import pipelines
 from storage.mongo.connection import Document
 from storage.transactions.conflicts import CommitGuard, Conflict
 from storage.transactions.deadline import Deadline
@@ -24,10 +24,14 @@ from storage.transactions.deadline import Deadline
 DUPLICATE_KEY = 11_000
 #: A change with more writes is committed alone.
 MAX_SHARED_WRITES = 64
+#: Limits of one command, in writes and bytes.
+MAX_COMMAND_WRITES = 1_000
+MAX_COMMAND_BYTES = 8 * 1024 * 1024
 
 #: Writes in the session's transaction. Such a write is never part of a command with others.
 SessionWrite: TypeAlias = Callable[[ClientSession], None]
-Operation: TypeAlias = InsertOne[Any] | ReplaceOne[Any] | UpdateOne
+#: The command of a write, and the name of its list of writes.
+_LISTS = {"insert": "documents", "update": "updates"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,10 @@ class Write:
     """One write of a change."""
 
     collection: Collection[Document]
-    operation: Operation
-    #: The query of the operation, if the change conflicts unless it matches a document. It has an `_id`, a string.
+    command: Literal["insert", "update"]
+    #: The document to insert, or the query `q` and the change `u` of one document.
+    statement: Document | RawBSONDocument
+    #: The query of the write, if the change conflicts unless it matches a document. It has an `_id`, a string.
     must_match: Document | None = None
     #: Returns the error to raise if a unique index refuses the write.
     refusal: Callable[[DuplicateKeyError], Exception] | None = None
@@ -83,8 +89,21 @@ class _Command:
 
     key: object
     writes: list[tuple[int, Write]] = field(default_factory=list)
-    #: In place of `writes`, with the place of its change.
-    session_write: tuple[int, SessionWrite] | None = None
+    #: The bytes of the writes.
+    size: int = 0
+    #: In place of `writes`.
+    session_write: SessionWrite | None = None
+
+    def has_space_for(self, write: Write) -> bool:
+        return len(self.writes) < MAX_COMMAND_WRITES and self.size + write.size <= MAX_COMMAND_BYTES
+
+    def encoded(self) -> Document:
+        first = self.writes[0][1]
+        return {
+            first.command: first.collection.name,
+            "ordered": True,
+            _LISTS[first.command]: [write.statement for _, write in self.writes],
+        }
 
 
 def insertion(
@@ -95,7 +114,21 @@ def insertion(
 ) -> Write:
     """The write that inserts the document."""
     encoded = to_bson(document)
-    return Write(collection, InsertOne(encoded), refusal=refusal, size=len(encoded.raw))
+    return Write(collection, "insert", encoded, refusal=refusal, size=len(encoded.raw))
+
+
+def update(
+    collection: Collection[Document],
+    query: Document,
+    change: Document | Sequence[Document] | RawBSONDocument,
+    *,
+    must_match: bool = False,
+    refusal: Callable[[DuplicateKeyError], Exception] | None = None,
+    size: int = 0,
+) -> Write:
+    """The write that changes the document that the query finds. It conflicts without one if it `must_match`."""
+    statement = {"q": query, "u": change, "multi": False, "upsert": False}
+    return Write(collection, "update", statement, must_match=query if must_match else None, refusal=refusal, size=size)
 
 
 def replacement(
@@ -107,8 +140,7 @@ def replacement(
 ) -> Write:
     """The write that replaces the document that the query finds by `_id` and version. Without one, it conflicts."""
     encoded = to_bson(document)
-    operation: ReplaceOne[Any] = ReplaceOne(query, encoded)
-    return Write(collection, operation, must_match=query, refusal=refusal, size=len(encoded.raw))
+    return update(collection, query, encoded, must_match=True, refusal=refusal, size=len(encoded.raw))
 
 
 def to_bson(document: Document | RawBSONDocument) -> RawBSONDocument:
@@ -121,12 +153,11 @@ def write_all(session: ClientSession, changes: Sequence[PreparedChange]) -> None
 
     Raises RefusedChanges if it is known which changes fail, UnidentifiedConflict, or an error of the driver.
     """
-    for command in _commands([change.writes for change in changes]):
-        _execute(session, command)
-    guards = dict.fromkeys(guard for change in changes for guard in change.guards)
-    for guard in guards:
+    commands = _commands([change.writes for change in changes])
+    guards = list(dict.fromkeys(guard for change in changes for guard in change.guards))
+    for guard, reply in zip(guards, _run(session, commands, guards), strict=True):
         try:
-            guard.require(session)
+            guard.require(reply)
         except Conflict as conflict:
             raise RefusedChanges(
                 {
@@ -140,10 +171,42 @@ def write_all(session: ClientSession, changes: Sequence[PreparedChange]) -> None
 def write_now(session: ClientSession, writes: Sequence[Write | SessionWrite]) -> None:
     """Execute the writes of one change in the session's transaction. Raises the error of the change."""
     try:
-        for command in _commands([writes]):
-            _execute(session, command)
+        _run(session, _commands([writes]), ())
     except RefusedChanges as refused:
         raise refused.errors[0] from None
+
+
+def _run(session: ClientSession, commands: Sequence[_Command], guards: Sequence[CommitGuard]) -> list[Document]:
+    """Execute the commands in their order, and return the replies to the guards' reads.
+
+    Commands that follow each other are sent at once, up to MAX_COMMAND_BYTES.
+    """
+    waiting: list[_Command] = []
+    for command in commands:
+        if waiting and (
+            command.session_write is not None or sum(one.size for one in waiting) + command.size > MAX_COMMAND_BYTES
+        ):
+            _send(session, waiting, ())
+            waiting = []
+        if command.session_write is None:
+            waiting.append(command)
+        else:
+            command.session_write(session)
+    return _send(session, waiting, guards) if waiting or guards else []
+
+
+def _send(session: ClientSession, commands: Sequence[_Command], guards: Sequence[CommitGuard]) -> list[Document]:
+    documents = [*(command.encoded() for command in commands), *(guard.command() for guard in guards)]
+    database = commands[0].writes[0][1].collection.database.name if commands else guards[0].database
+    replies = pipelines.run(session.client, database, documents, session=session)
+    for command, reply in zip(commands, replies, strict=False):
+        _require_success(session, command, reply)
+    found: list[Document] = []
+    for reply in replies[len(commands) :]:
+        if isinstance(reply, PyMongoError):
+            raise reply
+        found.append(reply)
+    return found
 
 
 def begin_commit(changes: Sequence[PreparedChange]) -> None:
@@ -167,41 +230,37 @@ def _commands(changes: Sequence[Sequence[Write | SessionWrite]]) -> list[_Comman
         index = 0
         for write in writes:
             if not isinstance(write, Write):
-                commands.append(_Command(None, session_write=(place, write)))
+                commands.append(_Command(None, session_write=write))
                 index = len(commands)
                 continue
-            key = (write.collection.name, type(write.operation), write.must_match is not None)
-            while index < len(commands) and commands[index].key != key:
+            key = (write.collection.name, write.command, write.must_match is not None)
+            while index < len(commands) and not (commands[index].key == key and commands[index].has_space_for(write)):
                 index += 1
             if index == len(commands):
                 commands.append(_Command(key))
             commands[index].writes.append((place, write))
+            commands[index].size += write.size
     return commands
 
 
-def _execute(session: ClientSession, command: _Command) -> None:
-    if command.session_write is not None:
-        command.session_write[1](session)
-        return
+def _require_success(session: ClientSession, command: _Command, reply: pipelines.Reply) -> None:
+    """Raise the error of a command. Errors of single writes are in its reply."""
+    if isinstance(reply, PyMongoError):
+        raise reply
     writes = command.writes
-    collection = writes[0][1].collection
-    try:
-        result = collection.bulk_write([write.operation for _, write in writes], session=session)
-    except BulkWriteError as error:
-        failures = error.details.get("writeErrors") or []
-        if not failures or failures[0].get("code") != DUPLICATE_KEY:
-            raise
-        failure = failures[0]
+    for failure in reply.get("writeErrors", ()):
+        if failure.get("code") != DUPLICATE_KEY:
+            raise WriteError(str(failure.get("errmsg")), failure.get("code"), failure)
         place, write = writes[failure["index"]]
         refused = DuplicateKeyError(str(failure["errmsg"]), DUPLICATE_KEY, failure)
-        raise RefusedChanges({place: refused if write.refusal is None else write.refusal(refused)}) from error
+        raise RefusedChanges({place: refused if write.refusal is None else write.refusal(refused)}) from refused
     queries = [write.must_match for _, write in writes if write.must_match is not None]
-    if result.matched_count < len(queries):
+    if queries and reply["n"] < len(queries):
         places = [place for place, _ in writes]
         if len(set(places)) == 1:
             raise RefusedChanges({places[0]: Conflict()})
         abort(session)
-        raise _conflict(collection, places, queries)
+        raise _conflict(writes[0][1].collection, places, queries)
 
 
 def abort(session: ClientSession) -> None:
