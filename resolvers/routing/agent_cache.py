@@ -6,7 +6,7 @@ version is still the cached one, and conflicts otherwise (assignment.py).
 
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from heapq import nsmallest
@@ -153,6 +153,10 @@ class AgentCache:
     def has_waiting_rooms(self, pools: Iterable[Pool]) -> bool:
         """Whether a room waits in one of these departments."""
         return any(self._waiting_in[pool] for pool in pools)
+
+    def waiting_pools(self) -> Collection[Pool]:
+        """The departments (None: no department) with waiting rooms."""
+        return [pool for pool, count in self._waiting_in.items() if count]
 
     # ---------------------------------------------------------------- updates
 

@@ -1,6 +1,7 @@
 """Assigns waiting rooms whenever capacity may have appeared. assignment.py routes a room that starts or moves."""
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -65,11 +66,31 @@ class RoutingQueue:
         while True:
             self._woken.clear()
             pause = min(POLL_SECONDS, await self.assign_waiting_rooms())
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._woken.wait()
-            except TimeoutError:
-                pass
+                    while not self.may_assign():
+                        self._woken.clear()
+                        await self._woken.wait()
+
+    def may_assign(self) -> bool:
+        """Whether a room waits that routing may assign or decline, by the caches of this process.
+
+        Most changes that wake the queue leave nothing to do, and a round reads several collections. What the caches
+        lack, such as changes of other processes that are on their way, is found at POLL_SECONDS.
+        """
+        cache = self._services.agent_cache
+        for pool in cache.waiting_pools():
+            department = None
+            if pool is not None:
+                found = self._storage.reference_data.cached_departments([pool])
+                if found is None:
+                    return True
+                (department,) = found
+            rule = self._rule(department)
+            if rule.is_external or (rule.method in AUTOMATIC and cache.accepting.get(pool)):
+                return True
+        return False
 
     async def assign_waiting_rooms(self) -> float:
         """Assign every waiting room that an agent can take. Returns the seconds until the next timeout."""

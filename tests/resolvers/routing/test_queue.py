@@ -89,6 +89,12 @@ CAUSES: dict[str, Callable[[World, User, Room], Awaitable[Any]]] = {
 }
 
 
+@pytest.fixture
+def no_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "POLL_SECONDS", 3_600)
+
+
+@pytest.mark.usefixtures("no_poll")
 @pytest.mark.parametrize("cause", CAUSES)
 async def test_a_waiting_room_is_assigned_after_any_of_these_changes(world: World, cause: str) -> None:
     anna = await world.agent("anna", max_rooms=1)
@@ -102,6 +108,7 @@ async def test_a_waiting_room_is_assigned_after_any_of_these_changes(world: Worl
     assert await world.served_by(waiting) in ("anna", "bert")
 
 
+@pytest.mark.usefixtures("no_poll")
 async def test_a_waiting_room_is_assigned_when_an_agent_joins_its_department(world: World) -> None:
     sales = await world.department("Sales", LEAST_LOADED)
     waiting, anna = await world.start(sales), await world.agent("anna")
@@ -110,6 +117,7 @@ async def test_a_waiting_room_is_assigned_when_an_agent_joins_its_department(wor
         await departments.set_department_agents(world.context, department_id=sales.id, add=[anna.id])
 
 
+@pytest.mark.usefixtures("no_poll")
 async def test_a_waiting_room_is_assigned_when_its_department_becomes_automatic(world: World) -> None:
     manual = await world.department("Manual", MANUAL)
     await world.agent("anna", departments=[manual])
@@ -119,14 +127,28 @@ async def test_a_waiting_room_is_assigned_when_its_department_becomes_automatic(
         await departments.update_department(world.context, department_id=manual.id, routing=LEAST_LOADED)
 
 
-async def test_room_is_assigned_without_waiting_for_the_poll(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "POLL_SECONDS", 3_600)
-    anna = await world.agent("anna", max_rooms=1)
-    own = await world.assigned(anna)
-    waiting = await world.start()
+@pytest.mark.parametrize("method", [MANUAL, LEAST_LOADED, EXTERNAL])
+async def test_the_queue_starts_no_round_for_rooms_that_nobody_can_take(world: World, method: RoutingMethod) -> None:
+    department = await world.department("Sales", method)
+    anna = await world.agent("anna", max_rooms=1, departments=[department])
+    await world.assigned(anna)
+    await world.start(department)
 
-    async with assignment_of(world, waiting):
-        await rooms.close_room(world.context, room_id=own.id)
+    assert RoutingQueue(world.services).may_assign() is (method is EXTERNAL)
+
+
+@pytest.mark.parametrize("method", [MANUAL, LEAST_LOADED])
+async def test_the_queue_starts_a_round_while_an_agent_accepts_rooms(world: World, method: RoutingMethod) -> None:
+    department = await world.department("Sales", method)
+    anna = await world.agent("anna", departments=[department])
+    room = await world.start(department)
+    if method is MANUAL:
+        await rooms.assign_agent(world.context, room_id=room.id, agent_id=anna.id)
+
+    # Routing does not offer it to the same agent, so it waits.
+    await rooms.unassign_agent(world.context, room_id=room.id)
+
+    assert RoutingQueue(world.services).may_assign() is (method is LEAST_LOADED)
 
 
 # ---------------------------------------------------------------- order
