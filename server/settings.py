@@ -26,6 +26,9 @@ from storage.errors import ascii_quote
 from storage.records import AgentGoneAction, RoutingMethod
 
 PREFIX = "SWITCHBOARD_"
+#: The URI of the database that `switchboard import` reads, which no server has.
+IMPORT_URI = "SWITCHBOARD_IMPORT_URI"
+OTHER_VARIABLES = frozenset({IMPORT_URI})
 
 
 class LogLevel(StrEnum):
@@ -377,7 +380,7 @@ def parse_setting(name: str, text: str, label: str) -> Any:
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """The variables with the prefix that are no settings, in alphabetical order."""
-    names = {variable_name(field.name) for field in dataclasses.fields(Settings)}
+    names = {variable_name(field.name) for field in dataclasses.fields(Settings)} | OTHER_VARIABLES
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in names)
 
 

@@ -4,9 +4,9 @@ Documents are as old as the server that wrote them, so every value is checked be
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from storage.records import FieldTarget, FieldType, RoutingMethod, UserType
 
@@ -79,6 +79,30 @@ def field_definition(document: Source) -> dict[str, Any] | None:
     label = text(document.get("label"), most=128)
     # Values that are stored need not be among the options, nor match the expression: so the type is TEXT.
     return {"target": target, "key": key, "type": FieldType.TEXT, "label": label, "unmapped": bool(options)}
+
+
+class Join(NamedTuple):
+    """A user who began to serve a room."""
+
+    time: datetime
+    user_id: str
+
+
+def joins(room: Source, messages: Sequence[Source], started: datetime) -> list[Join]:
+    """Who began to serve a room, in order: by the messages that say that a user has joined, and by `servedBy`.
+
+    The messages may be missing, because servers can be set to leave them out.
+    """
+    found = [
+        Join(first_time(message, "ts", "_updatedAt") or started, str(message["u"].get("_id")))
+        for message in messages
+        if isinstance(message.get("u"), Mapping)
+    ]
+    served_by = room.get("servedBy")
+    if isinstance(served_by, Mapping) and (not found or found[-1].user_id != str(served_by.get("_id"))):
+        last = max([started, *(join.time for join in found)])
+        found.append(Join(max(first_time(served_by, "ts") or last, last), str(served_by.get("_id"))))
+    return found
 
 
 def is_key(key: str) -> bool:

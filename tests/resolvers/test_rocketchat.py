@@ -10,7 +10,7 @@ from pymongo import MongoClient
 from resolvers import users, visitors
 from resolvers.rocketchat.importer import RocketChatImport
 from resolvers.rocketchat.report import ImportReport
-from storage import messages
+from storage import assignments, messages
 from storage.facts import RoomFact
 from storage.records import FieldTarget, RoomStatus, RoutingMethod, UserType
 from storage.rocketchat import NAMES, RocketChatDatabase
@@ -173,6 +173,62 @@ async def test_a_closed_room_has_its_messages_and_an_open_one_waits(world: World
         ("Good day", "USER", "rc.anna"),
     ]
     assert [one.sent_at for one in sent] == [START, START + timedelta(minutes=1)]
+
+
+async def test_a_closed_room_has_the_assignments_of_its_agents(
+    world: World, source: RocketChatDatabase, mongodb_uri: str
+) -> None:
+    """u1 was alone with the visitor, then u4 joined, who has left the company, and u1 served it at the end."""
+    left = {"_id": "u4", "username": "rc.ben", "roles": ["livechat-agent"], "active": False, "createdAt": START}
+    joins = [("u1", 1), ("u4", 2), ("u1", 3)]
+    times = [START + timedelta(minutes=minutes) for _, minutes in joins]
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        client[SOURCE][NAMES["users"]].insert_one(left)
+        client[SOURCE][NAMES["messages"]].insert_many(
+            [
+                {"_id": f"j{number}", "rid": "r1", "t": "uj", "msg": "x", "ts": at, "u": {"_id": user}}
+                for number, ((user, _), at) in enumerate(zip(joins, times, strict=True))
+            ]
+        )
+
+    report = await run(world, source)
+
+    room = await world.services.storage.database["rooms"].find_one({"subject": "Order"})
+    assert room is not None
+    assert (room["status"], room["servedById"]) == ("CLOSED", None)
+    anna, ben = [await users.find_user(world.context, username=name) for name in ("rc.anna", "rc.ben")]
+    assert anna is not None
+    assert ben is not None
+    assert room["lastServedById"] == anna.id
+    served = await assignments.list_by_room(world.context.reader, room["_id"], after=0, limit=10)
+    closed = START + timedelta(hours=1)
+    assert [(one.agent.username, one.since, one.until, one.cause, one.end_cause) for one in served] == [
+        ("rc.anna", times[0], times[1], "ASSIGNED", "TRANSFERRED"),
+        ("rc.ben", times[1], times[2], "TRANSFERRED", "TRANSFERRED"),
+        ("rc.anna", times[2], closed, "TRANSFERRED", "CLOSED"),
+    ]
+    assert anna.agent is not None
+    assert (anna.agent.open_room_count, ben.active) == (0, False)
+    assert ("rooms", "was served by a user who is no agent here") not in report.problems
+    head = await world.head()
+    await run(world, source)
+    assert await world.head() == head
+
+
+async def test_a_room_that_was_served_by_nobody_known_is_reported(
+    world: World, source: RocketChatDatabase, mongodb_uri: str
+) -> None:
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        for room, served_by in (("r1", "u2"), ("r2", "u1")):
+            update = {"$set": {"servedBy": {"_id": served_by, "ts": START}}}
+            client[SOURCE][NAMES["rooms"]].update_one({"_id": room}, update)
+
+    report = await run(world, source)
+
+    problems = {problem: examples for (kind, problem), (_, examples) in report.problems.items() if kind == "rooms"}
+    assert problems["was served by a user who is no agent here"] == ["r1"]
+    assert problems["is served in Rocket.Chat, and waits here"] == ["r2"]
+    assert await world.services.storage.database["assignments"].find_one({}) is None
 
 
 async def test_the_report_names_what_could_not_be_mapped(world: World, source: RocketChatDatabase) -> None:
