@@ -60,10 +60,10 @@ class FactFilter:
 
 
 class Follower(Protocol):
-    """Sends the facts at the end of the log in another way than by yielding them."""
+    """Reads the facts of a subscription in place of its resolver."""
 
-    async def follow(self, feed: Feed, position: int, of: FactFilter) -> int:
-        """Return the position after which the subscription reads and yields facts again."""
+    def begin(self, feed: Feed, position: int, of: FactFilter) -> None:
+        """The subscription has the facts after this position that pass the filter."""
 
 
 def readable_types(caller: Caller, types: Iterable[str] | None) -> frozenset[str]:

@@ -273,7 +273,7 @@ async def subscribe(
 ) -> AsyncGenerator[AnyFact, None]:
     """Every matching fact after a position, once and in order, until the caller closes the generator.
 
-    Those that `follower` has sent are left out. A consumer has no follower.
+    With `follower`, the facts are left to it, and none is yielded, unless there is a consumer.
 
     The position is that of `after`, that which `consumer` acknowledged, or the head, and is determined before this
     returns. Raises CursorExpired, also later, if facts after the position were trimmed.
@@ -306,7 +306,10 @@ async def subscribe(
             not_by=context.caller.id if not_by_me else None,
             passes=passes,
         )
-        facts = _follow(storage.feed, position, of, connection, follower, stack.pop_all())
+        if follower is not None and connection is None:
+            follower.begin(storage.feed, position, of)
+            return _none()
+        facts = _follow(storage.feed, position, of, connection, stack.pop_all())
     # Closing a generator that was never started does not run its cleanup. So this starts it.
     await anext(facts)
     return cast(AsyncGenerator[AnyFact, None], facts)
@@ -320,12 +323,16 @@ async def subscribe_messages(
     return await subscribe(context, types=("MESSAGE_SENT",), where=where, after=after, follower=follower)
 
 
+async def _none() -> AsyncGenerator[AnyFact, None]:
+    return
+    yield
+
+
 async def _follow(
     feed: Feed,
     position: int,
     of: FactFilter,
     connection: ConsumerConnection | None,
-    follower: Follower | None,
     stack: AsyncExitStack,
 ) -> AsyncGenerator[AnyFact | None, None]:
     """None first, and then the facts."""
@@ -334,8 +341,6 @@ async def _follow(
         while True:
             if connection is not None:
                 position = await _wait_while_leased(feed, position, of.keys, connection)
-            elif follower is not None:
-                position = await follower.follow(feed, position, of)
             else:
                 position = await feed.wait(position, of.keys)
             for fact in await _read(feed, position, connection):

@@ -7,7 +7,7 @@ The resolver of a subscription yields facts. Each fact becomes an event, which c
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any, cast
 
@@ -24,7 +24,7 @@ from resolvers.auth import access
 from schema.base.errors import from_exception, is_transient, to_client_errors
 from schema.events.conversion import event_from_fact
 from schema.events.event_types import Event
-from schema.events.live_groups import LiveFollower
+from schema.events.pushed_subscriptions import LogFollower
 from schema.execution.cohorts import Cohort, Cohorts, Delivery, Source
 from schema.execution.context import RequestContext
 from schema.execution.documents import Document
@@ -80,10 +80,11 @@ def is_subscription(document: Document, operation_name: str | None) -> bool:
 async def subscription_results(
     document: Document, context: RequestContext, variables: Mapping[str, Any] | None, operation_name: str | None
 ) -> AsyncGenerator[ExecutionResult, None]:
-    """The results of a subscription, or one result with errors if it cannot begin."""
-    follower = None
-    if context.send_now is not None and context.cohorts is not None:
-        follower = context.follower = LiveFollower(context.send_now)
+    """The results of a subscription, or one result with errors if it cannot begin.
+
+    None if the follower of the context takes over the facts: `context.pushed` is the subscription then.
+    """
+    follower = context.follower
     executor = Executor.build(
         document.schema,
         document.node,
@@ -101,10 +102,12 @@ async def subscription_results(
     if isinstance(source, CoreResult):
         yield single_error_result(source.errors or [], context)
         return
+    if isinstance(follower, LogFollower) and follower.has_begun and context.cohorts is not None:
+        cohort = context.cohorts.enter(_cohort_key(document, context, variables, operation_name))
+        context.pushed = follower.subscription(cohort, lambda: DeliveryWriter(executor, cohort))
+        return
     with _cohort(document, context, variables, operation_name) as cohort:
         writer = DeliveryWriter(executor, cohort)
-        if follower is not None:
-            follower.begin(cohort, writer)
         async with aclosing(source):
             try:
                 async for item in cast(AsyncIterable[AnyFact | Source], source):
@@ -128,10 +131,16 @@ def _cohort(
 ) -> AbstractContextManager[Cohort]:
     if context.cohorts is None:
         return nullcontext(Cohort(Cohorts()))
+    return context.cohorts.join(_cohort_key(document, context, variables, operation_name))
+
+
+def _cohort_key(
+    document: Document, context: RequestContext, variables: Mapping[str, Any] | None, operation_name: str | None
+) -> Hashable:
     values = msgspec.json.encode(variables or {}, order="deterministic")
     caller = context.resolver_context.caller
     identity = caller.actor if document.depends_on_caller else None
-    return context.cohorts.join((document, operation_name, values, access.effective_permissions(caller), identity))
+    return document, operation_name, values, access.effective_permissions(caller), identity
 
 
 class DeliveryWriter:

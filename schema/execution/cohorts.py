@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Hashable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 from graphql import GraphQLError
@@ -19,6 +19,8 @@ from storage.supervisor import spawn
 
 #: Byte budget of the results that all cohorts of a process cache: about one second of the events of a busy deployment.
 MAX_CACHED_BYTES = 8 * 1024 * 1024
+#: Byte budget of the batches of results that all cohorts cache for subscriptions behind the end of the log.
+MAX_BATCH_BYTES = 4 * 1024 * 1024
 #: The memory that a cached result takes, for each byte of its JSON.
 MEMORY_PER_JSON_BYTE = 4
 
@@ -72,7 +74,8 @@ class Cohort:
     with `per_caller`), the members have the same caller.
     """
 
-    def __init__(self, cohorts: "Cohorts") -> None:
+    def __init__(self, cohorts: "Cohorts", key: Hashable = None) -> None:
+        self._key = key
         #: The number of running subscriptions in this cohort.
         self.members = 0
         self._cohorts = cohorts
@@ -80,7 +83,7 @@ class Cohort:
         #: Whether the last result could not be made from its source alone: fields were read live, or it has errors.
         #: None before the first result.
         self.reads_live: bool | None = None
-        #: The groups of members at the end of the log (events/live_groups.py), by the hashable part of their filters.
+        #: The groups of pushed members (events/live_groups.py), by the hashable part of their filters.
         self.groups: dict[Hashable, list[Any]] = {}
         #: The tasks that will make a result, by the key of its source. A task that has started is absent.
         self._starting: dict[Hashable, asyncio.Task[Delivery]] = {}
@@ -93,6 +96,19 @@ class Cohort:
         """Cache the result for a source, unless the cohort has only one member."""
         if self.members > 1:
             self._cohorts.put(self, key, delivery)
+
+    def get_batch(self, key: Hashable) -> "Batch | None":
+        """The cached batch with this key."""
+        return self._cohorts.get_batch(key)
+
+    def put_batch(self, key: Hashable, batch: "Batch") -> None:
+        """Cache a batch, unless the cohort has only one member."""
+        if self.members > 1:
+            self._cohorts.put_batch(key, batch)
+
+    def leave(self) -> None:
+        """Remove one member."""
+        self._cohorts.leave(self, self._key)
 
     async def make_together(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, Delivery]]) -> Delivery:
         """The result for a source, made once for all members that call this in one pass of the event loop.
@@ -119,10 +135,16 @@ class DeliveryCount:
         self.count = 0
 
 
+#: The frames of consecutive results, and how many results they are.
+Batch: TypeAlias = tuple[bytes, int]
+
+
 class Cohorts:
     """The cohorts of one process, and the cache of their results."""
 
     def __init__(self, max_cached_bytes: int = MAX_CACHED_BYTES) -> None:
+        self._batches: OrderedDict[Hashable, Batch] = OrderedDict()
+        self._batch_bytes = 0
         self._max_cached_bytes = max_cached_bytes
         self._cohorts: dict[Hashable, Cohort] = {}
         self._deliveries: OrderedDict[tuple[Cohort, Hashable], Delivery] = OrderedDict()
@@ -147,14 +169,25 @@ class Cohorts:
     @contextmanager
     def join(self, key: Hashable) -> Iterator[Cohort]:
         """Add a member to the cohort with this key for the duration of the block."""
-        cohort = self._cohorts.setdefault(key, Cohort(self))
-        cohort.members += 1
+        cohort = self.enter(key)
         try:
             yield cohort
         finally:
-            cohort.members -= 1
-            if not cohort.members:
-                del self._cohorts[key]
+            self.leave(cohort, key)
+
+    def enter(self, key: Hashable) -> Cohort:
+        """Add a member to the cohort with this key, until `leave`."""
+        cohort = self._cohorts.get(key)
+        if cohort is None:
+            cohort = self._cohorts[key] = Cohort(self, key)
+        cohort.members += 1
+        return cohort
+
+    def leave(self, cohort: Cohort, key: Hashable) -> None:
+        """Remove a member from the cohort with this key."""
+        cohort.members -= 1
+        if not cohort.members:
+            self._cohorts.pop(key, None)
 
     def get(self, cohort: Cohort, key: Hashable) -> Delivery | None:
         return self._deliveries.get((cohort, key))
@@ -169,13 +202,32 @@ class Cohorts:
             _, oldest = self._deliveries.popitem(last=False)
             self.cached_bytes -= _memory(oldest)
 
+    def get_batch(self, key: Hashable) -> Batch | None:
+        return self._batches.get(key)
+
+    def put_batch(self, key: Hashable, batch: Batch) -> None:
+        """Cache a batch. Batches that were cached first are evicted when the byte budget is exceeded."""
+        if key in self._batches:
+            return
+        self._batches[key] = batch
+        self._batch_bytes += len(batch[0])
+        while self._batch_bytes > MAX_BATCH_BYTES:
+            _, (frames, _) = self._batches.popitem(last=False)
+            self._batch_bytes -= len(frames)
+
+    def _drop_batches(self) -> None:
+        self._batches.clear()
+        self._batch_bytes = 0
+
     def drop_messages(self, ids: Collection[str]) -> None:
         """Drop the results that may contain these messages."""
+        self._drop_batches()
         for key in [key for key, delivery in self._deliveries.items() if delivery.message_id in ids]:
             self.cached_bytes -= _memory(self._deliveries.pop(key))
 
     def drop_all(self) -> None:
         """Drop all results."""
+        self._drop_batches()
         self._deliveries.clear()
         self.cached_bytes = 0
 

@@ -1,6 +1,6 @@
 """The value of `info.context` of one GraphQL operation. Resolvers get its resolvers.context.Context."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import strawberry
@@ -11,7 +11,7 @@ from resolvers.context import Context
 from resolvers.event_filters import Follower
 from schema.base.loaders import Loaders
 from schema.base.mutation_types import MutationInputWithoutAck
-from schema.execution.cohorts import Cohorts, Delivery
+from schema.execution.cohorts import Cohorts
 from schema.execution.cost_limits import DEFAULT_LIMITS, Limits
 from schema.execution.document_cache import CACHE, DocumentCache
 from schema.execution.documents import Document
@@ -44,11 +44,10 @@ class RequestContext:
         self.resume_after: str | None = None
         #: The text of the operation and its document, or the error of parsing it; None before `prepare` is called.
         self.prepared: tuple[str, Document | Exception] | None = None
-        #: Sends a result of a subscription at once. Returns False if the client does not take it now. None if the
-        #: transport cannot.
-        self.send_now: Callable[[Delivery], bool] | None = None
-        #: Sends the results of a subscription at the end of the log, if the transport can send them at once.
+        #: Takes over the facts of a subscription from its resolver. None if the transport gets the results as a stream.
         self.follower: Follower | None = None
+        #: The subscription, if the follower has taken over its facts: its stream has no results.
+        self.pushed: Any = None
         #: The code of the first error of the operation's result.
         self.error_code: str | None = None
         #: What the root resolvers returned, or the exceptions that they raised, by response name. None unless

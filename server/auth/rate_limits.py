@@ -71,17 +71,25 @@ class RequestRateLimits:
     @contextmanager
     def count_operation(self, caller: Caller) -> Iterator[None]:
         """Count an operation until the block ends. Raises RateLimited."""
-        if caller.actor is None:
+        key = self.start_operation(caller)
+        try:
             yield
-            return
+        finally:
+            self.end_operation(key)
+
+    def start_operation(self, caller: Caller) -> str | None:
+        """Count an operation. Returns the key for end_operation. Raises RateLimited."""
+        if caller.actor is None:
+            return None
         key, settings = caller.id, self._settings
         limit = settings.max_operations_per_caller if caller.visitor is None else settings.visitor_subscriptions
         if self._operations[key] >= limit:
             raise RateLimited("Too many subscriptions; end some.", retry_after_seconds=1)
         self._operations[key] += 1
-        try:
-            yield
-        finally:
+        return key
+
+    def end_operation(self, key: str | None) -> None:
+        if key is not None:
             self._release(self._operations, key)
 
     @staticmethod

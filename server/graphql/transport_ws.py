@@ -1,9 +1,8 @@
 """GraphQL over websocket with the protocol graphql-transport-ws: authentication, limits and malformed messages."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import partial
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -24,14 +23,16 @@ from typing_extensions import override
 
 from resolvers.auth.access import ANONYMOUS, Caller
 from schema.base.errors import PersistedQueryNotSupported, from_exception
+from schema.events.pushed_subscriptions import LogFollower
 from schema.execution.cohorts import Delivery
 from schema.execution.context import RequestContext
 from server.auth.bearer_tokens import token_in_header, token_in_payload
 from server.graphql import persisted_queries, variables
 from server.graphql.endpoint_protocol import Endpoint
+from server.graphql.pushed_operations import FrameWriter, PushedOperation, before_result
 from server.graphql.responses import response_body
 from server.metrics.operations import code_of
-from server.transport.websocket_protocol import ADMIT_EXTENSION, ENCODED_EXTENSION, frame_header
+from server.transport.websocket_protocol import ADMIT_EXTENSION, ENCODED_EXTENSION
 from storage import tracing
 from storage.errors import RateLimited, SwitchboardError, Unauthenticated
 
@@ -76,10 +77,10 @@ class WebSocketAdapter(ASGIWebSocketAdapter):
                 await ws.send_text(message.decode())
 
     @property
-    def write_now(self) -> Callable[[bytes], bool] | None:
-        """Writes a frame if the peer reads as fast as it is sent to. None if the server cannot."""
+    def frame_writer(self) -> FrameWriter | None:
+        """Writes whole frames. None if the server cannot."""
         extension = self.ws.scope.get("extensions", {}).get(ENCODED_EXTENSION, {})
-        return cast(Callable[[bytes], bool] | None, extension.get("write_now"))
+        return cast(FrameWriter | None, extension.get("frame_writer"))
 
     def admit(self, *, trusted: bool) -> bool:
         """Count the peer as an open connection; a trusted one has the token of an app or a user. Returns False if there
@@ -200,6 +201,10 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
             await self.websocket.close(WS_1012_SERVICE_RESTART, STOPPING)
 
     async def _finish_operation(self, operation: Operation[RequestContext, None]) -> None:
+        if isinstance(operation, PushedOperation):
+            end_pushed(operation)
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+            return
         assert operation.task is not None
         follows = self.endpoint.api.is_subscription(operation.query, operation.operation_name, self.context)
         if follows:
@@ -249,15 +254,16 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         # The base class has one context for all operations, and reads it before its first await.
         caller = self.caller
         context = self.context = self.endpoint.context_of(caller, self._address)
-        write_now = cast(WebSocketAdapter, self.websocket).write_now
-        if write_now is not None:
-            context.send_now = partial(send_now, write_now, before_result(operation.id))
-        observation = self.endpoint.operations.start(context, operation.operation_name)
+        writer = cast(WebSocketAdapter, self.websocket).frame_writer
+        context.follower = None if writer is None else LogFollower()
+        endpoint, pushed, counted_key = self.endpoint, None, None
+        observation = endpoint.operations.start(context, operation.operation_name)
         with self._traced(operation):
             try:
-                with self.endpoint.rate_limits.count_operation(caller):
-                    work = super().run_operation(operation)
-                    await self.endpoint.with_deadline(operation.query, operation.operation_name, self.context, work)
+                counted_key = endpoint.rate_limits.start_operation(caller)
+                work = self._run_operation(operation, context)
+                await endpoint.with_deadline(operation.query, operation.operation_name, context, work)
+                pushed = context.pushed
             except SwitchboardError as refusal:
                 observation.finish(refusal)
                 await operation.send_initial_errors([from_exception(refusal)])
@@ -265,7 +271,52 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 observation.finish(error)
                 raise
             finally:
-                observation.finish()
+                if pushed is None:
+                    observation.finish()
+                    endpoint.rate_limits.end_operation(counted_key)
+        if pushed is not None and writer is not None:
+            self._push(
+                PushedOperation(
+                    operation,
+                    pushed,
+                    writer,
+                    observation=observation,
+                    rate_limits=endpoint.rate_limits,
+                    counted_key=counted_key,
+                ),
+                instead_of=operation,
+            )
+
+    async def _run_operation(self, operation: Operation[RequestContext, None], context: RequestContext) -> None:
+        """Send the results of the operation, and that it is complete, unless a follower has taken it over."""
+        stream = await self.schema.stream(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=context,
+            root_value=self.root_value,
+            operation_name=operation.operation_name,
+        )
+        async with aclosing(stream):
+            await self._send_result_stream(operation, stream)
+        if context.pushed is None:
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+
+    def _push(self, pushed: PushedOperation, *, instead_of: Operation[RequestContext, None]) -> None:
+        """Start the subscription, unless its client has ended it."""
+        if self.operations.get(pushed.id) is instead_of:
+            self.operations[pushed.id] = pushed
+            pushed.start()
+        else:
+            pushed.end()
+
+    @override
+    async def cleanup_operation(self, operation_id: str) -> None:
+        operation = self.operations.get(operation_id)
+        if isinstance(operation, PushedOperation):
+            del self.operations[operation_id]
+            end_pushed(operation)
+        else:
+            await super().cleanup_operation(operation_id)
 
     def _traced(self, operation: Operation[RequestContext, None]) -> AbstractContextManager[object]:
         """The span of the operation. A subscription has none, because it may last for months."""
@@ -296,19 +347,12 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         return None
 
 
-def before_result(operation_id: str) -> bytes:
-    """What precedes a result in its message."""
-    return b'{"id":%b,"type":"next","payload":' % msgspec.json.encode(operation_id)
-
-
-def send_now(write_now: Callable[[bytes], bool], before: bytes, result: Delivery) -> bool:
-    """Write the message with a result. Returns False if the peer reads slowly or the websocket is closing."""
-    framed = result.framed
-    if framed is None or framed[0] != before:
-        encoded = result.encoded
-        header = frame_header(len(before) + len(encoded) + 1)
-        framed = result.framed = (before, b"%b%b%b}" % (header, before, encoded))
-    return write_now(framed[1])
+def end_pushed(operation: PushedOperation) -> None:
+    """End a subscription, and the task with which it reads the log, if there is one."""
+    task = operation.task
+    operation.end()
+    if task is not None:
+        task.cancel()
 
 
 def malformed(message: Any) -> str | None:

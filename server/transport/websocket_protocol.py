@@ -31,8 +31,8 @@ MAX_STALLS = 12
 # The size of the part of Linux's struct tcp_info that is read, and the place of tcpi_bytes_acked in it.
 TCP_INFO_BYTES = 128
 BYTES_ACKED = slice(120, 128)
-#: An ASGI extension: a websocket.send message may have UTF-8 bytes in `encoded` in place of `text`. The function
-#: `write_now` writes a whole frame (`frame_header`) if the write buffer is below its limit. Otherwise it returns False.
+#: An ASGI extension: a websocket.send message may have UTF-8 bytes in `encoded` in place of `text`. Its `frame_writer`
+#: writes whole frames (`frame_header`) with the methods `write_now` and `wait_until_writable`.
 ENCODED_EXTENSION = "switchboard.encoded"
 #: An ASGI extension: the application calls the function `admit` after connection_init. It returns False if there is no
 #: room for one more connection.
@@ -240,12 +240,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         self.transport.write(frame_header(len(text)) + text)
 
-    def write_now(self, frame: bytes) -> bool:
-        """Write a frame, unless the peer reads slowly or the websocket is closing. Returns whether it is written."""
+    def write_now(self, frames: bytes) -> bool:
+        """Write frames, unless the peer reads slowly or the websocket is closing. Returns whether they are written."""
         if not self._writable or self.close_sent or self.disconnected or self.transport.is_closing():
             return False
-        self.transport.write(frame)
+        self.transport.write(frames)
         return True
+
+    async def wait_until_writable(self) -> bool:
+        """Wait until the write buffer is below its limit. Returns False if the websocket is closing."""
+        while not self._writable and not self.disconnected:
+            await self.writable.wait()
+        return not (self.close_sent or self.disconnected or self.transport.is_closing())
 
     @override
     def pause_writing(self) -> None:
@@ -255,7 +261,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     @override
     async def run_asgi(self) -> None:
         self.scope["headers"] = self._headers
-        encoded: dict[object, object] = {} if self.conn.extensions else {"write_now": self.write_now}
+        encoded: dict[object, object] = {} if self.conn.extensions else {"frame_writer": self}
         self.scope["extensions"] = {
             **(self.scope.get("extensions") or {}),
             ENCODED_EXTENSION: encoded,

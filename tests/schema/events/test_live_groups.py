@@ -1,21 +1,27 @@
-"""At the end of the log, equal subscriptions get one result through their transports, without their own tasks."""
+"""Equal subscriptions share results: at the end of the log, a group sends them; before it, tasks send batches."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from resolvers.context import Services
+from schema.events.live_groups import LiveGroup
+from schema.events.pushed_subscriptions import BATCH_FACTS, LogFollower, PushedSubscription
 from schema.execution.cohorts import Cohorts, Delivery
 from schema.execution.context import RequestContext
 from schema.schema import schema
+from storage.mongo.cursors import event_cursor
 from tests.resolvers.world import World
-from tests.storage.support import until
+from tests.storage.support import make_facts, until
 
 STARTED = "subscription { roomStarted { sequence room { subject } } }"
 FILTERED = 'subscription { roomStarted(where: {subject: {eq: "mine"}}) { sequence room { subject } } }'
+READ_LIVE = "subscription { roomStarted { room { subject current { subject } } } }"
+EVENTS = "subscription($after: Cursor) { events(after: $after) { sequence } }"
 
 
 @pytest.fixture
@@ -26,125 +32,204 @@ async def world(services: Services) -> World:
 
 
 class Client:
-    """A client with a transport that takes results at once while it is writable."""
+    """A client with a transport that takes frames while it is writable."""
 
-    def __init__(self) -> None:
-        self.writable = True
-        #: The subjects of the rooms in the results, and how many of them the transport took at once.
-        self.subjects: list[str] = []
-        self.sent_now = 0
+    def __init__(self, world: World, cohorts: Cohorts) -> None:
+        self._world = world
+        self._cohorts = cohorts
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self.is_open = True
+        self.prefix = b"1"
+        #: The frames, and how many were made for this client.
+        self.written: list[bytes] = []
+        self.made = 0
+        self.reading: asyncio.Task[None] | None = None
+        #: How often it had to read the log.
+        self.reads = 0
+        self.subscription: PushedSubscription
 
-    def take(self, result: Any) -> None:
-        self.subjects.append(result.data["roomStarted"]["room"]["subject"])
+    @asynccontextmanager
+    async def following(self, text: str, **variables: object) -> AsyncIterator[None]:
+        """Run the subscription."""
+        context = RequestContext(self._world.context, cohorts=self._cohorts)
+        context.follower = LogFollower()
+        stream: Any = await schema.subscribe(text, context_value=context, variable_values=variables)
+        assert [result async for result in stream] == []
+        self.subscription = context.pushed
+        self.subscription.channel = self
+        if not self.subscription.join():
+            self.resume()
+        try:
+            yield
+        finally:
+            self.subscription.close()
+            if self.reading is not None:
+                self.reading.cancel()
+                await asyncio.gather(self.reading, return_exceptions=True)
 
-    def send_now(self, delivery: Delivery) -> bool:
-        if self.writable:
-            self.take(delivery)
-            self.sent_now += 1
-        return self.writable
+    def pause(self) -> None:
+        self._writable.clear()
 
+    def proceed(self) -> None:
+        self._writable.set()
 
-async def follow(world: World, cohorts: Cohorts, client: Client, text: str) -> None:
-    """Run the subscription of a client."""
-    context = RequestContext(world.context, cohorts=cohorts)
-    context.send_now = client.send_now
-    stream: Any = await schema.subscribe(text, context_value=context)
-    async for result in stream:
-        client.take(result)
+    def frame(self, delivery: Delivery) -> bytes:
+        self.made += 1
+        return delivery.encoded + b"\n"
+
+    def write(self, frames: bytes) -> bool:
+        if self._writable.is_set() and self.is_open:
+            self.written.append(frames)
+            return True
+        return False
+
+    async def wait_until_writable(self) -> bool:
+        await self._writable.wait()
+        return self.is_open
+
+    def resume(self) -> None:
+        self.reads += 1
+        self.reading = asyncio.create_task(self.subscription.read())
+
+    @property
+    def results(self) -> list[Any]:
+        return [next(iter(msgspec.json.decode(line)["data"].values())) for line in b"".join(self.written).splitlines()]
+
+    @property
+    def subjects(self) -> list[str]:
+        return [result["room"]["subject"] for result in self.results]
 
 
 @asynccontextmanager
-async def following(world: World, cohorts: Cohorts, clients: list[Client], text: str) -> AsyncIterator[None]:
+async def following(world: World, cohorts: Cohorts, count: int, text: str) -> AsyncIterator[list[Client]]:
     """Clients whose subscriptions have had their first result, and are at the end of the log."""
-    tasks = [asyncio.create_task(follow(world, cohorts, client, text)) for client in clients]
-    members = cohorts.members + len(clients)
-
-    async def all_are_subscribed() -> bool:
-        return cohorts.members == members
-
-    async def all_have_joined() -> bool:
-        return len(world.services.storage.feed.live) > 0 and all(client.subjects for client in clients)
-
-    try:
-        await until(all_are_subscribed)
+    clients = [Client(world, cohorts) for _ in range(count)]
+    async with AsyncExitStack() as stack:
+        for client in clients:
+            await stack.enter_async_context(client.following(text))
         await world.start(subject="mine")
-        await until(all_have_joined)
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await until_all_have(clients, 1)
+        await until_members(world, count)
+        yield clients
+
+
+async def until_members(world: World, count: int) -> None:
+    """Return when so many subscriptions are at the end of the log."""
+    live = world.services.storage.feed.live
+
+    async def have_joined() -> bool:
+        groups = {reader for readers in live._readers.values() for reader in readers}
+        return sum(len(group._members) for group in groups if isinstance(group, LiveGroup)) == count
+
+    await until(have_joined)
 
 
 async def until_all_have(clients: list[Client], count: int) -> None:
     async def have() -> bool:
-        return all(len(client.subjects) >= count for client in clients)
+        return all(len(client.results) >= count for client in clients)
 
     await until(have)
 
 
 async def test_results_are_sent_to_all_members_at_once_each_once_and_in_order(world: World) -> None:
-    cohorts, clients = Cohorts(), [Client() for _ in range(3)]
-    async with following(world, cohorts, clients, STARTED):
+    cohorts, live = Cohorts(), world.services.storage.feed.live
+    async with following(world, cohorts, 3, STARTED) as clients:
+        assert len(live) == 1
         for number in range(5):
             await world.start(subject=str(number))
         await until_all_have(clients, 6)
 
         assert [client.subjects for client in clients] == [["mine", "0", "1", "2", "3", "4"]] * 3
-        assert [client.sent_now for client in clients] == [5] * 3
+        assert [client.reads for client in clients] == [1] * 3
         assert cohorts.deliveries.count == 18
-    assert len(world.services.storage.feed.live) == 0
+    assert len(live) == 0
     assert cohorts.count == 0
 
 
-async def test_a_client_that_reads_slowly_gets_the_rest_by_its_generator_and_joins_again(world: World) -> None:
-    slow, fast = Client(), Client()
-    async with following(world, Cohorts(), [slow, fast], STARTED):
-        slow.writable = False
+async def test_a_client_that_reads_slowly_reads_the_log_and_joins_again(world: World) -> None:
+    async with following(world, Cohorts(), 2, STARTED) as (slow, fast):
+        slow.pause()
         await world.start(subject="0")
-        await until_all_have([slow, fast], 2)
-        assert slow.sent_now == 0
-        slow.writable = True
         await world.start(subject="1")
-        await until_all_have([slow, fast], 3)
+        await until_all_have([fast], 3)
+        assert slow.subjects == ["mine"]
+        slow.proceed()
+        await until_all_have([slow], 3)
+        await until_members(world, 2)
+        await world.start(subject="2")
+        await until_all_have([slow, fast], 4)
 
-        assert slow.subjects == fast.subjects == ["mine", "0", "1"]
-        assert (slow.sent_now, fast.sent_now) == (1, 2)
+        assert slow.subjects == fast.subjects == ["mine", "0", "1", "2"]
+        assert (slow.reads, fast.reads) == (2, 1)
+
+
+async def test_a_client_that_disconnects_while_it_reads_slowly_is_sent_nothing_more(world: World) -> None:
+    async with following(world, Cohorts(), 1, STARTED) as (client,):
+        client.pause()
+        await world.start(subject="0")
+
+        async def is_reading() -> bool:
+            return client.reads == 2
+
+        await until(is_reading)
+        client.is_open = False
+        client.proceed()
+        assert client.reading is not None
+        await client.reading
+
+        assert client.subjects == ["mine"]
+        assert len(world.services.storage.feed.live) == 0
 
 
 async def test_a_group_sends_only_what_passes_its_filter(world: World) -> None:
-    client = Client()
-    async with following(world, Cohorts(), [client], FILTERED):
+    async with following(world, Cohorts(), 1, FILTERED) as (client,):
         await world.start(subject="other")
         await world.start(subject="mine")
         await until_all_have([client], 2)
 
-        assert (client.subjects, client.sent_now) == (["mine", "mine"], 1)
+        assert (client.subjects, client.reads) == (["mine", "mine"], 1)
 
 
-async def test_a_result_that_reads_the_database_is_made_by_the_generators(world: World) -> None:
-    text = "subscription { roomStarted { room { subject current { subject } } } }"
-    cohorts, client = Cohorts(), Client()
-    running = asyncio.create_task(follow(world, cohorts, client, text))
+async def test_a_result_that_reads_the_database_is_made_by_the_members(world: World) -> None:
+    async with following(world, Cohorts(), 2, READ_LIVE) as clients:
+        for number in range(2):
+            await world.start(subject=str(number))
+        await until_all_have(clients, 3)
 
-    async def is_subscribed() -> bool:
-        return cohorts.members == 1
-
-    await until(is_subscribed)
-    for number in range(2):
-        await world.start(subject=str(number))
-    await until_all_have([client], 2)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-    assert (client.subjects, client.sent_now) == (["0", "1"], 0)
+        assert [client.subjects for client in clients] == [["mine", "0", "1"]] * 2
 
 
 async def test_members_continue_by_themselves_after_a_gap(world: World) -> None:
-    clients = [Client(), Client()]
-    async with following(world, Cohorts(), clients, STARTED):
+    async with following(world, Cohorts(), 2, STARTED) as clients:
         world.services.storage.feed.live.lose_all()
         await world.start(subject="0")
         await until_all_have(clients, 2)
 
         assert [client.subjects for client in clients] == [["mine", "0"]] * 2
+
+
+async def test_equal_subscriptions_behind_the_end_of_the_log_share_batches(world: World) -> None:
+    storage, cohorts = world.services.storage, Cohorts()
+    first, count = await storage.log.head(), 3 * BATCH_FACTS
+    await storage.appender.append(make_facts(count, subject="old"))
+
+    async def is_appended() -> bool:
+        return storage.feed.head >= first + count
+
+    await until(is_appended)
+    clients = [Client(world, cohorts) for _ in range(2)]
+    async with AsyncExitStack() as stack:
+        for client in clients:
+            client.pause()
+            await stack.enter_async_context(client.following(EVENTS, after=event_cursor(first)))
+        for client in clients:
+            client.proceed()
+        await until_all_have(clients, count)
+
+        sequences = [[result["sequence"] for result in client.results] for client in clients]
+        assert sequences == [list(range(first + 1, first + count + 1))] * 2
+        # The first result of a cohort shows that the others need nothing but their facts.
+        assert [len(client.written[-1].splitlines()) for client in clients] == [BATCH_FACTS] * 2
+        assert sum(client.made for client in clients) <= count + BATCH_FACTS
+        assert cohorts.deliveries.count == 2 * count

@@ -1,0 +1,190 @@
+"""Subscriptions whose results are written to a transport that tells whether it is writable.
+
+Such a subscription has no generator. Behind the end of the log, a task reads and sends the results in batches: equal
+subscriptions at the same position share a batch. At the end of the log, the task ends, and a live group
+(live_groups.py) sends the results.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from resolvers.event_filters import FactFilter
+from schema.events.live_groups import NOWHERE, LiveGroup, Writer, group_of
+from schema.execution.cohorts import Cohort, Delivery
+from storage.facts import AnyFact
+from storage.log.feed import Feed
+
+#: The facts of one read. A subscription that is fewer facts behind sends result by result.
+BATCH_FACTS = 64
+#: The bytes of results that are written at once. The result that exceeds them is the last one.
+BATCH_BYTES = 128 * 1024
+
+
+class Channel(Protocol):
+    """Sends the results of one subscription to its client."""
+
+    @property
+    def prefix(self) -> bytes:
+        """What distinguishes its frames from those of other channels: equal channels share frames."""
+
+    def frame(self, delivery: Delivery) -> bytes:
+        """The bytes that send a result."""
+
+    def write(self, frames: bytes) -> bool:
+        """Write frames, unless the client reads slowly or the connection is closing. Returns whether it did."""
+
+    async def wait_until_writable(self) -> bool:
+        """Wait until `write` takes frames. Returns False if the connection is closing."""
+
+    def resume(self) -> None:
+        """Run `PushedSubscription.read` in a task."""
+
+
+class LogFollower:
+    """Receives the position and the filter of a subscription from its resolver."""
+
+    __slots__ = ("_feed", "_of", "_position")
+
+    def __init__(self) -> None:
+        self._feed: Feed | None = None
+        self._of: FactFilter | None = None
+        self._position = 0
+
+    def begin(self, feed: Feed, position: int, of: FactFilter) -> None:
+        self._feed, self._position, self._of = feed, position, of
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the resolver leaves the facts to it."""
+        return self._feed is not None
+
+    def subscription(self, cohort: Cohort, make_writer: Callable[[], Writer]) -> "PushedSubscription":
+        """The subscription, in this cohort. The first one of a group makes the writer."""
+        assert self._feed is not None
+        assert self._of is not None
+        return PushedSubscription(group_of(self._feed, self._of, cohort, make_writer), self._position)
+
+
+class PushedSubscription:
+    """One subscription. It is a member of its group while it is at the end of the log."""
+
+    __slots__ = ("_group", "_position", "after", "channel")
+
+    channel: Channel
+
+    def __init__(self, group: LiveGroup, position: int) -> None:
+        self._group = group
+        self._position = position
+        self.after: float = NOWHERE
+
+    def join(self) -> bool:
+        """Join the group if the subscription is at the end of the log. Returns whether it is."""
+        if self._group.feed.head > self._position:
+            return False
+        self.after = self._position
+        self._group.add(self)
+        return True
+
+    def close(self) -> None:
+        """End the subscription. Nothing is sent from now on."""
+        self.after = NOWHERE
+        self._group.remove(self)
+        self._group.release()
+        self._group.cohort.leave()
+
+    # ---------------------------------------------------------------- at the end of the log
+
+    def send(self, delivery: Delivery) -> bool:
+        channel = self.channel
+        return channel.write(channel.frame(delivery))
+
+    def leave(self, position: int) -> None:
+        self._position, self.after = max(position, int(self.after)), NOWHERE
+        self.channel.resume()
+
+    # ---------------------------------------------------------------- behind the end of the log
+
+    async def read(self) -> None:
+        """Send what the log has, and join the group. Also returns when the connection is closing.
+
+        Raises CursorExpired if facts were trimmed before they were read.
+        """
+        feed = self._group.feed
+        while not self.join():
+            facts = await feed.read(self._position, BATCH_FACTS)
+            if feed.head - self._position >= BATCH_FACTS:
+                is_open = await self._send_batch(facts)
+            else:
+                is_open = await self._send_each(facts)
+            if not is_open:
+                return
+            await asyncio.sleep(0)  # a long replay lets other tasks run
+
+    async def _send_each(self, facts: Sequence[AnyFact]) -> bool:
+        """Send result by result. Returns False if the connection is closing.
+
+        Near the head, all subscriptions process a fact before the next one. So the subscriptions of one socket usually
+        send their results in the order of the log.
+        """
+        for fact in facts:
+            if self._group.of.passes(fact):
+                if not await self.channel.wait_until_writable():
+                    return False
+                frame = self._frame_now(fact) or await self._frame(fact)
+                if frame is None or not self._write([frame]):
+                    return False
+            self._position = fact.sequence
+            await asyncio.sleep(0)
+        return True
+
+    async def _send_batch(self, facts: Sequence[AnyFact]) -> bool:
+        """Send the results together. Returns False if the connection is closing."""
+        if not await self.channel.wait_until_writable():
+            return False
+        cohort, key = self._group.cohort, (self._group, facts[0].sequence, facts[-1].sequence, self.channel.prefix)
+        batch = cohort.get_batch(key)
+        if batch is None:
+            frames: list[bytes] = []
+            size, is_whole = 0, True
+            for fact in facts:
+                if not self._group.of.passes(fact):
+                    continue
+                frame = self._frame_now(fact)
+                if frame is None:
+                    # What is written now may be redacted while the result is made.
+                    is_open = self._write(frames)
+                    frame = await self._frame(fact)
+                    if frame is None or not is_open:
+                        return False
+                    frames, size, is_whole = [], 0, False
+                frames.append(frame)
+                size += len(frame)
+                if size >= BATCH_BYTES:
+                    if not self._write(frames) or not await self.channel.wait_until_writable():
+                        return False
+                    frames, size, is_whole = [], 0, False
+            batch = b"".join(frames), len(frames)
+            if is_whole:
+                cohort.put_batch(key, batch)
+        self._position = facts[-1].sequence
+        return self._write(batch[:1], batch[1])
+
+    def _frame_now(self, fact: AnyFact) -> bytes | None:
+        """The frame of a result that is made from the fact alone. None if it needs more."""
+        delivery = self._group.write_now(fact)
+        return None if delivery is None else self.channel.frame(delivery)
+
+    async def _frame(self, fact: AnyFact) -> bytes | None:
+        """The frame of a result, when it is made and the channel is writable. None if the connection is closing."""
+        delivery = await self._group.writer.write(self._group.feed.redacted(fact))
+        return self.channel.frame(delivery) if await self.channel.wait_until_writable() else None
+
+    def _write(self, frames: Sequence[bytes], count: int | None = None) -> bool:
+        """Write frames with that many results, by default one in each. Returns False if the connection is closing."""
+        joined = frames[0] if len(frames) == 1 else b"".join(frames)
+        if joined:
+            if not self.channel.write(joined):
+                return False
+            self._group.cohort.deliveries.count += len(frames) if count is None else count
+        return True
