@@ -126,7 +126,7 @@ async def _read_consumers(reader: Reader) -> list[ConsumerPosition]:
     return [
         ConsumerPosition(
             name=document["name"],
-            owner=document["owner"].get("name") or "",
+            owner=(document.get("owner") or {}).get("name") or "",  # 0.1.0 stored only its id
             acked=int(document["acked"]),
             leased=document.get("leasedUntil") is not None and document["leasedUntil"] > now,
         )

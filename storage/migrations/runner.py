@@ -146,9 +146,15 @@ async def _run(database: Database, migration: Migration, older_seconds: float) -
 
 
 async def _require_no_older_processes(database: Database, migration: Migration, seconds: float) -> None:
+    if not await older_processes.list_documents(database, migration.version):
+        return
+    logger.info(
+        "Migration %d (%s) waits for servers of an earlier version to end, for up to %g s.",
+        *(migration.version, migration.name, seconds),
+    )
     living = await older_processes.wait_until_ended(database, migration.version, seconds=seconds)
     if living:
         raise DeploymentError(
-            f"{living} server processes of an earlier version use the database {database.raw.name}, and cannot use it "
-            f"after the migration {migration.version} ({migration.name}). Stop them, and start this version again."
+            f"Servers of an earlier version use the database {database.raw.name} (processes: {living}), and cannot use "
+            f"it after the migration {migration.version} ({migration.name}). Stop them, and start this version again."
         )

@@ -59,6 +59,8 @@ async def use(url: str) -> dict[str, Any]:
         await send("createRole", "role { name }", name="trainee")
         department = (await send("createDepartment", "department { id }", name="Sales"))["department"]["id"]
         made = await send("createApp", "token", name="reader", scopes=SCOPES)
+        if "eraseVisitor" in await mutations(admin):  # since 0.2.0
+            await erase_eve(admin)
         ann = await user(admin, "ann", "S-1")
         await user(admin, "ben", None)
         await send("addRoles", "user { id }", userId=ann, roles=["trainee", "bot"])
@@ -78,6 +80,26 @@ async def use(url: str) -> dict[str, Any]:
         await send("closeRoom", "room { id }", roomId=rooms[0], comment="done")
         await start(admin, "room 2", 2, department)
         return {"token": made["token"], "cursor": middle, "events": await types_after(admin, middle)}
+
+
+async def mutations(admin: Client) -> set[str]:
+    """The names of the mutations that this version has."""
+    found = await admin.send('{ __type(name: "Mutation") { fields { name } } }')
+    return {field["name"] for field in found["__type"]["fields"]}
+
+
+async def erase_eve(admin: Client) -> None:
+    """A visitor with a conversation, a timer and app data, who is erased."""
+    visitor = (await admin.mutate("saveVisitor", "visitor { id }", token="eve-token", name="Eve Secret"))["visitor"]
+    room = (await admin.mutate("startRoom", "room { id }", visitorToken="eve-token", subject="Secret"))["room"]["id"]
+    await admin.mutate("setTimer", "timer { name }", roomId=room, name="later", seconds=86_400)
+    await admin.mutate("setAppData", "datum { key }", of={"roomId": room}, key="note", value={"text": "Secret"})
+    await admin.mutate("sendMessage", "message { id }", roomId=room, text="Secret")
+    await admin.mutate("closeRoom", "room { id }", roomId=room, comment="Secret")
+    await admin.mutate("eraseVisitor", "visitor { id }", visitorId=visitor["id"])
+    query = "query ($id: ID!) { visitor(by: { id: $id }) { erasure { doneAt } } }"
+    while (await admin.send(query, id=visitor["id"]))["visitor"]["erasure"]["doneAt"] is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
 
 
 async def user(admin: Client, name: str, staff_id: str | None) -> str:

@@ -202,8 +202,8 @@ async def test_data_that_an_older_process_could_not_use_stay_while_it_runs(
                 pass
 
         assert str(error.value) == (
-            f"1 server processes of an earlier version use the database {empty_database}, and cannot use it after the "
-            f"migration {NEXT} (upper case). Stop them, and start this version again."
+            f"Servers of an earlier version use the database {empty_database} (processes: 1), and cannot use it after "
+            f"the migration {NEXT} (upper case). Stop them, and start this version again."
         )
         assert await uppers(database) == [None]
         assert await data_version.read(database) == DATA_VERSION
