@@ -151,8 +151,9 @@ async def find_by(reader: Reader, kind: Kind[E], path: str, value: Any) -> E | N
     reader_without_session = Reader(reader.database, reader.definition_cache)
 
     async def read(values: Sequence[Any]) -> dict[Any, E]:
-        collection = reader_without_session.collection(kind.collection)
-        found, _ = await stored_documents.find(collection, {path: {"$in": list(values)}}, projection=_WITHOUT_COPY)
+        found, _ = await stored_documents.find(
+            reader.database, kind.collection, {path: {"$in": list(values)}}, projection=_WITHOUT_COPY
+        )
         cached = await decode_stored(reader_without_session, kind, found, path, partial(_value_at, path=path))
         return {value: entity for entity, value in cached}
 
@@ -340,7 +341,8 @@ async def read_page(
             query: Document, sort: list[tuple[str, int]], limit: int, size: int
         ) -> tuple[list[StoredDocument], bool]:
             documents, more = await stored_documents.find(
-                reader.collection(kind.collection),
+                reader.database,
+                kind.collection,
                 query,
                 projection=_WITHOUT_COPY,
                 sort=sort,

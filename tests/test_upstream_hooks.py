@@ -24,6 +24,8 @@ from graphql import DirectiveNode, GraphQLInputObjectType, Visitor, parse, visit
 from motor.frameworks import asyncio as motor_asyncio
 from pymongo import MongoClient, helpers_shared, message
 from pymongo.client_session import ClientSession
+from pymongo.network_layer import NetworkingInterface
+from pymongo.synchronous.pool import Connection, Pool
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
@@ -248,3 +250,13 @@ def test_a_type_of_graphql_core_names_its_definition_of_strawberry() -> None:
 
     assert isinstance(definition, StrawberryObjectDefinition)
     assert isinstance(API._schema.query_type.fields["name"].extensions["strawberry-definition"], StrawberryField)  # type: ignore[union-attr]
+
+
+def test_a_connection_can_be_taken_out_of_the_pool_of_the_driver() -> None:
+    assert {name for name, _ in inspect.getmembers(Pool)} >= {"checkout", "checkin", "stale_generation"}
+    assert {name for name, _ in inspect.getmembers(Connection)} >= {"pin_cursor", "close_conn"}
+    assert {"generation", "service_id", "address", "cancel_context", "conn"} <= set(
+        re.findall(r"self\.(\w+)\b", "".join(inspect.getsource(cls) for cls in Connection.__mro__[:-2]))
+    )
+    assert isinstance(vars(NetworkingInterface)["sock"], property)
+    assert hasattr(CLIENT._topology, "get_server_by_address")

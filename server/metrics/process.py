@@ -76,9 +76,12 @@ class ProcessGauges(Collector):
         for name, meaning, position in (
             ("driver_threads", "Threads for driver calls that have started.", 0),
             ("driver_threads_limit", "The most threads for driver calls.", 1),
-            ("driver_calls_waiting", "Driver calls that wait for a thread.", 2),
         ):
             yield gauges(name, meaning, ("work",), (((kind.value,), used[position]) for kind, used in usage.items()))
+        reads = self.services.storage.database.direct_reads
+        waiting = (((kind.value,), used.waiting + reads.waiting(kind)) for kind, used in usage.items())
+        meaning = "Calls that wait for a thread of the driver, or for a connection."
+        yield gauges("driver_calls_waiting", meaning, ("work",), waiting)
         busy, idle = self.services.storage.database.connections()
         states = ((("busy",), busy), (("idle",), idle))
         yield gauges("driver_connections", "Connections to MongoDB.", ("state",), states)

@@ -24,6 +24,7 @@ from storage.errors import Unavailable
 from storage.mongo.batch_loading import BatchLoaders
 from storage.mongo.clock import Clock
 from storage.mongo.deadlines import BoundedCollection
+from storage.mongo.direct_reads import DirectReads
 from storage.mongo.scans import Scans
 from storage.mongo.shared_reads import SharedReads
 from storage.mongo.undecodable import Undecodable
@@ -93,6 +94,8 @@ COLLECTIONS = (
     "versions",
     "visitors",
 )
+#: A failover cannot roll back what is read.
+READ_CONCERN = ReadConcern("majority")
 
 
 class _Int64Decoder(TypeDecoder):
@@ -134,7 +137,7 @@ class Database:
         database = self.client.get_database(
             name,
             codec_options=CODEC,
-            read_concern=ReadConcern("majority"),
+            read_concern=READ_CONCERN,
             write_concern=WriteConcern(w="majority"),
         )
         self._collections: dict[str, Collection] = {
@@ -142,12 +145,14 @@ class Database:
                 database,  # type: ignore[arg-type] # the stubs type it wrongly: it is Motor's
                 name,
                 codec_options=CODEC,
-                read_concern=ReadConcern("majority"),
+                read_concern=READ_CONCERN,
                 write_concern=WriteConcern(w="majority"),
             )
             for name in COLLECTIONS
         }
         self.raw = database
+        # Listeners hear of the commands of the driver alone.
+        self.direct_reads = DirectReads(self.client.delegate, name, enabled=not listeners)
         self.batch_loaders = BatchLoaders()
         self.scans = Scans(self.client)
         self.shared_reads = SharedReads()
@@ -209,7 +214,8 @@ class Database:
     def connections(self) -> tuple[int, int]:
         """The connections of the driver to all servers: those that are in use, and idle ones."""
         pools = [server.pool for server in self.client.delegate._topology._servers.values()]
-        return sum(pool.active_sockets for pool in pools), sum(len(pool.conns) for pool in pools)
+        idle = self.direct_reads.idle
+        return sum(pool.active_sockets for pool in pools) - idle, sum(len(pool.conns) for pool in pools) + idle
 
     async def ping(self) -> None:
         """Raise Unavailable unless the primary answers."""
@@ -219,6 +225,7 @@ class Database:
             raise Unavailable("The database does not answer.", retryable=True) from error
 
     def close(self) -> None:
+        self.direct_reads.close()
         # The driver first ends its sessions at the server.
         with pymongo.timeout(CLOSE_SECONDS):
             self.client.close()

@@ -1,4 +1,5 @@
-"""Reads documents as the bytes in which MongoDB stores them, in one call on a thread of the driver.
+"""Reads documents as the bytes in which MongoDB stores them: on the event loop (direct_reads.py), or else in one call
+on a thread of the driver.
 
 Bytes that were read before need not be decoded again (storage/entity_cache.py).
 """
@@ -11,7 +12,7 @@ import bson
 from motor.frameworks.asyncio import run_on_executor
 from motor.motor_asyncio import AsyncIOMotorClientSession
 
-from storage.mongo.connection import CODEC, MAX_BATCH_ROWS, Collection, Document
+from storage.mongo.connection import CODEC, MAX_BATCH_ROWS, READ_CONCERN, Collection, Database, Document
 from storage.mongo.deadlines import milliseconds_left
 from storage.mongo.read_budget import charge
 
@@ -39,7 +40,8 @@ def split(batch: bytes) -> list[StoredDocument]:
 
 
 async def find(
-    collection: Collection,
+    database: Database,
+    collection: str,
     query: Mapping[str, Any],
     *,
     projection: Mapping[str, Any] | None = None,
@@ -52,6 +54,46 @@ async def find(
 
     The time limit of the caller applies (deadlines.py).
     """
+    if session is None:
+        command: Document = {"find": collection, "filter": query, "readConcern": READ_CONCERN.document}
+        if projection is not None:
+            command["projection"] = projection
+        if sort is not None:
+            command["sort"] = dict(sort)
+        if limit:
+            command["limit"] = limit
+        batch = await database.direct_reads.find({**command, "batchSize": MAX_BATCH_ROWS})
+        if batch is not None:
+            documents, more = within(batch.documents, size)
+            if more or not batch.cursor_id:
+                return documents, more
+    return await _find_by_driver(
+        database[collection], query, projection=projection, sort=sort, limit=limit, size=size, session=session
+    )
+
+
+def within(documents: list[StoredDocument], size: int | None) -> tuple[list[StoredDocument], bool]:
+    """The documents up to the one with which they exceed `size` bytes, and whether others are left out."""
+    if size is None:
+        return documents, False
+    total = 0
+    for number, document in enumerate(documents):
+        if total > size:
+            return documents[:number], True
+        total += len(document)
+    return documents, False
+
+
+async def _find_by_driver(
+    collection: Collection,
+    query: Mapping[str, Any],
+    *,
+    projection: Mapping[str, Any] | None,
+    sort: Sequence[tuple[str, int]] | None,
+    limit: int,
+    size: int | None,
+    session: AsyncIOMotorClientSession | None,
+) -> tuple[list[StoredDocument], bool]:
     cursor = collection.delegate.find_raw_batches(
         query,
         projection,

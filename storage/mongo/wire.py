@@ -1,0 +1,72 @@
+"""Messages of MongoDB's wire protocol: commands, and the batches of documents in their replies.
+
+Both are OP_MSG messages with one section: a header, flags, the kind of the section, and a document.
+"""
+
+import struct
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import bson
+
+#: The length of the message, its id, the id of the message that it answers, and the operation.
+HEADER: Final = struct.Struct("<iiii")
+OP_MSG: Final = 2013
+#: No flags, and a section that is one document.
+_FLAGS_AND_KIND: Final = b"\0\0\0\0\0"
+#: Where the document of a message begins.
+DOCUMENT: Final = HEADER.size + len(_FLAGS_AND_KIND)
+#: The bytes in front of a document that hold its length.
+_LENGTH: Final = 4
+_CURSOR: Final = b"\x03cursor\0"
+_BATCH: Final = b"\x04firstBatch\0"
+_CURSOR_ID: Final = b"\x12id\0"
+_ID_BYTES: Final = 8
+
+
+class Batch(NamedTuple):
+    """The first documents of a cursor, each as BSON."""
+
+    documents: list[bytes]
+    #: The id with which the server keeps the rest; 0 if there is none.
+    cursor_id: int
+
+
+def encode(request_id: int, command: Mapping[str, Any]) -> bytes:
+    """The message of a command."""
+    document = bson.encode(command)
+    return b"".join(
+        (HEADER.pack(DOCUMENT + len(document), request_id, 0, OP_MSG), _FLAGS_AND_KIND, document),
+    )
+
+
+def length_of(message: bytes | bytearray) -> int:
+    """The length of a message, of which at least the header is there."""
+    return int.from_bytes(message[:_LENGTH], "little")
+
+
+def batch_of(reply: bytes) -> Batch | None:
+    """The batch in a reply. None if it has none in the place where servers write it, as in the reply of an error."""
+    position = DOCUMENT + _LENGTH
+    if not reply.startswith(_CURSOR, position):
+        return None
+    position += len(_CURSOR) + _LENGTH
+    if not reply.startswith(_BATCH, position):
+        return None
+    position += len(_BATCH)
+    end = position + _length_at(reply, position)
+    position += _LENGTH
+    documents: list[bytes] = []
+    while position < end - 1:  # an array ends with a zero
+        position = reply.index(0, position) + 1  # after the type and the index, which is a text
+        following = position + _length_at(reply, position)
+        documents.append(reply[position:following])
+        position = following
+    if not reply.startswith(_CURSOR_ID, end):
+        return None
+    end += len(_CURSOR_ID)
+    return Batch(documents, int.from_bytes(reply[end : end + _ID_BYTES], "little"))
+
+
+def _length_at(message: bytes, position: int) -> int:
+    return int.from_bytes(message[position : position + _LENGTH], "little")

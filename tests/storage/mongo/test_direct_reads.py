@@ -1,0 +1,209 @@
+"""Tests for storage/mongo/direct_reads.py: finds have the results of the driver, whatever happens to a connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pymongo.errors import ExecutionTimeout, OperationFailure
+from typing_extensions import override
+
+from storage.mongo import stored_documents
+from storage.mongo.connection import Database
+from storage.mongo.deadlines import time_limit
+from storage.mongo.direct_reads import CONNECTIONS, ReadConnection
+from storage.threads import Work, context_of
+from tests.commands import StartedCommands
+
+COUNT = 30
+
+
+class Finds(StartedCommands):
+    """The finds that the driver sent."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @override
+    def started(self, event: Any) -> None:
+        self.count += event.command_name == "find"
+
+
+@pytest.fixture
+async def database(mongodb_uri: str, empty_database: str) -> AsyncIterator[Database]:
+    async with Database(mongodb_uri, empty_database) as opened:
+        await opened["passwords"].insert_many([{"_id": f"{number:02}", "n": number % 3} for number in range(COUNT)])
+        yield opened
+
+
+def connections(database: Database) -> list[ReadConnection]:
+    return list(database.direct_reads._connections[Work.READS]._open)
+
+
+async def find(database: Database, query: dict[str, Any], **options: Any) -> list[str]:
+    found, _ = await stored_documents.find(database, "passwords", query, **options)
+    return [stored_documents.decode(one)["_id"] for one in found]
+
+
+async def idle_cursors(database: Database) -> list[Any]:
+    stages: list[dict[str, Any]] = [
+        {"$currentOp": {"idleCursors": True}},
+        {"$match": {"type": "idleCursor", "ns": f"{database.raw.name}.passwords"}},
+    ]
+    return await database.client.admin.aggregate(stages).to_list(None)
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"limit": 5},
+    {"sort": [("n", -1), ("_id", 1)], "limit": 12},
+    {"projection": {"n": 0}, "sort": [("_id", -1)]},
+    {"size": 100, "sort": [("_id", 1)]},
+    {"size": 0, "limit": 3},
+    {"size": 10_000},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+async def test_result_is_that_of_the_driver(database: Database, options: dict[str, Any]) -> None:
+    query = {"n": {"$in": [0, 2]}}
+
+    found = await stored_documents.find(database, "passwords", query, **options)
+    assert connections(database)  # not by the driver
+    database.direct_reads._is_enabled = False
+    by_driver = await stored_documents.find(database, "passwords", query, **options)
+
+    assert found == by_driver
+    assert found[0]
+
+
+async def test_result_of_several_batches_is_complete(database: Database) -> None:
+    text = "x" * 7_000_000
+    await database["passwords"].insert_many([{"_id": f"large {number}", "text": text} for number in range(3)])
+    query = {"_id": {"$gte": "large"}}
+
+    assert await find(database, query) == ["large 0", "large 1", "large 2"]
+    documents, more = await stored_documents.find(database, "passwords", query, size=1_000)
+    assert (len(documents), more) == (1, True)
+    assert await idle_cursors(database) == []
+
+
+async def test_error_is_that_of_the_driver(database: Database) -> None:
+    with pytest.raises(OperationFailure, match="unknown operator"):
+        await find(database, {"n": {"$wrong": 1}})
+    assert await find(database, {"_id": "07"}) == ["07"]
+
+
+async def test_reads_wait_for_a_connection_beyond_the_limit(database: Database) -> None:
+    found = await asyncio.gather(*(find(database, {"_id": f"{number:02}"}) for number in range(COUNT)))
+
+    assert found == [[f"{number:02}"] for number in range(COUNT)]
+    assert 0 < len(connections(database)) <= CONNECTIONS[Work.READS] < COUNT
+    assert database.direct_reads.idle == len(connections(database))
+    assert database.direct_reads.waiting(Work.READS) == 0
+
+
+async def test_cancelled_read_leaves_its_connection_to_the_next(database: Database) -> None:
+    await find(database, {})
+    (connection,) = connections(database)
+    cancelled = asyncio.ensure_future(find(database, {"n": 1}))
+    while not database.direct_reads._replies:  # noqa: ASYNC110 - until it is sent
+        await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    while not database.direct_reads.idle:  # noqa: ASYNC110 - until its reply is there
+        await asyncio.sleep(0)
+
+    assert await find(database, {"_id": "03"}) == ["03"]
+    assert connections(database) == [connection]
+
+
+async def test_cancelled_wait_for_a_connection_loses_none(database: Database) -> None:
+    waiting = [asyncio.ensure_future(find(database, {})) for _ in range(COUNT)]
+    await asyncio.sleep(0)
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert await find(database, {"_id": "03"}) == ["03"]
+    while database.direct_reads._connections[Work.READS]._opening:  # noqa: ASYNC110 - on threads of the driver
+        await asyncio.sleep(0.001)
+    assert database.direct_reads.idle == len(connections(database))
+
+
+async def test_read_on_a_connection_that_closes_is_repeated(database: Database) -> None:
+    await find(database, {})
+    (connection,) = connections(database)
+    reading = asyncio.ensure_future(find(database, {"_id": "04"}))
+    while not database.direct_reads._replies:  # noqa: ASYNC110 - until it is sent
+        await asyncio.sleep(0)
+    connection.close()
+
+    assert await reading == ["04"]
+    assert connection not in connections(database)
+
+
+async def test_read_that_the_driver_interrupts_is_repeated(database: Database) -> None:
+    await find(database, {})
+    (connection,) = connections(database)
+    reading = asyncio.ensure_future(find(database, {"_id": "04"}))
+    while not database.direct_reads._replies:  # noqa: ASYNC110 - until it is sent
+        await asyncio.sleep(0)
+    connection._connection.cancel_context.cancel()
+    database.direct_reads._close_interrupted()
+
+    assert connections(database) == []
+    assert await reading == ["04"]
+
+
+async def test_connection_of_an_earlier_generation_is_replaced(database: Database) -> None:
+    await find(database, {})
+    (before,) = connections(database)
+    before._pool.reset_without_pause()
+
+    assert await find(database, {"_id": "05"}) == ["05"]
+    (after,) = connections(database)
+    assert after is not before
+
+
+async def test_time_limit_that_has_passed_is_an_error_and_keeps_the_connection(database: Database) -> None:
+    await find(database, {})
+    with time_limit(0), pytest.raises(ExecutionTimeout):
+        await find(database, {})
+
+    assert database.direct_reads.idle == 1
+
+
+async def test_time_limit_is_sent_to_the_server(database: Database) -> None:
+    await database["passwords"].insert_many([{"n": 9, "text": "x" * 1000} for _ in range(2000)])
+    slow = {"$expr": {"$gt": [{"$size": {"$filter": {"input": {"$range": [0, 100_000]}, "cond": True}}}, 0]}}
+    with time_limit(0.05), pytest.raises(ExecutionTimeout):
+        await find(database, slow)
+
+
+async def test_other_classes_of_work_read_through_the_driver(database: Database) -> None:
+    task = asyncio.get_running_loop().create_task(find(database, {}), context=context_of(Work.BACKGROUND))
+
+    assert len(await task) == COUNT
+    assert database.direct_reads.idle == 0
+
+
+async def test_commands_that_somebody_listens_to_go_through_the_driver(mongodb_uri: str, empty_database: str) -> None:
+    finds = Finds()
+    async with Database(mongodb_uri, empty_database, listeners=(finds,)) as database:
+        await find(database, {"_id": "heard"})
+
+        assert database.direct_reads.idle == 0
+    assert finds.count == 1
+
+
+async def test_connections_are_given_back_when_the_database_closes(database: Database) -> None:
+    await asyncio.gather(*(find(database, {}) for _ in range(3)))
+    pool = connections(database)[0]._pool
+    assert pool.active_sockets == len(connections(database))
+
+    database.direct_reads.close()
+
+    assert (pool.active_sockets, connections(database)) == (0, [])
+    assert len(await find(database, {})) == COUNT

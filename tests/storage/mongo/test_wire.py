@@ -1,0 +1,51 @@
+"""Tests for storage/mongo/wire.py: messages are what the driver sends and reads."""
+
+from typing import Any
+
+import bson
+import pytest
+from bson.int64 import Int64
+
+from storage.mongo import wire
+
+
+def reply(document: dict[str, Any]) -> bytes:
+    return wire.encode(1, document)
+
+
+def cursor(documents: list[dict[str, Any]], cursor_id: int = 0) -> dict[str, Any]:
+    return {"cursor": {"firstBatch": documents, "id": Int64(cursor_id), "ns": "a.b"}, "ok": 1.0}
+
+
+def test_message_is_a_header_and_the_command() -> None:
+    message = wire.encode(7, {"find": "users", "filter": {}})
+
+    assert wire.HEADER.unpack(message[: wire.HEADER.size]) == (len(message), 7, 0, 2013)
+    assert message[wire.HEADER.size : wire.DOCUMENT] == b"\0" * 5
+    assert bson.decode(message[wire.DOCUMENT :]) == {"find": "users", "filter": {}}
+    assert wire.length_of(message) == len(message)
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 101, 1001])
+def test_documents_of_a_batch_are_those_that_the_server_sent(count: int) -> None:
+    documents = [{"_id": f"id {number}", "a": {"b": [number, "\0é"]}} for number in range(count)]
+
+    batch = wire.batch_of(reply(cursor(documents, 2**40)))
+
+    assert batch is not None
+    assert [bson.decode(one) for one in batch.documents] == documents
+    assert batch.cursor_id == 2**40
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ok": 0.0, "errmsg": "no", "code": 2},
+        {"ok": 1.0, **cursor([{"_id": 1}])},
+        {"cursor": {"id": Int64(0), "ns": "a.b", "firstBatch": [{"_id": 1}]}, "ok": 1.0},
+        {"cursor": {"firstBatch": [{"_id": 1}], "ns": "a.b", "id": Int64(0)}, "ok": 1.0},
+        {"cursor": {"nextBatch": [{"_id": 1}], "id": Int64(0), "ns": "a.b"}, "ok": 1.0},
+    ],
+)
+def test_reply_of_another_form_has_no_batch(answer: dict[str, Any]) -> None:
+    assert wire.batch_of(reply(answer)) is None
