@@ -10,7 +10,7 @@ from resolvers.auth import access
 from resolvers.auth.tokens import APP, new_token
 from resolvers.context import Context
 from resolvers.operations import MutationContext, mutation, query
-from storage import apps, consumers, tokens
+from storage import apps, consumers, tokens, webhooks
 from storage.errors import Duplicate, Invalid
 from storage.facts import AppRevoked, AppTokenRotated
 from storage.mongo.connection import new_id
@@ -86,7 +86,7 @@ async def rotate_app_token(change: MutationContext, *, app_id: str, overlap_seco
 
 @mutation("apps:write", lock=("app", "app_id"))
 async def revoke_app(change: MutationContext, *, app_id: str) -> App:
-    """Revoke an app: delete its tokens, which closes its subscriptions, and its consumers."""
+    """Revoke an app: delete its tokens, which closes its subscriptions, its consumers and its webhooks."""
     app = await _require_manageable(change, app_id)
     if app_id == ADMIN_APP_ID:
         raise Invalid("The admin app cannot be revoked; call rotateAppToken to give it a new token.", key="appId")
@@ -94,6 +94,7 @@ async def revoke_app(change: MutationContext, *, app_id: str) -> App:
         return app
     await tokens.delete(change.tx, app_id)
     consumers.delete_by_owner(change.tx, app_id)
+    webhooks.delete_by_owner(change.tx, app_id)
     return await apps.update(change.tx, app, msgspec.structs.replace(app, active=False), AppRevoked)
 
 

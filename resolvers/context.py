@@ -1,6 +1,7 @@
 """The arguments that every operation takes: the services of the process, and the caller."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from resolvers.auth.hash_queue import HashQueue
 from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.live_views import LiveViews
 from resolvers.signal_hub import SignalHub
+from resolvers.webhook_addresses import AddressPolicy
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.facts import Fact
 from storage.mongo.reader import Reader
@@ -150,7 +152,13 @@ class Services:
     visitor_open_rooms: int = 3
     #: The hashes of tokens that come from the settings. These tokens have no checksum.
     configured_tokens: frozenset[str] = frozenset()
+    #: The addresses that webhooks may reach.
+    webhook_policy: AddressPolicy = field(default_factory=AddressPolicy)
     _listeners: list[Callable[[], None]] = field(default_factory=list)
+    #: The attempts of this process to send events of webhooks, by outcome: "delivered" and "failed".
+    webhook_attempts: Counter[str] = field(default_factory=Counter)
+    #: Called after every change of a webhook by this process.
+    webhook_listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def add_queue_listener(self, listener: Callable[[], None]) -> None:
         """Call `listener` after every change that may let a waiting room be assigned. It must not block."""
@@ -159,6 +167,11 @@ class Services:
     def notify_queue(self) -> None:
         """Call the queue listeners."""
         for listener in self._listeners:
+            listener()
+
+    def notify_webhooks(self) -> None:
+        """Call the listeners to webhooks."""
+        for listener in self.webhook_listeners:
             listener()
 
 

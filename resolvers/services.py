@@ -20,6 +20,7 @@ from resolvers.routing.requeue import RequeueWorker
 from resolvers.signal_hub import SignalHub
 from resolvers.timer_expiry import POLL_SECONDS as TIMER_POLL_SECONDS
 from resolvers.timer_expiry import TimerExpiry
+from resolvers.webhook_addresses import AddressPolicy
 from storage import maintenance
 from storage.facts import CustomFieldRemoved, CustomFieldUpdated, Fact
 from storage.runtime import Storage
@@ -40,6 +41,7 @@ def create_services(
     signal_hub: SignalHub | None = None,
     configured_tokens: frozenset[str] = frozenset(),
     visitor_open_rooms: int = 3,
+    webhook_policy: AddressPolicy | None = None,
 ) -> Services:
     """The services of a process, without background tasks."""
     return Services(
@@ -51,6 +53,7 @@ def create_services(
         login_throttle=login_throttle or LoginThrottle(),
         configured_tokens=configured_tokens,
         visitor_open_rooms=visitor_open_rooms,
+        webhook_policy=webhook_policy or AddressPolicy(),
     )
 
 
@@ -64,6 +67,7 @@ async def open_services(
     signal_hub: SignalHub | None = None,
     configured_tokens: frozenset[str] = frozenset(),
     visitor_open_rooms: int = 3,
+    webhook_policy: AddressPolicy | None = None,
 ) -> AsyncIterator[Services]:
     """The services of a process. The background tasks run until the block ends."""
     services = create_services(
@@ -73,6 +77,7 @@ async def open_services(
         signal_hub=signal_hub,
         configured_tokens=configured_tokens,
         visitor_open_rooms=visitor_open_rooms,
+        webhook_policy=webhook_policy,
     )
     queue, requeue = RoutingQueue(services), RequeueWorker(services)
     services.add_queue_listener(queue.wake)

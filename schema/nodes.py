@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple, cast
 
 import strawberry
 
-from resolvers import agents, apps, departments, events, messages, roles, rooms, users, visitors
+from resolvers import agents, apps, departments, events, messages, roles, rooms, users, visitors, webhooks
 from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.custom_fields import definitions
@@ -26,6 +26,7 @@ from schema.roles import Role
 from schema.rooms import Room
 from schema.users import User
 from schema.visitors import Visitor
+from schema.webhooks import Webhook
 from storage.errors import Invalid
 
 MAX_NODES = 100
@@ -50,6 +51,7 @@ READERS: Mapping[IdKind, NodeReader] = MappingProxyType(
         ids.FIELD: NodeReader(definitions.find_many, CustomFieldDefinition.from_record),
         ids.APP: NodeReader(apps.find_many, App.from_record),
         ids.EVENT: NodeReader(events.find_many, event_from_fact),
+        ids.WEBHOOK: NodeReader(webhooks.find_many, Webhook.from_record),
     }
 )
 

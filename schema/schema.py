@@ -51,6 +51,8 @@ from schema.viewer import ViewerQueries
 from schema.visitor_privacy import VisitorPrivacyMutations, VisitorPrivacyQueries
 from schema.visitor_values import VALUES
 from schema.visitors import VisitorMutations, VisitorQueries
+from schema.webhook_mutations import WebhookMutations
+from schema.webhooks import WebhookQueries
 from storage.errors import Forbidden, Invalid
 
 
@@ -72,6 +74,7 @@ class Query(
     LogQueries,
     ConsumerQueries,
     AppQueries,
+    WebhookQueries,
 ):
     """The queries. A query changes nothing."""
 
@@ -92,6 +95,7 @@ class Mutation(
     AppDataMutations,
     ConsumerMutations,
     AppMutations,
+    WebhookMutations,
     SessionMutations,
 ):
     """The mutations.

@@ -14,9 +14,10 @@ from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.context import RoutingSettings, Services
 from resolvers.services import open_services
 from resolvers.signal_hub import SignalHub
+from resolvers.webhook_addresses import AddressPolicy
 from schema.schema import schema
 from server.auth.rate_limits import MIN_HANDSHAKES
-from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint
+from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint, limits_of
 from server.graphql.security_headers import middleware
 from server.health import WRITE_SECONDS, report_liveness, report_readiness, report_version
 from server.metrics.process import ProcessGauges, ProcessMetrics
@@ -27,6 +28,8 @@ from server.pages.samples import METHODS as SAMPLE_METHODS
 from server.pages.samples import SampleData
 from server.settings import Settings
 from server.shutdown import Shutdown
+from server.webhooks.dispatcher import delivering
+from server.webhooks.sender import Sender
 from storage import tokens, tracing
 from storage.runtime import Storage
 
@@ -46,18 +49,23 @@ async def start_services(uri: str, settings: Settings) -> AsyncIterator[tuple[Se
             fallback=settings.fallback_routing,
         )
         retention = timedelta(days=settings.event_retention_days)
+        policy = AddressPolicy.of(settings.webhook_networks)
         configured = frozenset({tokens.digest(settings.admin_token)} if settings.admin_token else ())
-        async with open_services(
-            storage,
-            routing=routing,
-            retention=retention,
-            login_throttle=LoginThrottle(settings.sign_in_attempts),
-            signal_hub=SignalHub(
-                storage, caller_rate=settings.signal_rate_per_caller, room_rate=settings.signal_rate_per_room
-            ),
-            configured_tokens=configured,
-            visitor_open_rooms=settings.visitor_open_rooms,
-        ) as services:
+        async with (
+            open_services(
+                storage,
+                routing=routing,
+                retention=retention,
+                login_throttle=LoginThrottle(settings.sign_in_attempts),
+                signal_hub=SignalHub(
+                    storage, caller_rate=settings.signal_rate_per_caller, room_rate=settings.signal_rate_per_room
+                ),
+                configured_tokens=configured,
+                visitor_open_rooms=settings.visitor_open_rooms,
+                webhook_policy=policy,
+            ) as services,
+            delivering(services, Sender(policy), limits=limits_of(settings)),
+        ):
             yield services, admin_token
 
 

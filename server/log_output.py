@@ -20,7 +20,7 @@ MAX_TEXT: Final = 2_000
 #: The most characters of a traceback in a line.
 MAX_TRACEBACK: Final = 20_000
 #: Packages that log only warnings and errors.
-QUIET: Final = ("pymongo", "asyncio", "uvicorn")
+QUIET: Final = ("pymongo", "asyncio", "uvicorn", "httpcore", "httpx")
 
 
 def log_to_stderr(settings: Settings) -> None:

@@ -330,6 +330,16 @@ class Settings:
         10, integer(1, 10_000_000), "The most websockets of one visitor, in one process."
     )
 
+    # ---------------------------------------------------------------- webhooks
+
+    webhook_networks: tuple[str, ...] = setting(
+        (),
+        NETWORKS,
+        "The networks inside to which webhooks may be sent, such as `10.0.0.0/8`: by `http://` too, and to any port. "
+        "Without this setting they are sent to addresses of the internet alone, by `https://`, to port 443 or to one "
+        "above 1023.",
+    )
+
     # ---------------------------------------------------------------- browsers and proxies
 
     chat: bool | None = setting(

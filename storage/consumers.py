@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -13,7 +14,7 @@ from storage import acknowledgements
 from storage.consumer_records import Consumer, ConsumerFilter
 from storage.errors import Unavailable
 from storage.filters.expressions import Expression
-from storage.mongo.connection import Document, from_builtins, new_id, to_builtins, to_record
+from storage.mongo.connection import MAX_BATCH_ROWS, Document, from_builtins, new_id, to_builtins, to_record
 from storage.mongo.reader import Reader
 from storage.records import Actor, ActorType
 from storage.transactions.conflicts import Conflict
@@ -101,6 +102,29 @@ async def create(reader: Reader, owner: Actor, name: str, *, start: int, begun_a
     return result.upserted_id is not None
 
 
+async def begin(reader: Reader, owner: Actor, name: str, *, generation: str, after: int) -> bool:
+    """Let the consumer begin after a sequence as this generation, unless it has done so before.
+
+    Return False while a connection has the lease of the consumer as another generation.
+    """
+    consumers, key = reader.collection("consumers"), _id(owner.id or "", name)
+    begun: Document = {
+        "ownerId": owner.id,
+        "owner": to_builtins(owner),
+        "name": name,
+        "generation": generation,
+        "acked": after,
+        "sent": after,
+        "begunAfter": after,
+    }
+    other = {"_id": key, "generation": {"$ne": generation}, "$expr": {"$not": _LEASED}}
+    await consumers.update_one(other, {"$set": begun})
+    with suppress(DuplicateKeyError):
+        await consumers.update_one({"_id": key}, {"$setOnInsert": begun}, upsert=True)
+    found = await find(reader, owner.id or "", name)
+    return found is not None and found.generation == generation
+
+
 async def acquire_lease(
     reader: Reader,
     owner: Actor,
@@ -180,6 +204,24 @@ def acknowledge(tx: Transaction, consumer: Consumer, sequence: int) -> Consumer:
 
     tx.defer_write(write)
     return msgspec.structs.replace(consumer, acked=max(consumer.acked, sequence), last_seen_at=tx.now)
+
+
+async def acknowledge_now(
+    reader: Reader, owner_id: str, name: str, *, generation: str, sequence: int
+) -> Consumer | None:
+    """Move the position to `sequence`, if it is before it. Return the consumer before it; None if there is none."""
+    document: Document | None = await reader.collection("consumers").find_one_and_update(
+        {"_id": _id(owner_id, name), "generation": generation},
+        [{"$set": {"acked": {"$max": ["$acked", sequence]}, "lastSeenAt": "$$NOW"}}],
+    )
+    return None if document is None else _decode(document)
+
+
+async def list_leased(reader: Reader, keys: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the owners and names of consumers whose leases connections have."""
+    query = {"_id": {"$in": [_id(*key) for key in keys]}, "$expr": _LEASED}
+    found = reader.collection("consumers").find(query, {"_id": 1}, batch_size=MAX_BATCH_ROWS)
+    return {(one["_id"]["owner"], one["_id"]["name"]) for one in await found.to_list(None)}
 
 
 async def delete(tx: Transaction, owner_id: str, name: str) -> bool:

@@ -1,4 +1,5 @@
-"""The state of a deployment, which all of its processes share: the log, the outbox, the queue and the consumers.
+"""The state of a deployment, which all of its processes share: the log, the outbox, the queue, the consumers and the
+webhooks.
 
 Each read uses an index, and returns at most MAX_ROWS rows.
 """
@@ -17,6 +18,7 @@ from storage.mongo.connection import Document
 from storage.mongo.deadlines import time_limit
 from storage.mongo.reader import Reader
 from storage.records import RoomStatus
+from storage.webhooks import count_by_state
 
 #: The departments, and the consumers, that a read returns.
 MAX_ROWS = 200
@@ -60,6 +62,8 @@ class DeploymentState:
     queued_departments: int
     consumers: Sequence[ConsumerPosition]
     consumer_count: int
+    #: The number of webhooks in each state: active, failing or paused.
+    webhooks: dict[str, int]
 
 
 async def read(reader: Reader, log: Log) -> DeploymentState:
@@ -74,13 +78,13 @@ async def read(reader: Reader, log: Log) -> DeploymentState:
 async def _read(reader: Reader, log: Log) -> DeploymentState:
     """Read the state. The parts are read at the same time, and not from one snapshot."""
     with time_limit(READ_SECONDS):
-        head, oldest, outbox, queues, consumers, consumer_count = await asyncio.gather(
+        head, oldest, outbox, queues, consumers, (consumer_count, webhooks) = await asyncio.gather(
             log.head(),
             log.oldest(),
             _read_outbox(reader),
             _read_queues(reader),
             _read_consumers(reader),
-            reader.collection("consumers").estimated_document_count(),
+            asyncio.gather(reader.collection("consumers").estimated_document_count(), count_by_state(reader)),
         )
     return DeploymentState(
         log_head=head,
@@ -91,6 +95,7 @@ async def _read(reader: Reader, log: Log) -> DeploymentState:
         queued_departments=len(queues),
         consumers=consumers,
         consumer_count=consumer_count,
+        webhooks=webhooks,
     )
 
 

@@ -203,9 +203,9 @@ class Supervisor:
         task.add_done_callback(self._tasks.pop)
         return task
 
-    def spawn(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
+    def spawn(self, work: Coroutine[Any, Any, T], *, name: str, kind: Work | None = None) -> asyncio.Task[T]:
         """Start a task as the function `spawn` does. `stop` cancels it, if it has not ended by then."""
-        task = spawn(work, name=name)
+        task = spawn(work, name=name, kind=kind)
         self._spawned.add(task)
         task.add_done_callback(self._spawned.discard)
         return task

@@ -1,7 +1,7 @@
 """Authentication and authorization: callers, the scopes of apps and roles, and visible rooms."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ from storage import apps, roles, tokens, users, visitors
 from storage.errors import Forbidden, Invalid, Unauthenticated, quoted
 from storage.filters.expressions import EVERYTHING, And, AttributeCondition, Expression, Operator, Or
 from storage.mongo.reader import Reader
-from storage.records import Actor, ActorType, RoomStatus, User, Visitor
+from storage.records import Actor, ActorType, App, RoomStatus, User, Visitor
 from storage.runtime import Storage
 
 ADMIN = "admin"
@@ -39,6 +39,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "messages:moderate": "redact messages of others, with messages:write",
         "events:read": "the event log, subscriptions and consumers",
         "apps:write": "create and revoke apps",
+        "webhooks:write": "create and change webhooks",
     }
 )
 
@@ -123,20 +124,38 @@ async def load_caller(storage: Storage, token_id: str) -> Caller:
             now = storage.database.now()
             if app.last_used_at is None or (now - app.last_used_at).total_seconds() > LAST_USED_INTERVAL_SECONDS:
                 await apps.record_use(storage.reader, app.id, now)
-            actor = Actor(type=ActorType.APP, id=app.id, name=app.name)
-            return Caller(actor, frozenset(app.scopes), token_id=token_id, expires_at=stored.expires_at)
+            return replace(_caller_of_app(app), token_id=token_id, expires_at=stored.expires_at)
     if stored is not None and stored.holder_type is ActorType.USER:
         user = await users.find(storage.reader, stored.holder_id)
         if user is not None and user.active:
-            actor = Actor(type=ActorType.USER, id=user.id, name=user.username)
-            scopes = await scopes_of(storage.reader, user.roles)
-            return Caller(actor, scopes, user, token_id, stored.expires_at)
+            caller = await _caller_of_user(storage.reader, user)
+            return replace(caller, token_id=token_id, expires_at=stored.expires_at)
     if stored is not None and stored.holder_type is ActorType.VISITOR:
         visitor = await visitors.find(storage.reader, stored.holder_id)
         if visitor is not None:
             actor = Actor(type=ActorType.VISITOR, id=visitor.id, name=visitor.name)
             return Caller(actor, visitor=visitor, token_id=token_id, expires_at=stored.expires_at)
     return INVALID_TOKEN_CALLER
+
+
+async def find_owner(reader: Reader, owner: Actor) -> Caller | None:
+    """The caller that acts for an app or a user without a token. None if it does not exist or is not active."""
+    if owner.id is not None and owner.type is ActorType.APP:
+        app = await apps.find(reader, owner.id)
+        return _caller_of_app(app) if app is not None and app.active else None
+    if owner.id is not None and owner.type is ActorType.USER:
+        user = await users.find(reader, owner.id)
+        return await _caller_of_user(reader, user) if user is not None and user.active else None
+    return None
+
+
+def _caller_of_app(app: App) -> Caller:
+    return Caller(Actor(type=ActorType.APP, id=app.id, name=app.name), frozenset(app.scopes))
+
+
+async def _caller_of_user(reader: Reader, user: User) -> Caller:
+    actor = Actor(type=ActorType.USER, id=user.id, name=user.username)
+    return Caller(actor, await scopes_of(reader, user.roles), user)
 
 
 def require(caller: Caller, scopes: Iterable[str], *, visitors: bool = False) -> None:

@@ -11,10 +11,11 @@ from resolvers.log_positions import existing_position
 from resolvers.operations import MutationContext, mutation, query
 from storage import acknowledgements, consumers
 from storage.consumer_records import Consumer
-from storage.errors import ConsumerBusy, Forbidden, quoted
+from storage.errors import ConsumerBusy, Forbidden, Invalid, quoted
 from storage.filters.expressions import Expression
 from storage.mongo.cursors import event_cursor
 from storage.records import Actor, ActorType, Record
+from storage.webhook_records import CONSUMER_PREFIX
 
 #: The most consumers in a list.
 MAX_LISTED = 10_000
@@ -46,6 +47,18 @@ async def list_consumers(context: Context) -> list[ConsumerStatus]:
     return await _statuses(context, await consumers.list_all(context.reader, owner_id=owner_id, limit=MAX_LISTED))
 
 
+async def find_status(context: Context, owner_id: str, name: str) -> ConsumerStatus | None:
+    """The status of a consumer that the caller may see."""
+    stored = await consumers.find(context.reader, owner_id, name)
+    return None if stored is None else (await _statuses(context, [stored]))[0]
+
+
+def require_own_name(name: str, *, key: str = "consumer") -> None:
+    """Raise Invalid for the name of a consumer of a webhook."""
+    if name.startswith(CONSUMER_PREFIX):
+        raise Invalid(f"The names of consumers of webhooks begin with {CONSUMER_PREFIX}; use another name.", key=key)
+
+
 @mutation("events:read", lock=("consumer", "consumer"))
 async def ack_events(change: MutationContext, *, consumer: str, cursor: str, only: bool = False) -> ConsumerStatus:
     """Acknowledge all events up to the cursor, or `only` its event. Events that are acknowledged already do not change.
@@ -74,6 +87,8 @@ async def remove_consumer(change: MutationContext, *, consumer: str, owner_id: s
     """
     if owner_id is not None and not change.caller.has_scope(access.ADMIN):
         raise Forbidden("Only a token with the scope admin removes consumers of others.", scope=access.ADMIN)
+    if consumer.startswith(CONSUMER_PREFIX):
+        raise Invalid("The consumer of a webhook is removed with it; call removeWebhook.", key="consumer")
     stored = await get_consumer(change.tx, owner_id or change.caller.id, consumer, key="consumer")
     # The connection that read for it may be releasing its lease.
     await change.context.services.pending_releases.wait_for_pending(stored.owner_id, stored.name)

@@ -65,10 +65,11 @@ MESSAGE = IdKind("msg", "a message")
 FIELD = IdKind("fld", "a custom field definition")
 APP = IdKind("app", "an app")
 EVENT = IdKind("evt", "an event")
+WEBHOOK = IdKind("whk", "a webhook")
 
 #: All kinds by prefix.
 KINDS: Mapping[str, IdKind] = MappingProxyType(
-    {kind.prefix: kind for kind in (USER, AGENT, ROLE, DEPARTMENT, VISITOR, ROOM, MESSAGE, FIELD, APP, EVENT)}
+    {kind.prefix: kind for kind in (USER, AGENT, ROLE, DEPARTMENT, VISITOR, ROOM, MESSAGE, FIELD, APP, EVENT, WEBHOOK)}
 )
 #: The kinds by the names of the entities in errors.
 _BY_NOUN: Mapping[str, IdKind] = MappingProxyType({kind.noun.partition(" ")[2]: kind for kind in KINDS.values()})

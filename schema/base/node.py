@@ -10,8 +10,8 @@ class Node:
     """An object with an id.
 
     Ids are opaque and unique over all types. Each begins with a prefix for its type: `usr_`, `agt_`, `rol_`, `dep_`,
-    `vis_`, `room_`, `msg_`, `fld_`, `app_` or `evt_`. An agent has another id than its user; inputs that expect one of
-    them accept both. An id of another type than expected is refused with `INVALID_INPUT`.
+    `vis_`, `room_`, `msg_`, `fld_`, `app_`, `evt_` or `whk_`. An agent has another id than its user; inputs that expect
+    one of them accept both. An id of another type than expected is refused with `INVALID_INPUT`.
     """
 
     id: strawberry.ID

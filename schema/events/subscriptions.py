@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar, cast
 import strawberry
 
 from resolvers import events
+from resolvers.consumers.consumers import require_own_name
 from resolvers.consumers.leases import DEFAULT_IN_FLIGHT
 from schema.base.fields import api_type, subscription_field
 from schema.base.filters import RoomFilter, optional
@@ -129,6 +130,10 @@ async def _subscribe(
     not_by_me: bool = False,
     max_in_flight: int = DEFAULT_IN_FLIGHT,
 ) -> AsyncGenerator[AnyFact, None]:
+    if consumer is not None:
+        require_own_name(consumer)
+    if info.context.webhook_consumer is not None:
+        consumer, max_in_flight = info.context.webhook_consumer, 1
     after_event = after if consumer is not None else info.context.resume_after or after
     return await events.subscribe(
         info.context.resolver_context,

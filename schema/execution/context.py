@@ -42,6 +42,8 @@ class RequestContext:
         self.loaders = Loaders(resolver_context)
         #: The cursor after which a subscription resumes instead of its argument `after`, unless it has a consumer.
         self.resume_after: str | None = None
+        #: The consumer for which a subscription to `events` reads, one event after the other, if it is a webhook's.
+        self.webhook_consumer: str | None = None
         #: The text of the operation and its document, or the error of parsing it; None before `prepare` is called.
         self.prepared: tuple[str, Document | Exception] | None = None
         #: Takes over the facts of a subscription from its resolver. None if the transport gets the results as a stream.

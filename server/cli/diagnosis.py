@@ -113,6 +113,7 @@ async def examine_database(uri: str, name: str) -> list[Finding]:
             _examine_clock(storage),
             _examine_outbox(state),
             *_examine_consumers(state),
+            _examine_webhooks(state),
             _examine_queue(state),
         ]
         await storage.process.deregister()
@@ -206,6 +207,20 @@ def _examine_outbox(state: DeploymentState) -> Finding:
         "outbox",
         f"{state.outbox_facts} events have waited for up to {state.outbox_oldest_seconds:.0f} s.",
         "Start a server, which appends them; if one runs, read its log and its /health/ready.",
+    )
+
+
+def _examine_webhooks(state: DeploymentState) -> Finding:
+    active, failing, paused = (state.webhooks[name] for name in ("active", "failing", "paused"))
+    text = f"{active} are active, {failing} failing and {paused} paused."
+    if not failing and not paused:
+        return ok("webhooks", text)
+    return Finding(
+        Level.NOTE,
+        "webhooks",
+        text,
+        "Query webhooks { name pauseMessage deliveries(first: 1) { nodes { error } } }: events are kept for a limited "
+        "time.",
     )
 
 

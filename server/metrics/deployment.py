@@ -7,7 +7,7 @@ from prometheus_client.metrics_core import Metric
 
 from resolvers.context import Services
 from schema.base import ids
-from server.metrics.families import gauge, gauges
+from server.metrics.families import gauge, gauges, one_label
 from storage import deployment_state
 from storage.deployment_state import ConsumerPosition, DeploymentState, Queue
 from storage.errors import Unavailable
@@ -50,6 +50,7 @@ def _families(state: DeploymentState) -> Iterator[Metric]:
         lambda one: max(0, state.log_head - max(one.acked, state.log_oldest - 1)),
     )
     yield by_consumer("consumer_connected", "Whether a connection receives the events.", lambda one: int(one.leased))
+    yield gauges("webhooks", "Webhooks by state.", ("state",), one_label(state.webhooks))
 
 
 def _department_id(queue: Queue) -> str:

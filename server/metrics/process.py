@@ -63,6 +63,13 @@ class ProcessGauges(Collector):
         )
         yield gauge("websockets", "Open websockets.", self.websockets())
 
+        attempts = CounterMetricFamily(
+            "switchboard_webhook_attempts", "Attempts to send events of webhooks.", labels=("outcome",)
+        )
+        for outcome in ("delivered", "failed"):
+            attempts.add_metric((outcome,), self.services.webhook_attempts[outcome])
+        yield attempts
+
     def _log(self) -> Iterator[Metric]:
         storage = self.services.storage
         feed = storage.feed

@@ -93,6 +93,8 @@ COLLECTIONS = (
     "users",
     "versions",
     "visitors",
+    "webhook_deliveries",
+    "webhooks",
 )
 #: A failover cannot roll back what is read.
 READ_CONCERN = ReadConcern("majority")

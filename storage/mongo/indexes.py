@@ -17,6 +17,8 @@ from storage.records import AgentGoneAction, Presence, RoomStatus
 
 #: How long the first answer of a mutation is stored. MongoDB deletes it within a minute after that.
 IDEMPOTENCY_SECONDS = 24 * 60 * 60
+#: How long the delivery log of a webhook is kept, if the webhook does not have so many deliveries that it is shorter.
+DELIVERY_SECONDS = 30 * 24 * 60 * 60
 #: How long the last signals of a process are stored. MongoDB deletes them within a minute after that.
 SIGNAL_SECONDS = 60
 
@@ -187,6 +189,11 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("agents", "agent.status", "_id", partialFilterExpression={"agent.status": {"$exists": True}}),
         ),
         "visitors": (_FIELDS, _index("token", "token", unique=True), _index("email", "emailKey", "_id", sparse=True)),
+        "webhook_deliveries": (
+            _index("number", "webhookId", "number", unique=True),
+            _index("age", "at", expireAfterSeconds=DELIVERY_SECONDS),
+        ),
+        "webhooks": (_index("name", "owner.id", "name", unique=True),),
     }
 )
 

@@ -10,7 +10,7 @@ from storage.errors import Unavailable
 
 #: The namespaces of lock names: clients choose some names, which may equal names of another kind.
 LockKind: TypeAlias = Literal[
-    "app", "consumer", "department", "field", "role", "login", "room", "user", "value", "visitor"
+    "app", "consumer", "department", "field", "role", "login", "room", "user", "value", "visitor", "webhook"
 ]
 
 

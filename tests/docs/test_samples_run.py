@@ -13,6 +13,7 @@ TESTS = {
     "docs/guides/agents.md": "tests/docs/test_agents_guides.py",
     "docs/guides/assignments.md": "tests/docs/test_agents_guides.py",
     "docs/guides/routing-by-apps.md": "tests/docs/test_routing_guide.py",
+    "docs/guides/webhooks.md": "tests/docs/test_webhooks_guide.py",
 }
 
 

@@ -32,6 +32,8 @@ EMPTIED = (
     "tokens",
     "users",
     "visitors",
+    "webhook_deliveries",
+    "webhooks",
 )
 
 #: The processes of the deployment. The second one goes on after the test that started it, and assigns rooms too, so all

@@ -15,6 +15,7 @@ from schema.base.ids import IdKind
 from schema.execution.context import RequestContext
 from schema.schema import schema
 from storage.records import FieldTarget, FieldType
+from tests.resolvers.test_webhooks import create as create_webhook
 from tests.resolvers.world import APP, World
 
 NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
@@ -31,6 +32,7 @@ NEEDED = {
     "CustomFieldDefinition": set[str](),
     "App": {"apps:write"},
     "RoomStarted": {"events:read", "rooms:read"},
+    "Webhook": {"webhooks:write"},
 }
 
 
@@ -64,6 +66,7 @@ async def create_one_of_each(world: World) -> dict[str, str]:
         ),
         (ids.APP, (await apps.create_app(world.context, name="a", scopes=["users:read"])).app.id, "App"),
         (ids.EVENT, f"{room.id}-1", "RoomStarted"),
+        (ids.WEBHOOK, (await create_webhook(world.context)).id, "Webhook"),
     ]
     await world.services.storage.appender.wait_for_cleanup()
     return {kind.format(stored): name for kind, stored, name in made}

@@ -68,6 +68,8 @@ SCOPES: Mapping[str, str] = {
     "events:read": "Query: events eventCursor consumers; Mutation: ackEvents removeConsumer; "
     "Subscription: roomStarted routingRequested agentAssigned agentUnassigned roomClosed messageSent events",
     "apps:write": "Query: apps; Mutation: createApp rotateAppToken revokeApp",
+    "webhooks:write": "Query: webhook webhooks; "
+    "Mutation: createWebhook updateWebhook replayWebhook rotateWebhookSecret removeWebhook",
 }
 
 

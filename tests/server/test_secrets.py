@@ -1,4 +1,4 @@
-"""Passwords and tokens are in no log, no error, no event and no collection."""
+"""Passwords and tokens are in no log, no error, no event and no collection. Secrets of webhooks are in theirs alone."""
 
 import json
 import os
@@ -83,6 +83,16 @@ async def call_with_secrets(url: str) -> list[str]:
     rotate = "mutation($id: ID!) { rotateAppToken(input: {appId: $id, overlapSeconds: 60}) { token } }"
     rotated = (await post(rotate, hands_out=True, id=app["createApp"]["app"]["id"]))["rotateAppToken"]["token"]
 
+    hook = """mutation { createWebhook(input: {
+        name: "hook", url: "https://example.org/", active: false, query: "subscription { events { cursor } }"
+    }) { secret webhook { id } } }"""
+    webhook = (await post(hook, hands_out=True))["createWebhook"]
+    sign = "mutation($id: ID!) { rotateWebhookSecret(input: {webhookId: $id}) { secret } }"
+    signing = (await post(sign, hands_out=True, id=webhook["webhook"]["id"]))["rotateWebhookSecret"]["secret"]
+    rename = """mutation($id: ID!) {
+        updateWebhook(input: {webhookId: $id, name: "x", clientMutationId: "2"}) { webhook { url } } }"""
+    await post(rename, id=webhook["webhook"]["id"])
+
     await post(login, None, p=f"{PASSWORD}-wrong")
     await post(login, None, p=[PASSWORD])
     await post(login, None, p={"a": PASSWORD})
@@ -103,7 +113,7 @@ async def call_with_secrets(url: str) -> list[str]:
     )
     answers.append(await by_websocket(url, app_token))
     answers.append(await by_websocket(url, f"{MARK}-unknown"))
-    return [*answers, "--", session, app_token, rotated]
+    return [*answers, "--", session, app_token, rotated, webhook["secret"], signing]
 
 
 async def by_websocket(url: str, token: str) -> str:
@@ -131,8 +141,11 @@ async def test_secrets_are_in_no_log_no_response_and_no_collection(
 
     assert "APP_TOKEN_ROTATED" in kept["log"]
     assert "UNAUTHENTICATED" in log.read_text()
+    signing = {token.rsplit("_", 1)[1][:40] for token in handed_out if token.startswith("whsec_")}
+    assert len(signing) == 2
     for secret in (MARK, *(token.rsplit("_", 1)[1][:40] for token in handed_out)):
         assert secret not in log.read_text()
         assert [answer for answer in answers[: answers.index("--")] if secret in answer] == []
         for name, documents in kept.items():
-            assert secret not in documents, name
+            # Requests are signed with the secrets of webhooks.
+            assert (secret in documents) == (name == "webhooks" and secret in signing), name

@@ -277,6 +277,23 @@ class OrderDirection(OpenEnum):
     """Descending: the largest, latest or alphabetically last value comes first."""
 
 
+class PauseReason(OpenEnum):
+    """Why nothing is sent for a webhook."""
+
+    REQUESTED = "REQUESTED"
+    """A mutation paused it."""
+    GONE = "GONE"
+    """The receiver answered 410."""
+    FAILING = "FAILING"
+    """Every attempt has failed for three days."""
+    OWNER_LOST_ACCESS = "OWNER_LOST_ACCESS"
+    """The owner is not active any more, or has lost a scope with which it read events."""
+    EVENTS_DELETED = "EVENTS_DELETED"
+    """The next events were deleted from the log. `replayWebhook` with the `oldestCursor` of the message goes on, without them."""
+    DOCUMENT_REFUSED = "DOCUMENT_REFUSED"
+    """The subscription cannot begin any more, as when it names a custom field that was removed."""
+
+
 class Presence(OpenEnum):
     """The presence of a user. An agent who is OFFLINE gets no new rooms, unless the user has the role `bot`. Routing does not distinguish the other values."""
 
@@ -402,3 +419,14 @@ class VisitorExportKind(OpenEnum):
     """An agent that served a room, with the times."""
     TIMER = "TIMER"
     """A timer of a room."""
+
+
+class WebhookState(OpenEnum):
+    """What a webhook is doing."""
+
+    ACTIVE = "ACTIVE"
+    """Events are sent as they happen."""
+    FAILING = "FAILING"
+    """The last attempt failed. The same event is sent again at `nextAttemptAt`, and the events after it wait."""
+    PAUSED = "PAUSED"
+    """Nothing is sent until `updateWebhook` with `active: true`. `pauseReason` says why."""

@@ -237,6 +237,20 @@ class Operations(ABC):
         """
         return await self._query(QUERY_APPS, {})
 
+    async def webhook(self, *, id: str) -> types.Webhook | None:
+        """The webhook with this id. Null if there is none that you may see.
+
+        Needs the scope `webhooks:write`.
+        """
+        return await self._query(QUERY_WEBHOOK, {"id": id})
+
+    async def webhooks(self) -> tuple[types.Webhook, ...] | None:
+        """Your webhooks, ordered by name. With the scope `admin`: those of everybody, ordered by owner and name.
+
+        Needs the scope `webhooks:write`.
+        """
+        return await self._query(QUERY_WEBHOOKS, {})
+
     async def define_custom_field(
         self,
         *,
@@ -1521,6 +1535,136 @@ class Operations(ABC):
         """
         return await self._mutate(MUTATION_REVOKE_APP, {"appId": app_id}, client_mutation_id, ack)
 
+    async def create_webhook(
+        self,
+        *,
+        name: str,
+        url: str,
+        query: str,
+        operation_name: str | UnsetType | None = UNSET,
+        variables: Any | UnsetType = UNSET,
+        after: str | UnsetType | None = UNSET,
+        active: bool | UnsetType = UNSET,
+        client_mutation_id: str | None = None,
+    ) -> types.CreateWebhookPayload:
+        """Creates a webhook of yours: the events of its subscription are sent to its address by POST, in the order of the log, as you may read them. Records no event.
+
+        A `clientMutationId` is returned but not stored: a repeated mutation is refused because of the name.
+
+        Needs the scope `webhooks:write`.
+
+        Args:
+            name: The display name, 1 to 128 characters. `DUPLICATE_VALUE` if you have another webhook of this name.
+            url: The address, such as `https://example.org/events`. `INVALID_INPUT` unless it begins with `https://` and leads out of the deployment: the settings of the deployment may allow other addresses.
+            query: The document: a subscription to `events`, and to nothing else, without the arguments `after`, `consumer` and `maxInFlight`. `INVALID_INPUT` for another one; `FORBIDDEN` if you lack a scope of a selected field.
+            operation_name: The operation of the document, if it has several.
+            variables: The variables of the subscription: an object.
+            after: The webhook begins with the event after this one: its `cursor`, or an `eventCursor`. With the next event if null.
+            active: Whether events are sent at once. Otherwise the webhook is paused, and begins at the same position later.
+        """
+        return await self._mutate(
+            MUTATION_CREATE_WEBHOOK,
+            {
+                "name": name,
+                "url": url,
+                "query": query,
+                "operationName": operation_name,
+                "variables": variables,
+                "after": after,
+                "active": active,
+            },
+            client_mutation_id,
+            None,
+        )
+
+    async def update_webhook(
+        self,
+        *,
+        webhook_id: str,
+        name: str | UnsetType | None = UNSET,
+        url: str | UnsetType | None = UNSET,
+        query: str | UnsetType | None = UNSET,
+        operation_name: str | UnsetType | None = UNSET,
+        variables: Any | UnsetType = UNSET,
+        active: bool | UnsetType | None = UNSET,
+        ack: Event | None = None,
+        client_mutation_id: str | None = None,
+    ) -> types.UpdateWebhookPayload:
+        """Changes, pauses or continues a webhook. An attempt that is waiting is made at once.
+
+        If it ends a pause or changes the subscription, the subscription is checked as by `createWebhook`, for the owner of the webhook. Records no event.
+
+        Needs the scope `webhooks:write`.
+
+        Args:
+            webhook_id: The id of the webhook. `NOT_FOUND` if there is none that you may see.
+            name: The display name.
+            url: The address to which events are sent from the next attempt on.
+            query: The document of the subscription. The position in the log stays.
+            operation_name: The operation of the document, if it has several.
+            variables: The variables of the subscription: an object.
+            active: True ends a pause, whatever its reason is, and false begins one.
+        """
+        return await self._mutate(
+            MUTATION_UPDATE_WEBHOOK,
+            {
+                "webhookId": webhook_id,
+                "name": name,
+                "url": url,
+                "query": query,
+                "operationName": operation_name,
+                "variables": variables,
+                "active": active,
+            },
+            client_mutation_id,
+            ack,
+        )
+
+    async def replay_webhook(
+        self, *, webhook_id: str, after: str, ack: Event | None = None, client_mutation_id: str | None = None
+    ) -> types.ReplayWebhookPayload:
+        """Moves the position of a webhook: back, to send events again, or forward, to skip some. Each event has the same id (`webhook-id`) as before. Records no event.
+
+        Needs the scope `webhooks:write`.
+
+        Args:
+            webhook_id: The id of the webhook. `NOT_FOUND` if there is none that you may see.
+            after: The webhook goes on with the event after this one. `CURSOR_EXPIRED` (with `oldestCursor`) if the events after it are no longer in the log.
+        """
+        return await self._mutate(
+            MUTATION_REPLAY_WEBHOOK, {"webhookId": webhook_id, "after": after}, client_mutation_id, ack
+        )
+
+    async def rotate_webhook_secret(
+        self, *, webhook_id: str, overlap_seconds: int | UnsetType = UNSET, client_mutation_id: str | None = None
+    ) -> types.RotateWebhookSecretPayload:
+        """Gives a webhook a new secret. During the overlap, each request has a signature by the new secret and one by the old one. A `clientMutationId` is returned but not stored: a repeated mutation creates another secret.
+
+        Needs the scope `webhooks:write`.
+
+        Args:
+            webhook_id: The id of the webhook. `NOT_FOUND` if there is none that you may see.
+            overlap_seconds: The number of seconds, up to 604,800 (a week), for which requests are signed with the old secret too.
+        """
+        return await self._mutate(
+            MUTATION_ROTATE_WEBHOOK_SECRET,
+            {"webhookId": webhook_id, "overlapSeconds": overlap_seconds},
+            client_mutation_id,
+            None,
+        )
+
+    async def remove_webhook(
+        self, *, webhook_id: str, ack: Event | None = None, client_mutation_id: str | None = None
+    ) -> types.RemoveWebhookPayload:
+        """Removes a webhook, its position and its delivery log. A request that is on its way still arrives. Records no event.
+
+        Needs the scope `webhooks:write`.
+
+        Args:
+            webhook_id: The id of the webhook. `NOT_FOUND` if there is none that you may see.
+        """
+        return await self._mutate(MUTATION_REMOVE_WEBHOOK, {"webhookId": webhook_id}, client_mutation_id, ack)
+
     async def login(self, *, username: str, password: str, client_mutation_id: str | None = None) -> types.LoginPayload:
         """Signs a user in with a password. The session has the permissions of the user's roles.
 
@@ -1701,6 +1845,16 @@ QUERY_CONSUMERS: Operation[tuple[types.Consumer, ...] | None] = Operation(
 
 QUERY_APPS: Operation[tuple[types.App, ...] | None] = Operation(
     "query Apps { result: apps { id name scopes active createdAt lastUsedAt } }", tuple[types.App, ...] | None
+)
+
+QUERY_WEBHOOK: Operation[types.Webhook | None] = Operation(
+    "query Webhook($id: ID!) { result: webhook(id: $id) { id name owner { type id name } url query operationName variables state pauseReason pauseMessage pausedAt failingSince failedAttempts nextAttemptAt createdAt updatedAt consumer { name owner { type id name } ackedCursor connected lastSeenAt lag inFlight } } }",
+    types.Webhook | None,
+)
+
+QUERY_WEBHOOKS: Operation[tuple[types.Webhook, ...] | None] = Operation(
+    "query Webhooks { result: webhooks { id name owner { type id name } url query operationName variables state pauseReason pauseMessage pausedAt failingSince failedAttempts nextAttemptAt createdAt updatedAt consumer { name owner { type id name } ackedCursor connected lastSeenAt lag inFlight } } }",
+    tuple[types.Webhook, ...] | None,
 )
 
 MUTATION_DEFINE_CUSTOM_FIELD: Operation[types.DefineCustomFieldPayload] = Operation(
@@ -1923,6 +2077,31 @@ MUTATION_ROTATE_APP_TOKEN: Operation[types.RotateAppTokenPayload] = Operation(
 MUTATION_REVOKE_APP: Operation[types.RevokeAppPayload] = Operation(
     "mutation RevokeApp($input: RevokeAppInput!) { result: revokeApp(input: $input) { app { id name scopes active createdAt lastUsedAt } clientMutationId } }",
     types.RevokeAppPayload,
+)
+
+MUTATION_CREATE_WEBHOOK: Operation[types.CreateWebhookPayload] = Operation(
+    "mutation CreateWebhook($input: CreateWebhookInput!) { result: createWebhook(input: $input) { webhook { id name owner { type id name } url query operationName variables state pauseReason pauseMessage pausedAt failingSince failedAttempts nextAttemptAt createdAt updatedAt consumer { name owner { type id name } ackedCursor connected lastSeenAt lag inFlight } } secret clientMutationId } }",
+    types.CreateWebhookPayload,
+)
+
+MUTATION_UPDATE_WEBHOOK: Operation[types.UpdateWebhookPayload] = Operation(
+    "mutation UpdateWebhook($input: UpdateWebhookInput!) { result: updateWebhook(input: $input) { webhook { id name owner { type id name } url query operationName variables state pauseReason pauseMessage pausedAt failingSince failedAttempts nextAttemptAt createdAt updatedAt consumer { name owner { type id name } ackedCursor connected lastSeenAt lag inFlight } } clientMutationId } }",
+    types.UpdateWebhookPayload,
+)
+
+MUTATION_REPLAY_WEBHOOK: Operation[types.ReplayWebhookPayload] = Operation(
+    "mutation ReplayWebhook($input: ReplayWebhookInput!) { result: replayWebhook(input: $input) { webhook { id name owner { type id name } url query operationName variables state pauseReason pauseMessage pausedAt failingSince failedAttempts nextAttemptAt createdAt updatedAt consumer { name owner { type id name } ackedCursor connected lastSeenAt lag inFlight } } clientMutationId } }",
+    types.ReplayWebhookPayload,
+)
+
+MUTATION_ROTATE_WEBHOOK_SECRET: Operation[types.RotateWebhookSecretPayload] = Operation(
+    "mutation RotateWebhookSecret($input: RotateWebhookSecretInput!) { result: rotateWebhookSecret(input: $input) { webhook { id name owner { type id name } url query operationName variables state pauseReason pauseMessage pausedAt failingSince failedAttempts nextAttemptAt createdAt updatedAt consumer { name owner { type id name } ackedCursor connected lastSeenAt lag inFlight } } secret clientMutationId } }",
+    types.RotateWebhookSecretPayload,
+)
+
+MUTATION_REMOVE_WEBHOOK: Operation[types.RemoveWebhookPayload] = Operation(
+    "mutation RemoveWebhook($input: RemoveWebhookInput!) { result: removeWebhook(input: $input) { removedId clientMutationId } }",
+    types.RemoveWebhookPayload,
 )
 
 MUTATION_LOGIN: Operation[types.LoginPayload] = Operation(

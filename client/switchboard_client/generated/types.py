@@ -744,6 +744,45 @@ class Consumer(Record, frozen=True, kw_only=True):
     """The number of events in `lag` that the last subscription was sent. A subscription waits when this number is `maxInFlight`. Another server sees it with a delay of a second."""
 
 
+class Webhook(Record, frozen=True, kw_only=True):
+    """A stored subscription. Its events are sent to an address by POST, one after the other, each until the receiver has answered with a status from 200 to 299."""
+
+    id: str
+    """The id, unique over all types. It never changes."""
+    name: str
+    """The display name."""
+    owner: Actor
+    """The app or user with whose permissions events are read."""
+    url: str
+    """The address to which events are sent."""
+    query: str
+    """The document of the subscription."""
+    operation_name: str | None
+    """The operation of the document. Null if it has only one."""
+    variables: Any
+    """The variables of the subscription: an object."""
+    state: enums.WebhookState
+    """What the webhook is doing."""
+    pause_reason: enums.PauseReason | None
+    """Why nothing is sent. Null unless the state is PAUSED."""
+    pause_message: str | None
+    """The reason as a sentence for people. Null unless the state is PAUSED."""
+    paused_at: datetime | None
+    """Since when nothing is sent. Null unless the state is PAUSED."""
+    failing_since: datetime | None
+    """When the first attempt failed since the last one that succeeded. Null if the last one succeeded."""
+    failed_attempts: int
+    """The attempts at the next event that failed."""
+    next_attempt_at: datetime | None
+    """When the next event is sent again. Null if the last attempt succeeded, or if the state is PAUSED."""
+    created_at: datetime
+    """When the webhook was created."""
+    updated_at: datetime
+    """When a mutation last changed the webhook."""
+    consumer: Consumer | None
+    """Its consumer: the last event that was delivered, and how many wait. Null before the first event is looked for."""
+
+
 class DefineCustomFieldPayload(Record, frozen=True, kw_only=True):
     """Result of `defineCustomField`."""
 
@@ -1205,6 +1244,55 @@ class RevokeAppPayload(Record, frozen=True, kw_only=True):
 
     app: App
     """The app, which is no longer active."""
+    client_mutation_id: str | None
+    """The `clientMutationId` of the input."""
+
+
+class CreateWebhookPayload(Record, frozen=True, kw_only=True):
+    """Result of `createWebhook`."""
+
+    webhook: Webhook
+    """The new webhook."""
+    secret: str
+    """The secret with which its requests are signed. It is not shown again."""
+    client_mutation_id: str | None
+    """The `clientMutationId` of the input."""
+
+
+class UpdateWebhookPayload(Record, frozen=True, kw_only=True):
+    """Result of `updateWebhook`."""
+
+    webhook: Webhook
+    """The webhook after the change."""
+    client_mutation_id: str | None
+    """The `clientMutationId` of the input."""
+
+
+class ReplayWebhookPayload(Record, frozen=True, kw_only=True):
+    """Result of `replayWebhook`."""
+
+    webhook: Webhook
+    """The webhook after the change."""
+    client_mutation_id: str | None
+    """The `clientMutationId` of the input."""
+
+
+class RotateWebhookSecretPayload(Record, frozen=True, kw_only=True):
+    """Result of `rotateWebhookSecret`."""
+
+    webhook: Webhook
+    """The webhook."""
+    secret: str
+    """The new secret. It is not shown again."""
+    client_mutation_id: str | None
+    """The `clientMutationId` of the input."""
+
+
+class RemoveWebhookPayload(Record, frozen=True, kw_only=True):
+    """Result of `removeWebhook`."""
+
+    removed_id: str
+    """The id of the removed webhook."""
     client_mutation_id: str | None
     """The `clientMutationId` of the input."""
 

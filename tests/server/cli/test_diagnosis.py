@@ -12,6 +12,7 @@ from server.settings import Settings
 from storage import consumers
 from storage.mongo.data_version import DATA_VERSION
 from storage.records import Actor, ActorType
+from tests.resolvers.test_webhooks import create as create_webhook
 from tests.resolvers.world import World
 from tests.storage.support import until
 
@@ -35,6 +36,7 @@ async def test_a_database_that_is_in_order_has_no_problem(services: Services, mo
         "clock": Level.OK,
         "outbox": Level.OK,
         "consumers": Level.OK,
+        "webhooks": Level.OK,
         "queue": Level.OK,
     }
 
@@ -60,6 +62,7 @@ async def test_every_problem_has_a_remedy(services: Services, mongodb_uri: str) 
     await database["log"].insert_one({"_id": 50_000, "fact": {"id": "far-1"}})
     await consumers.create(services.storage.reader, OWNER, "slow", start=40_000)
     await database["log"].delete_many({"_id": {"$lt": 5}})
+    await create_webhook(World(services).context)
 
     found = await examined(services, mongodb_uri)
 
@@ -72,6 +75,10 @@ async def test_every_problem_has_a_remedy(services: Services, mongodb_uri: str) 
     assert (found["consumer slow of crm"].level, found["consumer slow of crm"].text) == (
         Level.NOTE,
         "it has no connection and is 10000 events behind.",
+    )
+    assert (found["webhooks"].level, found["webhooks"].text) == (
+        Level.NOTE,
+        "0 are active, 0 failing and 1 paused.",
     )
     assert all(finding.remedy for finding in found.values() if finding.level is not Level.OK)
 

@@ -19,6 +19,7 @@ export const SCOPES: Record<string, string> = {
   "messages:moderate": "redact the messages of others",
   "events:read": "the event log, subscriptions and consumers",
   "apps:write": "create and revoke apps",
+  "webhooks:write": "create and change webhooks",
 };
 
 /** The scopes in the order in which people look for them, unknown ones of a newer server at the end. */

@@ -1,0 +1,236 @@
+"""Sends requests to the receivers of webhooks.
+
+The name of a receiver is resolved here, its addresses are checked, and the connection is made to a checked address: a
+name that resolves to another address a moment later changes nothing. No redirect is followed, no cookie is kept, and no
+proxy or credential is taken from the environment.
+"""
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cache
+from ipaddress import ip_address
+from typing import TypeAlias
+
+import certifi
+import httpx
+
+from resolvers.webhook_addresses import AddressPolicy, Target
+
+#: Resolves a name to addresses.
+Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+
+OK = range(200, 300)
+#: Addresses of one name that are tried.
+MAX_ADDRESSES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendLimits:
+    """The limits of requests."""
+
+    connect_seconds: float = 5.0
+    #: From the resolution of the name to the status of the response.
+    total_seconds: float = 15.0
+    #: What is read of a response, so that the connection can be used again.
+    response_bytes: int = 16 * 1024
+    #: The longest body of a request.
+    body_bytes: int = 1024 * 1024
+    #: Requests of one process at a time.
+    concurrent: int = 64
+    #: How long the addresses of a name are used.
+    resolved_seconds: float = 30.0
+
+
+DEFAULT_LIMITS = SendLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The result of a request."""
+
+    seconds: float
+    #: None if there was no response.
+    status: int | None = None
+    #: Why the request failed, without anything of the request or the response but the status. None if it succeeded.
+    error: str | None = None
+    #: The seconds of the header Retry-After.
+    retry_after: float | None = None
+
+
+class AddressRefused(Exception):
+    """The name of the receiver has no address to which anything may be sent. The message says why."""
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a name, by the resolver of the machine."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+@cache
+def default_tls() -> ssl.SSLContext:
+    """Trusts the authorities of the machine, those of SSL_CERT_FILE, and those of certifi."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+class Sender:
+    """Sends the requests of one process."""
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        *,
+        resolve: Resolve = resolve,
+        tls: ssl.SSLContext | None = None,
+        limits: SendLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self.policy = policy
+        self.resolve = resolve
+        self.tls = tls
+        self.limits = limits
+        #: To be acquired for the time of an attempt.
+        self.slots = asyncio.Semaphore(limits.concurrent)
+
+    @asynccontextmanager
+    async def connect(self, target: Target) -> AsyncIterator["Receiver"]:
+        """The receiver at a URL. Its connection is closed when the block ends."""
+        # A connection is found again by its address alone. So receivers with different names share none.
+        async with httpx.AsyncHTTPTransport(
+            verify=self.tls or default_tls(), trust_env=False, limits=httpx.Limits(max_connections=1)
+        ) as transport:
+            yield Receiver(self, target, transport)
+
+
+class Receiver:
+    """The receiver of one webhook."""
+
+    def __init__(self, sender: Sender, target: Target, transport: httpx.AsyncHTTPTransport) -> None:
+        self._sender = sender
+        self._target = target
+        self._transport = transport
+        self._addresses: Sequence[str] = ()
+        self._resolved_at = 0.0
+
+    async def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send a request and return its result. Raises nothing that the receiver or the network causes."""
+        limits, clock = self._sender.limits, asyncio.get_running_loop().time
+        if len(body) > limits.body_bytes:
+            return Answer(0.0, error=f"the event takes {len(body):,} bytes, more than {limits.body_bytes:,}")
+        started = clock()
+        try:
+            async with asyncio.timeout(limits.total_seconds):
+                status, retry_after = await self._post(headers, body)
+        except TimeoutError:
+            return Answer(clock() - started, error=f"no response within {limits.total_seconds:g} s")
+        except (AddressRefused, httpx.HTTPError, OSError, UnicodeError) as error:
+            return Answer(clock() - started, error=_describe(error, limits))
+        failed = None if status in OK else f"the status is {status}"
+        return Answer(clock() - started, status=status, error=failed, retry_after=retry_after)
+
+    async def _post(self, headers: Mapping[str, str], body: bytes) -> tuple[int, float | None]:
+        """The status, and the seconds of Retry-After."""
+        addresses = await self._checked_addresses()
+        for number, address in enumerate(addresses, start=1):
+            request = self._request(address, headers, body)
+            try:
+                response = await self._transport.handle_async_request(request)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if number == len(addresses):
+                    raise
+                continue
+            try:
+                await self._read(response)
+            finally:
+                await response.aclose()
+            return response.status_code, _retry_after(response.headers.get("retry-after"))
+        raise AssertionError("there is an address")
+
+    async def _checked_addresses(self) -> Sequence[str]:
+        """The addresses that may be connected to. Raises AddressRefused if there is none."""
+        target, now = self._target, asyncio.get_running_loop().time()
+        if not self._addresses or now - self._resolved_at > self._sender.limits.resolved_seconds:
+            found = await self._sender.resolve(target.host, target.port)
+            refusals = {one: self._sender.policy.refusal(target, ip_address(one)) for one in found}
+            allowed = [one for one, refusal in refusals.items() if refusal is None]
+            if not allowed:
+                reason = next(filter(None, refusals.values()), "it has no address")
+                raise AddressRefused(f"the host leads to no allowed address: {reason}")
+            self._addresses, self._resolved_at = allowed[:MAX_ADDRESSES], now
+        return self._addresses
+
+    def _request(self, address: str, headers: Mapping[str, str], body: bytes) -> httpx.Request:
+        target, limits = self._target, self._sender.limits
+        connect, rest = limits.connect_seconds, limits.total_seconds
+        return httpx.Request(
+            "POST",
+            httpx.URL(scheme=target.scheme, host=address, port=target.port, raw_path=target.path.encode()),
+            headers={**headers, "host": target.authority, "content-length": str(len(body))},
+            content=body,
+            # The certificate is checked against the name of the URL, and not against the address.
+            extensions={
+                "sni_hostname": target.host,
+                "timeout": {"connect": connect, "read": rest, "write": rest, "pool": rest},
+            },
+        )
+
+    async def _read(self, response: httpx.Response) -> None:
+        """Read the body, so that the connection can be used again. A body that is too long closes it."""
+        size = 0
+        async for chunk in response.aiter_raw():
+            size += len(chunk)
+            if size > self._sender.limits.response_bytes:
+                return
+
+
+def _retry_after(value: str | None) -> float | None:
+    """The seconds of a Retry-After header, from now on. None if there is none, or if it is neither number nor date."""
+    if value is None:
+        return None
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        moment = parsedate_to_datetime(value)
+        return max(0.0, moment.timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _describe(error: Exception, limits: SendLimits) -> str:
+    """What failed. Without the texts of errors of the protocol, which may quote what the receiver sent."""
+    match error:
+        case AddressRefused():
+            return str(error)
+        case socket.gaierror():
+            return "the host cannot be resolved"
+        case httpx.ConnectTimeout():
+            return f"no connection within {limits.connect_seconds:g} s"
+        case httpx.ConnectError():
+            return _describe_connection(error)
+        case httpx.TimeoutException():
+            return f"no response within {limits.total_seconds:g} s"
+        case httpx.NetworkError() | httpx.RemoteProtocolError():
+            return "the connection ended without a response"
+    return "the request failed"
+
+
+def _describe_connection(error: BaseException) -> str:
+    """Why there is no connection."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate is not valid: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return "the receiver does not speak TLS as it should"
+        if isinstance(cause, OSError) and cause.errno:
+            return f"no connection: {os.strerror(cause.errno)}"
+        cause = cause.__cause__ or cause.__context__
+    return "no connection"
