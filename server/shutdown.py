@@ -63,13 +63,20 @@ class Shutdown:
     @contextmanager
     def tracking(self, connection: Drainable) -> Iterator[None]:
         """Drain the connection if the shutdown starts before the block ends."""
-        self._open.add(connection)
         try:
-            if self.started:
-                self._drain(connection)
+            self.track(connection)
             yield
         finally:
-            self._open.discard(connection)
+            self.untrack(connection)
+
+    def track(self, connection: Drainable) -> None:
+        """Drain the connection if the shutdown starts before `untrack`."""
+        self._open.add(connection)
+        if self.started:
+            self._drain(connection)
+
+    def untrack(self, connection: Drainable) -> None:
+        self._open.discard(connection)
 
     @contextmanager
     def limiting(self, operation: asyncio.Timeout) -> Iterator[None]:

@@ -21,8 +21,24 @@ from storage.errors import SwitchboardError
 class RequestContext:
     """The context of one operation: the context of its resolvers, its loaders and its document.
 
-    Each operation of a websocket has its own.
+    Each operation of a websocket has its own. Thousands of subscriptions may run: unused loaders take no memory.
     """
+
+    __slots__ = (
+        "_head",
+        "_loaders",
+        "cohorts",
+        "documents",
+        "error_code",
+        "follower",
+        "limits",
+        "prepared",
+        "pushed",
+        "resolver_context",
+        "resume_after",
+        "root_outcomes",
+        "webhook_consumer",
+    )
 
     def __init__(
         self,
@@ -39,7 +55,7 @@ class RequestContext:
         self.documents = documents
         #: The context of the resolvers that read.
         self.resolver_context = resolver_context
-        self.loaders = Loaders(resolver_context)
+        self._loaders: Loaders | None = None
         #: The cursor after which a subscription resumes instead of its argument `after`, unless it has a consumer.
         self.resume_after: str | None = None
         #: The consumer for which a subscription to `events` reads, one event after the other, if it is a webhook's.
@@ -75,7 +91,14 @@ class RequestContext:
 
     def reset_loaders(self) -> None:
         """Replace the loaders, so that later loads read the database again."""
-        self.loaders = Loaders(self.resolver_context)
+        self._loaders = None
+
+    @property
+    def loaders(self) -> Loaders:
+        """The loaders of this operation."""
+        if self._loaders is None:
+            self._loaders = Loaders(self.resolver_context)
+        return self._loaders
 
     async def read_head(self) -> None:
         """Read the position of the log's end before anything else of the operation is read, so that everything read

@@ -50,7 +50,8 @@ from server.graphql.responses import (
     success_response,
 )
 from server.graphql.sse import EncodedEvent, EventStream, guarded
-from server.graphql.transport_ws import TransportWsHandler, WebSocketAdapter
+from server.graphql.transport_ws import TransportWsHandler
+from server.graphql.websocket_adapters import WebSocketAdapter
 from server.metrics.operations import Observation, OperationMetrics, code_of
 from server.settings import Settings
 from server.shutdown import Shutdown, shutdown_error

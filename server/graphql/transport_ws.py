@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext, suppress
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from graphql import GraphQLError
 from starlette.status import WS_1012_SERVICE_RESTART, WS_1013_TRY_AGAIN_LATER
-from starlette.websockets import WebSocketDisconnect, WebSocketState
-from strawberry.asgi import ASGIWebSocketAdapter
-from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
@@ -29,20 +27,20 @@ from schema.execution.context import RequestContext
 from server.auth.bearer_tokens import token_in_header, token_in_payload
 from server.graphql import persisted_queries, variables
 from server.graphql.endpoint_protocol import Endpoint
-from server.graphql.pushed_operations import FrameWriter, PushedOperation, before_result
+from server.graphql.pushed_operations import PushedOperation, before_result
 from server.graphql.responses import response_body
+from server.graphql.websocket_adapters import ConnectionAdapter, GraphQLWebSocket, WebSocketAdapter
 from server.metrics.operations import code_of
-from server.transport.websocket_protocol import ADMIT_EXTENSION, ENCODED_EXTENSION
+from server.transport.websocket_protocol import WebSocketProtocol
 from storage import tracing
 from storage.errors import RateLimited, SwitchboardError, Unauthenticated
+from storage.supervisor import spawn
 
 if TYPE_CHECKING:
     from strawberry.schema.schema import StreamResult
 
 FORBIDDEN = 4403
 STOPPING = "The server is stopping; connect again"
-#: The longest reason of a close frame (RFC 6455, section 5.5).
-REASON_BYTES = 123
 #: How long the check of a token may take while the database does not answer.
 LOOKUP_TIMEOUT_SECONDS = 10
 #: The types that each key of a message may have. Other keys are ignored.
@@ -62,49 +60,19 @@ OPERATION_SHAPE: Mapping[str, tuple[type, ...]] = {
 NAMES: Mapping[type, str] = {str: "a string", dict: "an object", type(None): "null"}
 
 
-class WebSocketAdapter(ASGIWebSocketAdapter):
-    """A websocket that drops messages which are sent after it was closed."""
-
-    async def send_encoded(self, message: bytes) -> None:
-        """Send a message that is encoded as JSON already."""
-        ws = self.ws
-        if ws.application_state is not WebSocketState.CONNECTED:
-            return
-        with suppress(WebSocketDisconnect):
-            if ENCODED_EXTENSION in ws.scope.get("extensions", ()):
-                await ws.send({"type": "websocket.send", "encoded": message})
-            else:
-                await ws.send_text(message.decode())
-
-    @property
-    def frame_writer(self) -> FrameWriter | None:
-        """Writes whole frames. None if the server cannot."""
-        extension = self.ws.scope.get("extensions", {}).get(ENCODED_EXTENSION, {})
-        return cast(FrameWriter | None, extension.get("frame_writer"))
-
-    def admit(self, *, trusted: bool) -> bool:
-        """Count the peer as an open connection; a trusted one has the token of an app or a user. Returns False if there
-        is no room."""
-        extension = self.ws.scope.get("extensions", {}).get(ADMIT_EXTENSION)
-        return extension is None or bool(extension["admit"](trusted=trusted))
-
-    @override
-    async def send_json(self, message: Mapping[str, object]) -> None:
-        if self.ws.application_state is WebSocketState.CONNECTED:
-            # The loop that receives messages notices the disconnect and ends the operations.
-            with suppress(WebSocketDisconnected):
-                await super().send_json(message)
-
-    @override
-    async def close(self, code: int, reason: str) -> None:
-        if self.ws.application_state is WebSocketState.CONNECTED:
-            with suppress(WebSocketDisconnect):  # the peer is gone already
-                await super().close(code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
-
-
 class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
-    """One websocket and its operations."""
+    """One websocket and its operations.
 
+    If this server runs the application, the handler receives messages by itself, and the ASGI application returns after
+    the handshake: an idle websocket has no task.
+    """
+
+    websocket: GraphQLWebSocket  # type: ignore[assignment] # the base class declares Strawberry's
+
+    #: The connection, if this server runs the application.
+    _connection: WebSocketProtocol | None = None
+    #: The Authorization header of the handshake, until connection_init.
+    _authorization = ""
     #: The id of the token of connection_init, once it was found valid.
     _token_id: str | None = None
     #: The key under which the rate limits count this websocket.
@@ -125,8 +93,49 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         except RateLimited as refusal:
             await self.websocket.close(WS_1013_TRY_AGAIN_LATER, refusal.message)
             return
-        with self.endpoint.shutdown.tracking(self):
-            await super().handle()
+        adapter = cast(WebSocketAdapter, self.websocket)
+        self._authorization, self._connection = adapter.authorization, adapter.connection
+        if self._connection is None:
+            with self.endpoint.shutdown.tracking(self):
+                await super().handle()
+        else:
+            self.websocket = ConnectionAdapter(self._connection)
+            self.on_request_accepted()
+            self.endpoint.shutdown.track(self)
+            self._connection.detach(self)
+
+    async def receive(self, message: Mapping[str, Any]) -> None:
+        """Handle the next message of a detached connection, as the base class does in `handle`."""
+        text = message.get("text")
+        if text is None:
+            await self.handle_invalid_message("WebSocket message type must be text")
+            return
+        try:
+            decoded = self.view.decode_json(text)
+        except JSONDecodeError:
+            await self.handle_invalid_message("WebSocket message must be valid JSON")
+            return
+        await self.handle_message(cast(Message, decoded))
+
+    async def disconnect(self) -> None:
+        """End the operations of a detached connection, which has ended."""
+        try:
+            await self.shutdown()
+        finally:
+            self.endpoint.shutdown.untrack(self)
+
+    @override
+    def on_request_accepted(self) -> None:
+        # The base class has a task that waits.
+        seconds = self.connection_init_wait_timeout.total_seconds()
+        timer = asyncio.get_running_loop().call_later(seconds, self._time_out)
+        self.connection_init_timeout_task = timer  # type: ignore[assignment] # it is cancelled like a task
+
+    def _time_out(self) -> None:
+        self.connection_init_timeout_task = None
+        if not self.connection_init_received:
+            self.connection_timed_out = True
+            spawn(self.websocket.close(4408, "Connection initialisation timeout"), name="close a silent websocket")
 
     @override
     async def handle_message(self, message: Message) -> None:
@@ -147,7 +156,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 counted = self.endpoint.rate_limits.count_connection(self.caller, self._address)
                 # Anybody who opens the page of a visitor can have a visitor's token.
                 trusted = self._token_id is not None and self.caller.visitor is None
-                if not cast(WebSocketAdapter, self.websocket).admit(trusted=trusted):
+                if not self.websocket.admit(trusted=trusted):
                     self.endpoint.rate_limits.release_connection(counted)
                     raise RateLimited("The server has too many connections.", retry_after_seconds=1)
             except RateLimited as refusal:
@@ -155,9 +164,10 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 return
             self._release_count()
             self._counted_key = counted
+            self._authorization = ""
         await super().handle_connection_init({"type": "connection_init", "payload": payload})
         if self.connection_init_received:
-            self.connection_init_timeout_task = None  # it is cancelled; its error would keep frames in memory
+            self.connection_init_timeout_task = None  # it is cancelled
 
     async def _authenticate(self, payload: Mapping[str, object]) -> bool:
         """Check the token of the payload, or else of the header of the request.
@@ -168,7 +178,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         try:
             token = token_in_payload(payload)
             if token is None:
-                token = token_in_header(cast(WebSocketAdapter, self.websocket).ws.headers.get("authorization", ""))
+                token = token_in_header(self._authorization)
         except Unauthenticated:
             await self.websocket.close(FORBIDDEN, "Forbidden")
             return False
@@ -219,6 +229,9 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         if self._token_id is not None:
             self.endpoint.revocation.unregister(self._token_id, self)
         self._release_count()
+        if self.connection_init_timeout_task is not None:
+            self.connection_init_timeout_task.cancel()
+            self.connection_init_timeout_task = None
         await super().shutdown()
 
     def _release_count(self) -> None:
@@ -254,8 +267,8 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         # The base class has one context for all operations, and reads it before its first await.
         caller = self.caller
         context = self.context = self.endpoint.context_of(caller, self._address)
-        writer = cast(WebSocketAdapter, self.websocket).frame_writer
-        context.follower = None if writer is None else LogFollower()
+        connection = self._connection
+        context.follower = None if connection is None else LogFollower()
         endpoint, pushed, counted_key = self.endpoint, None, None
         observation = endpoint.operations.start(context, operation.operation_name)
         with self._traced(operation):
@@ -274,12 +287,13 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 if pushed is None:
                     observation.finish()
                     endpoint.rate_limits.end_operation(counted_key)
-        if pushed is not None and writer is not None:
+        if pushed is not None and connection is not None:
+            context.follower = context.pushed = None
             self._push(
                 PushedOperation(
                     operation,
                     pushed,
-                    writer,
+                    connection,
                     observation=observation,
                     rate_limits=endpoint.rate_limits,
                     counted_key=counted_key,
@@ -330,7 +344,6 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         self, operation: Operation[RequestContext, None], result_source: "StreamResult"
     ) -> None:
         before = before_result(operation.id)
-        socket = cast(WebSocketAdapter, self.websocket)
         async for result in result_source:
             assert isinstance(result, ExecutionResult)
             if isinstance(result, PreExecutionError):
@@ -338,7 +351,7 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
                 return
             if not operation.completed:
                 encoded = result.encoded if isinstance(result, Delivery) else msgspec.json.encode(response_body(result))
-                await socket.send_encoded(b"%b%b}" % (before, encoded))
+                await self.websocket.send_encoded(b"%b%b}" % (before, encoded))
 
     @staticmethod
     @override

@@ -5,6 +5,7 @@ queue and one event. These have one reader, which is the application.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -13,9 +14,11 @@ T = TypeVar("T")
 class SmallQueue(Generic[T]):
     """A queue without a limit, for one reader."""
 
-    __slots__ = ("_items", "_reader")
+    __slots__ = ("_items", "_reader", "listener")
 
     def __init__(self) -> None:
+        #: Called after each item that is added, if there is no reader.
+        self.listener: Callable[[], None] | None = None
         self._items: list[T] = []
         self._reader: asyncio.Future[None] | None = None
 
@@ -24,7 +27,9 @@ class SmallQueue(Generic[T]):
 
     def put_nowait(self, item: T) -> None:
         self._items.append(item)
-        if self._reader is not None and not self._reader.done():
+        if self.listener is not None:
+            self.listener()
+        elif self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
     async def get(self) -> T:

@@ -9,7 +9,8 @@ import asyncio
 import os
 import socket
 import sys
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, cast
 
 from typing_extensions import override
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -22,6 +23,8 @@ from websockets.frames import CloseCode
 from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.frame_budgets import SocketBudget
 from server.transport.small_primitives import SmallEvent, SmallQueue
+from storage.supervisor import spawn
+from storage.threads import Work
 
 #: How often a peer gets a ping, and how long it has for the pong.
 PING_SECONDS = 10.0
@@ -31,12 +34,9 @@ MAX_STALLS = 12
 # The size of the part of Linux's struct tcp_info that is read, and the place of tcpi_bytes_acked in it.
 TCP_INFO_BYTES = 128
 BYTES_ACKED = slice(120, 128)
-#: An ASGI extension: a websocket.send message may have UTF-8 bytes in `encoded` in place of `text`. Its `frame_writer`
-#: writes whole frames (`frame_header`) with the methods `write_now` and `wait_until_writable`.
-ENCODED_EXTENSION = "switchboard.encoded"
-#: An ASGI extension: the application calls the function `admit` after connection_init. It returns False if there is no
-#: room for one more connection.
-ADMIT_EXTENSION = "switchboard.admit"
+#: An ASGI extension, whose `connection` is the WebSocketProtocol. After `websocket.accept`, the application may call
+#: its method `detach`, and return: the connection stays open, and has a task only while messages are handled.
+CONNECTION_EXTENSION = "switchboard.connection"
 #: How many bytes are parsed before the event loop serves other connections: some hundred frames, a few milliseconds.
 SLICE_BYTES: Final = 4 * 1024
 #: The most frames of one message.
@@ -50,8 +50,22 @@ CLOSE_SECONDS = 5.0
 REFUSED_SECONDS = 1.0
 
 
+class Receiver(Protocol):
+    """Receives the messages of a connection that an application has detached."""
+
+    async def receive(self, message: Mapping[str, Any]) -> None:
+        """Handle a websocket.receive message. It is called for one message after the other."""
+
+    async def disconnect(self) -> None:
+        """Handle the end of the connection. It is called once, after the last message."""
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """One websocket connection."""
+
+    #: What gets the messages after the application has detached the connection, until it has ended.
+    _receiver: Receiver | None = None
+    _handling: asyncio.Task[None] | None = None
 
     _stalls = 0
     _acknowledged = 0
@@ -69,7 +83,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state)
         # Thousands of websockets are idle most of the time.
-        self.queue = cast(asyncio.Queue[ASGIReceiveEvent], SmallQueue[ASGIReceiveEvent]())
+        self._messages = SmallQueue[ASGIReceiveEvent]()
+        self.queue = cast(asyncio.Queue[ASGIReceiveEvent], self._messages)
         self.writable = cast(asyncio.Event, SmallEvent())
         self._table = connection_table
         self._connection = connection
@@ -220,20 +235,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     @override
     async def send(self, message: ASGISendEvent) -> None:
-        encoded = cast(dict[str, Any], message).get("encoded")
-        if encoded is not None and not self.conn.extensions:
-            await self._send_encoded(encoded)
-            return
-        if encoded is not None:
-            message = {"type": "websocket.send", "text": encoded.decode()}
         await super().send(message)
         if message["type"] == "websocket.accept":
             del self.request, self.response  # the handshake is over
         if message["type"] == "websocket.close" and self.close_timer is not None:
             self._abort_after(CLOSE_SECONDS)
 
-    async def _send_encoded(self, text: bytes) -> None:
-        """Write a text as one unmasked frame."""
+    async def send_encoded(self, text: bytes) -> None:
+        """Write a text as one unmasked frame. Raises ClientDisconnected if the websocket is closing."""
         if not self.writable.is_set():
             await self.writable.wait()
         if self.disconnected or self.close_sent or self.transport.is_closing():
@@ -261,15 +270,69 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     @override
     async def run_asgi(self) -> None:
         self.scope["headers"] = self._headers
-        encoded: dict[object, object] = {} if self.conn.extensions else {"frame_writer": self}
-        self.scope["extensions"] = {
-            **(self.scope.get("extensions") or {}),
-            ENCODED_EXTENSION: encoded,
-            ADMIT_EXTENSION: {"admit": self.admit},
-        }
-        await super().run_asgi()
-        if self.close_timer is None and not self.disconnected:
-            self._abort_after(CLOSE_SECONDS)
+        extensions = self.scope.get("extensions") or {}
+        self.scope["extensions"] = {**extensions, CONNECTION_EXTENSION: {"connection": self}}
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            self.logger.exception("Exception in ASGI application\n")
+            self.send_500_response()
+        else:
+            if not self.handshake_complete:
+                self.logger.error("ASGI callable returned without completing handshake.")
+                self.send_500_response()
+        del self.scope
+        self._headers = []
+        if self._receiver is None:
+            self._finish()
+
+    def _finish(self) -> None:
+        """End a connection whose application has returned."""
+        if self.close_timer is None:
+            self.transport.close()
+            if not self.disconnected:
+                self._abort_after(CLOSE_SECONDS)
+
+    # ---------------------------------------------------------------- detached connections
+
+    def detach(self, receiver: Receiver) -> None:
+        """Give messages to the receiver from now on."""
+        self._receiver = receiver
+        self._messages.listener = self._handle_soon
+        if not self._messages.empty():
+            self._handle_soon()
+
+    def _handle_soon(self) -> None:
+        if self._handling is None and self._receiver is not None:
+            task = spawn(self._handle(), name="handle the messages of a websocket", kind=Work.READS)
+            self._handling = task
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def _handle(self) -> None:
+        """Handle the messages that have arrived."""
+        receiver = self._receiver
+        assert receiver is not None
+        try:
+            while not self._messages.empty():
+                message = await self.receive()
+                if message["type"] == "websocket.disconnect":
+                    break
+                if not self.close_sent:
+                    await receiver.receive(cast(Mapping[str, Any], message))
+            else:
+                return
+        except Exception:
+            self.logger.exception("Exception in ASGI application\n")
+        finally:
+            self._handling = None
+        self._receiver = None
+        try:
+            await receiver.disconnect()
+        finally:
+            self._finish()
 
     def _abort_after(self, seconds: float) -> None:
         if self.close_timer is not None:

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from resolvers.context import Services
-from server.graphql.transport_ws import WebSocketAdapter
+from server.graphql.websocket_adapters import WebSocketAdapter
 from tests.conftest import ADMIN_TOKEN, served
 from tests.server.websocket_client import PROTOCOL, close_of, connected, receive, send
 
