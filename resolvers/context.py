@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from resolvers.acknowledgement_hub import AcknowledgementHub
 from resolvers.auth.access import ANONYMOUS, Caller
@@ -21,6 +21,9 @@ from storage.mongo.reader import Reader
 from storage.records import AgentGoneAction, Candidate, Record, RoutingMethod, User
 from storage.runtime import Storage
 from storage.transactions.transaction import Transaction
+
+if TYPE_CHECKING:
+    from resolvers.routing.shares import Contention, Share
 
 
 class TransactionHook(Protocol):
@@ -84,7 +87,12 @@ class AgentCacheProtocol(Protocol):
 
     def newest(self, user: User) -> User: ...
 
-    def tiers(self, pool: str | None, method: RoutingMethod, *, bots_first: bool) -> Sequence[Sequence[Candidate]]: ...
+    def tiers(
+        self, pool: str | None, method: RoutingMethod, *, bots_first: bool, share: "Share" = ...
+    ) -> Sequence[Sequence[Candidate]]: ...
+
+    @property
+    def contention(self) -> "Contention": ...
 
     @property
     def accepting(self) -> Mapping[str | None, Set[str]]: ...

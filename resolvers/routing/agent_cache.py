@@ -16,6 +16,7 @@ import msgspec
 
 from resolvers.routing.filtered_rooms import FilteredRooms
 from resolvers.routing.policy import offer_key
+from resolvers.routing.shares import ALL, Contention, Share
 from storage import agent_filters, users, waiting_rooms
 from storage.facts import CustomFieldRemoved, Fact, RoomFact, UserFact
 from storage.filters.attributes import BOT_ROLE, accepts_rooms
@@ -41,6 +42,7 @@ class AgentCache:
         self._reservations: Counter[str] = Counter()
         #: The agents of each department (None: all) that accept rooms.
         self.accepting: dict[Pool, set[str]] = defaultdict(set)
+        self.contention = Contention()
         #: The waiting rooms with an agent filter.
         self.filtered = FilteredRooms(self._users)
         self._waiting: dict[str, Pool] = {}
@@ -97,24 +99,35 @@ class AgentCache:
         """The cached version of the agent."""
         return self._users.get(agent_id)
 
-    def tiers(self, pool: Pool, method: RoutingMethod, *, bots_first: bool) -> Sequence[Sequence[Candidate]]:
+    def tiers(
+        self, pool: Pool, method: RoutingMethod, *, bots_first: bool, share: Share = ALL
+    ) -> Sequence[Sequence[Candidate]]:
         """The candidates of a department (None: of all), ordered for `method`. Bots are the first tier if `bots_first`.
 
-        A tier ends with the first agent without reservations: the policy never chooses a later one.
+        A tier ends with the first agent without reservations, or with the first of `share` among those with equally
+        many rooms: the policy never chooses a later one.
         """
-        sort_keys = (self._by_load if method is RoutingMethod.LEAST_LOADED else self._by_last_assigned)[pool]
-        agents = self._until_unreserved(self._users[key[-1]] for key in sort_keys)
+        least_loaded = method is RoutingMethod.LEAST_LOADED
+        sort_keys = (self._by_load if least_loaded else self._by_last_assigned)[pool]
+        share = share if least_loaded else ALL
+        agents = self._until_unreserved((self._users[key[-1]] for key in sort_keys), share)
         if not bots_first:
             return (agents,)
         users = (self._users[key[-1]] for key in sort_keys)
-        return (self._until_unreserved(user for user in users if BOT_ROLE in user.roles), agents)
+        return (self._until_unreserved((user for user in users if BOT_ROLE in user.roles), share), agents)
 
-    def _until_unreserved(self, users: Iterable[User]) -> Sequence[Candidate]:
-        candidates = []
+    def _until_unreserved(self, users: Iterable[User], share: Share) -> Sequence[Candidate]:
+        candidates: list[Candidate] = []
+        load: int | None = None  # of the first agent without reservations
         for user in users:
-            candidates.append(Candidate.from_user(user))
-            if not self._reservations[user.id]:
+            candidate = Candidate.from_user(user)
+            if load is not None and candidate.open_room_count > load:
                 break
+            candidates.append(candidate)
+            if not self._reservations[user.id]:
+                if share.contains(user.id):
+                    break
+                load = candidate.open_room_count if load is None else load
         return candidates
 
     @contextmanager

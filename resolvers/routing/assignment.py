@@ -88,16 +88,18 @@ async def _reserve_agent(
     # The cache may lack changes of other processes. A choice from an outdated entry makes the commit conflict. The next
     # attempt reads the candidates from the database, and so does this one before it returns None.
     from_cache = from_cache and change.tx.attempt == 1
+    if change.tx.attempt > 1:
+        cache.contention.note_conflict()
+    share = cache.contention.share(*change.context.storage.process.place)
     chosen = None
     if from_cache:
-        cached = cache.tiers(pool, method, bots_first=change.context.services.routing.bots_first)
-        chosen = choose_for(room, cached, method, reservations=cache.reservations)
+        cached = cache.tiers(pool, method, bots_first=change.context.services.routing.bots_first, share=share)
+        chosen = choose_for(room, cached, method, reservations=cache.reservations, share=share)
     if chosen is None:
         from_cache = False
-        tiers = await list_tiers(
-            change.tx, change.context, pool, method, where=where, limit=SPARE_CANDIDATES + cache.reserved_agent_count
-        )
-        chosen = choose_for(room, tiers, method, reservations=cache.reservations)
+        limit = (SPARE_CANDIDATES + cache.reserved_agent_count) * share.count
+        tiers = await list_tiers(change.tx, change.context, pool, method, where=where, limit=limit)
+        chosen = choose_for(room, tiers, method, reservations=cache.reservations, share=share)
     if chosen is None:
         return None
     change.tx.enter_context(cache.reserve(chosen.id))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from resolvers.context import RoutingSettings
+from resolvers.routing.shares import ALL, Share
 from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
 
 AUTOMATIC = frozenset({RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN})
@@ -77,20 +78,26 @@ def offer_key(candidate: Candidate, method: RoutingMethod, *, reserved: int = 0)
 
 
 def choose(
-    candidates: Sequence[Candidate], method: RoutingMethod, *, reservations: Callable[[str], int] = lambda _: 0
+    candidates: Sequence[Candidate],
+    method: RoutingMethod,
+    *,
+    reservations: Callable[[str], int] = lambda _: 0,
+    share: Share = ALL,
 ) -> Candidate | None:
     """The candidate that gets the next room, or None if none has capacity.
 
     LEAST_LOADED orders by open rooms, then by the time of the last assignment, then by username. ROUND_ROBIN orders by
     the time of the last assignment, then by username. `reservations` gives the number of rooms that running mutations
-    assign to an agent.
+    assign to an agent. Of agents with equally many rooms, LEAST_LOADED prefers those of `share`.
     """
 
     def load(candidate: Candidate) -> int:
         return candidate.open_room_count + reservations(candidate.id)
 
-    def key(candidate: Candidate) -> tuple[int, int, datetime, str]:
-        return offer_key(candidate, method, reserved=reservations(candidate.id))
+    def key(candidate: Candidate) -> tuple[int, int, bool, datetime, str]:
+        rooms, reserved, assigned_at, name = offer_key(candidate, method, reserved=reservations(candidate.id))
+        is_of_others = method is RoutingMethod.LEAST_LOADED and not share.contains(candidate.id)
+        return (rooms, reserved, is_of_others, assigned_at, name)
 
     available = [
         candidate for candidate in candidates if candidate.max_rooms is None or load(candidate) < candidate.max_rooms
@@ -104,11 +111,12 @@ def choose_for(
     method: RoutingMethod,
     *,
     reservations: Callable[[str], int] = lambda _: 0,
+    share: Share = ALL,
 ) -> Candidate | None:
     """The agent for this room, from the first tier that has one. Skips the agent in `passed_over_id`."""
     for tier in tiers:
         allowed = [candidate for candidate in tier if candidate.id != room.passed_over_id]
-        chosen = choose(allowed, method, reservations=reservations)
+        chosen = choose(allowed, method, reservations=reservations, share=share)
         if chosen is not None:
             return chosen
     return None

@@ -49,6 +49,12 @@ class ProcessHeartbeat:
         #: By the id of every other process: its counter, and how many polls in a row found it unchanged.
         self._counters: dict[str, tuple[int, int]] = {}
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """The place of this process among all that are alive, in the order of their ids, and their number."""
+        ids = sorted([*self._counters, self.id])
+        return ids.index(self.id), len(ids)
+
     async def register_session(self, session: AsyncIOMotorClientSession) -> None:
         """Register a session, before the first write in it."""
         session_id: Binary = session.session_id["id"]  # type: ignore[index] # the stubs type it wrongly: it is a property

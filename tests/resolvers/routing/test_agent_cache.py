@@ -1,19 +1,23 @@
 """The agent cache: the order of agents, updates by facts in any order, and loads from the database."""
 
+import random
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from resolvers.routing.agent_cache import AgentCache
+from resolvers.routing.policy import choose
+from resolvers.routing.shares import Share
 from storage import waiting_rooms
 from storage.facts import AgentUpdated, CustomFieldRemoved, RoomFact, RoomQueued
 from storage.records import (
     SYSTEM,
     AgentProfile,
     AgentStatus,
+    Candidate,
     FieldDefinition,
     FieldTarget,
     FieldType,
@@ -93,6 +97,26 @@ def test_tier_ends_with_the_first_agent_without_reservations() -> None:
     assert names(cache) == [["b"]]
     assert names(cache, reserved="b") == [["b", "a"]]
     assert names(cache, reserved="a b c") == [["b", "a", "c"]]
+
+
+def test_tier_has_the_agent_that_the_policy_chooses_among_all_for_every_share() -> None:
+    dice = random.Random(1)
+    for _ in range(300):
+        agents = [
+            agent(f"a{number}", open_room_count=dice.randrange(3), last_assigned_at=NOON + timedelta(dice.randrange(3)))
+            for number in range(dice.randrange(1, 12))
+        ]
+        cache, method = cache_of(*agents), dice.choice([LEAST_LOADED, ROUND_ROBIN])
+        share = Share(dice.randrange(3), 3)
+        with ExitStack() as claims:
+            for one in agents:
+                for _ in range(dice.randrange(3)):
+                    claims.enter_context(cache.reserve(one.id))
+            ((*tier,),) = cache.tiers(None, method, bots_first=False, share=share)
+
+            everyone = [Candidate.from_user(one) for one in agents]
+            expected = choose(everyone, method, reservations=cache.reservations, share=share)
+            assert choose(tier, method, reservations=cache.reservations, share=share) == expected
 
 
 def test_a_reservation_lasts_until_its_block_ends() -> None:

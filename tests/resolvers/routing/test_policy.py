@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolvers.context import RoutingSettings
+from resolvers.routing import shares
 from resolvers.routing.policy import (
     RoutingRule,
     choose,
@@ -21,6 +22,7 @@ from resolvers.routing.policy import (
     plan_assignments,
     rule_for,
 )
+from resolvers.routing.shares import ALL, Contention, Share
 from storage.records import Candidate, Department, RoutingMethod, WaitingRoom
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -87,6 +89,44 @@ def test_no_agent_is_chosen_if_all_are_at_the_limit(method: RoutingMethod) -> No
 
 def test_least_loaded_chooses_the_agent_with_the_fewest_rooms() -> None:
     assert chosen(LEAST_LOADED, agent("a", rooms=2), agent("b", rooms=1, assigned=after(9)), agent("c", rooms=3)) == "b"
+
+
+def test_least_loaded_prefers_the_share_among_agents_with_equally_many_rooms() -> None:
+    agents = [agent(name, rooms=1) for name in "abcdefgh"]
+    shares = [Share(place, 2) for place in range(2)]
+    found = [choose(agents, LEAST_LOADED, share=share) for share in shares]
+
+    assert [one is not None and share.contains(one.id) for one, share in zip(found, shares, strict=True)] == [
+        True,
+        True,
+    ]
+    assert found[0] != found[1]
+    assert agents[0] in found  # the first one in the order is in one of the shares
+    for share in shares:
+        emptier = agent("z", rooms=0)
+        assert choose([*agents, emptier], LEAST_LOADED, share=share) == emptier
+        assert choose(agents, ROUND_ROBIN, share=share) == agents[0]
+
+
+def test_every_agent_is_in_one_share_and_in_the_share_of_a_process_alone() -> None:
+    ids = [f"agent-{number}" for number in range(100)]
+
+    owners = [[share for share in range(3) if Share(share, 3).contains(one)] for one in ids]
+    assert {len(found) for found in owners} == {1}
+    assert {found[0] for found in owners} == {0, 1, 2}
+    assert all(ALL.contains(one) for one in ids)
+
+
+def test_share_is_preferred_after_a_conflict_and_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("resolvers.routing.shares.time.monotonic", lambda: now)
+    contention = Contention()
+
+    assert contention.share(1, 2) == ALL
+    contention.note_conflict()
+    assert contention.share(1, 2) == Share(1, 2)
+    now += shares.CONTENDED_SECONDS
+    assert contention.share(1, 2) == ALL
 
 
 def test_least_loaded_chooses_the_earliest_last_assignment_among_equals() -> None:

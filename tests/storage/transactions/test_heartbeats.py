@@ -133,3 +133,17 @@ async def test_a_mutation_whose_session_was_killed_runs_again(mongodb_uri: str, 
         await slow.transactions.run(killed)
 
         assert names(await read_all(other, after=head)) == ["attempt 2"]
+
+
+async def test_processes_have_different_places_among_those_that_are_alive(
+    mongodb_uri: str, empty_database: str
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=3, timings=NO_HEARTBEATS) as processes:
+        alone = processes[0].process.place
+        for one in processes:
+            await one.process.send_heartbeat()
+        for one in processes:
+            await one.process.reap_dead_processes()
+
+        assert alone == (0, 1)
+        assert sorted(one.process.place for one in processes) == [(0, 3), (1, 3), (2, 3)]
