@@ -20,7 +20,7 @@ from schema.execution.cohorts import Cohorts, Delivery
 from storage import erasures as stored_erasures
 from storage import rooms as stored_rooms
 from storage.app_data import DataOwner
-from storage.errors import Invalid, NotFound, RateLimited
+from storage.errors import IdempotencyMismatch, Invalid, NotFound, RateLimited
 from storage.facts import AnyFact, MessageSent, RoomClosed, RoomFact, RoomUpdated, VisitorSaved
 from storage.filters.expressions import AttributeCondition, Operator
 from storage.log.feed import Feed
@@ -127,6 +127,24 @@ async def test_a_repeated_mutation_whose_answer_was_erased_is_refused_and_change
     assert refusal.value.data == {"key": "clientMutationId"}
     assert await world.head() == head
     assert await visitors.find_visitor(world.context, token=text) is None
+
+
+async def test_the_same_erasing_repeated_with_its_id_returns_the_first_answer(world: World) -> None:
+    known = await known_visitor(world)
+    other = await visitors.save_visitor(world.context, token=f"other-{uuid.uuid4().hex}")
+    context = world.context.mutation("erase-once")
+    first = await erase_visitor(context, visitor_id=known.visitor.id)
+    await erase_now(world.services, known.visitor.id)
+    head = await world.head()
+
+    repeated = await erase_visitor(context, visitor_id=known.visitor.id)
+    with pytest.raises(IdempotencyMismatch):
+        await erase_visitor(context, visitor_id=other.id)
+
+    assert repeated == first
+    assert first.erased_at is not None
+    assert await world.head() == head
+    assert await visitors.find_visitor(world.context, id=other.id) == other
 
 
 async def test_erasing_again_changes_nothing(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,10 +14,11 @@ from pymongo import MongoClient
 from server.app import start_services
 from server.cli.command import CommandError
 from server.cli.import_data import read_source_uri
+from server.cli.main import make_parser
 from server.settings import IMPORT_URI, Settings
 from storage.rocketchat import NAMES
 from tests.conftest import ADMIN_TOKEN
-from tests.processes import environment, run, start
+from tests.processes import ROOT, environment, run, start
 
 START = datetime(2024, 5, 1, 9, tzinfo=UTC)
 ROOMS, MESSAGES = 60, 3
@@ -141,6 +143,19 @@ def test_without_a_uri_the_command_says_where_it_belongs(mongodb_uri: str, targe
         *(1, ""),
         "switchboard: Set SWITCHBOARD_IMPORT_URI to the URI of the MongoDB to import from, or pass it with --uri.\n",
     )
+
+
+def test_every_command_of_the_guide_is_one() -> None:
+    guide = (ROOT / "docs" / "guides" / "rocketchat.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^switchboard (import .*)$", guide, re.MULTILINE)
+
+    parsed = [make_parser().parse_args(command.split()) for command in commands]
+
+    assert [(one.system, one.uri, one.dry_run) for one in parsed] == [
+        ("rocketchat", None, True),
+        ("rocketchat", None, False),
+    ]
+    assert f"export {IMPORT_URI}=" in guide
 
 
 def test_the_uri_is_read_from_stdin_from_the_option_or_from_the_environment(
