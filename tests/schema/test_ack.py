@@ -26,10 +26,12 @@ WITHOUT_ACK = {
     "ackEvents",
     "createApp",
     "createVisitorSession",
+    "createWebhook",
     "login",
     "logout",
     "removeConsumer",
     "rotateAppToken",
+    "rotateWebhookSecret",
     "sendSignal",
 }
 APP = Actor(type=ActorType.APP, id="app", name="App")
