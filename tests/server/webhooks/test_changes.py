@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from resolvers.webhook_addresses import AddressPolicy
 from server.webhooks.retries import Retries
 from storage import webhook_deliveries, webhooks
 from storage.mongo.cursors import event_cursor
@@ -350,3 +351,48 @@ async def test_the_consumer_of_a_webhook_is_shown_and_belongs_to_it(server: Depl
     assert refused == {"code": "INVALID_INPUT", "key": "consumer"}
     assert (await server.client.send("{ consumers { name } }"))["consumers"] == [{"name": consumer}]
     assert (await server.read(webhook_id, STATE))["id"] == webhook_id
+
+
+# ---------------------------------------------------------------- addresses
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1", "2130706433"])
+async def test_a_name_that_leads_inside_gets_nothing(mongodb_uri: str, receiver: Receiver, host: str) -> None:
+    async with deployment(mongodb_uri, "test-webhooks", policy=AddressPolicy()) as server:
+        webhook_id = (await server.create(f"https://{host}:{receiver.port}/"))["webhook"]["id"]
+
+        await server.save("a")
+
+        await server.wait_for_state(webhook_id, "FAILING")
+        (entry, *_) = await server.wait_for_deliveries(webhook_id, 1)
+    assert entry["error"].startswith("the host leads to no allowed address: ")
+    assert (entry["status"], entry["delivered"]) == (None, False)
+    assert receiver.requests == []
+
+
+async def test_an_address_that_is_not_allowed_any_more_pauses_a_webhook(mongodb_uri: str, receiver: Receiver) -> None:
+    async with deployment(mongodb_uri, "test-webhooks") as server:
+        webhook_id = (await server.create(receiver.url))["webhook"]["id"]
+    async with deployment(mongodb_uri, "test-webhooks", policy=AddressPolicy(), empty=False) as server:
+        paused = await server.wait_for_state(webhook_id, "PAUSED")
+
+    assert paused["pauseReason"] == "DOCUMENT_REFUSED"
+    assert paused["pauseMessage"] == "url must begin with https://."
+
+
+async def test_a_removed_custom_field_pauses_a_webhook_whose_filter_names_it(
+    server: Deployment, receiver: Receiver
+) -> None:
+    made = await server.client.mutate(
+        "defineCustomField", "definition { id }", target="ROOM", key="plan", type="TEXT", label="Plan"
+    )
+    query = 'subscription { events(where: {customFields: [{key: "plan", eq: "gold"}]}) { cursor } }'
+    webhook_id = (await server.create(receiver.url, query=query, variables=None))["webhook"]["id"]
+
+    await server.client.mutate("removeCustomField", "removedId", id=made["definition"]["id"])
+    await server.update(webhook_id, name="renamed")
+
+    paused = await server.wait_for_state(webhook_id, "PAUSED")
+    assert paused["pauseReason"] == "DOCUMENT_REFUSED"
+    assert "plan" in paused["pauseMessage"]
+    assert receiver.requests == []
