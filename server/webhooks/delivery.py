@@ -140,11 +140,6 @@ class WebhookRun:
             sent_at = self._storage.database.now()
             headers = self._headers(current, result.cursor, sequence, attempt, result.encoded)
             answer = await receiver.post(headers, result.encoded)
-        if answer.error is None:
-            await with_retries(
-                partial(self._acknowledge, webhook, owner, sequence),
-                seconds=self._storage.database.timings.read_timeout,
-            )
         self._services.webhook_attempts["delivered" if answer.error is None else "failed"] += 1
         delivery = WebhookDelivery(
             webhook_id=webhook.id,
@@ -156,13 +151,20 @@ class WebhookRun:
             status=answer.status,
             error=answer.error,
         )
-        await webhook_deliveries.insert(self._reader, delivery)
-        if answer.error is not None:
-            await self._record_failure(current, sequence, answer)
-            return False
-        if current.failure is not None:
-            await webhooks.set_failure(self._reader, current, None)
-        return not self.stopping
+        logged = webhook_deliveries.insert(self._reader, delivery)
+        if answer.error is None:
+            await asyncio.gather(self._record_success(current, owner, sequence), logged)
+            return not self.stopping
+        await asyncio.gather(self._record_failure(current, sequence, answer), logged)
+        return False
+
+    async def _record_success(self, webhook: Webhook, owner: Caller, sequence: int) -> None:
+        """Store that the event was received. Repeats what the database does not answer."""
+        await with_retries(
+            partial(self._acknowledge, webhook, owner, sequence), seconds=self._storage.database.timings.read_timeout
+        )
+        if webhook.failure is not None:
+            await webhooks.set_failure(self._reader, webhook, None)
 
     async def _current(self, webhook: Webhook, owner: Caller, sequence: int) -> Webhook | None:
         """The webhook as it is stored now. None if this run must not send the event."""
