@@ -35,9 +35,9 @@ COMMAND = Command(
     name="doctor",
     summary="check settings and database, and say what to do",
     description="""
-        Checks the settings, MongoDB, its indexes, the version of the data, the counts of agents, the outbox, the
-        consumers, the queue and the clock, and prints what to do about each problem. It fails if there is a problem.
-        It changes nothing, and works while servers are running.
+        Checks the settings, MongoDB, its indexes, the version of the data and its migrations, the counts of agents, the
+        outbox, the consumers, the queue and the clock, and prints what to do about each problem. It fails if there is a
+        problem. It changes nothing, and works while servers are running.
     """,
     examples="""
         switchboard doctor

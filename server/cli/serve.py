@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
 
@@ -9,6 +10,8 @@ from server.cli.command import OK, Command, CommandError, add_data_dir, add_sett
 from server.process.run import ServingError
 from server.process.start import serve
 from server.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +28,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         raise CommandError(str(error)) from None
     except KeyboardInterrupt:
         pass
+    if not sys.stderr.isatty():  # a person reads the line on stdout
+        logger.info("Switchboard has stopped.")
     # Not by print: the reader of stdout may have ended, and Python would try to write the text again at its exit.
     with contextlib.suppress(OSError):
         os.write(sys.stdout.fileno(), b"Switchboard has stopped.\n")

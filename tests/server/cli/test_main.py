@@ -114,7 +114,8 @@ def test_signal_stops_server_and_mongod_without_errors(start: Start, tmp_path: P
     output, errors = server.communicate(timeout=90)
 
     assert server.returncode == 0
-    assert [json.loads(line)["event"] for line in errors.splitlines()] == ["operation"]
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert [line["event"] for line in lines] == ["operation", "Switchboard has stopped."]
     assert output == "Switchboard has stopped.\n"
     assert mongods_on(tmp_path) == []
 
