@@ -5,6 +5,7 @@ class of work from the caller's context. A task inherits the context of its crea
 callers too in the context that `context_of` returns.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -13,6 +14,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar, cast
 
 from motor.frameworks import asyncio as motor_asyncio
+from motor.frameworks.asyncio import run_on_executor
 from typing_extensions import override
 
 T = TypeVar("T")
@@ -75,6 +77,12 @@ class WorkThreads(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         for pool in self._pools.values():
             pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+async def run(call: Callable[[], T]) -> T:
+    """Run a blocking call on a thread for the class of work in the caller's context, and return its result."""
+    result: T = await run_on_executor(asyncio.get_running_loop(), call)  # type: ignore[no-untyped-call] # has no types
+    return result
 
 
 def install() -> None:

@@ -14,13 +14,17 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
+import bson
 import msgspec
+from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, WriteConcern
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import PyMongoError, WriteError
 from pymongo.read_concern import ReadConcern
 
+from storage import threads
 from storage.facts import AnyFact, Fact
 from storage.log import redactions
+from storage.mongo import pipelines
 from storage.mongo.connection import Database, Document, to_document, to_record
 from storage.mongo.undecodable import ERRORS
 from storage.sizes import batches, size_of_document
@@ -48,6 +52,14 @@ MIN_BATCH = 64
 DUPLICATE_KEY = 11_000
 
 
+class _Refused(Exception):
+    """A unique index of the log refused a document."""
+
+    def __init__(self, failures: Sequence[Document]) -> None:
+        super().__init__()
+        self.failures = failures
+
+
 class Appender:
     """Appends facts in batches: those of this process, and those that dead processes left in the outbox."""
 
@@ -62,6 +74,8 @@ class Appender:
         self._published = on_append
         self._process_id = process_id
         self._waiting: list[tuple[Sequence[Fact], asyncio.Future[None]]] = []
+        #: By id, facts that wait, with their BSON.
+        self._encoded: dict[str, tuple[Fact, RawBSONDocument]] = {}
         self._has_work = asyncio.Event()
         self._end: int | None = None
         self._last_numbers: OrderedDict[str, int] = OrderedDict()
@@ -79,10 +93,14 @@ class Appender:
         """The number of facts that callers of `append` wait for."""
         return sum(len(facts) for facts, _ in self._waiting)
 
-    async def append(self, facts: Sequence[Fact]) -> None:
-        """Wait until the facts are in the log, for up to APPEND_TIMEOUT_SECONDS. They must be in the outbox."""
+    async def append(self, facts: Sequence[Fact], encoded: Sequence[RawBSONDocument] = ()) -> None:
+        """Wait until the facts are in the log, for up to APPEND_TIMEOUT_SECONDS. They must be in the outbox.
+
+        `encoded`: the facts as BSON, in the same order, if the caller has it (`encode`).
+        """
         if not facts:
             return
+        self._encoded.update({fact.id: (fact, raw) for fact, raw in zip(facts, encoded, strict=False)})
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((facts, done))
         self._has_work.set()
@@ -112,6 +130,8 @@ class Appender:
                     self._end = None
                     raise
                 del self._waiting[: len(taken)]
+                for fact in batch:
+                    self._encoded.pop(fact.id, None)
                 for _, done in taken:
                     if not done.done():
                         done.set_result(None)
@@ -210,7 +230,7 @@ class Appender:
 
     async def _append(self, facts: list[Fact]) -> None:
         batch = facts = redactions.applied_within(facts)
-        documents: list[Document] = [{"_id": 0, "fact": to_document(fact, id_key="id")} for fact in facts]
+        documents: list[Document] = [{"_id": 0, "fact": self._encode(fact)} for fact in facts]
         size, lost_races = BATCH, 0
         while facts:
             if self._end is None:
@@ -224,11 +244,9 @@ class Appender:
             if redacted := redactions.redactions_in(facts[:size]):
                 await redactions.erase(self._log, redacted)
             try:
-                await self._log.insert_many(attempt, ordered=True)
-            except BulkWriteError as error:
-                failures = error.details["writeErrors"]
-                if not failures or failures[0]["code"] != DUPLICATE_KEY or error.details.get("writeConcernErrors"):
-                    raise
+                await self.insert(attempt)
+            except _Refused as refused:
+                failures = refused.failures
                 inserted = int(failures[0]["index"])
                 self._publish(first, facts[:inserted])
                 self._end = None
@@ -251,6 +269,28 @@ class Appender:
             self._last_numbers.move_to_end(fact.subject_id)
         while len(self._last_numbers) > MAX_CACHED_SUBJECTS:
             self._last_numbers.popitem(last=False)
+
+    def _encode(self, fact: Fact) -> RawBSONDocument | Document:
+        original, raw = self._encoded.get(fact.id, (None, None))
+        # A redaction replaces facts.
+        return raw if raw is not None and original is fact else to_document(fact, id_key="id")
+
+    async def insert(self, documents: Sequence[Document]) -> None:
+        """Insert documents into the log, in their order. Raises _Refused for the first one whose key is taken."""
+        command: Document = {
+            "insert": self._log.name,
+            "documents": documents,
+            "ordered": True,
+            "writeConcern": {"w": "majority"},
+        }
+        client, database = self._database.client.delegate, self._database.raw.name
+        (reply,) = await threads.run(lambda: pipelines.run(client, database, [command]))
+        if isinstance(reply, PyMongoError):
+            raise reply
+        if failures := reply.get("writeErrors"):
+            if failures[0]["code"] != DUPLICATE_KEY:
+                raise WriteError(str(failures[0].get("errmsg")), failures[0]["code"], failures[0])
+            raise _Refused(failures)
 
     def _publish(self, first: int, facts: Sequence[Fact]) -> None:
         if facts:
@@ -298,6 +338,11 @@ class Appender:
         while self._cleanups:
             self._cleanup_due.set()
             await asyncio.wait(self._cleanups)
+
+
+def encode(fact: Fact) -> RawBSONDocument:
+    """The fact as it is stored in the outbox and in the log."""
+    return RawBSONDocument(bson.encode(to_document(fact, id_key="id")))
 
 
 def _decode(document: Document) -> Fact:

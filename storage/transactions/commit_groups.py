@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from motor.frameworks.asyncio import run_on_executor
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import WriteConcern
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from storage import tracing
+from storage import threads, tracing
 from storage.mongo.connection import Database, is_session_killed, is_transient, too_large
 from storage.mongo.retries import with_retries
 from storage.supervisor import spawn
@@ -196,7 +195,7 @@ async def write_and_commit(session: AsyncIOMotorClientSession, changes: Sequence
             raise
 
     try:
-        await run_in_thread(work)
+        await threads.run(work)
     except PyMongoError as error:
         if not committing or not _is_commit_unknown(error):
             raise
@@ -207,7 +206,7 @@ async def _commit_again(session: AsyncIOMotorClientSession, changes: Sequence[Pr
     await asyncio.sleep(COMMIT_RETRY_SECONDS)
     try:
         await with_retries(
-            lambda: run_in_thread(session.delegate.commit_transaction),
+            lambda: threads.run(session.delegate.commit_transaction),
             retry_on=_is_commit_unknown,
             seconds=max(change.deadline.at for change in changes) - asyncio.get_running_loop().time(),
             interval=COMMIT_RETRY_SECONDS,
@@ -221,8 +220,3 @@ async def _commit_again(session: AsyncIOMotorClientSession, changes: Sequence[Pr
 def _is_commit_unknown(error: PyMongoError) -> bool:
     """Whether a commit that raised this error may have taken effect."""
     return error.has_error_label("UnknownTransactionCommitResult") or is_session_killed(error)
-
-
-async def run_in_thread(work: Callable[[], None]) -> None:
-    """Run blocking work on a thread of the driver."""
-    await run_on_executor(asyncio.get_running_loop(), work)  # type: ignore[no-untyped-call] # has no types

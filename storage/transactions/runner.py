@@ -142,7 +142,7 @@ class TransactionRunner:
             except BaseException as error:
                 await self._undo(state, wait=not (isinstance(error, Unavailable) and not error.data["retryable"]))
                 raise
-        await self._appender.append(facts)
+        await self._appender.append(facts, state.encoded_facts)
         # Attempts that were not committed may have left something outside their transactions.
         await self._undo(state, wait=True)
         for listener in self.append_listeners:

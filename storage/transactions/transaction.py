@@ -6,19 +6,23 @@ also inserts the facts into the outbox. After a conflict the body runs again on 
 transaction wrote.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from typing_extensions import override
 
+from storage import threads
 from storage.facts import Fact
-from storage.mongo.connection import Database, Document, new_id, to_document
+from storage.log.outbox import encode
+from storage.mongo.connection import Database, Document, new_id
 from storage.mongo.reader import Reader
 from storage.records import Actor, Entity
-from storage.transactions.commit_groups import CommitGroups, begin, run_in_thread, write_and_commit
+from storage.transactions.commit_groups import CommitGroups, begin, write_and_commit
 from storage.transactions.conflicts import AsyncCallback, CommitGuard, Conflict
 from storage.transactions.deadline import Deadline
 from storage.transactions.heartbeats import ProcessHeartbeat
@@ -37,6 +41,8 @@ class ChangeState:
         self._now = now
         #: The definitions of which it has the lease (custom_fields/definition_leases.py).
         self.leased_definitions: set[str] = set()
+        #: The facts of the last attempt as BSON.
+        self.encoded_facts: Sequence[RawBSONDocument] = ()
         #: Undo writes outside of transactions. They run when the mutation has ended.
         self.undo_steps: dict[str, AsyncCallback] = {}
 
@@ -104,7 +110,7 @@ class Transaction(Reader):
         if self._writes:
             session = await self._begin()
             writes, self._writes = self._writes, []
-            await run_in_thread(lambda: write_now(session.delegate, writes))
+            await threads.run(lambda: write_now(session.delegate, writes))
 
     @override
     async def read_session(self) -> AsyncIOMotorClientSession | None:
@@ -161,7 +167,11 @@ class Transaction(Reader):
                     raise Conflict(guard.refresh)
             return
         outbox = self.collection("outbox").delegate
-        facts = [insertion(outbox, _outbox_document(fact, self.now)) for fact in self.facts]
+        encoded = self.state.encoded_facts = [encode(fact) for fact in self.facts]
+        facts = [
+            insertion(outbox, _outbox_document(fact, raw, self.now))
+            for fact, raw in zip(self.facts, encoded, strict=True)
+        ]
         change = PreparedChange([*self._writes, *facts], self.guards, self.state.deadline)
         self._writes = []
         if self.session is None and change.shareable:
@@ -177,18 +187,18 @@ class Transaction(Reader):
         """Abort the transaction if it is not committed. MongoDB aborts it if this fails."""
         if self.session is not None:
             if self.session.in_transaction:  # type: ignore[truthy-function] # the stubs type it wrongly: it is a property
-                await run_in_thread(partial(abort, self.session.delegate))
+                await threads.run(partial(abort, self.session.delegate))
             self.session.delegate.end_session()
         for guard in self.guards:
             guard.close()
         await self._exit_stack.aclose()
 
 
-def _outbox_document(fact: Fact, now: datetime) -> Document:
+def _outbox_document(fact: Fact, encoded: RawBSONDocument, now: datetime) -> Document:
     return {
         "_id": fact.id,
         "subject": fact.subject_id,
         "number": fact.subject_number,
         "at": now,
-        "fact": to_document(fact, id_key="id"),
+        "fact": encoded,
     }

@@ -353,26 +353,22 @@ async def test_facts_appended_meanwhile_by_another_process_lose_the_content(
     assert late is not None
     late_fact = late["fact"]
 
-    class Racing:
-        """The log, in which the late fact appears before the first insert."""
+    insert, raced = storage.appender.insert, False
 
-        def __init__(self) -> None:
-            self.raced = False
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(storage.database["log"], name)
-
-        async def insert_many(self, documents: list[Any], **options: Any) -> Any:
-            log = storage.database["log"]
-            if not self.raced:
-                self.raced = True
-                end = await storage.log.head()
-                await log.insert_one({"_id": end + 1, "fact": late_fact, "appendedAt": storage.database.now()})
-            return await log.insert_many(documents, **options)
+    async def race(documents: list[Any]) -> None:
+        """The late fact appears in the log before the first insert."""
+        nonlocal raced
+        if not raced:
+            raced = True
+            end = await storage.log.head()
+            late_document = {"_id": end + 1, "fact": late_fact, "appendedAt": storage.database.now()}
+            await storage.database["log"].insert_one(late_document)
+        await insert(documents)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage.appender, "_log", Racing())
+        patch.setattr(storage.appender, "insert", race)
         await storage.appender.sweep()
+    assert raced
     await storage.appender.wait_for_cleanup()
 
     assert [type(fact) for fact in of_message(await world.facts(), message)] == [MessageSent, MessageRedacted]

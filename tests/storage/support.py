@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 import msgspec
+from bson.raw_bson import RawBSONDocument
 from typing_extensions import override
 
 from storage import visitors
@@ -25,7 +26,7 @@ class KilledAppender(Appender):
     """The appender of a process that is killed after every commit."""
 
     @override
-    async def append(self, facts: Sequence[Fact]) -> None:
+    async def append(self, facts: Sequence[Fact], encoded: Sequence[RawBSONDocument] = ()) -> None:
         pass
 
 
