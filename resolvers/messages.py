@@ -144,7 +144,8 @@ async def send_message(
 
 async def _get_open_room(change: MutationContext, room_id: str) -> RoomSnapshot:
     """The room to send a message in. Raises NotFound if the caller may not see it, and RoomClosed."""
-    snapshot = await rooms.get_snapshot(change.tx, room_id)
+    newest = change.context.services.agent_cache.newest
+    snapshot = await rooms.get_recent_snapshot(change.tx, room_id, newest=newest)
     if not matches(access.visible_rooms(change.caller), snapshot.room):
         raise NotFound("room", room_id, key="roomId")
     if snapshot.room.status is RoomStatus.CLOSED:

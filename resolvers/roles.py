@@ -121,7 +121,7 @@ async def check_granted(change: MutationContext, names: Sequence[str] | None) ->
 
 async def _existing(change: MutationContext, names: Sequence[str]) -> tuple[str, ...]:
     wanted = validation.texts(names, "roles", max_characters=64)
-    stored = await stored_roles.get_many(change.tx, [form for name in wanted for form in forms(name)])
+    stored = await stored_roles.get_recent_many(change.tx, [form for name in wanted for form in forms(name)])
     existing = set()
     for name in wanted:
         role = next((form for form in forms(name) if form in stored), None)

@@ -14,7 +14,8 @@ from storage.transactions.conflicts import Conflict
 
 async def require_open_room(change: MutationContext, room_id: str, if_revision: int | None) -> RoomTransition:
     """The room to change. Raises NotFound, StaleRevision or RoomClosed."""
-    snapshot = await rooms.get_snapshot(change.tx, room_id)
+    newest = change.context.services.agent_cache.newest
+    snapshot = await rooms.get_recent_snapshot(change.tx, room_id, newest=newest)
     room = snapshot.room
     if not matches(access.visible_rooms(change.caller), room):
         raise NotFound("room", room_id, key="roomId")
@@ -44,7 +45,7 @@ async def require_waiting_room(change: MutationContext, room_id: str, if_revisio
 async def require_enabled_department(
     change: MutationContext, department_id: str, *, key: str = "departmentId"
 ) -> Department:
-    department = await departments.get(change.tx, department_id, key=key)
+    department = await departments.get_recent(change.tx, department_id, key=key)
     if not department.enabled:
         raise DepartmentDisabled(f"The department {quoted(department.name)} is disabled and takes no rooms.")
     return department
@@ -53,7 +54,9 @@ async def require_enabled_department(
 async def require_routable_agent(change: MutationContext, agent_id: str, *, key: str) -> User:
     """The agent, locked and reserved for this mutation. Raises NotFound, NotAnAgent or AgentNotRoutable."""
     await change.tx.lock("user", agent_id)
-    agent = await users.get(change.tx, agent_id, key=key)
+    agent = change.tx.recent_of(change.context.services.agent_cache.agent(agent_id))
+    if agent is None:
+        agent = await users.get(change.tx, agent_id, key=key)
     require_routable(agent)
     change.tx.enter_context(change.context.services.agent_cache.reserve(agent_id))
     return agent

@@ -58,9 +58,11 @@ async def find_by_token(reader: Reader, token: str) -> Visitor | None:
     return None
 
 
-async def require_by_token(reader: Reader, token: str) -> Visitor:
+async def require_by_token(tx: Transaction, token: str) -> Visitor:
     """Find a visitor by token. Raises NotFound if there is none, or if it is erased."""
-    visitor = await find_by_token(reader, token)
+    visitor = None
+    for form in names.forms(token):
+        visitor = visitor or await visitors.find_recent_by_token(tx, form)
     if visitor is None or visitor.erased_at is not None:
         raise NotFound("visitor with the token", token, key="visitorToken")
     return visitor

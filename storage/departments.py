@@ -17,6 +17,17 @@ async def get(reader: Reader, department_id: str, *, key: str = "departmentId") 
     return await entities.get(reader, KIND, department_id, key=key)
 
 
+async def get_recent(tx: Transaction, department_id: str, *, key: str = "departmentId") -> Department:
+    """Return what `get` returns, from the memory of this process if possible. The commit requires its version then."""
+    recent: Department | None = tx.recent(KIND.collection, department_id)
+    if recent is not None:
+        tx.require_version(KIND.collection, recent)
+        return recent
+    department = await get(tx, department_id, key=key)
+    tx.put_recent(KIND.collection, department_id, department, version=department.version)
+    return department
+
+
 async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, Department]:
     return await entities.get_many(reader, KIND, ids)
 
@@ -36,6 +47,7 @@ async def list_requeueing(reader: Reader) -> list[Department]:
 async def insert(tx: Transaction, department: Department) -> Department:
     department = await entities.insert(tx, KIND, department)
     tx.record_fact(DepartmentSaved, department, department=department)
+    tx.remember(KIND.collection, department.id, department, version=department.version)
     return department
 
 
@@ -43,4 +55,5 @@ async def update(tx: Transaction, before: Department, after: Department) -> Depa
     after = await entities.replace(tx, KIND, before, after)
     changes = changes_between(before, after, DepartmentSaved.fields)
     tx.record_fact(DepartmentSaved, after, department=after, changes=changes)
+    tx.remember(KIND.collection, after.id, after, version=after.version)
     return after

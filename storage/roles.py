@@ -71,6 +71,23 @@ async def get_many(reader: Reader, names: Iterable[str]) -> dict[str, Role]:
     return {role.name: _with_scopes(role) for role in found}
 
 
+async def get_recent_many(tx: Transaction, names: Iterable[str]) -> dict[str, Role]:
+    """Return what `get_many` returns, from the memory of this process if it has all of them.
+
+    The commit requires their versions then.
+    """
+    names = list(names)
+    recent: dict[str, Role | None] = {name: tx.recent(KIND.collection, name) for name in names}
+    found = {name: role for name, role in recent.items() if role is not None}
+    if len(found) < len(recent):
+        found = await get_many(tx, names)
+        for role in found.values():
+            tx.put_recent(KIND.collection, role.name, role, version=role.version)
+    for role in found.values():
+        tx.require_version(KIND.collection, role)
+    return found
+
+
 async def get_many_by_id(reader: Reader, ids: Iterable[str]) -> dict[str, Role]:
     """The roles with those ids, by id; those that do not exist are absent."""
     found = await entities.get_many(reader, KIND, ids)

@@ -1,10 +1,11 @@
 """Rooms: reads them with their visitors, departments and agents, and writes them with the facts about their changes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 
+from msgspec.structs import replace
 from pymongo import ASCENDING
 
 from storage import assignments, departments, entities, timers, users, visitors
@@ -21,7 +22,7 @@ from storage.mongo.pagination import Page, PageRequest
 from storage.mongo.reader import Reader
 from storage.mongo.sort_orders import SortKey, SortOrder, field_order
 from storage.mongo.undecodable import ERRORS
-from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus
+from storage.records import FieldDefinition, FieldTarget, Room, RoomSnapshot, RoomStatus, User
 from storage.sizes import size_of
 from storage.transactions.transaction import Transaction
 
@@ -80,6 +81,8 @@ ORDERS: Mapping[str, SortOrder] = MappingProxyType(
 #: Rooms in the first read of `get_first_snapshots`, whose sizes decide how many the next read has. One snapshot takes
 #: up to a megabyte.
 FIRST_SNAPSHOTS = 8
+#: The kind of snapshots among the recent entities.
+SNAPSHOTS = "snapshots"
 #: The statuses of rooms that are not closed.
 OPEN_STATUSES = tuple(one.value for one in RoomStatus if one is not RoomStatus.CLOSED)
 
@@ -128,6 +131,26 @@ async def get_snapshot(reader: Reader, room_id: str) -> RoomSnapshot:
     if snapshot is None:
         raise NotFound("room", room_id, key="roomId")
     return snapshot
+
+
+async def get_recent_snapshot(tx: Transaction, room_id: str, *, newest: Callable[[User], User]) -> RoomSnapshot:
+    """Return what `get_snapshot` returns, from the memory of this process if possible. Raises NotFound.
+
+    The commit requires its versions then. `newest` returns the newest version of a user that this process has.
+    """
+    recent: RoomSnapshot | None = tx.recent(SNAPSHOTS, room_id)
+    if recent is None:
+        return await get_snapshot(tx, room_id)
+    served_by = None if recent.served_by is None else newest(recent.served_by)
+    former = None if recent.former is None else newest(recent.former)
+    tx.require_version(KIND.collection, recent.room)
+    tx.require_version(visitors.KIND.collection, recent.visitor)
+    if recent.department is not None:
+        tx.require_version(departments.KIND.collection, recent.department)
+    for agent in (served_by, former):
+        if agent is not None:
+            tx.require_version(users.KIND.collection, agent)
+    return replace(recent, served_by=served_by, former=former)
 
 
 async def get_snapshots(
@@ -282,6 +305,7 @@ async def insert(tx: Transaction, room: Room, facts: Sequence[RoomFact]) -> Room
     refusal = partial(definitions.unique_violation, tx, "room", room.custom_fields)
     room = await entities.insert(tx, KIND, room, facts=len(facts), refusal=refusal)
     _record(tx, facts)
+    _remember(tx, None, room, facts)
     return room
 
 
@@ -293,16 +317,29 @@ async def update(tx: Transaction, before: Room, after: Room, facts: Sequence[Roo
     erasing = after.erased_at is not None
     after = await entities.replace(tx, KIND, before, after, facts=len(facts), refusal=refusal, entirely=erasing)
     _record(tx, facts)
+    _remember(tx, before, after, facts)
     return after
 
 
 async def update_many(tx: Transaction, changes: Sequence[tuple[Room, Room, Sequence[RoomFact]]]) -> None:
     """Replace several rooms, each (before, after, facts), and record the facts. Unique fields must not change."""
-    await entities.replace_many(tx, KIND, [(before, after, len(facts)) for before, after, facts in changes])
+    stored = await entities.replace_many(tx, KIND, [(before, after, len(facts)) for before, after, facts in changes])
     _record(tx, [fact for _, _, facts in changes for fact in facts])
+    for room, (before, _, facts) in zip(stored, changes, strict=True):
+        _remember(tx, before, room, facts)
 
 
 def _record(tx: Transaction, facts: Sequence[RoomFact]) -> None:
     """Record facts, and store the assignments that they begin and end."""
     tx.facts.extend(facts)
     assignments.record(tx, facts)
+
+
+def _remember(tx: Transaction, before: Room | None, stored: Room, facts: Sequence[RoomFact]) -> None:
+    """Put the room with what it refers to into the memory of the process."""
+    if facts:
+        tx.remember(SNAPSHOTS, stored.id, replace(facts[-1].room, room=stored), version=stored.version)
+        return
+    recent: RoomSnapshot | None = tx.recent_now(SNAPSHOTS, stored.id)
+    if recent is not None and before is not None and recent.room.version == before.version:
+        tx.remember(SNAPSHOTS, stored.id, replace(recent, room=stored), version=stored.version)

@@ -9,11 +9,11 @@ from typing import Self
 from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandListener
 
-from storage import erasures, roles
+from storage import departments, erasures, roles, rooms, visitors
 from storage.custom_fields import definition_leases
 from storage.custom_fields.definition_cache import DefinitionCache
 from storage.erased import is_erased, visitor_id_of
-from storage.facts import Fact, FieldFact
+from storage.facts import DepartmentSaved, Fact, FieldFact, RoleUpdated, RoomFact, VisitorSaved
 from storage.log.feed import Feed
 from storage.log.log import Log
 from storage.log.outbox import Appender
@@ -150,7 +150,22 @@ class Storage:
     def _apply(self, facts: Sequence[Fact]) -> None:
         if any(visitor_id_of(fact) is not None and is_erased(fact) for fact in facts):
             self.database.entity_cache.clear()
+            self.database.recent_entities.clear()
         for fact in facts:
             if isinstance(fact, FieldFact):
                 self.definition_cache.apply(fact)
             self.reference_data.apply(fact)
+            self._drop_outdated(fact)
+
+    def _drop_outdated(self, fact: Fact) -> None:
+        """Remove what another process has changed from the recent entities."""
+        recent = self.database.recent_entities
+        match fact:
+            case RoomFact(room=snapshot):
+                recent.drop_older(rooms.SNAPSHOTS, snapshot.room.id, snapshot.room.version)
+            case RoleUpdated(role=role):
+                recent.drop_older(roles.KIND.collection, role.name, role.version)
+            case VisitorSaved(visitor=visitor):
+                recent.drop_older(visitors.KIND.collection, visitor.token, visitor.version)
+            case DepartmentSaved(department=department):
+                recent.drop_older(departments.KIND.collection, department.id, department.version)

@@ -44,6 +44,21 @@ async def find_by_token(reader: Reader, token: str) -> Visitor | None:
     return await entities.find_by(reader, KIND, "token", token)
 
 
+async def find_recent_by_token(tx: Transaction, token: str) -> Visitor | None:
+    """Return what `find_by_token` returns, from the memory of this process if possible.
+
+    The commit requires its version then.
+    """
+    recent: Visitor | None = tx.recent(KIND.collection, token)
+    if recent is not None:
+        tx.require_version(KIND.collection, recent)
+        return recent
+    visitor = await find_by_token(tx, token)
+    if visitor is not None:
+        tx.put_recent(KIND.collection, token, visitor, version=visitor.version)
+    return visitor
+
+
 async def list_by_email(reader: Reader, spellings: Iterable[str]) -> list[Visitor]:
     """Return up to two visitors with one of these email addresses, compared without case."""
     keys = [spelling.casefold() for spelling in spellings]
@@ -68,12 +83,14 @@ async def insert(tx: Transaction, visitor: Visitor) -> Visitor:
     """Insert a visitor. Raises Duplicate for a unique field, and Conflict if the token is taken."""
     visitor = await entities.insert(tx, KIND, visitor, refusal=partial(_refusal, tx, visitor))
     tx.record_fact(VisitorSaved, visitor, visitor=visitor)
+    tx.remember(KIND.collection, visitor.token, visitor, version=visitor.version)
     return visitor
 
 
 async def update(tx: Transaction, before: Visitor, after: Visitor) -> Visitor:
     after = await entities.replace(tx, KIND, before, after, refusal=partial(_refusal, tx, after))
     tx.record_fact(VisitorSaved, after, visitor=after, changes=changes_between(before, after, VisitorSaved.fields))
+    tx.remember(KIND.collection, after.token, after, version=after.version)
     return after
 
 
@@ -88,7 +105,8 @@ async def erase(tx: Transaction, before: Visitor) -> Visitor:
 
 async def touch(tx: Transaction, visitor: Visitor) -> None:
     """Write the visitor without a change. Of concurrent transactions that do so, one is committed; others conflict."""
-    await entities.replace(tx, KIND, visitor, visitor, facts=0)
+    after = await entities.replace(tx, KIND, visitor, visitor, facts=0)
+    tx.remember(KIND.collection, after.token, after, version=after.version)
 
 
 def _refusal(tx: Transaction, visitor: Visitor, error: DuplicateKeyError) -> Exception:

@@ -24,10 +24,6 @@ class DefinitionGuard:
     def __hash__(self) -> int:
         return hash(self._epoch)
 
-    @property
-    def database(self) -> str:
-        return self._database.raw.name
-
     def command(self) -> Document:
         return epochs.epoch_command()
 

@@ -28,6 +28,7 @@ from storage.mongo.direct_reads import DirectReads
 from storage.mongo.scans import Scans
 from storage.mongo.shared_reads import SharedReads
 from storage.mongo.undecodable import Undecodable
+from storage.recent_entities import RecentEntities
 from storage.timings import DEFAULT_TIMINGS, Timings
 
 Document: TypeAlias = dict[str, Any]
@@ -159,6 +160,7 @@ class Database:
         self.scans = Scans(self.client)
         self.shared_reads = SharedReads()
         self.entity_cache = EntityCache()
+        self.recent_entities = RecentEntities()
         self._described: object = None
         self._has_primary = False
 

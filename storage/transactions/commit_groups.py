@@ -150,7 +150,7 @@ class CommitGroups:
     async def _commit_once(self, changes: Sequence[PreparedChange]) -> None:
         session = await begin(self._database, self._process)
         try:
-            await write_and_commit(session, changes)
+            await write_and_commit(session, self._database.raw.name, changes)
         finally:
             session.delegate.end_session()
 
@@ -172,7 +172,9 @@ async def begin(database: Database, process: ProcessHeartbeat) -> AsyncIOMotorCl
     return session
 
 
-async def write_and_commit(session: AsyncIOMotorClientSession, changes: Sequence[PreparedChange]) -> None:
+async def write_and_commit(
+    session: AsyncIOMotorClientSession, database: str, changes: Sequence[PreparedChange]
+) -> None:
     """Write and commit the changes in the session's transaction, which is aborted if that fails.
 
     An unknown result of a commit is followed by another commit of the same transaction, which commits it once.
@@ -183,7 +185,7 @@ async def write_and_commit(session: AsyncIOMotorClientSession, changes: Sequence
         """One call on one thread: each call waits for a free thread."""
         nonlocal committing
         try:
-            write_all(session.delegate, changes)
+            write_all(session.delegate, database, changes)
             begin_commit(changes)
             committing = True
             session.delegate.commit_transaction()

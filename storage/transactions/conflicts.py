@@ -22,10 +22,6 @@ class CommitGuard(Protocol):
     Equal guards have equal conditions: it is checked once for the attempts that are committed together.
     """
 
-    @property
-    def database(self) -> str:
-        """The name of the database."""
-
     def command(self) -> Document:
         """The command that reads, in the transaction, what the condition depends on."""
 

@@ -231,6 +231,7 @@ class TransactionRunner:
             _require_time(deadline, NO_ANSWER, error)
             return None
         deadline.outcome = result, tx.facts
+        tx.committed()
         self.listeners.notify(tx.facts)
         return None
 
@@ -243,6 +244,8 @@ class TransactionRunner:
         """
         if asyncio.get_running_loop().time() > deadline.at:
             raise refusal
+        if tx.uses_recent:
+            return None
         for guard in tx.guards:
             if await _true_if_unavailable(guard.is_outdated):
                 return guard.refresh

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClientSession
@@ -31,6 +31,9 @@ from storage.transactions.writes import PreparedChange, RefusedChanges, SessionW
 
 if TYPE_CHECKING:
     from storage.custom_fields.definition_cache import DefinitionCache
+
+
+E = TypeVar("E")
 
 
 class ChangeState:
@@ -82,7 +85,14 @@ class Transaction(Reader):
         self.attempt = attempt
         self.facts: list[Fact] = []
         self.guards: list[CommitGuard] = []
+        #: Whether this attempt used entities from the memory of the process, which may be outdated.
+        self.uses_recent = False
         self._writes: list[Write | SessionWrite] = []
+        #: Versions that the commit requires, by collection and id.
+        self._required_versions: dict[tuple[str, str], int] = {}
+        #: The documents of which a write that was executed has required the version.
+        self._flushed: set[tuple[str, str]] = set()
+        self._remembered: list[tuple[str, str, Any, int]] = []
         self._cache_revision = definition_cache.revision
 
     def require_current_definitions(self) -> None:
@@ -92,6 +102,47 @@ class Transaction(Reader):
         """
         if self.definition_cache.revision != self._cache_revision:
             raise Conflict
+
+    def recent(self, kind: str, key: str) -> Any | None:
+        """The entity from the memory of this process, or None if it must be read.
+
+        Only the first attempt uses the memory, and only before its first write: after a conflict, and after a refusal,
+        the next one reads. Call `require_version` for what the mutation uses.
+        """
+        if self.attempt > 1 or self._writes or self.session is not None:
+            return None
+        found = self.database.recent_entities.get(kind, key, self._cache_revision)
+        self.uses_recent |= found is not None
+        return found
+
+    def recent_of(self, entity: E | None) -> E | None:
+        """This entity from another memory of this process, where `recent` may use one. Otherwise None."""
+        if self.attempt > 1 or self._writes or self.session is not None:
+            return None
+        self.uses_recent |= entity is not None
+        return entity
+
+    def require_version(self, collection: str, entity: Entity) -> None:
+        """Commit this attempt only if the entity still has this version. It conflicts otherwise."""
+        self._required_versions[collection, entity.id] = entity.version
+
+    def remember(self, kind: str, key: str, entity: Any, *, version: int) -> None:
+        """Put an entity that this attempt writes into the memory of the process once it is committed."""
+        self._remembered.append((kind, key, entity, version))
+
+    def recent_now(self, kind: str, key: str) -> Any | None:
+        """The entity in the memory of this process, whatever this attempt has done. It is not for decisions."""
+        return self.database.recent_entities.get(kind, key, self._cache_revision)
+
+    def put_recent(self, kind: str, key: str, entity: Any, *, version: int) -> None:
+        """Put an entity that was read into the memory of the process."""
+        if self.session is None:
+            self.database.recent_entities.put(kind, key, entity, version=version, revision=self._cache_revision)
+
+    def committed(self) -> None:
+        """Put what this attempt wrote into the memory of the process."""
+        for kind, key, entity, version in self._remembered:
+            self.database.recent_entities.put(kind, key, entity, version=version, revision=self._cache_revision)
 
     def add_guard(self, guard: CommitGuard) -> None:
         """Commit this attempt only if the guard's condition is true. Closes the guard when the attempt has ended."""
@@ -110,7 +161,8 @@ class Transaction(Reader):
         if self._writes:
             session = await self._begin()
             writes, self._writes = self._writes, []
-            await threads.run(lambda: write_now(session.delegate, writes))
+            self._flushed |= _matched(writes)
+            await threads.run(lambda: write_now(session.delegate, self.database.raw.name, writes))
 
     @override
     async def read_session(self) -> AsyncIOMotorClientSession | None:
@@ -162,6 +214,8 @@ class Transaction(Reader):
         An unknown result of a commit is followed by another commit of the same transaction, which commits it once.
         """
         if not self.facts and not self._writes and self.session is None:
+            if self.uses_recent:
+                raise Conflict
             for guard in self.guards:
                 if await guard.is_outdated():
                     raise Conflict(guard.refresh)
@@ -172,14 +226,16 @@ class Transaction(Reader):
             insertion(outbox, _outbox_document(fact, raw, self.now))
             for fact, raw in zip(self.facts, encoded, strict=True)
         ]
-        change = PreparedChange([*self._writes, *facts], self.guards, self.state.deadline)
+        matched = self._flushed | _matched(self._writes)
+        versions = {place: version for place, version in self._required_versions.items() if place not in matched}
+        change = PreparedChange([*self._writes, *facts], self.guards, self.state.deadline, versions)
         self._writes = []
         if self.session is None and change.shareable:
             await self._groups.commit(change)
             return
         session = await self._begin()
         try:
-            await write_and_commit(session, [change])
+            await write_and_commit(session, self.database.raw.name, [change])
         except RefusedChanges as refused:
             raise refused.errors[0] from None
 
@@ -192,6 +248,15 @@ class Transaction(Reader):
         for guard in self.guards:
             guard.close()
         await self._exit_stack.aclose()
+
+
+def _matched(writes: Sequence[Write | SessionWrite]) -> set[tuple[str, str]]:
+    """The documents of which these writes require the version."""
+    return {
+        (write.collection.name, write.must_match["_id"])
+        for write in writes
+        if isinstance(write, Write) and write.must_match is not None
+    }
 
 
 def _outbox_document(fact: Fact, encoded: RawBSONDocument, now: datetime) -> Document:

@@ -5,7 +5,9 @@ Equal kinds of writes to one collection are one command, also those of several c
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection as AnyCollection
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -57,6 +59,8 @@ class PreparedChange:
     writes: Sequence[Write | SessionWrite]
     guards: Sequence[CommitGuard]
     deadline: Deadline[Any]
+    #: The versions of other documents that the commit requires, by collection and id.
+    versions: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def shareable(self) -> bool:
@@ -148,14 +152,19 @@ def to_bson(document: Document | RawBSONDocument) -> RawBSONDocument:
     return document if isinstance(document, RawBSONDocument) else RawBSONDocument(bson.encode(document))
 
 
-def write_all(session: ClientSession, changes: Sequence[PreparedChange]) -> None:
+def write_all(session: ClientSession, database: str, changes: Sequence[PreparedChange]) -> None:
     """Execute the writes of the changes in the session's transaction, and check the conditions of the commit.
 
     Raises RefusedChanges if it is known which changes fail, UnidentifiedConflict, or an error of the driver.
     """
     commands = _commands([change.writes for change in changes])
     guards = list(dict.fromkeys(guard for change in changes for guard in change.guards))
-    for guard, reply in zip(guards, _run(session, commands, guards), strict=True):
+    ids = _required_ids(changes)
+    reads = [_versions_command(collection, wanted) for collection, wanted in ids.items()]
+    # The versions are read before the writes, which may change them.
+    replies = _run(session, database, commands, before=reads, after=[guard.command() for guard in guards])
+    _require_versions(changes, dict(zip(ids, replies[: len(reads)], strict=True)))
+    for guard, reply in zip(guards, replies[len(reads) :], strict=True):
         try:
             guard.require(reply)
         except Conflict as conflict:
@@ -168,44 +177,89 @@ def write_all(session: ClientSession, changes: Sequence[PreparedChange]) -> None
             ) from None
 
 
-def write_now(session: ClientSession, writes: Sequence[Write | SessionWrite]) -> None:
+def _required_ids(changes: Sequence[PreparedChange]) -> dict[str, set[str]]:
+    """The ids of the documents of which the changes require a version, by collection."""
+    ids: dict[str, set[str]] = defaultdict(set)
+    for change in changes:
+        for collection, document_id in change.versions:
+            ids[collection].add(document_id)
+    return ids
+
+
+def _versions_command(collection: str, ids: AnyCollection[str]) -> Document:
+    return {
+        "find": collection,
+        "filter": {"_id": {"$in": list(ids)}},
+        "projection": {"version": 1},
+        "batchSize": len(ids),
+        "singleBatch": True,
+    }
+
+
+def _require_versions(changes: Sequence[PreparedChange], replies: Mapping[str, Document]) -> None:
+    """Raise RefusedChanges for the changes that require other versions than those in the replies."""
+    stored = {
+        (collection, document["_id"]): document.get("version")
+        for collection, reply in replies.items()
+        for document in reply["cursor"]["firstBatch"]
+    }
+    outdated = {
+        place: Conflict()
+        for place, change in enumerate(changes)
+        if any(stored.get(document) != version for document, version in change.versions.items())
+    }
+    if outdated:
+        raise RefusedChanges(dict(outdated))
+
+
+def write_now(session: ClientSession, database: str, writes: Sequence[Write | SessionWrite]) -> None:
     """Execute the writes of one change in the session's transaction. Raises the error of the change."""
     try:
-        _run(session, _commands([writes]), ())
+        _run(session, database, _commands([writes]))
     except RefusedChanges as refused:
         raise refused.errors[0] from None
 
 
-def _run(session: ClientSession, commands: Sequence[_Command], guards: Sequence[CommitGuard]) -> list[Document]:
-    """Execute the commands in their order, and return the replies to the guards' reads.
+def _run(
+    session: ClientSession,
+    database: str,
+    commands: Sequence[_Command],
+    *,
+    before: Sequence[Document] = (),
+    after: Sequence[Document] = (),
+) -> list[Document]:
+    """Execute the commands in their order, and return the replies to the reads `before` and `after` them.
 
     Commands that follow each other are sent at once, up to MAX_COMMAND_BYTES.
     """
-    waiting: list[_Command] = []
+    waiting: list[_Command | Document] = list(before)
+    size = 0
+    replies: list[Document] = []
     for command in commands:
-        if waiting and (
-            command.session_write is not None or sum(one.size for one in waiting) + command.size > MAX_COMMAND_BYTES
-        ):
-            _send(session, waiting, ())
-            waiting = []
+        if waiting and (command.session_write is not None or size + command.size > MAX_COMMAND_BYTES):
+            replies += _send(session, database, waiting)
+            waiting, size = [], 0
         if command.session_write is None:
             waiting.append(command)
+            size += command.size
         else:
             command.session_write(session)
-    return _send(session, waiting, guards) if waiting or guards else []
+    waiting += after
+    return replies + _send(session, database, waiting) if waiting else replies
 
 
-def _send(session: ClientSession, commands: Sequence[_Command], guards: Sequence[CommitGuard]) -> list[Document]:
-    documents = [*(command.encoded() for command in commands), *(guard.command() for guard in guards)]
-    database = commands[0].writes[0][1].collection.database.name if commands else guards[0].database
+def _send(session: ClientSession, database: str, commands: Sequence[_Command | Document]) -> list[Document]:
+    """Execute writes and reads, and return the replies to the reads."""
+    documents = [command.encoded() if isinstance(command, _Command) else command for command in commands]
     replies = pipelines.run(session.client, database, documents, session=session)
-    for command, reply in zip(commands, replies, strict=False):
-        _require_success(session, command, reply)
     found: list[Document] = []
-    for reply in replies[len(commands) :]:
-        if isinstance(reply, PyMongoError):
+    for command, reply in zip(commands, replies, strict=True):
+        if isinstance(command, _Command):
+            _require_success(session, command, reply)
+        elif isinstance(reply, PyMongoError):
             raise reply
-        found.append(reply)
+        else:
+            found.append(reply)
     return found
 
 

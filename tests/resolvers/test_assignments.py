@@ -134,7 +134,7 @@ async def test_a_room_assigned_by_an_earlier_version_lists_its_later_assignments
     anna, bert = await world.agent("anna"), await world.agent("bert")
     room = await world.assigned(anna)
     database = world.services.storage.database
-    await database["rooms"].update_one({"_id": room.id}, {"$unset": {"assignmentCount": ""}})
+    await database["rooms"].update_one({"_id": room.id}, {"$unset": {"assignmentCount": ""}, "$inc": {"version": 1}})
     await database["assignments"].delete_many({})
 
     await rooms.transfer_room(world.context, room_id=room.id, to_agent_id=bert.id)

@@ -114,7 +114,9 @@ async def test_a_transfer_restarts_the_external_timeout_of_a_room_that_waited_lo
     await world.agent("anna", departments=[external])
     room = await world.waiting()
     ago = room.started_at - timedelta(hours=1)
-    await world.services.storage.database["rooms"].update_one({"_id": room.id}, {"$set": {"queuedAt": ago}})
+    await world.services.storage.database["rooms"].update_one(
+        {"_id": room.id}, {"$set": {"queuedAt": ago}, "$inc": {"version": 1}}
+    )
 
     after = await rooms.transfer_room(world.context, room_id=room.id, to_department_id=external.id)
 

@@ -50,7 +50,7 @@ async def end_filter(world: World, room: Room) -> None:
     """Let the filter's time be over, as if it had been given earlier."""
     database = world.services.storage.database
     past = database.now() - timedelta(seconds=1)
-    await database["rooms"].update_one({"_id": room.id}, {"$set": {"agentFilterUntil": past}})
+    await database["rooms"].update_one({"_id": room.id}, {"$set": {"agentFilterUntil": past}, "$inc": {"version": 1}})
     await world.services.agent_cache.load(world.context.reader)
 
 

@@ -290,4 +290,6 @@ async def make_overdue(world: World, room: Room) -> None:
             None,
         ]
     }
-    await database["rooms"].update_one({"_id": room.id}, [{"$set": {"queuedAt": ago, "externalUntil": until}}])
+    await database["rooms"].update_one(
+        {"_id": room.id}, [{"$set": {"queuedAt": ago, "externalUntil": until, "version": {"$add": ["$version", 1]}}}]
+    )
