@@ -1,6 +1,7 @@
 """Roles, custom fields, departments, users, agents and visitors of a Rocket.Chat database."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from resolvers import agents, departments, roles, users, visitors
@@ -9,7 +10,7 @@ from resolvers.custom_fields.definitions import define_custom_field, list_defini
 from resolvers.custom_fields.values import FieldAssignment
 from resolvers.rocketchat import mapping
 from resolvers.rocketchat.mapping import Source, text
-from resolvers.rocketchat.run import ImportRun
+from resolvers.rocketchat.run import ImportHook, ImportRun
 from storage.records import FieldTarget, FieldType, RoutingMethod
 
 
@@ -23,6 +24,8 @@ class People:
         self._method = RoutingMethod.LEAST_LOADED
         #: The users to deactivate at the end: rooms of the past are assigned to them before.
         self._inactive: list[str] = []
+        #: The agents that the import has made, by the source id, and that routing may offer rooms at the end.
+        self._unrouted: dict[str, str] = {}
 
     async def open(self) -> None:
         """Read what there is already."""
@@ -33,7 +36,10 @@ class People:
         self._method = mapping.ROUTING.get(method, RoutingMethod.LEAST_LOADED)
 
     async def close(self) -> None:
-        """Deactivate the users who are not active in Rocket.Chat."""
+        """Let routing offer rooms to the agents, and deactivate the users who are not active in Rocket.Chat."""
+        for source_id, agent_id in self._unrouted.items():
+            context = replace(self._run.context, hook=ImportHook(f"accepts:{source_id}", self._run.now))
+            await agents.update_agent(context, agent_id=agent_id, accepts_routing=True)
         for user_id in self._inactive:
             await users.set_user_active(self._run.context, user_id=user_id, active=False)
 
@@ -132,7 +138,12 @@ class People:
             self._inactive.append(user_id)
 
     async def _make_agent(self, record: Source, user_id: str) -> None:
-        """Make the user an agent of its departments. A user that is an agent does not change."""
+        """Make the user an agent of its departments. A user that is an agent does not change.
+
+        Routing offers it no rooms before the end of the import: bots are routable at once, and would be assigned the
+        rooms of the past while they are imported.
+        """
+        source_id = str(record["_id"])
         served: list[str] = []
         async for batch in self._run.source.batches("department_agents", {"agentId": record["_id"]}):
             keys = [("departments", str(one.get("departmentId"))) for one in batch]
@@ -140,9 +151,18 @@ class People:
         livechat = record.get("livechat")
         most = livechat.get("maxNumberSimultaneousChat") if isinstance(livechat, Mapping) else None
         limit = int(most) if isinstance(most, int | float | str) and str(most).isdigit() and int(most) > 0 else None
+        hook = ImportHook(f"agents:{source_id}", self._run.now)
         await agents.add_agent(
-            self._run.context, user_id=user_id, max_rooms=limit, department_ids=list(dict.fromkeys(served))
+            replace(self._run.context, hook=hook),
+            user_id=user_id,
+            accepts_routing=False,
+            max_rooms=limit,
+            department_ids=list(dict.fromkeys(served)),
         )
+        await self._run.load("agents", [source_id])
+        await self._run.load("accepts", [source_id])
+        if ("agents", source_id) in self._run.ids and ("accepts", source_id) not in self._run.ids:
+            self._unrouted[source_id] = user_id
 
     async def visitor(self, record: Source) -> None:
         token = text(record.get("token"), most=128)

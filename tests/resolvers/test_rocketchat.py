@@ -7,11 +7,11 @@ from typing import Any
 import pytest_asyncio
 from pymongo import MongoClient
 
-from resolvers import users, visitors
+from resolvers import agents, users, visitors
 from resolvers.rocketchat.importer import RocketChatImport
 from resolvers.rocketchat.report import ImportReport
 from storage import assignments, messages
-from storage.facts import RoomFact
+from storage.facts import AgentAssigned, RoomFact
 from storage.records import FieldTarget, RoomStatus, RoutingMethod, UserType
 from storage.rocketchat import NAMES, RocketChatDatabase
 from tests.resolvers.world import World
@@ -213,6 +213,33 @@ async def test_a_closed_room_has_the_assignments_of_its_agents(
     head = await world.head()
     await run(world, source)
     assert await world.head() == head
+
+
+async def test_bots_are_not_assigned_the_rooms_that_are_imported(
+    world: World, source: RocketChatDatabase, mongodb_uri: str
+) -> None:
+    """A bot is routable while it is OFFLINE."""
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        settings = client[SOURCE][NAMES["settings"]]
+        settings.update_one({"_id": "Livechat_Routing_Method"}, {"$set": {"value": "Auto_Selection"}})
+        update = {"$set": {"active": True, "roles": ["bot", "livechat-agent"]}}
+        client[SOURCE][NAMES["users"]].update_one({"_id": "u2"}, update)
+        client[SOURCE][NAMES["rooms"]].update_one({"_id": "r1"}, {"$unset": {"servedBy": ""}})
+    began = await world.head()
+
+    await run(world, source)
+
+    facts = [fact for fact in await world.facts() if fact.sequence > began]
+    routed = [fact for fact in facts if isinstance(fact, AgentAssigned)]
+    assert [fact.room.room.status for fact in routed] == []
+    bot = await users.find_user(world.context, username="rc.bot")
+    assert bot is not None
+    assert bot.agent is not None
+    assert bot.agent.accepts_routing is True
+    head = await world.head()
+    await agents.update_agent(world.context, agent_id=bot.id, accepts_routing=False)
+    await run(world, source)
+    assert await world.head() == head + 1  # what was changed here since then stays
 
 
 async def test_a_room_that_was_served_by_nobody_known_is_reported(
