@@ -1,4 +1,4 @@
-"""The page of apps and consumers in a browser: a token from its creation to its end, and the lag of its consumer."""
+"""The page of apps, consumers and webhooks in a browser: a token from its creation to its end, lags and failures."""
 
 import json
 from collections.abc import Iterator
@@ -114,6 +114,31 @@ def test_what_a_token_may_not_see_of_apps_is_said_in_a_line(page: Page, site: st
     expect(page.get_by_role("navigation").get_by_role("link", name="Apps")).to_have_count(0)
 
 
+def test_a_webhook_is_shown_with_its_failure_paused_and_continued(page: Page, site: str) -> None:
+    created = ask(site, CREATE_WEBHOOK)["createWebhook"]["webhook"]
+    open_signed_in(page, site, "/apps")
+    row = page.get_by_role("row", name="order-hook")
+    expect(row).to_contain_text("https://localhost:8443/orders")
+    expect(row).to_contain_text("active")
+
+    ask(site, 'mutation { saveVisitor(input: { token: "for-the-webhook" }) { visitor { id } } }')
+    expect(row).to_contain_text("failing")
+    expect(row).to_contain_text("the host leads to no allowed address")
+    card = page.get_by_role("article", name=f"Consumer webhook:{created['id'].removeprefix('whk_')}")
+    expect(card).to_contain_text("1 event behind")
+    expect(card.get_by_role("button", name="Remove")).to_have_count(0)
+    check_looks(page, "apps-webhooks")
+    page.get_by_role("button", name="Pause order-hook").click()
+    expect(row).to_contain_text("paused It was paused by a mutation.")
+    assert ask(site, "{ webhooks { state } }") == {"webhooks": [{"state": "PAUSED"}]}
+    page.get_by_role("button", name="Continue order-hook").click()
+    expect(row).to_contain_text("failing")
+
+    ask(site, f'mutation {{ removeWebhook(input: {{ webhookId: "{created["id"]}" }}) {{ removedId }} }}')
+    expect(row).to_have_count(0)
+    expect(page.get_by_text("No events are sent to an address.")).to_be_visible()
+
+
 @contextmanager
 def consumer(site: str, token: str, name: str) -> Iterator[ClientConnection]:
     """A websocket on which the events of this consumer arrive."""
@@ -171,6 +196,19 @@ mutation {
 ACKNOWLEDGE = """
 mutation Acknowledge($cursor: Cursor!) {
   ackEvents(input: { consumer: "order-bridge", cursor: $cursor }) { consumer { lag } }
+}
+"""
+CREATE_WEBHOOK = """
+mutation {
+  createWebhook(
+    input: {
+      name: "order-hook"
+      url: "https://localhost:8443/orders"
+      query: "subscription { events(types: [VISITOR_SAVED]) { cursor } }"
+    }
+  ) {
+    webhook { id }
+  }
 }
 """
 READER = 'mutation Reader { createApp(input: { name: "rooms only", scopes: ["rooms:read"] }) { token } }'

@@ -13,15 +13,17 @@ import "./apps.css";
 import { CreateApp } from "./CreateApp";
 import { RevokeApp } from "./RevokeApp";
 import { RotateToken } from "./RotateToken";
+import { Webhooks } from "./Webhooks";
 
 const TYPES: EventType[] = ["APP_CREATED", "APP_TOKEN_ROTATED", "APP_REVOKED"];
 /** No event says that a token was used. */
 const LAST_USE_READ_EVERY_MILLISECONDS = 20_000;
 
-/** Programs that use the API, and the consumers by which they read events. */
+/** Programs that use the API, and the consumers and webhooks by which they read events. */
 export function AppsPage() {
   const mayWrite = useMay("apps:write");
   const mayReadEvents = useMay("events:read");
+  const mayWriteWebhooks = useMay("webhooks:write");
   const { push } = useLinkState();
   return (
     <>
@@ -39,6 +41,7 @@ export function AppsPage() {
           This token may not read consumers: it lacks the scope events:read.
         </Text>
       )}
+      {mayWriteWebhooks && <Webhooks />}
     </>
   );
 }

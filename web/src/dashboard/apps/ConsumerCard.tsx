@@ -5,6 +5,9 @@ import { CopyButton } from "../ui/CopyButton";
 import { Since } from "../ui/Since";
 import { SHOWN_SECONDS, type Consumer, type Samples } from "./useConsumers";
 
+/** What the names of the consumers of webhooks begin with. They are removed with their webhooks. */
+const WEBHOOK = "webhook:";
+
 interface ConsumerCardProps {
   consumer: Consumer;
   samples: Samples;
@@ -70,7 +73,7 @@ export function ConsumerCard({ consumer, samples, onRemove, onSkip }: ConsumerCa
               Skip to now
             </Button>
           )}
-          {(isOwn || isAdmin) && (
+          {(isOwn || isAdmin) && !name.startsWith(WEBHOOK) && (
             <Button variant="default" size="compact-sm" aria-label={`Remove ${name}`} onClick={onRemove}>
               Remove
             </Button>

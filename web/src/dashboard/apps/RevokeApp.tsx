@@ -16,7 +16,7 @@ export function RevokeApp({ app, onClose }: { app: AppRowFragment; onClose: () =
       onClose={onClose}
     >
       <Text>
-        Its tokens and its subscriptions end at once, and its consumers are removed. An app that is revoked stays revoked.
+        Its tokens and its subscriptions end at once, and its consumers and webhooks are removed. An app that is revoked stays revoked.
         {app.id === viewer.id && " You are signed in with its token."}
       </Text>
     </ConfirmDialog>
