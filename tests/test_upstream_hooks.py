@@ -24,6 +24,7 @@ from graphql import DirectiveNode, GraphQLInputObjectType, Visitor, parse, visit
 from motor.frameworks import asyncio as motor_asyncio
 from pymongo import MongoClient, helpers_shared, message
 from pymongo.client_session import ClientSession
+from pymongo.errors import PyMongoError
 from pymongo.network_layer import NetworkingInterface
 from pymongo.synchronous.pool import Connection, Pool
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
@@ -156,11 +157,13 @@ CLIENT: Any = MongoClient(connect=False)
 #: The private names of other packages that the code reads, each with an object that must have it.
 PRIVATE_NAMES: dict[str, object] = {
     "_EXECUTOR": motor_asyncio,
+    "_add_error_label": PyMongoError,
     "_apply_to": ClientSession,
     "_check_command_response": helpers_shared,
     "_conn_for_writes": CLIENT,
     "_op_msg": message,
     "_process_response": CLIENT,
+    "_server_session": CLIENT.start_session(),
     "_servers": CLIENT._topology,
     "_threads": ThreadPoolExecutor(1),
     "_topology": CLIENT,

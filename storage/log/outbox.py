@@ -21,10 +21,8 @@ from pymongo import ASCENDING, DESCENDING, WriteConcern
 from pymongo.errors import PyMongoError, WriteError
 from pymongo.read_concern import ReadConcern
 
-from storage import threads
 from storage.facts import AnyFact, Fact
 from storage.log import redactions
-from storage.mongo import pipelines
 from storage.mongo.connection import Database, Document, to_document, to_record
 from storage.mongo.undecodable import ERRORS
 from storage.sizes import batches, size_of_document
@@ -283,10 +281,7 @@ class Appender:
             "ordered": True,
             "writeConcern": {"w": "majority"},
         }
-        client, database = self._database.client.delegate, self._database.raw.name
-        (reply,) = await threads.run(lambda: pipelines.run(client, database, [command]))
-        if isinstance(reply, PyMongoError):
-            raise reply
+        reply = await self._database.run(command)
         if failures := reply.get("writeErrors"):
             if failures[0]["code"] != DUPLICATE_KEY:
                 raise WriteError(str(failures[0].get("errmsg")), failures[0]["code"], failures[0])

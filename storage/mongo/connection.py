@@ -19,8 +19,10 @@ from pymongo.topology_description import TopologyDescription
 from typing_extensions import override
 from ulid import ULID
 
+from storage import threads
 from storage.entity_cache import EntityCache
 from storage.errors import Unavailable
+from storage.mongo import direct_writes, pipelines
 from storage.mongo.batch_loading import BatchLoaders
 from storage.mongo.clock import Clock
 from storage.mongo.deadlines import BoundedCollection
@@ -192,6 +194,17 @@ class Database:
 
     def __getitem__(self, name: str) -> Collection:
         return self._collections[name]
+
+    async def run(self, command: Document) -> Document:
+        """Run a command outside of a transaction in one round trip, once. Raises its error."""
+        client, name = self.client.delegate, self.raw.name
+        replies = await direct_writes.run(self.direct_reads, client, name, [command])
+        if replies is None:
+            replies = await threads.run(lambda: pipelines.run(client, name, [command]))
+        (reply,) = replies
+        if isinstance(reply, PyMongoError):
+            raise reply
+        return reply
 
     def now(self) -> datetime:
         """The current time of the database."""

@@ -9,7 +9,7 @@ and raises its own errors. docs/decisions/0037-direct-reads.md has the reasons.
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from socket import socket
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, cast
@@ -31,7 +31,7 @@ from storage.threads import Work, work
 Address: TypeAlias = tuple[str, int | None]
 
 #: The most connections for each class of work. Other classes read through the driver.
-CONNECTIONS: Final[Mapping[Work, int]] = MappingProxyType({Work.READS: 12, Work.CHANGES: 8})
+CONNECTIONS: Final[Mapping[Work, int]] = MappingProxyType({Work.READS: 12, Work.CHANGES: 8, Work.BACKGROUND: 2})
 #: How often the connections that wait for a reply are compared with the driver's state.
 CHECK_SECONDS: Final = 0.5
 _MAX_REQUEST_ID: Final = 2**31 - 1
@@ -47,31 +47,34 @@ class ReadConnection(asyncio.Protocol):
     def __init__(self, connections: "Connections", pool: Pool, connection: Connection) -> None:
         self._connections = connections
         self._pool = pool
-        self._connection = connection
+        #: The driver's object for the connection.
+        self.driver = connection
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[bytes] | None = None
+        #: How many replies the messages have that were sent.
+        self._expected = 1
         self._received = bytearray()
         self.address = connection.address
 
     @property
     def is_stale(self) -> bool:
         """Whether the driver has given up the connections of this age."""
-        return self._pool.stale_generation(self._connection.generation, self._connection.service_id)
+        return self._pool.stale_generation(self.driver.generation, self.driver.service_id)
 
     @property
     def is_interrupted(self) -> bool:
         """Whether the driver interrupts the commands on this connection, because the server does not answer."""
-        return self._connection.cancel_context.cancelled
+        return self.driver.cancel_context.cancelled
 
-    def call(self, message: bytes) -> "asyncio.Future[bytes]":
-        """Send a message. Returns the future reply, which may raise Lost. The connection is released with the reply,
-        also if nobody waits for it any more."""
+    def call(self, message: bytes, *, replies: int = 1) -> "asyncio.Future[bytes]":
+        """Send one or more messages. Returns the future replies, which may raise Lost. The connection is released with
+        them, also if nobody waits for them any more."""
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if self._transport is None or self._transport.is_closing():
             self._connections.closed(self)
             reply.set_exception(Lost)
             return reply
-        self._reply = reply
+        self._reply, self._expected = reply, replies
         self._transport.write(message)
         return reply
 
@@ -81,8 +84,8 @@ class ReadConnection(asyncio.Protocol):
         if transport is None:
             return
         transport.abort()
-        self._connection.close_conn(None)
-        self._pool.checkin(self._connection)
+        self.driver.close_conn(None)
+        self._pool.checkin(self.driver)
         reply, self._reply = self._reply, None
         if reply is not None and not reply.done():
             reply.set_exception(Lost)
@@ -96,9 +99,9 @@ class ReadConnection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self._received or len(data) < wire.HEADER.size or len(data) != wire.length_of(data):
+        if self._expected > 1 or self._received or not wire.is_complete(data, 1):
             self._received += data
-            if len(self._received) < wire.HEADER.size or len(self._received) < wire.length_of(self._received):
+            if not wire.is_complete(self._received, self._expected):
                 return
             data = bytes(self._received)
             self._received.clear()
@@ -261,6 +264,18 @@ class DirectReads:
         return batch
 
     async def _call(self, command: Mapping[str, Any]) -> bytes | None:
+        def encode(_: ReadConnection) -> bytes:
+            left = milliseconds_left()
+            limit = {} if left is None else {"maxTimeMS": left}
+            return wire.encode(next(self._ids), {**command, **limit, "$db": self._database})
+
+        try:
+            return await self.exchange(encode)
+        except Lost:
+            return None
+
+    async def exchange(self, encode: Callable[[ReadConnection], bytes], *, replies: int = 1) -> bytes | None:
+        """Send the messages that `encode` returns, and return their replies. None if nothing was sent. Raises Lost."""
         connections = self._connections.get(work.get()) if self._is_enabled else None
         if connections is None or self.primary is None:
             return None
@@ -268,9 +283,7 @@ class DirectReads:
         if connection is None:
             return None
         try:
-            left = milliseconds_left()
-            limit = {} if left is None else {"maxTimeMS": left}
-            message = wire.encode(next(self._ids), {**command, **limit, "$db": self._database})
+            message = encode(connection)
         except BaseException:
             connections.release(connection)
             raise
@@ -278,9 +291,7 @@ class DirectReads:
         if self._check is None:
             self._check = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._close_interrupted)
         try:
-            return await connection.call(message)
-        except Lost:
-            return None
+            return await connection.call(message, replies=replies)
         finally:
             self._replies -= 1
 

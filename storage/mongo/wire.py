@@ -4,7 +4,7 @@ Both are OP_MSG messages with one section: a header, flags, the kind of the sect
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import bson
@@ -45,6 +45,26 @@ def length_of(message: bytes | bytearray) -> int:
     return int.from_bytes(message[:_LENGTH], "little")
 
 
+def is_complete(received: bytes | bytearray, count: int) -> bool:
+    """Whether so many whole messages are there."""
+    position = 0
+    for _ in range(count):
+        following = position + _length_at(received, position)
+        if len(received) < position + HEADER.size or len(received) < following:
+            return False
+        position = following
+    return True
+
+
+def documents_of(replies: bytes) -> Iterator[bytes]:
+    """The document of each of the messages."""
+    position = 0
+    while position < len(replies):
+        following = position + _length_at(replies, position)
+        yield replies[position + DOCUMENT : following]
+        position = following
+
+
 def batch_of(reply: bytes) -> Batch | None:
     """The batch in a reply. None if it has none in the place where servers write it, as in the reply of an error."""
     position = DOCUMENT + _LENGTH
@@ -68,5 +88,5 @@ def batch_of(reply: bytes) -> Batch | None:
     return Batch(documents, int.from_bytes(reply[end : end + _ID_BYTES], "little"))
 
 
-def _length_at(message: bytes, position: int) -> int:
+def _length_at(message: bytes | bytearray, position: int) -> int:
     return int.from_bytes(message[position : position + _LENGTH], "little")

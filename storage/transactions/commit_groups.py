@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import WriteConcern
@@ -17,6 +18,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from storage import threads, tracing
+from storage.mongo import direct_writes
 from storage.mongo.connection import Database, is_session_killed, is_transient, too_large
 from storage.mongo.retries import with_retries
 from storage.supervisor import spawn
@@ -24,14 +26,8 @@ from storage.threads import Work
 from storage.transactions.conflicts import Conflict
 from storage.transactions.deadline import outcome_unknown
 from storage.transactions.heartbeats import ProcessHeartbeat
-from storage.transactions.writes import (
-    PreparedChange,
-    RefusedChanges,
-    abort,
-    begin_commit,
-    end_commit,
-    write_all,
-)
+from storage.transactions.plans import Plan
+from storage.transactions.writes import PreparedChange, RefusedChanges, abort, begin_commit, end_commit
 
 #: Transactions of groups at the same time. With more, groups are smaller.
 MAX_GROUPS_IN_FLIGHT = 2
@@ -150,7 +146,7 @@ class CommitGroups:
     async def _commit_once(self, changes: Sequence[PreparedChange]) -> None:
         session = await begin(self._database, self._process)
         try:
-            await write_and_commit(session, self._database.raw.name, changes)
+            await write_and_commit(session, self._database, changes)
         finally:
             session.delegate.end_session()
 
@@ -173,21 +169,60 @@ async def begin(database: Database, process: ProcessHeartbeat) -> AsyncIOMotorCl
 
 
 async def write_and_commit(
-    session: AsyncIOMotorClientSession, database: str, changes: Sequence[PreparedChange]
+    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange]
 ) -> None:
     """Write and commit the changes in the session's transaction, which is aborted if that fails.
 
     An unknown result of a commit is followed by another commit of the same transaction, which commits it once.
     """
-    committing = False
+    plan = Plan(changes)
+    written = False
+    try:
+        written = plan.is_one_message and await _write_directly(session, database, plan)
+        if written:
+            begin_commit(changes)
+    except BaseException:
+        await threads.run(partial(abort, session.delegate))
+        raise
+    if not written or not await _commit_directly(session, database):
+        await _commit_on_thread(session, database, changes, None if written else plan)
+
+
+async def _write_directly(session: AsyncIOMotorClientSession, database: Database, plan: Plan) -> bool:
+    """Execute the plan on the event loop. Returns False if nothing was sent. Raises what `Plan.settle` raises."""
+    connections, client = database.direct_reads, database.client.delegate
+    replies = await direct_writes.run(connections, client, database.raw.name, plan.commands(), session=session.delegate)
+    if replies is None:
+        return False
+    if plan.is_plain_success(replies):
+        plan.settle(session.delegate, replies)
+    else:
+        await threads.run(partial(plan.settle, session.delegate, replies))
+    return True
+
+
+async def _commit_directly(session: AsyncIOMotorClientSession, database: Database) -> bool:
+    """Commit on the event loop. Returns whether that has succeeded. If not, another commit has the same effect."""
+    try:
+        return await direct_writes.commit(database.direct_reads, database.client.delegate, session.delegate)
+    except PyMongoError:
+        return False
+
+
+async def _commit_on_thread(
+    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange], plan: Plan | None
+) -> None:
+    """Execute the plan, if there is one, and commit, through the driver."""
+    committing = plan is None
 
     def work() -> None:
         """One call on one thread: each call waits for a free thread."""
         nonlocal committing
         try:
-            write_all(session.delegate, database, changes)
-            begin_commit(changes)
-            committing = True
+            if plan is not None:
+                plan.execute(session.delegate, database.raw.name)
+                begin_commit(changes)
+                committing = True
             session.delegate.commit_transaction()
         except BaseException as error:
             if committing and isinstance(error, PyMongoError) and _is_commit_unknown(error):

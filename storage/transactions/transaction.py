@@ -27,7 +27,8 @@ from storage.transactions.conflicts import AsyncCallback, CommitGuard, Conflict
 from storage.transactions.deadline import Deadline
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.keyed_locks import KeyedLocks, LockKey, LockKind
-from storage.transactions.writes import PreparedChange, RefusedChanges, SessionWrite, Write, abort, insertion, write_now
+from storage.transactions.plans import write_now
+from storage.transactions.writes import PreparedChange, RefusedChanges, SessionWrite, Write, abort, insertion
 
 if TYPE_CHECKING:
     from storage.custom_fields.definition_cache import DefinitionCache
@@ -235,7 +236,7 @@ class Transaction(Reader):
             return
         session = await self._begin()
         try:
-            await write_and_commit(session, self.database.raw.name, [change])
+            await write_and_commit(session, self.database, [change])
         except RefusedChanges as refused:
             raise refused.errors[0] from None
 

@@ -150,7 +150,7 @@ async def test_read_that_the_driver_interrupts_is_repeated(database: Database) -
     reading = asyncio.ensure_future(find(database, {"_id": "04"}))
     while not database.direct_reads._replies:  # noqa: ASYNC110 - until it is sent
         await asyncio.sleep(0)
-    connection._connection.cancel_context.cancel()
+    connection.driver.cancel_context.cancel()
     database.direct_reads._close_interrupted()
 
     assert connections(database) == []
@@ -183,7 +183,7 @@ async def test_time_limit_is_sent_to_the_server(database: Database) -> None:
 
 
 async def test_other_classes_of_work_read_through_the_driver(database: Database) -> None:
-    task = asyncio.get_running_loop().create_task(find(database, {}), context=context_of(Work.BACKGROUND))
+    task = asyncio.get_running_loop().create_task(find(database, {}), context=context_of(Work.SCANS))
 
     assert len(await task) == COUNT
     assert database.direct_reads.idle == 0

@@ -126,6 +126,7 @@ async def test_commit_without_a_response_is_repeated_and_takes_effect_once(
             raise lost.pop()
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        storage.database.direct_reads.close()  # the driver commits
         head = await storage.log.head()
         monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
@@ -142,6 +143,7 @@ async def test_commit_with_an_unknown_outcome_is_unavailable_and_not_retryable(
         raise lost_answer()
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        storage.database.direct_reads.close()  # the driver commits
         storage.transactions.timeout_seconds = 2
         monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
@@ -220,6 +222,7 @@ async def test_commit_beyond_its_deadline_is_not_retryable_and_keeps_its_facts(
         commit(session)
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        storage.database.direct_reads.close()  # the driver commits
         head = await storage.log.head()
         storage.transactions.timeout_seconds, storage.transactions.commit_grace_seconds = 0.2, 0.05
         monkeypatch.setattr(ClientSession, "commit_transaction", slow)
@@ -268,6 +271,7 @@ async def test_failed_commit_removes_its_facts_from_the_outbox(
         raise CommitFails
 
     async with opened(mongodb_uri, empty_database, processes=2) as (failing, other):
+        failing.database.direct_reads.close()  # the driver commits
         head = await other.log.head()
         with monkeypatch.context() as patch:
             patch.setattr(ClientSession, "commit_transaction", fail)

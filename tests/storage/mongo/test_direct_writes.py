@@ -1,0 +1,167 @@
+"""Commands on the event loop have the replies and the effects of the driver's."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pymongo.client_session import ClientSession
+from pymongo.errors import AutoReconnect, InvalidOperation, NotPrimaryError, OperationFailure, PyMongoError
+from typing_extensions import override
+
+from storage.mongo import direct_writes, pipelines
+from storage.mongo.connection import Database, Document
+from storage.mongo.direct_reads import ReadConnection
+from storage.threads import Work, work
+from tests.commands import StartedCommands
+
+
+@pytest.fixture
+async def database(mongodb_uri: str, empty_database: str) -> AsyncIterator[Database]:
+    async with Database(mongodb_uri, empty_database) as opened:
+        await opened["passwords"].insert_one({"_id": "taken"})
+        token = work.set(Work.CHANGES)
+        yield opened
+        work.reset(token)
+
+
+def begun(database: Database) -> ClientSession:
+    session: ClientSession = database.client.delegate.start_session()
+    session.start_transaction()
+    return session
+
+
+async def run(database: Database, *commands: Document, session: ClientSession | None = None) -> list[Any] | None:
+    client = database.client.delegate
+    return await direct_writes.run(database.direct_reads, client, database.raw.name, commands, session=session)
+
+
+def insertion(document_id: str, **options: Any) -> Document:
+    return {"insert": "passwords", "documents": [{"_id": document_id}], **options}
+
+
+def update(document_id: str) -> Document:
+    return {"update": "passwords", "updates": [{"q": {"_id": document_id}, "u": {"$inc": {"count": 1}}}]}
+
+
+async def stored(database: Database) -> dict[str, Any]:
+    return {one["_id"]: one.get("count") for one in await database["passwords"].find({}).to_list(None)}
+
+
+def summary(reply: Any) -> object:
+    if isinstance(reply, PyMongoError):
+        return type(reply), getattr(reply, "code", None)
+    return {name: value for name, value in reply.items() if name in ("n", "nModified", "ok", "writeErrors", "cursor")}
+
+
+COMMANDS: dict[str, Document] = {
+    "refused": insertion("taken"),
+    "found": update("taken"),
+    "missed": update("none"),
+    "read": {"find": "passwords", "filter": {"_id": "taken"}, "projection": {"_id": 1}, "singleBatch": True},
+    "unknown": {"none": 1},
+    "not acknowledged": insertion("one", writeConcern={"w": 3, "wtimeout": 1}),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_a_reply_is_that_of_the_driver(database: Database, name: str) -> None:
+    replies = await run(database, {**COMMANDS[name]})
+    await database["passwords"].delete_one({"_id": "one"})
+
+    by_driver = pipelines.run(database.client.delegate, database.raw.name, [{**COMMANDS[name]}])
+
+    assert replies is not None
+    assert [*map(summary, replies)] == [*map(summary, by_driver)]
+
+
+async def test_the_replies_of_several_commands_are_in_their_order(database: Database) -> None:
+    large = {"find": "passwords", "filter": {}, "batchSize": 1_000, "singleBatch": True}
+    await database["passwords"].insert_many([{"_id": str(number), "text": "x" * 1_000} for number in range(500)])
+
+    replies = await run(database, insertion("one"), {**large}, {"none": 1}, {**large}, update("one"))
+
+    assert replies is not None
+    inserted, first, unknown, second, updated = replies
+    assert (inserted["n"], len(first["cursor"]["firstBatch"]), len(second["cursor"]["firstBatch"])) == (1, 502, 502)
+    assert isinstance(unknown, OperationFailure)
+    assert updated["n"] == 1
+
+
+async def test_a_transaction_is_committed(database: Database) -> None:
+    session = begun(database)
+    await run(database, insertion("one"), update("one"), session=session)
+    before = await stored(database)
+
+    committed = await direct_writes.commit(database.direct_reads, database.client.delegate, session)
+
+    assert committed
+    assert before == {"taken": None}
+    assert await stored(database) == {"taken": None, "one": 1}
+    with pytest.raises(InvalidOperation):
+        session.abort_transaction()
+    session.end_session()
+
+
+async def test_a_transaction_that_is_aborted_is_not_committed(database: Database) -> None:
+    session = begun(database)
+    await run(database, insertion("one"), insertion("taken"), session=session)
+
+    committed = await direct_writes.commit(database.direct_reads, database.client.delegate, session)
+
+    assert not committed
+    assert await stored(database) == {"taken": None}
+    session.end_session()
+
+
+async def test_a_transaction_whose_connection_is_lost_has_no_effect(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begun(database)
+    await run(database, insertion("one"), session=session)
+
+    def lost(connection: ReadConnection, data: bytes) -> None:
+        connection.close()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ReadConnection, "data_received", lost)
+        with pytest.raises(AutoReconnect) as caught:
+            await run(database, update("one"), session=session)
+
+    assert caught.value.has_error_label("TransientTransactionError")
+    session.abort_transaction()
+    assert await stored(database) == {"taken": None}
+
+
+async def test_the_driver_looks_for_another_primary_after_a_reply_of_a_server_that_is_none(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await run(database, update("taken"))
+    primary = database.has_primary
+
+    def refuse(reply: Document, *_: object, **__: object) -> None:
+        raise NotPrimaryError("not primary", {"ok": 0, "code": 10_107})
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pymongo.helpers_shared._check_command_response", refuse)
+        with pytest.raises(NotPrimaryError):
+            await run(database, update("taken"))
+
+        assert primary
+        assert not database.has_primary
+
+
+async def test_nothing_is_sent_if_somebody_listens_to_commands(mongodb_uri: str, empty_database: str) -> None:
+    class Listener(StartedCommands):
+        @override
+        def started(self, event: Any) -> None:
+            pass
+
+    async with Database(mongodb_uri, empty_database, listeners=(Listener(),)) as database:
+        assert await run(database, insertion("one")) is None
+        assert await database.run(insertion("one")) is not None
+        assert await stored(database) == {"one": None}
+
+
+async def test_a_command_raises_its_error(database: Database) -> None:
+    with pytest.raises(OperationFailure):
+        await database.run({"none": 1})
