@@ -10,9 +10,9 @@ from resolvers.auth.access import ADMIN, Caller
 from resolvers.context import Context
 from resolvers.rocketchat import mapping
 from resolvers.rocketchat.mapping import Join, Source, text
+from resolvers.rocketchat.past_assignments import serve_in_the_past
 from resolvers.rocketchat.people import People
 from resolvers.rocketchat.run import ImportHook, ImportRun
-from resolvers.rocketchat.service import serve_in_the_past
 from storage import rooms as stored_rooms
 from storage.errors import NotAnAgent
 from storage.message_records import Audience
