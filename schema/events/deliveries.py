@@ -7,8 +7,9 @@ The resolver of a subscription yields facts. Each fact becomes an event, which c
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -85,13 +86,15 @@ async def subscription_results(
     None if the follower of the context takes over the facts: `context.pushed` is the subscription then.
     """
     follower = context.follower
-    executor = Executor.build(
+    build = partial(
+        Executor.build,
         document.schema,
         document.node,
         context_value=context,
         raw_variable_values=dict(variables or {}),
         operation_name=operation_name,
     )
+    executor = build()
     if isinstance(executor, list):
         yield single_error_result(executor, context)
         return
@@ -104,10 +107,10 @@ async def subscription_results(
         return
     if isinstance(follower, LogFollower) and follower.has_begun and context.cohorts is not None:
         cohort = context.cohorts.enter(_cohort_key(document, context, variables, operation_name))
-        context.pushed = follower.subscription(cohort, lambda: DeliveryWriter(executor, cohort))
+        context.pushed = follower.subscription(cohort, lambda: DeliveryWriter(executor, cohort, build))
         return
     with _cohort(document, context, variables, operation_name) as cohort:
-        writer = DeliveryWriter(executor, cohort)
+        writer = DeliveryWriter(executor, cohort, build)
         async with aclosing(source):
             try:
                 async for item in cast(AsyncIterable[AnyFact | Source], source):
@@ -146,8 +149,13 @@ def _cohort_key(
 class DeliveryWriter:
     """Makes the results of one subscription."""
 
-    def __init__(self, executor: Executor, cohort: Cohort) -> None:
-        self._executor = executor
+    __slots__ = ("_build", "_cohort", "_compiled", "_context", "_name", "_variables", "_writer")
+
+    def __init__(self, executor: Executor, cohort: Cohort, build: Callable[[], Any]) -> None:
+        """`build` makes another executor as the given one. Few subscriptions need it, and it takes some KiB."""
+        self._build = build
+        self._compiled = executor.compiled  # serializers refer to it weakly
+        self._variables = executor.variable_values
         self._context: RequestContext = executor.context_value
         self._cohort = cohort
         self._name, self._writer = _root_field(executor)
@@ -172,7 +180,7 @@ class DeliveryWriter:
         if delivery is not None or self._writer is None:
             return delivery
         source = FactSource(fact)
-        execution = Execution(self._context, self._executor.variable_values)
+        execution = Execution(self._context, self._variables)
         try:
             value = self._writer.serialize(source.root(), execution)
         except Exception:  # `write` makes the result with the error
@@ -214,7 +222,7 @@ class DeliveryWriter:
         """Make the result with the compiled selections. None if they cannot serialize it."""
         if self._writer is None:
             return None
-        execution = Execution(self._context, self._executor.variable_values)
+        execution = Execution(self._context, self._variables)
         try:
             value = self._writer.serialize(root, execution)
             self._cohort.reads_live = reads_live = not execution.is_complete
@@ -230,8 +238,9 @@ class DeliveryWriter:
 
     async def _write_executed(self, source: Source, root: object) -> Delivery:
         """Make the result with graphql-core, including errors."""
-        result: Any = execute_subscription_event(self._executor.build_per_event_executor(root))
-        if self._executor.is_awaitable(result):
+        executor: Executor = self._build()
+        result: Any = execute_subscription_event(executor.build_per_event_executor(root))
+        if executor.is_awaitable(result):
             result = await result
         return Delivery(source, result.data, result.errors)
 
