@@ -112,11 +112,15 @@ async def run_uvicorn(
             loop.add_signal_handler(number, server.handle_exit, number, None)
     before = gc.get_threshold()
     gc.set_threshold(*GC_THRESHOLDS)
+    # What the program consists of lasts until its end. A full collection need not look at it again.
+    gc.collect()
+    gc.freeze()
     try:
         await server.serve(sockets=[listener])
     except OSError as error:
         raise cannot_listen(settings.host, settings.port, error) from None
     finally:
+        gc.unfreeze()
         gc.set_threshold(*before)
 
 
