@@ -16,6 +16,7 @@ from itertools import takewhile
 from typing import Final, Protocol
 
 from server.settings import Settings
+from server.transport.keepalive import KeepaliveTimer
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class ConnectionTable:
         #: The new connections, oldest first.
         self._new: dict[Connection, None] = {}
         self._admitted = 0
+        self.keepalive_timer = KeepaliveTimer()
         self._sweeping: asyncio.TimerHandle | None = None
         self._closed: Counter[str] = Counter()
         self._logged_at: dict[str, float] = {}

@@ -265,7 +265,7 @@ class HttpProtocol(HttpToolsProtocol):
             for name, value in self.headers
             if name in HANDSHAKE_FIELDS or name.startswith(b"sec-websocket")
         ]
-        protocol.begin(self._head(fields), self.headers)
+        protocol.begin(self._head(fields), self.headers, addresses=(self.server, self.client))
 
     def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The header of the request as bytes, with these fields."""

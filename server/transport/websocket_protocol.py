@@ -15,13 +15,14 @@ from typing import Any, Final, Protocol, cast
 from typing_extensions import override
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.config import Config
-from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.utils import ClientDisconnected, is_ssl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame
 
 from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.frame_budgets import SocketBudget
+from server.transport.keepalive import Kept
 from server.transport.small_primitives import SmallEvent, SmallQueue
 from storage.supervisor import spawn
 from storage.threads import Work
@@ -44,6 +45,9 @@ MAX_FRAGMENTS: Final = 1_000
 #: The first byte of an unfragmented text frame, and the limits of its length encodings.
 TEXT_FRAME = 0x81
 SHORT, MEDIUM = 126, 2**16
+#: The beginning of the frame of a ping, and of a masked pong, with four bytes. The length of the latter.
+PING_HEAD, PONG_HEAD, PONG_BYTES = b"\x89\x04", b"\x8a\x84", 10
+MASK_BYTES = 4
 #: How long a closing handshake may take.
 CLOSE_SECONDS = 5.0
 #: How long a peer that exceeded a budget has to read the close frame.
@@ -89,6 +93,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._table = connection_table
         self._connection = connection
         self._budget = SocketBudget(connection_table.settings)
+        #: The slot of the next deadline in the timer of keepalive.py; None if there is none.
+        self._slot: dict[Kept, None] | None = None
+        #: Whether all received bytes were whole frames.
+        self._at_boundary = True
         self._headers: list[tuple[bytes, bytes]] = []
         #: Received bytes that are not parsed yet. Reading is paused meanwhile.
         self._unparsed = b""
@@ -99,8 +107,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     # ---------------------------------------------------------------- the connection
 
-    def begin(self, head: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Replaces uvicorn's method, which reads the addresses again: `begin` gets them.
+        self.connections.add(self)
+        self.transport = cast(asyncio.Transport, transport)
+        self.scheme = "wss" if is_ssl(self.transport) else "ws"
+
+    def begin(
+        self,
+        head: bytes,
+        headers: list[tuple[bytes, bytes]],
+        *,
+        addresses: tuple[tuple[str, int | None] | None, tuple[str, int] | None],
+    ) -> None:
         """Start with the handshake request: the part of its header that the library reads, and all header fields."""
+        self.server, self.client = addresses
         self._connection.peer = self
         self._table.enter(self._connection, Phase.ACTIVE)
         self._headers = headers
@@ -136,6 +158,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return  # reading continues only so that the peer receives the close frame
+        if self._take_pong(data):
+            return
+        self._at_boundary = self._at_boundary and is_whole(data)
         self._unparsed += data
         self._parse()
 
@@ -163,6 +188,20 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         elif not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
+    def _take_pong(self, data: bytes) -> bool:
+        """Take the answer to the last ping, without the parser, if nothing else was received. Returns whether it is."""
+        ping = self.pending_ping_payload
+        if ping is None or len(data) != PONG_BYTES or data[:2] != PONG_HEAD or self._unparsed or not self._at_boundary:
+            return False
+        if int.from_bytes(data[2:6]) ^ int.from_bytes(data[6:]) != int.from_bytes(ping):
+            return False
+        excess = self._budget.excess(self.loop.time(), frames=1, size=PONG_BYTES)
+        if excess is None:
+            self._ping_after_interval()
+        else:
+            self._refuse(excess)
+        return True
+
     def _parse_soon(self) -> None:
         if self._parsing is None and self._unparsed and not self.read_paused:
             self._parsing = self.loop.call_soon(self._parse)
@@ -174,6 +213,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
             self._parse_soon()
         return message
+
+    @override
+    def send_receive_event_to_app(self) -> None:
+        if self._receiver is None or self.close_sent:
+            pass
+        elif not self.read_paused:
+            # The message is handled in the next pass of the event loop. Reading is paused only if another one arrives
+            # before that: each pause and continuation is a system call.
+            self.read_paused = True
+        else:
+            self.transport.pause_reading()
+        super().send_receive_event_to_app()
 
     @override
     def handle_ping(self) -> None:
@@ -212,6 +263,48 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     # ---------------------------------------------------------------- what is sent
 
     @override
+    def start_keepalive(self) -> None:
+        if self.ping_interval:
+            self._ping_after_interval()
+
+    def _ping_after_interval(self) -> None:
+        self.pending_ping_payload = None
+        assert self.ping_interval is not None
+        self._keep_alive_after(self.ping_interval)
+
+    def _keep_alive_after(self, seconds: float) -> None:
+        self._leave_slot()
+        self._slot = self._table.keepalive_timer.add(self, seconds)
+
+    def _leave_slot(self) -> None:
+        if self._slot is not None:
+            self._slot.pop(self, None)
+            self._slot = None
+
+    @override
+    def stop_keepalive(self) -> None:
+        self._leave_slot()
+        self.pending_ping_payload = None
+
+    def keep_alive(self, payload: bytes) -> None:
+        """Send a ping, or check the peer if it has not answered the last one."""
+        self._slot = None
+        if self.close_sent or self.transport.is_closing():
+            return
+        if self.pending_ping_payload is not None:
+            self.keepalive_timeout()
+            return
+        self.pending_ping_payload = payload
+        self.transport.write(PING_HEAD + payload)
+        assert self.ping_timeout is not None
+        self._keep_alive_after(self.ping_timeout)
+
+    @override
+    def handle_pong(self, event: Frame) -> None:
+        if self.pending_ping_payload is not None and bytes(event.data) == self.pending_ping_payload:
+            self._ping_after_interval()
+
+    @override
     def keepalive_timeout(self) -> None:
         acknowledged = bytes_acknowledged(self.transport)
         progresses, self._acknowledged = acknowledged > self._acknowledged, acknowledged
@@ -219,7 +312,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._stalls = 0 if progresses else self._stalls + 1
         if progresses or (buffer_is_full and self._stalls < MAX_STALLS):
             assert self.ping_timeout is not None
-            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+            self._keep_alive_after(self.ping_timeout)
             return
         super().keepalive_timeout()
         if buffer_is_full:
@@ -348,6 +441,19 @@ def bytes_acknowledged(transport: asyncio.Transport) -> int:
     except (AttributeError, OSError):
         return 0
     return int.from_bytes(info[BYTES_ACKED], sys.byteorder)
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether these bytes, which begin with a masked frame of a client, end with the end of a frame."""
+    start, size = 0, len(data)
+    while start + MASK_BYTES + 2 <= size:
+        length, start = data[start + 1] & 0x7F, start + 2
+        if length == SHORT:
+            length, start = int.from_bytes(data[start : start + 2]), start + 2
+        elif length > SHORT:
+            length, start = int.from_bytes(data[start : start + 8]), start + 8
+        start += MASK_BYTES + length
+    return start == size
 
 
 def frame_header(length: int) -> bytes:
