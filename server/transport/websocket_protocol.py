@@ -1,7 +1,8 @@
 """Websocket connections: uvicorn's protocol, with budgets for what a client sends and another check for dead peers.
 
 A client that reads slowly is alive: it must read everything that was sent before a ping, before it can send the pong.
-So a peer is alive as long as its TCP stack acknowledges bytes. The connection to a dead peer is aborted: its write
+So a peer is alive as long as its TCP stack acknowledges bytes. What it has acknowledged may wait in its buffers, so a
+peer that was sent much since its last pong has longer for the next. The connection to a dead peer is aborted: its write
 buffer would never be sent.
 """
 
@@ -32,6 +33,8 @@ PING_SECONDS = 10.0
 PONG_SECONDS = 10.0
 #: A peer with a full write buffer is dead if it acknowledges no bytes for this many times PONG_SECONDS.
 MAX_STALLS = 12
+#: For as many bytes that were sent since the last pong, a peer has PONG_SECONDS more, up to MAX_STALLS times.
+BYTES_PER_STALL = 256 * 1024
 # The size of the part of Linux's struct tcp_info that is read, and the place of tcpi_bytes_acked in it.
 TCP_INFO_BYTES = 128
 BYTES_ACKED = slice(120, 128)
@@ -73,6 +76,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     _stalls = 0
     _acknowledged = 0
+    #: Bytes of frames that were written since the last pong.
+    _unanswered = 0
     #: Whether the write buffer is below its limit.
     _writable = True
 
@@ -269,6 +274,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def _ping_after_interval(self) -> None:
         self.pending_ping_payload = None
+        self._unanswered = 0
         assert self.ping_interval is not None
         self._keep_alive_after(self.ping_interval)
 
@@ -310,7 +316,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         progresses, self._acknowledged = acknowledged > self._acknowledged, acknowledged
         buffer_is_full = not self.writable.is_set()
         self._stalls = 0 if progresses else self._stalls + 1
-        if progresses or (buffer_is_full and self._stalls < MAX_STALLS):
+        limit = MAX_STALLS if buffer_is_full else min(1 + self._unanswered // BYTES_PER_STALL, MAX_STALLS)
+        if progresses or self._stalls < limit:
             assert self.ping_timeout is not None
             self._keep_alive_after(self.ping_timeout)
             return
@@ -341,12 +348,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.disconnected or self.close_sent or self.transport.is_closing():
             raise ClientDisconnected
         self.transport.write(frame_header(len(text)) + text)
+        self._unanswered += len(text)
 
     def write_now(self, frames: bytes) -> bool:
         """Write frames, unless the peer reads slowly or the websocket is closing. Returns whether they are written."""
         if not self._writable or self.close_sent or self.disconnected or self.transport.is_closing():
             return False
         self.transport.write(frames)
+        self._unanswered += len(frames)
         return True
 
     async def wait_until_writable(self) -> bool:

@@ -16,7 +16,7 @@ from server.app import create_app, start_services
 from server.process.run import bind
 from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
-from server.transport.websocket_protocol import MAX_STALLS, WebSocketProtocol, bytes_acknowledged
+from server.transport.websocket_protocol import BYTES_PER_STALL, MAX_STALLS, WebSocketProtocol, bytes_acknowledged
 from storage.facts import VisitorSaved
 from storage.mongo.cursors import event_cursor
 from storage.runtime import Storage
@@ -55,10 +55,10 @@ async def subscribed(stack: AsyncExitStack, url: str, after: int) -> ClientConne
     return connection
 
 
-def large(subject: str) -> list[VisitorSaved]:
+def large(subject: str, count: int = FACTS) -> list[VisitorSaved]:
     return [
         msgspec.structs.replace(fact, visitor=msgspec.structs.replace(fact.visitor, name="x" * FACT_BYTES))
-        for fact in make_facts(FACTS, subject=subject)
+        for fact in make_facts(count, subject=subject)
     ]
 
 
@@ -207,3 +207,24 @@ async def test_slow_peer_is_not_disconnected_before_max_stalls(mongodb_uri: str)
 
         seen = [await sequence(peer) for _ in facts[1:]]
         assert seen == list(range(first + 1, first + len(facts)))
+
+
+async def test_peer_that_has_much_to_read_has_longer_for_its_pong(mongodb_uri: str) -> None:
+    count = 4 * BYTES_PER_STALL // FACT_BYTES
+    async with serving(mongodb_uri, NO_PING_SECONDS) as (url, storage, server), AsyncExitStack() as stack:
+        peer = await consuming(stack, url, storage)
+        peer.transport.pause_reading()
+        (connection,) = [one for one in server.server_state.connections if isinstance(one, WebSocketProtocol)]
+        await storage.appender.append(large("some", count))
+
+        async def is_sent() -> bool:
+            return connection._unanswered >= count * FACT_BYTES
+
+        await until(is_sent)
+        time_outs = 0
+        while not connection.transport.is_closing():
+            connection.keepalive_timeout()
+            time_outs += 1
+            assert time_outs <= 10 * MAX_STALLS
+
+        assert time_outs > 4
