@@ -11,7 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -38,8 +38,9 @@ class SendLimits:
     connect_seconds: float = 5.0
     #: From the resolution of the name to the status of the response.
     total_seconds: float = 15.0
-    #: What is read of a response, so that the connection can be used again.
+    #: What is read of the body of a response, and for how long, so that the connection can be used again.
     response_bytes: int = 16 * 1024
+    response_seconds: float = 1.0
     #: The longest body of a request.
     body_bytes: int = 1024 * 1024
     #: Requests of one process at a time.
@@ -128,30 +129,25 @@ class Receiver:
         started = clock()
         try:
             async with asyncio.timeout(limits.total_seconds):
-                status, retry_after = await self._post(headers, body)
+                response = await self._post(headers, body)
         except TimeoutError:
             return Answer(clock() - started, error=f"no response within {limits.total_seconds:g} s")
         except (AddressRefused, httpx.HTTPError, OSError, UnicodeError) as error:
             return Answer(clock() - started, error=_describe(error, limits))
+        seconds, status = clock() - started, response.status_code
+        await self._drain(response)
         failed = None if status in OK else f"the status is {status}"
-        return Answer(clock() - started, status=status, error=failed, retry_after=retry_after)
+        return Answer(seconds, status, failed, _retry_after(response.headers.get("retry-after")))
 
-    async def _post(self, headers: Mapping[str, str], body: bytes) -> tuple[int, float | None]:
-        """The status, and the seconds of Retry-After."""
+    async def _post(self, headers: Mapping[str, str], body: bytes) -> httpx.Response:
+        """The response, whose body is not read yet."""
         addresses = await self._checked_addresses()
         for number, address in enumerate(addresses, start=1):
-            request = self._request(address, headers, body)
             try:
-                response = await self._transport.handle_async_request(request)
+                return await self._transport.handle_async_request(self._request(address, headers, body))
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if number == len(addresses):
                     raise
-                continue
-            try:
-                await self._read(response)
-            finally:
-                await response.aclose()
-            return response.status_code, _retry_after(response.headers.get("retry-after"))
         raise AssertionError("there is an address")
 
     async def _checked_addresses(self) -> Sequence[str]:
@@ -182,13 +178,18 @@ class Receiver:
             },
         )
 
-    async def _read(self, response: httpx.Response) -> None:
-        """Read the body, so that the connection can be used again. A body that is too long closes it."""
-        size = 0
-        async for chunk in response.aiter_raw():
-            size += len(chunk)
-            if size > self._sender.limits.response_bytes:
-                return
+    async def _drain(self, response: httpx.Response) -> None:
+        """Read the body, so that the connection can be used again. A body that is too long or too slow closes it."""
+        limits, size = self._sender.limits, 0
+        try:
+            with suppress(TimeoutError, httpx.HTTPError):
+                async with asyncio.timeout(limits.response_seconds):
+                    async for chunk in response.aiter_raw():
+                        size += len(chunk)
+                        if size > limits.response_bytes:
+                            return
+        finally:
+            await response.aclose()
 
 
 def _retry_after(value: str | None) -> float | None:

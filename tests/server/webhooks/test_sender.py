@@ -221,6 +221,23 @@ async def test_an_endless_response_is_not_read_to_its_end(receiver: Receiver) ->
     assert sent < 64 * 1024 * 1024
 
 
+@pytest.mark.parametrize("rest", [b"content-length: 10\r\n\r\n", b"transfer-encoding: chunked\r\n\r\nx"])
+async def test_a_response_counts_by_its_status_also_if_its_body_does_not_end(receiver: Receiver, rest: bytes) -> None:
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 X\r\n" + rest)
+        await reader.read()  # until the sender closes the connection
+        writer.close()
+
+    server = await asyncio.start_server(stall, "127.0.0.1", 0)
+    async with server:
+        receiver.port = server.sockets[0].getsockname()[1]
+        answer = await post(receiver, limits=SendLimits(response_seconds=0.1))
+
+    assert (answer.status, answer.error) == (200, None)
+    assert answer.seconds < 5
+
+
 async def test_an_event_that_is_too_large_is_not_sent(receiver: Receiver) -> None:
     answer = await post(receiver, limits=SendLimits(body_bytes=10), body=b"x" * 11)
 
