@@ -17,6 +17,7 @@ from resolvers.signal_hub import SignalHub
 from resolvers.webhook_addresses import AddressPolicy
 from schema.schema import schema
 from server.auth.rate_limits import MIN_HANDSHAKES
+from server.graphql.application import Application
 from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint, limits_of
 from server.graphql.security_headers import middleware
 from server.health import WRITE_SECONDS, report_liveness, report_readiness, report_version
@@ -125,7 +126,12 @@ def create_app(
     if settings.base_path:
         inner = Router(routes, redirect_slashes=False)
         routes = [Route(settings.base_path, pages.dashboard), Mount(settings.base_path, inner)]
-    app = Starlette(routes=routes, middleware=middleware(settings.allowed_origins))
+    app = Application(
+        endpoint,
+        paths=frozenset(f"{settings.base_path}/graphql{slash}" for slash in ("", "/")),
+        routes=routes,
+        middleware=middleware(settings.allowed_origins),
+    )
     app.router.redirect_slashes = False
     app.state.services = services
     app.state.metrics = metrics

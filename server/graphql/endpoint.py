@@ -8,23 +8,28 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from json import JSONDecodeError
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 import msgspec
-from cross_web import AsyncHTTPRequestAdapter
+from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from prometheus_client import CollectorRegistry
+from starlette.datastructures import Headers, State
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry import asgi
+from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.http.base import BaseRequestProtocol
 from strawberry.http.streaming import AsyncTextStream, HTTPStreamTransport
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult, SubscriptionExecutionResult
+from strawberry.types.graphql import OperationType
 from typing_extensions import override
 
 from resolvers.auth.access import ANONYMOUS, INVALID_TOKEN_CALLER, Caller, token_id_of
@@ -64,8 +69,8 @@ T = TypeVar("T")
 
 #: How long a client may take from the websocket to its connection_init.
 CONNECTION_INIT_SECONDS = 10.0
-#: Strawberry passes it on, and nothing reads it.
-_SUB_RESPONSE = Response()
+#: The types of operations that may be sent by POST.
+_POSTED = frozenset(OperationType.from_http("POST"))
 
 
 class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
@@ -113,11 +118,15 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        if scope["method"] == "POST" and not accepts_events(Headers(scope=scope).get("accept", "")):
+            answer = await self.answer_post(scope, receive)
+            if answer is not None:
+                await answer(scope, receive, send)
+            return
         request = Request(scope, requests.limit_body(receive, self.settings.max_body_kb * requests.BYTES_PER_KIB))
         request.state.media_type = media_type(request.headers.get("accept", ""))
-        is_plain = request.method == "POST" and not accepts_events(request.headers.get("accept", ""))
         try:
-            response = await (self._answer(request) if is_plain else self.run(request))
+            response = await self.run(request)
         except ClientDisconnect:
             return
         except Exception as error:
@@ -125,6 +134,21 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
                 self.operations.refused(code_of(error))
             response = error_response(error, request.state.media_type)
         await response(scope, receive, send)
+
+    async def answer_post(self, scope: Scope, receive: Receive) -> Response | None:
+        """The response to a query or a mutation in the body of a request. None if the client has disconnected.
+
+        The view of Strawberry (`run`) answers all other requests: those by GET and for event streams.
+        """
+        post = requests.Post(scope)
+        try:
+            return await self._answer(post, receive)
+        except ClientDisconnect:
+            return None
+        except Exception as error:
+            if post.observation is None:
+                self.operations.refused(code_of(error))
+            return error_response(error, post.media_type)
 
     async def authenticate(self, token: str | None) -> Caller:
         """The caller with this token. A caller without a token, or with an invalid one, has no actor."""
@@ -146,14 +170,17 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         address = request.client.host if request.client else ""
         if isinstance(request, WebSocket):  # connection_init authenticates it
             return self.context_of(ANONYMOUS, address)
-        self.rate_limits.check_address_rate(address)
-        try:
-            caller = await self.authenticate(token_in_header(request.headers.get("authorization", "")))
-        except Unauthenticated as error:
-            caller = Caller(actor=None, problem=error.message)
-        context = request.state.context = self.context_of(caller, address)
+        context = request.state.context = await self._context(address, request.headers)
         context.resume_after = request.headers.get("last-event-id") or None
         return context
+
+    async def _context(self, address: str, headers: Mapping[str, str]) -> RequestContext:
+        self.rate_limits.check_address_rate(address)
+        try:
+            caller = await self.authenticate(token_in_header(headers.get("authorization", "")))
+        except Unauthenticated as error:
+            caller = Caller(actor=None, problem=error.message)
+        return self.context_of(caller, address)
 
     # ---------------------------------------------------------------- requests
 
@@ -171,22 +198,35 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
     async def render_graphql_ide(self, request: Request) -> Response:
         return self._graphiql()
 
-    async def _answer(self, request: Request) -> Response:
-        """The response to a query or a mutation in the body of a request.
+    async def _answer(self, post: requests.Post, receive: Receive) -> Response:
+        context = await self._context(post.address, post.headers)
+        requests.require_json(post.headers.get("content-type"))
+        body = await requests.body_of(receive, self.settings.max_body_kb * requests.BYTES_PER_KIB)
+        operation = requests.operation_in_body(body, self.settings)
+        execute = partial(self._execute_posted, operation, context)
+        result = await self._observed(post, post.headers, operation, context, execute)
+        return success_response(response_body(result), post.media_type)
 
-        The view of Strawberry (`run`) does the same for all other requests: those by GET and for event streams.
-        """
-        adapter, sub_response = self.request_adapter_class(request), _SUB_RESPONSE
-        context = await self.get_context(request, sub_response)
-        requests.require_json(request.headers.get("content-type"))
-        operation = requests.operation_in_body(await request.body(), self.settings)
-        result = await self._observed(
-            request,
-            operation,
-            context,
-            lambda: self.execute_single(request, adapter, sub_response, context, None, operation),
-        )
-        return success_response(response_body(result), request.state.media_type)
+    async def _execute_posted(self, operation: GraphQLRequestData, context: RequestContext) -> ExecutionResult:
+        """The result of an operation that was sent by POST, as `execute_single` of Strawberry's view gives it."""
+        try:
+            return cast(
+                ExecutionResult,
+                await self.api.execute(
+                    operation.query,
+                    variable_values=operation.variables,
+                    context_value=context,
+                    operation_name=operation.operation_name,
+                    allowed_operation_types=_POSTED,
+                    operation_extensions=operation.extensions,
+                ),
+            )
+        except CannotGetOperationTypeError as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, error.as_http_error_reason()) from error
+        except InvalidOperationTypeError as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, error.as_http_error_reason("POST")) from error
+        except MissingQueryError as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "No GraphQL query found in the request") from error
 
     @override
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
@@ -223,19 +263,20 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
                 request, request_adapter, request_data, context, None, sub_response
             )
 
-        return await self._observed(request, request_data, context, execute)
+        return await self._observed(request.state, request.headers, request_data, context, execute)
 
     async def _observed(
         self,
-        request: Request,
+        state: requests.Post | State,
+        headers: Mapping[str, str],
         data: GraphQLRequestData,
         context: RequestContext,
         execute: Callable[[], Awaitable[T]],
     ) -> T:
         """The result of `execute`, which is counted, logged, and limited in rate and time."""
         observation: Observation = self.operations.start(context, data.operation_name)
-        request.state.observation = observation
-        with tracing.operation(request.headers):
+        state.observation = observation
+        with tracing.operation(headers):
             try:
                 self.rate_limits.check_caller_rate(context.resolver_context.caller)
                 result = await self.with_deadline(data.query, data.operation_name, context, execute())

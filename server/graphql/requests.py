@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 from cross_web import HTTPException
-from starlette.types import Message, Receive
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive, Scope
 from strawberry.http import GraphQLRequestData
 
 from server.graphql import persisted_queries, variables
-from server.graphql.responses import JSON
+from server.graphql.responses import JSON, accepts_events, media_type
+from server.metrics.operations import Observation
 from server.settings import Settings
 
 BYTES_PER_KIB = 1024
@@ -23,6 +25,51 @@ class Operation(msgspec.Struct, frozen=True, rename="camel"):
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
+
+
+class Post:
+    """A request whose body has a query or a mutation."""
+
+    __slots__ = ("address", "headers", "media_type", "observation")
+
+    def __init__(self, scope: Scope) -> None:
+        #: The first field of each name.
+        self.headers: Mapping[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])
+        }
+        client = scope.get("client")
+        self.address: str = client[0] if client else ""
+        self.media_type = media_type(self.headers.get("accept", ""))
+        #: Its operation, once that has started.
+        self.observation: Observation | None = None
+
+
+def is_plain_post(scope: Scope) -> bool:
+    """Whether the request is a POST that does not come from a page of a browser, and does not ask for an event
+    stream."""
+    if scope["method"] != "POST":
+        return False
+    for name, value in scope["headers"]:
+        if name == b"origin" or (name == b"accept" and accepts_events(value.decode("latin-1"))):
+            return False
+    return True
+
+
+async def body_of(receive: Receive, limit: int) -> bytes:
+    """The body of a request. Raises HTTPException when it exceeds that many bytes, and ClientDisconnect."""
+    parts: list[bytes] = []
+    length, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part = message.get("body", b"")
+        length += len(part)
+        if length > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def require_json(content_type: str | None) -> None:
@@ -88,9 +135,11 @@ def limit_body(receive: Receive, limit: int) -> Receive:
         message = await receive()
         length += len(message.get("body", b""))
         if length > limit:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have at most {limit // BYTES_PER_KIB} KiB."
-            )
+            raise _too_large(limit)
         return message
 
     return receive_within
+
+
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have at most {limit // BYTES_PER_KIB} KiB.")

@@ -62,6 +62,11 @@ _PLAIN = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 _SECURE = [(name.encode(), value.encode()) for name, value in (HEADERS | TRANSPORT_SECURITY).items()]
 
 
+def fields_without_origin(scheme: str) -> list[tuple[bytes, bytes]]:
+    """The fields that this middleware adds to the response of a request without the header Origin."""
+    return [(b"vary", b"Origin"), *(_SECURE if scheme == "https" else _PLAIN)]
+
+
 class SecurityHeaders:
     """Middleware that adds the security headers to every response, except those that the response has already."""
 

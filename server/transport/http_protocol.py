@@ -9,7 +9,7 @@ import asyncio
 import select
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httptools
 from typing_extensions import override
@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 from server.shutdown import Shutdown
 from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.websocket_protocol import WebSocketProtocol
+from server.transport.whole_responses import WHOLE_RESPONSE_EXTENSION, extension
 
 #: How many bytes one call parses, so that few pipelined requests are parsed before the first is answered.
 SLICE_BYTES: Final = 16 * 1024
@@ -210,6 +211,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._raise(Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections; try again later."))
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+            self.scope["extensions"] = {WHOLE_RESPONSE_EXTENSION: cast(Any, extension(self.cycle))}
             if self._shutdown.announced:
                 self.cycle.keep_alive = False
 

@@ -1,12 +1,16 @@
 """A query or mutation by POST has the same response whether Strawberry's view executes it or not.
 
-The view executes the requests of clients that accept event streams too.
+The view executes the requests of clients that accept event streams too. Requests of pages pass through the middleware,
+and requests of programs do without it.
 """
 
+import asyncio
+import json
 from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from tests.conftest import ADMIN_TOKEN
 
@@ -61,3 +65,61 @@ async def test_both_ways_check_the_token(shared_url: str, accept: str, token: st
     codes = [error["extensions"]["code"] for error in body.get("errors", ())]
     assert codes == ([] if token == ADMIN_TOKEN else ["UNAUTHENTICATED"])
     assert (body["data"]["departments"] is None) == (token != ADMIN_TOKEN)
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        {"json": {"query": "{ __typename }"}},
+        {"json": {"query": "{ nothing }"}},
+        {"content": b"not JSON", "headers": {"content-type": "application/json"}},
+        {"content": b"{}", "headers": {"content-type": "text/plain"}},
+        {"content": b" " * 10_000_000, "headers": {"content-type": "application/json"}},
+        {"json": {"query": "{ __typename }"}, "headers": {"authorization": "Basic x"}},
+        {"json": {"query": "{ __typename }"}, "headers": {"connection": "close"}},
+    ],
+)
+async def test_requests_of_programs_and_of_pages_have_the_same_response(
+    shared_url: str, path: str, request_of: dict[str, Any]
+) -> None:
+    responses = []
+    async with httpx.AsyncClient() as client:
+        for own in ({}, {"origin": shared_url.removesuffix("/graphql")}):
+            response = await client.post(
+                f"{shared_url}{path}", **{**request_of, "headers": {**request_of.get("headers", {}), **own}}
+            )
+            headers = [
+                (name, value)
+                for name, value in response.headers.items()
+                if name not in ("date", "access-control-allow-origin", "access-control-expose-headers")
+            ]
+            responses.append((response.status_code, sorted(headers), response.content))
+    assert responses[0] == responses[1]
+
+
+async def test_requests_of_programs_pass_no_middleware(shared_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("Starlette was called")
+
+    async with httpx.AsyncClient() as client:
+        await client.post(shared_url, json={"query": "{ __typename }"})
+        monkeypatch.setattr(Starlette, "__call__", refuse)
+        response = await client.post(shared_url, json={"query": "{ __typename }"})
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_pipelined_requests_are_answered_in_order(shared_url: str) -> None:
+    host, port = shared_url.split("/")[2].split(":")
+    bodies = [json.dumps({"query": f"{{ a{number}: __typename }}"}).encode() for number in range(5)]
+    head = "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n"
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"".join(head.format(len(body)).encode() + body for body in bodies))
+    received = b""
+    while received.count(b"__typename") + received.count(b'"Query"') < len(bodies):
+        received += await reader.read(65_536)
+    writer.close()
+    assert [f'{{"data":{{"a{number}":"Query"}}}}'.encode() in received for number in range(5)] == [True] * 5
+    assert sorted(received.index(f'"a{number}"'.encode()) for number in range(5)) == [
+        received.index(f'"a{number}"'.encode()) for number in range(5)
+    ]
