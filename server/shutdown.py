@@ -7,7 +7,7 @@ shutdown.
 import asyncio
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from storage.errors import Unavailable
@@ -78,16 +78,17 @@ class Shutdown:
     def untrack(self, connection: Drainable) -> None:
         self._open.discard(connection)
 
-    @contextmanager
-    def limiting(self, operation: asyncio.Timeout) -> Iterator[None]:
+    def limiting(self, operation: asyncio.Timeout) -> AbstractContextManager[None]:
         """Let the timeout expire no later than the deadline of a shutdown that starts before the block ends."""
+        return _Limited(self, operation)
+
+    def add_operation(self, operation: asyncio.Timeout) -> None:
         self._operations.add(operation)
-        try:
-            if self.started:
-                self._limit(operation)
-            yield
-        finally:
-            self._operations.discard(operation)
+        if self.started:
+            self._limit(operation)
+
+    def remove_operation(self, operation: asyncio.Timeout) -> None:
+        self._operations.discard(operation)
 
     def _limit(self, operation: asyncio.Timeout) -> None:
         if not operation.expired():
@@ -97,3 +98,19 @@ class Shutdown:
         task = spawn(connection.drain(self._deadline), name="drain a connection")
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
+
+
+class _Limited:
+    """The block of one operation whose timeout a shutdown limits."""
+
+    __slots__ = ("_operation", "_shutdown")
+
+    def __init__(self, shutdown: Shutdown, operation: asyncio.Timeout) -> None:
+        self._shutdown = shutdown
+        self._operation = operation
+
+    def __enter__(self) -> None:
+        self._shutdown.add_operation(self._operation)
+
+    def __exit__(self, *_: object) -> None:
+        self._shutdown.remove_operation(self._operation)

@@ -18,6 +18,24 @@ MAX_NAME: Final = 64
 LOGGER: Final = "switchboard.requests"
 
 
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a line, in their order."""
+
+    timestamp: datetime
+    level: str = "info"
+    logger: str = LOGGER
+    event: str = "operation"
+    principal: str
+    type: str
+    operation: str
+    code: str
+    ms: float
+    trace: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
 class RequestLog:
     """Writes the lines, as JSON or for people."""
 
@@ -32,20 +50,16 @@ class RequestLog:
         milliseconds, name = round(seconds * 1000, 3), name[:MAX_NAME]
         now = datetime.now(UTC)
         if self._json:
-            line: dict[str, object] = {
-                "timestamp": now.isoformat().replace("+00:00", "Z"),
-                "level": "info",
-                "logger": LOGGER,
-                "event": "operation",
-                "principal": principal,
-                "type": kind,
-                "operation": name,
-                "code": code,
-                "ms": milliseconds,
-            }
-            if trace := tracing.trace_id():
-                line["trace"] = trace
-            self._write(f"{msgspec.json.encode(line).decode()}\n")
+            line = Line(
+                timestamp=now,
+                principal=principal,
+                type=kind,
+                operation=name,
+                code=code,
+                ms=milliseconds,
+                trace=tracing.trace_id() or msgspec.UNSET,
+            )
+            self._write(f"{_ENCODER.encode(line).decode()}\n")
         else:
             clock = now.astimezone().strftime("%Y-%m-%d %H:%M:%S")
             self._write(f"{clock} [info] {kind} {name or '-'} {code} {milliseconds:g} ms {principal}\n")

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, TypeAlias
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar, Token
+from typing import Any, Final, TypeAlias
 
 from motor.motor_asyncio import AsyncIOMotorCollection
 from pymongo.errors import ExecutionTimeout, PyMongoError
@@ -17,27 +17,34 @@ MAX_TIME_MS_EXPIRED = 50
 READ_SECONDS = 30.0
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+_NO_LIMIT: Final = nullcontext()
 
 
-@contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
+class TimeLimit:
+    """The reads in the block are limited to `seconds` from its beginning. An outer limit still applies."""
+
+    __slots__ = ("_seconds", "_token")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._token: Token[float | None]
+
+    def __enter__(self) -> None:
+        outer, own = _deadline.get(), time.monotonic() + self._seconds
+        self._token = _deadline.set(own if outer is None else min(outer, own))
+
+    def __exit__(self, *_: object) -> None:
+        _deadline.reset(self._token)
+
+
+def time_limit(seconds: float | None) -> AbstractContextManager[None]:
     """Limit the reads in the block to `seconds` from now. An outer limit still applies."""
-    if seconds is None:
-        yield
-        return
-    outer, own = _deadline.get(), time.monotonic() + seconds
-    token = _deadline.set(own if outer is None else min(outer, own))
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
+    return _NO_LIMIT if seconds is None else TimeLimit(seconds)
 
 
-@contextmanager
-def time_limit_by_default() -> Iterator[None]:
+def time_limit_by_default() -> AbstractContextManager[None]:
     """Limit the reads in the block to READ_SECONDS, unless an outer limit exists."""
-    with time_limit(READ_SECONDS if _deadline.get() is None else None):
-        yield
+    return TimeLimit(READ_SECONDS) if _deadline.get() is None else _NO_LIMIT
 
 
 @contextmanager

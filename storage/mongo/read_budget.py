@@ -1,8 +1,7 @@
 """The budget of bytes that one operation may read for its answer. An answer is held in memory until it is sent."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
 
 from storage.errors import QueryTooComplex
 
@@ -12,24 +11,28 @@ OPERATION_BYTES = 32 * 1024 * 1024
 
 
 class ReadBudget:
-    """What one operation has read. The tasks of the operation share it."""
+    """What one operation has read. The tasks of the operation share it. As a block, it limits what the block reads."""
+
+    __slots__ = ("_token", "limit", "used")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self._token: Token[ReadBudget | None]
+
+    def __enter__(self) -> None:
+        self._token = _budget.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        _budget.reset(self._token)
 
 
 _budget: ContextVar[ReadBudget | None] = ContextVar("read_budget", default=None)
 
 
-@contextmanager
-def read_budget(limit: int = OPERATION_BYTES) -> Iterator[None]:
+def read_budget(limit: int = OPERATION_BYTES) -> AbstractContextManager[None]:
     """Limit what is read for answers in the block, and in tasks that it starts, to `limit` bytes."""
-    token = _budget.set(ReadBudget(limit))
-    try:
-        yield
-    finally:
-        _budget.reset(token)
+    return ReadBudget(limit)
 
 
 def charge(size: int) -> None:
