@@ -9,7 +9,7 @@ from resolvers import departments as stored_departments
 from schema import departments, rooms, users
 from schema.base import ids
 from schema.base.connections import After, Before, Connection, First, Last
-from schema.base.fields import api_type, as_awaitable, describe_enum, field, query_field, scoped_field
+from schema.base.fields import api_type, as_awaitable, describe_enum, pure_field, query_field, scoped_field
 from schema.base.filters import RoomFilter, UserFilter, expression_of
 from schema.base.lazy_types import DepartmentRef, RoomRef, UserRef
 from schema.base.loaders import PageKey
@@ -56,12 +56,12 @@ class Agent(Node, AgentFields):
             profile=profile,
         )
 
-    @field
+    @pure_field
     def user(self) -> UserRef:
         """The agent's user."""
         return users.User.from_record(self.record)
 
-    @field
+    @pure_field
     def departments(self, info: Info) -> list[DepartmentRef]:
         """The departments the agent works in, in the order in which they were created."""
         if not self.profile.department_ids:

@@ -10,7 +10,7 @@ from resolvers.custom_fields import definitions as field_definitions
 from resolvers.custom_fields.definitions import FieldRef
 from resolvers.custom_fields.values import FieldAssignment, FieldIncrement
 from schema.base import ids
-from schema.base.fields import api_input, api_type, describe_enum, field, or_unset, query_field
+from schema.base.fields import api_input, api_type, describe_enum, field, or_unset, pure_field, query_field
 from schema.base.node import Node
 from schema.base.scalars import FieldValue, Long
 from schema.execution.context import Info
@@ -131,7 +131,7 @@ class HasCustomFields:
 
     field_values: strawberry.Private[Mapping[str, records.FieldValue]]
 
-    @field
+    @pure_field
     def custom_fields(self) -> list[CustomField]:
         """All custom fields that have a value, in the order of their keys."""
         return to_custom_fields(self.field_values)

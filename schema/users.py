@@ -20,8 +20,8 @@ from schema.base.fields import (
     api_type,
     as_awaitable,
     describe_enum,
-    field,
     or_none,
+    pure_field,
     query_field,
     scoped_field,
 )
@@ -79,7 +79,7 @@ class User(Node, UserFields):
             record=record,
         )
 
-    @field
+    @pure_field
     def roles(self, info: Info) -> list[Role]:
         """The user's roles, in the order of their names."""
         if not self.record.roles or selects_only(info, "name"):
@@ -98,7 +98,7 @@ class User(Node, UserFields):
         only."""
         return await find_datum(info, DataOwner.USER, self.record.id, key)
 
-    @field
+    @pure_field
     def agent(self) -> AgentRef | None:
         """The user as an omnichannel agent. Null if the user is not an agent."""
         return None if self.record.agent is None else agents.Agent.from_record(self.record)

@@ -120,6 +120,15 @@ async def decode_stored(
 
     Both are cached (entity_cache.py).
     """
+    return [
+        (cached.entity, cached.derived[name]) for cached in await cached_entities(reader, kind, stored, name, derive)
+    ]
+
+
+async def cached_entities(
+    reader: Reader, kind: Kind[E], stored: Sequence[StoredDocument], name: str, derive: Callable[[Document], Any]
+) -> list[CachedEntity[E]]:
+    """The entities in documents, with what `derive` computes from each under that name."""
     cache, definitions = reader.database.entity_cache, reader.definition_cache
     found = [cache.get(kind.collection, one, definitions.revision) for one in stored]
     if missing := [number for number, cached in enumerate(found) if cached is None]:
@@ -129,12 +138,12 @@ async def decode_stored(
             new = found[number] = CachedEntity(entity, definitions.revision)
             new.add(name, value)
             cache.put(kind.collection, stored[number], new)
-    results: list[tuple[E, D]] = []
+    results: list[CachedEntity[E]] = []
     for one, cached in zip(stored, found, strict=True):
         assert cached is not None
         if name not in cached.derived:
             cached.add(name, derive(stored_documents.decode(one)))
-        results.append((cached.entity, cached.derived[name]))
+        results.append(cached)
     return results
 
 
@@ -358,10 +367,12 @@ async def read_page(
     if not order.indexed:
         await counts.require_sortable(reader.database, kind.collection, query)
     run = await (reader.database.scans.run(read) if is_scan(kind.collection, query) else read(None))
-    decoded = await decode_stored(reader, kind, run.documents, f"cursor {order.name}", order.cursor)
+    name = f"cursor {order.name}"
+    found = await cached_entities(reader, kind, run.documents, name, order.cursor)
     return pagination.Page(
-        items=[entity for entity, _ in decoded],
-        cursors=[cursor for _, cursor in decoded],
+        items=[cached.entity for cached in found],
+        cursors=[cached.derived[name] for cached in found],
+        cached=found,
         has_next=run.has_next,
         has_previous=run.has_previous,
         total=lambda: counts.count(reader.database, kind.collection, query),

@@ -1,25 +1,36 @@
-"""Decoded entities by the bytes in which they are stored, in the memory of one process.
+"""Decoded entities by the bytes in which they are stored, with what was made of them, in the memory of one process.
 
 Every read still gets the current bytes from the database. Only their decoding is saved: equal bytes are the same entity
 as long as the definitions of custom fields are the same. Callers share the entities, which are immutable.
 """
 
 from collections import OrderedDict
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 E = TypeVar("E")
 
-#: Bytes of all cached documents as stored. A decoded entity takes about five times as much. The least recently used are
-#: evicted.
+#: Bytes of all cached documents as stored, and of their renderings. A decoded entity takes about five times as much as
+#: its document. The least recently used are evicted.
 BUDGET_BYTES = 8 * 1024 * 1024
 #: The most values that are kept of one document. Clients choose the order of a list.
 MAX_DERIVED = 8
+#: The most renderings that are kept of one entity. The oldest is replaced.
+MAX_RENDERED = 8
+
+
+class Rendering(NamedTuple):
+    """An encoded selection of an entity."""
+
+    #: The revision of the reference data, which it may contain.
+    revision: int
+    encoded: Any
+    size: int
 
 
 class CachedEntity(Generic[E]):
     """An entity, and what was computed from its document."""
 
-    __slots__ = ("derived", "entity", "revision")
+    __slots__ = ("cache", "derived", "entity", "rendered", "revision", "size")
 
     def __init__(self, entity: E, revision: int) -> None:
         self.entity = entity
@@ -27,12 +38,30 @@ class CachedEntity(Generic[E]):
         self.revision = revision
         #: Values of the document that lookups and lists ask for: by a path, or by the name of a sort order.
         self.derived: dict[str, Any] = {}
+        #: Encoded selections of the entity, by the selection.
+        self.rendered: dict[int, Rendering] = {}
+        #: The cache that has the entity, and how much it counts.
+        self.cache: EntityCache | None = None
+        self.size = 0
 
     def add(self, name: str, value: Any) -> None:
         """Keep a value that was computed from the document."""
         if len(self.derived) >= MAX_DERIVED:
             self.derived.clear()
         self.derived[name] = value
+
+    def render(self, selection: int, rendering: Rendering) -> None:
+        """Keep a rendering, if the entity is cached."""
+        cache = self.cache
+        if cache is None:
+            return
+        replaced = self.rendered.pop(selection, None)
+        grown = rendering.size - (0 if replaced is None else replaced.size)
+        if len(self.rendered) >= MAX_RENDERED:
+            grown -= self.rendered.pop(next(iter(self.rendered))).size
+        self.rendered[selection] = rendering
+        self.size += grown
+        cache.grow(grown)
 
 
 class EntityCache:
@@ -58,16 +87,27 @@ class EntityCache:
 
     def clear(self) -> None:
         """Forget all entities, because a visitor was erased."""
+        for cached in self._entities.values():
+            cached.cache = None
         self._entities.clear()
         self.bytes = 0
 
     def put(self, collection: str, stored: bytes, cached: CachedEntity[Any]) -> None:
         """Cache an entity."""
         key = (collection, stored)
-        if key not in self._entities:
-            self.bytes += len(stored)
+        replaced = self._entities.pop(key, None)
+        if replaced is not None:
+            self._removed(replaced)
+        cached.cache, cached.size = self, len(stored)
         self._entities[key] = cached
-        self._entities.move_to_end(key)
+        self.grow(cached.size)
+
+    def grow(self, size: int) -> None:
+        """Count further bytes, and evict entities while they are too many."""
+        self.bytes += size
         while self.bytes > self._budget:
-            (_, evicted), _ = self._entities.popitem(last=False)
-            self.bytes -= len(evicted)
+            self._removed(self._entities.popitem(last=False)[1])
+
+    def _removed(self, cached: CachedEntity[Any]) -> None:
+        cached.cache = None
+        self.bytes -= cached.size

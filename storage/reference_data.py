@@ -21,6 +21,8 @@ class ReferenceDataCache:
         self._reader = reader
         self._roles: dict[str, Role] = {}
         self._departments: dict[str, Department] = {}
+        #: Grows with every change of the cache.
+        self.revision = 0
 
     async def refresh(self) -> None:
         """Read all roles and departments from the database."""
@@ -69,11 +71,13 @@ class ReferenceDataCache:
         cached = self._roles.get(role.name)
         if cached is None or cached.version < role.version:
             self._roles[role.name] = role
+            self.revision += 1
 
     def _apply_department(self, department: Department) -> None:
         cached = self._departments.get(department.id)
         if cached is None or cached.version < department.version:
             self._departments[department.id] = department
+            self.revision += 1
 
 
 def _all_of(cached: Mapping[str, T], keys: Sequence[str]) -> list[T] | None:

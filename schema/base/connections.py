@@ -1,12 +1,13 @@
 """Relay connections: lists that are read in pages."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 import strawberry
 
-from schema.base.fields import api_type, field
+from schema.base.fields import api_type, entry_field, field
 from schema.base.scalars import Cursor
+from storage.entity_cache import CachedEntity
 from storage.mongo.pagination import Page
 
 Node = TypeVar("Node")
@@ -70,14 +71,33 @@ class PageInfo:
     Null if there is neither."""
 
 
+class Entry(Generic[Item, Node]):
+    """An item of a list, whose node is made when it is asked for."""
+
+    __slots__ = ("_item", "_make", "cached")
+
+    def __init__(self, item: Item, make: Callable[[Item], Node], cached: CachedEntity[Item] | None = None) -> None:
+        self._item = item
+        self._make = make
+        #: What was made of the item before.
+        self.cached = cached
+
+    def node(self) -> Node:
+        return self._make(self._item)
+
+
 @api_type
 class Edge(Generic[Node]):
     """An entry of a page, with its position in the list."""
 
     cursor: Cursor
     """The position of the entry in the list, for `after` and `before`. In lists of events, the cursor of the event."""
-    node: Node
-    """The entry."""
+    entry: strawberry.Private[Entry[Any, Node]]
+
+    @entry_field("entry")
+    def node(self) -> Node:
+        """The entry."""
+        return self.entry.node()
 
 
 @api_type
@@ -89,8 +109,7 @@ class Connection(Generic[Node]):
     `events` and to the messages of a room: later entries always come last.
     """
 
-    nodes: list[Node]
-    """The entries of this page, in the order of the list."""
+    entries: strawberry.Private[list[Entry[Any, Node]]]
     cursors: strawberry.Private[list[Cursor]]
     first_cursor: strawberry.Private[Cursor | None]
     last_cursor: strawberry.Private[Cursor | None]
@@ -101,7 +120,11 @@ class Connection(Generic[Node]):
     @classmethod
     def from_page(cls, page: Page[Item], node: Callable[[Item], Node]) -> Self:
         return cls(
-            nodes=[node(item) for item in page.items],
+            entries=(
+                [Entry(item, node) for item in page.items]
+                if page.cached is None
+                else [Entry(item, node, cached) for item, cached in zip(page.items, page.cached, strict=True)]
+            ),
             cursors=[Cursor(cursor) for cursor in page.cursors],
             first_cursor=None if page.start_cursor is None else Cursor(page.start_cursor),
             last_cursor=None if page.end_cursor is None else Cursor(page.end_cursor),
@@ -110,10 +133,15 @@ class Connection(Generic[Node]):
             total=page.total,
         )
 
+    @entry_field("entries")
+    def nodes(self) -> list[Node]:
+        """The entries of this page, in the order of the list."""
+        return [entry.node() for entry in self.entries]
+
     @field
     def edges(self) -> list[Edge[Node]]:
         """The entries of this page with their positions, in the order of the list."""
-        return [Edge(cursor=cursor, node=node) for cursor, node in zip(self.cursors, self.nodes, strict=True)]
+        return [Edge(cursor=cursor, entry=entry) for cursor, entry in zip(self.cursors, self.entries, strict=True)]
 
     @field
     def page_info(self) -> PageInfo:

@@ -34,6 +34,10 @@ Value = TypeVar("Value")
 _OPEN_TO_VISITORS = "visitors"
 #: The key of the metadata of a field whose value depends on who reads it, and not only on the permissions.
 _PER_CALLER = "per_caller"
+#: The key of the metadata of a field whose value depends on the record of the object alone.
+_PURE = "pure"
+#: The key of the metadata of a field with nodes of a list: the attribute with the entries.
+_ENTRIES = "entries"
 #: Fields that many types share. They follow the type's own fields, in this order.
 SHARED_FIELDS = ("custom_fields", "custom_field", "if_revision", "ack", "client_mutation_id")
 
@@ -100,6 +104,28 @@ def describe_enum(cls: Enumeration, description: str, **values: str) -> Enumerat
 def field(method: Method) -> Method:
     """A field that a method resolves."""
     return _as_method(strawberry.field(resolver=method, description=docstrings.method_description(method)), method)
+
+
+def pure_field(method: Method) -> Method:
+    """A field that a method without arguments resolves from nothing but the record of the object, and from the roles
+    and departments in memory. Lists keep it encoded (execution/entry_writers.py)."""
+    declared = strawberry.field(
+        resolver=method, description=docstrings.method_description(method), metadata={_PURE: True}
+    )
+    return _as_method(declared, method)
+
+
+def entry_field(attribute: str) -> Callable[[Method], Method]:
+    """A field with the node of an entry of a list, or with the nodes of all entries. The attribute has the Entry, or
+    the list of them."""
+
+    def declare(method: Method) -> Method:
+        description = docstrings.method_description(method)
+        return _as_method(
+            strawberry.field(resolver=method, description=description, metadata={_ENTRIES: attribute}), method
+        )
+
+    return declare
 
 
 def scoped_field(*scopes: str, per_caller: bool = False) -> Callable[[Method], Method]:
@@ -248,6 +274,17 @@ def is_per_caller(field: GraphQLField) -> bool:
     """Whether the value of the field depends on who reads it, and not only on the permissions."""
     definition = field.extensions.get("strawberry-definition")
     return isinstance(definition, StrawberryField) and bool(definition.metadata.get(_PER_CALLER))
+
+
+def is_pure(definition: StrawberryField) -> bool:
+    """Whether the value of the field depends on nothing but the record of its object, and on the reference data."""
+    return definition.is_basic_field or (bool(definition.metadata.get(_PURE)) and not definition.arguments)
+
+
+def entries_attribute(definition: StrawberryField) -> str | None:
+    """The attribute with the entries whose nodes the field has. None for any other field."""
+    attribute: str | None = definition.metadata.get(_ENTRIES)
+    return attribute
 
 
 def _as_method(field: Any, method: Method) -> Method:

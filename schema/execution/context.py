@@ -37,6 +37,7 @@ class RequestContext:
         "resolver_context",
         "resume_after",
         "root_outcomes",
+        "takes_encoded",
         "webhook_consumer",
     )
 
@@ -71,7 +72,14 @@ class RequestContext:
         #: What the root resolvers returned, or the exceptions that they raised, by response name. None unless
         #: `execute_directly` called them.
         self.root_outcomes: dict[str, Any] | None = None
+        #: Whether results may contain encoded parts (msgspec.Raw).
+        self.takes_encoded = False
         self._head: str | SwitchboardError | None = None
+
+    @property
+    def reference_revision(self) -> int | None:
+        """The revision of the roles and departments in memory, if results may contain encoded parts."""
+        return self.resolver_context.storage.reference_data.revision if self.takes_encoded else None
 
     @property
     def document(self) -> Document | None:

@@ -39,7 +39,7 @@ async def execute_directly(
     writers = compiled.for_root(operation)
     if writers is None or (operation.operation is OperationType.MUTATION and len(writers) > 1):
         return None
-    execution = Execution(context, coerced)
+    execution = Execution(context, coerced, reference_revision=context.reference_revision)
     outcomes = context.root_outcomes = await _resolve(writers, execution)
     if any(isinstance(outcome, Exception) for outcome in outcomes.values()):
         return None

@@ -31,14 +31,18 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
+    get_named_type,
+    get_nullable_type,
     is_abstract_type,
 )
 from graphql.execution.values import get_argument_values
 from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
+from schema.base.fields import entries_attribute, is_pure
 from schema.execution.argument_converters import converters_of
 from schema.execution.cost_limits import DEFAULT_LIMITS
+from schema.execution.entry_writers import EntryWriter
 from schema.execution.field_writers import AttributeWriter, FieldWriter, MethodWriter, TypeNameWriter, compile_writers
 from schema.execution.memory_usage import FIELD_BYTES, JSON_BYTES, SELECTION_BYTES, Usage
 from schema.execution.selection_execution import Execution, Row
@@ -47,6 +51,8 @@ from schema.execution.visitor_fields import rule_of
 
 Selections: TypeAlias = Sequence[SelectionSetNode]
 
+#: The most selections of one node whose fields are looked at to find out whether it is pure.
+MAX_PURE_SELECTIONS = 50
 #: The directives that exclude fields and fragments from a selection.
 CONDITION_DIRECTIVES = frozenset({"skip", "include"})
 
@@ -236,6 +242,9 @@ class CompiledSelections:
             if rule.refused:
                 raise CannotCompile
             return MethodWriter(name, rule.resolve, _context_argument, serializer, nullable=nullable)
+        attribute = entries_attribute(definition)
+        if attribute is not None and (entry_writer := self._entry_writer(name, attribute, field, nodes)) is not None:
+            return entry_writer
         if definition.is_basic_field:
             return AttributeWriter(name, definition.python_name, serializer, nullable=nullable)
         resolver = definition.base_resolver
@@ -245,6 +254,51 @@ class CompiledSelections:
         if definition.arguments or resolver.info_parameter is not None:
             arguments = self._arguments(field, definition, nodes)
         return MethodWriter(name, resolver.wrapped_func, arguments, serializer, nullable=nullable)  # type: ignore[arg-type]
+
+    def _entry_writer(
+        self, name: str, attribute: str, field: GraphQLField, nodes: list[FieldNode]
+    ) -> EntryWriter | None:
+        """The writer of the nodes of entries; None if they have several types."""
+        kind = get_named_type(field.type)
+        if not isinstance(kind, GraphQLObjectType):
+            return None
+        selections = [node.selection_set for node in nodes if node.selection_set is not None]
+        many = isinstance(get_nullable_type(field.type), GraphQLList)
+        pure = self._is_pure(kind, selections, set())
+        return EntryWriter(name, attribute, self._object(kind, selections), many=many, pure=pure)
+
+    def _is_pure(self, kind: GraphQLObjectType, selections: Selections, seen: set[tuple[str, tuple[int, ...]]]) -> bool:
+        """Whether the selected fields of an object depend on nothing but its record, and on the reference data.
+
+        False for large selections, which take too long to find out.
+        """
+        key = (kind.name, tuple(map(id, selections)))
+        if key in seen:
+            return True
+        seen.add(key)
+        if len(seen) > MAX_PURE_SELECTIONS:
+            return False
+        fields: dict[str, list[FieldNode]] = {}
+        spread: set[str] = set()
+        for selection in selections:
+            self._collect(kind, selection, fields, spread)
+        return all(self._is_pure_field(kind, nodes, seen) for nodes in fields.values())
+
+    def _is_pure_field(
+        self, kind: GraphQLObjectType, nodes: list[FieldNode], seen: set[tuple[str, tuple[int, ...]]]
+    ) -> bool:
+        field_name = nodes[0].name.value
+        if field_name == "__typename":
+            return True
+        field = kind.fields.get(field_name)
+        definition = None if field is None else field.extensions.get("strawberry-definition")
+        if field is None or not isinstance(definition, StrawberryField) or not is_pure(definition):
+            return False
+        if self._visitors and rule_of(field) is not None:
+            return False
+        inner = [node.selection_set for node in nodes if node.selection_set is not None]
+        named = get_named_type(field.type)
+        return not inner or (isinstance(named, GraphQLObjectType) and self._is_pure(named, inner, seen))
 
     def _arguments(
         self, field: GraphQLField, definition: StrawberryField, nodes: list[FieldNode]

@@ -42,8 +42,10 @@ class Execution:
     Long lists are serialized in parts, with a yield to the event loop between them.
     """
 
-    def __init__(self, context: Any, variables: VariableValues) -> None:
+    def __init__(self, context: Any, variables: VariableValues, *, reference_revision: int | None = None) -> None:
         self.context = context
+        #: The revision of the roles and departments in memory, if rows may be encoded (msgspec.Raw). None otherwise.
+        self.reference_revision = reference_revision
         self.variables = variables
         self.pending: list[PendingValue] = []
         self._entries_before_yield = ENTRIES_BEFORE_YIELD
@@ -61,6 +63,11 @@ class Execution:
     def is_complete(self) -> bool:
         """Whether nothing is pending or deferred."""
         return not self.pending and not self._deferred
+
+    @property
+    def unfinished(self) -> int:
+        """The number of values and lists that are not complete yet."""
+        return len(self.pending) + len(self._deferred)
 
     def serialize_list(self, values: Sequence[Any], serialize: Serialize) -> list[Any]:
         """Serialize the entries of a list; those of a long list later, in `await_pending`."""

@@ -200,6 +200,7 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
 
     async def _answer(self, post: requests.Post, receive: Receive) -> Response:
         context = await self._context(post.address, post.headers)
+        context.takes_encoded = True
         requests.require_json(post.headers.get("content-type"))
         body = await requests.body_of(receive, self.settings.max_body_kb * requests.BYTES_PER_KIB)
         operation = requests.operation_in_body(body, self.settings)

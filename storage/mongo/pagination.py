@@ -1,9 +1,10 @@
 """Keyset pagination: the cost of a page does not depend on its position, and inserts do not shift it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypedDict, TypeVar
 
+from storage.entity_cache import CachedEntity
 from storage.mongo.connection import Document
 from storage.mongo.read_budget import charge
 from storage.mongo.sort_orders import Position, SortOrder
@@ -53,6 +54,8 @@ class Page(Generic[T]):
     start_cursor: str | None = None
     #: The cursor from which to continue forwards, if it is not that of the last item.
     end_cursor: str | None = None
+    #: The items with what was made of them before, if they are kept in memory.
+    cached: Sequence[CachedEntity[T]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

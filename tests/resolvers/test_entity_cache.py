@@ -7,7 +7,7 @@ import bson
 from resolvers import users
 from resolvers.custom_fields.definitions import define_custom_field, remove_custom_field
 from resolvers.custom_fields.values import FieldAssignment
-from storage.entity_cache import MAX_DERIVED, CachedEntity, EntityCache
+from storage.entity_cache import MAX_DERIVED, MAX_RENDERED, CachedEntity, EntityCache, Rendering
 from storage.mongo import stored_documents
 from storage.records import FieldTarget, FieldType
 from tests.resolvers.world import World
@@ -74,3 +74,39 @@ async def test_removed_field_leaves_the_lists_although_the_stored_user_is_unchan
     found_later = await users.find_user(world.context, username="ada")
     assert found_later is not None
     assert found_later.custom_fields == {}
+
+
+def test_renderings_count_and_end_with_their_entity() -> None:
+    cache = EntityCache(budget=100)
+    cached = CachedEntity("entity", revision=0)
+    cached.render(1, Rendering(0, b"x", 10))
+    assert cached.rendered == {}  # it is not in a cache
+
+    cache.put("users", b"a" * 10, cached)
+    cached.render(1, Rendering(0, b"x", 30))
+    cached.render(1, Rendering(1, b"y", 40))
+    assert (cached.rendered, cache.bytes) == ({1: Rendering(1, b"y", 40)}, 50)
+
+    cache.put("users", b"b" * 60, CachedEntity("other", revision=0))
+    assert (len(cache), cache.bytes, cached.cache) == (1, 60, None)
+
+
+def test_renderings_of_an_entity_are_bounded() -> None:
+    cache = EntityCache()
+    cached = CachedEntity("entity", revision=0)
+    cache.put("users", b"stored", cached)
+    for number in range(MAX_RENDERED + 1):
+        cached.render(number, Rendering(0, b"x", 1))
+
+    assert list(cached.rendered) == list(range(1, MAX_RENDERED + 1))
+    assert cache.bytes == len(b"stored") + MAX_RENDERED
+
+
+def test_nothing_is_rendered_of_entities_that_were_cleared() -> None:
+    cache = EntityCache()
+    cached = CachedEntity("entity", revision=0)
+    cache.put("users", b"stored", cached)
+    cache.clear()
+    cached.render(1, Rendering(0, b"x", 1))
+
+    assert (len(cache), cache.bytes, cached.rendered) == (0, 0, {})
