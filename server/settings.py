@@ -239,7 +239,7 @@ class Settings:
         integer(1, 10_000_000),
         "The most connections of one process, websockets included. Beyond that, the connection that has been idle for "
         "the longest time is closed; if none is idle, a new one gets the status 503, or close code 1013. The limit is "
-        "lower if the system allows too few file descriptors (`ulimit -n`), of which 64 stay free.",
+        "lower if the system allows too few file descriptors (`ulimit -n`), of which 96 stay free.",
     )
     max_new_connections: int = setting(
         10_000,

@@ -21,7 +21,7 @@ from server.transport.keepalive import KeepaliveTimer
 logger = logging.getLogger(__name__)
 
 #: File descriptors that are reserved for the database and for files.
-FREE_DESCRIPTORS: Final = 64
+FREE_DESCRIPTORS: Final = 96
 #: New connections take at most this fraction of the file descriptors that are free: one in four.
 NEW_SHARE: Final = 4
 #: A process that allows fewer connections logs a warning when it starts.
