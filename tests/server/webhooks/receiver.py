@@ -10,8 +10,9 @@ from typing import Any
 
 #: The longest wait for a request, also on a slow machine.
 TIMEOUT_SECONDS = 60
-#: Answers beside a status: the connection is closed, or stays open without a response.
-CUT, SILENCE = "cut", "silence"
+#: Answers beside a status: the connection is closed, or stays open without a response, or has a response when the
+#: test sets `Receiver.released`.
+CUT, SILENCE, HELD = "cut", "silence", "held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Receiver:
         #: The requests that are being answered at the same time, at most.
         self.most_at_once = 0
         self._at_once = 0
+        self.released = asyncio.Event()
         self._changed = asyncio.Event()
         self._connections: set[asyncio.StreamWriter] = set()
 
@@ -97,6 +99,9 @@ class Receiver:
                 self._changed.set()
                 if reply == SILENCE:
                     await reader.read()  # until the sender closes the connection
+                if reply == HELD:
+                    await self.released.wait()
+                    reply = 200
                 self._at_once -= 1
                 if isinstance(reply, str):
                     break

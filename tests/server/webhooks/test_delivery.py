@@ -1,5 +1,6 @@
 """Events of a webhook are sent in the order of the log, each until it is received."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from server.webhooks.dispatcher import STOP_SECONDS
 from server.webhooks.sender import SendLimits
 from tests.conftest import ADMIN_TOKEN
-from tests.server.webhooks.receiver import CUT, SILENCE, Received, Receiver, Reply, receiving
+from tests.server.webhooks.receiver import CUT, HELD, SILENCE, Received, Receiver, Reply, receiving
 from tests.server.webhooks.support import SUBSCRIPTION, VISITORS, Deployment, deployment
 from tests.server.websocket_client import connected, receive, send
 
@@ -217,3 +219,37 @@ async def test_two_processes_deliver_each_event_once(mongodb_uri: str, receiver:
         log = await other.wait_for_deliveries(created["webhook"]["id"], 3)
     assert names(requests) == ["a", "b", "c"]
     assert [entry["delivered"] for entry in log] == [True] * 3
+
+
+async def test_a_server_that_stops_waits_for_the_answer_that_is_on_its_way(
+    mongodb_uri: str, receiver: Receiver
+) -> None:
+    receiver.reply = lambda _: HELD
+    async with deployment(mongodb_uri, "test-webhooks") as server:
+        created = await server.create(receiver.url)
+        await server.save("a", "b")
+        await receiver.wait_for(1)
+        asyncio.get_running_loop().call_later(0.2, receiver.released.set)  # while the server is stopping
+    assert receiver.released.is_set()
+
+    receiver.reply = lambda _: 200
+    async with deployment(mongodb_uri, "test-webhooks", empty=False) as server:
+        requests = await receiver.wait_for(2)
+        log = await server.wait_for_deliveries(created["webhook"]["id"], 2)
+    assert names(requests) == ["a", "b"]
+    assert [(entry["attempt"], entry["status"]) for entry in log] == [(1, 200), (1, 200)]
+
+
+async def test_a_server_that_stops_does_not_wait_for_a_silent_receiver(mongodb_uri: str, receiver: Receiver) -> None:
+    receiver.reply = lambda _: SILENCE
+    async with deployment(mongodb_uri, "test-webhooks") as server:
+        await server.create(receiver.url)
+        await server.save("a")
+        await receiver.wait_for(1)
+        stopped = asyncio.get_running_loop().time()
+    seconds = asyncio.get_running_loop().time() - stopped
+
+    receiver.reply = lambda _: 200
+    async with deployment(mongodb_uri, "test-webhooks", empty=False):
+        assert names(await receiver.wait_for(2)) == ["a", "a"]
+    assert STOP_SECONDS <= seconds < SendLimits().total_seconds
