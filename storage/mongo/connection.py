@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -41,6 +42,7 @@ QUERY_PLAN_KILLED = 175
 
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+_BUILTIN_TYPES = (datetime,)
 #: The characters of an id that encode its time. The other 16 are random.
 ID_TIME_CHARACTERS = 10
 NAMESPACE_EXISTS = 48
@@ -310,7 +312,15 @@ def to_builtins(value: object) -> Any:
 
 def from_builtins(value: Any, kind: Any) -> Any:
     """The inverse of to_builtins. Ignores keys that the record does not have."""
-    return msgspec.convert(value, kind, builtin_types=(datetime,))
+    if isinstance(kind, type):
+        return msgspec.convert(value, kind, builtin_types=_BUILTIN_TYPES)
+    return msgspec.convert((value,), _holder(kind), builtin_types=_BUILTIN_TYPES).value
+
+
+@cache
+def _holder(kind: Any) -> Any:
+    """A record with one value of this kind. msgspec analyzes a class once, but a union of facts in every call."""
+    return msgspec.defstruct("Holder", [("value", kind)], array_like=True)
 
 
 def to_document(record: msgspec.Struct, *, id_key: str = "_id") -> Document:
