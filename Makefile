@@ -67,6 +67,9 @@ coverage: pages $(EXAMPLES) ## Run the tests and print the lines and branches th
 bench: $(INSTALLED) ## Measure beside references and print one table. PEER=FOLDER compares with another server.
 	@$(BIN)/python -m benchmarks $(if $(PEER),--peer $(PEER)) $(BENCH)
 
+plots: $(INSTALLED) ## Draw the plots of docs/images, and write the tables of docs/benchmarks.md. RESULTS=FILE takes new results.
+	@$(BIN)/python -m benchmarks.growth.plots $(RESULTS)
+
 soak: $(INSTALLED) ## Run fault tests for SOAK_SECONDS (600) each, and random tests with SOAK_STEPS (5000) and SOAK_EXAMPLES (500).
 	SOAK_SECONDS=$${SOAK_SECONDS:-600} SOAK_STEPS=$${SOAK_STEPS:-5000} SOAK_EXAMPLES=$${SOAK_EXAMPLES:-500} \
 		$(BIN)/python -m pytest -s --timeout 0 tests/faults/test_killed_servers.py tests/faults/test_soak.py \
@@ -143,4 +146,4 @@ $(EXAMPLES): $(INSTALLED) examples/requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --requirement examples/requirements.lock
 	@touch $@
 
-.PHONY: help setup run pages screenshots bench wheel docs release demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples lock-image clean rasa-check
+.PHONY: help setup run pages screenshots bench plots wheel docs release demo demo-crm demo-external-routing demo-salesforce-chat demo-rasa demo-dialogflow test coverage soak audit audit-lock check schema lock lock-examples lock-image clean rasa-check

@@ -1,6 +1,6 @@
 """Runs all programs of this folder in their short form, and prints one table of their figures.
 
-    python -m benchmarks [--full] [--only NAME,NAME] [--peer FOLDER]
+    python -m benchmarks [--full] [--only NAME,NAME] [--peer FOLDER] [--write]
 
 Each figure stands beside a reference of the same run. `--peer` names the folder of a comparison with another server,
 whose `run.py --product COMMAND` runs both and prints a line of JSON for each client. Results depend on what else the
@@ -16,15 +16,19 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import figures, peer
+from benchmarks import figures, page, peer
 
 HERE = Path(__file__).parent
+#: The command that writes the table of docs/benchmarks.md.
+COMMAND = "make bench BENCH=--write"
 #: Not programs, but what they share.
-SHARED = {"__main__", "figures", "peer", "sockets"}
+SHARED = {"__main__", "figures", "page", "peer", "sockets"}
 
 
 def programs() -> list[str]:
-    return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in SHARED)
+    """The modules and packages of this folder that can be run."""
+    modules = {path.stem for path in HERE.glob("*.py")} - SHARED
+    return sorted(modules | {path.parent.name for path in HERE.glob("*/__main__.py")})
 
 
 def main() -> int:
@@ -33,6 +37,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="the long form: an hour instead of some ten minutes")
     parser.add_argument("--only", metavar="NAMES", help=f"of {', '.join(known)}")
     parser.add_argument("--peer", metavar="FOLDER", type=Path, help="the folder of the comparison with another server")
+    parser.add_argument("--write", action="store_true", help="write the table to docs/benchmarks.md, too")
     options = parser.parse_args()
     chosen = options.only.split(",") if options.only else known
     if unknown := [name for name in chosen if name not in known]:
@@ -43,12 +48,19 @@ def main() -> int:
         chosen.remove("peer")
         print("The comparison with another server is left out: name its folder with --peer FOLDER.", file=sys.stderr)
 
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         recorded = Path(folder) / "figures.jsonl"
         failed = [name for place, name in enumerate(chosen) if not run(name, place, len(chosen), options, recorded)]
         found = figures.read(recorded)
-    print(f"\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}\n")
-    print(figures.table(found))
+    form = "long" if options.full else "short"
+    shown = (
+        f"The {form} form on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, load average {load:.1f} "
+        f"before and {os.getloadavg()[0]:.1f} after:\n\n{figures.table(found)}"
+    )
+    print(f"\n{shown}")
+    if options.write:
+        page.write(COMMAND, shown)
     if failed:
         print(f"\nFailed, so that figures are missing: {', '.join(failed)}.", file=sys.stderr)
     return 1 if failed else 0

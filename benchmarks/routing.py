@@ -85,6 +85,13 @@ class Client:
             raise RuntimeError(answer["errors"][0])
         return answer["data"]
 
+    async def close(self) -> None:
+        """Close the connections, none of which has a request."""
+        while self._free:
+            _, writer = self._free.pop()
+            writer.close()
+            await writer.wait_closed()
+
 
 @dataclass(frozen=True)
 class Measured:

@@ -27,13 +27,13 @@ def cpu(process: int) -> float:
 
 
 @contextmanager
-def server(uri: str, database: str) -> Iterator[tuple[str, int]]:
+def server(uri: str, database: str, **settings: str) -> Iterator[tuple[str, int]]:
     """Run `switchboard serve` over this MongoDB. Yields its websocket address and process id."""
-    settings = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": TOKEN, "LOG_LEVEL": "error"}
+    own = {"MONGODB_URI": uri, "DATABASE": database, "PORT": "0", "ADMIN_TOKEN": TOKEN, "LOG_LEVEL": "error"}
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "serve"],
         cwd=ROOT,
-        env=os.environ | {f"SWITCHBOARD_{name}": value for name, value in settings.items()},
+        env=os.environ | {f"SWITCHBOARD_{name}": value for name, value in (own | settings).items()},
         stdout=subprocess.PIPE,
         text=True,
     )

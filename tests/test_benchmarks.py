@@ -54,6 +54,9 @@ def test_comparison_shows_what_both_servers_measured() -> None:
 
 def test_every_program_of_the_folder_records_its_figures() -> None:
     folder = Path(figures.__file__).parent
-    assert {path.stem for path in folder.glob("*.py")} - SHARED - {"__init__"} == set(programs())
+    modules = {path.stem for path in folder.glob("*.py")} - SHARED - {"__init__"}
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert modules | packages == set(programs())
     for name in programs():
-        assert "record(Figure(" in "".join((folder / f"{name}.py").read_text().split()), name
+        file = folder / f"{name}.py" if name in modules else folder / name / "__main__.py"
+        assert "record(Figure(" in "".join(file.read_text().split()), name
