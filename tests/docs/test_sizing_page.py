@@ -1,7 +1,10 @@
 """The arithmetic of the page on sizing is right, and its shard keys are possible."""
 
 import re
+import statistics
 
+from benchmarks.growth import results
+from benchmarks.growth.results import Result
 from storage.mongo.indexes import INDEXES
 from tests.processes import ROOT
 
@@ -56,3 +59,37 @@ def test_figures_of_the_page_are_in_the_benchmarks() -> None:
     for figure in ("14,063", "55,201", "7.3 ms", "718 rooms/s", "1,048 B", "635 B", "1,791 B", "5.1 for each event"):
         assert figure in BENCHMARKS, figure
         assert figure.removesuffix(" rooms/s").removesuffix(" for each event") in PAGE, figure
+
+
+def test_end_of_the_single_log_follows_from_the_measured_figures() -> None:
+    ends = PAGE.partition("## Where the single log ends")[2].partition("\n## ")[0]
+    inserts, documents, appends, read_us = 55_201, 5.1, 14_063, 50
+    events = inserts / documents / 3
+    conversations = round(events / 14)
+
+    for figure in (
+        f"{inserts:,} inserts/s",
+        f"= {inserts / documents:,.0f};",
+        f"| {events:,.0f} | {conversations} |",
+        f"| {0.2 / read_us * 1e6:,.0f} | {0.2 / read_us * 1e6 / 14:.0f} |",
+        f"| {appends:,} | {appends / 14:,.0f} |",
+        f"{8_029 / 14:.0f} B an event",
+        f"{8_029 / 14 * 7 * 86_400 / 1e6:.0f} MB for each event/s",
+        f"{events * 8_029 / 14 * 7 * 86_400 / 1e12:.2f} TB",
+        f"{conversations * 86_400 / 1e6:.0f} million",
+        f"{conversations * 86_400 / 4e6:.1f} million",
+        f"{conversations} / 6.8 = {conversations / 6.8:.0f} cores",
+        f"{events * read_us / 1e6:.0%} of its core",
+        f"= {conversations / 6.8 / (1 - 0.18):.0f} processes",
+    ):
+        assert figure in " ".join(ends.split()), figure
+
+
+def test_reading_an_event_costs_about_what_the_page_says() -> None:
+    read = [
+        line.value
+        for line in results.lowest(line for line in results.read(results.RECORDED) if isinstance(line, Result))
+        if line.measure == "replay from the middle: CPU of an event"
+    ]
+
+    assert 25 < statistics.median(read) < 100
