@@ -159,6 +159,7 @@ async def test_pagination(shared_url: str) -> None:
         "nodes",
         "roles",
         "timers",
+        "webhooks",
     ]
 
 
