@@ -25,7 +25,7 @@ from server.transport.whole_responses import WHOLE_RESPONSE_EXTENSION, extension
 #: How many bytes one call parses, so that few pipelined requests are parsed before the first is answered.
 SLICE_BYTES: Final = 16 * 1024
 #: When the server stops, how long a new connection may take to send its first request.
-FIRST_REQUEST_SECONDS: Final = 1.0
+FIRST_REQUEST_SECONDS: Final = 2.0
 #: Header fields of an upgrade.
 UPGRADE_FIELDS: Final = frozenset((b"upgrade", b"http2-settings"))
 #: Header fields that the websocket library reads, in addition to sec-websocket-*. The application gets all fields.

@@ -154,6 +154,9 @@ class Load:
     refused: int = 0
     #: Sent again after a lost connection or an unknown outcome.
     repeated: int = 0
+    #: The error or the response after which each of these was sent again.
+    causes: list[str] = field(default_factory=list)
+    workers: int = WORKERS
     #: Sent again with a new clientMutationId, because nothing had been changed.
     renewed: int = 0
     hung: int = 0
@@ -180,7 +183,7 @@ class Load:
     async def run(self, until: float) -> None:
         """Send mutations until that time, or until `stopped` is set, and wait until all are answered."""
         async with asyncio.TaskGroup() as group:
-            for number in range(WORKERS):
+            for number in range(self.workers):
                 group.create_task(self._work(number, until))
 
     async def _work(self, number: int, until: float) -> None:
@@ -233,10 +236,12 @@ class Load:
                 self.refused += 1
                 await asyncio.sleep(0.05)
                 continue
-            except httpx.TimeoutException:
+            except httpx.TimeoutException as error:
+                self.causes.append(repr(error))
                 self.hung += 1
                 certain = False
-            except httpx.TransportError:
+            except httpx.TransportError as error:
+                self.causes.append(repr(error))
                 certain = False
                 await asyncio.sleep(0.05)
             else:
@@ -246,6 +251,7 @@ class Load:
                 assert all(one["code"] != "INTERNAL" for one in refused), answer
                 if refused[0]["code"] != "UNAVAILABLE":
                     return Outcome(name, None, refused[0]["code"], mutation_id, given)
+                self.causes.append(json.dumps(answer["errors"]))
                 if not all(one["retryable"] for one in refused):
                     certain = False
                 elif certain and mutation_id:
