@@ -72,8 +72,9 @@ async def known_visitor(world: World) -> Known:
     await messages.edit_message(context(), message_id=message.id, text=f"{text} {text}")
     for owner, owner_id in ((DataOwner.ROOM, room.id), (DataOwner.VISITOR, visitor.id)):
         await app_data.set_app_data(context(), owner=owner, owner_id=owner_id, key="k", value=text)
-    apps = world.services.storage.database["apps"]
-    await apps.update_one({"_id": APP.id}, {"$set": {"name": "App"}}, upsert=True)
+    database = world.services.storage.database
+    stored = {"name": "App", "scopes": [], "active": True, "createdAt": database.now()}
+    await database["apps"].update_one({"_id": APP.id}, {"$set": stored}, upsert=True)
     return Known(text, visitor, await world.room(room), agent, session.token)
 
 

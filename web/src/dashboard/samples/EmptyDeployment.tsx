@@ -13,7 +13,7 @@ export function EmptyDeployment() {
 function Offer() {
   const { state, active, problem, create } = useSamples();
   if (state === null || !(state.empty || active || problem)) return null;
-  if (state.state === "READY" && !active) return null;
+  if ((state.state === "READY" && !active) || (state.state === "REMOVING" && !state.empty)) return null;
   return (
     <Paper withBorder p="md" mb="md" component="section" aria-labelledby="first-steps">
       <Stack gap="sm">
@@ -27,7 +27,7 @@ function Offer() {
         {active ? (
           <div>
             <Text role="status" size="sm">
-              {state.state === "REMOVING" ? "Removing the sample data …" : `Created ${state.created} of ${state.expected || "…"}`}
+              {`Created ${state.created} of ${state.expected || "…"}`}
             </Text>
             <Progress
               value={state.expected ? (100 * state.created) / state.expected : 0}
