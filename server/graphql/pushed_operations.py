@@ -17,7 +17,7 @@ from schema.execution.context import RequestContext
 from server.auth.rate_limits import RequestRateLimits
 from server.graphql.responses import response_body
 from server.metrics.operations import Observation
-from server.transport.websocket_protocol import frame_header
+from server.transport.frames import frame_header
 from storage.supervisor import spawn
 from storage.threads import Work
 

@@ -18,7 +18,8 @@ from server.settings import Settings
 from server.shutdown import SHUTDOWN_SECONDS, Shutdown
 from server.transport.connections import ConnectionTable
 from server.transport.http_protocol import HttpProtocol
-from server.transport.websocket_protocol import PING_SECONDS, PONG_SECONDS, WebSocketProtocol
+from server.transport.websocket_pings import PING_SECONDS, PONG_SECONDS
+from server.transport.websocket_protocol import WebSocketProtocol
 
 logger = logging.getLogger(__name__)
 

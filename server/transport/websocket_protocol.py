@@ -1,15 +1,6 @@
-"""Websocket connections: uvicorn's protocol, with budgets for what a client sends and another check for dead peers.
-
-A client that reads slowly is alive: it must read everything that was sent before a ping, before it can send the pong.
-So a peer is alive as long as its TCP stack acknowledges bytes. What it has acknowledged may wait in its buffers, so a
-peer that was sent much since its last pong has longer for the next. The connection to a dead peer is aborted: its write
-buffer would never be sent.
-"""
+"""Websocket connections: uvicorn's protocol, with budgets for what a client sends, and without a task while idle."""
 
 import asyncio
-import os
-import socket
-import sys
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
@@ -17,27 +8,17 @@ from typing_extensions import override
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected, is_ssl
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import CloseCode, Frame
+from websockets.frames import CloseCode
 
 from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.frame_budgets import SocketBudget
-from server.transport.keepalive import Kept
+from server.transport.frames import PONG_BYTES, frame_header, is_pong, is_whole
 from server.transport.small_primitives import SmallEvent, SmallQueue
+from server.transport.websocket_pings import CLOSE_SECONDS, PingedWebSocket
 from storage.supervisor import spawn
 from storage.threads import Work
 
-#: How often a peer gets a ping, and how long it has for the pong.
-PING_SECONDS = 10.0
-PONG_SECONDS = 10.0
-#: A peer with a full write buffer is dead if it acknowledges no bytes for this many times PONG_SECONDS.
-MAX_STALLS = 12
-#: For as many bytes that were sent since the last pong, a peer has PONG_SECONDS more, up to MAX_STALLS times.
-BYTES_PER_STALL = 256 * 1024
-# The size of the part of Linux's struct tcp_info that is read, and the place of tcpi_bytes_acked in it.
-TCP_INFO_BYTES = 128
-BYTES_ACKED = slice(120, 128)
 #: An ASGI extension, whose `connection` is the WebSocketProtocol. After `websocket.accept`, the application may call
 #: its method `detach`, and return: the connection stays open, and has a task only while messages are handled.
 CONNECTION_EXTENSION = "switchboard.connection"
@@ -45,14 +26,6 @@ CONNECTION_EXTENSION = "switchboard.connection"
 SLICE_BYTES: Final = 4 * 1024
 #: The most frames of one message.
 MAX_FRAGMENTS: Final = 1_000
-#: The first byte of an unfragmented text frame, and the limits of its length encodings.
-TEXT_FRAME = 0x81
-SHORT, MEDIUM = 126, 2**16
-#: The beginning of the frame of a ping, and of a masked pong, with four bytes. The length of the latter.
-PING_HEAD, PONG_HEAD, PONG_BYTES = b"\x89\x04", b"\x8a\x84", 10
-MASK_BYTES = 4
-#: How long a closing handshake may take.
-CLOSE_SECONDS = 5.0
 #: How long a peer that exceeded a budget has to read the close frame.
 REFUSED_SECONDS = 1.0
 
@@ -67,17 +40,13 @@ class Receiver(Protocol):
         """Handle the end of the connection. It is called once, after the last message."""
 
 
-class WebSocketProtocol(WebSocketsSansIOProtocol):
+class WebSocketProtocol(PingedWebSocket):
     """One websocket connection."""
 
     #: What gets the messages after the application has detached the connection, until it has ended.
     _receiver: Receiver | None = None
     _handling: asyncio.Task[None] | None = None
 
-    _stalls = 0
-    _acknowledged = 0
-    #: Bytes of frames that were written since the last pong.
-    _unanswered = 0
     #: Whether the write buffer is below its limit.
     _writable = True
 
@@ -90,7 +59,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         connection_table: ConnectionTable,
         connection: Connection,
     ) -> None:
-        super().__init__(config, server_state, app_state)
+        super().__init__(config, server_state, app_state, keepalive_timer=connection_table.keepalive_timer)
         # Thousands of websockets are idle most of the time.
         self._messages = SmallQueue[ASGIReceiveEvent]()
         self.queue = cast(asyncio.Queue[ASGIReceiveEvent], self._messages)
@@ -98,8 +67,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._table = connection_table
         self._connection = connection
         self._budget = SocketBudget(connection_table.settings)
-        #: The slot of the next deadline in the timer of keepalive.py; None if there is none.
-        self._slot: dict[Kept, None] | None = None
         #: Whether all received bytes were whole frames.
         self._at_boundary = True
         self._headers: list[tuple[bytes, bytes]] = []
@@ -196,9 +163,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def _take_pong(self, data: bytes) -> bool:
         """Take the answer to the last ping, without the parser, if nothing else was received. Returns whether it is."""
         ping = self.pending_ping_payload
-        if ping is None or len(data) != PONG_BYTES or data[:2] != PONG_HEAD or self._unparsed or not self._at_boundary:
-            return False
-        if int.from_bytes(data[2:6]) ^ int.from_bytes(data[6:]) != int.from_bytes(ping):
+        if ping is None or self._unparsed or not self._at_boundary or not is_pong(data, ping):
             return False
         excess = self._budget.excess(self.loop.time(), frames=1, size=PONG_BYTES)
         if excess is None:
@@ -266,66 +231,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._abort_after(REFUSED_SECONDS)
 
     # ---------------------------------------------------------------- what is sent
-
-    @override
-    def start_keepalive(self) -> None:
-        if self.ping_interval:
-            self._ping_after_interval()
-
-    def _ping_after_interval(self) -> None:
-        self.pending_ping_payload = None
-        self._unanswered = 0
-        assert self.ping_interval is not None
-        self._keep_alive_after(self.ping_interval)
-
-    def _keep_alive_after(self, seconds: float) -> None:
-        self._leave_slot()
-        self._slot = self._table.keepalive_timer.add(self, seconds)
-
-    def _leave_slot(self) -> None:
-        if self._slot is not None:
-            self._slot.pop(self, None)
-            self._slot = None
-
-    @override
-    def stop_keepalive(self) -> None:
-        self._leave_slot()
-        self.pending_ping_payload = None
-
-    def keep_alive(self, payload: bytes) -> None:
-        """Send a ping, or check the peer if it has not answered the last one."""
-        self._slot = None
-        if self.close_sent or self.transport.is_closing():
-            return
-        if self.pending_ping_payload is not None:
-            self.keepalive_timeout()
-            return
-        self.pending_ping_payload = payload
-        self.transport.write(PING_HEAD + payload)
-        assert self.ping_timeout is not None
-        self._keep_alive_after(self.ping_timeout)
-
-    @override
-    def handle_pong(self, event: Frame) -> None:
-        if self.pending_ping_payload is not None and bytes(event.data) == self.pending_ping_payload:
-            self._ping_after_interval()
-
-    @override
-    def keepalive_timeout(self) -> None:
-        acknowledged = bytes_acknowledged(self.transport)
-        progresses, self._acknowledged = acknowledged > self._acknowledged, acknowledged
-        buffer_is_full = not self.writable.is_set()
-        self._stalls = 0 if progresses else self._stalls + 1
-        limit = MAX_STALLS if buffer_is_full else min(1 + self._unanswered // BYTES_PER_STALL, MAX_STALLS)
-        if progresses or self._stalls < limit:
-            assert self.ping_timeout is not None
-            self._keep_alive_after(self.ping_timeout)
-            return
-        super().keepalive_timeout()
-        if buffer_is_full:
-            self.transport.abort()
-        else:
-            self._abort_after(CLOSE_SECONDS)
 
     @override
     def shutdown(self) -> None:
@@ -435,40 +340,3 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             await receiver.disconnect()
         finally:
             self._finish()
-
-    def _abort_after(self, seconds: float) -> None:
-        if self.close_timer is not None:
-            self.close_timer.cancel()
-        self.close_timer = self.loop.call_later(seconds, self.transport.abort)
-
-
-def bytes_acknowledged(transport: asyncio.Transport) -> int:
-    """How many bytes the peer's TCP stack has acknowledged; 0 if the system does not say."""
-    try:
-        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as duplicate:
-            info = duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
-    except (AttributeError, OSError):
-        return 0
-    return int.from_bytes(info[BYTES_ACKED], sys.byteorder)
-
-
-def is_whole(data: bytes) -> bool:
-    """Whether these bytes, which begin with a masked frame of a client, end with the end of a frame."""
-    start, size = 0, len(data)
-    while start + MASK_BYTES + 2 <= size:
-        length, start = data[start + 1] & 0x7F, start + 2
-        if length == SHORT:
-            length, start = int.from_bytes(data[start : start + 2]), start + 2
-        elif length > SHORT:
-            length, start = int.from_bytes(data[start : start + 8]), start + 8
-        start += MASK_BYTES + length
-    return start == size
-
-
-def frame_header(length: int) -> bytes:
-    """The header of an unfragmented text frame with that many bytes (RFC 6455, section 5.2)."""
-    if length < SHORT:
-        return bytes((TEXT_FRAME, length))
-    if length < MEDIUM:
-        return bytes((TEXT_FRAME, SHORT)) + length.to_bytes(2)
-    return bytes((TEXT_FRAME, SHORT + 1)) + length.to_bytes(8)

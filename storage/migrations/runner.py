@@ -101,10 +101,12 @@ async def _next_pending(database: Database, migrations: Sequence[Migration]) -> 
 
 
 async def _renew(lease: Lease) -> None:
-    while True:
+    """Renew the lease until it is lost."""
+    held = True
+    while held:
         await asyncio.sleep(LEASE_SECONDS / 3)
         with suppress(PyMongoError):  # the next renewal repeats it
-            await lease.acquire()
+            held = await lease.acquire()
 
 
 async def _run(database: Database, migration: Migration, older_seconds: float) -> None:

@@ -16,7 +16,8 @@ from server.app import create_app, start_services
 from server.process.run import bind
 from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
-from server.transport.websocket_protocol import BYTES_PER_STALL, MAX_STALLS, WebSocketProtocol, bytes_acknowledged
+from server.transport.websocket_pings import BYTES_PER_STALL, MAX_STALLS, bytes_acknowledged
+from server.transport.websocket_protocol import WebSocketProtocol
 from storage.facts import VisitorSaved
 from storage.mongo.cursors import event_cursor
 from storage.runtime import Storage

@@ -13,7 +13,7 @@ from server.app import create_app
 from server.process.run import bind
 from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
-from server.transport.websocket_protocol import frame_header, is_whole
+from server.transport.frames import frame_header, is_whole
 
 #: The interval of pings, and the time for a pong.
 PING_SECONDS = 1.0
