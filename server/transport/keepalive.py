@@ -49,15 +49,18 @@ class KeepaliveTimer:
         loop = asyncio.get_running_loop()
         payload = secrets.token_bytes(PAYLOAD_BYTES)
         left = SLICE
-        for number in sorted(number for number in self._slots if number * TICK_SECONDS <= loop.time()):
-            slot = self._slots[number]
-            while slot and left:
-                kept, _ = slot.popitem()
-                kept.keep_alive(payload)
-                left -= 1
-            if not slot:
-                del self._slots[number]
-        self._start_next()
+        try:
+            for number in sorted(number for number in self._slots if number * TICK_SECONDS <= loop.time()):
+                slot = self._slots[number]
+                while slot and left:
+                    kept, _ = slot.popitem()
+                    kept.keep_alive(payload)
+                    left -= 1
+                if not slot:
+                    del self._slots[number]
+        finally:
+            # An error of one websocket must not end the pings of all others.
+            self._start_next()
 
     def _start_next(self) -> None:
         if self._timer is not None:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from typing_extensions import override
+
 from server.transport.keepalive import SLICE, TICK_SECONDS, KeepaliveTimer
 from tests.storage.support import until
 
@@ -72,3 +74,28 @@ async def test_a_websocket_that_adds_itself_again_is_served_again_with_another_p
     await until_served([socket], times=3)
 
     assert len(set(socket.payloads[:3])) == 3
+
+
+async def test_an_error_of_one_websocket_does_not_end_the_pings_of_the_others() -> None:
+    class FailingSocket(Socket):
+        @override
+        def keep_alive(self, payload: bytes) -> None:
+            super().keep_alive(payload)
+            raise ConnectionError
+
+    timer = KeepaliveTimer()
+    failing, others = FailingSocket(timer), [Socket(timer, again=TICK_SECONDS) for _ in range(2)]
+    errors: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context.get("exception")))
+    try:
+        # The last websocket that is added to a slot is served first.
+        for socket in (others[0], failing, others[1]):
+            timer.add(socket, 0)
+
+        await until_served(others, times=2)
+    finally:
+        loop.set_exception_handler(None)
+
+    assert len(failing.served) == 1
+    assert [type(error) for error in errors] == [ConnectionError]
