@@ -177,8 +177,15 @@ class PushedSubscription:
 
     async def _frame(self, fact: AnyFact) -> bytes | None:
         """The frame of a result, when it is made and the channel is writable. None if the connection is closing."""
-        delivery = await self._group.writer.write(self._group.feed.redacted(fact))
-        return self.channel.frame(delivery) if await self.channel.wait_until_writable() else None
+        feed = self._group.feed
+        while await self.channel.wait_until_writable():
+            redactions = feed.redactions
+            delivery = await self._group.writer.write(feed.redacted(fact))
+            # Other results of the socket may have filled its buffer meanwhile. If content is removed before the client
+            # reads on, the result is made again.
+            if await self.channel.wait_until_writable() and feed.redactions == redactions:
+                return self.channel.frame(delivery)
+        return None
 
     def _write(self, frames: Sequence[bytes], count: int | None = None) -> bool:
         """Write frames with that many results, by default one in each. Returns False if the connection is closing."""

@@ -191,6 +191,11 @@ class Feed:
         """The fact as it is read now: without content that was redacted or erased since the fact was read."""
         return self._redactions.apply(fact)
 
+    @property
+    def redactions(self) -> int:
+        """A number that increases when this process reads that content was redacted or erased."""
+        return self._redactions.count
+
     async def run(self) -> None:
         """Follow the log until cancelled.
 

@@ -81,8 +81,11 @@ class Redactions:
     def __init__(self) -> None:
         self._cached: OrderedDict[str, datetime] = OrderedDict()
         self._erased: OrderedDict[str, datetime] = OrderedDict()
+        #: Increases when content is removed: what was read before may have it.
+        self.count = 0
 
     def add(self, redactions: dict[str, datetime], erasures: dict[str, datetime] | None = None) -> None:
+        self.count += len(redactions) + len(erasures or {})
         for cached, added in ((self._cached, redactions), (self._erased, erasures or {})):
             cached.update(added)
             while len(cached) > MAX_CACHED:

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from resolvers import messages
 from resolvers.context import Services
+from schema.events.deliveries import DeliveryWriter
 from schema.events.live_groups import LiveGroup
 from schema.events.pushed_subscriptions import BATCH_FACTS, LogFollower, PushedSubscription
 from schema.execution.cohorts import Cohorts, Delivery
@@ -21,6 +23,7 @@ from tests.storage.support import make_facts, until
 STARTED = "subscription { roomStarted { sequence room { subject } } }"
 FILTERED = 'subscription { roomStarted(where: {subject: {eq: "mine"}}) { sequence room { subject } } }'
 READ_LIVE = "subscription { roomStarted { room { subject current { subject } } } }"
+SENT_READ_LIVE = "subscription { messageSent { message { text } room { current { subject } } } }"
 EVENTS = "subscription($after: Cursor) { events(after: $after) { sequence } }"
 
 
@@ -125,6 +128,17 @@ async def until_members(world: World, count: int) -> None:
     await until(have_joined)
 
 
+async def until_read(world: World) -> None:
+    """Return when the process has read the log to its end."""
+    storage = world.services.storage
+    head = await storage.log.head()
+
+    async def has_read() -> bool:
+        return storage.feed.head >= head
+
+    await until(has_read)
+
+
 async def until_all_have(clients: list[Client], count: int) -> None:
     async def have() -> bool:
         return all(len(client.results) >= count for client in clients)
@@ -198,6 +212,32 @@ async def test_a_result_that_reads_the_database_is_made_by_the_members(world: Wo
         await until_all_have(clients, 3)
 
         assert [client.subjects for client in clients] == [["mine", "0", "1"]] * 2
+
+
+async def test_a_message_that_is_redacted_while_its_result_waits_for_a_slow_client_is_sent_without_text(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, room = Client(world, Cohorts()), await world.start(subject="mine")
+    is_made, write = asyncio.Event(), DeliveryWriter.write
+
+    async def write_before_a_pause(writer: DeliveryWriter, item: Any) -> Delivery:
+        delivery = await write(writer, item)
+        if not is_made.is_set():
+            client.pause()
+            is_made.set()
+        return delivery
+
+    monkeypatch.setattr(DeliveryWriter, "write", write_before_a_pause)
+    async with client.following(SENT_READ_LIVE):
+        sent = await messages.send_message(world.context, room_id=room.id, text="secret")
+        await asyncio.wait_for(is_made.wait(), 60)
+        await messages.redact_message(world.context, message_id=sent.id)
+        await until_read(world)
+        assert client.written == []
+        client.proceed()
+        await until_all_have([client], 1)
+
+        assert [result["message"]["text"] for result in client.results] == [""]
 
 
 async def test_members_continue_by_themselves_after_a_gap(world: World) -> None:
