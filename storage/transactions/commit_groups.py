@@ -18,6 +18,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from storage import threads, tracing
+from storage.errors import Unavailable
 from storage.mongo import direct_writes
 from storage.mongo.connection import Database, is_session_killed, is_transient, too_large
 from storage.mongo.retries import with_retries
@@ -152,7 +153,10 @@ class CommitGroups:
 
 
 def _may_concern_one(error: Exception) -> bool:
-    """Whether the error may concern one change of a group. Otherwise all must be tried again, on fresh data."""
+    """Whether the error may concern one change of a group. Otherwise all have it: it is unknown whether
+    the group is committed, or all must be tried again, on fresh data."""
+    if isinstance(error, Unavailable):
+        return False
     if not isinstance(error, PyMongoError):
         return True
     is_conflict = isinstance(error, OperationFailure) and error.code == WRITE_CONFLICT

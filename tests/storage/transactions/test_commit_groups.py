@@ -239,6 +239,24 @@ async def test_outcome_of_every_change_is_unknown_if_that_of_the_commit_is(
     assert [error.data for error in errors if isinstance(error, Unavailable)] == [{"retryable": False}] * 2
 
 
+async def test_group_whose_commit_stays_unknown_is_not_written_again(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = ClientSession.commit_transaction
+
+    def unheard(session: ClientSession) -> None:
+        commit(session)
+        raise lost_answer()
+
+    monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
+
+    errors = await group.commit(*(prepare(group.insert(name), seconds=0) for name in ("one", "two")))
+
+    assert [error.data for error in errors if isinstance(error, Unavailable)] == [{"retryable": False}] * 2
+    assert group.commands.seen.count("insert") == 1
+    assert await group.stored() == {"one": 1, "two": 1}
+
+
 async def test_every_change_runs_again_when_the_connection_is_lost_before_the_commit(
     group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
