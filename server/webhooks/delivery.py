@@ -132,7 +132,7 @@ class WebhookRun:
             await self._end(webhook, result)
             return False
         sequence = event_sequence(result.cursor)
-        async with self._sender.slots:
+        async with self._sender.slots.permit(webhook.owner.id or ""):
             current = await self._current(webhook, owner, sequence)
             if current is None:
                 return False

@@ -22,6 +22,7 @@ import certifi
 import httpx
 
 from resolvers.webhook_addresses import AddressPolicy, Target
+from server.webhooks.shares import Shares
 
 #: Resolves a name to addresses.
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -43,8 +44,9 @@ class SendLimits:
     response_seconds: float = 1.0
     #: The longest body of a request.
     body_bytes: int = 1024 * 1024
-    #: Requests of one process at a time.
+    #: Requests of one process at a time, and those of one owner among them.
     concurrent: int = 64
+    concurrent_per_owner: int = 8
     #: How long the addresses of a name are used.
     resolved_seconds: float = 30.0
 
@@ -98,8 +100,8 @@ class Sender:
         self.resolve = resolve
         self.tls = tls
         self.limits = limits
-        #: To be acquired for the time of an attempt.
-        self.slots = asyncio.Semaphore(limits.concurrent)
+        #: A permit is needed for the time of an attempt.
+        self.slots = Shares(limits.concurrent, limits.concurrent_per_owner)
 
     @asynccontextmanager
     async def connect(self, target: Target) -> AsyncIterator["Receiver"]:

@@ -49,23 +49,25 @@ async def deployment(
     async with Storage.open(uri, name, timings=timings) as storage:
         await apps.ensure_admin(storage, ADMIN_TOKEN)
         configured = frozenset({tokens.digest(ADMIN_TOKEN)})
+        sender = Sender(policy, limits=limits)
         async with (
             open_services(
                 storage, configured_tokens=configured, webhook_policy=policy, retention=retention
             ) as services,
-            delivering(services, Sender(policy, limits=limits), limits=DEFAULT_LIMITS, retries=retries),
+            delivering(services, sender, limits=DEFAULT_LIMITS, retries=retries),
             served(services) as url,
             Client([url]) as client,
         ):
-            yield Deployment(services, client)
+            yield Deployment(services, client, sender)
 
 
 class Deployment:
     """A server and a client with the admin token."""
 
-    def __init__(self, services: Services, client: Client) -> None:
+    def __init__(self, services: Services, client: Client, sender: Sender) -> None:
         self.services = services
         self.client = client
+        self.sender = sender
 
     async def create(self, url: str, *, bearer: str | None = None, **fields: Any) -> Any:
         """The payload of createWebhook: a subscription to saved visitors by default."""

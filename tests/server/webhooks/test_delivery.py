@@ -192,6 +192,24 @@ async def test_requests_of_a_process_at_a_time_are_limited(mongodb_uri: str, rec
         assert names(of_one) == list("abcd")
 
 
+async def test_slow_receivers_of_one_owner_do_not_delay_the_webhooks_of_others(
+    mongodb_uri: str, receiver: Receiver
+) -> None:
+    limits = SendLimits(concurrent=2, concurrent_per_owner=1, total_seconds=600)
+    async with deployment(mongodb_uri, "test-webhooks", limits=limits) as server, receiving() as silent:
+        silent.reply = lambda _: SILENCE
+        scopes = ["webhooks:write", "events:read", "visitors:read"]
+        app = await server.client.mutate("createApp", "token", name="hooks", scopes=scopes)
+        for name in "xyz":
+            await server.create(silent.url, name=name)
+        await server.create(receiver.url, bearer=app["token"])
+
+        await server.save("a", "b")
+
+        assert names(await receiver.wait_for(2)) == ["a", "b"]
+        assert names(await silent.wait_for(1)) == ["a"]
+
+
 async def test_webhooks_do_not_wait_for_each_other(server: Deployment, receiver: Receiver) -> None:
     async with receiving() as silent:
         silent.reply = lambda _: SILENCE
