@@ -132,10 +132,12 @@ class WebhookRun:
             await self._end(webhook, result)
             return False
         sequence = event_sequence(result.cursor)
+        redactions = self._storage.log.redactions
+        removed = redactions.count
         async with self._sender.slots.permit(webhook.owner.id or ""):
             current = await self._current(webhook, owner, sequence)
-            if current is None:
-                return False
+            if current is None or redactions.count != removed:
+                return False  # the next run reads the event again, without what was redacted or erased meanwhile
             attempt = 1 + failed_attempts(current.failure, sequence)
             sent_at = self._storage.database.now()
             headers = self._headers(current, result.cursor, sequence, attempt, result.encoded)

@@ -9,6 +9,7 @@ import pytest
 
 from resolvers.webhook_addresses import AddressPolicy
 from server.webhooks.retries import Retries
+from server.webhooks.sender import SendLimits
 from storage import webhook_deliveries, webhooks
 from storage.mongo.cursors import event_cursor
 from storage.webhook_records import WebhookDelivery
@@ -326,6 +327,43 @@ async def test_an_erased_visitor_is_in_no_later_attempt_and_in_no_log(server: De
                 async for one in database[collection].find({})
             ]
         )
+
+
+@pytest.mark.parametrize("erased", [True, False])
+async def test_what_is_removed_while_an_event_waits_for_a_permit_is_not_sent(
+    mongodb_uri: str, receiver: Receiver, erased: bool
+) -> None:
+    limits = SendLimits(concurrent=1)
+    async with deployment(mongodb_uri, "test-webhooks", limits=limits) as server:
+        query = """subscription { events(types: [MESSAGE_SENT]) {
+            ... on MessageSent { message { text } room { visitor { name } } }
+        } }"""
+        await server.create(receiver.url, query=query, variables=None)
+        mutate, slots = server.client.mutate, server.sender.slots
+        saved = await mutate("saveVisitor", "visitor { id }", token="secret-token", name="Secret Name")
+        room = await mutate("startRoom", "room { id }", visitorToken="secret-token")
+        async with slots.permit("another owner"):
+            sent = await mutate("sendMessage", "message { id }", roomId=room["room"]["id"], text="a secret text")
+
+            async def is_waiting() -> bool:
+                return slots.waiting == 1
+
+            await until(is_waiting)
+            removed = server.services.storage.log.redactions.count
+            if erased:
+                await mutate("eraseVisitor", "erasure { doneAt }", visitorId=saved["visitor"]["id"])
+            else:
+                await mutate("redactMessage", "message { id }", messageId=sent["message"]["id"])
+
+            async def is_read() -> bool:
+                return server.services.storage.log.redactions.count > removed
+
+            await until(is_read)
+
+        (request,) = await receiver.wait_for(1)
+    assert b"secret" not in request.body
+    assert b"Secret" not in request.body or not erased
+    assert request.event["message"]["text"] == ""
 
 
 # ---------------------------------------------------------------- consumers
