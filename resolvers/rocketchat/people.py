@@ -21,6 +21,8 @@ class People:
         self._run = run
         self._fields: set[tuple[FieldTarget, str]] = set()
         self._roles: set[str] = set()
+        #: The names of the roles of the source, by id. Users have the ids of roles, or the names on old servers.
+        self._role_names: dict[str, str] = {}
         self._method = RoutingMethod.LEAST_LOADED
         #: The users to deactivate at the end: rooms of the past are assigned to them before.
         self._inactive: list[str] = []
@@ -45,6 +47,7 @@ class People:
 
     async def role(self, record: Source) -> None:
         name = text(record.get("name"), most=64) or str(record["_id"])
+        self._role_names[str(record["_id"])] = name
         if name in self._roles:
             self._run.report.present["roles"] += 1
             return
@@ -110,7 +113,7 @@ class People:
         if username is None:
             self._run.report.add_problem("users", str(record["_id"]), "has no username")
             return
-        held = [name for name in mapping.strings(record.get("roles")) if name in self._roles]
+        held = self._roles_of(record)
         values = await self.values(FieldTarget.USER, "users", record, "customFields")
         present = await users.find_user(self._run.context, username=username)
         if present is not None and ("users", str(record["_id"])) not in self._run.ids:
@@ -130,12 +133,20 @@ class People:
 
         user_id = await self._run.create("users", record, mapping.first_time(record, "createdAt", "_updatedAt"), create)
         self._run.names[str(record["_id"])] = username
-        if mapping.AGENT_ROLE in mapping.strings(record.get("roles")):
+        if mapping.AGENT_ROLE in held:
             if user_id is not None:
                 await self._make_agent(record, user_id)
             self._run.agents.add(str(record["_id"]))
         if user_id is not None and record.get("active") is False:
             self._inactive.append(user_id)
+
+    def _roles_of(self, record: Source) -> list[str]:
+        """The names of the user's roles. Those that are not here are reported."""
+        names = [self._role_names.get(one, one) for one in mapping.strings(record.get("roles"))]
+        for name in names:
+            if name not in self._roles:
+                self._run.report.add_problem("users", str(record["_id"]), f"has the role {name!r}, which is not here")
+        return list(dict.fromkeys(name for name in names if name in self._roles))
 
     async def _make_agent(self, record: Source, user_id: str) -> None:
         """Make the user an agent of its departments. A user that is an agent does not change.

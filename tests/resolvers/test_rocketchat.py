@@ -21,7 +21,10 @@ START = datetime(2024, 5, 1, 9, tzinfo=UTC)
 
 DOCUMENTS: dict[str, list[dict[str, Any]]] = {
     "settings": [{"_id": "Livechat_Routing_Method", "value": "Manual_Selection"}],
-    "roles": [{"_id": "livechat-agent", "name": "livechat-agent"}, {"_id": "r1", "name": "night-shift"}],
+    "roles": [
+        {"_id": "livechat-agent", "name": "livechat-agent"},
+        {"_id": "63444b374684a412adb6c4f9", "name": "night-shift"},
+    ],
     "custom_fields": [
         {"_id": "plan", "label": "Plan", "scope": "visitor", "type": "select", "options": "free,paid", "regexp": ""},
         {"_id": "not a key", "label": "x", "scope": "room"},
@@ -38,7 +41,7 @@ DOCUMENTS: dict[str, list[dict[str, Any]]] = {
             "name": "Anna",
             "emails": [{"address": "anna@example.org", "verified": True}],
             "type": "user",
-            "roles": ["livechat-agent", "night-shift"],
+            "roles": ["livechat-agent", "63444b374684a412adb6c4f9"],
             "livechat": {"maxNumberSimultaneousChat": 3},
             "livechatCount": 99,
             "customFields": {"team": "B", "nested": {"x": 1}},
@@ -152,6 +155,21 @@ async def test_records_become_entities_with_their_times(world: World, source: Ro
         *("Vera", "vera@example.org", "+49 1", START),
         {"plan": "free", "points": "7"},
     )
+
+
+async def test_the_roles_of_users_are_found_by_their_names_too_and_others_are_reported(
+    world: World, source: RocketChatDatabase, mongodb_uri: str
+) -> None:
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        stored = client[SOURCE][NAMES["users"]]
+        stored.update_one({"_id": "u1"}, {"$set": {"roles": ["livechat-agent", "night-shift", "deleted"]}})
+
+    report = await run(world, source)
+
+    anna = await users.find_user(world.context, username="rc.anna")
+    assert anna is not None
+    assert anna.roles == ("livechat-agent", "night-shift")
+    assert report.problems["users", "has the role 'deleted', which is not here"] == (1, ["u1"])
 
 
 async def test_a_closed_room_has_its_messages_and_an_open_one_waits(world: World, source: RocketChatDatabase) -> None:
