@@ -76,7 +76,7 @@ class Settings:
         None,
         URI,
         "The URI of a MongoDB 6.0 or later: a replica set (one node is enough) or a sharded cluster. `readPreference`, "
-        "`w`, `readConcernLevel` and `compressors` have no effect; a `maxPoolSize` must be 42 or more. Without this "
+        "`w`, `readConcernLevel` and `compressors` have no effect; a `maxPoolSize` must be 64 or more. Without this "
         "setting Switchboard runs an embedded MongoDB.",
     )
     database: str = setting("switchboard", DATABASE, "The name of the database in MongoDB.")

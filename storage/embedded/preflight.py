@@ -10,7 +10,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
 from storage.errors import DeploymentError as DeploymentError
-from storage.threads import THREADS
+from storage.threads import MOST_CONNECTIONS
 from storage.uris import UnusableURI, redact, without_overridden_options, without_quotations
 
 ANSWER_MS = 5_000
@@ -23,7 +23,7 @@ AUTHENTICATION_FAILED = 18
 def complete_uri(uri: str) -> str:
     """The URI with the options that Switchboard sets itself. Raises DeploymentError."""
     try:
-        return without_overridden_options(uri, connections=sum(THREADS.values()))
+        return without_overridden_options(uri, connections=MOST_CONNECTIONS)
     except UnusableURI as error:
         raise DeploymentError(str(error)) from None
 

@@ -11,7 +11,6 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Mapping
 from socket import socket
-from types import MappingProxyType
 from typing import Any, Final, TypeAlias, cast
 
 from motor.frameworks.asyncio import run_on_executor
@@ -25,13 +24,11 @@ from storage.mongo import wire
 from storage.mongo.deadlines import milliseconds_left
 from storage.mongo.wire import Batch
 from storage.supervisor import spawn
-from storage.threads import Work, work
+from storage.threads import DIRECT_CONNECTIONS, Work, work
 
 #: The host and the port of a server.
 Address: TypeAlias = tuple[str, int | None]
 
-#: The most connections for each class of work. Other classes read through the driver.
-CONNECTIONS: Final[Mapping[Work, int]] = MappingProxyType({Work.READS: 12, Work.CHANGES: 8, Work.BACKGROUND: 2})
 #: How often the connections that wait for a reply are compared with the driver's state.
 CHECK_SECONDS: Final = 0.5
 _MAX_REQUEST_ID: Final = 2**31 - 1
@@ -220,7 +217,8 @@ class DirectReads:
     def __init__(self, client: MongoClient[Any], database: str, *, enabled: bool = True) -> None:
         self._client = client
         self._database = database
-        self._connections = {kind: Connections(self, kind, limit) for kind, limit in CONNECTIONS.items()}
+        #: By class of work. Other classes read through the driver.
+        self._connections = {kind: Connections(self, kind, limit) for kind, limit in DIRECT_CONNECTIONS.items()}
         self._is_enabled = enabled
         self._ids = itertools.cycle(range(1, _MAX_REQUEST_ID))
         #: The reads that wait for a reply.

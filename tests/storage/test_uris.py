@@ -6,10 +6,10 @@ import re
 import pytest
 
 from storage.embedded.preflight import DeploymentError, complete_uri, connect
-from storage.threads import THREADS
+from storage.threads import DIRECT_CONNECTIONS, THREADS
 from storage.uris import UnusableURI, redact, without_overridden_options
 
-NEEDED = 42
+NEEDED = 64
 SECRETS = ("pa", "ss", "wo", "rd")
 UNESCAPED = [
     "mongodb://user:pa@ss@host/?replicaSet=rs0",
@@ -39,10 +39,17 @@ def test_overridden_options_are_removed_and_logged_in_one_line(caplog: pytest.Lo
 
 
 @pytest.mark.parametrize(
-    "uri", ["mongodb://host", "mongodb://a,b:1/db?replicaSet=rs0&maxPoolSize=42", "mongodb://h/?w=1"]
+    "uri", ["mongodb://host", "mongodb://a,b:1/db?replicaSet=rs0&maxPoolSize=64", "mongodb://h/?w=1"]
 )
 def test_other_options_are_not_changed(uri: str) -> None:
     assert without_overridden_options(uri, connections=NEEDED) == uri.removesuffix("?w=1")
+
+
+def test_pool_has_a_connection_for_each_thread_beside_those_that_stay_checked_out() -> None:
+    assert complete_uri(f"mongodb://host/?maxPoolSize={NEEDED}") == f"mongodb://host/?maxPoolSize={NEEDED}"
+    assert sum(THREADS.values()) + sum(DIRECT_CONNECTIONS.values()) == NEEDED
+    with pytest.raises(DeploymentError):
+        complete_uri(f"mongodb://host/?maxPoolSize={NEEDED - 1}")
 
 
 def test_a_pool_that_is_too_small_is_refused_with_the_number_that_is_needed() -> None:
@@ -50,7 +57,7 @@ def test_a_pool_that_is_too_small_is_refused_with_the_number_that_is_needed() ->
         complete_uri("mongodb://host/?maxpoolsize=3")
 
     assert str(refusal.value) == (
-        f"SWITCHBOARD_MONGODB_URI sets maxPoolSize=3, and Switchboard needs at least {sum(THREADS.values())} "
+        f"SWITCHBOARD_MONGODB_URI sets maxPoolSize=3, and Switchboard needs at least {NEEDED} "
         "connections per process: raise it, or leave it out."
     )
 

@@ -11,8 +11,8 @@ from typing_extensions import override
 from storage.mongo import stored_documents
 from storage.mongo.connection import Database
 from storage.mongo.deadlines import time_limit
-from storage.mongo.direct_reads import CONNECTIONS, ReadConnection
-from storage.threads import Work, context_of
+from storage.mongo.direct_reads import ReadConnection
+from storage.threads import DIRECT_CONNECTIONS, Work, context_of
 from tests.commands import StartedCommands
 
 COUNT = 30
@@ -98,7 +98,7 @@ async def test_reads_wait_for_a_connection_beyond_the_limit(database: Database) 
     found = await asyncio.gather(*(find(database, {"_id": f"{number:02}"}) for number in range(COUNT)))
 
     assert found == [[f"{number:02}"] for number in range(COUNT)]
-    assert 0 < len(connections(database)) <= CONNECTIONS[Work.READS] < COUNT
+    assert 0 < len(connections(database)) <= DIRECT_CONNECTIONS[Work.READS] < COUNT
     assert database.direct_reads.idle == len(connections(database))
     assert database.direct_reads.waiting(Work.READS) == 0
 
