@@ -36,6 +36,8 @@ from storage.transactions.runner import TransactionRunner
 
 #: Time limit of deregistration at shutdown.
 DEREGISTER_TIMEOUT_SECONDS = 0.5
+#: The epoch of a process that has no definitions yet. Other processes do not wait for it when they change one.
+NO_EPOCH = 2**53
 
 
 class Storage:
@@ -44,6 +46,7 @@ class Storage:
     def __init__(self, database: Database, *, data_version: int = DATA_VERSION) -> None:
         self.database = database
         self._data_version = data_version
+        self._uses_definitions = False
         self.supervisor = Supervisor()
         self.definition_cache = DefinitionCache(database)
         self.process = ProcessHeartbeat(database, self._published_state)
@@ -81,12 +84,15 @@ class Storage:
         async with Database(uri, name, listeners=tuple(listeners), clock=own_clock, timings=timings) as database:
             storage = cls(database, data_version=migrations[-1].version)
             await database.measure_clock()
-            await runner.migrate(database, migrations, older_seconds=timings.older_processes)
-            await indexes.ensure(database)
-            await storage.feed.open()
-            await storage._refresh()
-            storage._start(migrations)
+            # Programs that cannot use the data leave nothing in the database.
+            await data_version.require_supported(database, supported=storage._data_version)
             try:
+                await storage._register()
+                await runner.migrate(database, migrations, older_seconds=timings.older_processes)
+                await indexes.ensure(database)
+                await storage.feed.open()
+                await storage._use_definitions()
+                storage._start(migrations)
                 await storage.transactions.run(roles.ensure_built_in)
                 yield storage
             finally:
@@ -97,6 +103,21 @@ class Storage:
                         await storage.supervisor.stop()
                         await storage.appender.wait_for_cleanup()
                         await storage.process.deregister()
+
+    async def _register(self) -> None:
+        """Send heartbeats from now on, before the version of the data is read for the last time.
+
+        So either a migration that this program cannot use waits for this process, or this process is refused.
+        """
+        await self.process.send_heartbeat()
+        every = self.database.timings.heartbeat
+        self.supervisor.supervise("heartbeat", self._send_heartbeat, every=every, essential=True)
+
+    async def _use_definitions(self) -> None:
+        """Load the caches. Other processes wait for this one from now on when they change a definition."""
+        self._uses_definitions = True
+        await self.process.send_heartbeat()
+        await self._refresh()
 
     def _start(self, migrations: Sequence[Migration]) -> None:
         start, timings = self.supervisor.supervise, self.database.timings
@@ -110,7 +131,6 @@ class Storage:
         if any(migration.compatible for migration in migrations):
             repeat = partial(runner.repeat, self.database, migrations)
             start("repeat migrations", repeat, every=timings.data_version_check)
-        start("heartbeat", self._send_heartbeat, every=timings.heartbeat, essential=True)
         start("reap dead processes", self.process.reap_dead_processes, every=timings.heartbeat_poll)
         start("append facts to the log", self.appender.run, essential=True)
         start("sweep the outbox", self.appender.sweep_once, every=timings.outbox_sweep)
@@ -124,12 +144,14 @@ class Storage:
     def _published_state(self) -> Document:
         """What other processes read of this one: the epoch decides when a tighter rule of a custom field is in use, and
         the version of the data when a migration may begin."""
-        return {"epoch": self.definition_cache.lowest_epoch_in_use, "dataVersion": self._data_version}
+        epoch = self.definition_cache.lowest_epoch_in_use if self._uses_definitions else NO_EPOCH
+        return {"epoch": epoch, "dataVersion": self._data_version}
 
     async def _send_heartbeat(self) -> None:
         """Send a heartbeat, also when the definitions cannot be read."""
         try:
-            await self.definition_cache.catch_up()
+            if self._uses_definitions:  # a migration may change the definitions before
+                await self.definition_cache.catch_up()
         finally:
             await self.process.send_heartbeat()
 

@@ -126,6 +126,9 @@ async def _run(database: Database, migration: Migration, older_seconds: float) -
     # From here on, an earlier program that cannot use the data does not start.
     usable_by = None if migration.compatible else migration.version
     await data_version.record(database, migration.version, usable_by=usable_by)
+    if not migration.compatible:
+        # One may have read the version before it was recorded. Each has a heartbeat before it reads the version.
+        await _require_no_older_processes(database, migration, older_seconds)
     where = f"continues after {progress.documents} documents" if progress.position else "starts"
     logger.info("Migration %d (%s) %s.", migration.version, migration.name, where)
     try:

@@ -5,11 +5,14 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from pymongo.read_concern import ReadConcern
 
+from storage.custom_fields.definition_leases import wait_for_epoch
+from storage.custom_fields.epochs import DOCUMENT_ID
 from storage.errors import DeploymentError
 from storage.migrations import older_processes, records, runner
 from storage.migrations.migration import Migration, Progress, State
@@ -17,7 +20,7 @@ from storage.migrations.registry import MIGRATIONS
 from storage.mongo import data_version
 from storage.mongo.connection import Database, Document
 from storage.mongo.data_version import DATA_VERSION
-from storage.runtime import Storage
+from storage.runtime import NO_EPOCH, Storage
 from storage.supervisor import end, spawn
 from storage.timings import Timings
 from tests.storage.support import until
@@ -208,6 +211,76 @@ async def test_data_that_an_older_process_could_not_use_stay_while_it_runs(
         assert await uppers(database) == [None]
         assert await data_version.read(database) == DATA_VERSION
         assert (await states(database, with_next(upper)))[-1] == (State.PENDING, 0)
+
+
+async def test_an_older_process_that_starts_while_the_version_is_recorded_prevents_the_migration(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(mongodb_uri, empty_database, "a")
+    record = data_version.record
+    async with AsyncExitStack() as stack, Database(mongodb_uri, empty_database) as database:
+
+        async def record_after_a_start(database: Database, version: int, *, usable_by: int | None) -> None:
+            await stack.enter_async_context(older_process(mongodb_uri, empty_database))
+            await record(database, version, usable_by=usable_by)
+
+        monkeypatch.setattr(data_version, "record", record_after_a_start)
+        with pytest.raises(DeploymentError, match="Servers of an earlier version use the database"):
+            await runner.migrate(database, with_next(upper), older_seconds=0.0)
+
+        assert await uppers(database) == [None]
+        # An older process that starts later is refused.
+        with pytest.raises(DeploymentError):
+            await data_version.require_supported(database, supported=DATA_VERSION)
+
+
+async def test_a_process_has_heartbeats_while_it_starts(mongodb_uri: str, empty_database: str) -> None:
+    """Others must see that it uses the database, but need not wait for it when they change a definition."""
+    await fill(mongodb_uri, empty_database, "a")
+    found: list[Document] = []
+
+    async def read_processes(database: Database, progress: Progress) -> None:
+        async def has_two_heartbeats() -> bool:
+            found[:] = await database["processes"].find({"_id": {"$ne": other.process.id}}).to_list(None)
+            return bool(found) and found[0]["beats"] >= 2
+
+        await until(has_two_heartbeats)
+        epoch = other.definition_cache.epoch + 1
+        await database["rules"].update_one({"_id": DOCUMENT_ID}, {"$set": {"epoch": epoch}}, upsert=True)
+        await wait_for_epoch(other.process, other.definition_cache, epoch)
+
+    async with Storage.open(mongodb_uri, empty_database) as other:
+        migrations = with_next(read_processes, compatible=True)
+        async with Storage.open(mongodb_uri, empty_database, migrations=migrations, timings=QUICK) as storage:
+            (one,) = found
+            assert (one["_id"], one["dataVersion"], one["epoch"]) == (storage.process.id, NEXT, NO_EPOCH)
+            assert storage.definition_cache.epoch == other.definition_cache.epoch
+
+            async def publishes_its_epoch() -> bool:
+                of_this = {"_id": storage.process.id, "epoch": storage.definition_cache.epoch}
+                return await storage.database["processes"].find_one(of_this) is not None
+
+            await until(publishes_its_epoch)
+
+
+async def test_a_process_that_could_not_start_has_no_heartbeat(mongodb_uri: str, empty_database: str) -> None:
+    async def fail(database: Database, progress: Progress) -> None:
+        raise ValueError
+
+    await fill(mongodb_uri, empty_database, "a")
+    async with Database(mongodb_uri, empty_database) as database:
+        processes = database["processes"].with_options(read_concern=ReadConcern("local"))  # as they are written
+        with pytest.raises(DeploymentError):
+            async with Storage.open(mongodb_uri, empty_database, migrations=with_next(fail)):
+                pass
+        after_a_failure = await processes.find({}).to_list(None)
+        await data_version.record(database, NEXT, usable_by=NEXT)
+        with pytest.raises(DeploymentError):
+            async with Storage.open(mongodb_uri, empty_database):
+                pass
+
+        assert after_a_failure == []
+        assert await processes.find({}).to_list(None) == []
 
 
 async def test_an_older_process_that_was_killed_delays_a_migration_for_seconds(
