@@ -26,6 +26,7 @@ from pymongo import MongoClient, helpers_shared, message
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 from pymongo.network_layer import NetworkingInterface
+from pymongo.pool_options import PoolOptions
 from pymongo.synchronous.pool import Connection, Pool
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.types import ExecutionContext
@@ -262,4 +263,6 @@ def test_a_connection_can_be_taken_out_of_the_pool_of_the_driver() -> None:
         re.findall(r"self\.(\w+)\b", "".join(inspect.getsource(cls) for cls in Connection.__mro__[:-2]))
     )
     assert isinstance(vars(NetworkingInterface)["sock"], property)
+    assert re.search(r"\bself\.opts\b", inspect.getsource(Pool))
+    assert isinstance(vars(PoolOptions)["socket_timeout"], property)
     assert hasattr(CLIENT._topology, "get_server_by_address")

@@ -48,6 +48,8 @@ class ReadConnection(asyncio.Protocol):
         self.driver = connection
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[bytes] | None = None
+        #: When the last command was sent, by the clock of the loop.
+        self._called_at = 0.0
         #: How many replies the messages have that were sent.
         self._expected = 1
         self._received = bytearray()
@@ -63,6 +65,17 @@ class ReadConnection(asyncio.Protocol):
         """Whether the driver interrupts the commands on this connection, because the server does not answer."""
         return self.driver.cancel_context.cancelled
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a command has no reply yet, also if nobody waits for it any more."""
+        return self._reply is not None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether a command has no reply for longer than the `socketTimeoutMS` of the URI, if it has one."""
+        limit = self._pool.opts.socket_timeout
+        return limit is not None and self.is_waiting and asyncio.get_running_loop().time() - self._called_at > limit
+
     def call(self, message: bytes, *, replies: int = 1) -> "asyncio.Future[bytes]":
         """Send one or more messages. Returns the future replies, which may raise Lost. The connection is released with
         them, also if nobody waits for them any more."""
@@ -72,6 +85,7 @@ class ReadConnection(asyncio.Protocol):
             reply.set_exception(Lost)
             return reply
         self._reply, self._expected = reply, replies
+        self._called_at = asyncio.get_running_loop().time()
         self._transport.write(message)
         return reply
 
@@ -200,10 +214,21 @@ class Connections:
             self.idle.remove(connection)
         self._open_missing()
 
+    @property
+    def replies(self) -> int:
+        """Commands without a reply."""
+        return sum(connection.is_waiting for connection in self._open)
+
     def close_interrupted(self) -> None:
-        """Close the connections whose server does not answer, so that their reads are repeated through the driver."""
-        for connection in [one for one in self._open if one.is_interrupted]:
-            connection.close()
+        """Close the connections whose server does not answer, so that their reads are repeated through the driver.
+
+        Those that the driver has given up remain while their server is the primary, which may answer.
+        """
+        primary = self._reads.primary
+        for connection in tuple(self._open):
+            is_left = connection.is_stale and connection.address != primary
+            if connection.is_interrupted or connection.is_overdue or is_left:
+                connection.close()
 
     def close(self) -> None:
         self._is_closed = True
@@ -221,8 +246,6 @@ class DirectReads:
         self._connections = {kind: Connections(self, kind, limit) for kind, limit in DIRECT_CONNECTIONS.items()}
         self._is_enabled = enabled
         self._ids = itertools.cycle(range(1, _MAX_REQUEST_ID))
-        #: The reads that wait for a reply.
-        self._replies = 0
         self._check: asyncio.TimerHandle | None = None
         self._described: TopologyDescription | None = None
         self._primary: Address | None = None
@@ -236,6 +259,11 @@ class DirectReads:
         """Reads of this class of work that wait for a connection."""
         connections = self._connections.get(kind)
         return 0 if connections is None else connections.waiting
+
+    @property
+    def replies(self) -> int:
+        """Commands without a reply."""
+        return sum(connections.replies for connections in self._connections.values())
 
     @property
     def primary(self) -> Address | None:
@@ -285,13 +313,9 @@ class DirectReads:
         except BaseException:
             connections.release(connection)
             raise
-        self._replies += 1
         if self._check is None:
             self._check = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._close_interrupted)
-        try:
-            return await connection.call(message, replies=replies)
-        finally:
-            self._replies -= 1
+        return await connection.call(message, replies=replies)
 
     async def open(self, connections: Connections) -> ReadConnection | None:
         """A new connection to the primary, checked out of the driver's pool. None if there is none."""
@@ -330,7 +354,7 @@ class DirectReads:
         self._check = None
         for connections in self._connections.values():
             connections.close_interrupted()
-        if self._replies:
+        if self.replies:
             self._check = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._close_interrupted)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from typing_extensions import override
 from storage.mongo import stored_documents
 from storage.mongo.connection import Database
 from storage.mongo.deadlines import time_limit
-from storage.mongo.direct_reads import ReadConnection
+from storage.mongo.direct_reads import DirectReads, ReadConnection
 from storage.threads import DIRECT_CONNECTIONS, Work, context_of
 from tests.commands import StartedCommands
 
@@ -43,6 +43,21 @@ def connections(database: Database) -> list[ReadConnection]:
 async def find(database: Database, query: dict[str, Any], **options: Any) -> list[str]:
     found, _ = await stored_documents.find(database, "passwords", query, **options)
     return [stored_documents.decode(one)["_id"] for one in found]
+
+
+async def unanswered(database: Database, connection: ReadConnection) -> "asyncio.Task[list[str]]":
+    """A read of one document that was sent, and whose reply does not arrive until `answer` is called."""
+    assert connection._transport is not None
+    connection._transport.pause_reading()
+    reading = asyncio.ensure_future(find(database, {"_id": "04"}))
+    while not database.direct_reads.replies:  # noqa: ASYNC110 - until it is sent
+        await asyncio.sleep(0)
+    return reading
+
+
+def answer(connection: ReadConnection) -> None:
+    assert connection._transport is not None
+    connection._transport.resume_reading()
 
 
 async def idle_cursors(database: Database) -> list[Any]:
@@ -107,7 +122,7 @@ async def test_cancelled_read_leaves_its_connection_to_the_next(database: Databa
     await find(database, {})
     (connection,) = connections(database)
     cancelled = asyncio.ensure_future(find(database, {"n": 1}))
-    while not database.direct_reads._replies:  # noqa: ASYNC110 - until it is sent
+    while not database.direct_reads.replies:  # noqa: ASYNC110 - until it is sent
         await asyncio.sleep(0)
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -136,7 +151,7 @@ async def test_read_on_a_connection_that_closes_is_repeated(database: Database) 
     await find(database, {})
     (connection,) = connections(database)
     reading = asyncio.ensure_future(find(database, {"_id": "04"}))
-    while not database.direct_reads._replies:  # noqa: ASYNC110 - until it is sent
+    while not database.direct_reads.replies:  # noqa: ASYNC110 - until it is sent
         await asyncio.sleep(0)
     connection.close()
 
@@ -148,13 +163,77 @@ async def test_read_that_the_driver_interrupts_is_repeated(database: Database) -
     await find(database, {})
     (connection,) = connections(database)
     reading = asyncio.ensure_future(find(database, {"_id": "04"}))
-    while not database.direct_reads._replies:  # noqa: ASYNC110 - until it is sent
+    while not database.direct_reads.replies:  # noqa: ASYNC110 - until it is sent
         await asyncio.sleep(0)
     connection.driver.cancel_context.cancel()
     database.direct_reads._close_interrupted()
 
     assert connections(database) == []
     assert await reading == ["04"]
+
+
+async def test_read_without_a_reply_is_repeated_after_the_socket_timeout_of_the_uri(
+    mongodb_uri: str, empty_database: str
+) -> None:
+    uri = f"{mongodb_uri}{'&' if '?' in mongodb_uri else '/?'}socketTimeoutMS=30000"
+    async with Database(uri, empty_database) as database:
+        await database["passwords"].insert_one({"_id": "04"})
+        await find(database, {})
+        (connection,) = connections(database)
+        reading = await unanswered(database, connection)
+        database.direct_reads._close_interrupted()
+        assert connections(database) == [connection]
+        connection._called_at -= 31
+        database.direct_reads._close_interrupted()
+
+        assert connections(database) == []
+        assert await reading == ["04"]
+
+
+async def test_read_without_a_reply_waits_if_the_uri_has_no_socket_timeout(database: Database) -> None:
+    await find(database, {})
+    (connection,) = connections(database)
+    reading = await unanswered(database, connection)
+    connection._called_at -= 3_600
+    database.direct_reads._close_interrupted()
+
+    assert connections(database) == [connection]
+    answer(connection)
+    assert await reading == ["04"]
+
+
+async def test_read_on_a_connection_that_the_driver_gave_up_is_repeated_once_there_is_another_primary(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await find(database, {})
+    (connection,) = connections(database)
+    reading = await unanswered(database, connection)
+    connection._pool.reset_without_pause()
+    database.direct_reads._close_interrupted()
+    assert connections(database) == [connection]
+    with monkeypatch.context() as patch:
+        patch.setattr(DirectReads, "primary", ("another", 27017))
+        database.direct_reads._close_interrupted()
+
+    assert connections(database) == []
+    assert await reading == ["04"]
+
+
+async def test_connection_of_a_cancelled_read_is_checked_until_its_reply(database: Database) -> None:
+    await find(database, {})
+    (connection,) = connections(database)
+    reading = await unanswered(database, connection)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+    database.direct_reads._close_interrupted()
+    assert database.direct_reads._check is not None
+    answer(connection)
+    while database.direct_reads.replies:  # noqa: ASYNC110 - until its reply is there
+        await asyncio.sleep(0)
+    database.direct_reads._close_interrupted()
+    assert database.direct_reads._check is None
 
 
 async def test_connection_of_an_earlier_generation_is_replaced(database: Database) -> None:
