@@ -107,12 +107,14 @@ class Mutation(Generic[P, R]):
         anonymous: bool,
         visitors: bool,
         self_argument: str | None,
+        internal: tuple[str, ...],
     ) -> None:
         self._body = body
         self._lock = lock
         self._idempotent = idempotent
         self._anonymous = anonymous
         self._self_argument = self_argument
+        self._internal = internal
         self._defaults = {
             name: parameter.default
             for name, parameter in inspect.signature(body).parameters.items()
@@ -211,6 +213,7 @@ class Mutation(Generic[P, R]):
             salt = f"{context.caller.id} {context.client_mutation_id}"
             hashed = await passwords.fingerprint(context.services.hashing, password, salt=salt)
             arguments = {**arguments, "password": hashed}
+        arguments = {name: value for name, value in arguments.items() if name not in self._internal}
         return fingerprint(self._body.__name__, {**arguments, "ack": context.ack}, {**self._defaults, "ack": None})
 
     def _recorded_answer(self, recorded: RecordedAnswer, digest: str) -> R:
@@ -246,6 +249,7 @@ def mutation(
     anonymous: bool = False,
     visitors: bool = False,
     self_argument: str | None = None,
+    internal: tuple[str, ...] = (),
 ) -> Callable[[Callable[Concatenate[MutationContext, P], Awaitable[R]]], Mutation[P, R]]:
     """Declare a write and its scopes. Without scopes, any valid token of an app or a user is enough.
 
@@ -254,6 +258,7 @@ def mutation(
     `anonymous`: whether no token is needed.
     `visitors`: whether visitors may do this. The body limits them to their own rooms.
     `self_argument`: the argument with a user's id. Logged-in users need no scope to change themselves.
+    `internal`: arguments that are not the client's. A repeated call may have others.
     """
     return lambda body: Mutation(
         body,
@@ -263,4 +268,5 @@ def mutation(
         anonymous=anonymous,
         visitors=visitors,
         self_argument=self_argument,
+        internal=internal,
     )

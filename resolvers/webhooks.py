@@ -49,6 +49,10 @@ class StoredSubscription(Record, frozen=True, kw_only=True):
     scopes: tuple[str, ...]
 
 
+class SubscriptionOutdated(Exception):
+    """The webhook has changed since its subscription was checked. Check it again."""
+
+
 class WebhookWithSecret(Record, frozen=True):
     """A webhook and its new secret."""
 
@@ -137,7 +141,7 @@ async def create_webhook(
     return WebhookWithSecret(webhook, secret)
 
 
-@mutation(SCOPE, lock=("webhook", "webhook_id"))
+@mutation(SCOPE, lock=("webhook", "webhook_id"), internal=("checked_revision",))
 async def update_webhook(
     change: MutationContext,
     *,
@@ -146,9 +150,16 @@ async def update_webhook(
     url: str | UnsetType | None = UNSET,
     subscription: StoredSubscription | UnsetType = UNSET,
     active: bool | UnsetType | None = UNSET,
+    checked_revision: int | None = None,
 ) -> Webhook:
-    """Change a webhook. The next attempt follows at once, unless the webhook is paused."""
+    """Change a webhook. The next attempt follows at once, unless the webhook is paused.
+
+    `checked_revision`: the revision of the webhook with whose values the subscription was checked. Raises
+    SubscriptionOutdated if the webhook has another one.
+    """
     before = await _get(change, webhook_id)
+    if checked_revision not in (None, before.revision):
+        raise SubscriptionOutdated
     changes: dict[str, Any] = {"failure": None}
     if name is not UNSET:
         changes["name"] = validation.name(validation.not_null(name, "name"), "name")

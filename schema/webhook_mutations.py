@@ -1,5 +1,7 @@
 """Mutations of webhooks."""
 
+from contextlib import suppress
+
 import msgspec
 import strawberry
 
@@ -174,14 +176,19 @@ class WebhookMutations:
         of the webhook. Records no event.
         """
         webhook_id = ids.WEBHOOK.parse(input.webhook_id, "webhookId")
-        webhook = await webhooks.update_webhook(
-            info.context.mutation(input),
-            webhook_id=webhook_id,
-            name=or_unset(input.name),
-            url=or_unset(input.url),
-            subscription=await _changed_subscription(info, input, webhook_id),
-            active=or_unset(input.active),
-        )
+        while True:
+            subscription, revision = await _changed_subscription(info, input, webhook_id)
+            with suppress(webhooks.SubscriptionOutdated):
+                webhook = await webhooks.update_webhook(
+                    info.context.mutation(input),
+                    webhook_id=webhook_id,
+                    name=or_unset(input.name),
+                    url=or_unset(input.url),
+                    subscription=subscription,
+                    active=or_unset(input.active),
+                    checked_revision=revision,
+                )
+                break
         return UpdateWebhookPayload(webhook=Webhook.from_record(webhook), client_mutation_id=input.client_mutation_id)
 
     @mutation_field(webhooks.replay_webhook)
@@ -224,20 +231,22 @@ class WebhookMutations:
 
 async def _changed_subscription(
     info: Info, input: UpdateWebhookInput, webhook_id: str
-) -> webhooks.StoredSubscription | msgspec.UnsetType:
-    """The subscription after the change, checked for the owner of the webhook. UNSET if it need not be checked."""
+) -> tuple[webhooks.StoredSubscription | msgspec.UnsetType, int | None]:
+    """The subscription after the change, checked for the owner of the webhook, and the revision of the webhook that has
+    the other values. UNSET if it need not be checked."""
     given = (input.query, input.operation_name, input.variables)
     if all(one is strawberry.UNSET for one in given) and input.active is not True:
-        return msgspec.UNSET
+        return msgspec.UNSET, None
     context = info.context.resolver_context
     before = await webhooks.get(context, webhook_id)
-    return await webhook_documents.check(
+    subscription = await webhook_documents.check(
         info.context,
         await webhooks.find_owner(context, before),
         query=before.query if input.query is strawberry.UNSET else input.query or "",
         operation_name=before.operation_name if input.operation_name is strawberry.UNSET else input.operation_name,
         variables=_variables(before) if input.variables is strawberry.UNSET else input.variables,
     )
+    return subscription, before.revision
 
 
 def _variables(webhook: webhook_records.Webhook) -> object:

@@ -232,3 +232,23 @@ async def test_a_repeated_change_is_made_once_and_its_recorded_answer_has_no_sec
     assert (first, first.revision) == (second, 2)
     answers = await world.services.storage.database["idempotency"].find({}).to_list(None)
     assert made.secret not in str(answers)
+
+
+async def test_a_subscription_that_was_checked_with_an_older_webhook_is_not_stored(world: World) -> None:
+    webhook = await create(world.context)
+    renamed = await webhooks.update_webhook(world.context, webhook_id=webhook.id, name="erp")
+    other = msgspec.structs.replace(SUBSCRIPTION, query="subscription { events { type } }")
+    context = world.context.mutation("change")
+
+    with pytest.raises(webhooks.SubscriptionOutdated):
+        await webhooks.update_webhook(
+            context, webhook_id=webhook.id, subscription=other, checked_revision=webhook.revision
+        )
+    assert await stored.find(world.context.reader, webhook.id) == msgspec.structs.replace(
+        renamed, secrets=webhook.secrets
+    )
+    first = await webhooks.update_webhook(context, webhook_id=webhook.id, subscription=other, checked_revision=2)
+    again = await webhooks.update_webhook(context, webhook_id=webhook.id, subscription=other, checked_revision=3)
+
+    assert (first.query, first.revision) == (other.query, 3)
+    assert again == first

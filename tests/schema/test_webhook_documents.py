@@ -6,8 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.webhooks.support import SUBSCRIPTION, Deployment, deployment
+from resolvers.webhooks import StoredSubscription
+from schema import webhook_documents
+from tests.server.webhooks.support import SUBSCRIPTION, VISITORS, Deployment, deployment
 
+OTHER = "subscription ($types: [EventType!]) { events(types: $types) { type } }"
 NOTHING_ELSE = "query must be a subscription to `events`, and to nothing else."
 
 
@@ -137,3 +140,36 @@ async def test_a_subscription_cannot_take_the_consumer_of_a_webhook(server: Depl
 
     assert "The names of consumers of webhooks begin with webhook:; use another name." in answer.text
     assert (await server.client.send("{ consumers { name } }"))["consumers"] == []
+
+
+# ---------------------------------------------------------------- changes
+
+
+@pytest.mark.parametrize(
+    ("change", "query", "variables"),
+    [
+        ({"active": True}, OTHER, {"types": ["ROOM_CLOSED"]}),
+        ({"variables": VISITORS}, OTHER, VISITORS),
+        ({"query": SUBSCRIPTION}, SUBSCRIPTION, {"types": ["ROOM_CLOSED"]}),
+    ],
+)
+async def test_a_change_of_the_subscription_during_the_check_of_another_one_stays(
+    server: Deployment, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], query: str, variables: dict[str, Any]
+) -> None:
+    made = await server.create("https://example.org/", active=False)
+    webhook_id = made["webhook"]["id"]
+    check, concurrent = webhook_documents.check, [{"query": OTHER, "variables": {"types": ["ROOM_CLOSED"]}}]
+
+    async def check_during_a_change(*args: Any, **kwargs: Any) -> StoredSubscription:
+        checked = await check(*args, **kwargs)
+        if concurrent:
+            await server.update(webhook_id, **concurrent.pop())
+        return checked
+
+    monkeypatch.setattr(webhook_documents, "check", check_during_a_change)
+
+    await server.update(webhook_id, **change, clientMutationId="m")
+
+    stored = await server.read(webhook_id, "state query variables")
+    state = "ACTIVE" if change.get("active") else "PAUSED"
+    assert stored == {"state": state, "query": query, "variables": variables}
