@@ -232,6 +232,11 @@ async def delete(tx: Transaction, owner_id: str, name: str) -> bool:
     return bool(result.deleted_count)
 
 
+async def delete_generation(reader: Reader, owner_id: str, name: str, *, generation: str) -> None:
+    """Delete a consumer if it has this generation. A connection that has its lease loses it."""
+    await reader.collection("consumers").delete_one({"_id": _id(owner_id, name), "generation": generation})
+
+
 def delete_by_owner(tx: Transaction, owner_id: str) -> None:
     """Delete all consumers of an app or user. Connections that have a lease lose it."""
     consumers = tx.collection("consumers").delegate

@@ -9,7 +9,7 @@ from resolvers.auth import access
 from resolvers.context import Context
 from resolvers.log_positions import existing_position
 from resolvers.operations import MutationContext, mutation, query
-from storage import acknowledgements, consumers
+from storage import acknowledgements, consumers, webhooks
 from storage.consumer_records import Consumer
 from storage.errors import ConsumerBusy, Forbidden, Invalid, quoted
 from storage.filters.expressions import Expression
@@ -87,7 +87,8 @@ async def remove_consumer(change: MutationContext, *, consumer: str, owner_id: s
     """
     if owner_id is not None and not change.caller.has_scope(access.ADMIN):
         raise Forbidden("Only a token with the scope admin removes consumers of others.", scope=access.ADMIN)
-    if consumer.startswith(CONSUMER_PREFIX):
+    webhook_id = consumer.removeprefix(CONSUMER_PREFIX)
+    if consumer != webhook_id and await webhooks.find(change.tx, webhook_id) is not None:
         raise Invalid("The consumer of a webhook is removed with it; call removeWebhook.", key="consumer")
     stored = await get_consumer(change.tx, owner_id or change.caller.id, consumer, key="consumer")
     # The connection that read for it may be releasing its lease.

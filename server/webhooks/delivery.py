@@ -68,7 +68,8 @@ class WebhookRun:
         self._sender = sender
         self._limits = limits
         self._retries = retries
-        self._sending = False
+        #: Whether it makes an attempt, or begins the consumer, which must not be interrupted.
+        self._busy = False
         #: Whether it was asked to end.
         self.stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -79,9 +80,9 @@ class WebhookRun:
         return self._task
 
     def stop(self) -> None:
-        """End the run: at once if it waits for an event, otherwise after the attempt that it makes."""
+        """End the run: at once if it waits for an event, otherwise after what it does."""
         self.stopping = True
-        if not self._sending and self._task is not None:
+        if not self._busy and self._task is not None:
             self._task.cancel()
 
     async def _run(self) -> None:
@@ -98,20 +99,29 @@ class WebhookRun:
         except Invalid as error:  # the settings of the deployment have changed
             await self._pause(webhook, PauseReason.DOCUMENT_REFUSED, error.message)
             return
-        begun = await consumers.begin(
-            self._reader, webhook.owner, webhook.consumer, generation=webhook.generation, after=webhook.after
-        )
-        if not begun:
+        if not await self._begin(webhook) or self.stopping:
             return
         results = await self._subscribe(webhook, owner)
         async with aclosing(results), self._sender.connect(target) as receiver:
             number = await webhook_deliveries.last_number(self._reader, webhook.id)
             async for result in results:
-                self._sending = True
+                self._busy = True
                 number += 1
                 if not await self._handle(webhook, owner, result, receiver, number):
                     return
-                self._sending = False
+                self._busy = False
+
+    async def _begin(self, webhook: Webhook) -> bool:
+        """Begin the consumer. Returns False if another process delivers, or if the webhook was removed."""
+        self._busy, owner_id = True, webhook.owner.id or ""
+        begun = await consumers.begin(
+            self._reader, webhook.owner, webhook.consumer, generation=webhook.generation, after=webhook.after
+        )
+        if await webhooks.find(self._reader, webhook.id) is None:  # it was removed before the consumer was created
+            await consumers.delete_generation(self._reader, owner_id, webhook.consumer, generation=webhook.generation)
+            return False
+        self._busy = False
+        return begun
 
     async def _subscribe(self, webhook: Webhook, owner: Caller) -> Any:
         """The results of the subscription."""

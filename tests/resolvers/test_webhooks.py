@@ -8,8 +8,10 @@ import pytest
 from resolvers import apps, webhooks
 from resolvers.auth import access
 from resolvers.auth.access import Caller
+from resolvers.consumers import consumers
 from resolvers.context import Context
 from resolvers.webhooks import MAX_PER_OWNER, StoredSubscription
+from storage import consumers as stored_consumers
 from storage import webhooks as stored
 from storage.errors import CursorExpired, Duplicate, Forbidden, Invalid, InvalidCursor, NotFound
 from storage.mongo.cursors import event_cursor
@@ -252,3 +254,20 @@ async def test_a_subscription_that_was_checked_with_an_older_webhook_is_not_stor
 
     assert (first.query, first.revision) == (other.query, 3)
     assert again == first
+
+
+async def test_the_consumer_of_a_webhook_can_be_removed_if_the_webhook_does_not_exist(world: World) -> None:
+    reader, actor, owner_id = world.context.reader, world.context.caller.identified, world.context.caller.id
+    webhook = await create(world.context)
+    for name in (webhook.consumer, "webhook:gone"):
+        await stored_consumers.begin(reader, actor, name, generation="1", after=0)
+
+    async with refused(
+        world, Invalid, "The consumer of a webhook is removed with it; call removeWebhook.", key="consumer"
+    ):
+        await consumers.remove_consumer(world.context, consumer=webhook.consumer)
+    removed = await consumers.remove_consumer(world.context, consumer="webhook:gone")
+
+    assert removed == "webhook:gone"
+    assert await stored_consumers.find(reader, owner_id, "webhook:gone") is None
+    assert await stored_consumers.find(reader, owner_id, webhook.consumer) is not None

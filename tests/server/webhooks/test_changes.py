@@ -10,7 +10,7 @@ import pytest
 from resolvers.webhook_addresses import AddressPolicy
 from server.webhooks.retries import Retries
 from server.webhooks.sender import SendLimits
-from storage import webhook_deliveries, webhooks
+from storage import consumers, webhook_deliveries, webhooks
 from storage.mongo.cursors import event_cursor
 from storage.webhook_records import WebhookDelivery
 from tests.faults.clients import Refused
@@ -389,6 +389,27 @@ async def test_the_consumer_of_a_webhook_is_shown_and_belongs_to_it(server: Depl
     assert refused == {"code": "INVALID_INPUT", "key": "consumer"}
     assert (await server.client.send("{ consumers { name } }"))["consumers"] == [{"name": consumer}]
     assert (await server.read(webhook_id, STATE))["id"] == webhook_id
+
+
+async def test_a_webhook_that_is_removed_while_its_delivery_begins_leaves_no_consumer(
+    server: Deployment, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, begun = consumers.begin, []
+
+    async def begin_after_the_removal(*args: Any, **kwargs: Any) -> bool:
+        (state,) = await webhooks.list_states(server.services.storage.reader)
+        await server.client.mutate("removeWebhook", "removedId", webhookId=f"whk_{state.id}")
+        begun.append(await begin(*args, **kwargs))
+        return begun[-1]
+
+    async def has_no_consumer() -> bool:
+        return begun == [True] and await server.services.storage.database["consumers"].find_one({}) is None
+
+    monkeypatch.setattr(consumers, "begin", begin_after_the_removal)
+
+    await server.create(receiver.url)
+
+    await until(has_no_consumer)
 
 
 # ---------------------------------------------------------------- addresses
