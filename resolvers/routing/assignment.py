@@ -88,7 +88,7 @@ async def _reserve_agent(
     # The cache may lack changes of other processes. A choice from an outdated entry makes the commit conflict. The next
     # attempt reads the candidates from the database, and so does this one before it returns None.
     from_cache = from_cache and change.tx.attempt == 1
-    if change.tx.attempt > 1:
+    if await _is_chosen_agent_changed(change):
         cache.contention.note_conflict()
     share = cache.contention.share(*change.context.storage.process.place)
     chosen = None
@@ -107,7 +107,18 @@ async def _reserve_agent(
     agent = cache.agent(chosen.id) if from_cache else await users.find(change.tx, chosen.id)
     if agent is None or not may_serve(agent, room, where):
         raise Conflict  # another mutation changed the agent: choose again
+    change.tx.state.chosen_agent = (agent.id, agent.version)
     return agent
+
+
+async def _is_chosen_agent_changed(change: MutationContext) -> bool:
+    """Whether the agent that the attempt before chose has another version now. Attempts fail for other reasons too."""
+    chosen, change.tx.state.chosen_agent = change.tx.state.chosen_agent, None
+    if chosen is None:
+        return False
+    agent_id, version = chosen
+    agent = await users.find(change.tx, agent_id)
+    return agent is None or agent.version != version
 
 
 async def list_tiers(

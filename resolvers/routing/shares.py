@@ -34,6 +34,7 @@ class Contention:
         self._until = 0.0
 
     def note_conflict(self) -> None:
+        """Prefer the share of this process for a while, because an agent changed after a mutation had chosen it."""
         self._until = time.monotonic() + CONTENDED_SECONDS
 
     def share(self, place: int, count: int) -> Share:

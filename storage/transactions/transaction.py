@@ -47,6 +47,8 @@ class ChangeState:
         self.leased_definitions: set[str] = set()
         #: The facts of the last attempt as BSON.
         self.encoded_facts: Sequence[RawBSONDocument] = ()
+        #: The id and version of the agent that routing chose in the last attempt that chose one.
+        self.chosen_agent: tuple[str, int] | None = None
         #: Undo writes outside of transactions. They run when the mutation has ended.
         self.undo_steps: dict[str, AsyncCallback] = {}
 
