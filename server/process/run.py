@@ -102,11 +102,21 @@ def cannot_listen(host: str, port: int, error: OSError) -> ServingError:
 
 
 async def run_uvicorn(
-    app: Starlette, listener: socket.socket, settings: Settings, on_ready: Callable[[], None]
+    app: Starlette,
+    listener: socket.socket,
+    settings: Settings,
+    on_ready: Callable[[], None],
+    *,
+    end_drain: signal.Signals | None = None,
 ) -> None:
-    """Serve until a stop signal, then drain and finish the operations in progress. A second SIGINT stops at once."""
-    server = Server(make_config(app, settings), on_ready, drain_seconds=settings.drain_seconds)
+    """Serve until a stop signal, then drain and finish the operations in progress. A second SIGINT stops at once.
+
+    With `end_drain`, only this signal ends the drain early.
+    """
+    server = Server(make_config(app, settings), on_ready, drain_seconds=settings.drain_seconds, end_drain=end_drain)
     loop = asyncio.get_running_loop()
+    if end_drain is not None:
+        loop.add_signal_handler(end_drain, server.handle_exit, end_drain, None)
     for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             loop.add_signal_handler(number, server.handle_exit, number, None)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -32,11 +33,20 @@ class Server(uvicorn.Server):
     """A uvicorn server that leaves signals alone, reports when it listens, and drains connections when it stops.
 
     For `drain_seconds` after the first stop signal it serves as before, but is not ready and keeps no connection open
-    after a response. Balancers meanwhile send new requests elsewhere. A second signal ends that time.
+    after a response. Balancers meanwhile send new requests elsewhere. A second signal ends that time; with
+    `end_drain`, only this one does.
     """
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], *, drain_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        *,
+        drain_seconds: float = 0.0,
+        end_drain: signal.Signals | None = None,
+    ) -> None:
         super().__init__(config)
+        self._end_drain = end_drain
         self._on_ready = on_ready
         self._drain_seconds = drain_seconds
         self._second_signal = asyncio.Event()
@@ -50,7 +60,9 @@ class Server(uvicorn.Server):
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.should_exit:
+        # Signals that are sent together may arrive in another order, so `end_drain` may be the first one.
+        is_second = self.should_exit if self._end_drain is None else sig == self._end_drain
+        if is_second:
             self._second_signal.set()
         super().handle_exit(sig, frame)
 

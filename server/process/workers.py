@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 RESTART_DELAY_SECONDS = 1.0
 #: Time that a worker has to stop beyond SHUTDOWN_SECONDS, before it is killed.
 STOP_TIMEOUT_SECONDS = 5.0
+#: The parent sends this to its workers at its own second signal. They may get SIGTERM twice at the first one: from the
+#: parent, and from a supervisor that sends it to all processes of the service.
+END_DRAIN = signal.SIGUSR1
 
 #: Spawned and not forked: the parent has threads, which a fork would copy in an undefined state.
 _CONTEXT = multiprocessing.get_context("spawn")
@@ -110,18 +113,32 @@ def restart_ended(workers: list[Worker], startup: Startup) -> None:
 
 
 def stop(processes: Sequence[SpawnProcess], *, drain_seconds: float = 0.0) -> None:
-    """Send SIGTERM to the processes, and SIGKILL to those that run after the deadline or a second interrupt."""
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + drain_seconds + SHUTDOWN_SECONDS + STOP_TIMEOUT_SECONDS
+    """Send SIGTERM to the processes, and END_DRAIN at an interrupt, which is the second signal to this process.
+
+    At the interrupt after that, or after the deadline, send SIGKILL to those that run.
+    """
     try:
-        for process in processes:
-            process.join(max(0.0, deadline - time.monotonic()))
+        try:
+            for process in processes:
+                process.terminate()
+            _join(processes, drain_seconds + SHUTDOWN_SECONDS + STOP_TIMEOUT_SECONDS)
+        except KeyboardInterrupt:
+            for process in processes:
+                if process.is_alive() and process.pid is not None:
+                    os.kill(process.pid, END_DRAIN)
+            _join(processes, SHUTDOWN_SECONDS + STOP_TIMEOUT_SECONDS)
     finally:
         for process in processes:
             if process.is_alive():
                 process.kill()
                 process.join()
+
+
+def _join(processes: Sequence[SpawnProcess], seconds: float) -> None:
+    """Wait until the processes have ended, for so long in total."""
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
 
 
 # ---------------------------------------------------------------- in the worker
@@ -155,7 +172,7 @@ async def _serve(startup: Startup, parent: Connection, metrics: Connection) -> N
         asyncio.get_running_loop().add_reader(parent.fileno(), stop_without_parent, parent.fileno())
         app = create_app(services, settings, metrics=ProcessMetrics(request_log(settings)))
         MetricsAnswers(metrics, app.state.metrics, services)
-        await run_uvicorn(app, startup.listener, settings, lambda: parent.send(admin_token))
+        await run_uvicorn(app, startup.listener, settings, lambda: parent.send(admin_token), end_drain=END_DRAIN)
 
 
 def stop_without_parent(descriptor: int) -> None:

@@ -17,6 +17,7 @@ from resolvers.context import Services
 from server.app import create_app
 from server.process.run import bind
 from server.process.uvicorn_server import Server, make_config
+from server.process.workers import END_DRAIN
 from server.settings import Settings
 from server.shutdown import Shutdown
 from server.transport.http_protocol import is_readable
@@ -53,12 +54,16 @@ async def ask(socket: ClientConnection, operation_id: str, query: str, **variabl
 
 @asynccontextmanager
 async def stoppable(
-    services: Services, shutdown: Shutdown | None = None, *, drain_seconds: float = 0.0
+    services: Services,
+    shutdown: Shutdown | None = None,
+    *,
+    drain_seconds: float = 0.0,
+    end_drain: signal.Signals | None = None,
 ) -> AsyncIterator[tuple[str, Server]]:
     """A server over these services that a test stops by its should_exit."""
     ready = asyncio.Event()
     config = make_config(create_app(services, shutdown=shutdown), Settings())
-    server = Server(config, ready.set, drain_seconds=drain_seconds)
+    server = Server(config, ready.set, drain_seconds=drain_seconds, end_drain=end_drain)
     with bind("127.0.0.1", 0) as bound:
         running = asyncio.create_task(server.serve(sockets=[bound]))
         await ready.wait()
@@ -126,6 +131,22 @@ async def test_a_second_signal_ends_the_draining(services: Services) -> None:
         assert not server.config.app.state.shutdown.started  # type: ignore[union-attr] # it is an application
 
         server.handle_exit(signal.SIGTERM, None)
+
+        async with asyncio.timeout(STOP_SECONDS):
+            await start_shutdown(server)
+
+
+async def test_a_worker_that_gets_sigterm_twice_drains_until_its_parent_ends_that(services: Services) -> None:
+    """A supervisor sends SIGTERM to all processes of a service, and the parent sends it to its workers."""
+    async with stoppable(services, drain_seconds=STOP_SECONDS * 10, end_drain=END_DRAIN) as (url, server):
+        await start_draining(server)
+        server.handle_exit(signal.SIGTERM, None)
+        async with httpx.AsyncClient(headers=ADMIN, timeout=60) as client:
+            answer = await client.post(url, json={"query": CREATE_ROLE, "variables": {"name": "late"}})
+        assert answer.json() == {"data": {"createRole": {"role": {"name": "late"}}}}
+        assert not server.config.app.state.shutdown.started  # type: ignore[union-attr] # it is an application
+
+        server.handle_exit(END_DRAIN, None)
 
         async with asyncio.timeout(STOP_SECONDS):
             await start_shutdown(server)

@@ -18,7 +18,7 @@ from server.process.workers import stop_without_parent
 from storage.mongo.cursors import event_cursor
 from tests.faults.clients import Client
 from tests.processes import ADMIN_TOKEN, ServerProcess
-from tests.server.websocket_client import connected, receive, send
+from tests.server.websocket_client import close_of, connected, receive, send
 from tests.storage.support import until
 
 WORKERS = 2
@@ -26,8 +26,8 @@ ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 
 
 @contextmanager
-def started(uri: str) -> Iterator[ServerProcess]:
-    settings = {"WORKERS": str(WORKERS), "LOG_LEVEL": "error", "METRICS_PORT": "0"}
+def started(uri: str, **more: str) -> Iterator[ServerProcess]:
+    settings = {"WORKERS": str(WORKERS), "LOG_LEVEL": "error", "METRICS_PORT": "0", **more}
     with ServerProcess(uri, f"test-{secrets.token_hex(6)}", **settings) as server:
         assert server.url
         yield server
@@ -116,6 +116,29 @@ def test_sigterm_stops_every_worker(mongodb_uri: str) -> None:
         assert server.terminate() == 0
 
         assert [pid for pid in workers if is_running(pid)] == []
+
+
+async def test_a_second_signal_ends_the_drain_of_the_workers_and_a_third_one_kills_them(mongodb_uri: str) -> None:
+    with started(mongodb_uri, DRAIN_SECONDS="300") as server:
+        suspended, _ = sorted(workers_of(server))
+        os.kill(suspended, signal.SIGSTOP)  # the other one serves, and this one does not end by SIGTERM
+        async with connected(server.url, ADMIN) as socket, httpx.AsyncClient(timeout=60) as client:
+            await send(socket, id="1", type="subscribe", payload={"query": "subscription { events { sequence } }"})
+            os.kill(server.pid, signal.SIGTERM)
+
+            async def is_draining() -> bool:
+                return (await client.get(server.url.removesuffix("graphql") + "health/ready")).status_code == 503
+
+            await until(is_draining)
+            os.kill(server.pid, signal.SIGTERM)
+            async with asyncio.timeout(60):
+                ended = [await receive(socket), await close_of(socket)]
+
+        assert ended == [{"id": "1", "type": "complete"}, (1012, "The server is stopping; connect again")]
+        assert is_running(suspended)
+        os.kill(server.pid, signal.SIGTERM)
+        await asyncio.to_thread(server.wait)
+        assert not is_running(suspended)
 
 
 def test_workers_stop_when_their_parent_is_killed(mongodb_uri: str) -> None:
