@@ -102,7 +102,7 @@ class WebhookRun:
         if not await self._begin(webhook) or self.stopping:
             return
         results = await self._subscribe(webhook, owner)
-        async with aclosing(results), self._sender.connect(target) as receiver:
+        async with aclosing(results), self._sender.connect(target, webhook.owner.id or "") as receiver:
             number = await webhook_deliveries.last_number(self._reader, webhook.id)
             async for result in results:
                 self._busy = True

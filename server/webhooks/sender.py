@@ -22,10 +22,11 @@ import certifi
 import httpx
 
 from resolvers.webhook_addresses import AddressPolicy, Target
+from server.webhooks.lookups import Lookups
 from server.webhooks.shares import Shares
 
-#: Resolves a name to addresses.
-Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+#: Resolves a name to addresses, for an owner.
+Resolve: TypeAlias = Callable[[str, str, int], Awaitable[Sequence[str]]]
 
 OK = range(200, 300)
 #: Addresses of one name that are tried.
@@ -71,12 +72,6 @@ class AddressRefused(Exception):
     """The name of the receiver has no address to which anything may be sent. The message says why."""
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a name, by the resolver of the machine."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
-
-
 @cache
 def default_tls() -> ssl.SSLContext:
     """Trusts the authorities of the machine, those of SSL_CERT_FILE, and those of certifi."""
@@ -92,33 +87,34 @@ class Sender:
         self,
         policy: AddressPolicy,
         *,
-        resolve: Resolve = resolve,
+        resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
         limits: SendLimits = DEFAULT_LIMITS,
     ) -> None:
         self.policy = policy
-        self.resolve = resolve
+        self.resolve = resolve or Lookups().resolve
         self.tls = tls
         self.limits = limits
         #: A permit is needed for the time of an attempt.
         self.slots = Shares(limits.concurrent, limits.concurrent_per_owner)
 
     @asynccontextmanager
-    async def connect(self, target: Target) -> AsyncIterator["Receiver"]:
-        """The receiver at a URL. Its connection is closed when the block ends."""
+    async def connect(self, target: Target, owner_id: str) -> AsyncIterator["Receiver"]:
+        """The receiver at a URL, for a webhook of the owner. Its connection is closed when the block ends."""
         # A connection is found again by its address alone. So receivers with different names share none.
         async with httpx.AsyncHTTPTransport(
             verify=self.tls or default_tls(), trust_env=False, limits=httpx.Limits(max_connections=1)
         ) as transport:
-            yield Receiver(self, target, transport)
+            yield Receiver(self, target, owner_id, transport)
 
 
 class Receiver:
     """The receiver of one webhook."""
 
-    def __init__(self, sender: Sender, target: Target, transport: httpx.AsyncHTTPTransport) -> None:
+    def __init__(self, sender: Sender, target: Target, owner_id: str, transport: httpx.AsyncHTTPTransport) -> None:
         self._sender = sender
         self._target = target
+        self._owner_id = owner_id
         self._transport = transport
         self._addresses: Sequence[str] = ()
         self._resolved_at = 0.0
@@ -156,7 +152,7 @@ class Receiver:
         """The addresses that may be connected to. Raises AddressRefused if there is none."""
         target, now = self._target, asyncio.get_running_loop().time()
         if not self._addresses or now - self._resolved_at > self._sender.limits.resolved_seconds:
-            found = await self._sender.resolve(target.host, target.port)
+            found = await self._sender.resolve(self._owner_id, target.host, target.port)
             refusals = {one: self._sender.policy.refusal(target, ip_address(one)) for one in found}
             allowed = [one for one, refusal in refusals.items() if refusal is None]
             if not allowed:

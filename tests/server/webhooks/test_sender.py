@@ -25,7 +25,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 def resolver(answers: Mapping[str, Sequence[str]]) -> Resolve:
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(owner_id: str, host: str, port: int) -> Sequence[str]:
         return answers[host]
 
     return resolve
@@ -40,7 +40,7 @@ async def post(
     body: bytes = b"{}",
 ) -> Answer:
     sender = Sender(policy, resolve=resolver({NAME: addresses}), limits=limits)
-    async with sender.connect(Target("http", NAME, receiver.port, "/x?y")) as connected:
+    async with sender.connect(Target("http", NAME, receiver.port, "/x?y"), "owner") as connected:
         return await connected.post({"webhook-id": "1"}, body)
 
 
@@ -79,13 +79,13 @@ async def test_a_name_that_resolves_to_another_address_later_is_connected_to_the
     answers = iter([["127.0.0.1"], ["127.0.0.2"], ["10.0.0.1"]])
     resolved: list[str] = []
 
-    async def rebinding(host: str, port: int) -> Sequence[str]:
+    async def rebinding(owner_id: str, host: str, port: int) -> Sequence[str]:
         resolved.append(host)
         return next(answers)
 
     policy = AddressPolicy.of(["127.0.0.1"])
     sender = Sender(policy, resolve=rebinding, limits=SendLimits(resolved_seconds=-1.0))
-    async with sender.connect(Target("http", NAME, receiver.port, "/")) as connected:
+    async with sender.connect(Target("http", NAME, receiver.port, "/"), "owner") as connected:
         first = await connected.post({}, b"{}")
         second = await connected.post({}, b"{}")
         third = await connected.post({}, b"{}")
@@ -105,14 +105,14 @@ async def test_the_next_address_is_tried_if_one_takes_no_connection(receiver: Re
 
 async def test_the_real_resolver_finds_numbers_in_every_form() -> None:
     for host in ("localhost", "127.1", "2130706433", "0x7f.1"):
-        async with Sender(AddressPolicy()).connect(Target("https", host, 443, "/")) as connected:
+        async with Sender(AddressPolicy()).connect(Target("https", host, 443, "/"), "owner") as connected:
             answer = await connected.post({}, b"{}")
         assert answer.error is not None
         assert answer.error.startswith("the host leads to no allowed address: ")
 
 
 async def test_a_name_that_does_not_exist_is_an_error() -> None:
-    async with Sender(AddressPolicy()).connect(Target("https", "nothing.invalid", 443, "/")) as connected:
+    async with Sender(AddressPolicy()).connect(Target("https", "nothing.invalid", 443, "/"), "owner") as connected:
         answer = await connected.post({}, b"{}")
 
     assert answer.error == "the host cannot be resolved"
@@ -146,7 +146,7 @@ async def test_a_request_names_the_host_and_nothing_of_the_environment(
 async def test_redirects_are_not_followed_and_cookies_are_not_kept(receiver: Receiver) -> None:
     receiver.reply = lambda _: (307, f"location: {receiver.url}\r\nset-cookie: a=b\r\n")
     sender = Sender(LOOPBACK, resolve=resolver({NAME: ["127.0.0.1"]}))
-    async with sender.connect(Target("http", NAME, receiver.port, "/")) as connected:
+    async with sender.connect(Target("http", NAME, receiver.port, "/"), "owner") as connected:
         answers = [await connected.post({}, b"{}") for _ in range(2)]
 
     assert [(answer.status, answer.error) for answer in answers] == [(307, "the status is 307")] * 2
@@ -290,7 +290,7 @@ async def test_the_certificate_is_that_of_the_name_and_not_of_the_address(
     sender = Sender(LOOPBACK, resolve=resolver({host: ["127.0.0.1"]}), tls=trust)
     async with AsyncExitStack() as stack:
         receiver = await stack.enter_async_context(receiving(tls=own))
-        connected = await stack.enter_async_context(sender.connect(Target("https", host, receiver.port, "/")))
+        connected = await stack.enter_async_context(sender.connect(Target("https", host, receiver.port, "/"), "owner"))
         answer = await connected.post({}, b"{}")
 
     assert answer.error == error
