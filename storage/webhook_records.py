@@ -40,7 +40,7 @@ class Failure(Record, frozen=True, kw_only=True):
     sequence: int
     #: The attempts at this event that failed.
     attempts: int
-    #: When the first attempt failed since the last one that succeeded.
+    #: When the first attempt at this event failed.
     since: datetime
     next_attempt_at: datetime
 

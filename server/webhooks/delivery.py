@@ -89,6 +89,8 @@ class WebhookRun:
         webhook = await webhooks.find(self._reader, self.state.id)
         if webhook is None or webhook.pause is not None or webhook.revision != self.state.revision:
             return
+        if webhook.failure is not None and webhook.failure.next_attempt_at > self._storage.database.now():
+            return  # an attempt of another process has failed meanwhile
         owner = await access.find_owner(self._reader, webhook.owner)
         if (lost := _lost_access(webhook, owner)) is not None:
             await self._pause(webhook, PauseReason.OWNER_LOST_ACCESS, lost)
@@ -172,11 +174,10 @@ class WebhookRun:
 
     async def _record_success(self, webhook: Webhook, owner: Caller, sequence: int) -> None:
         """Store that the event was received. Repeats what the database does not answer."""
-        await with_retries(
-            partial(self._acknowledge, webhook, owner, sequence), seconds=self._storage.database.timings.read_timeout
-        )
+        seconds = self._storage.database.timings.read_timeout
+        await with_retries(partial(self._acknowledge, webhook, owner, sequence), seconds=seconds)
         if webhook.failure is not None:
-            await webhooks.set_failure(self._reader, webhook, None)
+            await with_retries(partial(webhooks.set_failure, self._reader, webhook, None), seconds=seconds)
 
     async def _current(self, webhook: Webhook, owner: Caller, sequence: int) -> Webhook | None:
         """The webhook as it is stored now. None if this run must not send the event."""

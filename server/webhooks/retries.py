@@ -31,7 +31,8 @@ class Retries:
         return Failure(
             sequence=sequence,
             attempts=attempts,
-            since=now if before is None else before.since,
+            # A failure of another event is over, also if that was not stored.
+            since=before.since if before is not None and attempts > 1 else now,
             next_attempt_at=now + timedelta(seconds=self.pause(attempts, requested)),
         )
 

@@ -770,7 +770,7 @@ class Webhook(Record, frozen=True, kw_only=True):
     paused_at: datetime | None
     """Since when nothing is sent. Null unless the state is PAUSED."""
     failing_since: datetime | None
-    """When the first attempt failed since the last one that succeeded. Null if the last one succeeded."""
+    """When the first attempt at the next event failed. Null if the last attempt succeeded."""
     failed_attempts: int
     """The attempts at the next event that failed."""
     next_attempt_at: datetime | None

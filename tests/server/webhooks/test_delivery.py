@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from schema.execution.cost_limits import DEFAULT_LIMITS
+from server.webhooks.delivery import WebhookRun
 from server.webhooks.dispatcher import STOP_SECONDS
 from server.webhooks.sender import SendLimits
+from storage import webhooks
 from tests.conftest import ADMIN_TOKEN
 from tests.server.webhooks.receiver import CUT, HELD, SILENCE, Received, Receiver, Reply, receiving
 from tests.server.webhooks.support import SUBSCRIPTION, VISITORS, Deployment, deployment
@@ -161,6 +164,21 @@ async def test_a_webhook_shows_its_failures_and_when_it_tries_again(server: Depl
     assert names(await receiver.wait_for(2)) == ["a", "a"]
     active = await server.wait_for_state(webhook_id, "ACTIVE")
     assert (active["failedAttempts"], active["nextAttemptAt"]) == (0, None)
+
+
+async def test_a_process_with_an_older_state_does_not_repeat_an_attempt_early(
+    server: Deployment, receiver: Receiver
+) -> None:
+    receiver.reply = lambda _: (503, "retry-after: 3000\r\n")
+    webhook_id = (await server.create(receiver.url))["webhook"]["id"]
+    await server.save("a")
+    await server.wait_for_state(webhook_id, "FAILING")
+    (state,) = await webhooks.list_states(server.services.storage.reader)
+    older = state._replace(next_attempt_at=None)
+
+    await WebhookRun(server.services, server.sender, older, limits=DEFAULT_LIMITS).start()
+
+    assert names(receiver.requests) == ["a"]
 
 
 async def test_410_pauses_a_webhook_which_goes_on_where_it_was(server: Deployment, receiver: Receiver) -> None:

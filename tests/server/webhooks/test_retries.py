@@ -25,12 +25,12 @@ def test_a_requested_pause_lengthens_up_to_a_limit_and_does_not_shorten() -> Non
     assert RETRIES.pause(1, 0.0) >= 0.5
 
 
-def test_the_attempts_at_one_event_count_and_the_failure_keeps_its_beginning() -> None:
+def test_the_attempts_at_one_event_count_and_its_failure_keeps_its_beginning() -> None:
     first = RETRIES.next_failure(None, sequence=7, now=NOW, requested=60.0)
     second = RETRIES.next_failure(first, sequence=7, now=NOW + timedelta(seconds=61), requested=60.0)
     other = RETRIES.next_failure(second, sequence=8, now=NOW + timedelta(seconds=200), requested=60.0)
 
     assert first == Failure(sequence=7, attempts=1, since=NOW, next_attempt_at=NOW + timedelta(seconds=60))
     assert (second.attempts, second.since, second.next_attempt_at) == (2, NOW, NOW + timedelta(seconds=121))
-    assert (other.attempts, other.since) == (1, NOW)
+    assert (other.attempts, other.since) == (1, NOW + timedelta(seconds=200))
     assert [failed_attempts(second, 7), failed_attempts(second, 8), failed_attempts(None, 7)] == [2, 0, 0]
