@@ -6,6 +6,7 @@ proxy or credential is taken from the environment.
 """
 
 import asyncio
+import logging
 import os
 import socket
 import ssl
@@ -24,6 +25,8 @@ import httpx
 from resolvers.webhook_addresses import AddressPolicy, Target
 from server.webhooks.lookups import Lookups
 from server.webhooks.shares import Shares
+
+logger = logging.getLogger(__name__)
 
 #: Resolves a name to addresses, for an owner.
 Resolve: TypeAlias = Callable[[str, str, int], Awaitable[Sequence[str]]]
@@ -69,7 +72,7 @@ class Answer:
 
 
 class AddressRefused(Exception):
-    """The name of the receiver has no address to which anything may be sent. The message says why."""
+    """The name of the receiver has no address to which anything may be sent."""
 
 
 @cache
@@ -157,7 +160,9 @@ class Receiver:
             allowed = [one for one, refusal in refusals.items() if refusal is None]
             if not allowed:
                 reason = next(filter(None, refusals.values()), "it has no address")
-                raise AddressRefused(f"the host leads to no allowed address: {reason}")
+                # The owner does not learn the addresses of names inside.
+                logger.info("The host %s of a webhook leads to no allowed address: %s", target.host, reason)
+                raise AddressRefused
             self._addresses, self._resolved_at = allowed[:MAX_ADDRESSES], now
         return self._addresses
 
@@ -207,7 +212,7 @@ def _describe(error: Exception, limits: SendLimits) -> str:
     """What failed. Without the texts of errors of the protocol, which may quote what the receiver sent."""
     match error:
         case AddressRefused():
-            return str(error)
+            return "the host leads to no allowed address"
         case socket.gaierror():
             return "the host cannot be resolved"
         case httpx.ConnectTimeout():

@@ -424,7 +424,7 @@ async def test_a_name_that_leads_inside_gets_nothing(mongodb_uri: str, receiver:
 
         await server.wait_for_state(webhook_id, "FAILING")
         (entry, *_) = await server.wait_for_deliveries(webhook_id, 1)
-    assert entry["error"].startswith("the host leads to no allowed address: ")
+    assert entry["error"] == "the host leads to no allowed address"
     assert (entry["status"], entry["delivered"]) == (None, False)
     assert receiver.requests == []
 
