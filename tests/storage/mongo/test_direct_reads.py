@@ -279,6 +279,8 @@ async def test_commands_that_somebody_listens_to_go_through_the_driver(mongodb_u
 
 async def test_connections_are_given_back_when_the_database_closes(database: Database) -> None:
     await asyncio.gather(*(find(database, {}) for _ in range(3)))
+    while database.direct_reads._connections[Work.READS]._opening:  # noqa: ASYNC110 - on threads of the driver
+        await asyncio.sleep(0.001)
     pool = connections(database)[0]._pool
     assert pool.active_sockets == len(connections(database))
 
