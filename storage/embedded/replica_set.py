@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from storage.embedded.node import REPLICA_SET, Node, find_binary, owner_of, runs_on, wait_for
 from storage.embedded.preflight import DeploymentError
@@ -71,15 +71,22 @@ class EmbeddedReplicaSet:
 
     def wait_until_ready(self) -> None:
         """Configure the replica set, and wait until it has a primary and all nodes are in sync."""
+        wait_for(self._configure, "its connections end", self.nodes)
+        wait_for(lambda: any(node.is_primary() for node in self.nodes), "no primary was elected", self.nodes)
+        wait_for(lambda: all(node.is_in_sync() for node in self.nodes), "not all nodes are in sync", self.nodes)
+
+    def _configure(self) -> bool:
+        """Configure the replica set. Returns False if a node closed the connection, as one that starts again does."""
         for node in self.nodes:
             node.wait_until_listening()
         members = [{"_id": index, "host": node.host} for index, node in enumerate(self.nodes)]
         try:
             configure(self.nodes, {"_id": REPLICA_SET, "members": members, "settings": self._settings})
+        except AutoReconnect:
+            return False
         except PyMongoError as error:
             raise DeploymentError(f"The embedded replica set cannot be configured: {error}") from None
-        wait_for(lambda: any(node.is_primary() for node in self.nodes), "no primary was elected", self.nodes)
-        wait_for(lambda: all(node.is_in_sync() for node in self.nodes), "not all nodes are in sync", self.nodes)
+        return True
 
     def stop(self) -> None:
         """Stop every mongod, by SIGKILL if SIGTERM does not work, and unlock the folder. Can be called twice."""

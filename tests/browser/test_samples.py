@@ -43,6 +43,7 @@ def test_an_empty_deployment_offers_sample_data_and_they_are_removed_again(
     page.get_by_role("button", name="Create sample data").click()
     expect(page.get_by_text("Sample data are shown here.")).to_be_visible()
     expect(page.get_by_test_id("served")).to_have_text("3")
+    expect(page.get_by_role("heading", name="This deployment is empty")).to_have_count(0)
     assert ask(site, COUNTS)["rooms"]["totalCount"] == 3
     assert violations(page) == []
 

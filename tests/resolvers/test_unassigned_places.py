@@ -57,7 +57,7 @@ async def test_a_room_that_keeps_its_place_gets_a_new_decision(world: World) -> 
     await world.agent("anna", departments=[external])
     bert, room = await world.agent("bert"), await world.start(external)
     ago = room.started_at - timedelta(hours=1)
-    change = {"$set": {"queuedAt": ago, "lastQueuedAt": ago}}
+    change = {"$set": {"queuedAt": ago, "lastQueuedAt": ago}, "$inc": {"version": 1}}
     await world.services.storage.database["rooms"].update_one({"_id": room.id}, change)
     await rooms.assign_agent(world.context, room_id=room.id, agent_id=bert.id)
 

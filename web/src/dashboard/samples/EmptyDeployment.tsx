@@ -13,7 +13,7 @@ export function EmptyDeployment() {
 function Offer() {
   const { state, active, problem, create } = useSamples();
   if (state === null || !(state.empty || active || problem)) return null;
-  if ((state.state === "READY" && !active) || (state.state === "REMOVING" && !state.empty)) return null;
+  if (state.state === "READY" || (state.state === "REMOVING" && !state.empty)) return null;
   return (
     <Paper withBorder p="md" mb="md" component="section" aria-labelledby="first-steps">
       <Stack gap="sm">
