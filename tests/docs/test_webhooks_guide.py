@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from resolvers import webhooks
+from server.webhooks.lookups import MAX_LOOKUPS, MAX_LOOKUPS_PER_OWNER
 from server.webhooks.retries import DEFAULT_RETRIES
 from server.webhooks.sender import DEFAULT_LIMITS
 from storage.mongo.cursors import event_cursor
@@ -138,11 +139,16 @@ def test_limits_of_the_page_are_those_of_the_code() -> None:
     assert (1_000, timedelta(days=30).total_seconds()) == (KEPT, DELIVERY_SECONDS)
     assert (webhooks.OVERLAP_SECONDS, webhooks.MAX_OVERLAP_SECONDS) == (86_400, 604_800)
     assert DEFAULT_LIMITS.body_bytes == 1024 * 1024
+    shares = [
+        f"{share} of them for the webhooks of one owner |"
+        for share in (DEFAULT_LIMITS.concurrent_per_owner, MAX_LOOKUPS_PER_OWNER)
+    ]
     for limit in (
         f"| a connection | {DEFAULT_LIMITS.connect_seconds:g} seconds |",
         f"| an attempt, to the status | {DEFAULT_LIMITS.total_seconds:g} seconds |",
         f"after {DEFAULT_LIMITS.total_seconds:g} seconds without a status",
-        f"| requests of one server process at a time | {DEFAULT_LIMITS.concurrent} |",
+        f"| requests of one server process at a time | {DEFAULT_LIMITS.concurrent}; {shares[0]}",
+        f"| lookups of names of one server process at a time | {MAX_LOOKUPS}; {shares[1]}",
         f"| a document | {webhooks.MAX_DOCUMENT_CHARACTERS:,} characters",
         f"up to {webhooks.MAX_PER_OWNER} webhooks, and a deployment up to {MAX_WEBHOOKS}",
     ):
