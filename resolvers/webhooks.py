@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 from resolvers import validation
 from resolvers.auth import access
 from resolvers.auth.access import Caller
-from resolvers.consumers.consumers import ConsumerStatus, find_status
+from resolvers.consumers.consumers import ConsumerStatus, find_statuses
 from resolvers.context import Context
 from resolvers.log_positions import starting_position
 from resolvers.operations import MutationContext, mutation, query
@@ -96,9 +96,10 @@ async def list_deliveries(context: Context, webhook: Webhook, **page: Unpack[Pag
 
 
 @query(SCOPE)
-async def find_consumer(context: Context, webhook: Webhook) -> ConsumerStatus | None:
-    """The consumer of a webhook that the caller may see. None before a server has begun to deliver for it."""
-    return await find_status(context, webhook.owner.id or "", webhook.consumer)
+async def find_consumers(context: Context, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], ConsumerStatus]:
+    """The consumers of webhooks that the caller may see, by their owners and names. One for which no server has begun
+    to deliver is absent."""
+    return await find_statuses(context, keys)
 
 
 # ---------------------------------------------------------------- mutations

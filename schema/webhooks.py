@@ -145,8 +145,9 @@ class Webhook(Node):
     async def consumer(self, info: Info) -> Consumer | None:
         """Its consumer: the last event that was delivered, and how many wait. Null before the first event is looked
         for."""
-        status = await webhooks.find_consumer(info.context.resolver_context, self.record)
-        return None if status is None else Consumer.from_status(status)
+        loaders = info.context.loaders
+        status = await loaders.consumers_of_webhooks.load((self.record.owner.id or "", self.record.consumer))
+        return None if status is None else Consumer.from_status(status, loaders.scan_budget)
 
     @field
     async def deliveries(

@@ -62,6 +62,13 @@ async def find(reader: Reader, owner_id: str, name: str) -> Consumer | None:
     return None if document is None else _decode(document)
 
 
+async def find_many(reader: Reader, keys: Collection[tuple[str, str]]) -> list[Consumer]:
+    """The consumers with these owners and names, in any order."""
+    query = {"_id": {"$in": [_id(*key) for key in keys]}}
+    found = reader.collection("consumers").find(query, batch_size=MAX_BATCH_ROWS)
+    return [_decode(document) for document in await found.to_list(None)]
+
+
 async def read_progress(reader: Reader, consumer: Consumer, pending: Sequence[int]) -> tuple[int, list[int]]:
     """The stored position of a consumer, 0 if it was removed, and the acknowledged events among `pending`.
 

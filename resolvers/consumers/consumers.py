@@ -47,10 +47,11 @@ async def list_consumers(context: Context) -> list[ConsumerStatus]:
     return await _statuses(context, await consumers.list_all(context.reader, owner_id=owner_id, limit=MAX_LISTED))
 
 
-async def find_status(context: Context, owner_id: str, name: str) -> ConsumerStatus | None:
-    """The status of a consumer that the caller may see."""
-    stored = await consumers.find(context.reader, owner_id, name)
-    return None if stored is None else (await _statuses(context, [stored]))[0]
+async def find_statuses(context: Context, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], ConsumerStatus]:
+    """The statuses of consumers that the caller may see, by their owners and names."""
+    stored = await consumers.find_many(context.reader, keys)
+    statuses = await _statuses(context, stored)
+    return {(one.owner_id, one.name): status for one, status in zip(stored, statuses, strict=True)}
 
 
 def require_own_name(name: str, *, key: str = "consumer") -> None:

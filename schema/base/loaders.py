@@ -22,7 +22,10 @@ from resolvers import (
     rooms,
     users,
     visitors,
+    webhooks,
 )
+from resolvers.consumer_lag import ScanBudget
+from resolvers.consumers.consumers import ConsumerStatus
 from resolvers.context import Context
 from resolvers.current_entities import EventEntity
 from storage.app_data import AppDatum, DatumKey
@@ -152,6 +155,16 @@ class Loaders:
     @cached_property
     def current_apps(self) -> DataLoader[str, App | None]:
         return self._optional(current_entities.find_apps)
+
+    @cached_property
+    def consumers_of_webhooks(self) -> DataLoader[tuple[str, str], ConsumerStatus | None]:
+        """The consumers of webhooks, by owner and name. None before a server has begun to deliver."""
+        return self._optional(webhooks.find_consumers)
+
+    @cached_property
+    def scan_budget(self) -> ScanBudget:
+        """What the lags of all consumers of webhooks may scan."""
+        return ScanBudget()
 
     def _optional(self, read: Callable[[Context, Sequence[K]], Awaitable[dict[K, T]]]) -> DataLoader[K, T | None]:
         async def load(keys: list[K]) -> list[T | BaseException | None]:

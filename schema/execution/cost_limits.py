@@ -38,12 +38,13 @@ from graphql import (
 from resolvers.consumers.leases import MAX_CONSUMERS
 from resolvers.timers import MAX_TIMERS
 from storage.errors import QueryTooComplex
+from storage.webhooks import MAX_WEBHOOKS
 
 POINTS = "points of complexity"
 #: The assumed number of entries of a list without pages, such as roles and departments.
 LIST_ENTRIES = 2
 #: The most entries of longer lists without pages, by the name of the field.
-LONG_LISTS = MappingProxyType({"timers": MAX_TIMERS, "consumers": MAX_CONSUMERS})
+LONG_LISTS = MappingProxyType({"timers": MAX_TIMERS, "consumers": MAX_CONSUMERS, "webhooks": MAX_WEBHOOKS})
 #: The default and the maximum number of entries of a page.
 PAGE_ENTRIES, MAX_PAGE_ENTRIES = 50, 200
 #: The arguments that set the number of entries of a page, and of a list of objects by their ids.

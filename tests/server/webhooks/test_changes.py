@@ -1,17 +1,23 @@
 """What changes of a webhook, of its owner and of the log do to its deliveries."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
+from resolvers import consumer_lag
+from resolvers.consumer_lag import Lag, ScanBudget
+from resolvers.consumers.consumers import ConsumerStatus
+from resolvers.context import Context
 from resolvers.webhook_addresses import AddressPolicy
 from server.webhooks.retries import Retries
 from server.webhooks.sender import SendLimits
 from storage import consumers, webhook_deliveries, webhooks
+from storage.consumer_records import Consumer
 from storage.mongo.cursors import event_cursor
+from storage.mongo.reader import Reader
 from storage.webhook_records import WebhookDelivery
 from tests.faults.clients import Refused
 from tests.server.webhooks.receiver import Receiver, Reply, receiving
@@ -410,6 +416,34 @@ async def test_a_webhook_that_is_removed_while_its_delivery_begins_leaves_no_con
     await server.create(receiver.url)
 
     await until(has_no_consumer)
+
+
+async def test_the_consumers_of_a_list_of_webhooks_are_read_together_and_share_what_lags_may_scan(
+    server: Deployment, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        await server.create(receiver.url, name=name)
+    await server.save("a")
+    await receiver.wait_for(3)
+    find_many, count, reads, budgets = consumers.find_many, consumer_lag.count, [], []
+
+    async def find(reader: Reader, keys: Collection[tuple[str, str]]) -> list[Consumer]:
+        reads.append(len(keys))
+        return await find_many(reader, keys)
+
+    async def count_within(context: Context, consumer: ConsumerStatus, budget: ScanBudget) -> Lag:
+        budgets.append(budget)
+        return await count(context, consumer, budget)
+
+    monkeypatch.setattr(consumers, "find_many", find)
+    monkeypatch.setattr(consumer_lag, "count", count_within)
+
+    found = await server.client.send("{ webhooks { name consumer { lag } } }")
+
+    assert [one["name"] for one in found["webhooks"]] == ["a", "b", "c"]
+    assert reads == [3]
+    assert len(budgets) == 3
+    assert len({id(budget) for budget in budgets}) == 1
 
 
 # ---------------------------------------------------------------- addresses
