@@ -35,6 +35,9 @@ async def database(mongodb_uri: str, empty_database: str) -> AsyncIterator[Datab
     async with Database(mongodb_uri, empty_database) as opened:
         await opened["passwords"].insert_many([{"_id": f"{number:02}", "n": number % 3} for number in range(COUNT)])
         yield opened
+        # Nothing closes a connection that is opened after the end of the loop.
+        while any(one._opening for one in opened.direct_reads._connections.values()):  # noqa: ASYNC110 - on threads
+            await asyncio.sleep(0.001)
 
 
 def connections(database: Database) -> list[ReadConnection]:
