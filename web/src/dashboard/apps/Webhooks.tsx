@@ -1,5 +1,5 @@
 import { Button, Text, Title } from "@mantine/core";
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useState } from "react";
 import { SetWebhookActiveDocument, WebhooksDocument, type WebhooksQuery } from "../../gql/graphql";
 import { useApi } from "../client/hooks";
 import { refusalOf } from "../client/refusal";
@@ -7,6 +7,7 @@ import { Problem } from "../shell/Problem";
 import { Listing, type Column } from "../ui/Listing";
 import { Since } from "../ui/Since";
 import { useAction } from "../ui/useAction";
+import { useRepeated } from "../ui/useRepeated";
 import { READ_EVERY_SECONDS } from "./useConsumers";
 
 type Webhook = NonNullable<WebhooksQuery["webhooks"]>[number];
@@ -119,19 +120,7 @@ function useWebhooks() {
     }
   }, [client]);
 
-  useEffect(() => {
-    let stopped = false;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    async function loop() {
-      if (!document.hidden) await refresh();
-      if (!stopped) timer = setTimeout(() => void loop(), 1_000 * READ_EVERY_SECONDS);
-    }
-    void loop();
-    return () => {
-      stopped = true;
-      clearTimeout(timer);
-    };
-  }, [refresh]);
+  useRepeated(refresh, READ_EVERY_SECONDS);
 
   return { webhooks, problem, refresh };
 }

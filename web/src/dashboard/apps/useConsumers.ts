@@ -1,8 +1,9 @@
 import type { ApolloClient } from "@apollo/client";
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useState } from "react";
 import { ConsumersDocument, type ConsumersQuery } from "../../gql/graphql";
 import { useApi } from "../client/hooks";
 import { refusalOf } from "../client/refusal";
+import { useRepeated } from "../ui/useRepeated";
 
 export type Consumer = NonNullable<ConsumersQuery["consumers"]>[number];
 
@@ -50,19 +51,7 @@ export function useConsumers(): ConsumersState {
     }
   }, [client, history]);
 
-  useEffect(() => {
-    let stopped = false;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    async function loop() {
-      if (!document.hidden) await refresh();
-      if (!stopped) timer = setTimeout(() => void loop(), 1_000 * READ_EVERY_SECONDS);
-    }
-    void loop();
-    return () => {
-      stopped = true;
-      clearTimeout(timer);
-    };
-  }, [refresh]);
+  useRepeated(refresh, READ_EVERY_SECONDS);
 
   return { consumers, problem, refresh, samplesOf: (consumer) => history.get(keyOf(consumer)) ?? { times: [], lags: [] } };
 }
