@@ -98,7 +98,7 @@ async def outbox_is_empty(storage: Storage) -> bool:
     return True
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
     """Poll a condition until it is true."""
     async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110

@@ -95,14 +95,6 @@ class Deployment:
 
         await until(idle)
 
-    async def until_recorded(self, name: str) -> None:
-        """Wait until the org has a record of this object."""
-
-        async def recorded() -> bool:
-            return bool(self.records(name))
-
-        await until(recorded)
-
     async def staff_notes(self, room_id: str) -> list[str]:
         query = "query($id: ID!) { result: room(by: {id: $id}) { messages { nodes { text audience } } } }"
         found = await self.admin.query(query, {"id": room_id})
