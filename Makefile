@@ -8,7 +8,8 @@ INSTALLED := $(VENV)/.installed
 EXAMPLES := $(VENV)/.examples
 # Tests also wait for time-outs and processes, so two cores serve three workers. tests/conftest.py orders the files.
 # Programs that tests start are compiled once, also where PYTHONDONTWRITEBYTECODE is set.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# A test that fails is repeated once, and shown: docs/decisions/0042.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p tests.repeats --reruns 1 --numprocesses 3 --dist loadfile --no-loadscope-reorder
 CODE := server schema resolvers storage client tests docs web/build.py $(patsubst %/,%,$(sort $(dir $(wildcard examples/*.py benchmarks/*.py))))
 
 help: ## List the targets.
