@@ -17,7 +17,7 @@ from storage.errors import QueryTooComplex, Unavailable
 from storage.facts import AnyFact
 from storage.log.redactions import Redactions
 from storage.message_records import Audience
-from storage.mongo import counts
+from storage.mongo import counts, stored_documents
 from storage.mongo.connection import Database, Document, to_document, to_record
 from storage.mongo.undecodable import ERRORS
 from storage.shared_reads import SharedRead
@@ -91,24 +91,18 @@ class Log:
         """
         found = {**(query or {}), "_id": {"$lt" if backwards else "$gt": position}}
         direction = DESCENDING if backwards else ASCENDING
-        cursor = self._log.find(found, sort=[("_id", direction)], limit=limit, batch_size=limit)
+        documents, more = await stored_documents.find(
+            self._database, self._log.name, found, sort=[("_id", direction)], limit=limit, size=size
+        )
         facts: list[AnyFact] = []
-        total = 0
-        try:
-            # A reply of MongoDB has at most 16 MiB. The next one is requested only below the limit.
-            async for document in cursor:
-                try:
-                    facts.append(self.redactions.apply(decode(document)))
-                except Unavailable:
-                    if not facts:
-                        raise
-                    return facts, True
-                total += size_of(facts[-1])
-                if total > size:
-                    return facts, True
-        finally:
-            await cursor.close()
-        return facts, len(facts) == limit
+        for document in documents:
+            try:
+                facts.append(self.redactions.apply(decode(stored_documents.decode(document))))
+            except Unavailable:
+                if not facts:
+                    raise
+                return facts, True
+        return facts, more or len(facts) == limit
 
     async def count(self, query: Document, limit: int) -> int:
         """Count the facts that match, up to `limit`."""
