@@ -90,9 +90,11 @@ async def find_owner(context: Context, webhook: Webhook) -> Caller:
 
 
 @query(SCOPE)
-async def list_deliveries(context: Context, webhook: Webhook, **page: Unpack[PageArguments]) -> Page[WebhookDelivery]:
-    """A page of the delivery log of a webhook that the caller may see, newest first."""
-    return await webhook_deliveries.read_page(context.reader, webhook.id, validation.page(**page))
+async def list_deliveries(
+    context: Context, webhook_ids: Sequence[str], **page: Unpack[PageArguments]
+) -> dict[str, Page[WebhookDelivery]]:
+    """For each of these webhooks, which the caller may see, a page of its delivery log, newest first."""
+    return await webhook_deliveries.read_pages(context.reader, webhook_ids, page=validation.page(**page))
 
 
 @query(SCOPE)

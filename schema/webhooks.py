@@ -12,6 +12,7 @@ from schema.actors import Actor
 from schema.base import ids
 from schema.base.connections import After, Before, Connection, First, Last
 from schema.base.fields import api_enum, api_type, describe_enum, field, query_field
+from schema.base.loaders import PageKey
 from schema.base.node import Node
 from schema.base.scalars import JSON, Cursor, Long
 from schema.consumers import Consumer
@@ -159,9 +160,8 @@ class Webhook(Node):
         before: Before = None,
     ) -> Connection[WebhookDelivery]:
         """The attempts to send events, newest first. The last thousand are kept, for thirty days."""
-        page = await webhooks.list_deliveries(
-            info.context.resolver_context, self.record, first=first, after=after, last=last, before=before
-        )
+        key = PageKey(self.record.id, first, after, last, before)
+        page = await info.context.loaders.deliveries_of_webhooks.load(key)
         return Connection.from_page(page, WebhookDelivery.from_record)
 
 

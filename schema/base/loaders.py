@@ -37,6 +37,7 @@ from storage.filters.expressions import EVERYTHING, Expression
 from storage.message_records import Message
 from storage.mongo.pagination import Page, PageArguments
 from storage.records import App, Department, FieldDefinition, Role, Room, User, Visitor
+from storage.webhook_records import WebhookDelivery
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -194,6 +195,10 @@ class Loaders:
     @cached_property
     def agents_of_departments(self) -> DataLoader[PageKey, Page[User]]:
         return self._pages(lambda ids, of: agents.list_agents_by_department(self._context, ids, **of.page))
+
+    @cached_property
+    def deliveries_of_webhooks(self) -> DataLoader[PageKey, Page[WebhookDelivery]]:
+        return self._pages(lambda ids, of: webhooks.list_deliveries(self._context, ids, **of.page))
 
     def _pages(
         self, read: Callable[[Sequence[str], PageKey], Awaitable[dict[str, Page[T]]]]

@@ -30,6 +30,8 @@ class Relation:
     path: str
     #: The path of the number by which the children of one parent are sorted. None sorts them by id.
     number: str | None = None
+    #: The greatest number first.
+    descending: bool = False
 
     @property
     def order(self) -> SortOrder:
@@ -37,7 +39,8 @@ class Relation:
         name = f"{self.parents}.{self.children}"
         if self.number is None:
             return SortOrder(name)
-        return SortOrder(f"{name}.{self.number}", (SortKey(self.number, (int,)),), unique=True)
+        keys = (SortKey(self.number, (int,), descending=self.descending),)
+        return SortOrder(f"{name}.{self.number}", keys, unique=True)
 
 
 async def read_pages(

@@ -202,7 +202,7 @@ async def test_operations_on_webhooks_need_their_scope(world: World) -> None:
     async with refused(world, Forbidden, message, scope="webhooks:write"):
         await webhooks.remove_webhook(without, webhook_id=webhook.id)
     async with refused(world, Forbidden, message, scope="webhooks:write"):
-        await webhooks.list_deliveries(without, webhook)
+        await webhooks.list_deliveries(without, [webhook.id])
 
 
 async def test_the_owner_acts_with_its_permissions_of_now(world: World) -> None:

@@ -143,6 +143,7 @@ def test_the_error_names_the_exceeded_limit(text: str, allowed: Limits, message:
         ("{ timers(roomId: 1) { name room { id } } }", {}, 1 + 100 * (1 + 2)),
         ("{ consumers { name } }", {}, 1 + 1_000),
         ("{ webhooks { name } }", {}, 1 + 500),
+        ("{ webhooks { deliveries(first: 3) { nodes { number } } } }", {}, 1 + 500 * (1 + 3 * 2)),
         ("{ nodes(ids: [1, 2, 3]) { id } }", {}, 1 + 3),
         ("{ nodes(ids: 1) { id } }", {}, 1 + 1),
         (NODES, {"ids": ["1"] * 5}, 1 + 5 * (1 + 10 * 2)),

@@ -18,6 +18,7 @@ from storage.mongo.sort_orders import SortOrder
 from storage.records import FieldTarget
 from storage.rooms import BY_PRIORITY, id_bounds
 from storage.users import AGENTS_BY_DEPARTMENT, BY_USERNAME
+from storage.webhook_deliveries import DELIVERIES_BY_WEBHOOK
 
 COUNT = 50_000
 PAGE = 51
@@ -215,3 +216,24 @@ def test_lists_of_many_parents_examine_only_their_pages(database: Database[dict[
     assert stage["nReturned"] == 25 * 11
     # MongoDB does not report what it examined for the last parent.
     assert stage["totalKeysExamined"] == stage["totalDocsExamined"] == 24 * 11
+
+
+def test_the_newest_deliveries_of_many_webhooks_examine_only_their_pages(database: Database[dict[str, Any]]) -> None:
+    ids = [f"W{number}" for number in range(20)]
+    entries = [{"_id": f"{one}-{number}", "webhookId": one, "number": number} for one in ids for number in range(1_000)]
+    database["webhooks"].insert_many([{"_id": one} for one in ids])
+    database["webhook_deliveries"].insert_many(entries, ordered=False)
+    database["webhook_deliveries"].create_indexes(list(INDEXES["webhook_deliveries"]))
+    pipeline = lookup_pipeline(DELIVERIES_BY_WEBHOOK, ids, first_children_stages(DELIVERIES_BY_WEBHOOK, {}, 11))
+
+    plan = database.command(
+        "explain", {"aggregate": "webhooks", "pipeline": pipeline, "cursor": {}}, verbosity="executionStats"
+    )
+    newest = [row["child"]["number"] for row in database["webhooks"].aggregate(pipeline) if row["_id"] == "W7"]
+
+    (stage,) = [stage for stage in plan["stages"] if "$lookup" in stage]
+    assert stage["indexesUsed"] == ["number"]
+    assert stage["nReturned"] == 20 * 11
+    # MongoDB does not report what it examined for the last parent.
+    assert stage["totalKeysExamined"] == stage["totalDocsExamined"] == 19 * 11
+    assert newest == list(range(999, 988, -1))
