@@ -18,6 +18,9 @@ from storage.mongo import wire
 from storage.mongo.direct_reads import DirectReads, Lost, ReadConnection
 from storage.mongo.pipelines import CODEC, Document, Reply
 
+#: The fields that all commands of a transaction have. The first one has more.
+_OF_TRANSACTION = ("lsid", "txnNumber", "autocommit")
+
 
 async def run(
     connections: DirectReads,
@@ -27,13 +30,26 @@ async def run(
     *,
     session: ClientSession | None = None,
 ) -> list[Reply] | None:
-    """Return what `pipelines.run` returns, or None if nothing was sent. Raises ConnectionFailure."""
+    """Return what `pipelines.run` returns, or None if nothing was sent. Raises ConnectionFailure.
+
+    The session must be in a transaction.
+    """
     used: ReadConnection | None = None
 
     def encode(connection: ReadConnection) -> bytes:
         nonlocal used
         used = connection
-        return b"".join(_encoded(client, database, command, connection, session) for command in commands)
+        messages: list[bytes] = []
+        shared: Document | None = None
+        for command in commands:
+            if shared is None:
+                _apply_session(client, command, connection, session)
+                shared = {name: command[name] for name in _OF_TRANSACTION if name in command}
+            else:
+                command.update(shared)
+            _, encoded, _, _ = message._op_msg(0, command, database, ReadPreference.PRIMARY, CODEC)
+            messages.append(encoded)
+        return b"".join(messages)
 
     try:
         received = await connections.exchange(encode, replies=len(commands))
@@ -45,7 +61,12 @@ async def run(
         raise lost from None
     if received is None or used is None:
         return None
-    return [_reply(client, document, used, session) for document in wire.documents_of(received)]
+    *documents, last = wire.documents_of(received)
+    # The times in the replies increase: the driver needs those of the last one alone.
+    decoded = [bson.decode(wire.without_times(document), CODEC) for document in documents]
+    decoded.append(bson.decode(last, CODEC))
+    client._process_response(decoded[-1], session)
+    return [_checked(client, reply, used, session) for reply in decoded]
 
 
 async def commit(connections: DirectReads, client: MongoClient[Document], session: ClientSession) -> bool:
@@ -61,26 +82,20 @@ async def commit(connections: DirectReads, client: MongoClient[Document], sessio
     return True
 
 
-def _encoded(
-    client: MongoClient[Document],
-    database: str,
-    command: Document,
-    connection: ReadConnection,
-    session: ClientSession | None,
-) -> bytes:
+def _apply_session(
+    client: MongoClient[Document], command: Document, connection: ReadConnection, session: ClientSession | None
+) -> None:
+    """Add to the first of several commands what the driver adds for the session, and the newest time of the cluster."""
     if session is not None:
         session._apply_to(command, False, ReadPreference.PRIMARY, connection.driver)
         session._transaction.set_in_progress()
     connection.driver.send_cluster_time(command, session, client)
-    _, encoded, _, _ = message._op_msg(0, command, database, ReadPreference.PRIMARY, CODEC)
-    return encoded
 
 
-def _reply(
-    client: MongoClient[Document], document: bytes, connection: ReadConnection, session: ClientSession | None
+def _checked(
+    client: MongoClient[Document], reply: Document, connection: ReadConnection, session: ClientSession | None
 ) -> Reply:
-    reply: Document = bson.decode(document, CODEC)
-    client._process_response(reply, session)
+    """The reply, or the error that it reports."""
     driver = connection.driver
     try:
         helpers_shared._check_command_response(

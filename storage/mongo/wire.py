@@ -22,6 +22,10 @@ _CURSOR: Final = b"\x03cursor\0"
 _BATCH: Final = b"\x04firstBatch\0"
 _CURSOR_ID: Final = b"\x12id\0"
 _ID_BYTES: Final = 8
+#: The last fields of a reply, before their values: a document and a timestamp.
+_CLUSTER_TIME: Final = b"\x03$clusterTime\0"
+_OPERATION_TIME: Final = b"\x11operationTime\0"
+_TIMESTAMP_BYTES: Final = 8
 
 
 class Batch(NamedTuple):
@@ -63,6 +67,22 @@ def documents_of(replies: bytes) -> Iterator[bytes]:
         following = position + _length_at(replies, position)
         yield replies[position + DOCUMENT : following]
         position = following
+
+
+def without_times(reply: bytes) -> bytes:
+    """The document of a reply without `$clusterTime` and `operationTime`, where they are its last fields.
+
+    Most replies to writes are little else, and decoding the times takes most of the time.
+    """
+    start = reply.rfind(_CLUSTER_TIME)
+    if start < 0:
+        return reply
+    end = start + len(_CLUSTER_TIME)
+    end += _length_at(reply, end)
+    is_last = len(reply) == end + len(_OPERATION_TIME) + _TIMESTAMP_BYTES + 1
+    if not is_last or not reply.startswith(_OPERATION_TIME, end):
+        return reply
+    return (start + 1).to_bytes(_LENGTH, "little") + reply[_LENGTH:start] + b"\0"
 
 
 def batch_of(reply: bytes) -> Batch | None:

@@ -165,3 +165,17 @@ async def test_nothing_is_sent_if_somebody_listens_to_commands(mongodb_uri: str,
 async def test_a_command_raises_its_error(database: Database) -> None:
     with pytest.raises(OperationFailure):
         await database.run({"none": 1})
+
+
+async def test_the_driver_knows_the_newest_time_of_several_replies(database: Database) -> None:
+    session = begun(database)
+
+    replies = await run(database, insertion("one"), update("one"), session=session)
+
+    assert replies is not None
+    first, last = replies
+    assert "operationTime" not in first
+    assert session.operation_time == last["operationTime"]
+    assert database.client.delegate._topology.max_cluster_time() is not None
+    session.abort_transaction()
+    session.end_session()

@@ -5,6 +5,7 @@ from typing import Any
 import bson
 import pytest
 from bson.int64 import Int64
+from bson.timestamp import Timestamp
 
 from storage.mongo import wire
 
@@ -49,3 +50,33 @@ def test_documents_of_a_batch_are_those_that_the_server_sent(count: int) -> None
 )
 def test_reply_of_another_form_has_no_batch(answer: dict[str, Any]) -> None:
     assert wire.batch_of(reply(answer)) is None
+
+
+TIMES = {
+    "$clusterTime": {"clusterTime": Timestamp(7, 1), "signature": {"hash": b"\0" * 20, "keyId": Int64(3)}},
+    "operationTime": Timestamp(7, 1),
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{"n": 1, "ok": 1.0}, {}, cursor([{"_id": "id", "version": 3}]), {"errmsg": "\x03$clusterTime", "ok": 0.0}],
+)
+def test_times_at_the_end_of_a_reply_are_left_out(document: dict[str, Any]) -> None:
+    assert wire.without_times(bson.encode({**document, **TIMES})) == bson.encode(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"n": 1, "ok": 1.0},
+        {"ok": 1.0, **TIMES, "n": 1},
+        {"ok": 1.0, "$clusterTime": TIMES["$clusterTime"]},
+        {"ok": 1.0, "operationTime": Timestamp(7, 1)},
+        {"ok": 1.0, "text": bson.encode(TIMES)},
+    ],
+)
+def test_a_reply_without_the_times_at_its_end_remains(document: dict[str, Any]) -> None:
+    encoded = bson.encode(document)
+
+    assert wire.without_times(encoded) == encoded
