@@ -21,6 +21,9 @@ PORTS = {"https": 443, "http": 80}
 #: The lowest port of an address outside, beside the one of HTTPS: others belong to services such as mail.
 LOWEST_PORT = 1_024
 
+#: The end of a refusal that the deployment may lift.
+SETTING = "the setting SWITCHBOARD_WEBHOOK_NETWORKS allows networks inside"
+
 #: Addresses that `is_global` allows although they are no hosts of the internet.
 _REFUSED_IPV4 = (
     IPv4Network("192.0.0.0/24"),  # protocols, and the service inside each machine of Oracle
@@ -108,11 +111,12 @@ def parse_url(text: str, policy: AddressPolicy, key: str = "url") -> Target:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     target = Target(parts.scheme, host, PORTS[parts.scheme] if port is None else port, path)
     if target.scheme != "https" and not policy.networks:
-        raise refused("must begin with https://")
+        raise refused(f"must begin with https://; {SETTING}, also by http://")
     literal = _literal(host)
     reason = None if literal is None else policy.refusal(target, literal)
-    if reason is not None:
-        raise refused(f"leads to an address that is not allowed: {reason}")
+    if literal is not None and reason is not None:
+        hint = "" if is_public(_destination(literal)) else f"; {SETTING}"
+        raise refused(f"leads to an address that is not allowed: {reason}{hint}")
     return target
 
 

@@ -22,7 +22,7 @@ from typing import TypeAlias
 import certifi
 import httpx
 
-from resolvers.webhook_addresses import AddressPolicy, Target
+from resolvers.webhook_addresses import SETTING, AddressPolicy, Target
 from server.webhooks.lookups import Lookups
 from server.webhooks.shares import Shares
 
@@ -212,7 +212,7 @@ def _describe(error: Exception, limits: SendLimits) -> str:
     """What failed. Without the texts of errors of the protocol, which may quote what the receiver sent."""
     match error:
         case AddressRefused():
-            return "the host leads to no allowed address"
+            return f"the host leads to no allowed address; {SETTING}"
         case socket.gaierror():
             return "the host cannot be resolved"
         case httpx.ConnectTimeout():

@@ -107,7 +107,13 @@ def test_the_header_host_has_the_port_unless_it_is_the_usual_one() -> None:
 
 NO_URL = "url is not a URL such as https://example.org/events."
 NO_USER = "url must not contain a username or a password; requests are signed."
-NO_ADDRESS = "url leads to an address that is not allowed: {} is not an address of the internet."
+NO_ADDRESS = (
+    "url leads to an address that is not allowed: {} is not an address of the internet; "
+    "the setting SWITCHBOARD_WEBHOOK_NETWORKS allows networks inside."
+)
+NO_HTTPS = (
+    "url must begin with https://; the setting SWITCHBOARD_WEBHOOK_NETWORKS allows networks inside, also by http://."
+)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +121,7 @@ NO_ADDRESS = "url leads to an address that is not allowed: {} is not an address 
     [
         ("", "url must have 1 to 2,048 characters; this one has 0."),
         ("https://example.org/" + "x" * 2_029, "url must have 1 to 2,048 characters; this one has 2,049."),
-        ("http://example.org/", "url must begin with https://."),
+        ("http://example.org/", NO_HTTPS),
         ("ftp://example.org/", NO_URL),
         ("file:///etc/passwd", NO_URL),
         ("gopher://example.org/", NO_URL),
@@ -160,3 +166,20 @@ def test_a_url_has_printable_ascii_characters(url: str) -> None:
 
 def test_http_is_accepted_if_a_network_inside_is_allowed() -> None:
     assert parse_url("http://crm.internal:8080/x", INSIDE) == Target("http", "crm.internal", 8080, "/x")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://10.2.0.1/", NO_ADDRESS.format("10.2.0.1")),
+        (
+            "http://8.8.8.8/",
+            "url leads to an address that is not allowed: 8.8.8.8 is outside, where only https is allowed.",
+        ),
+    ],
+)
+def test_addresses_beside_the_networks_inside_are_refused(url: str, message: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        parse_url(url, INSIDE)
+
+    assert refusal.value.message == message

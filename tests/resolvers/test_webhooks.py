@@ -24,6 +24,9 @@ SUBSCRIPTION = StoredSubscription(
     query="subscription { events { cursor } }", operation_name=None, variables_json="{}", scopes=("events:read",)
 )
 URL = "https://example.org/events"
+NO_HTTPS = (
+    "url must begin with https://; the setting SWITCHBOARD_WEBHOOK_NETWORKS allows networks inside, also by http://."
+)
 
 
 async def create(context: Context, **fields: Any) -> Webhook:
@@ -60,7 +63,7 @@ async def test_a_new_webhook_is_stored_with_a_secret_and_its_position(world: Wor
     ("fields", "kind", "message", "key"),
     [
         ({"name": ""}, Invalid, "name must have 1 to 128 characters; this one is empty.", "name"),
-        ({"url": "http://example.org/"}, Invalid, "url must begin with https://.", "url"),
+        ({"url": "http://example.org/"}, Invalid, NO_HTTPS, "url"),
         ({"after": "x"}, InvalidCursor, "This is not a cursor of this deployment.", "after"),
         ({"after": event_cursor(10**12)}, InvalidCursor, "This cursor is beyond the end of the log.", "after"),
     ],

@@ -307,7 +307,9 @@ async def test_a_name_that_leads_inside_gets_nothing(mongodb_uri: str, receiver:
 
         await server.wait_for_state(webhook_id, "FAILING")
         (entry, *_) = await server.wait_for_deliveries(webhook_id, 1)
-    assert entry["error"] == "the host leads to no allowed address"
+    assert entry["error"] == (
+        "the host leads to no allowed address; the setting SWITCHBOARD_WEBHOOK_NETWORKS allows networks inside"
+    )
     assert (entry["status"], entry["delivered"]) == (None, False)
     assert receiver.requests == []
 
@@ -319,7 +321,7 @@ async def test_an_address_that_is_not_allowed_any_more_pauses_a_webhook(mongodb_
         paused = await server.wait_for_state(webhook_id, "PAUSED")
 
     assert paused["pauseReason"] == "DOCUMENT_REFUSED"
-    assert paused["pauseMessage"] == "url must begin with https://."
+    assert paused["pauseMessage"].startswith("url must begin with https://; the setting SWITCHBOARD_WEBHOOK_NETWORKS ")
 
 
 async def test_a_removed_custom_field_pauses_a_webhook_whose_filter_names_it(

@@ -17,6 +17,7 @@ from tests.server.webhooks.receiver import CUT, SILENCE, Receiver, receiving
 from tests.server.webhooks.support import LOOPBACK
 
 NAME = "receiver.example"
+NO_ADDRESS = "the host leads to no allowed address; the setting SWITCHBOARD_WEBHOOK_NETWORKS allows networks inside"
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def test_a_name_that_leads_inside_is_not_connected_to_and_only_the_log_of_
     answer = await post(receiver, policy=AddressPolicy(), addresses=[address])
 
     shown = "127.0.0.1" if address == "::ffff:127.0.0.1" else address
-    assert answer.error == "the host leads to no allowed address"
+    assert answer.error == NO_ADDRESS
     assert [record.getMessage() for record in caplog.records if record.name == "server.webhooks.sender"] == [
         f"The host {NAME} of a webhook leads to no allowed address: {shown} is not an address of the internet"
     ]
@@ -70,7 +71,7 @@ async def test_a_name_that_leads_inside_is_not_connected_to_and_only_the_log_of_
 async def test_a_name_without_an_address_is_an_error(receiver: Receiver) -> None:
     answer = await post(receiver, addresses=[])
 
-    assert answer.error == "the host leads to no allowed address"
+    assert answer.error == NO_ADDRESS
 
 
 async def test_only_the_allowed_addresses_of_a_name_are_used(receiver: Receiver) -> None:
@@ -99,8 +100,8 @@ async def test_a_name_that_resolves_to_another_address_later_is_connected_to_the
         third = await connected.post({}, b"{}")
 
     assert (first.status, first.error) == (204, None)
-    assert second.error == "the host leads to no allowed address"
-    assert third.error == "the host leads to no allowed address"
+    assert second.error == NO_ADDRESS
+    assert third.error == NO_ADDRESS
     assert resolved == [NAME] * 3
     assert len(receiver.requests) == 1
 
@@ -115,7 +116,7 @@ async def test_the_real_resolver_finds_numbers_in_every_form() -> None:
     for host in ("localhost", "127.1", "2130706433", "0x7f.1"):
         async with Sender(AddressPolicy()).connect(Target("https", host, 443, "/"), "owner") as connected:
             answer = await connected.post({}, b"{}")
-        assert answer.error == "the host leads to no allowed address"
+        assert answer.error == NO_ADDRESS
 
 
 async def test_a_name_that_does_not_exist_is_an_error() -> None:
