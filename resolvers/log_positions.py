@@ -8,7 +8,10 @@ from storage.runtime import Storage
 async def starting_position(storage: Storage, after: str | None) -> int:
     """The sequence of the cursor, or of the newest fact. Raises InvalidCursor or CursorExpired."""
     if after is None:
-        return await storage.log.shared_head()  # many subscriptions begin at the same time after a restart
+        read_before = storage.feed.head
+        # Many subscriptions begin at the same time after a restart. Shortly after a failover, the head of the log may
+        # be outdated: a new primary shows what a majority has stored only when it has learned that.
+        return max(read_before, await storage.log.shared_head())
     sequence = await existing_position(storage, after)
     await require_kept(storage, sequence)
     return sequence

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 
 import msgspec
-from pymongo import ASCENDING
+from pymongo import ASCENDING, ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
@@ -155,11 +155,14 @@ async def acquire_lease(
     }
     # $literal keeps MongoDB from evaluating values of clients as expressions.
     literal = {key: {"$literal": value} for key, value in stored.items()}
-    result = await reader.collection("consumers").update_one(
+    # The answer of the write has the position. A read after it may be older: a new primary shows what a majority has
+    # stored only when it has learned that.
+    document: Document | None = await reader.collection("consumers").find_one_and_update(
         {"_id": _id(owner.id or "", name), "$expr": {"$not": _LEASED}},
         [{"$set": {"connectionId": connection_id, "sent": "$acked", **literal, **_lease(seconds)}}],
+        return_document=ReturnDocument.AFTER,
     )
-    return await find(reader, owner.id or "", name) if result.matched_count else None
+    return None if document is None else _decode(document)
 
 
 async def renew_lease(

@@ -8,11 +8,13 @@ from datetime import datetime
 import pytest
 
 from resolvers import events
+from resolvers.consumers import consumers
 from resolvers.context import Context
 from storage import consumers as stored
 from storage.consumer_records import Consumer
 from storage.errors import ConsumerBusy, Unavailable
 from storage.facts import AnyFact
+from storage.mongo.cursors import event_cursor
 from storage.timings import Timings
 from tests.resolvers.processes import TwoContexts, read, record_facts, status, two_processes
 from tests.storage.support import until
@@ -153,6 +155,44 @@ async def test_leases_of_a_process_considered_dead_last_until_they_expire(mongod
         with pytest.raises(ConsumerBusy):
             await events.subscribe(elsewhere, consumer="c")
         assert (await status(context)).connected
+
+
+# ---------------------------------------------------------------- reads that a new primary answers too early
+
+
+async def test_a_connection_starts_at_the_position_that_its_lease_was_written_with(
+    contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, elsewhere = contexts
+    await (await events.subscribe(context, consumer="c", after=event_cursor(0))).aclose()
+    older, happened = await stored.find(context.reader, context.caller.id, "c"), await record_facts(context, 3)
+    await consumers.ack_events(context, consumer="c", cursor=event_cursor(happened[1]))
+
+    async def outdated(*_: object) -> Consumer | None:
+        return older
+
+    monkeypatch.setattr(stored, "find", outdated)
+
+    async with aclosing(await events.subscribe(elsewhere, consumer="c")) as facts:
+        assert await read(facts, 1) == happened[2:]
+
+
+@pytest.mark.parametrize("consumer", [None, "c"])
+async def test_a_subscription_starts_after_the_newest_fact_that_its_process_has_seen(
+    contexts: TwoContexts, monkeypatch: pytest.MonkeyPatch, consumer: str | None
+) -> None:
+    context, _ = contexts
+    happened = await record_facts(context, 3)
+    await context.storage.feed.wait(happened[-1] - 1)
+
+    async def outdated() -> int:
+        return happened[0]
+
+    monkeypatch.setattr(context.storage.log, "shared_head", outdated)
+
+    async with aclosing(await events.subscribe(context, consumer=consumer)) as facts:
+        (following,) = await record_facts(context, 1)
+        assert await read(facts, 1) == [following]
 
 
 # ---------------------------------------------------------------- releases
