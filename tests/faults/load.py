@@ -315,15 +315,15 @@ class Follower:
             started_after = self._last_seen if self.consumer is None else self._acked
             async for text in self._socket:
                 message = json.loads(text)
-                data = message["payload"].get("data") if message["type"] == "next" else None
-                if data and message["id"] == "events":
-                    await self._take(data["events"], started_after)
-                elif data:
-                    self._acked = max(self._acked, int(message["id"]))
-                elif message["type"] in ("next", "error"):
+                failed = message["type"] == "error" or (message["type"] == "next" and "errors" in message["payload"])
+                if failed:  # a mutation that failed has data too: null for its field
                     self._check_error(json.dumps(message["payload"]))
                     if message["id"] == "events":
                         return
+                elif message["type"] == "next" and message["id"] == "events":
+                    await self._take(message["payload"]["data"]["events"], started_after)
+                elif message["type"] == "next":
+                    self._acked = max(self._acked, int(message["id"]))
 
     @property
     def _last_seen(self) -> int:
