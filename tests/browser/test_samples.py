@@ -53,3 +53,22 @@ def test_an_empty_deployment_offers_sample_data_and_they_are_removed_again(
     after = ask(site, COUNTS)
     assert (after["rooms"]["totalCount"], after["agents"]["totalCount"], after["departments"]) == (0, 0, [])
     assert len(after["apps"]) == 1
+
+
+def test_a_deployment_is_not_called_empty_while_sample_data_are_removed(
+    empty_site: str, page: Page, context: BrowserContext
+) -> None:
+    """Agents and rooms are removed first, departments later."""
+    state = {"state": "REMOVING", "created": 0, "expected": 0, "busy": True, "empty": True}
+    context.unroute("**/*")
+    page.goto(f"{empty_site}/")
+    page.evaluate("token => sessionStorage.setItem('switchboard-token', token)", ADMIN_TOKEN)
+    page.route("**/samples", lambda route: route.fulfill(json=state))
+
+    page.goto(f"{empty_site}/")
+
+    expect(page.get_by_text("The sample data are being removed …")).to_be_visible()
+    for _ in range(6):  # two parts of the page read the state every second
+        with page.expect_response("**/samples"):
+            pass
+    expect(page.get_by_role("heading", name="This deployment is empty")).to_have_count(0)

@@ -13,7 +13,8 @@ export function EmptyDeployment() {
 function Offer() {
   const { state, active, problem, create } = useSamples();
   if (state === null || !(state.empty || active || problem)) return null;
-  if (state.state === "READY" || (state.state === "REMOVING" && !state.empty)) return null;
+  // Agents and rooms are removed first. The deployment is empty when the removal has ended.
+  if (state.state === "READY" || (state.state === "REMOVING" && (active || !state.empty))) return null;
   return (
     <Paper withBorder p="md" mb="md" component="section" aria-labelledby="first-steps">
       <Stack gap="sm">

@@ -18,6 +18,8 @@ interface Removal {
 
 const POLL_MILLISECONDS = 1_000;
 const IDLE_POLL_MILLISECONDS = 60_000;
+/** Dispatched when this page has created or removed sample data. Several parts of the page show their state. */
+const CHANGED = "switchboard-samples-changed";
 
 /** The sample data of the deployment. For tokens with the scope admin alone. */
 export function useSamples() {
@@ -32,6 +34,11 @@ export function useSamples() {
     const timer = setInterval(() => void read(), active ? POLL_MILLISECONDS : IDLE_POLL_MILLISECONDS);
     return () => clearInterval(timer);
   }, [active, read]);
+  useEffect(() => {
+    const listener = () => void read();
+    window.addEventListener(CHANGED, listener);
+    return () => window.removeEventListener(CHANGED, listener);
+  }, [read]);
 
   async function work<Answer>(method: "POST" | "DELETE"): Promise<Answer | null> {
     setWorking(true);
@@ -44,6 +51,7 @@ export function useSamples() {
     } finally {
       await read();
       setWorking(false);
+      window.dispatchEvent(new Event(CHANGED));
     }
   }
 
