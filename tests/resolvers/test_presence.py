@@ -37,6 +37,21 @@ async def logged_in(world: World, user: User) -> Context:
     return replace(world.context, caller=caller)
 
 
+async def let_expire(world: World, user: User, session: Context | None = None) -> None:
+    """Move the end of the lease of the user's presence, or of a session and with it of the presence, into the past."""
+    database = world.services.storage.database
+    past = database.now() - timedelta(seconds=1)
+    if session is not None:
+        moved = await database["tokens"].update_one(
+            {"expiresAt": session.caller.expires_at}, {"$set": {"expiresAt": past}}
+        )
+        assert moved.modified_count == 1
+    until = "presenceUntil" if session is None else "sessionsUntil"
+    await database["users"].update_one(
+        {"_id": user.id}, {"$set": {until: past, "presenceDue": past}, "$inc": {"version": 1}}
+    )
+
+
 async def presence_of(world: World, user: User) -> Presence:
     return (await world.user(user)).presence
 
@@ -128,12 +143,12 @@ async def test_presence_ends_when_the_sessions_are_revoked(world: World, revocat
 
 async def test_presence_ends_when_the_last_session_expires(world: World) -> None:
     anna = await agent(world)
-    world.services.session_length = timedelta(seconds=1.5)
     session = await logged_in(world, anna)
     await users.set_presence(session, user_id=anna.id, presence=ONLINE)
     assert (await world.user(anna)).presence_until is None
     head = await world.head()
 
+    await let_expire(world, anna, session)
     await until_offline(world, anna)
 
     (fact,) = await world.facts(head)
@@ -143,11 +158,12 @@ async def test_presence_ends_when_the_last_session_expires(world: World) -> None
 
 async def test_a_session_that_began_later_keeps_the_presence(world: World) -> None:
     anna = await agent(world)
-    world.services.session_length = timedelta(seconds=2)
+    world.services.session_length = timedelta(hours=1)
     short = await logged_in(world, anna)
     await users.set_presence(short, user_id=anna.id, presence=ONLINE)
     world.services.session_length = timedelta(hours=12)
     long = await logged_in(world, anna)
+    await let_expire(world, anna, short)
 
     async def prolonged() -> bool:
         return (await world.user(anna)).sessions_until == long.caller.expires_at
@@ -199,17 +215,19 @@ async def test_concurrent_logout_and_set_presence_leave_no_user_online(world: Wo
 
 async def test_presence_ends_with_its_lease(world: World) -> None:
     anna = await agent(world)
-    leased = await users.set_presence(world.context, user_id=anna.id, presence=ONLINE, lease_seconds=1)
     head = await world.head()
+    leased = await users.set_presence(world.context, user_id=anna.id, presence=ONLINE, lease_seconds=1)
     assert leased.presence_until == leased.updated_at + timedelta(seconds=1)
 
     await until_offline(world, anna)
 
     after = await world.user(anna)
-    (fact,) = await world.facts(head)
-    assert isinstance(fact, UserPresenceChanged)
-    assert (fact.actor, fact.user.presence, after.presence_until) == (SYSTEM, OFFLINE, None)
-    assert fact.occurred_at >= leased.presence_until
+    began, ended = await world.facts(head)
+    assert isinstance(began, UserPresenceChanged)
+    assert isinstance(ended, UserPresenceChanged)
+    assert began.user.presence is ONLINE
+    assert (ended.actor, ended.user.presence, after.presence_until) == (SYSTEM, OFFLINE, None)
+    assert ended.occurred_at >= leased.presence_until
 
 
 async def test_a_renewed_lease_records_no_fact(world: World) -> None:
@@ -262,8 +280,11 @@ async def test_a_lease_is_a_second_to_a_year(world: World, seconds: int) -> None
 
 async def test_an_agent_whose_lease_ended_keeps_its_rooms(world: World) -> None:
     anna = await agent(world)
-    await users.set_presence(world.context, user_id=anna.id, presence=ONLINE, lease_seconds=1)
+    await users.set_presence(world.context, user_id=anna.id, presence=ONLINE, lease_seconds=3_600)
     room = await world.start()
+    assert await world.served_by(room) == "anna"
+
+    await let_expire(world, anna)
     await until_offline(world, anna)
 
     assert await world.served_by(room) == "anna"

@@ -67,8 +67,9 @@ async def _reached(busy: list[Log], count: int) -> bool:
 async def test_lease_of_a_process_that_died_goes_to_another(mongodb_uri: str) -> None:
     name = emptied(mongodb_uri, "test-services")
     async with Storage.open(mongodb_uri, name) as storage:
-        assert await leases.acquire(storage.database, "work", owner="dead", seconds=0.2)
+        assert await leases.acquire(storage.database, "work", owner="dead", seconds=60)
         assert not await leases.acquire(storage.database, "work", owner="living", seconds=60)
+        assert await leases.acquire(storage.database, "work", owner="dead", seconds=0.2)
 
         await until(lambda: leases.acquire(storage.database, "work", owner="living", seconds=60))
 
