@@ -89,7 +89,7 @@ function State({ webhook: { state, pauseMessage, nextAttemptAt } }: { webhook: W
   return (
     <>
       {STATES[state]}
-      {pauseMessage && <span className="quiet"> {pauseMessage}</span>}
+      {pauseMessage && <span className="quiet reason"> {pauseMessage}</span>}
       {nextAttemptAt && <span className="quiet"> next attempt at {new Date(nextAttemptAt).toLocaleTimeString()}</span>}
     </>
   );
@@ -99,7 +99,7 @@ function LastAttempt({ attempt }: { attempt: Webhook["deliveries"]["nodes"][numb
   if (!attempt) return <span className="quiet">none</span>;
   return (
     <>
-      {attempt.delivered ? `received (${attempt.status})` : attempt.error} <Since time={attempt.at} />
+      <span className="reason">{attempt.delivered ? `received (${attempt.status})` : attempt.error}</span> <Since time={attempt.at} />
     </>
   );
 }
