@@ -12,6 +12,8 @@ def test_a_visitor_starts_a_conversation_reads_answers_chooses_and_continues_aft
     page.get_by_label("Your message").fill("Where is my order?")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_text("Somebody will be with you soon.")).to_be_visible()
+    # The page starts the room first, and then sends the message.
+    expect(page.get_by_role("log")).to_contain_text("Where is my order?")
     hint = page.get_by_text("No agent has this conversation yet: there is none, or none is free.")
     expect(hint.get_by_role("link", name="dashboard")).to_have_attribute("href", "/")
     (room,) = ask(site, '{ rooms(where: { source: { eq: "chat-page" } }) { nodes { id subject } } }')["rooms"]["nodes"]

@@ -116,8 +116,10 @@ def test_a_room_is_found_taken_answered_and_closed_by_keys_alone(page: Page, sit
     (room, _) = start_rooms(site, ["By keys 1", "By keys 2"], tags=["keys"])
     open_page(page, f"{site}/rooms", login(site, "keyboarder"))
     press = page.keyboard.press
+    expect(page.get_by_role("table").get_by_role("link", name="By keys 2")).to_be_visible()
 
     press("/")
+    expect(page.get_by_label("Filter", exact=True)).to_be_focused()
     page.keyboard.type("tag:keys")
     expect(page.get_by_role("table").get_by_role("link")).to_have_text(["By keys 1", "By keys 2"])
     press("Escape")
