@@ -50,9 +50,10 @@ class ReadConnection(asyncio.Protocol):
         self._reply: asyncio.Future[bytes] | None = None
         #: When the last command was sent, by the clock of the loop.
         self._called_at = 0.0
-        #: How many replies the messages have that were sent.
-        self._expected = 1
         self._received = bytearray()
+        #: Where the whole replies in `_received` end, and how many replies are missing.
+        self._end = 0
+        self._missing = 0
         self.address = connection.address
 
     @property
@@ -84,7 +85,7 @@ class ReadConnection(asyncio.Protocol):
             self._connections.closed(self)
             reply.set_exception(Lost)
             return reply
-        self._reply, self._expected = reply, replies
+        self._reply, self._missing, self._end = reply, replies, 0
         self._called_at = asyncio.get_running_loop().time()
         self._transport.write(message)
         return reply
@@ -110,12 +111,15 @@ class ReadConnection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self._expected > 1 or self._received or not wire.is_complete(data, 1):
-            self._received += data
-            if not wire.is_complete(self._received, self._expected):
-                return
-            data = bytes(self._received)
-            self._received.clear()
+        # Each reply arrives by itself, unless it is large or this process is busy.
+        self._received += data
+        while self._missing and (end := wire.end_of_message(self._received, self._end)) is not None:
+            self._end = end
+            self._missing -= 1
+        if self._missing:
+            return
+        data = bytes(self._received)
+        self._received.clear()
         reply, self._reply = self._reply, None
         if reply is None:  # nothing was asked
             self.close()

@@ -49,15 +49,12 @@ def length_of(message: bytes | bytearray) -> int:
     return int.from_bytes(message[:_LENGTH], "little")
 
 
-def is_complete(received: bytes | bytearray, count: int) -> bool:
-    """Whether so many whole messages are there."""
-    position = 0
-    for _ in range(count):
-        following = position + _length_at(received, position)
-        if len(received) < position + HEADER.size or len(received) < following:
-            return False
-        position = following
-    return True
+def end_of_message(received: bytes | bytearray, start: int) -> int | None:
+    """Where the message that begins at `start` ends. None if it is not whole."""
+    if len(received) < start + HEADER.size:
+        return None
+    end = start + _length_at(received, start)
+    return end if end <= len(received) else None
 
 
 def documents_of(replies: bytes) -> Iterator[bytes]:

@@ -87,6 +87,24 @@ async def test_the_replies_of_several_commands_are_in_their_order(database: Data
     assert updated["n"] == 1
 
 
+@pytest.mark.parametrize("length", [1, 7, 1_000])
+async def test_replies_may_arrive_in_pieces(database: Database, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    receive = ReadConnection.data_received
+
+    def in_pieces(connection: ReadConnection, data: bytes) -> None:
+        for start in range(0, len(data), length):
+            receive(connection, data[start : start + length])
+
+    monkeypatch.setattr(ReadConnection, "data_received", in_pieces)
+    for number in range(3):
+        replies = await run(database, insertion(str(number)), update("taken"), {"none": 1}, update("none"))
+
+        assert replies is not None
+        inserted, found, unknown, missed = replies
+        assert (inserted["n"], found["n"], missed["n"]) == (1, 1, 0)
+        assert isinstance(unknown, OperationFailure)
+
+
 async def test_a_transaction_is_committed(database: Database) -> None:
     session = begun(database)
     await run(database, insertion("one"), update("one"), session=session)

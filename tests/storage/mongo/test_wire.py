@@ -27,6 +27,17 @@ def test_message_is_a_header_and_the_command() -> None:
     assert wire.length_of(message) == len(message)
 
 
+def test_a_message_ends_where_all_of_it_has_arrived() -> None:
+    first, second = wire.encode(1, {"n": 1}), wire.encode(2, {"text": "x" * 1_000})
+    messages = first + second
+
+    ends = [wire.end_of_message(messages[:length], 0) for length in range(len(messages) + 1)]
+    second_ends = [wire.end_of_message(messages[:length], len(first)) for length in range(len(messages) + 1)]
+
+    assert ends == [None] * len(first) + [len(first)] * (len(second) + 1)
+    assert second_ends == [None] * len(messages) + [len(messages)]
+
+
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 101, 1001])
 def test_documents_of_a_batch_are_those_that_the_server_sent(count: int) -> None:
     documents = [{"_id": f"id {number}", "a": {"b": [number, "\0é"]}} for number in range(count)]
