@@ -71,7 +71,8 @@ class Appender:
         self._outbox_soon = self._outbox.with_options(write_concern=WriteConcern(w=1))
         self._published = on_append
         self._process_id = process_id
-        self._waiting: list[tuple[Sequence[Fact], asyncio.Future[None]]] = []
+        #: Facts, and the futures of their callers: whether the facts are in the log.
+        self._waiting: list[tuple[Sequence[Fact], asyncio.Future[bool]]] = []
         #: By id, facts that wait, with their BSON.
         self._encoded: dict[str, tuple[Fact, RawBSONDocument]] = {}
         self._has_work = asyncio.Event()
@@ -99,13 +100,17 @@ class Appender:
         if not facts:
             return
         self._encoded.update({fact.id: (fact, raw) for fact, raw in zip(facts, encoded, strict=False)})
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((facts, done))
         self._has_work.set()
+        # A timer alone, because asyncio.timeout takes several times as long.
+        timer = loop.call_later(APPEND_TIMEOUT_SECONDS, _end_wait, done, False)
         try:
-            async with asyncio.timeout(APPEND_TIMEOUT_SECONDS):
-                await done
-        except TimeoutError:
+            appended = await done
+        finally:
+            timer.cancel()
+        if not appended:
             logger.warning(
                 "%d facts are still in the outbox after %.0f s: the log could not be written.",
                 len(facts),
@@ -131,8 +136,7 @@ class Appender:
                 for fact in batch:
                     self._encoded.pop(fact.id, None)
                 for _, done in taken:
-                    if not done.done():
-                        done.set_result(None)
+                    _end_wait(done, True)
             self._has_work.clear()
             await self._has_work.wait()
 
@@ -333,6 +337,11 @@ class Appender:
         while self._cleanups:
             self._cleanup_due.set()
             await asyncio.wait(self._cleanups)
+
+
+def _end_wait(done: "asyncio.Future[bool]", appended: bool) -> None:
+    if not done.done():
+        done.set_result(appended)
 
 
 def encode(fact: Fact) -> RawBSONDocument:

@@ -38,6 +38,9 @@ MAX_BYTES = 2 * 1024 * 1024
 COMMIT_RETRY_SECONDS = 0.002
 WRITE_CONFLICT = 112
 
+_SNAPSHOT = ReadConcern("snapshot")
+_MAJORITY = WriteConcern(w="majority")
+
 
 @dataclass(frozen=True, slots=True)
 class _Member:
@@ -168,7 +171,7 @@ async def begin(database: Database, process: ProcessHeartbeat) -> AsyncIOMotorCl
     # Starting and ending a session sends nothing to the database, so neither needs a thread.
     session = AsyncIOMotorClientSession(database.client.delegate.start_session(), database.client)
     await process.register_session(session)
-    session.start_transaction(read_concern=ReadConcern("snapshot"), write_concern=WriteConcern(w="majority"))
+    session.start_transaction(read_concern=_SNAPSHOT, write_concern=_MAJORITY)
     return session
 
 

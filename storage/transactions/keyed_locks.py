@@ -37,11 +37,10 @@ class KeyedLocks:
         self._counts[key] += 1
         lock = self._locks.setdefault(key, asyncio.Lock())
         try:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await lock.acquire()
-            except TimeoutError:
-                raise Unavailable("Too much is changing at once; try again.", retryable=True) from None
+            if self._counts[key] == 1:
+                await lock.acquire()  # at once: nobody else has it
+            else:
+                await _acquire(lock, deadline)
             try:
                 yield
             finally:
@@ -50,3 +49,11 @@ class KeyedLocks:
             self._counts[key] -= 1
             if not self._counts[key]:
                 del self._counts[key], self._locks[key]
+
+
+async def _acquire(lock: asyncio.Lock, deadline: float) -> None:
+    try:
+        async with asyncio.timeout_at(deadline):
+            await lock.acquire()
+    except TimeoutError:
+        raise Unavailable("Too much is changing at once; try again.", retryable=True) from None

@@ -4,7 +4,9 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 
-from storage.log.outbox import BATCH
+import pytest
+
+from storage.log.outbox import BATCH, Appender
 from storage.runtime import Storage
 from storage.timings import Timings
 from tests.storage.support import (
@@ -209,3 +211,26 @@ async def test_trim_deletes_in_batches(mongodb_uri: str, empty_database: str) ->
         assert await storage.log.trim(storage.log.now() + timedelta(seconds=1), batch=7) == head - first
 
         assert [fact.sequence for fact in await read_all(storage)] == [head]
+
+
+async def test_caller_waits_for_the_log_only_so_long_and_the_facts_are_appended_later(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        appender = Appender(storage.database, storage.feed.publish)  # does not run yet
+        first, second = make_facts(2)
+
+        with monkeypatch.context() as patched, caplog.at_level("WARNING", logger="storage.log.outbox"):
+            patched.setattr("storage.log.outbox.APPEND_TIMEOUT_SECONDS", 0.01)
+            await appender.append([first])
+
+        assert [record.getMessage() for record in caplog.records] == [
+            "1 facts are still in the outbox after 0 s: the log could not be written."
+        ]
+        assert appender.waiting == 1
+        assert await storage.log.head() == 0
+        running = asyncio.ensure_future(appender.run())
+        await appender.append([second])
+        assert [fact.id for fact in await storage.log.read(0, 10)] == [first.id, second.id]
+        running.cancel()
+        await asyncio.wait([running])
