@@ -123,7 +123,7 @@ async def head(uri: str, name: str) -> int:
 def append(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> None:
     async def work() -> None:
         async with Database(uri, name) as database:
-            appender = Appender(database, lambda _: None)
+            appender = Appender(database, lambda *_: None)
             running = asyncio.create_task(appender.run())
             await Log(database).head()
             batch_facts = facts(count, subject)

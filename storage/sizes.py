@@ -64,11 +64,13 @@ def size_of_document(document: Mapping[str, object]) -> int:
     return len(bson.encode(document))
 
 
-def batches(records: Sequence[T], *, count: int, size: int) -> Iterator[Sequence[T]]:
+def batches(
+    records: Sequence[T], *, count: int, size: int, weigh: Callable[[T], int] = size_of
+) -> Iterator[Sequence[T]]:
     """Split the records into batches of at most `count` records and `size` bytes, or of one larger record."""
     start, total = 0, 0
     for index, record in enumerate(records):
-        weight = size_of(record)
+        weight = weigh(record)
         if index > start and (index - start >= count or total + weight > size):
             yield records[start:index]
             start, total = index, 0

@@ -108,10 +108,11 @@ class Feed:
         """The number of facts in the buffer, and their bytes."""
         return len(self._buffer), self._bytes
 
-    def publish(self, facts: Sequence[AnyFact]) -> None:
-        """Add facts that this process appended. They need no read from the log if they follow the head."""
+    def publish(self, facts: Sequence[AnyFact], sizes: Sequence[int]) -> None:
+        """Add facts that this process appended, with the size of each in memory. They need no read from the log if they
+        follow the head."""
         if facts[0].sequence == self.head + 1:
-            self._extend(facts)
+            self._extend(facts, sizes)
         elif facts[-1].sequence > self.head:
             self._behind.set()
 
@@ -229,7 +230,8 @@ class Feed:
                 self.live.advance(self.head)
                 self._waiters.wake_all()
             if new:
-                self._extend(contiguous_after(new, self.head))
+                following = contiguous_after(new, self.head)
+                self._extend(following, [size_of(fact) for fact in following])
         self._at_end = time.monotonic()
 
     async def watch(self) -> None:
@@ -274,13 +276,12 @@ class Feed:
         if (ended.cancelled() or ended.exception() is not None) and self._chunks.get(number) is ended:
             del self._chunks[number]
 
-    def _extend(self, facts: Sequence[AnyFact]) -> None:
+    def _extend(self, facts: Sequence[AnyFact], sizes: Sequence[int]) -> None:
         redacted, erased = redactions_in(facts), erasures_in(facts)
         if redacted or erased:
             self._redactions.add(redacted, erased)
             self._redact_cached()
         facts = self._redactions.apply_all(facts)
-        sizes = [size_of(fact) for fact in facts]
         self._buffer.extend(facts)
         self._sizes.extend(sizes)
         self._bytes += sum(sizes)

@@ -25,7 +25,7 @@ from storage.facts import AnyFact, Fact
 from storage.log import redactions
 from storage.mongo.connection import Database, Document, to_document, to_record
 from storage.mongo.undecodable import ERRORS
-from storage.sizes import batches, size_of_document
+from storage.sizes import batches, size_of, size_of_document
 from storage.supervisor import spawn
 
 logger = logging.getLogger(__name__)
@@ -62,8 +62,13 @@ class Appender:
     """Appends facts in batches: those of this process, and those that dead processes left in the outbox."""
 
     def __init__(
-        self, database: Database, on_append: Callable[[Sequence[AnyFact]], None], *, process_id: str = "?"
+        self,
+        database: Database,
+        on_append: Callable[[Sequence[AnyFact], Sequence[int]], None],
+        *,
+        process_id: str = "?",
     ) -> None:
+        """`on_append` is called with the facts that were appended, and the size of each."""
         self._database = database
         self._log = database["log"]
         self._outbox = database["outbox"]
@@ -127,7 +132,7 @@ class Appender:
                 taken = tuple(self._waiting)
                 batch = [fact for facts, _ in taken for fact in facts]
                 try:
-                    for run in batches(batch, count=BATCH, size=BATCH_BYTES):
+                    for run in batches(batch, count=BATCH, size=BATCH_BYTES, weigh=self._weigh):
                         await self._append(await self._with_predecessors(run))
                 except BaseException:
                     self._end = None
@@ -277,6 +282,11 @@ class Appender:
         # A redaction replaces facts.
         return raw if raw is not None and original is fact else to_document(fact, id_key="id")
 
+    def _weigh(self, fact: Fact) -> int:
+        """About the size of the fact in memory. It is that of its BSON, if that exists."""
+        original, raw = self._encoded.get(fact.id, (None, None))
+        return len(raw.raw) if raw is not None and original is fact else size_of(fact)
+
     async def insert(self, documents: Sequence[Document]) -> None:
         """Insert documents into the log, in their order. Raises _Refused for the first one whose key is taken."""
         command: Document = {
@@ -294,7 +304,8 @@ class Appender:
     def _publish(self, first: int, facts: Sequence[Fact]) -> None:
         if facts:
             self._end = first + len(facts) - 1
-            self._published([_numbered(fact, first + index) for index, fact in enumerate(facts)])
+            numbered = [_numbered(fact, first + index) for index, fact in enumerate(facts)]
+            self._published(numbered, [self._weigh(fact) for fact in facts])
 
     async def _read_end(self) -> int:
         # Majority: an append after a fact that a failover may still roll back would leave a gap.

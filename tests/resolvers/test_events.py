@@ -79,7 +79,7 @@ async def test_cursor_of_nothing_is_refused(contexts: TwoContexts, text: str) ->
 async def test_cursor_beyond_the_feed_of_this_process_is_valid(contexts: TwoContexts) -> None:
     """The cursor may come from a process whose feed is ahead. After a failover, even the database may be behind."""
     here, elsewhere = contexts
-    here.storage.feed.publish = lambda facts: None  # type: ignore[method-assign]
+    here.storage.feed.publish = lambda *_: None  # type: ignore[method-assign]
     (sequence,) = await record_facts(elsewhere, 1)
     here.storage.feed.head = 0
     here.storage.log.head = _behind  # type: ignore[method-assign]

@@ -143,7 +143,7 @@ async def test_reading_the_log_ends_before_a_fact_of_a_newer_version_and_skips_n
 
 async def test_process_with_an_undecodable_fact_stops_reading_and_reports_it(mongodb_uri: str, name: str) -> None:
     async with opened(mongodb_uri, name, processes=2) as (older, newer):
-        older.appender._published = lambda _: None
+        older.appender._published = lambda *_: None
         head = await older.log.head()
         await newer.database["log"].insert_one({"_id": head + 1, "fact": {"type": "ROOM_PAINTED", "id": "x-1"}})
 
