@@ -13,6 +13,7 @@ from resolvers.routing.queue import RoutingQueue
 from storage.facts import AgentAssigned, AssignmentCause, Fact
 from storage.records import AgentStatus, Presence, Room, RoomStatus, RoutingMethod, User
 from tests.resolvers.world import World, facts_received_by
+from tests.storage.support import outbox_is_empty
 
 LEAST_LOADED, ROUND_ROBIN = RoutingMethod.LEAST_LOADED, RoutingMethod.ROUND_ROBIN
 MANUAL, EXTERNAL = RoutingMethod.MANUAL, RoutingMethod.EXTERNAL
@@ -289,6 +290,7 @@ async def test_concurrent_queues_assign_every_room_once(world: World) -> None:
 
     await asyncio.gather(*(RoutingQueue(world.services).assign_waiting_rooms() for _ in range(4)))
 
+    assert await outbox_is_empty(world.services.storage)  # the background task assigns rooms, too
     assert sorted(map(int, await order_served(world))) == list(range(40))
     assert all(one.agent and one.agent.open_room_count == 10 for one in await all_agents(world))
 

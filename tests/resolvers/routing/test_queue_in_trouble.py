@@ -56,7 +56,7 @@ async def test_room_that_cannot_be_decoded_does_not_block_the_queue(
     await collection.update_one({"_id": bad.id}, {"$set": {"revision": "first"}})
 
     await agents.set_agent_status(world.context, agent_id=anna.id, status=AgentStatus.AVAILABLE)
-    await RoutingQueue(world.services).assign_waiting_rooms()
+    await world.await_routing()
 
     assigned = [fact.subject_id for fact in await world.facts() if isinstance(fact, AgentAssigned)]
     assert sorted(assigned) == sorted(room.id for room in waiting if room is not bad)
