@@ -203,14 +203,15 @@ async def delivery_latency(url: str, seconds: float) -> list[float]:
     return latencies
 
 
-async def change_stream_latency(uri: str, seconds: float) -> list[float]:
-    """Milliseconds from an insert to its event in a change stream on another connection, at 200 per second."""
+async def change_stream_latency(uri: str, seconds: float, per_second: int = EVENTS_PER_SECOND) -> list[float]:
+    """Milliseconds from an insert to its event in a change stream on another connection."""
     inserting, watching = AsyncIOMotorClient[dict[str, Any]](uri), AsyncIOMotorClient[dict[str, Any]](uri)
     collection = inserting["bare"].get_collection("inserts", write_concern=WriteConcern(w="majority"))
+    await collection.drop()
     await collection.insert_one({"_id": -1})
     sent: dict[int, float] = {}
     latencies: list[float] = []
-    count = int(seconds * EVENTS_PER_SECOND)
+    count = int(seconds * per_second)
     async with watching["bare"]["inserts"].watch(max_await_time_ms=500) as stream:
         await stream.try_next()
 
@@ -224,7 +225,7 @@ async def change_stream_latency(uri: str, seconds: float) -> list[float]:
         began = time.perf_counter()
         inserts = []
         for number in range(count):
-            await asyncio.sleep(max(0.0, began + number / EVENTS_PER_SECOND - time.perf_counter()))
+            await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
             sent[number] = time.perf_counter()
             inserts.append(asyncio.ensure_future(collection.insert_one({"_id": number, "text": "hello"})))
         await asyncio.wait_for(listening_task, 60)
