@@ -18,7 +18,7 @@ from storage.runtime import Storage
 from storage.sizes import size_of
 from storage.timings import Timings
 from tests.commands import StartedCommands
-from tests.storage.support import make_facts, opened, save, until
+from tests.storage.support import make_facts, opened, outbox_is_empty, save, until
 
 SMALL_BUFFER = FeedLimits(buffer_facts=8)
 
@@ -144,7 +144,8 @@ async def test_facts_of_two_processes_are_read_in_the_order_of_the_log(
 async def test_readers_of_history_share_chunks(mongodb_uri: str, empty_database: str) -> None:
     finds = Finds()
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        await storage.appender.append(make_facts(4 * CHUNK_SIZE))
+        assert await outbox_is_empty(storage)  # a new database has facts of its own
+        await storage.appender.append(make_facts(4 * CHUNK_SIZE - await storage.log.head()))
         head = await storage.log.head()
     async with Storage.open(mongodb_uri, empty_database, listeners=[finds]) as storage:
         feed = Feed(storage.log)
@@ -200,6 +201,7 @@ async def test_reader_waits_for_facts_that_a_majority_read_lacks(
 async def test_trimmed_position_is_refused_with_the_oldest_cursor(mongodb_uri: str, empty_database: str) -> None:
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
         await storage.appender.append(make_facts(20))
+        assert await outbox_is_empty(storage)  # nothing is trimmed while it has facts as old
         await storage.log.trim(storage.log.now() + timedelta(seconds=1))
         feed = Feed(storage.log)
         await feed.open()
@@ -218,6 +220,7 @@ async def test_reader_whose_next_fact_is_trimmed_is_refused(mongodb_uri: str, em
         await feed.open()
         first = await feed.read(0, 10)
 
+        assert await outbox_is_empty(storage)  # nothing is trimmed while it has facts as old
         await storage.log.trim(storage.log.now() + timedelta(seconds=1))
         feed._chunks.clear()
 
