@@ -85,11 +85,8 @@ async def open_services(
     def apply_facts(facts: Sequence[Fact]) -> None:
         services.agent_cache.apply(facts)
 
-    def follow_facts(facts: Sequence[Fact]) -> None:
-        services.agent_cache.follow(facts)
-
     storage.transactions.listeners.add(apply_facts)
-    storage.feed.listeners.add(follow_facts)
+    storage.feed.listeners.add(apply_facts)
     await services.agent_cache.load(storage.reader)
     storage.feed.reloaders.append(partial(services.agent_cache.load, storage.reader))
     tasks = [

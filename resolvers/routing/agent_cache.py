@@ -18,7 +18,7 @@ from resolvers.routing.filtered_rooms import FilteredRooms
 from resolvers.routing.policy import offer_key
 from resolvers.routing.shares import ALL, Contention, Share
 from storage import agent_filters, users, waiting_rooms
-from storage.facts import AgentAssigned, CustomFieldRemoved, Fact, RoomFact, UserFact
+from storage.facts import CustomFieldRemoved, Fact, RoomFact, UserFact
 from storage.filters.attributes import BOT_ROLE, accepts_rooms
 from storage.mongo.reader import Reader
 from storage.records import Candidate, FieldTarget, Room, RoomStatus, RoutingMethod, User, WaitingRoom
@@ -93,17 +93,6 @@ class AgentCache:
                     self._remove_field(definition.key)
                     self.filtered.remove_definition(definition.id)
 
-    def follow(self, facts: Iterable[Fact]) -> None:
-        """Update agents and rooms from facts in the log. What is new in them was written by another process."""
-        for fact in facts:
-            if isinstance(fact, AgentAssigned) and self._is_new(fact.room.served_by):
-                self.contention.note_assignment()
-            self.apply((fact,))
-
-    def _is_new(self, user: User | None) -> bool:
-        cached = None if user is None else self._users.get(user.id)
-        return user is not None and (cached is None or cached.version < user.version)
-
     # ---------------------------------------------------------------- reads
 
     def agent(self, agent_id: str) -> User | None:
@@ -132,7 +121,7 @@ class AgentCache:
         load: int | None = None  # of the first agent without reservations
         for user in users:
             candidate = Candidate.from_user(user)
-            if load is not None and candidate.open_room_count > load + share.unseen_rooms:
+            if load is not None and candidate.open_room_count > load:
                 break
             candidates.append(candidate)
             if not self._reservations[user.id]:

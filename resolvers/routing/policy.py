@@ -88,31 +88,21 @@ def choose(
 
     LEAST_LOADED orders by open rooms, then by the time of the last assignment, then by username. ROUND_ROBIN orders by
     the time of the last assignment, then by username. `reservations` gives the number of rooms that running mutations
-    assign to an agent. Of agents with equally many rooms, LEAST_LOADED prefers those of `share`. It chooses among the
-    others in the reverse order, so that it chooses last those that another process chooses first.
+    assign to an agent. Of agents with equally many rooms, LEAST_LOADED prefers those of `share`.
     """
 
     def load(candidate: Candidate) -> int:
         return candidate.open_room_count + reservations(candidate.id)
 
-    def rank(candidate: Candidate) -> tuple[int, int, bool]:
-        reserved = reservations(candidate.id)
-        rooms, *_ = offer_key(candidate, method, reserved=reserved)
+    def key(candidate: Candidate) -> tuple[int, int, bool, datetime, str]:
+        rooms, reserved, assigned_at, name = offer_key(candidate, method, reserved=reservations(candidate.id))
         is_of_others = method is RoutingMethod.LEAST_LOADED and not share.contains(candidate.id)
-        return (rooms + share.unseen_rooms if is_of_others else rooms, reserved, is_of_others)
+        return (rooms, reserved, is_of_others, assigned_at, name)
 
-    ranked = [
-        (rank(candidate), candidate)
-        for candidate in candidates
-        if candidate.max_rooms is None or load(candidate) < candidate.max_rooms
+    available = [
+        candidate for candidate in candidates if candidate.max_rooms is None or load(candidate) < candidate.max_rooms
     ]
-    if not ranked:
-        return None
-    first = min(found for found, _ in ranked)
-    return (max if first[-1] else min)(
-        (candidate for found, candidate in ranked if found == first),
-        key=lambda candidate: (candidate.last_assigned_at or _NEVER, candidate.username_key),
-    )
+    return min(available, key=key, default=None)
 
 
 def choose_for(

@@ -3,9 +3,6 @@
 Two processes that choose one agent at the same time conflict: one of them commits, and the other tries again. While
 that happens, each process prefers its own share among agents with equally many rooms. A process that meets no conflict
 keeps the exact order of the routing method.
-
-An assignment of another process is in the cache of this one some milliseconds after its commit. Until then, the agent
-seems to have one room less than it has. So while another process assigns rooms, its agents count as having one more.
 """
 
 import time
@@ -14,8 +11,6 @@ from zlib import crc32
 
 #: How long a process prefers its share after a conflict.
 CONTENDED_SECONDS = 5.0
-#: How long another process counts as assigning rooms after it has assigned one.
-ASSIGNING_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +19,6 @@ class Share:
 
     place: int = 0
     count: int = 1
-    #: The rooms that the agents of other shares may have in addition to those that the cache knows of.
-    unseen_rooms: int = 0
 
     def contains(self, agent_id: str) -> bool:
         return self.count == 1 or crc32(agent_id.encode()) % self.count == self.place
@@ -39,19 +32,11 @@ class Contention:
 
     def __init__(self) -> None:
         self._until = 0.0
-        self._others_assign_until = 0.0
 
     def note_conflict(self) -> None:
         """Prefer the share of this process for a while, because an agent changed after a mutation had chosen it."""
         self._until = time.monotonic() + CONTENDED_SECONDS
 
-    def note_assignment(self) -> None:
-        """Expect further assignments of another process, because it has assigned a room."""
-        self._others_assign_until = time.monotonic() + ASSIGNING_SECONDS
-
     def share(self, place: int, count: int) -> Share:
         """The share of the process with this place among all, or all agents if there was no conflict lately."""
-        now = time.monotonic()
-        if now >= self._until:
-            return ALL
-        return Share(place, count, 1 if count > 1 and now < self._others_assign_until else 0)
+        return Share(place, count) if time.monotonic() < self._until else ALL

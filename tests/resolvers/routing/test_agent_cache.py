@@ -12,7 +12,7 @@ from resolvers.routing.agent_cache import AgentCache
 from resolvers.routing.policy import choose
 from resolvers.routing.shares import Share
 from storage import waiting_rooms
-from storage.facts import AgentAssigned, AgentUpdated, AssignmentCause, CustomFieldRemoved, RoomFact, RoomQueued
+from storage.facts import AgentUpdated, CustomFieldRemoved, RoomFact, RoomQueued
 from storage.records import (
     SYSTEM,
     AgentProfile,
@@ -67,14 +67,6 @@ def queued(room_id: str, *, pool: str | None = None, status: RoomStatus = RoomSt
     return RoomQueued(id=f"{room_id}-1", occurred_at=NOON, actor=SYSTEM, room=snapshot)
 
 
-def assigned(user: User) -> AgentAssigned:
-    room = Room(id=f"of {user.id}", status=RoomStatus.ASSIGNED, revision=2, visitor_id="v", started_at=NOON)
-    snapshot = RoomSnapshot(room=room, visitor=Visitor(id="v", token="v", created_at=NOON), served_by=user)
-    return AgentAssigned(
-        id=f"of {user.id}-2", occurred_at=NOON, actor=SYSTEM, room=snapshot, cause=AssignmentCause.ROUTED
-    )
-
-
 def cache_of(*users: User) -> AgentCache:
     cache = AgentCache()
     cache.apply(updated(user) for user in users)
@@ -115,7 +107,7 @@ def test_tier_has_the_agent_that_the_policy_chooses_among_all_for_every_share() 
             for number in range(dice.randrange(1, 12))
         ]
         cache, method = cache_of(*agents), dice.choice([LEAST_LOADED, ROUND_ROBIN])
-        share = Share(dice.randrange(3), 3, dice.randrange(2))
+        share = Share(dice.randrange(3), 3)
         with ExitStack() as claims:
             for one in agents:
                 for _ in range(dice.randrange(3)):
@@ -125,20 +117,6 @@ def test_tier_has_the_agent_that_the_policy_chooses_among_all_for_every_share() 
             everyone = [Candidate.from_user(one) for one in agents]
             expected = choose(everyone, method, reservations=cache.reservations, share=share)
             assert choose(tier, method, reservations=cache.reservations, share=share) == expected
-
-
-def test_only_assignments_that_the_cache_lacks_are_those_of_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resolvers.routing.shares.time.monotonic", lambda: 100.0)
-    cache = cache_of(agent("a"), agent("b"))
-    cache.contention.note_conflict()
-    own, followed = assigned(agent("a", 2, open_room_count=1)), assigned(agent("b", 2, open_room_count=1))
-    cache.apply([own])
-
-    cache.follow([own, updated(agent("a", 3))])
-    assert cache.contention.share(0, 2) == Share(0, 2)
-    cache.follow([followed])
-    assert cache.contention.share(0, 2) == Share(0, 2, unseen_rooms=1)
-    assert cache.agent("b") == agent("b", 2, open_room_count=1)
 
 
 def test_a_reservation_lasts_until_its_block_ends() -> None:

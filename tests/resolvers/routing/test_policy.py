@@ -108,41 +108,6 @@ def test_least_loaded_prefers_the_share_among_agents_with_equally_many_rooms() -
         assert choose(agents, ROUND_ROBIN, share=share) == agents[0]
 
 
-def test_least_loaded_chooses_the_agents_of_other_shares_in_the_reverse_order() -> None:
-    agents = [agent(name, rooms=1, assigned=after(number)) for number, name in enumerate("abcdefgh")]
-    share = Share(0, 2)
-    others = [one for one in agents if not share.contains(one.id)]
-    assert len(others) > 1
-
-    assert choose(others, LEAST_LOADED, share=share) == others[-1]
-    assert choose(others, LEAST_LOADED, share=Share(1, 2)) == others[0]
-
-
-def test_agents_of_other_shares_count_with_the_rooms_that_the_cache_does_not_know_of() -> None:
-    share = Share(0, 2, unseen_rooms=1)
-    own = next(name for name in "abcdefgh" if share.contains(name))
-    other = next(name for name in "abcdefgh" if not share.contains(name))
-
-    assert choose([agent(own, rooms=2), agent(other, rooms=1)], LEAST_LOADED, share=share) == agent(own, rooms=2)
-    assert choose([agent(own, rooms=3), agent(other, rooms=1)], LEAST_LOADED, share=share) == agent(other, rooms=1)
-    full = agent(own, rooms=2, limit=2)
-    assert choose([full, agent(other, rooms=1, limit=2)], LEAST_LOADED, share=share) == agent(other, rooms=1, limit=2)
-
-
-def test_agents_count_with_unseen_rooms_only_while_another_process_assigns(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr("resolvers.routing.shares.time.monotonic", lambda: now)
-    contention = Contention()
-
-    contention.note_assignment()
-    assert contention.share(1, 2) == ALL
-    contention.note_conflict()
-    assert contention.share(1, 2) == Share(1, 2, 1)
-    assert contention.share(0, 1) == Share(0, 1, 0)
-    now += shares.ASSIGNING_SECONDS
-    assert contention.share(1, 2) == Share(1, 2, 0)
-
-
 def test_every_agent_is_in_one_share_and_in_the_share_of_a_process_alone() -> None:
     ids = [f"agent-{number}" for number in range(100)]
 
