@@ -71,7 +71,9 @@ class GoneAgents:
     async def _take_due(self, limits: Mapping[str | None, timedelta]) -> int:
         taken = 0
         reader, shortest = self._storage.reader, min(limits.values())
-        async for gone in gone_agents.iterate_agents(reader, self._storage.database.now() - shortest, size=BATCH):
+        agents = self._services.agent_cache.gone(self._storage.database.now() - shortest)
+        for start in range(0, len(agents), BATCH):
+            gone = dict(agents[start : start + BATCH])
             excluded = set(self._excluded.names())
             until = self._storage.database.now() - shortest
             async for room in gone_agents.iterate_rooms(reader, gone, limits, until=until):

@@ -1,42 +1,12 @@
-"""Finds agents that are OFFLINE and serve rooms, and these rooms, for resolvers/gone_agents.py."""
+"""Finds the rooms of agents that are gone, for resolvers/gone_agents.py."""
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from pymongo import ASCENDING
-
-from storage import rooms, users
-from storage.filters.attributes import BOT_ROLE
-from storage.mongo.connection import Document
+from storage import rooms
 from storage.mongo.reader import Reader
-from storage.records import Presence, RoomStatus
-
-
-def agents_query(until: datetime) -> Document:
-    """The MongoDB query for the agents of `iterate_agents`."""
-    return {
-        "presence": Presence.OFFLINE.value,
-        "agent.openRoomCount": {"$gt": 0},
-        # Users of version 0.1.0 have no such time.
-        "offlineSince": {"$not": {"$gt": until}},
-        "roles": {"$ne": BOT_ROLE},
-    }
-
-
-async def iterate_agents(reader: Reader, until: datetime, *, size: int) -> AsyncIterator[dict[str, datetime]]:
-    """Yield the agents without the role bot that serve rooms and have been OFFLINE since `until` or longer.
-
-    Each batch has up to `size` agents by id, with the time since when they are OFFLINE (User.gone_since).
-    """
-    found = reader.collection(users.KIND.collection).find(
-        agents_query(until),
-        {"offlineSince": 1, "updatedAt": 1},
-        sort=[("offlineSince", ASCENDING)],
-        batch_size=size,
-    )
-    while documents := await found.to_list(size):
-        yield {document["_id"]: document.get("offlineSince") or document["updatedAt"] for document in documents}
+from storage.records import RoomStatus
 
 
 class AssignedRoom(NamedTuple):

@@ -163,6 +163,22 @@ class AgentCache:
         ordered = nsmallest(limit, map(Candidate.from_user, found), key=lambda one: offer_key(one, method))
         return [candidate.id for candidate in ordered]
 
+    def gone(self, until: datetime) -> list[tuple[str, datetime]]:
+        """The ids of agents that serve rooms and have been OFFLINE since `until` or longer, bots excepted.
+
+        Each has the time since when it is OFFLINE, by which they are ordered.
+        """
+        found = [
+            (user.id, user.gone_since)
+            for user in self._users.values()
+            if user.gone_since is not None
+            and user.gone_since <= until
+            and user.agent is not None
+            and user.agent.open_room_count > 0
+            and BOT_ROLE not in user.roles
+        ]
+        return sorted(found, key=lambda one: one[1])
+
     def has_waiting_rooms(self, pools: Iterable[Pool]) -> bool:
         """Whether a room waits in one of these departments."""
         return any(self._waiting_in[pool] for pool in pools)

@@ -13,7 +13,7 @@ from pymongo.errors import OperationFailure
 
 from storage.errors import DeploymentError
 from storage.mongo.connection import Database, is_transient
-from storage.records import AgentGoneAction, Presence, RoomStatus
+from storage.records import AgentGoneAction, RoomStatus
 
 #: How long the first answer of a mutation is stored. MongoDB deletes it within a minute after that.
 IDEMPOTENCY_SECONDS = 24 * 60 * 60
@@ -140,46 +140,9 @@ INDEXES: Mapping[str, tuple[IndexModel, ...]] = MappingProxyType(
             _index("department", "agent.departmentIds", "_id"),
             _index("name", "nameKey", "_id"),
             _index("presence", "presenceDue", sparse=True),
-            # Agents that are OFFLINE and serve rooms.
-            _index(
-                "gone",
-                "offlineSince",
-                "_id",
-                partialFilterExpression={"presence": Presence.OFFLINE.value, "agent.openRoomCount": {"$gt": 0}},
-            ),
-            # Routing chooses the first agent in one of these.
-            _index(
-                "offered_least_loaded",
-                "routable",
-                "agent.acceptsRouting",
-                "agent.departmentIds",
-                "agent.openRoomCount",
-                "agent.lastAssignedAt",
-                "usernameKey",
-            ),
-            _index(
-                "offered_round_robin",
-                "routable",
-                "agent.acceptsRouting",
-                "agent.departmentIds",
-                "agent.lastAssignedAt",
-                "usernameKey",
-            ),
-            _index(
-                "offered_least_loaded_anywhere",
-                "routable",
-                "agent.acceptsRouting",
-                "agent.openRoomCount",
-                "agent.lastAssignedAt",
-                "usernameKey",
-            ),
-            _index(
-                "offered_round_robin_anywhere",
-                "routable",
-                "agent.acceptsRouting",
-                "agent.lastAssignedAt",
-                "usernameKey",
-            ),
+            # The agents to whom routing may offer rooms. No index has values that an assignment changes: MongoDB would
+            # compute the keys of all indexes of the agent again.
+            _index("offered", "routable", "agent.acceptsRouting", "agent.departmentIds"),
             _index(
                 "leaving",
                 "leave.openRoomCount",
@@ -202,7 +165,17 @@ RETIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "messages": ("room",),
         "rooms": ("declined",),
-        "users": ("least_loaded", "round_robin", "least_loaded_anywhere", "round_robin_anywhere"),
+        "users": (
+            "least_loaded",
+            "round_robin",
+            "least_loaded_anywhere",
+            "round_robin_anywhere",
+            "offered_least_loaded",
+            "offered_round_robin",
+            "offered_least_loaded_anywhere",
+            "offered_round_robin_anywhere",
+            "gone",
+        ),
     }
 )
 

