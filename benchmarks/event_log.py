@@ -132,7 +132,7 @@ def append(uri: str, name: str, subject: str, count: int, barrier: Barrier) -> N
             for start in range(0, count, 4 * BATCH):
                 await appender.append(batch_facts[start : start + 4 * BATCH])
             running.cancel()
-            await appender.wait_for_cleanup()
+            await appender.cleanup.wait()
 
     asyncio.run(work())
 

@@ -148,7 +148,7 @@ class Eraser:
         async with asyncio.timeout(LOG_SECONDS):
             while await erasures.has_waiting_facts(self._storage.reader, subject_id):
                 await appender.sweep()
-                await appender.wait_for_cleanup()
+                await appender.cleanup.wait()
                 await asyncio.sleep(LOG_POLL_SECONDS)
 
 

@@ -101,7 +101,7 @@ class Storage:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(DEREGISTER_TIMEOUT_SECONDS):
                         await storage.supervisor.stop()
-                        await storage.appender.wait_for_cleanup()
+                        await storage.appender.cleanup.wait()
                         await storage.process.deregister()
 
     async def _register(self) -> None:

@@ -1,7 +1,7 @@
 """The connection to MongoDB: its client, its collections, ids, and the classification of its errors."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from types import TracebackType
@@ -28,6 +28,7 @@ from storage.mongo.batch_loading import BatchLoaders
 from storage.mongo.clock import Clock
 from storage.mongo.deadlines import BoundedCollection
 from storage.mongo.direct_reads import DirectReads
+from storage.mongo.direct_writes import LocalCommit
 from storage.mongo.scans import Scans
 from storage.mongo.shared_reads import SharedReads
 from storage.mongo.undecodable import Undecodable
@@ -197,10 +198,13 @@ class Database:
     def __getitem__(self, name: str) -> Collection:
         return self._collections[name]
 
-    async def run(self, command: Document) -> Document:
-        """Run a command outside of a transaction in one round trip, once. Raises its error."""
+    async def run(self, command: Document, *, behind: Sequence[LocalCommit] = ()) -> Document:
+        """Run a command outside of a transaction in one round trip, once. Raises its error.
+
+        With `behind`, it is executed behind these commits. Raises NotBehind if that is not certain.
+        """
         client, name = self.client.delegate, self.raw.name
-        replies = await direct_writes.run(self.direct_reads, client, name, [command])
+        replies = await direct_writes.run(self.direct_reads, client, name, [command], behind=behind)
         if replies is None:
             replies = await threads.run(lambda: pipelines.run(client, name, [command]))
         (reply,) = replies

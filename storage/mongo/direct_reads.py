@@ -8,6 +8,7 @@ and raises its own errors. docs/decisions/0037-direct-reads.md has the reasons.
 
 import asyncio
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from socket import socket
@@ -55,6 +56,8 @@ class ReadConnection(asyncio.Protocol):
         self._end = 0
         self._missing = 0
         self.address = connection.address
+        #: A time at which it was open, by the monotonic clock.
+        self.opened_at = time.monotonic()
 
     @property
     def is_stale(self) -> bool:

@@ -4,7 +4,9 @@ That saves the hand-over to a thread, which takes longer than the driver's part 
 is left to the driver: `run` returns None if nothing was sent, and a lost connection is an error of the transaction.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import bson
 from pymongo import MongoClient, helpers_shared, message
@@ -15,11 +17,33 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.topology_shared import _ErrorContext
 
 from storage.mongo import wire
-from storage.mongo.direct_reads import DirectReads, Lost, ReadConnection
+from storage.mongo.direct_reads import Address, DirectReads, Lost, ReadConnection
 from storage.mongo.pipelines import CODEC, Document, Reply
 
 #: The fields that all commands of a transaction have. The first one has more.
 _OF_TRANSACTION = ("lsid", "txnNumber", "autocommit")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCommit:
+    """A commit that the primary has acknowledged, and maybe no majority yet.
+
+    What the primary executes later, on a connection that was open before, is behind it in the history of the replica
+    set: a server closes its connections when it begins to roll back, and when it ends. So a majority has acknowledged
+    the commit once it has acknowledged the later write.
+    """
+
+    address: Address
+    #: When it was sent, by the monotonic clock. The clock of the loop has milliseconds alone.
+    sent_at: float
+
+    def is_before(self, connection: ReadConnection) -> bool:
+        """Whether what is sent over the connection now is executed behind the commit, or not at all."""
+        return connection.address == self.address and connection.opened_at <= self.sent_at
+
+
+class NotBehind(Exception):
+    """Nothing was sent, because no connection is known to be older than a local commit."""
 
 
 async def run(
@@ -29,15 +53,32 @@ async def run(
     commands: Sequence[Document],
     *,
     session: ClientSession | None = None,
+    behind: Collection[LocalCommit] = (),
 ) -> list[Reply] | None:
     """Return what `pipelines.run` returns, or None if nothing was sent. Raises ConnectionFailure.
 
-    The session must be in a transaction.
+    The session must be in a transaction. The commands are executed behind the commits in `behind`; raises NotBehind if
+    that is not certain.
     """
+    answered = await _run(connections, client, database, commands, session, behind)
+    return None if answered is None else answered[1]
+
+
+async def _run(
+    connections: DirectReads,
+    client: MongoClient[Document],
+    database: str,
+    commands: Sequence[Document],
+    session: ClientSession | None,
+    behind: Collection[LocalCommit] = (),
+) -> tuple[ReadConnection, list[Reply]] | None:
+    """The connection that was used, and the replies."""
     used: ReadConnection | None = None
 
     def encode(connection: ReadConnection) -> bytes:
         nonlocal used
+        if not all(commit.is_before(connection) for commit in behind):
+            raise NotBehind
         used = connection
         messages: list[bytes] = []
         shared: Document | None = None
@@ -60,13 +101,15 @@ async def run(
             session._server_session.mark_dirty()
         raise lost from None
     if received is None or used is None:
+        if behind:
+            raise NotBehind
         return None
     *documents, last = wire.documents_of(received)
     # The times in the replies increase: the driver needs those of the last one alone.
     decoded = [bson.decode(wire.without_times(document), CODEC) for document in documents]
     decoded.append(bson.decode(last, CODEC))
     client._process_response(decoded[-1], session)
-    return [_checked(client, reply, used, session) for reply in decoded]
+    return used, [_checked(client, reply, used, session) for reply in decoded]
 
 
 async def commit(connections: DirectReads, client: MongoClient[Document], session: ClientSession) -> bool:
@@ -74,12 +117,34 @@ async def commit(connections: DirectReads, client: MongoClient[Document], sessio
 
     Otherwise, the driver may commit it again. Raises ConnectionFailure.
     """
-    command: Document = {"commitTransaction": 1, "writeConcern": {"w": "majority"}}
-    replies = await run(connections, client, "admin", [command], session=session)
-    if replies is None or not isinstance(replies[0], dict) or "writeConcernError" in replies[0]:
-        return False
+    return await _commit(connections, client, session, acknowledged_by="majority") is not None
+
+
+async def commit_locally(
+    connections: DirectReads, client: MongoClient[Document], session: ClientSession
+) -> LocalCommit | None:
+    """Commit the session's transaction without waiting for a majority. None if it is not known to be committed.
+
+    The driver may commit it again in any case, which waits for a majority. Raises ConnectionFailure.
+    """
+    sent_at = time.monotonic()
+    used = await _commit(connections, client, session, acknowledged_by=1)
+    return None if used is None else LocalCommit(used.address, sent_at)
+
+
+async def _commit(
+    connections: DirectReads, client: MongoClient[Document], session: ClientSession, *, acknowledged_by: int | str
+) -> ReadConnection | None:
+    """The connection over which the session's transaction is known to be committed."""
+    command: Document = {"commitTransaction": 1, "writeConcern": {"w": acknowledged_by}}
+    answered = await _run(connections, client, "admin", [command], session)
+    if answered is None:
+        return None
+    used, (reply,) = answered
+    if not isinstance(reply, dict) or "writeConcernError" in reply:
+        return None
     session._transaction.state = _TxnState.COMMITTED
-    return True
+    return used
 
 
 def _apply_session(

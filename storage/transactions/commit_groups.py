@@ -19,6 +19,7 @@ from pymongo.read_concern import ReadConcern
 
 from storage import threads, tracing
 from storage.errors import Unavailable
+from storage.log.outbox import Appender
 from storage.mongo import direct_writes
 from storage.mongo.connection import Database, is_session_killed, is_transient, too_large
 from storage.mongo.retries import with_retries
@@ -47,13 +48,14 @@ class _Member:
     """A change, and the future that its attempt waits for."""
 
     change: PreparedChange
-    done: "asyncio.Future[None]"
+    #: Whether its facts are in the log.
+    done: "asyncio.Future[bool]"
     #: Enters the span of the mutation.
     span: Callable[[], AbstractContextManager[object]]
 
-    def succeed(self) -> None:
+    def succeed(self, *, appended: bool) -> None:
         if not self.done.done():
-            self.done.set_result(None)
+            self.done.set_result(appended)
 
     def fail(self, error: Exception) -> None:
         if not self.done.done():
@@ -63,21 +65,29 @@ class _Member:
 class CommitGroups:
     """Commits the changes of one process, together where they are ready at the same time."""
 
-    def __init__(self, database: Database, process: ProcessHeartbeat) -> None:
+    def __init__(self, database: Database, process: ProcessHeartbeat, appender: Appender) -> None:
         self._database = database
         self._process = process
+        self._appender = appender
         self._waiting: deque[_Member] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
 
-    async def commit(self, change: PreparedChange) -> None:
-        """Return when the change, which must be shareable, is committed. Otherwise raises the error of this change.
+    async def commit(self, change: PreparedChange) -> bool:
+        """Return when the change, which must be shareable, is committed: whether its facts are in the log, too.
 
-        A cancelled caller does not cancel the commit.
+        Otherwise raises the error of this change. A cancelled caller does not cancel the commit.
         """
         member = _Member(change, asyncio.get_running_loop().create_future(), tracing.current())
         self._waiting.append(member)
         self._dispatch()
-        await member.done
+        return await member.done
+
+    async def commit_alone(self, session: AsyncIOMotorClientSession, change: PreparedChange) -> bool:
+        """Commit one change in the transaction of the session, and return what `commit` returns.
+
+        Raises RefusedChanges with its error.
+        """
+        return await write_and_commit(session, self._database, [change], self._appender)
 
     def _dispatch(self) -> None:
         if self._waiting and len(self._in_flight) < MAX_GROUPS_IN_FLIGHT:
@@ -126,7 +136,7 @@ class CommitGroups:
         the changes to try alone, once all others have their outcome."""
         try:
             with members[0].span():
-                await self._commit_once([member.change for member in members])
+                appended = await self._commit_once([member.change for member in members])
         except RefusedChanges as refused:
             others = [member for place, member in enumerate(members) if place not in refused.errors]
             again = []
@@ -144,13 +154,13 @@ class CommitGroups:
                 member.fail(error)
         else:
             for member in members:
-                member.succeed()
+                member.succeed(appended=appended)
         return [], []
 
-    async def _commit_once(self, changes: Sequence[PreparedChange]) -> None:
+    async def _commit_once(self, changes: Sequence[PreparedChange]) -> bool:
         session = await begin(self._database, self._process)
         try:
-            await write_and_commit(session, self._database, changes)
+            return await write_and_commit(session, self._database, changes, self._appender)
         finally:
             session.delegate.end_session()
 
@@ -176,11 +186,12 @@ async def begin(database: Database, process: ProcessHeartbeat) -> AsyncIOMotorCl
 
 
 async def write_and_commit(
-    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange]
-) -> None:
+    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange], appender: Appender
+) -> bool:
     """Write and commit the changes in the session's transaction, which is aborted if that fails.
 
-    An unknown result of a commit is followed by another commit of the same transaction, which commits it once.
+    Returns whether their facts are in the log, too. An unknown result of a commit is followed by another commit of the
+    same transaction, which commits it once.
     """
     plan = Plan(changes)
     written = False
@@ -191,8 +202,13 @@ async def write_and_commit(
     except BaseException:
         await threads.run(partial(abort, session.delegate))
         raise
-    if not written or not await _commit_directly(session, database):
-        await _commit_on_thread(session, database, changes, None if written else plan)
+    if written and any(change.facts for change in changes):
+        if await _commit_and_append(session, database, changes, appender):
+            return True
+    elif written and await _commit_directly(session, database):
+        return False
+    await _commit_on_thread(session, database, changes, None if written else plan)
+    return False
 
 
 async def _write_directly(session: AsyncIOMotorClientSession, database: Database, plan: Plan) -> bool:
@@ -214,6 +230,20 @@ async def _commit_directly(session: AsyncIOMotorClientSession, database: Databas
         return await direct_writes.commit(database.direct_reads, database.client.delegate, session.delegate)
     except PyMongoError:
         return False
+
+
+async def _commit_and_append(
+    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange], appender: Appender
+) -> bool:
+    """Commit, and append the facts, so that one wait for a majority is enough for both. Returns whether that has
+    succeeded. If not, the transaction may be committed, and another commit has the same effect."""
+    try:
+        commit = await direct_writes.commit_locally(database.direct_reads, database.client.delegate, session.delegate)
+    except PyMongoError:
+        return False
+    facts = [fact for change in changes for fact in change.facts]
+    encoded = [raw for change in changes for raw in change.encoded_facts]
+    return commit is not None and await appender.append_behind(commit, facts, encoded)
 
 
 async def _commit_on_thread(

@@ -79,12 +79,13 @@ class TransactionRunner:
         self._definition_cache = definition_cache
         self._appender = appender
         self._process = process
-        self._groups = CommitGroups(database, process)
+        self._groups = CommitGroups(database, process, appender)
         self._running: set[asyncio.Task[Any]] = set()
         self.timeout_seconds = database.timings.transaction
         self.commit_grace_seconds = commit_grace_seconds
         self.locks = KeyedLocks()
-        #: Called with the facts of every transaction that this process committed, before they are in the log.
+        #: Called with the facts of every transaction that this process committed, before its caller has the result.
+        #: They may be in the log already.
         self.listeners = Listeners[[Sequence[Fact]]]("a transaction committed")
         #: Awaited with the facts of every committed mutation, after the facts are in the log and before the caller has
         #: its result.
@@ -142,7 +143,8 @@ class TransactionRunner:
             except BaseException as error:
                 await self._undo(state, wait=not (isinstance(error, Unavailable) and not error.data["retryable"]))
                 raise
-        await self._appender.append(facts, state.encoded_facts)
+        if not state.appended:
+            await self._appender.append(facts, state.encoded_facts)
         # Attempts that were not committed may have left something outside their transactions.
         await self._undo(state, wait=True)
         for listener in self.append_listeners:

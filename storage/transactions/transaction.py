@@ -22,7 +22,7 @@ from storage.log.outbox import encode
 from storage.mongo.connection import Database, Document, new_id
 from storage.mongo.reader import Reader
 from storage.records import Actor, Entity
-from storage.transactions.commit_groups import CommitGroups, begin, write_and_commit
+from storage.transactions.commit_groups import CommitGroups, begin
 from storage.transactions.conflicts import AsyncCallback, CommitGuard, Conflict
 from storage.transactions.deadline import Deadline
 from storage.transactions.heartbeats import ProcessHeartbeat
@@ -45,8 +45,9 @@ class ChangeState:
         self._now = now
         #: The definitions of which it has the lease (custom_fields/definition_leases.py).
         self.leased_definitions: set[str] = set()
-        #: The facts of the last attempt as BSON.
+        #: The facts of the last attempt as BSON, and whether they are in the log.
         self.encoded_facts: Sequence[RawBSONDocument] = ()
+        self.appended = False
         #: The id and version of the agent that routing chose in the last attempt that chose one.
         self.chosen_agent: tuple[str, int] | None = None
         #: Undo writes outside of transactions. They run when the mutation has ended.
@@ -231,14 +232,14 @@ class Transaction(Reader):
         ]
         matched = self._flushed | _matched(self._writes)
         versions = {place: version for place, version in self._required_versions.items() if place not in matched}
-        change = PreparedChange([*self._writes, *facts], self.guards, self.state.deadline, versions)
-        self._writes = []
+        writes, self._writes = [*self._writes, *facts], []
+        change = PreparedChange(writes, self.guards, self.state.deadline, versions, self.facts, encoded)
         if self.session is None and change.shareable:
-            await self._groups.commit(change)
+            self.state.appended = await self._groups.commit(change)
             return
         session = await self._begin()
         try:
-            await write_and_commit(session, self.database, [change])
+            self.state.appended = await self._groups.commit_alone(session, change)
         except RefusedChanges as refused:
             raise refused.errors[0] from None
 

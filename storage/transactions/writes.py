@@ -11,6 +11,7 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from storage.facts import Fact
 from storage.mongo.connection import Document
 from storage.transactions.conflicts import CommitGuard, Conflict
 from storage.transactions.deadline import Deadline
@@ -48,6 +49,9 @@ class PreparedChange:
     deadline: Deadline[Any]
     #: The versions of other documents that the commit requires, by collection and id.
     versions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    #: The facts, which the writes insert into the outbox, and each as BSON.
+    facts: Sequence[Fact] = ()
+    encoded_facts: Sequence[RawBSONDocument] = ()
 
     @property
     def shareable(self) -> bool:

@@ -24,7 +24,7 @@ async def stored_state(world: World) -> dict[str, Any]:
     """The documents of all other collections and the head of the log, after the cleanup of earlier mutations."""
     storage = world.services.storage
     for process in world.processes:
-        await process.storage.appender.wait_for_cleanup()
+        await process.storage.appender.cleanup.wait()
     first, *others = (name for name in COLLECTIONS if name not in IGNORED_COLLECTIONS)
     # One command: with one for each collection, the tests of refusals spend most of their time here.
     pipeline = [*labelled(first), *({"$unionWith": {"coll": name, "pipeline": labelled(name)}} for name in others)]

@@ -287,7 +287,7 @@ async def test_users_and_visitors_are_refused(world: World) -> None:
 async def test_it_records_no_event_and_leaves_the_room_as_it_is(world: World) -> None:
     room = await world.start()
     head = await world.head()
-    await world.services.storage.appender.wait_for_cleanup()
+    await world.services.storage.appender.cleanup.wait()
 
     await put(world, "a", owner=DataOwner.ROOM, owner_id=room.id)
     await put(world, None, owner=DataOwner.ROOM, owner_id=room.id)

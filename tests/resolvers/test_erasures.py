@@ -48,7 +48,7 @@ async def facts_about(world: World, known: Known) -> list[AnyFact]:
 
 async def test_no_collection_has_anything_of_the_person_and_the_log_has_no_gap(world: World) -> None:
     known = await known_visitor(world)
-    await world.services.storage.appender.wait_for_cleanup()
+    await world.services.storage.appender.cleanup.wait()
     everywhere = ["app_data", "assignments", "idempotency", "log", "messages", "rooms", "timers", "visitors"]
     assert await found_in(world, known.text) == everywhere
     before = await facts_about(world, known)

@@ -68,12 +68,12 @@ async def test_no_stored_document_has_the_content_and_sequences_stay(world: Worl
     message = await send_secret(world, mutation_id="sent")
     edit: dict[str, Any] = {"message_id": message.id, "text": f"{SECRET} too"}
     await messages.edit_message(world.context.mutation("edited"), **edit)
-    await world.services.storage.appender.wait_for_cleanup()
+    await world.services.storage.appender.cleanup.wait()
     before = of_message(await world.facts(), message)
     assert await with_secret(world, message) == ["idempotency", "log", "messages"]
 
     redacted = await redact(world, message)
-    await world.services.storage.appender.wait_for_cleanup()
+    await world.services.storage.appender.cleanup.wait()
 
     assert await with_secret(world, message) == []
     after = of_message(await world.facts(), message)
@@ -124,7 +124,7 @@ async def test_an_edit_without_a_change_during_a_redaction_leaves_no_content(
     monkeypatch.setattr(rooms, "get_snapshots", redacting_first)
     with pytest.raises(Invalid) as refusal:
         await messages.edit_message(world.context.mutation("unchanged"), message_id=message.id, text=SECRET)
-    await world.services.storage.appender.wait_for_cleanup()
+    await world.services.storage.appender.cleanup.wait()
 
     assert refusal.value.data == {"key": "messageId"}
     assert await with_secret(world, message) == []
@@ -240,6 +240,25 @@ async def test_a_slow_subscriber_gets_no_content_that_was_redacted_before_delive
         assert (received.message.id, received.message.text) == (second.id, "")
 
 
+async def test_content_is_erased_once_a_majority_has_acknowledged_the_redaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message, erase = await send_secret(world), redactions.erase
+    outbox, acknowledged = world.services.storage.database["outbox"], []
+
+    async def checked(log: Collection, redacted: dict[str, datetime]) -> None:
+        acknowledged.append(
+            await outbox.count_documents({"fact.type": "MESSAGE_REDACTED", "fact.message.id": message.id})
+        )
+        await erase(log, redacted)
+
+    monkeypatch.setattr(redactions, "erase", checked)
+
+    await redact(world, message)
+
+    assert acknowledged == [1]
+
+
 class HeldLog(Log):
     """A log whose next read of history takes until it is released."""
 
@@ -333,7 +352,7 @@ async def test_a_sweep_appends_redacted_facts_of_a_dead_process_without_content(
         await redact(world, message)
 
     await storage.appender.sweep()
-    await storage.appender.wait_for_cleanup()
+    await storage.appender.cleanup.wait()
 
     assert [type(fact) for fact in of_message(await world.facts(), message)] == [MessageSent, MessageRedacted]
     assert await with_secret(world, message) == []
@@ -355,7 +374,7 @@ async def test_facts_appended_meanwhile_by_another_process_lose_the_content(
 
     insert, raced = storage.appender.insert, False
 
-    async def race(documents: list[Any]) -> None:
+    async def race(documents: list[Any], **options: Any) -> None:
         """The late fact appears in the log before the first insert."""
         nonlocal raced
         if not raced:
@@ -363,13 +382,13 @@ async def test_facts_appended_meanwhile_by_another_process_lose_the_content(
             end = await storage.log.head()
             late_document = {"_id": end + 1, "fact": late_fact, "appendedAt": storage.database.now()}
             await storage.database["log"].insert_one(late_document)
-        await insert(documents)
+        await insert(documents, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(storage.appender, "insert", race)
         await storage.appender.sweep()
     assert raced
-    await storage.appender.wait_for_cleanup()
+    await storage.appender.cleanup.wait()
 
     assert [type(fact) for fact in of_message(await world.facts(), message)] == [MessageSent, MessageRedacted]
     assert await with_secret(world, message) == []

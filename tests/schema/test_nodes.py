@@ -68,7 +68,7 @@ async def create_one_of_each(world: World) -> dict[str, str]:
         (ids.EVENT, f"{room.id}-1", "RoomStarted"),
         (ids.WEBHOOK, (await create_webhook(world.context)).id, "Webhook"),
     ]
-    await world.services.storage.appender.wait_for_cleanup()
+    await world.services.storage.appender.cleanup.wait()
     return {kind.format(stored): name for kind, stored, name in made}
 
 

@@ -13,6 +13,7 @@ from storage import visitors
 from storage.facts import AnyFact, Fact, VisitorSaved
 from storage.log.outbox import Appender
 from storage.mongo.connection import new_id
+from storage.mongo.direct_writes import LocalCommit
 from storage.mongo.reader import Reader
 from storage.records import SYSTEM, Visitor
 from storage.runtime import Storage
@@ -28,6 +29,12 @@ class KilledAppender(Appender):
     @override
     async def append(self, facts: Sequence[Fact], encoded: Sequence[RawBSONDocument] = ()) -> None:
         pass
+
+    @override
+    async def append_behind(
+        self, commit: LocalCommit, facts: Sequence[Fact], encoded: Sequence[RawBSONDocument]
+    ) -> bool:
+        return False
 
 
 @asynccontextmanager

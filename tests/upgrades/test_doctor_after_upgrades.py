@@ -18,7 +18,7 @@ async def test_the_doctor_knows_what_an_upgrade_does(path: Path, mongodb_uri: st
     with loaded(mongodb_uri, database_name, recorded(path)):
         before = await diagnosis.examine_database(mongodb_uri, database_name)
         async with Storage.open(mongodb_uri, database_name) as storage:
-            await storage.appender.wait_for_cleanup()
+            await storage.appender.cleanup.wait()
         after = {one.subject: one.level for one in await diagnosis.examine_database(mongodb_uri, database_name)}
 
     notes = {one.subject: one.remedy for one in before if one.subject.startswith("migration")}

@@ -66,7 +66,7 @@ async def test_the_commands_save_restore_and_check_a_database(
     services: Services, mongodb_uri: str, database_name: str, tmp_path: Path
 ) -> None:
     await World(services).visitor("v")
-    await services.storage.appender.wait_for_cleanup()  # nothing is in the outbox then
+    await services.storage.appender.cleanup.wait()  # nothing is in the outbox then
     source, file = services.storage.database.raw.name, str(tmp_path / "data.backup")
 
     saved = run("backup", file, MONGODB_URI=mongodb_uri, DATABASE=source)

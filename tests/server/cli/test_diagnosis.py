@@ -44,7 +44,7 @@ async def test_a_database_that_is_in_order_has_no_problem(services: Services, mo
 async def test_every_problem_has_a_remedy(services: Services, mongodb_uri: str) -> None:
     database = services.storage.database
     agent = await World(services).agent("ada")
-    await services.storage.appender.wait_for_cleanup()
+    await services.storage.appender.cleanup.wait()
 
     async def is_empty() -> bool:
         return await database["outbox"].count_documents({}) == 0

@@ -132,7 +132,7 @@ async def test_sweep_does_not_append_a_fact_of_the_log_again(mongodb_uri: str, e
         leftover = await storage.database["outbox"].find_one({})
         assert leftover is not None
         await storage.appender.sweep()
-        await storage.appender.wait_for_cleanup()
+        await storage.appender.cleanup.wait()
         await storage.database["outbox"].insert_one(leftover)
 
         await storage.appender.sweep()
@@ -193,7 +193,7 @@ async def test_nothing_is_trimmed_while_the_outbox_has_a_fact_as_old(mongodb_uri
         leftover = await storage.database["outbox"].find_one({})
         assert leftover is not None
         await storage.appender.sweep()
-        await storage.appender.wait_for_cleanup()
+        await storage.appender.cleanup.wait()
         await storage.database["outbox"].insert_one(leftover)
         await save(storage, "two")
         head = await storage.log.head()

@@ -11,6 +11,7 @@ from typing_extensions import override
 from storage.mongo import direct_writes, pipelines
 from storage.mongo.connection import Database, Document
 from storage.mongo.direct_reads import ReadConnection
+from storage.mongo.direct_writes import LocalCommit, NotBehind
 from storage.threads import Work, work
 from tests.commands import StartedCommands
 
@@ -197,3 +198,60 @@ async def test_the_driver_knows_the_newest_time_of_several_replies(database: Dat
     assert database.client.delegate._topology.max_cluster_time() is not None
     session.abort_transaction()
     session.end_session()
+
+
+# ---------------------------------------------------------------- commits that no majority has acknowledged yet
+
+
+async def committed_locally(database: Database, document_id: str) -> tuple[ClientSession, LocalCommit]:
+    session = begun(database)
+    assert await run(database, insertion(document_id), session=session) is not None
+    commit = await direct_writes.commit_locally(database.direct_reads, database.client.delegate, session)
+    assert commit is not None
+    return session, commit
+
+
+async def run_behind(database: Database, commit: LocalCommit, command: Document) -> list[Any] | None:
+    client, name = database.client.delegate, database.raw.name
+    return await direct_writes.run(database.direct_reads, client, name, [command], behind=[commit])
+
+
+async def test_a_command_is_run_behind_a_commit_over_an_older_connection(database: Database) -> None:
+    _, commit = await committed_locally(database, "one")
+
+    replies = await run_behind(database, commit, insertion("two", writeConcern={"w": "majority"}))
+
+    assert replies is not None
+    assert replies[0]["n"] == 1
+    assert await stored(database) == {"taken": None, "one": None, "two": None}
+
+
+async def test_nothing_is_run_behind_a_commit_over_a_younger_connection(database: Database) -> None:
+    session, commit = await committed_locally(database, "one")
+    for connection in tuple(database.direct_reads._connections[Work.CHANGES]._open):
+        connection.close()
+
+    with pytest.raises(NotBehind):
+        await run_behind(database, commit, insertion("two"))
+
+    session.commit_transaction()
+    assert await stored(database) == {"taken": None, "one": None}
+
+
+async def test_nothing_is_run_behind_a_commit_by_the_driver(database: Database) -> None:
+    session, commit = await committed_locally(database, "one")
+    database.direct_reads.close()
+
+    with pytest.raises(NotBehind):
+        await database.run(insertion("two"), behind=[commit])
+
+    session.commit_transaction()
+    assert await stored(database) == {"taken": None, "one": None}
+
+
+async def test_the_driver_can_commit_again_what_the_primary_has_committed(database: Database) -> None:
+    session, _ = await committed_locally(database, "one")
+
+    session.commit_transaction()
+
+    assert await stored(database) == {"taken": None, "one": None}

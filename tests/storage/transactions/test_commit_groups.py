@@ -45,7 +45,7 @@ class Group:
         self.storage = storage
         self.commands = commands
         self.collection = storage.database["app_data"].delegate
-        self._groups = CommitGroups(storage.database, storage.process)
+        self._groups = CommitGroups(storage.database, storage.process, storage.appender)
 
     def insert(self, document_id: str, **values: Any) -> Write:
         document = {"_id": document_id, "version": 1, **values}
@@ -59,7 +59,8 @@ class Group:
         """Commit the changes at the same time. Returns the error of each, or None."""
         self.commands.seen.clear()
         prepared = [change if isinstance(change, PreparedChange) else prepare(change) for change in changes]
-        return await asyncio.gather(*map(self._groups.commit, prepared), return_exceptions=True)
+        results = await asyncio.gather(*map(self._groups.commit, prepared), return_exceptions=True)
+        return [result if isinstance(result, BaseException) else None for result in results]
 
     async def commit_one(self, write: Write) -> None:
         await self._groups.commit(prepare(write))
@@ -272,7 +273,7 @@ async def test_every_change_runs_again_when_the_connection_is_lost_before_the_co
 
 
 async def test_cancelled_caller_does_not_cancel_the_changes_of_others(group: Group) -> None:
-    groups = CommitGroups(group.storage.database, group.storage.process)
+    groups = CommitGroups(group.storage.database, group.storage.process, group.storage.appender)
     callers = [asyncio.ensure_future(groups.commit(prepare(group.insert(name)))) for name in ("one", "two")]
     await asyncio.sleep(0)
 

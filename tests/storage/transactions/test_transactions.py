@@ -2,15 +2,21 @@
 
 import asyncio
 import threading
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
 from pymongo.client_session import ClientSession
+from pymongo.client_session_shared import _TxnState
 from pymongo.errors import AutoReconnect, PyMongoError
 
 from storage import visitors
 from storage.errors import Refused, Unavailable
+from storage.mongo import direct_writes
+from storage.mongo.direct_reads import DirectReads
+from storage.mongo.direct_writes import LocalCommit
 from storage.transactions.transaction import Transaction
 from tests.storage.support import (
     create_temporary_index,
@@ -244,9 +250,9 @@ async def test_committed_mutation_is_answered_before_its_facts_are_appended(
         storage.transactions.timeout_seconds = 2
         append, go_on = storage.appender._append, asyncio.Event()
 
-        async def slow(facts: list[Any]) -> None:
+        async def slow(facts: list[Any], behind: Sequence[LocalCommit]) -> None:
             await go_on.wait()
-            await append(facts)
+            await append(facts, behind)
 
         monkeypatch.setattr(storage.appender, "_append", slow)
 
@@ -300,3 +306,77 @@ async def test_mutation_continues_after_the_primary_was_unavailable(mongodb_uri:
         await storage.transactions.run(interrupted)
 
         assert names(await read_all(storage, after=head)) == ["attempt 3"]
+
+
+# ---------------------------------------------------------------- one majority for a commit and its facts
+
+
+async def test_a_majority_acknowledges_a_commit_and_its_facts_together(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head = await storage.log.head()
+
+        async def refuse(*_: Any) -> bool:
+            raise AssertionError("a majority acknowledges the commit alone")
+
+        monkeypatch.setattr(direct_writes, "commit", refuse)
+        monkeypatch.setattr(ClientSession, "commit_transaction", refuse)
+
+        visitor = await save(storage, "one")
+
+        assert await find(storage, "one") == visitor
+        assert tokens(await read_all(storage, after=head)) == ["one"]
+
+
+async def test_facts_whose_append_has_no_response_are_in_the_log_once(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head, insert, lost = await storage.log.head(), storage.appender.insert, 0
+
+        async def unheard(*documents: Any, **options: Any) -> None:
+            nonlocal lost
+            await insert(*documents, **options)
+            if not lost:
+                lost += 1
+                raise lost_answer()
+
+        monkeypatch.setattr(storage.appender, "insert", unheard)
+
+        visitor = await save(storage, "one")
+
+        assert lost == 1
+        assert await find(storage, "one") == visitor
+        assert tokens(await read_all(storage, after=head)) == ["one"]
+
+
+async def test_mutation_whose_commit_is_rolled_back_runs_again_and_its_facts_are_in_the_log_once(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server closes its connections before it rolls back (tests/faults/test_rollbacks.py)."""
+    async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        head, commit_locally = await storage.log.head(), direct_writes.commit_locally
+        commits = 0
+
+        async def rolled_back(connections: DirectReads, client: Any, session: ClientSession) -> LocalCommit | None:
+            nonlocal commits
+            commits += 1
+            if commits > 1:
+                return await commit_locally(connections, client, session)
+            at = time.monotonic()
+            await asyncio.to_thread(session.abort_transaction)
+            session._transaction.state = _TxnState.COMMITTED
+            for kind in connections._connections.values():
+                for connection in tuple(kind._open):
+                    connection.close()
+            assert connections.primary is not None
+            return LocalCommit(connections.primary, at)
+
+        monkeypatch.setattr(direct_writes, "commit_locally", rolled_back)
+
+        visitor = await save(storage, "one")
+
+        assert commits == 2
+        assert await find(storage, "one") == visitor
+        assert tokens(await read_all(storage, after=head)) == ["one"]
