@@ -21,7 +21,7 @@ async def get(reader: Reader, app_id: str) -> App:
 
 
 async def find(reader: Reader, app_id: str) -> App | None:
-    return await entities.find(reader, KIND, {"_id": app_id})
+    return await entities.find_by(reader, KIND, "_id", app_id)
 
 
 async def get_many(reader: Reader, ids: Iterable[str]) -> dict[str, App]:

@@ -11,6 +11,7 @@ from pymongo import ASCENDING
 from pymongo.errors import PyMongoError
 
 from storage.errors import Unavailable
+from storage.mongo import stored_documents
 from storage.mongo.connection import Document, to_document, to_record
 from storage.mongo.reader import Reader
 from storage.records import Token
@@ -25,12 +26,12 @@ def digest(token: str) -> str:
 async def find(reader: Reader, token_id: str) -> Token | None:
     """Return a token if it is valid now, or None. Raises Unavailable if the database does not answer."""
     try:
-        document = await reader.collection("tokens").find_one({"_id": token_id})
+        found, _ = await stored_documents.find(reader.database, "tokens", {"_id": token_id})
     except PyMongoError as error:
         raise Unavailable("The database does not answer; try again.", retryable=True) from error
-    if document is None:
+    if not found:
         return None
-    token: Token = to_record(document, Token)
+    token: Token = to_record(stored_documents.decode(found[0]), Token)
     return token if token.expires_at is None or token.expires_at > reader.database.now() else None
 
 

@@ -23,6 +23,7 @@ from storage.facts import (
     UserUpdated,
     VisitorSaved,
 )
+from storage.records import ActorType
 from storage.runtime import Storage
 from storage.supervisor import spawn
 
@@ -98,6 +99,18 @@ class TokenRevocation:
         caller = token.caller or INVALID_TOKEN_CALLER
         if caller.actor is None:
             self.unregister(token_id, revocable)
+        return caller
+
+    def register_loaded(self, token_id: str, revocable: Revocable) -> Caller | None:
+        """What `register` does, without a load. None, and nothing is registered, unless the token is an app's that has
+        opened something, and no load is in progress.
+
+        Tokens of users and visitors are always loaded: they may expire without a fact.
+        """
+        caller = self.loaded_caller(token_id)
+        if caller is None or caller.actor is None or caller.actor.type is not ActorType.APP:
+            return None
+        self._tokens[token_id].revocables.add(revocable)
         return caller
 
     def caller(self, token_id: str) -> Caller:

@@ -185,6 +185,9 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         if token is None:
             return True
         token_id = self.endpoint.token_id_of(token)
+        if token_id is not None and self.endpoint.revocation.register_loaded(token_id, self) is not None:
+            self._token_id = token_id
+            return True
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_SECONDS):
                 if token_id is not None and (await self.endpoint.revocation.register(token_id, self)).actor is not None:

@@ -48,8 +48,8 @@ class Log:
 
     async def head(self) -> int:
         """Return the sequence of the newest fact, or 0 if the log is empty."""
-        newest = await self._log.find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
-        return 0 if newest is None else int(newest["_id"])
+        newest = await self._end(DESCENDING)
+        return 0 if newest is None else newest
 
     async def shared_head(self) -> int:
         """Return what `head` returns. Calls at the same time share a read that begins after each of them."""
@@ -57,8 +57,15 @@ class Log:
 
     async def oldest(self) -> int:
         """Return the sequence of the oldest fact in the log, or 1 if the log is empty."""
-        oldest = await self._log.find_one({}, {"_id": 1}, sort=[("_id", ASCENDING)])
-        return 1 if oldest is None else int(oldest["_id"])
+        oldest = await self._end(ASCENDING)
+        return 1 if oldest is None else oldest
+
+    async def _end(self, direction: int) -> int | None:
+        """Return the first sequence in that direction, or None if the log is empty."""
+        found, _ = await stored_documents.find(
+            self._database, self._log.name, {}, projection={"_id": 1}, sort=[("_id", direction)], limit=1
+        )
+        return int(stored_documents.decode(found[0])["_id"]) if found else None
 
     async def contains(self, sequence: int) -> bool:
         """Return whether a fact with this sequence exists, by a linearizable read, which is slow."""

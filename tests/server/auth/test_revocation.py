@@ -346,3 +346,28 @@ async def test_registrations_during_a_load_share_the_next_one(
 
     assert loads == 2
     assert callers == [revocation.caller(digest(ADMIN_TOKEN))] * 51
+
+
+async def test_a_loaded_token_of_an_app_needs_no_load(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    revocation, token_id, second = TokenRevocation(services.storage), digest(ADMIN_TOKEN), Revoked()
+    assert revocation.register_loaded(token_id, second) is None
+    first = NeverRevoked()
+    loaded = await revocation.register(token_id, first)
+
+    assert revocation.register_loaded(token_id, second) is loaded
+
+    async def find_none(*_: object) -> Caller:
+        return INVALID_TOKEN_CALLER
+
+    monkeypatch.setattr(access, "load_caller", find_none)
+    revocation.unregister(token_id, first)
+    services.storage.token_watcher.notify_all_tokens()
+    assert revocation.register_loaded(token_id, NeverRevoked()) is None  # a load is in progress
+    assert await second.reasons.get() == ENDED[1]
+
+
+async def test_tokens_of_users_are_always_loaded(services: Services, url: str) -> None:
+    revocation, token_id = TokenRevocation(services.storage), digest((await logged_in(url))[2])
+
+    assert (await revocation.register(token_id, NeverRevoked())).actor is not None
+    assert revocation.register_loaded(token_id, NeverRevoked()) is None
