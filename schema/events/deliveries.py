@@ -7,16 +7,13 @@ The resolver of a subscription yields facts. Each fact becomes an event, which c
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
-from functools import partial
 from typing import Any, cast
 
 import msgspec
-from graphql import ExecutionResult as CoreResult
 from graphql import GraphQLError, OperationType, get_operation_ast
-from graphql.execution import create_source_event_stream, execute_subscription_event
-from graphql.execution.collect_fields import collect_fields
+from graphql.execution import execute_subscription_event
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
@@ -26,13 +23,12 @@ from schema.base.errors import from_exception, is_transient, to_client_errors
 from schema.events.conversion import event_from_fact
 from schema.events.event_types import Event
 from schema.events.pushed_subscriptions import LogFollower
+from schema.events.subscription_start import RootField, start
 from schema.execution.cohorts import Cohort, Cohorts, Delivery, Source
 from schema.execution.context import RequestContext
 from schema.execution.documents import Document
-from schema.execution.executor import Executor, subselections
-from schema.execution.selection_compiler import CannotCompile
+from schema.execution.executor import Executor
 from schema.execution.selection_execution import Execution
-from schema.execution.value_serializers import Serializer
 from storage.erased import is_erased, visitor_id_of
 from storage.facts import AnyFact, Fact, MessageFact, MessageRedacted
 
@@ -86,31 +82,17 @@ async def subscription_results(
     None if the follower of the context takes over the facts: `context.pushed` is the subscription then.
     """
     follower = context.follower
-    build = partial(
-        Executor.build,
-        document.schema,
-        document.node,
-        context_value=context,
-        raw_variable_values=dict(variables or {}),
-        operation_name=operation_name,
-    )
-    executor = build()
-    if isinstance(executor, list):
-        yield single_error_result(executor, context)
+    started = await start(document, context, variables, operation_name)
+    if isinstance(started, list):
+        yield single_error_result(started, context)
         return
-    assert isinstance(executor, Executor)
-    source: Any = create_source_event_stream(executor)
-    if executor.is_awaitable(source):
-        source = await source
-    if isinstance(source, CoreResult):
-        yield single_error_result(source.errors or [], context)
-        return
+    root, source = started
     if isinstance(follower, LogFollower) and follower.has_begun and context.cohorts is not None:
         cohort = context.cohorts.enter(_cohort_key(document, context, variables, operation_name))
-        context.pushed = follower.subscription(cohort, lambda: DeliveryWriter(executor, cohort, build))
+        context.pushed = follower.subscription(cohort, lambda: DeliveryWriter(root, context, cohort))
         return
     with _cohort(document, context, variables, operation_name) as cohort:
-        writer = DeliveryWriter(executor, cohort, build)
+        writer = DeliveryWriter(root, context, cohort)
         async with aclosing(source):
             try:
                 async for item in cast(AsyncIterable[AnyFact | Source], source):
@@ -149,16 +131,12 @@ def _cohort_key(
 class DeliveryWriter:
     """Makes the results of one subscription."""
 
-    __slots__ = ("_build", "_cohort", "_compiled", "_context", "_name", "_variables", "_writer")
+    __slots__ = ("_cohort", "_context", "_root")
 
-    def __init__(self, executor: Executor, cohort: Cohort, build: Callable[[], Any]) -> None:
-        """`build` makes another executor as the given one. Few subscriptions need it, and it takes some KiB."""
-        self._build = build
-        self._compiled = executor.compiled  # serializers refer to it weakly
-        self._variables = executor.variable_values
-        self._context: RequestContext = executor.context_value
+    def __init__(self, root: RootField, context: RequestContext, cohort: Cohort) -> None:
+        self._root = root
+        self._context = context
         self._cohort = cohort
-        self._name, self._writer = _root_field(executor)
 
     def cached(self, item: AnyFact | Source) -> Delivery | None:
         """The cached result, which another subscription of the cohort was sent. None if there is none."""
@@ -177,12 +155,12 @@ class DeliveryWriter:
     def write_now(self, fact: AnyFact) -> Delivery | None:
         """Make the result from the fact alone. None if it needs more, or has errors."""
         delivery = self._cohort.get(fact.sequence)
-        if delivery is not None or self._writer is None:
+        if delivery is not None or self._root.serializer is None:
             return delivery
         source = FactSource(fact)
-        execution = Execution(self._context, self._variables)
+        execution = Execution(self._context, self._root.variables)
         try:
-            value = self._writer.serialize(source.root(), execution)
+            value = self._root.serializer.serialize(source.root(), execution)
         except Exception:  # `write` makes the result with the error
             self._cohort.reads_live = True
             execution.cancel()
@@ -191,7 +169,7 @@ class DeliveryWriter:
         if self._cohort.reads_live:
             execution.cancel()
             return None
-        delivery = Delivery(source, {self._name: value}, None)
+        delivery = Delivery(source, {self._root.name: value}, None)
         self._warn_of_size(delivery)
         self._cohort.put(source.key, delivery)
         return delivery
@@ -220,45 +198,26 @@ class DeliveryWriter:
 
     async def _write_compiled(self, source: Source, root: object) -> Delivery | None:
         """Make the result with the compiled selections. None if they cannot serialize it."""
-        if self._writer is None:
+        if self._root.serializer is None:
             return None
-        execution = Execution(self._context, self._variables)
+        execution = Execution(self._context, self._root.variables)
         try:
-            value = self._writer.serialize(root, execution)
+            value = self._root.serializer.serialize(root, execution)
             self._cohort.reads_live = reads_live = not execution.is_complete
             await execution.await_pending()
         except Exception:
             self._cohort.reads_live = True
             execution.cancel()
             return None
-        delivery = Delivery(source, {self._name: value}, None)
+        delivery = Delivery(source, {self._root.name: value}, None)
         if not reads_live:  # values that are read live may differ for the next member
             self._cohort.put(source.key, delivery)
         return delivery
 
     async def _write_executed(self, source: Source, root: object) -> Delivery:
         """Make the result with graphql-core, including errors."""
-        executor: Executor = self._build()
+        executor: Executor = self._root.build()
         result: Any = execute_subscription_event(executor.build_per_event_executor(root))
         if executor.is_awaitable(result):
             result = await result
         return Delivery(source, result.data, result.errors)
-
-
-def _root_field(executor: Executor) -> tuple[str, Serializer | None]:
-    """The name of the subscription's root field in results, and the serializer of its value, if it can be compiled."""
-    root = executor.schema.subscription_type
-    assert root is not None
-    fields = collect_fields(
-        executor.schema,
-        executor.fragments,
-        executor.variable_values,
-        root,
-        executor.operation,
-        executor.hide_suggestions,
-    ).grouped_field_set
-    ((name, details),) = fields.items()
-    try:
-        return name, executor.compiled.serializer(root.fields[details[0].node.name.value].type, subselections(details))
-    except CannotCompile:
-        return name, None

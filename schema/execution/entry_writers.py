@@ -43,12 +43,12 @@ class EntryWriter(FieldWriter):
     def _write(self, entry: Any, execution: "Execution") -> Any:
         cached, number, revision = entry.cached, self._number, execution.reference_revision
         if cached is None or number is None or revision is None:
-            return self._serializer.serialize(entry.node(), execution)
+            return self.serializer.serialize(entry.node(), execution)
         rendering = cached.rendered.get(number)
         if rendering is not None and rendering.revision == revision:
             return rendering.encoded
         before = execution.unfinished
-        row = self._serializer.serialize(entry.node(), execution)
+        row = self.serializer.serialize(entry.node(), execution)
         if execution.unfinished != before:  # a role or a department has to be read
             return row
         encoded = msgspec.json.encode(row)

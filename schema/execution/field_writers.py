@@ -19,7 +19,7 @@ class FieldWriter(ABC):
 
     def __init__(self, name: str, serializer: Serializer, *, nullable: bool) -> None:
         self.name = name
-        self._serializer = serializer
+        self.serializer = serializer
         self._nullable = nullable
 
     def serialize(self, value: Any, execution: Execution) -> Any:
@@ -28,7 +28,7 @@ class FieldWriter(ABC):
             if self._nullable:
                 return None
             raise CannotSerialize
-        return self._serializer.serialize(value, execution)
+        return self.serializer.serialize(value, execution)
 
     def arguments(self, execution: Execution) -> dict[str, Any]:
         return {}
@@ -45,7 +45,7 @@ class FieldWriter(ABC):
         return self
 
     def _serialize_code(self, v: str, o: str) -> Iterable[str]:
-        lines = [line.format(v=v, o=o) for line in self._serializer.code]
+        lines = [line.format(v=v, o=o) for line in self.serializer.code]
         if self._nullable:
             return [f"if {v} is not None:", *(f" {line}" for line in lines)]
         return [f"if {v} is None: raise CannotSerialize", *lines]
@@ -80,7 +80,7 @@ class AttributeWriter(FieldWriter):
 
     @override
     def object(self) -> Any:
-        return self._serializer.object
+        return self.serializer.object
 
 
 class MethodWriter(FieldWriter):
