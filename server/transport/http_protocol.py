@@ -267,7 +267,10 @@ class HttpProtocol(HttpToolsProtocol):
             for name, value in self.headers
             if name in HANDSHAKE_FIELDS or name.startswith(b"sec-websocket")
         ]
-        protocol.begin(self._head(fields), self.headers, addresses=(self.server, self.client))
+        head = self._head(fields)
+        # The parser refers to this object. The memory of both would stay in use until the garbage collector runs.
+        self.parser = None  # type: ignore[assignment] # as uvicorn does it
+        protocol.begin(head, self.headers, addresses=(self.server, self.client))
 
     def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The header of the request as bytes, with these fields."""

@@ -49,23 +49,15 @@ async def read_with_retries(database: Database, read: Callable[[], Awaitable[T]]
     Raises Unavailable when the read exceeds its time limit, and when there is no primary, or every attempt fails, for
     the read time-out. A slow read on a healthy database continues until its time limit.
     """
-    loop = asyncio.get_running_loop()
     timeout = asyncio.timeout(None)
-    timer: asyncio.TimerHandle
-
-    def check_primary() -> None:
-        nonlocal timer
-        if database.has_primary:
-            timer = loop.call_later(1, check_primary)
-        else:
-            timeout.reschedule(loop.time())
+    check = _PrimaryCheck(database, timeout)
 
     async def attempt() -> T:
         if not database.has_primary:
             await database.wait_for_primary()
         return await read()
 
-    timer = loop.call_later(database.timings.read_timeout, check_primary)
+    check.start()
     try:
         async with timeout:
             with time_limit_by_default():
@@ -87,7 +79,35 @@ async def read_with_retries(database: Database, read: Callable[[], Awaitable[T]]
             raise
         raise _unavailable() from None
     finally:
-        timer.cancel()
+        check.stop()
+
+
+class _PrimaryCheck:
+    """Lets a timeout expire if there is no primary after the read time-out, or later."""
+
+    __slots__ = ("_database", "_timeout", "_timer")
+
+    def __init__(self, database: Database, timeout: asyncio.Timeout) -> None:
+        self._database = database
+        self._timeout = timeout
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._check_after(self._database.timings.read_timeout)
+
+    def stop(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _check_after(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._check)
+
+    def _check(self) -> None:
+        if self._database.has_primary:
+            self._check_after(1)
+        else:
+            self._timeout.reschedule(asyncio.get_running_loop().time())
 
 
 def _unavailable() -> Unavailable:
