@@ -69,8 +69,8 @@ class Listener(asyncio.Protocol):
         self._socket.connection_lost(error)
 
 
-async def delivery_latency(url: str, seconds: float) -> tuple[list[float], list[float]]:
-    """Milliseconds from each mutation to the first delivery of its event, and to the last one."""
+async def delivery_latency(url: str, seconds: float) -> list[list[float]]:
+    """Milliseconds from each mutation to each delivery of its event."""
     count = WARM_UP + round(seconds * PER_SECOND)
     sent = [0.0] * count
     deliveries = Deliveries(count)
@@ -103,25 +103,22 @@ async def delivery_latency(url: str, seconds: float) -> tuple[list[float], list[
             await mutate(mutating, str(number), "sendMessage", "message { id }", fields)
         await asyncio.wait_for(deliveries.complete.wait(), 60)
         discarding.cancel()
-    first = [1000 * (min(times) - at) for at, times in zip(sent, deliveries.times, strict=True)]
-    last = [1000 * (max(times) - at) for at, times in zip(sent, deliveries.times, strict=True)]
-    return first[WARM_UP:], last[WARM_UP:]
+    found = [[1000 * (one - at) for one in times] for at, times in zip(sent, deliveries.times, strict=True)]
+    return found[WARM_UP:]
 
 
 async def main(seconds: float) -> None:
-    first: list[float] = []
-    last: list[float] = []
+    events: list[list[float]] = []
     inserts: list[float] = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedReplicaSet(Path(folder), cache_gb=1) as mongod:
         for number in range(ROUNDS):
             with server(mongod.uri, f"delivery_{number}") as (url, _):
-                found = await delivery_latency(url, seconds)
-            first += found[0]
-            last += found[1]
+                events += await delivery_latency(url, seconds)
             reference = await change_stream_latency(mongod.uri, WARM_UP / PER_SECOND + seconds, PER_SECOND)
             inserts += reference[WARM_UP:]
-    show("first delivery", first, inserts)
-    show("last delivery", last, inserts)
+    show("first delivery", [min(times) for times in events], inserts)
+    show("delivery", [one for times in events for one in times], inserts)
+    show("last delivery", [max(times) for times in events], inserts)
 
 
 def show(which: str, measured: list[float], inserts: list[float]) -> None:

@@ -58,7 +58,7 @@ class Sizes:
 
 
 FULL = Sizes(appended=100_000, replayed=100_000, shared=1_000, subscribers=500, seconds=15, slow=100_000)
-QUICK = Sizes(appended=20_000, replayed=10_000, shared=100, subscribers=100, seconds=4, slow=10_000)
+QUICK = Sizes(appended=20_000, replayed=10_000, shared=1_000, subscribers=100, seconds=4, slow=10_000)
 
 
 def facts(count: int, subject: str) -> list[VisitorSaved]:
@@ -306,11 +306,13 @@ def main() -> None:
             asyncio.run(delivery_latency(url, 1))  # warm
             ours = asyncio.run(delivery_latency(url, sizes.seconds))
         change_stream_latencies = asyncio.run(change_stream_latency(mongod.uri, sizes.seconds))
-        for name, share in (("p50", 0.5), ("p99", 0.99)):
+        for name, share, times in (("p50", 0.5, 3), ("p99", 0.99, 4)):
             ours_ms, reference_ms = quantile(ours, share), quantile(change_stream_latencies, share)
             what = f"mutation to event, {EVENTS_PER_SECOND}/s, {ROOMS:,} subscribers, {name}"
             record(
-                Figure(what, ours_ms, "ms", reference_ms, "an insert to a change stream", 1 / 3, lower_is_better=True)
+                Figure(
+                    what, ours_ms, "ms", reference_ms, "an insert to a change stream", 1 / times, lower_is_better=True
+                )
             )
             row(
                 f"mutation sent to event received, {EVENTS_PER_SECOND} events/s, {ROOMS:,} subscribers, {name}",

@@ -232,7 +232,7 @@ async def measure_queue(deployment: Deployment, sizes: Sizes) -> None:
     client, rooms = deployment.client, deployment.database["rooms"]
     made = await client.mutate("createDepartment", "department { id }", name="Queue")
     department = made["department"]["id"]
-    in_department = {"departmentId": department}
+    in_department = {"departmentId": department.partition("_")[2]}  # as it is stored
     left = sizes.queue
 
     async def fill() -> None:
