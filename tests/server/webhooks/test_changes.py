@@ -1,6 +1,5 @@
 """What changes of a webhook, of its owner and of the log do to its deliveries."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,18 +17,6 @@ from tests.server.webhooks.test_delivery import names, signature
 from tests.storage.support import until
 
 BEGINNING = event_cursor(0)
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-async def server(mongodb_uri: str) -> AsyncIterator[Deployment]:
-    async with deployment(mongodb_uri, "test-webhooks") as server:
-        yield server
 
 
 # ---------------------------------------------------------------- positions

@@ -1,6 +1,6 @@
 """The consumers of webhooks, and what is removed from events before they are sent."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -14,22 +14,10 @@ from storage import consumers, webhooks
 from storage.consumer_records import Consumer
 from storage.mongo.reader import Reader
 from tests.faults.clients import Refused
-from tests.server.webhooks.receiver import Receiver, receiving
+from tests.server.webhooks.receiver import Receiver
 from tests.server.webhooks.support import STATE, Deployment, deployment
 from tests.server.webhooks.test_delivery import names
 from tests.storage.support import until
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-async def server(mongodb_uri: str) -> AsyncIterator[Deployment]:
-    async with deployment(mongodb_uri, "test-webhooks") as server:
-        yield server
 
 
 async def refusal(call: Any) -> dict[str, Any]:

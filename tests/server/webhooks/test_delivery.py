@@ -5,7 +5,6 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,18 +19,6 @@ from tests.conftest import ADMIN_TOKEN
 from tests.server.webhooks.receiver import CUT, HELD, SILENCE, Received, Receiver, Reply, receiving
 from tests.server.webhooks.support import SUBSCRIPTION, VISITORS, Deployment, deployment
 from tests.server.websocket_client import connected, receive, send
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-async def server(mongodb_uri: str) -> AsyncIterator[Deployment]:
-    async with deployment(mongodb_uri, "test-webhooks") as server:
-        yield server
 
 
 def names(requests: list[Received]) -> list[str]:
