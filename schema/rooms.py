@@ -54,9 +54,11 @@ class Room(Node, RoomFields):
     last_message_at: datetime | None
     """When the last message was sent. Null if there are no messages."""
     record: strawberry.Private[records.Room]
+    #: The agent that serves the room, if it is in memory.
+    agent: strawberry.Private[records.User | None] = None
 
     @classmethod
-    def from_record(cls, record: records.Room) -> Self:
+    def from_record(cls, record: records.Room, *, agent: records.User | None = None) -> Self:
         return cls(
             id=ids.ROOM.format(record.id),
             status=record.status,
@@ -74,15 +76,13 @@ class Room(Node, RoomFields):
             close_comment=record.close_comment,
             field_values=record.custom_fields,
             record=record,
+            agent=agent,
         )
 
     @classmethod
     def from_mutation(cls, record: records.Room, info: Info) -> Self:
-        """The room after the mutation of this operation. Also caches its agent, so that the agent is not read again."""
-        agent = rooms.agent_after_change(info.context.resolver_context, record)
-        if agent is not None:
-            info.context.loaders.users.prime(agent.id, agent)
-        return cls.from_record(record)
+        """The room after the mutation of this operation, with its agent from memory, which is not read again."""
+        return cls.from_record(record, agent=rooms.agent_after_change(info.context.resolver_context, record))
 
     @field
     def visitor(self, info: Info) -> VisitorRef:
@@ -97,7 +97,7 @@ class Room(Node, RoomFields):
     @field
     def served_by(self, info: Info) -> AgentRef | None:
         """The agent of the room if it is ASSIGNED or ON_HOLD, null otherwise."""
-        return None if self.record.served_by_id is None else as_awaitable(_agent(info, self.record.served_by_id))
+        return self._agent(info, self.record.served_by_id)
 
     @field
     def last_served_by(self, info: Info) -> AgentRef | None:
@@ -106,9 +106,14 @@ class Room(Node, RoomFields):
         A user who is no longer an agent is returned as an agent who is NOT_AVAILABLE, without departments, rooms and
         limit.
         """
-        return (
-            None if self.record.last_served_by_id is None else as_awaitable(_agent(info, self.record.last_served_by_id))
-        )
+        return self._agent(info, self.record.last_served_by_id)
+
+    def _agent(self, info: Info, agent_id: str | None) -> AgentRef | None:
+        if agent_id is None:
+            return None
+        if self.agent is not None and self.agent.id == agent_id:
+            return agents.Agent.from_record(self.agent)
+        return as_awaitable(_agent(info, agent_id))
 
     @field
     def passed_over(self, info: Info) -> list[AgentRef]:
