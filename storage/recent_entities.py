@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from storage.sizes import size_of
 
-#: Bytes of all entities as JSON. The least recently used are evicted.
+#: Bytes of all entities as JSON or BSON. The least recently used are evicted.
 BUDGET_BYTES = 8 * 1024 * 1024
 
 
@@ -41,15 +41,15 @@ class RecentEntities:
         self._entries.move_to_end((kind, key))
         return entry.entity
 
-    def put(self, kind: str, key: str, entity: Any, *, version: int, revision: int) -> None:
-        """Keep the entity, unless a newer version is here."""
+    def put(self, kind: str, key: str, entity: Any, *, version: int, revision: int, size: int | None = None) -> None:
+        """Keep the entity, unless a newer version is here. `size`: about its bytes, if they are known."""
         place = (kind, key)
         before = self._entries.get(place)
         if before is not None:
             if before.version > version:
                 return
             self._remove(place)
-        entry = _Entry(entity, version, revision, size_of(entity))
+        entry = _Entry(entity, version, revision, size_of(entity) if size is None else size)
         self._entries[place] = entry
         self.bytes += entry.size
         while self.bytes > self._budget:

@@ -338,7 +338,8 @@ def _record(tx: Transaction, facts: Sequence[RoomFact]) -> None:
 def _remember(tx: Transaction, before: Room | None, stored: Room, facts: Sequence[RoomFact]) -> None:
     """Put the room with what it refers to into the memory of the process."""
     if facts:
-        tx.remember(SNAPSHOTS, stored.id, replace(facts[-1].room, room=stored), version=stored.version)
+        last = facts[-1]
+        tx.remember(SNAPSHOTS, stored.id, replace(last.room, room=stored), version=stored.version, fact=last)
         return
     recent: RoomSnapshot | None = tx.recent_now(SNAPSHOTS, stored.id)
     if recent is not None and before is not None and recent.room.version == before.version:

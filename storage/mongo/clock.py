@@ -54,8 +54,7 @@ class Clock:
     def now(self) -> datetime:
         """The current time of the database in whole milliseconds, the precision of MongoDB."""
         seconds = self._wall() if self._start is None else self._start + self._timer()
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+        return datetime.fromtimestamp(round(seconds * 1_000_000) // 1_000 / 1_000, UTC)
 
     @property
     def difference(self) -> timedelta | None:

@@ -63,9 +63,9 @@ class Deadline(Generic[T]):
         loop = asyncio.get_running_loop()
         while not running.done() and (self._suspended or loop.time() < self.at):
             timeout = self._timeout_seconds if self._suspended else self.at - loop.time()
-            await asyncio.wait([running], timeout=timeout)
+            await _wait(running, timeout)
         if not running.done() and self.committing:
-            await asyncio.wait([running], timeout=self._commit_grace_seconds)
+            await _wait(running, self._commit_grace_seconds)
         if running.done():
             return running.result()
         if self.outcome is not None:  # committed, but its facts are not in the log yet
@@ -75,6 +75,24 @@ class Deadline(Generic[T]):
         if self.committing:
             raise outcome_unknown()
         raise Unavailable("The database did not answer in time; nothing was changed.", retryable=True)
+
+
+async def _wait(running: "asyncio.Task[object]", seconds: float) -> None:
+    """Wait until the task has ended, for up to this time. A third of what asyncio.wait takes for one task."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def end(_: object = None) -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    timer = loop.call_later(seconds, end)
+    running.add_done_callback(end)
+    try:
+        await ended
+    finally:
+        timer.cancel()
+        running.remove_done_callback(end)
 
 
 def outcome_unknown() -> Unavailable:

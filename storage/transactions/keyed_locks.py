@@ -1,7 +1,6 @@
 """Locks by key among the mutations of one process, which avoid conflicts at the database."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal, NamedTuple, TypeAlias
@@ -26,29 +25,45 @@ class KeyedLocks:
 
     def __init__(self) -> None:
         self._locks: dict[LockKey, asyncio.Lock] = {}
-        self._counts: Counter[LockKey] = Counter()
+        #: The mutations that hold a lock or wait for it.
+        self._counts: dict[LockKey, int] = {}
 
     @asynccontextmanager
     async def lock(self, key: LockKey, *, deadline: float) -> AsyncIterator[None]:
-        """Hold the lock for the duration of the block. Not reentrant.
+        """Hold the lock for the duration of the block. Raises what `acquire` raises."""
+        await self.acquire(key, deadline=deadline)
+        try:
+            yield
+        finally:
+            self.release(key)
+
+    async def acquire(self, key: LockKey, *, deadline: float) -> None:
+        """Acquire the lock, which its holder releases. Not reentrant.
 
         Raises Unavailable if the lock is not free by the deadline, which is a time of the running loop.
         """
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+            self._counts[key] = 1
+            await lock.acquire()  # at once: nobody else has it
+            return
         self._counts[key] += 1
-        lock = self._locks.setdefault(key, asyncio.Lock())
         try:
-            if self._counts[key] == 1:
-                await lock.acquire()  # at once: nobody else has it
-            else:
-                await _acquire(lock, deadline)
-            try:
-                yield
-            finally:
-                lock.release()
-        finally:
-            self._counts[key] -= 1
-            if not self._counts[key]:
-                del self._counts[key], self._locks[key]
+            await _acquire(lock, deadline)
+        except BaseException:
+            self._leave(key)
+            raise
+
+    def release(self, key: LockKey) -> None:
+        """Release a lock that was acquired."""
+        self._locks[key].release()
+        self._leave(key)
+
+    def _leave(self, key: LockKey) -> None:
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key], self._locks[key]
 
 
 async def _acquire(lock: asyncio.Lock, deadline: float) -> None:

@@ -7,7 +7,7 @@ transaction wrote.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,7 +80,7 @@ class Transaction(Reader):
         self.process = process
         self._groups = groups
         self.state = state
-        self._exit_stack = AsyncExitStack()
+        self._exit_stack = ExitStack()
         #: By the clock of the database.
         self.now = database.now()
         self.actor = actor
@@ -96,7 +96,7 @@ class Transaction(Reader):
         self._required_versions: dict[tuple[str, str], int] = {}
         #: The documents of which a write that was executed has required the version.
         self._flushed: set[tuple[str, str]] = set()
-        self._remembered: list[tuple[str, str, Any, int]] = []
+        self._remembered: list[tuple[str, str, Any, int, Fact | None]] = []
         self._cache_revision = definition_cache.revision
 
     def require_current_definitions(self) -> None:
@@ -130,9 +130,12 @@ class Transaction(Reader):
         """Commit this attempt only if the entity still has this version. It conflicts otherwise."""
         self._required_versions[collection, entity.id] = entity.version
 
-    def remember(self, kind: str, key: str, entity: Any, *, version: int) -> None:
-        """Put an entity that this attempt writes into the memory of the process once it is committed."""
-        self._remembered.append((kind, key, entity, version))
+    def remember(self, kind: str, key: str, entity: Any, *, version: int, fact: Fact | None = None) -> None:
+        """Put an entity that this attempt writes into the memory of the process once it is committed.
+
+        `fact`: one that has the entity. The size of its BSON, which exists then, is about that of the entity.
+        """
+        self._remembered.append((kind, key, entity, version, fact))
 
     def recent_now(self, kind: str, key: str) -> Any | None:
         """The entity in the memory of this process, whatever this attempt has done. It is not for decisions."""
@@ -145,8 +148,14 @@ class Transaction(Reader):
 
     def committed(self) -> None:
         """Put what this attempt wrote into the memory of the process."""
-        for kind, key, entity, version in self._remembered:
-            self.database.recent_entities.put(kind, key, entity, version=version, revision=self._cache_revision)
+        if not self._remembered:
+            return
+        sizes = {fact.id: len(raw.raw) for fact, raw in zip(self.facts, self.state.encoded_facts, strict=True)}
+        for kind, key, entity, version, fact in self._remembered:
+            size = None if fact is None else sizes[fact.id]
+            self.database.recent_entities.put(
+                kind, key, entity, version=version, revision=self._cache_revision, size=size
+            )
 
     def add_guard(self, guard: CommitGuard) -> None:
         """Commit this attempt only if the guard's condition is true. Closes the guard when the attempt has ended."""
@@ -204,9 +213,9 @@ class Transaction(Reader):
         Locks avoid conflicts at the database. To avoid deadlocks, lock the subject of the mutation first, then users in
         the order of their ids. Raises Unavailable at the deadline of the mutation.
         """
-        await self._exit_stack.enter_async_context(
-            self._locks.lock(LockKey(kind, name), deadline=self.state.deadline.at)
-        )
+        key = LockKey(kind, name)
+        await self._locks.acquire(key, deadline=self.state.deadline.at)
+        self._exit_stack.callback(self._locks.release, key)
 
     def enter_context(self, context: AbstractContextManager[None]) -> None:
         """Enter the context. It exits when this attempt has ended and, if committed, listeners have its facts."""
@@ -251,7 +260,7 @@ class Transaction(Reader):
             self.session.delegate.end_session()
         for guard in self.guards:
             guard.close()
-        await self._exit_stack.aclose()
+        self._exit_stack.close()
 
 
 def _matched(writes: Sequence[Write | SessionWrite]) -> set[tuple[str, str]]:
