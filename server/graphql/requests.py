@@ -55,6 +55,11 @@ def is_plain_post(scope: Scope) -> bool:
     return True
 
 
+def has_origin(scope: Scope) -> bool:
+    """Whether a request comes from a page of a browser."""
+    return any(name == b"origin" for name, _ in scope["headers"])
+
+
 async def body_of(receive: Receive, limit: int) -> bytes:
     """The body of a request. Raises HTTPException when it exceeds that many bytes, and ClientDisconnect."""
     parts: list[bytes] = []

@@ -6,8 +6,9 @@ from typing import Final
 TEXT_FRAME: Final = 0x81
 SHORT: Final = 126
 MEDIUM: Final = 2**16
-#: The bytes of the mask that each frame of a client has.
+#: The bytes of the mask that each frame of a client has, and the bit of its second byte that says so.
 MASK_BYTES: Final = 4
+MASKED: Final = 0x80
 #: The beginning of the frame of a ping, and of a masked pong, with four bytes. The length of the latter.
 PING_HEAD: Final = b"\x89\x04"
 PONG_HEAD: Final = b"\x8a\x84"
@@ -25,6 +26,31 @@ def is_whole(data: bytes) -> bool:
             length, start = int.from_bytes(data[start : start + 8]), start + 8
         start += MASK_BYTES + length
     return start == size
+
+
+def unmasked_texts(data: bytes) -> list[bytes] | None:
+    """The texts in these bytes of a client, if they are nothing but whole, unfragmented text frames below MEDIUM bytes.
+
+    None otherwise: the parser reads them, or refuses them.
+    """
+    texts: list[bytes] = []
+    start, size = 0, len(data)
+    while start < size:
+        if start + 2 + MASK_BYTES > size or data[start] != TEXT_FRAME or data[start + 1] < MASKED:
+            return None
+        length, start = data[start + 1] - MASKED, start + 2
+        if length == SHORT:
+            length, start = int.from_bytes(data[start : start + 2]), start + 2
+        elif length > SHORT:
+            return None
+        mask, start = data[start : start + MASK_BYTES], start + MASK_BYTES
+        end = start + length
+        if end > size:
+            return None
+        masks = (mask * (length // MASK_BYTES + 1))[:length]
+        texts.append((int.from_bytes(data[start:end]) ^ int.from_bytes(masks)).to_bytes(length))
+        start = end
+    return texts
 
 
 def frame_header(length: int) -> bytes:

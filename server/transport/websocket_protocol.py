@@ -10,10 +10,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected, is_ssl
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode
+from websockets.protocol import State
 
 from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.frame_budgets import SocketBudget
-from server.transport.frames import PONG_BYTES, frame_header, is_pong, is_whole
+from server.transport.frames import PONG_BYTES, frame_header, is_pong, is_whole, unmasked_texts
 from server.transport.small_primitives import SmallEvent, SmallQueue
 from server.transport.websocket_pings import CLOSE_SECONDS, PingedWebSocket
 from storage.supervisor import spawn
@@ -130,7 +131,7 @@ class WebSocketProtocol(PingedWebSocket):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return  # reading continues only so that the peer receives the close frame
-        if self._take_pong(data):
+        if self._take_pong(data) or self._take_texts(data):
             return
         self._at_boundary = self._at_boundary and is_whole(data)
         self._unparsed += data
@@ -170,6 +171,25 @@ class WebSocketProtocol(PingedWebSocket):
             self._ping_after_interval()
         else:
             self._refuse(excess)
+        return True
+
+    def _take_texts(self, data: bytes) -> bool:
+        """Take messages without the parser, if nothing else was received. Returns whether they are taken."""
+        if len(data) > SLICE_BYTES or self._unparsed or not self._at_boundary:
+            return False
+        if self.conn.state is not State.OPEN or self.conn.current_size is not None:  # a message has several frames
+            return False
+        texts = unmasked_texts(data)
+        if texts is None or max(map(len, texts)) > self.config.ws_max_size:
+            return False
+        excess = self._budget.excess(self.loop.time(), frames=len(texts), size=len(data))
+        if excess is not None:
+            self._refuse(excess)
+            return True
+        self.curr_msg_data_type = "text"
+        for text in texts:
+            self.frames = [text]
+            self.send_receive_event_to_app()
         return True
 
     def _parse_soon(self) -> None:

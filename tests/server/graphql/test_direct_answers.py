@@ -11,8 +11,12 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from tests.conftest import ADMIN_TOKEN
+from tests.server.websocket_client import connected, receive, send
 
 DIRECT = "application/json"
 VIEWED = "application/json, text/event-stream;q=0.1"
@@ -107,6 +111,25 @@ async def test_requests_of_programs_pass_no_middleware(shared_url: str, monkeypa
         monkeypatch.setattr(Starlette, "__call__", refuse)
         response = await client.post(shared_url, json={"query": "{ __typename }"})
     assert response.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_websockets_of_programs_pass_no_middleware(shared_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, call = [], Starlette.__call__
+
+    async def record(self: Starlette, *arguments: Any) -> None:
+        calls.append(arguments[0]["type"])
+        await call(self, *arguments)
+
+    monkeypatch.setattr(Starlette, "__call__", record)
+    async with connected(shared_url, {}) as socket:
+        await send(socket, id="1", type="subscribe", payload={"query": "{ __typename }"})
+        assert (await receive(socket))["payload"] == {"data": {"__typename": "Query"}}
+    assert calls == []
+
+    with pytest.raises(InvalidStatus):
+        async with connect(shared_url.replace("http", "ws"), origin=Origin("https://elsewhere.example")):
+            pass
+    assert calls == ["websocket"]
 
 
 async def test_pipelined_requests_are_answered_in_order(shared_url: str) -> None:

@@ -13,7 +13,7 @@ from server.app import create_app
 from server.process.run import bind
 from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
-from server.transport.frames import frame_header, is_whole
+from server.transport.frames import frame_header, is_whole, unmasked_texts
 
 #: The interval of pings, and the time for a pong.
 PING_SECONDS = 1.0
@@ -44,6 +44,31 @@ def test_received_bytes_are_whole_frames_or_not(length: int) -> None:
     assert not is_whole(frame[:-1])
     assert not is_whole(frame + frame[:1])
     assert not is_whole(frame + frame[:-1])
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 125, 126, 1_000, 4_000])
+def test_texts_are_read_as_the_parser_reads_them(length: int) -> None:
+    texts = [("é" * length).encode()[:length], b"", b"second"]
+    data = b"".join(masked(Opcode.TEXT, text) for text in texts)
+
+    assert unmasked_texts(data) == texts
+
+
+def test_other_bytes_are_left_to_the_parser() -> None:
+    text = masked(Opcode.TEXT, b"text")
+    others = [
+        text[:-1],
+        text[:1],
+        text + text[:5],
+        masked(Opcode.BINARY, b"text"),
+        text + masked(Opcode.PING, b""),
+        WrittenFrame(Opcode.TEXT, b"text").serialize(mask=False),
+        WrittenFrame(Opcode.TEXT, b"text", fin=False).serialize(mask=True),
+        bytes((text[0] | 0x40,)) + text[1:],
+        masked(Opcode.TEXT, b"x" * 65_536),
+    ]
+
+    assert [unmasked_texts(data) for data in others] == [None] * len(others)
 
 
 #: A message before a pong, the parts of one around it, or nothing.
