@@ -12,7 +12,7 @@ from graphql import ExecutionResult as CoreResult
 from graphql import GraphQLError, located_error
 from graphql.execution import create_source_event_stream
 from graphql.execution.collect_fields import FieldDetails, collect_fields
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.values import VariableValues
 
 from schema.execution.context import RequestContext
 from schema.execution.documents import Document
@@ -86,8 +86,8 @@ def compiled_root(
     operation = document.operation(operation_name)
     if operation is None or operation.directives:
         return None
-    coerced = get_variable_values(document.schema, operation.variable_definitions or (), variables)
-    if isinstance(coerced, list):  # errors
+    coerced = document.variable_values(operation, variables)
+    if coerced is None:
         return None
     compiled = document.compiled_selections(coerced.coerced, visitors=is_visitor(context))
     match compiled.for_root(operation):

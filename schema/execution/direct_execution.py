@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from graphql import MiddlewareManager, OperationDefinitionNode, OperationType
-from graphql.execution.values import get_variable_values
 from typing_extensions import override
 
 from schema.execution.context import RequestContext
@@ -32,8 +31,8 @@ async def execute_directly(
     """
     if operation.directives:
         return None
-    coerced = get_variable_values(document.schema, operation.variable_definitions or (), dict(variables))
-    if isinstance(coerced, list):  # errors
+    coerced = document.variable_values(operation, variables)
+    if coerced is None:
         return None
     compiled = document.compiled_selections(coerced.coerced, visitors=is_visitor(context))
     writers = compiled.for_root(operation)

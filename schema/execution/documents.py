@@ -23,6 +23,7 @@ from graphql import (
     validate,
     visit,
 )
+from graphql.execution.values import VariableValues, get_variable_values
 
 from schema.base.errors import from_exception, mark_validation_errors
 from schema.base.fields import is_per_caller
@@ -32,6 +33,7 @@ from schema.execution.cost_limits import Limits
 from schema.execution.memory_usage import TEXT_COPIES, TOKEN_BYTES, VALUE_BYTES, Usage
 from schema.execution.parsing import parse_within
 from schema.execution.selection_compiler import CompiledSelections
+from schema.execution.variable_values import VariableCoercion, coercion_of
 from schema.execution.visitor_fields import Refusal, find_refusals
 from storage.errors import QueryTooComplex
 
@@ -60,6 +62,8 @@ class Document:
         self._checked_sizes: set[tuple[object, ...]] = set()
         self._size_variables: frozenset[str] | None = None
         self._compiled: dict[tuple[object, ...], CompiledSelections] = {}
+        #: By the id of the operation's node.
+        self._coercions: dict[int, VariableCoercion | None] = {}
         self.has_one_operation = sum(isinstance(node, OperationDefinitionNode) for node in self.node.definitions) == 1
         self.schema = schema
 
@@ -82,6 +86,19 @@ class Document:
                 self._compiled[key] = selections
                 self.usage.add((1 + len(values)) * VALUE_BYTES)
         return selections
+
+    def variable_values(self, operation: OperationDefinitionNode, given: Mapping[str, Any]) -> VariableValues | None:
+        """The coerced values of the variables of one of its operations. None if they are not correct."""
+        key, definitions = id(operation), operation.variable_definitions or ()
+        if key not in self._coercions:
+            self._coercions[key] = coercion_of(self.schema, definitions)
+            self.usage.add((1 + len(definitions)) * VALUE_BYTES)
+        coercion = self._coercions[key]
+        values = None if coercion is None else coercion.coerce(given)
+        if values is not None:
+            return values
+        coerced = get_variable_values(self.schema, definitions, dict(given))
+        return None if isinstance(coerced, list) else coerced
 
     @cached_property
     def _fragments(self) -> Mapping[str, FragmentDefinitionNode]:

@@ -35,7 +35,6 @@ from graphql import (
     get_nullable_type,
     is_abstract_type,
 )
-from graphql.execution.values import get_argument_values
 from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
@@ -47,6 +46,7 @@ from schema.execution.field_writers import AttributeWriter, FieldWriter, MethodW
 from schema.execution.memory_usage import FIELD_BYTES, JSON_BYTES, SELECTION_BYTES, Usage
 from schema.execution.selection_execution import Execution, Row
 from schema.execution.value_serializers import CannotSerialize, Serialize, Serializer, leaf_serializer, list_serializer
+from schema.execution.variable_values import argument_values
 from schema.execution.visitor_fields import rule_of
 
 Selections: TypeAlias = Sequence[SelectionSetNode]
@@ -305,10 +305,10 @@ class CompiledSelections:
     ) -> Callable[[Execution], dict[str, Any]]:
         info = definition.base_resolver and definition.base_resolver.info_parameter
         convert = self._converters.arguments(definition.arguments)
+        values = argument_values(field, nodes[0])
 
         def arguments(execution: Execution) -> dict[str, Any]:
-            values = get_argument_values(field, nodes[0], execution.variables) if definition.arguments else {}
-            converted = convert(values)
+            converted = convert(values(execution.variables))
             if info:
                 raw: Any = RawInfo(execution.context, nodes)
                 converted[info.name] = Info(_raw_info=raw, _field=definition)
