@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
+#: About the bytes of a document of the outbox without its fact.
+OUTBOX_FIELD_BYTES = 150
+
 
 class ChangeState:
     """What all attempts at one mutation share."""
@@ -236,7 +239,7 @@ class Transaction(Reader):
         outbox = self.collection("outbox").delegate
         encoded = self.state.encoded_facts = [encode(fact) for fact in self.facts]
         facts = [
-            insertion(outbox, _outbox_document(fact, raw, self.now))
+            insertion(outbox, _outbox_document(fact, raw, self.now), size=OUTBOX_FIELD_BYTES + len(raw.raw))
             for fact, raw in zip(self.facts, encoded, strict=True)
         ]
         matched = self._flushed | _matched(self._writes)

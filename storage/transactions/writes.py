@@ -2,10 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import bson
+import msgspec
 from bson.raw_bson import RawBSONDocument
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
@@ -24,8 +24,7 @@ MAX_SHARED_WRITES = 64
 SessionWrite: TypeAlias = Callable[[ClientSession], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """One write of a change."""
 
     collection: Collection[Document]
@@ -40,15 +39,14 @@ class Write:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedChange:
+class PreparedChange(msgspec.Struct, frozen=True):
     """The writes of one attempt at a mutation, those to the outbox included, and the conditions of its commit."""
 
     writes: Sequence[Write | SessionWrite]
     guards: Sequence[CommitGuard]
     deadline: Deadline[Any]
     #: The versions of other documents that the commit requires, by collection and id.
-    versions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    versions: Mapping[tuple[str, str], int] = msgspec.field(default_factory=dict)
     #: The facts, which the writes insert into the outbox, and each as BSON.
     facts: Sequence[Fact] = ()
     encoded_facts: Sequence[RawBSONDocument] = ()
@@ -56,11 +54,11 @@ class PreparedChange:
     @property
     def shareable(self) -> bool:
         """Whether the change can be committed together with others."""
-        return len(self.writes) <= MAX_SHARED_WRITES and all(isinstance(write, Write) for write in self.writes)
+        return len(self.writes) <= MAX_SHARED_WRITES and not any(map(callable, self.writes))
 
     @property
     def size(self) -> int:
-        return sum(write.size for write in self.writes if isinstance(write, Write))
+        return sum([write.size for write in self.writes if isinstance(write, Write)])
 
 
 class RefusedChanges(Exception):
@@ -83,10 +81,13 @@ def insertion(
     document: Document | RawBSONDocument,
     *,
     refusal: Callable[[DuplicateKeyError], Exception] | None = None,
+    size: int | None = None,
 ) -> Write:
-    """The write that inserts the document."""
-    encoded = to_bson(document)
-    return Write(collection, "insert", encoded, refusal=refusal, size=len(encoded.raw))
+    """The write that inserts the document. `size`: about its bytes, if they are known."""
+    if size is None:
+        document = to_bson(document)
+        size = len(document.raw)
+    return Write(collection, "insert", document, refusal=refusal, size=size)
 
 
 def update(
@@ -117,7 +118,7 @@ def replacement(
 
 def to_bson(document: Document | RawBSONDocument) -> RawBSONDocument:
     """The document as BSON, which the driver copies into its command."""
-    return document if isinstance(document, RawBSONDocument) else RawBSONDocument(bson.encode(document))
+    return RawBSONDocument(bson.encode(document)) if isinstance(document, dict) else document
 
 
 def begin_commit(changes: Sequence[PreparedChange]) -> None:
