@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -220,4 +220,4 @@ class Context:
 
     def mutation(self, client_mutation_id: str | None, ack: EventAck | None = None) -> "Context":
         """A copy of the context with the arguments that all mutations have in common."""
-        return replace(self, client_mutation_id=client_mutation_id, ack=ack)
+        return Context(self.services, self.caller, client_mutation_id, ack, self.address, self.hook)

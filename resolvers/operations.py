@@ -40,17 +40,19 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 #: Facts after which an agent may be able to take a waiting room.
-QUEUE_TRIGGERS: tuple[type[Fact], ...] = (
-    AgentAdded,
-    AgentStatusChanged,
-    AgentUnassigned,
-    AgentUpdated,
-    DepartmentSaved,
-    RoomHeld,
-    RoomQueued,
-    UserPresenceChanged,
-    UserRolesChanged,
-    UserUpdated,
+QUEUE_TRIGGERS: frozenset[type[Fact]] = frozenset(
+    {
+        AgentAdded,
+        AgentStatusChanged,
+        AgentUnassigned,
+        AgentUpdated,
+        DepartmentSaved,
+        RoomHeld,
+        RoomQueued,
+        UserPresenceChanged,
+        UserRolesChanged,
+        UserUpdated,
+    }
 )
 
 
@@ -179,7 +181,7 @@ class Mutation(Generic[P, R]):
         except Taken as refusal:
             await name_holder(context, refusal)
             raise
-        if any(isinstance(fact, QUEUE_TRIGGERS) for fact in facts):
+        if not QUEUE_TRIGGERS.isdisjoint(map(type, facts)):
             context.services.notify_queue()
         for call in after_commit:
             call()

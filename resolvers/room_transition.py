@@ -44,6 +44,9 @@ from storage.transactions.transaction import Transaction
 
 replace = msgspec.structs.replace
 
+#: What a snapshot of a room has in addition to the room, and changes with it.
+_RELATED = ("department", "served_by", "former")
+
 
 class RoomTransition:
     """The steps of one room in one transaction: the room before them, the room after them, and their facts."""
@@ -232,19 +235,23 @@ class RoomTransition:
 
     def _apply(self, **changes: Any) -> None:
         """Change the room and the related objects in the snapshot. The next `_record` records the change."""
-        related = {name: changes.pop(name) for name in ("department", "served_by", "former") if name in changes}
-        self.now = replace(self.now, room=replace(self.room, **changes), **related)
+        related = {name: changes.pop(name) for name in _RELATED if name in changes}
+        self.now = replace(self.now, room=replace(self.now.room, **changes), **related)
 
     def _record(self, kind: type[RoomFact], *, actor: Actor | None = None, **data: Any) -> None:
         """Record a fact about the changes of the room since the last fact."""
-        before = self._last_recorded
+        before, room = self._last_recorded, self.now.room
         number = self.before.fact_count + len(self.facts) + 1
-        self._apply(version=self.room.version + 1, revision=self.room.revision + kind.increases_revision)
-        if (tag := tag_of(kind)) in self.room.timer_marks:
-            self._apply(timer_marks={**self.room.timer_marks, tag: TimerMark(number=number, at=self._now)})
+        marks = room.timer_marks
+        if marks and (tag := tag_of(kind)) in marks:
+            marks = {**marks, tag: TimerMark(number=number, at=self._now)}
+        room = replace(
+            room, version=room.version + 1, revision=room.revision + kind.increases_revision, timer_marks=marks
+        )
+        self.now = replace(self.now, room=room)
         self.facts.append(
             kind(
-                id=f"{self.room.id}-{number}",
+                id=f"{room.id}-{number}",
                 occurred_at=self._now,
                 actor=actor or self._actor,
                 client_mutation_id=self._client_mutation_id,
@@ -253,7 +260,7 @@ class RoomTransition:
                 **data,
             )
         )
-        self._last_recorded = self.room
+        self._last_recorded = room
 
 
 def _filterable(room: Room) -> RoomBefore:

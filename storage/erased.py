@@ -3,6 +3,7 @@
 Ids, times, numbers, types and the people who work stay. What a person is called, wrote or was asked goes.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -94,6 +95,17 @@ def is_erased(fact: Fact) -> bool:
     if isinstance(fact, RoomFact):
         return fact.room.room.erased_at is not None
     return not isinstance(fact, VisitorSaved) or fact.visitor.erased_at is not None
+
+
+def records_erasure(facts: Iterable[Fact]) -> bool:
+    """Whether one of the facts concerns a visitor, and is recorded without what erasing the visitor removes."""
+    for fact in facts:
+        match fact:
+            case RoomFact(room=snapshot) if snapshot.room.erased_at is not None:
+                return True
+            case VisitorSaved(visitor=visitor) if visitor.erased_at is not None:
+                return True
+    return False
 
 
 def visitor_id_of(fact: Fact) -> str | None:

@@ -12,7 +12,7 @@ from pymongo.monitoring import CommandListener
 from storage import departments, erasures, roles, rooms, visitors
 from storage.custom_fields import definition_leases
 from storage.custom_fields.definition_cache import DefinitionCache
-from storage.erased import is_erased, visitor_id_of
+from storage.erased import records_erasure
 from storage.facts import DepartmentSaved, Fact, FieldFact, RoleUpdated, RoomFact, VisitorSaved
 from storage.log.feed import Feed
 from storage.log.log import Log
@@ -170,7 +170,7 @@ class Storage:
         await self.reference_data.refresh()
 
     def _apply(self, facts: Sequence[Fact]) -> None:
-        if any(visitor_id_of(fact) is not None and is_erased(fact) for fact in facts):
+        if records_erasure(facts):
             self.database.entity_cache.clear()
             self.database.recent_entities.clear()
         for fact in facts:

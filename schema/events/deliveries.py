@@ -29,7 +29,7 @@ from schema.execution.context import RequestContext
 from schema.execution.documents import Document
 from schema.execution.executor import Executor
 from schema.execution.selection_execution import Execution
-from storage.erased import is_erased, visitor_id_of
+from storage.erased import records_erasure
 from storage.facts import AnyFact, Fact, MessageFact, MessageRedacted
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class FactSource:
 
 def drop_redacted(cohorts: Cohorts, facts: Sequence[AnyFact]) -> None:
     """Drop the cached results that may contain messages that these facts redact, or visitors that they erase."""
-    if any(visitor_id_of(fact) is not None and is_erased(fact) for fact in facts):
+    if records_erasure(facts):
         # Every kind of result may show the visitor or its rooms.
         cohorts.drop_all()
         return
