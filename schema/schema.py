@@ -140,7 +140,7 @@ class Schema(strawberry.Schema):
         await _read_head_first(query, kwargs.get("context_value"))
         # `execute` gives one result. Subscriptions are executed by `stream`.
         allowed = kwargs.get("allowed_operation_types") or OperationType
-        kwargs["allowed_operation_types"] = set(allowed) - {OperationType.SUBSCRIPTION}
+        kwargs["allowed_operation_types"] = [one for one in allowed if one is not OperationType.SUBSCRIPTION]
         data = await self._execute_directly(query, kwargs)
         return await super().execute(query, *args, **kwargs) if data is None else ExecutionResult(data, errors=None)
 

@@ -24,6 +24,11 @@ JSON = "application/json"
 RESPONSE_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
 _FALLBACKS = {JSON: ("application/*", "*/*"), RESPONSE_JSON: (), EVENT_STREAM: ()}
+#: By whether the response has the type RESPONSE_JSON.
+_CONTENT_TYPES = {
+    True: (b"content-type", f"{RESPONSE_JSON}; charset=utf-8".encode()),
+    False: (b"content-type", JSON.encode()),
+}
 #: The HTTP status of an operation that was not executed, by error code. Other codes have the status 400.
 _STATUS = {
     INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -135,5 +140,7 @@ def error_response(error: Exception, kind: str) -> Response:
 def _response(
     body: Mapping[str, Any] | msgspec.Raw, status: HTTPStatus, kind: str, headers: Mapping[str, str]
 ) -> Response:
-    content_type = f"{RESPONSE_JSON}; charset=utf-8" if kind == RESPONSE_JSON else JSON
-    return Response(msgspec.json.encode(body), status, {**headers, "content-type": content_type})
+    response = Response(msgspec.json.encode(body), status, headers or None)
+    # Starlette converts names and values for each response.
+    response.raw_headers.insert(len(headers), _CONTENT_TYPES[kind == RESPONSE_JSON])
+    return response
