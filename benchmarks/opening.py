@@ -3,8 +3,8 @@
     python -m benchmarks.opening [--quick]
 
 Starts a mongod and a server. Many clients connect at the same time, as after a restart: 64 at once open a websocket,
-send their token, and subscribe to `agentAssigned` of one room. Then others do so, while a mutation sends a message to
-20 subscribers ten times a second. The reference for these deliveries is the time before.
+send their token, and subscribe to `agentAssigned` of one room. Then others do so, and then 1,000 at once, while a
+mutation sends a message to 20 subscribers ten times a second. The reference for these deliveries is the time before.
 """
 
 import argparse
@@ -27,7 +27,9 @@ from benchmarks.figures import Figure, record
 from benchmarks.sockets import TOKEN, connected, cpu, mutate, server, start_rooms, subscribe
 from storage.embedded.replica_set import EmbeddedReplicaSet
 
+#: The websockets that are opened at the same time.
 AT_ONCE = 64
+MANY_AT_ONCE = 1_000
 PER_SECOND = 10
 SUBSCRIBERS = 20
 #: The server has no more to do if it used less of a core than this for a quarter of a second, twice.
@@ -90,7 +92,7 @@ class Opening(asyncio.Protocol):
         self.transport.write(head + bytes(4) + payload)  # with a mask of zeros
 
 
-async def open_many(url: str, rooms: list[str]) -> None:
+async def open_many(url: str, rooms: list[str], at_once: int = AT_ONCE) -> None:
     """Open a websocket for each room. They stay open."""
     address = urlsplit(url)
     host, port = str(address.hostname), int(address.port or 0)
@@ -102,7 +104,7 @@ async def open_many(url: str, rooms: list[str]) -> None:
             _, opening = await asyncio.get_running_loop().create_connection(make, host, port)
             await opening.is_open
 
-    await asyncio.gather(*(open_some() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(open_some() for _ in range(at_once)))
 
 
 async def until_idle(process: int) -> None:
@@ -152,7 +154,7 @@ async def main(count: int) -> None:
         EmbeddedReplicaSet(Path(folder), cache_gb=1) as mongod,
         server(mongod.uri, "opening", **UNLIMITED) as (url, process),
     ):
-        rooms = [f"room_{number:024}" for number in range(2 * count)]
+        rooms = [f"room_{number:024}" for number in range(3 * count)]
         await open_many(url, rooms[: AT_ONCE * 2])  # the code runs there for the first time
         await until_idle(process)
         before, began = cpu(process), time.perf_counter()
@@ -179,15 +181,19 @@ async def latencies(url: str, rooms: list[str]) -> None:
         deliveries.take()
         await asyncio.sleep(3)
         before = deliveries.take()
-        await open_many(url, rooms)
-        meanwhile = deliveries.take()
+        meanwhile: dict[int, list[float]] = {}
+        half = len(rooms) // 2
+        for at_once, some in ((AT_ONCE, rooms[:half]), (MANY_AT_ONCE, rooms[half:])):
+            await open_many(url, some, at_once)
+            meanwhile[at_once] = deliveries.take()
         for task in running:
             task.cancel()
-    for name, share in (("p50", 0.5), ("p99", 0.99)):
-        ours, reference = quantile(meanwhile, share), quantile(before, share)
-        what = f"mutation to delivery while {len(rooms):,} subscriptions are opened, {name}"
-        record(Figure(what, ours, "ms", reference, "before", lower_is_better=True))
-        print(f"{what}: {ours:.1f} ms, {reference:.1f} ms before", flush=True)
+    for at_once, measured in meanwhile.items():
+        for name, share in (("p50", 0.5), ("p99", 0.99)):
+            ours, reference = quantile(measured, share), quantile(before, share)
+            what = f"mutation to delivery while subscriptions are opened, {at_once:,} at once, {name}"
+            record(Figure(what, ours, "ms", reference, "before", lower_is_better=True))
+            print(f"{what}: {ours:.1f} ms, {reference:.1f} ms before", flush=True)
 
 
 def run() -> None:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from server.settings import Settings
 from server.transport.keepalive import KeepaliveTimer
+from server.transport.openings import OpeningQueue
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class ConnectionTable:
         self._new: dict[Connection, None] = {}
         self._admitted = 0
         self.keepalive_timer = KeepaliveTimer()
+        self.openings = OpeningQueue()
         self._sweeping: asyncio.TimerHandle | None = None
         self._closed: Counter[str] = Counter()
         self._logged_at: dict[str, float] = {}

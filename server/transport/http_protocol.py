@@ -66,6 +66,8 @@ class HttpProtocol(HttpToolsProtocol):
         #: Bytes since the parser completed an element: a header, trailers, or the length of a chunk.
         self._pending = 0
         self._in_header = True
+        #: Whether the connection becomes a websocket. What is received meanwhile is in `_unparsed`.
+        self._is_upgrading = False
         #: The size of the write buffer when the idle deadline last passed.
         self._unsent = 0
 
@@ -136,6 +138,10 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused is not None or self.parser is None:
             return  # the refusal has been written; the rest of the request is ignored
+        if self._is_upgrading:
+            self._unparsed += data
+            self.transport.pause_reading()
+            return
         self._parse(self._unparsed + data if self._unparsed else data)
 
     def _parse(self, data: bytes) -> None:
@@ -161,7 +167,9 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             later = now[upgrade.args[0] :] + later
             if self._should_upgrade():
-                self._become_websocket()
+                self._is_upgrading = True
+                self._table.enter(self._connection, Phase.ACTIVE)
+                self._table.openings.add_handshake(self._become_websocket)
                 return b""
             head = self._head(without_upgrade(self.headers))
             self._pending = 0
@@ -175,7 +183,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _enter_phase(self) -> None:
         """Enter the phase that follows from the state of the parser and the response."""
-        if self._connection.peer is not self:
+        if self._is_upgrading:
             return
         if self._is_answering:
             phase = Phase.BODY if self.cycle.more_body else Phase.ACTIVE
@@ -256,6 +264,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _become_websocket(self) -> None:
         """Hand the connection over to WebSocketProtocol."""
+        if self.transport.is_closing():
+            return
         self.connections.discard(self)
         protocol = WebSocketProtocol(
             self.config, self.server_state, self.app_state, connection_table=self._table, connection=self._connection
@@ -271,6 +281,10 @@ class HttpProtocol(HttpToolsProtocol):
         # The parser refers to this object. The memory of both would stay in use until the garbage collector runs.
         self.parser = None  # type: ignore[assignment] # as uvicorn does it
         protocol.begin(head, self.headers, addresses=(self.server, self.client))
+        if self._unparsed:
+            self.transport.resume_reading()
+            protocol.data_received(self._unparsed)
+            self._unparsed = b""
 
     def _head(self, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """The header of the request as bytes, with these fields."""

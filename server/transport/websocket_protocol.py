@@ -27,6 +27,9 @@ CONNECTION_EXTENSION = "switchboard.connection"
 SLICE_BYTES: Final = 4 * 1024
 #: The most frames of one message.
 MAX_FRAGMENTS: Final = 1_000
+#: The messages that arrive first, which are handled in turn with those of other new websockets: connection_init, and
+#: the first operations.
+OPENING_STEPS: Final = 2
 #: How long a peer that exceeded a budget has to read the close frame.
 REFUSED_SECONDS = 1.0
 
@@ -47,6 +50,9 @@ class WebSocketProtocol(PingedWebSocket):
     #: What gets the messages after the application has detached the connection, until it has ended.
     _receiver: Receiver | None = None
     _handling: asyncio.Task[None] | None = None
+    #: How many times messages will still wait for their turn among new websockets, and whether they wait.
+    _opening_steps = OPENING_STEPS
+    _is_waiting = False
 
     #: Whether the write buffer is below its limit.
     _writable = True
@@ -332,6 +338,19 @@ class WebSocketProtocol(PingedWebSocket):
             self._handle_soon()
 
     def _handle_soon(self) -> None:
+        if self._opening_steps == 0:
+            self._start_handling()
+        elif not self._is_waiting:
+            self._is_waiting = True
+            self._table.openings.add_messages(self._handle_first)
+
+    def _handle_first(self) -> None:
+        self._is_waiting = False
+        self._opening_steps -= 1
+        if not self._messages.empty():
+            self._start_handling()
+
+    def _start_handling(self) -> None:
         if self._handling is None and self._receiver is not None:
             task = spawn(self._handle(), name="handle the messages of a websocket", kind=Work.READS)
             self._handling = task

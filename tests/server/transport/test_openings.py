@@ -1,0 +1,95 @@
+"""Websockets that are opened at the same time let other callbacks of the event loop run, and are opened in turn."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from websockets.frames import Opcode
+
+from resolvers.context import Services
+from server.transport import openings
+from server.transport.openings import OpeningQueue
+from server.transport.websocket_protocol import WebSocketProtocol
+from tests.server.transport.test_websocket_protocol import HANDSHAKE, masked, pinging
+
+
+async def test_steps_run_in_slices_and_messages_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openings, "SLICE_SECONDS", 0)
+    queue, done = OpeningQueue(), list[str]()
+    for name in ("first", "second"):
+        queue.add_handshake(partial(done.append, f"{name} handshake"))
+    for name in ("first", "second"):
+        queue.add_messages(partial(done.append, f"{name} messages"))
+
+    for count in range(1, 5):
+        await asyncio.sleep(0)
+        assert len(done) == count
+    assert done == ["first messages", "second messages", "first handshake", "second handshake"]
+
+
+async def test_a_slice_ends_after_its_time() -> None:
+    queue, done = OpeningQueue(), list[int]()
+
+    def work(number: int) -> None:
+        time.sleep(openings.SLICE_SECONDS / 4)
+        done.append(number)
+
+    for number in range(20):
+        queue.add_handshake(partial(work, number))
+    await asyncio.sleep(0)
+    assert 1 <= len(done) <= 5
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert done == list(range(20))
+
+
+async def test_a_step_that_fails_does_not_end_the_others() -> None:
+    queue, errors, done = OpeningQueue(), list[object](), asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    queue.add_handshake(fail)
+    queue.add_handshake(done.set)
+    await asyncio.wait_for(done.wait(), 60)
+
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+
+
+async def test_what_arrives_while_a_handshake_waits_is_handled(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pinging(services) as (_, first):
+        waiting: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
+        monkeypatch.setattr(OpeningQueue, "add_handshake", lambda _, step: waiting.put_nowait(step))
+        reader, writer = await asyncio.open_connection(*first.get_extra_info("peername"))
+        writer.write(HANDSHAKE)
+        step = await asyncio.wait_for(waiting.get(), 60)
+        writer.write(masked(Opcode.TEXT, b'{"type":"ping"}'))
+        await asyncio.sleep(0.1)
+        step()
+
+        received = await asyncio.wait_for(reader.readuntil(b'{"type":"pong"}'), 60)
+        assert received.startswith(b"HTTP/1.1 101 ")
+        writer.close()
+
+
+async def test_a_connection_that_is_lost_while_its_handshake_waits_is_no_websocket(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pinging(services) as (_, first):
+        waiting: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
+        monkeypatch.setattr(OpeningQueue, "add_handshake", lambda _, step: waiting.put_nowait(step))
+        begun: list[object] = []
+        monkeypatch.setattr(WebSocketProtocol, "begin", lambda *_, **__: begun.append(None))
+        _, writer = await asyncio.open_connection(*first.get_extra_info("peername"))
+        writer.write(HANDSHAKE)
+        step = await asyncio.wait_for(waiting.get(), 60)
+        writer.transport.abort()
+        await asyncio.sleep(0.1)
+        step()
+
+        assert begun == []
