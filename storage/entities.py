@@ -20,7 +20,7 @@ from storage import sizes
 from storage.entity_cache import CachedEntity
 from storage.errors import NotFound, Taken, UniqueKey
 from storage.mongo import counts, field_encoding, pagination, stored_documents
-from storage.mongo.connection import MAX_BATCH_ROWS, Document, to_document, to_record
+from storage.mongo.connection import Document, to_document, to_record
 from storage.mongo.deadlines import time_limit
 from storage.mongo.index_use import is_scan
 from storage.mongo.reader import Reader
@@ -209,15 +209,17 @@ async def list_all(
 
     With `skip_undecodable`, those that cannot be decoded are left out.
     """
-    cursor = reader.collection(kind.collection).find(
+    found, _ = await stored_documents.find(
+        reader.database,
+        kind.collection,
         query,
-        _WITHOUT_COPY,
-        sort=list(sort),
+        projection=_WITHOUT_COPY,
+        sort=sort,
         limit=limit,
-        batch_size=MAX_BATCH_ROWS,
         session=await reader.read_session(),
     )
-    return await decode(reader, kind, await cursor.to_list(limit or None), skip_undecodable=skip_undecodable)
+    documents = list(map(stored_documents.decode, found))
+    return await decode(reader, kind, documents, skip_undecodable=skip_undecodable)
 
 
 #: Returns the error to raise for a violation of a unique index.

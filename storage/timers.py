@@ -12,6 +12,7 @@ import msgspec
 from pymongo import ASCENDING, UpdateOne
 from pymongo.client_session import ClientSession
 
+from storage.mongo import stored_documents
 from storage.mongo.connection import MAX_BATCH_ROWS, Document, to_document, to_record
 from storage.mongo.read_budget import charge
 from storage.mongo.reader import Reader
@@ -106,9 +107,12 @@ async def iterate_due(
 
     They are without data. Timers of the rooms `excluding`, and those that cannot be decoded, are left out.
     """
-    found = reader.collection(COLLECTION).find(
-        due_query(now, excluding), {"dataJson": 0}, sort=_BY_DUE, batch_size=size
-    )
+    query = due_query(now, excluding)
+    # Most of the time, none is due, and a cursor costs more than this read.
+    due, _ = await stored_documents.find(reader.database, COLLECTION, query, projection={"_id": 1}, limit=1)
+    if not due:
+        return
+    found = reader.collection(COLLECTION).find(query, {"dataJson": 0}, sort=_BY_DUE, batch_size=size)
     try:
         while documents := await found.to_list(size):
             yield reader.database.undecodable.decode(COLLECTION, documents, lambda document: to_record(document, Timer))

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from pymongo import ASCENDING, DESCENDING
 
 from storage import rooms
+from storage.mongo import stored_documents
 from storage.mongo.connection import Document, to_record
 from storage.mongo.reader import Reader
 from storage.records import RoomStatus, WaitingRoom
@@ -48,7 +49,10 @@ class OverdueRooms:
 
 async def any_waiting(reader: Reader) -> bool:
     """Return whether any room is QUEUED."""
-    return await reader.collection(rooms.KIND.collection).find_one({**_QUEUED}, {"_id": 1}) is not None
+    found, _ = await stored_documents.find(
+        reader.database, rooms.KIND.collection, _QUEUED, projection={"_id": 1}, limit=1
+    )
+    return bool(found)
 
 
 async def list_waiting(

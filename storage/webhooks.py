@@ -10,6 +10,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from storage.errors import Duplicate, quoted
+from storage.mongo import stored_documents
 from storage.mongo.connection import Document, to_builtins, to_document, to_record
 from storage.mongo.reader import Reader
 from storage.transactions.conflicts import Conflict
@@ -55,7 +56,7 @@ async def list_all(reader: Reader, *, owner_id: str | None) -> list[Webhook]:
 async def list_states(reader: Reader) -> list[WebhookState]:
     """The states of all webhooks, in any order."""
     fields = {"owner.id": 1, "revision": 1, "pause.reason": 1, "failure.nextAttemptAt": 1}
-    found = reader.collection(COLLECTION).find({}, fields, batch_size=MAX_WEBHOOKS)
+    found, _ = await stored_documents.find(reader.database, COLLECTION, {}, projection=fields)
     return [
         WebhookState(
             id=document["_id"],
@@ -65,7 +66,7 @@ async def list_states(reader: Reader) -> list[WebhookState]:
             paused=document.get("pause") is not None,
             next_attempt_at=(document.get("failure") or {}).get("nextAttemptAt"),
         )
-        for document in await found.to_list(None)
+        for document in map(stored_documents.decode, found)
     ]
 
 
