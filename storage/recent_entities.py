@@ -29,6 +29,8 @@ class RecentEntities:
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()
         #: The size of all entities.
         self.bytes = 0
+        #: How often everything was removed.
+        self.clears = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -62,7 +64,8 @@ class RecentEntities:
             self._remove((kind, key))
 
     def clear(self) -> None:
-        """Remove all entities, because a visitor was erased."""
+        """Remove all entities, because a visitor was erased. What was read or written before must not be put."""
+        self.clears += 1
         self._entries.clear()
         self.bytes = 0
 

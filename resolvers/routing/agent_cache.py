@@ -5,7 +5,7 @@ version is still the cached one, and conflicts otherwise (assignment.py).
 """
 
 from bisect import bisect_left, insort
-from collections import Counter, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +23,8 @@ from storage.filters.attributes import BOT_ROLE, accepts_rooms
 from storage.mongo.reader import Reader
 from storage.records import Candidate, FieldTarget, Room, RoomStatus, RoutingMethod, User, WaitingRoom
 
+#: Rooms whose newest version is remembered. An outdated fact comes within seconds.
+MAX_ROOM_VERSIONS = 10_000
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 Pool: TypeAlias = str | None
@@ -46,6 +48,8 @@ class AgentCache:
         #: The waiting rooms with an agent filter.
         self.filtered = FilteredRooms(self._users)
         self._waiting: dict[str, Pool] = {}
+        #: The newest applied versions of rooms that have changed lately.
+        self._room_versions: OrderedDict[str, int] = OrderedDict()
         self._waiting_in: Counter[Pool] = Counter()
         #: The ids of rooms and users that facts changed during `load`. None: no load is running.
         self._changed_during_load: set[str] | None = None
@@ -235,7 +239,12 @@ class AgentCache:
                 self._users[user.id] = msgspec.structs.replace(user, custom_fields=remaining)
 
     def _apply_room(self, room: Room) -> None:
-        # An outdated fact may be applied here. The newer facts about the room follow it.
+        if self._room_versions.get(room.id, -1) > room.version:
+            return  # an own change whose commit had no reply, after the facts of others about the room
+        self._room_versions[room.id] = room.version
+        self._room_versions.move_to_end(room.id)
+        if len(self._room_versions) > MAX_ROOM_VERSIONS:
+            self._room_versions.popitem(last=False)
         if self._changed_during_load is not None:
             self._changed_during_load.add(room.id)
         self._remove_waiting(room.id)

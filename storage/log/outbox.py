@@ -9,7 +9,9 @@ unique index on the facts' ids keeps a fact from being appended twice.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,7 +26,7 @@ from storage.log import redactions
 from storage.log.outbox_cleanup import OutboxCleanup
 from storage.log.predecessors import Predecessors, decode
 from storage.mongo.connection import Database, Document, to_document
-from storage.mongo.direct_writes import LocalCommit, NotBehind
+from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.sizes import batches, size_of, size_of_document
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,9 @@ BATCH_BYTES = 8 * 1024 * 1024
 #: How long a transaction waits for its facts to be appended. It is committed in any case; `run` still appends them.
 APPEND_TIMEOUT_SECONDS = 10.0
 #: How long a local commit waits for its facts to be appended. A majority is asked to acknowledge it after that.
-BEHIND_TIMEOUT_SECONDS = 1.0
+BEHIND_TIMEOUT_SECONDS = 0.25
+#: A log that is being written to for longer takes no facts of local commits: they would keep locks meanwhile.
+BUSY_SECONDS = 0.1
 #: Facts of one sweep, which leaves the rest to the next one.
 MAX_SWEEP_FACTS = 20_000
 #: The smallest append of a process that keeps losing races for the next sequence.
@@ -58,8 +62,9 @@ class _Waiting:
 
     facts: Sequence[Fact]
     appended: "asyncio.Future[bool]"
-    #: The commit that no majority has acknowledged yet.
+    #: The commit that no majority has acknowledged yet, and what to call once it has.
     behind: LocalCommit | None = None
+    acknowledge: Callable[[], None] = lambda: None
 
     def end(self, appended: bool) -> None:
         if not self.appended.done():
@@ -88,7 +93,11 @@ class Appender:
         #: By id, facts that wait, with their BSON.
         self._encoded: dict[str, tuple[Fact, RawBSONDocument]] = {}
         self._has_work = asyncio.Event()
-        self._end: int | None = None
+        #: The newest sequence of the log.
+        self._log_end: int | None = None
+        #: Whether the last pass of `run` failed, and when the current one began, by the monotonic clock.
+        self._failed = False
+        self._began: float | None = None
         #: Ids of the facts that were in the outbox at the last sweep.
         self._seen: set[str] = set()
         self._swept = False
@@ -105,7 +114,7 @@ class Appender:
         """
         if not facts:
             return
-        if not await self._append_and_wait(facts, encoded, None, APPEND_TIMEOUT_SECONDS):
+        if not await self._append_and_wait(facts, encoded, None, lambda: None, APPEND_TIMEOUT_SECONDS):
             logger.warning(
                 "%d facts are still in the outbox after %.0f s: the log could not be written.",
                 len(facts),
@@ -113,23 +122,40 @@ class Appender:
             )
 
     async def append_behind(
-        self, commit: LocalCommit, facts: Sequence[Fact], encoded: Sequence[RawBSONDocument]
+        self,
+        commit: LocalCommit,
+        facts: Sequence[Fact],
+        encoded: Sequence[RawBSONDocument],
+        *,
+        acknowledge: Callable[[], None] = lambda: None,
     ) -> bool:
         """Append the facts of a transaction, if that is certain to be behind its commit. Returns whether they are in
         the log: a majority has acknowledged the commit then, too.
 
-        Otherwise, a majority must acknowledge the commit before `append` is called. The facts may be in the log.
+        `acknowledge` is called when a majority has acknowledged the commit, before the facts are published. If the
+        result is False, a majority must acknowledge the commit before `append` is called; the facts may be in the log.
         """
-        if redactions.redactions_in(facts):  # content is erased before the fact is in the log
+        # The content of a redacted message is erased before the fact about that is in the log.
+        if self._is_slow or redactions.redactions_in(facts):
             return False
-        return await self._append_and_wait(facts, encoded, commit, BEHIND_TIMEOUT_SECONDS)
+        return await self._append_and_wait(facts, encoded, commit, acknowledge, BEHIND_TIMEOUT_SECONDS)
+
+    @property
+    def _is_slow(self) -> bool:
+        """Whether the log could not be written the last time, or is being written to for long."""
+        return self._failed or (self._began is not None and time.monotonic() - self._began > BUSY_SECONDS)
 
     async def _append_and_wait(
-        self, facts: Sequence[Fact], encoded: Sequence[RawBSONDocument], behind: LocalCommit | None, seconds: float
+        self,
+        facts: Sequence[Fact],
+        encoded: Sequence[RawBSONDocument],
+        behind: LocalCommit | None,
+        acknowledge: Callable[[], None],
+        seconds: float,
     ) -> bool:
         self._encoded.update({fact.id: (fact, raw) for fact, raw in zip(facts, encoded, strict=False)})
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(facts, loop.create_future(), behind)
+        waiting = _Waiting(facts, loop.create_future(), behind, acknowledge)
         self._waiting.append(waiting)
         self._has_work.set()
         # A timer alone, because asyncio.timeout takes several times as long.
@@ -147,41 +173,54 @@ class Appender:
         """
         while True:
             while self._waiting:
-                await self._append_taken(tuple(self._waiting))
+                self._began = time.monotonic()
+                try:
+                    await self._append_taken(deque(self._waiting))
+                except BaseException:
+                    self._failed = True
+                    raise
+                finally:
+                    self._began = None
+                self._failed = False
             self._has_work.clear()
             await self._has_work.wait()
 
-    async def _append_taken(self, taken: Sequence[_Waiting]) -> None:
-        """Append the facts of the first callers that wait."""
+    async def _append_taken(self, taken: deque[_Waiting]) -> None:
+        """Append the facts of the first callers that wait. Each caller waits for its own facts alone."""
         batch = [fact for one in taken for fact in one.facts]
-        behind = [one.behind for one in taken if one.behind is not None]
+        local = [one for one in taken if one.behind is not None]
+        appended = 0
         try:
             for run in batches(batch, count=BATCH, size=BATCH_BYTES, weigh=self._weigh):
-                found = await self._predecessors.completed(run)
+                behind = [one.behind for one in local if one.behind is not None]
+                found = await self._predecessors.completed(run, behind)
                 if behind and len(found) < len(run):  # nothing written may be behind the commits
                     raise NotBehind
-                await self._append(found, behind)
+                await self._append(found, local)
+                appended += len(run)
+                while taken and len(taken[0].facts) <= appended:
+                    appended -= len(taken[0].facts)
+                    self._end(taken.popleft(), True)
         except NotBehind:
             self._end_local_commits(taken)
-            return
         except BaseException:
-            self._end = None
+            self._log_end = None
             self._end_local_commits(taken)
             raise
-        del self._waiting[: len(taken)]
-        for fact in batch:
-            self._encoded.pop(fact.id, None)
-        for one in taken:
-            one.end(True)
 
-    def _end_local_commits(self, taken: Sequence[_Waiting]) -> None:
+    def _end_local_commits(self, taken: Iterable[_Waiting]) -> None:
         """Take back the facts of commits that no majority has acknowledged: they may be rolled back."""
         for one in taken:
             if one.behind is not None:
-                self._waiting.remove(one)
-                for fact in one.facts:
-                    self._encoded.pop(fact.id, None)
-                one.end(False)
+                self._end(one, False)
+
+    def _end(self, one: _Waiting, appended: bool) -> None:
+        self._waiting.remove(one)
+        for fact in one.facts:
+            self._encoded.pop(fact.id, None)
+        if appended:
+            one.acknowledge()
+        one.end(appended)
 
     async def sweep(self) -> int:
         """Append all facts in the outbox, and return their number."""
@@ -228,14 +267,15 @@ class Appender:
             await self.sweep()
             self._swept = True
 
-    async def _append(self, facts: list[Fact], behind: Sequence[LocalCommit]) -> None:
+    async def _append(self, facts: list[Fact], local: Sequence[_Waiting] = ()) -> None:
+        behind = [one.behind for one in local if one.behind is not None]
         batch = facts = redactions.applied_within(facts)
         documents: list[Document] = [{"_id": 0, "fact": self._encode(fact)} for fact in facts]
         size, lost_races = BATCH, 0
         while facts:
-            if self._end is None:
-                self._end = await self._read_end()
-            first = self._end + 1
+            if self._log_end is None:
+                self._log_end = await self._read_end()
+            first = self._log_end + 1
             now = self._database.now()
             attempt = documents[:size]
             for index, document in enumerate(attempt):
@@ -250,8 +290,8 @@ class Appender:
             except _Refused as refused:
                 failures = refused.failures
                 inserted = int(failures[0]["index"])
-                self._publish(first, facts[:inserted])
-                self._end = None
+                self._publish(first, facts[:inserted], local)
+                self._log_end = None
                 facts, documents = facts[inserted:], documents[inserted:]
                 if "fact.id" in failures[0]["keyPattern"]:
                     facts, documents = await self._without_present(facts, documents)
@@ -260,9 +300,9 @@ class Appender:
                 size = max(size // 2, MIN_BATCH)
                 await asyncio.sleep(random.uniform(0, min(lost_races, 10)) / 1000)  # noqa: S311 - spreads retries
             else:
-                self._publish(first, facts[:size])
+                self._publish(first, facts[:size], local)
                 if size >= BATCH <= len(facts):
-                    self._end = None  # gives other processes a chance at the next sequence
+                    self._log_end = None  # gives other processes a chance at the next sequence
                 facts, documents = facts[size:], documents[size:]
                 size = min(size * 2, BATCH)
         self.cleanup.schedule(fact.id for fact in batch)
@@ -292,9 +332,11 @@ class Appender:
                 raise WriteError(str(failures[0].get("errmsg")), failures[0]["code"], failures[0])
             raise _Refused(failures)
 
-    def _publish(self, first: int, facts: Sequence[Fact]) -> None:
+    def _publish(self, first: int, facts: Sequence[Fact], local: Iterable[_Waiting]) -> None:
         if facts:
-            self._end = first + len(facts) - 1
+            for one in local:  # a majority that has a fact has all commits before it
+                one.acknowledge()
+            self._log_end = first + len(facts) - 1
             numbered = [_numbered(fact, first + index) for index, fact in enumerate(facts)]
             self._published(numbered, [self._weigh(fact) for fact in facts])
 

@@ -1,16 +1,20 @@
 """Completes facts by the earlier facts about their subjects, so that the log has those about one subject in order."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+import bson
 from pymongo.read_concern import ReadConcern
 
 from storage.facts import AnyFact, Fact
-from storage.mongo.connection import Database, Document, to_record
+from storage.mongo.connection import CODEC, Database, Document, to_record
+from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.undecodable import ERRORS
 
 #: Size of the cache of the last appended number of each subject. For a cached subject, the outbox need not be read.
 MAX_CACHED_SUBJECTS = 50_000
+#: Facts that are read behind commits. With more, a majority acknowledges the commits first.
+MAX_READ = 1_000
 
 
 class Predecessors:
@@ -18,13 +22,15 @@ class Predecessors:
 
     def __init__(self, database: Database) -> None:
         self._outbox = database["outbox"].with_options(read_concern=ReadConcern("local"))
+        self._reads = database.direct_reads
         self._undecodable = database.undecodable
         self._last_numbers: OrderedDict[str, int] = OrderedDict()
 
-    async def completed(self, facts: Sequence[Fact]) -> list[Fact]:
+    async def completed(self, facts: Sequence[Fact], behind: Collection[LocalCommit] = ()) -> list[Fact]:
         """Return the facts, each preceded by earlier facts about its subject that may not be in the log yet.
 
-        The order of subjects stays. The facts about one subject are sorted by number.
+        The order of subjects stays. The facts about one subject are sorted by number. Raises NotBehind if it is not
+        certain that the outbox is read behind these commits.
         """
         facts = list({fact.id: fact for fact in facts}.values())
         by_subject: dict[str, dict[int, Fact]] = {}
@@ -35,9 +41,7 @@ class Predecessors:
             subject: max(numbered) for subject, numbered in by_subject.items() if not self._follows(subject, numbered)
         }
         if uncertain:
-            # A majority read on a newly elected primary may lack transactions that are committed, so this read is
-            # local. Facts before a committed one are committed too. Later facts may not be, and are left out.
-            async for document in self._outbox.find({"subject": {"$in": list(uncertain)}}):
+            for document in await self._read(list(uncertain), behind):
                 if document["number"] < uncertain[document["subject"]]:
                     try:
                         before = decode(document)
@@ -61,6 +65,21 @@ class Predecessors:
             result.append(queue.popleft())
             own_counts[fact.subject_id] -= 1
         return result
+
+    async def _read(self, subjects: Sequence[str], behind: Collection[LocalCommit]) -> list[Document]:
+        """The facts about these subjects that are in the outbox.
+
+        A majority read on a newly elected primary may lack transactions that are committed, so this read is local.
+        Facts before a committed one are committed too. Later facts may not be.
+        """
+        query = {"subject": {"$in": list(subjects)}}
+        if not behind:
+            return await self._outbox.find(query).to_list(None)
+        command = {"find": "outbox", "filter": query, "batchSize": MAX_READ, "readConcern": {"level": "local"}}
+        batch = await self._reads.find(command, behind=behind)
+        if batch is None or batch.cursor_id:
+            raise NotBehind
+        return [bson.decode(document, CODEC) for document in batch.documents]
 
     def _follows(self, subject: str, own_numbers: Iterable[int]) -> bool:
         numbers = sorted(own_numbers)

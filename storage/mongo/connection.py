@@ -28,7 +28,7 @@ from storage.mongo.batch_loading import BatchLoaders
 from storage.mongo.clock import Clock
 from storage.mongo.deadlines import BoundedCollection
 from storage.mongo.direct_reads import DirectReads
-from storage.mongo.direct_writes import LocalCommit
+from storage.mongo.local_commits import LocalCommit
 from storage.mongo.scans import Scans
 from storage.mongo.shared_reads import SharedReads
 from storage.mongo.undecodable import Undecodable

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from socket import socket
 from typing import Any, Final, TypeAlias, cast
 
@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from storage.mongo import wire
 from storage.mongo.deadlines import milliseconds_left
+from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.wire import Batch
 from storage.supervisor import spawn
 from storage.threads import DIRECT_CONNECTIONS, Work, work
@@ -285,19 +286,22 @@ class DirectReads:
                 )
         return self._primary
 
-    async def find(self, command: Mapping[str, Any]) -> Batch | None:
-        """The first batch of a find. None if the driver has to read.
+    async def find(self, command: Mapping[str, Any], *, behind: Collection[LocalCommit] = ()) -> Batch | None:
+        """The first batch of a find, which is executed behind these commits. None if the driver has to read.
 
-        The time limit of the caller applies. Raises ExecutionTimeout if it passes before the command is sent.
+        The time limit of the caller applies. Raises ExecutionTimeout if it passes before the command is sent, and
+        NotBehind if it is not certain that it would be executed behind the commits.
         """
-        reply = await self._call(command)
+        reply = await self._call(command, behind)
         batch = None if reply is None else wire.batch_of(reply)
         if batch is not None and batch.cursor_id:
             await self._call({"killCursors": command["find"], "cursors": [batch.cursor_id]})
         return batch
 
-    async def _call(self, command: Mapping[str, Any]) -> bytes | None:
-        def encode(_: ReadConnection) -> bytes:
+    async def _call(self, command: Mapping[str, Any], behind: Collection[LocalCommit] = ()) -> bytes | None:
+        def encode(connection: ReadConnection) -> bytes:
+            if not all(commit.is_before(connection) for commit in behind):
+                raise NotBehind
             left = milliseconds_left()
             limit = {} if left is None else {"maxTimeMS": left}
             return wire.encode(next(self._ids), {**command, **limit, "$db": self._database})

@@ -6,7 +6,6 @@ is left to the driver: `run` returns None if nothing was sent, and a lost connec
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import bson
 from pymongo import MongoClient, helpers_shared, message
@@ -17,33 +16,12 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.topology_shared import _ErrorContext
 
 from storage.mongo import wire
-from storage.mongo.direct_reads import Address, DirectReads, Lost, ReadConnection
+from storage.mongo.direct_reads import DirectReads, Lost, ReadConnection
+from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.pipelines import CODEC, Document, Reply
 
 #: The fields that all commands of a transaction have. The first one has more.
 _OF_TRANSACTION = ("lsid", "txnNumber", "autocommit")
-
-
-@dataclass(frozen=True, slots=True)
-class LocalCommit:
-    """A commit that the primary has acknowledged, and maybe no majority yet.
-
-    What the primary executes later, on a connection that was open before, is behind it in the history of the replica
-    set: a server closes its connections when it begins to roll back, and when it ends. So a majority has acknowledged
-    the commit once it has acknowledged the later write.
-    """
-
-    address: Address
-    #: When it was sent, by the monotonic clock. The clock of the loop has milliseconds alone.
-    sent_at: float
-
-    def is_before(self, connection: ReadConnection) -> bool:
-        """Whether what is sent over the connection now is executed behind the commit, or not at all."""
-        return connection.address == self.address and connection.opened_at <= self.sent_at
-
-
-class NotBehind(Exception):
-    """Nothing was sent, because no connection is known to be older than a local commit."""
 
 
 async def run(

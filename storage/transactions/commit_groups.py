@@ -10,37 +10,29 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
-from pymongo import WriteConcern
 from pymongo.errors import OperationFailure, PyMongoError
-from pymongo.read_concern import ReadConcern
 
-from storage import threads, tracing
+from storage import tracing
 from storage.errors import Unavailable
 from storage.log.outbox import Appender
-from storage.mongo import direct_writes
-from storage.mongo.connection import Database, is_session_killed, is_transient, too_large
-from storage.mongo.retries import with_retries
+from storage.mongo.connection import Database, is_transient, too_large
 from storage.supervisor import spawn
 from storage.threads import Work
+from storage.transactions.commits import begin, write_and_commit
 from storage.transactions.conflicts import Conflict
-from storage.transactions.deadline import outcome_unknown
 from storage.transactions.heartbeats import ProcessHeartbeat
-from storage.transactions.plans import Plan
-from storage.transactions.writes import PreparedChange, RefusedChanges, abort, begin_commit, end_commit
+from storage.transactions.writes import PreparedChange, RefusedChanges
 
-#: Transactions of groups at the same time. With more, groups are smaller.
-MAX_GROUPS_IN_FLIGHT = 2
+#: Groups that are being written at the same time. With more, groups are smaller.
+MAX_GROUPS_WRITING = 2
+#: These, and the groups that wait for a majority.
+MAX_GROUPS_IN_FLIGHT = 8
 #: Limits of a group, in changes and bytes.
 MAX_CHANGES = 32
 MAX_BYTES = 2 * 1024 * 1024
-COMMIT_RETRY_SECONDS = 0.002
 WRITE_CONFLICT = 112
-
-_SNAPSHOT = ReadConcern("snapshot")
-_MAJORITY = WriteConcern(w="majority")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +46,7 @@ class _Member:
     span: Callable[[], AbstractContextManager[object]]
 
     def succeed(self, *, appended: bool) -> None:
+        self.change.acknowledge()
         if not self.done.done():
             self.done.set_result(appended)
 
@@ -71,6 +64,8 @@ class CommitGroups:
         self._appender = appender
         self._waiting: deque[_Member] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
+        #: The groups whose transactions are not committed yet.
+        self._writing = 0
 
     async def commit(self, change: PreparedChange) -> bool:
         """Return when the change, which must be shareable, is committed: whether its facts are in the log, too.
@@ -90,7 +85,8 @@ class CommitGroups:
         return await write_and_commit(session, self._database, [change], self._appender)
 
     def _dispatch(self) -> None:
-        if self._waiting and len(self._in_flight) < MAX_GROUPS_IN_FLIGHT:
+        if self._waiting and self._writing < MAX_GROUPS_WRITING and len(self._in_flight) < MAX_GROUPS_IN_FLIGHT:
+            self._writing += 1
             task = spawn(self._run(), name="commit changes together", kind=Work.CHANGES)
             self._in_flight.add(task)
             task.add_done_callback(self._ended)
@@ -101,8 +97,21 @@ class CommitGroups:
 
     async def _run(self) -> None:
         """Commit the changes that wait when the task starts: all that were ready in one pass of the event loop."""
-        while members := self._take():
-            await self._commit(members)
+        is_writing = True
+
+        def written() -> None:
+            """Let another group write, while this one waits for a majority."""
+            nonlocal is_writing
+            if is_writing:
+                is_writing = False
+                self._writing -= 1
+                self._dispatch()
+
+        try:
+            if members := self._take():
+                await self._commit(members, written)
+        finally:
+            written()
 
     def _take(self) -> list[_Member]:
         taken: list[_Member] = []
@@ -115,12 +124,12 @@ class CommitGroups:
             taken.append(self._waiting.popleft())
         return taken
 
-    async def _commit(self, members: list[_Member]) -> None:
+    async def _commit(self, members: list[_Member], written: Callable[[], None]) -> None:
         """Commit the changes, in as few transactions as possible. Every member has its outcome after that."""
         groups = deque([members])
         try:
             while groups:
-                rest, refused = await self._try(groups.popleft())
+                rest, refused = await self._try(groups.popleft(), written)
                 groups.extendleft(reversed(rest))
                 # A change of the group that is not committed may have refused them: they are tried after the others.
                 groups.extend([member] for member in refused)
@@ -131,12 +140,14 @@ class CommitGroups:
                 member.fail(failure)
             raise
 
-    async def _try(self, members: list[_Member]) -> tuple[Sequence[list[_Member]], Sequence[_Member]]:
+    async def _try(
+        self, members: list[_Member], written: Callable[[], None]
+    ) -> tuple[Sequence[list[_Member]], Sequence[_Member]]:
         """Commit the group. Returns the groups to try next: without changes that failed, or halves of this group; and
         the changes to try alone, once all others have their outcome."""
         try:
             with members[0].span():
-                appended = await self._commit_once([member.change for member in members])
+                appended = await self._commit_once([member.change for member in members], written)
         except RefusedChanges as refused:
             others = [member for place, member in enumerate(members) if place not in refused.errors]
             again = []
@@ -157,10 +168,10 @@ class CommitGroups:
                 member.succeed(appended=appended)
         return [], []
 
-    async def _commit_once(self, changes: Sequence[PreparedChange]) -> bool:
+    async def _commit_once(self, changes: Sequence[PreparedChange], written: Callable[[], None]) -> bool:
         session = await begin(self._database, self._process)
         try:
-            return await write_and_commit(session, self._database, changes, self._appender)
+            return await write_and_commit(session, self._database, changes, self._appender, written)
         finally:
             session.delegate.end_session()
 
@@ -174,123 +185,3 @@ def _may_concern_one(error: Exception) -> bool:
         return True
     is_conflict = isinstance(error, OperationFailure) and error.code == WRITE_CONFLICT
     return is_conflict or too_large(error) or not is_transient(error)
-
-
-async def begin(database: Database, process: ProcessHeartbeat) -> AsyncIOMotorClientSession:
-    """Begin a transaction in a session of its own."""
-    # Starting and ending a session sends nothing to the database, so neither needs a thread.
-    session = AsyncIOMotorClientSession(database.client.delegate.start_session(), database.client)
-    await process.register_session(session)
-    session.start_transaction(read_concern=_SNAPSHOT, write_concern=_MAJORITY)
-    return session
-
-
-async def write_and_commit(
-    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange], appender: Appender
-) -> bool:
-    """Write and commit the changes in the session's transaction, which is aborted if that fails.
-
-    Returns whether their facts are in the log, too. An unknown result of a commit is followed by another commit of the
-    same transaction, which commits it once.
-    """
-    plan = Plan(changes)
-    written = False
-    try:
-        written = plan.is_one_message and await _write_directly(session, database, plan)
-        if written:
-            begin_commit(changes)
-    except BaseException:
-        await threads.run(partial(abort, session.delegate))
-        raise
-    if written and any(change.facts for change in changes):
-        if await _commit_and_append(session, database, changes, appender):
-            return True
-    elif written and await _commit_directly(session, database):
-        return False
-    await _commit_on_thread(session, database, changes, None if written else plan)
-    return False
-
-
-async def _write_directly(session: AsyncIOMotorClientSession, database: Database, plan: Plan) -> bool:
-    """Execute the plan on the event loop. Returns False if nothing was sent. Raises what `Plan.settle` raises."""
-    connections, client = database.direct_reads, database.client.delegate
-    replies = await direct_writes.run(connections, client, database.raw.name, plan.commands(), session=session.delegate)
-    if replies is None:
-        return False
-    if plan.is_plain_success(replies):
-        plan.settle(session.delegate, replies)
-    else:
-        await threads.run(partial(plan.settle, session.delegate, replies))
-    return True
-
-
-async def _commit_directly(session: AsyncIOMotorClientSession, database: Database) -> bool:
-    """Commit on the event loop. Returns whether that has succeeded. If not, another commit has the same effect."""
-    try:
-        return await direct_writes.commit(database.direct_reads, database.client.delegate, session.delegate)
-    except PyMongoError:
-        return False
-
-
-async def _commit_and_append(
-    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange], appender: Appender
-) -> bool:
-    """Commit, and append the facts, so that one wait for a majority is enough for both. Returns whether that has
-    succeeded. If not, the transaction may be committed, and another commit has the same effect."""
-    try:
-        commit = await direct_writes.commit_locally(database.direct_reads, database.client.delegate, session.delegate)
-    except PyMongoError:
-        return False
-    facts = [fact for change in changes for fact in change.facts]
-    encoded = [raw for change in changes for raw in change.encoded_facts]
-    return commit is not None and await appender.append_behind(commit, facts, encoded)
-
-
-async def _commit_on_thread(
-    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange], plan: Plan | None
-) -> None:
-    """Execute the plan, if there is one, and commit, through the driver."""
-    committing = plan is None
-
-    def work() -> None:
-        """One call on one thread: each call waits for a free thread."""
-        nonlocal committing
-        try:
-            if plan is not None:
-                plan.execute(session.delegate, database.raw.name)
-                begin_commit(changes)
-                committing = True
-            session.delegate.commit_transaction()
-        except BaseException as error:
-            if committing and isinstance(error, PyMongoError) and _is_commit_unknown(error):
-                raise
-            end_commit(changes)
-            abort(session.delegate)
-            raise
-
-    try:
-        await threads.run(work)
-    except PyMongoError as error:
-        if not committing or not _is_commit_unknown(error):
-            raise
-        await _commit_again(session, changes)
-
-
-async def _commit_again(session: AsyncIOMotorClientSession, changes: Sequence[PreparedChange]) -> None:
-    await asyncio.sleep(COMMIT_RETRY_SECONDS)
-    try:
-        await with_retries(
-            lambda: threads.run(session.delegate.commit_transaction),
-            retry_on=_is_commit_unknown,
-            seconds=max(change.deadline.at for change in changes) - asyncio.get_running_loop().time(),
-            interval=COMMIT_RETRY_SECONDS,
-        )
-    except PyMongoError as error:
-        if not _is_commit_unknown(error):
-            raise
-        raise outcome_unknown() from error
-
-
-def _is_commit_unknown(error: PyMongoError) -> bool:
-    """Whether a commit that raised this error may have taken effect."""
-    return error.has_error_label("UnknownTransactionCommitResult") or is_session_killed(error)

@@ -84,8 +84,7 @@ class TransactionRunner:
         self.timeout_seconds = database.timings.transaction
         self.commit_grace_seconds = commit_grace_seconds
         self.locks = KeyedLocks()
-        #: Called with the facts of every transaction that this process committed, before its caller has the result.
-        #: They may be in the log already.
+        #: Called with the facts of every transaction that this process committed, before they are published.
         self.listeners = Listeners[[Sequence[Fact]]]("a transaction committed")
         #: Awaited with the facts of every committed mutation, after the facts are in the log and before the caller has
         #: its result.
@@ -178,6 +177,7 @@ class TransactionRunner:
                 self._groups,
                 state,
                 actor=request.actor,
+                on_committed=self.listeners.notify,
                 client_mutation_id=request.client_mutation_id,
                 attempt=attempt,
             )
@@ -233,8 +233,7 @@ class TransactionRunner:
             _require_time(deadline, NO_ANSWER, error)
             return None
         deadline.outcome = result, tx.facts
-        tx.committed()
-        self.listeners.notify(tx.facts)
+        tx.acknowledge()
         return None
 
     async def _before_retry_of_refusal(

@@ -6,7 +6,7 @@ also inserts the facts into the outbox. After a conflict the body runs again on 
 transaction wrote.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
 from functools import cached_property, partial
@@ -22,7 +22,8 @@ from storage.log.outbox import encode
 from storage.mongo.connection import Database, Document, new_id
 from storage.mongo.reader import Reader
 from storage.records import Actor, Entity
-from storage.transactions.commit_groups import CommitGroups, begin
+from storage.transactions.commit_groups import CommitGroups
+from storage.transactions.commits import begin
 from storage.transactions.conflicts import AsyncCallback, CommitGuard, Conflict
 from storage.transactions.deadline import Deadline
 from storage.transactions.heartbeats import ProcessHeartbeat
@@ -75,9 +76,11 @@ class Transaction(Reader):
         state: ChangeState,
         *,
         actor: Actor,
+        on_committed: Callable[[Sequence[Fact]], None],
         client_mutation_id: str | None = None,
         attempt: int = 1,
     ) -> None:
+        """`on_committed` is called with the facts when a majority has acknowledged the commit."""
         super().__init__(database, definition_cache)
         self._locks = locks
         self.process = process
@@ -91,6 +94,8 @@ class Transaction(Reader):
         #: The number of this attempt, from 1. From the second one on, caches of this process may be outdated.
         self.attempt = attempt
         self.facts: list[Fact] = []
+        self._on_committed = on_committed
+        self._is_acknowledged = False
         self.guards: list[CommitGuard] = []
         #: Whether this attempt used entities from the memory of the process, which may be outdated.
         self.uses_recent = False
@@ -101,6 +106,7 @@ class Transaction(Reader):
         self._flushed: set[tuple[str, str]] = set()
         self._remembered: list[tuple[str, str, Any, int, Fact | None]] = []
         self._cache_revision = definition_cache.revision
+        self._clears = database.recent_entities.clears
 
     def require_current_definitions(self) -> None:
         """Raise Conflict if the cached definitions have changed since this attempt began.
@@ -146,12 +152,22 @@ class Transaction(Reader):
 
     def put_recent(self, kind: str, key: str, entity: Any, *, version: int) -> None:
         """Put an entity that was read into the memory of the process."""
-        if self.session is None:
+        if self.session is None and self.database.recent_entities.clears == self._clears:
             self.database.recent_entities.put(kind, key, entity, version=version, revision=self._cache_revision)
 
-    def committed(self) -> None:
-        """Put what this attempt wrote into the memory of the process."""
-        if not self._remembered:
+    def acknowledge(self) -> None:
+        """Put what this attempt wrote into the memory of the process, and tell listeners of its facts, once.
+
+        Call it when a majority has acknowledged the commit, before the facts are published: later facts of other
+        processes would seem to be older.
+        """
+        if not self._is_acknowledged:
+            self._is_acknowledged = True
+            self._remember_written()
+            self._on_committed(self.facts)
+
+    def _remember_written(self) -> None:
+        if not self._remembered or self.database.recent_entities.clears != self._clears:
             return
         sizes = {fact.id: len(raw.raw) for fact, raw in zip(self.facts, self.state.encoded_facts, strict=True)}
         for kind, key, entity, version, fact in self._remembered:
@@ -245,7 +261,9 @@ class Transaction(Reader):
         matched = self._flushed | _matched(self._writes)
         versions = {place: version for place, version in self._required_versions.items() if place not in matched}
         writes, self._writes = [*self._writes, *facts], []
-        change = PreparedChange(writes, self.guards, self.state.deadline, versions, self.facts, encoded)
+        change = PreparedChange(
+            writes, self.guards, self.state.deadline, versions, self.facts, encoded, self.acknowledge
+        )
         if self.session is None and change.shareable:
             self.state.appended = await self._groups.commit(change)
             return

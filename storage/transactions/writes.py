@@ -50,6 +50,8 @@ class PreparedChange(msgspec.Struct, frozen=True):
     #: The facts, which the writes insert into the outbox, and each as BSON.
     facts: Sequence[Fact] = ()
     encoded_facts: Sequence[RawBSONDocument] = ()
+    #: Called, maybe more than once, when a majority has acknowledged the commit, before the facts are published.
+    acknowledge: Callable[[], None] = lambda: None
 
     @property
     def shareable(self) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from bson.raw_bson import RawBSONDocument
@@ -13,7 +14,6 @@ from storage import visitors
 from storage.facts import AnyFact, Fact, VisitorSaved
 from storage.log.outbox import Appender
 from storage.mongo.connection import new_id
-from storage.mongo.direct_writes import LocalCommit
 from storage.mongo.reader import Reader
 from storage.records import SYSTEM, Visitor
 from storage.runtime import Storage
@@ -31,9 +31,7 @@ class KilledAppender(Appender):
         pass
 
     @override
-    async def append_behind(
-        self, commit: LocalCommit, facts: Sequence[Fact], encoded: Sequence[RawBSONDocument]
-    ) -> bool:
+    async def append_behind(self, *_: Any, **__: Any) -> bool:
         return False
 
 

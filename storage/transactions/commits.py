@@ -1,0 +1,164 @@
+"""Writes and commits one transaction, with the facts of its changes.
+
+docs/decisions/0043-one-majority-for-a-commit-and-its-facts.md says why a majority acknowledges both together.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo import WriteConcern
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from storage import threads
+from storage.log.outbox import Appender
+from storage.mongo import direct_writes
+from storage.mongo.connection import Database, is_session_killed
+from storage.mongo.retries import with_retries
+from storage.transactions.deadline import outcome_unknown
+from storage.transactions.heartbeats import ProcessHeartbeat
+from storage.transactions.plans import Plan
+from storage.transactions.writes import PreparedChange, abort, begin_commit, end_commit
+
+COMMIT_RETRY_SECONDS = 0.002
+_SNAPSHOT = ReadConcern("snapshot")
+_MAJORITY = WriteConcern(w="majority")
+
+
+async def begin(database: Database, process: ProcessHeartbeat) -> AsyncIOMotorClientSession:
+    """Begin a transaction in a session of its own."""
+    # Starting and ending a session sends nothing to the database, so neither needs a thread.
+    session = AsyncIOMotorClientSession(database.client.delegate.start_session(), database.client)
+    await process.register_session(session)
+    session.start_transaction(read_concern=_SNAPSHOT, write_concern=_MAJORITY)
+    return session
+
+
+async def write_and_commit(
+    session: AsyncIOMotorClientSession,
+    database: Database,
+    changes: Sequence[PreparedChange],
+    appender: Appender,
+    on_local_commit: Callable[[], None] = lambda: None,
+) -> bool:
+    """Write and commit the changes in the session's transaction, which is aborted if that fails.
+
+    `on_local_commit` is called if the primary has committed them, and a majority has yet to acknowledge that. Returns
+    whether their facts are in the log, too. An unknown result of a commit is followed by another commit of the same
+    transaction, which commits it once.
+    """
+    plan = Plan(changes)
+    written = False
+    try:
+        written = plan.is_one_message and await _write_directly(session, database, plan)
+        if written:
+            begin_commit(changes)
+    except BaseException:
+        await threads.run(partial(abort, session.delegate))
+        raise
+    if written and any(change.facts for change in changes):
+        if await _commit_and_append(session, database, changes, appender, on_local_commit):
+            return True
+    elif written and await _commit_directly(session, database):
+        return False
+    await _commit_on_thread(session, database, changes, None if written else plan)
+    return False
+
+
+async def _write_directly(session: AsyncIOMotorClientSession, database: Database, plan: Plan) -> bool:
+    """Execute the plan on the event loop. Returns False if nothing was sent. Raises what `Plan.settle` raises."""
+    connections, client = database.direct_reads, database.client.delegate
+    replies = await direct_writes.run(connections, client, database.raw.name, plan.commands(), session=session.delegate)
+    if replies is None:
+        return False
+    if plan.is_plain_success(replies):
+        plan.settle(session.delegate, replies)
+    else:
+        await threads.run(partial(plan.settle, session.delegate, replies))
+    return True
+
+
+async def _commit_directly(session: AsyncIOMotorClientSession, database: Database) -> bool:
+    """Commit on the event loop. Returns whether that has succeeded. If not, another commit has the same effect."""
+    try:
+        return await direct_writes.commit(database.direct_reads, database.client.delegate, session.delegate)
+    except PyMongoError:
+        return False
+
+
+async def _commit_and_append(
+    session: AsyncIOMotorClientSession,
+    database: Database,
+    changes: Sequence[PreparedChange],
+    appender: Appender,
+    on_local_commit: Callable[[], None],
+) -> bool:
+    """Commit, and append the facts, so that one wait for a majority is enough for both. Returns whether that has
+    succeeded. If not, the transaction may be committed, and another commit has the same effect."""
+    try:
+        commit = await direct_writes.commit_locally(database.direct_reads, database.client.delegate, session.delegate)
+    except PyMongoError:
+        return False
+    if commit is None:
+        return False
+    on_local_commit()
+    facts = [fact for change in changes for fact in change.facts]
+    encoded = [raw for change in changes for raw in change.encoded_facts]
+
+    def acknowledge() -> None:
+        for change in changes:
+            change.acknowledge()
+
+    return await appender.append_behind(commit, facts, encoded, acknowledge=acknowledge)
+
+
+async def _commit_on_thread(
+    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange], plan: Plan | None
+) -> None:
+    """Execute the plan, if there is one, and commit, through the driver."""
+    committing = plan is None
+
+    def work() -> None:
+        """One call on one thread: each call waits for a free thread."""
+        nonlocal committing
+        try:
+            if plan is not None:
+                plan.execute(session.delegate, database.raw.name)
+                begin_commit(changes)
+                committing = True
+            session.delegate.commit_transaction()
+        except BaseException as error:
+            if committing and isinstance(error, PyMongoError) and _is_commit_unknown(error):
+                raise
+            end_commit(changes)
+            abort(session.delegate)
+            raise
+
+    try:
+        await threads.run(work)
+    except PyMongoError as error:
+        if not committing or not _is_commit_unknown(error):
+            raise
+        await _commit_again(session, changes)
+
+
+async def _commit_again(session: AsyncIOMotorClientSession, changes: Sequence[PreparedChange]) -> None:
+    await asyncio.sleep(COMMIT_RETRY_SECONDS)
+    try:
+        await with_retries(
+            lambda: threads.run(session.delegate.commit_transaction),
+            retry_on=_is_commit_unknown,
+            seconds=max(change.deadline.at for change in changes) - asyncio.get_running_loop().time(),
+            interval=COMMIT_RETRY_SECONDS,
+        )
+    except PyMongoError as error:
+        if not _is_commit_unknown(error):
+            raise
+        raise outcome_unknown() from error
+
+
+def _is_commit_unknown(error: PyMongoError) -> bool:
+    """Whether a commit that raised this error may have taken effect."""
+    return error.has_error_label("UnknownTransactionCommitResult") or is_session_killed(error)
