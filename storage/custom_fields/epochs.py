@@ -46,7 +46,7 @@ async def read_epoch(database: Database) -> int:
 
 
 def epoch_command() -> Document:
-    """The command that reads the epoch in a transaction."""
+    """The command that reads the epoch as a condition of a commit."""
     return {
         "find": "rules",
         "filter": {"_id": DOCUMENT_ID},

@@ -8,240 +8,26 @@ and raises its own errors. docs/decisions/0037-direct-reads.md has the reasons.
 
 import asyncio
 import itertools
-import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from socket import socket
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final
 
 from motor.frameworks.asyncio import run_on_executor
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from pymongo.synchronous.pool import Connection, Pool
 from pymongo.topology_description import TopologyDescription
-from typing_extensions import override
 
 from storage.mongo import wire
 from storage.mongo.deadlines import milliseconds_left
+from storage.mongo.direct_connections import Address, Connections, Lost, ReadConnection
 from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.wire import Batch
-from storage.supervisor import spawn
 from storage.threads import DIRECT_CONNECTIONS, Work, work
-
-#: The host and the port of a server.
-Address: TypeAlias = tuple[str, int | None]
 
 #: How often the connections that wait for a reply are compared with the driver's state.
 CHECK_SECONDS: Final = 0.5
 _MAX_REQUEST_ID: Final = 2**31 - 1
-
-
-class Lost(Exception):
-    """The connection was closed before the reply."""
-
-
-class ReadConnection(asyncio.Protocol):
-    """One connection. It has at most one command at a time."""
-
-    def __init__(self, connections: "Connections", pool: Pool, connection: Connection) -> None:
-        self._connections = connections
-        self._pool = pool
-        #: The driver's object for the connection.
-        self.driver = connection
-        self._transport: asyncio.Transport | None = None
-        self._reply: asyncio.Future[bytes] | None = None
-        #: When the last command was sent, by the clock of the loop.
-        self._called_at = 0.0
-        self._received = bytearray()
-        #: Where the whole replies in `_received` end, and how many replies are missing.
-        self._end = 0
-        self._missing = 0
-        self.address = connection.address
-        #: A time at which it was open, by the monotonic clock.
-        self.opened_at = time.monotonic()
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether the driver has given up the connections of this age."""
-        return self._pool.stale_generation(self.driver.generation, self.driver.service_id)
-
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether the driver interrupts the commands on this connection, because the server does not answer."""
-        return self.driver.cancel_context.cancelled
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether a command has no reply yet, also if nobody waits for it any more."""
-        return self._reply is not None
-
-    @property
-    def is_overdue(self) -> bool:
-        """Whether a command has no reply for longer than the `socketTimeoutMS` of the URI, if it has one."""
-        limit = self._pool.opts.socket_timeout
-        return limit is not None and self.is_waiting and asyncio.get_running_loop().time() - self._called_at > limit
-
-    def call(self, message: bytes, *, replies: int = 1) -> "asyncio.Future[bytes]":
-        """Send one or more messages. Returns the future replies, which may raise Lost. The connection is released with
-        them, also if nobody waits for them any more."""
-        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        if self._transport is None or self._transport.is_closing():
-            self._connections.closed(self)
-            reply.set_exception(Lost)
-            return reply
-        self._reply, self._missing, self._end = reply, replies, 0
-        self._called_at = asyncio.get_running_loop().time()
-        self._transport.write(message)
-        return reply
-
-    def close(self) -> None:
-        """Close the connection, and give it back to the driver's pool."""
-        transport, self._transport = self._transport, None
-        if transport is None:
-            return
-        transport.abort()
-        self.driver.close_conn(None)
-        self._pool.checkin(self.driver)
-        reply, self._reply = self._reply, None
-        if reply is not None and not reply.done():
-            reply.set_exception(Lost)
-        self._connections.closed(self)
-
-    # ---------------------------------------------------------------- callbacks of the transport
-
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
-
-    @override
-    def data_received(self, data: bytes) -> None:
-        # Each reply arrives by itself, unless it is large or this process is busy.
-        self._received += data
-        while self._missing and (end := wire.end_of_message(self._received, self._end)) is not None:
-            self._end = end
-            self._missing -= 1
-        if self._missing:
-            return
-        data = bytes(self._received)
-        self._received.clear()
-        reply, self._reply = self._reply, None
-        if reply is None:  # nothing was asked
-            self.close()
-            return
-        self._connections.release(self)
-        if not reply.done():
-            reply.set_result(data)
-
-    @override
-    def connection_lost(self, error: Exception | None) -> None:
-        self.close()
-
-
-class Connections:
-    """The connections for one class of work. Reads that find none idle wait in the order in which they came."""
-
-    def __init__(self, reads: "DirectReads", kind: Work, limit: int) -> None:
-        self._reads = reads
-        self._kind = kind
-        self._limit = limit
-        self._open: set[ReadConnection] = set()
-        self.idle: list[ReadConnection] = []
-        #: The connections that are being opened.
-        self._opening = 0
-        #: The result is a connection, or None if none could be opened.
-        self._waiting: deque[asyncio.Future[ReadConnection | None]] = deque()
-        self._is_closed = False
-
-    @property
-    def waiting(self) -> int:
-        """Reads that wait for a connection."""
-        return sum(not waiting.done() for waiting in self._waiting)
-
-    async def acquire(self) -> ReadConnection | None:
-        """A connection to the primary without a command. None if the driver does not give one."""
-        while True:
-            while self.idle:
-                connection = self.idle.pop()
-                if connection.address == self._reads.primary and not connection.is_stale:
-                    return connection
-                connection.close()
-            released = await self._wait()
-            if released is None:
-                return None
-            self.idle.append(released)
-
-    async def _wait(self) -> ReadConnection | None:
-        waiting: asyncio.Future[ReadConnection | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
-        self._open_missing()
-        try:
-            return await waiting
-        except asyncio.CancelledError:
-            if waiting.done() and not waiting.cancelled() and (released := waiting.result()) is not None:
-                self.release(released)  # it was woken in the same moment
-            raise
-
-    def _open_missing(self) -> None:
-        """Open a connection for each read that waits, within the limit."""
-        while self._opening < self.waiting and len(self._open) + self._opening < self._limit:
-            self._opening += 1
-            spawn(self._open_one(), name="open a connection for reads", kind=self._kind)
-
-    async def _open_one(self) -> None:
-        connection: ReadConnection | None = None
-        try:
-            connection = await self._reads.open(self)
-        finally:
-            self._opening -= 1
-            if connection is None:
-                self._wake(None)
-                self._open_missing()
-        if connection is not None:
-            self._open.add(connection)
-            self.release(connection)
-
-    def release(self, connection: ReadConnection) -> None:
-        """Give the connection to the next read that waits."""
-        if self._is_closed:
-            connection.close()
-        elif not self._wake(connection):
-            self.idle.append(connection)
-
-    def _wake(self, connection: ReadConnection | None) -> bool:
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_result(connection)
-                return True
-        return False
-
-    def closed(self, connection: ReadConnection) -> None:
-        """Forget a connection."""
-        self._open.discard(connection)
-        if connection in self.idle:
-            self.idle.remove(connection)
-        self._open_missing()
-
-    @property
-    def replies(self) -> int:
-        """Commands without a reply."""
-        return sum(connection.is_waiting for connection in self._open)
-
-    def close_interrupted(self) -> None:
-        """Close the connections whose server does not answer, so that their reads are repeated through the driver.
-
-        Those that the driver has given up remain while their server is the primary, which may answer.
-        """
-        primary = self._reads.primary
-        for connection in tuple(self._open):
-            is_left = connection.is_stale and connection.address != primary
-            if connection.is_interrupted or connection.is_overdue or is_left:
-                connection.close()
-
-    def close(self) -> None:
-        self._is_closed = True
-        for connection in tuple(self._open):
-            connection.close()
 
 
 class DirectReads:
@@ -317,8 +103,51 @@ class DirectReads:
         if connections is None or self.primary is None:
             return None
         connection = await connections.acquire()
-        if connection is None:
+        return None if connection is None else await self._send(connections, connection, encode, replies)
+
+    async def exchange_both(
+        self,
+        first: Callable[[ReadConnection], bytes],
+        second: Callable[[ReadConnection], bytes],
+        *,
+        replies: tuple[int, int],
+    ) -> tuple[bytes, bytes | None] | None:
+        """Send the messages of `first`, and once one reply is here, those of `second` over another connection.
+
+        `replies` are the numbers of replies to both. None if nothing was sent; the second result is None if `second`
+        was not sent. Raises Lost.
+        """
+        connections = self._connections.get(work.get()) if self._is_enabled else None
+        if connections is None or self.primary is None or (connection := await connections.acquire()) is None:
             return None
+        begun: asyncio.Future[bytes] | None = None
+
+        def begin() -> None:
+            nonlocal begun
+            if (other := connections.acquire_idle()) is not None:
+                begun = self._send(connections, other, second, replies[1])
+
+        try:
+            received = await self._send(connections, connection, first, replies[0], on_first_reply=begin)
+        except BaseException:
+            if begun is not None:
+                begun.cancel()  # nobody waits for it
+            raise
+        if begun is None:
+            if (other := await connections.acquire()) is None:
+                return received, None
+            begun = self._send(connections, other, second, replies[1])
+        return received, await begun
+
+    def _send(
+        self,
+        connections: Connections,
+        connection: ReadConnection,
+        encode: Callable[[ReadConnection], bytes],
+        replies: int,
+        *,
+        on_first_reply: Callable[[], None] | None = None,
+    ) -> "asyncio.Future[bytes]":
         try:
             message = encode(connection)
         except BaseException:
@@ -326,7 +155,7 @@ class DirectReads:
             raise
         if self._check is None:
             self._check = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._close_interrupted)
-        return await connection.call(message, replies=replies)
+        return connection.call(message, replies=replies, on_first_reply=on_first_reply)
 
     async def open(self, connections: Connections) -> ReadConnection | None:
         """A new connection to the primary, checked out of the driver's pool. None if there is none."""

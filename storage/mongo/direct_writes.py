@@ -16,7 +16,8 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.topology_shared import _ErrorContext
 
 from storage.mongo import wire
-from storage.mongo.direct_reads import DirectReads, Lost, ReadConnection
+from storage.mongo.direct_connections import Lost, ReadConnection
+from storage.mongo.direct_reads import DirectReads
 from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.pipelines import CODEC, Document, Reply
 
@@ -42,6 +43,40 @@ async def run(
     return None if answered is None else answered[1]
 
 
+async def run_with_conditions(
+    connections: DirectReads,
+    client: MongoClient[Document],
+    database: str,
+    commands: Sequence[Document],
+    conditions: Sequence[Document],
+    *,
+    session: ClientSession,
+) -> tuple[list[Reply], list[Reply]] | None:
+    """Run the commands in the session's transaction, and the conditions, which are reads outside of it, meanwhile.
+
+    The conditions are sent when the transaction has begun, so that they are not older than it, and to the same server.
+    Returns the replies to both, or None if no command was sent. Raises ConnectionFailure.
+    """
+    if not conditions:
+        written = await run(connections, client, database, commands, session=session)
+        return None if written is None else (written, [])
+    writing = _Exchange(client, database, commands, session)
+    reading = _Exchange(client, database, conditions, None)
+    try:
+        received = await connections.exchange_both(
+            writing.encode, reading.encode, replies=(len(commands), len(conditions))
+        )
+    except Lost:
+        session._server_session.mark_dirty()
+        raise _transient("connection closed") from None
+    if received is None or writing.used is None:
+        return None
+    wrote, read = received
+    if read is None or reading.used is None or reading.used.address != writing.used.address:
+        raise _transient("the conditions were not read from the server that was written to")
+    return writing.decode(wrote), reading.decode(read)
+
+
 async def _run(
     connections: DirectReads,
     client: MongoClient[Document],
@@ -51,43 +86,65 @@ async def _run(
     behind: Collection[LocalCommit] = (),
 ) -> tuple[ReadConnection, list[Reply]] | None:
     """The connection that was used, and the replies."""
-    used: ReadConnection | None = None
-
-    def encode(connection: ReadConnection) -> bytes:
-        nonlocal used
-        if not all(commit.is_before(connection) for commit in behind):
-            raise NotBehind
-        used = connection
-        messages: list[bytes] = []
-        shared: Document | None = None
-        for command in commands:
-            if shared is None:
-                _apply_session(client, command, connection, session)
-                shared = {name: command[name] for name in _OF_TRANSACTION if name in command}
-            else:
-                command.update(shared)
-            _, encoded, _, _ = message._op_msg(0, command, database, ReadPreference.PRIMARY, CODEC)
-            messages.append(encoded)
-        return b"".join(messages)
-
+    exchange = _Exchange(client, database, commands, session, behind)
     try:
-        received = await connections.exchange(encode, replies=len(commands))
+        received = await connections.exchange(exchange.encode, replies=len(commands))
     except Lost:
-        lost = AutoReconnect("connection closed")
-        if session is not None:
-            lost._add_error_label("TransientTransactionError")
-            session._server_session.mark_dirty()
-        raise lost from None
-    if received is None or used is None:
+        if session is None:
+            raise AutoReconnect("connection closed") from None
+        session._server_session.mark_dirty()
+        raise _transient("connection closed") from None
+    if received is None or exchange.used is None:
         if behind:
             raise NotBehind
         return None
-    *documents, last = wire.documents_of(received)
-    # The times in the replies increase: the driver needs those of the last one alone.
-    decoded = [bson.decode(wire.without_times(document), CODEC) for document in documents]
-    decoded.append(bson.decode(last, CODEC))
-    client._process_response(decoded[-1], session)
-    return used, [_checked(client, reply, used, session) for reply in decoded]
+    return exchange.used, exchange.decode(received)
+
+
+class _Exchange:
+    """The messages of some commands, and their replies."""
+
+    def __init__(
+        self,
+        client: MongoClient[Document],
+        database: str,
+        commands: Sequence[Document],
+        session: ClientSession | None,
+        behind: Collection[LocalCommit] = (),
+    ) -> None:
+        self._client = client
+        self._database = database
+        self._commands = commands
+        self._session = session
+        self._behind = behind
+        #: The connection over which they were sent.
+        self.used: ReadConnection | None = None
+
+    def encode(self, connection: ReadConnection) -> bytes:
+        """The messages. Raises NotBehind."""
+        if not all(commit.is_before(connection) for commit in self._behind):
+            raise NotBehind
+        self.used = connection
+        messages: list[bytes] = []
+        shared: Document | None = None
+        for command in self._commands:
+            if shared is None:
+                _apply_session(self._client, command, connection, self._session)
+                shared = {name: command[name] for name in _OF_TRANSACTION if name in command}
+            else:
+                command.update(shared)
+            _, encoded, _, _ = message._op_msg(0, command, self._database, ReadPreference.PRIMARY, CODEC)
+            messages.append(encoded)
+        return b"".join(messages)
+
+    def decode(self, received: bytes) -> list[Reply]:
+        *documents, last = wire.documents_of(received)
+        # The times in the replies increase: the driver needs those of the last one alone.
+        decoded = [bson.decode(wire.without_times(document), CODEC) for document in documents]
+        decoded.append(bson.decode(last, CODEC))
+        self._client._process_response(decoded[-1], self._session)
+        assert self.used is not None
+        return [_checked(self._client, reply, self.used, self._session) for reply in decoded]
 
 
 async def commit(connections: DirectReads, client: MongoClient[Document], session: ClientSession) -> bool:
@@ -123,6 +180,13 @@ async def _commit(
         return None
     session._transaction.state = _TxnState.COMMITTED
     return used
+
+
+def _transient(reason: str) -> AutoReconnect:
+    """The error after which the transaction is tried again from its beginning."""
+    error = AutoReconnect(reason)
+    error._add_error_label("TransientTransactionError")
+    return error
 
 
 def _apply_session(

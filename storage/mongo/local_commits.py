@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from storage.mongo.direct_reads import Address, ReadConnection
+    from storage.mongo.direct_connections import Address, ReadConnection
 
 
 @dataclass(frozen=True, slots=True)

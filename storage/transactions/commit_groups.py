@@ -77,12 +77,12 @@ class CommitGroups:
         self._dispatch()
         return await member.done
 
-    async def commit_alone(self, session: AsyncIOMotorClientSession, change: PreparedChange) -> bool:
+    async def commit_alone(self, session: AsyncIOMotorClientSession, change: PreparedChange, *, is_new: bool) -> bool:
         """Commit one change in the transaction of the session, and return what `commit` returns.
 
-        Raises RefusedChanges with its error.
+        `is_new`: nothing was sent in the transaction yet. Raises RefusedChanges with its error.
         """
-        return await write_and_commit(session, self._database, [change], self._appender)
+        return await write_and_commit(session, self._database, [change], self._appender, is_new=is_new)
 
     def _dispatch(self) -> None:
         if self._waiting and self._writing < MAX_GROUPS_WRITING and len(self._in_flight) < MAX_GROUPS_IN_FLIGHT:

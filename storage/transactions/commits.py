@@ -42,8 +42,13 @@ async def write_and_commit(
     changes: Sequence[PreparedChange],
     appender: Appender,
     on_local_commit: Callable[[], None] = lambda: None,
+    *,
+    is_new: bool = True,
 ) -> bool:
     """Write and commit the changes in the session's transaction, which is aborted if that fails.
+
+    `is_new`: nothing was sent in the transaction yet. What it read before belongs to the time at which it began, and so
+    do the conditions, which are read in it then.
 
     `on_local_commit` is called if the primary has committed them, and a majority has yet to acknowledge that. Returns
     whether their facts are in the log, too. An unknown result of a commit is followed by another commit of the same
@@ -52,7 +57,7 @@ async def write_and_commit(
     plan = Plan(changes)
     written = False
     try:
-        written = plan.is_one_message and await _write_directly(session, database, plan)
+        written = is_new and plan.is_one_message and await _write_directly(session, database, plan)
         if written:
             begin_commit(changes)
     except BaseException:
@@ -69,14 +74,21 @@ async def write_and_commit(
 
 async def _write_directly(session: AsyncIOMotorClientSession, database: Database, plan: Plan) -> bool:
     """Execute the plan on the event loop. Returns False if nothing was sent. Raises what `Plan.settle` raises."""
-    connections, client = database.direct_reads, database.client.delegate
-    replies = await direct_writes.run(connections, client, database.raw.name, plan.commands(), session=session.delegate)
-    if replies is None:
+    answered = await direct_writes.run_with_conditions(
+        database.direct_reads,
+        database.client.delegate,
+        database.raw.name,
+        plan.commands(),
+        plan.conditions(),
+        session=session.delegate,
+    )
+    if answered is None:
         return False
+    replies, conditions = answered
     if plan.is_plain_success(replies):
-        plan.settle(session.delegate, replies)
+        plan.settle(session.delegate, replies, conditions)
     else:
-        await threads.run(partial(plan.settle, session.delegate, replies))
+        await threads.run(partial(plan.settle, session.delegate, replies, conditions))
     return True
 
 

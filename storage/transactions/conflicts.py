@@ -23,7 +23,7 @@ class CommitGuard(Protocol):
     """
 
     def command(self) -> Document:
-        """The command that reads, in the transaction, what the condition depends on."""
+        """The command that reads what the condition depends on, while the transaction writes or in the transaction."""
 
     def require(self, reply: Document) -> None:
         """Raise Conflict if the condition is false by the reply to the command."""

@@ -32,6 +32,7 @@ MAX_COMMAND_WRITES = 1_000
 MAX_COMMAND_BYTES = 8 * 1024 * 1024
 #: The command of a write, and the name of its list of writes.
 _LISTS = {"insert": "documents", "update": "updates"}
+_LOCAL = {"level": "local"}
 
 
 @dataclass(slots=True)
@@ -66,44 +67,54 @@ class Plan:
 
     def __init__(self, changes: Sequence[PreparedChange]) -> None:
         self._changes = changes
-        commands = _commands([change.writes for change in changes])
+        self._commands = _commands([change.writes for change in changes])
         self._guards = list(dict.fromkeys(guard for change in changes for guard in change.guards))
         ids = _required_ids(changes)
         self._collections = list(ids)
-        #: The versions are read before the writes, which may change them.
-        self._steps: list[_Command | Document] = [
+        self._conditions = [
             *(_versions_command(collection, wanted) for collection, wanted in ids.items()),
-            *commands,
             *(guard.command() for guard in self._guards),
         ]
         #: Whether all commands can be sent at once.
         self.is_one_message = (
-            bool(self._steps)
-            and all(command.session_write is None for command in commands)
-            and sum(command.size for command in commands) <= MAX_COMMAND_BYTES
+            bool(self._commands)
+            and all(command.session_write is None for command in self._commands)
+            and sum(command.size for command in self._commands) <= MAX_COMMAND_BYTES
         )
 
     def commands(self) -> list[Document]:
-        """The commands, if they are one message."""
-        return [_document(step) for step in self._steps]
+        """The commands that write, if they are one message."""
+        return [command.encoded() for command in self._commands]
+
+    def conditions(self) -> list[Document]:
+        """The commands that read what the commit depends on, for a read outside of the transaction.
+
+        A read in the transaction would say no more: it is of the time at which the transaction began, and a change that
+        is committed later does not conflict with it either.
+        """
+        return [{**command, "readConcern": _LOCAL} for command in self._conditions]
 
     def is_plain_success(self, replies: Sequence[pipelines.Reply]) -> bool:
         """Whether all writes have succeeded. `settle` does not block then."""
         return all(
-            isinstance(reply, dict) and (not isinstance(step, _Command) or step.has_succeeded(reply))
-            for step, reply in zip(self._steps, replies, strict=True)
+            isinstance(reply, dict) and command.has_succeeded(reply)
+            for command, reply in zip(self._commands, replies, strict=True)
         )
 
-    def settle(self, session: ClientSession, replies: Sequence[pipelines.Reply]) -> None:
-        """Return if the changes can be committed by these replies to all commands.
+    def settle(
+        self, session: ClientSession, replies: Sequence[pipelines.Reply], conditions: Sequence[pipelines.Reply]
+    ) -> None:
+        """Return if the changes can be committed by these replies to the commands and to the conditions.
 
         Raises RefusedChanges if it is known which changes fail, UnidentifiedConflict, or an error of the driver.
         """
-        self._require_conditions(_results(session, self._steps, replies))
+        _results(session, self._commands, replies)
+        self._require_conditions(_results(session, self._conditions, conditions))
 
     def execute(self, session: ClientSession, database: str) -> None:
-        """Execute the commands in the session's transaction. Raises what `settle` raises."""
-        self._require_conditions(_execute(session, database, self._steps))
+        """Read the conditions and execute the commands in the session's transaction. Raises what `settle` raises."""
+        # The versions are read before the writes, which may change them.
+        self._require_conditions(_execute(session, database, [*self._conditions, *self._commands]))
 
     def _require_conditions(self, replies: Sequence[Document]) -> None:
         """Raise RefusedChanges for changes with conditions that are false by the replies to the reads."""

@@ -267,9 +267,10 @@ class Transaction(Reader):
         if self.session is None and change.shareable:
             self.state.appended = await self._groups.commit(change)
             return
+        is_new = self.session is None
         session = await self._begin()
         try:
-            self.state.appended = await self._groups.commit_alone(session, change)
+            self.state.appended = await self._groups.commit_alone(session, change, is_new=is_new)
         except RefusedChanges as refused:
             raise refused.errors[0] from None
 

@@ -11,7 +11,8 @@ from typing_extensions import override
 from storage.mongo import stored_documents
 from storage.mongo.connection import Database
 from storage.mongo.deadlines import time_limit
-from storage.mongo.direct_reads import DirectReads, ReadConnection
+from storage.mongo.direct_connections import ReadConnection
+from storage.mongo.direct_reads import DirectReads
 from storage.threads import DIRECT_CONNECTIONS, Work, context_of
 from tests.commands import StartedCommands
 from tests.storage.support import until

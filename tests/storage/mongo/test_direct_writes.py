@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from storage.mongo import direct_writes, pipelines
 from storage.mongo.connection import Database, Document
-from storage.mongo.direct_reads import ReadConnection
+from storage.mongo.direct_connections import ReadConnection
 from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.threads import Work, work
 from tests.commands import StartedCommands

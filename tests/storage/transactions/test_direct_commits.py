@@ -10,8 +10,10 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from storage.errors import UsernameTaken
 from storage.mongo import direct_writes
-from storage.mongo.direct_reads import ReadConnection
+from storage.mongo.direct_connections import ReadConnection
+from storage.mongo.direct_reads import DirectReads
 from storage.runtime import Storage
+from storage.transactions import commit_groups
 from storage.transactions.conflicts import Conflict
 from storage.transactions.writes import PreparedChange
 from tests.databases import emptied
@@ -97,6 +99,37 @@ async def test_change_that_requires_a_version_conflicts_if_there_is_another_one(
     assert isinstance(outdated, Conflict)
     assert isinstance(absent, Conflict)
     assert await group.stored() == {"one": 1, "two": 1, "one 1": 1}
+
+
+@pytest.mark.parametrize("cause", ["connection lost", "other server"])
+async def test_a_change_runs_again_if_its_conditions_were_not_read_from_the_server_that_is_written_to(
+    group: Group, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(commit_groups, "MAX_CHANGES", 1)  # two connections are idle afterwards
+        await group.commit(group.insert("required"), group.insert("other"))
+    change = prepare(group.insert("one"))
+    requiring = PreparedChange(change.writes, (), change.deadline, {("app_data", "required"): 1})
+    send = DirectReads._send
+
+    def send_elsewhere(reads: DirectReads, *arguments: Any, **options: Any) -> Any:
+        reply = send(reads, *arguments, **options)
+        connection: ReadConnection = arguments[1]
+        if options:
+            return reply  # the writes
+        if cause == "connection lost":
+            connection.close()
+        else:
+            connection.address = ("elsewhere", 1)
+        return reply
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DirectReads, "_send", send_elsewhere)
+        (error,) = await group.commit(requiring)
+
+    assert isinstance(error, AutoReconnect)
+    assert error.has_error_label("TransientTransactionError")
+    assert await group.stored() == {"required": 1, "other": 1}
 
 
 async def test_commit_whose_reply_is_lost_is_repeated_by_the_driver_and_takes_effect_once(
