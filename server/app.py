@@ -18,7 +18,8 @@ from resolvers.webhook_addresses import AddressPolicy
 from schema.schema import schema
 from server.auth.rate_limits import MIN_HANDSHAKES
 from server.graphql.application import Application
-from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint, limits_of
+from server.graphql.document_limits import limits_of
+from server.graphql.endpoint import CONNECTION_INIT_SECONDS, GraphQLEndpoint
 from server.graphql.security_headers import middleware
 from server.health import WRITE_SECONDS, report_liveness, report_readiness, report_version
 from server.metrics.process import ProcessGauges, ProcessMetrics

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any, cast
 
 import msgspec
-from graphql import GraphQLError, OperationType, get_operation_ast
+from graphql import GraphQLError, OperationType
 from graphql.execution import execute_subscription_event
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
@@ -70,7 +70,7 @@ def drop_redacted(cohorts: Cohorts, facts: Sequence[AnyFact]) -> None:
 
 def is_subscription(document: Document, operation_name: str | None) -> bool:
     """Whether the operation with that name is a subscription. The operation need not be valid."""
-    operation = get_operation_ast(document.node, operation_name)
+    operation = document.operation(operation_name)
     return operation is not None and operation.operation is OperationType.SUBSCRIPTION
 
 

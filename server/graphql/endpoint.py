@@ -38,13 +38,13 @@ from schema.base.errors import from_exception
 from schema.events.deliveries import drop_redacted
 from schema.execution.cohorts import Cohorts, Delivery
 from schema.execution.context import RequestContext
-from schema.execution.cost_limits import Limits
 from schema.schema import Schema
 from server.auth.bearer_tokens import token_in_header
 from server.auth.caller_cache import CallerCache
 from server.auth.rate_limits import MIN_HANDSHAKES, RequestRateLimits
 from server.auth.revocation import TokenRevocation
 from server.graphql import requests
+from server.graphql.document_limits import limits_of
 from server.graphql.responses import (
     EVENT_STREAM,
     JSON,
@@ -55,8 +55,8 @@ from server.graphql.responses import (
     success_response,
 )
 from server.graphql.sse import EncodedEvent, EventStream, guarded
-from server.graphql.transport_ws import TransportWsHandler
-from server.graphql.websocket_adapters import WebSocketAdapter
+from server.graphql.transport_ws import TransportWsHandler, open_websocket
+from server.graphql.websocket_adapters import WebSocketAdapter, connection_of
 from server.metrics.operations import Observation, OperationMetrics, code_of
 from server.settings import Settings
 from server.shutdown import Shutdown, shutdown_error
@@ -116,7 +116,11 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await super().__call__(scope, receive, send)
+            connection = connection_of(scope)
+            if connection is not None and GRAPHQL_TRANSPORT_WS_PROTOCOL in scope["subprotocols"]:
+                await open_websocket(self, connection, scope)
+            else:
+                await super().__call__(scope, receive, send)
             return
         if scope["method"] == "POST" and not accepts_events(Headers(scope=scope).get("accept", "")):
             answer = await self.answer_post(scope, receive)
@@ -377,21 +381,3 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
     @override
     def encode_json(self, data: object) -> str:
         return msgspec.json.encode(data).decode()
-
-
-def limits_of(settings: Settings) -> Limits:
-    """The limits of one document."""
-    return Limits(
-        characters=settings.max_characters,
-        tokens=settings.max_tokens,
-        depth=settings.max_depth,
-        aliases=settings.max_aliases,
-        directives=settings.max_directives,
-        root_fields=settings.max_root_fields,
-        operations=settings.max_document_operations,
-        fragments=settings.max_fragments,
-        repetitions=settings.max_repetitions,
-        spreads=settings.max_spreads,
-        complexity=settings.max_complexity,
-        introspection=settings.introspection,
-    )

@@ -1,6 +1,7 @@
 """The part of the GraphQL endpoint that websockets use. A protocol, because endpoint.py imports transport_ws.py."""
 
 from collections.abc import Awaitable
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from resolvers.auth.access import Caller
@@ -22,6 +23,7 @@ class Endpoint(Protocol):
     revocation: TokenRevocation
     shutdown: Shutdown
     operations: OperationMetrics
+    connection_init_wait_timeout: timedelta
 
     def token_id_of(self, token: str) -> str | None:
         """The id of a token; None if the token is malformed."""

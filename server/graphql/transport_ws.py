@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from graphql import GraphQLError
 from starlette.status import WS_1012_SERVICE_RESTART, WS_1013_TRY_AGAIN_LATER
+from starlette.types import Scope
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
@@ -30,6 +32,7 @@ from server.graphql.endpoint_protocol import Endpoint
 from server.graphql.pushed_operations import PushedOperation, before_result
 from server.graphql.responses import response_body
 from server.graphql.websocket_adapters import ConnectionAdapter, GraphQLWebSocket, WebSocketAdapter
+from server.graphql.websocket_messages import malformed
 from server.metrics.operations import code_of
 from server.transport.websocket_protocol import WebSocketProtocol
 from storage import tracing
@@ -43,21 +46,6 @@ FORBIDDEN = 4403
 STOPPING = "The server is stopping; connect again"
 #: How long the check of a token may take while the database does not answer.
 LOOKUP_TIMEOUT_SECONDS = 10
-#: The types that each key of a message may have. Other keys are ignored.
-SHAPES: Mapping[str, Mapping[str, tuple[type, ...]]] = {
-    "connection_init": {"payload": (dict, type(None))},
-    "ping": {"payload": (dict, type(None))},
-    "pong": {"payload": (dict, type(None))},
-    "subscribe": {"id": (str,), "payload": (dict,)},
-    "complete": {"id": (str,)},
-}
-OPERATION_SHAPE: Mapping[str, tuple[type, ...]] = {
-    "query": (str,),
-    "variables": (dict, type(None)),
-    "operationName": (str, type(None)),
-    "extensions": (dict, type(None)),
-}
-NAMES: Mapping[type, str] = {str: "a string", dict: "an object", type(None): "null"}
 
 
 class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
@@ -88,21 +76,31 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
 
     @override
     async def handle(self) -> None:
+        adapter = cast(WebSocketAdapter, self.websocket)
+        if adapter.connection is not None:
+            self.websocket = ConnectionAdapter(adapter.connection)
+            await self.detach(adapter.connection, adapter.authorization)
+        elif await self._count_handshake():
+            self._authorization = adapter.authorization
+            with self.endpoint.shutdown.tracking(self):
+                await super().handle()
+
+    async def detach(self, connection: WebSocketProtocol, authorization: str) -> None:
+        """Receive the messages of a connection, whose handshake is accepted, after this returns."""
+        if await self._count_handshake():
+            self._authorization, self._connection = authorization, connection
+            self.on_request_accepted()
+            self.endpoint.shutdown.track(self)
+            connection.detach(self)
+
+    async def _count_handshake(self) -> bool:
+        """Count the websocket. If there are too many, closes it and returns False."""
         try:
             self._counted_key = self.endpoint.rate_limits.count_handshake(self._address)
         except RateLimited as refusal:
             await self.websocket.close(WS_1013_TRY_AGAIN_LATER, refusal.message)
-            return
-        adapter = cast(WebSocketAdapter, self.websocket)
-        self._authorization, self._connection = adapter.authorization, adapter.connection
-        if self._connection is None:
-            with self.endpoint.shutdown.tracking(self):
-                await super().handle()
-        else:
-            self.websocket = ConnectionAdapter(self._connection)
-            self.on_request_accepted()
-            self.endpoint.shutdown.track(self)
-            self._connection.detach(self)
+            return False
+        return True
 
     async def receive(self, message: Mapping[str, Any]) -> None:
         """Handle the next message of a detached connection, as the base class does in `handle`."""
@@ -363,34 +361,25 @@ class TransportWsHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
         return None
 
 
+async def open_websocket(endpoint: Endpoint, connection: WebSocketProtocol, scope: Scope) -> None:
+    """Accept a websocket of this server, as the view of Strawberry does with those of others."""
+    connection.accept(GRAPHQL_TRANSPORT_WS_PROTOCOL)
+    client = scope["client"]
+    authorizations = (value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization")
+    handler = TransportWsHandler(
+        view=cast(Any, endpoint),
+        websocket=cast(Any, ConnectionAdapter(connection)),
+        context=endpoint.context_of(ANONYMOUS, client[0] if client else ""),
+        root_value=None,
+        schema=endpoint.api,
+        connection_init_wait_timeout=endpoint.connection_init_wait_timeout,
+    )
+    await handler.detach(connection, next(authorizations, ""))
+
+
 def end_pushed(operation: PushedOperation) -> None:
     """End a subscription, and the task with which it reads the log, if there is one."""
     task = operation.task
     operation.end()
     if task is not None:
         task.cancel()
-
-
-def malformed(message: Any) -> str | None:
-    """The reason for a close, if the message is malformed; otherwise None."""
-    if not isinstance(message, dict):
-        return "A message must be a JSON object"
-    kind = message.get("type")
-    if not isinstance(kind, str) or kind not in SHAPES:
-        return "Unknown message type"
-    problem = shape_error(message, SHAPES[kind])
-    if problem is None and message.get("id") == "":
-        return "id must not be empty"
-    if problem is None and kind == "subscribe":
-        payload = message["payload"]
-        if persisted_queries.has_only_hash(payload):
-            payload = {"query": "", **payload}
-        problem = shape_error(payload, OPERATION_SHAPE)
-    return problem
-
-
-def shape_error(value: dict[str, object], shape: Mapping[str, tuple[type, ...]]) -> str | None:
-    for key, kinds in shape.items():
-        if not isinstance(value.get(key), kinds):
-            return f"{key} must be {' or '.join(NAMES[kind] for kind in kinds)}"
-    return None

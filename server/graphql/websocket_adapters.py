@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from starlette.websockets import WebSocketDisconnect, WebSocketState
@@ -38,10 +38,7 @@ class WebSocketAdapter(ASGIWebSocketAdapter):
     @property
     def connection(self) -> WebSocketProtocol | None:
         """The connection of this server. None if another server runs the application."""
-        found: WebSocketProtocol | None = (
-            self.ws.scope.get("extensions", {}).get(CONNECTION_EXTENSION, {}).get("connection")
-        )
-        return found
+        return connection_of(self.ws.scope)
 
     @property
     def authorization(self) -> str:
@@ -96,6 +93,12 @@ class ConnectionAdapter:
 
     def admit(self, *, trusted: bool) -> bool:
         return self.connection.admit(trusted=trusted)
+
+
+def connection_of(scope: Mapping[str, Any]) -> WebSocketProtocol | None:
+    """The connection of an ASGI scope. None if another server runs the application."""
+    found: WebSocketProtocol | None = scope.get("extensions", {}).get(CONNECTION_EXTENSION, {}).get("connection")
+    return found
 
 
 def shortened(reason: str) -> str:

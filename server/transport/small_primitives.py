@@ -32,6 +32,10 @@ class SmallQueue(Generic[T]):
         elif self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
+    def get_nowait(self) -> T:
+        """The next item. Raises IndexError if there is none."""
+        return self._items.pop(0)
+
     async def get(self) -> T:
         while not self._items:
             self._reader = asyncio.get_running_loop().create_future()

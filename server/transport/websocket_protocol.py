@@ -264,6 +264,22 @@ class WebSocketProtocol(PingedWebSocket):
         if not self.handshake_complete or self.close_sent:
             super().shutdown()
 
+    def accept(self, subprotocol: str) -> None:
+        """Accept the handshake, in place of the first messages of ASGI. Raises ClientDisconnected."""
+        self._messages.get_nowait()  # websocket.connect
+        if self.disconnected or self.transport.is_closing():
+            raise ClientDisconnected
+        headers = self.response.headers
+        del headers["Date"]  # uvicorn's is among the default fields
+        for name, value in self.default_headers:
+            headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        headers["Sec-WebSocket-Protocol"] = subprotocol
+        self.handshake_complete = True
+        self.conn.send_response(self.response)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.start_keepalive()
+        del self.request, self.response
+
     @override
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)

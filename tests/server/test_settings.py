@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from schema.execution.cost_limits import Limits
-from server.graphql.endpoint import limits_of
+from server.graphql.document_limits import limits_of
 from server.setting_texts import list_settings
 from server.settings import LogLevel, SettingError, Settings, read_settings, unknown_variables
 from storage.records import RoutingMethod

@@ -132,6 +132,24 @@ async def test_websockets_of_programs_pass_no_middleware(shared_url: str, monkey
     assert calls == ["websocket"]
 
 
+@pytest.mark.parametrize("protocols", [b"graphql-transport-ws", b"other, graphql-transport-ws", b"other"])
+async def test_handshakes_of_programs_and_of_pages_have_the_same_response(shared_url: str, protocols: bytes) -> None:
+    host, port = shared_url.split("/")[2].split(":")
+    responses = []
+    for own in (b"", b"origin: http://%b:%b\r\n" % (host.encode(), port.encode())):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"GET /graphql HTTP/1.1\r\nhost: %b:%b\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n"
+            b"sec-websocket-protocol: %b\r\n%b\r\n" % (host.encode(), port.encode(), protocols, own)
+        )
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+        responses.append([line for line in head.split(b"\r\n") if not line.lower().startswith(b"date:")])
+        assert b"\r\ndate: " in head
+        writer.close()
+    assert responses[0] == responses[1]
+
+
 async def test_pipelined_requests_are_answered_in_order(shared_url: str) -> None:
     host, port = shared_url.split("/")[2].split(":")
     bodies = [json.dumps({"query": f"{{ a{number}: __typename }}"}).encode() for number in range(5)]
