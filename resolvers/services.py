@@ -113,7 +113,7 @@ async def _maintain(storage: Storage, retention: timedelta) -> None:
     lease, changed = Lease(storage.database, "maintenance"), asyncio.Event()
 
     def on_facts(facts: Sequence[Fact]) -> None:
-        if any(isinstance(fact, CustomFieldUpdated | CustomFieldRemoved) for fact in facts):
+        if not {CustomFieldUpdated, CustomFieldRemoved}.isdisjoint(map(type, facts)):
             changed.set()
 
     storage.feed.listeners.add(on_facts)

@@ -179,17 +179,19 @@ class Schema(strawberry.Schema):
 
     def is_query(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
         """Whether the operation is a query. False if the document cannot be parsed."""
-        with suppress(*REFUSALS):
+        try:
             return query is not None and prepare(query, self._schema, context).is_query(operation_name)
-        return False
+        except REFUSALS:
+            return False
 
     def is_subscription(self, query: str | None, operation_name: str | None, context: RequestContext) -> bool:
         """Whether the operation is a subscription. False if the document cannot be parsed."""
-        with suppress(*REFUSALS):
+        try:
             return query is not None and deliveries.is_subscription(
                 prepare(query, self._schema, context), operation_name
             )
-        return False
+        except REFUSALS:
+            return False
 
     def _refusal(self, query: str | None, given: Mapping[str, Any]) -> PreExecutionError | None:
         """The result for a text that cannot be parsed, exceeds the cost limits, or selects what is hidden from the

@@ -387,3 +387,8 @@ def tag_of(kind: type[Fact]) -> str:
 
 #: Every kind of fact by its tag.
 FACTS: Mapping[str, type[Fact]] = MappingProxyType({tag_of(kind): kind for kind in get_args(AnyFact)})
+
+
+def kinds_of(*kinds: type[Fact]) -> frozenset[type[Fact]]:
+    """The kinds of facts that are of one of these classes. Facts of other kinds are none of their instances."""
+    return frozenset(kind for kind in FACTS.values() if issubclass(kind, kinds))

@@ -18,7 +18,7 @@ from resolvers.room_transition import RoomTransition
 from resolvers.routing.assignment import queue_room
 from resolvers.routing.capacity import without_room
 from storage import rooms, users
-from storage.facts import AssignmentCause, Fact, UserFact
+from storage.facts import AssignmentCause, Fact, UserFact, kinds_of
 from storage.mongo.connection import to_unavailable
 from storage.records import Leave, RoomStatus, User
 from storage.transactions.conflicts import Conflict
@@ -41,6 +41,7 @@ POLL_SECONDS = 2.0
 LOG_SECONDS = 1.0
 #: The stored name. Processes of other versions use the same lease, so it does not change.
 LEASE_NAME = "departures"
+_USER_FACTS = kinds_of(UserFact)
 
 
 async def store_and_requeue(
@@ -108,6 +109,8 @@ class RequeueWorker:
         self._moved = 0
 
     def _on_facts(self, facts: Sequence[Fact]) -> None:
+        if _USER_FACTS.isdisjoint(map(type, facts)):
+            return
         if any(isinstance(fact, UserFact) and fact.user.leave is not None for fact in facts):
             self._woken.set()
 

@@ -22,6 +22,7 @@ from storage.facts import (
     UserRolesChanged,
     UserUpdated,
     VisitorSaved,
+    kinds_of,
 )
 from storage.records import ActorType
 from storage.runtime import Storage
@@ -39,6 +40,7 @@ REVOKING_FACTS: tuple[type[Fact], ...] = (
     AgentRemoved,
     VisitorSaved,
 )
+_APPLIED_KINDS = kinds_of(*REVOKING_FACTS, RoleUpdated)
 #: Pause after a failed load of a caller. Nothing is closed until a load succeeds.
 RETRY_SECONDS = 1.0
 #: How often every token is refreshed.
@@ -157,10 +159,10 @@ class TokenRevocation:
                 self._refresh(token)
 
     def _apply(self, facts: Sequence[Fact]) -> None:
+        if _APPLIED_KINDS.isdisjoint(map(type, facts)):
+            return
         subjects = {fact.subject_id for fact in facts if isinstance(fact, REVOKING_FACTS)}
         roles = {fact.role.name for fact in facts if isinstance(fact, RoleUpdated)}
-        if not subjects and not roles:
-            return
         for token in self._tokens.values():
             caller = token.caller
             # The subject of a token whose first load is in progress is unknown.

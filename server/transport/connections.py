@@ -11,7 +11,7 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import IntEnum, auto
 from itertools import takewhile
 from typing import Final, Protocol
 
@@ -39,7 +39,7 @@ CLOSE_SECONDS: Final = 5.0
 LOG_SECONDS: Final = 10.0
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """What a connection is doing, or what its client has to send."""
 
     HEADER = auto()
