@@ -1,7 +1,6 @@
 """Websockets that are opened at the same time let other callbacks of the event loop run, and are opened in turn."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -10,13 +9,13 @@ from websockets.frames import Opcode
 
 from resolvers.context import Services
 from server.transport import openings
-from server.transport.openings import OpeningQueue
+from server.transport.openings import STEPS, OpeningQueue
 from server.transport.websocket_protocol import WebSocketProtocol
 from tests.server.transport.test_websocket_protocol import HANDSHAKE, masked, pinging
 
 
-async def test_steps_run_in_slices_and_messages_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openings, "SLICE_SECONDS", 0)
+async def test_messages_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openings, "STEPS", 1)
     queue, done = OpeningQueue(), list[str]()
     for name in ("first", "second"):
         queue.add_handshake(partial(done.append, f"{name} handshake"))
@@ -29,20 +28,14 @@ async def test_steps_run_in_slices_and_messages_first(monkeypatch: pytest.Monkey
     assert done == ["first messages", "second messages", "first handshake", "second handshake"]
 
 
-async def test_a_slice_ends_after_its_time() -> None:
+async def test_a_pass_of_the_event_loop_takes_some_steps() -> None:
     queue, done = OpeningQueue(), list[int]()
+    for number in range(3 * STEPS - 1):
+        queue.add_handshake(partial(done.append, number))
 
-    def work(number: int) -> None:
-        time.sleep(openings.SLICE_SECONDS / 4)
-        done.append(number)
-
-    for number in range(20):
-        queue.add_handshake(partial(work, number))
-    await asyncio.sleep(0)
-    assert 1 <= len(done) <= 5
-    for _ in range(20):
+    for count in (STEPS, 2 * STEPS, 3 * STEPS - 1):
         await asyncio.sleep(0)
-    assert done == list(range(20))
+        assert done == list(range(count))
 
 
 async def test_a_step_that_fails_does_not_end_the_others() -> None:
