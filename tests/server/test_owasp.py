@@ -15,6 +15,8 @@ from resolvers.auth.login_throttle import LoginThrottle
 from resolvers.context import Services
 from schema.base import ids
 from server.settings import Settings
+from storage.mongo import stored_documents
+from storage.mongo.connection import Database
 from tests.conftest import ADMIN_TOKEN, served
 from tests.resolvers.world import World
 from tests.schema.execution.test_cost_limits import BOMB
@@ -182,15 +184,15 @@ async def test_server_side_batching_and_caching(services: Services, url: str) ->
     await world.visitor()
     await asyncio.gather(*(world.start() for _ in range(5)))
     reads = 0
-    find = services.storage.database["visitors"].find
+    find = stored_documents.find
 
-    def counted(*args: Any, **kwargs: Any) -> Any:
+    async def counted(database: Database, collection: str, *args: Any, **kwargs: Any) -> Any:
         nonlocal reads
-        reads += 1
-        return find(*args, **kwargs)
+        reads += collection == "visitors"
+        return await find(database, collection, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(services.storage.database["visitors"], "find", counted)
+        patch.setattr(stored_documents, "find", counted)
         answer = await ask(url, "{ rooms { nodes { visitor { token } again: visitor { id } } } }")
 
     assert [room["visitor"]["token"] for room in answer["data"]["rooms"]["nodes"]] == ["v"] * 5
