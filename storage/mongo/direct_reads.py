@@ -8,9 +8,10 @@ and raises its own errors. docs/decisions/0037-direct-reads.md has the reasons.
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Callable, Collection, Mapping
 from socket import socket
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from motor.frameworks.asyncio import run_on_executor
 from pymongo import MongoClient
@@ -30,6 +31,10 @@ CHECK_SECONDS: Final = 0.5
 _MAX_REQUEST_ID: Final = 2**31 - 1
 
 
+#: A connection that is checked out of the pool of its server.
+CheckedOut: TypeAlias = tuple[Pool, Connection]
+
+
 class DirectReads:
     """The finds of one database over connections of this module."""
 
@@ -41,6 +46,10 @@ class DirectReads:
         self._is_enabled = enabled
         self._ids = itertools.cycle(range(1, _MAX_REQUEST_ID))
         self._check: asyncio.TimerHandle | None = None
+        #: The connections that are being opened, which threads add. The lock lets each be given back once.
+        self._opening: set[CheckedOut] = set()
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._described: TopologyDescription | None = None
         self._primary: Address | None = None
 
@@ -160,7 +169,7 @@ class DirectReads:
     async def open(self, connections: Connections) -> ReadConnection | None:
         """A new connection to the primary, checked out of the driver's pool. None if there is none."""
         loop = asyncio.get_running_loop()
-        found: tuple[Pool, Connection] | None = await run_on_executor(loop, self._check_out, self.primary)  # type: ignore[no-untyped-call] # has no types
+        found: CheckedOut | None = await run_on_executor(loop, self._check_out, self.primary)  # type: ignore[no-untyped-call] # has no types
         if found is None:
             return None
         pool, connection = found
@@ -172,14 +181,16 @@ class DirectReads:
             _, protocol = await loop.connect_accepted_socket(
                 lambda: ReadConnection(connections, pool, connection), plain
             )
-            found = None
+            self._opening.discard(found)  # it gives the connection back itself
             return protocol
+        except (OSError, ValueError):
+            if not self._is_closed:
+                raise
+            return None  # `close` has closed the socket
         finally:
-            if found is not None:
-                connection.close_conn(None)
-                pool.checkin(connection)
+            self._give_back(found)
 
-    def _check_out(self, address: Address | None) -> tuple[Pool, Connection] | None:
+    def _check_out(self, address: Address | None) -> CheckedOut | None:
         server = None if address is None else self._client._topology.get_server_by_address(address)
         if server is None:
             return None
@@ -188,7 +199,22 @@ class DirectReads:
                 connection.pin_cursor()  # it stays checked out
         except PyMongoError:
             return None
-        return server.pool, connection
+        found = (server.pool, connection)
+        self._opening.add(found)
+        if self._is_closed:  # while this thread waited for the connection
+            self._give_back(found)
+            return None
+        return found
+
+    def _give_back(self, found: CheckedOut) -> None:
+        """Close a connection that is being opened, and give it back to the driver's pool, once."""
+        with self._lock:
+            if found not in self._opening:
+                return
+            self._opening.discard(found)
+        pool, connection = found
+        connection.close_conn(None)
+        pool.checkin(connection)
 
     def _close_interrupted(self) -> None:
         self._check = None
@@ -199,7 +225,9 @@ class DirectReads:
 
     def close(self) -> None:
         """Close all connections."""
-        self._is_enabled = False
+        self._is_enabled, self._is_closed = False, True
+        for found in tuple(self._opening):
+            self._give_back(found)
         if self._check is not None:
             self._check.cancel()
         for connections in self._connections.values():
