@@ -13,7 +13,7 @@ from storage.mongo import direct_writes
 from storage.mongo.direct_connections import ReadConnection
 from storage.mongo.direct_reads import DirectReads
 from storage.runtime import Storage
-from storage.transactions import commit_groups
+from storage.threads import Work
 from storage.transactions.conflicts import Conflict
 from storage.transactions.writes import PreparedChange
 from tests.databases import emptied
@@ -105,9 +105,11 @@ async def test_change_that_requires_a_version_conflicts_if_there_is_another_one(
 async def test_a_change_runs_again_if_its_conditions_were_not_read_from_the_server_that_is_written_to(
     group: Group, monkeypatch: pytest.MonkeyPatch, cause: str
 ) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(commit_groups, "MAX_CHANGES", 1)  # two connections are idle afterwards
-        await group.commit(group.insert("required"), group.insert("other"))
+    await group.commit(group.insert("required"))
+    connections = group.storage.database.direct_reads._connections[Work.CHANGES]
+    for connection in [await connections.acquire() for _ in range(2)]:  # two are idle afterwards
+        assert connection is not None
+        connections.release(connection)
     change = prepare(group.insert("one"))
     requiring = PreparedChange(change.writes, (), change.deadline, {("app_data", "required"): 1})
     send = DirectReads._send
@@ -129,7 +131,7 @@ async def test_a_change_runs_again_if_its_conditions_were_not_read_from_the_serv
 
     assert isinstance(error, AutoReconnect)
     assert error.has_error_label("TransientTransactionError")
-    assert await group.stored() == {"required": 1, "other": 1}
+    assert await group.stored() == {"required": 1}
 
 
 async def test_commit_whose_reply_is_lost_is_repeated_by_the_driver_and_takes_effect_once(
