@@ -1,9 +1,10 @@
 """Commits a transaction only if the definitions by which it assigned custom fields are still the newest."""
 
+from typing import Any
+
 from typing_extensions import override
 
 from storage.custom_fields import epochs
-from storage.mongo.connection import Document
 from storage.transactions.conflicts import Conflict
 from storage.transactions.transaction import Transaction
 
@@ -24,11 +25,12 @@ class DefinitionGuard:
     def __hash__(self) -> int:
         return hash(self._epoch)
 
-    def command(self) -> Document:
-        return epochs.epoch_command()
+    @property
+    def condition(self) -> tuple[str, str, str]:
+        return epochs.PLACE
 
-    def require(self, reply: Document) -> None:
-        if epochs.epoch_of_reply(reply) != self._epoch:
+    def require(self, value: Any) -> None:
+        if int(value or 0) != self._epoch:
             raise Conflict(self.refresh)
 
     async def is_outdated(self) -> bool:

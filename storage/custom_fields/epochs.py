@@ -13,6 +13,8 @@ from storage.records import FieldDefinition
 
 #: The only document of the collection `rules`.
 DOCUMENT_ID = "custom_fields"
+#: The collection, the document and the field of the epoch.
+PLACE = ("rules", DOCUMENT_ID, "epoch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +45,6 @@ async def read(database: Database) -> EpochState:
 
 async def read_epoch(database: Database) -> int:
     return _epoch(await database["rules"].find_one({"_id": DOCUMENT_ID}, {"epoch": 1}))
-
-
-def epoch_command() -> Document:
-    """The command that reads the epoch as a condition of a commit."""
-    return {
-        "find": "rules",
-        "filter": {"_id": DOCUMENT_ID},
-        "projection": {"epoch": 1},
-        "limit": 1,
-        "singleBatch": True,
-    }
-
-
-def epoch_of_reply(reply: Document) -> int:
-    """The epoch in the reply to that command."""
-    found = reply["cursor"]["firstBatch"]
-    return _epoch(found[0] if found else None)
 
 
 def _epoch(document: Document | None) -> int:

@@ -6,7 +6,6 @@ The driver opens them: it authenticates them, and counts them in its pool. direc
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from pymongo.synchronous.pool import Connection, Pool
@@ -43,7 +42,6 @@ class ReadConnection(asyncio.Protocol):
         #: Where the whole replies in `_received` end, and how many replies are missing.
         self._end = 0
         self._missing = 0
-        self._on_first_reply: Callable[[], None] | None = None
         self.address = connection.address
         #: A time at which it was open, by the monotonic clock.
         self.opened_at = time.monotonic()
@@ -69,18 +67,15 @@ class ReadConnection(asyncio.Protocol):
         limit = self._pool.opts.socket_timeout
         return limit is not None and self.is_waiting and asyncio.get_running_loop().time() - self._called_at > limit
 
-    def call(
-        self, message: bytes, *, replies: int = 1, on_first_reply: Callable[[], None] | None = None
-    ) -> "asyncio.Future[bytes]":
+    def call(self, message: bytes, *, replies: int = 1) -> "asyncio.Future[bytes]":
         """Send one or more messages. Returns the future replies, which may raise Lost. The connection is released with
-        them, also if nobody waits for them any more. `on_first_reply` is called when one reply is here."""
+        them, also if nobody waits for them any more."""
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if self._transport is None or self._transport.is_closing():
             self._connections.closed(self)
             reply.set_exception(Lost)
             return reply
         self._reply, self._missing, self._end = reply, replies, 0
-        self._on_first_reply = on_first_reply
         self._called_at = asyncio.get_running_loop().time()
         self._transport.write(message)
         return reply
@@ -111,9 +106,6 @@ class ReadConnection(asyncio.Protocol):
         while self._missing and (end := wire.end_of_message(self._received, self._end)) is not None:
             self._end = end
             self._missing -= 1
-            if (on_first_reply := self._on_first_reply) is not None:
-                self._on_first_reply = None
-                on_first_reply()
         if self._missing:
             return
         data = bytes(self._received)
@@ -184,6 +176,12 @@ class Connections:
     def _open_missing(self) -> None:
         """Open a connection for each read that waits, within the limit."""
         while self._opening < self.waiting and len(self._open) + self._opening < self._limit:
+            self._opening += 1
+            spawn(self._open_one(), name="open a connection for reads", kind=self._kind)
+
+    def open_another(self) -> None:
+        """Open a connection within the limit, for the next one who needs two at the same time."""
+        if not self._opening and len(self._open) < self._limit:
             self._opening += 1
             spawn(self._open_one(), name="open a connection for reads", kind=self._kind)
 

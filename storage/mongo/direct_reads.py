@@ -121,7 +121,7 @@ class DirectReads:
         *,
         replies: tuple[int, int],
     ) -> tuple[bytes, bytes | None] | None:
-        """Send the messages of `first`, and once one reply is here, those of `second` over another connection.
+        """Send the messages of `first`, and then those of `second` over another connection, or later over the same.
 
         `replies` are the numbers of replies to both. None if nothing was sent; the second result is None if `second`
         was not sent. Raises Lost.
@@ -129,15 +129,14 @@ class DirectReads:
         connections = self._connections.get(work.get()) if self._is_enabled else None
         if connections is None or self.primary is None or (connection := await connections.acquire()) is None:
             return None
+        reply = self._send(connections, connection, first, replies[0])
         begun: asyncio.Future[bytes] | None = None
-
-        def begin() -> None:
-            nonlocal begun
-            if (other := connections.acquire_idle()) is not None:
-                begun = self._send(connections, other, second, replies[1])
-
+        if (other := connections.acquire_idle()) is None:
+            connections.open_another()
+        else:
+            begun = self._send(connections, other, second, replies[1])
         try:
-            received = await self._send(connections, connection, first, replies[0], on_first_reply=begin)
+            received = await reply
         except BaseException:
             if begun is not None:
                 begun.cancel()  # nobody waits for it
@@ -154,8 +153,6 @@ class DirectReads:
         connection: ReadConnection,
         encode: Callable[[ReadConnection], bytes],
         replies: int,
-        *,
-        on_first_reply: Callable[[], None] | None = None,
     ) -> "asyncio.Future[bytes]":
         try:
             message = encode(connection)
@@ -164,7 +161,7 @@ class DirectReads:
             raise
         if self._check is None:
             self._check = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._close_interrupted)
-        return connection.call(message, replies=replies, on_first_reply=on_first_reply)
+        return connection.call(message, replies=replies)
 
     async def open(self, connections: Connections) -> ReadConnection | None:
         """A new connection to the primary, checked out of the driver's pool. None if there is none."""

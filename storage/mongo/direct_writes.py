@@ -23,6 +23,9 @@ from storage.mongo.pipelines import CODEC, Document, Reply
 
 #: The fields that all commands of a transaction have. The first one has more.
 _OF_TRANSACTION = ("lsid", "txnNumber", "autocommit")
+#: The longest time for a transaction and its condition. It is shorter than the time after which a process counts as
+#: dead: nobody who waits for the transactions of live processes has given up waiting meanwhile.
+MAX_SECONDS = 2.0
 
 
 async def run(
@@ -43,29 +46,25 @@ async def run(
     return None if answered is None else answered[1]
 
 
-async def run_with_conditions(
+async def run_with_condition(
     connections: DirectReads,
     client: MongoClient[Document],
     database: str,
     commands: Sequence[Document],
-    conditions: Sequence[Document],
+    condition: Document,
     *,
     session: ClientSession,
-) -> tuple[list[Reply], list[Reply]] | None:
-    """Run the commands in the session's transaction, and the conditions, which are reads outside of it, meanwhile.
+) -> tuple[list[Reply], Reply] | None:
+    """Run the commands in the session's transaction, and the condition, which is a read outside of it, meanwhile.
 
-    The conditions are sent when the transaction has begun, so that they are not older than it, and to the same server.
+    Both are sent to the same server, the condition second. It is at most MAX_SECONDS older than the transaction.
     Returns the replies to both, or None if no command was sent. Raises ConnectionFailure.
     """
-    if not conditions:
-        written = await run(connections, client, database, commands, session=session)
-        return None if written is None else (written, [])
+    began = time.monotonic()
     writing = _Exchange(client, database, commands, session)
-    reading = _Exchange(client, database, conditions, None)
+    reading = _Exchange(client, database, [condition], None)
     try:
-        received = await connections.exchange_both(
-            writing.encode, reading.encode, replies=(len(commands), len(conditions))
-        )
+        received = await connections.exchange_both(writing.encode, reading.encode, replies=(len(commands), 1))
     except Lost:
         session._server_session.mark_dirty()
         raise _transient("connection closed") from None
@@ -73,8 +72,11 @@ async def run_with_conditions(
         return None
     wrote, read = received
     if read is None or reading.used is None or reading.used.address != writing.used.address:
-        raise _transient("the conditions were not read from the server that was written to")
-    return writing.decode(wrote), reading.decode(read)
+        raise _transient("the condition was not read from the server that was written to")
+    if time.monotonic() - began > MAX_SECONDS:
+        raise _transient("the condition may be much older than the transaction")
+    (reply,) = reading.decode(read)
+    return writing.decode(wrote), reply
 
 
 async def _run(

@@ -14,7 +14,7 @@ from pymongo.read_concern import ReadConcern
 
 from storage import threads
 from storage.log.outbox import Appender
-from storage.mongo import direct_writes
+from storage.mongo import direct_writes, pipelines
 from storage.mongo.connection import Database, is_session_killed
 from storage.mongo.retries import with_retries
 from storage.transactions.deadline import outcome_unknown
@@ -74,21 +74,22 @@ async def write_and_commit(
 
 async def _write_directly(session: AsyncIOMotorClientSession, database: Database, plan: Plan) -> bool:
     """Execute the plan on the event loop. Returns False if nothing was sent. Raises what `Plan.settle` raises."""
-    answered = await direct_writes.run_with_conditions(
-        database.direct_reads,
-        database.client.delegate,
-        database.raw.name,
-        plan.commands(),
-        plan.conditions(),
-        session=session.delegate,
-    )
-    if answered is None:
-        return False
-    replies, conditions = answered
-    if plan.is_plain_success(replies):
-        plan.settle(session.delegate, replies, conditions)
+    connections, client, name = database.direct_reads, database.client.delegate, database.raw.name
+    replies: list[pipelines.Reply] | None
+    condition: pipelines.Reply | None = None
+    if plan.conditions:
+        answered = await direct_writes.run_with_condition(
+            connections, client, name, plan.commands(), plan.conditions.command(), session=session.delegate
+        )
+        replies, condition = answered or (None, None)
     else:
-        await threads.run(partial(plan.settle, session.delegate, replies, conditions))
+        replies = await direct_writes.run(connections, client, name, plan.commands(), session=session.delegate)
+    if replies is None:
+        return False
+    if plan.is_plain_success(replies):
+        plan.settle(session.delegate, replies, condition)
+    else:
+        await threads.run(partial(plan.settle, session.delegate, replies, condition))
     return True
 
 

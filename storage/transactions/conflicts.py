@@ -1,9 +1,7 @@
 """Conflicts of attempts at mutations, and the conditions of their commits."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
-
-from storage.mongo.connection import Document
+from typing import Any, Protocol, TypeAlias
 
 AsyncCallback: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -22,11 +20,12 @@ class CommitGuard(Protocol):
     Equal guards have equal conditions: it is checked once for the attempts that are committed together.
     """
 
-    def command(self) -> Document:
-        """The command that reads what the condition depends on, while the transaction writes or in the transaction."""
+    @property
+    def condition(self) -> tuple[str, str, str]:
+        """The collection, the id of the document and the field on whose value the condition depends."""
 
-    def require(self, reply: Document) -> None:
-        """Raise Conflict if the condition is false by the reply to the command."""
+    def require(self, value: Any) -> None:
+        """Raise Conflict if the condition is false with this value of the field. None: it has none."""
 
     async def is_outdated(self) -> bool:
         """Whether the condition is false now."""

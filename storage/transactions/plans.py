@@ -4,9 +4,7 @@ Equal kinds of writes to one collection are one command, also those of several c
 (mongo/pipelines.py, mongo/direct_writes.py). What takes a session blocks, and runs on a thread of the driver.
 """
 
-from collections import defaultdict
-from collections.abc import Collection as AnyCollection
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pymongo.client_session import ClientSession
@@ -16,6 +14,7 @@ from pymongo.read_concern import ReadConcern
 
 from storage.mongo import pipelines
 from storage.mongo.connection import Document
+from storage.transactions.conditions import Conditions
 from storage.transactions.conflicts import Conflict
 from storage.transactions.writes import (
     DUPLICATE_KEY,
@@ -32,7 +31,6 @@ MAX_COMMAND_WRITES = 1_000
 MAX_COMMAND_BYTES = 8 * 1024 * 1024
 #: The command of a write, and the name of its list of writes.
 _LISTS = {"insert": "documents", "update": "updates"}
-_LOCAL = {"level": "local"}
 
 
 @dataclass(slots=True)
@@ -66,15 +64,8 @@ class Plan:
     """The commands of the changes of one transaction, in their order, and the conditions of its commit."""
 
     def __init__(self, changes: Sequence[PreparedChange]) -> None:
-        self._changes = changes
         self._commands = _commands([change.writes for change in changes])
-        self._guards = list(dict.fromkeys(guard for change in changes for guard in change.guards))
-        ids = _required_ids(changes)
-        self._collections = list(ids)
-        self._conditions = [
-            *(_versions_command(collection, wanted) for collection, wanted in ids.items()),
-            *(guard.command() for guard in self._guards),
-        ]
+        self.conditions = Conditions(changes)
         #: Whether all commands can be sent at once.
         self.is_one_message = (
             bool(self._commands)
@@ -86,14 +77,6 @@ class Plan:
         """The commands that write, if they are one message."""
         return [command.encoded() for command in self._commands]
 
-    def conditions(self) -> list[Document]:
-        """The commands that read what the commit depends on, for a read outside of the transaction.
-
-        A read in the transaction would say no more: it is of the time at which the transaction began, and a change that
-        is committed later does not conflict with it either.
-        """
-        return [{**command, "readConcern": _LOCAL} for command in self._conditions]
-
     def is_plain_success(self, replies: Sequence[pipelines.Reply]) -> bool:
         """Whether all writes have succeeded. `settle` does not block then."""
         return all(
@@ -102,35 +85,22 @@ class Plan:
         )
 
     def settle(
-        self, session: ClientSession, replies: Sequence[pipelines.Reply], conditions: Sequence[pipelines.Reply]
+        self, session: ClientSession, replies: Sequence[pipelines.Reply], condition: pipelines.Reply | None
     ) -> None:
-        """Return if the changes can be committed by these replies to the commands and to the conditions.
+        """Return if the changes can be committed by these replies to the commands and to that of the conditions.
 
         Raises RefusedChanges if it is known which changes fail, UnidentifiedConflict, or an error of the driver.
         """
         _results(session, self._commands, replies)
-        self._require_conditions(_results(session, self._conditions, conditions))
+        if isinstance(condition, PyMongoError):
+            raise condition
+        if condition is not None:
+            self.conditions.require_in(condition)
 
     def execute(self, session: ClientSession, database: str) -> None:
         """Read the conditions and execute the commands in the session's transaction. Raises what `settle` raises."""
         # The versions are read before the writes, which may change them.
-        self._require_conditions(_execute(session, database, [*self._conditions, *self._commands]))
-
-    def _require_conditions(self, replies: Sequence[Document]) -> None:
-        """Raise RefusedChanges for changes with conditions that are false by the replies to the reads."""
-        count = len(self._collections)
-        _require_versions(self._changes, dict(zip(self._collections, replies[:count], strict=True)))
-        for guard, reply in zip(self._guards, replies[count:], strict=True):
-            try:
-                guard.require(reply)
-            except Conflict as conflict:
-                raise RefusedChanges(
-                    {
-                        place: Conflict(conflict.before_retry)
-                        for place, change in enumerate(self._changes)
-                        if guard in change.guards
-                    }
-                ) from None
+        self.conditions.require_in_all(_execute(session, database, [*self.conditions.finds(), *self._commands]))
 
 
 def write_now(session: ClientSession, database: str, writes: Sequence[Write | SessionWrite]) -> None:
@@ -189,41 +159,6 @@ def _results(
         else:
             found.append(reply)
     return found
-
-
-def _required_ids(changes: Sequence[PreparedChange]) -> dict[str, set[str]]:
-    """The ids of the documents of which the changes require a version, by collection."""
-    ids: dict[str, set[str]] = defaultdict(set)
-    for change in changes:
-        for collection, document_id in change.versions:
-            ids[collection].add(document_id)
-    return ids
-
-
-def _versions_command(collection: str, ids: AnyCollection[str]) -> Document:
-    return {
-        "find": collection,
-        "filter": {"_id": {"$in": list(ids)}},
-        "projection": {"version": 1},
-        "batchSize": len(ids),
-        "singleBatch": True,
-    }
-
-
-def _require_versions(changes: Sequence[PreparedChange], replies: Mapping[str, Document]) -> None:
-    """Raise RefusedChanges for the changes that require other versions than those in the replies."""
-    stored = {
-        (collection, document["_id"]): document.get("version")
-        for collection, reply in replies.items()
-        for document in reply["cursor"]["firstBatch"]
-    }
-    outdated = {
-        place: Conflict()
-        for place, change in enumerate(changes)
-        if any(stored.get(document) != version for document, version in change.versions.items())
-    }
-    if outdated:
-        raise RefusedChanges(dict(outdated))
 
 
 def _commands(changes: Sequence[Sequence[Write | SessionWrite]]) -> list[_Command]:

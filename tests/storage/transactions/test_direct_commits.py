@@ -114,15 +114,16 @@ async def test_a_change_runs_again_if_its_conditions_were_not_read_from_the_serv
     requiring = PreparedChange(change.writes, (), change.deadline, {("app_data", "required"): 1})
     send = DirectReads._send
 
-    def send_elsewhere(reads: DirectReads, *arguments: Any, **options: Any) -> Any:
-        reply = send(reads, *arguments, **options)
-        connection: ReadConnection = arguments[1]
-        if options:
-            return reply  # the writes
-        if cause == "connection lost":
-            connection.close()
-        else:
-            connection.address = ("elsewhere", 1)
+    sent: list[ReadConnection] = []
+
+    def send_elsewhere(reads: DirectReads, *arguments: Any) -> Any:
+        reply, connection = send(reads, *arguments), arguments[1]
+        sent.append(connection)
+        if len(sent) == 2:  # the condition
+            if cause == "connection lost":
+                connection.close()
+            else:
+                connection.address = ("elsewhere", 1)
         return reply
 
     with monkeypatch.context() as patched:
@@ -131,6 +132,21 @@ async def test_a_change_runs_again_if_its_conditions_were_not_read_from_the_serv
 
     assert isinstance(error, AutoReconnect)
     assert error.has_error_label("TransientTransactionError")
+    assert await group.stored() == {"required": 1}
+
+
+async def test_a_change_runs_again_if_its_conditions_may_be_much_older_than_its_transaction(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await group.commit(group.insert("required"))
+    change = prepare(group.insert("one"))
+    requiring = PreparedChange(change.writes, (), change.deadline, {("app_data", "required"): 1})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(direct_writes, "MAX_SECONDS", 0)
+        (error,) = await group.commit(requiring)
+
+    assert isinstance(error, AutoReconnect)
     assert await group.stored() == {"required": 1}
 
 
