@@ -63,12 +63,22 @@ class PopulatedServer:
         self._trips = trips
 
     async def ask(self, query: str) -> tuple[Any, list[str]]:
-        """The data, and the round trips that the query took."""
+        """The data, and the round trips that the query took.
+
+        On a busy machine, the timers of the process are late. It then reads the token again, which may have ended.
+        """
+        body, trips = await self._ask(query)
+        for _ in range(5):
+            if "find tokens" in trips:
+                body, trips = await self._ask(query)
+        return body["data"], trips
+
+    async def _ask(self, query: str) -> tuple[Any, list[str]]:
         self._trips.seen.clear()
         response = await self._client.post(self._url, json={"query": query})
         body = response.json()
         assert "errors" not in body, body
-        return body["data"], [*self._trips.seen]
+        return body, [*self._trips.seen]
 
     async def close(self) -> None:
         await self._client.aclose()
