@@ -9,6 +9,7 @@ from websockets.frames import Opcode
 
 from resolvers.context import Services
 from server.transport import openings
+from server.transport.http_protocol import HttpProtocol
 from server.transport.openings import STEPS, OpeningQueue
 from server.transport.websocket_protocol import WebSocketProtocol
 from tests.server.transport.test_websocket_protocol import HANDSHAKE, masked, pinging
@@ -52,17 +53,32 @@ async def test_a_step_that_fails_does_not_end_the_others() -> None:
     assert [type(error) for error in errors] == [ZeroDivisionError]
 
 
+def awaitable(monkeypatch: pytest.MonkeyPatch, name: str) -> "asyncio.Queue[None]":
+    """From now on, each call of this method of new connections is put into the queue once it has ended."""
+    calls: asyncio.Queue[None] = asyncio.Queue()
+    method = getattr(HttpProtocol, name)
+
+    def called(connection: HttpProtocol, *arguments: object) -> None:
+        method(connection, *arguments)
+        calls.put_nowait(None)
+
+    monkeypatch.setattr(HttpProtocol, name, called)
+    return calls
+
+
 async def test_what_arrives_while_a_handshake_waits_is_handled(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with pinging(services) as (_, first):
         waiting: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
         monkeypatch.setattr(OpeningQueue, "add_handshake", lambda _, step: waiting.put_nowait(step))
+        arrived = awaitable(monkeypatch, "data_received")
         reader, writer = await asyncio.open_connection(*first.get_extra_info("peername"))
         writer.write(HANDSHAKE)
         step = await asyncio.wait_for(waiting.get(), 60)
+        await asyncio.wait_for(arrived.get(), 60)
         writer.write(masked(Opcode.TEXT, b'{"type":"ping"}'))
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(arrived.get(), 60)
         step()
 
         received = await asyncio.wait_for(reader.readuntil(b'{"type":"pong"}'), 60)
@@ -78,11 +94,12 @@ async def test_a_connection_that_is_lost_while_its_handshake_waits_is_no_websock
         monkeypatch.setattr(OpeningQueue, "add_handshake", lambda _, step: waiting.put_nowait(step))
         begun: list[object] = []
         monkeypatch.setattr(WebSocketProtocol, "begin", lambda *_, **__: begun.append(None))
+        lost = awaitable(monkeypatch, "connection_lost")
         _, writer = await asyncio.open_connection(*first.get_extra_info("peername"))
         writer.write(HANDSHAKE)
         step = await asyncio.wait_for(waiting.get(), 60)
         writer.transport.abort()
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(lost.get(), 60)
         step()
 
         assert begun == []
