@@ -47,8 +47,8 @@ async def write_and_commit(
 ) -> bool:
     """Write and commit the changes in the session's transaction, which is aborted if that fails.
 
-    `is_new`: nothing was sent in the transaction yet. What it read before belongs to the time at which it began, and so
-    do the conditions, which are read in it then.
+    `is_new`: nothing was sent in the transaction yet. If something was, the conditions are read in the transaction: it
+    sees the database as of the time at which it began.
 
     `on_local_commit` is called if the primary has committed them, and a majority has yet to acknowledge that. Returns
     whether their facts are in the log, too. An unknown result of a commit is followed by another commit of the same
