@@ -115,6 +115,9 @@ class WebSocketProtocol(PingedWebSocket):
         self._table.close(self._connection)
         self._unparsed = b""
         super().connection_lost(exc)
+        # Both refer to this object or to themselves. The memory would stay in use until the garbage collector runs.
+        del self._connection.peer
+        self.conn.parser.close()
 
     def expire(self, phase: Phase) -> None:
         self.transport.abort()
@@ -390,7 +393,7 @@ class WebSocketProtocol(PingedWebSocket):
             self.logger.exception("Exception in ASGI application\n")
         finally:
             self._handling = None
-        self._receiver = None
+        self._receiver = self._messages.listener = None
         try:
             await receiver.disconnect()
         finally:

@@ -7,6 +7,7 @@ header by regular expressions; the fields of these responses are constants and n
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeAlias, TypedDict
+from weakref import ref
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
@@ -23,12 +24,16 @@ class WholeResponses(TypedDict):
 
 
 def extension(cycle: RequestResponseCycle) -> WholeResponses:
-    """The extension for one request, which is not a HEAD request."""
-    return {"send": partial(send_whole, cycle)}
+    """The extension for one request, which is not a HEAD request. It may be used until the application returns."""
+    # The scope of the request has the extension. If it held the cycle, which has the scope, the memory of both would
+    # stay in use until the garbage collector runs.
+    return {"send": partial(send_whole, ref(cycle))}
 
 
-async def send_whole(cycle: RequestResponseCycle, status: int, lines: bytes, body: bytes) -> None:
+async def send_whole(reference: "ref[RequestResponseCycle]", status: int, lines: bytes, body: bytes) -> None:
     """Send a response, as `cycle.send` does with the two messages of ASGI."""
+    cycle = reference()
+    assert cycle is not None
     if cycle.flow.write_paused and not cycle.disconnected:
         await cycle.flow.drain()
     if cycle.disconnected:
