@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import gc
 import signal
 import socket
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 
 from starlette.applications import Starlette
 
+from server.process.garbage import collected_seldom
 from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
 from storage.embedded.mongod_supervisor import supervised
@@ -19,9 +19,6 @@ from storage.embedded.preflight import complete_uri, translating_driver_errors, 
 from storage.embedded.replica_set import EmbeddedReplicaSet, running_uri
 from storage.uris import redact
 
-#: Thresholds of the garbage collector while the server runs. By the default of 700 objects, each event that goes to
-#: a thousand subscribers starts several collections, a quarter of the CPU of its deliveries.
-GC_THRESHOLDS = (10_000, 10, 10)
 #: Signals that stop the server: Ctrl-C, SIGTERM of a supervisor, and a closed terminal.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -120,18 +117,11 @@ async def run_uvicorn(
     for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             loop.add_signal_handler(number, server.handle_exit, number, None)
-    before = gc.get_threshold()
-    gc.set_threshold(*GC_THRESHOLDS)
-    # What the program consists of lasts until its end. A full collection need not look at it again.
-    gc.collect()
-    gc.freeze()
     try:
-        await server.serve(sockets=[listener])
+        with collected_seldom():
+            await server.serve(sockets=[listener])
     except OSError as error:
         raise cannot_listen(settings.host, settings.port, error) from None
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)
 
 
 def banner(

@@ -7,7 +7,8 @@ import pytest
 
 from resolvers.context import Services
 from server.app import create_app
-from server.process.run import GC_THRESHOLDS, run_uvicorn
+from server.process.garbage import THRESHOLDS
+from server.process.run import run_uvicorn
 from server.process.uvicorn_server import Server
 from server.settings import Settings
 from tests.processes import ADMIN_TOKEN
@@ -25,5 +26,5 @@ async def test_thresholds_hold_while_the_server_runs(services: Services, monkeyp
     with socket.socket() as listener:
         await run_uvicorn(create_app(services, settings), listener, settings, lambda: None)
 
-    assert during == [GC_THRESHOLDS]
+    assert during == [THRESHOLDS]
     assert gc.get_threshold() == before
