@@ -86,7 +86,8 @@ class Transaction(Reader):
         self.process = process
         self._groups = groups
         self.state = state
-        self._exit_stack = ExitStack()
+        self._locked = ExitStack()
+        self._contexts = ExitStack()
         #: By the clock of the database.
         self.now = database.now()
         self.actor = actor
@@ -165,6 +166,7 @@ class Transaction(Reader):
             self._is_acknowledged = True
             self._remember_written()
             self._on_committed(self.facts)
+            self._contexts.close()
 
     def _remember_written(self) -> None:
         if not self._remembered or self.database.recent_entities.clears != self._clears:
@@ -234,11 +236,14 @@ class Transaction(Reader):
         """
         key = LockKey(kind, name)
         await self._locks.acquire(key, deadline=self.state.deadline.at)
-        self._exit_stack.callback(self._locks.release, key)
+        self._locked.callback(self._locks.release, key)
 
     def enter_context(self, context: AbstractContextManager[None]) -> None:
-        """Enter the context. It exits when this attempt has ended and, if committed, listeners have its facts."""
-        self._exit_stack.enter_context(context)
+        """Enter the context. It exits with this attempt or, if that is committed, when listeners get its facts.
+
+        So nobody finds an assigned room in the facts and a reservation for it as well.
+        """
+        self._contexts.enter_context(context)
 
     async def commit(self) -> None:
         """Insert the facts into the outbox and commit.
@@ -282,7 +287,8 @@ class Transaction(Reader):
             self.session.delegate.end_session()
         for guard in self.guards:
             guard.close()
-        self._exit_stack.close()
+        self._contexts.close()
+        self._locked.close()
 
 
 def _matched(writes: Sequence[Write | SessionWrite]) -> set[tuple[str, str]]:
