@@ -69,14 +69,14 @@ def test_all_objects_are_looked_at_when_many_more_are_excluded() -> None:
     gc.collect()
     reference = ref(node)
     del node
-    others = [Node() for _ in range(1_000)]
+    others = [Node() for _ in range(20_000)]  # many more, since objects of other tests may end
     gc.collect()  # excludes them
     assert reference() is not None
 
     gc.collect()
 
     assert reference() is None
-    assert len(others) == 1_000
+    assert len(others) == 20_000
     gc.collect()
     first = ref(others[0])
     others.clear()
