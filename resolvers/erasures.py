@@ -144,11 +144,10 @@ class Eraser:
 
     async def _wait_for_log(self, subject_id: str) -> None:
         """Wait until the log has all facts about the subject that are committed. Raises TimeoutError."""
-        appender = self._storage.appender
         async with asyncio.timeout(LOG_SECONDS):
             while await erasures.has_waiting_facts(self._storage.reader, subject_id):
-                await appender.sweep()
-                await appender.cleanup.wait()
+                await self._storage.sweeps.sweep()
+                await self._storage.appender.cleanup.wait()
                 await asyncio.sleep(LOG_POLL_SECONDS)
 
 

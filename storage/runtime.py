@@ -17,6 +17,7 @@ from storage.facts import DepartmentSaved, Fact, FieldFact, RoleUpdated, RoomFac
 from storage.log.feed import Feed
 from storage.log.log import Log
 from storage.log.outbox import Appender
+from storage.log.outbox_sweeps import OutboxSweeps
 from storage.log.token_watcher import TokenWatcher
 from storage.log.watch_rights import ChangeStreamRetry
 from storage.migrations import runner
@@ -56,6 +57,7 @@ class Storage:
         self.token_watcher = TokenWatcher(database)
         self.signals = SignalExchange(database, process_id=self.process.id)
         self.appender = Appender(database, self.feed.publish, process_id=self.process.id)
+        self.sweeps = OutboxSweeps(database, self.appender)
         self.transactions = TransactionRunner(database, self.definition_cache, self.appender, self.process)
         self.transactions.append_listeners.append(self._update_definitions)
         #: Reads without a transaction.
@@ -133,7 +135,7 @@ class Storage:
             start("repeat migrations", repeat, every=timings.data_version_check)
         start("reap dead processes", self.process.reap_dead_processes, every=timings.heartbeat_poll)
         start("append facts to the log", self.appender.run, essential=True)
-        start("sweep the outbox", self.appender.sweep_once, every=timings.outbox_sweep)
+        start("sweep the outbox", self.sweeps.sweep_once, every=timings.outbox_sweep)
         start("follow the log", self.feed.run, essential=True)
         start("watch the log", ChangeStreamRetry("log", self.feed.watch).run)
         start("write signals", self.signals.write)

@@ -15,19 +15,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import bson
 import msgspec
 from bson.raw_bson import RawBSONDocument
-from pymongo import ASCENDING, DESCENDING
+from pymongo import DESCENDING
 from pymongo.errors import WriteError
 
 from storage.facts import AnyFact, Fact
 from storage.log import redactions
+from storage.log.encoded_facts import EncodedFacts
 from storage.log.outbox_cleanup import OutboxCleanup
-from storage.log.predecessors import Predecessors, decode
-from storage.mongo.connection import Database, Document, to_document
+from storage.log.predecessors import Predecessors
+from storage.mongo.connection import Database, Document
 from storage.mongo.local_commits import LocalCommit, NotBehind
-from storage.sizes import batches, size_of, size_of_document
+from storage.sizes import batches
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +41,6 @@ APPEND_TIMEOUT_SECONDS = 10.0
 BEHIND_TIMEOUT_SECONDS = 0.25
 #: A log that is being written to for longer takes no facts of local commits: they would keep locks meanwhile.
 BUSY_SECONDS = 0.1
-#: Facts of one sweep, which leaves the rest to the next one.
-MAX_SWEEP_FACTS = 20_000
 #: The smallest append of a process that keeps losing races for the next sequence.
 MIN_BATCH = 64
 DUPLICATE_KEY = 11_000
@@ -90,17 +88,13 @@ class Appender:
         self._published = on_append
         self._process_id = process_id
         self._waiting: list[_Waiting] = []
-        #: By id, facts that wait, with their BSON.
-        self._encoded: dict[str, tuple[Fact, RawBSONDocument]] = {}
+        self._encoded = EncodedFacts()
         self._has_work = asyncio.Event()
         #: The newest sequence of the log.
         self._log_end: int | None = None
         #: Whether the last pass of `run` failed, and when the current one began, by the monotonic clock.
         self._failed = False
         self._began: float | None = None
-        #: Ids of the facts that were in the outbox at the last sweep.
-        self._seen: set[str] = set()
-        self._swept = False
 
     @property
     def waiting(self) -> int:
@@ -153,7 +147,7 @@ class Appender:
         acknowledge: Callable[[], None],
         seconds: float,
     ) -> bool:
-        self._encoded.update({fact.id: (fact, raw) for fact, raw in zip(facts, encoded, strict=False)})
+        self._encoded.add(facts, encoded)
         loop = asyncio.get_running_loop()
         waiting = _Waiting(facts, loop.create_future(), behind, acknowledge)
         self._waiting.append(waiting)
@@ -191,7 +185,7 @@ class Appender:
         local = [one for one in taken if one.behind is not None]
         appended = 0
         try:
-            for run in batches(batch, count=BATCH, size=BATCH_BYTES, weigh=self._weigh):
+            for run in batches(batch, count=BATCH, size=BATCH_BYTES, weigh=self._encoded.weigh):
                 behind = [one.behind for one in local if one.behind is not None]
                 found = await self._predecessors.completed(run, behind)
                 if behind and len(found) < len(run):  # nothing written may be behind the commits
@@ -216,61 +210,15 @@ class Appender:
 
     def _end(self, one: _Waiting, appended: bool) -> None:
         self._waiting.remove(one)
-        for fact in one.facts:
-            self._encoded.pop(fact.id, None)
+        self._encoded.remove(one.facts)
         if appended:
             one.acknowledge()
         one.end(appended)
 
-    async def sweep(self) -> int:
-        """Append all facts in the outbox, and return their number."""
-        return await self._append_waiting(await self._read_waiting_ids())
-
-    async def sweep_abandoned(self) -> int:
-        """Append the facts that were in the outbox at the last sweep already, and return their number.
-
-        Comparing two sweeps, not timestamps, makes this independent of the clocks of other processes.
-        """
-        waiting = await self._read_waiting_ids()
-        abandoned = [fact_id for fact_id in waiting if fact_id in self._seen]
-        self._seen = set(waiting)
-        return await self._append_waiting(abandoned)
-
-    async def _read_waiting_ids(self) -> list[str]:
-        waiting = self._outbox.find(
-            {}, {"_id": 1}, sort=[("_id", ASCENDING)], limit=MAX_SWEEP_FACTS, batch_size=MAX_SWEEP_FACTS
-        )
-        return [document["_id"] for document in await waiting.to_list(MAX_SWEEP_FACTS)]
-
-    async def _append_waiting(self, ids: Sequence[str]) -> int:
-        count = 0
-        for start in range(0, len(ids), BATCH):
-            found = self._outbox.find({"_id": {"$in": ids[start : start + BATCH]}}, sort=[("at", ASCENDING)])
-            facts: list[Fact] = []
-            size = 0
-            async for document in found:
-                facts += self._database.undecodable.decode("outbox", [document], decode)
-                size += size_of_document(document)
-                if size > BATCH_BYTES:
-                    await self.append(facts)
-                    count += len(facts)
-                    facts, size = [], 0
-            await self.append(facts)
-            count += len(facts)
-        return count
-
-    async def sweep_once(self) -> None:
-        """Sweep periodically. The first sweep appends all facts, as after the restart of a process that crashed."""
-        if self._swept:
-            await self.sweep_abandoned()
-        else:
-            await self.sweep()
-            self._swept = True
-
     async def _append(self, facts: list[Fact], local: Sequence[_Waiting] = ()) -> None:
         behind = [one.behind for one in local if one.behind is not None]
         batch = facts = redactions.applied_within(facts)
-        documents: list[Document] = [{"_id": 0, "fact": self._encode(fact)} for fact in facts]
+        documents: list[Document] = [{"_id": 0, "fact": self._encoded.document(fact)} for fact in facts]
         size, lost_races = BATCH, 0
         while facts:
             if self._log_end is None:
@@ -290,7 +238,7 @@ class Appender:
             except _Refused as refused:
                 failures = refused.failures
                 inserted = int(failures[0]["index"])
-                self._publish(first, facts[:inserted], local)
+                self._publish_behind(first, facts[:inserted], local)
                 self._log_end = None
                 facts, documents = facts[inserted:], documents[inserted:]
                 if "fact.id" in failures[0]["keyPattern"]:
@@ -300,23 +248,13 @@ class Appender:
                 size = max(size // 2, MIN_BATCH)
                 await asyncio.sleep(random.uniform(0, min(lost_races, 10)) / 1000)  # noqa: S311 - spreads retries
             else:
-                self._publish(first, facts[:size], local)
+                self._publish_behind(first, facts[:size], local)
                 if size >= BATCH <= len(facts):
                     self._log_end = None  # gives other processes a chance at the next sequence
                 facts, documents = facts[size:], documents[size:]
                 size = min(size * 2, BATCH)
         self.cleanup.schedule(fact.id for fact in batch)
         self._predecessors.appended(batch)
-
-    def _encode(self, fact: Fact) -> RawBSONDocument | Document:
-        original, raw = self._encoded.get(fact.id, (None, None))
-        # A redaction replaces facts.
-        return raw if raw is not None and original is fact else to_document(fact, id_key="id")
-
-    def _weigh(self, fact: Fact) -> int:
-        """About the size of the fact in memory. It is that of its BSON, if that exists."""
-        original, raw = self._encoded.get(fact.id, (None, None))
-        return len(raw.raw) if raw is not None and original is fact else size_of(fact)
 
     async def insert(self, documents: Sequence[Document], *, behind: Sequence[LocalCommit] = ()) -> None:
         """Insert documents into the log, in their order. Raises _Refused for the first one whose key is taken."""
@@ -332,13 +270,15 @@ class Appender:
                 raise WriteError(str(failures[0].get("errmsg")), failures[0]["code"], failures[0])
             raise _Refused(failures)
 
-    def _publish(self, first: int, facts: Sequence[Fact], local: Iterable[_Waiting]) -> None:
+    def _publish_behind(self, first: int, facts: Sequence[Fact], local: Iterable[_Waiting]) -> None:
         if facts:
             for one in local:  # a majority that has a fact has all commits before it
                 one.acknowledge()
-            self._log_end = first + len(facts) - 1
-            numbered = [_numbered(fact, first + index) for index, fact in enumerate(facts)]
-            self._published(numbered, [self._weigh(fact) for fact in facts])
+            self._publish(first, facts, [self._encoded.weigh(fact) for fact in facts])
+
+    def _publish(self, first: int, facts: Sequence[Fact], sizes: Sequence[int]) -> None:
+        self._log_end = first + len(facts) - 1
+        self._published([_numbered(fact, number) for number, fact in enumerate(facts, first)], sizes)
 
     async def _read_end(self) -> int:
         # Majority: an append after a fact that a failover may still roll back would leave a gap.
@@ -354,11 +294,6 @@ class Appender:
         present = set(await self._log.distinct("fact.id", {"fact.id": {"$in": [fact.id for fact in facts]}}))
         missing = [index for index, fact in enumerate(facts) if fact.id not in present]
         return [facts[index] for index in missing], [documents[index] for index in missing]
-
-
-def encode(fact: Fact) -> RawBSONDocument:
-    """The fact as it is stored in the outbox and in the log."""
-    return RawBSONDocument(bson.encode(to_document(fact, id_key="id")))
 
 
 def _numbered(fact: Fact, sequence: int) -> AnyFact:

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from storage import threads
 from storage.facts import Fact
-from storage.log.outbox import encode
+from storage.log.encoded_facts import encode
 from storage.mongo.connection import Database, Document, new_id
 from storage.mongo.reader import Reader
 from storage.records import Actor, Entity

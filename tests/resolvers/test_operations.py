@@ -24,7 +24,7 @@ async def contexts(mongodb_uri: str) -> AsyncIterator[TwoContexts]:
 
 
 async def facts_after(context: Context, after: int) -> list[AnyFact]:
-    await context.storage.appender.sweep()
+    await context.storage.sweeps.sweep()
     return await context.storage.log.read(after, 10_000)
 
 

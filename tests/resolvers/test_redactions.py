@@ -351,7 +351,7 @@ async def test_a_sweep_appends_redacted_facts_of_a_dead_process_without_content(
         message = await messages.send_message(world.context, room_id=room.id, **CONTENT)
         await redact(world, message)
 
-    await storage.appender.sweep()
+    await storage.sweeps.sweep()
     await storage.appender.cleanup.wait()
 
     assert [type(fact) for fact in of_message(await world.facts(), message)] == [MessageSent, MessageRedacted]
@@ -386,7 +386,7 @@ async def test_facts_appended_meanwhile_by_another_process_lose_the_content(
 
     with monkeypatch.context() as patch:
         patch.setattr(storage.appender, "insert", race)
-        await storage.appender.sweep()
+        await storage.sweeps.sweep()
     assert raced
     await storage.appender.cleanup.wait()
 

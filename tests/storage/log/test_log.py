@@ -85,7 +85,7 @@ async def test_sweep_appends_the_facts_of_a_dead_process(mongodb_uri: str, empty
         await save_and_die(dying, "one")
         await save_and_die(dying, "two")
 
-        await living.appender.sweep()
+        await living.sweeps.sweep()
 
         assert tokens(await read_all(living, after=head)) == ["one", "two"]
         assert await outbox_is_empty(living)
@@ -98,8 +98,8 @@ async def test_sweep_appends_facts_with_timestamps_in_the_future(mongodb_uri: st
             await save_and_die(dying, token)
         await living.database["outbox"].update_many({}, {"$set": {"at": living.log.now() + timedelta(minutes=10)}})
 
-        assert await living.appender.sweep_abandoned() == 0
-        assert await living.appender.sweep_abandoned() == 2
+        assert await living.sweeps.sweep_abandoned() == 0
+        assert await living.sweeps.sweep_abandoned() == 2
 
         assert sorted(tokens(await read_all(living, after=head))) == ["one", "two"]
         await save_and_die(dying, "three")
@@ -117,10 +117,10 @@ async def test_sweep_leaves_out_facts_that_are_new_since_the_last_sweep(mongodb_
     async with opened(mongodb_uri, empty_database, processes=2, timings=NO_SWEEPS) as (writing, sweeping):
         head = await sweeping.log.head()
         await save_and_die(writing, "before")
-        await sweeping.appender.sweep_abandoned()
+        await sweeping.sweeps.sweep_abandoned()
         await save_and_die(writing, "since")
 
-        assert await sweeping.appender.sweep_abandoned() == 1
+        assert await sweeping.sweeps.sweep_abandoned() == 1
 
         assert tokens(await read_all(sweeping, after=head)) == ["before"]
 
@@ -131,11 +131,11 @@ async def test_sweep_does_not_append_a_fact_of_the_log_again(mongodb_uri: str, e
         await save_and_die(storage, "one")
         leftover = await storage.database["outbox"].find_one({})
         assert leftover is not None
-        await storage.appender.sweep()
+        await storage.sweeps.sweep()
         await storage.appender.cleanup.wait()
         await storage.database["outbox"].insert_one(leftover)
 
-        await storage.appender.sweep()
+        await storage.sweeps.sweep()
 
         assert tokens(await read_all(storage, after=head)) == ["one"]
         assert await outbox_is_empty(storage)
@@ -192,7 +192,7 @@ async def test_nothing_is_trimmed_while_the_outbox_has_a_fact_as_old(mongodb_uri
         await save_and_die(storage, "one")
         leftover = await storage.database["outbox"].find_one({})
         assert leftover is not None
-        await storage.appender.sweep()
+        await storage.sweeps.sweep()
         await storage.appender.cleanup.wait()
         await storage.database["outbox"].insert_one(leftover)
         await save(storage, "two")
@@ -200,7 +200,7 @@ async def test_nothing_is_trimmed_while_the_outbox_has_a_fact_as_old(mongodb_uri
 
         assert await storage.log.trim(storage.log.now() + timedelta(seconds=1)) == 0
 
-        await storage.appender.sweep()
+        await storage.sweeps.sweep()
         assert await storage.log.head() == head
 
 

@@ -170,7 +170,7 @@ async def test_undecodable_fact_in_the_outbox_delays_only_its_subject(mongodb_ur
         assert await storage.database["outbox"].count_documents({"subject": waiting["subject"]}) == 2
 
         await storage.database["outbox"].update_one({"_id": waiting["_id"]}, {"$set": {"fact.type": "VISITOR_SAVED"}})
-        await storage.appender.sweep()
+        await storage.sweeps.sweep()
 
         numbers = [fact.subject_number for fact in await read_all(storage, after=head)]
         assert numbers == [1, 1, 2]

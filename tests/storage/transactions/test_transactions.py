@@ -95,7 +95,7 @@ async def test_refused_mutation_writes_nothing_and_records_no_fact(mongodb_uri: 
 
         assert await find(storage, "one") is None
         assert await storage.database["outbox"].count_documents({}) == 0
-        await storage.appender.sweep()
+        await storage.sweeps.sweep()
         assert await storage.log.head() == head
 
 
@@ -286,7 +286,7 @@ async def test_failed_commit_removes_its_facts_from_the_outbox(
 
         assert await other.database["outbox"].find({}).to_list(None) == []
         assert await find(other, "one") is None
-        await other.appender.sweep()
+        await other.sweeps.sweep()
         assert await other.log.head() == head
 
 
