@@ -104,7 +104,8 @@ class Storage:
                     async with asyncio.timeout(DEREGISTER_TIMEOUT_SECONDS):
                         await storage.supervisor.stop()
                         await storage.appender.cleanup.wait()
-                        await storage.process.deregister()
+                        if not storage.appender.holds_numbers:  # otherwise others end the transaction
+                            await storage.process.deregister()
 
     async def _register(self) -> None:
         """Send heartbeats from now on, before the version of the data is read for the last time.

@@ -25,8 +25,11 @@ from storage.log import redactions
 from storage.log.encoded_facts import EncodedFacts
 from storage.log.outbox_cleanup import OutboxCleanup
 from storage.log.predecessors import Predecessors
+from storage.log.reservations import Reservation
+from storage.mongo import sessions
 from storage.mongo.connection import Database, Document
 from storage.mongo.local_commits import LocalCommit, NotBehind
+from storage.mongo.sessions import LeftTransaction
 from storage.sizes import batches
 
 logger = logging.getLogger(__name__)
@@ -44,6 +47,8 @@ BUSY_SECONDS = 0.1
 #: The smallest append of a process that keeps losing races for the next sequence.
 MIN_BATCH = 64
 DUPLICATE_KEY = 11_000
+#: MongoDB ends every transaction after a minute by default. It looks for old ones every half minute.
+LONGEST_TRANSACTION_SECONDS = 90.0
 
 
 class _Refused(Exception):
@@ -95,6 +100,11 @@ class Appender:
         #: Whether the last pass of `run` failed, and when the current one began, by the monotonic clock.
         self._failed = False
         self._began: float | None = None
+        #: The numbers that a transaction may be using.
+        self._reservation: Reservation | None = None
+        #: A transaction that may still have numbers, and when it was left, by the monotonic clock.
+        self._left: LeftTransaction | None = None
+        self._left_at = 0.0
 
     @property
     def waiting(self) -> int:
@@ -134,10 +144,46 @@ class Appender:
             return False
         return await self._append_and_wait(facts, encoded, commit, acknowledge, BEHIND_TIMEOUT_SECONDS)
 
+    def reserve(self, facts: Sequence[Fact], encoded: Sequence[RawBSONDocument]) -> Reservation | None:
+        """Reserve the next numbers of the log for a transaction, which inserts these facts into the log itself.
+
+        Nothing is appended until the reservation has ended. None if the numbers are not known, if other facts wait, if
+        earlier facts about the same subjects may not be in the log, or if they remove content from the log.
+        """
+        if not facts or self._log_end is None or self._waiting or self._began is not None or self._reservation:
+            return None
+        if not self._predecessors.precede(facts) or redactions.redactions_in(facts) or redactions.erasures_in(facts):
+            return None
+        self._reservation = Reservation(
+            facts,
+            encoded,
+            first=self._log_end + 1,
+            now=self._database.now(),
+            process_id=self._process_id,
+            on_end=self._end_reservation,
+        )
+        return self._reservation
+
+    def _end_reservation(self, reservation: Reservation) -> None:
+        self._reservation = None
+        if reservation.is_appended:
+            self._predecessors.appended(reservation.facts)
+            self._publish(reservation.first, reservation.facts, reservation.sizes)
+        elif reservation.is_used:
+            self._log_end = None
+            self._left, self._left_at = reservation.left, time.monotonic()
+            self._has_work.set()
+
+    @property
+    def holds_numbers(self) -> bool:
+        """Whether a transaction of this process may keep the next numbers of the log from others."""
+        return self._reservation is not None or self._left is not None
+
     @property
     def _is_slow(self) -> bool:
         """Whether the log could not be written the last time, or is being written to for long."""
-        return self._failed or (self._began is not None and time.monotonic() - self._began > BUSY_SECONDS)
+        began = self._began if self._reservation is None else self._reservation.began
+        return self._failed or (began is not None and time.monotonic() - began > BUSY_SECONDS)
 
     async def _append_and_wait(
         self,
@@ -166,7 +212,9 @@ class Appender:
         before it.
         """
         while True:
-            while self._waiting:
+            while self._waiting or self._left is not None:
+                if self._reservation is not None:
+                    await self._reservation.wait()
                 self._began = time.monotonic()
                 try:
                     await self._append_taken(deque(self._waiting))
@@ -185,6 +233,7 @@ class Appender:
         local = [one for one in taken if one.behind is not None]
         appended = 0
         try:
+            await self._free_numbers()
             for run in batches(batch, count=BATCH, size=BATCH_BYTES, weigh=self._encoded.weigh):
                 behind = [one.behind for one in local if one.behind is not None]
                 found = await self._predecessors.completed(run, behind)
@@ -201,6 +250,13 @@ class Appender:
             self._log_end = None
             self._end_local_commits(taken)
             raise
+
+    async def _free_numbers(self) -> None:
+        """Abort the transaction that may still have the next numbers: an insert would wait for its end."""
+        if self._left is not None:
+            if time.monotonic() - self._left_at < LONGEST_TRANSACTION_SECONDS:
+                await sessions.end(self._database, self._left)
+            self._left = None
 
     def _end_local_commits(self, taken: Iterable[_Waiting]) -> None:
         """Take back the facts of commits that no majority has acknowledged: they may be rolled back."""

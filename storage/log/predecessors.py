@@ -85,6 +85,16 @@ class Predecessors:
         numbers = sorted(own_numbers)
         return numbers[0] == self._last_numbers.get(subject, 0) + 1 and numbers[-1] - numbers[0] == len(numbers) - 1
 
+    def precede(self, facts: Iterable[Fact]) -> bool:
+        """Whether the log is known to have all earlier facts about the subjects of these facts, which are in order."""
+        last: dict[str, int] = {}
+        for fact in facts:
+            before = last.get(fact.subject_id, self._last_numbers.get(fact.subject_id, 0))
+            if fact.subject_number != before + 1:
+                return False
+            last[fact.subject_id] = fact.subject_number
+        return True
+
     def appended(self, facts: Iterable[Fact]) -> None:
         """Remember that these facts are in the log, in this order."""
         for fact in facts:

@@ -54,6 +54,11 @@ class DirectReads:
         self._primary: Address | None = None
 
     @property
+    def is_enabled(self) -> bool:
+        """Whether this kind of deployment can be used without the driver's threads."""
+        return self._is_enabled
+
+    @property
     def idle(self) -> int:
         """Open connections without a command."""
         return sum(len(connections.idle) for connections in self._connections.values())

@@ -11,7 +11,7 @@ import bson
 from pymongo import MongoClient, helpers_shared, message
 from pymongo.client_session import ClientSession
 from pymongo.client_session_shared import _TxnState
-from pymongo.errors import AutoReconnect, NotPrimaryError, PyMongoError
+from pymongo.errors import AutoReconnect, NotPrimaryError, OperationFailure, PyMongoError
 from pymongo.read_preferences import ReadPreference
 from pymongo.topology_shared import _ErrorContext
 
@@ -23,6 +23,7 @@ from storage.mongo.pipelines import CODEC, Document, Reply
 
 #: The fields that all commands of a transaction have. The first one has more.
 _OF_TRANSACTION = ("lsid", "txnNumber", "autocommit")
+_NO_SUCH_TRANSACTION = 251
 #: The longest time for a transaction and its condition. It is shorter than the time after which a process counts as
 #: dead: nobody who waits for the transactions of live processes has given up waiting meanwhile.
 MAX_SECONDS = 2.0
@@ -182,6 +183,29 @@ async def _commit(
         return None
     session._transaction.state = _TxnState.COMMITTED
     return used
+
+
+async def abort(
+    connections: DirectReads, client: MongoClient[Document], session: ClientSession, *, was_answered: bool
+) -> bool:
+    """Abort the session's transaction, of which something was sent. Returns whether it is known to be aborted.
+
+    `was_answered`: whether all that was sent has a reply. What has none may open the transaction later. The driver may
+    abort it again in any case.
+    """
+    try:
+        answered = await _run(connections, client, "admin", [{"abortTransaction": 1}], session)
+    except PyMongoError:
+        return False
+    if answered is None:
+        return False
+    _, (reply,) = answered
+    # MongoDB aborts a transaction itself when one of its commands fails.
+    is_gone = was_answered and isinstance(reply, OperationFailure) and reply.code == _NO_SUCH_TRANSACTION
+    if not is_gone and not isinstance(reply, dict):
+        return False
+    session._transaction.state = _TxnState.ABORTED
+    return True
 
 
 def _transient(reason: str) -> AutoReconnect:

@@ -171,7 +171,15 @@ class CommitGroups:
     async def _commit_once(self, changes: Sequence[PreparedChange], written: Callable[[], None]) -> bool:
         session = await begin(self._database, self._process)
         try:
-            return await write_and_commit(session, self._database, changes, self._appender, written)
+            return await write_and_commit(
+                session,
+                self._database,
+                changes,
+                self._appender,
+                written,
+                # Another group, or another process, would wait for the numbers of these facts.
+                may_append=len(changes) == 1 and len(self._in_flight) == 1 and self._process.is_alone,
+            )
         finally:
             session.delegate.end_session()
 

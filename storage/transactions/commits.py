@@ -9,20 +9,33 @@ from functools import partial
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import WriteConcern
-from pymongo.errors import PyMongoError
+from pymongo.client_session_shared import _TxnState
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from storage import threads
 from storage.log.outbox import Appender
-from storage.mongo import direct_writes, pipelines
+from storage.log.reservations import Reservation
+from storage.mongo import direct_writes, pipelines, sessions
 from storage.mongo.connection import Database, is_session_killed
 from storage.mongo.retries import with_retries
+from storage.transactions.conflicts import Conflict
 from storage.transactions.deadline import outcome_unknown
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.plans import Plan
-from storage.transactions.writes import PreparedChange, abort, begin_commit, end_commit
+from storage.transactions.writes import (
+    PreparedChange,
+    RefusedChanges,
+    Write,
+    abort,
+    begin_commit,
+    end_commit,
+    insertion,
+)
 
 COMMIT_RETRY_SECONDS = 0.002
+#: About the bytes of a document of the log without its fact.
+LOG_FIELD_BYTES = 60
 _SNAPSHOT = ReadConcern("snapshot")
 _MAJORITY = WriteConcern(w="majority")
 
@@ -44,24 +57,34 @@ async def write_and_commit(
     on_local_commit: Callable[[], None] = lambda: None,
     *,
     is_new: bool = True,
+    may_append: bool = False,
 ) -> bool:
     """Write and commit the changes in the session's transaction, which is aborted if that fails.
 
     `is_new`: nothing was sent in the transaction yet. If something was, the conditions are read in the transaction: it
     sees the database as of the time at which it began.
 
+    `may_append`: whether the transaction may insert the facts into the log itself, if the appender reserves numbers.
+    Everything else that this process appends waits meanwhile.
+
     `on_local_commit` is called if the primary has committed them, and a majority has yet to acknowledge that. Returns
     whether their facts are in the log, too. An unknown result of a commit is followed by another commit of the same
     transaction, which commits it once.
     """
+    if (
+        may_append
+        and database.direct_reads.is_enabled
+        and await _commit_with_facts(session, database, changes, appender)
+    ):
+        return True
     plan = Plan(changes)
     written = False
     try:
         written = is_new and plan.is_one_message and await _write_directly(session, database, plan)
         if written:
             begin_commit(changes)
-    except BaseException:
-        await threads.run(partial(abort, session.delegate))
+    except BaseException as error:
+        await _abort(session, database, error)
         raise
     if written and any(change.facts for change in changes):
         if await _commit_and_append(session, database, changes, appender, on_local_commit):
@@ -69,6 +92,60 @@ async def write_and_commit(
     elif written and await _commit_directly(session, database):
         return False
     await _commit_on_thread(session, database, changes, None if written else plan)
+    return False
+
+
+async def _commit_with_facts(
+    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange], appender: Appender
+) -> bool:
+    """Commit the changes in a transaction that inserts their facts into the log. Returns False if nothing was sent."""
+    facts = [fact for change in changes for fact in change.facts]
+    reservation = appender.reserve(facts, [raw for change in changes for raw in change.encoded_facts])
+    if reservation is None:
+        return False
+    try:
+        plan = Plan(changes, _log_writes(database, changes, reservation))
+        if not plan.is_one_message or not await _write_directly(session, database, plan):
+            reservation.release()
+            return False
+        begin_commit(changes)
+        if not await _commit_directly(session, database):
+            await _commit_on_thread(session, database, changes, None)
+    except BaseException as error:
+        is_aborted = False
+        try:
+            is_aborted = await _abort(session, database, error)
+        finally:
+            reservation.give_up(None if is_aborted else sessions.leave(session.delegate))
+        raise
+    try:
+        for change in changes:
+            change.acknowledge()
+    finally:
+        reservation.appended()
+    return True
+
+
+def _log_writes(database: Database, changes: Sequence[PreparedChange], reservation: Reservation) -> list[list[Write]]:
+    """For each change, the writes that insert its facts into the log. They conflict if another process was faster."""
+    log, documents = database["log"].delegate, iter(reservation.documents)
+    return [
+        [
+            insertion(log, next(documents), refusal=lambda _: Conflict(), size=LOG_FIELD_BYTES + len(raw.raw))
+            for raw in change.encoded_facts
+        ]
+        for change in changes
+    ]
+
+
+async def _abort(session: AsyncIOMotorClientSession, database: Database, error: BaseException) -> bool:
+    """Abort the transaction, which has failed with that error. Returns whether it is known to be aborted."""
+    if session.delegate._transaction.state is _TxnState.IN_PROGRESS:
+        was_answered = isinstance(error, RefusedChanges | OperationFailure)
+        connections, client = database.direct_reads, database.client.delegate
+        if await direct_writes.abort(connections, client, session.delegate, was_answered=was_answered):
+            return True
+    await threads.run(partial(abort, session.delegate))
     return False
 
 

@@ -18,6 +18,7 @@ from pymongo import WriteConcern
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from storage.mongo import sessions
 from storage.mongo.connection import Database, Document
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class ProcessHeartbeat:
         )
         self._last_heartbeat = time.monotonic()
         self._session_ids: dict[bytes, Binary] = {}
+        self._is_alone = False
         #: By the id of every other process: its counter, and how many polls in a row found it unchanged.
         self._counters: dict[str, tuple[int, int]] = {}
 
@@ -54,6 +56,11 @@ class ProcessHeartbeat:
         """The place of this process among all that are alive, in the order of their ids, and their number."""
         ids = sorted([*self._counters, self.id])
         return ids.index(self.id), len(ids)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the last poll found no other process. False until one has succeeded."""
+        return self._is_alone
 
     async def register_session(self, session: AsyncIOMotorClientSession) -> None:
         """Register a session, before the first write in it."""
@@ -107,8 +114,10 @@ class ProcessHeartbeat:
         except BaseException:
             # No process could send a heartbeat while the database was away.
             self._counters.clear()
+            self._is_alone = False
             raise
         self._counters = counters
+        self._is_alone = not counters
 
     async def deregister(self) -> None:
         """Remove this process, which has no open transaction."""
@@ -120,8 +129,8 @@ class ProcessHeartbeat:
         if dead is None:
             return  # it has sent a heartbeat, or another process has removed it
         logger.info("Process %s missed its heartbeats; killing its sessions.", process_id)
-        if sessions := dead.get("sessions"):
-            await self.database.client.admin.command("killSessions", [{"id": session_id} for session_id in sessions])
+        if registered := dead.get("sessions"):
+            await sessions.kill(self.database, registered)
         await self._processes.delete_one({"_id": process_id})
         for listener in self.reap_listeners:
             await listener()

@@ -63,8 +63,13 @@ class _Command:
 class Plan:
     """The commands of the changes of one transaction, in their order, and the conditions of its commit."""
 
-    def __init__(self, changes: Sequence[PreparedChange]) -> None:
-        self._commands = _commands([change.writes for change in changes])
+    def __init__(self, changes: Sequence[PreparedChange], fact_writes: Sequence[Sequence[Write]] | None = None) -> None:
+        """`fact_writes`: for each change, the writes that store its facts, in place of those to the outbox."""
+        if fact_writes is None:
+            fact_writes = [change.outbox for change in changes]
+        self._commands = _commands(
+            [[*change.writes, *facts] for change, facts in zip(changes, fact_writes, strict=True)]
+        )
         self.conditions = Conditions(changes)
         #: Whether all commands can be sent at once.
         self.is_one_message = (

@@ -259,15 +259,15 @@ class Transaction(Reader):
             return
         outbox = self.collection("outbox").delegate
         encoded = self.state.encoded_facts = [encode(fact) for fact in self.facts]
-        facts = [
+        outbox_writes = [
             insertion(outbox, _outbox_document(fact, raw, self.now), size=OUTBOX_FIELD_BYTES + len(raw.raw))
             for fact, raw in zip(self.facts, encoded, strict=True)
         ]
         matched = self._flushed | _matched(self._writes)
         versions = {place: version for place, version in self._required_versions.items() if place not in matched}
-        writes, self._writes = [*self._writes, *facts], []
+        writes, self._writes = self._writes, []
         change = PreparedChange(
-            writes, self.guards, self.state.deadline, versions, self.facts, encoded, self.acknowledge
+            writes, self.guards, self.state.deadline, versions, self.facts, encoded, self.acknowledge, outbox_writes
         )
         if self.session is None and change.shareable:
             self.state.appended = await self._groups.commit(change)

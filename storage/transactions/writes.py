@@ -40,27 +40,29 @@ class Write(msgspec.Struct, frozen=True):
 
 
 class PreparedChange(msgspec.Struct, frozen=True):
-    """The writes of one attempt at a mutation, those to the outbox included, and the conditions of its commit."""
+    """The writes of one attempt at a mutation, its facts, and the conditions of its commit."""
 
     writes: Sequence[Write | SessionWrite]
     guards: Sequence[CommitGuard]
     deadline: Deadline[Any]
     #: The versions of other documents that the commit requires, by collection and id.
     versions: Mapping[tuple[str, str], int] = msgspec.field(default_factory=dict)
-    #: The facts, which the writes insert into the outbox, and each as BSON.
+    #: The facts, and each as BSON.
     facts: Sequence[Fact] = ()
     encoded_facts: Sequence[RawBSONDocument] = ()
     #: Called, maybe more than once, when a majority has acknowledged the commit, before the facts are published.
     acknowledge: Callable[[], None] = lambda: None
+    #: The writes that insert the facts into the outbox.
+    outbox: Sequence[Write] = ()
 
     @property
     def shareable(self) -> bool:
         """Whether the change can be committed together with others."""
-        return len(self.writes) <= MAX_SHARED_WRITES and not any(map(callable, self.writes))
+        return len(self.writes) + len(self.outbox) <= MAX_SHARED_WRITES and not any(map(callable, self.writes))
 
     @property
     def size(self) -> int:
-        return sum([write.size for write in self.writes if isinstance(write, Write)])
+        return sum([write.size for write in (*self.writes, *self.outbox) if isinstance(write, Write)])
 
 
 class RefusedChanges(Exception):

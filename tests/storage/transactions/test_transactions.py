@@ -368,6 +368,7 @@ async def test_mutation_whose_commit_is_rolled_back_runs_again_and_its_facts_are
 ) -> None:
     """The server closes its connections before it rolls back (tests/faults/test_rollbacks.py)."""
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        monkeypatch.setattr(storage.appender, "reserve", lambda *_: None)
         head, commit_locally = await storage.log.head(), direct_writes.commit_locally
         commits = 0
 
