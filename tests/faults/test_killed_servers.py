@@ -20,7 +20,7 @@ from storage.embedded.replica_set import EmbeddedReplicaSet
 from storage.facts import AnyFact, MessageSent, RoomClosed, RoomFact, TimerElapsed, tag_of
 from storage.log.log import Log
 from storage.mongo.connection import Database
-from tests.faults.load import Follower, Load, Outcome, Servers, count_outcomes, running_servers
+from tests.faults.load import WORKERS, Follower, Load, Outcome, Servers, count_outcomes, running_servers
 from tests.histories import verify_history
 
 LOAD_SECONDS = float(os.environ.get("SOAK_SECONDS", "8"))
@@ -43,6 +43,10 @@ FACTS_BY_MUTATION = {
 STARTS_AND_CLOSES = ("ROOM_STARTED", "ROOM_CLOSED")
 
 Report = Callable[[str], None]
+#: The numbers of servers, and of mutations at the same time. A mutation that runs alone appends its facts itself.
+many_or_one = pytest.mark.parametrize(
+    ("count", "workers"), [(2, WORKERS), (1, 1)], ids=["many mutations", "one mutation"]
+)
 
 
 @pytest.fixture
@@ -60,26 +64,30 @@ def report(pytestconfig: pytest.Config) -> Report:
     return show
 
 
-async def test_servers_are_killed_under_load(mongodb_uri: str, database_name: str, report: Report) -> None:
+@many_or_one
+async def test_servers_are_killed_under_load(
+    mongodb_uri: str, database_name: str, report: Report, count: int, workers: int
+) -> None:
     chance = random.Random()
-    with running_servers(mongodb_uri, database_name, count=2) as servers:
+    with running_servers(mongodb_uri, database_name, count=count) as servers:
 
         async def kill(until: float) -> int:
             kills = 0
             while time.monotonic() < until:
                 await asyncio.sleep(chance.uniform(0.2, 1.5))
-                await asyncio.to_thread(servers.kill_and_restart, chance.randrange(2))
+                await asyncio.to_thread(servers.kill_and_restart, chance.randrange(count))
                 kills += 1
             return kills
 
-        await run_under_load(servers, mongodb_uri, database_name, chance, kill, report, "servers killed")
+        await run_under_load(servers, mongodb_uri, database_name, chance, kill, report, "servers killed", workers)
 
 
-async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -> None:
+@many_or_one
+async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report, count: int, workers: int) -> None:
     """A stopped primary that continues believes for a while that it is still the primary."""
     chance = random.Random()
     replica_set = EmbeddedReplicaSet(tmp_path, nodes=3, cache_gb=0.25, election_timeout_ms=1_000, heartbeat_ms=300)
-    with replica_set as mongod, running_servers(mongod.uri, "storm", count=2, short_timeout=1) as servers:
+    with replica_set as mongod, running_servers(mongod.uri, "storm", count=count, short_timeout=1) as servers:
 
         def lose_primary() -> None:
             primary = next(node for node in mongod.nodes if node.is_primary())
@@ -105,7 +113,7 @@ async def test_primaries_are_killed_under_load(tmp_path: Path, report: Report) -
                 kills += 1
             return kills
 
-        await run_under_load(servers, mongod.uri, "storm", chance, kill, report, "primaries lost")
+        await run_under_load(servers, mongod.uri, "storm", chance, kill, report, "primaries lost", workers)
 
 
 async def test_servers_are_stopped_under_load(mongodb_uri: str, database_name: str, report: Report) -> None:
@@ -147,9 +155,10 @@ async def run_under_load(
     kill: Callable[[float], Awaitable[int]],
     report: Report,
     what: str,
+    workers: int = WORKERS,
 ) -> None:
     """Run load and faults at the same time, wait until no more facts are added, and verify every guarantee."""
-    load = Load(servers.urls, chance)
+    load = Load(servers.urls, chance, workers=workers)
     await load.prepare()
     followers = [
         Follower(servers.urls, chance),
