@@ -41,6 +41,7 @@ def count_on_signal(path: Path) -> None:
     """Write the figures of this process to the file whenever it gets SIGUSR1."""
 
     def count(*_: object) -> None:
+        gc.unfreeze()  # otherwise those that a full collection found are left out
         tasks = sum(isinstance(one, asyncio.Task) and not one.done() for one in gc.get_objects())
         # The pools of driver calls start threads up to their sizes when they need them (storage/threads.py).
         threads = sum(not thread.name.startswith("mongodb ") for thread in threading.enumerate())

@@ -27,6 +27,9 @@ def exclusion(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exclusion]:
     gc.callbacks.append(exclusion)
     yield exclusion
     gc.callbacks.remove(exclusion)
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def test_thresholds_hold_while_the_block_runs() -> None:
