@@ -72,6 +72,7 @@ class Connection:
     __slots__ = ("admitted", "descriptor", "peer", "phase")
 
     def __init__(self, peer: Peer, descriptor: int) -> None:
+        #: It is deleted when the connection has ended, and is no longer in the table.
         self.peer = peer
         self.descriptor = descriptor
         self.phase = Phase.HEADER

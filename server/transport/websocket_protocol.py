@@ -115,7 +115,8 @@ class WebSocketProtocol(PingedWebSocket):
         self._table.close(self._connection)
         self._unparsed = b""
         super().connection_lost(exc)
-        # Both refer to this object or to themselves. The memory would stay in use until the garbage collector runs.
+        # The entry refers to this object, and the parser to `conn`, which has it: with these reference cycles, the
+        # memory would stay in use until the garbage collector runs.
         del self._connection.peer
         self.conn.parser.close()
 
