@@ -99,6 +99,7 @@ class Storage:
                 yield storage
             finally:
                 await storage.transactions.wait_for_running()
+                storage.appender.close()
                 # If the database does not answer, other processes detect the end of this one.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(DEREGISTER_TIMEOUT_SECONDS):

@@ -29,7 +29,7 @@ from storage.log.reservations import Reservation
 from storage.mongo import sessions
 from storage.mongo.connection import Database, Document
 from storage.mongo.local_commits import LocalCommit, NotBehind
-from storage.mongo.sessions import LeftTransaction
+from storage.mongo.sessions import AbandonedTransaction
 from storage.sizes import batches
 
 logger = logging.getLogger(__name__)
@@ -102,9 +102,10 @@ class Appender:
         self._began: float | None = None
         #: The numbers that a transaction may be using.
         self._reservation: Reservation | None = None
-        #: A transaction that may still have numbers, and when it was left, by the monotonic clock.
-        self._left: LeftTransaction | None = None
-        self._left_at = 0.0
+        #: A transaction that may still have numbers, and since when, by the monotonic clock.
+        self._abandoned: AbandonedTransaction | None = None
+        self._abandoned_at = 0.0
+        self._is_closed = False
 
     @property
     def waiting(self) -> int:
@@ -150,7 +151,9 @@ class Appender:
         Nothing is appended until the reservation has ended. None if the numbers are not known, if other facts wait, if
         earlier facts about the same subjects may not be in the log, or if they remove content from the log.
         """
-        if not facts or self._log_end is None or self._waiting or self._began is not None or self._reservation:
+        if self._is_closed or not facts or self._log_end is None or self._reservation is not None:
+            return None
+        if self._waiting or self._began is not None:
             return None
         if not self._predecessors.precede(facts) or redactions.redactions_in(facts) or redactions.erasures_in(facts):
             return None
@@ -169,15 +172,19 @@ class Appender:
         if reservation.is_appended:
             self._predecessors.appended(reservation.facts)
             self._publish(reservation.first, reservation.facts, reservation.sizes)
-        elif reservation.is_used:
+        elif reservation.may_be_used:
             self._log_end = None
-            self._left, self._left_at = reservation.left, time.monotonic()
+            self._abandoned, self._abandoned_at = reservation.abandoned, time.monotonic()
             self._has_work.set()
+
+    def close(self) -> None:
+        """Reserve no more numbers, because the process stops."""
+        self._is_closed = True
 
     @property
     def holds_numbers(self) -> bool:
         """Whether a transaction of this process may keep the next numbers of the log from others."""
-        return self._reservation is not None or self._left is not None
+        return self._reservation is not None or self._abandoned is not None
 
     @property
     def _is_slow(self) -> bool:
@@ -212,7 +219,7 @@ class Appender:
         before it.
         """
         while True:
-            while self._waiting or self._left is not None:
+            while self._waiting or self._abandoned is not None:
                 if self._reservation is not None:
                     await self._reservation.wait()
                 self._began = time.monotonic()
@@ -253,10 +260,10 @@ class Appender:
 
     async def _free_numbers(self) -> None:
         """Abort the transaction that may still have the next numbers: an insert would wait for its end."""
-        if self._left is not None:
-            if time.monotonic() - self._left_at < LONGEST_TRANSACTION_SECONDS:
-                await sessions.end(self._database, self._left)
-            self._left = None
+        if self._abandoned is not None:
+            if time.monotonic() - self._abandoned_at < LONGEST_TRANSACTION_SECONDS:
+                await sessions.end(self._database, self._abandoned)
+            self._abandoned = None
 
     def _end_local_commits(self, taken: Iterable[_Waiting]) -> None:
         """Take back the facts of commits that no majority has acknowledged: they may be rolled back."""

@@ -14,7 +14,7 @@ from bson.raw_bson import RawBSONDocument
 
 from storage.facts import Fact
 from storage.mongo.connection import Document
-from storage.mongo.sessions import LeftTransaction
+from storage.mongo.sessions import AbandonedTransaction
 
 
 class Reservation:
@@ -39,10 +39,10 @@ class Reservation:
         self.documents[-1]["last"] = process_id  # the change stream reports the last fact only
         self.sizes = [len(raw.raw) for raw in encoded]
         self.is_appended = False
-        #: Whether the transaction was sent. If not, nobody has used the numbers.
-        self.is_used = False
+        #: Whether the numbers are not certain to be free after a transaction that has failed.
+        self.may_be_used = False
         #: The transaction, if it may still be open, and so may have the numbers.
-        self.left: LeftTransaction | None = None
+        self.abandoned: AbandonedTransaction | None = None
         self.began = time.monotonic()
         self._on_end = on_end
         self._ended = asyncio.Event()
@@ -56,9 +56,9 @@ class Reservation:
         """Nothing was sent."""
         self._end()
 
-    def give_up(self, left: LeftTransaction | None) -> None:
-        """The transaction is not committed, or that is not known. `left` is the transaction, unless it is aborted."""
-        self.is_used, self.left = True, left
+    def give_up(self, abandoned: AbandonedTransaction | None) -> None:
+        """The transaction has failed. It is `abandoned`, unless it is known to be aborted."""
+        self.may_be_used, self.abandoned = True, abandoned
         self._end()
 
     async def wait(self) -> None:

@@ -20,20 +20,20 @@ async def kill(database: Database, session_ids: Iterable[Binary]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftTransaction:
+class AbandonedTransaction:
     """A transaction that may be open, or may be opened by what was sent and has not arrived yet."""
 
     session_id: Binary
     number: int
 
 
-def leave(session: ClientSession) -> LeftTransaction:
+def abandon(session: ClientSession) -> AbandonedTransaction:
     """Give up the transaction of the session, which the driver does not use again."""
     session._server_session.mark_dirty()
-    return LeftTransaction(session.session_id["id"], int(session._server_session.transaction_id))
+    return AbandonedTransaction(session.session_id["id"], int(session._server_session.transaction_id))
 
 
-async def end(database: Database, transaction: LeftTransaction) -> None:
+async def end(database: Database, transaction: AbandonedTransaction) -> None:
     """Return when the transaction is committed or aborted, and can no longer be opened. Raises PyMongoError.
 
     A session has one transaction or retryable write at a time, with increasing numbers. A server aborts the open
@@ -49,9 +49,10 @@ async def end(database: Database, transaction: LeftTransaction) -> None:
     }
     try:
         received = await database.direct_reads.exchange(lambda _: wire.encode(1, command))
-    except Lost:
-        received = None
-    if received is None:
-        raise AutoReconnect("an open transaction could not be ended: there is no connection to the primary")
+    except Lost as error:
+        raise AutoReconnect("the connection was lost while an abandoned transaction was ended") from error
+    if received is None:  # there is none, and the driver can do a little less: the transaction could be opened later
+        await kill(database, [transaction.session_id])
+        return
     (reply,) = wire.documents_of(received)
     _check_command_response(bson.decode(reply), None)

@@ -116,7 +116,7 @@ async def _commit_with_facts(
         try:
             is_aborted = await _abort(session, database, error)
         finally:
-            reservation.give_up(None if is_aborted else sessions.leave(session.delegate))
+            reservation.give_up(None if is_aborted else sessions.abandon(session.delegate))
         raise
     try:
         for change in changes:

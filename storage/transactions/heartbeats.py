@@ -120,7 +120,7 @@ class ProcessHeartbeat:
         self._is_alone = not counters
 
     async def deregister(self) -> None:
-        """Remove this process, which has no open transaction."""
+        """Remove this process, which stops. A transaction that is still open keeps its documents for up to a minute."""
         with contextlib.suppress(PyMongoError):
             await self._processes.delete_one({"_id": self.id})
 

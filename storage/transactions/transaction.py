@@ -2,8 +2,8 @@
 
 The body of a mutation reads first and writes then. Reads before the first write see majority-committed data, and every
 write names the version of the document that was read. Writes are batched into one MongoDB transaction at the end, which
-also inserts the facts into the outbox. After a conflict the body runs again on fresh data, and then sees what the other
-transaction wrote.
+also inserts the facts into the outbox, or into the log. After a conflict the body runs again on fresh data, and then
+sees what the other transaction wrote.
 """
 
 from collections.abc import Callable, Sequence
@@ -241,12 +241,12 @@ class Transaction(Reader):
     def enter_context(self, context: AbstractContextManager[None]) -> None:
         """Enter the context. It exits with this attempt or, if that is committed, when listeners get its facts.
 
-        So nobody finds an assigned room in the facts and a reservation for it as well.
+        So a listener that counts the facts does not find both an assigned room and a reservation for it.
         """
         self._contexts.enter_context(context)
 
     async def commit(self) -> None:
-        """Insert the facts into the outbox and commit.
+        """Insert the facts into the outbox or the log, and commit.
 
         An unknown result of a commit is followed by another commit of the same transaction, which commits it once.
         """

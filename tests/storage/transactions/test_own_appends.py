@@ -292,6 +292,17 @@ async def test_a_process_that_stops_in_the_transaction_leaves_it_to_others(
     await asyncio.wait([saving, *stuck])
 
 
+async def test_a_process_that_stops_reserves_no_more_numbers(
+    storage: Storage, reservations: list[Reservation | None]
+) -> None:
+    storage.appender.close()
+
+    await save(storage, "one")
+
+    assert reservations == [None]
+    assert await log_of(storage) == ["first", "one"]
+
+
 @pytest.mark.parametrize("failing", ["abort", "acknowledge"])
 async def test_an_unexpected_error_does_not_keep_the_numbers(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, failing: str
