@@ -115,8 +115,7 @@ class WebSocketProtocol(PingedWebSocket):
         self._table.close(self._connection)
         self._unparsed = b""
         super().connection_lost(exc)
-        # The entry refers to this object, and the parser to `conn`, which has it: with these reference cycles, the
-        # memory would stay in use until the garbage collector runs.
+        # The entry refers to this object, and the parser to `conn`, which has it: reference cycles.
         del self._connection.peer
         self.conn.parser.close()
 
