@@ -68,7 +68,7 @@ def test_every_measure_of_a_plot_is_measured_and_the_doctor_finds_no_problem(mon
     measured = {name: value for name, _, value in measures.measure(mongodb_uri, seeded, PLAN.seconds)}
 
     assert set(plots.PANELS) <= set(measured)
-    assert measured["page of agents: keys, of each"] == 1
+    assert 1 <= measured["page of agents: keys, of each"] < 2  # a task in the background may examine a key meanwhile
     assert measured["users by two fields and a role: keys"] > 0
 
 
