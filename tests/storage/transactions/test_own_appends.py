@@ -45,6 +45,16 @@ def reservations(monkeypatch: pytest.MonkeyPatch) -> list[Reservation | None]:
     return made
 
 
+def forbid_aborts(patch: pytest.MonkeyPatch) -> None:
+    """Let neither the process nor the driver abort a transaction, as if the server did not answer."""
+
+    async def unanswered(*_: Any, **__: Any) -> bool:
+        return False
+
+    patch.setattr(direct_writes, "abort", unanswered)
+    patch.setattr(ClientSession, "abort_transaction", lambda _: None)  # also called at the end of a session
+
+
 async def log_of(storage: Storage) -> list[str]:
     """The tokens in the log, whose sequences are asserted to have no gap."""
     facts = await read_all(storage, after=0)
@@ -183,6 +193,7 @@ async def test_a_commit_whose_outcome_stays_unknown_does_not_hold_its_number(
     with monkeypatch.context() as patched:
         patched.setattr(direct_writes, "commit", lost)
         patched.setattr(ClientSession, "commit_transaction", unknown)
+        forbid_aborts(patched)
         with pytest.raises(Unavailable, match="did not say"):
             await save(storage, "one")
         await storage.transactions.wait_for_running()
@@ -208,12 +219,8 @@ async def test_a_transaction_that_could_not_be_aborted_is_aborted_soon(
             raise AutoReconnect("connection closed")
         return written
 
-    async def refuse(*_: Any, **__: Any) -> bool:
-        return False
-
     monkeypatch.setattr(commits, "_write_directly", written_and_lost)
-    monkeypatch.setattr(direct_writes, "abort", refuse)
-    monkeypatch.setattr(commits, "abort", lambda session: None)
+    forbid_aborts(monkeypatch)
 
     visitor = await asyncio.wait_for(save(storage, "one"), 10)
 
@@ -326,7 +333,7 @@ async def test_an_unexpected_error_does_not_keep_the_numbers(
 
 
 async def test_a_refused_change_leaves_its_number_to_the_next_one(
-    storage: Storage, reservations: list[Reservation | None], monkeypatch: pytest.MonkeyPatch
+    storage: Storage, reservations: list[Reservation | None]
 ) -> None:
     """Two mutations of the same visitor without a lock: the second one conflicts, and runs again."""
     await asyncio.gather(*(storage.transactions.run(partial(put, token="one", name=name)) for name in "ab"))
@@ -341,8 +348,14 @@ async def test_a_refused_change_leaves_its_number_to_the_next_one(
 async def test_other_appends_wait_for_the_transaction(
     storage: Storage, reservations: list[Reservation | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, is_written = asyncio.Event(), asyncio.Event()
-    commit = commits._commit_directly
+    go_on, is_written, is_waiting = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    commit, wait = commits._commit_directly, Reservation.wait
+
+    async def waiting(reservation: Reservation) -> None:
+        is_waiting.set()
+        await wait(reservation)
+
+    monkeypatch.setattr(Reservation, "wait", waiting)
 
     async def stopped(*arguments: Any) -> bool:
         is_written.set()
@@ -353,18 +366,11 @@ async def test_other_appends_wait_for_the_transaction(
         patched.setattr(commits, "_commit_directly", stopped)
         first = asyncio.create_task(save(storage, "one"))
         await is_written.wait()
-        patched.undo()
     second = asyncio.create_task(save(storage, "two"))
-    await until(lambda: storage.appender.waiting == 1)
+    await asyncio.wait_for(is_waiting.wait(), 60)
     assert not second.done()
     go_on.set()
     await asyncio.wait_for(asyncio.gather(first, second), 60)
 
     assert len([one for one in reservations if one is not None]) == 1
     assert await log_of(storage) == ["first", "one", "two"]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - nothing tells when it becomes true
-            await asyncio.sleep(0.005)
