@@ -148,8 +148,9 @@ class Appender:
     def reserve(self, facts: Sequence[Fact], encoded: Sequence[RawBSONDocument]) -> Reservation | None:
         """Reserve the next numbers of the log for a transaction, which inserts these facts into the log itself.
 
-        Nothing is appended until the reservation has ended. None if the numbers are not known, if other facts wait, if
-        earlier facts about the same subjects may not be in the log, or if they remove content from the log.
+        Nothing is appended until the reservation has ended. None if the process stops, if the end of the log is not
+        known, if other facts wait, if earlier facts about the same subjects may not be in the log, or if these facts
+        remove content from the log.
         """
         if self._is_closed or not facts or self._log_end is None or self._reservation is not None:
             return None
