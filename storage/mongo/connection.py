@@ -42,6 +42,7 @@ INTERRUPTED = 11_601
 QUERY_PLAN_KILLED = 175
 
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_UNIX_EPOCH = UNIX_EPOCH.replace(tzinfo=None)
 MILLISECOND = timedelta(milliseconds=1)
 _BUILTIN_TYPES = (datetime,)
 #: The characters of an id that encode its time. The other 16 are random.
@@ -116,8 +117,18 @@ class _Int64Decoder(TypeDecoder):
         return int(value)
 
 
+class _DatetimeDecoder(TypeDecoder):
+    """Decodes dates as aware datetimes. The driver's option for that takes six times as long for each."""
+
+    bson_type = datetime
+
+    @override
+    def transform_bson(self, value: datetime) -> datetime:
+        return UNIX_EPOCH + (value - _NAIVE_UNIX_EPOCH)
+
+
 #: How documents are decoded.
-CODEC = CodecOptions[Document](tz_aware=True, tzinfo=UTC, type_registry=TypeRegistry([_Int64Decoder()]))
+CODEC = CodecOptions[Document](tz_aware=False, type_registry=TypeRegistry([_Int64Decoder(), _DatetimeDecoder()]))
 
 
 class Database:

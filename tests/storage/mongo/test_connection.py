@@ -3,11 +3,19 @@
 And which of its errors may pass.
 """
 
+from datetime import UTC, datetime, timedelta
+
+import bson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pymongo.errors import AutoReconnect, ConfigurationError, DuplicateKeyError, OperationFailure, PyMongoError
 
 from storage.embedded.preflight import verify_deployment
-from storage.mongo.connection import Database, is_transient
+from storage.mongo.connection import CODEC, Database, is_transient
+
+FIRST_DATE, LAST_DATE = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize("number", [1, 2**31, -(2**31) - 1, 2**53 - 1, 1.5, 1e18])
@@ -19,6 +27,16 @@ async def test_numbers_come_back_as_they_were(mongodb_uri: str, empty_database: 
 
     assert found == {"_id": "one", "held": {"in": [number]}}
     assert type(found["held"]["in"][0]) is type(number)
+
+
+@given(st.integers(0, (LAST_DATE - FIRST_DATE) // MILLISECOND))
+def test_dates_come_back_in_utc(milliseconds: int) -> None:
+    date = FIRST_DATE + milliseconds * MILLISECOND
+
+    found = bson.decode(bson.encode({"dates": [date], "held": {"at": date}}), CODEC)
+
+    assert found == {"dates": [date], "held": {"at": date}}
+    assert found["held"]["at"].tzinfo is UTC
 
 
 async def test_reads_use_the_primary_regardless_of_the_uri(mongodb_uri: str, empty_database: str) -> None:
