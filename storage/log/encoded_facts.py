@@ -1,12 +1,13 @@
-"""Facts that wait to be appended, with their BSON, which exists already when their transaction is committed."""
+"""Facts as BSON. Those that wait to be appended have it already when their transaction is committed."""
 
 from collections.abc import Iterable
+from typing import cast
 
 import bson
 from bson.raw_bson import RawBSONDocument
 
-from storage.facts import Fact
-from storage.mongo.connection import Document, to_document
+from storage.facts import FACTS, AnyFact, Fact
+from storage.mongo.connection import Document, to_document, to_record
 from storage.sizes import size_of
 
 
@@ -40,3 +41,8 @@ class EncodedFacts:
 def encode(fact: Fact) -> RawBSONDocument:
     """The fact as it is stored in the outbox and in the log."""
     return RawBSONDocument(bson.encode(to_document(fact, id_key="id")))
+
+
+def decode(document: Document) -> AnyFact:
+    """The fact that was encoded as this document. Raises the errors of undecodable.py."""
+    return cast(AnyFact, to_record(document, FACTS[document["type"]]))

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 import bson
 from pymongo.read_concern import ReadConcern
 
-from storage.facts import AnyFact, Fact
-from storage.mongo.connection import CODEC, Database, Document, to_record
+from storage.facts import Fact
+from storage.log import encoded_facts
+from storage.mongo.connection import CODEC, Database, Document
 from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.undecodable import ERRORS
 
@@ -106,4 +107,4 @@ class Predecessors:
 
 def decode(document: Document) -> Fact:
     """The fact of a document of the outbox."""
-    return to_record(document["fact"], AnyFact)  # type: ignore[no-any-return]
+    return encoded_facts.decode(document["fact"])

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from functools import lru_cache
 
 import msgspec
 
@@ -10,6 +11,7 @@ from storage.errors import InvalidCursor
 EVENT = "e"
 
 
+@lru_cache(maxsize=256)
 def event_cursor(sequence: int) -> str:
     """The cursor after the fact with this sequence number. 0 is the beginning of the log."""
     return _encode([EVENT, sequence])

@@ -6,7 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from storage.facts import AnyFact
+from storage.log import log
 from storage.log.outbox import BATCH, Appender
+from storage.mongo.connection import Document
 from storage.runtime import Storage
 from storage.timings import Timings
 from tests.storage.support import (
@@ -235,3 +238,34 @@ async def test_caller_waits_for_the_log_only_so_long_and_the_facts_are_appended_
         assert [fact.id for fact in await storage.log.read(0, 10)] == [first.id, second.id]
         running.cancel()
         await asyncio.wait([running])
+
+
+async def test_other_tasks_run_while_many_facts_are_decoded(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = make_facts(3 * log.DECODE_BATCH)
+    passes = 0
+    decoded_in: list[int] = []
+    original = log.decode
+
+    async def count_passes() -> None:
+        nonlocal passes
+        while True:
+            passes += 1
+            await asyncio.sleep(0)
+
+    def decode(document: Document) -> AnyFact:
+        decoded_in.append(passes)
+        return original(document)
+
+    monkeypatch.setattr(log, "decode", decode)
+    async with Storage.open(mongodb_uri, empty_database) as storage, asyncio.TaskGroup() as tasks:
+        head = await storage.log.head()
+        await storage.appender.append(facts)
+        decoded_in.clear()
+        counting = tasks.create_task(count_passes())
+        found = await storage.log.read(head, limit=len(facts))
+        counting.cancel()
+
+    assert [fact.id for fact in found] == [fact.id for fact in facts]
+    assert list(Counter(decoded_in).values()) == [log.DECODE_BATCH] * 3
