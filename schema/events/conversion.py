@@ -50,14 +50,12 @@ from schema.events.room_events import (
     TimerElapsed,
 )
 from schema.events.snapshots import (
-    AgentSnapshot,
     DepartmentSnapshot,
     MessageSnapshot,
-    RoomSnapshot,
     UserSnapshot,
     VisitorSnapshot,
 )
-from storage import facts, records
+from storage import facts
 
 #: All types of events. No field has these types, so they are passed to the schema explicitly.
 EVENT_TYPES = (
@@ -111,7 +109,7 @@ class _EventFields(TypedDict):
 
 
 class _RoomEventFields(_EventFields):
-    room: RoomSnapshot
+    fact: Any
     room_revision: int
 
 
@@ -185,31 +183,13 @@ def _room_event(fact: facts.AnyRoomFact) -> Event:
         case facts.RoutingDeclined():
             return RoutingDeclined(reason=fact.reason, **_room_event_fields(fact))
         case facts.AgentAssigned():
-            return AgentAssigned(
-                agent=_agent(fact, fact.room.served_by),
-                previous_agent=_agent_or_none(fact, fact.previous_agent),
-                cause=fact.cause,
-                **_room_event_fields(fact),
-            )
+            return AgentAssigned(cause=fact.cause, **_room_event_fields(fact))
         case facts.AgentUnassigned():
-            return AgentUnassigned(
-                agent=_agent(fact, fact.room.former),
-                next_agent=_agent_or_none(fact, fact.next_agent),
-                cause=fact.cause,
-                comment=fact.comment,
-                **_room_event_fields(fact),
-            )
+            return AgentUnassigned(cause=fact.cause, comment=fact.comment, **_room_event_fields(fact))
         case facts.RoomQueued():
             return RoomQueued(**_room_event_fields(fact))
         case facts.RoomTransferred():
-            return RoomTransferred(
-                from_agent=_agent_or_none(fact, fact.from_agent),
-                to_agent=_agent_or_none(fact, fact.to_agent),
-                from_department=_department_or_none(fact, fact.from_department),
-                to_department=_department_or_none(fact, fact.to_department),
-                comment=fact.comment,
-                **_room_event_fields(fact),
-            )
+            return RoomTransferred(comment=fact.comment, **_room_event_fields(fact))
         case facts.RoomHeld():
             return RoomHeld(comment=fact.comment, **_room_event_fields(fact))
         case facts.RoomResumed():
@@ -271,23 +251,8 @@ def _event_fields(fact: facts.AnyFact) -> _EventFields:
 
 
 def _room_event_fields(fact: facts.AnyRoomFact) -> _RoomEventFields:
-    return _RoomEventFields(
-        room=RoomSnapshot.from_record(fact.room), room_revision=fact.room.room.revision, **_event_fields(fact)
-    )
+    return _RoomEventFields(fact=fact, room_revision=fact.room.room.revision, **_event_fields(fact))
 
 
 def _message(fact: facts.MessageFact) -> MessageSnapshot:
     return MessageSnapshot.from_record(fact.message)
-
-
-def _agent(fact: facts.AnyRoomFact, user: records.User | None) -> AgentSnapshot:
-    assert user is not None, "a fact about an assignment has the agent"
-    return AgentSnapshot.from_record(user, room_id=fact.room.room.id)
-
-
-def _agent_or_none(fact: facts.AnyRoomFact, user: records.User | None) -> AgentSnapshot | None:
-    return None if user is None else AgentSnapshot.from_record(user, room_id=fact.room.room.id)
-
-
-def _department_or_none(fact: facts.AnyRoomFact, department: records.Department | None) -> DepartmentSnapshot | None:
-    return None if department is None else DepartmentSnapshot.from_record(department, room_id=fact.room.room.id)

@@ -4,11 +4,14 @@ entity_events.py."""
 from datetime import datetime
 from enum import StrEnum
 
+import strawberry
+
 from schema.actors import Actor
-from schema.base.fields import api_enum, api_interface
+from schema.base.fields import api_enum, api_interface, field
 from schema.base.node import Node
 from schema.base.scalars import Cursor, Long
 from schema.events.snapshots import RoomSnapshot
+from storage import facts
 
 
 @api_enum
@@ -106,7 +109,11 @@ class Event(Node):
 class RoomEvent(Event):
     """A change of a room. The events of a room are in the order of its revisions."""
 
-    room: RoomSnapshot
-    """The room as it was just after the event, with its visitor, department and agents at that time."""
+    fact: strawberry.Private[facts.RoomFact]
     room_revision: int
     """The room's `revision` just after the event."""
+
+    @field
+    def room(self) -> RoomSnapshot:
+        """The room as it was just after the event, with its visitor, department and agents at that time."""
+        return RoomSnapshot.from_record(self.fact.room)

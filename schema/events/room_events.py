@@ -2,13 +2,15 @@
 
 from datetime import datetime
 
+import strawberry
+
 from schema.actors import Actor
-from schema.base.fields import api_type, describe_enum
+from schema.base.fields import api_type, describe_enum, field
 from schema.base.scalars import JSON
 from schema.events.changes import Change
 from schema.events.event_types import RoomEvent
 from schema.events.snapshots import AgentSnapshot, DepartmentSnapshot, MessageSnapshot
-from storage import facts
+from storage import facts, records
 
 describe_enum(
     facts.AssignmentCause,
@@ -53,26 +55,40 @@ class RoutingDeclined(RoomEvent):
 class AgentAssigned(RoomEvent):
     """A room got an agent. An `AgentUnassigned` precedes the next `AgentAssigned` of the room."""
 
-    agent: AgentSnapshot
-    """The agent after the event."""
-    previous_agent: AgentSnapshot | None
-    """The room's last agent before this one. Null if it had none."""
+    fact: strawberry.Private[facts.AgentAssigned]
     cause: facts.AssignmentCause
     """Why the agent got the room."""
+
+    @field
+    def agent(self) -> AgentSnapshot:
+        """The agent after the event."""
+        return _agent(self.fact, self.fact.room.served_by)
+
+    @field
+    def previous_agent(self) -> AgentSnapshot | None:
+        """The room's last agent before this one. Null if it had none."""
+        return _agent_or_none(self.fact, self.fact.previous_agent)
 
 
 @api_type
 class AgentUnassigned(RoomEvent):
     """A room lost its agent. It is recorded also if the room is closed or the agent is removed."""
 
-    agent: AgentSnapshot
-    """The agent after the event, who no longer serves the room."""
-    next_agent: AgentSnapshot | None
-    """The next agent if the room is transferred to an agent, null otherwise."""
+    fact: strawberry.Private[facts.AgentUnassigned]
     cause: facts.AssignmentCause
     """Why the agent lost the room."""
     comment: str | None
     """The comment of `unassignAgent`."""
+
+    @field
+    def agent(self) -> AgentSnapshot:
+        """The agent after the event, who no longer serves the room."""
+        return _agent(self.fact, self.fact.room.former)
+
+    @field
+    def next_agent(self) -> AgentSnapshot | None:
+        """The next agent if the room is transferred to an agent, null otherwise."""
+        return _agent_or_none(self.fact, self.fact.next_agent)
 
 
 @api_type
@@ -85,16 +101,29 @@ class RoomQueued(RoomEvent):
 class RoomTransferred(RoomEvent):
     """A room was transferred. An `AgentAssigned` or a `RoomQueued` follows."""
 
-    from_agent: AgentSnapshot | None
-    """The agent before the transfer. Null if there was none."""
-    to_agent: AgentSnapshot | None
-    """The new agent. Null if the room was transferred to a department."""
-    from_department: DepartmentSnapshot | None
-    """The department before the transfer. Null if there was none."""
-    to_department: DepartmentSnapshot | None
-    """The new department. Null if the room was transferred to an agent."""
+    fact: strawberry.Private[facts.RoomTransferred]
     comment: str | None
     """The comment of `transferRoom`."""
+
+    @field
+    def from_agent(self) -> AgentSnapshot | None:
+        """The agent before the transfer. Null if there was none."""
+        return _agent_or_none(self.fact, self.fact.from_agent)
+
+    @field
+    def to_agent(self) -> AgentSnapshot | None:
+        """The new agent. Null if the room was transferred to a department."""
+        return _agent_or_none(self.fact, self.fact.to_agent)
+
+    @field
+    def from_department(self) -> DepartmentSnapshot | None:
+        """The department before the transfer. Null if there was none."""
+        return _department_or_none(self.fact, self.fact.from_department)
+
+    @field
+    def to_department(self) -> DepartmentSnapshot | None:
+        """The new department. Null if the room was transferred to an agent."""
+        return _department_or_none(self.fact, self.fact.to_department)
 
 
 @api_type
@@ -166,3 +195,16 @@ class TimerElapsed(RoomEvent):
     """The data of the timer. Null if it had none."""
     set_by: Actor
     """The app or user who set the timer."""
+
+
+def _agent(fact: facts.RoomFact, user: records.User | None) -> AgentSnapshot:
+    assert user is not None, "a fact about an assignment has the agent"
+    return AgentSnapshot.from_record(user, room_id=fact.room.room.id)
+
+
+def _agent_or_none(fact: facts.RoomFact, user: records.User | None) -> AgentSnapshot | None:
+    return None if user is None else AgentSnapshot.from_record(user, room_id=fact.room.room.id)
+
+
+def _department_or_none(fact: facts.RoomFact, department: records.Department | None) -> DepartmentSnapshot | None:
+    return None if department is None else DepartmentSnapshot.from_record(department, room_id=fact.room.room.id)

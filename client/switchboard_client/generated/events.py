@@ -44,10 +44,10 @@ class Event(EventRecord, frozen=True, kw_only=True):
 class RoomEvent(Event, frozen=True, kw_only=True):
     """An event of a room."""
 
-    room: RoomSnapshot
-    """The room as it was just after the event, with its visitor, department and agents at that time."""
     room_revision: int
     """The room's `revision` just after the event."""
+    room: RoomSnapshot
+    """The room as it was just after the event, with its visitor, department and agents at that time."""
 
     @property
     @override
@@ -78,25 +78,25 @@ class RoutingDeclined(RoomEvent, frozen=True, kw_only=True):
 class AgentAssigned(RoomEvent, frozen=True, kw_only=True):
     """A room got an agent. An `AgentUnassigned` precedes the next `AgentAssigned` of the room."""
 
+    cause: enums.AssignmentCause
+    """Why the agent got the room."""
     agent: AgentSnapshot
     """The agent after the event."""
     previous_agent: AgentSnapshot | None
     """The room's last agent before this one. Null if it had none."""
-    cause: enums.AssignmentCause
-    """Why the agent got the room."""
 
 
 class AgentUnassigned(RoomEvent, frozen=True, kw_only=True):
     """A room lost its agent. It is recorded also if the room is closed or the agent is removed."""
 
-    agent: AgentSnapshot
-    """The agent after the event, who no longer serves the room."""
-    next_agent: AgentSnapshot | None
-    """The next agent if the room is transferred to an agent, null otherwise."""
     cause: enums.AssignmentCause
     """Why the agent lost the room."""
     comment: str | None
     """The comment of `unassignAgent`."""
+    agent: AgentSnapshot
+    """The agent after the event, who no longer serves the room."""
+    next_agent: AgentSnapshot | None
+    """The next agent if the room is transferred to an agent, null otherwise."""
 
 
 class RoomQueued(RoomEvent, frozen=True, kw_only=True):
@@ -106,6 +106,8 @@ class RoomQueued(RoomEvent, frozen=True, kw_only=True):
 class RoomTransferred(RoomEvent, frozen=True, kw_only=True):
     """A room was transferred. An `AgentAssigned` or a `RoomQueued` follows."""
 
+    comment: str | None
+    """The comment of `transferRoom`."""
     from_agent: AgentSnapshot | None
     """The agent before the transfer. Null if there was none."""
     to_agent: AgentSnapshot | None
@@ -114,8 +116,6 @@ class RoomTransferred(RoomEvent, frozen=True, kw_only=True):
     """The department before the transfer. Null if there was none."""
     to_department: DepartmentSnapshot | None
     """The new department. Null if the room was transferred to an agent."""
-    comment: str | None
-    """The comment of `transferRoom`."""
 
 
 class RoomHeld(RoomEvent, frozen=True, kw_only=True):
@@ -459,17 +459,17 @@ EVENTS: tuple[type[Event], ...] = (
 COMMON = "id cursor sequence type occurredAt actor { type id name } clientMutationId"
 """The selection of every event."""
 
-OF_ROOMS = "room { status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment roomId visitor { token name email phone createdAt erasedAt visitorId customFields { key value } } department { name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds departmentId } servedBy { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } lastServedBy { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } customFields { key value } } roomRevision"
+OF_ROOMS = "roomRevision room { status revision source subject tags priority startedAt assignedAt queuedAt externalUntil closedAt closeComment roomId visitor { token name email phone createdAt erasedAt visitorId customFields { key value } } department { name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds departmentId } servedBy { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } lastServedBy { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } customFields { key value } }"
 """The further selection of every event of a room."""
 
 OWN: dict[type[Event], str] = {
     RoomStarted: "",
     RoutingRequested: "until attempt",
     RoutingDeclined: "reason",
-    AgentAssigned: "agent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } previousAgent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } cause",
-    AgentUnassigned: "agent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } nextAgent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } cause comment",
+    AgentAssigned: "cause agent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } previousAgent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } }",
+    AgentUnassigned: "cause comment agent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } nextAgent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } }",
     RoomQueued: "",
-    RoomTransferred: "fromAgent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } toAgent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } fromDepartment { name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds departmentId } toDepartment { name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds departmentId } comment",
+    RoomTransferred: "comment fromAgent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } toAgent { status acceptsRouting maxRooms openRoomCount lastAssignedAt agentId userId departmentIds user { username name emails type active presence createdAt updatedAt userId roles customFields { key value } } } fromDepartment { name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds departmentId } toDepartment { name enabled routing externalTimeoutSeconds fallbackRouting whenAgentGone agentGoneAfterSeconds departmentId }",
     RoomHeld: "comment",
     RoomResumed: "",
     RoomUpdated: "changes { field before after }",
