@@ -8,7 +8,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Hashable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -56,14 +55,17 @@ class Delivery(ExecutionResult):
         #: The last message of a transport with this result, and what precedes the result in it. Clients that use the
         #: same ids share it.
         self.framed: tuple[bytes, bytes] | None = None
+        self._encoded: bytes | None = None
 
-    @cached_property
+    @property
     def encoded(self) -> bytes:
         """The result as JSON."""
-        body: dict[str, Any] = {"data": self.data}
-        if self.errors:
-            body["errors"] = [error.formatted for error in self.errors]
-        return msgspec.json.encode(body)
+        if self._encoded is None:
+            body: dict[str, Any] = {"data": self.data}
+            if self.errors:
+                body["errors"] = [error.formatted for error in self.errors]
+            self._encoded = msgspec.json.encode(body)
+        return self._encoded
 
 
 class Cohort:
