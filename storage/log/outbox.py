@@ -28,6 +28,7 @@ from storage.log.predecessors import Predecessors
 from storage.log.reservations import Reservation
 from storage.mongo import sessions
 from storage.mongo.connection import Database, Document
+from storage.mongo.journal_flushes import flushed_while_waiting
 from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.sessions import AbandonedTransaction
 from storage.sizes import batches
@@ -298,7 +299,8 @@ class Appender:
                     raise NotBehind
                 await redactions.erase(self._log, redacted)
             try:
-                await self.insert(attempt, behind=behind)
+                with flushed_while_waiting(self._database, lambda: self._has_commits_besides(local)):
+                    await self.insert(attempt, behind=behind)
             except _Refused as refused:
                 failures = refused.failures
                 inserted = int(failures[0]["index"])
@@ -319,6 +321,10 @@ class Appender:
                 size = min(size * 2, BATCH)
         self.cleanup.schedule(fact.id for fact in batch)
         self._predecessors.appended(batch)
+
+    def _has_commits_besides(self, local: Sequence[_Waiting]) -> bool:
+        """Whether other commits that no majority has acknowledged wait for their facts to be appended."""
+        return any(one.behind is not None and one not in local for one in self._waiting)
 
     async def insert(self, documents: Sequence[Document], *, behind: Sequence[LocalCommit] = ()) -> None:
         """Insert documents into the log, in their order. Raises _Refused for the first one whose key is taken."""

@@ -1,0 +1,89 @@
+"""A write to the log that MongoDB has missed to flush does not wait for the next periodic flush of the journal."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from storage.log import outbox
+from storage.mongo.connection import Database, Document
+from storage.mongo.journal_flushes import flushed_while_waiting
+from storage.mongo.local_commits import LocalCommit
+from storage.runtime import Storage
+from tests.storage.support import read_all, save, tokens
+
+
+class Flushes:
+    """The flushes that a database is asked for. They are executed, too."""
+
+    def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.replies: list[Document] = []
+        self.done = asyncio.Event()
+        self._run = database.run
+        monkeypatch.setattr(database, "run", self._run_recorded)
+
+    async def _run_recorded(self, command: Document, **options: Any) -> Document:
+        reply = await self._run(command, **options)
+        if command["writeConcern"] == {"w": 1, "j": True}:
+            self.replies.append(reply)
+            self.done.set()
+        return reply
+
+
+async def test_the_journal_is_flushed_while_a_write_waits(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Database(mongodb_uri, empty_database) as database:
+        flushes = Flushes(database, monkeypatch)
+
+        with flushed_while_waiting(database, lambda: True):
+            await flushes.done.wait()
+
+        assert [reply["n"] for reply in flushes.replies] == [0] * len(flushes.replies)
+        assert await database["outbox"].count_documents({}) == 0
+
+
+async def test_the_journal_is_not_flushed_without_need(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, asked_twice = 0, asyncio.Event()
+
+    def is_needed() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            asked_twice.set()
+        return False
+
+    async with Database(mongodb_uri, empty_database) as database:
+        flushes = Flushes(database, monkeypatch)
+
+        with flushed_while_waiting(database, is_needed):
+            await asked_twice.wait()
+
+        assert flushes.replies == []
+
+
+async def test_a_commit_behind_a_write_to_the_log_has_the_journal_flushed_for_it(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "BEHIND_TIMEOUT_SECONDS", 60)
+    async with Storage.open(mongodb_uri, empty_database) as storage:
+        head = await storage.log.head()
+        flushes = Flushes(storage.database, monkeypatch)
+        insert, is_writing = storage.appender.insert, asyncio.Event()
+
+        async def unflushed(documents: Sequence[Document], *, behind: Sequence[LocalCommit] = ()) -> None:
+            is_writing.set()
+            await flushes.done.wait()
+            await insert(documents, behind=behind)
+
+        monkeypatch.setattr(storage.appender, "insert", unflushed)
+        monkeypatch.setattr(storage.appender, "reserve", lambda *_: None)
+        async with asyncio.TaskGroup() as saving:
+            saving.create_task(save(storage, "one"))
+            await is_writing.wait()
+            saving.create_task(save(storage, "two"))
+
+        assert tokens(await read_all(storage, after=head)) == ["one", "two"]
