@@ -39,9 +39,13 @@ class Member(Protocol):
 
     #: The sequence of the newest fact that it was sent or has skipped; infinite while it is in no group.
     after: float
+    #: What distinguishes its frames from those of other members: equal prefixes share frames.
+    prefix: bytes
+    #: Writes frames. Returns False if the client reads slowly.
+    write: Callable[[bytes], bool]
 
-    def send(self, delivery: Delivery) -> bool:
-        """Write the result. Returns False if the client reads slowly."""
+    def frame(self, delivery: Delivery) -> bytes:
+        """The bytes that send a result."""
 
     def leave(self, position: int) -> None:
         """Read from this position, or from where it is if that is later: it is in the group no more."""
@@ -83,18 +87,21 @@ class LiveGroup:
         if not self.of.passes(fact):
             return
         sequence, count = fact.sequence, self.cohort.deliveries
-        delivery = None
+        delivery = prefix = None
+        frame = b""
         for number, member in enumerate(tuple(self._members)):
             if number % SLICE == 0:
                 if number:
                     yield
                 # Something may have been redacted or erased since the last slice.
-                delivery = self.write_now(fact)
+                delivery, prefix = self.write_now(fact), None
             if delivery is None:
                 self.lose(sequence - 1)
                 return
             if member.after < sequence:
-                if member.send(delivery):
+                if member.prefix != prefix:
+                    prefix, frame = member.prefix, member.frame(delivery)
+                if member.write(frame):
                     member.after = sequence
                     count.count += 1
                 else:

@@ -24,15 +24,8 @@ BATCH_BYTES = 128 * 1024
 class Channel(Protocol):
     """Sends the results of one subscription to its client."""
 
-    @property
-    def prefix(self) -> bytes:
-        """What distinguishes its frames from those of other channels: equal channels share frames."""
-
-    def frame(self, delivery: Delivery) -> bytes:
-        """The bytes that send a result."""
-
-    def write(self, frames: bytes) -> bool:
-        """Write frames, unless the client reads slowly or the connection is closing. Returns whether it did."""
+    def frame(self, prefix: bytes, delivery: Delivery) -> bytes:
+        """The bytes that send a result to the subscription with this prefix."""
 
     async def wait_until_writable(self) -> bool:
         """Wait until `write` takes frames. Returns False if the connection is closing."""
@@ -69,14 +62,24 @@ class LogFollower:
 class PushedSubscription:
     """One subscription. It is a member of its group while it is at the end of the log."""
 
-    __slots__ = ("_group", "_position", "after", "channel")
+    __slots__ = ("_channel", "_group", "_position", "after", "prefix", "write")
 
-    channel: Channel
+    _channel: Channel
+    prefix: bytes
+    write: Callable[[bytes], bool]
 
     def __init__(self, group: LiveGroup, position: int) -> None:
         self._group = group
         self._position = position
         self.after: float = NOWHERE
+
+    def connect(self, channel: Channel, *, prefix: bytes, write: Callable[[bytes], bool]) -> None:
+        """Set the channel to the client.
+
+        Its frames are distinguished by the prefix. `write` writes frames, unless the client reads slowly or the
+        connection is closing, and returns whether it did. A delivery to a thousand members calls nothing else of them.
+        """
+        self._channel, self.prefix, self.write = channel, prefix, write
 
     def join(self) -> bool:
         """Join the group if the subscription is at the end of the log. Returns whether it is."""
@@ -95,13 +98,12 @@ class PushedSubscription:
 
     # ---------------------------------------------------------------- at the end of the log
 
-    def send(self, delivery: Delivery) -> bool:
-        channel = self.channel
-        return channel.write(channel.frame(delivery))
+    def frame(self, delivery: Delivery) -> bytes:
+        return self._channel.frame(self.prefix, delivery)
 
     def leave(self, position: int) -> None:
         self._position, self.after = max(position, int(self.after)), NOWHERE
-        self.channel.resume()
+        self._channel.resume()
 
     # ---------------------------------------------------------------- behind the end of the log
 
@@ -129,7 +131,7 @@ class PushedSubscription:
         """
         for fact in facts:
             if self._group.of.passes(fact):
-                if not await self.channel.wait_until_writable():
+                if not await self._channel.wait_until_writable():
                     return False
                 frame = self._frame_now(fact) or await self._frame(fact)
                 if frame is None or not self._write([frame]):
@@ -140,9 +142,9 @@ class PushedSubscription:
 
     async def _send_batch(self, facts: Sequence[AnyFact]) -> bool:
         """Send the results together. Returns False if the connection is closing."""
-        if not await self.channel.wait_until_writable():
+        if not await self._channel.wait_until_writable():
             return False
-        cohort, key = self._group.cohort, (self._group, facts[0].sequence, facts[-1].sequence, self.channel.prefix)
+        cohort, key = self._group.cohort, (self._group, facts[0].sequence, facts[-1].sequence, self.prefix)
         batch = cohort.get_batch(key)
         if batch is None:
             frames: list[bytes] = []
@@ -161,7 +163,7 @@ class PushedSubscription:
                 frames.append(frame)
                 size += len(frame)
                 if size >= BATCH_BYTES:
-                    if not self._write(frames) or not await self.channel.wait_until_writable():
+                    if not self._write(frames) or not await self._channel.wait_until_writable():
                         return False
                     frames, size, is_whole = [], 0, False
             batch = b"".join(frames), len(frames)
@@ -173,25 +175,25 @@ class PushedSubscription:
     def _frame_now(self, fact: AnyFact) -> bytes | None:
         """The frame of a result that is made from the fact alone. None if it needs more."""
         delivery = self._group.write_now(fact)
-        return None if delivery is None else self.channel.frame(delivery)
+        return None if delivery is None else self.frame(delivery)
 
     async def _frame(self, fact: AnyFact) -> bytes | None:
         """The frame of a result, when it is made and the channel is writable. None if the connection is closing."""
         feed = self._group.feed
-        while await self.channel.wait_until_writable():
+        while await self._channel.wait_until_writable():
             redactions = feed.redactions
             delivery = await self._group.writer.write(feed.redacted(fact))
             # Other results of the socket may have filled its buffer meanwhile. If content is removed before the client
             # reads on, the result is made again.
-            if await self.channel.wait_until_writable() and feed.redactions == redactions:
-                return self.channel.frame(delivery)
+            if await self._channel.wait_until_writable() and feed.redactions == redactions:
+                return self.frame(delivery)
         return None
 
     def _write(self, frames: Sequence[bytes], count: int | None = None) -> bool:
         """Write frames with that many results, by default one in each. Returns False if the connection is closing."""
         joined = frames[0] if len(frames) == 1 else b"".join(frames)
         if joined:
-            if not self.channel.write(joined):
+            if not self.write(joined):
                 return False
             self._group.cohort.deliveries.count += len(frames) if count is None else count
         return True

@@ -3,7 +3,7 @@
 They have a task only while they read the log; schema/events/pushed_subscriptions.py says when that is.
 """
 
-from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -33,9 +33,7 @@ class FrameWriter(Protocol):
 class PushedOperation(Operation[RequestContext, None]):
     """A subscription of a websocket, in place of the operation that began it."""
 
-    __slots__ = ("_counted_key", "_observation", "_rate_limits", "_subscription", "_writer", "prefix", "write")
-
-    write: Callable[[bytes], bool]
+    __slots__ = ("_counted_key", "_observation", "_rate_limits", "_subscription", "_writer")
 
     def __init__(
         self,
@@ -49,14 +47,12 @@ class PushedOperation(Operation[RequestContext, None]):
     ) -> None:
         """`counted_key` is what `rate_limits` count the operation by."""
         super().__init__(operation.handler, operation.id, "", None, None)
-        self.prefix = before_result(operation.id)
-        self.write = writer.write_now
         self._writer = writer
         self._observation = observation
         self._rate_limits = rate_limits
         self._counted_key = counted_key
         self._subscription: PushedSubscription | None = subscription
-        subscription.channel = self
+        subscription.connect(self, prefix=before_result(operation.id), write=writer.write_now)
 
     def start(self) -> None:
         """Send results from now on."""
@@ -73,12 +69,12 @@ class PushedOperation(Operation[RequestContext, None]):
 
     # ---------------------------------------------------------------- a channel of PushedSubscription
 
-    def frame(self, delivery: Delivery) -> bytes:
+    def frame(self, prefix: bytes, delivery: Delivery) -> bytes:
         framed = delivery.framed
-        if framed is None or framed[0] != self.prefix:
+        if framed is None or framed[0] != prefix:
             encoded = delivery.encoded
-            header = frame_header(len(self.prefix) + len(encoded) + 1)
-            framed = delivery.framed = (self.prefix, b"%b%b%b}" % (header, self.prefix, encoded))
+            header = frame_header(len(prefix) + len(encoded) + 1)
+            framed = delivery.framed = (prefix, b"%b%b%b}" % (header, prefix, encoded))
         return framed[1]
 
     async def wait_until_writable(self) -> bool:
@@ -95,14 +91,15 @@ class PushedOperation(Operation[RequestContext, None]):
             refusal = from_exception(error)
             self.end(refusal)
             body = msgspec.json.encode(response_body(ExecutionResult(data=None, errors=[refusal])))
-            message = self.prefix + body + b"}"
+            message = before_result(self.id) + body + b"}"
             if not self.completed and await self.wait_until_writable():
-                self.write(frame_header(len(message)) + message)
+                self._writer.write_now(frame_header(len(message)) + message)
             await self.send_operation_message({"id": self.id, "type": "complete"})
         finally:
             self.task = None
 
 
+@lru_cache(maxsize=256)
 def before_result(operation_id: str) -> bytes:
     """What precedes a result in its message."""
     return b'{"id":%b,"type":"next","payload":' % msgspec.json.encode(operation_id)

@@ -60,7 +60,7 @@ class Client:
         stream: Any = await schema.subscribe(text, context_value=context, variable_values=variables)
         assert [result async for result in stream] == []
         self.subscription = context.pushed
-        self.subscription.channel = self
+        self.subscription.connect(self, prefix=self.prefix, write=self.write)
         if not self.subscription.join():
             self.resume()
         try:
@@ -77,7 +77,8 @@ class Client:
     def proceed(self) -> None:
         self._writable.set()
 
-    def frame(self, delivery: Delivery) -> bytes:
+    def frame(self, prefix: bytes, delivery: Delivery) -> bytes:
+        assert prefix == self.prefix
         self.made += 1
         return delivery.encoded + b"\n"
 
