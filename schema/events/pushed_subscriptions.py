@@ -11,7 +11,7 @@ from typing import Protocol
 
 from resolvers.event_filters import FactFilter
 from schema.events.live_groups import NOWHERE, LiveGroup, Writer, group_of
-from schema.execution.cohorts import Cohort, Delivery
+from schema.execution.cohorts import Batch, Cohort, Delivery
 from storage.facts import AnyFact
 from storage.log.feed import Feed
 
@@ -114,11 +114,10 @@ class PushedSubscription:
         """
         feed = self._group.feed
         while not self.join():
-            facts = await feed.read(self._position, BATCH_FACTS)
             if feed.head - self._position >= BATCH_FACTS:
-                is_open = await self._send_batch(facts)
+                is_open = await self._send_batch()
             else:
-                is_open = await self._send_each(facts)
+                is_open = await self._send_each(await feed.read(self._position, BATCH_FACTS))
             if not is_open:
                 return
             await asyncio.sleep(0)  # a long replay lets other tasks run
@@ -140,37 +139,52 @@ class PushedSubscription:
             await asyncio.sleep(0)
         return True
 
-    async def _send_batch(self, facts: Sequence[AnyFact]) -> bool:
-        """Send the results together. Returns False if the connection is closing."""
+    async def _send_batch(self) -> bool:
+        """Send the next results together. Returns False if the connection is closing.
+
+        What another subscription has made is sent without reading the facts.
+        """
+        cohort, key = self._group.cohort, (self._group, self._position, self.prefix)
+        batch = cohort.get_batch(key)
+        facts = await self._group.feed.read(self._position, BATCH_FACTS) if batch is None else ()
         if not await self._channel.wait_until_writable():
             return False
-        cohort, key = self._group.cohort, (self._group, facts[0].sequence, facts[-1].sequence, self.prefix)
-        batch = cohort.get_batch(key)
+        batch = cohort.get_batch(key)  # it may have been made, or dropped, meanwhile
+        if batch is None and facts:
+            batch = await self._make_batch(facts)
+            if batch is None:
+                return False
         if batch is None:
-            frames: list[bytes] = []
-            size, is_whole = 0, True
-            for fact in facts:
-                if not self._group.of.passes(fact):
-                    continue
-                frame = self._frame_now(fact)
-                if frame is None:
-                    # What is written now may be redacted while the result is made.
-                    is_open = self._write(frames)
-                    frame = await self._frame(fact)
-                    if frame is None or not is_open:
-                        return False
-                    frames, size, is_whole = [], 0, False
-                frames.append(frame)
-                size += len(frame)
-                if size >= BATCH_BYTES:
-                    if not self._write(frames) or not await self._channel.wait_until_writable():
-                        return False
-                    frames, size, is_whole = [], 0, False
-            batch = b"".join(frames), len(frames)
-            if is_whole:
-                cohort.put_batch(key, batch)
-        self._position = facts[-1].sequence
-        return self._write(batch[:1], batch[1])
+            return True
+        self._position = batch.position
+        return self._write([batch.frames], batch.results)
+
+    async def _make_batch(self, facts: Sequence[AnyFact]) -> Batch | None:
+        """The results for the facts that are not written yet. None if the connection is closing."""
+        cohort, key = self._group.cohort, (self._group, self._position, self.prefix)
+        frames: list[bytes] = []
+        size, is_whole = 0, True
+        for fact in facts:
+            if not self._group.of.passes(fact):
+                continue
+            frame = self._frame_now(fact)
+            if frame is None:
+                # What is written now may be redacted while the result is made.
+                is_open = self._write(frames)
+                frame = await self._frame(fact)
+                if frame is None or not is_open:
+                    return None
+                frames, size, is_whole = [], 0, False
+            frames.append(frame)
+            size += len(frame)
+            if size >= BATCH_BYTES:
+                if not self._write(frames) or not await self._channel.wait_until_writable():
+                    return None
+                frames, size, is_whole = [], 0, False
+        batch = Batch(b"".join(frames), len(frames), facts[-1].sequence)
+        if is_whole:
+            cohort.put_batch(key, batch)
+        return batch
 
     def _frame_now(self, fact: AnyFact) -> bytes | None:
         """The frame of a result that is made from the fact alone. None if it needs more."""

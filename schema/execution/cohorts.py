@@ -8,7 +8,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from graphql import GraphQLError
@@ -137,8 +137,14 @@ class DeliveryCount:
         self.count = 0
 
 
-#: The frames of consecutive results, and how many results they are.
-Batch: TypeAlias = tuple[bytes, int]
+class Batch(NamedTuple):
+    """The results of consecutive sources, as frames."""
+
+    frames: bytes
+    #: The number of results.
+    results: int
+    #: The position of the last source.
+    position: int
 
 
 class Cohorts:
@@ -212,10 +218,10 @@ class Cohorts:
         if key in self._batches:
             return
         self._batches[key] = batch
-        self._batch_bytes += len(batch[0])
+        self._batch_bytes += len(batch.frames)
         while self._batch_bytes > MAX_BATCH_BYTES:
-            _, (frames, _) = self._batches.popitem(last=False)
-            self._batch_bytes -= len(frames)
+            _, oldest = self._batches.popitem(last=False)
+            self._batch_bytes -= len(oldest.frames)
 
     def _drop_batches(self) -> None:
         self._batches.clear()

@@ -1,7 +1,7 @@
 """Equal subscriptions share results: at the end of the log, a group sends them; before it, tasks send batches."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from schema.events.pushed_subscriptions import BATCH_FACTS, LogFollower, PushedS
 from schema.execution.cohorts import Cohorts, Delivery
 from schema.execution.context import RequestContext
 from schema.schema import schema
+from storage.facts import AnyFact
 from storage.mongo.cursors import event_cursor
 from tests.resolvers.world import World
 from tests.storage.support import make_facts, until
@@ -274,3 +275,36 @@ async def test_equal_subscriptions_behind_the_end_of_the_log_share_batches(world
         assert [len(client.written[-1].splitlines()) for client in clients] == [BATCH_FACTS] * 2
         assert sum(client.made for client in clients) <= count + BATCH_FACTS
         assert cohorts.deliveries.count == 2 * count
+
+
+async def test_what_equal_subscriptions_were_sent_is_sent_without_reading_it_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, cohorts = world.services.storage, Cohorts()
+    first, count = await storage.log.head(), 4 * BATCH_FACTS
+    await storage.appender.append(make_facts(count, subject="old"))
+
+    async def is_appended() -> bool:
+        return storage.feed.head >= first + count
+
+    await until(is_appended)
+    read, positions = storage.feed.read, list[int]()
+
+    async def recorded(after: int, limit: int) -> Sequence[AnyFact]:
+        positions.append(after)
+        return await read(after, limit)
+
+    ahead, behind = Client(world, cohorts), Client(world, cohorts)
+    behind.pause()
+    async with (
+        behind.following(EVENTS, after=event_cursor(first)),
+        ahead.following(EVENTS, after=event_cursor(first)),
+    ):
+        await until_all_have([ahead], count)
+        monkeypatch.setattr(storage.feed, "read", recorded)
+        behind.proceed()
+        await until_all_have([behind], count)
+
+        assert behind.results == ahead.results
+        # It had read the first facts before it could write.
+        assert positions == []
