@@ -8,6 +8,7 @@ buffer would never be sent.
 
 import asyncio
 import os
+import secrets
 import socket
 import sys
 from typing import Any
@@ -19,7 +20,7 @@ from uvicorn.server import ServerState
 from websockets.frames import Frame
 
 from server.transport.frames import PING_HEAD
-from server.transport.keepalive import KeepaliveTimer, Kept
+from server.transport.keepalive import PAYLOAD_BYTES, KeepaliveTimer, Kept
 
 #: How often a peer gets a ping, and how long it has for the pong.
 PING_SECONDS = 10.0
@@ -42,6 +43,8 @@ class PingedWebSocket(WebSocketsSansIOProtocol):
     _acknowledged = 0
     #: Bytes of frames that were written since the last pong.
     _unanswered = 0
+    #: Resolves with the next pong. None if nobody waits for it.
+    _pong_awaited: asyncio.Future[None] | None = None
 
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], *, keepalive_timer: KeepaliveTimer
@@ -59,6 +62,7 @@ class PingedWebSocket(WebSocketsSansIOProtocol):
     def _ping_after_interval(self) -> None:
         self.pending_ping_payload = None
         self._unanswered = 0
+        self._stop_waiting_for_pong()
         assert self.ping_interval is not None
         self._keep_alive_after(self.ping_interval)
 
@@ -75,6 +79,7 @@ class PingedWebSocket(WebSocketsSansIOProtocol):
     def stop_keepalive(self) -> None:
         self._leave_slot()
         self.pending_ping_payload = None
+        self._stop_waiting_for_pong()
 
     def keep_alive(self, payload: bytes) -> None:
         """Send a ping, or check the peer if it has not answered the last one."""
@@ -93,6 +98,20 @@ class PingedWebSocket(WebSocketsSansIOProtocol):
     def handle_pong(self, event: Frame) -> None:
         if self.pending_ping_payload is not None and bytes(event.data) == self.pending_ping_payload:
             self._ping_after_interval()
+
+    async def wait_until_answered(self) -> None:
+        """Wait for the pong to a ping that is sent now, or for the end of the connection."""
+        if self.pending_ping_payload is None:
+            self._leave_slot()
+            self.keep_alive(secrets.token_bytes(PAYLOAD_BYTES))
+        if self._pong_awaited is None:
+            self._pong_awaited = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._pong_awaited)
+
+    def _stop_waiting_for_pong(self) -> None:
+        awaited, self._pong_awaited = self._pong_awaited, None
+        if awaited is not None:
+            awaited.set_result(None)
 
     @override
     def keepalive_timeout(self) -> None:

@@ -14,9 +14,10 @@ from websockets.protocol import State
 
 from server.transport.connections import Connection, ConnectionTable, Phase
 from server.transport.frame_budgets import SocketBudget
-from server.transport.frames import PONG_BYTES, frame_header, is_pong, is_whole, unmasked_texts
+from server.transport.frames import PONG_BYTES, is_pong, is_whole, unmasked_texts
 from server.transport.small_primitives import SmallEvent, SmallQueue
-from server.transport.websocket_pings import CLOSE_SECONDS, PingedWebSocket
+from server.transport.websocket_pings import CLOSE_SECONDS
+from server.transport.websocket_writes import WrittenWebSocket
 from storage.supervisor import spawn
 from storage.threads import Work
 
@@ -44,7 +45,7 @@ class Receiver(Protocol):
         """Handle the end of the connection. It is called once, after the last message."""
 
 
-class WebSocketProtocol(PingedWebSocket):
+class WebSocketProtocol(WrittenWebSocket):
     """One websocket connection."""
 
     #: What gets the messages after the application has detached the connection, until it has ended.
@@ -53,9 +54,6 @@ class WebSocketProtocol(PingedWebSocket):
     #: How many times messages will still wait for their turn among new websockets, and whether they wait.
     _opening_steps = OPENING_STEPS
     _is_waiting = False
-
-    #: Whether the write buffer is below its limit.
-    _writable = True
 
     def __init__(
         self,
@@ -236,7 +234,6 @@ class WebSocketProtocol(PingedWebSocket):
 
     @override
     def resume_writing(self) -> None:
-        self._writable = True
         super().resume_writing()
         if self._pong and not self.close_sent:
             self.transport.write(self._pong)
@@ -290,34 +287,6 @@ class WebSocketProtocol(PingedWebSocket):
             del self.request, self.response  # the handshake is over
         if message["type"] == "websocket.close" and self.close_timer is not None:
             self._abort_after(CLOSE_SECONDS)
-
-    async def send_encoded(self, text: bytes) -> None:
-        """Write a text as one unmasked frame. Raises ClientDisconnected if the websocket is closing."""
-        if not self.writable.is_set():
-            await self.writable.wait()
-        if self.disconnected or self.close_sent or self.transport.is_closing():
-            raise ClientDisconnected
-        self.transport.write(frame_header(len(text)) + text)
-        self._unanswered += len(text)
-
-    def write_now(self, frames: bytes) -> bool:
-        """Write frames, unless the peer reads slowly or the websocket is closing. Returns whether they are written."""
-        if not self._writable or self.close_sent or self.disconnected or self.transport.is_closing():
-            return False
-        self.transport.write(frames)
-        self._unanswered += len(frames)
-        return True
-
-    async def wait_until_writable(self) -> bool:
-        """Wait until the write buffer is below its limit. Returns False if the websocket is closing."""
-        while not self._writable and not self.disconnected:
-            await self.writable.wait()
-        return not (self.close_sent or self.disconnected or self.transport.is_closing())
-
-    @override
-    def pause_writing(self) -> None:
-        self._writable = False
-        super().pause_writing()
 
     @override
     async def run_asgi(self) -> None:

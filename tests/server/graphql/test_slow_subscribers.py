@@ -10,14 +10,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from typing_extensions import override
 from websockets.asyncio.client import ClientConnection
+from websockets.frames import Frame, Opcode
 
+from schema.events.pushed_subscriptions import BATCH_BYTES
 from server.app import create_app, start_services
 from server.process.run import bind
 from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
+from server.transport.frames import PING_HEAD
 from server.transport.websocket_pings import BYTES_PER_STALL, MAX_STALLS, bytes_acknowledged
 from server.transport.websocket_protocol import WebSocketProtocol
+from server.transport.websocket_writes import MAX_UNANSWERED_BYTES
 from storage.facts import VisitorSaved
 from storage.mongo.cursors import event_cursor
 from storage.runtime import Storage
@@ -110,6 +115,48 @@ async def wait_until_delivered(stack: AsyncExitStack, url: str, head: int) -> No
 async def sequence(reader: ClientConnection) -> int:
     event: int = (await receive(reader))["payload"]["data"]["events"]["sequence"]
     return event
+
+
+class Unparsed(asyncio.Protocol):
+    """Takes what a websocket receives, and answers nothing."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self.received = b""
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+
+    @override
+    def connection_lost(self, error: Exception | None) -> None:
+        self._connection.connection_lost(error)
+
+
+async def test_past_events_wait_until_the_peer_answers_a_ping(mongodb_uri: str) -> None:
+    async with serving(mongodb_uri, NO_PING_SECONDS) as (url, storage, server), AsyncExitStack() as stack:
+        head, count = await storage.log.head(), 3 * MAX_UNANSWERED_BYTES // 2 // FACT_BYTES
+        await storage.appender.append(large("past", count))
+        peer = await subscribed(stack, url, head)
+        unparsed = Unparsed(peer)
+        peer.transport.set_protocol(unparsed)
+        (connection,) = [one for one in server.server_state.connections if isinstance(one, WebSocketProtocol)]
+
+        async def is_pinged() -> bool:
+            ping = connection.pending_ping_payload
+            return ping is not None and unparsed.received.endswith(PING_HEAD + ping)
+
+        await until(is_pinged)
+        before = len(unparsed.received)
+        assert MAX_UNANSWERED_BYTES < before < MAX_UNANSWERED_BYTES + BATCH_BYTES + 2 * FACT_BYTES
+        assert connection.pending_ping_payload is not None
+        peer.transport.write(Frame(Opcode.PONG, connection.pending_ping_payload).serialize(mask=True))
+
+        async def has_all() -> bool:
+            return unparsed.received.count(b'"sequence"') == count
+
+        await until(has_all)
+        assert b'"sequence":%d,' % (head + count) in unparsed.received
 
 
 # ---------------------------------------------------------------- dead peers
