@@ -32,6 +32,9 @@ BYTES_PER_STALL = 256 * 1024
 # The size of the part of Linux's struct tcp_info that is read, and the place of tcpi_bytes_acked in it.
 TCP_INFO_BYTES = 128
 BYTES_ACKED = slice(120, 128)
+#: How long events wait for a pong. A peer that takes longer reads slowly: its events wait in the buffers of the
+#: systems, whose acknowledgements show that it is alive.
+SLOW_SECONDS = 5.0
 #: How long a closing handshake may take.
 CLOSE_SECONDS = 5.0
 
@@ -41,8 +44,12 @@ class PingedWebSocket(WebSocketsSansIOProtocol):
 
     _stalls = 0
     _acknowledged = 0
-    #: Bytes of frames that were written since the last pong.
+    #: Bytes of frames that were written since the last ping that was answered, and how many of them before the ping
+    #: that is not answered yet.
     _unanswered = 0
+    _before_ping = 0
+    #: Whether a pong has taken longer than SLOW_SECONDS, since the last one.
+    _reads_slowly = False
     #: Resolves with the next pong. None if nobody waits for it.
     _pong_awaited: asyncio.Future[None] | None = None
 
@@ -61,7 +68,9 @@ class PingedWebSocket(WebSocketsSansIOProtocol):
 
     def _ping_after_interval(self) -> None:
         self.pending_ping_payload = None
-        self._unanswered = 0
+        self._unanswered -= self._before_ping
+        self._before_ping = 0
+        self._reads_slowly = False
         self._stop_waiting_for_pong()
         assert self.ping_interval is not None
         self._keep_alive_after(self.ping_interval)
@@ -90,6 +99,7 @@ class PingedWebSocket(WebSocketsSansIOProtocol):
             self.keepalive_timeout()
             return
         self.pending_ping_payload = payload
+        self._before_ping = self._unanswered
         self.transport.write(PING_HEAD + payload)
         assert self.ping_timeout is not None
         self._keep_alive_after(self.ping_timeout)
@@ -100,13 +110,18 @@ class PingedWebSocket(WebSocketsSansIOProtocol):
             self._ping_after_interval()
 
     async def wait_until_answered(self) -> None:
-        """Wait for the pong to a ping that is sent now, or for the end of the connection."""
+        """Wait for the pong to the last ping, or to one that is sent now, or for the end of the connection.
+
+        Returns after SLOW_SECONDS in any case.
+        """
         if self.pending_ping_payload is None:
             self._leave_slot()
             self.keep_alive(secrets.token_bytes(PAYLOAD_BYTES))
         if self._pong_awaited is None:
             self._pong_awaited = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._pong_awaited)
+        _, waiting = await asyncio.wait([self._pong_awaited], timeout=SLOW_SECONDS)
+        if waiting:
+            self._reads_slowly = True
 
     def _stop_waiting_for_pong(self) -> None:
         awaited, self._pong_awaited = self._pong_awaited, None

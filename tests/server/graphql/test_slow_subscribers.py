@@ -19,6 +19,7 @@ from server.app import create_app, start_services
 from server.process.run import bind
 from server.process.uvicorn_server import Server, make_config
 from server.settings import Settings
+from server.transport import websocket_pings
 from server.transport.frames import PING_HEAD
 from server.transport.websocket_pings import BYTES_PER_STALL, MAX_STALLS, bytes_acknowledged
 from server.transport.websocket_protocol import WebSocketProtocol
@@ -40,6 +41,7 @@ FACT_BYTES = 4_000
 #: Intervals of pings: one that ends a dead connection soon, and one that no test reaches.
 SHORT_PING_SECONDS = 0.5
 NO_PING_SECONDS = 3_600.0
+EARLIER_PING = b"ping"
 PROC = Path("/proc")
 
 
@@ -53,12 +55,16 @@ async def subscribed(stack: AsyncExitStack, url: str, after: int) -> ClientConne
     """A subscriber that reads only when the test receives."""
     connection = await stack.enter_async_context(connected(url, ADMIN))
     stack.callback(connection.transport.abort)  # closing would wait for unread messages
+    await subscribe(connection, after)
+    return connection
+
+
+async def subscribe(connection: ClientConnection, after: int) -> None:
     query = """subscription ($after: Cursor) {
         events(after: $after) { sequence ... on VisitorSaved { visitor { name } } } }"""
     await send(
         connection, id="1", type="subscribe", payload={"query": query, "variables": {"after": event_cursor(after)}}
     )
-    return connection
 
 
 def large(subject: str, count: int = FACTS) -> list[VisitorSaved]:
@@ -133,30 +139,69 @@ class Unparsed(asyncio.Protocol):
         self._connection.connection_lost(error)
 
 
-async def test_past_events_wait_until_the_peer_answers_a_ping(mongodb_uri: str) -> None:
+@asynccontextmanager
+async def replaying(
+    mongodb_uri: str, monkeypatch: pytest.MonkeyPatch, *, slow_seconds: float
+) -> AsyncIterator[tuple[ClientConnection, Unparsed, WebSocketProtocol, int]]:
+    """A peer that answers no ping, to which one and a half times as much is sent as may be unanswered.
+
+    It was sent a ping before. Yields also how many events are sent.
+    """
+    monkeypatch.setattr(websocket_pings, "SLOW_SECONDS", slow_seconds)
     async with serving(mongodb_uri, NO_PING_SECONDS) as (url, storage, server), AsyncExitStack() as stack:
         head, count = await storage.log.head(), 3 * MAX_UNANSWERED_BYTES // 2 // FACT_BYTES
         await storage.appender.append(large("past", count))
-        peer = await subscribed(stack, url, head)
+        peer = await stack.enter_async_context(connected(url, ADMIN))
+        stack.callback(peer.transport.abort)
         unparsed = Unparsed(peer)
         peer.transport.set_protocol(unparsed)
         (connection,) = [one for one in server.server_state.connections if isinstance(one, WebSocketProtocol)]
+        connection.keep_alive(EARLIER_PING)
+        await subscribe(peer, head)
+        yield peer, unparsed, connection, count
 
-        async def is_pinged() -> bool:
-            ping = connection.pending_ping_payload
-            return ping is not None and unparsed.received.endswith(PING_HEAD + ping)
 
-        await until(is_pinged)
-        before = len(unparsed.received)
-        assert MAX_UNANSWERED_BYTES < before < MAX_UNANSWERED_BYTES + BATCH_BYTES + 2 * FACT_BYTES
+def answer(peer: ClientConnection, ping: bytes) -> None:
+    peer.transport.write(Frame(Opcode.PONG, ping).serialize(mask=True))
+
+
+async def test_past_events_wait_until_the_peer_answers_a_ping(
+    mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with replaying(mongodb_uri, monkeypatch, slow_seconds=3_600) as (peer, unparsed, connection, count):
+
+        async def is_waiting() -> bool:
+            return connection._pong_awaited is not None and len(unparsed.received) > MAX_UNANSWERED_BYTES
+
+        async def is_pinged_again() -> bool:
+            ping = connection.pending_ping_payload or EARLIER_PING
+            return ping != EARLIER_PING and unparsed.received.endswith(PING_HEAD + ping)
+
+        async def has_all() -> bool:
+            return unparsed.received.count(b'"sequence"') == count
+
+        await until(is_waiting)
+        assert connection.pending_ping_payload == EARLIER_PING
+        answer(peer, EARLIER_PING)
+        # It does not show that the peer has read what was sent after the ping.
+        await until(is_pinged_again)
+        assert MAX_UNANSWERED_BYTES < len(unparsed.received) < MAX_UNANSWERED_BYTES + BATCH_BYTES + 2 * FACT_BYTES
         assert connection.pending_ping_payload is not None
-        peer.transport.write(Frame(Opcode.PONG, connection.pending_ping_payload).serialize(mask=True))
+        answer(peer, connection.pending_ping_payload)
+        await until(has_all)
+
+
+async def test_past_events_do_not_wait_long_for_a_peer_that_reads_slowly(
+    mongodb_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with replaying(mongodb_uri, monkeypatch, slow_seconds=0.01) as (_, unparsed, connection, count):
 
         async def has_all() -> bool:
             return unparsed.received.count(b'"sequence"') == count
 
         await until(has_all)
-        assert b'"sequence":%d,' % (head + count) in unparsed.received
+        assert connection.pending_ping_payload == EARLIER_PING
+        assert connection._unanswered > MAX_UNANSWERED_BYTES
 
 
 # ---------------------------------------------------------------- dead peers
