@@ -299,7 +299,7 @@ class Appender:
                     raise NotBehind
                 await redactions.erase(self._log, redacted)
             try:
-                with flushed_while_waiting(self._database, lambda: self._has_commits_besides(local)):
+                with flushed_while_waiting(self._database, lambda: self.has_commits(besides=local)):
                     await self.insert(attempt, behind=behind)
             except _Refused as refused:
                 failures = refused.failures
@@ -322,9 +322,9 @@ class Appender:
         self.cleanup.schedule(fact.id for fact in batch)
         self._predecessors.appended(batch)
 
-    def _has_commits_besides(self, local: Sequence[_Waiting]) -> bool:
-        """Whether other commits that no majority has acknowledged wait for their facts to be appended."""
-        return any(one.behind is not None and one not in local for one in self._waiting)
+    def has_commits(self, *, besides: Sequence[object] = ()) -> bool:
+        """Whether commits that no majority has acknowledged wait for their facts to be appended, besides these."""
+        return any(one.behind is not None and one not in besides for one in self._waiting)
 
     async def insert(self, documents: Sequence[Document], *, behind: Sequence[LocalCommit] = ()) -> None:
         """Insert documents into the log, in their order. Raises _Refused for the first one whose key is taken."""

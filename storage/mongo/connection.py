@@ -188,6 +188,11 @@ class Database:
             self._described, self._has_primary = description, description.has_writable_server()
         return self._has_primary
 
+    @property
+    def has_one_server(self) -> bool:
+        """Whether the driver knows one server of the replica set. Sends nothing."""
+        return len(self.client.delegate.topology_description.server_descriptions()) == 1
+
     async def wait_for_primary(self) -> None:
         """Return when the driver knows a primary. It discovers servers from the first command on."""
         while not self.has_primary:  # noqa: ASYNC110 - it is found on threads of the driver's

@@ -34,14 +34,14 @@ _FLUSH: Document = {
 
 @contextmanager
 def flushed_while_waiting(database: Database, is_needed: Callable[[], bool]) -> Iterator[None]:
-    """Flush the primary's journal while the block takes long, if that is needed then."""
+    """Flush the journal while the block takes long, if the replica set has one server and that is needed then."""
     loop = asyncio.get_running_loop()
     flush: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle
 
     def check() -> None:
         nonlocal flush, timer
-        if is_needed() and (flush is None or flush.done()):
+        if database.has_one_server and is_needed() and (flush is None or flush.done()):
             flush = spawn(_flush(database), name="flush the journal of the primary", kind=Work.CHANGES)
         timer = loop.call_later(PATIENCE_SECONDS, check)
 

@@ -11,7 +11,8 @@ from storage.mongo.connection import Database, Document
 from storage.mongo.journal_flushes import flushed_while_waiting
 from storage.mongo.local_commits import LocalCommit
 from storage.runtime import Storage
-from tests.storage.support import read_all, save, tokens
+from storage.transactions import commits
+from tests.storage.support import read_all, save, tokens, until
 
 
 class Flushes:
@@ -69,6 +70,7 @@ async def test_a_commit_behind_a_write_to_the_log_has_the_journal_flushed_for_it
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "BEHIND_TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr(outbox, "BUSY_SECONDS", 60)
     async with Storage.open(mongodb_uri, empty_database) as storage:
         head = await storage.log.head()
         flushes = Flushes(storage.database, monkeypatch)
@@ -84,6 +86,37 @@ async def test_a_commit_behind_a_write_to_the_log_has_the_journal_flushed_for_it
         async with asyncio.TaskGroup() as saving:
             saving.create_task(save(storage, "one"))
             await is_writing.wait()
+            saving.create_task(save(storage, "two"))
+
+        assert tokens(await read_all(storage, after=head)) == ["one", "two"]
+
+
+async def test_a_commit_behind_a_transaction_that_writes_to_the_log_has_the_journal_flushed_for_it(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "BEHIND_TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr(outbox, "BUSY_SECONDS", 60)
+    async with Storage.open(mongodb_uri, empty_database) as storage:
+        await save(storage, "none")  # the appender knows the end of the log
+
+        async def is_alone() -> bool:
+            return storage.process.is_alone
+
+        await until(is_alone)
+        head = await storage.log.head()
+        flushes = Flushes(storage.database, monkeypatch)
+        commit, is_committing = commits._commit_directly, asyncio.Event()
+
+        async def unflushed(*arguments: Any) -> bool:
+            is_committing.set()
+            await flushes.done.wait()
+            return await commit(*arguments)
+
+        monkeypatch.setattr(commits, "_commit_directly", unflushed)
+        async with asyncio.TaskGroup() as saving:
+            saving.create_task(save(storage, "one"))
+            await is_committing.wait()
+            assert storage.appender.holds_numbers
             saving.create_task(save(storage, "two"))
 
         assert tokens(await read_all(storage, after=head)) == ["one", "two"]
