@@ -243,7 +243,8 @@ class Database:
     async def _ask_time(self) -> datetime:
         answer: Document = await self.raw.command("hello")
         local_time: datetime = answer["localTime"]
-        return local_time
+        # The driver returns it in UTC without a time zone, which counts as the machine's.
+        return local_time.replace(tzinfo=UTC)
 
     async def describe_server(self) -> tuple[str, int]:
         """The version of MongoDB, and the number of members of its replica set; 1 for a sharded cluster's router."""

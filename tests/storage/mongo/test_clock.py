@@ -1,13 +1,14 @@
 """Processes use the clock of the database, also if their own clocks differ."""
 
 import logging
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from storage import maintenance
 from storage.mongo.clock import STOOD_STILL_SECONDS, TICK_SECONDS, Clock
-from storage.mongo.connection import Document
+from storage.mongo.connection import Database, Document
 from storage.runtime import Storage
 from storage.transactions import leases
 from tests.databases import emptied
@@ -165,3 +166,18 @@ async def test_released_lease_can_be_acquired(mongodb_uri: str) -> None:
         await leases.release(storage.database, "work", owner="$one")
 
         assert await leases.acquire(storage.database, "work", owner="two", seconds=60)
+
+
+async def test_the_time_of_the_database_does_not_depend_on_the_time_zone_of_the_machine(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        async with Database(mongodb_uri, empty_database) as database:
+            await database.measure_clock()
+
+            assert abs(database.now() - datetime.now(UTC)) < timedelta(minutes=1)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
