@@ -20,6 +20,8 @@ from storage.supervisor import spawn
 MAX_CACHED_BYTES = 8 * 1024 * 1024
 #: Byte budget of the batches of results that all cohorts cache for subscriptions behind the end of the log.
 MAX_BATCH_BYTES = 4 * 1024 * 1024
+#: About the bytes of a cached batch without its frames. A batch may have no results.
+BATCH_OVERHEAD = 512
 #: The memory that a cached result takes, for each byte of its JSON.
 MEMORY_PER_JSON_BYTE = 4
 
@@ -218,10 +220,10 @@ class Cohorts:
         if key in self._batches:
             return
         self._batches[key] = batch
-        self._batch_bytes += len(batch.frames)
+        self._batch_bytes += BATCH_OVERHEAD + len(batch.frames)
         while self._batch_bytes > MAX_BATCH_BYTES:
             _, oldest = self._batches.popitem(last=False)
-            self._batch_bytes -= len(oldest.frames)
+            self._batch_bytes -= BATCH_OVERHEAD + len(oldest.frames)
 
     def _drop_batches(self) -> None:
         self._batches.clear()

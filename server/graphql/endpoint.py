@@ -111,7 +111,12 @@ class GraphQLEndpoint(asgi.GraphQL[RequestContext, None]):
         self.cohorts = Cohorts()
         self.operations = operations or OperationMetrics(CollectorRegistry())
         services.storage.feed.listeners.add(partial(drop_redacted, self.cohorts))
+        services.storage.feed.reloaders.append(self._drop_results)
         self._graphiql = graphiql
+
+    async def _drop_results(self) -> None:
+        """Drop what is cached: this process has missed facts, and with them what was redacted or erased."""
+        self.cohorts.drop_all()
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -21,6 +21,9 @@ from server.transport.frames import frame_header
 from storage.supervisor import spawn
 from storage.threads import Work
 
+#: Clients choose the ids of operations. A longer one is not cached.
+MAX_SHARED_ID = 64
+
 
 class FrameWriter(Protocol):
     """The protocol of a websocket, which writes whole frames."""
@@ -99,7 +102,13 @@ class PushedOperation(Operation[RequestContext, None]):
             self.task = None
 
 
-@lru_cache(maxsize=256)
 def before_result(operation_id: str) -> bytes:
-    """What precedes a result in its message."""
+    """What precedes a result in its message. It is one object for operations with the same short id."""
+    return _shared_before_result(operation_id) if len(operation_id) <= MAX_SHARED_ID else _before_result(operation_id)
+
+
+def _before_result(operation_id: str) -> bytes:
     return b'{"id":%b,"type":"next","payload":' % msgspec.json.encode(operation_id)
+
+
+_shared_before_result = lru_cache(maxsize=256)(_before_result)

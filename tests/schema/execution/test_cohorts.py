@@ -3,7 +3,10 @@
 import weakref
 from datetime import UTC, datetime
 
-from schema.execution.cohorts import Cohorts, Delivery
+import pytest
+
+from schema.execution import cohorts as caches
+from schema.execution.cohorts import BATCH_OVERHEAD, Batch, Cohorts, Delivery
 from schema.signals import SignalSource
 from storage.records import SYSTEM
 from storage.signals import Signal, SignalKind
@@ -45,3 +48,13 @@ def test_key_of_a_signal_is_small_and_the_same_for_all_subscribers() -> None:
 
     assert first == same != other
     assert len(first) == 16
+
+
+def test_batches_without_results_are_evicted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caches, "MAX_BATCH_BYTES", 10 * BATCH_OVERHEAD)
+    cache = Cohorts()
+
+    for number in range(100):
+        cache.put_batch(number, Batch(b"", 0, number))
+
+    assert [number for number in range(100) if cache.get_batch(number) is not None] == list(range(90, 100))
