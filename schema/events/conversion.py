@@ -109,7 +109,7 @@ class _EventFields(TypedDict):
 
 
 class _RoomEventFields(_EventFields):
-    fact: Any
+    fact: Any  # of the type that the event declares
     room_revision: int
 
 

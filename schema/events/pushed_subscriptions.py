@@ -28,7 +28,7 @@ class Channel(Protocol):
         """The bytes that send a result to the subscription with this prefix."""
 
     async def wait_until_writable(self) -> bool:
-        """Wait until `write` takes frames. Returns False if the connection is closing."""
+        """Wait until the connection takes frames. Returns False if it is closing."""
 
     def resume(self) -> None:
         """Run `PushedSubscription.read` in a task."""
@@ -77,7 +77,7 @@ class PushedSubscription:
         """Set the channel to the client.
 
         Its frames are distinguished by the prefix. `write` writes frames, unless the client reads slowly or the
-        connection is closing, and returns whether it did. A delivery to a thousand members calls nothing else of them.
+        connection is closing, and returns whether it did. A delivery to a member of a group is one call of it.
         """
         self._channel, self.prefix, self.write = channel, prefix, write
 

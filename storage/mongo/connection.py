@@ -65,8 +65,6 @@ CONNECTION_OPTIONS: Mapping[str, Any] = {
     "retryReads": True,
     # Overrides the URI: reads from secondaries may be stale.
     "readPreference": "primary",
-    "tz_aware": True,
-    "tzinfo": UTC,
     "appname": "switchboard",
 }
 #: The time limit of closing the connection.

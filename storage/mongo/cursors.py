@@ -11,7 +11,7 @@ from storage.errors import InvalidCursor
 EVENT = "e"
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # an event and the result with it have the same cursor
 def event_cursor(sequence: int) -> str:
     """The cursor after the fact with this sequence number. 0 is the beginning of the log."""
     return _encode([EVENT, sequence])
