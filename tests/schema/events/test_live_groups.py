@@ -18,6 +18,7 @@ from schema.execution.context import RequestContext
 from schema.schema import schema
 from storage.facts import AnyFact
 from storage.mongo.cursors import event_cursor
+from storage.runtime import Storage
 from tests.resolvers.world import World
 from tests.storage.support import make_facts, until
 
@@ -251,15 +252,22 @@ async def test_members_continue_by_themselves_after_a_gap(world: World) -> None:
         assert [client.subjects for client in clients] == [["mine", "0"]] * 2
 
 
-async def test_equal_subscriptions_behind_the_end_of_the_log_share_batches(world: World) -> None:
-    storage, cohorts = world.services.storage, Cohorts()
-    first, count = await storage.log.head(), 3 * BATCH_FACTS
+async def append_past_facts(storage: Storage, count: int) -> int:
+    """Append facts, and return the sequence before them when the process has read them."""
+    first = await storage.log.head()
     await storage.appender.append(make_facts(count, subject="old"))
 
     async def is_appended() -> bool:
         return storage.feed.head >= first + count
 
     await until(is_appended)
+    return first
+
+
+async def test_equal_subscriptions_behind_the_end_of_the_log_share_batches(world: World) -> None:
+    storage, cohorts = world.services.storage, Cohorts()
+    count = 3 * BATCH_FACTS
+    first = await append_past_facts(storage, count)
     clients = [Client(world, cohorts) for _ in range(2)]
     async with AsyncExitStack() as stack:
         for client in clients:
@@ -281,13 +289,8 @@ async def test_what_equal_subscriptions_were_sent_is_sent_without_reading_it_aga
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage, cohorts = world.services.storage, Cohorts()
-    first, count = await storage.log.head(), 4 * BATCH_FACTS
-    await storage.appender.append(make_facts(count, subject="old"))
-
-    async def is_appended() -> bool:
-        return storage.feed.head >= first + count
-
-    await until(is_appended)
+    count = 4 * BATCH_FACTS
+    first = await append_past_facts(storage, count)
     read, positions = storage.feed.read, list[int]()
 
     async def recorded(after: int, limit: int) -> Sequence[AnyFact]:

@@ -66,11 +66,24 @@ async def test_the_journal_is_not_flushed_without_need(
         assert flushes.replies == []
 
 
+def let_commits_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commits wait for their facts to be appended, however slow the machine is."""
+    monkeypatch.setattr(outbox, "BEHIND_TIMEOUT_SECONDS", 60)
+    monkeypatch.setattr(outbox, "BUSY_SECONDS", 60)
+
+
+async def save_two(storage: Storage, first_is_writing: asyncio.Event) -> None:
+    """Save the visitor "one", and "two" while the facts about "one" are being written."""
+    async with asyncio.TaskGroup() as saving:
+        saving.create_task(save(storage, "one"))
+        await first_is_writing.wait()
+        saving.create_task(save(storage, "two"))
+
+
 async def test_a_commit_behind_a_write_to_the_log_has_the_journal_flushed_for_it(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "BEHIND_TIMEOUT_SECONDS", 60)
-    monkeypatch.setattr(outbox, "BUSY_SECONDS", 60)
+    let_commits_wait(monkeypatch)
     async with Storage.open(mongodb_uri, empty_database) as storage:
         head = await storage.log.head()
         flushes = Flushes(storage.database, monkeypatch)
@@ -83,10 +96,7 @@ async def test_a_commit_behind_a_write_to_the_log_has_the_journal_flushed_for_it
 
         monkeypatch.setattr(storage.appender, "insert", unflushed)
         monkeypatch.setattr(storage.appender, "reserve", lambda *_: None)
-        async with asyncio.TaskGroup() as saving:
-            saving.create_task(save(storage, "one"))
-            await is_writing.wait()
-            saving.create_task(save(storage, "two"))
+        await save_two(storage, is_writing)
 
         assert tokens(await read_all(storage, after=head)) == ["one", "two"]
 
@@ -94,8 +104,7 @@ async def test_a_commit_behind_a_write_to_the_log_has_the_journal_flushed_for_it
 async def test_a_commit_behind_a_transaction_that_writes_to_the_log_has_the_journal_flushed_for_it(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "BEHIND_TIMEOUT_SECONDS", 60)
-    monkeypatch.setattr(outbox, "BUSY_SECONDS", 60)
+    let_commits_wait(monkeypatch)
     async with Storage.open(mongodb_uri, empty_database) as storage:
         await save(storage, "none")  # the appender knows the end of the log
 
@@ -108,15 +117,12 @@ async def test_a_commit_behind_a_transaction_that_writes_to_the_log_has_the_jour
         commit, is_committing = commits._commit_directly, asyncio.Event()
 
         async def unflushed(*arguments: Any) -> bool:
+            assert storage.appender.holds_numbers
             is_committing.set()
             await flushes.done.wait()
             return await commit(*arguments)
 
         monkeypatch.setattr(commits, "_commit_directly", unflushed)
-        async with asyncio.TaskGroup() as saving:
-            saving.create_task(save(storage, "one"))
-            await is_committing.wait()
-            assert storage.appender.holds_numbers
-            saving.create_task(save(storage, "two"))
+        await save_two(storage, is_committing)
 
         assert tokens(await read_all(storage, after=head)) == ["one", "two"]
