@@ -41,10 +41,10 @@ async def test_agents_are_created_and_found(shared_url: str) -> None:
     assert ensured[0]["user"] == {"username": "nina"}
 
 
-async def test_assignments_are_events_in_order(shared_url: str) -> None:
+async def test_assignments_are_events_in_order(url: str) -> None:
     async with (
-        Client([shared_url]) as client,
-        connected(shared_url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket,
+        Client([url]) as client,
+        connected(url, {"authorization": f"Bearer {ADMIN_TOKEN}"}) as socket,
     ):
         await client.mutate("defineCustomField", "definition { id }", target="ROOM", key="orderId", type="TEXT")
         await client.agent("greta")
