@@ -25,9 +25,9 @@ from storage.transactions.conflicts import Conflict
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.writes import PreparedChange, RefusedChanges
 
-#: Groups that are being written at the same time. With more, groups are smaller.
-MAX_GROUPS_WRITING = 2
-#: These, and the groups that wait for a majority.
+#: How long others wait for the group that is being written. With two at a time, groups are smaller, and changes dearer.
+WRITING_SECONDS = 0.05
+#: The groups that are being written, or wait for a majority.
 MAX_GROUPS_IN_FLIGHT = 8
 #: Limits of a group, in changes and bytes.
 MAX_CHANGES = 32
@@ -64,8 +64,8 @@ class CommitGroups:
         self._appender = appender
         self._waiting: deque[_Member] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
-        #: The groups whose transactions are not committed yet.
-        self._writing = 0
+        #: Whether a group is being written: until the primary has committed it, for up to WRITING_SECONDS.
+        self._is_writing = False
 
     async def commit(self, change: PreparedChange) -> bool:
         """Return when the change, which must be shareable, is committed: whether its facts are in the log, too.
@@ -85,8 +85,8 @@ class CommitGroups:
         return await write_and_commit(session, self._database, [change], self._appender, is_new=is_new)
 
     def _dispatch(self) -> None:
-        if self._waiting and self._writing < MAX_GROUPS_WRITING and len(self._in_flight) < MAX_GROUPS_IN_FLIGHT:
-            self._writing += 1
+        if self._waiting and not self._is_writing and len(self._in_flight) < MAX_GROUPS_IN_FLIGHT:
+            self._is_writing = True
             task = spawn(self._run(), name="commit changes together", kind=Work.CHANGES)
             self._in_flight.add(task)
             task.add_done_callback(self._ended)
@@ -100,13 +100,15 @@ class CommitGroups:
         is_writing = True
 
         def written() -> None:
-            """Let another group write, while this one waits for a majority."""
+            """Let another group write, while this one waits for a majority, or for a database that is slow."""
             nonlocal is_writing
             if is_writing:
                 is_writing = False
-                self._writing -= 1
+                timer.cancel()
+                self._is_writing = False
                 self._dispatch()
 
+        timer = asyncio.get_running_loop().call_later(WRITING_SECONDS, written)
         try:
             if members := self._take():
                 await self._commit(members, written)

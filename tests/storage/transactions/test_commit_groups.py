@@ -15,13 +15,14 @@ from typing_extensions import override
 from storage.errors import Unavailable, UsernameTaken
 from storage.mongo.connection import Document
 from storage.runtime import Storage
-from storage.transactions import commit_groups
+from storage.transactions import commit_groups, commits
 from storage.transactions.commit_groups import CommitGroups
 from storage.transactions.conflicts import Conflict
 from storage.transactions.deadline import Deadline
 from storage.transactions.writes import PreparedChange, Write, insertion, replacement
 from tests.commands import StartedCommands
 from tests.databases import emptied
+from tests.storage.support import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -143,6 +144,63 @@ async def test_group_has_a_limited_size(group: Group, monkeypatch: pytest.Monkey
     await group.commit(*(group.insert(str(number), text="x" * 1_000) for number in range(6)))
 
     assert group.commands.seen.count("commitTransaction") == 3
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], asyncio.Event]:
+    """The sizes of the groups that began to be written, of which the first waits for the event."""
+    sizes: list[int] = []
+    release = asyncio.Event()
+
+    async def write(*arguments: Any, **options: Any) -> bool:
+        sizes.append(len(arguments[2]))
+        if len(sizes) == 1:
+            await release.wait()
+        return await commits.write_and_commit(*arguments, **options)
+
+    monkeypatch.setattr(commit_groups, "write_and_commit", write)
+    return sizes, release
+
+
+async def test_changes_that_become_ready_while_a_group_is_written_are_the_next_group(
+    group: Group, held: tuple[list[int], asyncio.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_groups, "WRITING_SECONDS", 60)
+    sizes, release = held
+    first = asyncio.create_task(group.commit_one(group.insert("first")))
+
+    async def first_is_written() -> bool:
+        return sizes == [1]
+
+    await until(first_is_written)
+    others = [asyncio.create_task(group.commit_one(group.insert(str(number)))) for number in range(3)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert sizes == [1]
+    release.set()
+    await asyncio.gather(first, *others)
+
+    assert sizes == [1, 3]
+    assert await group.stored() == {"first": 1, "0": 1, "1": 1, "2": 1}
+
+
+async def test_group_that_is_written_for_long_holds_up_no_other(
+    group: Group, held: tuple[list[int], asyncio.Event]
+) -> None:
+    sizes, release = held
+    first = asyncio.create_task(group.commit_one(group.insert("first")))
+
+    async def first_is_written() -> bool:
+        return sizes == [1]
+
+    await until(first_is_written)
+    async with asyncio.timeout(30):
+        await group.commit_one(group.insert("second"))
+
+    assert await group.stored() == {"second": 1}
+    release.set()
+    await first
+    assert await group.stored() == {"first": 1, "second": 1}
 
 
 async def test_change_that_a_unique_index_refuses_fails_alone(group: Group) -> None:
