@@ -18,11 +18,12 @@ from storage.log.feed import Feed
 from storage.log.log import Log
 from storage.log.outbox import Appender
 from storage.log.outbox_sweeps import OutboxSweeps
+from storage.log.token_watcher import TokenWatcher
+from storage.log.watch_rights import ChangeStreamRetry
 from storage.migrations import runner
 from storage.migrations.migration import Migration
 from storage.migrations.registry import MIGRATIONS
 from storage.mongo import clock, data_version, indexes
-from storage.mongo.change_stream import ChangeStream
 from storage.mongo.clock import Clock
 from storage.mongo.connection import Database, Document
 from storage.mongo.data_version import DATA_VERSION
@@ -31,7 +32,6 @@ from storage.reference_data import ReferenceDataCache
 from storage.signals import SignalExchange
 from storage.supervisor import Supervisor
 from storage.timings import DEFAULT_TIMINGS, Timings
-from storage.token_watcher import TokenWatcher
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.runner import TransactionRunner
 
@@ -54,11 +54,8 @@ class Storage:
         self.process.reap_listeners.append(partial(definition_leases.release_dead, database))
         self.log = Log(database)
         self.feed = Feed(self.log, process_id=self.process.id, poll_seconds=database.timings.log_poll)
-        self.token_watcher = TokenWatcher()
+        self.token_watcher = TokenWatcher(database)
         self.signals = SignalExchange(database, process_id=self.process.id)
-        self.change_stream = ChangeStream(database)
-        for watch in (self.feed.watch(), self.signals.watch(), self.token_watcher.watch()):
-            self.change_stream.add(watch)
         self.appender = Appender(database, self.feed.publish, process_id=self.process.id)
         self.sweeps = OutboxSweeps(database, self.appender)
         self.transactions = TransactionRunner(database, self.definition_cache, self.appender, self.process)
@@ -142,8 +139,11 @@ class Storage:
         start("append facts to the log", self.appender.run, essential=True)
         start("sweep the outbox", self.sweeps.sweep_once, every=timings.outbox_sweep)
         start("follow the log", self.feed.run, essential=True)
-        start("watch other processes", self.change_stream.run)
+        start("watch the log", ChangeStreamRetry("log", self.feed.watch).run)
         start("write signals", self.signals.write)
+        without_signals = "this process receives no signals of other processes"
+        start("watch signals", ChangeStreamRetry("signals", self.signals.watch, fallback=without_signals).run)
+        start("watch the tokens", ChangeStreamRetry("tokens", self.token_watcher.watch).run)
 
     def _published_state(self) -> Document:
         """What other processes read of this one: the epoch decides when a tighter rule of a custom field is in use, and

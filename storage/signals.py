@@ -18,7 +18,6 @@ from enum import StrEnum
 from pymongo import WriteConcern
 
 from storage.listeners import Listeners
-from storage.mongo.change_stream import Watch
 from storage.mongo.connection import Database, Document, from_builtins, to_builtins
 from storage.mongo.undecodable import ERRORS
 from storage.records import Actor, Record
@@ -26,6 +25,8 @@ from storage.sizes import size_of
 
 #: The least time between two writes of a process. Signals within it are written together.
 WRITE_INTERVAL_SECONDS = 0.05
+#: How long a process waits before it opens another change stream.
+REOPEN_SECONDS = 0.5
 #: The limits of a buffer. A document of MongoDB has at most 16 MiB.
 MAX_BUFFERED = 5_000
 MAX_BUFFERED_BYTES = 1024 * 1024
@@ -132,6 +133,8 @@ class SignalExchange:
         self._outgoing = SignalBuffer()
         #: Called with signals that other processes published.
         self.listeners = Listeners[[Sequence[Signal]]]("signals of other processes")
+        #: Whether a change stream is open.
+        self.watching = False
 
     def publish(self, signal: Signal) -> None:
         """Send the signal to all other processes. Returns at once."""
@@ -145,19 +148,29 @@ class SignalExchange:
             await self._collection.replace_one({"_id": self._process_id}, document, upsert=True)
             await asyncio.sleep(WRITE_INTERVAL_SECONDS)
 
-    def watch(self) -> Watch:
-        """The watch that notifies the listeners of what other processes publish."""
-
-        def changed(change: Document) -> None:
-            if signals := _signals(change):
-                self.listeners.notify(signals)
-
-        return Watch(
-            self._collection.name,
-            {"operationType": {"$in": ["insert", "replace", "update"]}, "documentKey._id": {"$ne": self._process_id}},
-            changed=changed,
-            fields=("fullDocument.signals",),
-        )
+    async def watch(self) -> None:
+        """Notify the listeners of what other processes publish, until cancelled."""
+        pipeline: list[Document] = [
+            {
+                "$match": {
+                    "operationType": {"$in": ["insert", "replace", "update"]},
+                    "documentKey._id": {"$ne": self._process_id},
+                }
+            },
+            {"$project": {"fullDocument.signals": 1}},
+        ]
+        while True:
+            try:
+                async with self._collection.watch(pipeline, max_await_time_ms=1_000) as stream:
+                    change = await stream.try_next()  # opens the stream
+                    self.watching = True
+                    while stream.alive:
+                        if change is not None and (signals := _signals(change)):
+                            self.listeners.notify(signals)
+                        change = await stream.try_next()
+            finally:
+                self.watching = False
+            await asyncio.sleep(REOPEN_SECONDS)
 
 
 def _signals(change: Document) -> list[Signal]:

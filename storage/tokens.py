@@ -1,6 +1,6 @@
 """Tokens of apps, logged-in users and visitors. Only their hashes are stored.
 
-token_watcher.py watches for their end.
+log/token_watcher.py watches for their end.
 """
 
 import hashlib

@@ -75,7 +75,7 @@ class ProcessGauges(Collector):
         feed = storage.feed
         yield gauge("log_head", "The newest event that the process has read from the log.", feed.head)
         yield gauge("log_tail_seconds", "Seconds since the process read the log to its end.", feed.seconds_behind)
-        yield gauge("log_watching", "Whether a change stream is open.", int(storage.change_stream.is_open))
+        yield gauge("log_watching", "Whether a change stream of the log is open.", int(feed.watching))
         yield gauge("log_append_waiting", "Events that the process is appending.", storage.appender.waiting)
 
     def _driver(self) -> Iterator[Metric]:

@@ -21,7 +21,6 @@ from storage.log.live_readers import LiveReaders
 from storage.log.log import Log
 from storage.log.redactions import erasures_in, redactions_in
 from storage.log.subscription_index import ALL_FACTS, Key, SubscriptionIndex, Waiter
-from storage.mongo.change_stream import Watch
 from storage.mongo.cursors import event_cursor
 from storage.sizes import size_of
 from storage.supervisor import spawn
@@ -75,6 +74,8 @@ class Feed:
         self.head = 0
         #: When the feed last read the log to its end, by the monotonic clock.
         self._at_end = time.monotonic()
+        #: Whether a change stream is open. Without one, facts of other processes are found by polling.
+        self.watching = False
         self._waiters = SubscriptionIndex()
         self._redactions = log.redactions
         #: The readers at the end of the log to which new facts are given.
@@ -233,14 +234,24 @@ class Feed:
                 self._extend(following, [size_of(fact) for fact in following])
         self._at_end = time.monotonic()
 
-    def watch(self) -> Watch:
-        """The watch that wakes `run` whenever another process appends facts. Without a change stream, `run` polls."""
+    async def watch(self) -> None:
+        """Wake `run` whenever another process appends facts, until cancelled. Without a change stream, `run` polls.
 
-        def appended(sequence: int) -> None:
-            if sequence > self.head:
-                self._behind.set()
-
-        return self._log.watch_appends(appended, missed=self._behind.set, exclude_process_id=self._process_id)
+        The driver resumes a stream once. After that, this method opens another one, or the supervisor does.
+        """
+        while True:
+            try:
+                async with self._log.watch(exclude_process_id=self._process_id) as stream:
+                    change = await stream.try_next()  # opens the stream
+                    self.watching = True
+                    self._behind.set()  # for facts that were appended before the stream was open
+                    while stream.alive:
+                        if change is not None and change["documentKey"]["_id"] > self.head:
+                            self._behind.set()
+                        change = await stream.try_next()
+            finally:
+                self.watching = False
+            await asyncio.sleep(self._poll_seconds)
 
     async def _chunk(self, number: int) -> list[AnyFact]:
         """Return the facts number * CHUNK_SIZE + 1 to (number + 1) * CHUNK_SIZE, read once for all readers."""

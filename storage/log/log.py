@@ -7,6 +7,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from pymongo import ASCENDING, DESCENDING, UpdateOne
@@ -19,7 +20,6 @@ from storage.log import encoded_facts
 from storage.log.redactions import Redactions
 from storage.message_records import Audience
 from storage.mongo import counts, stored_documents
-from storage.mongo.change_stream import Watch
 from storage.mongo.connection import Database, Document, to_document
 from storage.mongo.undecodable import ERRORS
 from storage.shared_reads import SharedRead
@@ -198,16 +198,15 @@ class Log:
             deleted += (await self._log.delete_many({"_id": {"$lte": last}})).deleted_count
         return deleted
 
-    def watch_appends(
-        self, appended: Callable[[int], None], *, missed: Callable[[], None], exclude_process_id: str | None
-    ) -> Watch:
-        """The watch that calls `appended` with the sequence of the last fact of each append by another process."""
-        return Watch(
-            self._log.name,
-            {"operationType": "insert", "fullDocument.last": {"$nin": [None, exclude_process_id]}},
-            changed=lambda change: appended(change["documentKey"]["_id"]),
-            missed=missed,
-        )
+    def watch(self, *, exclude_process_id: str | None) -> Any:
+        """Return a change stream with one document for each append, which has the sequence of its last fact as key.
+
+        It leaves out appends of the process `exclude_process_id`.
+        """
+        last_of_append = {
+            "$match": {"operationType": "insert", "fullDocument.last": {"$nin": [None, exclude_process_id]}}
+        }
+        return self._log.watch([last_of_append, {"$project": {"documentKey": 1}}], max_await_time_ms=1_000)
 
 
 def decode(document: Document) -> AnyFact:

@@ -80,7 +80,7 @@ async def test_signal_reaches_another_process(world: World, other: World) -> Non
     room = await world.waiting()
 
     async def watching() -> bool:
-        return other.services.storage.change_stream.is_open
+        return other.services.storage.signals.watching
 
     await until(watching)
     async with subscribed(listener(other)) as signals:
@@ -233,7 +233,7 @@ async def test_room_that_cannot_be_decoded_does_not_stop_signals_of_other_rooms(
     room, newer = await world.waiting(), await world.start()
 
     async def watching() -> bool:
-        return other.services.storage.change_stream.is_open
+        return other.services.storage.signals.watching
 
     await until(watching)
     stored = world.services.storage.database["rooms"]

@@ -111,7 +111,7 @@ async def listening(storage: Storage) -> list[Signal]:
     storage.signals.listeners.add(receive)
 
     async def watching() -> bool:
-        return storage.change_stream.is_open
+        return storage.signals.watching
 
     await until(watching)
     return received
@@ -194,6 +194,25 @@ async def test_signals_whose_write_fails_are_lost_and_later_ones_are_written(
 
         await until(some_received)
         assert received == [signal(room="kept")]
+
+
+async def test_change_stream_that_is_lost_is_opened_again(mongodb_uri: str, name: str) -> None:
+    async with opened(mongodb_uri, name, processes=2) as (one, other):
+        received = await listening(other)
+        await one.database["signals"].drop()  # invalidates the change stream
+
+        async def lost() -> bool:
+            return not other.signals.watching
+
+        await until(lost)
+        await listening(other)
+        one.signals.publish(signal())
+
+        async def some_received() -> bool:
+            return bool(received)
+
+        await until(some_received)
+        assert set(received) == {signal()}
 
 
 async def test_buffer_of_a_process_that_cannot_write_is_bounded(mongodb_uri: str, name: str) -> None:

@@ -13,7 +13,6 @@ from typing_extensions import override
 from storage.errors import CursorExpired
 from storage.facts import AnyFact
 from storage.log.feed import CHUNK_SIZE, Feed, FeedLimits, contiguous_after
-from storage.mongo.change_stream import ChangeStream
 from storage.mongo.cursors import event_cursor
 from storage.runtime import Storage
 from storage.sizes import size_of
@@ -80,7 +79,7 @@ async def test_facts_of_another_process_are_read_immediately(mongodb_uri: str, e
     async with opened(mongodb_uri, empty_database, processes=2, timings=Timings(log_poll=60)) as (writing, reading):
 
         async def watching() -> bool:
-            return reading.change_stream.is_open
+            return reading.feed.watching
 
         await until(watching)
         head = await reading.log.head()
@@ -91,14 +90,13 @@ async def test_facts_of_another_process_are_read_immediately(mongodb_uri: str, e
             await reading.feed.wait(head)
 
 
-async def lost(_: ChangeStream) -> None:
-    raise AutoReconnect("the change stream is lost")
-
-
 async def test_facts_of_another_process_are_read_without_a_change_stream(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ChangeStream, "_watch", lost)
+    def broken(log: object, *, exclude_process_id: str) -> None:
+        raise AutoReconnect("the change stream is lost")
+
+    monkeypatch.setattr("storage.log.log.Log.watch", broken)
     async with opened(mongodb_uri, empty_database, processes=2) as (writing, reading):
         head = await reading.log.head()
 
@@ -127,7 +125,10 @@ async def test_reader_ahead_of_the_feed_gets_only_later_facts(mongodb_uri: str, 
 async def test_facts_of_two_processes_are_read_in_the_order_of_the_log(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ChangeStream, "_watch", lost)
+    def broken(log: object, *, exclude_process_id: str) -> None:
+        raise AutoReconnect("the change stream is lost")
+
+    monkeypatch.setattr("storage.log.log.Log.watch", broken)
     async with opened(mongodb_uri, empty_database, processes=2, timings=Timings(log_poll=60)) as (here, elsewhere):
         head = await here.log.head()
         await here.feed._catch_up()
