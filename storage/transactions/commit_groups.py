@@ -64,7 +64,7 @@ class CommitGroups:
         self._appender = appender
         self._waiting: deque[_Member] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
-        #: Whether a group is being written: until the primary has committed it, for up to WRITING_SECONDS.
+        #: Whether a group is being written: until it waits for a majority, for up to WRITING_SECONDS.
         self._is_writing = False
 
     async def commit(self, change: PreparedChange) -> bool:

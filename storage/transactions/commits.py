@@ -55,7 +55,7 @@ async def write_and_commit(
     database: Database,
     changes: Sequence[PreparedChange],
     appender: Appender,
-    on_local_commit: Callable[[], None] = lambda: None,
+    on_written: Callable[[], None] = lambda: None,
     *,
     is_new: bool = True,
     may_append: bool = False,
@@ -68,9 +68,9 @@ async def write_and_commit(
     `may_append`: whether the transaction may insert the facts into the log itself, if the appender reserves numbers.
     Everything else that this process appends waits meanwhile.
 
-    `on_local_commit` is called if the primary has committed them, and a majority has yet to acknowledge that. Returns
-    whether their facts are in the log, too. An unknown result of a commit is followed by another commit of the same
-    transaction, which commits it once.
+    `on_written` is called before a wait for a majority: when the primary has committed them, or when they are written
+    and the commit itself waits. Returns whether their facts are in the log, too. An unknown result of a commit is
+    followed by another commit of the same transaction, which commits it once.
     """
     if (
         may_append
@@ -88,11 +88,13 @@ async def write_and_commit(
         await _abort(session, database, error)
         raise
     if written and any(change.facts for change in changes):
-        if await _commit_and_append(session, database, changes, appender, on_local_commit):
+        if await _commit_and_append(session, database, changes, appender, on_written):
             return True
-    elif written and await _commit_directly(session, database):
-        return False
-    await _commit_on_thread(session, database, changes, None if written else plan)
+    elif written:
+        on_written()
+        if await _commit_directly(session, database):
+            return False
+    await _commit_on_thread(session, database, changes, None if written else plan, on_written)
     return False
 
 
@@ -186,7 +188,7 @@ async def _commit_and_append(
     database: Database,
     changes: Sequence[PreparedChange],
     appender: Appender,
-    on_local_commit: Callable[[], None],
+    on_written: Callable[[], None],
 ) -> bool:
     """Commit, and append the facts, so that one wait for a majority is enough for both. Returns whether that has
     succeeded. If not, the transaction may be committed, and another commit has the same effect."""
@@ -196,7 +198,7 @@ async def _commit_and_append(
         return False
     if commit is None:
         return False
-    on_local_commit()
+    on_written()
     facts = [fact for change in changes for fact in change.facts]
     encoded = [raw for change in changes for raw in change.encoded_facts]
 
@@ -208,10 +210,15 @@ async def _commit_and_append(
 
 
 async def _commit_on_thread(
-    session: AsyncIOMotorClientSession, database: Database, changes: Sequence[PreparedChange], plan: Plan | None
+    session: AsyncIOMotorClientSession,
+    database: Database,
+    changes: Sequence[PreparedChange],
+    plan: Plan | None,
+    on_written: Callable[[], None] = lambda: None,
 ) -> None:
     """Execute the plan, if there is one, and commit, through the driver."""
     committing = plan is None
+    loop = asyncio.get_running_loop()
 
     def work() -> None:
         """One call on one thread: each call waits for a free thread."""
@@ -221,6 +228,7 @@ async def _commit_on_thread(
                 plan.execute(session.delegate, database.raw.name)
                 begin_commit(changes)
                 committing = True
+            loop.call_soon_threadsafe(on_written)
             session.delegate.commit_transaction()
         except BaseException as error:
             if committing and isinstance(error, PyMongoError) and _is_commit_unknown(error):

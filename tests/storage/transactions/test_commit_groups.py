@@ -1,6 +1,7 @@
 """Changes that are ready at the same time are committed in one transaction, and each fails for its own reason alone."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -65,6 +66,11 @@ class Group:
 
     async def commit_one(self, write: Write) -> None:
         await self._groups.commit(prepare(write))
+
+    @property
+    def in_flight(self) -> int:
+        """The number of groups that have begun, and not ended."""
+        return len(self._groups._in_flight)
 
     async def stored(self) -> dict[str, int]:
         """The version of every document, by id."""
@@ -176,12 +182,36 @@ async def test_changes_that_become_ready_while_a_group_is_written_are_the_next_g
     others = [asyncio.create_task(group.commit_one(group.insert(str(number)))) for number in range(3)]
     for _ in range(10):
         await asyncio.sleep(0)
-    assert sizes == [1]
+    assert (sizes, group.in_flight) == ([1], 1)
     release.set()
     await asyncio.gather(first, *others)
 
     assert sizes == [1, 3]
     assert await group.stored() == {"first": 1, "0": 1, "1": 1, "2": 1}
+
+
+async def test_next_group_is_written_while_the_driver_waits_for_the_majority_of_a_commit(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_groups, "WRITING_SECONDS", 60)
+    commit, arrived, release = ClientSession.commit_transaction, threading.Event(), threading.Event()
+
+    def commit_late(session: ClientSession) -> None:
+        monkeypatch.setattr(ClientSession, "commit_transaction", commit)
+        arrived.set()
+        assert release.wait(60)
+        commit(session)
+
+    monkeypatch.setattr(ClientSession, "commit_transaction", commit_late)
+    first = asyncio.create_task(group.commit_one(group.insert("first")))
+    assert await asyncio.to_thread(arrived.wait, 60)
+    async with asyncio.timeout(30):
+        await group.commit_one(group.insert("second"))
+
+    assert await group.stored() == {"second": 1}
+    release.set()
+    await first
+    assert await group.stored() == {"first": 1, "second": 1}
 
 
 async def test_group_that_is_written_for_long_holds_up_no_other(
