@@ -104,9 +104,10 @@ class RoutingQueue:
         while empty_rounds < MAX_EMPTY_ROUNDS:
             await matches.evaluate_some()
             now = clock()
-            pools, all_departments = await asyncio.gather(
-                users.list_routable_pools(reader), departments.list_all(reader)
-            )
+            # In this order: what changed before an agent became routable is seen with it. A department that is older
+            # than the agent could lack an automatic method, and a later room would be assigned before its rooms.
+            pools = await users.list_routable_pools(reader)
+            all_departments = await departments.list_all(reader)
             sources = WaitingSources.of(all_departments, self._services.routing, now=now).within(pools)
             waiting = await self._list_waiting(sources, pools, now=now)
             if not waiting:

@@ -3,15 +3,19 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from resolvers import agents, departments, room_routing, rooms
 from resolvers.routing.queue import RoutingQueue
+from storage import users
 from storage.errors import RoomClosed, RoomNotWaitingForDecision
 from storage.facts import RoutingDeclined, RoutingRequested
 from storage.mongo.clock import Clock
+from storage.mongo.reader import Reader
 from storage.records import SYSTEM, Room, RoomStatus, RoutingMethod
 from tests.histories import verify_history
 from tests.resolvers.routing.test_queue import assignment_of
@@ -177,6 +181,33 @@ async def test_a_declined_room_does_not_overtake_one_that_waits(world: World) ->
         room_routing.decline_routing(world.context, room_id=second.id),
     )
     await world.await_routing()
+
+    assert [await world.served_by(room) for room in (first, second)] == ["anna", None]
+
+
+async def test_a_round_of_routing_sees_what_changed_before_an_agent_became_routable(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    external, sales = await world.department("External", EXTERNAL), await world.department("Sales", MANUAL)
+    first, second = await world.start(sales, subject="first"), await world.start(external, subject="second")
+    anna = await world.agent("anna", departments=[external, sales], max_rooms=0)
+    list_pools, ended = users.list_routable_pools, asyncio.Event()
+    in_this_round = ContextVar("in_this_round", default=False)
+
+    async def list_late(reader: Reader) -> Any:
+        """Change the department and the agent, and then read. The rounds in the background wait for this one."""
+        if not in_this_round.get():
+            await ended.wait()
+        elif (await world.profile(anna)).max_rooms == 0:
+            await departments.update_department(world.context, department_id=sales.id, routing=LEAST_LOADED)
+            await agents.update_agent(world.context, agent_id=anna.id, max_rooms=1)
+            await room_routing.decline_routing(world.context, room_id=second.id)
+        return await list_pools(reader)
+
+    monkeypatch.setattr(users, "list_routable_pools", list_late)
+    in_this_round.set(True)
+    await RoutingQueue(world.services).assign_waiting_rooms()
+    ended.set()
 
     assert [await world.served_by(room) for room in (first, second)] == ["anna", None]
 
