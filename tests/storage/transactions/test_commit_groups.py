@@ -168,17 +168,23 @@ def held(monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], asyncio.Event]:
     return sizes, release
 
 
+async def begin_first(group: Group, sizes: list[int]) -> "asyncio.Task[None]":
+    """Commit the document "first" in a task, and wait until its group is being written."""
+
+    async def is_written() -> bool:
+        return sizes == [1]
+
+    task = asyncio.create_task(group.commit_one(group.insert("first")))
+    await until(is_written)
+    return task
+
+
 async def test_changes_that_become_ready_while_a_group_is_written_are_the_next_group(
     group: Group, held: tuple[list[int], asyncio.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit_groups, "WRITING_SECONDS", 60)
     sizes, release = held
-    first = asyncio.create_task(group.commit_one(group.insert("first")))
-
-    async def first_is_written() -> bool:
-        return sizes == [1]
-
-    await until(first_is_written)
+    first = await begin_first(group, sizes)
     others = [asyncio.create_task(group.commit_one(group.insert(str(number)))) for number in range(3)]
     for _ in range(10):
         await asyncio.sleep(0)
@@ -218,12 +224,7 @@ async def test_group_that_is_written_for_long_holds_up_no_other(
     group: Group, held: tuple[list[int], asyncio.Event]
 ) -> None:
     sizes, release = held
-    first = asyncio.create_task(group.commit_one(group.insert("first")))
-
-    async def first_is_written() -> bool:
-        return sizes == [1]
-
-    await until(first_is_written)
+    first = await begin_first(group, sizes)
     async with asyncio.timeout(30):
         await group.commit_one(group.insert("second"))
 
