@@ -26,6 +26,12 @@ class Lost(Exception):
     """The connection was closed before the reply."""
 
 
+def give_back(pool: Pool, connection: Connection) -> None:
+    """Close a connection that was checked out of the driver's pool."""
+    connection.close_conn(None)
+    pool.checkin(connection)
+
+
 class ReadConnection(asyncio.Protocol):
     """One connection. It has at most one command at a time."""
 
@@ -35,6 +41,7 @@ class ReadConnection(asyncio.Protocol):
         #: The driver's object for the connection.
         self.driver = connection
         self._transport: asyncio.Transport | None = None
+        self._is_closed = False
         self._reply: asyncio.Future[bytes] | None = None
         #: When the last command was sent, by the clock of the loop.
         self._called_at = 0.0
@@ -82,12 +89,12 @@ class ReadConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection, and give it back to the driver's pool."""
-        transport, self._transport = self._transport, None
-        if transport is None:
+        if self._is_closed:
             return
-        transport.abort()
-        self.driver.close_conn(None)
-        self._pool.checkin(self.driver)
+        self._is_closed = True
+        if self._transport is not None:
+            self._transport.abort()
+        give_back(self._pool, self.driver)
         reply, self._reply = self._reply, None
         if reply is not None and not reply.done():
             reply.set_exception(Lost)

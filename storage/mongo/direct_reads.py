@@ -21,7 +21,7 @@ from pymongo.topology_description import TopologyDescription
 
 from storage.mongo import wire
 from storage.mongo.deadlines import milliseconds_left
-from storage.mongo.direct_connections import Address, Connections, Lost, ReadConnection
+from storage.mongo.direct_connections import Address, Connections, Lost, ReadConnection, give_back
 from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.wire import Batch
 from storage.threads import DIRECT_CONNECTIONS, Work, work
@@ -46,8 +46,8 @@ class DirectReads:
         self._is_enabled = enabled
         self._ids = itertools.cycle(range(1, _MAX_REQUEST_ID))
         self._check: asyncio.TimerHandle | None = None
-        #: The connections that are being opened, which threads add. The lock lets each be given back once.
-        self._opening: set[CheckedOut] = set()
+        #: The connections that threads have checked out, and that the loop does not use yet.
+        self._checked_out: set[CheckedOut] = set()
         self._lock = threading.Lock()
         self._is_closed = False
         self._described: TopologyDescription | None = None
@@ -172,25 +172,21 @@ class DirectReads:
         """A new connection to the primary, checked out of the driver's pool. None if there is none."""
         loop = asyncio.get_running_loop()
         found: CheckedOut | None = await run_on_executor(loop, self._check_out, self.primary)  # type: ignore[no-untyped-call] # has no types
-        if found is None:
+        if found is None or not self._take(found):
             return None
         pool, connection = found
         plain = connection.conn.sock
+        if type(plain) is not socket:  # one with TLS has to be read through Python's module ssl
+            self._is_enabled = False
+            give_back(pool, connection)
+            return None
+        opened = ReadConnection(connections, pool, connection)
         try:
-            if type(plain) is not socket:  # one with TLS has to be read through Python's module ssl
-                self._is_enabled = False
-                return None
-            _, protocol = await loop.connect_accepted_socket(
-                lambda: ReadConnection(connections, pool, connection), plain
-            )
-            self._opening.discard(found)  # it gives the connection back itself
-            return protocol
-        except (OSError, ValueError):
-            if not self._is_closed:
-                raise
-            return None  # `close` has closed the socket
-        finally:
-            self._give_back(found)
+            await loop.connect_accepted_socket(lambda: opened, plain)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
 
     def _check_out(self, address: Address | None) -> CheckedOut | None:
         server = None if address is None else self._client._topology.get_server_by_address(address)
@@ -202,21 +198,18 @@ class DirectReads:
         except PyMongoError:
             return None
         found = (server.pool, connection)
-        self._opening.add(found)
-        if self._is_closed:  # while this thread waited for the connection
-            self._give_back(found)
+        self._checked_out.add(found)
+        if self._is_closed and self._take(found):  # while this thread waited for the connection
+            give_back(*found)
             return None
         return found
 
-    def _give_back(self, found: CheckedOut) -> None:
-        """Close a connection that is being opened, and give it back to the driver's pool, once."""
+    def _take(self, found: CheckedOut) -> bool:
+        """Whether the caller has to close a connection that was checked out: the first one who asks has to."""
         with self._lock:
-            if found not in self._opening:
-                return
-            self._opening.discard(found)
-        pool, connection = found
-        connection.close_conn(None)
-        pool.checkin(connection)
+            is_first = found in self._checked_out
+            self._checked_out.discard(found)
+            return is_first
 
     def _close_interrupted(self) -> None:
         self._check = None
@@ -228,8 +221,9 @@ class DirectReads:
     def close(self) -> None:
         """Close all connections."""
         self._is_enabled, self._is_closed = False, True
-        for found in tuple(self._opening):
-            self._give_back(found)
+        for found in tuple(self._checked_out):
+            if self._take(found):
+                give_back(*found)
         if self._check is not None:
             self._check.cancel()
         for connections in self._connections.values():

@@ -282,6 +282,28 @@ async def test_commands_that_somebody_listens_to_go_through_the_driver(mongodb_u
     assert finds.count == 1
 
 
+async def test_a_connection_is_given_back_when_the_database_closes_while_the_loop_opens_it(
+    mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[ReadConnection] = []
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    made = ReadConnection.connection_made
+
+    def close(connection: ReadConnection, transport: asyncio.BaseTransport) -> None:
+        made(connection, transport)
+        opened.append(connection)
+        storage.direct_reads.close()
+
+    monkeypatch.setattr(ReadConnection, "connection_made", close)
+    async with Database(mongodb_uri, empty_database) as storage:
+        await find(storage, {})  # through the driver, which finds out who is the primary
+        assert await find(storage, {}) == []
+
+        assert [(one._pool.active_sockets, one.driver.closed) for one in opened] == [(0, True)]
+    assert errors == []
+
+
 async def test_connections_are_given_back_when_the_database_closes(database: Database) -> None:
     await asyncio.gather(*(find(database, {}) for _ in range(3)))
     while database.direct_reads._connections[Work.READS]._opening:  # noqa: ASYNC110 - on threads of the driver
