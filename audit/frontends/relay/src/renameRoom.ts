@@ -3,7 +3,7 @@ import type { renameRoomMutation } from "./__generated__/renameRoomMutation.grap
 import { keepNewerRoom } from "./newerRoom";
 
 const mutation = graphql`
-  mutation renameRoomMutation($id: ID!, $subject: String!) @raw_response_type {
+  mutation renameRoomMutation($id: ID!, $subject: String!) {
     updateRoom(input: { roomId: $id, subject: $subject }) {
       room {
         id
@@ -15,17 +15,13 @@ const mutation = graphql`
 `;
 
 /** Changes the subject of a room. The new subject is shown at once, and the old one again if the server refuses it. */
-export function renameRoom(
-  environment: IEnvironment,
-  room: { readonly id: string; readonly revision: number },
-  subject: string,
-): Promise<void> {
+export function renameRoom(environment: IEnvironment, id: string, subject: string): Promise<void> {
   return new Promise((resolve, reject) => {
     commitMutation<renameRoomMutation>(environment, {
       mutation,
-      variables: { id: room.id, subject },
-      optimisticResponse: { updateRoom: { room: { id: room.id, revision: room.revision, subject } } },
-      updater: (store) => keepNewerRoom(environment, store, room.id),
+      variables: { id, subject },
+      optimisticUpdater: (store) => void store.get(id)?.setValue(subject, "subject"),
+      updater: (store) => keepNewerRoom(environment, store, id),
       onCompleted: (_, errors) => (errors ? reject(new Error(errors[0]?.message)) : resolve()),
       onError: reject,
     });
