@@ -107,18 +107,33 @@ class Cluster:
             fields = {"roomId": room, "text": TEXT, "as": {"visitorToken": VISITOR}}
             await self.servers[0].client.mutate("sendMessage", "message { id }", **fields)
 
-    async def following(self, messages: int) -> list[Measured]:
-        """The CPU of a fact for a server that has no part in it, beyond what the server uses without facts."""
-        rooms, idle = await self.speaking_rooms(), self.servers[1].process
+    async def following(self, messages: int, seconds: float) -> list[Measured]:
+        """The CPU of a fact for a server that has no part in it, beyond what it uses without facts.
+
+        Measured with some messages at a time, and at the highest rate of `startRoom`.
+        """
+        working, idle = self.servers[0], self.servers[1].process
+        rooms = await self.speaking_rooms()
         before, began = cpu(idle), time.perf_counter()
         await asyncio.sleep(2)
         at_rest = (cpu(idle) - before) / (time.perf_counter() - began)
-        before, began, facts = cpu(idle), time.perf_counter(), self.facts()
-        await asyncio.gather(*(self.speak(room, messages // SPEAKING) for room in rooms))
-        elapsed, facts = time.perf_counter() - began, self.facts() - facts
-        used = cpu(idle) - before - at_rest * elapsed
-        await self.servers[0].close_rooms()
-        return [("a fact: CPU of a server that only follows the log", "us", max(1e6 * used / facts, 0.0))]
+
+        async def used(work: Awaitable[object]) -> tuple[float, float]:
+            """The microseconds of a fact, and the facts of a second."""
+            before, began, facts = cpu(idle), time.perf_counter(), self.facts()
+            await work
+            elapsed, facts = time.perf_counter() - began, self.facts() - facts
+            return 1e6 * max(cpu(idle) - before - at_rest * elapsed, 0.0) / facts, facts / elapsed
+
+        few, _ = await used(asyncio.gather(*(self.speak(room, messages // SPEAKING) for room in rooms)))
+        many, rate = await used(self.rate("startRoom", [working.start_room], seconds))
+        await working.close_rooms()
+        name = "CPU of a server that only follows the log"
+        return [
+            (f"a fact: {name}", "us", few),
+            (f"a fact, {CONCURRENCY} startRoom at once: {name}", "us", many),
+            (f"facts of {CONCURRENCY} startRoom at once", "/s", rate),
+        ]
 
 
 async def receive(socket: ClientConnection, count: int) -> None:
@@ -147,7 +162,7 @@ async def everything(cluster: Cluster, plan: Plan) -> list[Measured]:
     messages = SPEAKING * max(round(20 * plan.seconds), 1)
     found += await cluster.deliveries(plan.subscribers, messages)
     if len(cluster.servers) > 1:
-        found += await cluster.following(messages)
+        found += await cluster.following(messages, 2 * plan.seconds)
     for one in cluster.servers:
         await one.close()
     return found
