@@ -201,11 +201,11 @@ async def list_all(
     kind: Kind[E],
     query: Document,
     *,
-    sort: Sequence[tuple[str, int]] = (("_id", ASCENDING),),
+    sort: Sequence[tuple[str, int]] | None = (("_id", ASCENDING),),
     limit: int = 0,
     skip_undecodable: bool = False,
 ) -> list[E]:
-    """Return the entities that match, up to `limit` (0: all), by default in the order of their creation.
+    """Return the entities that match, up to `limit` (0: all), in the order of creation by default (None: in no order).
 
     With `skip_undecodable`, those that cannot be decoded are left out.
     """

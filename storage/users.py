@@ -256,8 +256,8 @@ def _offer_order(least_loaded: bool) -> list[tuple[str, int]]:
 
 
 async def list_agents(reader: Reader) -> list[User]:
-    """Return all agents that can be decoded."""
-    return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}}, skip_undecodable=True)
+    """Return all agents that can be decoded, in no order: for one, MongoDB may read all users in that order instead."""
+    return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}}, sort=None, skip_undecodable=True)
 
 
 async def list_leaving(reader: Reader, limit: int) -> dict[str, Leave]:

@@ -1,4 +1,4 @@
-"""Candidates for routing are found by an index that leaves out the agents that do not accept routing."""
+"""Agents are found by indexes: candidates for routing by one that leaves out the agents that do not accept routing."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 from pymongo import MongoClient
 
 from storage import users
+from storage.custom_fields.definition_cache import DefinitionCache
 from storage.mongo.connection import Database
 from storage.mongo.indexes import RETIRED, ensure
 from storage.mongo.reader import Reader
@@ -24,6 +25,7 @@ def document(number: int, accepts: bool | None) -> dict[str, Any]:
         "usernameKey": f"u{number:05}",
         "routable": True,
         "roles": ["bot"],
+        "fields": {},
         "agent": {**agent, "maxRooms": None},
     }
 
@@ -48,6 +50,23 @@ async def test_candidates_are_the_first_of_those_that_accept_routing_and_no_othe
 
     assert [candidate.id for candidate in found] == ["U500", "U501", "U502", "U503"]
     assert (run["docsExamined"], run["keysExamined"] <= 102) == (100, True)
+
+
+async def test_the_agents_that_a_server_reads_at_its_start_are_read_without_other_users(
+    mongodb_uri: str, database_name: str
+) -> None:
+    """The agents are the first users, so that MongoDB finds many at once in the order of ids."""
+    async with Database(mongodb_uri, database_name) as database:
+        await ensure(database)
+        others = [{"_id": f"V{number}", "usernameKey": f"v{number:05}", "roles": []} for number in range(2_000)]
+        await database["users"].insert_many([*(document(number, True) for number in range(200)), *others])
+        with MongoClient[dict[str, Any]](mongodb_uri) as client:
+            client[database_name].command("profile", 2)
+            await users.list_agents(Reader(database, DefinitionCache(database)))
+            client[database_name].command("profile", 0)
+            runs = list(client[database_name]["system.profile"].find({"ns": f"{database_name}.users"}))
+
+    assert (sum(run["nreturned"] for run in runs), sum(run["docsExamined"] for run in runs)) == (200, 200)
 
 
 async def test_indexes_of_earlier_versions_are_dropped(mongodb_uri: str, database_name: str) -> None:
