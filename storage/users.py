@@ -319,7 +319,7 @@ def _room_count_update(user: User) -> Document:
 
 async def find_wrong_room_counts(reader: Reader, expected: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """Return the agents whose openRoomCount differs from `expected` (default 0), by id, each (stored, expected)."""
-    cursor = reader.collection(KIND.collection).find({"agent": {"$ne": None}}, {"agent.openRoomCount": 1})
+    cursor = reader.collection(KIND.collection).find({"agent.status": {"$exists": True}}, {"agent.openRoomCount": 1})
     stored = {document["_id"]: int(document["agent"]["openRoomCount"]) async for document in cursor}
     return {
         agent_id: (count, expected.get(agent_id, 0))

@@ -1,5 +1,6 @@
 """Agents are found by indexes: candidates for routing by one that leaves out the agents that do not accept routing."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,8 +53,13 @@ async def test_candidates_are_the_first_of_those_that_accept_routing_and_no_othe
     assert (run["docsExamined"], run["keysExamined"] <= 102) == (100, True)
 
 
-async def test_the_agents_that_a_server_reads_at_its_start_are_read_without_other_users(
-    mongodb_uri: str, database_name: str
+async def list_wrong_room_counts(reader: Reader) -> None:
+    await users.find_wrong_room_counts(reader, {})
+
+
+@pytest.mark.parametrize("read_all", [users.list_agents, list_wrong_room_counts])
+async def test_all_agents_are_read_without_other_users(
+    mongodb_uri: str, database_name: str, read_all: Callable[[Reader], Awaitable[object]]
 ) -> None:
     """The agents are the first users, so that MongoDB finds many at once in the order of ids."""
     async with Database(mongodb_uri, database_name) as database:
@@ -62,7 +68,7 @@ async def test_the_agents_that_a_server_reads_at_its_start_are_read_without_othe
         await database["users"].insert_many([*(document(number, True) for number in range(200)), *others])
         with MongoClient[dict[str, Any]](mongodb_uri) as client:
             client[database_name].command("profile", 2)
-            await users.list_agents(Reader(database, DefinitionCache(database)))
+            await read_all(Reader(database, DefinitionCache(database)))
             client[database_name].command("profile", 0)
             runs = list(client[database_name]["system.profile"].find({"ns": f"{database_name}.users"}))
 
