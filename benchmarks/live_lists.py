@@ -21,6 +21,8 @@ from benchmarks.figures import Figure, record
 from benchmarks.sockets import connected, cpu, mutate, receive_payload, server, start_rooms, subscribe
 from storage.embedded.replica_set import EmbeddedReplicaSet
 
+#: The subscribers of one list.
+MANY = 1_000
 LIST = """roomList(first: 50, where: {status: [QUEUED]}) {
   cursor change roomId totalCount room { id status revision subject priority tags startedAt }
 }"""
@@ -69,11 +71,12 @@ async def main(rooms: int, changes: int) -> None:
             print(f"{rooms} rooms match the filter, started in {time.monotonic() - started:.0f} s")
             alone = await measure(url, process, control, first, 0, changes)
             print(f"no subscriber: {alone * 1e3:.2f} ms of CPU for each change")
-            for watching in (10, 1_000):
+            for watching in (10, MANY):
                 used = await measure(url, process, control, first, watching, changes)
                 each = (used - alone) / watching * 1e6
-                what = f"CPU of a change for each of {watching:,} subscribers of one roomList"
-                record(Figure(what, each, "us", lower_is_better=True))
+                if watching == MANY:  # the cost of a few is within the noise of the mutation's own
+                    what = f"CPU of a change for each of {watching:,} subscribers of one roomList"
+                    record(Figure(what, each, "us", lower_is_better=True))
                 print(
                     f"{watching} subscribers: {used * 1e3:.2f} ms of CPU for each change, "
                     f"{(used - alone) * 1e3:.2f} ms more than without subscribers, "

@@ -60,7 +60,14 @@ async def main(conversations: int) -> None:
         done = conversations // CONCURRENCY * CONCURRENCY
         record(Figure("documents written for each fact", written / facts, "documents", lower_is_better=True))
         kept = sum(database.command("collstats", name)["storageSize"] for name in COLLECTIONS) / done
-        record(Figure(f"bytes on disk of a conversation of {MESSAGES} messages", kept, "B", lower_is_better=True))
+        record(
+            Figure(
+                f"a conversation of {MESSAGES} messages: documents on disk, without indexes",
+                kept,
+                "B",
+                lower_is_better=True,
+            )
+        )
         print(f"{done:,} conversations of {MESSAGES} messages: {facts / done:.1f} facts each")
         print(
             f"documents written: {written / done:.1f} a conversation, {written / facts:.1f} a fact, heartbeats included"

@@ -83,7 +83,7 @@ def test_processes_are_measured(mongod: EmbeddedReplicaSet, seeded: Sizes) -> No
         "facts of 32 startRoom at once",
     }
     assert {
-        "a fact: CPU of a server that only follows the log",
+        "a fact, 8 messages at once: CPU of a server that only follows the log",
         "a fact, 32 startRoom at once: CPU of a server that only follows the log",
     } <= set(measured)
 

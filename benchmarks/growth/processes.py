@@ -110,7 +110,7 @@ class Cluster:
     async def following(self, messages: int, seconds: float) -> list[Measured]:
         """The CPU of a fact for a server that has no part in it, beyond what it uses without facts.
 
-        Measured with some messages at a time, and at the highest rate of `startRoom`.
+        Measured with SPEAKING messages at a time, and at the highest rate of `startRoom`.
         """
         working, idle = self.servers[0], self.servers[1].process
         rooms = await self.speaking_rooms()
@@ -130,7 +130,7 @@ class Cluster:
         await working.close_rooms()
         name = "CPU of a server that only follows the log"
         return [
-            (f"a fact: {name}", "us", few),
+            (f"a fact, {SPEAKING} messages at once: {name}", "us", few),
             (f"a fact, {CONCURRENCY} startRoom at once: {name}", "us", many),
             (f"facts of {CONCURRENCY} startRoom at once", "/s", rate),
         ]

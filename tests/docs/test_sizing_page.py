@@ -1,5 +1,6 @@
 """The arithmetic of the page on sizing is right, and its shard keys are possible."""
 
+import math
 import re
 
 from benchmarks.growth import results
@@ -9,7 +10,7 @@ from tests.processes import ROOT
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text(encoding="utf-8")
 #: The CPU that reading an event takes, by the page.
-READ_US = 52
+READ_US = 66
 BENCHMARKS = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
 
@@ -72,7 +73,7 @@ def test_end_of_the_single_log_follows_from_the_measured_figures() -> None:
         f"{inserts:,} inserts/s",
         f"= {inserts / documents:,.0f};",
         f"| {events:,.0f} | {conversations} |",
-        f"| {0.2 / read_us * 1e6:,.0f} | {0.2 / read_us * 1e6 / 14:.0f} |",
+        f"| {0.25 / read_us * 1e6:,.0f} | {0.25 / read_us * 1e6 / 14:.0f} |",
         f"| {appends:,} | {appends / 14:,.0f} |",
         f"{7_015 / 14:.0f} B an event",
         f"{7_015 / 14 * 7 * 86_400 / 1e6:.0f} MB for each event/s",
@@ -81,14 +82,18 @@ def test_end_of_the_single_log_follows_from_the_measured_figures() -> None:
         f"{conversations * 86_400 / 4e6:.1f} million",
         f"{conversations} / 36 = {conversations / 36:.1f} cores",
         f"{events * read_us / 1e6:.0%} of its core",
-        f"= {conversations / 36 / (1 - 0.19):.0f} processes",
+        f"= {math.ceil(conversations / 36 / (1 - 0.25))} processes",
     ):
         assert figure in " ".join(ends.split()), figure
 
 
 def test_following_an_event_costs_what_the_page_says() -> None:
-    recorded = (line for line in results.read(results.RECORDED) if isinstance(line, ProcessResult))
-    found = {measure: figures for (measure, _), figures in results.by_processes(recorded).items()}
+    recorded = [line for line in results.read(results.RECORDED) if isinstance(line, ProcessResult)]
+    many = [line.value for line in recorded if line.measure == "facts of 32 startRoom at once"]
+    costs = [
+        line.value
+        for line in recorded
+        if line.measure == "a fact, 32 startRoom at once: CPU of a server that only follows the log"
+    ]
 
-    assert round(found["a fact, 32 startRoom at once: CPU of a server that only follows the log"][2]) == READ_US
-    assert round(found["facts of 32 startRoom at once"][2], -3) == 3_000
+    assert (round(max(costs)), {round(rate, -3) for rate in many}) == (READ_US, {3_000})
