@@ -361,8 +361,8 @@ async def _may_send(connection: ConsumerConnection, sequence: int) -> bool:
 
     Waits until the consumer has acknowledged enough of what it was sent. Raises ConsumerBusy if the lease is lost.
     """
+    await connection.wait_for_acknowledgements(sequence)
     acknowledged = await connection.is_acknowledged(sequence)
-    await connection.wait_for_acknowledgements()
     await connection.wait_until_confirmed()
     connection.record(sequence, acknowledged=acknowledged)
     return not acknowledged

@@ -134,12 +134,12 @@ class ConsumerConnection:
         self.progressed.set()
         self._notify()
 
-    async def wait_for_acknowledgements(self) -> None:
-        """Return when the next event may be sent: fewer than the maximum wait. Raises ConsumerBusy."""
+    async def wait_for_acknowledgements(self, sequence: int) -> None:
+        """Return when the next event that matches may be sent: fewer than the maximum wait. Raises ConsumerBusy."""
         pause = FIRST_POLL_SECONDS
         while self._window.is_full:
             changed = self._changed
-            await self.refresh()
+            await self.refresh(sequence)
             await self.wait_until_confirmed()
             if self._window.is_full:
                 with suppress(TimeoutError):
@@ -147,16 +147,22 @@ class ConsumerConnection:
                         await changed.wait()
                 pause = min(2 * pause, LONGEST_POLL_SECONDS)
 
-    async def refresh(self) -> None:
-        """Read which of the sent events are acknowledged. Changes nothing if the database does not answer."""
+    async def refresh(self, following: int | None = None) -> None:
+        """Read which of the sent events are acknowledged. Changes nothing if the database does not answer.
+
+        `following`: the next event that matches. If another process has acknowledged it, all later ones are read again.
+        """
         pending = self._window.pending
         if not pending:
             return
+        wanted = pending if following is None or following in self._ahead else [*pending, following]
         with suppress(Unavailable):
-            position, found = await consumers.read_progress(self._reader, self.consumer, pending)
+            position, found = await consumers.read_progress(self._reader, self.consumer, wanted)
             self._acknowledge_up_to(position)
             self._window.acknowledge(found)
             self._has_acknowledgements |= bool(found)
+            if following in found:
+                self._read_to = self.position
 
     def _acknowledge_up_to(self, sequence: int) -> None:
         self._acknowledged_to = max(self._acknowledged_to, sequence)

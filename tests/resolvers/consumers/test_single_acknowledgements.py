@@ -206,6 +206,26 @@ async def test_subscription_waits_when_the_maximum_is_in_flight(both: TwoContext
         assert (await waiting).sequence == fifth
 
 
+@pytest.mark.parametrize("maximum", [1, 2, 4])
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+async def test_events_acknowledged_while_the_subscription_waits_are_left_out(
+    both: TwoContexts, is_elsewhere: bool, maximum: int
+) -> None:
+    """A connection before this one was sent them."""
+    context, elsewhere = both
+    acknowledging = elsewhere if is_elsewhere else context
+    async with aclosing(await events.subscribe(context, consumer="c", max_in_flight=maximum)) as facts:
+        happened = await record_facts(context, 10)
+        assert await read(facts, maximum) == happened[:maximum]
+        waiting = await waits(facts)
+        await ack(acknowledging, *happened[maximum:9])
+        done, _ = await asyncio.wait([waiting], timeout=1.2)  # so that the acknowledgements are read
+        assert not done
+        await ack(acknowledging, *happened[:maximum])
+
+        assert (await waiting).sequence == happened[9]
+
+
 async def test_reconnection_counts_singly_acknowledged_events(both: TwoContexts) -> None:
     context, elsewhere = both
     async with aclosing(await events.subscribe(context, consumer="c", max_in_flight=2)) as facts:
