@@ -15,8 +15,9 @@ from switchboard_client.operation import ErrorEntry, Operation, Response
 
 T = TypeVar("T")
 
-#: The close code of a token that is not valid, or is no longer.
-TOKEN_ENDED = 4403
+#: The close code of a token that is not valid. After the acknowledgement: the token has ended, or what it may do has
+#: changed, which another connection tells.
+FORBIDDEN = 4403
 #: How often a ping is sent, and how long the client waits for its answer before it closes the connection.
 PING_SECONDS = 10.0
 #: The longest time to open a connection, and the longest time until the server acknowledges it.
@@ -43,6 +44,7 @@ class Stream(Generic[T]):
     def __init__(self, connection: ClientConnection, operation: Operation[T]) -> None:
         self._connection = connection
         self._decode = operation.decoder.decode
+        self._is_acknowledged = False
 
     def __aiter__(self) -> "Stream[T]":
         return self
@@ -67,6 +69,7 @@ class Stream(Generic[T]):
             async with asyncio.timeout(OPEN_SECONDS):
                 while _decode_message(await self._receive()).type != "connection_ack":
                     pass
+                self._is_acknowledged = True
         except TimeoutError as error:
             raise ConnectionLost(f"the server sent no connection_ack within {OPEN_SECONDS:g} s") from error
         await self._send(id="1", type="subscribe", payload={"query": document, "variables": variables})
@@ -75,13 +78,19 @@ class Stream(Generic[T]):
         try:
             return await self._connection.recv(decode=False)
         except ConnectionClosed as closed:
-            raise _closed(closed) from closed
+            raise self._error_of(closed) from closed
 
     async def _send(self, **message: Any) -> None:
         try:
             await self._connection.send(msgspec.json.encode(message).decode())
         except ConnectionClosed as closed:
-            raise _closed(closed) from closed
+            raise self._error_of(closed) from closed
+
+    def _error_of(self, closed: ConnectionClosed) -> Exception:
+        code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
+        if code == FORBIDDEN and not self._is_acknowledged:
+            return Unauthenticated(reason or "The token is not valid")
+        return ConnectionLost(f"the connection ended with {code or 'no close frame'}{f': {reason}' if reason else ''}")
 
 
 @asynccontextmanager
@@ -123,13 +132,6 @@ def _result(response: Response[T]) -> T:
     assert response.data is not None
     assert response.data.result is not None
     return response.data.result
-
-
-def _closed(closed: ConnectionClosed) -> Exception:
-    code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
-    if code == TOKEN_ENDED:
-        return Unauthenticated(reason or "The token is not valid")
-    return ConnectionLost(f"the connection ended with {code or 'no close frame'}{f': {reason}' if reason else ''}")
 
 
 def describe(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing_extensions import override
 from switchboard_client import Api, ApiError, App, ConnectionLost, GiveUp, Observer, open_api
 from switchboard_client.errors import NotFound, Unauthenticated
 from switchboard_client.events import Event, MessageSent, RoomClosed, RoomEvent, RoomStarted
-from tests.client.support import lag, new_app, only, served, start_room, until
+from tests.client.support import Disconnects, lag, new_app, only, served, start_room, until
 from tests.conftest import ADMIN_TOKEN
 
 
@@ -306,6 +306,49 @@ async def test_app_with_an_unknown_token_ends_with_the_error(shared_url: str) ->
 
     with pytest.raises(Unauthenticated):
         await app.serve()
+
+
+async def test_app_of_a_user_whose_roles_change_connects_again(shared_url: str) -> None:
+    source = secrets.token_hex(6)
+    admin = new_app(shared_url)
+    name, password = f"reader-{source}", secrets.token_hex(12)
+    reads = (await admin.api.create_role(name=f"reads-{source}", scopes=["events:read", "rooms:read"])).role
+    more = (await admin.api.create_role(name=f"more-{source}", scopes=["fields:write"])).role
+    user = (await admin.api.create_user(username=name, password=password, roles=[reads.name])).user
+    token = (await admin.api.login(username=name, password=password)).token
+    observer = Disconnects()
+    app = new_app(shared_url, token=token, observer=observer)
+    rooms: list[str] = []
+
+    @app.on(RoomStarted, where=only(source))
+    async def handle(event: RoomStarted, api: Api) -> None:
+        rooms.append(event.room.room_id)
+
+    async with served(app):
+        await admin.api.add_roles(user_id=user.id, roles=[more.name])
+        room = await start_room(admin.api, source)
+        await until(lambda: rooms == [room])
+    assert observer.count == 1
+    await admin.close()
+
+
+async def test_app_whose_token_is_revoked_ends_with_the_error(shared_url: str) -> None:
+    source = secrets.token_hex(6)
+    admin = new_app(shared_url)
+    created = await admin.api.create_app(name=f"revoked-{source}", scopes=["events:read", "rooms:read"])
+    app = new_app(shared_url, token=created.token)
+
+    @app.on(RoomStarted, where=only(source))
+    async def handle(event: RoomStarted, api: Api) -> None:
+        raise AssertionError("no event is expected")
+
+    serving = asyncio.create_task(app.serve())
+    await app.ready()
+    await admin.api.revoke_app(app_id=created.app.id)
+
+    with pytest.raises(Unauthenticated):
+        await serving
+    await admin.close()
 
 
 async def test_refusals_are_exceptions_by_their_code(shared_url: str) -> None:
