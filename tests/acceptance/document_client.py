@@ -1,6 +1,5 @@
 """Runs the operations of one GraphQL document: over HTTP, and subscriptions over one websocket."""
 
-import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -60,7 +59,6 @@ class Socket:
         self._document = document
         self._handlers: dict[str, Callable[[JSON], None]] = {}
         self._numbers = itertools.count(1)
-        self._pongs = asyncio.Event()
 
     async def subscribe(self, operation: str, on_event: Callable[[JSON], None], **variables: object) -> None:
         """Call `on_event` with the data of each event, in order."""
@@ -68,12 +66,6 @@ class Socket:
         self._handlers[number] = on_event
         payload = {"query": self._document, "operationName": operation, "variables": variables}
         await self._send({"id": number, "type": "subscribe", "payload": payload})
-
-    async def round_trip(self) -> None:
-        """Wait for the pong to a ping. Everything that the server had sent before was handled then."""
-        self._pongs.clear()
-        await self._send({"type": "ping"})
-        await self._pongs.wait()
 
     async def run(self) -> None:
         """Handle messages until cancelled. Raises Refused if a subscription fails, and ConnectionError if one ends."""
@@ -90,8 +82,6 @@ class Socket:
                     raise ConnectionError("the server ended a subscription")
                 case "ping":
                     await self._send({"type": "pong"})
-                case "pong":
-                    self._pongs.set()
         raise ConnectionError("the server closed the websocket")
 
     async def _send(self, message: JSON) -> None:

@@ -14,6 +14,7 @@ from server.cli.main import make_parser
 from tests.acceptance.conftest import Run, Serve
 from tests.acceptance.document_client import Api, Refused, open_http, open_socket
 from tests.processes import ROOT
+from tests.storage.support import until
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PLACE, TOKEN = "http://127.0.0.1:8000", "let-me-in"
@@ -109,6 +110,7 @@ async def test_client_of_the_documented_journey_assigns_every_room(serve: Serve)
             room { id status servedBy { user { username } } }
           }
         }
+        query Consumers { consumers { name } }
         query Rooms { rooms { nodes { servedBy { user { username } } } } }
     """
     async with open_http() as http, open_socket(url, TOKEN, document) as socket:
@@ -121,7 +123,11 @@ async def test_client_of_the_documented_journey_assigns_every_room(serve: Serve)
         started: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         await socket.subscribe("Requested", started.put_nowait, departmentId=department)
         reading = asyncio.create_task(socket.run())
-        await socket.round_trip()  # the subscription has begun
+
+        async def has_begun() -> bool:
+            return bool((await world.run("Consumers"))["consumers"] == [{"name": "my-crm"}])
+
+        await until(has_begun)  # its position is stored
         for _ in range(3):
             await world.run("Start", department=department)
             event = (await asyncio.wait_for(started.get(), 30))["events"]
