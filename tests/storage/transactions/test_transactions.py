@@ -16,6 +16,7 @@ from storage.errors import Refused, Unavailable
 from storage.mongo import direct_writes
 from storage.mongo.direct_reads import DirectReads
 from storage.mongo.local_commits import LocalCommit
+from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.transaction import Transaction
 from tests.storage.support import (
     create_temporary_index,
@@ -316,6 +317,7 @@ async def test_a_majority_acknowledges_a_commit_and_its_facts_together(
 ) -> None:
     """On a slow machine, a majority may acknowledge the commits of some changes alone."""
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
+        monkeypatch.setattr(ProcessHeartbeat, "is_alone", False)  # otherwise a transaction appends its facts itself
         head, commits = await storage.log.head(), 0
         commit, commit_by_driver = direct_writes.commit, ClientSession.commit_transaction
 
