@@ -46,6 +46,8 @@ class ConsumerConnection:
         #: Events after the position that are acknowledged by themselves, read up to `_read_to`; None: to the end.
         self._ahead: set[int] = set()
         self._read_to: int | None = consumer.acked
+        #: The last event that matched. It is the next one to send, unless it was sent.
+        self._next = consumer.acked
         #: Waits for the next fact that may match. None: the connection is reading.
         self.waiter: Waiter | None = None
         self._until = 0.0
@@ -137,9 +139,10 @@ class ConsumerConnection:
     async def wait_for_acknowledgements(self, sequence: int) -> None:
         """Return when the next event that matches may be sent: fewer than the maximum wait. Raises ConsumerBusy."""
         pause = FIRST_POLL_SECONDS
+        self._next = sequence
         while self._window.is_full:
             changed = self._changed
-            await self.refresh(sequence)
+            await self.refresh()
             await self.wait_until_confirmed()
             if self._window.is_full:
                 with suppress(TimeoutError):
@@ -147,21 +150,22 @@ class ConsumerConnection:
                         await changed.wait()
                 pause = min(2 * pause, LONGEST_POLL_SECONDS)
 
-    async def refresh(self, following: int | None = None) -> None:
+    async def refresh(self) -> None:
         """Read which of the sent events are acknowledged. Changes nothing if the database does not answer.
 
-        `following`: the next event that matches. If another process has acknowledged it, all later ones are read again.
+        If another process has acknowledged the next event, the acknowledgements of all later ones are read again, too.
         """
         pending = self._window.pending
         if not pending:
             return
-        wanted = pending if following is None or following in self._ahead else [*pending, following]
+        following, is_unknown = self._next, self._next > self.sent and self._next not in self._ahead
+        wanted = [*pending, following] if is_unknown else pending
         with suppress(Unavailable):
             position, found = await consumers.read_progress(self._reader, self.consumer, wanted)
             self._acknowledge_up_to(position)
             self._window.acknowledge(found)
             self._has_acknowledgements |= bool(found)
-            if following in found:
+            if is_unknown and following in found:
                 self._read_to = self.position
 
     def _acknowledge_up_to(self, sequence: int) -> None:
