@@ -15,8 +15,8 @@ from switchboard_client.operation import ErrorEntry, Operation, Response
 
 T = TypeVar("T")
 
-#: The close code of a token that is not valid. After the acknowledgement: the token has ended, or what it may do has
-#: changed, which another connection tells.
+#: The close code of a token that is not valid. After the acknowledgement, it has two meanings: the token has ended, or
+#: what it may do has changed. The client then connects again, and a token that has ended is refused.
 FORBIDDEN = 4403
 #: How often a ping is sent, and how long the client waits for its answer before it closes the connection.
 PING_SECONDS = 10.0
