@@ -176,8 +176,8 @@ async def count(reader: Reader) -> int:
 
 async def has_others(reader: Reader) -> bool:
     """Whether there is an agent or an open room that is not in the list."""
-    agents, open_rooms = {"agent.status": {"$exists": True}}, {"status": {"$in": list(rooms.OPEN_STATUSES)}}
-    for kind, query in ((SampleKind.USER, agents), (SampleKind.ROOM, open_rooms)):
+    open_rooms = {"status": {"$in": list(rooms.OPEN_STATUSES)}}
+    for kind, query in ((SampleKind.USER, users.IS_AGENT), (SampleKind.ROOM, open_rooms)):
         listed = await list_ids(reader, kind)
         if await reader.collection(kind.value).find_one({**query, "_id": {"$nin": listed}}, {"_id": 1}) is not None:
             return True
@@ -186,7 +186,7 @@ async def has_others(reader: Reader) -> bool:
 
 async def is_empty(reader: Reader) -> bool:
     """Whether the deployment has no agent and no room."""
-    agent = await reader.collection(users.KIND.collection).find_one({"agent.status": {"$exists": True}}, {"_id": 1})
+    agent = await reader.collection(users.KIND.collection).find_one(users.IS_AGENT, {"_id": 1})
     return agent is None and await reader.collection(rooms.KIND.collection).find_one({}, {"_id": 1}) is None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
+from typing import Final
 
 import msgspec
 from pymongo import ASCENDING
@@ -57,6 +58,9 @@ BY_NAME = SortOrder(
     present={"nameKey": {"$type": "string"}},
     absent={"nameKey": None},
 )
+#: The condition of an agent. The index `agents` has the users for which it holds; it serves no other wording, such as
+#: that `agent` is not null.
+IS_AGENT: Final[Document] = {"agent.status": {"$exists": True}}
 #: Cursors of the list of agents differ from those of the list of users.
 AGENTS_BY_CREATION = SortOrder("agents")
 #: The orders of users by built-in attributes.
@@ -235,7 +239,7 @@ async def list_considered(
 
     The order is that of `list_candidates`; with `bots_first`, agents with the role bot come before all others.
     """
-    query: Document = {"agent.status": {"$exists": True}}
+    query: Document = {**IS_AGENT}
     if department_id is not None:
         query["agent.departmentIds"] = department_id
 
@@ -256,8 +260,8 @@ def _offer_order(least_loaded: bool) -> list[tuple[str, int]]:
 
 
 async def list_agents(reader: Reader) -> list[User]:
-    """Return all agents that can be decoded, in no order: for one, MongoDB may read all users in that order instead."""
-    return await entities.list_all(reader, KIND, {"agent.status": {"$exists": True}}, sort=None, skip_undecodable=True)
+    """Return all agents that can be decoded, in no order. To sort them by id, MongoDB may read all users."""
+    return await entities.list_all(reader, KIND, {**IS_AGENT}, sort=None, skip_undecodable=True)
 
 
 async def list_leaving(reader: Reader, limit: int) -> dict[str, Leave]:
@@ -301,7 +305,7 @@ async def update_room_counts(tx: Transaction, changes: Sequence[tuple[User, User
 def _unchanged(user: User) -> Document:
     query: Document = {"_id": user.id, "version": user.version}
     # Without the profile, $set would create an incomplete one.
-    return query if user.agent is None else {**query, "agent.status": {"$exists": True}}
+    return query if user.agent is None else {**query, **IS_AGENT}
 
 
 def _room_count_update(user: User) -> Document:
@@ -319,7 +323,7 @@ def _room_count_update(user: User) -> Document:
 
 async def find_wrong_room_counts(reader: Reader, expected: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """Return the agents whose openRoomCount differs from `expected` (default 0), by id, each (stored, expected)."""
-    cursor = reader.collection(KIND.collection).find({"agent.status": {"$exists": True}}, {"agent.openRoomCount": 1})
+    cursor = reader.collection(KIND.collection).find(IS_AGENT, {"agent.openRoomCount": 1})
     stored = {document["_id"]: int(document["agent"]["openRoomCount"]) async for document in cursor}
     return {
         agent_id: (count, expected.get(agent_id, 0))
