@@ -38,6 +38,8 @@ _TRANSLATED = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -81,9 +83,7 @@ class AddressPolicy:
             return f"{address} is not an address of the internet"
         if target.scheme != "https":
             return f"{address} is outside, where only https is allowed"
-        if target.port < LOWEST_PORT and target.port != PORTS["https"]:
-            return f"the port {target.port} is not allowed outside"
-        return None
+        return _refused_port(target.port)
 
 
 def parse_url(text: str, policy: AddressPolicy, key: str = "url") -> Target:
@@ -113,8 +113,13 @@ def parse_url(text: str, policy: AddressPolicy, key: str = "url") -> Target:
     if target.scheme != "https" and not policy.networks:
         raise refused(f"must begin with https://; {SETTING}, also by http://")
     literal = _literal(host)
-    reason = None if literal is None else policy.refusal(target, literal)
-    if literal is not None and reason is not None:
+    if literal is None:
+        if _ends_in_a_number(host):
+            raise refused("has a host that ends in a number; write an address as 192.0.2.1 or [2001:db8::1]")
+        # A name may lead inside, where any port is allowed.
+        if not policy.networks and (reason := _refused_port(target.port)) is not None:
+            raise refused(f"leads nowhere: {reason}; {SETTING}")
+    elif (reason := policy.refusal(target, literal)) is not None:
         hint = "" if is_public(_destination(literal)) else f"; {SETTING}"
         raise refused(f"leads to an address that is not allowed: {reason}{hint}")
     return target
@@ -132,6 +137,11 @@ def is_public(address: Address) -> bool:
     return address in _GLOBAL_IPV6 and address.is_global and not any(address in network for network in _REFUSED_IPV6)
 
 
+def _refused_port(port: int) -> str | None:
+    """Why this port must not be reached outside. None if it may be."""
+    return None if port >= LOWEST_PORT or port == PORTS["https"] else f"the port {port} is not allowed outside"
+
+
 def _destination(address: Address) -> Address:
     """The address to which packets go."""
     if isinstance(address, IPv6Address) and any(address in network for network in _TRANSLATED):
@@ -144,6 +154,11 @@ def _is_host(parts: SplitResult) -> bool:
     if not host.endswith("]") and (colon := host.rfind(":")) > host.rfind("]"):
         host = host[:colon]
     return bool(_HOST.fullmatch(host.rstrip(".")))
+
+
+def _ends_in_a_number(host: str) -> bool:
+    """Whether a resolver may take the host for an IPv4 address, as 0x7f000001 and 127.1 (WHATWG URL, section 3.5)."""
+    return _NUMBER.fullmatch(host.rpartition(".")[2]) is not None
 
 
 def _literal(host: str) -> Address | None:

@@ -115,6 +115,12 @@ NO_HTTPS = (
     "url must begin with https://; the setting SWITCHBOARD_WEBHOOK_NETWORKS allows networks inside, also by http://."
 )
 
+NO_NUMBER = "url has a host that ends in a number; write an address as 192.0.2.1 or [2001:db8::1]."
+NO_PORT = (
+    "url leads nowhere: the port {} is not allowed outside; "
+    "the setting SWITCHBOARD_WEBHOOK_NETWORKS allows networks inside."
+)
+
 
 @pytest.mark.parametrize(
     ("url", "message"),
@@ -144,6 +150,13 @@ NO_HTTPS = (
         ("https://169.254.169.254/latest/meta-data", NO_ADDRESS.format("169.254.169.254")),
         ("https://[::1]/", NO_ADDRESS.format("::1")),
         ("https://[::ffff:10.0.0.1]/", NO_ADDRESS.format("10.0.0.1")),
+        ("https://2130706433/", NO_NUMBER),
+        ("https://0x7f000001/", NO_NUMBER),
+        ("https://0X7F000001./", NO_NUMBER),
+        ("https://127.1/", NO_NUMBER),
+        ("https://example.0x1/", NO_NUMBER),
+        ("https://example.org:80/", NO_PORT.format(80)),
+        ("https://example.org:1023/", NO_PORT.format(1023)),
         ("https://8.8.8.8:25/", "url leads to an address that is not allowed: the port 25 is not allowed outside."),
     ],
 )
