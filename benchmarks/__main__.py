@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 #: The command that writes the table of docs/benchmarks.md.
 COMMAND = "make bench BENCH=--write"
 #: Not programs, but what they share.
-SHARED = {"__main__", "figures", "page", "peer", "sockets"}
+SHARED = {"__main__", "bare_writes", "figures", "page", "peer", "sockets"}
 
 
 def programs() -> list[str]:

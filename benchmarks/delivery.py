@@ -3,22 +3,29 @@
     python -m benchmarks.delivery [--quick]
 
 Starts a mongod and a server. Five times a second, a mutation sends a message, and each of 1,000 websockets receives its
-event. The reference is an insert with write concern "majority" by the driver alone, five times a second too, until a
-change stream of another client of the driver shows it. Rounds of both take turns.
+event. The first reference is an insert with write concern "majority" by the driver alone, five times a second too,
+until a change stream of another client of the driver shows it. The second is what an event to so many could cost at
+least: the same insert, until a process with such a change stream has written ready bytes of the event's size to each
+of 1,000 sockets. Rounds of all take turns.
 """
 
 import argparse
 import asyncio
 import re
+import secrets
 import tempfile
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import uvloop
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import WriteConcern
 from typing_extensions import override
 from websockets.asyncio.client import ClientConnection
 
+from benchmarks.bare_writes import DATABASE, bare_server
 from benchmarks.event_log import change_stream_latency, quantile
 from benchmarks.figures import Figure, record
 from benchmarks.sockets import connected, mutate, server, start_rooms, subscribe
@@ -40,6 +47,8 @@ class Deliveries:
         self.times: list[list[float]] = [[] for _ in range(events)]
         self._missing = events * SUBSCRIBERS
         self.complete = asyncio.Event()
+        #: The length of the last event, with the header of its frame.
+        self.size = 0
 
     def add(self, event: int, at: float) -> None:
         self.times[event].append(at)
@@ -51,9 +60,9 @@ class Deliveries:
 class Listener(asyncio.Protocol):
     """Takes the events that a websocket receives without parsing them, so that the client is not what is measured."""
 
-    def __init__(self, socket: ClientConnection, deliveries: Deliveries) -> None:
-        self._socket = socket
+    def __init__(self, deliveries: Deliveries, socket: ClientConnection | None = None) -> None:
         self._deliveries = deliveries
+        self._socket = socket
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -61,16 +70,19 @@ class Listener(asyncio.Protocol):
         now = time.perf_counter()
         for number in found:
             self._deliveries.add(int(number), now)
-        if not found:
+        if found:
+            self._deliveries.size = len(data)
+        elif self._socket is not None:
             self._socket.data_received(data)  # a ping
 
     @override
     def connection_lost(self, error: Exception | None) -> None:
-        self._socket.connection_lost(error)
+        if self._socket is not None:
+            self._socket.connection_lost(error)
 
 
-async def delivery_latency(url: str, seconds: float) -> list[list[float]]:
-    """Milliseconds from each mutation to each delivery of its event."""
+async def delivery_latency(url: str, seconds: float) -> tuple[list[list[float]], int]:
+    """Milliseconds from each mutation to each delivery of its event, and the bytes of an event."""
     count = WARM_UP + round(seconds * PER_SECOND)
     sent = [0.0] * count
     deliveries = Deliveries(count)
@@ -83,7 +95,7 @@ async def delivery_latency(url: str, seconds: float) -> list[list[float]]:
             await socket.send('{"type": "ping"}')
             # Shows that the subscription was handled: it would be an error otherwise.
             assert await socket.recv() == '{"type":"pong"}'
-            socket.transport.set_protocol(Listener(socket, deliveries))
+            socket.transport.set_protocol(Listener(deliveries, socket))
 
         async def discard_responses() -> None:
             async for _ in mutating:
@@ -103,6 +115,36 @@ async def delivery_latency(url: str, seconds: float) -> list[list[float]]:
             await mutate(mutating, str(number), "sendMessage", "message { id }", fields)
         await asyncio.wait_for(deliveries.complete.wait(), 60)
         discarding.cancel()
+    return since(sent, deliveries), deliveries.size
+
+
+async def bare_latency(uri: str, seconds: float, size: int) -> list[list[float]]:
+    """Milliseconds from each insert to each socket of the server of bare writes."""
+    count = WARM_UP + round(seconds * PER_SECOND)
+    sent = [0.0] * count
+    deliveries = Deliveries(count)
+    name = f"inserts_{secrets.token_hex(4)}"
+    client = AsyncIOMotorClient[dict[str, Any]](uri)
+    collection = client[DATABASE].get_collection(name, write_concern=WriteConcern(w="majority"))
+    await collection.insert_one({"_id": -1})
+    loop = asyncio.get_running_loop()
+    with bare_server(uri, name, SUBSCRIBERS, size) as (port, process):
+        for _ in range(SUBSCRIBERS):
+            await loop.create_connection(lambda: Listener(deliveries), "127.0.0.1", port)
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.readline) == "ready\n"
+        began = time.perf_counter() + 1
+        for number in range(count):
+            await asyncio.sleep(began + number / PER_SECOND - time.perf_counter())
+            sent[number] = time.perf_counter()
+            await collection.insert_one({"_id": number, "text": "hello"})
+        await asyncio.wait_for(deliveries.complete.wait(), 60)
+    client.close()
+    return since(sent, deliveries)
+
+
+def since(sent: list[float], deliveries: Deliveries) -> list[list[float]]:
+    """Milliseconds from each event that is measured to each of its deliveries."""
     found = [[1000 * (one - at) for one in times] for at, times in zip(sent, deliveries.times, strict=True)]
     return found[WARM_UP:]
 
@@ -110,24 +152,30 @@ async def delivery_latency(url: str, seconds: float) -> list[list[float]]:
 async def main(seconds: float) -> None:
     events: list[list[float]] = []
     inserts: list[float] = []
+    writes: list[list[float]] = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedReplicaSet(Path(folder), cache_gb=1) as mongod:
         for number in range(ROUNDS):
             with server(mongod.uri, f"delivery_{number}") as (url, _):
-                events += await delivery_latency(url, seconds)
+                found, size = await delivery_latency(url, seconds)
+            events += found
+            writes += await bare_latency(mongod.uri, seconds, size)
             reference = await change_stream_latency(mongod.uri, WARM_UP / PER_SECOND + seconds, PER_SECOND)
             inserts += reference[WARM_UP:]
-    show("first delivery", [min(times) for times in events], inserts)
-    show("delivery", [one for times in events for one in times], inserts)
-    show("last delivery", [max(times) for times in events], inserts)
+    show("first delivery", [min(times) for times in events], inserts, [min(times) for times in writes])
+    show("delivery", *([one for times in found for one in times] for found in (events, [inserts], writes)))
+    show("last delivery", [max(times) for times in events], inserts, [max(times) for times in writes])
 
 
-def show(which: str, measured: list[float], inserts: list[float]) -> None:
+def show(which: str, measured: list[float], inserts: list[float], writes: list[float]) -> None:
     for name, share, times in (("p50", 0.5, 3), ("p99", 0.99, 4)):
-        ours, reference = quantile(measured, share), quantile(inserts, share)
+        ours, insert, write = (quantile(found, share) for found in (measured, inserts, writes))
         what = f"mutation to {which}, {PER_SECOND}/s to {SUBSCRIBERS:,} subscribers, {name}"
-        is_ = "a bare insert in a bare change stream"
-        record(Figure(what, ours, "ms", reference, is_, 1 / times, lower_is_better=True))
-        print(f"{what}: {ours:.1f} ms, {reference:.1f} ms from {is_}: {ours / reference:.1f} x", flush=True)
+        for is_, reference, target in (
+            ("a bare insert in a bare change stream", insert, 1 / times),
+            ("a bare insert and bare writes", write, None),
+        ):
+            record(Figure(what, ours, "ms", reference, is_, target, lower_is_better=True))
+            print(f"{what}: {ours:.1f} ms, {reference:.1f} ms from {is_}: {ours / reference:.1f} x", flush=True)
 
 
 def run() -> None:
