@@ -37,7 +37,7 @@ class Conditions:
         return [
             {
                 "find": collection,
-                "filter": {"_id": {"$in": ids}},
+                "filter": {"_id": _any_of(ids)},
                 "projection": {field: 1},
                 "batchSize": len(ids),
                 "singleBatch": True,
@@ -58,7 +58,7 @@ class Conditions:
             (
                 collection,
                 [
-                    {"$match": {"_id": {"$in": ids}}},
+                    {"$match": {"_id": _any_of(ids)}},
                     {"$project": {field: 1, "place": {"$literal": place}}},
                 ],
             )
@@ -111,3 +111,8 @@ class Conditions:
                         if guard in change.guards
                     }
                 ) from None
+
+
+def _any_of(ids: Sequence[str]) -> Any:
+    """The value of a query for documents with these ids. For one id, MongoDB needs no plan if it is without $in."""
+    return ids[0] if len(ids) == 1 else {"$in": ids}
