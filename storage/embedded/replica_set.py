@@ -17,6 +17,7 @@ from storage.embedded.node import REPLICA_SET, Node, find_binary, owner_of, runs
 from storage.embedded.preflight import DeploymentError
 
 NOT_YET_INITIALIZED = 94
+ALREADY_INITIALIZED = 23
 #: Time-out of commands that configure the replica set. They wait for the disk: the first one creates the oplog.
 CONFIGURE_MS = 60_000
 
@@ -71,12 +72,16 @@ class EmbeddedReplicaSet:
 
     def wait_until_ready(self) -> None:
         """Configure the replica set, and wait until it has a primary and all nodes are in sync."""
-        wait_for(self._configure, "its connections end", self.nodes)
+        wait_for(self._configure, "its replica set could not be configured", self.nodes)
         wait_for(lambda: any(node.is_primary() for node in self.nodes), "no primary was elected", self.nodes)
         wait_for(lambda: all(node.is_in_sync() for node in self.nodes), "not all nodes are in sync", self.nodes)
 
     def _configure(self) -> bool:
-        """Configure the replica set. Returns False if a node closed the connection, as one that starts again does."""
+        """Configure the replica set.
+
+        Returns False if a node closed the connection, as one that starts again does, or has not read its configuration
+        from its data yet: it says then that it has none.
+        """
         for node in self.nodes:
             node.wait_until_listening()
         members = [{"_id": index, "host": node.host} for index, node in enumerate(self.nodes)]
@@ -85,6 +90,8 @@ class EmbeddedReplicaSet:
         except AutoReconnect:
             return False
         except PyMongoError as error:
+            if isinstance(error, OperationFailure) and error.code == ALREADY_INITIALIZED:
+                return False
             raise DeploymentError(f"The embedded replica set cannot be configured: {error}") from None
         return True
 

@@ -11,6 +11,7 @@ import pytest
 from pymongo import MongoClient
 
 from storage.embedded import node as embedded_node
+from storage.embedded import replica_set
 from storage.embedded.preflight import DeploymentError, one_line, translating_driver_errors, verify_deployment
 from storage.embedded.replica_set import EmbeddedReplicaSet, running_uri
 from storage.uris import redact
@@ -55,6 +56,22 @@ def test_data_of_a_transaction_survive_a_restart_on_another_port(tmp_path: Path)
     assert notes == [{"_id": 1}]
     assert second_port != first_port
     assert mongods_on(tmp_path) == []
+
+
+def test_mongod_that_has_not_read_its_configuration_yet_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmbeddedReplicaSet(tmp_path) as mongod, connect(mongod.uri) as client:
+        client.notes.notes.insert_one({"_id": 1})
+    read = replica_set.node_config
+    answers: list[dict[str, Any] | None] = [None]  # as MongoDB answers for a moment when it has started
+    monkeypatch.setattr(replica_set, "node_config", lambda node: answers.pop() if answers else read(node))
+
+    with EmbeddedReplicaSet(tmp_path) as mongod, connect(mongod.uri) as client:
+        notes = list(client.notes.notes.find())
+
+    assert notes == [{"_id": 1}]
+    assert answers == []
 
 
 def test_second_program_on_the_folder_is_refused(tmp_path: Path) -> None:
