@@ -116,9 +116,9 @@ def parse_url(text: str, policy: AddressPolicy, key: str = "url") -> Target:
     if literal is None:
         if _ends_in_a_number(host):
             raise refused("has a host that ends in a number; write an address as 192.0.2.1 or [2001:db8::1]")
-        # A name may lead inside, where any port is allowed.
+        # A name may resolve to an address inside, where any port is allowed.
         if not policy.networks and (reason := _refused_port(target.port)) is not None:
-            raise refused(f"leads nowhere: {reason}; {SETTING}")
+            raise refused(f"cannot be reached: {reason}; {SETTING}")
     elif (reason := policy.refusal(target, literal)) is not None:
         hint = "" if is_public(_destination(literal)) else f"; {SETTING}"
         raise refused(f"leads to an address that is not allowed: {reason}{hint}")

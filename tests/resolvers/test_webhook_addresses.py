@@ -117,7 +117,7 @@ NO_HTTPS = (
 
 NO_NUMBER = "url has a host that ends in a number; write an address as 192.0.2.1 or [2001:db8::1]."
 NO_PORT = (
-    "url leads nowhere: the port {} is not allowed outside; "
+    "url cannot be reached: the port {} is not allowed outside; "
     "the setting SWITCHBOARD_WEBHOOK_NETWORKS allows networks inside."
 )
 
@@ -179,6 +179,10 @@ def test_a_url_has_printable_ascii_characters(url: str) -> None:
 
 def test_http_is_accepted_if_a_network_inside_is_allowed() -> None:
     assert parse_url("http://crm.internal:8080/x", INSIDE) == Target("http", "crm.internal", 8080, "/x")
+
+
+def test_a_name_may_have_any_port_if_a_network_inside_is_allowed() -> None:
+    assert parse_url("https://crm.internal:25/", INSIDE) == Target("https", "crm.internal", 25, "/")
 
 
 @pytest.mark.parametrize(
