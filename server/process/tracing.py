@@ -16,8 +16,8 @@ from storage import tracing
 SERVICE = "switchboard"
 NAME_VARIABLE = "OTEL_SERVICE_NAME"
 MISSING = (
-    "SWITCHBOARD_TRACES=on needs the packages of OpenTelemetry, which are not installed: install them with "
-    "pip install 'switchboard[traces]', or set SWITCHBOARD_TRACES=off."
+    "SWITCHBOARD_TRACES=on needs the packages of OpenTelemetry, which are not installed: install the wheel of "
+    "Switchboard with its extra, as  pipx install --force './WHEEL[traces]',  or set SWITCHBOARD_TRACES=off."
 )
 
 

