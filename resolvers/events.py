@@ -111,7 +111,7 @@ async def list_events_by_room(
     if at is not None:
         await require_kept(context.storage, at)  # after the read: the log may be trimmed before it
     totals = ChildCounts(lambda: room_history.count(context.reader, room_ids, types=types))
-    runs = {room_id: _run_beyond(request, at, list(filter(passes, facts))) for room_id, facts in found.items()}
+    runs = {room_id: _run_beyond(at, list(filter(passes, facts))) for room_id, facts in found.items()}
     scanned = {one for one, run in runs.items() if len(run.facts) <= request.size and len(found[one]) == limit}
     others = [one for one, run in runs.items() if at is not None and not run.facts_behind and one not in scanned]
     if others:
@@ -157,7 +157,7 @@ class _Run:
     position: int = 0
 
 
-def _run_beyond(request: PageRequest, at: int | None, facts: list[AnyFact]) -> _Run:
+def _run_beyond(at: int | None, facts: list[AnyFact]) -> _Run:
     """The facts beyond the position. `facts` include the fact at the position if it passes."""
     behind = at is not None and bool(facts) and facts[0].sequence == at
     return _Run(facts[1:] if behind else facts, behind)
@@ -187,7 +187,7 @@ async def _scan(
     mongo = context.storage.log.query(None if wanted >= FACTS.keys() else sorted(wanted), _room_ids(where))
     needed = request.size + 1 + (at is not None)
     found = await _search(context, passes, mongo, at, needed, backwards=request.backwards)
-    run = _run_beyond(request, at, found.facts)
+    run = _run_beyond(at, found.facts)
     run.is_partial, run.position = found.is_partial, found.position
     if at is not None and not run.facts_behind:
         other = await _search(context, passes, mongo, at, 1, backwards=not request.backwards)

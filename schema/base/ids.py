@@ -12,7 +12,7 @@ from types import MappingProxyType
 import strawberry
 
 from storage.errors import EntityId, Invalid, SwitchboardError, quoted
-from storage.records import ActorType, FieldTarget
+from storage.records import ActorType
 
 
 class InvalidId(Invalid):
@@ -75,9 +75,6 @@ KINDS: Mapping[str, IdKind] = MappingProxyType(
 _BY_NOUN: Mapping[str, IdKind] = MappingProxyType({kind.noun.partition(" ")[2]: kind for kind in KINDS.values()})
 _BY_ACTOR: Mapping[ActorType, IdKind] = MappingProxyType(
     {ActorType.APP: APP, ActorType.USER: USER, ActorType.VISITOR: VISITOR}
-)
-_BY_TARGET: Mapping[FieldTarget, IdKind] = MappingProxyType(
-    {FieldTarget.USER: USER, FieldTarget.VISITOR: VISITOR, FieldTarget.ROOM: ROOM}
 )
 
 

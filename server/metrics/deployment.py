@@ -1,7 +1,6 @@
 """The metrics of a deployment, which its processes share. Every server reads them from the database."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
 
 from prometheus_client.metrics_core import Metric
 
@@ -11,8 +10,6 @@ from server.metrics.families import gauge, gauges, one_label
 from storage import deployment_state
 from storage.deployment_state import ConsumerPosition, DeploymentState, Queue
 from storage.errors import Unavailable
-
-T = TypeVar("T")
 
 
 async def collect_deployment(services: Services) -> list[Metric]:

@@ -44,11 +44,6 @@ def encode(request_id: int, command: Mapping[str, Any]) -> bytes:
     )
 
 
-def length_of(message: bytes | bytearray) -> int:
-    """The length of a message, of which at least the header is there."""
-    return int.from_bytes(message[:_LENGTH], "little")
-
-
 def end_of_message(received: bytes | bytearray, start: int) -> int | None:
     """Where the message that begins at `start` ends. None if it is not whole."""
     if len(received) < start + HEADER.size:

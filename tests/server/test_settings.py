@@ -5,9 +5,9 @@ import pytest
 
 from schema.execution.cost_limits import Limits
 from server.graphql.document_limits import limits_of
-from server.setting_texts import list_settings
 from server.settings import LogLevel, SettingError, Settings, read_settings, unknown_variables
 from storage.records import RoutingMethod
+from tests.setting_texts import list_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 

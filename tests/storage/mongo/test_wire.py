@@ -24,7 +24,6 @@ def test_message_is_a_header_and_the_command() -> None:
     assert wire.HEADER.unpack(message[: wire.HEADER.size]) == (len(message), 7, 0, 2013)
     assert message[wire.HEADER.size : wire.DOCUMENT] == b"\0" * 5
     assert bson.decode(message[wire.DOCUMENT :]) == {"find": "users", "filter": {}}
-    assert wire.length_of(message) == len(message)
 
 
 def test_a_message_ends_where_all_of_it_has_arrived() -> None:
