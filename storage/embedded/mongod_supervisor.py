@@ -1,4 +1,4 @@
-"""The supervisor of the embedded mongod: restarts it if it exits, up to MAX_RESTARTS times a minute."""
+"""The supervisor of the embedded mongod: restarts it if it exits, and gives up at the MAX_EXITS-th exit in a minute."""
 
 import logging
 import os
@@ -17,19 +17,19 @@ logger = logging.getLogger(__name__)
 #: Interval at which the process is checked.
 POLL_SECONDS = 0.1
 #: A mongod that exits this often within RESTART_WINDOW_SECONDS is not started again.
-MAX_RESTARTS = 5
+MAX_EXITS = 5
 RESTART_WINDOW_SECONDS = 60.0
 #: Least pause between two starts, so that a temporary cause can pass.
 RESTART_DELAY_SECONDS = 1.0
 
 
 @contextmanager
-def supervised(mongod: EmbeddedReplicaSet, *, max_restarts: int = MAX_RESTARTS) -> Iterator[None]:
+def supervised(mongod: EmbeddedReplicaSet, *, max_exits: int = MAX_EXITS) -> Iterator[None]:
     """Restart a mongod that exits within the block, on the same port and folder. It recovers from its journal.
 
     If restarts do not help, the supervisor sends SIGTERM to this program, and leaving the block raises DeploymentError.
     """
-    supervisors = [NodeSupervisor(node, max_restarts) for node in mongod.nodes]
+    supervisors = [NodeSupervisor(node, max_exits) for node in mongod.nodes]
     try:
         yield
     finally:
@@ -43,11 +43,11 @@ def supervised(mongod: EmbeddedReplicaSet, *, max_restarts: int = MAX_RESTARTS) 
 class NodeSupervisor:
     """A thread that restarts one mongod until `stop` is called or a restart fails."""
 
-    def __init__(self, node: Node, max_restarts: int) -> None:
+    def __init__(self, node: Node, max_exits: int) -> None:
         #: Why the mongod is not started again; None while it runs.
         self.failure: DeploymentError | None = None
         self._node = node
-        self._max_restarts = max_restarts
+        self._max_exits = max_exits
         self._stopped = threading.Event()
         self._exit_times: list[float] = []
         self._thread = threading.Thread(target=self._run, name="supervise the embedded mongod", daemon=True)
@@ -73,9 +73,9 @@ class NodeSupervisor:
     def _restart(self) -> None:
         cause, now = self._node.exit_cause(), time.monotonic()
         self._exit_times = [*(at for at in self._exit_times if now - at < RESTART_WINDOW_SECONDS), now]
-        if len(self._exit_times) == self._max_restarts:
+        if len(self._exit_times) == self._max_exits:
             self.failure = DeploymentError(
-                f"The embedded mongod ended {self._max_restarts} times within {now - self._exit_times[0]:.0f} s, "
+                f"The embedded mongod ended {self._max_exits} times within {now - self._exit_times[0]:.0f} s, "
                 f"now {cause}: "
                 f"{log_errors(self._node.log_path)} (its log: {self._node.log_path})"
             )

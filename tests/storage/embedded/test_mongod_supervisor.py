@@ -31,7 +31,7 @@ def terminated() -> Iterator[threading.Event]:
 def kill_until_terminated(folder: Path, terminated: threading.Event) -> None:
     """Kill the supervised mongod on the folder repeatedly, until this process receives SIGTERM."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    with EmbeddedReplicaSet(folder) as mongod, supervised(mongod, max_restarts=2):
+    with EmbeddedReplicaSet(folder) as mongod, supervised(mongod, max_exits=2):
         while not terminated.wait(0.01):
             assert time.monotonic() < deadline
             mongod.nodes[0].signal(signal.SIGKILL)
