@@ -67,6 +67,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture
+def no_garbage_collector() -> Iterator[None]:
+    """Objects in reference cycles are not freed during the test."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedReplicaSet]:
     # SIGTERM (of `timeout`, of a CI runner) ends a run as Ctrl-C does, and its mongod with it.

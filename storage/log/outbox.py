@@ -28,7 +28,7 @@ from storage.log.predecessors import Predecessors
 from storage.log.reservations import Reservation
 from storage.mongo import sessions
 from storage.mongo.connection import Database, Document
-from storage.mongo.journal_flushes import flushed_while_waiting
+from storage.mongo.journal_flushes import FlushedWhileWaiting
 from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.sessions import AbandonedTransaction
 from storage.sizes import batches
@@ -299,7 +299,7 @@ class Appender:
                     raise NotBehind
                 await redactions.erase(self._log, redacted)
             try:
-                with flushed_while_waiting(self._database, lambda: self.has_commits(besides=local)):
+                with FlushedWhileWaiting(self._database, lambda: self.has_commits(besides=local)):
                     await self.insert(attempt, behind=behind)
             except _Refused as refused:
                 failures = refused.failures

@@ -9,8 +9,7 @@ then waits for the next flush. Without another write, that is the periodic one, 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from pymongo.errors import PyMongoError
 
@@ -22,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 #: How long a write waits before the journal is flushed for it, and between further flushes. One write in a hundred
 #: takes that long anyway.
-PATIENCE_SECONDS = 0.006
+FLUSH_AFTER_SECONDS = 0.006
 
 #: Changes nothing, and is acknowledged after a flush.
 _FLUSH: Document = {
@@ -32,24 +31,33 @@ _FLUSH: Document = {
 }
 
 
-@contextmanager
-def flushed_while_waiting(database: Database, is_needed: Callable[[], bool]) -> Iterator[None]:
-    """Flush the journal while the block takes long, if the replica set has one server and that is needed then."""
-    loop = asyncio.get_running_loop()
-    flush: asyncio.Task[None] | None = None
-    timer: asyncio.TimerHandle
+class FlushedWhileWaiting:
+    """Flushes the journal while the block takes long, if the replica set has one server and that is needed then."""
 
-    def check() -> None:
-        nonlocal flush, timer
-        if database.has_one_server and is_needed() and (flush is None or flush.done()):
-            flush = spawn(_flush(database), name="flush the journal of the primary", kind=Work.CHANGES)
-        timer = loop.call_later(PATIENCE_SECONDS, check)
+    __slots__ = ("_database", "_flush", "_is_needed", "_timer")
 
-    timer = loop.call_later(PATIENCE_SECONDS, check)
-    try:
-        yield
-    finally:
-        timer.cancel()
+    def __init__(self, database: Database, is_needed: Callable[[], bool]) -> None:
+        self._database = database
+        self._is_needed = is_needed
+        self._flush: asyncio.Task[None] | None = None
+        #: The next look. None outside of the block: this object is freed with it then, without the garbage collector.
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> None:
+        self._look_later()
+
+    def __exit__(self, *_: object) -> None:
+        assert self._timer is not None
+        self._timer.cancel()
+        self._timer = None
+
+    def _look_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self._database.has_one_server and self._is_needed() and (self._flush is None or self._flush.done()):
+            self._flush = spawn(_flush(self._database), name="flush the journal of the primary", kind=Work.CHANGES)
+        self._look_later()
 
 
 async def _flush(database: Database) -> None:

@@ -18,7 +18,7 @@ from storage.log.outbox import Appender
 from storage.log.reservations import Reservation
 from storage.mongo import direct_writes, pipelines, sessions
 from storage.mongo.connection import Database, is_session_killed
-from storage.mongo.journal_flushes import flushed_while_waiting
+from storage.mongo.journal_flushes import FlushedWhileWaiting
 from storage.mongo.retries import with_retries
 from storage.transactions.conflicts import Conflict
 from storage.transactions.deadline import outcome_unknown
@@ -112,7 +112,7 @@ async def _commit_with_facts(
             reservation.release()
             return False
         begin_commit(changes)
-        with flushed_while_waiting(database, appender.has_commits):
+        with FlushedWhileWaiting(database, appender.has_commits):
             committed = await _commit_directly(session, database)
         if not committed:
             await _commit_on_thread(session, database, changes, None)

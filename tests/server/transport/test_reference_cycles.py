@@ -1,10 +1,7 @@
 """Requests and connections that have ended leave no work for the garbage collector."""
 
 import asyncio
-import gc
-from collections.abc import Iterator
 from typing import Any
-from weakref import ref
 
 import pytest
 from websockets.frames import Opcode
@@ -13,6 +10,7 @@ from resolvers.context import Services
 from server.transport import http_protocol
 from server.transport.websocket_protocol import WebSocketProtocol
 from server.transport.whole_responses import extension
+from tests.freeing import Freed
 from tests.server.transport.test_websocket_protocol import HANDSHAKE, masked, pinging
 
 QUERY = b'{"query":"{ __typename }"}'
@@ -20,24 +18,6 @@ POST = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n
     len(QUERY),
     QUERY,
 )
-
-
-@pytest.fixture
-def no_garbage_collector() -> Iterator[None]:
-    gc.disable()
-    yield
-    gc.enable()
-
-
-class Freed:
-    """Waits until an object is freed."""
-
-    def __init__(self, observed: object) -> None:
-        self._event = asyncio.Event()
-        self._reference = ref(observed, lambda _: self._event.set())
-
-    async def wait(self) -> None:
-        await asyncio.wait_for(self._event.wait(), 60)
 
 
 @pytest.mark.usefixtures("no_garbage_collector")

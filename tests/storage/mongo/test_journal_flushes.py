@@ -8,7 +8,7 @@ import pytest
 
 from storage.log import outbox
 from storage.mongo.connection import Database, Document
-from storage.mongo.journal_flushes import flushed_while_waiting
+from storage.mongo.journal_flushes import FlushedWhileWaiting
 from storage.mongo.local_commits import LocalCommit
 from storage.runtime import Storage
 from storage.transactions import commits
@@ -38,7 +38,7 @@ async def test_the_journal_is_flushed_while_a_write_waits(
     async with Database(mongodb_uri, empty_database) as database:
         flushes = Flushes(database, monkeypatch)
 
-        with flushed_while_waiting(database, lambda: True):
+        with FlushedWhileWaiting(database, lambda: True):
             await flushes.done.wait()
 
         assert [reply["n"] for reply in flushes.replies] == [0] * len(flushes.replies)
@@ -60,7 +60,7 @@ async def test_the_journal_is_not_flushed_without_need(
     async with Database(mongodb_uri, empty_database) as database:
         flushes = Flushes(database, monkeypatch)
 
-        with flushed_while_waiting(database, is_needed):
+        with FlushedWhileWaiting(database, is_needed):
             await asked_twice.wait()
 
         assert flushes.replies == []
