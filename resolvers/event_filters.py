@@ -150,6 +150,6 @@ def room_before(fact: RoomFact) -> Room:
         priority=fact.room.room.priority if before.priority is None else before.priority,
         queued_at=before.queued_at,
         last_message_at=before.last_message_at,
-        # Only facts about messages follow the closing of a room, and they do not change the room.
+        # Only facts about messages and an erasure follow the closing of a room, and they do not change closed_at.
         closed_at=fact.room.room.closed_at if before.status is RoomStatus.CLOSED else None,
     )

@@ -1,7 +1,7 @@
 """The addresses to which webhooks may be sent: their URLs, and the IP addresses that do not lead inside.
 
-A URL is checked when it is stored. The IP addresses of its host are checked for each connection, which is made to a
-checked address and nowhere else.
+A URL is checked when it is stored. The IP addresses of its host are checked shortly before a connection, which is made
+to a checked address and nowhere else.
 """
 
 import re

@@ -158,8 +158,8 @@ class Settings:
     traces: bool = setting(
         False,
         SWITCH,
-        "Whether traces are sent to a collector of OpenTelemetry. It needs `pip install 'switchboard[traces]'`, and "
-        "reads where to send them from `OTEL_EXPORTER_OTLP_ENDPOINT`, by default `http://localhost:4318`.",
+        "Whether traces are sent to a collector of OpenTelemetry. It needs the extra `traces` of the "
+        "wheel, and reads where to send them from `OTEL_EXPORTER_OTLP_ENDPOINT`, by default `http://localhost:4318`.",
     )
     mongod_cache_gb: float = setting(0.5, number(0.25, 1_024), "The cache size of the embedded MongoDB, in GB.")
 
@@ -271,7 +271,9 @@ class Settings:
         "rooms.",
     )
     max_operations_per_caller: int = setting(
-        50_000, integer(1, 10_000_000), "The most subscriptions of one app or user in one process."
+        50_000,
+        integer(1, 10_000_000),
+        "The most operations in progress of one app or user on websockets and event streams, in one process.",
     )
     max_connections_per_caller: int = setting(
         50_000, integer(1, 10_000_000), "The most websockets of one app or user in one process."

@@ -18,7 +18,8 @@ SwitchboardError
 │   ├── AgentNotRoutable
 │   ├── DepartmentDisabled
 │   ├── RoomAlreadyAssigned, RoomNotAssigned, RoomOnHold, RoomNotOnHold, RoomClosed
-│   ├── StaleRevision
+│   ├── RoomNotWaitingForDecision
+│   ├── StaleRevision, StaleVersion
 │   ├── IdempotencyMismatch
 │   ├── AlreadyAcknowledged
 │   ├── CursorExpired

@@ -158,7 +158,7 @@ class RoomUpdated(RoomFact, frozen=True, kw_only=True, tag="ROOM_UPDATED"):
 
 
 class RoomClosed(RoomFact, frozen=True, kw_only=True, tag="ROOM_CLOSED"):
-    """The room was closed. Only edits and redactions of its messages follow."""
+    """The room was closed. Only edits and redactions of its messages follow, and the erasure of its visitor."""
 
     comment: str | None = None
 

@@ -55,7 +55,7 @@ class ErrorCode(StrEnum):
     ROOM_NOT_ON_HOLD = "ROOM_NOT_ON_HOLD"
     """The room is not on hold, so it cannot be resumed."""
     ROOM_CLOSED = "ROOM_CLOSED"
-    """The room is closed. Closed rooms do not change."""
+    """The room is closed. It changes only if its visitor is erased."""
     ROOM_NOT_WAITING_FOR_DECISION = "ROOM_NOT_WAITING_FOR_DECISION"
     """The room does not wait for the decision of an app."""
     STALE_REVISION = "STALE_REVISION"

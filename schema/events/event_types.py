@@ -39,7 +39,7 @@ class EventType(StrEnum):
     ROOM_UPDATED = "ROOM_UPDATED"
     """A room's subject, priority, tags or custom fields changed."""
     ROOM_CLOSED = "ROOM_CLOSED"
-    """A room was closed. Only edits and redactions of its messages follow."""
+    """A room was closed. Edits and redactions of its messages may follow, and the erasure of its visitor."""
     MESSAGE_SENT = "MESSAGE_SENT"
     """A message was sent."""
     MESSAGE_EDITED = "MESSAGE_EDITED"

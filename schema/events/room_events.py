@@ -149,7 +149,10 @@ class RoomUpdated(RoomEvent):
 
 @api_type
 class RoomClosed(RoomEvent):
-    """A room was closed. It has its final tags and custom fields. Only edits and redactions of its messages follow."""
+    """A room was closed. It has its final tags and custom fields.
+
+    Only edits and redactions of its messages follow, and a `RoomUpdated` if its visitor is erased.
+    """
 
     closed_by: Actor
     """The actor who closed the room."""

@@ -1,4 +1,4 @@
-"""Executes operations: graphql-core's executor, with compiled selections (selection_compiler.py) below the root fields.
+"""Executes what direct_execution.py leaves: graphql-core's executor, with compiled selections below the root fields.
 
 graphql-core resolves the root fields, with their arguments and errors. Compiled selections serialize the values of root
 fields. If they cannot serialize a value, graphql-core completes it, and reports the error if there is one.

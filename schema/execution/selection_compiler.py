@@ -62,7 +62,7 @@ class CannotCompile(Exception):
 
 
 class RawInfo(NamedTuple):
-    """The part of graphql-core's resolve info that the resolvers below the root fields use."""
+    """The part of graphql-core's resolve info that resolvers use."""
 
     context: Any
     field_nodes: list[FieldNode]

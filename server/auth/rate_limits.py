@@ -84,7 +84,9 @@ class RequestRateLimits:
         key, settings = caller.id, self._settings
         limit = settings.max_operations_per_caller if caller.visitor is None else settings.visitor_subscriptions
         if self._operations[key] >= limit:
-            raise RateLimited("Too many subscriptions; end some.", retry_after_seconds=1)
+            raise RateLimited(
+                "Too many operations in progress on websockets and event streams; end some.", retry_after_seconds=1
+            )
         self._operations[key] += 1
         return key
 

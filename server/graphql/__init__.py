@@ -1,1 +1,1 @@
-"""GraphQL over HTTP, server-sent events and websockets. Only `server.app` imports it."""
+"""GraphQL over HTTP, server-sent events and websockets."""

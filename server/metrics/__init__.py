@@ -1,2 +1,1 @@
-"""What one process counts and measures for Prometheus, and the log of its operations. The graphql and process
-packages import it."""
+"""What one process counts and measures for Prometheus, and the log of its operations."""

@@ -168,7 +168,7 @@ class Database:
             for name in COLLECTIONS
         }
         self.raw = database
-        # Listeners hear of the commands of the driver alone.
+        # Command listeners receive the commands of the driver alone.
         self.direct_reads = DirectReads(self.client.delegate, name, enabled=not listeners)
         self.batch_loaders = BatchLoaders()
         self.scans = Scans(self.client)

@@ -1,6 +1,7 @@
 """One attempt at a mutation: read, decide, write and record the facts in one MongoDB transaction.
 
-The body of a mutation reads first and writes then. Reads before the first write see majority-committed data, and every
+The body of a mutation reads first and writes then. The first attempt may use entities from the memory of the process,
+whose versions the commit requires. Other reads before the first write see majority-committed data, and every
 write names the version of the document that was read. Writes are batched into one MongoDB transaction at the end, which
 also inserts the facts into the outbox, or into the log. After a conflict the body runs again on fresh data, and then
 sees what the other transaction wrote.
@@ -157,7 +158,7 @@ class Transaction(Reader):
             self.database.recent_entities.put(kind, key, entity, version=version, revision=self._cache_revision)
 
     def acknowledge(self) -> None:
-        """Put what this attempt wrote into the memory of the process, and tell listeners of its facts, once.
+        """Put what this attempt wrote into the memory of the process, and notify the listeners of its facts, once.
 
         Call it when a majority has acknowledged the commit, before the facts are published: later facts of other
         processes would seem to be older.

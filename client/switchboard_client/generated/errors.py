@@ -118,7 +118,7 @@ class RoomNotOnHold(Conflict):
 
 
 class RoomClosed(Conflict):
-    """The room is closed. Closed rooms do not change."""
+    """The room is closed. It changes only if its visitor is erased."""
 
     code = "ROOM_CLOSED"
 

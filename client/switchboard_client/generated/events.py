@@ -137,7 +137,10 @@ class RoomUpdated(RoomEvent, frozen=True, kw_only=True):
 
 
 class RoomClosed(RoomEvent, frozen=True, kw_only=True):
-    """A room was closed. It has its final tags and custom fields. Only edits and redactions of its messages follow."""
+    """A room was closed. It has its final tags and custom fields.
+
+    Only edits and redactions of its messages follow, and a `RoomUpdated` if its visitor is erased.
+    """
 
     closed_by: Actor
     """The actor who closed the room."""
