@@ -34,7 +34,8 @@ class Work(StrEnum):
 #: Concurrent scans. A scan occupies a core of the database server.
 SCAN_THREADS = 2
 THREADS = {Work.BACKGROUND: 14, Work.CHANGES: 12, Work.READS: 12, Work.SCANS: SCAN_THREADS}
-#: The connections that are used without a thread (mongo/direct_reads.py). They stay checked out of the driver's pool.
+#: The connections that are used without a thread (mongo/direct_commands.py). They stay checked out of the driver's
+#: pool.
 DIRECT_CONNECTIONS = {Work.READS: 12, Work.CHANGES: 8, Work.BACKGROUND: 4}
 #: The connections of a process if all are in use: one for each thread, and the direct ones.
 MOST_CONNECTIONS = sum(THREADS.values()) + sum(DIRECT_CONNECTIONS.values())

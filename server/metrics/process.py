@@ -85,8 +85,8 @@ class ProcessGauges(Collector):
             ("driver_threads_limit", "The most threads for driver calls.", 1),
         ):
             yield gauges(name, meaning, ("work",), (((kind.value,), used[position]) for kind, used in usage.items()))
-        reads = self.services.storage.database.direct_reads
-        waiting = (((kind.value,), used.waiting + reads.waiting(kind)) for kind, used in usage.items())
+        direct = self.services.storage.database.direct_commands
+        waiting = (((kind.value,), used.waiting + direct.waiting(kind)) for kind, used in usage.items())
         meaning = "Calls that wait for a thread of the driver, or for a connection."
         yield gauges("driver_calls_waiting", meaning, ("work",), waiting)
         busy, idle = self.services.storage.database.connections()

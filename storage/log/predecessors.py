@@ -23,7 +23,7 @@ class Predecessors:
 
     def __init__(self, database: Database) -> None:
         self._outbox = database["outbox"].with_options(read_concern=ReadConcern("local"))
-        self._reads = database.direct_reads
+        self._reads = database.direct_commands
         self._undecodable = database.undecodable
         self._last_numbers: OrderedDict[str, int] = OrderedDict()
 

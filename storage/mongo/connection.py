@@ -27,7 +27,7 @@ from storage.mongo import direct_writes, pipelines
 from storage.mongo.batch_loading import BatchLoaders
 from storage.mongo.clock import Clock
 from storage.mongo.deadlines import BoundedCollection
-from storage.mongo.direct_reads import DirectReads
+from storage.mongo.direct_commands import DirectCommands
 from storage.mongo.local_commits import LocalCommit
 from storage.mongo.scans import Scans
 from storage.mongo.shared_reads import SharedReads
@@ -169,7 +169,7 @@ class Database:
         }
         self.raw = database
         # Command listeners receive the commands of the driver alone.
-        self.direct_reads = DirectReads(self.client.delegate, name, enabled=not listeners)
+        self.direct_commands = DirectCommands(self.client.delegate, name, enabled=not listeners)
         self.batch_loaders = BatchLoaders()
         self.scans = Scans(self.client)
         self.shared_reads = SharedReads()
@@ -218,7 +218,7 @@ class Database:
         With `behind`, it is executed behind these commits. Raises NotBehind if that is not certain.
         """
         client, name = self.client.delegate, self.raw.name
-        replies = await direct_writes.run(self.direct_reads, client, name, [command], behind=behind)
+        replies = await direct_writes.run(self.direct_commands, client, name, [command], behind=behind)
         if replies is None:
             replies = await threads.run(lambda: pipelines.run(client, name, [command]))
         (reply,) = replies
@@ -252,7 +252,7 @@ class Database:
     def connections(self) -> tuple[int, int]:
         """The connections of the driver to all servers: those that are in use, and idle ones."""
         pools = [server.pool for server in self.client.delegate._topology._servers.values()]
-        idle = self.direct_reads.idle
+        idle = self.direct_commands.idle
         return sum(pool.active_sockets for pool in pools) - idle, sum(len(pool.conns) for pool in pools) + idle
 
     async def ping(self) -> None:
@@ -263,7 +263,7 @@ class Database:
             raise Unavailable("The database does not answer.", retryable=True) from error
 
     def close(self) -> None:
-        self.direct_reads.close()
+        self.direct_commands.close()
         # The driver first ends its sessions at the server.
         with pymongo.timeout(CLOSE_SECONDS):
             self.client.close()

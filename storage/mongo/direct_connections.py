@@ -1,6 +1,6 @@
 """Connections of the driver that are used on the event loop: each has one command at a time, or several in one message.
 
-The driver opens them: it authenticates them, and counts them in its pool. direct_reads.py decides what is sent.
+The driver opens them: it authenticates them, and counts them in its pool. direct_commands.py decides what is sent.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from storage.supervisor import spawn
 from storage.threads import Work
 
 if TYPE_CHECKING:
-    from storage.mongo.direct_reads import DirectReads
+    from storage.mongo.direct_commands import DirectCommands
 
 #: The host and the port of a server.
 Address: TypeAlias = tuple[str, int | None]
@@ -32,8 +32,8 @@ def give_back(pool: Pool, connection: Connection) -> None:
     pool.checkin(connection)
 
 
-class ReadConnection(asyncio.Protocol):
-    """One connection. It has at most one command at a time."""
+class DirectConnection(asyncio.Protocol):
+    """One connection. It has at most one command at a time, or several that were sent together."""
 
     def __init__(self, connections: "Connections", pool: Pool, connection: Connection) -> None:
         self._connections = connections
@@ -131,26 +131,27 @@ class ReadConnection(asyncio.Protocol):
 
 
 class Connections:
-    """The connections for one class of work. Reads that find none idle wait in the order in which they came."""
+    """The connections for one class of work. Commands that find none idle wait in the order in which they
+    came."""
 
-    def __init__(self, reads: "DirectReads", kind: Work, limit: int) -> None:
-        self._reads = reads
+    def __init__(self, commands: "DirectCommands", kind: Work, limit: int) -> None:
+        self._commands = commands
         self._kind = kind
         self._limit = limit
-        self._open: set[ReadConnection] = set()
-        self.idle: list[ReadConnection] = []
+        self._open: set[DirectConnection] = set()
+        self.idle: list[DirectConnection] = []
         #: The connections that are being opened.
         self._opening = 0
         #: The result is a connection, or None if none could be opened.
-        self._waiting: deque[asyncio.Future[ReadConnection | None]] = deque()
+        self._waiting: deque[asyncio.Future[DirectConnection | None]] = deque()
         self._is_closed = False
 
     @property
     def waiting(self) -> int:
-        """Reads that wait for a connection."""
+        """Commands that wait for a connection."""
         return sum(not waiting.done() for waiting in self._waiting)
 
-    async def acquire(self) -> ReadConnection | None:
+    async def acquire(self) -> DirectConnection | None:
         """A connection to the primary without a command. None if the driver does not give one."""
         while True:
             if (connection := self.acquire_idle()) is not None:
@@ -160,17 +161,17 @@ class Connections:
                 return None
             self.idle.append(released)
 
-    def acquire_idle(self) -> ReadConnection | None:
+    def acquire_idle(self) -> DirectConnection | None:
         """What `acquire` returns, if it need not wait. Otherwise None."""
         while self.idle:
             connection = self.idle.pop()
-            if connection.address == self._reads.primary and not connection.is_stale:
+            if connection.address == self._commands.primary and not connection.is_stale:
                 return connection
             connection.close()
         return None
 
-    async def _wait(self) -> ReadConnection | None:
-        waiting: asyncio.Future[ReadConnection | None] = asyncio.get_running_loop().create_future()
+    async def _wait(self) -> DirectConnection | None:
+        waiting: asyncio.Future[DirectConnection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         self._open_missing()
         try:
@@ -181,21 +182,21 @@ class Connections:
             raise
 
     def _open_missing(self) -> None:
-        """Open a connection for each read that waits, within the limit."""
+        """Open a connection for each command that waits, within the limit."""
         while self._opening < self.waiting and len(self._open) + self._opening < self._limit:
             self._opening += 1
-            spawn(self._open_one(), name="open a connection for reads", kind=self._kind)
+            spawn(self._open_one(), name="open a direct connection", kind=self._kind)
 
     def open_another(self) -> None:
         """Open a connection within the limit, for the next one who needs two at the same time."""
         if not self._opening and len(self._open) < self._limit:
             self._opening += 1
-            spawn(self._open_one(), name="open a connection for reads", kind=self._kind)
+            spawn(self._open_one(), name="open a direct connection", kind=self._kind)
 
     async def _open_one(self) -> None:
-        connection: ReadConnection | None = None
+        connection: DirectConnection | None = None
         try:
-            connection = await self._reads.open(self)
+            connection = await self._commands.open(self)
         finally:
             self._opening -= 1
             if connection is None:
@@ -205,14 +206,14 @@ class Connections:
             self._open.add(connection)
             self.release(connection)
 
-    def release(self, connection: ReadConnection) -> None:
-        """Give the connection to the next read that waits."""
+    def release(self, connection: DirectConnection) -> None:
+        """Give the connection to the next command that waits."""
         if self._is_closed:
             connection.close()
         elif not self._wake(connection):
             self.idle.append(connection)
 
-    def _wake(self, connection: ReadConnection | None) -> bool:
+    def _wake(self, connection: DirectConnection | None) -> bool:
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done():
@@ -220,7 +221,7 @@ class Connections:
                 return True
         return False
 
-    def closed(self, connection: ReadConnection) -> None:
+    def closed(self, connection: DirectConnection) -> None:
         """Forget a connection."""
         self._open.discard(connection)
         if connection in self.idle:
@@ -233,11 +234,11 @@ class Connections:
         return sum(connection.is_waiting for connection in self._open)
 
     def close_interrupted(self) -> None:
-        """Close the connections whose server does not answer, so that their reads are repeated through the driver.
+        """Close the connections whose server does not answer, so that reads are repeated through the driver.
 
         Those that the driver has given up remain while their server is the primary, which may answer.
         """
-        primary = self._reads.primary
+        primary = self._commands.primary
         for connection in tuple(self._open):
             is_left = connection.is_stale and connection.address != primary
             if connection.is_interrupted or connection.is_overdue or is_left:

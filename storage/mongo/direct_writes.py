@@ -1,4 +1,4 @@
-"""Runs the commands of pipelines.py on the event loop, over the connections of direct_reads.py.
+"""Runs the commands of pipelines.py on the event loop, over the connections of direct_commands.py.
 
 That saves the hand-over to a thread, which takes longer than the driver's part of the commands. Whatever is not certain
 is left to the driver: `run` returns None if nothing was sent, and a lost connection is an error of the transaction.
@@ -16,8 +16,8 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.topology_shared import _ErrorContext
 
 from storage.mongo import wire
-from storage.mongo.direct_connections import Lost, ReadConnection
-from storage.mongo.direct_reads import DirectReads
+from storage.mongo.direct_commands import DirectCommands
+from storage.mongo.direct_connections import DirectConnection, Lost
 from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.pipelines import CODEC, Document, Reply
 
@@ -30,7 +30,7 @@ MAX_SECONDS = 2.0
 
 
 async def run(
-    connections: DirectReads,
+    connections: DirectCommands,
     client: MongoClient[Document],
     database: str,
     commands: Sequence[Document],
@@ -48,7 +48,7 @@ async def run(
 
 
 async def run_with_condition(
-    connections: DirectReads,
+    connections: DirectCommands,
     client: MongoClient[Document],
     database: str,
     commands: Sequence[Document],
@@ -81,13 +81,13 @@ async def run_with_condition(
 
 
 async def _run(
-    connections: DirectReads,
+    connections: DirectCommands,
     client: MongoClient[Document],
     database: str,
     commands: Sequence[Document],
     session: ClientSession | None,
     behind: Collection[LocalCommit] = (),
-) -> tuple[ReadConnection, list[Reply]] | None:
+) -> tuple[DirectConnection, list[Reply]] | None:
     """The connection that was used, and the replies."""
     exchange = _Exchange(client, database, commands, session, behind)
     try:
@@ -121,9 +121,9 @@ class _Exchange:
         self._session = session
         self._behind = behind
         #: The connection over which they were sent.
-        self.used: ReadConnection | None = None
+        self.used: DirectConnection | None = None
 
-    def encode(self, connection: ReadConnection) -> bytes:
+    def encode(self, connection: DirectConnection) -> bytes:
         """The messages. Raises NotBehind."""
         if not all(commit.is_before(connection) for commit in self._behind):
             raise NotBehind
@@ -150,7 +150,7 @@ class _Exchange:
         return [_checked(self._client, reply, self.used, self._session) for reply in decoded]
 
 
-async def commit(connections: DirectReads, client: MongoClient[Document], session: ClientSession) -> bool:
+async def commit(connections: DirectCommands, client: MongoClient[Document], session: ClientSession) -> bool:
     """Commit the session's transaction. Returns whether it is known to be committed, by a majority.
 
     Otherwise, the driver may commit it again. Raises ConnectionFailure.
@@ -159,7 +159,7 @@ async def commit(connections: DirectReads, client: MongoClient[Document], sessio
 
 
 async def commit_locally(
-    connections: DirectReads, client: MongoClient[Document], session: ClientSession
+    connections: DirectCommands, client: MongoClient[Document], session: ClientSession
 ) -> LocalCommit | None:
     """Commit the session's transaction without waiting for a majority. None if it is not known to be committed.
 
@@ -171,8 +171,8 @@ async def commit_locally(
 
 
 async def _commit(
-    connections: DirectReads, client: MongoClient[Document], session: ClientSession, *, acknowledged_by: int | str
-) -> ReadConnection | None:
+    connections: DirectCommands, client: MongoClient[Document], session: ClientSession, *, acknowledged_by: int | str
+) -> DirectConnection | None:
     """The connection over which the session's transaction is known to be committed."""
     command: Document = {"commitTransaction": 1, "writeConcern": {"w": acknowledged_by}}
     answered = await _run(connections, client, "admin", [command], session)
@@ -186,7 +186,7 @@ async def _commit(
 
 
 async def abort(
-    connections: DirectReads, client: MongoClient[Document], session: ClientSession, *, was_answered: bool
+    connections: DirectCommands, client: MongoClient[Document], session: ClientSession, *, was_answered: bool
 ) -> bool:
     """Abort the session's transaction, of which something was sent. Returns whether it is known to be aborted.
 
@@ -216,7 +216,7 @@ def _transient(reason: str) -> AutoReconnect:
 
 
 def _apply_session(
-    client: MongoClient[Document], command: Document, connection: ReadConnection, session: ClientSession | None
+    client: MongoClient[Document], command: Document, connection: DirectConnection, session: ClientSession | None
 ) -> None:
     """Add to the first of several commands what the driver adds for the session, and the newest time of the cluster."""
     if session is not None:
@@ -226,7 +226,7 @@ def _apply_session(
 
 
 def _checked(
-    client: MongoClient[Document], reply: Document, connection: ReadConnection, session: ClientSession | None
+    client: MongoClient[Document], reply: Document, connection: DirectConnection, session: ClientSession | None
 ) -> Reply:
     """The reply, or the error that it reports."""
     driver = connection.driver

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from storage.mongo.direct_connections import Address, ReadConnection
+    from storage.mongo.direct_connections import Address, DirectConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class LocalCommit:
     #: When it was sent, by the monotonic clock. The clock of the loop has milliseconds alone.
     sent_at: float
 
-    def is_before(self, connection: "ReadConnection") -> bool:
+    def is_before(self, connection: "DirectConnection") -> bool:
         """Whether what is sent over the connection now is executed behind the commit, or not at all."""
         return connection.address == self.address and connection.opened_at <= self.sent_at
 

@@ -48,7 +48,7 @@ async def end(database: Database, transaction: AbandonedTransaction) -> None:
         "$db": database.raw.name,
     }
     try:
-        received = await database.direct_reads.exchange(lambda _: wire.encode(1, command))
+        received = await database.direct_commands.exchange(lambda _: wire.encode(1, command))
     except Lost as error:
         raise AutoReconnect("the connection was lost while an abandoned transaction was ended") from error
     if received is None:  # there is none, and the driver can do a little less: the transaction could be opened later

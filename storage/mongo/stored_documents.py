@@ -1,5 +1,5 @@
-"""Reads documents as the bytes in which MongoDB stores them: on the event loop (direct_reads.py), or else in one call
-on a thread of the driver.
+"""Reads documents as the bytes in which MongoDB stores them: on the event loop (direct_commands.py), or else in one
+call on a thread of the driver.
 
 Bytes that were read before need not be decoded again (storage/entity_cache.py).
 """
@@ -62,7 +62,7 @@ async def find(
             command["sort"] = dict(sort)
         if limit:
             command["limit"] = limit
-        batch = await database.direct_reads.find({**command, "batchSize": MAX_BATCH_ROWS})
+        batch = await database.direct_commands.find({**command, "batchSize": MAX_BATCH_ROWS})
         if batch is not None:
             documents, more = within(batch.documents, size)
             if more or not batch.cursor_id:

@@ -74,7 +74,7 @@ async def write_and_commit(
     """
     if (
         may_append
-        and database.direct_reads.is_enabled
+        and database.direct_commands.is_enabled
         and await _commit_with_facts(session, database, changes, appender)
     ):
         return True
@@ -147,7 +147,7 @@ async def _abort(session: AsyncIOMotorClientSession, database: Database, error: 
     """Abort the transaction, which has failed with that error. Returns whether it is known to be aborted."""
     if session.delegate._transaction.state is _TxnState.IN_PROGRESS:
         was_answered = isinstance(error, RefusedChanges | OperationFailure)
-        connections, client = database.direct_reads, database.client.delegate
+        connections, client = database.direct_commands, database.client.delegate
         if await direct_writes.abort(connections, client, session.delegate, was_answered=was_answered):
             return True
     await threads.run(partial(abort, session.delegate))
@@ -156,7 +156,7 @@ async def _abort(session: AsyncIOMotorClientSession, database: Database, error: 
 
 async def _write_directly(session: AsyncIOMotorClientSession, database: Database, plan: Plan) -> bool:
     """Execute the plan on the event loop. Returns False if nothing was sent. Raises what `Plan.settle` raises."""
-    connections, client, name = database.direct_reads, database.client.delegate, database.raw.name
+    connections, client, name = database.direct_commands, database.client.delegate, database.raw.name
     replies: list[pipelines.Reply] | None
     condition: pipelines.Reply | None = None
     if plan.conditions:
@@ -178,7 +178,7 @@ async def _write_directly(session: AsyncIOMotorClientSession, database: Database
 async def _commit_directly(session: AsyncIOMotorClientSession, database: Database) -> bool:
     """Commit on the event loop. Returns whether that has succeeded. If not, another commit has the same effect."""
     try:
-        return await direct_writes.commit(database.direct_reads, database.client.delegate, session.delegate)
+        return await direct_writes.commit(database.direct_commands, database.client.delegate, session.delegate)
     except PyMongoError:
         return False
 
@@ -193,7 +193,9 @@ async def _commit_and_append(
     """Commit, and append the facts, so that one wait for a majority is enough for both. Returns whether that has
     succeeded. If not, the transaction may be committed, and another commit has the same effect."""
     try:
-        commit = await direct_writes.commit_locally(database.direct_reads, database.client.delegate, session.delegate)
+        commit = await direct_writes.commit_locally(
+            database.direct_commands, database.client.delegate, session.delegate
+        )
     except PyMongoError:
         return False
     if commit is None:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from storage.mongo import direct_writes, pipelines
 from storage.mongo.connection import Database, Document
-from storage.mongo.direct_connections import ReadConnection
+from storage.mongo.direct_connections import DirectConnection
 from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.threads import Work, work
 from tests.commands import StartedCommands
@@ -33,7 +33,7 @@ def begun(database: Database) -> ClientSession:
 
 async def run(database: Database, *commands: Document, session: ClientSession | None = None) -> list[Any] | None:
     client = database.client.delegate
-    return await direct_writes.run(database.direct_reads, client, database.raw.name, commands, session=session)
+    return await direct_writes.run(database.direct_commands, client, database.raw.name, commands, session=session)
 
 
 def insertion(document_id: str, **options: Any) -> Document:
@@ -90,13 +90,13 @@ async def test_the_replies_of_several_commands_are_in_their_order(database: Data
 
 @pytest.mark.parametrize("length", [1, 7, 1_000])
 async def test_replies_may_arrive_in_pieces(database: Database, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    receive = ReadConnection.data_received
+    receive = DirectConnection.data_received
 
-    def in_pieces(connection: ReadConnection, data: bytes) -> None:
+    def in_pieces(connection: DirectConnection, data: bytes) -> None:
         for start in range(0, len(data), length):
             receive(connection, data[start : start + length])
 
-    monkeypatch.setattr(ReadConnection, "data_received", in_pieces)
+    monkeypatch.setattr(DirectConnection, "data_received", in_pieces)
     for number in range(3):
         replies = await run(database, insertion(str(number)), update("taken"), {"none": 1}, update("none"))
 
@@ -111,7 +111,7 @@ async def test_a_transaction_is_committed(database: Database) -> None:
     await run(database, insertion("one"), update("one"), session=session)
     before = await stored(database)
 
-    committed = await direct_writes.commit(database.direct_reads, database.client.delegate, session)
+    committed = await direct_writes.commit(database.direct_commands, database.client.delegate, session)
 
     assert committed
     assert before == {"taken": None}
@@ -125,7 +125,7 @@ async def test_a_transaction_that_is_aborted_is_not_committed(database: Database
     session = begun(database)
     await run(database, insertion("one"), insertion("taken"), session=session)
 
-    committed = await direct_writes.commit(database.direct_reads, database.client.delegate, session)
+    committed = await direct_writes.commit(database.direct_commands, database.client.delegate, session)
 
     assert not committed
     assert await stored(database) == {"taken": None}
@@ -138,11 +138,11 @@ async def test_a_transaction_whose_connection_is_lost_has_no_effect(
     session = begun(database)
     await run(database, insertion("one"), session=session)
 
-    def lost(connection: ReadConnection, data: bytes) -> None:
+    def lost(connection: DirectConnection, data: bytes) -> None:
         connection.close()
 
     with monkeypatch.context() as patched:
-        patched.setattr(ReadConnection, "data_received", lost)
+        patched.setattr(DirectConnection, "data_received", lost)
         with pytest.raises(AutoReconnect) as caught:
             await run(database, update("one"), session=session)
 
@@ -206,14 +206,14 @@ async def test_the_driver_knows_the_newest_time_of_several_replies(database: Dat
 async def committed_locally(database: Database, document_id: str) -> tuple[ClientSession, LocalCommit]:
     session = begun(database)
     assert await run(database, insertion(document_id), session=session) is not None
-    commit = await direct_writes.commit_locally(database.direct_reads, database.client.delegate, session)
+    commit = await direct_writes.commit_locally(database.direct_commands, database.client.delegate, session)
     assert commit is not None
     return session, commit
 
 
 async def run_behind(database: Database, commit: LocalCommit, command: Document) -> list[Any] | None:
     client, name = database.client.delegate, database.raw.name
-    return await direct_writes.run(database.direct_reads, client, name, [command], behind=[commit])
+    return await direct_writes.run(database.direct_commands, client, name, [command], behind=[commit])
 
 
 async def test_a_command_is_run_behind_a_commit_over_an_older_connection(database: Database) -> None:
@@ -228,7 +228,7 @@ async def test_a_command_is_run_behind_a_commit_over_an_older_connection(databas
 
 async def test_nothing_is_run_behind_a_commit_over_a_younger_connection(database: Database) -> None:
     session, commit = await committed_locally(database, "one")
-    for connection in tuple(database.direct_reads._connections[Work.CHANGES]._open):
+    for connection in tuple(database.direct_commands._connections[Work.CHANGES]._open):
         connection.close()
 
     with pytest.raises(NotBehind):
@@ -240,7 +240,7 @@ async def test_nothing_is_run_behind_a_commit_over_a_younger_connection(database
 
 async def test_nothing_is_run_behind_a_commit_by_the_driver(database: Database) -> None:
     session, commit = await committed_locally(database, "one")
-    database.direct_reads.close()
+    database.direct_commands.close()
 
     with pytest.raises(NotBehind):
         await database.run(insertion("two"), behind=[commit])

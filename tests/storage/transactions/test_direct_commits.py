@@ -10,8 +10,8 @@ from pymongo.errors import AutoReconnect, OperationFailure
 
 from storage.errors import UsernameTaken
 from storage.mongo import direct_writes
-from storage.mongo.direct_connections import ReadConnection
-from storage.mongo.direct_reads import DirectReads
+from storage.mongo.direct_commands import DirectCommands
+from storage.mongo.direct_connections import DirectConnection
 from storage.runtime import Storage
 from storage.threads import Work
 from storage.transactions.conflicts import Conflict
@@ -106,17 +106,17 @@ async def test_a_change_runs_again_if_its_conditions_were_not_read_from_the_serv
     group: Group, monkeypatch: pytest.MonkeyPatch, cause: str
 ) -> None:
     await group.commit(group.insert("required"))
-    connections = group.storage.database.direct_reads._connections[Work.CHANGES]
+    connections = group.storage.database.direct_commands._connections[Work.CHANGES]
     for connection in [await connections.acquire() for _ in range(2)]:  # two are idle afterwards
         assert connection is not None
         connections.release(connection)
     change = prepare(group.insert("one"))
     requiring = PreparedChange(change.writes, (), change.deadline, {("app_data", "required"): 1})
-    send = DirectReads._send
+    send = DirectCommands._send
 
-    sent: list[ReadConnection] = []
+    sent: list[DirectConnection] = []
 
-    def send_elsewhere(reads: DirectReads, *arguments: Any) -> Any:
+    def send_elsewhere(reads: DirectCommands, *arguments: Any) -> Any:
         reply, connection = send(reads, *arguments), arguments[1]
         sent.append(connection)
         if len(sent) == 2:  # the condition
@@ -127,7 +127,7 @@ async def test_a_change_runs_again_if_its_conditions_were_not_read_from_the_serv
         return reply
 
     with monkeypatch.context() as patched:
-        patched.setattr(DirectReads, "_send", send_elsewhere)
+        patched.setattr(DirectCommands, "_send", send_elsewhere)
         (error,) = await group.commit(requiring)
 
     assert isinstance(error, AutoReconnect)
@@ -174,11 +174,11 @@ async def test_every_change_runs_again_when_the_connection_is_lost_before_the_co
 ) -> None:
     await group.commit(group.insert("before"))
 
-    def lost(connection: ReadConnection, data: bytes) -> None:
+    def lost(connection: DirectConnection, data: bytes) -> None:
         connection.close()
 
     with monkeypatch.context() as patched:
-        patched.setattr(ReadConnection, "data_received", lost)
+        patched.setattr(DirectConnection, "data_received", lost)
         errors = await group.commit(group.insert("one"), group.insert("two"))
 
     assert [type(error) for error in errors] == [AutoReconnect] * 2

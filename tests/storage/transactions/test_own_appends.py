@@ -14,7 +14,7 @@ from storage.errors import Unavailable
 from storage.log.outbox import Appender
 from storage.log.reservations import Reservation
 from storage.mongo import direct_writes, sessions
-from storage.mongo.direct_connections import Lost, ReadConnection
+from storage.mongo.direct_connections import DirectConnection, Lost
 from storage.runtime import Storage
 from storage.transactions import commits
 from storage.transactions.heartbeats import ProcessHeartbeat
@@ -233,11 +233,11 @@ async def test_a_transaction_that_arrives_late_does_not_keep_its_number(
     storage: Storage, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """The connection counts as lost, and the server reads later what was sent."""
-    call, abort, end = ReadConnection.call, direct_writes.abort, sessions.end
+    call, abort, end = DirectConnection.call, direct_writes.abort, sessions.end
     late: list[Callable[[], object]] = []
     sent = False
 
-    def held(connection: ReadConnection, message: bytes, *, replies: int = 1) -> "asyncio.Future[bytes]":
+    def held(connection: DirectConnection, message: bytes, *, replies: int = 1) -> "asyncio.Future[bytes]":
         nonlocal sent
         if sent or b"startTransaction" not in message:
             return call(connection, message, replies=replies)
@@ -258,7 +258,7 @@ async def test_a_transaction_that_arrives_late_does_not_keep_its_number(
         if late:
             await cast(Any, late.pop()())
 
-    monkeypatch.setattr(ReadConnection, "call", held)
+    monkeypatch.setattr(DirectConnection, "call", held)
     monkeypatch.setattr(direct_writes, "abort", aborted)
     monkeypatch.setattr(sessions, "end", ended)
 

@@ -14,7 +14,7 @@ from pymongo.errors import AutoReconnect, PyMongoError
 from storage import visitors
 from storage.errors import Refused, Unavailable
 from storage.mongo import direct_writes
-from storage.mongo.direct_reads import DirectReads
+from storage.mongo.direct_commands import DirectCommands
 from storage.mongo.local_commits import LocalCommit
 from storage.transactions.heartbeats import ProcessHeartbeat
 from storage.transactions.transaction import Transaction
@@ -133,7 +133,7 @@ async def test_commit_without_a_response_is_repeated_and_takes_effect_once(
             raise lost.pop()
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        storage.database.direct_reads.close()  # the driver commits
+        storage.database.direct_commands.close()  # the driver commits
         head = await storage.log.head()
         monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
@@ -150,7 +150,7 @@ async def test_commit_with_an_unknown_outcome_is_unavailable_and_not_retryable(
         raise lost_answer()
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        storage.database.direct_reads.close()  # the driver commits
+        storage.database.direct_commands.close()  # the driver commits
         storage.transactions.timeout_seconds = 2
         monkeypatch.setattr(ClientSession, "commit_transaction", unheard)
 
@@ -229,7 +229,7 @@ async def test_commit_beyond_its_deadline_is_not_retryable_and_keeps_its_facts(
         commit(session)
 
     async with opened(mongodb_uri, empty_database, processes=1) as (storage,):
-        storage.database.direct_reads.close()  # the driver commits
+        storage.database.direct_commands.close()  # the driver commits
         head = await storage.log.head()
         storage.transactions.timeout_seconds, storage.transactions.commit_grace_seconds = 0.2, 0.05
         monkeypatch.setattr(ClientSession, "commit_transaction", slow)
@@ -278,7 +278,7 @@ async def test_failed_commit_removes_its_facts_from_the_outbox(
         raise CommitFails
 
     async with opened(mongodb_uri, empty_database, processes=2) as (failing, other):
-        failing.database.direct_reads.close()  # the driver commits
+        failing.database.direct_commands.close()  # the driver commits
         head = await other.log.head()
         with monkeypatch.context() as patch:
             patch.setattr(ClientSession, "commit_transaction", fail)
@@ -374,7 +374,7 @@ async def test_mutation_whose_commit_is_rolled_back_runs_again_and_its_facts_are
         head, commit_locally = await storage.log.head(), direct_writes.commit_locally
         commits = 0
 
-        async def rolled_back(connections: DirectReads, client: Any, session: ClientSession) -> LocalCommit | None:
+        async def rolled_back(connections: DirectCommands, client: Any, session: ClientSession) -> LocalCommit | None:
             nonlocal commits
             commits += 1
             if commits > 1:

@@ -1,4 +1,6 @@
-"""Finds that are sent and answered on the event loop, without a thread of the driver.
+"""Commands that are sent and answered on the event loop, without a thread of the driver.
+
+They are finds, and the commands of direct_writes.py.
 
 The driver opens the connections: it authenticates them, and counts them in its pool. A find over one of them costs a
 fifth of the CPU time that it takes through the driver, most of which is for threads. Everything that is not a plain
@@ -21,7 +23,7 @@ from pymongo.topology_description import TopologyDescription
 
 from storage.mongo import wire
 from storage.mongo.deadlines import milliseconds_left
-from storage.mongo.direct_connections import Address, Connections, Lost, ReadConnection, give_back
+from storage.mongo.direct_connections import Address, Connections, DirectConnection, Lost, give_back
 from storage.mongo.local_commits import LocalCommit, NotBehind
 from storage.mongo.wire import Batch
 from storage.threads import DIRECT_CONNECTIONS, Work, work
@@ -35,13 +37,13 @@ _MAX_REQUEST_ID: Final = 2**31 - 1
 CheckedOut: TypeAlias = tuple[Pool, Connection]
 
 
-class DirectReads:
-    """The finds of one database over connections of this module."""
+class DirectCommands:
+    """The commands of one database over connections of direct_connections.py."""
 
     def __init__(self, client: MongoClient[Any], database: str, *, enabled: bool = True) -> None:
         self._client = client
         self._database = database
-        #: By class of work. Other classes read through the driver.
+        #: By class of work. Other classes use the driver.
         self._connections = {kind: Connections(self, kind, limit) for kind, limit in DIRECT_CONNECTIONS.items()}
         self._is_enabled = enabled
         self._ids = itertools.cycle(range(1, _MAX_REQUEST_ID))
@@ -64,7 +66,7 @@ class DirectReads:
         return sum(len(connections.idle) for connections in self._connections.values())
 
     def waiting(self, kind: Work) -> int:
-        """Reads of this class of work that wait for a connection."""
+        """Commands of this class of work that wait for a connection."""
         connections = self._connections.get(kind)
         return 0 if connections is None else connections.waiting
 
@@ -99,7 +101,7 @@ class DirectReads:
         return batch
 
     async def _call(self, command: Mapping[str, Any], behind: Collection[LocalCommit] = ()) -> bytes | None:
-        def encode(connection: ReadConnection) -> bytes:
+        def encode(connection: DirectConnection) -> bytes:
             if not all(commit.is_before(connection) for commit in behind):
                 raise NotBehind
             left = milliseconds_left()
@@ -111,7 +113,7 @@ class DirectReads:
         except Lost:
             return None
 
-    async def exchange(self, encode: Callable[[ReadConnection], bytes], *, replies: int = 1) -> bytes | None:
+    async def exchange(self, encode: Callable[[DirectConnection], bytes], *, replies: int = 1) -> bytes | None:
         """Send the messages that `encode` returns, and return their replies. None if nothing was sent. Raises Lost."""
         connections = self._connections.get(work.get()) if self._is_enabled else None
         if connections is None or self.primary is None:
@@ -121,8 +123,8 @@ class DirectReads:
 
     async def exchange_both(
         self,
-        first: Callable[[ReadConnection], bytes],
-        second: Callable[[ReadConnection], bytes],
+        first: Callable[[DirectConnection], bytes],
+        second: Callable[[DirectConnection], bytes],
         *,
         replies: tuple[int, int],
     ) -> tuple[bytes, bytes | None] | None:
@@ -155,8 +157,8 @@ class DirectReads:
     def _send(
         self,
         connections: Connections,
-        connection: ReadConnection,
-        encode: Callable[[ReadConnection], bytes],
+        connection: DirectConnection,
+        encode: Callable[[DirectConnection], bytes],
         replies: int,
     ) -> "asyncio.Future[bytes]":
         try:
@@ -168,7 +170,7 @@ class DirectReads:
             self._check = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._close_interrupted)
         return connection.call(message, replies=replies)
 
-    async def open(self, connections: Connections) -> ReadConnection | None:
+    async def open(self, connections: Connections) -> DirectConnection | None:
         """A new connection to the primary, checked out of the driver's pool. None if there is none."""
         loop = asyncio.get_running_loop()
         found: CheckedOut | None = await run_on_executor(loop, self._check_out, self.primary)  # type: ignore[no-untyped-call] # has no types
@@ -180,7 +182,7 @@ class DirectReads:
             self._is_enabled = False
             give_back(pool, connection)
             return None
-        opened = ReadConnection(connections, pool, connection)
+        opened = DirectConnection(connections, pool, connection)
         try:
             await loop.connect_accepted_socket(lambda: opened, plain)
         except BaseException:

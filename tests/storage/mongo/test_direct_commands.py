@@ -1,4 +1,4 @@
-"""Tests for storage/mongo/direct_reads.py: finds have the results of the driver, whatever happens to a connection."""
+"""Tests for storage/mongo/direct_commands.py: finds have the driver's results, whatever happens to a connection."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,8 +11,8 @@ from typing_extensions import override
 from storage.mongo import stored_documents
 from storage.mongo.connection import Database
 from storage.mongo.deadlines import time_limit
-from storage.mongo.direct_connections import ReadConnection
-from storage.mongo.direct_reads import DirectReads
+from storage.mongo.direct_commands import DirectCommands
+from storage.mongo.direct_connections import DirectConnection
 from storage.threads import DIRECT_CONNECTIONS, Work, context_of
 from tests.commands import StartedCommands
 from tests.storage.support import until
@@ -37,12 +37,12 @@ async def database(mongodb_uri: str, empty_database: str) -> AsyncIterator[Datab
         await opened["passwords"].insert_many([{"_id": f"{number:02}", "n": number % 3} for number in range(COUNT)])
         yield opened
         # Nothing closes a connection that is opened after the end of the loop.
-        while any(one._opening for one in opened.direct_reads._connections.values()):  # noqa: ASYNC110 - on threads
+        while any(one._opening for one in opened.direct_commands._connections.values()):  # noqa: ASYNC110 - on threads
             await asyncio.sleep(0.001)
 
 
-def connections(database: Database) -> list[ReadConnection]:
-    return list(database.direct_reads._connections[Work.READS]._open)
+def connections(database: Database) -> list[DirectConnection]:
+    return list(database.direct_commands._connections[Work.READS]._open)
 
 
 async def find(database: Database, query: dict[str, Any], **options: Any) -> list[str]:
@@ -50,17 +50,17 @@ async def find(database: Database, query: dict[str, Any], **options: Any) -> lis
     return [stored_documents.decode(one)["_id"] for one in found]
 
 
-async def unanswered(database: Database, connection: ReadConnection) -> "asyncio.Task[list[str]]":
+async def unanswered(database: Database, connection: DirectConnection) -> "asyncio.Task[list[str]]":
     """A read of one document that was sent, and whose reply does not arrive until `answer` is called."""
     assert connection._transport is not None
     connection._transport.pause_reading()
     reading = asyncio.ensure_future(find(database, {"_id": "04"}))
-    while not database.direct_reads.replies:  # noqa: ASYNC110 - until it is sent
+    while not database.direct_commands.replies:  # noqa: ASYNC110 - until it is sent
         await asyncio.sleep(0)
     return reading
 
 
-def answer(connection: ReadConnection) -> None:
+def answer(connection: DirectConnection) -> None:
     assert connection._transport is not None
     connection._transport.resume_reading()
 
@@ -90,7 +90,7 @@ async def test_result_is_that_of_the_driver(database: Database, options: dict[st
 
     found = await stored_documents.find(database, "passwords", query, **options)
     assert connections(database)  # not by the driver
-    database.direct_reads._is_enabled = False
+    database.direct_commands._is_enabled = False
     by_driver = await stored_documents.find(database, "passwords", query, **options)
 
     assert found == by_driver
@@ -119,20 +119,20 @@ async def test_reads_wait_for_a_connection_beyond_the_limit(database: Database) 
 
     assert found == [[f"{number:02}"] for number in range(COUNT)]
     assert 0 < len(connections(database)) <= DIRECT_CONNECTIONS[Work.READS] < COUNT
-    assert database.direct_reads.idle == len(connections(database))
-    assert database.direct_reads.waiting(Work.READS) == 0
+    assert database.direct_commands.idle == len(connections(database))
+    assert database.direct_commands.waiting(Work.READS) == 0
 
 
 async def test_cancelled_read_leaves_its_connection_to_the_next(database: Database) -> None:
     await find(database, {})
     (connection,) = connections(database)
     cancelled = asyncio.ensure_future(find(database, {"n": 1}))
-    while not database.direct_reads.replies:  # noqa: ASYNC110 - until it is sent
+    while not database.direct_commands.replies:  # noqa: ASYNC110 - until it is sent
         await asyncio.sleep(0)
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
         await cancelled
-    while not database.direct_reads.idle:  # noqa: ASYNC110 - until its reply is there
+    while not database.direct_commands.idle:  # noqa: ASYNC110 - until its reply is there
         await asyncio.sleep(0)
 
     assert await find(database, {"_id": "03"}) == ["03"]
@@ -147,16 +147,16 @@ async def test_cancelled_wait_for_a_connection_loses_none(database: Database) ->
     await asyncio.gather(*waiting, return_exceptions=True)
 
     assert await find(database, {"_id": "03"}) == ["03"]
-    while database.direct_reads._connections[Work.READS]._opening:  # noqa: ASYNC110 - on threads of the driver
+    while database.direct_commands._connections[Work.READS]._opening:  # noqa: ASYNC110 - on threads of the driver
         await asyncio.sleep(0.001)
-    assert database.direct_reads.idle == len(connections(database))
+    assert database.direct_commands.idle == len(connections(database))
 
 
 async def test_read_on_a_connection_that_closes_is_repeated(database: Database) -> None:
     await find(database, {})
     (connection,) = connections(database)
     reading = asyncio.ensure_future(find(database, {"_id": "04"}))
-    while not database.direct_reads.replies:  # noqa: ASYNC110 - until it is sent
+    while not database.direct_commands.replies:  # noqa: ASYNC110 - until it is sent
         await asyncio.sleep(0)
     connection.close()
 
@@ -168,10 +168,10 @@ async def test_read_that_the_driver_interrupts_is_repeated(database: Database) -
     await find(database, {})
     (connection,) = connections(database)
     reading = asyncio.ensure_future(find(database, {"_id": "04"}))
-    while not database.direct_reads.replies:  # noqa: ASYNC110 - until it is sent
+    while not database.direct_commands.replies:  # noqa: ASYNC110 - until it is sent
         await asyncio.sleep(0)
     connection.driver.cancel_context.cancel()
-    database.direct_reads._close_interrupted()
+    database.direct_commands._close_interrupted()
 
     assert connections(database) == []
     assert await reading == ["04"]
@@ -186,10 +186,10 @@ async def test_read_without_a_reply_is_repeated_after_the_socket_timeout_of_the_
         await find(database, {})
         (connection,) = connections(database)
         reading = await unanswered(database, connection)
-        database.direct_reads._close_interrupted()
+        database.direct_commands._close_interrupted()
         assert connections(database) == [connection]
         connection._called_at -= 31
-        database.direct_reads._close_interrupted()
+        database.direct_commands._close_interrupted()
 
         assert connections(database) == []
         assert await reading == ["04"]
@@ -200,7 +200,7 @@ async def test_read_without_a_reply_waits_if_the_uri_has_no_socket_timeout(datab
     (connection,) = connections(database)
     reading = await unanswered(database, connection)
     connection._called_at -= 3_600
-    database.direct_reads._close_interrupted()
+    database.direct_commands._close_interrupted()
 
     assert connections(database) == [connection]
     answer(connection)
@@ -214,11 +214,11 @@ async def test_read_on_a_connection_that_the_driver_gave_up_is_repeated_once_the
     (connection,) = connections(database)
     reading = await unanswered(database, connection)
     connection._pool.reset_without_pause()
-    database.direct_reads._close_interrupted()
+    database.direct_commands._close_interrupted()
     assert connections(database) == [connection]
     with monkeypatch.context() as patch:
-        patch.setattr(DirectReads, "primary", ("another", 27017))
-        database.direct_reads._close_interrupted()
+        patch.setattr(DirectCommands, "primary", ("another", 27017))
+        database.direct_commands._close_interrupted()
 
     assert connections(database) == []
     assert await reading == ["04"]
@@ -232,13 +232,13 @@ async def test_connection_of_a_cancelled_read_is_checked_until_its_reply(databas
     with pytest.raises(asyncio.CancelledError):
         await reading
 
-    database.direct_reads._close_interrupted()
-    assert database.direct_reads._check is not None
+    database.direct_commands._close_interrupted()
+    assert database.direct_commands._check is not None
     answer(connection)
-    while database.direct_reads.replies:  # noqa: ASYNC110 - until its reply is there
+    while database.direct_commands.replies:  # noqa: ASYNC110 - until its reply is there
         await asyncio.sleep(0)
-    database.direct_reads._close_interrupted()
-    assert database.direct_reads._check is None
+    database.direct_commands._close_interrupted()
+    assert database.direct_commands._check is None
 
 
 async def test_connection_of_an_earlier_generation_is_replaced(database: Database) -> None:
@@ -256,7 +256,7 @@ async def test_time_limit_that_has_passed_is_an_error_and_keeps_the_connection(d
     with time_limit(0), pytest.raises(ExecutionTimeout):
         await find(database, {})
 
-    assert database.direct_reads.idle == 1
+    assert database.direct_commands.idle == 1
 
 
 async def test_time_limit_is_sent_to_the_server(database: Database) -> None:
@@ -270,7 +270,7 @@ async def test_other_classes_of_work_read_through_the_driver(database: Database)
     task = asyncio.get_running_loop().create_task(find(database, {}), context=context_of(Work.SCANS))
 
     assert len(await task) == COUNT
-    assert database.direct_reads.idle == 0
+    assert database.direct_commands.idle == 0
 
 
 async def test_commands_that_somebody_listens_to_go_through_the_driver(mongodb_uri: str, empty_database: str) -> None:
@@ -278,24 +278,24 @@ async def test_commands_that_somebody_listens_to_go_through_the_driver(mongodb_u
     async with Database(mongodb_uri, empty_database, listeners=(finds,)) as database:
         await find(database, {"_id": "heard"})
 
-        assert database.direct_reads.idle == 0
+        assert database.direct_commands.idle == 0
     assert finds.count == 1
 
 
 async def test_a_connection_is_given_back_when_the_database_closes_while_the_loop_opens_it(
     mongodb_uri: str, empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[ReadConnection] = []
+    opened: list[DirectConnection] = []
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
-    made = ReadConnection.connection_made
+    made = DirectConnection.connection_made
 
-    def close(connection: ReadConnection, transport: asyncio.BaseTransport) -> None:
+    def close(connection: DirectConnection, transport: asyncio.BaseTransport) -> None:
         made(connection, transport)
         opened.append(connection)
-        storage.direct_reads.close()
+        storage.direct_commands.close()
 
-    monkeypatch.setattr(ReadConnection, "connection_made", close)
+    monkeypatch.setattr(DirectConnection, "connection_made", close)
     async with Database(mongodb_uri, empty_database) as storage:
         await find(storage, {})  # through the driver, which finds out who is the primary
         assert await find(storage, {}) == []
@@ -306,7 +306,7 @@ async def test_a_connection_is_given_back_when_the_database_closes_while_the_loo
 
 async def test_connections_are_given_back_when_the_database_closes(database: Database) -> None:
     await asyncio.gather(*(find(database, {}) for _ in range(3)))
-    while database.direct_reads._connections[Work.READS]._opening:  # noqa: ASYNC110 - on threads of the driver
+    while database.direct_commands._connections[Work.READS]._opening:  # noqa: ASYNC110 - on threads of the driver
         await asyncio.sleep(0.001)
     pool = connections(database)[0]._pool
 
@@ -316,7 +316,7 @@ async def test_connections_are_given_back_when_the_database_closes(database: Dat
 
     await until(all_are_open)
 
-    database.direct_reads.close()
+    database.direct_commands.close()
 
     assert (pool.active_sockets, connections(database)) == (0, [])
     assert len(await find(database, {})) == COUNT
